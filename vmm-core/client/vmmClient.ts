@@ -1,0 +1,120 @@
+/**
+ * The client side of the control protocol, for the CLI, the extension, the debug adapter and tests: talk to a running
+ * vmm-core. Knows sockets; knows nothing of KVM or of processes (spawnCore.ts).
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import {
+  createMessageConnection,
+  type MessageConnection,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from 'vscode-jsonrpc/node';
+import { ErrorCode, initialize, type VmInfo } from '../protocol/control.ts';
+import { PROTOCOL_VERSION } from '../protocol/version.ts';
+
+/** A connected and initialized client. Requests go through `connection` with the constants of protocol/. */
+export interface VmmClient {
+  readonly connection: MessageConnection;
+  /** The VM as it was at connect. */
+  readonly info: VmInfo;
+  /** Resolves when the connection is gone, for whatever reason: dispose, kill, crash. */
+  readonly closed: Promise<void>;
+  dispose(): void;
+}
+
+/** The socket cannot be used. `message` is a sentence for the user. */
+export class ConnectError extends Error {
+  constructor(
+    readonly kind: 'missing' | 'stale' | 'foreign' | 'version' | 'denied',
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'ConnectError';
+  }
+}
+
+/** Something that listens but does not answer `initialize` in this time is not a vmm-core. */
+const HANDSHAKE_TIMEOUT_MS = 5000;
+
+/** Connects and checks the protocol's version. Throws ConnectError. `client` names the caller in the core's log. */
+export async function connectVmm(path: string, client: string): Promise<VmmClient> {
+  const socket = await openSocket(path);
+  const connection = createMessageConnection(new StreamMessageReader(socket), new StreamMessageWriter(socket));
+  const closed = once(socket, 'close').then(() => undefined);
+  socket.on('error', () => socket.destroy()); // `close` follows and is what callers see
+  connection.onError(() => socket.destroy());
+  connection.listen();
+  const dispose = (): void => {
+    connection.dispose();
+    socket.destroy();
+  };
+  try {
+    const info = await handshake(path, connection, closed, client);
+    return { connection, info, closed, dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+async function openSocket(path: string): Promise<Socket> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return socket;
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') throw new ConnectError('missing', `no VM is listening at ${path}`, { cause });
+    if (code === 'ECONNREFUSED') {
+      throw new ConnectError('stale', `the VM behind ${path} is gone; remove the socket with "vmm status"`, { cause });
+    }
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new ConnectError('denied', `no permission to use ${path}: it belongs to another user`, { cause });
+    }
+    throw new ConnectError('foreign', `${path} is not a control socket (${code ?? 'unknown error'})`, { cause });
+  }
+}
+
+async function handshake(
+  path: string,
+  connection: MessageConnection,
+  closed: Promise<void>,
+  client: string,
+): Promise<VmInfo> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(foreign(path)), HANDSHAKE_TIMEOUT_MS);
+  });
+  const gone = closed.then(() => Promise.reject(foreign(path)));
+  const answer = connection.sendRequest(initialize, { protocolVersion: PROTOCOL_VERSION, client });
+  try {
+    const info = await Promise.race([answer, silence, gone]);
+    if (typeof info !== 'object' || info === null || typeof info.protocolVersion !== 'number') throw foreign(path);
+    if (info.protocolVersion !== PROTOCOL_VERSION) throw versionMismatch(path, info.protocolVersion);
+    return info;
+  } catch (error) {
+    if (error instanceof ConnectError) throw error;
+    if (error instanceof ResponseError && error.code === ErrorCode.VersionMismatch) {
+      throw new ConnectError('version', error.message, { cause: error });
+    }
+    throw foreign(path, error);
+  } finally {
+    clearTimeout(timer);
+    gone.catch(() => undefined); // the losing branches of the race
+    answer.catch(() => undefined);
+  }
+}
+
+function foreign(path: string, cause?: unknown): ConnectError {
+  return new ConnectError('foreign', `${path} is a socket of another program, not of a Trapframe VM`, { cause });
+}
+
+function versionMismatch(path: string, theirs: number): ConnectError {
+  return new ConnectError(
+    'version',
+    `the VM at ${path} speaks protocol version ${theirs}, this program ${PROTOCOL_VERSION}: restart the VM with this version of Trapframe`,
+  );
+}

@@ -1,0 +1,94 @@
+/**
+ * The life of a VM: handshake, create, run state, end. Served by vmm-core's main thread on the control socket;
+ * every client (CLI, extension, debug adapter) is equal. JSON-safe values only: addresses are hex strings
+ * (`0x…`), bytes are base64.
+ */
+import { NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc';
+import type { VmConfig } from '../config/vmConfig.ts';
+
+/** `empty`: no VM created yet (a warm core). `paused`: created, or stopped by the debugger or a client. */
+export type VmState = 'empty' | 'paused' | 'running' | 'ended';
+
+export interface InitializeParams {
+  readonly protocolVersion: number;
+  /** For the log: `vscode`, `debug-adapter`, `vmm`. */
+  readonly client: string;
+}
+
+export interface VmInfo {
+  readonly protocolVersion: number;
+  /** Version of the trapframe package. */
+  readonly version: string;
+  readonly pid: number;
+  readonly state: VmState;
+  /** Absent while `empty`. */
+  readonly config?: VmConfig;
+  /** How the image was booted, as BootState.protocol. Absent while `empty`. */
+  readonly bootProtocol?: string;
+  /** Linear address of the guest's first instruction. */
+  readonly entry?: string;
+  /** Set once `ended`. */
+  readonly end?: VmEnd;
+}
+
+/** Why a VM is over. `exitCode` is what `vmm run` exits with. */
+export interface VmEnd {
+  readonly kind: 'powerOff' | 'debugExit' | 'reset' | 'tripleFault' | 'killed' | 'error';
+  readonly exitCode: number;
+  /** One sentence for the user. */
+  readonly message: string;
+}
+
+/** First request on every connection. Error VersionMismatch names both versions. */
+export const initialize = new RequestType<InitializeParams, VmInfo, void>('initialize');
+
+/** Gives a warm core its VM. It is created paused at its first instruction; nothing runs until `resume`. */
+export const create = new RequestType<{ readonly config: VmConfig }, VmInfo, void>('vm/create');
+
+export const info = new RequestType0<VmInfo, void>('vm/info');
+
+/** Presses the ACPI power button; the guest decides. Resolves when the press was delivered. */
+export const powerButton = new RequestType0<void, void>('vm/powerButton');
+
+/** Back to the first instruction with zeroed RAM and the image loaded again; keeps the run state and breakpoints. */
+export const reset = new RequestType0<void, void>('vm/reset');
+
+/**
+ * This client lets go of the VM it created: it keeps running when the connection closes. Without it, the end of the
+ * connection that sent `create` ends the VM, so that a killed editor leaves no process behind.
+ */
+export const detach = new RequestType0<void, void>('vm/detach');
+
+/** Ends the VM and its process now. */
+export const kill = new RequestType0<void, void>('vm/kill');
+
+/** To all clients, once: the VM is over. The process exits after its clients had a chance to read this. */
+export const ended = new NotificationType<VmEnd>('vm/ended');
+
+/** Bytes between a UART and a client. `port` is 0 for COM1. */
+export interface SerialData {
+  readonly port: number;
+  readonly data: string;
+}
+
+/** From the guest, to clients that asked with `serialAttach`. */
+export const serialOutput = new NotificationType<SerialData>('serial/output');
+/** To the guest: typed keys. */
+export const serialInput = new NotificationType<SerialData>('serial/input');
+/** Starts serialOutput for a port; the result is the output so far (bounded, last 64 KiB), base64. */
+export const serialAttach = new RequestType<{ readonly port: number }, { readonly backlog: string }, void>(
+  'serial/attach',
+);
+
+/** JSON-RPC error codes of ours (outside the range JSON-RPC reserves). `message` is a sentence for the user. */
+export const ErrorCode = {
+  /** The user's configuration or request cannot be served; the message says what to do. */
+  User: 1,
+  /** The host refused (KVM, files, memory). */
+  Host: 2,
+  VersionMismatch: 3,
+  /** The request needs another state: no VM yet, VM running, VM ended. */
+  State: 4,
+  /** An address is not mapped or not RAM. */
+  Address: 5,
+} as const;
