@@ -1,0 +1,123 @@
+/**
+ * Bundles the product into dist/ under fixed names (design §4): `npm run build`, `npm run watch`.
+ *
+ * Each bundle is one CommonJS file: VS Code loads those, and a dynamic `import()` stays lazy inside one (a module's code runs
+ * when it is first imported), which keeps `vmm` quick to start. Only koffi (native) and `vscode` (given by the editor) stay
+ * outside. Files are replaced by rename, so that a test or a running editor never loads half a bundle.
+ */
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type BuildContext, type OutputFile, type Plugin, context } from 'esbuild';
+
+interface Bundle {
+  /** Relative to the repository. */
+  readonly source: string;
+  /** Relative to dist/. */
+  readonly output: string;
+  readonly executable?: boolean;
+}
+
+const ROOT = path.join(import.meta.dirname, '..');
+const DIST = path.join(ROOT, 'dist');
+
+const BUNDLES: readonly Bundle[] = [
+  { source: 'extension/main.ts', output: 'extension.js' },
+  { source: 'vmm-core/main.ts', output: 'vmm.js', executable: true },
+  { source: 'debug-adapter/main.ts', output: 'debug-adapter.js' },
+  { source: 'debug-adapter/symbols/main.ts', output: 'symbols.js' },
+  { source: 'extension/language/server/main.ts', output: 'language-server.js' },
+];
+
+/** Every `x.worker.ts` in these becomes `dist/x.worker.js`. */
+const WORKER_FOLDERS = ['vmm-core', 'debug-adapter', 'extension'];
+
+/** iced-x86 opens its wasm beside the file that runs. */
+const ASSETS = [{ source: 'node_modules/iced-x86/iced_x86_bg.wasm', output: 'iced_x86_bg.wasm' }];
+
+async function main(args: readonly string[]): Promise<number> {
+  await mkdir(DIST, { recursive: true });
+  await Promise.all(ASSETS.map((it) => copyFile(path.join(ROOT, it.source), path.join(DIST, it.output))));
+  const { version } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const present = [...BUNDLES, ...(await workerBundles())].filter(isPresent);
+  const contexts = await Promise.all(present.map((it) => bundleContext(it, version)));
+  if (args.includes('--watch')) {
+    await Promise.all(contexts.map((it) => it.watch()));
+    return 0; // esbuild keeps the process alive
+  }
+  // One bundle that does not build must not keep the others from being built; esbuild has printed the errors.
+  const results = await Promise.allSettled(contexts.map((it) => it.rebuild()));
+  await Promise.all(contexts.map((it) => it.dispose()));
+  return results.some((it) => it.status === 'rejected') ? 1 : 0;
+}
+
+function isPresent(bundle: Bundle): boolean {
+  if (existsSync(path.join(ROOT, bundle.source))) return true;
+  console.log(`dist/${bundle.output}: skipped, there is no ${bundle.source}`);
+  return false;
+}
+
+async function workerBundles(): Promise<Bundle[]> {
+  const listings = await Promise.all(
+    WORKER_FOLDERS.map(async (folder) => {
+      const files = await readdir(path.join(ROOT, folder), { recursive: true });
+      return files.filter((it) => it.endsWith('.worker.ts')).map((it) => path.join(folder, it));
+    }),
+  );
+  return listings.flat().map((source) => ({ source, output: path.basename(source).replace(/\.ts$/, '.js') }));
+}
+
+function bundleContext(bundle: Bundle, version: string): Promise<BuildContext> {
+  return context({
+    absWorkingDir: ROOT,
+    entryPoints: [bundle.source],
+    outfile: path.join(DIST, bundle.output),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    external: ['vscode', 'koffi'],
+    mainFields: ['module', 'main'], // vscode-languageserver and friends: their UMD `main` cannot be bundled
+    sourcemap: true,
+    sourcesContent: false,
+    banner: bundle.executable === true ? { js: '#!/usr/bin/env node' } : {},
+    define: {
+      __TRAPFRAME_VERSION__: JSON.stringify(version),
+      'import.meta.dirname': '__dirname',
+      'import.meta.filename': '__filename',
+    },
+    logLevel: 'warning',
+    // `import.meta.url` does not exist in CommonJS: name the two above instead.
+    logOverride: { 'empty-import-meta': 'error' },
+    write: false,
+    plugins: [writeByRename(bundle)],
+  });
+}
+
+function writeByRename(bundle: Bundle): Plugin {
+  return {
+    name: 'write-by-rename',
+    setup(build) {
+      build.onEnd(async (result) => {
+        if (result.errors.length > 0) return;
+        // The map first: a reader of the new code finds its map.
+        for (const file of [...(result.outputFiles ?? [])].sort((a, b) => b.path.length - a.path.length)) {
+          await replaceFile(file, bundle.executable === true && file.path.endsWith('.js'));
+        }
+        const code = result.outputFiles?.find((it) => it.path.endsWith('.js'));
+        console.log(`dist/${bundle.output}: ${((code?.contents.length ?? 0) / 1024).toFixed(0)} KiB`);
+      });
+    },
+  };
+}
+
+async function replaceFile(file: OutputFile, executable: boolean): Promise<void> {
+  const temporary = `${file.path}.${process.pid}`;
+  await writeFile(temporary, file.contents);
+  if (executable) await chmod(temporary, 0o755);
+  await rename(temporary, file.path);
+}
+
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});
