@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as layout from './layout.ts';
+import { E820_RAM, GIB, HOLE_BASE, HOLE_END, MAX_SLOT_BYTES, MIB, PAGE_BYTES, e820Map, ramRanges } from './layout.ts';
+
+const SIZES = [MIB, 256 * MIB, 2 * GIB, 2 * GIB + PAGE_BYTES, 3 * GIB, 3 * GIB + PAGE_BYTES, 4 * GIB, 12 * GIB];
+
+test('RAM up to 3 GiB lies below the hole, the rest from 4 GiB on', () => {
+  assert.deepEqual(ramRanges(256 * MIB), [{ base: 0, sizeBytes: 256 * MIB }]);
+  assert.deepEqual(ramRanges(5 * GIB), [
+    { base: 0, sizeBytes: 2 * GIB },
+    { base: 2 * GIB, sizeBytes: GIB },
+    { base: 4 * GIB, sizeBytes: 2 * GIB },
+  ]);
+});
+
+test('RAM slots are disjoint, page aligned, at most 2 GiB, outside the hole, and add up', () => {
+  for (const size of SIZES) {
+    const ranges = ramRanges(size);
+    assert.equal(
+      ranges.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      size,
+    );
+    let last = 0;
+    for (const { base, sizeBytes } of ranges) {
+      assert.ok(base >= last && base % PAGE_BYTES === 0 && sizeBytes % PAGE_BYTES === 0);
+      assert.ok(sizeBytes > 0 && sizeBytes <= MAX_SLOT_BYTES);
+      assert.ok(base + sizeBytes <= HOLE_BASE || base >= HOLE_END);
+      last = base + sizeBytes;
+    }
+  }
+});
+
+test('a part page at the end is not RAM', () => {
+  assert.deepEqual(ramRanges(MIB + 1), [{ base: 0, sizeBytes: MIB }]);
+  assert.deepEqual(ramRanges(0), []);
+});
+
+test('the e820 map is sorted, disjoint, and calls RAM only what a slot backs, outside the ROM area', () => {
+  for (const size of SIZES) {
+    const ranges = ramRanges(size);
+    let last = 0;
+    let ram = 0;
+    for (const { address, sizeBytes, type } of e820Map(ranges)) {
+      assert.ok(address >= last && sizeBytes > 0);
+      last = address + sizeBytes;
+      if (type !== E820_RAM) continue;
+      ram += sizeBytes;
+      assert.ok(last <= HOLE_BASE || address >= HOLE_END);
+      assert.ok(last <= layout.CONVENTIONAL_RAM_END || address >= layout.HIGH_RAM_BASE);
+    }
+    assert.equal(ram, size - (layout.HIGH_RAM_BASE - layout.CONVENTIONAL_RAM_END));
+  }
+});
+
+test('the boot data areas do not overlap, nor reach into the ROM area', () => {
+  const starts = [
+    layout.BOOT_GDT,
+    layout.PVH_START_INFO,
+    layout.ZERO_PAGE,
+    layout.PAGE_TABLES,
+    layout.COMMAND_LINE,
+    layout.BOOT_DATA_END,
+    layout.CONVENTIONAL_RAM_END,
+    layout.ACPI_TABLES,
+    layout.ACPI_TABLES_END,
+    layout.REAL_MODE_IRET,
+    layout.HIGH_RAM_BASE,
+  ];
+  assert.deepEqual(
+    starts,
+    starts.toSorted((a, b) => a - b),
+  );
+  assert.ok(layout.PAGE_TABLES + 6 * PAGE_BYTES <= layout.COMMAND_LINE);
+  assert.equal(layout.KVM_IDENTITY_MAP + PAGE_BYTES, layout.KVM_TSS);
+  assert.equal(layout.KVM_TSS + 3 * PAGE_BYTES, layout.FIRMWARE_ROM_BASE);
+});

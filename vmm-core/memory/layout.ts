@@ -1,0 +1,126 @@
+/**
+ * The guest-physical address map. Every address the VM itself chooses is named here; devices and boot code import it.
+ *
+ *   0x0_0000_0000  interrupt vector table (flat images in real mode only)
+ *   0x0_0000_0500  GDT
+ *   0x0_0000_6000  PVH start_info, module list        | multiboot information, module list, memory map
+ *   0x0_0000_7000  Linux zero page                    | PVH memory map
+ *   0x0_0000_7c00  boot sector (flat)
+ *   0x0_0000_9000  page tables: PML4, PDPT, 4 page directories (identity map of 4 GiB)
+ *   0x0_0002_0000  command line, 64 KiB at most
+ *   0x0_0003_0000  free
+ *   0x0_0009_fc00  ── end of conventional RAM; up to 1 MiB is the "ROM area": RAM to us, reserved to the guest
+ *   0x0_000e_0000  ACPI: RSDP and tables
+ *   0x0_000f_ff53  IRET stub of the real-mode vectors (flat)
+ *   0x0_0010_0000  kernel … initrd at the top of low RAM
+ *   0x0_c000_0000  ── end of low RAM at most: the 3 GiB hole starts (PCI memory windows)
+ *   0x0_d000_0000  virtio-mmio devices, 4 KiB each
+ *   0x0_fec0_0000  IOAPIC
+ *   0x0_fee0_0000  local APIC
+ *   0x0_fffb_c000  KVM's identity map page, then its TSS (3 pages): Intel hosts in real mode
+ *   0x0_fffc_0000  firmware ROM (top 256 KiB)
+ *   0x1_0000_0000  ── RAM above 4 GiB
+ */
+
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+export const GIB = 1024 * MIB;
+export const PAGE_BYTES = 4096;
+
+// Boot data, below the kernel. [0, BOOT_DATA_END) is ours until the guest runs: no image may be loaded there.
+export const BOOT_GDT = 0x500;
+export const PVH_START_INFO = 0x6000;
+export const PVH_MODULE_LIST = 0x6040;
+export const MULTIBOOT_INFO = 0x6000;
+export const MULTIBOOT_MODULE_LIST = 0x6100;
+export const MULTIBOOT_MEMORY_MAP = 0x6200;
+export const MULTIBOOT_LOADER_NAME = 0x6f00;
+export const ZERO_PAGE = 0x7000;
+export const PVH_MEMORY_MAP = 0x7000;
+export const PAGE_TABLES = 0x9000;
+export const COMMAND_LINE = 0x20000;
+export const COMMAND_LINE_MAX_BYTES = 64 * KIB; // with its NUL
+export const BOOT_DATA_END = COMMAND_LINE + COMMAND_LINE_MAX_BYTES;
+
+export const BOOT_SECTOR = 0x7c00;
+
+export const CONVENTIONAL_RAM_END = 0x9fc00; // where a PC's extended BIOS data area starts
+export const ACPI_TABLES = 0xe0000;
+export const ACPI_TABLES_END = 0xf0000;
+export const REAL_MODE_IRET = 0xfff53; // F000:FF53, the address that BIOSes give vectors nobody serves
+export const HIGH_RAM_BASE = MIB; // "high" as in a PC's HIMEM
+
+export const HOLE_BASE = 3 * GIB;
+export const HOLE_END = 4 * GIB;
+export const PCI_MMIO_BASE = 0xc000_0000;
+export const VIRTIO_MMIO_BASE = 0xd000_0000;
+export const VIRTIO_MMIO_STRIDE = PAGE_BYTES;
+export const IOAPIC_BASE = 0xfec0_0000;
+export const LAPIC_BASE = 0xfee0_0000;
+export const KVM_IDENTITY_MAP = 0xfffb_c000; // 1 page, KVM_SET_IDENTITY_MAP_ADDR
+export const KVM_TSS = 0xfffb_d000; // 3 pages, KVM_SET_TSS_ADDR
+export const FIRMWARE_ROM_BASE = 0xfffc_0000;
+
+/** One WebAssembly.Memory each; V8's largest is 4 GiB, but a typed array over it ends at 2^31 elements in older engines. */
+export const MAX_SLOT_BYTES = 2 * GIB;
+
+export interface RamRange {
+  readonly base: number;
+  readonly sizeBytes: number;
+}
+
+/**
+ * The RAM slots of a VM with that much memory, lowest first: up to 3 GiB from 0, the rest from 4 GiB. A size that is no multiple
+ * of 4 KiB loses its last part page. Used by machine.ts to allocate and by kvm/ to map.
+ */
+export function ramRanges(memoryBytes: number): RamRange[] {
+  const wholeBytes = Math.floor(memoryBytes / PAGE_BYTES) * PAGE_BYTES;
+  const lowBytes = Math.min(wholeBytes, HOLE_BASE);
+  return [...slots(0, lowBytes), ...slots(HOLE_END, wholeBytes - lowBytes)];
+}
+
+/** The end of RAM below the 3 GiB hole. */
+export function lowRamEnd(ranges: readonly RamRange[]): number {
+  return ranges.reduce(
+    (end, { base, sizeBytes }) => (base < HOLE_BASE ? Math.max(end, base + sizeBytes) : end),
+    0,
+  );
+}
+
+// Address range types, ACPI 6.5 §15, table 15.4.
+export const E820_RAM = 1;
+export const E820_RESERVED = 2;
+export const E820_ACPI = 3;
+export const E820_NVS = 4;
+
+export interface E820Entry {
+  readonly address: number;
+  readonly sizeBytes: number;
+  readonly type: number;
+}
+
+/** What a PC's BIOS answers to INT 15h, E820h: sorted, disjoint. Every boot protocol hands over this map. */
+export function e820Map(ranges: readonly RamRange[]): E820Entry[] {
+  const lowEnd = lowRamEnd(ranges);
+  const entries = [
+    entry(0, CONVENTIONAL_RAM_END, E820_RAM),
+    entry(CONVENTIONAL_RAM_END, HIGH_RAM_BASE, E820_RESERVED),
+    entry(HIGH_RAM_BASE, lowEnd, E820_RAM),
+    entry(KVM_IDENTITY_MAP, HOLE_END, E820_RESERVED),
+  ];
+  const highEnd = ranges.reduce((end, { base, sizeBytes }) => Math.max(end, base + sizeBytes), 0);
+  if (highEnd > HOLE_END) entries.push(entry(HOLE_END, highEnd, E820_RAM));
+  return entries.filter(({ sizeBytes }) => sizeBytes > 0);
+}
+
+function entry(start: number, end: number, type: number): E820Entry {
+  return { address: start, sizeBytes: end - start, type };
+}
+
+function slots(base: number, sizeBytes: number): RamRange[] {
+  const ranges: RamRange[] = [];
+  for (let done = 0; done < sizeBytes; done += MAX_SLOT_BYTES) {
+    ranges.push({ base: base + done, sizeBytes: Math.min(MAX_SLOT_BYTES, sizeBytes - done) });
+  }
+  return ranges;
+}
