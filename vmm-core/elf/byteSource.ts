@@ -8,7 +8,8 @@ export interface ByteSource {
 }
 
 export function readBytes(source: ByteSource, offset: number, lengthBytes: number): Uint8Array {
-  if (lengthBytes > source.sizeBytes) throw new RangeError(`${source.name}: read past the end at 0x${offset.toString(16)}`);
+  if (lengthBytes > source.sizeBytes)
+    throw new RangeError(`${source.name}: read past the end at 0x${offset.toString(16)}`);
   const bytes = new Uint8Array(lengthBytes);
   source.readInto(offset, bytes);
   return bytes;
