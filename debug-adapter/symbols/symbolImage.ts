@@ -1,0 +1,145 @@
+/**
+ * What the debug adapter asks of one ELF file with its DWARF: the public interface of symbols/. Policy lives in this folder,
+ * formats in ../dwarf (DWARF) and vmm-core/elf (ELF).
+ *
+ * Everything is lazy: opening reads the ELF header and the section table; an address question reads .debug_aranges and the line
+ * table of the one unit concerned. All addresses are link-time addresses plus the image's `loadBias`, as unsigned 64-bit bigints.
+ *
+ * Nothing here throws for bad debug information: a broken unit answers as if it had none, and says so in `problems()`.
+ */
+import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+
+/** Half open: `end` is the first address after it. */
+export interface AddressRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+export interface SourcePosition {
+  /** As recorded by the compiler, joined with the unit's compilation directory, `.` and `..` resolved. */
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1; 0 when the line has no column (gcc -gno-column-info, assemblers). */
+  readonly column: number;
+}
+
+export interface LineRow extends SourcePosition {
+  /** The addresses of this row of the line table. */
+  readonly range: AddressRange;
+  /** Recommended breakpoint location (DWARF 5 §6.2.2 is_stmt). */
+  readonly isStatement: boolean;
+}
+
+export interface FunctionRange {
+  /** As its programmer wrote it: `vfs_read`, `ns::Class::method`, `core::fmt::write`. */
+  readonly name: string;
+  /** The piece of code that contains the address asked for: functions split into hot and cold parts have several. */
+  readonly start: bigint;
+  readonly end: bigint;
+  /** Where it is declared, when DWARF knows. */
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export interface SymbolAt {
+  readonly name: string;
+  /** From the symbol's value. */
+  readonly offset: bigint;
+}
+
+export interface CodeLocation {
+  readonly address: bigint;
+  readonly file: string;
+  /** The line that was really found: the one asked for, or the next one that has code. */
+  readonly line: number;
+  readonly column: number;
+  /** The function (or the inlined copy) the address is in. */
+  readonly function?: string;
+}
+
+export interface FunctionLocation {
+  readonly name: string;
+  /** Where a breakpoint goes: after the prologue, when the line table tells. */
+  readonly address: bigint;
+  /** The function's first instruction. */
+  readonly start: bigint;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+/** One function of an inline chain. */
+export interface InlineFrame {
+  readonly function: string;
+  /** Where this function is executing: for the innermost the line of the address, for the others the line of the inlined call. */
+  readonly file?: string;
+  readonly line?: number;
+  readonly column?: number;
+  /** Whether the function is an inlined copy in the next one of the chain. False for the last one only. */
+  readonly inlined: boolean;
+  /** The range of the copy that contains the address. */
+  readonly range: AddressRange;
+}
+
+export interface SymbolImageOptions {
+  /** Added to every link-time address (modulo 2^64). */
+  readonly loadBias?: bigint;
+  /** Inflates zlib data of compressed sections; without it they count as missing and `problems()` says so. */
+  readonly inflate?: (compressed: Uint8Array, uncompressedBytes: number) => Uint8Array;
+}
+
+export interface SymbolImage {
+  readonly path: string;
+  /** In lower-case hex. */
+  readonly buildId: string | undefined;
+  readonly entry: bigint;
+  readonly loadBias: bigint;
+  /** `x86-64`, … */
+  readonly machine: string;
+  /** Whether there is line information at all; without it only symbolAt and functionByName (from .symtab) answer. */
+  readonly hasLines: boolean;
+
+  /** Every source path, sorted, each once. Reads the head of every line table. */
+  files(): readonly string[];
+
+  lineAt(address: bigint): LineRow | undefined;
+  functionAt(address: bigint): FunctionRange | undefined;
+  symbolAt(address: bigint): SymbolAt | undefined;
+  /** Value and size of a symbol of .symtab, whatever it names. The first of several that have the name. */
+  symbolByName(name: string): { readonly address: bigint; readonly sizeBytes: number } | undefined;
+  /** Innermost first; one entry when nothing is inlined there, none when no function is known. */
+  inlineChainAt(address: bigint): readonly InlineFrame[];
+
+  /**
+   * Where a breakpoint on a source line goes. `file` matches every recorded path that ends with it on a path boundary, or that ends
+   * where it ends (an editor's absolute path against a recorded relative one). When the line has no code, the nearest following line
+   * that has. One address per function or inlined copy; after the prologue where the line is a function's opening.
+   */
+  addressesOf(file: string, line: number, column?: number): readonly CodeLocation[];
+  /** Lines from `fromLine` to `toLine` (both included) that have code, each with the columns of its statements, ascending. */
+  breakpointLines(
+    file: string,
+    fromLine: number,
+    toLine: number,
+  ): readonly { line: number; columns: readonly number[] }[];
+
+  /** Every function with that name. Clones of the compiler (`name.isra.0`, `name.constprop.0`) count, `.cold` parts do not. */
+  functionByName(name: string): readonly FunctionLocation[];
+
+  /**
+   * For stepping by line: the contiguous addresses around `address` that belong to the same source line of the same function.
+   * Stepping goes on while the program counter is inside.
+   */
+  statementRange(address: bigint): AddressRange | undefined;
+  /** The first address after the prologue of the function that starts at `start`; `start` itself when unknown. */
+  prologueEnd(start: bigint): bigint;
+  /** Whether the frame of the function that contains `address` is not set up yet there. */
+  isInPrologue(address: bigint): boolean;
+
+  /** What was found broken so far, each once: `.debug_info unit 0x1234: …`. */
+  problems(): readonly string[];
+}
+
+export function openSymbolImage(source: ByteSource, _options: SymbolImageOptions = {}): SymbolImage {
+  throw new Error(`${source.name}: the symbol engine is not there yet`);
+}
