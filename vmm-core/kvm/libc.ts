@@ -1,0 +1,90 @@
+/**
+ * The few libc calls vmm-core needs, through koffi. Host addresses stay in this folder: everyone else holds typed arrays.
+ * Loaded once per thread (main and each vCPU worker).
+ */
+import koffi from 'koffi';
+import { KvmError } from './errors.ts';
+
+const libc = koffi.load(null); // the process itself: libc is always there
+type IntCall = (...args: (number | bigint)[]) => number;
+type BufferCall = (fd: number, request: number, buffer: ArrayBufferView) => number;
+
+// ioctl and syscall are variadic in C; for integer and pointer arguments the x86-64 ABI passes them alike.
+const ioctlValue = libc.func('int ioctl(int fd, unsigned long request, unsigned long value)') as unknown as IntCall;
+const ioctlBuffer = libc.func('int ioctl(int fd, unsigned long request, void *buffer)') as unknown as BufferCall;
+const libcMmap = libc.func(
+  'uintptr_t mmap(uintptr_t addr, size_t length, int prot, int flags, int fd, int64_t offset)',
+) as unknown as (...args: (number | bigint)[]) => number | bigint;
+const libcMadvise = libc.func('int madvise(uintptr_t addr, size_t length, int advice)') as unknown as IntCall;
+const libcSyscall = libc.func('long syscall(long number, long a, long b, long c)') as unknown as IntCall;
+const libcGetpid = libc.func('int getpid()') as unknown as () => number;
+
+const PROT_READ_WRITE = 1 | 2;
+const MAP_SHARED = 0x01;
+const MAP_FIXED = 0x10;
+const MADV_DONTNEED = 4;
+const SYS_gettid = 186; // <asm/unistd_64.h>
+const SYS_tgkill = 234;
+
+export function errno(): number {
+  return koffi.errno();
+}
+
+/**
+ * An ioctl whose argument is a number. Returns the result, or -errno.
+ * Safety: passes no pointer; blocks the calling thread for KVM_RUN only.
+ */
+export function ioctl(fd: number, request: number, value: number | bigint = 0): number {
+  const result = ioctlValue(fd, request, value);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** As `ioctl`, for calls that must succeed. Throws KvmError named `call`. */
+export function mustIoctl(call: string, fd: number, request: number, value: number | bigint = 0): number {
+  const result = ioctl(fd, request, value);
+  if (result < 0) throw new KvmError(call, -result);
+  return result;
+}
+
+/**
+ * An ioctl whose argument is a struct the kernel reads or writes. Throws KvmError.
+ * Safety: koffi pins the buffer for the call; the kernel keeps no pointer to it; its size is the struct's.
+ */
+export function ioctlStruct(call: string, fd: number, request: number, buffer: ArrayBufferView): number {
+  const result = ioctlBuffer(fd, request, buffer);
+  if (result < 0) throw new KvmError(call, koffi.errno());
+  return result;
+}
+
+/**
+ * Maps `fd` over the first `lengthBytes` of a wasm memory, which then show the file's pages to every thread.
+ * Safety: the range lies inside the memory (checked), is page aligned (wasm memories are), and the memory outlives
+ * the mapping because the caller keeps it as long as the fd.
+ */
+export function mapOver(memory: WebAssembly.Memory, lengthBytes: number, fd: number): void {
+  if (lengthBytes > memory.buffer.byteLength) throw new RangeError('mapping longer than the memory');
+  const address = hostAddress(memory);
+  const mapped = BigInt(libcMmap(address, lengthBytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0));
+  if (mapped !== address) throw new KvmError('mmap', koffi.errno());
+}
+
+/** Gives the pages of a wasm memory back to the host: they read as zero again. Safety: no I/O is in flight into it. */
+export function discard(memory: WebAssembly.Memory): void {
+  const result = libcMadvise(hostAddress(memory), memory.buffer.byteLength, MADV_DONTNEED);
+  if (result < 0) throw new KvmError('madvise', koffi.errno());
+}
+
+/** Only for this folder: KVM needs the address of guest RAM. */
+export function hostAddress(memory: WebAssembly.Memory): bigint {
+  return BigInt(koffi.address(new Uint8Array(memory.buffer)));
+}
+
+/** Kernel id of the calling thread, for kick(). */
+export function currentThreadId(): number {
+  return libcSyscall(SYS_gettid, 0, 0, 0);
+}
+
+/** Interrupts a thread's KVM_RUN. The process must have a handler for `signal` (process.on). A thread that is gone is fine. */
+export function signalThread(threadId: number, signal: number): void {
+  libcSyscall(SYS_tgkill, libcGetpid(), threadId, signal);
+}

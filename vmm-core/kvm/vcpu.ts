@@ -1,0 +1,229 @@
+/**
+ * A vCPU's file descriptor. `run` only on the vCPU's own thread; everything else by whichever thread knows that the vCPU is
+ * not in KVM_RUN (its own, or main after the stop was acknowledged): the kernel would block us otherwise.
+ */
+import { closeSync } from 'node:fs';
+import {
+  KVM_GET_DEBUGREGS,
+  KVM_GET_FPU,
+  KVM_GET_LAPIC,
+  KVM_GET_MP_STATE,
+  KVM_GET_MSRS,
+  KVM_GET_REGS,
+  KVM_GET_SREGS,
+  KVM_GET_VCPU_EVENTS,
+  KVM_KVMCLOCK_CTRL,
+  KVM_RUN_IOCTL,
+  KVM_SET_CPUID2,
+  KVM_SET_DEBUGREGS,
+  KVM_SET_FPU,
+  KVM_SET_GUEST_DEBUG,
+  KVM_SET_LAPIC,
+  KVM_SET_MP_STATE,
+  KVM_SET_MSRS,
+  KVM_SET_REGS,
+  KVM_SET_SREGS,
+  KVM_SET_VCPU_EVENTS,
+  KvmCpuid2,
+  KvmCpuidEntry2,
+  KvmDebugregs,
+  KvmFpu,
+  KvmGuestDebug,
+  KvmLapicState,
+  KvmMpState,
+  KvmMsrEntry,
+  KvmMsrs,
+  KvmRegs,
+  KvmSregs,
+  KvmVcpuEvents,
+} from '../abi/kvm.ts';
+import type { GeneralRegisters, SystemRegisters } from '../abi/x86.ts';
+import { KvmError } from './errors.ts';
+import type { CpuidEntry } from './kvm.ts';
+import { decodeSregs, encodeSregs, KvmRun } from './kvmRun.ts';
+import { ioctl, ioctlStruct } from './libc.ts';
+import type { VcpuHandle } from './vm.ts';
+
+/** What KVM_SET_GUEST_DEBUG replaces, all of it at each call. */
+export interface GuestDebug {
+  /** KVM_GUESTDBG_* bits; 0 turns debugging off. */
+  readonly control: number;
+  /** DR0..DR3. */
+  readonly addresses: readonly bigint[];
+  readonly dr7: bigint;
+}
+
+/** A vCPU's whole state as opaque structs, for reset. */
+export interface VcpuSnapshot {
+  readonly structs: readonly { readonly set: number; readonly bytes: Uint8Array }[];
+}
+
+export interface MsrValue {
+  readonly index: number;
+  readonly data: bigint;
+}
+
+const GET_SET_PAIRS = [
+  { get: KVM_GET_SREGS, set: KVM_SET_SREGS, size: KvmSregs.size },
+  { get: KVM_GET_REGS, set: KVM_SET_REGS, size: KvmRegs.size },
+  { get: KVM_GET_FPU, set: KVM_SET_FPU, size: KvmFpu.size },
+  { get: KVM_GET_LAPIC, set: KVM_SET_LAPIC, size: KvmLapicState.size },
+  { get: KVM_GET_DEBUGREGS, set: KVM_SET_DEBUGREGS, size: KvmDebugregs.size },
+  { get: KVM_GET_VCPU_EVENTS, set: KVM_SET_VCPU_EVENTS, size: KvmVcpuEvents.size },
+  { get: KVM_GET_MP_STATE, set: KVM_SET_MP_STATE, size: KvmMpState.size },
+] as const;
+
+export class KvmVcpu {
+  readonly index: number;
+  readonly run: KvmRun;
+  readonly #fd: number;
+
+  constructor(handle: VcpuHandle) {
+    this.index = handle.index;
+    this.run = new KvmRun(handle.run);
+    this.#fd = handle.fd;
+  }
+
+  /** Enters the guest until an exit. Returns 0, or -errno (-EINTR after a kick). Own thread only. */
+  enter(): number {
+    return ioctl(this.#fd, KVM_RUN_IOCTL);
+  }
+
+  /**
+   * Finishes a pending I/O or MMIO read without entering the guest and brings the register mirror up to date. Own thread,
+   * or any thread while the vCPU is stopped (cold: probes, first stop).
+   */
+  settle(): void {
+    this.run.mirrorRegisters = true;
+    this.run.immediateExit = true;
+    this.enter();
+    this.run.immediateExit = false;
+    this.run.mirrorRegisters = false;
+  }
+
+  setCpuid(entries: readonly CpuidEntry[]): void {
+    const buffer = new Uint8Array(KvmCpuid2.size + entries.length * KvmCpuidEntry2.size);
+    const view = new DataView(buffer.buffer);
+    KvmCpuid2.write(view, { nent: entries.length });
+    entries.forEach((entry, i) => KvmCpuidEntry2.write(view, entry, KvmCpuid2.size + i * KvmCpuidEntry2.size));
+    ioctlStruct('KVM_SET_CPUID2', this.#fd, KVM_SET_CPUID2, buffer);
+  }
+
+  readGeneral(): GeneralRegisters {
+    const buffer = KvmRegs.bytes({});
+    ioctlStruct('KVM_GET_REGS', this.#fd, KVM_GET_REGS, buffer);
+    return KvmRegs.read(viewOf(buffer));
+  }
+  writeGeneral(regs: GeneralRegisters): void {
+    ioctlStruct('KVM_SET_REGS', this.#fd, KVM_SET_REGS, KvmRegs.bytes(regs));
+  }
+
+  readSystem(): SystemRegisters {
+    return decodeSregs(viewOf(this.#readSregs()));
+  }
+  /** Keeps apic_base and pending interrupts. Throws KvmError EINVAL for combinations that no CPU can be in. */
+  writeSystem(sregs: SystemRegisters): void {
+    const buffer = this.#readSregs();
+    encodeSregs(viewOf(buffer), sregs);
+    ioctlStruct('KVM_SET_SREGS', this.#fd, KVM_SET_SREGS, buffer);
+  }
+
+  writeFpu(values: { fcw: number; mxcsr: number }): void {
+    ioctlStruct('KVM_SET_FPU', this.#fd, KVM_SET_FPU, KvmFpu.bytes(values));
+  }
+
+  /** Unknown MSRs end the list: returns how many were set. */
+  writeMsrs(msrs: readonly MsrValue[]): number {
+    const buffer = encodeMsrs(msrs);
+    return ioctlStruct('KVM_SET_MSRS', this.#fd, KVM_SET_MSRS, buffer);
+  }
+
+  readMsr(index: number): bigint | undefined {
+    const buffer = encodeMsrs([{ index, data: 0n }]);
+    const count = ioctlStruct('KVM_GET_MSRS', this.#fd, KVM_GET_MSRS, buffer);
+    return count === 1 ? KvmMsrEntry.read(viewOf(buffer), KvmMsrs.size).data : undefined;
+  }
+
+  /** The local APIC's register page. */
+  readLapic(): Uint8Array {
+    const buffer = KvmLapicState.bytes({});
+    ioctlStruct('KVM_GET_LAPIC', this.#fd, KVM_GET_LAPIC, buffer);
+    return buffer;
+  }
+  writeLapic(page: Uint8Array): void {
+    ioctlStruct('KVM_SET_LAPIC', this.#fd, KVM_SET_LAPIC, page);
+  }
+
+  /** KVM_MP_STATE_*. */
+  readMpState(): number {
+    const buffer = KvmMpState.bytes({});
+    ioctlStruct('KVM_GET_MP_STATE', this.#fd, KVM_GET_MP_STATE, buffer);
+    return KvmMpState.read(viewOf(buffer)).mp_state;
+  }
+
+  /** Delivers exception `vector` (without error code) before the next instruction. Own thread or stopped. */
+  injectException(vector: number): void {
+    const buffer = KvmVcpuEvents.bytes({});
+    ioctlStruct('KVM_GET_VCPU_EVENTS', this.#fd, KVM_GET_VCPU_EVENTS, buffer);
+    KvmVcpuEvents.write(viewOf(buffer), { exception_injected: 1, exception_nr: vector, exception_has_error_code: 0, flags: 0 });
+    ioctlStruct('KVM_SET_VCPU_EVENTS', this.#fd, KVM_SET_VCPU_EVENTS, buffer);
+  }
+
+  setGuestDebug(debug: GuestDebug): void {
+    const [debugreg0 = 0n, debugreg1 = 0n, debugreg2 = 0n, debugreg3 = 0n] = debug.addresses;
+    const buffer = KvmGuestDebug.bytes({
+      control: debug.control,
+      debugreg0,
+      debugreg1,
+      debugreg2,
+      debugreg3,
+      debugreg7: debug.dr7,
+    });
+    ioctlStruct('KVM_SET_GUEST_DEBUG', this.#fd, KVM_SET_GUEST_DEBUG, buffer);
+  }
+
+  /** Tells a kvmclock guest that it was stopped, so that its soft-lockup watchdog forgives. A guest without one: ignored. */
+  noteStop(): void {
+    ioctl(this.#fd, KVM_KVMCLOCK_CTRL);
+  }
+
+  save(): VcpuSnapshot {
+    return {
+      structs: GET_SET_PAIRS.map(({ get, set, size }) => {
+        const bytes = new Uint8Array(size);
+        ioctlStruct('KVM_GET (vCPU state)', this.#fd, get, bytes);
+        return { set, bytes };
+      }),
+    };
+  }
+  restore(snapshot: VcpuSnapshot): void {
+    for (const { set, bytes } of snapshot.structs) ioctlStruct('KVM_SET (vCPU state)', this.#fd, set, bytes);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #readSregs(): Uint8Array {
+    const buffer = new Uint8Array(KvmSregs.size);
+    ioctlStruct('KVM_GET_SREGS', this.#fd, KVM_GET_SREGS, buffer);
+    return buffer;
+  }
+}
+
+/** For messages: why KVM_RUN itself failed. */
+export function runError(result: number): KvmError {
+  return new KvmError('KVM_RUN', -result);
+}
+
+function encodeMsrs(msrs: readonly MsrValue[]): Uint8Array {
+  const buffer = new Uint8Array(KvmMsrs.size + msrs.length * KvmMsrEntry.size);
+  const view = viewOf(buffer);
+  KvmMsrs.write(view, { nmsrs: msrs.length });
+  msrs.forEach((msr, i) => KvmMsrEntry.write(view, msr, KvmMsrs.size + i * KvmMsrEntry.size));
+  return buffer;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,94 @@
+/**
+ * How the main thread commands a vCPU's thread, which is blocked in KVM_RUN or waiting here. One mailbox per vCPU, in
+ * shared memory. Every RUN or STEP is answered by exactly one `stopped` message (messages.ts).
+ *
+ *   byte  0  i32  REQUEST    what the vCPU should do; written by main, and set back to PAUSE by the vCPU when it stops itself
+ *   byte  4  i32  THREAD     kernel id of the vCPU's thread, 0 until it started
+ *   byte  8  i32  FLAGS      STEP_* of a STEP
+ *   byte 16  u64  START      a STEP goes on while START <= linear RIP < END
+ *   byte 24  u64  END
+ */
+export const REQUEST = { PAUSE: 0, RUN: 1, STEP: 2, EXIT: 3 } as const;
+export type Request = (typeof REQUEST)[keyof typeof REQUEST];
+
+/** Let interrupts be taken during a STEP. */
+export const STEP_INTERRUPTS = 1 << 0;
+/** Report a call as soon as it is in the callee, so that main can run it to its return. */
+export const STEP_OVER = 1 << 1;
+/** Step one instruction off a breakpoint: nothing planted is looked at. */
+export const STEP_SILENT = 1 << 2;
+
+const WORD_REQUEST = 0;
+const WORD_THREAD = 1;
+const WORD_FLAGS = 2;
+const QUAD_START = 2;
+const QUAD_END = 3;
+
+export interface StepRequest {
+  readonly flags: number;
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+export class Mailbox {
+  static readonly sizeBytes = 32;
+
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+  readonly #quads: BigUint64Array;
+
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(Mailbox.sizeBytes)) {
+    this.buffer = buffer;
+    this.#words = new Int32Array(buffer);
+    this.#quads = new BigUint64Array(buffer);
+  }
+
+  /** Any thread; cheap: read after every exit. */
+  get request(): Request {
+    return Atomics.load(this.#words, WORD_REQUEST) as Request;
+  }
+
+  get threadId(): number {
+    return Atomics.load(this.#words, WORD_THREAD);
+  }
+
+  /** vCPU thread, once, at start. */
+  announce(threadId: number): void {
+    Atomics.store(this.#words, WORD_THREAD, threadId);
+  }
+
+  /** Main thread. The vCPU must be stopped, except for PAUSE and EXIT, which need a kick as well. */
+  post(request: Request): void {
+    Atomics.store(this.#words, WORD_REQUEST, request);
+    Atomics.notify(this.#words, WORD_REQUEST);
+  }
+
+  /** Main thread, vCPU stopped. */
+  postStep(step: StepRequest): void {
+    this.#words[WORD_FLAGS] = step.flags;
+    this.#quads[QUAD_START] = step.start;
+    this.#quads[QUAD_END] = step.end;
+    this.post(REQUEST.STEP); // after its parameters
+  }
+
+  /** vCPU thread, after it saw STEP. */
+  readStep(): StepRequest {
+    return {
+      flags: this.#words[WORD_FLAGS] ?? 0,
+      start: this.#quads[QUAD_START] ?? 0n,
+      end: this.#quads[QUAD_END] ?? 0n,
+    };
+  }
+
+  /** vCPU thread: it stopped by itself, whatever main asked meanwhile short of EXIT. */
+  stopSelf(): void {
+    const seen = this.request;
+    if (seen !== REQUEST.EXIT) Atomics.compareExchange(this.#words, WORD_REQUEST, seen, REQUEST.PAUSE);
+  }
+
+  /** vCPU thread: sleeps until there is something to do. */
+  waitForRequest(): Request {
+    while (this.request === REQUEST.PAUSE) Atomics.wait(this.#words, WORD_REQUEST, REQUEST.PAUSE);
+    return this.request;
+  }
+}

@@ -1,0 +1,45 @@
+/** What crosses between the main thread and a vCPU's worker, apart from the mailbox. One union per direction. */
+import type { VcpuHandle } from '../kvm/vm.ts';
+import type { RamSlot } from '../memory/guestMemory.ts';
+
+/** Main to worker, once: the vCPU to run. The worker then never returns to its event loop. */
+export interface VcpuAssignment {
+  readonly vmName: string;
+  readonly vmFd: number;
+  readonly vcpu: VcpuHandle;
+  readonly mailbox: SharedArrayBuffer;
+  readonly ram: readonly RamSlot[];
+  readonly breakpoints: SharedArrayBuffer;
+  /** The devices' registers and rings (machine/deviceSet.ts). */
+  readonly devices: SharedArrayBuffer;
+  readonly debugExit: boolean;
+}
+
+/** What the guest asked of its machine. */
+export type PowerEvent =
+  | { readonly kind: 'powerOff' }
+  | { readonly kind: 'reset'; readonly by: string }
+  | { readonly kind: 'debugExit'; readonly code: number };
+
+export type StopCause =
+  | { readonly kind: 'pause' }
+  /** A STEP is done. */
+  | { readonly kind: 'step' }
+  /** A STEP with STEP_OVER stands on the first instruction of a callee. */
+  | { readonly kind: 'call'; readonly returnAddress: bigint; readonly stack: bigint }
+  | { readonly kind: 'breakpoint'; readonly address: bigint }
+  | { readonly kind: 'power'; readonly event: PowerEvent }
+  | { readonly kind: 'tripleFault' }
+  /** The vCPU cannot go on. */
+  | { readonly kind: 'error'; readonly message: string };
+
+/** Worker to main. */
+export type VcpuMessage =
+  | { readonly kind: 'ready' }
+  /** Registers are in the mirror of kvm_run, pending I/O is finished, the thread waits in its mailbox. */
+  | { readonly kind: 'stopped'; readonly cause: StopCause }
+  /** An output ring went from empty to not empty. `port`: 0..3 COM, 4 debugcon. */
+  | { readonly kind: 'output'; readonly port: number }
+  | { readonly kind: 'panic'; readonly event: number }
+  /** The thread is done (EXIT). */
+  | { readonly kind: 'exited' };
