@@ -1,0 +1,49 @@
+/**
+ * What L1 tells the host over the virtio-serial port: one JSON object a line, only in that direction.
+ * Written by runner.ts and reporter.ts, read by ../lab.ts.
+ */
+
+/** The name of the port: /sys/class/virtio-ports/<device>/name. */
+export const RESULTS_PORT = 'trapframe.lab.results';
+
+/** Where L1 has the repository (only dist/, test/lab and the modules dist/ leaves outside its bundles). */
+export const LAB_ROOT = '/trapframe';
+export const JOB_FILE = `${LAB_ROOT}/test/lab/job.json`;
+
+/** What the host asks L1 to do; packed into its image. */
+export interface LabJob {
+  /** Bundles, relative to LAB_ROOT, in the order to run them. */
+  readonly bundles: readonly string[];
+  /** `--test-name-pattern`, to run only some tests of the files. */
+  readonly testNamePattern?: string;
+  /** A file that takes longer is killed, so that the others still run. */
+  readonly fileTimeoutMs: number;
+}
+
+export interface LabError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+}
+
+/** How one test ended. A test whose only fault is a failed subtest has `passed: false` and no error. */
+export interface LabOutcome {
+  readonly passed: boolean;
+  readonly skip?: string;
+  readonly todo?: string;
+  readonly error?: LabError;
+}
+
+/** From the test process of one file; `nesting` counts from 0 for the file's own top level. */
+export type LabTestEvent =
+  | { readonly type: 'open'; readonly nesting: number; readonly name: string }
+  | { readonly type: 'close'; readonly nesting: number; readonly name: string; readonly outcome: LabOutcome }
+  | { readonly type: 'diagnostic'; readonly message: string };
+
+export type LabMessage =
+  | { readonly type: 'ready'; readonly node: string; readonly kernel: string; readonly uptimeSeconds: number }
+  | { readonly type: 'fileStart'; readonly bundle: string }
+  | { readonly type: 'test'; readonly bundle: string; readonly event: LabTestEvent }
+  /** `problem` is set when the file's process ended in another way than its tests account for. */
+  | { readonly type: 'fileEnd'; readonly bundle: string; readonly problem?: string }
+  | { readonly type: 'done' };

@@ -1,0 +1,121 @@
+/** Turns the tests that run inside L1 into subtests of the host's own test run, while they run. */
+import type { TestContext } from 'node:test';
+import { toHostPaths } from './image.ts';
+import type { LabOutcome, LabTestEvent } from './inside/labProtocol.ts';
+
+/** A test seen to begin inside. Its host-side subtest ends when `end` is called and all its own subtests have ended. */
+class MirroredTest {
+  readonly name: string;
+  readonly #children: Promise<void>[] = [];
+  readonly #begun = deferred<TestContext>();
+  readonly #ended = deferred<LabOutcome>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** node:test starts a subtest when it gets to it, so its context is there later than the test itself. */
+  get context(): Promise<TestContext> {
+    return this.#begun.promise;
+  }
+
+  add(child: MirroredTest): void {
+    this.#children.push(child.run(this.context));
+  }
+
+  end(outcome: LabOutcome): void {
+    this.#ended.resolve(outcome);
+  }
+
+  async run(parent: Promise<TestContext>): Promise<void> {
+    await (
+      await parent
+    ).test(this.name, async (t) => {
+      this.#begun.resolve(t);
+      const { passed, skip, todo, error } = await this.#ended.promise;
+      await Promise.all(this.#children);
+      if (skip !== undefined) t.skip(skip);
+      if (todo !== undefined) t.todo(todo);
+      if (error !== undefined) throw hostError(error);
+      if (!passed && this.#children.length === 0) throw new Error('failed inside L1, without an error');
+    });
+  }
+}
+
+/**
+ * The tests of one file, or of anything else that happens in sequence. Tests inside are expected to run one after another
+ * (node:test's default): with concurrent ones a subtest may be shown under its parent's sibling.
+ */
+export class Mirror {
+  readonly #root: MirroredTest;
+  readonly #finished: Promise<void>;
+  /** The tests that are open, outermost first. */
+  readonly #open: MirroredTest[] = [];
+  #diagnostics: Promise<void> = Promise.resolve();
+
+  constructor(parent: TestContext, name: string) {
+    this.#root = new MirroredTest(name);
+    this.#finished = this.#root.run(Promise.resolve(parent));
+  }
+
+  handle(event: LabTestEvent): void {
+    switch (event.type) {
+      case 'open':
+        this.#begin(event.nesting, event.name);
+        break;
+      case 'close':
+        this.#end(event.nesting, event.name, event.outcome);
+        break;
+      case 'diagnostic':
+        this.#diagnostics = this.#root.context.then((t) => t.diagnostic(event.message));
+    }
+  }
+
+  /** Ends what is still open: with `problem` when there is one. Resolves when the host's subtests have ended, too. */
+  async finish(problem?: string): Promise<void> {
+    const outcome = problem === undefined ? { passed: true } : failure(problem);
+    for (const test of this.#open.splice(0).reverse()) test.end(failure(problem ?? 'did not end'));
+    await this.#diagnostics;
+    this.#root.end(outcome);
+    await this.#finished;
+  }
+
+  #begin(nesting: number, name: string): MirroredTest {
+    const parent = this.#open[nesting - 1] ?? this.#root;
+    const test = new MirroredTest(name);
+    this.#open[nesting]?.end(failure('did not end before the next test began'));
+    this.#open.length = nesting;
+    this.#open[nesting] = test;
+    parent.add(test);
+    return test;
+  }
+
+  #end(nesting: number, name: string, outcome: LabOutcome): void {
+    const open = this.#open[nesting];
+    // A test cancelled with its parent ends without ever having begun.
+    const test = open?.name === name ? open : this.#begin(nesting, name);
+    this.#open.length = nesting;
+    test.end(outcome);
+  }
+}
+
+function failure(message: string): LabOutcome {
+  return { passed: false, error: { name: 'Error', message, stack: message } };
+}
+
+function hostError(inner: {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+}): Error {
+  const error = new Error(inner.message);
+  error.name = inner.name;
+  error.stack = toHostPaths(inner.stack);
+  return error;
+}
+
+function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((it) => (resolve = it));
+  return { promise, resolve };
+}

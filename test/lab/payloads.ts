@@ -1,0 +1,63 @@
+/**
+ * The guests (L2) the lab boots with our VMM, made from stock Debian packages: a distribution's kernel as the bzImage it
+ * ships and as the ELF inside it, and an initrd whose init talks on ttyS0.
+ */
+import { readFile, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { fetchPackage } from '../../scripts/debian.ts';
+import { CpioArchive } from './cpio.ts';
+import { decodeLegacyLz4 } from './lz4.ts';
+
+export const KERNEL_PACKAGE = 'linux-image-6.1.0-*-cloud-amd64';
+
+// Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
+const SETUP_SECTS = 0x1f1;
+const HEADER_MAGIC = 0x202;
+const HEADER_MAGIC_HDRS = 0x53726448; // "HdrS"
+const PAYLOAD_OFFSET = 0x248;
+const PAYLOAD_LENGTH = 0x24c;
+
+/** Where a payload is inside L1. */
+export const PAYLOADS = {
+  bzImage: '/payloads/bzImage',
+  vmlinux: '/payloads/vmlinux',
+  initrd: '/payloads/initrd.cpio',
+} as const;
+
+export interface StockKernel {
+  readonly bzImage: Buffer;
+  readonly release: string;
+  /** The package's unpacked root. */
+  readonly directory: string;
+}
+
+export async function stockKernel(): Promise<StockKernel> {
+  const directory = await fetchPackage(KERNEL_PACKAGE);
+  const image = (await readdir(path.join(directory, 'boot'))).find((it) => it.startsWith('vmlinuz-'));
+  if (image === undefined) throw new Error(`${directory}/boot has no vmlinuz`);
+  const bzImage = await readFile(path.join(directory, 'boot', image));
+  return { bzImage, release: image.slice('vmlinuz-'.length), directory };
+}
+
+/** The kernel proper: an ELF file with a PVH note, compressed into the bzImage when that was built. */
+export function innerVmlinux(bzImage: Buffer): Buffer {
+  const magic = bzImage.readUInt32LE(HEADER_MAGIC);
+  if (magic !== HEADER_MAGIC_HDRS) throw new Error(`no bzImage setup header: 0x${magic.toString(16)}`);
+  const protectedMode = (bzImage.readUInt8(SETUP_SECTS) + 1) * 512;
+  const start = protectedMode + bzImage.readUInt32LE(PAYLOAD_OFFSET);
+  // The build appends the unpacked size to the payload as a little-endian word.
+  const end = start + bzImage.readUInt32LE(PAYLOAD_LENGTH) - 4;
+  return decodeLegacyLz4(bzImage.subarray(start, end), bzImage.readUInt32LE(end));
+}
+
+export async function staticBusybox(): Promise<Buffer> {
+  return readFile(path.join(await fetchPackage('busybox-static'), 'bin/busybox'));
+}
+
+export async function guestInitrd(): Promise<Buffer> {
+  const archive = new CpioArchive();
+  archive.characterDevice('/dev/console', 5, 1); // init's first standard streams, before it mounts /dev
+  archive.file('/bin/busybox', await staticBusybox(), 0o755);
+  archive.file('/init', await readFile(path.join(import.meta.dirname, 'inside/l2Init.sh')), 0o755);
+  return archive.finish();
+}
