@@ -67,7 +67,7 @@ async function workerBundles(): Promise<Bundle[]> {
   return listings.flat().map((source) => ({ source, output: path.basename(source).replace(/\.ts$/, '.js') }));
 }
 
-function bundleContext(bundle: Bundle, version: string): Promise<BuildContext> {
+async function bundleContext(bundle: Bundle, version: string): Promise<BuildContext> {
   return context({
     absWorkingDir: ROOT,
     entryPoints: [bundle.source],
@@ -80,7 +80,7 @@ function bundleContext(bundle: Bundle, version: string): Promise<BuildContext> {
     mainFields: ['module', 'main'], // vscode-languageserver and friends: their UMD `main` cannot be bundled
     sourcemap: true,
     sourcesContent: false,
-    banner: bundle.executable === true ? { js: '#!/usr/bin/env node' } : {},
+    banner: { js: await shebang(bundle) },
     define: {
       __TRAPFRAME_VERSION__: JSON.stringify(version),
       'import.meta.dirname': '__dirname',
@@ -92,6 +92,13 @@ function bundleContext(bundle: Bundle, version: string): Promise<BuildContext> {
     write: false,
     plugins: [writeByRename(bundle)],
   });
+}
+
+/** esbuild keeps the entry's own `#!` line, so it is added only where there is none. */
+async function shebang(bundle: Bundle): Promise<string> {
+  if (bundle.executable !== true) return '';
+  const source = await readFile(path.join(ROOT, bundle.source), 'utf8');
+  return source.startsWith('#!') ? '' : '#!/usr/bin/env node';
 }
 
 function writeByRename(bundle: Bundle): Plugin {
