@@ -13,16 +13,9 @@ import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { cacheDirectory } from '../../scripts/debian.ts';
 import { CpioArchive } from './cpio.ts';
-import { JOB_FILE, type LabJob, LAB_ROOT } from './inside/labProtocol.ts';
+import { JOB_FILE, type LabJob, LAB_ROOT, PAYLOADS } from './inside/labProtocol.ts';
 import { moduleClosure } from './kernelModules.ts';
-import {
-  guestInitrd,
-  innerVmlinux,
-  PAYLOADS,
-  type StockKernel,
-  staticBusybox,
-  stockKernel,
-} from './payloads.ts';
+import { guestInitrd, innerVmlinux, type StockKernel, staticBusybox, stockKernel } from './payloads.ts';
 
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 const INSIDE = path.join(import.meta.dirname, 'inside');
@@ -146,12 +139,12 @@ async function overlayArchive(files: readonly string[], job: Omit<LabJob, 'bundl
 }
 
 /** node takes a reporter from a module's default export, which our sources do not have. */
-async function reporterModule(): Promise<string> {
+export async function reporterModule(): Promise<string> {
   const text = await bundle(path.join(INSIDE, 'reporter.ts'), 'esm');
   return `${text}\nexport default reporter;\n`;
 }
 
-async function bundle(file: string, format: 'cjs' | 'esm'): Promise<string> {
+export async function bundle(file: string, format: 'cjs' | 'esm'): Promise<string> {
   const result = await build({
     entryPoints: [file],
     outfile: path.join(REPOSITORY, bundleName(file)), // not written: where source map paths are relative to
@@ -163,6 +156,7 @@ async function bundle(file: string, format: 'cjs' | 'esm'): Promise<string> {
     sourcemap: format === 'cjs' ? 'inline' : false,
     sourcesContent: false,
     external: RUNTIME_MODULES,
+    define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' }, // as scripts/build.ts does
     logLevel: 'silent', // a failure throws, with the messages
   });
   const output = result.outputFiles[0];

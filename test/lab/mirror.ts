@@ -1,7 +1,7 @@
 /** Turns the tests that run inside L1 into subtests of the host's own test run, while they run. */
 import type { TestContext } from 'node:test';
 import { toHostPaths } from './image.ts';
-import type { LabOutcome, LabTestEvent } from './inside/labProtocol.ts';
+import { type LabError, type LabOutcome, type LabTestEvent, plainError } from './inside/labProtocol.ts';
 
 /** A test seen to begin inside. Its host-side subtest ends when `end` is called and all its own subtests have ended. */
 class MirroredTest {
@@ -100,15 +100,12 @@ export class Mirror {
 }
 
 function failure(message: string): LabOutcome {
-  return { passed: false, error: { name: 'Error', message, stack: message } };
+  return { passed: false, error: plainError(message) };
 }
 
-function hostError(inner: {
-  readonly name: string;
-  readonly message: string;
-  readonly stack: string;
-}): Error {
-  const error = new Error(inner.message);
+function hostError(inner: LabError): Error {
+  const options = inner.cause === undefined ? {} : { cause: hostError(inner.cause) };
+  const error = new Error(inner.message, options);
   error.name = inner.name;
   error.stack = toHostPaths(inner.stack);
   return error;

@@ -17,13 +17,6 @@ const HEADER_MAGIC_HDRS = 0x53726448; // "HdrS"
 const PAYLOAD_OFFSET = 0x248;
 const PAYLOAD_LENGTH = 0x24c;
 
-/** Where a payload is inside L1. */
-export const PAYLOADS = {
-  bzImage: '/payloads/bzImage',
-  vmlinux: '/payloads/vmlinux',
-  initrd: '/payloads/initrd.cpio',
-} as const;
-
 export interface StockKernel {
   readonly bzImage: Buffer;
   readonly release: string;

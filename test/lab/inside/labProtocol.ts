@@ -10,6 +10,13 @@ export const RESULTS_PORT = 'trapframe.lab.results';
 export const LAB_ROOT = '/trapframe';
 export const JOB_FILE = `${LAB_ROOT}/test/lab/job.json`;
 
+/** Where L1 has the guests (L2) that ../payloads.ts makes. */
+export const PAYLOADS = {
+  bzImage: '/payloads/bzImage',
+  vmlinux: '/payloads/vmlinux',
+  initrd: '/payloads/initrd.cpio',
+} as const;
+
 /** What the host asks L1 to do; packed into its image. */
 export interface LabJob {
   /** Bundles, relative to LAB_ROOT, in the order to run them. */
@@ -24,6 +31,12 @@ export interface LabError {
   readonly name: string;
   readonly message: string;
   readonly stack: string;
+  readonly cause?: LabError;
+}
+
+/** For a message that comes without a stack. */
+export function plainError(message: string): LabError {
+  return { name: 'Error', message, stack: `Error: ${message}` };
 }
 
 /** How one test ended. A test whose only fault is a failed subtest has `passed: false` and no error. */

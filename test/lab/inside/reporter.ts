@@ -3,7 +3,7 @@
  * children. (node's own reporters write a whole top-level test at its end.)
  */
 import { writeSync } from 'node:fs';
-import type { LabError, LabOutcome, LabTestEvent } from './labProtocol.ts';
+import { type LabError, type LabOutcome, type LabTestEvent, plainError } from './labProtocol.ts';
 
 const RESULTS_FD = 3;
 
@@ -62,13 +62,9 @@ function outcomeOf({ skip, todo, details }: TestEvent['data']): LabOutcome {
 }
 
 function describeError(thrown: unknown): LabError {
-  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown), stack: String(thrown) };
-  const { name, message } = thrown;
-  let stack = thrown.stack ?? message;
-  for (let cause = thrown.cause; cause instanceof Error; cause = cause.cause) {
-    stack += `\ncaused by ${cause.stack ?? cause.message}`;
-  }
-  return { name, message, stack };
+  if (!(thrown instanceof Error)) return plainError(String(thrown));
+  const { name, message, stack = message, cause } = thrown;
+  return { name, message, stack, ...(cause === undefined ? {} : { cause: describeError(cause) }) };
 }
 
 function reason(value: string | boolean): string {

@@ -1,0 +1,97 @@
+/** One foreground `vmm run` inside L1, with the guest's COM1 on pipes: type, wait for what it prints, get the exit code. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import path from 'node:path';
+import { LAB_ROOT } from './labProtocol.ts';
+
+export const VMM = path.join(LAB_ROOT, 'dist/vmm.js');
+
+const SHOWN = 3000;
+/** Nothing that is worth waiting for comes after these. */
+const HOPELESS = /Kernel panic - not syncing: .*|end Kernel panic/;
+
+export class VmmRun {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #exited: Promise<number | null>;
+  #output = '';
+  #errors = '';
+  /** How much of the output `expect` has consumed. */
+  #consumed = 0;
+  #over = false;
+  #changed: () => void = () => undefined;
+
+  constructor(args: readonly string[]) {
+    this.#child = spawn(process.execPath, [VMM, 'run', ...args], { cwd: LAB_ROOT });
+    this.#child.stdout.setEncoding('latin1').on('data', (text: string) => {
+      this.#output += text;
+      this.#changed();
+    });
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#errors = (this.#errors + text).slice(-SHOWN);
+    });
+    this.#child.stdin.on('error', () => undefined); // it ended before it read: whoever waits for its answer says so
+    this.#exited = new Promise((resolve) => {
+      this.#child.once('close', (code) => {
+        this.#over = true;
+        this.#changed();
+        resolve(code);
+      });
+    });
+  }
+
+  type(text: string): void {
+    this.#child.stdin.write(text);
+  }
+
+  /** Resolves with the match of `pattern` in what the guest printed after the previous match; rejects when it cannot come. */
+  async expect(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const fresh = this.#output.slice(this.#consumed);
+      const match = pattern.exec(fresh);
+      if (match !== null) {
+        this.#consumed += match.index + match[0].length;
+        return match;
+      }
+      const hopeless = HOPELESS.exec(fresh);
+      if (hopeless !== null)
+        throw this.#error(`the guest said "${hopeless[0]}" instead of ${String(pattern)}`);
+      if (this.#over) throw this.#error(`vmm run ended before the guest said ${String(pattern)}`);
+      const left = deadline - Date.now();
+      if (left <= 0) throw this.#error(`the guest did not say ${String(pattern)} in ${timeoutMs / 1000} s`);
+      await this.#change(left);
+    }
+  }
+
+  async exitCode(timeoutMs: number): Promise<number | null> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(this.#error(`vmm run did not end in ${timeoutMs / 1000} s`)),
+        timeoutMs,
+      );
+    });
+    return Promise.race([this.#exited, late]).finally(() => clearTimeout(timer));
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  #change(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#changed = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #error(message: string): Error {
+    const shown = this.#output.slice(-SHOWN).replaceAll('\r', '');
+    return new Error(
+      `${message}\n--- the guest's last output ---\n${shown}\n--- vmm's stderr ---\n${this.#errors}`,
+    );
+  }
+}
