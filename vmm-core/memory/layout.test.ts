@@ -1,9 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as layout from './layout.ts';
-import { E820_RAM, GIB, HOLE_BASE, HOLE_END, MAX_SLOT_BYTES, MIB, PAGE_BYTES, e820Map, ramRanges } from './layout.ts';
+import {
+  E820_RAM,
+  GIB,
+  HOLE_BASE,
+  HOLE_END,
+  MAX_SLOT_BYTES,
+  MIB,
+  PAGE_BYTES,
+  e820Map,
+  ramRanges,
+} from './layout.ts';
 
-const SIZES = [MIB, 256 * MIB, 2 * GIB, 2 * GIB + PAGE_BYTES, 3 * GIB, 3 * GIB + PAGE_BYTES, 4 * GIB, 12 * GIB];
+const SIZES = [
+  MIB,
+  256 * MIB,
+  2 * GIB,
+  2 * GIB + PAGE_BYTES,
+  3 * GIB,
+  3 * GIB + PAGE_BYTES,
+  4 * GIB,
+  12 * GIB,
+];
 
 test('RAM up to 3 GiB lies below the hole, the rest from 4 GiB on', () => {
   assert.deepEqual(ramRanges(256 * MIB), [{ base: 0, sizeBytes: 256 * MIB }]);

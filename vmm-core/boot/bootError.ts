@@ -1,0 +1,137 @@
+/**
+ * Everything that can be wrong with a kernel, an initrd or a command line. Blame: user. Each message is one sentence: what is
+ * wrong, where, what to do. The CLI prints it, the debug adapter shows it; tests and clients tell errors apart by `code`.
+ */
+import { GIB, HOLE_BASE, HOLE_END, MIB } from '../memory/layout.ts';
+
+export type BootErrorCode =
+  | 'imageEmpty'
+  | 'imageUnknown'
+  | 'imageDamaged'
+  | 'imageUnsupported'
+  | 'wrongArchitecture'
+  | 'wrongProtocol'
+  | 'needsMemory'
+  | 'addressTaken'
+  | 'addressNotPhysical'
+  | 'badEntry'
+  | 'initrdEmpty'
+  | 'initrdTooLarge'
+  | 'commandLineInvalid'
+  | 'commandLineTooLong';
+
+const ADDRESS_CURE =
+  'give its segments physical addresses from 0x100000 (1 MiB) up to 0xc0000000, by AT() in the linker script';
+
+export class BootError extends Error {
+  override readonly name = 'BootError';
+  readonly blame = 'user';
+  readonly code: BootErrorCode;
+
+  constructor(code: BootErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export function imageEmpty(image: string): BootError {
+  return new BootError('imageEmpty', `kernel image ${image} is empty: build it again`);
+}
+
+export function imageUnknown(image: string, found: string): BootError {
+  const looked = 'no bzImage header, ELF header or multiboot header in its first 8 KiB';
+  return new BootError(
+    'imageUnknown',
+    `kernel image ${image} is of no known kind (${looked}${found}): give another file, or set protocol to "flat" if it is raw code`,
+  );
+}
+
+export function imageDamaged(image: string, detail: string, cause?: unknown): BootError {
+  return new BootError(
+    'imageDamaged',
+    `kernel image ${image} is damaged or cut short (${detail}): build or copy it again`,
+    { cause },
+  );
+}
+
+/** `what` names the feature, `cure` says what to do instead. */
+export function imageUnsupported(image: string, what: string, cure: string): BootError {
+  return new BootError('imageUnsupported', `kernel image ${image} ${what}: ${cure}`);
+}
+
+export function wrongArchitecture(image: string, machine: string): BootError {
+  return new BootError(
+    'wrongArchitecture',
+    `kernel image ${image} is built for ${machine}, this VM is x86-64: build it for x86-64`,
+  );
+}
+
+export function wrongProtocol(image: string, protocol: string, missing: string): BootError {
+  return new BootError(
+    'wrongProtocol',
+    `kernel image ${image} cannot be started by protocol "${protocol}" (${missing}): set protocol to "auto", or build the image for it`,
+  );
+}
+
+/** `end` is the first guest-physical address after what has to fit. */
+export function needsMemory(what: string, end: number, memoryBytes: number): BootError {
+  const neededBytes = end > HOLE_BASE ? end - (HOLE_END - HOLE_BASE) : end;
+  return new BootError(
+    'needsMemory',
+    `${what} needs ${mebibytes(neededBytes)} of guest memory, the VM has ${mebibytes(memoryBytes)}: raise memory`,
+  );
+}
+
+export function addressTaken(image: string, start: number, end: number, owner: string): BootError {
+  return new BootError(
+    'addressTaken',
+    `kernel image ${image} wants to be loaded at ${hex(start)}..${hex(end)}, which overlaps ${owner}: ${ADDRESS_CURE}`,
+  );
+}
+
+/** Typical of a higher-half kernel whose linker script names no load addresses. */
+export function addressNotPhysical(image: string, address: number): BootError {
+  return new BootError(
+    'addressNotPhysical',
+    `kernel image ${image} wants to be loaded at ${hex(address)}, which is no physical address: ${ADDRESS_CURE}`,
+  );
+}
+
+export function badEntry(image: string, entry: bigint | number): BootError {
+  return new BootError(
+    'badEntry',
+    `entry point ${hex(entry)} of kernel image ${image} is in none of its loaded parts: set it in the linker script (ENTRY) to a physical address below 4 GiB`,
+  );
+}
+
+export function initrdEmpty(initrd: string): BootError {
+  return new BootError('initrdEmpty', `initrd ${initrd} is empty: build it again, or leave initrd out`);
+}
+
+export function initrdTooLarge(initrd: string, sizeBytes: number, limit: number): BootError {
+  return new BootError(
+    'initrdTooLarge',
+    `initrd ${initrd} of ${mebibytes(sizeBytes)} does not fit below ${hex(limit)}, the highest address the kernel allows: use a smaller one`,
+  );
+}
+
+export function commandLineInvalid(detail: string): BootError {
+  return new BootError('commandLineInvalid', `command line contains ${detail}: remove it`);
+}
+
+export function commandLineTooLong(lengthBytes: number, maximumBytes: number): BootError {
+  return new BootError(
+    'commandLineTooLong',
+    `command line of ${lengthBytes} bytes is too long, the kernel takes ${maximumBytes} at most: shorten it`,
+  );
+}
+
+export function hex(value: bigint | number): string {
+  return `0x${value.toString(16)}`;
+}
+
+/** Whole mebibytes, rounded up: a VM of that size is large enough. */
+function mebibytes(bytes: number): string {
+  if (bytes < GIB * 1024) return `${Math.ceil(bytes / MIB)} MiB`;
+  return `${Math.ceil(bytes / GIB)} GiB`;
+}

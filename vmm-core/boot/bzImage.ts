@@ -1,0 +1,138 @@
+/**
+ * Linux bzImage, Documentation/arch/x86/boot.rst. The real-mode part of the file is never run: its setup_header is copied into
+ * the zero page, the rest is loaded at 1 MiB and entered in long mode where the kernel allows it (2.12), else in protected mode.
+ */
+import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
+import type { ByteSource } from '../elf/byteSource.ts';
+import { HIGH_RAM_BASE, HOLE_BASE, PAGE_BYTES } from '../memory/layout.ts';
+import { writeAcpiTables } from './acpi.ts';
+import { imageDamaged, imageUnsupported, needsMemory } from './bootError.ts';
+import {
+  BOOT_FLAG,
+  BootParams,
+  LOADED_HIGH,
+  SECTOR_BYTES,
+  SETUP_HEADER_END_MAX,
+  SETUP_HEADER_MAGIC,
+  SETUP_HEADER_OFFSET,
+  XLF_KERNEL_64,
+} from './bootParams.ts';
+import type { BootRequest } from './bootRequest.ts';
+import type { BootState } from './bootState.ts';
+import { writeCommandLine } from './cmdline.ts';
+import { type ImageRegion, checkRegions, isRam, loadRegions } from './imageRegions.ts';
+import { loadInitrd } from './initrd.ts';
+import { enterLongMode } from './longMode.ts';
+import { enterProtectedMode } from './protectedMode.ts';
+import { writeZeroPage } from './zeroPage.ts';
+
+const LOAD_ADDRESS = HIGH_RAM_BASE;
+const ENTRY_64_OFFSET = 0x200; // "64-bit Boot Protocol": the entry point is 0x200 after the load address
+const DEFAULT_SETUP_SECTORS = 4; // what setup_sects = 0 means
+const HEADER_FIELDS_START = 0x202; // the jump's target counts from here
+
+// What holds for a kernel that is too old to have the field.
+const DEFAULT_INITRD_ADDR_MAX = 0x37ff_ffff;
+const DEFAULT_CMDLINE_SIZE = 255;
+
+/** True if the file has a setup_header, of whatever version. `head` is its beginning. */
+export function isBzImage(head: Uint8Array): boolean {
+  if (head.length < HEADER_FIELDS_START + 6) return false;
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  return (
+    view.getUint16(BootParams.fields.boot_flag.offset, true) === BOOT_FLAG &&
+    view.getUint32(BootParams.fields.header.offset, true) === SETUP_HEADER_MAGIC
+  );
+}
+
+export function loadBzImage(request: BootRequest, head: Uint8Array): BootState {
+  const { kernel, initrd, memory } = request;
+  const { template, header } = readSetupHeader(kernel, head);
+  const payload = locatePayload(kernel, header);
+  checkRegions(kernel, [payload], memory);
+  const running = runtimeRange(header, payload);
+  const end = running.address + running.memoryBytes;
+  if (end > HOLE_BASE || !isRam(memory, running.address, running.memoryBytes)) {
+    throw needsMemory(`kernel image ${kernel.name}`, end, memory.sizeBytes);
+  }
+
+  const commandLine = writeCommandLine(memory, request.cmdline, header.cmdline_size);
+  const placedInitrd = loadInitrd(initrd, memory, [payload, running], header.initrd_addr_max);
+  loadRegions(kernel, [payload], memory);
+  const rsdp = writeAcpiTables(memory, { cpus: request.cpus });
+  const zeroPage = writeZeroPage(memory, {
+    template,
+    code32Start: LOAD_ADDRESS,
+    commandLine,
+    initrd: placedInitrd,
+    rsdp,
+  });
+
+  const is64 = (header.xloadflags & XLF_KERNEL_64) !== 0;
+  const entry = BigInt(is64 ? LOAD_ADDRESS + ENTRY_64_OFFSET : LOAD_ADDRESS);
+  return {
+    regs: { rip: entry, rsi: BigInt(zeroPage), rflags: RFLAGS_RESERVED1 },
+    sregs: is64 ? enterLongMode(memory) : enterProtectedMode(memory),
+    entry,
+    protocol: 'bzImage',
+  };
+}
+
+type SetupHeader = ReturnType<typeof BootParams.read>;
+
+/** The header as a zero page's worth of bytes and as values, with defaults for what this version lacks. */
+function readSetupHeader(
+  kernel: ByteSource,
+  head: Uint8Array,
+): { template: Uint8Array; header: SetupHeader } {
+  const end = Math.min(HEADER_FIELDS_START + (head[0x201] ?? 0), SETUP_HEADER_END_MAX);
+  if (end > head.length) throw imageDamaged(kernel.name, `it ends inside its header of ${end} bytes`);
+  const template = new Uint8Array(PAGE_BYTES);
+  template.set(head.subarray(SETUP_HEADER_OFFSET, end), SETUP_HEADER_OFFSET);
+  const raw = BootParams.read(new DataView(template.buffer));
+  if (raw.version < 0x0202 || (raw.loadflags & LOADED_HIGH) === 0) {
+    const version = `${raw.version >> 8}.${(raw.version & 0xff).toString().padStart(2, '0')}`;
+    throw imageUnsupported(
+      kernel.name,
+      `is a Linux zImage or uses boot protocol ${version}`,
+      'build it as a bzImage of Linux 2.4 or later',
+    );
+  }
+  const header = {
+    ...raw,
+    setup_sects: raw.setup_sects || DEFAULT_SETUP_SECTORS,
+    initrd_addr_max: raw.version >= 0x0203 ? raw.initrd_addr_max : DEFAULT_INITRD_ADDR_MAX,
+    kernel_alignment: raw.version >= 0x0205 ? raw.kernel_alignment : 0,
+    cmdline_size: raw.version >= 0x0206 ? raw.cmdline_size : DEFAULT_CMDLINE_SIZE,
+    pref_address: raw.version >= 0x020a ? raw.pref_address : 0n,
+    init_size: raw.version >= 0x020a ? raw.init_size : 0,
+    xloadflags: raw.version >= 0x020c ? raw.xloadflags : 0,
+  };
+  return { template, header };
+}
+
+/** Everything after the real-mode part. */
+function locatePayload(kernel: ByteSource, header: SetupHeader): ImageRegion {
+  const fileOffset = (header.setup_sects + 1) * SECTOR_BYTES;
+  const fileBytes = kernel.sizeBytes - fileOffset;
+  // Before 2.04 syssize was 16 bits wide and says nothing of a bzImage.
+  const statedBytes = header.version >= 0x0204 ? header.syssize * 16 : 0;
+  if (fileBytes <= ENTRY_64_OFFSET || fileBytes < statedBytes) {
+    throw imageDamaged(
+      kernel.name,
+      `${Math.max(fileBytes, 0)} bytes of code where its header says ${statedBytes}`,
+    );
+  }
+  return { address: LOAD_ADDRESS, fileOffset, fileBytes, memoryBytes: fileBytes };
+}
+
+/** Where the decompressor puts the kernel: the aligned load address, but never below pref_address; init_size bytes are used there. */
+function runtimeRange(header: SetupHeader, payload: ImageRegion): { address: number; memoryBytes: number } {
+  const aligned = alignUp(payload.address, header.kernel_alignment);
+  const address = Math.max(aligned, Number(header.pref_address));
+  return { address, memoryBytes: header.init_size };
+}
+
+function alignUp(value: number, unit: number): number {
+  return unit === 0 ? value : Math.ceil(value / unit) * unit;
+}

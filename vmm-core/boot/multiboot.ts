@@ -1,0 +1,232 @@
+/**
+ * Multiboot 1 (Multiboot Specification 0.6.96). The kernel says by a header in its first 8 KiB that it wants to be entered in
+ * 32-bit protected mode with EBX pointing at what we know of the machine. ELF32, ELF64 and headers with load addresses.
+ */
+import { struct, u32, u64 } from '../abi/struct.ts';
+import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
+import type { ByteSource } from '../elf/byteSource.ts';
+import { isElf } from '../elf/elfFile.ts';
+import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
+import {
+  CONVENTIONAL_RAM_END,
+  HIGH_RAM_BASE,
+  KIB,
+  MULTIBOOT_INFO,
+  MULTIBOOT_LOADER_NAME,
+  MULTIBOOT_MEMORY_MAP,
+  MULTIBOOT_MODULE_LIST,
+  e820Map,
+  lowRamEnd,
+} from '../memory/layout.ts';
+import { writeAcpiTables } from './acpi.ts';
+import { badEntry, imageDamaged, imageUnsupported } from './bootError.ts';
+import { type BootRequest, baseName } from './bootRequest.ts';
+import type { BootState } from './bootState.ts';
+import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
+import { elfEntry, elfRegions, openElf } from './elfImage.ts';
+import { type ImageRegion, checkRegions, loadRegions } from './imageRegions.ts';
+import { type PlacedInitrd, loadInitrd } from './initrd.ts';
+import { enterProtectedMode } from './protectedMode.ts';
+
+/** The header lies within the first 8192 bytes, 32-bit aligned (§3.1). */
+export const MULTIBOOT_SEARCH_BYTES = 8192;
+export const MULTIBOOT_HEADER_MAGIC = 0x1bad_b002;
+export const MULTIBOOT_BOOTLOADER_MAGIC = 0x2bad_b002;
+
+// Header flags (§3.1.2). Bits 0 to 15 are requirements: an unknown one must be refused.
+export const MULTIBOOT_PAGE_ALIGN = 1 << 0; // modules on page boundaries: always so here
+export const MULTIBOOT_MEMORY_INFO = 1 << 1; // always given
+export const MULTIBOOT_VIDEO_MODE = 1 << 2; // tolerated, as QEMU does: there is no display, and flag 12 of the information says so
+export const MULTIBOOT_AOUT_KLUDGE = 1 << 16; // the header carries load addresses
+const REQUIREMENTS = 0xffff;
+const KNOWN_REQUIREMENTS = MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO | MULTIBOOT_VIDEO_MODE;
+
+export const MultibootHeader = struct('multiboot_header', 32, {
+  magic: u32(0),
+  flags: u32(4),
+  checksum: u32(8),
+  header_addr: u32(12),
+  load_addr: u32(16),
+  load_end_addr: u32(20),
+  bss_end_addr: u32(24),
+  entry_addr: u32(28),
+});
+const HEADER_BASIC_BYTES = 12;
+
+// Information flags (§3.3).
+const INFO_MEMORY = 1 << 0;
+const INFO_CMDLINE = 1 << 2;
+const INFO_MODS = 1 << 3;
+const INFO_MEM_MAP = 1 << 6;
+const INFO_BOOT_LOADER_NAME = 1 << 9;
+
+export const MultibootInfo = struct('multiboot_info', 120, {
+  flags: u32(0),
+  mem_lower: u32(4),
+  mem_upper: u32(8),
+  cmdline: u32(16),
+  mods_count: u32(20),
+  mods_addr: u32(24),
+  mmap_length: u32(44),
+  mmap_addr: u32(48),
+  boot_loader_name: u32(64),
+});
+
+export const MultibootModule = struct('multiboot_mod_list', 16, {
+  mod_start: u32(0),
+  mod_end: u32(4),
+  cmdline: u32(8),
+});
+
+/** `size` does not count itself: the next entry is at offset size + 4. */
+export const MultibootMmapEntry = struct('multiboot_mmap_entry', 24, {
+  size: u32(0),
+  addr: u64(4),
+  len: u64(12),
+  type: u32(20),
+});
+
+const LOADER_NAME = 'Trapframe';
+
+export interface FoundHeader {
+  /** Of the header in the file. */
+  readonly offset: number;
+  readonly values: ReturnType<typeof MultibootHeader.read>;
+}
+
+/** `head` is the beginning of the file. The first place where magic and checksum agree is the header. */
+export function findMultibootHeader(head: Uint8Array): FoundHeader | undefined {
+  const view = new DataView(head.buffer, head.byteOffset, Math.min(head.byteLength, MULTIBOOT_SEARCH_BYTES));
+  for (let offset = 0; offset + HEADER_BASIC_BYTES <= view.byteLength; offset += 4) {
+    if (view.getUint32(offset, true) !== MULTIBOOT_HEADER_MAGIC) continue;
+    const header = new Uint8Array(MultibootHeader.size);
+    header.set(head.subarray(offset, offset + header.length));
+    const values = MultibootHeader.read(new DataView(header.buffer));
+    if (((values.magic + values.flags + values.checksum) >>> 0) % 2 ** 32 === 0) return { offset, values };
+  }
+  return undefined;
+}
+
+export function loadMultiboot(request: BootRequest, header: FoundHeader, head: Uint8Array): BootState {
+  const { kernel, initrd, memory } = request;
+  const unknown = header.values.flags & REQUIREMENTS & ~KNOWN_REQUIREMENTS;
+  if (unknown !== 0) {
+    const what = `has a multiboot header with unknown requirements (flags 0x${unknown.toString(16)})`;
+    throw imageUnsupported(kernel.name, what, 'clear those flags');
+  }
+  const { regions, entry } = locateImage(kernel, header, head);
+  checkRegions(kernel, regions, memory);
+
+  // The first word is the image's name, as QEMU and GRUB Legacy pass it: kernels skip it when they parse options.
+  const commandLine = writeCommandLine(memory, `${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
+  const module = loadInitrd(initrd, memory, regions);
+  loadRegions(kernel, regions, memory);
+  writeAcpiTables(memory, { cpus: request.cpus }); // found by the scan for the RSDP: multiboot 1 has no field for it
+  writeInformation(memory, commandLine, module, baseName(initrd?.name ?? ''));
+  return {
+    regs: {
+      rip: entry,
+      rax: BigInt(MULTIBOOT_BOOTLOADER_MAGIC),
+      rbx: BigInt(MULTIBOOT_INFO),
+      rflags: RFLAGS_RESERVED1,
+    },
+    sregs: enterProtectedMode(memory),
+    entry,
+    protocol: 'multiboot',
+  };
+}
+
+interface LocatedImage {
+  readonly regions: readonly ImageRegion[];
+  readonly entry: bigint;
+}
+
+/** The header's addresses come first (§3.1.3: use them "instead of the fields in the actual executable header"), then ELF's. */
+function locateImage(kernel: ByteSource, header: FoundHeader, head: Uint8Array): LocatedImage {
+  if ((header.values.flags & MULTIBOOT_AOUT_KLUDGE) !== 0) return locateByAddresses(kernel, header);
+  if (!isElf(head)) {
+    throw imageUnsupported(
+      kernel.name,
+      'has a multiboot header without load addresses and is no ELF',
+      'set flag 16 and the address fields, or link it as ELF',
+    );
+  }
+  const elf = openElf(kernel);
+  return { regions: elfRegions(kernel, elf), entry: elfEntry(kernel, elf) };
+}
+
+/** §3.1.3: one contiguous piece of the file, then bss. A zero load_end_addr means the whole file, a zero bss_end_addr no bss. */
+function locateByAddresses(kernel: ByteSource, { offset, values }: FoundHeader): LocatedImage {
+  const { header_addr, load_addr, bss_end_addr, entry_addr } = values;
+  const fileOffset = offset - (header_addr - load_addr);
+  const loadEnd = values.load_end_addr || load_addr + (kernel.sizeBytes - fileOffset);
+  const end = bss_end_addr || loadEnd;
+  if (fileOffset < 0 || header_addr < load_addr || loadEnd <= load_addr || end < loadEnd) {
+    throw imageDamaged(kernel.name, 'the addresses in its multiboot header contradict each other');
+  }
+  if (entry_addr < load_addr || entry_addr >= end) throw badEntry(kernel.name, entry_addr);
+  const region = {
+    address: load_addr,
+    fileOffset,
+    fileBytes: loadEnd - load_addr,
+    memoryBytes: end - load_addr,
+  };
+  return { regions: [region], entry: BigInt(entry_addr) };
+}
+
+function writeInformation(
+  memory: GuestMemory,
+  commandLine: PlacedCommandLine,
+  module: PlacedInitrd | undefined,
+  moduleName: string,
+): void {
+  const map = e820Map(memory.slots);
+  memory.write(
+    gpa(MULTIBOOT_INFO),
+    MultibootInfo.bytes({
+      flags: INFO_MEMORY | INFO_CMDLINE | INFO_MODS | INFO_MEM_MAP | INFO_BOOT_LOADER_NAME,
+      mem_lower: CONVENTIONAL_RAM_END / KIB,
+      mem_upper: Math.floor((lowRamEnd(memory.slots) - HIGH_RAM_BASE) / KIB),
+      cmdline: commandLine.address,
+      mods_count: module === undefined ? 0 : 1,
+      mods_addr: MULTIBOOT_MODULE_LIST,
+      mmap_length: map.length * MultibootMmapEntry.size,
+      mmap_addr: MULTIBOOT_MEMORY_MAP,
+      boot_loader_name: MULTIBOOT_LOADER_NAME,
+    }),
+  );
+  writeString(memory, MULTIBOOT_LOADER_NAME, LOADER_NAME);
+  if (module !== undefined) writeModule(memory, module, moduleName);
+  map.forEach(({ address, sizeBytes, type }, index) => {
+    const values = {
+      size: MultibootMmapEntry.size - 4,
+      addr: BigInt(address),
+      len: BigInt(sizeBytes),
+      type,
+    };
+    memory.write(
+      gpa(MULTIBOOT_MEMORY_MAP + index * MultibootMmapEntry.size),
+      MultibootMmapEntry.bytes(values),
+    );
+  });
+}
+
+function writeModule(memory: GuestMemory, module: PlacedInitrd, name: string): void {
+  const nameAddress = MULTIBOOT_MODULE_LIST + MultibootModule.size;
+  memory.write(
+    gpa(MULTIBOOT_MODULE_LIST),
+    MultibootModule.bytes({
+      mod_start: module.address,
+      mod_end: module.address + module.sizeBytes,
+      cmdline: nameAddress,
+    }),
+  );
+  writeString(memory, nameAddress, name, MULTIBOOT_MEMORY_MAP - nameAddress);
+}
+
+/** NUL-terminated, cut to fit `maximumBytes` with the NUL. */
+function writeString(memory: GuestMemory, address: number, text: string, maximumBytes = 64): void {
+  const bytes = new TextEncoder().encode(text).subarray(0, maximumBytes - 1);
+  memory.write(gpa(address), bytes);
+  memory.writeU8(gpa(address + bytes.length), 0);
+}

@@ -1,0 +1,112 @@
+/**
+ * PVH: an ELF whose note of owner "Xen" names a 32-bit entry point. Xen's docs/misc/pvh.pandoc for the registers,
+ * public/arch-x86/hvm/start_info.h for the structures. Stock Linux, FreeBSD and several unikernels carry the note.
+ */
+import { struct, u32, u64 } from '../abi/struct.ts';
+import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
+import type { ByteSource } from '../elf/byteSource.ts';
+import type { ElfFile } from '../elf/elfFile.ts';
+import { elfNotes } from '../elf/elfNotes.ts';
+import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
+import { PVH_MEMORY_MAP, PVH_MODULE_LIST, PVH_START_INFO, e820Map } from '../memory/layout.ts';
+import { writeAcpiTables } from './acpi.ts';
+import { badEntry, imageDamaged } from './bootError.ts';
+import type { BootRequest } from './bootRequest.ts';
+import type { BootState } from './bootState.ts';
+import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
+import { elfRegions, orDamaged } from './elfImage.ts';
+import { checkRegions, loadRegions } from './imageRegions.ts';
+import { type PlacedInitrd, loadInitrd } from './initrd.ts';
+import { enterProtectedMode } from './protectedMode.ts';
+
+const NOTE_OWNER = 'Xen';
+const XEN_ELFNOTE_PHYS32_ENTRY = 18;
+
+const XEN_HVM_START_MAGIC_VALUE = 0x336e_c578;
+const START_INFO_VERSION = 1; // 1: memmap is present
+
+export const HvmStartInfo = struct('hvm_start_info', 56, {
+  magic: u32(0),
+  version: u32(4),
+  flags: u32(8),
+  nr_modules: u32(12),
+  modlist_paddr: u64(16),
+  cmdline_paddr: u64(24),
+  rsdp_paddr: u64(32),
+  memmap_paddr: u64(40),
+  memmap_entries: u32(48),
+});
+
+export const HvmModlistEntry = struct('hvm_modlist_entry', 32, {
+  paddr: u64(0),
+  size: u64(8),
+  cmdline_paddr: u64(16),
+});
+
+export const HvmMemmapTableEntry = struct('hvm_memmap_table_entry', 24, {
+  addr: u64(0),
+  size: u64(8),
+  type: u32(16),
+});
+
+/** The entry point the note names, or undefined when the image has no such note. */
+export function pvhEntry(kernel: ByteSource, elf: ElfFile): number | undefined {
+  const notes = orDamaged(kernel, () => elfNotes(elf));
+  const note = notes.find(({ name, type }) => name === NOTE_OWNER && type === XEN_ELFNOTE_PHYS32_ENTRY);
+  if (note === undefined) return undefined;
+  const { descriptor } = note;
+  const view = new DataView(descriptor.buffer, descriptor.byteOffset, descriptor.byteLength);
+  if (view.byteLength === 4) return view.getUint32(0, true);
+  if (view.byteLength === 8) return Number(view.getBigUint64(0, true));
+  throw imageDamaged(kernel.name, `its PVH note has ${view.byteLength} bytes where 4 or 8 belong`);
+}
+
+export function loadPvh(request: BootRequest, elf: ElfFile, entry: number): BootState {
+  const { kernel, initrd, memory } = request;
+  const regions = elfRegions(kernel, elf);
+  checkRegions(kernel, regions, memory);
+  if (!regions.some(({ address, memoryBytes }) => entry >= address && entry < address + memoryBytes)) {
+    throw badEntry(kernel.name, entry);
+  }
+  const commandLine = writeCommandLine(memory, request.cmdline);
+  const placedInitrd = loadInitrd(initrd, memory, regions);
+  loadRegions(kernel, regions, memory);
+  const rsdp = writeAcpiTables(memory, { cpus: request.cpus });
+  writeStartInfo(memory, commandLine, placedInitrd, rsdp);
+  return {
+    regs: { rip: BigInt(entry), rbx: BigInt(PVH_START_INFO), rflags: RFLAGS_RESERVED1 },
+    sregs: enterProtectedMode(memory),
+    entry: BigInt(entry),
+    protocol: 'PVH',
+  };
+}
+
+function writeStartInfo(
+  memory: GuestMemory,
+  commandLine: PlacedCommandLine,
+  initrd: PlacedInitrd | undefined,
+  rsdp: number,
+): void {
+  const map = e820Map(memory.slots);
+  memory.write(
+    gpa(PVH_START_INFO),
+    HvmStartInfo.bytes({
+      magic: XEN_HVM_START_MAGIC_VALUE,
+      version: START_INFO_VERSION,
+      nr_modules: initrd === undefined ? 0 : 1,
+      modlist_paddr: BigInt(initrd === undefined ? 0 : PVH_MODULE_LIST),
+      cmdline_paddr: BigInt(commandLine.address),
+      rsdp_paddr: BigInt(rsdp),
+      memmap_paddr: BigInt(PVH_MEMORY_MAP),
+      memmap_entries: map.length,
+    }),
+  );
+  if (initrd !== undefined) {
+    const values = { paddr: BigInt(initrd.address), size: BigInt(initrd.sizeBytes) };
+    memory.write(gpa(PVH_MODULE_LIST), HvmModlistEntry.bytes(values));
+  }
+  map.forEach(({ address, sizeBytes, type }, index) => {
+    const values = { addr: BigInt(address), size: BigInt(sizeBytes), type };
+    memory.write(gpa(PVH_MEMORY_MAP + index * HvmMemmapTableEntry.size), HvmMemmapTableEntry.bytes(values));
+  });
+}
