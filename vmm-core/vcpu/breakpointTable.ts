@@ -3,19 +3,20 @@
  * Atomics order the changes before the vCPUs run again. Conditions belong to main (debug/breakpoints.ts).
  *
  *   u64 count, u64 generation (changes with every update), then per breakpoint:
- *   u64 linear address, u64 kind (0 hardware, 1 int3)
+ *   u64 linear address, u64 kind (0 hardware, 1 int3), u64 guest-physical address and u64 original byte of an int3
  */
+import { type Gpa, gpa } from '../memory/guestMemory.ts';
+
 export const ARMED_HW = 0;
 export const ARMED_SW = 1;
-export const MAX_ARMED = 1022;
+export const MAX_ARMED = 1023;
 
 const HEADER_QUADS = 2;
-const ENTRY_QUADS = 2;
+const ENTRY_QUADS = 4;
 
-export interface Armed {
-  readonly address: bigint;
-  readonly kind: typeof ARMED_HW | typeof ARMED_SW;
-}
+export type Armed =
+  | { readonly kind: typeof ARMED_HW; readonly address: bigint }
+  | { readonly kind: typeof ARMED_SW; readonly address: bigint; readonly gpa: Gpa; readonly original: number };
 
 export class BreakpointTable {
   static readonly sizeBytes = 8 * (HEADER_QUADS + ENTRY_QUADS * MAX_ARMED);
@@ -38,30 +39,38 @@ export class BreakpointTable {
   }
 
   replace(armed: readonly Armed[]): void {
-    armed.slice(0, MAX_ARMED).forEach(({ address, kind }, i) => {
-      this.#quads[HEADER_QUADS + ENTRY_QUADS * i] = address;
-      this.#quads[HEADER_QUADS + ENTRY_QUADS * i + 1] = BigInt(kind);
+    const kept = armed.slice(0, MAX_ARMED);
+    kept.forEach((entry, i) => {
+      const at = HEADER_QUADS + ENTRY_QUADS * i;
+      this.#quads[at] = entry.address;
+      this.#quads[at + 1] = BigInt(entry.kind);
+      this.#quads[at + 2] = entry.kind === ARMED_SW ? BigInt(entry.gpa) : 0n;
+      this.#quads[at + 3] = entry.kind === ARMED_SW ? BigInt(entry.original) : 0n;
     });
-    this.#quads[0] = BigInt(Math.min(armed.length, MAX_ARMED));
+    this.#quads[0] = BigInt(kept.length);
     this.#quads[1] = BigInt(this.generation + 1);
   }
 
-  has(address: bigint): boolean {
-    for (let i = 0; i < this.count; i++) if (this.#quads[HEADER_QUADS + ENTRY_QUADS * i] === address) return true;
-    return false;
-  }
-
-  /** Linear addresses that need a debug register. */
-  hardware(): bigint[] {
-    const found: bigint[] = [];
+  at(address: bigint): Armed | undefined {
     for (let i = 0; i < this.count; i++) {
-      const at = HEADER_QUADS + ENTRY_QUADS * i;
-      if (Number(this.#quads[at + 1]) === ARMED_HW) found.push(this.#quads[at] ?? 0n);
+      if (this.#quads[HEADER_QUADS + ENTRY_QUADS * i] === address) return this.#entry(i);
     }
-    return found;
+    return undefined;
   }
 
-  get hasSoftware(): boolean {
-    return this.count > this.hardware().length;
+  entries(): Armed[] {
+    return Array.from({ length: this.count }, (_, i) => this.#entry(i));
+  }
+
+  #entry(i: number): Armed {
+    const at = HEADER_QUADS + ENTRY_QUADS * i;
+    const address = this.#quads[at] ?? 0n;
+    if (Number(this.#quads[at + 1]) === ARMED_HW) return { kind: ARMED_HW, address };
+    return {
+      kind: ARMED_SW,
+      address,
+      gpa: gpa(this.#quads[at + 2] ?? 0n),
+      original: Number(this.#quads[at + 3]),
+    };
   }
 }

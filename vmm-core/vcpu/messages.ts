@@ -1,6 +1,7 @@
 /** What crosses between the main thread and a vCPU's worker, apart from the mailbox. One union per direction. */
 import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
+import type { DebugFacilities } from './debugExits.ts';
 
 /** Main to worker, once: the vCPU to run. The worker then never returns to its event loop. */
 export interface VcpuAssignment {
@@ -10,9 +11,10 @@ export interface VcpuAssignment {
   readonly mailbox: SharedArrayBuffer;
   readonly ram: readonly RamSlot[];
   readonly breakpoints: SharedArrayBuffer;
-  /** The devices' registers and rings (machine/deviceSet.ts). */
+  /** The devices' registers and rings (devices/deviceSet.ts). */
   readonly devices: SharedArrayBuffer;
   readonly debugExit: boolean;
+  readonly facilities: DebugFacilities;
 }
 
 /** What the guest asked of its machine. */
@@ -35,11 +37,12 @@ export type StopCause =
 
 /** Worker to main. */
 export type VcpuMessage =
-  | { readonly kind: 'ready' }
   /** Registers are in the mirror of kvm_run, pending I/O is finished, the thread waits in its mailbox. */
   | { readonly kind: 'stopped'; readonly cause: StopCause }
   /** An output ring went from empty to not empty. `port`: 0..3 COM, 4 debugcon. */
   | { readonly kind: 'output'; readonly port: number }
-  | { readonly kind: 'panic'; readonly event: number }
+  | { readonly kind: 'panic'; readonly event: 'panicked' | 'crash-loaded' }
+  /** The RTC wants a tick on the main thread after this delay. */
+  | { readonly kind: 'rtcTimer'; readonly delayMs: number }
   /** The thread is done (EXIT). */
   | { readonly kind: 'exited' };

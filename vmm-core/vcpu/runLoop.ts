@@ -1,0 +1,191 @@
+/**
+ * The life of a vCPU's thread: wait in the mailbox, enter the guest, answer its exits, stop when told or when something
+ * worth a stop happened. Registers of devices are answered right here (bus/); everything else is reported to main.
+ */
+import { KVM_EXIT, KVM_EXIT_IO_OUT, KVM_RUN, KVM_SYSTEM_EVENT_CRASH, KVM_SYSTEM_EVENT_RESET } from '../abi/kvm.ts';
+import type { Bus } from '../bus/bus.ts';
+import { EAGAIN, EINTR, KvmError } from '../kvm/errors.ts';
+import type { KvmVcpu } from '../kvm/vcpu.ts';
+import { DebugExits, type DebugFacilities } from './debugExits.ts';
+import type { BreakpointTable } from './breakpointTable.ts';
+import { type Mailbox, REQUEST, STEP_INTERRUPTS, STEP_OVER, STEP_SILENT, type StepRequest } from './mailbox.ts';
+import type { PowerEvent, StopCause, VcpuMessage } from './messages.ts';
+import type { GuestMemory } from '../memory/guestMemory.ts';
+import { isCall, isHalt } from './instruction.ts';
+
+export interface RunLoopParts {
+  readonly vcpu: KvmVcpu;
+  readonly memory: GuestMemory;
+  readonly ports: Bus;
+  readonly mmio: Bus;
+  readonly mailbox: Mailbox;
+  readonly breakpoints: BreakpointTable;
+  readonly facilities: DebugFacilities;
+  readonly post: (message: VcpuMessage) => void;
+}
+
+const PAUSE: StopCause = { kind: 'pause' };
+const STEP_DONE: StopCause = { kind: 'step' };
+
+export class RunLoop {
+  readonly #parts: RunLoopParts;
+  readonly #vcpu: KvmVcpu;
+  readonly #debug: DebugExits;
+  #power: PowerEvent | undefined;
+
+  constructor(parts: RunLoopParts) {
+    this.#parts = parts;
+    this.#vcpu = parts.vcpu;
+    this.#debug = new DebugExits(parts.vcpu, parts.memory, parts.breakpoints, parts.facilities);
+  }
+
+  /** Called by devices, within a bus access: the vCPU stops right after the instruction. */
+  raisePower(event: PowerEvent): void {
+    this.#power = event;
+  }
+
+  /** Returns after EXIT. */
+  serve(): void {
+    const { mailbox, post } = this.#parts;
+    for (;;) {
+      const request = mailbox.waitForRequest();
+      if (request === REQUEST.EXIT) break;
+      const cause = this.#obey(request === REQUEST.STEP);
+      if (mailbox.request === REQUEST.EXIT) break;
+      mailbox.stopSelf(); // before the message: main may answer it at once
+      post({ kind: 'stopped', cause });
+    }
+    post({ kind: 'exited' });
+  }
+
+  #obey(step: boolean): StopCause {
+    try {
+      const cause = step ? this.#step(this.#parts.mailbox.readStep()) : this.#runFreely();
+      this.#vcpu.settle();
+      return cause;
+    } catch (error) {
+      // KVM refused a call on this vCPU: the VM is broken, not the process.
+      return { kind: 'error', message: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  #runFreely(): StopCause {
+    const { mailbox } = this.#parts;
+    this.#debug.applyForRun();
+    this.#vcpu.run.immediateExit = false; // then look at the request: a kick in between sets both again
+    while (mailbox.request === REQUEST.RUN) {
+      const cause = this.#enter() ? this.#answerExit() : undefined;
+      if (cause !== undefined) return cause;
+    }
+    return PAUSE;
+  }
+
+  /** One KVM_RUN. False when a signal ended it. Throws KvmError when the kernel refuses to run this vCPU. */
+  #enter(): boolean {
+    const result = this.#vcpu.enter();
+    if (result >= 0) return true;
+    if (result === -EINTR || result === -EAGAIN) return false;
+    throw new KvmError('KVM_RUN', -result);
+  }
+
+  /** Answers the exit in kvm_run. Undefined: go on. */
+  #answerExit(): StopCause | undefined {
+    const { run } = this.#vcpu;
+    switch (run.exitReason) {
+      case KVM_EXIT.IO:
+        this.#portAccess();
+        return this.#takePower();
+      case KVM_EXIT.MMIO:
+        this.#mmioAccess();
+        return this.#takePower();
+      case KVM_EXIT.INTR:
+      case KVM_EXIT.HLT: // only without an in-kernel LAPIC
+        return undefined;
+      case KVM_EXIT.SHUTDOWN:
+        return { kind: 'tripleFault' };
+      case KVM_EXIT.SYSTEM_EVENT:
+        return this.#systemEvent();
+      default:
+        return this.#debug.classify();
+    }
+  }
+
+  #portAccess(): void {
+    const { view, bytes } = this.#vcpu.run;
+    const { ports } = this.#parts;
+    const size = view.getUint8(KVM_RUN.io_size);
+    const port = view.getUint16(KVM_RUN.io_port, true);
+    const count = view.getUint32(KVM_RUN.io_count, true);
+    let at = view.getUint32(KVM_RUN.io_data_offset, true);
+    const out = view.getUint8(KVM_RUN.io_direction) === KVM_EXIT_IO_OUT;
+    for (let i = 0; i < count; i++, at += size) {
+      if (out) ports.writeBytes(port, bytes, at, size);
+      else ports.readBytes(port, bytes, at, size);
+    }
+  }
+
+  #mmioAccess(): void {
+    const { view, bytes } = this.#vcpu.run;
+    const { mmio } = this.#parts;
+    const address = Number(view.getBigUint64(KVM_RUN.mmio_phys_addr, true));
+    const length = view.getUint32(KVM_RUN.mmio_len, true);
+    if (view.getUint8(KVM_RUN.mmio_is_write) !== 0) mmio.writeBytes(address, bytes, KVM_RUN.mmio_data, length);
+    else mmio.readBytes(address, bytes, KVM_RUN.mmio_data, length);
+  }
+
+  #takePower(): StopCause | undefined {
+    const event = this.#power;
+    if (event === undefined) return undefined;
+    this.#power = undefined;
+    return { kind: 'power', event };
+  }
+
+  #systemEvent(): StopCause {
+    const type = this.#vcpu.run.view.getUint32(KVM_RUN.system_event_type, true);
+    if (type === KVM_SYSTEM_EVENT_CRASH) return { kind: 'error', message: 'the guest reported a crash to KVM' };
+    const event: PowerEvent = type === KVM_SYSTEM_EVENT_RESET ? { kind: 'reset', by: 'KVM' } : { kind: 'powerOff' };
+    return { kind: 'power', event };
+  }
+
+  /** One instruction, or as many as stay in [start, end). All other vCPUs are stopped. */
+  #step(request: StepRequest): StopCause {
+    for (;;) {
+      const cause = this.#stepOne(request);
+      if (cause !== STEP_DONE) return cause;
+      const now = this.#vcpu.run.linearRip;
+      if ((request.flags & STEP_SILENT) === 0 && this.#parts.breakpoints.at(now) !== undefined) {
+        return { kind: 'breakpoint', address: now };
+      }
+      if (now < request.start || now >= request.end) return STEP_DONE;
+    }
+  }
+
+  #stepOne(request: StepRequest): StopCause {
+    const { bytes, bits } = this.#debug.instruction();
+    const call = (request.flags & STEP_OVER) !== 0 && isCall(bytes, bits);
+    // A halted vCPU wakes by interrupts only.
+    const interrupts = (request.flags & STEP_INTERRUPTS) !== 0 || isHalt(bytes, bits);
+    const planted = this.#debug.lift();
+    try {
+      const cause = this.#trap(interrupts);
+      return cause === STEP_DONE && call ? this.#debug.calleeEntry(bits) : cause;
+    } finally {
+      this.#debug.plant(planted);
+    }
+  }
+
+  /** Enters the guest until the single-step trap; exits on the way (port I/O of the instruction) are answered. */
+  #trap(interrupts: boolean): StopCause {
+    const { run } = this.#vcpu;
+    this.#debug.applyForStep(interrupts);
+    run.immediateExit = false;
+    run.mirrorRegisters = true;
+    while (this.#parts.mailbox.request === REQUEST.STEP) {
+      if (!this.#enter()) continue;
+      if (run.exitReason === KVM_EXIT.DEBUG && this.#debug.isStepTrap()) return STEP_DONE;
+      const cause = this.#answerExit();
+      if (cause !== undefined) return cause;
+    }
+    return PAUSE;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * The thread of one vCPU. It is told its vCPU by one message (VcpuAssignment) and from then on never returns to its event loop:
+ * it waits in the mailbox or in KVM_RUN. A warm core starts this thread before there is a VM.
+ */
+import { isMainThread, parentPort } from 'node:worker_threads';
+import { hostClock } from '../devices/clock.ts';
+import { buildDevices } from '../devices/deviceSet.ts';
+import { currentThreadId } from '../kvm/libc.ts';
+import { KvmVcpu } from '../kvm/vcpu.ts';
+import { kvmIrqLine } from '../kvm/vm.ts';
+import { log } from '../log.ts';
+import { GuestMemory } from '../memory/guestMemory.ts';
+import { BreakpointTable } from './breakpointTable.ts';
+import { Mailbox } from './mailbox.ts';
+import type { VcpuAssignment, VcpuMessage } from './messages.ts';
+import { RunLoop } from './runLoop.ts';
+
+/** Runs the vCPU until its mailbox says EXIT. */
+export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage) => void): void {
+  log.setThread(`vm/${assignment.vmName}/vcpu${assignment.vcpu.index}`);
+  const mailbox = new Mailbox(assignment.mailbox);
+  mailbox.announce(currentThreadId());
+  const devices = buildDevices(assignment.devices, {
+    debugExit: assignment.debugExit,
+    clock: hostClock,
+    irqLine: (gsi) => kvmIrqLine(assignment.vmFd, gsi),
+    power: {
+      powerOff: () => loop.raisePower({ kind: 'powerOff' }),
+      reset: (by) => loop.raisePower({ kind: 'reset', by }),
+      debugExit: (code) => loop.raisePower({ kind: 'debugExit', code }),
+      panic: (event) => post({ kind: 'panic', event }),
+    },
+    rtcTimer: { arm: (delayMs) => post({ kind: 'rtcTimer', delayMs }) },
+    onOutput: (port) => post({ kind: 'output', port }),
+  });
+  const loop = new RunLoop({
+    vcpu: new KvmVcpu(assignment.vcpu),
+    memory: new GuestMemory(assignment.ram),
+    ports: devices.ports,
+    mmio: devices.mmio,
+    mailbox,
+    breakpoints: new BreakpointTable(assignment.breakpoints),
+    facilities: assignment.facilities,
+    post,
+  });
+  loop.serve();
+}
+
+if (!isMainThread) {
+  parentPort?.once('message', (assignment: VcpuAssignment) => {
+    runVcpu(assignment, (message) => parentPort?.postMessage(message));
+  });
+}

@@ -1,0 +1,94 @@
+/**
+ * Power-on state of a vCPU, in the order KVM wants it: CPUID, MSRs, registers, FPU, system registers, LAPIC. Main thread, before
+ * the vCPU's thread is told to run.
+ */
+import {
+  MSR_CSTAR,
+  MSR_IA32_MISC_ENABLE,
+  MSR_IA32_MISC_ENABLE_FAST_STRING,
+  MSR_IA32_SYSENTER_CS,
+  MSR_IA32_SYSENTER_EIP,
+  MSR_IA32_SYSENTER_ESP,
+  MSR_KERNEL_GS_BASE,
+  MSR_KVM_SYSTEM_TIME_NEW,
+  MSR_KVM_WALL_CLOCK_NEW,
+  MSR_LSTAR,
+  MSR_MTRRdefType,
+  MSR_STAR,
+  MSR_SYSCALL_MASK,
+  MTRR_ENABLE_WRITE_BACK,
+} from '../abi/kvm.ts';
+import { type GeneralRegisters, RFLAGS_RESERVED1 } from '../abi/x86.ts';
+import type { BootState } from '../boot/bootState.ts';
+import type { CpuidEntry } from '../kvm/kvm.ts';
+import type { KvmVcpu } from '../kvm/vcpu.ts';
+import { guestCpuid } from './cpuid.ts';
+
+/** MSRs at power-on. kvmclock's two are zero so that a reset guest's old clock page is no longer written. */
+const POWER_ON_MSRS = [
+  { index: MSR_IA32_SYSENTER_CS, data: 0n },
+  { index: MSR_IA32_SYSENTER_ESP, data: 0n },
+  { index: MSR_IA32_SYSENTER_EIP, data: 0n },
+  { index: MSR_STAR, data: 0n },
+  { index: MSR_LSTAR, data: 0n },
+  { index: MSR_CSTAR, data: 0n },
+  { index: MSR_SYSCALL_MASK, data: 0n },
+  { index: MSR_KERNEL_GS_BASE, data: 0n },
+  { index: MSR_IA32_MISC_ENABLE, data: MSR_IA32_MISC_ENABLE_FAST_STRING },
+  { index: MSR_MTRRdefType, data: MTRR_ENABLE_WRITE_BACK },
+  { index: MSR_KVM_WALL_CLOCK_NEW, data: 0n },
+  { index: MSR_KVM_SYSTEM_TIME_NEW, data: 0n },
+];
+
+const FPU_POWER_ON = { fcw: 0x37f, mxcsr: 0x1f80 };
+
+// LAPIC page offsets and delivery modes, SDM 3A §11.5.1: BIOSes leave LINT0 as ExtINT (the PIC) and LINT1 as NMI.
+const APIC_LVT0 = 0x350;
+const APIC_LVT1 = 0x360;
+const APIC_MODE_NMI = 4 << 8;
+const APIC_MODE_EXTINT = 7 << 8;
+
+/** Once per vCPU: CPUID. */
+export function setupVcpu(vcpu: KvmVcpu, supported: readonly CpuidEntry[], cpus: number): void {
+  vcpu.setCpuid(guestCpuid(supported, vcpu.index, cpus));
+}
+
+/** After setupVcpu, and again after a reset. Only vCPU 0 gets `boot`; the others wait for INIT and SIPI. */
+export function powerOnVcpu(vcpu: KvmVcpu, boot: BootState | undefined): void {
+  // One by one: KVM_SET_MSRS stops at the first MSR that this host does not have.
+  for (const msr of POWER_ON_MSRS) vcpu.writeMsrs([msr]);
+  vcpu.writeFpu(FPU_POWER_ON);
+  wireLocalInterrupts(vcpu);
+  if (boot === undefined) return;
+  vcpu.writeGeneral({ ...ZERO_REGISTERS, rflags: RFLAGS_RESERVED1, ...boot.regs });
+  vcpu.writeSystem(boot.sregs);
+}
+
+function wireLocalInterrupts(vcpu: KvmVcpu): void {
+  const page = vcpu.readLapic();
+  const view = new DataView(page.buffer);
+  view.setUint32(APIC_LVT0, APIC_MODE_EXTINT, true);
+  view.setUint32(APIC_LVT1, APIC_MODE_NMI, true);
+  vcpu.writeLapic(page);
+}
+
+const ZERO_REGISTERS: GeneralRegisters = {
+  rax: 0n,
+  rbx: 0n,
+  rcx: 0n,
+  rdx: 0n,
+  rsi: 0n,
+  rdi: 0n,
+  rsp: 0n,
+  rbp: 0n,
+  r8: 0n,
+  r9: 0n,
+  r10: 0n,
+  r11: 0n,
+  r12: 0n,
+  r13: 0n,
+  r14: 0n,
+  r15: 0n,
+  rip: 0n,
+  rflags: 0n,
+};
