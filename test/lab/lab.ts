@@ -56,9 +56,9 @@ export async function runLab(run: LabRun): Promise<void> {
     const results = path.join(directory, 'results.sock');
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(results, resolve));
-    const qemu = spawn(QEMU, machineArguments(image, results, 'quiet'), {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    // However this process ends, QEMU ends with it.
+    const command = ['--pdeathsig', 'KILL', QEMU, ...machineArguments(image, results, 'quiet')];
+    const qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
     try {
       await new L1(qemu, server, run).finished();
     } finally {
@@ -159,8 +159,8 @@ class L1 {
         timer = arm(FILE_TIMEOUT_MS + 60_000, this.#done ? 'power off' : 'report anything');
       });
       this.#qemu.once('error', (error) => fail(`cannot start ${QEMU}: ${error.message}`));
-      this.#qemu.once('close', (code) => {
-        if (!this.#done) return fail(`L1 ended early (${QEMU} exit code ${String(code)})`);
+      this.#qemu.once('close', (code, signal) => {
+        if (!this.#done) return fail(`L1 ended early (${QEMU}: ${signal ?? `exit code ${String(code)}`})`);
         clearTimeout(timer);
         resolve();
       });
