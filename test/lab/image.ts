@@ -11,7 +11,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import { cacheDirectory } from '../../scripts/debian.ts';
+import { cacheDirectory } from '../../scripts/cache.ts';
 import { CpioArchive } from './cpio.ts';
 import { JOB_FILE, type LabJob, LAB_ROOT, PAYLOADS } from './inside/labProtocol.ts';
 import { moduleClosure } from './kernelModules.ts';

@@ -38,6 +38,8 @@ test('the lab', async (t) => {
         break;
       case 'fileEnd':
         ended = current.finish(message.problem);
+        break;
+      case 'done': // runLab resolves when L1 is off
     }
   };
   try {
