@@ -1,0 +1,29 @@
+/** ACPI fixed hardware, offsets from PORT_ACPI_PM1_EVENT. ACPI 6.5 §4.8.3; names as in ACPICA's acconfig.h/actypes.h. */
+
+export const ACPI_PM_BYTES = 12;
+export const ACPI_PM1_STATUS = 0; // RW1C 16 bit, PM1a_EVT_BLK
+export const ACPI_PM1_ENABLE = 2; // RW   16 bit
+export const ACPI_PM1_CONTROL = 4; // RW   16 bit, PM1a_CNT_BLK
+export const ACPI_PM_TIMER = 8; // R    32 bit, PM_TMR_BLK
+export const ACPI_PM_TIMER_FREQUENCY = 3_579_545; // Hz
+
+export const ACPI_BITMASK_TIMER_STATUS = 1 << 0; // TMR_STS
+export const ACPI_BITMASK_BUS_MASTER_STATUS = 1 << 4; // BM_STS
+export const ACPI_BITMASK_GLOBAL_LOCK_STATUS = 1 << 5; // GBL_STS
+export const ACPI_BITMASK_POWER_BUTTON_STATUS = 1 << 8; // PWRBTN_STS
+export const ACPI_BITMASK_SLEEP_BUTTON_STATUS = 1 << 9; // SLPBTN_STS
+export const ACPI_BITMASK_RT_CLOCK_STATUS = 1 << 10; // RTC_STS
+export const ACPI_BITMASK_WAKE_STATUS = 1 << 15; // WAK_STS
+
+export const ACPI_BITMASK_TIMER_ENABLE = 1 << 0; // TMR_EN
+export const ACPI_BITMASK_GLOBAL_LOCK_ENABLE = 1 << 5; // GBL_EN
+export const ACPI_BITMASK_POWER_BUTTON_ENABLE = 1 << 8; // PWRBTN_EN
+export const ACPI_BITMASK_SLEEP_BUTTON_ENABLE = 1 << 9; // SLPBTN_EN
+export const ACPI_BITMASK_RT_CLOCK_ENABLE = 1 << 10; // RTC_EN
+
+export const ACPI_BITMASK_SCI_ENABLE = 1 << 0; // SCI_EN
+export const ACPI_BITMASK_BUS_MASTER_RLD = 1 << 1; // BM_RLD
+export const ACPI_BITMASK_GLOBAL_LOCK_RELEASE = 1 << 2; // GBL_RLS, write-only
+export const ACPI_SLEEP_TYPE_SHIFT = 10; // SLP_TYPx
+export const ACPI_BITMASK_SLEEP_TYPE = 0x1c00;
+export const ACPI_BITMASK_SLEEP_ENABLE = 1 << 13; // SLP_EN, write-only

@@ -1,0 +1,167 @@
+/**
+ * ACPI fixed hardware (ACPI 6.5 §4.8.3): PM1a event and control registers and the PM timer, one window of 12 ports.
+ * The machine starts in ACPI mode: the FADT has no SMI_CMD, so SCI_EN always reads 1 (§4.8.2.5). Registers are touched by
+ * vCPU threads; powerButton() runs on the main thread.
+ * Not modelled: TMR_STS never sets (no interrupt when the timer's top bit toggles; its drivers read the counter), the
+ * global lock and bus master events, sleep states other than S5. The PM timer runs on while the VM is paused.
+ */
+import * as abi from '../abi/acpiPm.ts';
+import { SLP_TYP_S5 } from '../abi/ports.ts';
+import type { Device } from '../bus/device.ts';
+import type { IrqLine } from '../bus/irqLine.ts';
+import type { StateBlock } from '../bus/stateBlock.ts';
+import { log } from '../log.ts';
+import type { Clock } from './clock.ts';
+import type { GuestPower } from './guestPower.ts';
+
+const FIELDS = ['status', 'enable', 'control', 'sciAsserted'] as const;
+type Field = (typeof FIELDS)[number];
+
+const ENABLE_BITS =
+  abi.ACPI_BITMASK_TIMER_ENABLE |
+  abi.ACPI_BITMASK_GLOBAL_LOCK_ENABLE |
+  abi.ACPI_BITMASK_POWER_BUTTON_ENABLE |
+  abi.ACPI_BITMASK_SLEEP_BUTTON_ENABLE |
+  abi.ACPI_BITMASK_RT_CLOCK_ENABLE;
+/** What PM1a_CNT keeps; GBL_RLS and SLP_EN are write-only and read 0. */
+const CONTROL_BITS = abi.ACPI_BITMASK_BUS_MASTER_RLD | abi.ACPI_BITMASK_SLEEP_TYPE;
+
+export interface AcpiPmOptions {
+  readonly state: StateBlock<Field>;
+  /** The SCI, a level. */
+  readonly irq: IrqLine;
+  readonly clock: Clock;
+  readonly power: GuestPower;
+  /** 32 needs TMR_VAL_EXT in the FADT's flags. Default 32. */
+  readonly timerBits?: 24 | 32;
+}
+
+export class AcpiPm implements Device {
+  static readonly fields = FIELDS;
+  static readonly extraBytes = 0;
+
+  readonly name = 'acpi-pm';
+  readonly #state: StateBlock<Field>;
+  readonly #irq: IrqLine;
+  readonly #clock: Clock;
+  readonly #power: GuestPower;
+  readonly #timerBits: number;
+
+  constructor(options: AcpiPmOptions) {
+    this.#state = options.state;
+    this.#irq = options.irq;
+    this.#clock = options.clock;
+    this.#power = options.power;
+    this.#timerBits = options.timerBits ?? 32;
+  }
+
+  reset(): void {
+    this.#state.locked(() => {
+      for (const field of ['status', 'enable', 'control'] as const) this.#state.set(field, 0);
+      this.#updateSci();
+    });
+  }
+
+  /** Main thread. True when the guest has enabled the event, so somebody there will act on it. */
+  powerButton(): boolean {
+    return this.#state.locked(() => {
+      this.#state.set('status', this.#state.get('status') | abi.ACPI_BITMASK_POWER_BUTTON_STATUS);
+      this.#updateSci();
+      return (this.#state.get('enable') & abi.ACPI_BITMASK_POWER_BUTTON_ENABLE) !== 0;
+    });
+  }
+
+  /** Any size at any offset: ACPICA uses 16 and 32 bits, but bytes are allowed (§4.8.3, "byte, word or dword"). */
+  read(offset: number, sizeBytes: number): number {
+    // The counter is sampled once, so that a wide read never mixes two values.
+    const timer = offset + sizeBytes > abi.ACPI_PM_TIMER ? this.#timer() : 0;
+    return this.#state.locked(() => {
+      let value = 0;
+      for (let i = 0; i < sizeBytes; i++) value += this.#byte(offset + i, timer) * 256 ** i;
+      return value;
+    });
+  }
+
+  write(offset: number, sizeBytes: number, value: number): void {
+    const poweredOff = this.#state.locked(() => {
+      let off = false;
+      for (let at = offset & ~1; at < offset + sizeBytes; at += 2) {
+        const { bits, mask } = lanes(at, offset, sizeBytes, value);
+        if (this.#writeWord(at, bits, mask)) off = true;
+      }
+      return off;
+    });
+    if (poweredOff) this.#power.powerOff(); // without the lock
+  }
+
+  #byte(offset: number, timer: number): number {
+    if (offset >= abi.ACPI_PM_TIMER) return (timer >>> (8 * (offset - abi.ACPI_PM_TIMER))) & 0xff;
+    return (this.#word(offset & ~1) >>> (8 * (offset & 1))) & 0xff;
+  }
+
+  #word(offset: number): number {
+    switch (offset) {
+      case abi.ACPI_PM1_STATUS:
+        return this.#state.get('status');
+      case abi.ACPI_PM1_ENABLE:
+        return this.#state.get('enable');
+      case abi.ACPI_PM1_CONTROL:
+        return this.#state.get('control') | abi.ACPI_BITMASK_SCI_ENABLE;
+      default:
+        return 0;
+    }
+  }
+
+  /** Writes the bits of `mask`. True: the guest switched itself off. */
+  #writeWord(offset: number, bits: number, mask: number): boolean {
+    const state = this.#state;
+    switch (offset) {
+      case abi.ACPI_PM1_STATUS:
+        state.set('status', state.get('status') & ~bits); // one clears (§4.8.3.1.1)
+        this.#updateSci();
+        return false;
+      case abi.ACPI_PM1_ENABLE:
+        state.set('enable', ((state.get('enable') & ~mask) | bits) & ENABLE_BITS);
+        this.#updateSci();
+        return false;
+      case abi.ACPI_PM1_CONTROL:
+        state.set('control', ((state.get('control') & ~mask) | bits) & CONTROL_BITS);
+        return (bits & abi.ACPI_BITMASK_SLEEP_ENABLE) !== 0 && this.#sleepIsOff();
+      default: // the timer is read-only
+        return false;
+    }
+  }
+
+  #sleepIsOff(): boolean {
+    const type = (this.#state.get('control') & abi.ACPI_BITMASK_SLEEP_TYPE) >>> abi.ACPI_SLEEP_TYPE_SHIFT;
+    if (type === SLP_TYP_S5) return true;
+    log.guest(this.name, 'a sleep state other than S5 is not there', { sleepType: type });
+    return false;
+  }
+
+  #timer(): number {
+    const ticks = (this.#clock.monotonicNs() * BigInt(abi.ACPI_PM_TIMER_FREQUENCY)) / 1_000_000_000n;
+    return Number(BigInt.asUintN(this.#timerBits, ticks));
+  }
+
+  #updateSci(): void {
+    const state = this.#state;
+    const asserted = (state.get('status') & state.get('enable')) === 0 ? 0 : 1;
+    if (asserted === state.get('sciAsserted')) return;
+    state.set('sciAsserted', asserted);
+    this.#irq.set(asserted !== 0);
+  }
+}
+
+/** The part of a write of `sizeBytes` at `offset` that falls on the 16-bit register at `at`. */
+function lanes(at: number, offset: number, sizeBytes: number, value: number): { bits: number; mask: number } {
+  let bits = 0;
+  let mask = 0;
+  for (let i = 0; i < 2; i++) {
+    const from = at + i - offset;
+    if (from < 0 || from >= sizeBytes) continue;
+    mask |= 0xff << (8 * i);
+    bits |= ((value >>> (8 * from)) & 0xff) << (8 * i);
+  }
+  return { bits, mask };
+}

@@ -1,0 +1,50 @@
+/**
+ * A debug console port: what is written is printed. 0xe9 (Bochs, QEMU's isa-debugcon) and 0x402 (SeaBIOS, OVMF). Reading
+ * answers 0xe9 at either port: firmware asks that way whether somebody listens.
+ */
+import type { ByteRing } from '../bus/byteRing.ts';
+import type { Device } from '../bus/device.ts';
+import type { StateBlock } from '../bus/stateBlock.ts';
+import { GuestOutput } from './guestOutput.ts';
+
+export const DEBUGCON_READBACK = 0xe9;
+
+const FIELDS = ['dropped'] as const; // bytes, for the inspector; the block is here for its lock
+type Field = (typeof FIELDS)[number];
+
+export interface DebugconOptions {
+  readonly name: string;
+  readonly state: StateBlock<Field>;
+  readonly output: ByteRing;
+  /** Called on the vCPU thread when the ring's consumer must be woken. */
+  readonly onOutput: () => void;
+  readonly outputWaitMs?: number;
+}
+
+export class Debugcon implements Device {
+  static readonly fields = FIELDS;
+  static readonly extraBytes = 0;
+
+  readonly name: string;
+  readonly accessBytes = 1;
+  readonly #state: StateBlock<Field>;
+  readonly #output: GuestOutput;
+
+  constructor({ name, state, output, onOutput, outputWaitMs }: DebugconOptions) {
+    this.name = name;
+    this.#state = state;
+    const wait = outputWaitMs === undefined ? {} : { waitMs: outputWaitMs };
+    this.#output = new GuestOutput({ name, ring: output, onOutput, ...wait });
+  }
+
+  read(): number {
+    return DEBUGCON_READBACK;
+  }
+
+  write(_offset: number, _sizeBytes: number, value: number): void {
+    do {
+      if (this.#state.locked(() => this.#output.push(value))) return;
+    } while (this.#output.waitForSpace());
+    this.#state.locked(() => this.#state.set('dropped', this.#state.get('dropped') + 1));
+  }
+}

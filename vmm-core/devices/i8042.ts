@@ -1,0 +1,323 @@
+/**
+ * i8042 keyboard controller with an MF2 keyboard nobody types on, and no mouse: enough that drivers find it, set it up and
+ * leave it alone, and the reset line that kernels pull to reboot. Runs on vCPU threads.
+ * Commands are carried out at once, so IBF never shows. The mouse port tests as not there: AUX_LOOP answers as keyboard data
+ * (Linux gives up at once instead of waiting half a second), AUX_TEST fails. A20 is stored and always open.
+ */
+import * as abi from '../abi/i8042.ts';
+import type { Device } from '../bus/device.ts';
+import type { IrqLine } from '../bus/irqLine.ts';
+import type { StateBlock } from '../bus/stateBlock.ts';
+import { log } from '../log.ts';
+import type { GuestPower } from './guestPower.ts';
+
+const FIELDS = [
+  'ctr', // the command byte
+  'cmddat', // STR_CMDDAT: the last write was a command
+  'command', // controller command waiting for its byte at port 0x60, 0 for none
+  'outputPort',
+  'replyFull', // the controller's own answer, ahead of the keyboard's bytes
+  'reply',
+  'kbdCommand', // keyboard command waiting for its parameter, 0 for none
+  'kbdStart', // keyboard queue: extra bytes [0, KBD_QUEUE)
+  'kbdCount',
+  'kbdLast', // for KBD_CMD_RESEND
+  'scanset',
+  'leds',
+  'irqAsserted',
+] as const;
+type Field = (typeof FIELDS)[number];
+
+const KBD_QUEUE = 16;
+const RAM_BYTES = 32;
+const RAM_MASK = RAM_BYTES - 1;
+/** What a PC's firmware leaves: interrupt and translation on, no mouse. */
+const RESET_CTR = abi.I8042_CTR_KBDINT | abi.I8042_CTR_SYS | abi.I8042_CTR_AUXDIS | abi.I8042_CTR_XLATE;
+
+export interface I8042Options {
+  readonly state: StateBlock<Field>;
+  /** IRQ 1. */
+  readonly irq: IrqLine;
+  readonly power: GuestPower;
+}
+
+/** On the bus twice: port 0x60 as offset I8042_DATA, port 0x64 as offset I8042_STATUS. */
+export class I8042 implements Device {
+  static readonly fields = FIELDS;
+  static readonly extraBytes = KBD_QUEUE + RAM_BYTES;
+
+  readonly name = 'i8042';
+  readonly accessBytes = 1;
+  readonly #state: StateBlock<Field>;
+  readonly #irq: IrqLine;
+  readonly #power: GuestPower;
+
+  constructor(options: I8042Options) {
+    this.#state = options.state;
+    this.#irq = options.irq;
+    this.#power = options.power;
+  }
+
+  reset(): void {
+    const state = this.#state;
+    state.locked(() => {
+      for (const field of FIELDS) if (field !== 'irqAsserted') state.set(field, 0);
+      state.extra.fill(0);
+      state.set('ctr', RESET_CTR);
+      state.set('outputPort', abi.I8042_OUTPUT_PORT_RUN | abi.I8042_OUTPUT_PORT_A20);
+      state.set('scanset', abi.KBD_DEFAULT_SCANSET);
+      this.#updateIrq();
+    });
+  }
+
+  read(offset: number, _sizeBytes: number): number {
+    return this.#state.locked(() => {
+      if (offset === abi.I8042_STATUS) return this.#status();
+      return offset === abi.I8042_DATA ? this.#readData() : 0xff;
+    });
+  }
+
+  write(offset: number, _sizeBytes: number, value: number): void {
+    const resets = this.#state.locked(() => {
+      this.#state.set('cmddat', offset === abi.I8042_COMMAND ? 1 : 0);
+      const pulled = offset === abi.I8042_COMMAND ? this.#command(value) : this.#writeData(value);
+      this.#updateIrq();
+      return pulled;
+    });
+    if (resets) this.#power.reset('i8042'); // without the lock
+  }
+
+  #status(): number {
+    const state = this.#state;
+    let status = abi.I8042_STR_KEYLOCK;
+    if (this.#outputFull()) status |= abi.I8042_STR_OBF;
+    if ((state.get('ctr') & abi.I8042_CTR_SYS) !== 0) status |= abi.I8042_STR_SYS;
+    if (state.get('cmddat') !== 0) status |= abi.I8042_STR_CMDDAT;
+    return status;
+  }
+
+  #outputFull(): boolean {
+    return this.#state.get('replyFull') !== 0 || this.#keyboardReady();
+  }
+
+  /** A disabled keyboard keeps its bytes. */
+  #keyboardReady(): boolean {
+    return this.#state.get('kbdCount') !== 0 && (this.#state.get('ctr') & abi.I8042_CTR_KBDDIS) === 0;
+  }
+
+  /** The next byte; when there is none, the last one again, as the chip's latch does. */
+  #readData(): number {
+    const state = this.#state;
+    if (state.get('replyFull') !== 0) {
+      state.set('replyFull', 0);
+    } else if (this.#keyboardReady()) {
+      const start = state.get('kbdStart');
+      state.set('reply', state.extra[start] ?? 0);
+      state.set('kbdLast', state.get('reply'));
+      state.set('kbdStart', (start + 1) % KBD_QUEUE);
+      state.set('kbdCount', state.get('kbdCount') - 1);
+    }
+    // IRQ 1 is edge-triggered: the line drops for the byte that went, and rises for one that follows.
+    this.#setIrq(false);
+    this.#updateIrq();
+    return state.get('reply');
+  }
+
+  /** True: the guest pulls the reset line. */
+  #command(command: number): boolean {
+    const state = this.#state;
+    state.set('command', 0);
+    if (command >= abi.I8042_CMD_PULSE) return (command & abi.I8042_OUTPUT_PORT_RUN) === 0;
+    if (command >= abi.I8042_CMD_READ_RAM && command <= abi.I8042_CMD_READ_RAM + RAM_MASK) {
+      this.#reply(this.#readRam(command & RAM_MASK));
+      return false;
+    }
+    if (command >= abi.I8042_CMD_WRITE_RAM && command <= abi.I8042_CMD_WRITE_RAM + RAM_MASK) {
+      state.set('command', command);
+      return false;
+    }
+    switch (command) {
+      case abi.I8042_CMD_AUX_DISABLE:
+        state.set('ctr', state.get('ctr') | abi.I8042_CTR_AUXDIS);
+        break;
+      case abi.I8042_CMD_AUX_ENABLE:
+        state.set('ctr', state.get('ctr') & ~abi.I8042_CTR_AUXDIS);
+        break;
+      case abi.I8042_CMD_AUX_TEST:
+        this.#reply(abi.I8042_RET_PORT_DATA_STUCK_HIGH);
+        break;
+      case abi.I8042_CMD_CTL_TEST:
+        state.set('ctr', state.get('ctr') | abi.I8042_CTR_SYS);
+        this.#reply(abi.I8042_RET_CTL_TEST);
+        break;
+      case abi.I8042_CMD_KBD_TEST:
+        this.#reply(abi.I8042_RET_PORT_OK);
+        break;
+      case abi.I8042_CMD_KBD_DISABLE:
+        state.set('ctr', state.get('ctr') | abi.I8042_CTR_KBDDIS);
+        break;
+      case abi.I8042_CMD_KBD_ENABLE:
+        this.#enableKeyboard();
+        break;
+      case abi.I8042_CMD_READ_INPUT_PORT:
+        this.#reply(abi.I8042_INPUT_PORT_UNLOCKED);
+        break;
+      case abi.I8042_CMD_READ_OUTPUT_PORT:
+        this.#reply(state.get('outputPort') | (this.#outputFull() ? abi.I8042_OUTPUT_PORT_KBD_OBF : 0));
+        break;
+      case abi.I8042_CMD_WRITE_OUTPUT_PORT:
+      case abi.I8042_CMD_KBD_LOOP:
+      case abi.I8042_CMD_AUX_LOOP:
+      case abi.I8042_CMD_AUX_SEND:
+        state.set('command', command);
+        break;
+      case abi.I8042_CMD_A20_DISABLE:
+        state.set('outputPort', state.get('outputPort') & ~abi.I8042_OUTPUT_PORT_A20);
+        break;
+      case abi.I8042_CMD_A20_ENABLE:
+        state.set('outputPort', state.get('outputPort') | abi.I8042_OUTPUT_PORT_A20);
+        break;
+      case abi.I8042_CMD_READ_TEST_INPUTS:
+        this.#reply(0);
+        break;
+      default:
+        log.guest(this.name, 'unknown controller command', { command: `0x${command.toString(16)}` });
+    }
+    return false;
+  }
+
+  /** Port 0x60: the byte a controller command waits for, otherwise for the keyboard. True: reset. */
+  #writeData(value: number): boolean {
+    const state = this.#state;
+    const command = state.get('command');
+    state.set('command', 0);
+    if (command >= abi.I8042_CMD_WRITE_RAM && command <= abi.I8042_CMD_WRITE_RAM + RAM_MASK) {
+      this.#writeRam(command & RAM_MASK, value);
+      return false;
+    }
+    switch (command) {
+      case abi.I8042_CMD_WRITE_OUTPUT_PORT:
+        state.set('outputPort', abi.I8042_OUTPUT_PORT_RUN | (value & abi.I8042_OUTPUT_PORT_A20));
+        return (value & abi.I8042_OUTPUT_PORT_RUN) === 0;
+      case abi.I8042_CMD_KBD_LOOP:
+      case abi.I8042_CMD_AUX_LOOP:
+        this.#reply(value);
+        return false;
+      case abi.I8042_CMD_AUX_SEND: // into a connector with nothing on it
+        return false;
+      default:
+        this.#enableKeyboard(); // sending to the keyboard releases its clock
+        this.#keyboard(value);
+        return false;
+    }
+  }
+
+  #readRam(at: number): number {
+    return at === 0 ? this.#state.get('ctr') : (this.#state.extra[KBD_QUEUE + at] ?? 0);
+  }
+
+  #writeRam(at: number, value: number): void {
+    if (at === 0) this.#state.set('ctr', value);
+    else this.#state.extra[KBD_QUEUE + at] = value;
+  }
+
+  #enableKeyboard(): void {
+    this.#state.set('ctr', this.#state.get('ctr') & ~abi.I8042_CTR_KBDDIS);
+  }
+
+  /** A byte the host sends to the keyboard: a command, or the parameter of the last one. */
+  #keyboard(value: number): void {
+    const state = this.#state;
+    const command = state.get('kbdCommand');
+    state.set('kbdCommand', 0);
+    // A parameter has bit 7 clear; a command in its place starts over.
+    if (command !== 0 && value < 0x80) {
+      this.#keyboardParameter(command, value);
+      return;
+    }
+    if (value >= abi.KBD_CMD_SETALL_FIRST && value <= abi.KBD_CMD_SETALL_LAST) {
+      this.#send(abi.KBD_RET_ACK);
+      return;
+    }
+    switch (value) {
+      case abi.KBD_CMD_SETLEDS:
+      case abi.KBD_CMD_SSCANSET:
+      case abi.KBD_CMD_SETREP:
+        state.set('kbdCommand', value);
+        this.#send(abi.KBD_RET_ACK);
+        break;
+      case abi.KBD_CMD_ECHO:
+        this.#send(abi.KBD_CMD_ECHO);
+        break;
+      case abi.KBD_CMD_GETID: {
+        const translated = (state.get('ctr') & abi.I8042_CTR_XLATE) !== 0;
+        this.#send(
+          abi.KBD_RET_ACK,
+          abi.KBD_RET_ID1,
+          translated ? abi.KBD_RET_ID2_TRANSLATED : abi.KBD_RET_ID2,
+        );
+        break;
+      }
+      case abi.KBD_CMD_ENABLE:
+        this.#send(abi.KBD_RET_ACK);
+        break;
+      case abi.KBD_CMD_RESET_DIS:
+      case abi.KBD_CMD_RESET_DEF:
+        this.#keyboardDefaults();
+        this.#send(abi.KBD_RET_ACK);
+        break;
+      case abi.KBD_CMD_RESEND:
+        this.#send(state.get('kbdLast'));
+        break;
+      case abi.KBD_CMD_RESET_BAT:
+        this.#keyboardDefaults();
+        state.set('kbdCount', 0);
+        this.#send(abi.KBD_RET_ACK, abi.KBD_RET_BAT);
+        break;
+      default:
+        this.#send(abi.KBD_RET_NAK);
+    }
+  }
+
+  #keyboardParameter(command: number, value: number): void {
+    const state = this.#state;
+    this.#send(abi.KBD_RET_ACK);
+    if (command === abi.KBD_CMD_SETLEDS) state.set('leds', value);
+    if (command !== abi.KBD_CMD_SSCANSET) return;
+    if (value === 0) this.#send(state.get('scanset'));
+    else if (value <= 3) state.set('scanset', value);
+  }
+
+  #keyboardDefaults(): void {
+    this.#state.set('scanset', abi.KBD_DEFAULT_SCANSET);
+    this.#state.set('leds', 0);
+  }
+
+  /** From the keyboard. A queue that is full loses the byte: the guest reads nothing it asked for. */
+  #send(...bytes: readonly number[]): void {
+    const state = this.#state;
+    for (const byte of bytes) {
+      const count = state.get('kbdCount');
+      if (count === KBD_QUEUE) return;
+      state.extra[(state.get('kbdStart') + count) % KBD_QUEUE] = byte;
+      state.set('kbdCount', count + 1);
+    }
+  }
+
+  /** From the controller: there is one output register, an answer not read is overwritten. */
+  #reply(byte: number): void {
+    this.#state.set('reply', byte);
+    this.#state.set('replyFull', 1);
+  }
+
+  #updateIrq(): void {
+    this.#setIrq(this.#outputFull() && (this.#state.get('ctr') & abi.I8042_CTR_KBDINT) !== 0);
+  }
+
+  #setIrq(asserted: boolean): void {
+    const level = asserted ? 1 : 0;
+    if (level === this.#state.get('irqAsserted')) return;
+    this.#state.set('irqAsserted', level);
+    this.#irq.set(asserted);
+  }
+}

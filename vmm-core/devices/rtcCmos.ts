@@ -1,0 +1,384 @@
+/**
+ * MC146818 real-time clock with 128 bytes of CMOS RAM at ports 0x70 and 0x71 (Motorola MC146818A datasheet).
+ * There is no ticking thread: the time is the host's clock plus an offset, worked out when a register is read, and what has
+ * happened since (register C) likewise. Only when the guest enables an interrupt is a main-thread timer armed.
+ * While the guest sets the time (B.SET, or the divider held in reset) the time registers are plain bytes of the RAM.
+ * Deviations: periodic interrupts come at most once per millisecond; no daylight saving; the square wave goes nowhere.
+ */
+import * as abi from '../abi/rtcCmos.ts';
+import type { Device } from '../bus/device.ts';
+import type { IrqLine } from '../bus/irqLine.ts';
+import type { StateBlock } from '../bus/stateBlock.ts';
+import type { Clock } from './clock.ts';
+import { nextAlarmMs, TIME_REGISTERS, timeFromRegisters, timeRegister } from './rtcTime.ts';
+
+const FIELDS = [
+  'index',
+  'offsetLow', // what the guest's clock is ahead of the host's, milliseconds, signed 64 bit
+  'offsetHigh',
+  'eventsLow', // guest time up to which register C accounts for events
+  'eventsHigh',
+  'deadlineLow', // guest time the timer is armed for, 0 when it is not
+  'deadlineHigh',
+  'latched', // 1: latchedLow/High hold the time of a read in progress
+  'latchedLow',
+  'latchedHigh',
+  'irqAsserted',
+] as const;
+export type RtcField = (typeof FIELDS)[number];
+type Wide = 'offset' | 'events' | 'deadline' | 'latched';
+
+/** UIP reads 1 for the end of each second: datasheet 244 µs + 1984 µs, in the clock's unit of a millisecond. */
+const UIP_MS = 2;
+/**
+ * A guest that has seen UIP = 0 gets all time registers of one moment for so long, however slowly its vCPU runs. A clock
+ * that shows whole seconds loses nothing by it.
+ */
+const LATCH_MS = 10;
+/** From the release of the divider to the first update (datasheet, DV2-DV0). */
+const DIVIDER_RELEASE_MS = 500;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** The main thread's part: after `delayMs`, call rtc.tick(). A later arm() replaces the earlier. Called on any thread. */
+export interface RtcTimer {
+  arm(delayMs: number): void;
+}
+
+export interface RtcOptions {
+  readonly state: StateBlock<RtcField>;
+  /** IRQ 8. */
+  readonly irq: IrqLine;
+  readonly clock: Clock;
+  readonly timer: RtcTimer;
+}
+
+/** What firmware would have left in the CMOS RAM. */
+export interface RtcMachine {
+  /** Bytes of RAM below and above 4 GiB. */
+  readonly memoryBelow4G: number;
+  readonly memoryAbove4G: number;
+  readonly cpus: number;
+}
+
+export class RtcCmos implements Device {
+  static readonly fields = FIELDS;
+  static readonly extraBytes = abi.RTC_BYTES;
+
+  readonly name = 'rtc';
+  readonly accessBytes = 1;
+  readonly #state: StateBlock<RtcField>;
+  readonly #ram: Uint8Array;
+  readonly #irq: IrqLine;
+  readonly #clock: Clock;
+  readonly #timer: RtcTimer;
+
+  constructor(options: RtcOptions) {
+    this.#state = options.state;
+    this.#ram = options.state.extra;
+    this.#irq = options.irq;
+    this.#clock = options.clock;
+    this.#timer = options.timer;
+  }
+
+  /** Main thread, once, before the first vCPU runs: the battery is put in and the firmware has been through. */
+  powerOn(machine: RtcMachine): void {
+    this.#state.locked(() => {
+      this.#ram.fill(0);
+      this.#ram[abi.RTC_REG_A] = abi.RTC_REF_CLCK_32KHZ | abi.RTC_RATE_1024HZ;
+      this.#ram[abi.RTC_REG_B] = abi.RTC_24H;
+      describeMachine(this.#ram, machine);
+      this.#setWide('offset', 0);
+      this.#setWide('events', this.#now());
+    });
+  }
+
+  /** The RESET pin (datasheet): clears interrupt enables and flags; time, alarm and RAM live on the battery. */
+  reset(): void {
+    this.#state.locked(() => {
+      this.#setReg(
+        abi.RTC_REG_B,
+        this.#reg(abi.RTC_REG_B) & ~(abi.RTC_PIE | abi.RTC_AIE | abi.RTC_UIE | abi.RTC_SQWE),
+      );
+      this.#setReg(abi.RTC_REG_C, 0);
+      this.#state.set('index', 0);
+      this.#state.set('latched', 0);
+      this.#setWide('deadline', 0);
+      this.#setWide('events', this.#now());
+      this.#updateIrq();
+    });
+  }
+
+  /** Main thread, when the timer armed last runs out. Early, late or for nothing does no harm. */
+  tick(): void {
+    this.#state.locked(() => {
+      this.#setWide('deadline', 0);
+      this.#settle();
+    });
+  }
+
+  read(offset: number, _sizeBytes: number): number {
+    if (offset !== abi.RTC_DATA) return 0xff; // the index is write-only
+    return this.#state.locked(() => this.#readRegister(this.#state.get('index')));
+  }
+
+  write(offset: number, _sizeBytes: number, value: number): void {
+    this.#state.locked(() => {
+      if (offset === abi.RTC_INDEX) this.#state.set('index', value & abi.RTC_INDEX_MASK);
+      else this.#writeRegister(this.#state.get('index'), value);
+    });
+  }
+
+  #readRegister(rawIndex: number): number {
+    const index = canonical(rawIndex);
+    if (TIME_REGISTERS.has(index)) {
+      if (this.#frozen()) return this.#reg(index);
+      return timeRegister(this.#latchedTime(), index, this.#reg(abi.RTC_REG_B));
+    }
+    switch (index) {
+      case abi.RTC_REG_A:
+        return this.#reg(index) | (this.#updateInProgress() ? abi.RTC_UIP : 0);
+      case abi.RTC_REG_C:
+        return this.#readFlags();
+      case abi.RTC_REG_D:
+        return abi.RTC_VRT;
+      default:
+        return this.#reg(index);
+    }
+  }
+
+  #writeRegister(rawIndex: number, value: number): void {
+    const index = canonical(rawIndex);
+    if (TIME_REGISTERS.has(index)) {
+      this.#writeTime(index, value);
+      return;
+    }
+    switch (index) {
+      case abi.RTC_REG_A:
+        this.#reconfigure(index, value & ~abi.RTC_UIP);
+        break;
+      case abi.RTC_REG_B:
+        // SET aborts an update and clears UIE (datasheet, register B).
+        this.#reconfigure(index, (value & abi.RTC_SET) === 0 ? value : value & ~abi.RTC_UIE);
+        break;
+      case abi.RTC_REG_C:
+      case abi.RTC_REG_D:
+        break; // read-only
+      case abi.RTC_SECONDS_ALARM:
+      case abi.RTC_MINUTES_ALARM:
+      case abi.RTC_HOURS_ALARM:
+        this.#settle(); // by the old alarm
+        this.#setReg(index, value);
+        this.#arm();
+        break;
+      default:
+        this.#setReg(index, value);
+    }
+  }
+
+  /** Registers A and B: may stop or start the clock, and change rates and enables. */
+  #reconfigure(index: number, value: number): void {
+    this.#settle();
+    const wasFrozen = this.#frozen();
+    const heldBefore = this.#dividerHeld();
+    if (!wasFrozen) this.#freeze();
+    this.#setReg(index, value);
+    const released = heldBefore && !this.#dividerHeld();
+    if (wasFrozen && !this.#frozen())
+      this.#thaw(released ? DIVIDER_RELEASE_MS : positiveModulo(this.#now(), 1000));
+    this.#settle();
+  }
+
+  /** A running clock takes a byte too, though no driver does that: stop, set, go on. */
+  #writeTime(index: number, value: number): void {
+    if (this.#frozen()) {
+      this.#setReg(index, value);
+      return;
+    }
+    this.#settle();
+    this.#freeze();
+    this.#setReg(index, value);
+    this.#thaw(positiveModulo(this.#now(), 1000));
+    this.#arm();
+  }
+
+  /** The time registers become bytes of the RAM. */
+  #freeze(): void {
+    const now = this.#now();
+    for (const index of TIME_REGISTERS)
+      this.#setReg(index, timeRegister(now, index, this.#reg(abi.RTC_REG_B)));
+  }
+
+  /** Time goes on from the bytes in the RAM, `phaseMs` into their second. */
+  #thaw(phaseMs: number): void {
+    const ms = timeFromRegisters(this.#ram, this.#reg(abi.RTC_REG_B)) + phaseMs;
+    this.#setWide('offset', ms - this.#clock.wallMs());
+    this.#setWide('events', ms);
+    this.#setWide('deadline', 0);
+    this.#state.set('latched', 0);
+  }
+
+  #frozen(): boolean {
+    return (this.#reg(abi.RTC_REG_B) & abi.RTC_SET) !== 0 || this.#dividerHeld();
+  }
+
+  #dividerHeld(): boolean {
+    return (this.#reg(abi.RTC_REG_A) & abi.RTC_DIV_CTL) >= abi.RTC_DIV_RESET1;
+  }
+
+  /** Never for longer than UIP_MS, so no guest waits for ever; 0 while updates are halted. */
+  #updateInProgress(): boolean {
+    const now = this.#now();
+    const busy = !this.#frozen() && positiveModulo(now, 1000) >= 1000 - UIP_MS;
+    this.#state.set('latched', busy ? 0 : 1);
+    this.#setWide('latched', now);
+    return busy;
+  }
+
+  #latchedTime(): number {
+    const now = this.#now();
+    if (this.#state.get('latched') === 0) return now;
+    const latched = this.#getWide('latched');
+    if (now >= latched && now - latched < LATCH_MS) return latched;
+    this.#state.set('latched', 0);
+    return now;
+  }
+
+  /** Reading C acknowledges everything. */
+  #readFlags(): number {
+    this.#collectEvents();
+    const flags = this.#reg(abi.RTC_REG_C);
+    const value = this.#interruptPending() ? flags | abi.RTC_IRQF : flags;
+    this.#setReg(abi.RTC_REG_C, 0);
+    this.#updateIrq();
+    this.#arm();
+    return value;
+  }
+
+  #settle(): void {
+    this.#collectEvents();
+    this.#updateIrq();
+    this.#arm();
+  }
+
+  /** Sets the flags of register C for what has happened since it was last looked at. The flags do not depend on the enables. */
+  #collectEvents(): void {
+    const since = this.#getWide('events');
+    const now = this.#now();
+    this.#setWide('events', now);
+    if (now <= since || this.#dividerHeld()) return;
+    let flags = this.#reg(abi.RTC_REG_C);
+    const hz = this.#periodicHz();
+    if (hz !== 0 && ticks(now, hz) > ticks(since, hz)) flags |= abi.RTC_PF;
+    if (!this.#frozen()) {
+      if (ticks(now, 1) > ticks(since, 1)) flags |= abi.RTC_UF;
+      const alarm = nextAlarmMs(since, this.#ram, this.#reg(abi.RTC_REG_B));
+      if (alarm !== undefined && alarm <= now) flags |= abi.RTC_AF;
+    }
+    this.#setReg(abi.RTC_REG_C, flags);
+  }
+
+  /** Table 5 of the datasheet: rates 1 and 2 repeat 8 and 9 at this time base. */
+  #periodicHz(): number {
+    const rate = this.#reg(abi.RTC_REG_A) & abi.RTC_RATE_SELECT;
+    if (rate === 0) return 0;
+    return 32768 >> ((rate < 3 ? rate + 7 : rate) - 1);
+  }
+
+  #interruptPending(): boolean {
+    return (
+      (this.#reg(abi.RTC_REG_C) & this.#reg(abi.RTC_REG_B) & (abi.RTC_PF | abi.RTC_AF | abi.RTC_UF)) !== 0
+    );
+  }
+
+  #updateIrq(): void {
+    const asserted = this.#interruptPending() ? 1 : 0;
+    if (asserted === this.#state.get('irqAsserted')) return;
+    this.#state.set('irqAsserted', asserted);
+    this.#irq.set(asserted !== 0);
+  }
+
+  /** Arms the timer for the next event that interrupts. While one is unacknowledged the line is up anyway. */
+  #arm(): void {
+    if (this.#interruptPending()) return;
+    const next = this.#nextInterruptMs();
+    if (next === undefined || next === this.#getWide('deadline')) return;
+    this.#setWide('deadline', next);
+    this.#timer.arm(Math.max(1, Math.ceil(next - this.#now())));
+  }
+
+  #nextInterruptMs(): number | undefined {
+    const regB = this.#reg(abi.RTC_REG_B);
+    if ((regB & (abi.RTC_PIE | abi.RTC_AIE | abi.RTC_UIE)) === 0 || this.#dividerHeld()) return undefined;
+    const now = this.#now();
+    const candidates: number[] = [];
+    const hz = this.#periodicHz();
+    if ((regB & abi.RTC_PIE) !== 0 && hz !== 0) candidates.push(timeOfTick(ticks(now, hz) + 1, hz));
+    if (!this.#frozen()) {
+      if ((regB & abi.RTC_UIE) !== 0) candidates.push(timeOfTick(ticks(now, 1) + 1, 1));
+      const alarm = (regB & abi.RTC_AIE) === 0 ? undefined : nextAlarmMs(now, this.#ram, regB);
+      if (alarm !== undefined) candidates.push(alarm);
+    }
+    return candidates.length === 0 ? undefined : Math.min(...candidates);
+  }
+
+  /** Guest time. */
+  #now(): number {
+    return this.#clock.wallMs() + this.#getWide('offset');
+  }
+
+  #reg(index: number): number {
+    return this.#ram[index] ?? 0;
+  }
+
+  #setReg(index: number, value: number): void {
+    this.#ram[index] = value;
+  }
+
+  #getWide(name: Wide): number {
+    return (this.#state.get(`${name}High`) | 0) * 2 ** 32 + this.#state.get(`${name}Low`);
+  }
+
+  #setWide(name: Wide, value: number): void {
+    this.#state.set(`${name}Low`, value % 2 ** 32);
+    this.#state.set(`${name}High`, Math.floor(value / 2 ** 32));
+  }
+}
+
+function canonical(index: number): number {
+  return index === abi.CMOS_CENTURY_PS2 ? abi.CMOS_CENTURY : index;
+}
+
+/** Periods that have begun since 1970, exact for every rate and date in range. */
+function ticks(ms: number, hz: number): number {
+  const seconds = Math.floor(ms / 1000);
+  return seconds * hz + Math.floor(((ms - seconds * 1000) * hz) / 1000);
+}
+
+/** The first whole millisecond that ticks() counts into `tick`. */
+function timeOfTick(tick: number, hz: number): number {
+  const seconds = Math.floor(tick / hz);
+  return seconds * 1000 + Math.ceil(((tick - seconds * hz) * 1000) / hz);
+}
+
+function positiveModulo(value: number, modulus: number): number {
+  return ((value % modulus) + modulus) % modulus;
+}
+
+function describeMachine(ram: Uint8Array, { memoryBelow4G, memoryAbove4G, cpus }: RtcMachine): void {
+  const put = (at: number, bytes: number, value: number): void => {
+    const clamped = Math.min(Math.max(Math.floor(value), 0), 256 ** bytes - 1);
+    for (let i = 0; i < bytes; i++) ram[at + i] = Math.floor(clamped / 256 ** i) & 0xff;
+  };
+  put(abi.CMOS_EQUIPMENT, 1, abi.CMOS_EQUIPMENT_FPU);
+  put(abi.CMOS_BASE_MEMORY_KIB, 2, Math.min(640, memoryBelow4G / KIB));
+  put(abi.CMOS_EXTENDED_MEMORY_KIB, 2, (memoryBelow4G - MIB) / KIB);
+  put(abi.CMOS_EXTENDED_MEMORY_POST_KIB, 2, (memoryBelow4G - MIB) / KIB);
+  put(abi.CMOS_MEMORY_ABOVE_16M, 2, (memoryBelow4G - 16 * MIB) / (64 * KIB));
+  put(abi.CMOS_MEMORY_ABOVE_4G, 3, memoryAbove4G / (64 * KIB));
+  put(abi.CMOS_SMP_COUNT, 1, cpus - 1);
+  let sum = 0;
+  for (let at = abi.CMOS_CHECKSUM_FIRST; at <= abi.CMOS_CHECKSUM_LAST; at++) sum += ram[at] ?? 0;
+  put(abi.CMOS_CHECKSUM_HIGH, 1, sum >> 8);
+  put(abi.CMOS_CHECKSUM_LOW, 1, sum & 0xff);
+}

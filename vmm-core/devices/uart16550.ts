@@ -1,0 +1,385 @@
+/**
+ * A PC16550D UART. Datasheet: National Semiconductor PC16550D, § numbers below are its register chapters 8.x.
+ * Registers in a StateBlock, code on whichever thread touches them: vCPU threads by read()/write(), the main thread by
+ * receive(). Deviations, all towards an infinitely fast wire:
+ *  - a transmitted byte leaves at once: THRE and TEMT always read 1, the baud rate is stored and ignored;
+ *  - host input waits in its ring until the FIFO has room, so host input never overruns (OE only in loopback);
+ *  - the character time-out comes at once when the ring holds nothing more, not after 4 character times;
+ *  - parity, framing and break errors do not happen; RTS and DTR are not asked, kernels that never set them want input too.
+ */
+import * as abi from '../abi/uart16550.ts';
+import type { ByteRing } from '../bus/byteRing.ts';
+import type { Device } from '../bus/device.ts';
+import type { IrqLine } from '../bus/irqLine.ts';
+import type { StateBlock } from '../bus/stateBlock.ts';
+import { log } from '../log.ts';
+import { GuestOutput } from './guestOutput.ts';
+
+const FIELDS = [
+  'ier',
+  'fcr', // FIFO enable and trigger bits only
+  'lcr',
+  'mcr',
+  'lsrErrors', // the UART_LSR_BRK_ERROR_BITS not yet read
+  'msrDeltas', // the UART_MSR_ANY_DELTA bits not yet read
+  'scr',
+  'dll',
+  'dlm',
+  'thrPending', // 1: the THRE interrupt has not been acknowledged by reading IIR or writing THR
+  'timeoutPending', // 1: the character time-out has passed for what the RX FIFO holds
+  'rxStart', // the oldest byte of the RX FIFO, an index into the extra bytes
+  'rxCount',
+  'irqAsserted',
+  'outputDropped', // bytes, for the inspector
+] as const;
+export type UartField = (typeof FIELDS)[number];
+
+/** The divisor of 115200 / 9600, what PC firmware leaves behind. */
+const RESET_DIVISOR = 12;
+/** A cable with the other end ready. */
+const PEER_LINES = abi.UART_MSR_CTS | abi.UART_MSR_DSR | abi.UART_MSR_DCD;
+
+export interface UartOptions {
+  /** The log tag: `com1`. */
+  readonly name?: string;
+  readonly state: StateBlock<UartField>;
+  readonly irq: IrqLine;
+  /** Guest to host; the device is the producer, under its lock. */
+  readonly output: ByteRing;
+  /** Host to guest; the device is the consumer, under its lock; the main thread pushes, then calls receive(). */
+  readonly input: ByteRing;
+  /** Called on the vCPU thread when the output ring has something and its consumer must be woken. */
+  readonly onOutput: () => void;
+  /** MCR.OUT2 = 0 holds the interrupt back, as the wiring of a PC does. Default true. */
+  readonly out2Gate?: boolean;
+  /** How long a guest waits for a host that reads nothing, before bytes are dropped. */
+  readonly outputWaitMs?: number;
+}
+
+export class Uart16550 implements Device {
+  static readonly fields = FIELDS;
+  static readonly extraBytes = abi.UART_FIFO_DEPTH;
+
+  readonly name: string;
+  readonly accessBytes = 1;
+  readonly #state: StateBlock<UartField>;
+  readonly #irq: IrqLine;
+  readonly #input: ByteRing;
+  readonly #output: GuestOutput;
+  readonly #out2Gate: boolean;
+  #hinted = false;
+
+  constructor(options: UartOptions) {
+    this.name = options.name ?? 'uart';
+    this.#state = options.state;
+    this.#irq = options.irq;
+    this.#input = options.input;
+    this.#out2Gate = options.out2Gate ?? true;
+    const wait = options.outputWaitMs === undefined ? {} : { waitMs: options.outputWaitMs };
+    this.#output = new GuestOutput({
+      name: this.name,
+      ring: options.output,
+      onOutput: options.onOutput,
+      ...wait,
+    });
+  }
+
+  /** Master reset (Table III). Main thread, at power-on and at machine reset. Input the guest has not seen stays in its ring. */
+  reset(): void {
+    this.#state.locked(() => {
+      for (const field of FIELDS) if (field !== 'irqAsserted') this.#state.set(field, 0);
+      this.#state.set('dll', RESET_DIVISOR);
+      this.#state.set('thrPending', 1);
+      this.#refill();
+      this.#updateIrq();
+    });
+  }
+
+  /** Main thread, after pushing into the input ring. */
+  receive(): void {
+    this.#state.locked(() => {
+      this.#refill();
+      this.#updateIrq();
+    });
+  }
+
+  read(offset: number, _sizeBytes: number): number {
+    return this.#state.locked(() => this.#readRegister(offset));
+  }
+
+  write(offset: number, _sizeBytes: number, value: number): void {
+    if (this.#state.locked(() => this.#writeRegister(offset, value))) return;
+    // The output ring is full. Wait without the lock, or the main thread could not deliver input and so never drain.
+    while (this.#output.waitForSpace()) {
+      if (this.#state.locked(() => this.#transmit(value))) return;
+    }
+    this.#state.locked(() => {
+      this.#state.set('outputDropped', this.#state.get('outputDropped') + 1);
+      this.#transmitted();
+    });
+  }
+
+  #readRegister(offset: number): number {
+    const state = this.#state;
+    switch (offset) {
+      case abi.UART_RX:
+        return this.#dlab ? state.get('dll') : this.#readReceiveBuffer();
+      case abi.UART_IER:
+        return this.#dlab ? state.get('dlm') : state.get('ier');
+      case abi.UART_IIR:
+        return this.#readIir();
+      case abi.UART_LCR:
+        return state.get('lcr');
+      case abi.UART_MCR:
+        return state.get('mcr');
+      case abi.UART_LSR:
+        return this.#readLsr();
+      case abi.UART_MSR:
+        return this.#readMsr();
+      case abi.UART_SCR:
+        return state.get('scr');
+      default:
+        return 0xff;
+    }
+  }
+
+  /** False: the output ring has no room for this byte, nothing changed. */
+  #writeRegister(offset: number, value: number): boolean {
+    const state = this.#state;
+    switch (offset) {
+      case abi.UART_TX:
+        if (!this.#dlab) return this.#transmit(value);
+        state.set('dll', value);
+        break;
+      case abi.UART_IER:
+        if (this.#dlab) state.set('dlm', value);
+        else this.#writeIer(value);
+        break;
+      case abi.UART_FCR:
+        this.#writeFcr(value);
+        break;
+      case abi.UART_LCR:
+        state.set('lcr', value);
+        break;
+      case abi.UART_MCR:
+        this.#writeMcr(value);
+        break;
+      case abi.UART_SCR:
+        state.set('scr', value);
+        break;
+      default: // LSR and MSR are read-only; the datasheet's factory test writes to LSR are not modelled
+        break;
+    }
+    return true;
+  }
+
+  get #dlab(): boolean {
+    return (this.#state.get('lcr') & abi.UART_LCR_DLAB) !== 0;
+  }
+
+  get #loop(): boolean {
+    return (this.#state.get('mcr') & abi.UART_MCR_LOOP) !== 0;
+  }
+
+  get #fifoEnabled(): boolean {
+    return (this.#state.get('fcr') & abi.UART_FCR_ENABLE_FIFO) !== 0;
+  }
+
+  /** §8.0: the receiver buffer, or the top of the RX FIFO. An empty one reads 0. */
+  #readReceiveBuffer(): number {
+    const state = this.#state;
+    const count = state.get('rxCount');
+    if (count === 0) return 0;
+    const start = state.get('rxStart');
+    const byte = state.extra[start] ?? 0;
+    state.set('rxStart', (start + 1) % abi.UART_FIFO_DEPTH);
+    state.set('rxCount', count - 1);
+    // The line drops here if it may, before more input arrives: a guest that takes one byte per (edge-triggered)
+    // interrupt needs a new edge for the next one. §8.11.3: a read resets the time-out.
+    state.set('timeoutPending', 0);
+    this.#updateIrq();
+    this.#refill();
+    this.#updateIrq();
+    return byte;
+  }
+
+  /** Moves host input into the FIFO while there is room. In loopback the receiver is cut off from the wire (§8.6). */
+  #refill(): void {
+    const state = this.#state;
+    if (!this.#loop) {
+      const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
+      while (state.get('rxCount') < depth) {
+        const byte = this.#input.shift();
+        if (byte === undefined) break;
+        this.#append(byte);
+      }
+    }
+    state.set('timeoutPending', state.get('rxCount') === 0 ? 0 : 1);
+  }
+
+  #append(byte: number): void {
+    const state = this.#state;
+    const count = state.get('rxCount');
+    state.extra[(state.get('rxStart') + count) % abi.UART_FIFO_DEPTH] = byte;
+    state.set('rxCount', count + 1);
+  }
+
+  #clearReceiver(): void {
+    this.#state.set('rxCount', 0);
+    this.#state.set('timeoutPending', 0);
+  }
+
+  #transmit(byte: number): boolean {
+    if (this.#loop) this.#loopBack(byte);
+    else if (!this.#output.push(byte)) return false;
+    this.#transmitted();
+    return true;
+  }
+
+  /**
+   * Writing THR clears the THRE interrupt, the byte's leaving (at once) sets it again (§8.5). When it was already set the
+   * line drops in between, for an edge-triggered input: a guest need not read IIR.
+   */
+  #transmitted(): void {
+    const state = this.#state;
+    if (state.get('thrPending') !== 0 && state.get('irqAsserted') !== 0) {
+      state.set('thrPending', 0);
+      this.#updateIrq();
+    }
+    state.set('thrPending', 1);
+    this.#updateIrq();
+  }
+
+  /** §8.3 OE: in FIFO mode the new character is lost, otherwise it replaces the one in the buffer. Drivers size the FIFO by it. */
+  #loopBack(byte: number): void {
+    const state = this.#state;
+    const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
+    if (state.get('rxCount') >= depth) {
+      state.set('lsrErrors', state.get('lsrErrors') | abi.UART_LSR_OE);
+      if (!this.#fifoEnabled) state.extra[state.get('rxStart')] = byte;
+    } else {
+      this.#append(byte);
+    }
+    state.set('timeoutPending', 1);
+  }
+
+  /** §8.7. Enabling the THRE interrupt while the holding register is empty, which it always is, makes it pending. */
+  #writeIer(value: number): void {
+    const state = this.#state;
+    const before = state.get('ier');
+    state.set('ier', value & abi.UART_IER_ALL);
+    if ((value & ~before & abi.UART_IER_THRI) !== 0) state.set('thrPending', 1);
+    this.#updateIrq();
+  }
+
+  /** §8.4. The other bits are only programmed while FCR0 is 1. Clearing the transmitter has nothing to clear but the interrupt's state. */
+  #writeFcr(value: number): void {
+    const state = this.#state;
+    const enable = (value & abi.UART_FCR_ENABLE_FIFO) !== 0;
+    if (enable !== this.#fifoEnabled || (enable && (value & abi.UART_FCR_CLEAR_RCVR) !== 0))
+      this.#clearReceiver();
+    state.set('fcr', enable ? value & (abi.UART_FCR_ENABLE_FIFO | (0b11 << abi.UART_FCR_TRIGGER_SHIFT)) : 0);
+    this.#updateIrq();
+    this.#refill();
+    this.#updateIrq();
+  }
+
+  #writeMcr(value: number): void {
+    const state = this.#state;
+    const before = this.#modemLines();
+    state.set('mcr', value & abi.UART_MCR_ALL);
+    state.set('msrDeltas', state.get('msrDeltas') | modemDeltas(before, this.#modemLines()));
+    this.#refill(); // leaving loopback reconnects the receiver
+    this.#updateIrq();
+  }
+
+  /** §8.8: CTS, DSR, RI and DCD from the wire, in loopback from RTS, DTR, OUT1 and OUT2 (§8.6). */
+  #modemLines(): number {
+    if (!this.#loop) return PEER_LINES;
+    const mcr = this.#state.get('mcr');
+    let lines = 0;
+    if ((mcr & abi.UART_MCR_RTS) !== 0) lines |= abi.UART_MSR_CTS;
+    if ((mcr & abi.UART_MCR_DTR) !== 0) lines |= abi.UART_MSR_DSR;
+    if ((mcr & abi.UART_MCR_OUT1) !== 0) lines |= abi.UART_MSR_RI;
+    if ((mcr & abi.UART_MCR_OUT2) !== 0) lines |= abi.UART_MSR_DCD;
+    return lines;
+  }
+
+  #readMsr(): number {
+    const value = this.#modemLines() | this.#state.get('msrDeltas');
+    this.#state.set('msrDeltas', 0);
+    this.#updateIrq();
+    return value;
+  }
+
+  #readLsr(): number {
+    const state = this.#state;
+    const ready = state.get('rxCount') === 0 ? 0 : abi.UART_LSR_DR;
+    const errors = state.get('lsrErrors');
+    if (errors !== 0) {
+      state.set('lsrErrors', 0);
+      this.#updateIrq();
+    }
+    return abi.UART_LSR_THRE | abi.UART_LSR_TEMT | errors | ready;
+  }
+
+  /** Reading IIR acknowledges the THRE interrupt, if that is what it reports (§8.5). */
+  #readIir(): number {
+    const cause = this.#pendingCause();
+    if (cause === abi.UART_IIR_THRI) {
+      this.#state.set('thrPending', 0);
+      this.#updateIrq();
+    }
+    return cause | (this.#fifoEnabled ? abi.UART_IIR_FIFO_ENABLED : 0);
+  }
+
+  /** Table IV: the enabled interrupt of highest priority. */
+  #pendingCause(): number {
+    const state = this.#state;
+    const ier = state.get('ier');
+    if ((ier & abi.UART_IER_RLSI) !== 0 && state.get('lsrErrors') !== 0) return abi.UART_IIR_RLSI;
+    if ((ier & abi.UART_IER_RDI) !== 0) {
+      const count = state.get('rxCount');
+      const fcr = state.get('fcr');
+      const trigger = abi.UART_RX_TRIGGER_BYTES[(fcr >>> abi.UART_FCR_TRIGGER_SHIFT) & 0b11] ?? 1;
+      if (count >= (this.#fifoEnabled ? trigger : 1)) return abi.UART_IIR_RDI;
+      if (count > 0 && state.get('timeoutPending') !== 0) return abi.UART_IIR_RX_TIMEOUT;
+    }
+    if ((ier & abi.UART_IER_THRI) !== 0 && state.get('thrPending') !== 0) return abi.UART_IIR_THRI;
+    if ((ier & abi.UART_IER_MSI) !== 0 && state.get('msrDeltas') !== 0) return abi.UART_IIR_MSI;
+    return abi.UART_IIR_NO_INT;
+  }
+
+  /** Drives the line when its level changes, so that polled output costs no KVM call. */
+  #updateIrq(): void {
+    const state = this.#state;
+    const pending = state.get('ier') !== 0 && this.#pendingCause() !== abi.UART_IIR_NO_INT;
+    const asserted = pending && this.#irqConnected() ? 1 : 0;
+    if (asserted === state.get('irqAsserted')) return;
+    state.set('irqAsserted', asserted);
+    this.#irq.set(asserted !== 0);
+  }
+
+  /** A PC drives IRQ 4 or 3 through OUT2, and loopback forces the OUT2 pin inactive (§8.6). */
+  #irqConnected(): boolean {
+    if (!this.#out2Gate) return true;
+    const mcr = this.#state.get('mcr');
+    if ((mcr & (abi.UART_MCR_OUT2 | abi.UART_MCR_LOOP)) === abi.UART_MCR_OUT2) return true;
+    if (!this.#hinted && (mcr & abi.UART_MCR_LOOP) === 0 && this.#state.get('rxCount') !== 0) {
+      this.#hinted = true;
+      log.guest(this.name, 'received data interrupt held back: MCR.OUT2 is 0, on a PC it gates the IRQ line');
+    }
+    return false;
+  }
+}
+
+/** §8.8: DCTS, DDSR and DDCD on any change, TERI on the trailing edge of RI. */
+function modemDeltas(before: number, after: number): number {
+  const changed = before ^ after;
+  let deltas = 0;
+  if ((changed & abi.UART_MSR_CTS) !== 0) deltas |= abi.UART_MSR_DCTS;
+  if ((changed & abi.UART_MSR_DSR) !== 0) deltas |= abi.UART_MSR_DDSR;
+  if ((before & ~after & abi.UART_MSR_RI) !== 0) deltas |= abi.UART_MSR_TERI;
+  if ((changed & abi.UART_MSR_DCD) !== 0) deltas |= abi.UART_MSR_DDCD;
+  return deltas;
+}
