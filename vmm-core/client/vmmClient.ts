@@ -39,8 +39,15 @@ export class ConnectError extends Error {
 /** Something that listens but does not answer `initialize` in this time is not a vmm-core. */
 const HANDSHAKE_TIMEOUT_MS = 5000;
 
-/** Connects and checks the protocol's version. Throws ConnectError. `client` names the caller in the core's log. */
-export async function connectVmm(path: string, client: string): Promise<VmmClient> {
+/** How the caller presents itself (InitializeParams). */
+export interface ClientIdentity {
+  /** For the core's log. */
+  readonly client: string;
+  readonly debugger?: boolean;
+}
+
+/** Connects and checks the protocol's version. Throws ConnectError. */
+export async function connectVmm(path: string, identity: ClientIdentity): Promise<VmmClient> {
   const socket = await openSocket(path);
   const connection = createMessageConnection(new StreamMessageReader(socket), new StreamMessageWriter(socket));
   const closed = once(socket, 'close').then(() => undefined);
@@ -52,7 +59,7 @@ export async function connectVmm(path: string, client: string): Promise<VmmClien
     socket.destroy();
   };
   try {
-    const info = await handshake(path, connection, closed, client);
+    const info = await handshake(path, connection, closed, identity);
     return { connection, info, closed, dispose };
   } catch (error) {
     dispose();
@@ -82,14 +89,14 @@ async function handshake(
   path: string,
   connection: MessageConnection,
   closed: Promise<void>,
-  client: string,
+  identity: ClientIdentity,
 ): Promise<VmInfo> {
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(foreign(path)), HANDSHAKE_TIMEOUT_MS);
   });
   const gone = closed.then(() => Promise.reject(foreign(path)));
-  const answer = connection.sendRequest(initialize, { protocolVersion: PROTOCOL_VERSION, client });
+  const answer = connection.sendRequest(initialize, { protocolVersion: PROTOCOL_VERSION, ...identity });
   try {
     const info = await Promise.race([answer, silence, gone]);
     if (typeof info !== 'object' || info === null || typeof info.protocolVersion !== 'number') throw foreign(path);

@@ -13,6 +13,10 @@ export interface InitializeParams {
   readonly protocolVersion: number;
   /** For the log: `vscode`, `debug-adapter`, `vmm`. */
   readonly client: string;
+  /**
+   * While a debugger is connected, a triple fault or an error stops the VM for it to look; otherwise it ends the VM.
+   */
+  readonly debugger?: boolean;
 }
 
 export interface VmInfo {
@@ -37,6 +41,8 @@ export interface VmEnd {
   readonly exitCode: number;
   /** One sentence for the user. */
   readonly message: string;
+  /** Registers and code bytes as text, for `tripleFault` and `error`. */
+  readonly details?: string;
 }
 
 /** First request on every connection. Error VersionMismatch names both versions. */

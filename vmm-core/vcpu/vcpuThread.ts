@@ -25,11 +25,9 @@ const WORKER_FILE = 'vcpu.worker.js';
 
 export interface VcpuThreadEvents {
   /** Everything but stops. */
-  onMessage(index: number, message: Exclude<VcpuMessage, { kind: 'stopped' | 'exited' }>): void;
-  /** The vCPU stopped, by command or by itself. */
-  onStop(index: number, cause: StopCause): void;
-  /** The thread died of a bug. */
-  onCrash(index: number, error: Error): void;
+  onMessage(message: Exclude<VcpuMessage, { kind: 'stopped' | 'exited' }>): void;
+  /** The thread died of a bug; a run or step that was under way ends with an error as well. */
+  onCrash(error: Error): void;
 }
 
 export class VcpuThread {
@@ -37,45 +35,47 @@ export class VcpuThread {
   readonly vcpu: KvmVcpu;
   readonly #mailbox: Mailbox;
   readonly #worker: Worker;
-  readonly #ended: Promise<void>;
-  #running = false;
-  #waiters: ((cause: StopCause) => void)[] = [];
+  #finish: ((cause: StopCause) => void) | undefined;
 
   constructor(worker: Worker, vcpu: KvmVcpu, assignment: VcpuAssignment, events: VcpuThreadEvents) {
     this.index = vcpu.index;
     this.vcpu = vcpu;
     this.#worker = worker;
     this.#mailbox = new Mailbox(assignment.mailbox);
-    this.#ended = new Promise((resolve) => worker.once('exit', () => resolve()));
-    worker.on('error', (error) => events.onCrash(this.index, error));
-    worker.on('message', (message: VcpuMessage) => this.#receive(message, events));
+    worker.on('error', (error) => {
+      this.#stopped({ kind: 'error', message: `internal error in the thread of vCPU ${this.index}: ${error.message}` });
+      events.onCrash(error);
+    });
+    worker.on('message', (message: VcpuMessage) => {
+      if (message.kind === 'stopped') this.#stopped(message.cause);
+      else if (message.kind !== 'exited') events.onMessage(message);
+    });
     worker.postMessage(assignment);
   }
 
   get running(): boolean {
-    return this.#running;
+    return this.#finish !== undefined;
   }
 
-  resume(): void {
-    this.#start();
+  /** Lets the vCPU run; resolves with why it stopped again. */
+  run(): Promise<StopCause> {
+    const stop = this.#start();
     this.#mailbox.post(REQUEST.RUN);
+    return stop;
   }
 
-  /** Resolves with why the step ended. `onStop` is not called for it. */
+  /** One instruction or a range, with the other vCPUs stopped; resolves with why it ended. */
   step(request: StepRequest): Promise<StopCause> {
-    this.#start();
-    const done = this.#nextStop();
+    const stop = this.#start();
     this.#mailbox.postStep(request);
-    return done;
+    return stop;
   }
 
-  /** Resolves once the thread waits in its mailbox, with the cause, which may be its own and not our kick. */
-  async pause(): Promise<StopCause | undefined> {
-    if (!this.#running) return undefined;
-    const stopped = this.#nextStop();
+  /** Asks a running vCPU to stop; the promise of run() or step() tells when it has, and why: it may have had its own reason. */
+  pause(): void {
+    if (!this.running) return;
     this.#mailbox.post(REQUEST.PAUSE);
     this.#kick();
-    return stopped;
   }
 
   /** Ends the thread, running or not. */
@@ -83,31 +83,22 @@ export class VcpuThread {
     this.#mailbox.post(REQUEST.EXIT);
     this.#kick();
     await this.#worker.terminate();
-    await this.#ended;
   }
 
-  #start(): void {
-    if (this.#running) throw new Error(`vCPU ${this.index} is running already`);
-    this.#running = true;
+  #start(): Promise<StopCause> {
+    if (this.running) throw new Error(`vCPU ${this.index} is running already`);
+    return new Promise((resolve) => (this.#finish = resolve));
+  }
+
+  #stopped(cause: StopCause): void {
+    const finish = this.#finish;
+    this.#finish = undefined;
+    finish?.(cause);
   }
 
   #kick(): void {
     this.vcpu.run.immediateExit = true;
-    // A thread that did not start yet sees the mailbox before it ever runs.
+    // A thread that did not start yet looks into its mailbox before it ever runs.
     if (this.#mailbox.threadId !== 0) signalThread(this.#mailbox.threadId, KICK_SIGNAL);
-  }
-
-  #nextStop(): Promise<StopCause> {
-    return new Promise((resolve) => this.#waiters.push(resolve));
-  }
-
-  #receive(message: VcpuMessage, events: VcpuThreadEvents): void {
-    if (message.kind === 'exited') return;
-    if (message.kind !== 'stopped') return events.onMessage(this.index, message);
-    this.#running = false;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    if (waiters.length === 0) return events.onStop(this.index, message.cause);
-    for (const resolve of waiters) resolve(message.cause);
   }
 }

@@ -1,0 +1,238 @@
+/**
+ * Assembles a machine from a VmConfig: memory, KVM's VM and vCPUs, devices, the booted image. Main thread. Owns everything the VM holds
+ * of the host; what runs when, and what a stop means, is run control's business (debug/runControl.ts).
+ */
+import { freemem, totalmem } from 'node:os';
+import type { Worker } from 'node:worker_threads';
+import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
+import type { BootState } from '../boot/bootState.ts';
+import { loadKernel } from '../boot/loadKernel.ts';
+import { formatSize } from '../config/parseConfig.ts';
+import type { VmConfig } from '../config/vmConfig.ts';
+import { hostClock } from '../devices/clock.ts';
+import { allocateDevices, buildDevices, type DeviceSet } from '../devices/deviceSet.ts';
+import type { GuestPower } from '../devices/guestPower.ts';
+import { UserError } from '../errors.ts';
+import { Kvm } from '../kvm/kvm.ts';
+import { KvmVcpu, type VcpuSnapshot } from '../kvm/vcpu.ts';
+import { type ChipState, type KvmVm, kvmIrqLine, type VcpuHandle } from '../kvm/vm.ts';
+import { log } from '../log.ts';
+import { allocateGuestMemory, type GuestMemory } from '../memory/guestMemory.ts';
+import { HOLE_BASE, KVM_IDENTITY_MAP, KVM_TSS, ramRanges } from '../memory/layout.ts';
+import { BreakpointTable } from '../vcpu/breakpointTable.ts';
+import { Mailbox } from '../vcpu/mailbox.ts';
+import type { VcpuMessage } from '../vcpu/messages.ts';
+import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
+import { spawnVcpuWorker, VcpuThread } from '../vcpu/vcpuThread.ts';
+import { openFile, type OpenFile } from './fileSource.ts';
+
+/** What can be made before the configuration is known: F5 then only waits for what depends on it. */
+export interface WarmParts {
+  readonly worker: Worker;
+  readonly kvm: Kvm;
+  readonly vm: KvmVm;
+  readonly vcpu: VcpuHandle;
+}
+
+/** Throws KvmUnavailableError. */
+export function warmUp(): WarmParts {
+  const worker = spawnVcpuWorker();
+  try {
+    const kvm = Kvm.open();
+    const vm = kvm.createVm();
+    vm.createChips(KVM_TSS, KVM_IDENTITY_MAP);
+    return { worker, kvm, vm, vcpu: vm.createVcpu(0) };
+  } catch (error) {
+    void worker.terminate();
+    throw error;
+  }
+}
+
+/** Called on the main thread, outside any guest's time. */
+export interface MachineEvents {
+  /** Bytes the guest wrote: 0..3 COM1..COM4, 4 debugcon, 5 firmware log. */
+  onOutput(port: number, bytes: Uint8Array): void;
+  onPanic(event: 'panicked' | 'crash-loaded'): void;
+  /** A vCPU's thread died: a bug of ours. */
+  onCrash(error: Error): void;
+}
+
+export class Machine {
+  readonly config: VmConfig;
+  readonly memory: GuestMemory;
+  readonly devices: DeviceSet;
+  readonly threads: readonly VcpuThread[];
+  readonly breakpoints = new BreakpointTable();
+  readonly kvm: Kvm;
+  boot: BootState;
+  readonly #vm: KvmVm;
+  readonly #files: { readonly kernel: OpenFile; readonly initrd: OpenFile | undefined };
+  readonly #events: MachineEvents;
+  readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuSnapshot[] };
+  #rtcTimer: NodeJS.Timeout | undefined;
+
+  /** Created stopped at the guest's first instruction. Throws UserError, BootError, KvmError: nothing is left behind but `warm`. */
+  constructor(config: VmConfig, warm: WarmParts, events: MachineEvents) {
+    checkHost(config, warm.kvm);
+    this.config = config;
+    this.kvm = warm.kvm;
+    this.#vm = warm.vm;
+    this.#events = events;
+    this.#files = openImages(config);
+    this.memory = allocateGuestMemory(ramRanges(config.memoryBytes));
+    this.#vm.setMemory(this.memory);
+    const handles = [warm.vcpu, ...range(1, config.cpus).map((index) => this.#vm.createVcpu(index))];
+    const vcpus = handles.map((handle) => new KvmVcpu(handle));
+    const cpuid = this.kvm.supportedCpuid();
+    for (const vcpu of vcpus) setupVcpu(vcpu, cpuid, config.cpus);
+    this.#powerOn = { chips: this.#vm.saveChips(), vcpus: vcpus.map((vcpu) => vcpu.save()) };
+    const deviceMemory = allocateDevices();
+    this.devices = this.#buildDevices(deviceMemory);
+    this.boot = this.#load();
+    for (const vcpu of vcpus) powerOnVcpu(vcpu, vcpu.index === 0 ? this.boot : undefined);
+    this.threads = vcpus.map((vcpu, i) => this.#startThread(vcpu, handles[i], deviceMemory, i === 0 ? warm.worker : undefined));
+  }
+
+  /** Back to the first instruction, the image loaded again. All vCPUs stopped. Throws as the constructor does when the image changed. */
+  reset(): void {
+    this.#vm.zeroMemory(this.memory);
+    this.#vm.restoreChips(this.#powerOn.chips);
+    this.devices.reset();
+    const files = openImages(this.config); // the path again: a rebuild makes a new file
+    this.#closeFiles();
+    Object.assign(this.#files, files);
+    this.boot = this.#load();
+    this.threads.forEach(({ vcpu, index }) => {
+      const snapshot = this.#powerOn.vcpus[index];
+      if (snapshot !== undefined) vcpu.restore(snapshot);
+      powerOnVcpu(vcpu, index === 0 ? this.boot : undefined);
+      vcpu.settle();
+    });
+  }
+
+  /** Keys for COM1 (0) to COM4 (3). Returns how many bytes were taken; the rest is for later (the guest does not read). */
+  receive(port: number, bytes: Uint8Array): number {
+    const taken = this.devices.inputs[port]?.pushAll(bytes) ?? 0;
+    this.devices.uarts[port]?.receive();
+    return taken;
+  }
+
+  /** False when the guest has not enabled the button. */
+  powerButton(): boolean {
+    return this.devices.acpiPm.powerButton();
+  }
+
+  /** Everything the guest wrote and nobody took yet. */
+  drainOutputs(): void {
+    this.devices.outputs.forEach((_, port) => this.#drain(port));
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#rtcTimer);
+    await Promise.all(this.threads.map((thread) => thread.end()));
+    this.drainOutputs();
+    for (const { vcpu } of this.threads) vcpu.close();
+    this.#vm.close();
+    this.kvm.close();
+    this.#closeFiles();
+  }
+
+  #load(): BootState {
+    const { kernel, initrd } = this.#files;
+    const { cmdline, protocol, cpus } = this.config;
+    return loadKernel({ kernel, initrd, cmdline, protocol, cpus, memory: this.memory });
+  }
+
+  #buildDevices(memory: SharedArrayBuffer): DeviceSet {
+    const never: GuestPower = { powerOff() {}, reset() {}, debugExit() {}, panic() {} }; // the guest touches ports on vCPU threads only
+    const devices = buildDevices(memory, {
+      debugExit: this.config.debugExit,
+      clock: hostClock,
+      power: never,
+      irqLine: (gsi) => kvmIrqLine(this.#vm.fd, gsi),
+      rtcTimer: { arm: (delayMs) => this.#armRtc(delayMs) },
+      onOutput: (port) => this.#drain(port),
+    });
+    const low = Math.min(this.config.memoryBytes, HOLE_BASE);
+    devices.rtc.powerOn({ memoryBelow4G: low, memoryAbove4G: this.config.memoryBytes - low, cpus: this.config.cpus });
+    devices.reset();
+    return devices;
+  }
+
+  #startThread(vcpu: KvmVcpu, handle: VcpuHandle | undefined, devices: SharedArrayBuffer, warm: Worker | undefined): VcpuThread {
+    if (handle === undefined) throw new Error('a vCPU without a handle');
+    const blockIrq = (this.kvm.checkExtension(KVM_CAP.SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ) !== 0;
+    vcpu.settle(); // registers can be read before the first run
+    return new VcpuThread(
+      warm ?? spawnVcpuWorker(),
+      vcpu,
+      {
+        vmName: this.config.name,
+        vmFd: this.#vm.fd,
+        vcpu: handle,
+        mailbox: new Mailbox().buffer,
+        ram: this.memory.slots,
+        breakpoints: this.breakpoints.buffer,
+        devices,
+        debugExit: this.config.debugExit,
+        facilities: { blockIrq },
+      },
+      {
+        onMessage: (message) => this.#receiveMessage(message),
+        onCrash: (error) => this.#events.onCrash(error),
+      },
+    );
+  }
+
+  #receiveMessage(message: VcpuMessage): void {
+    if (message.kind === 'output') this.#drain(message.port);
+    else if (message.kind === 'rtcTimer') this.#armRtc(message.delayMs);
+    else if (message.kind === 'panic') this.#events.onPanic(message.event);
+  }
+
+  #drain(port: number): void {
+    const bytes = this.devices.outputs[port]?.drain();
+    if (bytes !== undefined && bytes.length > 0) this.#events.onOutput(port, bytes);
+  }
+
+  #armRtc(delayMs: number): void {
+    clearTimeout(this.#rtcTimer);
+    this.#rtcTimer = setTimeout(() => this.devices.rtc.tick(), delayMs);
+    this.#rtcTimer.unref();
+  }
+
+  #closeFiles(): void {
+    this.#files.kernel.close();
+    this.#files.initrd?.close();
+  }
+}
+
+function openImages(config: VmConfig): { kernel: OpenFile; initrd: OpenFile | undefined } {
+  const kernel = openFile(config.kernel, 'kernel');
+  try {
+    return { kernel, initrd: config.initrd === undefined ? undefined : openFile(config.initrd, 'initrd') };
+  } catch (error) {
+    kernel.close();
+    throw error;
+  }
+}
+
+/** What the configuration's own rules cannot know: this host's memory and KVM's limits. */
+function checkHost(config: VmConfig, kvm: Kvm): void {
+  if (config.memoryBytes > totalmem()) {
+    throw new UserError(
+      `memory: ${formatSize(config.memoryBytes)} is more than this host has (${formatSize(totalmem())}): ask for less`,
+    );
+  }
+  if (config.memoryBytes > freemem()) {
+    log.warn('machine', 'guest memory exceeds the free memory of the host', { free: formatSize(freemem()) });
+  }
+  const maxCpus = kvm.checkExtension(KVM_CAP.MAX_VCPUS) || 1;
+  if (config.cpus > maxCpus) {
+    throw new UserError(`cpus: ${config.cpus} is more than this host's KVM supports (${maxCpus}): ask for fewer`);
+  }
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+}

@@ -1,0 +1,181 @@
+/**
+ * A VM as its clients see it: a machine, run control, serial ports, and how it ends. Main thread. Used by the control server and by
+ * `vmm run`; knows neither sockets nor argv.
+ */
+import type { VmConfig } from './config/vmConfig.ts';
+import { Breakpoints } from './debug/breakpoints.ts';
+import { debugFacilities } from './debug/probe.ts';
+import { hex, readRegisters, registerReport } from './debug/registers.ts';
+import { RunControl, type Verdict } from './debug/runControl.ts';
+import { log } from './log.ts';
+import { Machine, type WarmParts } from './machine/machine.ts';
+import { SerialPort } from './machine/serialPort.ts';
+import { readLinear } from './memory/linearMemory.ts';
+import type { VmEnd, VmState } from './protocol/control.ts';
+import type { StopEvent } from './protocol/debug.ts';
+import type { PowerEvent } from './vcpu/messages.ts';
+
+export interface VmEvents {
+  onStopped(event: StopEvent): void;
+  onResumed(): void;
+  /** Once; all output has been delivered, the machine still stands (for a last look) until `close`. */
+  onEnded(end: VmEnd): void;
+  /** True while somebody wants to look at a VM that cannot go on. */
+  debuggerPresent(): boolean;
+}
+
+const EXIT_HOST_ERROR = 1;
+const EXIT_TRIPLE_FAULT = 3;
+const OUTPUT_LOG = 4; // debugcon and the firmware's log go to our log
+const CODE_BYTES = 16;
+
+export class Vm {
+  readonly machine: Machine;
+  readonly runControl: RunControl;
+  readonly breakpoints: Breakpoints;
+  readonly serial: readonly SerialPort[];
+  readonly #events: VmEvents;
+  #end: VmEnd | undefined;
+  /** Set while stopped by something that cannot be continued: `resume` ends the VM with it. */
+  #fatal: VmEnd | undefined;
+
+  /** Stopped at the first instruction. Throws what Machine and SerialPort throw. */
+  constructor(config: VmConfig, warm: WarmParts, events: VmEvents) {
+    this.#events = events;
+    this.serial = config.serial.map((backend) => new SerialPort(backend));
+    this.machine = new Machine(config, warm, {
+      onOutput: (port, bytes) => this.#output(port, bytes),
+      onPanic: (event) => log.warn('guest', `the guest reports by pvpanic: ${event}`),
+      onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
+    });
+    const { memory, breakpoints, threads, kvm } = this.machine;
+    this.breakpoints = new Breakpoints(memory, breakpoints, threads, () => debugFacilities(kvm));
+    this.runControl = new RunControl(this.machine, this.breakpoints, (verdict) => this.#conclude(verdict));
+  }
+
+  get state(): VmState {
+    if (this.#end !== undefined) return 'ended';
+    return this.runControl.running ? 'running' : 'paused';
+  }
+
+  get end(): VmEnd | undefined {
+    return this.#end;
+  }
+
+  resume(): void {
+    if (this.state !== 'paused') return;
+    if (this.#fatal !== undefined) return this.finish(this.#fatal);
+    this.#events.onResumed();
+    this.runControl.resume();
+  }
+
+  /** Back to the first instruction; goes on running if it ran. Throws when the image can no longer be loaded. */
+  async reset(): Promise<void> {
+    const wasRunning = this.runControl.running;
+    if (wasRunning) await this.runControl.hold(() => this.#resetNow());
+    else this.#resetNow();
+  }
+
+  /** Ends the VM; vCPUs are stopped first. Idempotent. */
+  async kill(end: VmEnd): Promise<void> {
+    if (this.#end !== undefined) return;
+    this.finish(end);
+    await this.runControl.pause();
+  }
+
+  finish(end: VmEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.machine.drainOutputs();
+    this.#events.onEnded(end);
+  }
+
+  async close(): Promise<void> {
+    await this.runControl.pause();
+    await this.machine.close();
+    for (const port of this.serial) port.close();
+  }
+
+  #resetNow(): void {
+    this.machine.reset();
+    this.#fatal = undefined;
+    this.breakpoints.forgetPlanted();
+  }
+
+  #output(port: number, bytes: Uint8Array): void {
+    const serial = this.serial[port];
+    if (serial !== undefined) return serial.write(bytes);
+    const tag = port === OUTPUT_LOG ? 'debugcon' : 'firmware';
+    log.info(tag, Buffer.from(bytes).toString('latin1'));
+  }
+
+  #conclude(verdict: Verdict): void {
+    if (this.#end !== undefined) return;
+    if (verdict.kind === 'power') return this.#power(verdict.event);
+    if (verdict.kind === 'tripleFault' || verdict.kind === 'error') return this.#fail(verdict);
+    this.#stop(verdict.kind, verdict.cpu, { breakpointIds: verdict.kind === 'breakpoint' ? verdict.ids : [] });
+  }
+
+  #power(event: PowerEvent): void {
+    switch (event.kind) {
+      case 'powerOff':
+        return this.finish({ kind: 'powerOff', exitCode: 0, message: 'the guest powered off' });
+      case 'debugExit':
+        return this.finish({
+          kind: 'debugExit',
+          exitCode: event.code,
+          message: `the guest ended through isa-debug-exit with exit code ${event.code}`,
+        });
+      case 'reset':
+        return this.#guestReset(event.by);
+    }
+  }
+
+  #guestReset(by: string): void {
+    if (this.machine.config.onReset === 'exit') {
+      return this.finish({ kind: 'reset', exitCode: 0, message: `the guest reset the machine (${by})` });
+    }
+    try {
+      this.#resetNow();
+    } catch (error) {
+      const message = `the guest reset the machine, and its image cannot be loaded again: ${(error as Error).message}`;
+      return this.finish({ kind: 'error', exitCode: EXIT_HOST_ERROR, message });
+    }
+    this.runControl.resume();
+  }
+
+  #fail(verdict: Extract<Verdict, { kind: 'tripleFault' | 'error' }>): void {
+    const details = this.#report(verdict.cpu);
+    const end: VmEnd =
+      verdict.kind === 'tripleFault'
+        ? { kind: 'tripleFault', exitCode: EXIT_TRIPLE_FAULT, message: this.#tripleFaultMessage(verdict.cpu), details }
+        : { kind: 'error', exitCode: EXIT_HOST_ERROR, message: verdict.message, details };
+    if (!this.#events.debuggerPresent()) return this.finish(end);
+    this.#fatal = end;
+    this.#stop(verdict.kind, verdict.cpu, { breakpointIds: [], message: end.message, details });
+  }
+
+  #stop(
+    reason: StopEvent['reason'],
+    cpu: number,
+    more: Pick<StopEvent, 'breakpointIds'> & { message?: string; details?: string },
+  ): void {
+    const pc = this.machine.threads[cpu]?.vcpu.run.linearRip ?? 0n;
+    this.#events.onStopped({ reason, cpu, pc: hex(pc), ...more });
+  }
+
+  #tripleFaultMessage(cpu: number): string {
+    const rip = this.machine.threads[cpu]?.vcpu.run.linearRip ?? 0n;
+    return `the guest triple faulted on vCPU ${cpu} at ${hex(rip)}: an exception could not be delivered, look at its IDT and stack`;
+  }
+
+  /** Registers of the vCPU and the bytes around RIP. */
+  #report(cpu: number): string {
+    const vcpu = this.machine.threads[cpu]?.vcpu;
+    if (vcpu === undefined) return '';
+    const rip = vcpu.run.linearRip;
+    const code = readLinear(this.machine.memory, vcpu.run.readSystem(), rip, CODE_BYTES);
+    const bytes = Array.from(code, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    return `${registerReport(readRegisters(vcpu))}\ncode at ${hex(rip)}: ${bytes || 'not mapped'}`;
+  }
+}
