@@ -5,6 +5,7 @@
 
 // §20.3, table 20.2: opcodes.
 const ZERO_OP = 0x00;
+const ONE_OP = 0x01;
 const NAME_OP = 0x08;
 const BYTE_PREFIX = 0x0a;
 const WORD_PREFIX = 0x0b;
@@ -33,6 +34,7 @@ export function name(nameSegment: string, value: Aml): Aml {
 
 export function integer(value: number): Aml {
   if (value === 0) return Uint8Array.of(ZERO_OP);
+  if (value === 1) return Uint8Array.of(ONE_OP);
   if (value <= 0xff) return Uint8Array.of(BYTE_PREFIX, value);
   if (value <= 0xffff) return concat([WORD_PREFIX], u16(value));
   return concat([DWORD_PREFIX], u32(value));

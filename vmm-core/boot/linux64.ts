@@ -36,8 +36,8 @@ export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
     );
   }
   const regions = elfRegions(kernel, elf);
-  const entry = elfEntry(kernel, elf);
   checkRegions(kernel, regions, memory);
+  const entry = elfEntry(kernel, elf);
 
   const commandLine = writeCommandLine(memory, request.cmdline, COMMAND_LINE_BYTES);
   const placedInitrd = loadInitrd(initrd, memory, regions, INITRD_ADDR_MAX);

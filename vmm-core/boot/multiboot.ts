@@ -114,8 +114,7 @@ export function loadMultiboot(request: BootRequest, header: FoundHeader, head: U
     const what = `has a multiboot header with unknown requirements (flags 0x${unknown.toString(16)})`;
     throw imageUnsupported(kernel.name, what, 'clear those flags');
   }
-  const { regions, entry } = locateImage(kernel, header, head);
-  checkRegions(kernel, regions, memory);
+  const { regions, entry } = locateImage(request, header, head);
 
   // The first word is the image's name, as QEMU and GRUB Legacy pass it: kernels skip it when they parse options.
   const commandLine = writeCommandLine(memory, `${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
@@ -136,14 +135,19 @@ export function loadMultiboot(request: BootRequest, header: FoundHeader, head: U
   };
 }
 
+/** Checked: the regions are RAM, the entry point is in them. */
 interface LocatedImage {
   readonly regions: readonly ImageRegion[];
   readonly entry: bigint;
 }
 
 /** The header's addresses come first (§3.1.3: use them "instead of the fields in the actual executable header"), then ELF's. */
-function locateImage(kernel: ByteSource, header: FoundHeader, head: Uint8Array): LocatedImage {
-  if ((header.values.flags & MULTIBOOT_AOUT_KLUDGE) !== 0) return locateByAddresses(kernel, header);
+function locateImage({ kernel, memory }: BootRequest, header: FoundHeader, head: Uint8Array): LocatedImage {
+  if ((header.values.flags & MULTIBOOT_AOUT_KLUDGE) !== 0) {
+    const located = locateByAddresses(kernel, header);
+    checkRegions(kernel, located.regions, memory);
+    return located;
+  }
   if (!isElf(head)) {
     throw imageUnsupported(
       kernel.name,
@@ -152,7 +156,9 @@ function locateImage(kernel: ByteSource, header: FoundHeader, head: Uint8Array):
     );
   }
   const elf = openElf(kernel);
-  return { regions: elfRegions(kernel, elf), entry: elfEntry(kernel, elf) };
+  const regions = elfRegions(kernel, elf);
+  checkRegions(kernel, regions, memory);
+  return { regions, entry: elfEntry(kernel, elf) };
 }
 
 /** §3.1.3: one contiguous piece of the file, then bss. A zero load_end_addr means the whole file, a zero bss_end_addr no bss. */

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EM_AARCH64, ET_REL } from '../elf/elfConstants.ts';
+import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
+import { MIB } from '../memory/layout.ts';
+import { loadKernel } from './loadKernel.ts';
+import {
+  SPIN,
+  bootError,
+  bzImage,
+  elfImage,
+  multibootElf,
+  multibootHeader,
+  pvhImage,
+  ram,
+  request,
+  source,
+} from './testImages.ts';
+
+function protocolOf(image: Uint8Array): string {
+  return loadKernel(request(image)).protocol;
+}
+
+test('auto starts a file with a setup_header as a bzImage', () => {
+  assert.equal(protocolOf(bzImage()), 'bzImage');
+});
+
+test('auto prefers PVH to the other ways an ELF can be started', () => {
+  assert.equal(protocolOf(pvhImage()), 'PVH');
+});
+
+test('auto prefers multiboot to the Linux protocol', () => {
+  assert.equal(protocolOf(multibootElf(64)), 'multiboot');
+  assert.equal(protocolOf(multibootElf(32)), 'multiboot');
+});
+
+test('auto starts any other ELF64 by the Linux 64-bit protocol', () => {
+  assert.equal(protocolOf(elfImage()), 'linux64');
+});
+
+test('the protocol can be chosen where an image allows several', () => {
+  assert.equal(loadKernel(request(pvhImage(), { protocol: 'linux64' })).protocol, 'linux64');
+  assert.equal(loadKernel(request(pvhImage(), { protocol: 'pvh' })).protocol, 'PVH');
+  assert.equal(loadKernel(request(multibootElf(64), { protocol: 'linux64' })).protocol, 'linux64');
+});
+
+test('a protocol that the image does not speak is an error that says what is missing', () => {
+  const cases = [
+    ['bzimage', /no bzImage header at offset 0x1f1/],
+    ['pvh', /no ELF note of owner Xen/],
+    ['multiboot', /no multiboot header in the first 8 KiB/],
+  ] as const;
+  for (const [protocol, message] of cases) {
+    assert.throws(() => loadKernel(request(elfImage(), { protocol })), bootError('wrongProtocol', message));
+  }
+  for (const protocol of ['pvh', 'linux64'] as const) {
+    const raw = request(SPIN, { protocol });
+    assert.throws(() => loadKernel(raw), bootError('wrongProtocol', /it is no ELF file/));
+  }
+});
+
+test('an empty kernel is an error', () => {
+  assert.throws(
+    () => loadKernel(request(new Uint8Array(0))),
+    bootError('imageEmpty', /kernel.elf is empty: build it again/),
+  );
+});
+
+test('a file of no known kind is an error that names what was looked for and the way out', () => {
+  assert.throws(
+    () => loadKernel(request(new Uint8Array(4096))),
+    bootError('imageUnknown', /no bzImage header, ELF header or multiboot header .* protocol to "flat"/),
+  );
+});
+
+test('an ELF for another architecture is named', () => {
+  assert.throws(
+    () => loadKernel(request(elfImage({ machine: EM_AARCH64 }))),
+    bootError('wrongArchitecture', /is built for AArch64, this VM is x86-64/),
+  );
+});
+
+test('an AArch64 Image, a RISC-V Image, gzip, EFI and qcow2 files are told by their magic', () => {
+  const file = (offset: number, ...bytes: number[]) => {
+    const image = new Uint8Array(1024);
+    image.set(bytes, offset);
+    return image;
+  };
+  const refuse = (image: Uint8Array, code: Parameters<typeof bootError>[0], message: RegExp) =>
+    assert.throws(() => loadKernel(request(image)), bootError(code, message));
+  refuse(file(0x38, 0x41, 0x52, 0x4d, 0x64), 'wrongArchitecture', /AArch64/);
+  refuse(file(0x38, 0x52, 0x53, 0x43, 5), 'wrongArchitecture', /RISC-V/);
+  refuse(file(0, 0x1f, 0x8b), 'imageUnsupported', /gzip/);
+  refuse(file(0, 0x4d, 0x5a), 'imageUnsupported', /EFI/);
+  refuse(file(0, 0x51, 0x46, 0x49, 0xfb), 'imageUnsupported', /qcow2/);
+});
+
+test('an object file is an error, not a kernel', () => {
+  assert.throws(
+    () => loadKernel(request(elfImage({ type: ET_REL }))),
+    bootError('imageUnsupported', /not an executable \(ET_REL\): link it first/),
+  );
+});
+
+test('a 32-bit ELF without a header to start it by is an error', () => {
+  assert.throws(
+    () => loadKernel(request(elfImage({ bits: 32 }))),
+    bootError('imageUnsupported', /32-bit ELF with neither/),
+  );
+});
+
+test('an image with only a multiboot 2 header is an error that says so', () => {
+  const header = new Uint8Array(16);
+  const view = new DataView(header.buffer);
+  [0xe85250d6, 0, 16, -(0xe85250d6 + 16) >>> 0].forEach((value, i) => view.setUint32(i * 4, value, true));
+  const image = elfImage({ segments: [{ physicalAddress: MIB, bytes: header }] });
+  assert.throws(() => loadKernel(request(image)), bootError('imageUnsupported', /multiboot 2/));
+});
+
+test('every truncation of an image is an error', () => {
+  for (const image of [elfImage(), pvhImage(), multibootElf(), bzImage()]) {
+    // Byte 0x1f1 on decides a bzImage; below that it is a file of no known kind.
+    for (let length = 1; length < image.length; length += 7) {
+      const cut = request(image.slice(0, length), { memory: sharedRam });
+      assert.throws(() => loadKernel(cut), { name: 'BootError' }, `cut to ${length} bytes`);
+    }
+  }
+});
+
+test('a segment larger than memory is an error that names both sizes', () => {
+  const image = elfImage({ segments: [{ physicalAddress: MIB, bytes: SPIN, memoryBytes: 99 * MIB }] });
+  assert.throws(
+    () => loadKernel(request(image, { memory: sharedRam })),
+    bootError('needsMemory', /needs 100 MiB of guest memory, the VM has 32 MiB: raise memory/),
+  );
+});
+
+test('a segment in the boot data, the ROM area or the device hole is an error', () => {
+  const cases = [
+    [0x7000, /overlaps the VM's boot data/],
+    [0xf0000, /overlaps the ROM area/],
+    [0x9f000, /overlaps the ROM area/],
+    [0xc0100000, /overlaps the device area/],
+  ] as const;
+  for (const [physicalAddress, message] of cases) {
+    const segments = [{ physicalAddress, bytes: SPIN, memoryBytes: 0x1000 }];
+    const image = elfImage({ entry: physicalAddress, segments });
+    assert.throws(
+      () => loadKernel(request(image, { memory: sharedRam })),
+      bootError('addressTaken', message),
+    );
+  }
+});
+
+test('a higher-half kernel without load addresses is an error that says how to give them', () => {
+  const physicalAddress = 0xffffffff80100000n;
+  const image = elfImage({ entry: physicalAddress, segments: [{ physicalAddress, bytes: SPIN }] });
+  assert.throws(
+    () => loadKernel(request(image)),
+    bootError('addressNotPhysical', /0xffffffff80100000, .* by AT\(\) in the linker script/),
+  );
+});
+
+test('an entry point outside the image is an error', () => {
+  const memory = sharedRam;
+  assert.throws(
+    () => loadKernel(request(elfImage({ entry: 2 * MIB }), { memory })),
+    bootError('badEntry', /entry point 0x200000 of kernel image kernel.elf/),
+  );
+});
+
+test('segments that overlap so much that they exceed memory are refused, in bounded time', () => {
+  const segments = Array.from({ length: 64 }, () => ({
+    physicalAddress: MIB,
+    bytes: SPIN,
+    memoryBytes: 30 * MIB,
+  }));
+  const overlapping = request(elfImage({ segments }), { memory: sharedRam });
+  assert.throws(() => loadKernel(overlapping), bootError('imageDamaged', /segments overlap/));
+});
+
+test('a refused image leaves guest RAM untouched', () => {
+  const memory = ram();
+  const good = { physicalAddress: MIB, bytes: SPIN };
+  const bad = { physicalAddress: 0x7000, bytes: SPIN };
+  assert.throws(() => loadKernel(request(elfImage({ segments: [good, bad] }), { memory })));
+  const bytes = memory.slice(gpa(0), 2 * MIB);
+  assert.ok(bytes.every((byte) => byte === 0));
+});
+
+test('an image is loaded over the boundary of two RAM slots', () => {
+  // Slots as a VM of 3 GiB has them at 2 GiB, in small.
+  const image = elfImage({
+    segments: [{ physicalAddress: MIB, bytes: new Uint8Array(4 * MIB).fill(0xab), memoryBytes: 5 * MIB }],
+  });
+  const memory = allocateGuestMemory([
+    { base: 0, sizeBytes: 2 * MIB },
+    { base: 2 * MIB, sizeBytes: 6 * MIB },
+  ]);
+  loadKernel(request(image, { memory }));
+  const end = memory.slice(gpa(2 * MIB), 6 * MIB);
+  assert.equal(end[3 * MIB - 1], 0xab);
+  assert.equal(end[3 * MIB], 0);
+});
+
+test('an error of the file itself is not taken for a damaged image', () => {
+  const broken = source('kernel.elf', elfImage());
+  const kernel = {
+    ...broken,
+    readInto: () => {
+      throw new Error('EIO');
+    },
+  };
+  assert.throws(() => loadKernel({ ...request(SPIN), kernel }), { name: 'Error', message: 'EIO' });
+});
+
+test('a raw image is not started unless asked for, even one that begins with a multiboot magic', () => {
+  const header = multibootHeader();
+  header[8] = 0; // wrong checksum
+  assert.throws(() => loadKernel(request(header)), bootError('imageUnknown', /no known kind/));
+});
+
+const sharedRam = ram();
