@@ -38,7 +38,9 @@ const ASSETS = [{ source: 'node_modules/iced-x86/iced_x86_bg.wasm', output: 'ice
 async function main(args: readonly string[]): Promise<number> {
   await mkdir(DIST, { recursive: true });
   await Promise.all(ASSETS.map((it) => copyFile(path.join(ROOT, it.source), path.join(DIST, it.output))));
-  const { version } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   const present = [...BUNDLES, ...(await workerBundles())].filter(isPresent);
   const contexts = await Promise.all(present.map((it) => bundleContext(it, version)));
   if (args.includes('--watch')) {

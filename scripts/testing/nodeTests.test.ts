@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { runNodeTests } from './nodeTests.ts';
+import type { Tally } from './tally.ts';
+
+const HEADER = `import test, { describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+`;
+
+/** Runs the files as the suites are run; no process survives, however the test ends. */
+async function run(t: TestContext, files: Record<string, string>, limits = {}): Promise<Tally> {
+  const root = await mkdtemp(path.join(tmpdir(), 'tf-nodetests-'));
+  t.after(() => rm(root, { recursive: true }));
+  await symlink(path.join(import.meta.dirname, '../../node_modules'), path.join(root, 'node_modules'));
+  for (const [name, body] of Object.entries(files)) await writeFile(path.join(root, name), HEADER + body);
+  return runNodeTests({
+    root,
+    suite: 'sample',
+    files: Object.keys(files),
+    concurrency: 1,
+    fileTimeoutMs: 20_000,
+    timeoutMs: 40_000,
+    graceMs: 1,
+    ...limits,
+  });
+}
+
+test('counts leaf tests, and names a failure by the titles that lead to it', async (t) => {
+  const tally = await run(t, {
+    'a.test.ts': `
+      test('parent', async (t) => { await t.test('child', () => {}); await t.test('bad child', () => assert.equal(1, 2)); });
+      describe('group', () => { it('member', () => {}); it('other', { skip: 'no tape drive' }, () => {}); });
+      test('leaf', () => {});`,
+  });
+  assert.equal(tally.passed, 3);
+  assert.deepEqual(
+    tally.failures.map((it) => it.titles),
+    [['parent', 'bad child']],
+  );
+  assert.match(tally.failures[0]?.error ?? '', /1 !== 2/);
+  assert.deepEqual(tally.skips, [{ title: 'other', reason: 'no tape drive' }]);
+});
+
+test('a file that throws while loading, or declares no test, is a failure', async (t) => {
+  const tally = await run(t, { 'throws.test.ts': "throw new Error('no such module');", 'empty.test.ts': '' });
+  assert.equal(tally.passed, 0);
+  const [empty, throws] = [...tally.failures].sort((a, b) => a.file.localeCompare(b.file));
+  assert.equal(tally.failures.length, 2);
+  assert.match(empty?.error ?? '', /declares no test/);
+  assert.match(tally.outputOf(throws?.file ?? ''), /no such module/);
+});
+
+test('a process that outlives its test is ended and counted as a failure', async (t) => {
+  const tally = await run(t, {
+    'leak.test.ts': `test('leaks', () => { spawn('sleep', ['61'], { detached: true, stdio: 'ignore' }).unref(); });`,
+  });
+  assert.equal(tally.passed, 1);
+  assert.match(tally.failures[0]?.error ?? '', /sleep 61/);
+});
+
+test('a suite that hangs is killed with everything it started', async (t) => {
+  const tally = await run(
+    t,
+    {
+      'hang.test.ts': `test('hangs', () => new Promise((resolve) => spawn('sleep', ['62']).once('exit', resolve)));`,
+    },
+    { timeoutMs: 2500 },
+  );
+  assert.equal(tally.passed, 0);
+  assert.match(tally.failures[0]?.error ?? '', /did not end within 2.5 s/);
+  assert.equal(tally.failures.length, 1, 'nothing is left to find afterwards');
+});

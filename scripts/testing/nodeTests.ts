@@ -1,0 +1,87 @@
+/** Runs test files with Node's own runner, one process per file, and tallies what it reports. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { type RunDirectory, makeRunDirectory } from './runDirectory.ts';
+import { type OutputEvent, Tally, type TestEvent } from './tally.ts';
+
+export interface NodeTestOptions {
+  readonly root: string;
+  readonly suite: string;
+  /** Relative to `root`. */
+  readonly files: readonly string[];
+  readonly concurrency: number;
+  /** For one file; the runner then ends that file's process. */
+  readonly fileTimeoutMs: number;
+  /** For all of them; then everything the run started is killed. */
+  readonly timeoutMs: number;
+  /** How long processes that tests started may take to end after the last test. */
+  readonly graceMs?: number;
+}
+
+const GRACE_MS = 5000;
+
+export async function runNodeTests(options: NodeTestOptions): Promise<Tally> {
+  const directory = makeRunDirectory(options.suite, options.graceMs ?? GRACE_MS);
+  const tally = new Tally();
+  try {
+    const problem = await runOnce(options, directory, tally);
+    if (problem !== undefined) tally.fail('', `the ${options.suite} suite`, problem);
+    const leftovers = await directory.endLeftovers();
+    if (leftovers.length > 0) {
+      tally.fail(
+        '',
+        'every process that a test started has ended',
+        `still running:\n${leftovers.join('\n')}`,
+      );
+    }
+  } finally {
+    directory.remove();
+  }
+  return tally;
+}
+
+/** Returns what went wrong with the run itself, if anything. */
+async function runOnce(
+  options: NodeTestOptions,
+  directory: RunDirectory,
+  tally: Tally,
+): Promise<string | undefined> {
+  const child = spawn(process.execPath, runnerArguments(options), {
+    cwd: options.root,
+    env: directory.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    directory.killAll();
+  }, options.timeoutMs);
+  process.once('exit', directory.killAll); // we were interrupted
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const lines = createInterface({ input: child.stdout });
+  lines.on('line', (line) => tally.add(JSON.parse(line) as TestEvent | OutputEvent));
+  const linesEnded = new Promise((resolve) => lines.once('close', resolve));
+  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+  clearTimeout(timer);
+  process.removeListener('exit', directory.killAll);
+  if (timedOut) directory.killAll(); // once more: something may have started meanwhile
+  await linesEnded;
+  if (timedOut) return `did not end within ${options.timeoutMs / 1000} s; was killed`;
+  // Exit code 1 with no failure counted: the runner itself broke.
+  if (code !== 0 && tally.failures.length === 0) return `the test runner ended with code ${code}\n${stderr}`;
+  return undefined;
+}
+
+function runnerArguments(options: NodeTestOptions): string[] {
+  return [
+    '--import',
+    'tsx',
+    '--test',
+    `--test-concurrency=${options.concurrency}`,
+    `--test-timeout=${options.fileTimeoutMs}`,
+    `--test-reporter=${path.join(import.meta.dirname, 'reporter.mjs')}`,
+    ...options.files,
+  ];
+}

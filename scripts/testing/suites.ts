@@ -1,0 +1,157 @@
+/** The suites of `npm test`, in the order they run. Every `*.test.ts` belongs to exactly one (test/architecture.test.ts). */
+import { constants, accessSync, existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+
+export interface Suite {
+  readonly name: string;
+  readonly what: string;
+  /** Of paths relative to the repository. */
+  readonly includes: (file: string) => boolean;
+  readonly concurrency: number;
+  readonly fileTimeoutMs: number;
+  readonly timeoutMs: number;
+  /** Uses dist/: is skipped with an error when the build failed. */
+  readonly needsBuild: boolean;
+  /** Commands it cannot do without, and the Debian packages that have them. */
+  readonly commands: Readonly<Record<string, string>>;
+  /** A sentence when this machine cannot run it. */
+  readonly unavailable?: () => string | undefined;
+}
+
+const MINUTE_MS = 60_000;
+const COMPILER = { gcc: 'gcc', make: 'make', ld: 'binutils' };
+
+const UNIT_FOLDERS = ['vmm-core/', 'debug-adapter/', 'extension/', 'scripts/', 'bench/', 'test/support/'];
+
+export const SUITES: readonly Suite[] = [
+  {
+    name: 'unit',
+    what: 'tests beside the sources, and the import rules',
+    includes: (file) =>
+      UNIT_FOLDERS.some((it) => file.startsWith(it)) || isHostSideLabTest(file) || isTopLevelTest(file),
+    concurrency: 2,
+    fileTimeoutMs: MINUTE_MS,
+    timeoutMs: 4 * MINUTE_MS,
+    needsBuild: false,
+    commands: {},
+  },
+  {
+    name: 'abi',
+    what: "structs and numbers against the kernel's own headers",
+    includes: inFolder('test/abi/'),
+    concurrency: 1,
+    fileTimeoutMs: MINUTE_MS,
+    timeoutMs: 2 * MINUTE_MS,
+    needsBuild: false,
+    commands: COMPILER,
+  },
+  {
+    name: 'samples',
+    what: 'sample and test guests rebuild to what is checked in',
+    includes: (file) => ['samples/', 'test/samples/', 'test/guests/'].some((it) => file.startsWith(it)),
+    concurrency: 1,
+    fileTimeoutMs: 2 * MINUTE_MS,
+    timeoutMs: 4 * MINUTE_MS,
+    needsBuild: false,
+    commands: COMPILER,
+  },
+  {
+    name: 'kvm',
+    what: "guests on this machine's /dev/kvm",
+    includes: inFolder('test/kvm/'),
+    concurrency: 1,
+    fileTimeoutMs: 3 * MINUTE_MS,
+    timeoutMs: 8 * MINUTE_MS,
+    needsBuild: true,
+    commands: COMPILER,
+    unavailable: kvmUnavailable,
+  },
+  {
+    name: 'dap',
+    what: 'the debug adapter against a running guest',
+    includes: inFolder('test/dap/'),
+    concurrency: 1,
+    fileTimeoutMs: 3 * MINUTE_MS,
+    timeoutMs: 6 * MINUTE_MS,
+    needsBuild: true,
+    commands: COMPILER,
+    unavailable: kvmUnavailable,
+  },
+  {
+    name: 'package',
+    what: 'the VSIX builds, holds what it must and runs',
+    includes: inFolder('test/package/'),
+    concurrency: 1,
+    fileTimeoutMs: 2 * MINUTE_MS,
+    timeoutMs: 3 * MINUTE_MS,
+    needsBuild: true,
+    commands: {},
+  },
+  {
+    name: 'lab',
+    what: 'stock kernels under full hardware semantics, inside QEMU',
+    includes: (file) => file === 'test/lab/lab.test.ts',
+    concurrency: 1,
+    fileTimeoutMs: 12 * MINUTE_MS,
+    timeoutMs: 14 * MINUTE_MS,
+    needsBuild: true,
+    commands: {},
+  },
+  {
+    name: 'extension',
+    what: 'VS Code in a browser, from the gutter to the serial terminal',
+    includes: inFolder('test/extension/'),
+    concurrency: 1,
+    fileTimeoutMs: 10 * MINUTE_MS,
+    timeoutMs: 12 * MINUTE_MS,
+    needsBuild: true,
+    commands: {},
+  },
+];
+
+const NO_SOURCES = new Set([
+  'node_modules',
+  'dist',
+  'build',
+  '.tsbuild',
+  '.git',
+  'test-artifacts',
+  '.vscode-test',
+]);
+
+/** Every test file of the repository, relative to `root`, sorted. */
+export async function testFiles(root: string, folder = ''): Promise<string[]> {
+  const entries = await readdir(path.join(root, folder), { withFileTypes: true });
+  const found = await Promise.all(
+    entries.map(async (entry) => {
+      const relative = path.posix.join(folder, entry.name);
+      if (entry.isDirectory()) return NO_SOURCES.has(entry.name) ? [] : testFiles(root, relative);
+      return entry.isFile() && entry.name.endsWith('.test.ts') ? [relative] : [];
+    }),
+  );
+  return found.flat().sort();
+}
+
+function inFolder(folder: string): (file: string) => boolean {
+  return (file) => file.startsWith(folder);
+}
+
+function isTopLevelTest(file: string): boolean {
+  return path.posix.dirname(file) === 'test';
+}
+
+/** How the lab's image is made is tested on the host; only lab.test.ts boots it. */
+function isHostSideLabTest(file: string): boolean {
+  return file.startsWith('test/lab/') && file !== 'test/lab/lab.test.ts';
+}
+
+function kvmUnavailable(): string | undefined {
+  if (!existsSync('/dev/kvm')) return 'there is no /dev/kvm on this machine';
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch {
+    return 'this user may not open /dev/kvm (add yourself to its group: sudo usermod -aG kvm $USER, then log in again)';
+  }
+}
