@@ -1,0 +1,255 @@
+/** The line number state machine. DWARF 5 §6.2.2, §6.2.5. Rows come out as columns of numbers: kernels have 30 million of them. */
+import { DwarfError } from './dwarfError.ts';
+import type { LineHeader } from './lineHeader.ts';
+import type { Reader } from './reader.ts';
+import { DW_LNE, DW_LNS } from './sectionConstants.ts';
+
+/** Flags of a row. */
+export const ROW_IS_STMT = 1 << 0;
+export const ROW_BASIC_BLOCK = 1 << 1;
+export const ROW_END_SEQUENCE = 1 << 2;
+export const ROW_PROLOGUE_END = 1 << 3;
+export const ROW_EPILOGUE_BEGIN = 1 << 4;
+
+/** Rows `first` to `last`; `last` is the end_sequence row, whose address is the first one after the sequence. */
+export interface Sequence {
+  readonly start: number;
+  readonly end: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface LineRows {
+  readonly count: number;
+  readonly address: Float64Array;
+  readonly file: Uint32Array;
+  readonly line: Uint32Array;
+  readonly column: Uint32Array;
+  readonly flags: Uint8Array;
+  readonly discriminator: Uint32Array;
+  /** Sorted by start. */
+  readonly sequences: readonly Sequence[];
+  /** What cut the program short; the rows before it are good. */
+  readonly problem: DwarfError | undefined;
+}
+
+/** A program may make at most this many rows for each of its bytes: one special opcode is one row. */
+export function runLineProgram(header: LineHeader): LineRows {
+  const reader = header.section.reader(header.programOffset, header.endOffset - header.programOffset);
+  const machine = new LineMachine(header, reader);
+  try {
+    machine.run();
+  } catch (error) {
+    if (!(error instanceof DwarfError)) throw error;
+    return machine.finish(error);
+  }
+  return machine.finish(undefined);
+}
+
+class LineMachine {
+  private readonly header: LineHeader;
+  private readonly reader: Reader;
+  private readonly sequences: Sequence[] = [];
+  private capacity: number;
+  private count = 0;
+  private addresses: Float64Array;
+  private files: Uint32Array;
+  private lines: Uint32Array;
+  private columns: Uint32Array;
+  private flags: Uint8Array;
+  private discriminators: Uint32Array;
+  private sequenceFirst = 0;
+
+  private address = 0;
+  private opIndex = 0;
+  private file = 1;
+  private line = 1;
+  private column = 0;
+  private isStmt: boolean;
+  /** basic_block, prologue_end, epilogue_begin: cleared after every row. */
+  private rowFlags = 0;
+  private discriminator = 0;
+
+  constructor(header: LineHeader, reader: Reader) {
+    this.header = header;
+    this.reader = reader;
+    this.isStmt = header.defaultIsStmt;
+    // gcc and clang need about 3 bytes a row.
+    this.capacity = Math.max(16, reader.end >> 2);
+    this.addresses = new Float64Array(this.capacity);
+    this.files = new Uint32Array(this.capacity);
+    this.lines = new Uint32Array(this.capacity);
+    this.columns = new Uint32Array(this.capacity);
+    this.flags = new Uint8Array(this.capacity);
+    this.discriminators = new Uint32Array(this.capacity);
+  }
+
+  run(): void {
+    const { header, reader } = this;
+    const { opcodeBase } = header;
+    while (!reader.atEnd) {
+      const opcode = reader.u8();
+      if (opcode >= opcodeBase) this.special(opcode - opcodeBase);
+      else if (opcode === 0) this.extended();
+      else this.standard(opcode);
+    }
+  }
+
+  finish(problem: DwarfError | undefined): LineRows {
+    // Rows after the last end_sequence have no known end: they are dropped.
+    const count = this.sequenceFirst;
+    return {
+      count,
+      address: this.addresses.slice(0, count),
+      file: this.files.slice(0, count),
+      line: this.lines.slice(0, count),
+      column: this.columns.slice(0, count),
+      flags: this.flags.slice(0, count),
+      discriminator: this.discriminators.slice(0, count),
+      sequences: this.sequences.sort((a, b) => a.start - b.start),
+      problem,
+    };
+  }
+
+  /** §6.2.5.1 */
+  private special(adjusted: number): void {
+    const { lineBase, lineRange } = this.header;
+    if (lineRange === 0) throw this.reader.error('special opcode with a line_range of 0');
+    this.advance(Math.floor(adjusted / lineRange));
+    this.line = (this.line + lineBase + (adjusted % lineRange)) >>> 0;
+    this.emit(0);
+  }
+
+  /** §6.2.5.2. An opcode that is not known is skipped by its number of operands. */
+  private standard(opcode: number): void {
+    const { reader, header } = this;
+    switch (opcode) {
+      case DW_LNS.copy:
+        return this.emit(0);
+      case DW_LNS.advance_pc:
+        return this.advance(reader.uleb());
+      case DW_LNS.advance_line:
+        this.line = (this.line + reader.sleb()) >>> 0;
+        return;
+      case DW_LNS.set_file:
+        this.file = reader.uleb();
+        return;
+      case DW_LNS.set_column:
+        this.column = reader.uleb();
+        return;
+      case DW_LNS.negate_stmt:
+        this.isStmt = !this.isStmt;
+        return;
+      case DW_LNS.set_basic_block:
+        this.rowFlags |= ROW_BASIC_BLOCK;
+        return;
+      case DW_LNS.const_add_pc:
+        if (header.lineRange === 0) throw reader.error('DW_LNS_const_add_pc with a line_range of 0');
+        return this.advance(Math.floor((255 - header.opcodeBase) / header.lineRange));
+      case DW_LNS.fixed_advance_pc:
+        this.address += reader.u16();
+        this.opIndex = 0;
+        return;
+      case DW_LNS.set_prologue_end:
+        this.rowFlags |= ROW_PROLOGUE_END;
+        return;
+      case DW_LNS.set_epilogue_begin:
+        this.rowFlags |= ROW_EPILOGUE_BEGIN;
+        return;
+      case DW_LNS.set_isa:
+        return reader.skipLeb();
+      default:
+        for (let operands = header.standardOpcodeLengths[opcode] ?? 0; operands > 0; operands--)
+          reader.skipLeb();
+    }
+  }
+
+  /** §6.2.5.3. The length says where the next opcode is, whatever this one's operands are. */
+  private extended(): void {
+    const { reader } = this;
+    const length = reader.uleb();
+    if (length === 0) return;
+    const start = reader.pos;
+    if (length > reader.remaining)
+      throw reader.error(`extended opcode of ${length} bytes reaches past its program`);
+    switch (reader.u8()) {
+      case DW_LNE.end_sequence:
+        this.endSequence();
+        break;
+      case DW_LNE.set_address:
+        this.address = reader.address(length - 1);
+        this.opIndex = 0;
+        break;
+      case DW_LNE.set_discriminator:
+        this.discriminator = reader.uleb();
+        break;
+      // DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer of ours does it.
+    }
+    reader.pos = start + length;
+  }
+
+  private endSequence(): void {
+    this.emit(ROW_END_SEQUENCE);
+    const first = this.sequenceFirst;
+    const last = this.count - 1;
+    const start = this.addresses[first] as number;
+    const end = this.addresses[last] as number;
+    if (end > start && this.isAscending(first, last)) {
+      this.sequences.push({ start, end, first, last });
+    }
+    this.sequenceFirst = this.count;
+    this.address = 0;
+    this.opIndex = 0;
+    this.file = 1;
+    this.line = 1;
+    this.column = 0;
+    this.isStmt = this.header.defaultIsStmt;
+  }
+
+  /** §6.2.5: addresses only increase within a sequence. A sequence that does otherwise cannot be searched. */
+  private isAscending(first: number, last: number): boolean {
+    for (let row = first + 1; row <= last; row++) {
+      if ((this.addresses[row] as number) < (this.addresses[row - 1] as number)) return false;
+    }
+    return true;
+  }
+
+  private advance(operationAdvance: number): void {
+    const { minimumInstructionLength, maximumOperationsPerInstruction: perInstruction } = this.header;
+    if (perInstruction <= 1) {
+      this.address += minimumInstructionLength * operationAdvance;
+      return;
+    }
+    const operations = this.opIndex + operationAdvance;
+    this.address += minimumInstructionLength * Math.floor(operations / perInstruction);
+    this.opIndex = operations % perInstruction;
+  }
+
+  private emit(extraFlags: number): void {
+    if (this.count === this.capacity) this.grow();
+    const row = this.count++;
+    this.addresses[row] = this.address;
+    this.files[row] = this.file;
+    this.lines[row] = this.line;
+    this.columns[row] = this.column;
+    this.flags[row] = this.rowFlags | extraFlags | (this.isStmt ? ROW_IS_STMT : 0);
+    this.discriminators[row] = this.discriminator;
+    this.rowFlags = 0;
+    this.discriminator = 0;
+  }
+
+  private grow(): void {
+    this.capacity *= 2;
+    this.addresses = grown(this.addresses, new Float64Array(this.capacity));
+    this.files = grown(this.files, new Uint32Array(this.capacity));
+    this.lines = grown(this.lines, new Uint32Array(this.capacity));
+    this.columns = grown(this.columns, new Uint32Array(this.capacity));
+    this.flags = grown(this.flags, new Uint8Array(this.capacity));
+    this.discriminators = grown(this.discriminators, new Uint32Array(this.capacity));
+  }
+}
+
+function grown<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,207 @@
+/** One unit: its header, its root entry's attributes and the bases its indexed values count from. DWARF 5 §3.1. */
+import type { AbbrevTable } from './abbrev.ts';
+import { DW_AT, DW_UT } from './constants.ts';
+import { Die } from './die.ts';
+import type { DwarfFile } from './dwarfFile.ts';
+import { DwarfError } from './dwarfError.ts';
+import { offsetSize } from './form.ts';
+import type { Reader } from './reader.ts';
+import type { UnitHeader } from './unitHeader.ts';
+
+/** What other sections need from the root entry; read once, from the unit's first bytes only. */
+export interface UnitRoot {
+  readonly tag: number;
+  readonly name: string | undefined;
+  readonly compDir: string | undefined;
+  readonly producer: string | undefined;
+  readonly language: number | undefined;
+  /** DW_AT_stmt_list */
+  readonly lineOffset: number | undefined;
+  readonly lowPc: number | undefined;
+  readonly highPc: number | undefined;
+  readonly hasRanges: boolean;
+  /** DW_AT_dwo_name or DW_AT_GNU_dwo_name: the rest of the unit is in another file. */
+  readonly dwoName: string | undefined;
+  readonly dwoId: bigint | undefined;
+  readonly addrBase: number | undefined;
+  readonly strOffsetsBase: number | undefined;
+  readonly rnglistsBase: number | undefined;
+  readonly loclistsBase: number | undefined;
+  /** DW_AT_GNU_ranges_base of version 4 split units. */
+  readonly gnuRangesBase: number | undefined;
+}
+
+/** What a split unit takes from its skeleton (§3.1.3). */
+export interface SkeletonBases {
+  readonly addrBase: number | undefined;
+  readonly gnuRangesBase: number | undefined;
+  readonly lowPc: number | undefined;
+  /** The file whose .debug_addr and (version 4) .debug_ranges count. */
+  readonly file: DwarfFile;
+}
+
+export class Unit {
+  readonly header: UnitHeader;
+  readonly file: DwarfFile;
+  skeleton: SkeletonBases | undefined;
+  private knownRoot: UnitRoot | undefined;
+  private contents: Reader | undefined;
+  private table: AbbrevTable | undefined;
+
+  constructor(file: DwarfFile, header: UnitHeader) {
+    this.file = file;
+    this.header = header;
+  }
+
+  get abbrevs(): AbbrevTable {
+    return (this.table ??= this.file.abbrevTable(this.header));
+  }
+
+  get root(): UnitRoot {
+    return (this.knownRoot ??= this.readRoot());
+  }
+
+  /** The entry at a section offset, as an object of its own. Throws DwarfError when there is none. */
+  die(offset: number): Die {
+    const { entriesOffset, endOffset } = this.header;
+    if (offset < entriesOffset || offset >= endOffset) {
+      throw new DwarfError(this.header.section.name, offset, 'entry outside its unit');
+    }
+    const die = new Die(this, this.reader());
+    die.moveTo(offset);
+    return die;
+  }
+
+  rootDie(): Die {
+    return this.die(this.header.entriesOffset);
+  }
+
+  /** A reader over the whole unit. Shared: whoever moves it must not rely on it staying. */
+  reader(): Reader {
+    if (this.contents === undefined) {
+      const { section, offset, endOffset } = this.header;
+      this.contents = section.reader(offset, endOffset - offset);
+    }
+    this.file.touch(this);
+    return this.contents;
+  }
+
+  /** Forgets the unit's bytes; entries already handed out keep theirs. The file calls this to bound memory. */
+  release(): void {
+    this.contents = undefined;
+    this.table = undefined;
+  }
+
+  /** Base of the unit's range and location lists before any base entry (§2.17.3). */
+  get baseAddress(): number {
+    return this.root.lowPc ?? this.skeleton?.lowPc ?? 0;
+  }
+
+  get isSplit(): boolean {
+    return (
+      this.header.unitType === DW_UT.split_compile ||
+      this.header.unitType === DW_UT.split_type ||
+      this.skeleton !== undefined
+    );
+  }
+
+  /** DW_FORM_strx: through .debug_str_offsets (§7.26). */
+  indexedString(index: number, base = this.strOffsetsBase()): string {
+    const { is64 } = this.header;
+    const section = this.file.requireSection('.debug_str_offsets');
+    const size = offsetSize(this.header);
+    const offset = section.cached(base + index * size, size, (reader) => reader.sectionOffset(is64));
+    return this.file.string('.debug_str', offset);
+  }
+
+  /** DW_FORM_addrx: through .debug_addr (§7.27), which stays in the skeleton's file. */
+  indexedAddress(index: number): number {
+    const base = this.skeleton?.addrBase ?? this.root.addrBase ?? 0;
+    return this.addressFrom(base, index);
+  }
+
+  private addressFrom(base: number, index: number): number {
+    const { addressSize } = this.header;
+    const section = (this.skeleton?.file ?? this.file).requireSection('.debug_addr');
+    return section.cached(base + index * addressSize, addressSize, (reader) => reader.address(addressSize));
+  }
+
+  private strOffsetsBase(): number {
+    if (this.knownRoot !== undefined) return this.knownRoot.strOffsetsBase ?? this.implicitStrOffsetsBase();
+    return this.implicitStrOffsetsBase();
+  }
+
+  /** A .dwo file has one table and says nothing: right after the header in version 5, at 0 before (§7.26). */
+  private implicitStrOffsetsBase(): number {
+    if (this.header.version < 5) return 0;
+    return this.header.is64 ? 16 : 8;
+  }
+
+  /** Only the first bytes of the unit are read, unless the root is unusually long. */
+  private readRoot(): UnitRoot {
+    const { section, entriesOffset, endOffset } = this.header;
+    const rest = endOffset - entriesOffset;
+    return section.parse(
+      entriesOffset,
+      (reader) => {
+        reader.end = Math.min(reader.end, rest);
+        return this.parseRoot(reader);
+      },
+      256,
+    );
+  }
+
+  private parseRoot(reader: Reader): UnitRoot {
+    const die = new Die(this, reader);
+    if (!die.moveTo(this.header.entriesOffset)) throw reader.error('unit without a root entry');
+    // Strings and addresses may be indexes that count from bases in the same entry: those come first.
+    const bases = {
+      addrBase: die.sectionOffset(DW_AT.addr_base) ?? die.sectionOffset(DW_AT.GNU_addr_base),
+      strOffsetsBase: die.sectionOffset(DW_AT.str_offsets_base),
+      rnglistsBase: die.sectionOffset(DW_AT.rnglists_base),
+      loclistsBase: die.sectionOffset(DW_AT.loclists_base),
+      gnuRangesBase: die.sectionOffset(DW_AT.GNU_ranges_base),
+    };
+    const placeholder: UnitRoot = { ...EMPTY_ROOT, ...bases, tag: die.tag };
+    this.knownRoot = placeholder;
+    try {
+      const lowPc = die.has(DW_AT.low_pc) ? die.address(DW_AT.low_pc) : undefined;
+      return {
+        ...placeholder,
+        name: die.string(DW_AT.name),
+        compDir: die.string(DW_AT.comp_dir),
+        producer: die.string(DW_AT.producer),
+        language: die.number(DW_AT.language),
+        lineOffset: die.sectionOffset(DW_AT.stmt_list),
+        lowPc,
+        highPc: lowPc === undefined ? undefined : die.highPc(lowPc),
+        hasRanges: die.has(DW_AT.ranges),
+        dwoName: die.string(DW_AT.dwo_name) ?? die.string(DW_AT.GNU_dwo_name),
+        dwoId: this.header.dwoId ?? die.bigint(DW_AT.GNU_dwo_id),
+      };
+    } finally {
+      this.knownRoot = undefined;
+      // Asking every unit for its root must not leave every unit's abbreviations in memory.
+      if (this.contents === undefined) this.table = undefined;
+    }
+  }
+}
+
+const EMPTY_ROOT: UnitRoot = {
+  tag: 0,
+  name: undefined,
+  compDir: undefined,
+  producer: undefined,
+  language: undefined,
+  lineOffset: undefined,
+  lowPc: undefined,
+  highPc: undefined,
+  hasRanges: false,
+  dwoName: undefined,
+  dwoId: undefined,
+  addrBase: undefined,
+  strOffsetsBase: undefined,
+  rnglistsBase: undefined,
+  loclistsBase: undefined,
+  gnuRangesBase: undefined,
+};

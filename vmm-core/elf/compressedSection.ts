@@ -1,0 +1,89 @@
+/** Compressed sections: SHF_COMPRESSED with an Elf_Chdr (gABI chapter 4), and the older `.zdebug_…` of GNU tools. */
+import { ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD, SHF_COMPRESSED } from './elfConstants.ts';
+import { ElfError } from './elfError.ts';
+import { type ElfFile, type SectionHeader, sectionBytes } from './elfFile.ts';
+import { ElfReader } from './elfReader.ts';
+
+/** Decompressors are the caller's: this folder has no dependency. Each must return exactly `sizeBytes` bytes or throw. */
+export interface Decompressors {
+  readonly zlib?: (compressed: Uint8Array, sizeBytes: number) => Uint8Array;
+  readonly zstd?: (compressed: Uint8Array, sizeBytes: number) => Uint8Array;
+}
+
+/** A section that says it is larger than this many times its compressed size is broken: deflate cannot do better than 1032:1. */
+const MAX_RATIO = 1100;
+
+export function isCompressed(section: SectionHeader): boolean {
+  return (section.flags & SHF_COMPRESSED) !== 0 || section.name.startsWith('.zdebug_');
+}
+
+/** A section's contents, decompressed when it is compressed. */
+export function uncompressedBytes(
+  elf: ElfFile,
+  section: SectionHeader,
+  decompressors: Decompressors,
+): Uint8Array {
+  if (!isCompressed(section)) return sectionBytes(elf, section);
+  const bytes = sectionBytes(elf, section);
+  const at = new ElfReader(bytes, elf.is64, elf.littleEndian, section.offset);
+  return (section.flags & SHF_COMPRESSED) !== 0
+    ? fromHeader(at, section, decompressors)
+    : fromZdebug(at, section, decompressors);
+}
+
+/** Elf32_Chdr {type, size, align}; Elf64_Chdr {type, reserved, size, align}. */
+function fromHeader(at: ElfReader, section: SectionHeader, decompressors: Decompressors): Uint8Array {
+  const type = at.u32(0);
+  const data = at.bytes.subarray(at.is64 ? 24 : 12);
+  const sizeBytes = at.word(at.is64 ? 8 : 4);
+  if (type === ELFCOMPRESS_ZLIB) return decompress(decompressors.zlib, 'zlib', data, sizeBytes, section);
+  if (type === ELFCOMPRESS_ZSTD) return decompress(decompressors.zstd, 'zstd', data, sizeBytes, section);
+  throw new ElfError(`section ${section.name} has unknown compression ${type}`, section.offset);
+}
+
+/** "ZLIB", then the size as 8 bytes big endian whatever the file's byte order. */
+function fromZdebug(at: ElfReader, section: SectionHeader, decompressors: Decompressors): Uint8Array {
+  const { bytes } = at;
+  if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(0, 4)) !== 'ZLIB') {
+    throw new ElfError(`section ${section.name} does not start with ZLIB`, section.offset);
+  }
+  const bigEndian = new ElfReader(bytes, true, false, section.offset);
+  return decompress(decompressors.zlib, 'zlib', bytes.subarray(12), bigEndian.word(4), section);
+}
+
+function decompress(
+  decompressor: Decompressors['zlib'],
+  method: string,
+  data: Uint8Array,
+  sizeBytes: number,
+  section: SectionHeader,
+): Uint8Array {
+  if (decompressor === undefined) {
+    throw new ElfError(
+      `section ${section.name} is compressed with ${method}, which is not available here`,
+      section.offset,
+    );
+  }
+  if (method === 'zlib' && sizeBytes > data.length * MAX_RATIO) {
+    throw new ElfError(
+      `section ${section.name} claims ${sizeBytes} bytes from ${data.length}`,
+      section.offset,
+    );
+  }
+  let bytes: Uint8Array;
+  try {
+    bytes = decompressor(data, sizeBytes);
+  } catch (cause) {
+    throw new ElfError(
+      `section ${section.name}: ${method} data is broken (${String(cause)})`,
+      section.offset,
+    );
+  }
+  if (bytes.length !== sizeBytes) {
+    throw new ElfError(
+      `section ${section.name} is ${bytes.length} bytes, its header says ${sizeBytes}`,
+      section.offset,
+    );
+  }
+  return bytes;
+}
