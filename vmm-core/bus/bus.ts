@@ -120,9 +120,13 @@ export class Bus {
   }
 
   #find(address: number, sizeBytes: number): Window | undefined {
-    const window =
-      this.#kind === 'port' ? this.#windows[(this.#portTable[address] ?? 0) - 1] : this.#findMmio(address);
+    const window = this.#kind === 'port' ? this.#findPort(address) : this.#findMmio(address);
     return window !== undefined && address + sizeBytes <= window.end ? window : undefined;
+  }
+
+  #findPort(address: number): Window | undefined {
+    const number = this.#portTable[address] ?? 0;
+    return number === 0 ? undefined : this.#windows[number - 1]; // [-1] would be a slow look-up by name
   }
 
   #findMmio(address: number): Window | undefined {

@@ -30,10 +30,10 @@ export class SharedIrqLine {
   /** The line is driven inside the lock: two threads must not deliver their levels in the wrong order. */
   #set(bit: number, asserted: boolean): void {
     this.#state.locked(() => {
-      const before = this.#state.get('sources');
+      const before = this.#state.regs.sources;
       const after = (asserted ? before | bit : before & ~bit) >>> 0;
       if (after === before) return;
-      this.#state.set('sources', after);
+      this.#state.regs.sources = after;
       if ((before === 0) !== (after === 0)) this.#line.set(after !== 0);
     });
   }

@@ -42,6 +42,7 @@ export class AcpiPm implements Device {
 
   readonly name = 'acpi-pm';
   readonly #state: StateBlock<Field>;
+  readonly #regs: Record<Field, number>;
   readonly #irq: IrqLine;
   readonly #clock: Clock;
   readonly #power: GuestPower;
@@ -49,6 +50,7 @@ export class AcpiPm implements Device {
 
   constructor(options: AcpiPmOptions) {
     this.#state = options.state;
+    this.#regs = options.state.regs;
     this.#irq = options.irq;
     this.#clock = options.clock;
     this.#power = options.power;
@@ -65,9 +67,9 @@ export class AcpiPm implements Device {
   /** Main thread. True when the guest has enabled the event, so somebody there will act on it. */
   powerButton(): boolean {
     return this.#state.locked(() => {
-      this.#state.set('status', this.#state.get('status') | abi.ACPI_BITMASK_POWER_BUTTON_STATUS);
+      this.#regs.status |= abi.ACPI_BITMASK_POWER_BUTTON_STATUS;
       this.#updateSci();
-      return (this.#state.get('enable') & abi.ACPI_BITMASK_POWER_BUTTON_ENABLE) !== 0;
+      return (this.#regs.enable & abi.ACPI_BITMASK_POWER_BUTTON_ENABLE) !== 0;
     });
   }
 
@@ -102,11 +104,11 @@ export class AcpiPm implements Device {
   #word(offset: number): number {
     switch (offset) {
       case abi.ACPI_PM1_STATUS:
-        return this.#state.get('status');
+        return this.#regs.status;
       case abi.ACPI_PM1_ENABLE:
-        return this.#state.get('enable');
+        return this.#regs.enable;
       case abi.ACPI_PM1_CONTROL:
-        return this.#state.get('control') | abi.ACPI_BITMASK_SCI_ENABLE;
+        return this.#regs.control | abi.ACPI_BITMASK_SCI_ENABLE;
       default:
         return 0;
     }
@@ -114,18 +116,18 @@ export class AcpiPm implements Device {
 
   /** Writes the bits of `mask`. True: the guest switched itself off. */
   #writeWord(offset: number, bits: number, mask: number): boolean {
-    const state = this.#state;
+    const regs = this.#regs;
     switch (offset) {
       case abi.ACPI_PM1_STATUS:
-        state.set('status', state.get('status') & ~bits); // one clears (§4.8.3.1.1)
+        regs.status &= ~bits; // one clears (§4.8.3.1.1)
         this.#updateSci();
         return false;
       case abi.ACPI_PM1_ENABLE:
-        state.set('enable', ((state.get('enable') & ~mask) | bits) & ENABLE_BITS);
+        regs.enable = ((regs.enable & ~mask) | bits) & ENABLE_BITS;
         this.#updateSci();
         return false;
       case abi.ACPI_PM1_CONTROL:
-        state.set('control', ((state.get('control') & ~mask) | bits) & CONTROL_BITS);
+        regs.control = ((regs.control & ~mask) | bits) & CONTROL_BITS;
         return (bits & abi.ACPI_BITMASK_SLEEP_ENABLE) !== 0 && this.#sleepIsOff();
       default: // the timer is read-only
         return false;
@@ -133,7 +135,7 @@ export class AcpiPm implements Device {
   }
 
   #sleepIsOff(): boolean {
-    const type = (this.#state.get('control') & abi.ACPI_BITMASK_SLEEP_TYPE) >>> abi.ACPI_SLEEP_TYPE_SHIFT;
+    const type = (this.#regs.control & abi.ACPI_BITMASK_SLEEP_TYPE) >>> abi.ACPI_SLEEP_TYPE_SHIFT;
     if (type === SLP_TYP_S5) return true;
     log.guest(this.name, 'a sleep state other than S5 is not there', { sleepType: type });
     return false;
@@ -145,10 +147,10 @@ export class AcpiPm implements Device {
   }
 
   #updateSci(): void {
-    const state = this.#state;
-    const asserted = (state.get('status') & state.get('enable')) === 0 ? 0 : 1;
-    if (asserted === state.get('sciAsserted')) return;
-    state.set('sciAsserted', asserted);
+    const regs = this.#regs;
+    const asserted = (regs.status & regs.enable) === 0 ? 0 : 1;
+    if (asserted === regs.sciAsserted) return;
+    regs.sciAsserted = asserted;
     this.#irq.set(asserted !== 0);
   }
 }

@@ -28,11 +28,13 @@ export class Debugcon implements Device {
   readonly name: string;
   readonly accessBytes = 1;
   readonly #state: StateBlock<Field>;
+  readonly #regs: Record<Field, number>;
   readonly #output: GuestOutput;
 
   constructor({ name, state, output, onOutput, outputWaitMs }: DebugconOptions) {
     this.name = name;
     this.#state = state;
+    this.#regs = state.regs;
     const wait = outputWaitMs === undefined ? {} : { waitMs: outputWaitMs };
     this.#output = new GuestOutput({ name, ring: output, onOutput, ...wait });
   }
@@ -45,6 +47,6 @@ export class Debugcon implements Device {
     do {
       if (this.#state.locked(() => this.#output.push(value))) return;
     } while (this.#output.waitForSpace());
-    this.#state.locked(() => this.#state.set('dropped', this.#state.get('dropped') + 1));
+    this.#state.locked(() => (this.#regs.dropped = this.#regs.dropped + 1));
   }
 }

@@ -49,23 +49,25 @@ export class I8042 implements Device {
   readonly name = 'i8042';
   readonly accessBytes = 1;
   readonly #state: StateBlock<Field>;
+  readonly #regs: Record<Field, number>;
   readonly #irq: IrqLine;
   readonly #power: GuestPower;
 
   constructor(options: I8042Options) {
     this.#state = options.state;
+    this.#regs = options.state.regs;
     this.#irq = options.irq;
     this.#power = options.power;
   }
 
   reset(): void {
-    const state = this.#state;
-    state.locked(() => {
-      for (const field of FIELDS) if (field !== 'irqAsserted') state.set(field, 0);
-      state.extra.fill(0);
-      state.set('ctr', RESET_CTR);
-      state.set('outputPort', abi.I8042_OUTPUT_PORT_RUN | abi.I8042_OUTPUT_PORT_A20);
-      state.set('scanset', abi.KBD_DEFAULT_SCANSET);
+    const regs = this.#regs;
+    this.#state.locked(() => {
+      for (const field of FIELDS) if (field !== 'irqAsserted') this.#state.set(field, 0);
+      this.#state.extra.fill(0);
+      regs.ctr = RESET_CTR;
+      regs.outputPort = abi.I8042_OUTPUT_PORT_RUN | abi.I8042_OUTPUT_PORT_A20;
+      regs.scanset = abi.KBD_DEFAULT_SCANSET;
       this.#updateIrq();
     });
   }
@@ -79,7 +81,7 @@ export class I8042 implements Device {
 
   write(offset: number, _sizeBytes: number, value: number): void {
     const resets = this.#state.locked(() => {
-      this.#state.set('cmddat', offset === abi.I8042_COMMAND ? 1 : 0);
+      this.#regs.cmddat = offset === abi.I8042_COMMAND ? 1 : 0;
       const pulled = offset === abi.I8042_COMMAND ? this.#command(value) : this.#writeData(value);
       this.#updateIrq();
       return pulled;
@@ -88,73 +90,73 @@ export class I8042 implements Device {
   }
 
   #status(): number {
-    const state = this.#state;
+    const regs = this.#regs;
     let status = abi.I8042_STR_KEYLOCK;
     if (this.#outputFull()) status |= abi.I8042_STR_OBF;
-    if ((state.get('ctr') & abi.I8042_CTR_SYS) !== 0) status |= abi.I8042_STR_SYS;
-    if (state.get('cmddat') !== 0) status |= abi.I8042_STR_CMDDAT;
+    if ((regs.ctr & abi.I8042_CTR_SYS) !== 0) status |= abi.I8042_STR_SYS;
+    if (regs.cmddat !== 0) status |= abi.I8042_STR_CMDDAT;
     return status;
   }
 
   #outputFull(): boolean {
-    return this.#state.get('replyFull') !== 0 || this.#keyboardReady();
+    return this.#regs.replyFull !== 0 || this.#keyboardReady();
   }
 
   /** A disabled keyboard keeps its bytes. */
   #keyboardReady(): boolean {
-    return this.#state.get('kbdCount') !== 0 && (this.#state.get('ctr') & abi.I8042_CTR_KBDDIS) === 0;
+    return this.#regs.kbdCount !== 0 && (this.#regs.ctr & abi.I8042_CTR_KBDDIS) === 0;
   }
 
   /** The next byte; when there is none, the last one again, as the chip's latch does. */
   #readData(): number {
-    const state = this.#state;
-    if (state.get('replyFull') !== 0) {
-      state.set('replyFull', 0);
+    const regs = this.#regs;
+    if (regs.replyFull !== 0) {
+      regs.replyFull = 0;
     } else if (this.#keyboardReady()) {
-      const start = state.get('kbdStart');
-      state.set('reply', state.extra[start] ?? 0);
-      state.set('kbdLast', state.get('reply'));
-      state.set('kbdStart', (start + 1) % KBD_QUEUE);
-      state.set('kbdCount', state.get('kbdCount') - 1);
+      const start = regs.kbdStart;
+      regs.reply = this.#state.extra[start] ?? 0;
+      regs.kbdLast = regs.reply;
+      regs.kbdStart = (start + 1) % KBD_QUEUE;
+      regs.kbdCount--;
     }
     // IRQ 1 is edge-triggered: the line drops for the byte that went, and rises for one that follows.
     this.#setIrq(false);
     this.#updateIrq();
-    return state.get('reply');
+    return regs.reply;
   }
 
   /** True: the guest pulls the reset line. */
   #command(command: number): boolean {
-    const state = this.#state;
-    state.set('command', 0);
+    const regs = this.#regs;
+    regs.command = 0;
     if (command >= abi.I8042_CMD_PULSE) return (command & abi.I8042_OUTPUT_PORT_RUN) === 0;
     if (command >= abi.I8042_CMD_READ_RAM && command <= abi.I8042_CMD_READ_RAM + RAM_MASK) {
       this.#reply(this.#readRam(command & RAM_MASK));
       return false;
     }
     if (command >= abi.I8042_CMD_WRITE_RAM && command <= abi.I8042_CMD_WRITE_RAM + RAM_MASK) {
-      state.set('command', command);
+      regs.command = command;
       return false;
     }
     switch (command) {
       case abi.I8042_CMD_AUX_DISABLE:
-        state.set('ctr', state.get('ctr') | abi.I8042_CTR_AUXDIS);
+        regs.ctr |= abi.I8042_CTR_AUXDIS;
         break;
       case abi.I8042_CMD_AUX_ENABLE:
-        state.set('ctr', state.get('ctr') & ~abi.I8042_CTR_AUXDIS);
+        regs.ctr &= ~abi.I8042_CTR_AUXDIS;
         break;
       case abi.I8042_CMD_AUX_TEST:
         this.#reply(abi.I8042_RET_PORT_DATA_STUCK_HIGH);
         break;
       case abi.I8042_CMD_CTL_TEST:
-        state.set('ctr', state.get('ctr') | abi.I8042_CTR_SYS);
+        regs.ctr |= abi.I8042_CTR_SYS;
         this.#reply(abi.I8042_RET_CTL_TEST);
         break;
       case abi.I8042_CMD_KBD_TEST:
         this.#reply(abi.I8042_RET_PORT_OK);
         break;
       case abi.I8042_CMD_KBD_DISABLE:
-        state.set('ctr', state.get('ctr') | abi.I8042_CTR_KBDDIS);
+        regs.ctr |= abi.I8042_CTR_KBDDIS;
         break;
       case abi.I8042_CMD_KBD_ENABLE:
         this.#enableKeyboard();
@@ -163,19 +165,19 @@ export class I8042 implements Device {
         this.#reply(abi.I8042_INPUT_PORT_UNLOCKED);
         break;
       case abi.I8042_CMD_READ_OUTPUT_PORT:
-        this.#reply(state.get('outputPort') | (this.#outputFull() ? abi.I8042_OUTPUT_PORT_KBD_OBF : 0));
+        this.#reply(regs.outputPort | (this.#outputFull() ? abi.I8042_OUTPUT_PORT_KBD_OBF : 0));
         break;
       case abi.I8042_CMD_WRITE_OUTPUT_PORT:
       case abi.I8042_CMD_KBD_LOOP:
       case abi.I8042_CMD_AUX_LOOP:
       case abi.I8042_CMD_AUX_SEND:
-        state.set('command', command);
+        regs.command = command;
         break;
       case abi.I8042_CMD_A20_DISABLE:
-        state.set('outputPort', state.get('outputPort') & ~abi.I8042_OUTPUT_PORT_A20);
+        regs.outputPort &= ~abi.I8042_OUTPUT_PORT_A20;
         break;
       case abi.I8042_CMD_A20_ENABLE:
-        state.set('outputPort', state.get('outputPort') | abi.I8042_OUTPUT_PORT_A20);
+        regs.outputPort |= abi.I8042_OUTPUT_PORT_A20;
         break;
       case abi.I8042_CMD_READ_TEST_INPUTS:
         this.#reply(0);
@@ -188,16 +190,16 @@ export class I8042 implements Device {
 
   /** Port 0x60: the byte a controller command waits for, otherwise for the keyboard. True: reset. */
   #writeData(value: number): boolean {
-    const state = this.#state;
-    const command = state.get('command');
-    state.set('command', 0);
+    const regs = this.#regs;
+    const command = regs.command;
+    regs.command = 0;
     if (command >= abi.I8042_CMD_WRITE_RAM && command <= abi.I8042_CMD_WRITE_RAM + RAM_MASK) {
       this.#writeRam(command & RAM_MASK, value);
       return false;
     }
     switch (command) {
       case abi.I8042_CMD_WRITE_OUTPUT_PORT:
-        state.set('outputPort', abi.I8042_OUTPUT_PORT_RUN | (value & abi.I8042_OUTPUT_PORT_A20));
+        regs.outputPort = abi.I8042_OUTPUT_PORT_RUN | (value & abi.I8042_OUTPUT_PORT_A20);
         return (value & abi.I8042_OUTPUT_PORT_RUN) === 0;
       case abi.I8042_CMD_KBD_LOOP:
       case abi.I8042_CMD_AUX_LOOP:
@@ -213,23 +215,23 @@ export class I8042 implements Device {
   }
 
   #readRam(at: number): number {
-    return at === 0 ? this.#state.get('ctr') : (this.#state.extra[KBD_QUEUE + at] ?? 0);
+    return at === 0 ? this.#regs.ctr : (this.#state.extra[KBD_QUEUE + at] ?? 0);
   }
 
   #writeRam(at: number, value: number): void {
-    if (at === 0) this.#state.set('ctr', value);
+    if (at === 0) this.#regs.ctr = value;
     else this.#state.extra[KBD_QUEUE + at] = value;
   }
 
   #enableKeyboard(): void {
-    this.#state.set('ctr', this.#state.get('ctr') & ~abi.I8042_CTR_KBDDIS);
+    this.#regs.ctr &= ~abi.I8042_CTR_KBDDIS;
   }
 
   /** A byte the host sends to the keyboard: a command, or the parameter of the last one. */
   #keyboard(value: number): void {
-    const state = this.#state;
-    const command = state.get('kbdCommand');
-    state.set('kbdCommand', 0);
+    const regs = this.#regs;
+    const command = regs.kbdCommand;
+    regs.kbdCommand = 0;
     // A parameter has bit 7 clear; a command in its place starts over.
     if (command !== 0 && value < 0x80) {
       this.#keyboardParameter(command, value);
@@ -243,14 +245,14 @@ export class I8042 implements Device {
       case abi.KBD_CMD_SETLEDS:
       case abi.KBD_CMD_SSCANSET:
       case abi.KBD_CMD_SETREP:
-        state.set('kbdCommand', value);
+        regs.kbdCommand = value;
         this.#send(abi.KBD_RET_ACK);
         break;
       case abi.KBD_CMD_ECHO:
         this.#send(abi.KBD_CMD_ECHO);
         break;
       case abi.KBD_CMD_GETID: {
-        const translated = (state.get('ctr') & abi.I8042_CTR_XLATE) !== 0;
+        const translated = (regs.ctr & abi.I8042_CTR_XLATE) !== 0;
         this.#send(
           abi.KBD_RET_ACK,
           abi.KBD_RET_ID1,
@@ -267,11 +269,11 @@ export class I8042 implements Device {
         this.#send(abi.KBD_RET_ACK);
         break;
       case abi.KBD_CMD_RESEND:
-        this.#send(state.get('kbdLast'));
+        this.#send(regs.kbdLast);
         break;
       case abi.KBD_CMD_RESET_BAT:
         this.#keyboardDefaults();
-        state.set('kbdCount', 0);
+        regs.kbdCount = 0;
         this.#send(abi.KBD_RET_ACK, abi.KBD_RET_BAT);
         break;
       default:
@@ -280,44 +282,44 @@ export class I8042 implements Device {
   }
 
   #keyboardParameter(command: number, value: number): void {
-    const state = this.#state;
+    const regs = this.#regs;
     this.#send(abi.KBD_RET_ACK);
-    if (command === abi.KBD_CMD_SETLEDS) state.set('leds', value);
+    if (command === abi.KBD_CMD_SETLEDS) regs.leds = value;
     if (command !== abi.KBD_CMD_SSCANSET) return;
-    if (value === 0) this.#send(state.get('scanset'));
-    else if (value <= 3) state.set('scanset', value);
+    if (value === 0) this.#send(regs.scanset);
+    else if (value <= 3) regs.scanset = value;
   }
 
   #keyboardDefaults(): void {
-    this.#state.set('scanset', abi.KBD_DEFAULT_SCANSET);
-    this.#state.set('leds', 0);
+    this.#regs.scanset = abi.KBD_DEFAULT_SCANSET;
+    this.#regs.leds = 0;
   }
 
   /** From the keyboard. A queue that is full loses the byte: the guest reads nothing it asked for. */
   #send(...bytes: readonly number[]): void {
-    const state = this.#state;
+    const regs = this.#regs;
     for (const byte of bytes) {
-      const count = state.get('kbdCount');
+      const count = regs.kbdCount;
       if (count === KBD_QUEUE) return;
-      state.extra[(state.get('kbdStart') + count) % KBD_QUEUE] = byte;
-      state.set('kbdCount', count + 1);
+      this.#state.extra[(regs.kbdStart + count) % KBD_QUEUE] = byte;
+      regs.kbdCount = count + 1;
     }
   }
 
   /** From the controller: there is one output register, an answer not read is overwritten. */
   #reply(byte: number): void {
-    this.#state.set('reply', byte);
-    this.#state.set('replyFull', 1);
+    this.#regs.reply = byte;
+    this.#regs.replyFull = 1;
   }
 
   #updateIrq(): void {
-    this.#setIrq(this.#outputFull() && (this.#state.get('ctr') & abi.I8042_CTR_KBDINT) !== 0);
+    this.#setIrq(this.#outputFull() && (this.#regs.ctr & abi.I8042_CTR_KBDINT) !== 0);
   }
 
   #setIrq(asserted: boolean): void {
     const level = asserted ? 1 : 0;
-    if (level === this.#state.get('irqAsserted')) return;
-    this.#state.set('irqAsserted', level);
+    if (level === this.#regs.irqAsserted) return;
+    this.#regs.irqAsserted = level;
     this.#irq.set(asserted);
   }
 }

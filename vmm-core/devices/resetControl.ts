@@ -17,24 +17,26 @@ export class ResetControl implements Device {
   readonly name = 'reset-control';
   readonly accessBytes = 1;
   readonly #state: StateBlock<Field>;
+  readonly #regs: Record<Field, number>;
   readonly #power: GuestPower;
 
   constructor(options: { readonly state: StateBlock<Field>; readonly power: GuestPower }) {
     this.#state = options.state;
+    this.#regs = options.state.regs;
     this.#power = options.power;
   }
 
   reset(): void {
-    this.#state.locked(() => this.#state.set('value', 0));
+    this.#state.locked(() => (this.#regs.value = 0));
   }
 
   read(): number {
-    return this.#state.get('value');
+    return this.#regs.value;
   }
 
   /** Hard, soft and power-cycle reset are one here: the machine starts again. RST_CPU does not stick, so each 1 is an edge. */
   write(_offset: number, _sizeBytes: number, value: number): void {
-    this.#state.locked(() => this.#state.set('value', value & (SYS_RST | FULL_RST)));
+    this.#state.locked(() => (this.#regs.value = value & (SYS_RST | FULL_RST)));
     if ((value & RST_CPU) !== 0) this.#power.reset('reset-control');
   }
 }

@@ -68,6 +68,7 @@ export class RtcCmos implements Device {
   readonly name = 'rtc';
   readonly accessBytes = 1;
   readonly #state: StateBlock<RtcField>;
+  readonly #regs: Record<RtcField, number>;
   readonly #ram: Uint8Array;
   readonly #irq: IrqLine;
   readonly #clock: Clock;
@@ -75,6 +76,7 @@ export class RtcCmos implements Device {
 
   constructor(options: RtcOptions) {
     this.#state = options.state;
+    this.#regs = options.state.regs;
     this.#ram = options.state.extra;
     this.#irq = options.irq;
     this.#clock = options.clock;
@@ -101,8 +103,8 @@ export class RtcCmos implements Device {
         this.#reg(abi.RTC_REG_B) & ~(abi.RTC_PIE | abi.RTC_AIE | abi.RTC_UIE | abi.RTC_SQWE),
       );
       this.#setReg(abi.RTC_REG_C, 0);
-      this.#state.set('index', 0);
-      this.#state.set('latched', 0);
+      this.#regs.index = 0;
+      this.#regs.latched = 0;
       this.#setWide('deadline', 0);
       this.#setWide('events', this.#now());
       this.#updateIrq();
@@ -119,13 +121,13 @@ export class RtcCmos implements Device {
 
   read(offset: number, _sizeBytes: number): number {
     if (offset !== abi.RTC_DATA) return 0xff; // the index is write-only
-    return this.#state.locked(() => this.#readRegister(this.#state.get('index')));
+    return this.#state.locked(() => this.#readRegister(this.#regs.index));
   }
 
   write(offset: number, _sizeBytes: number, value: number): void {
     this.#state.locked(() => {
-      if (offset === abi.RTC_INDEX) this.#state.set('index', value & abi.RTC_INDEX_MASK);
-      else this.#writeRegister(this.#state.get('index'), value);
+      if (offset === abi.RTC_INDEX) this.#regs.index = value & abi.RTC_INDEX_MASK;
+      else this.#writeRegister(this.#regs.index, value);
     });
   }
 
@@ -215,7 +217,7 @@ export class RtcCmos implements Device {
     this.#setWide('offset', ms - this.#clock.wallMs());
     this.#setWide('events', ms);
     this.#setWide('deadline', 0);
-    this.#state.set('latched', 0);
+    this.#regs.latched = 0;
   }
 
   #frozen(): boolean {
@@ -230,17 +232,17 @@ export class RtcCmos implements Device {
   #updateInProgress(): boolean {
     const now = this.#now();
     const busy = !this.#frozen() && positiveModulo(now, 1000) >= 1000 - UIP_MS;
-    this.#state.set('latched', busy ? 0 : 1);
+    this.#regs.latched = busy ? 0 : 1;
     this.#setWide('latched', now);
     return busy;
   }
 
   #latchedTime(): number {
     const now = this.#now();
-    if (this.#state.get('latched') === 0) return now;
+    if (this.#regs.latched === 0) return now;
     const latched = this.#getWide('latched');
     if (now >= latched && now - latched < LATCH_MS) return latched;
-    this.#state.set('latched', 0);
+    this.#regs.latched = 0;
     return now;
   }
 
@@ -293,8 +295,8 @@ export class RtcCmos implements Device {
 
   #updateIrq(): void {
     const asserted = this.#interruptPending() ? 1 : 0;
-    if (asserted === this.#state.get('irqAsserted')) return;
-    this.#state.set('irqAsserted', asserted);
+    if (asserted === this.#regs.irqAsserted) return;
+    this.#regs.irqAsserted = asserted;
     this.#irq.set(asserted !== 0);
   }
 

@@ -63,6 +63,7 @@ export class Uart16550 implements Device {
   readonly name: string;
   readonly accessBytes = 1;
   readonly #state: StateBlock<UartField>;
+  readonly #regs: Record<UartField, number>;
   readonly #irq: IrqLine;
   readonly #input: ByteRing;
   readonly #output: GuestOutput;
@@ -72,6 +73,7 @@ export class Uart16550 implements Device {
   constructor(options: UartOptions) {
     this.name = options.name ?? 'uart';
     this.#state = options.state;
+    this.#regs = options.state.regs;
     this.#irq = options.irq;
     this.#input = options.input;
     this.#out2Gate = options.out2Gate ?? true;
@@ -88,8 +90,8 @@ export class Uart16550 implements Device {
   reset(): void {
     this.#state.locked(() => {
       for (const field of FIELDS) if (field !== 'irqAsserted') this.#state.set(field, 0);
-      this.#state.set('dll', RESET_DIVISOR);
-      this.#state.set('thrPending', 1);
+      this.#regs.dll = RESET_DIVISOR;
+      this.#regs.thrPending = 1;
       this.#refill();
       this.#updateIrq();
     });
@@ -114,30 +116,30 @@ export class Uart16550 implements Device {
       if (this.#state.locked(() => this.#transmit(value))) return;
     }
     this.#state.locked(() => {
-      this.#state.set('outputDropped', this.#state.get('outputDropped') + 1);
+      this.#regs.outputDropped++;
       this.#transmitted();
     });
   }
 
   #readRegister(offset: number): number {
-    const state = this.#state;
+    const regs = this.#regs;
     switch (offset) {
       case abi.UART_RX:
-        return this.#dlab ? state.get('dll') : this.#readReceiveBuffer();
+        return this.#dlab ? regs.dll : this.#readReceiveBuffer();
       case abi.UART_IER:
-        return this.#dlab ? state.get('dlm') : state.get('ier');
+        return this.#dlab ? regs.dlm : regs.ier;
       case abi.UART_IIR:
         return this.#readIir();
       case abi.UART_LCR:
-        return state.get('lcr');
+        return regs.lcr;
       case abi.UART_MCR:
-        return state.get('mcr');
+        return regs.mcr;
       case abi.UART_LSR:
         return this.#readLsr();
       case abi.UART_MSR:
         return this.#readMsr();
       case abi.UART_SCR:
-        return state.get('scr');
+        return regs.scr;
       default:
         return 0xff;
     }
@@ -145,27 +147,27 @@ export class Uart16550 implements Device {
 
   /** False: the output ring has no room for this byte, nothing changed. */
   #writeRegister(offset: number, value: number): boolean {
-    const state = this.#state;
+    const regs = this.#regs;
     switch (offset) {
       case abi.UART_TX:
         if (!this.#dlab) return this.#transmit(value);
-        state.set('dll', value);
+        regs.dll = value;
         break;
       case abi.UART_IER:
-        if (this.#dlab) state.set('dlm', value);
+        if (this.#dlab) regs.dlm = value;
         else this.#writeIer(value);
         break;
       case abi.UART_FCR:
         this.#writeFcr(value);
         break;
       case abi.UART_LCR:
-        state.set('lcr', value);
+        regs.lcr = value;
         break;
       case abi.UART_MCR:
         this.#writeMcr(value);
         break;
       case abi.UART_SCR:
-        state.set('scr', value);
+        regs.scr = value;
         break;
       default: // LSR and MSR are read-only; the datasheet's factory test writes to LSR are not modelled
         break;
@@ -174,29 +176,29 @@ export class Uart16550 implements Device {
   }
 
   get #dlab(): boolean {
-    return (this.#state.get('lcr') & abi.UART_LCR_DLAB) !== 0;
+    return (this.#regs.lcr & abi.UART_LCR_DLAB) !== 0;
   }
 
   get #loop(): boolean {
-    return (this.#state.get('mcr') & abi.UART_MCR_LOOP) !== 0;
+    return (this.#regs.mcr & abi.UART_MCR_LOOP) !== 0;
   }
 
   get #fifoEnabled(): boolean {
-    return (this.#state.get('fcr') & abi.UART_FCR_ENABLE_FIFO) !== 0;
+    return (this.#regs.fcr & abi.UART_FCR_ENABLE_FIFO) !== 0;
   }
 
   /** §8.0: the receiver buffer, or the top of the RX FIFO. An empty one reads 0. */
   #readReceiveBuffer(): number {
-    const state = this.#state;
-    const count = state.get('rxCount');
+    const regs = this.#regs;
+    const count = regs.rxCount;
     if (count === 0) return 0;
-    const start = state.get('rxStart');
-    const byte = state.extra[start] ?? 0;
-    state.set('rxStart', (start + 1) % abi.UART_FIFO_DEPTH);
-    state.set('rxCount', count - 1);
+    const start = regs.rxStart;
+    const byte = this.#state.extra[start] ?? 0;
+    regs.rxStart = (start + 1) % abi.UART_FIFO_DEPTH;
+    regs.rxCount = count - 1;
     // The line drops here if it may, before more input arrives: a guest that takes one byte per (edge-triggered)
     // interrupt needs a new edge for the next one. §8.11.3: a read resets the time-out.
-    state.set('timeoutPending', 0);
+    regs.timeoutPending = 0;
     this.#updateIrq();
     this.#refill();
     this.#updateIrq();
@@ -205,28 +207,28 @@ export class Uart16550 implements Device {
 
   /** Moves host input into the FIFO while there is room. In loopback the receiver is cut off from the wire (§8.6). */
   #refill(): void {
-    const state = this.#state;
+    const regs = this.#regs;
     if (!this.#loop) {
       const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
-      while (state.get('rxCount') < depth) {
+      while (regs.rxCount < depth) {
         const byte = this.#input.shift();
         if (byte === undefined) break;
         this.#append(byte);
       }
     }
-    state.set('timeoutPending', state.get('rxCount') === 0 ? 0 : 1);
+    regs.timeoutPending = regs.rxCount === 0 ? 0 : 1;
   }
 
   #append(byte: number): void {
-    const state = this.#state;
-    const count = state.get('rxCount');
-    state.extra[(state.get('rxStart') + count) % abi.UART_FIFO_DEPTH] = byte;
-    state.set('rxCount', count + 1);
+    const regs = this.#regs;
+    const count = regs.rxCount;
+    this.#state.extra[(regs.rxStart + count) % abi.UART_FIFO_DEPTH] = byte;
+    regs.rxCount = count + 1;
   }
 
   #clearReceiver(): void {
-    this.#state.set('rxCount', 0);
-    this.#state.set('timeoutPending', 0);
+    this.#regs.rxCount = 0;
+    this.#regs.timeoutPending = 0;
   }
 
   #transmit(byte: number): boolean {
@@ -241,54 +243,54 @@ export class Uart16550 implements Device {
    * line drops in between, for an edge-triggered input: a guest need not read IIR.
    */
   #transmitted(): void {
-    const state = this.#state;
-    if (state.get('thrPending') !== 0 && state.get('irqAsserted') !== 0) {
-      state.set('thrPending', 0);
+    const regs = this.#regs;
+    if (regs.thrPending !== 0 && regs.irqAsserted !== 0) {
+      regs.thrPending = 0;
       this.#updateIrq();
     }
-    state.set('thrPending', 1);
+    regs.thrPending = 1;
     this.#updateIrq();
   }
 
   /** §8.3 OE: in FIFO mode the new character is lost, otherwise it replaces the one in the buffer. Drivers size the FIFO by it. */
   #loopBack(byte: number): void {
-    const state = this.#state;
+    const regs = this.#regs;
     const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
-    if (state.get('rxCount') >= depth) {
-      state.set('lsrErrors', state.get('lsrErrors') | abi.UART_LSR_OE);
-      if (!this.#fifoEnabled) state.extra[state.get('rxStart')] = byte;
+    if (regs.rxCount >= depth) {
+      regs.lsrErrors |= abi.UART_LSR_OE;
+      if (!this.#fifoEnabled) this.#state.extra[regs.rxStart] = byte;
     } else {
       this.#append(byte);
     }
-    state.set('timeoutPending', 1);
+    regs.timeoutPending = 1;
   }
 
   /** §8.7. Enabling the THRE interrupt while the holding register is empty, which it always is, makes it pending. */
   #writeIer(value: number): void {
-    const state = this.#state;
-    const before = state.get('ier');
-    state.set('ier', value & abi.UART_IER_ALL);
-    if ((value & ~before & abi.UART_IER_THRI) !== 0) state.set('thrPending', 1);
+    const regs = this.#regs;
+    const before = regs.ier;
+    regs.ier = value & abi.UART_IER_ALL;
+    if ((value & ~before & abi.UART_IER_THRI) !== 0) regs.thrPending = 1;
     this.#updateIrq();
   }
 
   /** §8.4. The other bits are only programmed while FCR0 is 1. Clearing the transmitter has nothing to clear but the interrupt's state. */
   #writeFcr(value: number): void {
-    const state = this.#state;
+    const regs = this.#regs;
     const enable = (value & abi.UART_FCR_ENABLE_FIFO) !== 0;
     if (enable !== this.#fifoEnabled || (enable && (value & abi.UART_FCR_CLEAR_RCVR) !== 0))
       this.#clearReceiver();
-    state.set('fcr', enable ? value & (abi.UART_FCR_ENABLE_FIFO | (0b11 << abi.UART_FCR_TRIGGER_SHIFT)) : 0);
+    regs.fcr = enable ? value & (abi.UART_FCR_ENABLE_FIFO | (0b11 << abi.UART_FCR_TRIGGER_SHIFT)) : 0;
     this.#updateIrq();
     this.#refill();
     this.#updateIrq();
   }
 
   #writeMcr(value: number): void {
-    const state = this.#state;
+    const regs = this.#regs;
     const before = this.#modemLines();
-    state.set('mcr', value & abi.UART_MCR_ALL);
-    state.set('msrDeltas', state.get('msrDeltas') | modemDeltas(before, this.#modemLines()));
+    regs.mcr = value & abi.UART_MCR_ALL;
+    regs.msrDeltas |= modemDeltas(before, this.#modemLines());
     this.#refill(); // leaving loopback reconnects the receiver
     this.#updateIrq();
   }
@@ -296,7 +298,7 @@ export class Uart16550 implements Device {
   /** §8.8: CTS, DSR, RI and DCD from the wire, in loopback from RTS, DTR, OUT1 and OUT2 (§8.6). */
   #modemLines(): number {
     if (!this.#loop) return PEER_LINES;
-    const mcr = this.#state.get('mcr');
+    const mcr = this.#regs.mcr;
     let lines = 0;
     if ((mcr & abi.UART_MCR_RTS) !== 0) lines |= abi.UART_MSR_CTS;
     if ((mcr & abi.UART_MCR_DTR) !== 0) lines |= abi.UART_MSR_DSR;
@@ -306,18 +308,18 @@ export class Uart16550 implements Device {
   }
 
   #readMsr(): number {
-    const value = this.#modemLines() | this.#state.get('msrDeltas');
-    this.#state.set('msrDeltas', 0);
+    const value = this.#modemLines() | this.#regs.msrDeltas;
+    this.#regs.msrDeltas = 0;
     this.#updateIrq();
     return value;
   }
 
   #readLsr(): number {
-    const state = this.#state;
-    const ready = state.get('rxCount') === 0 ? 0 : abi.UART_LSR_DR;
-    const errors = state.get('lsrErrors');
+    const regs = this.#regs;
+    const ready = regs.rxCount === 0 ? 0 : abi.UART_LSR_DR;
+    const errors = regs.lsrErrors;
     if (errors !== 0) {
-      state.set('lsrErrors', 0);
+      regs.lsrErrors = 0;
       this.#updateIrq();
     }
     return abi.UART_LSR_THRE | abi.UART_LSR_TEMT | errors | ready;
@@ -327,7 +329,7 @@ export class Uart16550 implements Device {
   #readIir(): number {
     const cause = this.#pendingCause();
     if (cause === abi.UART_IIR_THRI) {
-      this.#state.set('thrPending', 0);
+      this.#regs.thrPending = 0;
       this.#updateIrq();
     }
     return cause | (this.#fifoEnabled ? abi.UART_IIR_FIFO_ENABLED : 0);
@@ -335,37 +337,37 @@ export class Uart16550 implements Device {
 
   /** Table IV: the enabled interrupt of highest priority. */
   #pendingCause(): number {
-    const state = this.#state;
-    const ier = state.get('ier');
-    if ((ier & abi.UART_IER_RLSI) !== 0 && state.get('lsrErrors') !== 0) return abi.UART_IIR_RLSI;
+    const regs = this.#regs;
+    const ier = regs.ier;
+    if ((ier & abi.UART_IER_RLSI) !== 0 && regs.lsrErrors !== 0) return abi.UART_IIR_RLSI;
     if ((ier & abi.UART_IER_RDI) !== 0) {
-      const count = state.get('rxCount');
-      const fcr = state.get('fcr');
+      const count = regs.rxCount;
+      const fcr = regs.fcr;
       const trigger = abi.UART_RX_TRIGGER_BYTES[(fcr >>> abi.UART_FCR_TRIGGER_SHIFT) & 0b11] ?? 1;
       if (count >= (this.#fifoEnabled ? trigger : 1)) return abi.UART_IIR_RDI;
-      if (count > 0 && state.get('timeoutPending') !== 0) return abi.UART_IIR_RX_TIMEOUT;
+      if (count > 0 && regs.timeoutPending !== 0) return abi.UART_IIR_RX_TIMEOUT;
     }
-    if ((ier & abi.UART_IER_THRI) !== 0 && state.get('thrPending') !== 0) return abi.UART_IIR_THRI;
-    if ((ier & abi.UART_IER_MSI) !== 0 && state.get('msrDeltas') !== 0) return abi.UART_IIR_MSI;
+    if ((ier & abi.UART_IER_THRI) !== 0 && regs.thrPending !== 0) return abi.UART_IIR_THRI;
+    if ((ier & abi.UART_IER_MSI) !== 0 && regs.msrDeltas !== 0) return abi.UART_IIR_MSI;
     return abi.UART_IIR_NO_INT;
   }
 
   /** Drives the line when its level changes, so that polled output costs no KVM call. */
   #updateIrq(): void {
-    const state = this.#state;
-    const pending = state.get('ier') !== 0 && this.#pendingCause() !== abi.UART_IIR_NO_INT;
+    const regs = this.#regs;
+    const pending = regs.ier !== 0 && this.#pendingCause() !== abi.UART_IIR_NO_INT;
     const asserted = pending && this.#irqConnected() ? 1 : 0;
-    if (asserted === state.get('irqAsserted')) return;
-    state.set('irqAsserted', asserted);
+    if (asserted === regs.irqAsserted) return;
+    regs.irqAsserted = asserted;
     this.#irq.set(asserted !== 0);
   }
 
   /** A PC drives IRQ 4 or 3 through OUT2, and loopback forces the OUT2 pin inactive (§8.6). */
   #irqConnected(): boolean {
     if (!this.#out2Gate) return true;
-    const mcr = this.#state.get('mcr');
+    const mcr = this.#regs.mcr;
     if ((mcr & (abi.UART_MCR_OUT2 | abi.UART_MCR_LOOP)) === abi.UART_MCR_OUT2) return true;
-    if (!this.#hinted && (mcr & abi.UART_MCR_LOOP) === 0 && this.#state.get('rxCount') !== 0) {
+    if (!this.#hinted && (mcr & abi.UART_MCR_LOOP) === 0 && this.#regs.rxCount !== 0) {
       this.#hinted = true;
       log.guest(this.name, 'received data interrupt held back: MCR.OUT2 is 0, on a PC it gates the IRQ line');
     }
