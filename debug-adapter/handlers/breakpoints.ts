@@ -1,0 +1,205 @@
+/** Turns what DAP asks for (a line, a name, an address) into placements, with the symbols of the moment. */
+import path from 'node:path';
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import { BREAKPOINT_MODES, type BreakpointMode } from '../../vmm-core/protocol/debug.ts';
+import { messageOf, USER_ERROR, UserError } from '../errors.ts';
+import type { SessionState } from '../sessionState.ts';
+import type { CodeLocation } from '../symbols/symbolImage.ts';
+import type { Placement, WantedBreakpoint } from '../target/breakpointTable.ts';
+import { evaluateExpression } from '../target/expression.ts';
+import { parseMemoryReference } from '../target/memoryReference.ts';
+import { hex } from '../target/vmTarget.ts';
+
+interface Breakpoints {
+  readonly breakpoints: DebugProtocol.Breakpoint[];
+}
+
+export async function setBreakpoints(
+  state: SessionState,
+  args: DebugProtocol.SetBreakpointsArguments,
+): Promise<Breakpoints> {
+  const file = args.source.path;
+  if (file === undefined) throw new Error('breakpoints in sources without a path are not supported');
+  const requested = args.breakpoints ?? (args.lines ?? []).map((line): DebugProtocol.SourceBreakpoint => ({ line }));
+  const wanted = requested.map((it): WantedBreakpoint => {
+    const line = toServerLine(state, it.line);
+    const column = it.column === undefined ? undefined : toServerColumn(state, it.column);
+    const mode = parseMode(it.mode);
+    return {
+      key: `${line}:${column ?? ''}:${mode ?? ''}`,
+      kind: 'source',
+      ...(mode === undefined ? {} : { mode }),
+      place: () => placeLine(state, file, line, column),
+    };
+  });
+  return { breakpoints: await state.breakpoints.replace(`source:${file}`, wantedUnlessOff(state, wanted)) };
+}
+
+export async function setFunctionBreakpoints(
+  state: SessionState,
+  args: DebugProtocol.SetFunctionBreakpointsArguments,
+): Promise<Breakpoints> {
+  const wanted = args.breakpoints.map((it): WantedBreakpoint => {
+    const name = it.name.trim();
+    return { key: name, kind: 'function', place: () => placeFunction(state, name) };
+  });
+  return { breakpoints: await state.breakpoints.replace('function', wantedUnlessOff(state, wanted)) };
+}
+
+export async function setInstructionBreakpoints(
+  state: SessionState,
+  args: DebugProtocol.SetInstructionBreakpointsArguments,
+): Promise<Breakpoints> {
+  const wanted = args.breakpoints.map((it): WantedBreakpoint => {
+    const mode = parseMode(it.mode);
+    return {
+      key: `${it.instructionReference}+${it.offset ?? 0}:${mode ?? ''}`,
+      kind: 'instruction',
+      ...(mode === undefined ? {} : { mode }),
+      place: () => placeInstruction(it),
+    };
+  });
+  return { breakpoints: await state.breakpoints.replace('instruction', wantedUnlessOff(state, wanted)) };
+}
+
+export function breakpointLocations(
+  state: SessionState,
+  args: DebugProtocol.BreakpointLocationsArguments,
+): { breakpoints: DebugProtocol.BreakpointLocation[] } {
+  const file = args.source.path;
+  if (file === undefined) return { breakpoints: [] };
+  const from = toServerLine(state, args.line);
+  const to = args.endLine === undefined ? from : toServerLine(state, args.endLine);
+  const found = recordedPaths(state, file).flatMap((it) => state.symbols.breakpointLines(it, from, to));
+  const lines = [...new Set(found.map((it) => it.line))].sort((a, b) => a - b);
+  return { breakpoints: lines.map((line) => ({ line: toClientLine(state, line) })) };
+}
+
+/** After symbols came or changed: tells the editor which breakpoints stand differently now. */
+export async function announceBreakpoints(state: SessionState): Promise<void> {
+  const changed = await state.breakpoints.relocate();
+  for (const breakpoint of changed) state.send('breakpoint', { reason: 'changed', breakpoint });
+}
+
+function wantedUnlessOff(state: SessionState, wanted: WantedBreakpoint[]): WantedBreakpoint[] {
+  if (!state.options.noDebug) return wanted;
+  const problem = { reason: 'failed', message: 'the VM was started without debugging' } as const;
+  return wanted.map((it) => ({ ...it, place: () => ({ addresses: [], shown: {}, problem }) }));
+}
+
+function placeLine(state: SessionState, file: string, line: number, column: number | undefined): Placement {
+  const source: DebugProtocol.Source = { name: path.basename(file), path: file };
+  const asked = { source, line: toClientLine(state, line) };
+  if (state.symbols.images.length === 0) {
+    const started = state.phase !== 'idle';
+    const message = started ? 'there are no symbols: name the ELF file with debug information in "symbolFiles"' : 'symbols are not loaded yet';
+    return pending(asked, message);
+  }
+  const locations = locationsOf(state, file, line, column);
+  const [first] = locations;
+  if (first === undefined) {
+    const known = recordedPaths(state, file).length > 0;
+    return pending(asked, known ? `there is no code at or after line ${line}` : `${path.basename(file)} is not in the debug information of ${imageNames(state)}`);
+  }
+  const addresses = [...new Set(locations.filter((it) => it.line === first.line).map((it) => it.address))];
+  const shown = { source, line: toClientLine(state, first.line), instructionReference: hex(first.address) };
+  return { addresses, shown };
+}
+
+/** The recorded paths that mean the file; the symbol engine matches by path itself where it can. */
+function locationsOf(state: SessionState, file: string, line: number, column: number | undefined): CodeLocation[] {
+  return recordedPaths(state, file).flatMap((it) => state.symbols.locations(it, line, column));
+}
+
+function recordedPaths(state: SessionState, file: string): string[] {
+  const recorded = state.symbols.images.flatMap((image) =>
+    image.files().map((it) => ({ file: it, elfPath: image.path })),
+  );
+  return state.sources.toRecorded(file, recorded);
+}
+
+function imageNames(state: SessionState): string {
+  return state.symbols.images.map((it) => path.basename(it.path)).join(', ');
+}
+
+/** `name`, `*0xADDR` (any expression after the star), `symbol+offset`. */
+async function placeFunction(state: SessionState, name: string): Promise<Placement> {
+  if (name.startsWith('*')) return placeExpression(state, name.slice(1));
+  const found = state.symbols.functionsByName(name);
+  const [first] = found;
+  if (first !== undefined) {
+    const addresses = [...new Set(found.map((it) => it.address))];
+    return { addresses, shown: { ...lineOf(state, first.address), instructionReference: hex(first.address) } };
+  }
+  const address = state.symbols.addressByName(name);
+  if (address !== undefined) return placeAddress(state, address);
+  if (/[-+]/.test(name)) return placeExpression(state, name);
+  return pending({}, state.symbols.images.length === 0 ? 'symbols are not loaded' : `no function "${name}" in ${imageNames(state)}`);
+}
+
+async function placeExpression(state: SessionState, text: string): Promise<Placement> {
+  try {
+    const { value } = await evaluateExpression(text, {
+      wordBytes: 8,
+      register: () => undefined, // an address that moves with the registers is none for a breakpoint
+      symbol: (name) => state.symbols.addressByName(name),
+      read: () => Promise.reject(new UserError(USER_ERROR.expression, 'a breakpoint address cannot be read from memory')),
+    });
+    return placeAddress(state, value);
+  } catch (error) {
+    return pending({}, messageOf(error));
+  }
+}
+
+function placeAddress(state: SessionState, address: bigint): Placement {
+  return { addresses: [address], shown: { ...lineOf(state, address), instructionReference: hex(address) } };
+}
+
+function placeInstruction(wanted: DebugProtocol.InstructionBreakpoint): Placement {
+  const { instructionReference, offset } = wanted;
+  const shown = { instructionReference, ...(offset === undefined ? {} : { offset }) };
+  try {
+    const at = parseMemoryReference(instructionReference, offset ?? 0);
+    if (at.physical === true) return failed(shown, 'breakpoints at physical addresses are not supported yet');
+    return { addresses: [at.address], shown };
+  } catch (error) {
+    return failed(shown, messageOf(error));
+  }
+}
+
+function lineOf(state: SessionState, address: bigint): Placement['shown'] {
+  const found = state.symbols.lineAt(address);
+  const file = found && state.sources.toEditor(found.row.file, found.imagePath);
+  if (found === undefined || file === undefined) return {};
+  return { source: { name: path.basename(file), path: file }, line: toClientLine(state, found.row.line) };
+}
+
+function pending(shown: Placement['shown'], message: string): Placement {
+  return { addresses: [], shown, problem: { reason: 'pending', message } };
+}
+
+function failed(shown: Placement['shown'], message: string): Placement {
+  return { addresses: [], shown, problem: { reason: 'failed', message } };
+}
+
+function parseMode(mode: string | undefined): BreakpointMode | undefined {
+  return BREAKPOINT_MODES.find((it) => it === mode);
+}
+
+/** DWARF counts lines and columns from 1; the client says from where it counts. */
+export function toClientLine(state: SessionState, line: number): number {
+  return state.client.linesStartAt1 === false ? line - 1 : line;
+}
+
+function toServerLine(state: SessionState, line: number): number {
+  return state.client.linesStartAt1 === false ? line + 1 : line;
+}
+
+export function toClientColumn(state: SessionState, column: number): number {
+  if (state.client.columnsStartAt1 === false) return Math.max(0, column - 1);
+  return Math.max(1, column);
+}
+
+function toServerColumn(state: SessionState, column: number): number {
+  return state.client.columnsStartAt1 === false ? column + 1 : column;
+}

@@ -1,0 +1,44 @@
+/** What the adapter can do, as `initialize` answers it. Nothing is listed here that a test does not use. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+
+const MODE_TARGETS: DebugProtocol.BreakpointModeApplicability[] = ['source', 'instruction'];
+
+export const CAPABILITIES: DebugProtocol.Capabilities = {
+  supportsConfigurationDoneRequest: true,
+  supportsFunctionBreakpoints: true,
+  supportsInstructionBreakpoints: true,
+  supportsBreakpointLocationsRequest: true,
+  breakpointModes: [
+    {
+      mode: 'auto',
+      label: 'Automatic',
+      description: 'Hardware while paging is off or the page is not mapped, int3 once it is',
+      appliesTo: MODE_TARGETS,
+    },
+    {
+      mode: 'hw',
+      label: 'Hardware',
+      description: 'A debug register of the vCPU; there are four',
+      appliesTo: MODE_TARGETS,
+    },
+    {
+      mode: 'sw',
+      label: 'Software',
+      description: 'An int3 instruction, hidden from memory reads',
+      appliesTo: MODE_TARGETS,
+    },
+  ],
+  supportsSteppingGranularity: true,
+  supportsDelayedStackTraceLoading: true,
+  supportsSetVariable: true,
+  supportsEvaluateForHovers: true,
+  supportsClipboardContext: true,
+  supportsExceptionInfoRequest: true,
+  supportsReadMemoryRequest: true,
+  supportsWriteMemoryRequest: true,
+  supportsDisassembleRequest: true,
+  supportsRestartRequest: true,
+  supportsTerminateRequest: true,
+  supportTerminateDebuggee: true,
+  supportSuspendDebuggee: true,
+};

@@ -1,0 +1,185 @@
+/** Disassembly with symbols and source lines, forwards and backwards, in the width the vCPU executes. */
+import path from 'node:path';
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import { USER_ERROR, UserError } from '../errors.ts';
+import type { SessionState } from '../sessionState.ts';
+import {
+  type CodeBits,
+  type DecodedInstruction,
+  Disassembler,
+  endingAt,
+  MAX_INSTRUCTION_BYTES,
+} from '../target/disassembler.ts';
+import { parseMemoryReference } from '../target/memoryReference.ts';
+import { codeBase, codeBits } from '../target/registers.ts';
+import { hex } from '../target/vmTarget.ts';
+import { toClientLine } from './breakpoints.ts';
+
+type Shown = DebugProtocol.DisassembledInstruction;
+
+const MAX_INSTRUCTIONS = 10_000;
+/** Back from an address without a symbol: enough for the decoder to fall in step with the code. */
+const RESYNC_BYTES = 64;
+/** A function larger than this is not decoded from its start for every page of the view. */
+const MAX_FUNCTION_BYTES = 0x1_0000n;
+
+export async function disassemble(
+  state: SessionState,
+  args: DebugProtocol.DisassembleArguments,
+): Promise<{ instructions: Shown[] }> {
+  const at = parseMemoryReference(args.memoryReference, args.offset ?? 0);
+  if (at.physical === true) throw new UserError(USER_ERROR.badReference, 'disassembly needs a linear address, not a physical one');
+  const count = Math.min(Math.max(0, args.instructionCount), MAX_INSTRUCTIONS);
+  const cpu = at.cpu ?? state.currentCpu;
+  return { instructions: await disassembleAt(state, cpu, at.address, args.instructionOffset ?? 0, count) };
+}
+
+/** Exactly `count` lines: where there is no code to be had, lines that say so. */
+export async function disassembleAt(
+  state: SessionState,
+  cpu: number,
+  address: bigint,
+  instructionOffset: number,
+  count: number,
+): Promise<Shown[]> {
+  const code = await CodeReader.open(state, cpu);
+  const before = Math.max(0, -instructionOffset);
+  const skipped = Math.max(0, instructionOffset);
+  const earlier = before === 0 ? [] : await code.backwards(address, before);
+  const later = before >= count ? [] : await code.forwards(address, skipped + count - before);
+  const window = before > 0 ? [...earlier, ...later].slice(0, count) : later.slice(skipped, skipped + count);
+  let previous = '';
+  return window.map((it) => {
+    const shown = show(state, it);
+    const location = `${shown.location?.path ?? ''}:${shown.line ?? ''}`;
+    const repeats = location === previous;
+    previous = location;
+    return repeats ? withoutLine(shown) : shown;
+  });
+}
+
+/** A line as it comes out of memory: an instruction, or an address where nothing can be read. */
+type CodeLine = DecodedInstruction | { readonly address: bigint; readonly unreadable: true };
+
+class CodeReader {
+  readonly #state: SessionState;
+  readonly #disassembler: Disassembler;
+  readonly #cpu: number;
+  readonly #bits: CodeBits;
+  readonly #base: bigint;
+
+  private constructor(state: SessionState, disassembler: Disassembler, cpu: number, bits: CodeBits, base: bigint) {
+    this.#state = state;
+    this.#disassembler = disassembler;
+    this.#cpu = cpu;
+    this.#bits = bits;
+    this.#base = base;
+  }
+
+  static async open(state: SessionState, cpu: number): Promise<CodeReader> {
+    state.disassembler ??= Disassembler.load();
+    const target = state.requireTarget();
+    const disassembler = await state.disassembler;
+    // While it runs the mode cannot be asked for; what a kernel runs most is 64-bit code.
+    if (target.state !== 'paused') return new CodeReader(state, disassembler, cpu, 64, 0n);
+    const registers = await target.readRegisters(cpu);
+    return new CodeReader(state, disassembler, cpu, codeBits(registers.mode), codeBase(registers));
+  }
+
+  async forwards(address: bigint, count: number): Promise<CodeLine[]> {
+    const bytes = await this.#read(address, count * MAX_INSTRUCTION_BYTES);
+    const lines: CodeLine[] = this.#decode(address, bytes, count);
+    let next = endOf(lines.at(-1), address);
+    for (; lines.length < count; next++) lines.push({ address: BigInt.asUintN(64, next), unreadable: true });
+    return lines;
+  }
+
+  /** The `count` lines before `address`, which the last of them ends at. */
+  async backwards(address: bigint, count: number): Promise<CodeLine[]> {
+    let lines: CodeLine[] = [];
+    let end = address;
+    while (lines.length < count && end > 0n) {
+      const chunk = await this.#chunkBefore(end, count - lines.length);
+      if (chunk === undefined) break;
+      lines = [...chunk, ...lines];
+      end = chunk[0]?.address ?? 0n;
+    }
+    while (lines.length < count) {
+      end -= 1n;
+      lines.unshift({ address: BigInt.asUintN(64, end), unreadable: true });
+    }
+    return lines.slice(-count);
+  }
+
+  /** Some instructions that end at `end`: from the start of the function before it, else from wherever decoding falls in step. */
+  async #chunkBefore(end: bigint, wanted: number): Promise<readonly CodeLine[] | undefined> {
+    const start = this.#state.symbols.codeStart(end - 1n);
+    if (start !== undefined && start < end && end - start <= MAX_FUNCTION_BYTES) {
+      const bytes = await this.#read(start, Number(end - start));
+      if (bytes.length === Number(end - start)) {
+        const decoded = endingAt(this.#decode(start, bytes, bytes.length), end);
+        if (decoded !== undefined) return decoded;
+      }
+    }
+    return this.#resync(end, wanted);
+  }
+
+  async #resync(end: bigint, wanted: number): Promise<readonly CodeLine[] | undefined> {
+    const lengthBytes = wanted * MAX_INSTRUCTION_BYTES + RESYNC_BYTES;
+    let start = end > BigInt(lengthBytes) ? end - BigInt(lengthBytes) : 0n;
+    let bytes = await this.#read(start, Number(end - start));
+    if (bytes.length < Number(end - start)) {
+      // Unmapped below: as much of the last page as there is.
+      start = end - 1n - ((end - 1n) & 0xfffn);
+      bytes = await this.#read(start, Number(end - start));
+      if (bytes.length < Number(end - start)) return undefined;
+    }
+    for (let skip = 0; skip < Math.min(MAX_INSTRUCTION_BYTES, bytes.length); skip++) {
+      const from = start + BigInt(skip);
+      const decoded = endingAt(this.#decode(from, bytes.subarray(skip), bytes.length), end);
+      if (decoded !== undefined) return decoded.slice(-wanted);
+    }
+    return undefined;
+  }
+
+  async #read(address: bigint, lengthBytes: number): Promise<Uint8Array> {
+    return (await this.#state.requireTarget().readMemory({ address, cpu: this.#cpu }, lengthBytes)).data;
+  }
+
+  #decode(address: bigint, bytes: Uint8Array, count: number): DecodedInstruction[] {
+    return this.#disassembler.decode({ address, bytes, bits: this.#bits, base: this.#base }, count);
+  }
+}
+
+function endOf(line: CodeLine | undefined, start: bigint): bigint {
+  if (line === undefined) return start;
+  return line.address + BigInt('bytes' in line ? line.bytes.length : 1);
+}
+
+function show(state: SessionState, line: CodeLine): Shown {
+  const address = hex(line.address);
+  if ('unreadable' in line) return { address, instruction: '??', presentationHint: 'invalid' };
+  const symbol = state.symbols.describe(line.address);
+  const target = line.target === undefined ? undefined : state.symbols.describe(line.target);
+  return {
+    address,
+    instructionBytes: [...line.bytes].map((it) => it.toString(16).padStart(2, '0')).join(' '),
+    instruction: target === undefined ? line.text : `${line.text} <${target}>`,
+    ...(symbol === undefined ? {} : { symbol }),
+    ...(line.valid ? {} : { presentationHint: 'invalid' as const }),
+    ...sourceOf(state, line.address),
+  };
+}
+
+function sourceOf(state: SessionState, address: bigint): Pick<Shown, 'location' | 'line'> {
+  const found = state.symbols.lineAt(address);
+  const file = found && state.sources.toEditor(found.row.file, found.imagePath);
+  if (found === undefined || file === undefined || found.row.line === 0) return {};
+  return { location: { name: path.basename(file), path: file }, line: toClientLine(state, found.row.line) };
+}
+
+/** DAP: a line that equals the one before is left out. */
+function withoutLine(shown: Shown): Shown {
+  const { location: _location, line: _line, ...rest } = shown;
+  return rest;
+}

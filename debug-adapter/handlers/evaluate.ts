@@ -1,0 +1,113 @@
+/** Watch, hover and the debug console: expressions.ts over the registers, symbols and memory of the frame. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
+import { USER_ERROR, UserError } from '../errors.ts';
+import type { SessionState, ShownFrame } from '../sessionState.ts';
+import { evaluateExpression, type ExpressionEnvironment, type ExpressionValue } from '../target/expression.ts';
+import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
+import { topFrame } from '../target/unwind.ts';
+import { hex } from '../target/vmTarget.ts';
+import { examineMemory } from './examine.ts';
+import { memoryChanged } from './memory.ts';
+import { registersChanged } from './variables.ts';
+
+type EvaluateBody = DebugProtocol.EvaluateResponse['body'];
+
+/** `target = value`, but not `==`. */
+const ASSIGNMENT = /^([^=]+)=([^=]+)$/;
+/** gdb's `x/16xb ADDRESS`. */
+const EXAMINE = /^x(?:\/(\S*))?\s+(.+)$/;
+
+export async function evaluate(state: SessionState, args: DebugProtocol.EvaluateArguments): Promise<EvaluateBody> {
+  const shown = args.frameId === undefined ? undefined : state.frame(args.frameId);
+  const text = args.expression.trim();
+  if (args.context === 'repl') {
+    const [, format, address] = EXAMINE.exec(text) ?? [];
+    if (address !== undefined) {
+      const start = await evaluateNumber(state, address, shown);
+      return plain(await examineMemory(state, shown?.cpu ?? state.currentCpu, format ?? '', start));
+    }
+    const [, left, right] = ASSIGNMENT.exec(text) ?? [];
+    if (left !== undefined && right !== undefined) return assign(state, left.trim(), right, shown);
+  }
+  return describe(state, await evaluateExpression(text, await environment(state, shown)));
+}
+
+/** For value fields and addresses: the number an expression comes to. */
+export async function evaluateNumber(state: SessionState, text: string, shown: ShownFrame | undefined): Promise<bigint> {
+  return (await evaluateExpression(text, await environment(state, shown))).value;
+}
+
+async function environment(state: SessionState, shown: ShownFrame | undefined): Promise<ExpressionEnvironment> {
+  const target = state.requireTarget();
+  const cpu = shown?.cpu ?? state.currentCpu;
+  // While the VM runs there are no registers; symbols and memory still answer.
+  const registers = target.state === 'paused' ? await target.readRegisters(cpu) : undefined;
+  return {
+    wordBytes: registers === undefined ? 8 : codeBits(registers.mode) / 8,
+    register: (name) => (registerAlias(name) === undefined ? undefined : readRegister(name, registers, shown)),
+    symbol: (name) => state.symbols.addressByName(name),
+    read: async (address, lengthBytes) => {
+      const { data, unreadableBytes } = await target.readMemory({ address, cpu }, lengthBytes);
+      if (unreadableBytes > 0) throw new UserError(USER_ERROR.memory, `no memory at ${hex(address)}`);
+      return data.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+    },
+  };
+}
+
+function readRegister(name: string, registers: CpuRegisters | undefined, shown: ShownFrame | undefined): bigint {
+  const alias = registerAlias(name);
+  if (registers === undefined) throw new UserError(USER_ERROR.vmRunning, `the VM is running: pause it to see ${name}`);
+  if (alias === undefined) throw new UserError(USER_ERROR.expression, `no register ${name}`);
+  const isCaller = shown !== undefined && shown.depth > 0 && topFrame(registers).registers.has(alias.key);
+  const system = /^(cr|efer|fs_|gs_|gdt|idt)/.test(alias.key);
+  const value = isCaller && !system ? shown.frame.registers.get(alias.key) : registerValue(registers, alias.key);
+  if (value === undefined) throw new UserError(USER_ERROR.expression, `${name} was not saved by the functions called from here`);
+  return BigInt.asUintN(alias.widthBits, value >> BigInt(alias.shift));
+}
+
+/** `$rax = 1`, `*(u32*)0x1000 = 5`: in the console only, a watch must not change what it watches. */
+async function assign(
+  state: SessionState,
+  left: string,
+  right: string,
+  shown: ShownFrame | undefined,
+): Promise<EvaluateBody> {
+  const target = state.requireTarget();
+  const cpu = shown?.cpu ?? state.currentCpu;
+  const value = await evaluateNumber(state, right, shown);
+  const alias = registerAlias(left.replace(/^\$/, '').toLowerCase());
+  if (alias !== undefined) {
+    if (shown !== undefined && shown.depth > 0) throw new UserError(USER_ERROR.badValue, `${left} can be set in the innermost frame only`);
+    const before = registerValue(await target.readRegisters(cpu), alias.key);
+    const mask = ((1n << BigInt(alias.widthBits)) - 1n) << BigInt(alias.shift);
+    const bits = (BigInt.asUintN(alias.widthBits, value) << BigInt(alias.shift)) & mask;
+    // As the CPU does: writing the low half of a register clears the high one.
+    const kept = alias.widthBits === 32 ? 0n : before & ~mask;
+    await target.writeRegisters(cpu, { [alias.key]: kept | bits });
+    registersChanged(state, cpu, [alias.key]);
+    return describe(state, await evaluateExpression(left, await environment(state, shown)));
+  }
+  const place = await evaluateExpression(left, await environment(state, shown));
+  if (place.address === undefined || place.lengthBytes === undefined) {
+    throw new UserError(USER_ERROR.expression, `cannot assign to "${left}": write a register or memory such as *(u32*)0x1000`);
+  }
+  const data = Buffer.alloc(8);
+  data.writeBigUInt64LE(BigInt.asUintN(64, value));
+  await target.writeMemory({ address: place.address, cpu }, data.subarray(0, place.lengthBytes));
+  memoryChanged(state, hex(place.address), 0, place.lengthBytes);
+  return describe(state, { ...place, value: BigInt.asUintN(place.lengthBytes * 8, value) });
+}
+
+/** `0x100120 <kmain+0x20>`, or `0x2a (42)` for what is no address. */
+function describe(state: SessionState, result: ExpressionValue): EvaluateBody {
+  const { value } = result;
+  const symbol = value < 0x1000n ? undefined : state.symbols.describe(value);
+  const note = symbol === undefined ? `(${value})` : `<${symbol}>`;
+  const reference = result.address ?? value;
+  return { ...plain(`${hex(value)} ${note}`), memoryReference: hex(reference) };
+}
+
+function plain(result: string): EvaluateBody {
+  return { result, variablesReference: 0 };
+}

@@ -1,0 +1,120 @@
+/** What the VM reports, as DAP events. A stop is shown only when it is one for the user: steps in several pieces keep theirs. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { VmEnd } from '../../vmm-core/protocol/control.ts';
+import type { StopEvent, StopReason } from '../../vmm-core/protocol/debug.ts';
+import type { SessionState } from '../sessionState.ts';
+import type { BreakpointKind } from '../target/breakpointTable.ts';
+import type { VmTarget } from '../target/vmTarget.ts';
+
+/** DAP's word for a stop, and what the editor writes beside the thread. */
+const STOP_TEXTS: Readonly<Record<StopReason, { readonly reason: string; readonly description: string }>> = {
+  entry: { reason: 'entry', description: 'Paused at the first instruction' },
+  pause: { reason: 'pause', description: 'Paused' },
+  step: { reason: 'step', description: 'Paused after step' },
+  breakpoint: { reason: 'breakpoint', description: 'Paused on breakpoint' },
+  tripleFault: { reason: 'exception', description: 'Triple fault' },
+  error: { reason: 'exception', description: 'The VM cannot continue' },
+};
+
+const BREAKPOINT_REASONS: Readonly<Record<BreakpointKind, string>> = {
+  source: 'breakpoint',
+  function: 'function breakpoint',
+  instruction: 'instruction breakpoint',
+};
+
+/** How long a dying process may take to tell how it died. */
+const EXIT_TIMEOUT_MS = 2000;
+
+export function followTarget(state: SessionState, target: VmTarget): void {
+  target.on('stopped', (event) => onStopped(state, event));
+  target.on('resumed', () => onResumed(state));
+  target.on('ended', (end) => onEnded(state, end));
+  target.on('closed', () => void onClosed(state, target));
+}
+
+function onStopped(state: SessionState, event: StopEvent): void {
+  state.lastStop = event;
+  state.forgetStop();
+  state.wasRunning = false;
+  if (state.phase !== 'active' || state.quiet) return;
+  if (state.plan === undefined) emitStopped(state, event);
+  else state.plan.onStopped(event);
+}
+
+/** Also called by steps, with the stop they end in. */
+export function emitStopped(state: SessionState, event: StopEvent): void {
+  state.plan = undefined;
+  state.wasRunning = false;
+  const hits = state.breakpoints.hits(event.breakpointIds);
+  const { reason, description } = STOP_TEXTS[event.reason];
+  const kind = event.reason === 'breakpoint' ? hits[0]?.kind : undefined;
+  const body: DebugProtocol.StoppedEvent['body'] = {
+    reason: kind === undefined ? reason : BREAKPOINT_REASONS[kind],
+    description: event.message ?? description,
+    ...(event.message === undefined ? {} : { text: event.message }),
+    threadId: event.cpu + 1,
+    allThreadsStopped: true,
+    ...(hits.length === 0 ? {} : { hitBreakpointIds: hits.map((it) => it.id) }),
+  };
+  state.whenReleased(() => {
+    if (state.phase !== 'active') return;
+    if (event.reason === 'error' || event.reason === 'tripleFault') reportFailure(state, event);
+    state.send('stopped', body);
+  });
+}
+
+/** The exception box of the editor is small and closes: what happened also stays in the console. */
+function reportFailure(state: SessionState, event: StopEvent): void {
+  const { message, details } = event;
+  if (message !== undefined) state.output(message, 'important');
+  if (details !== undefined) state.output(details, 'stderr');
+}
+
+/** Our own requests mark the VM as running before they are sent: what is left was another client's doing. */
+function onResumed(state: SessionState): void {
+  state.forgetStop();
+  if (state.phase !== 'active' || state.quiet || state.wasRunning || state.plan !== undefined) return;
+  state.wasRunning = true;
+  state.send('continued', { threadId: state.currentCpu + 1, allThreadsContinued: true });
+}
+
+function onEnded(state: SessionState, end: VmEnd): void {
+  clearTimeout(state.powerTimer);
+  if (state.phase === 'over') return;
+  const failed = end.kind === 'error' || end.kind === 'tripleFault';
+  if (!state.leaving) state.output(end.message, failed ? 'important' : 'console');
+  endSession(state, end.exitCode);
+}
+
+/** After `ended` this says nothing new; without it the process died under us. */
+async function onClosed(state: SessionState, target: VmTarget): Promise<void> {
+  clearTimeout(state.powerTimer);
+  state.breakpoints.detach();
+  if (state.phase === 'over') return;
+  if (!state.leaving) state.output(await describeDeath(state, target), 'important');
+  endSession(state);
+}
+
+async function describeDeath(state: SessionState, target: VmTarget): Promise<string> {
+  const { pid } = target.info;
+  if (state.core === undefined) return `the VM process (pid ${pid}) was killed or crashed`;
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, EXIT_TIMEOUT_MS, undefined)));
+  const exit = await Promise.race([state.core.exited, timeout]);
+  clearTimeout(timer);
+  if (exit === undefined) return `the VM process (pid ${pid}) closed its control socket`;
+  if (exit.signal !== null) return `the VM process was killed (${exit.signal})`;
+  return `the VM process ended unexpectedly with exit code ${exit.code}: ${exit.stderrTail || 'it gave no reason'}`;
+}
+
+/** `exited` when the guest had an exit code, and `terminated`: once, whoever comes first. */
+export function endSession(state: SessionState, exitCode?: number): void {
+  if (state.phase === 'over') return;
+  const started = state.phase !== 'idle';
+  state.phase = 'over';
+  state.plan = undefined;
+  state.symbols.close();
+  if (!started) return;
+  if (exitCode !== undefined) state.send('exited', { exitCode });
+  state.send('terminated');
+}

@@ -1,0 +1,22 @@
+/** What the editor shows in the box at the stopped line after a triple fault or an error of the VM. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { SessionState } from '../sessionState.ts';
+
+export function exceptionInfo(state: SessionState): DebugProtocol.ExceptionInfoResponse['body'] {
+  const stop = state.lastStop;
+  if (stop === undefined || (stop.reason !== 'tripleFault' && stop.reason !== 'error')) {
+    throw new Error('the VM did not stop at an exception');
+  }
+  const exceptionId = stop.reason === 'tripleFault' ? 'Triple fault' : 'VM error';
+  const { message, details } = stop;
+  return {
+    exceptionId,
+    breakMode: 'always',
+    ...(message === undefined ? {} : { description: message }),
+    details: {
+      typeName: exceptionId,
+      ...(message === undefined ? {} : { message }),
+      ...(details === undefined ? {} : { stackTrace: details }),
+    },
+  };
+}

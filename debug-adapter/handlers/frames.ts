@@ -1,0 +1,39 @@
+/** The unwound frames of a vCPU at this stop: computed as far as somebody asks, kept until the VM runs. */
+import type { SessionState } from '../sessionState.ts';
+import { topFrame, type UnwindContext, type UnwindFrame } from '../target/unwind.ts';
+
+/** A chain longer than this is a loop or rubbish. */
+const MAX_FRAMES = 512;
+
+/** The first `count` frames, fewer when the stack ends before. */
+export async function framesOf(state: SessionState, cpu: number, count: number): Promise<readonly UnwindFrame[]> {
+  const target = state.requireTarget();
+  const registers = await target.readRegisters(cpu);
+  let stack = state.stacks.get(cpu);
+  if (stack === undefined) {
+    stack = { frames: [topFrame(registers)], complete: false };
+    state.stacks.set(cpu, stack);
+  }
+  const context: UnwindContext = {
+    cpu: registers,
+    read: async (address, lengthBytes) => {
+      const { data, unreadableBytes } = await target.readMemory({ address, cpu }, lengthBytes);
+      return unreadableBytes === 0 ? data : undefined;
+    },
+    codeStart: (address) => state.symbols.codeStart(address),
+  };
+  while (!stack.complete && stack.frames.length < count) {
+    const innermost = stack.frames.at(-1);
+    const length = stack.frames.length;
+    const caller = innermost === undefined ? undefined : await state.unwinder.caller(innermost, context);
+    if (stack.frames.length !== length) continue; // another request unwound this frame meanwhile
+    if (caller === undefined || length >= MAX_FRAMES) stack.complete = true;
+    else stack.frames.push(caller);
+  }
+  return stack.frames.slice(0, count);
+}
+
+/** Whether `framesOf` can return no more than it has. */
+export function isComplete(state: SessionState, cpu: number): boolean {
+  return state.stacks.get(cpu)?.complete === true;
+}

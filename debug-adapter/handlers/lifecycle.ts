@@ -1,0 +1,245 @@
+/** From `initialize` to `disconnect`: how a VM comes into the session and how it leaves. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { RequestCall } from '../dapConnection.ts';
+import { messageOf } from '../errors.ts';
+import {
+  type AttachArguments,
+  changedVmKeys,
+  type DebugSettings,
+  type LaunchArguments,
+  parseAttachArguments,
+  parseLaunchArguments,
+} from '../launchArguments.ts';
+import type { SessionState } from '../sessionState.ts';
+import { attachVm, createVm } from '../target/connectVm.ts';
+import { SourcePaths } from '../target/sourcePaths.ts';
+import { type SymbolFile, SymbolSet } from '../target/symbolSet.ts';
+import { linearPc } from '../target/registers.ts';
+import { hex, type VmTarget } from '../target/vmTarget.ts';
+import { announceBreakpoints } from './breakpoints.ts';
+import { CAPABILITIES } from './capabilities.ts';
+import { emitStopped, endSession, followTarget } from './events.ts';
+
+/** Time a guest has to react to its power button before it is killed. */
+const POWER_OFF_GRACE_MS = 5000;
+/** Time a killed VM has to be gone before we stop waiting. */
+const GONE_TIMEOUT_MS = 3000;
+
+export function initialize(
+  state: SessionState,
+  args: DebugProtocol.InitializeRequestArguments,
+): DebugProtocol.Capabilities {
+  state.client = args;
+  return CAPABILITIES;
+}
+
+export async function launch(state: SessionState, raw: object, call: RequestCall): Promise<void> {
+  requireNoVm(state);
+  const args = parseLaunchArguments(raw as Record<string, unknown>);
+  const created = await createVm(args, state);
+  state.core = created.core;
+  state.launched = true;
+  await begin(state, created.target, args, args.symbolFiles, call);
+  announceVm(state, created.target, created.socket, 'launch');
+}
+
+export async function attach(state: SessionState, raw: object, call: RequestCall): Promise<void> {
+  requireNoVm(state);
+  const args = parseAttachArguments(raw as Record<string, unknown>);
+  const { target, socket } = await attachVm(args.vm);
+  await begin(state, target, args, attachedSymbolFiles(args, target), call);
+  announceVm(state, target, socket, 'attach');
+}
+
+function requireNoVm(state: SessionState): void {
+  if (state.target !== undefined) throw new Error('this session already debugs a VM');
+}
+
+/** The kernel of a running VM is known to its core; it may have been started elsewhere and be gone by now. */
+function attachedSymbolFiles(args: AttachArguments, target: VmTarget): SymbolFile[] {
+  const kernel = args.kernel ?? target.info.config?.kernel;
+  return [...(kernel === undefined ? [] : [{ path: kernel, offset: 0n }]), ...args.symbolFiles];
+}
+
+async function begin(
+  state: SessionState,
+  target: VmTarget,
+  settings: DebugSettings,
+  symbolFiles: readonly SymbolFile[],
+  call: RequestCall,
+): Promise<void> {
+  state.target = target;
+  applySettings(state, settings);
+  state.symbols = SymbolSet.load(symbolFiles, (message) => state.output(message));
+  state.phase = 'configuring';
+  followTarget(state, target);
+  state.breakpoints.attach(target, settings.breakpointMode);
+  await announceBreakpoints(state); // set before the launch: they were pending
+  call.after(() => state.send('initialized'));
+}
+
+function applySettings(state: SessionState, settings: DebugSettings): void {
+  const { stopOnEntry, breakpointMode, stepInterrupts, noDebug } = settings;
+  state.options = { stopOnEntry, breakpointMode, stepInterrupts, noDebug };
+  state.sources = new SourcePaths(settings.sourceMap);
+}
+
+/** `vmm.started`: what the extension needs to open the serial terminals. */
+function announceVm(state: SessionState, target: VmTarget, socket: string, startMethod: 'launch' | 'attach'): void {
+  const { config, pid } = target.info;
+  const serial = (config?.serial ?? []).map((backend, port) => ({ port, ...backend }));
+  state.send('vmm.started', { socket, name: config?.name, pid, serial });
+  state.send('process', { name: config?.kernel ?? 'VM', systemProcessId: pid, startMethod, pointerSize: 64 });
+}
+
+/** Breakpoints are in place: the guest may run. */
+export async function configurationDone(state: SessionState, call: RequestCall): Promise<void> {
+  const target = state.requireTarget();
+  state.holdStops(call);
+  state.phase = 'active';
+  for (let cpu = 0; cpu < target.cpuCount; cpu++) state.send('thread', { reason: 'started', threadId: cpu + 1 });
+  const { stopOnEntry } = state.options;
+  state.wasRunning = !(state.launched && stopOnEntry) && (state.launched || target.state === 'running');
+  if (state.launched) {
+    if (stopOnEntry) await showStop(state, target, 'entry');
+    else await target.resume();
+    return;
+  }
+  if (target.state === 'paused') await showStop(state, target, 'pause');
+  else if (stopOnEntry) await target.pause();
+}
+
+/** The VM stands, and the stop was before the editor could be told. */
+async function showStop(state: SessionState, target: VmTarget, reason: 'entry' | 'pause'): Promise<void> {
+  const cpu = state.lastStop?.cpu ?? 0;
+  const pc = state.lastStop?.pc ?? hex(linearPc(await target.readRegisters(cpu)));
+  emitStopped(state, { breakpointIds: [], ...state.lastStop, reason, cpu, pc });
+}
+
+/** A VM reset. Session, breakpoints and, unless the kernel was rebuilt, symbols stay. */
+export async function restart(state: SessionState, args: { arguments?: object }, call: RequestCall): Promise<void> {
+  const target = state.requireTarget();
+  if (args.arguments !== undefined) adoptChanges(state, target, args.arguments);
+  const wasStopped = target.state === 'paused';
+  state.holdStops(call);
+  state.plan = undefined;
+  state.quiet = true;
+  try {
+    await target.pause();
+    await target.reset();
+    await reloadSymbols(state);
+  } finally {
+    state.quiet = false;
+  }
+  state.forgetStop();
+  if (state.options.stopOnEntry) {
+    const pc = target.info.entry ?? '0x0';
+    emitStopped(state, { reason: 'entry', cpu: 0, pc, breakpointIds: [] });
+    return;
+  }
+  state.wasRunning = true;
+  await target.resume();
+  if (wasStopped) call.after(() => state.send('continued', { threadId: 1, allThreadsContinued: true }));
+}
+
+/** VS Code sends the configuration again when launch.json changed. The VM itself stays what it was. */
+function adoptChanges(state: SessionState, target: VmTarget, raw: object): void {
+  const input = raw as Record<string, unknown>;
+  if (!state.launched) return applySettings(state, parseAttachArguments(input));
+  const args: LaunchArguments = parseLaunchArguments(input);
+  applySettings(state, args);
+  const before = target.info.config;
+  const changed = before === undefined ? [] : changedVmKeys(before, args.config);
+  if (changed.length > 0) {
+    state.output(`restart resets the same VM: the changed ${changed.join(', ')} take effect at the next launch`);
+  }
+}
+
+async function reloadSymbols(state: SessionState): Promise<void> {
+  if (!state.symbols.isStale()) return;
+  const { files } = state.symbols;
+  state.symbols.close();
+  state.symbols = SymbolSet.load(files, (message) => state.output(message));
+  state.output('the kernel was rebuilt: its symbols were read again');
+  await announceBreakpoints(state);
+}
+
+/** First the power button, so that the guest can shut down; then, or when it cannot react, the end. */
+export async function terminate(state: SessionState): Promise<void> {
+  const target = state.requireTarget();
+  if (target.state === 'ended') return;
+  const again = state.powerTimer !== undefined;
+  clearTimeout(state.powerTimer);
+  if (again || target.state === 'paused') {
+    state.leaving = true;
+    return target.kill();
+  }
+  state.powerTimer = setTimeout(() => {
+    state.output('the guest did not react to its power button: the VM was ended');
+    state.leaving = true;
+    void target.kill();
+  }, POWER_OFF_GRACE_MS);
+  state.powerTimer.unref();
+  await target.powerButton();
+}
+
+export async function disconnect(
+  state: SessionState,
+  args: DebugProtocol.DisconnectArguments,
+  call: RequestCall,
+): Promise<void> {
+  call.after(() => state.finish());
+  await leave(state, {
+    kill: args.terminateDebuggee ?? state.launched,
+    suspend: args.suspendDebuggee === true,
+  });
+}
+
+/** The editor is gone without a word (stdin ended): as `disconnect` with its defaults. */
+export async function editorGone(state: SessionState): Promise<void> {
+  await leave(state, { kill: state.launched, suspend: false });
+}
+
+async function leave(state: SessionState, how: { kill: boolean; suspend: boolean }): Promise<void> {
+  clearTimeout(state.powerTimer);
+  state.leaving = true;
+  const { target, core } = state;
+  if (target !== undefined && !target.closed) {
+    if (how.kill) await killVm(state, target);
+    else await letGo(state, target, how.suspend).catch((error: unknown) => state.log('warn', 'leave', messageOf(error)));
+    target.dispose();
+  }
+  // A core that never got its VM ends by itself when we let go of its stdin.
+  core?.process.stdin?.destroy();
+  core?.process.unref();
+  endSession(state);
+}
+
+async function killVm(state: SessionState, target: VmTarget): Promise<void> {
+  const gone = new Promise<void>((resolve) => target.once('closed', resolve));
+  await within(GONE_TIMEOUT_MS, target.kill());
+  await within(GONE_TIMEOUT_MS, gone);
+  if (!target.closed) state.core?.process.kill('SIGKILL');
+}
+
+/** Leaves a VM behind as if we had never been there: no breakpoints, running unless told otherwise. */
+async function letGo(state: SessionState, target: VmTarget, suspend: boolean): Promise<void> {
+  state.plan = undefined;
+  state.quiet = true;
+  state.breakpoints.detach();
+  if (target.state === 'ended') return;
+  if (suspend) await target.pause();
+  await target.setBreakpoints([]);
+  if (!suspend && target.state === 'paused') await target.resume();
+  if (state.launched) await target.detach();
+}
+
+async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
+  try {
+    await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

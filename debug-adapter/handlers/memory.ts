@@ -1,0 +1,55 @@
+/** readMemory and writeMemory, linear and physical; both work while the VM runs. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import { USER_ERROR, UserError } from '../errors.ts';
+import type { SessionState } from '../sessionState.ts';
+import { formatMemoryReference, parseMemoryReference } from '../target/memoryReference.ts';
+import { type GuestAddress, hex } from '../target/vmTarget.ts';
+
+/** More than an editor shows; keeps one mistyped length from filling its memory. */
+const MAX_READ_BYTES = 16 * 1024 * 1024;
+
+export async function readMemory(
+  state: SessionState,
+  args: DebugProtocol.ReadMemoryArguments,
+): Promise<DebugProtocol.ReadMemoryResponse['body']> {
+  const at = resolve(state, args.memoryReference, args.offset);
+  const lengthBytes = Math.min(Math.max(0, args.count), MAX_READ_BYTES);
+  const { data } = await state.requireTarget().readMemory(at, lengthBytes);
+  const unreadableBytes = args.count - data.length;
+  return {
+    address: hex(at.address),
+    data: Buffer.from(data).toString('base64'),
+    ...(unreadableBytes > 0 ? { unreadableBytes } : {}),
+  };
+}
+
+export async function writeMemory(
+  state: SessionState,
+  args: DebugProtocol.WriteMemoryArguments,
+): Promise<DebugProtocol.WriteMemoryResponse['body']> {
+  const at = resolve(state, args.memoryReference, args.offset);
+  const data = Buffer.from(args.data, 'base64');
+  const written = args.allowPartial === true ? await writableBytes(state, at, data.length) : data.length;
+  if (written === 0 && data.length > 0) throw new UserError(USER_ERROR.memory, `no memory at ${formatMemoryReference(at)}`);
+  const bytesWritten = await state.requireTarget().writeMemory(at, data.subarray(0, written));
+  memoryChanged(state, args.memoryReference, args.offset ?? 0, bytesWritten);
+  return { offset: 0, bytesWritten };
+}
+
+/** The VM writes all or nothing; a partial write is one up to the end of what is readable. */
+async function writableBytes(state: SessionState, at: GuestAddress, lengthBytes: number): Promise<number> {
+  return (await state.requireTarget().readMemory(at, lengthBytes)).data.length;
+}
+
+/** Views on that memory, and whatever the editor shows that was computed from it, are read again. */
+export function memoryChanged(state: SessionState, memoryReference: string, offset: number, count: number): void {
+  if (state.client.supportsMemoryEvent === true) state.send('memory', { memoryReference, offset, count });
+  state.stacks.clear();
+  state.invalidate(['variables']);
+}
+
+/** References without a vCPU mean the one last stopped. */
+function resolve(state: SessionState, reference: string, offset: number | undefined): GuestAddress {
+  const at = parseMemoryReference(reference, offset ?? 0);
+  return at.physical === true || at.cpu !== undefined ? at : { ...at, cpu: state.currentCpu };
+}

@@ -1,0 +1,86 @@
+/** Threads (the vCPUs) and their frames. */
+import path from 'node:path';
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { SessionState } from '../sessionState.ts';
+import type { InlineFrame } from '../symbols/symbolImage.ts';
+import { lookupAddress, type UnwindFrame } from '../target/unwind.ts';
+import { hex } from '../target/vmTarget.ts';
+import { toClientColumn, toClientLine } from './breakpoints.ts';
+import { framesOf, isComplete } from './frames.ts';
+
+/** Frames computed for a client that asks for all of them at once. */
+const DEFAULT_LEVELS = 64;
+
+/** Answered while running too: an editor without threads offers no pause button. */
+export async function threads(state: SessionState): Promise<{ threads: DebugProtocol.Thread[] }> {
+  const { target } = state;
+  if (target === undefined) return { threads: [] };
+  const cpus = Array.from({ length: target.cpuCount }, (_, cpu) => cpu);
+  return { threads: await Promise.all(cpus.map(async (cpu) => ({ id: cpu + 1, name: await threadName(state, cpu) }))) };
+}
+
+async function threadName(state: SessionState, cpu: number): Promise<string> {
+  const name = `vCPU${cpu}`;
+  if (state.phase !== 'active' || state.target?.state !== 'paused') return name;
+  try {
+    const { mode, cpl, runnable } = await state.target.readRegisters(cpu);
+    return `${name} · ${mode} · CPL${cpl}${runnable ? '' : ' · waiting'}`;
+  } catch {
+    return name; // it started to run, or ended, while we asked
+  }
+}
+
+export async function stackTrace(
+  state: SessionState,
+  args: DebugProtocol.StackTraceArguments,
+): Promise<DebugProtocol.StackTraceResponse['body']> {
+  const cpu = state.cpuOf(args.threadId);
+  const start = args.startFrame ?? 0;
+  const levels = args.levels === undefined || args.levels === 0 ? DEFAULT_LEVELS : args.levels;
+  // Inlined copies make several shown frames of one: never fewer, so this many unwound ones are enough.
+  const frames = await framesOf(state, cpu, start + levels);
+  const shown = frames.flatMap((frame, depth) => shownFrames(state, frame).map((it) => ({ ...it, frame, depth })));
+  const page = shown.slice(start, start + levels);
+  const complete = isComplete(state, cpu);
+  return {
+    stackFrames: page.map(({ frame, depth, body }) => ({
+      id: state.frames.add({ cpu, depth, frame }),
+      ...body,
+      instructionPointerReference: hex(frame.pc),
+    })),
+    // One more than there is says: ask for the next page.
+    totalFrames: complete ? shown.length : Math.max(shown.length, start + page.length + 1),
+  };
+}
+
+type FrameBody = Omit<DebugProtocol.StackFrame, 'id' | 'instructionPointerReference'>;
+
+/** One physical frame, and above it the functions inlined there. */
+function shownFrames(state: SessionState, frame: UnwindFrame): { readonly body: FrameBody }[] {
+  const address = lookupAddress(frame);
+  const found = state.symbols.lineAt(address);
+  const imagePath = found?.imagePath;
+  const chain = state.symbols.inlineChainAt(address);
+  if (chain.length <= 1) {
+    const name = chain[0]?.function ?? state.symbols.describe(frame.pc) ?? hex(frame.pc);
+    return [{ body: withSource(state, name, imagePath, found?.row) }];
+  }
+  return chain.map((it, i) => ({ body: withSource(state, it.function, imagePath, i === 0 ? (found?.row ?? it) : it) }));
+}
+
+function withSource(
+  state: SessionState,
+  name: string,
+  imagePath: string | undefined,
+  position: Pick<InlineFrame, 'file' | 'line' | 'column'> | undefined,
+): FrameBody {
+  const { file, line, column } = position ?? {};
+  if (file === undefined || line === undefined || imagePath === undefined) return { name, line: 0, column: 0 };
+  const real = state.sources.toEditor(file, imagePath);
+  // Without a path the editor shows the name and does not try to open a file that is not there.
+  const source: DebugProtocol.Source =
+    real === undefined
+      ? { name: path.basename(file), origin: `not found: ${file}`, presentationHint: 'deemphasize' }
+      : { name: path.basename(real), path: real };
+  return { name, source, line: toClientLine(state, line), column: toClientColumn(state, column ?? 0) };
+}

@@ -1,0 +1,42 @@
+/** Runs until the current function has returned into its caller. */
+import type { StopEvent } from '../../vmm-core/protocol/debug.ts';
+import { USER_ERROR, UserError } from '../errors.ts';
+import type { SessionState, StepPlan } from '../sessionState.ts';
+import { emitStopped } from './events.ts';
+import { framesOf } from './frames.ts';
+
+export class StepOut implements StepPlan {
+  pauseRequested = false;
+  readonly #state: SessionState;
+  readonly #breakpointId: number;
+
+  private constructor(state: SessionState, breakpointId: number) {
+    this.#state = state;
+    this.#breakpointId = breakpointId;
+  }
+
+  /** Arms the breakpoint at the return address; the caller of this resumes. */
+  static async prepare(state: SessionState, cpu: number): Promise<StepOut> {
+    const [, caller] = await framesOf(state, cpu, 2);
+    if (caller === undefined) {
+      throw new UserError(USER_ERROR.unsupported, `vCPU${cpu} is in code with no known caller: step by instruction instead`);
+    }
+    const id = await state.breakpoints.addTemporary({
+      address: caller.pc,
+      cpu,
+      ...(caller.returnSlot === undefined ? {} : { stackAbove: caller.returnSlot }),
+    });
+    return new StepOut(state, id);
+  }
+
+  onStopped(event: StopEvent): void {
+    emitStopped(this.#state, asStep(event, this.#breakpointId));
+  }
+}
+
+/** A stop at our own breakpoint and at no other is the end of a step. */
+export function asStep(event: StopEvent, ownBreakpointId: number): StopEvent {
+  const ids = event.breakpointIds.filter((it) => it !== ownBreakpointId);
+  const own = event.reason === 'breakpoint' && ids.length === 0 && event.breakpointIds.length > 0;
+  return { ...event, reason: own ? 'step' : event.reason, breakpointIds: ids };
+}

@@ -1,0 +1,176 @@
+/** Scopes and what unfolds in them: the vCPU's registers in groups, decoded, readable and settable. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { CpuRegisters, SegmentValue } from '../../vmm-core/protocol/debug.ts';
+import { USER_ERROR, UserError } from '../errors.ts';
+import type { SessionState, ShownFrame } from '../sessionState.ts';
+import {
+  controlRows,
+  decodeBits,
+  fieldValue,
+  formatRegister,
+  formatSegment,
+  generalRows,
+  REGISTER_GROUPS,
+  type RegisterGroup,
+  type RegisterRow,
+  registerValue,
+  RFLAGS_BITS,
+  SEGMENT_NAMES,
+  TABLE_ROWS,
+  withField,
+} from '../target/registers.ts';
+import { hex } from '../target/vmTarget.ts';
+import { evaluateNumber } from './evaluate.ts';
+
+type Variable = DebugProtocol.Variable;
+
+export function scopes(state: SessionState, args: DebugProtocol.ScopesArguments): { scopes: DebugProtocol.Scope[] } {
+  const shown = state.frame(args.frameId);
+  return {
+    scopes: [
+      {
+        name: 'Registers',
+        presentationHint: 'registers',
+        variablesReference: state.variables.add({ kind: 'registers', shown }),
+        namedVariables: REGISTER_GROUPS.length,
+        expensive: false,
+      },
+    ],
+  };
+}
+
+export async function variables(
+  state: SessionState,
+  args: DebugProtocol.VariablesArguments,
+): Promise<{ variables: Variable[] }> {
+  const container = state.variables.get(args.variablesReference);
+  if (container === undefined) throw new Error(`variables ${args.variablesReference} are of an earlier stop`);
+  const { shown } = container;
+  const registers = await state.requireTarget().readRegisters(shown.cpu);
+  switch (container.kind) {
+    case 'registers':
+      return { variables: REGISTER_GROUPS.map((group) => groupVariable(state, group, shown, registers)) };
+    case 'group':
+      return { variables: groupMembers(state, container.group, shown, registers) };
+    case 'segment':
+      return { variables: segmentMembers(registers.segments[container.name]) };
+  }
+}
+
+export async function setVariable(
+  state: SessionState,
+  args: DebugProtocol.SetVariableArguments,
+): Promise<DebugProtocol.SetVariableResponse['body']> {
+  const container = state.variables.get(args.variablesReference);
+  if (container?.kind !== 'group') throw readOnly(args.name);
+  const { group, shown } = container;
+  if (shown.depth > 0 && group === 'General') {
+    throw new UserError(USER_ERROR.badValue, `${args.name} is that of a calling function: only the innermost frame's registers can be set`);
+  }
+  const target = state.requireTarget();
+  const before = await target.readRegisters(shown.cpu);
+  const value = await evaluateNumber(state, args.value, shown);
+  const write = registerWrite(group, args.name, value, before);
+  const after = await target.writeRegisters(shown.cpu, { [write.key]: write.value });
+  registersChanged(state, shown.cpu, [write.key]);
+  const written = groupMembers(state, group, shown, after).find((it) => it.name === args.name);
+  return { value: written?.value ?? hex(write.value), variablesReference: 0, ...(written?.type === undefined ? {} : { type: written.type }) };
+}
+
+/** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */
+export function registersChanged(state: SessionState, cpu: number, keys: readonly string[]): void {
+  const movesFrames = keys.some((it) => ['rip', 'rsp', 'rbp', 'cs', 'ss', 'cr0', 'cr3', 'efer'].includes(it));
+  state.stacks.delete(cpu);
+  state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables'], cpu + 1);
+}
+
+/** The register behind a row of a group, and the value it gets. Throws UserError when the value does not fit. */
+function registerWrite(
+  group: string,
+  name: string,
+  value: bigint,
+  before: CpuRegisters,
+): { readonly key: string; readonly value: bigint } {
+  if (group === 'Flags') {
+    const field = RFLAGS_BITS.find((it) => it.name === name);
+    if (field === undefined) throw readOnly(name);
+    return { key: 'rflags', value: withField(registerValue(before, 'rflags'), field, fit(name, value, field.widthBits)) };
+  }
+  if (group === 'Segment' && SEGMENT_NAMES.some((it) => it === name)) return { key: name, value: fit(name, value, 16) };
+  const row = rowsOf(group, before).find((it) => it.name === name);
+  if (row === undefined) throw readOnly(name);
+  return { key: row.key, value: fit(name, value, row.widthBits) };
+}
+
+/** Negative values wrap, as long as they fit as signed ones. */
+function fit(name: string, value: bigint, widthBits: number): bigint {
+  const narrowed = BigInt.asUintN(widthBits, value);
+  if (narrowed === value || BigInt.asUintN(64, BigInt.asIntN(widthBits, value)) === value) return narrowed;
+  throw new UserError(USER_ERROR.badValue, `${hex(value)} does not fit in ${name}, which has ${widthBits} bits`);
+}
+
+function readOnly(name: string): UserError {
+  return new UserError(USER_ERROR.badValue, `${name} cannot be set`);
+}
+
+function rowsOf(group: string, registers: CpuRegisters): RegisterRow[] {
+  if (group === 'General') return generalRows(registers.mode);
+  if (group === 'Control') return controlRows(registers.mode);
+  return group === 'Segment' ? [...TABLE_ROWS] : [];
+}
+
+function groupVariable(state: SessionState, group: RegisterGroup, shown: ShownFrame, registers: CpuRegisters): Variable {
+  const flags = registerValue(registers, 'rflags');
+  const value = group === 'Flags' ? `${hex(flags)}${decodeBits('rflags', flags)}` : '';
+  const variablesReference = state.variables.add({ kind: 'group', group, shown });
+  return { name: group, value, variablesReference, presentationHint: { kind: 'virtual', attributes: ['readOnly'] } };
+}
+
+function groupMembers(state: SessionState, group: string, shown: ShownFrame, registers: CpuRegisters): Variable[] {
+  if (group === 'Flags') {
+    const flags = registerValue(registers, 'rflags');
+    return RFLAGS_BITS.map((it) => ({ name: it.name, value: `${fieldValue(flags, it)}`, variablesReference: 0 }));
+  }
+  const rows = rowsOf(group, registers).map((row) => rowVariable(row, shown, registers));
+  if (group !== 'Segment') return rows;
+  return [...SEGMENT_NAMES.flatMap((name) => segmentVariable(state, name, shown, registers)), ...rows];
+}
+
+function rowVariable(row: RegisterRow, shown: ShownFrame, registers: CpuRegisters): Variable {
+  const base = { name: row.name, variablesReference: 0, type: `u${row.widthBits}` };
+  // A caller's frame knows only what the unwinder recovered; system registers are the vCPU's whatever the frame.
+  const inFrame = shown.depth === 0 || !generalRows(registers.mode).some((it) => it.key === row.key);
+  const value = inFrame ? registerValue(registers, row.key) : shown.frame.registers.get(row.key);
+  if (value === undefined) return { ...base, value: '<not saved>', presentationHint: { attributes: ['readOnly'] } };
+  return {
+    ...base,
+    value: `${formatRegister(value, row.widthBits)}${decodeBits(row.key, value)}`,
+    ...(shown.depth === 0 ? { evaluateName: `$${row.name}` } : {}),
+    ...memoryReference(row, value),
+  };
+}
+
+/** CR3 holds more than the address: the low 12 bits are flags or the PCID (SDM vol. 3 §4.5). */
+const CR3_ADDRESS = 0x000f_ffff_ffff_f000n;
+
+function memoryReference(row: RegisterRow, value: bigint): Pick<Variable, 'memoryReference'> {
+  if (row.pointsTo === undefined) return {};
+  return { memoryReference: row.pointsTo === 'physical' ? `phys:${hex(value & CR3_ADDRESS)}` : hex(value) };
+}
+
+function segmentVariable(state: SessionState, name: string, shown: ShownFrame, registers: CpuRegisters): Variable[] {
+  const segment = registers.segments[name];
+  if (segment === undefined) return [];
+  const variablesReference = state.variables.add({ kind: 'segment', name, shown });
+  return [{ name, value: formatSegment(segment), variablesReference, type: 'segment' }];
+}
+
+function segmentMembers(segment: SegmentValue | undefined): Variable[] {
+  return Object.entries(segment ?? {}).map(([name, value]) => ({
+    name,
+    value: typeof value === 'boolean' ? (value ? '1' : '0') : String(value),
+    variablesReference: 0,
+    presentationHint: { attributes: ['readOnly'] },
+    ...(name === 'base' ? { memoryReference: String(value) } : {}),
+  }));
+}

@@ -1,0 +1,22 @@
+/** The debug adapter: DAP on stdin and stdout, logs on stderr. Runs by itself: `node dist/debug-adapter.js`. */
+import { DapConnection } from './dapConnection.ts';
+import { editorGone } from './handlers/lifecycle.ts';
+import { stderrLog } from './log.ts';
+import { requestTable } from './session.ts';
+import { SessionState } from './sessionState.ts';
+
+function main(): void {
+  const log = stderrLog();
+  const connection = new DapConnection(log);
+  const state = new SessionState(connection.emitEvent, log);
+  // Let what was written reach the editor before the process goes.
+  state.finish = () => process.stdout.write('', () => process.exit(0));
+  connection.serve(requestTable(state));
+  connection.start(process.stdin, process.stdout);
+  process.stdin.once('close', () => {
+    void editorGone(state).finally(() => process.exit(0));
+  });
+  process.stdout.on('error', () => undefined); // the editor's end is closed: stdin tells the same
+}
+
+main();

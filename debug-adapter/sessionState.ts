@@ -1,0 +1,152 @@
+/** What the handlers of one debug session share. State and the smallest questions about it; behaviour is in handlers/. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { CoreProcess } from '../vmm-core/client/spawnCore.ts';
+import type { BreakpointMode, StopEvent } from '../vmm-core/protocol/debug.ts';
+import type { RequestCall, SendEvent } from './dapConnection.ts';
+import { USER_ERROR, UserError } from './errors.ts';
+import { HandleMap } from './handleMap.ts';
+import type { Log } from './log.ts';
+import { BreakpointTable } from './target/breakpointTable.ts';
+import type { Disassembler } from './target/disassembler.ts';
+import { SourcePaths } from './target/sourcePaths.ts';
+import { SymbolSet } from './target/symbolSet.ts';
+import { framePointerUnwinder, type UnwindFrame, type Unwinder } from './target/unwind.ts';
+import type { VmTarget } from './target/vmTarget.ts';
+
+export interface SessionOptions {
+  readonly stopOnEntry: boolean;
+  readonly breakpointMode: BreakpointMode;
+  readonly stepInterrupts: boolean;
+  /** "Run Without Debugging": breakpoints are not set. */
+  readonly noDebug: boolean;
+}
+
+/** A stack frame as DAP shows it; several share one `UnwindFrame` where code was inlined. */
+export interface ShownFrame {
+  readonly cpu: number;
+  /** 0 for the frame the vCPU executes and for what is inlined there. */
+  readonly depth: number;
+  readonly frame: UnwindFrame;
+}
+
+/** What a `variablesReference` stands for. */
+export type VariableContainer =
+  | { readonly kind: 'registers'; readonly shown: ShownFrame }
+  | { readonly kind: 'group'; readonly group: string; readonly shown: ShownFrame }
+  | { readonly kind: 'segment'; readonly name: string; readonly shown: ShownFrame };
+
+/** Something that runs the VM in several pieces, and decides at each stop whether it is one for the user. */
+export interface StepPlan {
+  /** The stop was `pause`d for: no further piece. */
+  pauseRequested: boolean;
+  onStopped(event: StopEvent): void;
+}
+
+/**
+ * idle: no VM; configuring: VM there, breakpoints being set; active: the user debugs; over: `terminated` was sent.
+ * Stops reach the user only while active.
+ */
+export type Phase = 'idle' | 'configuring' | 'active' | 'over';
+
+export class SessionState {
+  readonly send: SendEvent;
+  readonly log: Log;
+  readonly breakpoints = new BreakpointTable();
+  readonly frames = new HandleMap<ShownFrame>();
+  readonly variables = new HandleMap<VariableContainer>();
+  readonly unwinder: Unwinder = framePointerUnwinder;
+
+  phase: Phase = 'idle';
+  options: SessionOptions = { stopOnEntry: false, breakpointMode: 'auto', stepInterrupts: false, noDebug: false };
+  client: Partial<DebugProtocol.InitializeRequestArguments> = {};
+  /** Whether we created the VM, and end it with the session. */
+  launched = false;
+  /** We are ending the session ourselves: the VM's end needs no message. */
+  leaving = false;
+  /** Stops are ours until it is false again: restart pauses and resets. */
+  quiet = false;
+  target: VmTarget | undefined;
+  /** Set when the adapter started the process itself. */
+  core: CoreProcess | undefined;
+  symbols = SymbolSet.empty;
+  sources = new SourcePaths();
+  lastStop: StopEvent | undefined;
+  plan: StepPlan | undefined;
+  /** The editor was told, or has asked, that the VM runs. */
+  wasRunning = false;
+  /** Runs from the power button to the end of the guest's patience. */
+  powerTimer: NodeJS.Timeout | undefined;
+  disassembler: Promise<Disassembler> | undefined;
+  /** Frames of each vCPU at this stop, as far as somebody asked. */
+  stacks = new Map<number, { readonly frames: UnwindFrame[]; complete: boolean }>();
+  /** Ends the adapter, after the last response is out. */
+  finish: () => void = () => undefined;
+  #held = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(send: SendEvent, log: Log) {
+    this.send = send;
+    this.log = log;
+  }
+
+  /** The VM, or the error that there is none. */
+  requireTarget(): VmTarget {
+    if (this.target === undefined) throw new UserError(USER_ERROR.noVm, 'no VM is being debugged');
+    return this.target;
+  }
+
+  /** The vCPU of a DAP thread. Threads are numbered from 1: some clients take 0 for "none". */
+  cpuOf(threadId: number): number {
+    const cpu = threadId - 1;
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.requireTarget().cpuCount) {
+      throw new Error(`no thread ${threadId}`);
+    }
+    return cpu;
+  }
+
+  /** The vCPU that requests without a thread mean. */
+  get currentCpu(): number {
+    return this.lastStop?.cpu ?? 0;
+  }
+
+  frame(frameId: number): ShownFrame {
+    const shown = this.frames.get(frameId);
+    if (shown === undefined) throw new Error(`frame ${frameId} is of an earlier stop`);
+    return shown;
+  }
+
+  /** Nothing read at the last stop is true any more. */
+  forgetStop(): void {
+    this.frames.clear();
+    this.variables.clear();
+    this.stacks.clear();
+  }
+
+  /** Stop events wait until the response of `call`, which sets the VM running, is out. */
+  holdStops(call: RequestCall): void {
+    this.#held += 1;
+    call.after(() => {
+      this.#held -= 1;
+      if (this.#held > 0) return;
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const action of waiting) action();
+    });
+  }
+
+  /** Runs `action` now, or after the held responses. */
+  whenReleased(action: () => void): void {
+    if (this.#held === 0) action();
+    else this.#waiting.push(action);
+  }
+
+  output(text: string, category: 'console' | 'important' | 'stderr' = 'console'): void {
+    this.send('output', { category, output: `${text}\n` });
+  }
+
+  /** `supportsInvalidatedEvent` clients read again what a write changed. */
+  invalidate(areas: readonly string[], threadId?: number): void {
+    if (this.client.supportsInvalidatedEvent !== true) return;
+    this.send('invalidated', { areas, ...(threadId === undefined ? {} : { threadId }) });
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * The breakpoints a session wants and how they stand in the VM. DAP sets breakpoints group by group (one source file, all functions,
+ * all instructions); vmm-core takes one list: this is where they meet. One DAP breakpoint may be several addresses (inlined copies).
+ */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { BreakpointMode, BreakpointSpec, BreakpointStatus } from '../../vmm-core/protocol/debug.ts';
+import { messageOf } from '../errors.ts';
+import { hex, type VmTarget } from './vmTarget.ts';
+
+export type BreakpointKind = 'source' | 'function' | 'instruction';
+
+/** Where a request leads with the symbols of now. */
+export interface Placement {
+  readonly addresses: readonly bigint[];
+  /** What DAP shows of it: the line that really has code, an instruction reference. */
+  readonly shown: Pick<DebugProtocol.Breakpoint, 'line' | 'column' | 'source' | 'instructionReference' | 'offset'>;
+  /** Why there is no address. */
+  readonly problem?: { readonly reason: 'pending' | 'failed'; readonly message: string };
+}
+
+export interface WantedBreakpoint {
+  /** Same key in the same group: the same breakpoint, which keeps its id. */
+  readonly key: string;
+  readonly kind: BreakpointKind;
+  readonly mode?: BreakpointMode;
+  readonly place: () => Placement | Promise<Placement>;
+}
+
+export interface TemporaryBreakpoint {
+  readonly address: bigint;
+  readonly cpu: number;
+  readonly stackAbove?: bigint;
+}
+
+interface Entry {
+  readonly id: number;
+  wanted: WantedBreakpoint;
+  placement: Placement;
+  /** Ids of its addresses in the VM. */
+  vmIds: number[];
+  statuses: readonly BreakpointStatus[];
+  /** The VM did not take the list; what it said. */
+  failure?: string | undefined;
+}
+
+export class BreakpointTable {
+  readonly #groups = new Map<string, Entry[]>();
+  readonly #temporary = new Map<number, BreakpointSpec>();
+  #nextId = 1;
+  #nextVmId = 1;
+  #defaultMode: BreakpointMode = 'auto';
+  #target: VmTarget | undefined;
+  /** Lists reach the VM one after the other, in the order they were asked for. */
+  #sending: Promise<unknown> = Promise.resolve();
+
+  /** From here on the VM follows the table. */
+  attach(target: VmTarget, defaultMode: BreakpointMode): void {
+    this.#target = target;
+    this.#defaultMode = defaultMode;
+    target.on('stopped', () => this.#temporary.clear()); // the VM dropped them: any stop removes temporary ones
+  }
+
+  /** Stops following: the VM is gone or left alone. */
+  detach(): void {
+    this.#target = undefined;
+  }
+
+  /** Replaces one group. Resolves when the VM has it; the result is in the order of `wanted`. */
+  async replace(group: string, wanted: readonly WantedBreakpoint[]): Promise<DebugProtocol.Breakpoint[]> {
+    const old = [...(this.#groups.get(group) ?? [])];
+    const entries = await Promise.all(
+      wanted.map(async (it): Promise<Entry> => {
+        const at = old.findIndex((entry) => entry.wanted.key === it.key);
+        const id = (at < 0 ? undefined : old.splice(at, 1)[0]?.id) ?? this.#nextId++;
+        return { id, wanted: it, placement: await it.place(), vmIds: [], statuses: [] };
+      }),
+    );
+    this.#groups.set(group, entries);
+    await this.#send();
+    return entries.map(describe);
+  }
+
+  /** Places everything again, after symbols changed. Returns the breakpoints that now stand differently. */
+  async relocate(): Promise<DebugProtocol.Breakpoint[]> {
+    const entries = this.#entries();
+    const before = entries.map((it) => JSON.stringify(describe(it)));
+    await Promise.all(entries.map(async (it) => (it.placement = await it.wanted.place())));
+    await this.#send();
+    return entries.filter((it, i) => JSON.stringify(describe(it)) !== before[i]).map(describe);
+  }
+
+  /** A breakpoint of the debugger's own until the next stop. Resolves to its id in the VM when it is armed. */
+  async addTemporary(wanted: TemporaryBreakpoint): Promise<number> {
+    const id = this.#nextVmId++;
+    this.#temporary.set(id, {
+      id,
+      address: hex(wanted.address),
+      mode: this.#defaultMode,
+      temporary: true,
+      cpu: wanted.cpu,
+      ...(wanted.stackAbove === undefined ? {} : { stackAbove: hex(wanted.stackAbove) }),
+    });
+    const status = (await this.#send()).find((it) => it.id === id);
+    if (status?.verified !== true) {
+      this.#temporary.delete(id);
+      throw new Error(status?.message ?? 'the VM could not set a temporary breakpoint');
+    }
+    return id;
+  }
+
+  /** DAP breakpoints behind ids of the VM, each once. */
+  hits(vmIds: readonly number[]): { readonly id: number; readonly kind: BreakpointKind }[] {
+    const hit = new Set(vmIds);
+    return this.#entries()
+      .filter((it) => it.vmIds.some((vmId) => hit.has(vmId)))
+      .map((it) => ({ id: it.id, kind: it.wanted.kind }));
+  }
+
+  #entries(): Entry[] {
+    return [...this.#groups.values()].flat();
+  }
+
+  async #send(): Promise<readonly BreakpointStatus[]> {
+    const target = this.#target;
+    if (target === undefined) return [];
+    const sending = this.#sending.then(() => this.#sendNow(target));
+    this.#sending = sending.catch(() => undefined);
+    return sending;
+  }
+
+  async #sendNow(target: VmTarget): Promise<readonly BreakpointStatus[]> {
+    const entries = this.#entries();
+    const specs = entries.flatMap((entry) => this.#specs(entry));
+    try {
+      const statuses = await target.setBreakpoints([...specs, ...this.#temporary.values()]);
+      const byId = new Map(statuses.map((it) => [it.id, it]));
+      for (const entry of entries) {
+        entry.statuses = entry.vmIds.flatMap((id) => byId.get(id) ?? []);
+        entry.failure = undefined;
+      }
+      return statuses;
+    } catch (error) {
+      for (const entry of entries) {
+        entry.statuses = [];
+        entry.failure = messageOf(error);
+      }
+      return [];
+    }
+  }
+
+  #specs(entry: Entry): BreakpointSpec[] {
+    const { addresses } = entry.placement;
+    while (entry.vmIds.length < addresses.length) entry.vmIds.push(this.#nextVmId++);
+    entry.vmIds.length = addresses.length;
+    const mode = entry.wanted.mode ?? this.#defaultMode;
+    return addresses.map((address, i) => ({ id: entry.vmIds[i] ?? 0, address: hex(address), mode }));
+  }
+}
+
+function describe(entry: Entry): DebugProtocol.Breakpoint {
+  const { placement, statuses } = entry;
+  const base = { id: entry.id, ...placement.shown };
+  if (placement.problem !== undefined) return { ...base, verified: false, ...placement.problem };
+  if (statuses.some((it) => it.verified)) return { ...base, verified: true };
+  const refused = statuses.find((it) => it.message !== undefined)?.message ?? entry.failure;
+  if (refused !== undefined) return { ...base, verified: false, reason: 'failed', message: refused };
+  return { ...base, verified: false, reason: 'pending', message: 'the VM has not started yet' };
+}

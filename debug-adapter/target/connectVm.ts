@@ -1,0 +1,76 @@
+/** Gets the session its VM: a warm core given by the extension, a core of our own, or a VM that runs already. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { socketPath } from '../../vmm-core/client/runtimeDir.ts';
+import { type CoreProcess, spawnCore } from '../../vmm-core/client/spawnCore.ts';
+import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
+import { messageOf, USER_ERROR, UserError } from '../errors.ts';
+import type { LaunchArguments } from '../launchArguments.ts';
+import type { Log } from '../log.ts';
+import { VmTarget } from './vmTarget.ts';
+
+const CLIENT_NAME = 'debug-adapter';
+
+export interface CreatedVm {
+  readonly target: VmTarget;
+  readonly socket: string;
+  readonly core: CoreProcess | undefined;
+}
+
+/** Throws UserError; nothing is left running then. */
+export async function createVm(args: LaunchArguments, context: { readonly log: Log }): Promise<CreatedVm> {
+  const core = args.coreSocket === undefined ? await startCore(context.log) : undefined;
+  const socket = args.coreSocket ?? core?.socket ?? '';
+  let client: VmmClient | undefined;
+  try {
+    client = await connect(socket);
+    const target = new VmTarget(client);
+    await target.create(args.config);
+    return { target, socket, core };
+  } catch (error) {
+    client?.dispose();
+    core?.process.kill('SIGKILL');
+    throw error;
+  }
+}
+
+/** `vm`: a name, or the path of a socket. */
+export async function attachVm(vm: string): Promise<{ readonly target: VmTarget; readonly socket: string }> {
+  const socket = vm.includes('/') ? vm : namedSocket(vm);
+  const client = await connect(socket);
+  if (client.info.state === 'empty') {
+    client.dispose();
+    throw new UserError(USER_ERROR.noVm, `the process behind ${socket} has no VM yet: launch one instead of attaching`);
+  }
+  return { target: new VmTarget(client), socket };
+}
+
+function namedSocket(name: string): string {
+  try {
+    return socketPath(name);
+  } catch (error) {
+    throw new UserError(USER_ERROR.host, messageOf(error), { cause: error });
+  }
+}
+
+async function connect(socket: string): Promise<VmmClient> {
+  try {
+    return await connectVmm(socket, { client: CLIENT_NAME, debugger: true });
+  } catch (error) {
+    throw new UserError(USER_ERROR.host, messageOf(error), { cause: error });
+  }
+}
+
+async function startCore(log: Log): Promise<CoreProcess> {
+  try {
+    return await spawnCore({ vmmPath: vmmPath(), onLog: (line) => log('debug', 'core', line) });
+  } catch (error) {
+    throw new UserError(USER_ERROR.host, messageOf(error), { cause: error });
+  }
+}
+
+/** The bundle beside ours; run from source, the one that was built last. */
+function vmmPath(): string {
+  const beside = path.join(import.meta.dirname, 'vmm.js');
+  return existsSync(beside) ? beside : path.join(import.meta.dirname, '..', '..', 'dist', 'vmm.js');
+}

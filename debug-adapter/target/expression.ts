@@ -1,0 +1,159 @@
+/**
+ * The small expressions of the debug console and of value fields: numbers, registers (`$rax`, `rip`), symbols, `+ - ( )`,
+ * memory (`*expr`, `*(u32*)expr`). Pure: where values come from is the environment's business.
+ */
+import { USER_ERROR, UserError } from '../errors.ts';
+
+export interface ExpressionEnvironment {
+  /** Size of a pointer on the vCPU as it executes now; `*expr` reads that much. */
+  readonly wordBytes: number;
+  /** `undefined` when there is no register of that name. */
+  register(name: string): bigint | undefined;
+  /** Address of a symbol, `undefined` when there is none of that name. */
+  symbol(name: string): bigint | undefined;
+  /** Little-endian read. Throws when the memory cannot be read. */
+  read(address: bigint, lengthBytes: number): Promise<bigint>;
+}
+
+export interface ExpressionValue {
+  readonly value: bigint;
+  /** Set when the value was read from memory. */
+  readonly address?: bigint;
+  /** Size of the value read, or of what a cast pointer points to. */
+  readonly lengthBytes?: number;
+  /** The expression is a bare register or symbol: how results name themselves. */
+  readonly kind: 'number' | 'register' | 'symbol' | 'memory';
+}
+
+const TOKEN = /\s*(?:(0[xX][0-9a-fA-F_]+|0[bB][01_]+|\d[\d_]*)|(\$?[A-Za-z_.][\w.$@]*)|([-+*&()]))/y;
+const CASTS: Readonly<Record<string, number>> = { u8: 1, u16: 2, u32: 4, u64: 8, char: 1, short: 2, int: 4, long: 8 };
+const MAX_DEPTH = 64;
+
+interface Token {
+  readonly kind: 'number' | 'name' | 'operator';
+  readonly text: string;
+}
+
+/** Throws UserError: what is wrong in the text, or what cannot be read. */
+export async function evaluateExpression(text: string, env: ExpressionEnvironment): Promise<ExpressionValue> {
+  const parser = new Parser(tokenize(text), env, text);
+  const value = await parser.sum(0);
+  parser.expectEnd();
+  return { ...value, value: BigInt.asUintN(64, value.value) };
+}
+
+function tokenize(text: string): Token[] {
+  const tokens: Token[] = [];
+  const end = text.trimEnd().length;
+  TOKEN.lastIndex = 0;
+  while (TOKEN.lastIndex < end) {
+    const at = TOKEN.lastIndex;
+    const match = TOKEN.exec(text);
+    if (match === null) throw syntaxError(text, `unexpected ${JSON.stringify(text.slice(at).trim()[0])}`);
+    const [, number, name, operator] = match;
+    if (number !== undefined) tokens.push({ kind: 'number', text: number.replaceAll('_', '') });
+    else if (name !== undefined) tokens.push({ kind: 'name', text: name });
+    else tokens.push({ kind: 'operator', text: operator ?? '' });
+  }
+  return tokens;
+}
+
+class Parser {
+  readonly #tokens: readonly Token[];
+  readonly #env: ExpressionEnvironment;
+  readonly #text: string;
+  #next = 0;
+
+  constructor(tokens: readonly Token[], env: ExpressionEnvironment, text: string) {
+    this.#tokens = tokens;
+    this.#env = env;
+    this.#text = text;
+  }
+
+  expectEnd(): void {
+    const token = this.#tokens[this.#next];
+    if (token !== undefined) throw syntaxError(this.#text, `unexpected ${JSON.stringify(token.text)}`);
+  }
+
+  async sum(depth: number): Promise<ExpressionValue> {
+    let left = await this.#unary(depth);
+    for (;;) {
+      const minus = this.#peekIs('-');
+      if (!minus && !this.#peekIs('+')) return left;
+      this.#next += 1;
+      const right = await this.#unary(depth);
+      const value = minus ? left.value - right.value : left.value + right.value;
+      left = { kind: 'number', value: BigInt.asUintN(64, value) };
+    }
+  }
+
+  async #unary(depth: number): Promise<ExpressionValue> {
+    if (depth > MAX_DEPTH) throw syntaxError(this.#text, 'nested too deeply');
+    if (this.#take('-')) return { kind: 'number', value: -(await this.#unary(depth + 1)).value };
+    if (this.#take('&')) {
+      const operand = await this.#unary(depth + 1);
+      return { kind: 'number', value: operand.address ?? operand.value };
+    }
+    if (this.#take('*')) {
+      const pointer = await this.#unary(depth + 1);
+      const address = BigInt.asUintN(64, pointer.value);
+      const lengthBytes = pointer.kind === 'number' ? (pointer.lengthBytes ?? this.#env.wordBytes) : this.#env.wordBytes;
+      return { kind: 'memory', value: await this.#env.read(address, lengthBytes), address, lengthBytes };
+    }
+    const castBytes = this.#takeCast();
+    if (castBytes !== undefined) {
+      const { value } = await this.#unary(depth + 1);
+      return { kind: 'number', value, lengthBytes: castBytes };
+    }
+    return this.#primary(depth);
+  }
+
+  async #primary(depth: number): Promise<ExpressionValue> {
+    const token = this.#tokens[this.#next];
+    if (token === undefined) throw syntaxError(this.#text, 'an operand is missing');
+    this.#next += 1;
+    if (token.kind === 'number') return { kind: 'number', value: BigInt(token.text) };
+    if (token.kind === 'name') return this.#name(token.text);
+    if (token.text === '(') {
+      const inner = await this.sum(depth + 1);
+      if (!this.#take(')')) throw syntaxError(this.#text, '")" is missing');
+      return inner;
+    }
+    throw syntaxError(this.#text, `unexpected ${JSON.stringify(token.text)}`);
+  }
+
+  #name(text: string): ExpressionValue {
+    const explicit = text.startsWith('$');
+    const register = this.#env.register((explicit ? text.slice(1) : text).toLowerCase());
+    if (register !== undefined) return { kind: 'register', value: register };
+    const symbol = explicit ? undefined : this.#env.symbol(text);
+    if (symbol !== undefined) return { kind: 'symbol', value: symbol };
+    throw new UserError(USER_ERROR.expression, explicit ? `no register ${text}` : `no register or symbol "${text}"`);
+  }
+
+  #takeCast(): number | undefined {
+    const [open, type, star, close] = this.#tokens.slice(this.#next, this.#next + 4);
+    if (open?.text !== '(' || type?.kind !== 'name' || star?.text !== '*' || close?.text !== ')') return undefined;
+    const lengthBytes = Object.hasOwn(CASTS, type.text) ? CASTS[type.text] : undefined;
+    if (lengthBytes === undefined) {
+      throw syntaxError(this.#text, `unknown type ${type.text}; known are ${Object.keys(CASTS).join(', ')}`);
+    }
+    this.#next += 4;
+    return lengthBytes;
+  }
+
+  #peekIs(operator: string): boolean {
+    const token = this.#tokens[this.#next];
+    return token?.kind === 'operator' && token.text === operator;
+  }
+
+  #take(operator: string): boolean {
+    const found = this.#peekIs(operator);
+    if (found) this.#next += 1;
+    return found;
+  }
+}
+
+function syntaxError(text: string, what: string): UserError {
+  return new UserError(USER_ERROR.expression, `cannot evaluate "${text}": ${what}`);
+}

@@ -1,0 +1,172 @@
+/** All symbol files of a session as one: the first image that knows an address answers for it. */
+import { statSync } from 'node:fs';
+import { inflateSync } from 'node:zlib';
+import { messageOf } from '../errors.ts';
+import {
+  type CodeLocation,
+  type FunctionLocation,
+  type FunctionRange,
+  type InlineFrame,
+  type LineRow,
+  openSymbolImage,
+  type SymbolAt,
+  type SymbolImage,
+} from '../symbols/symbolImage.ts';
+import { type OpenFile, openFile, versionOf } from './fileSource.ts';
+
+export interface SymbolFile {
+  readonly path: string;
+  /** Added to the file's link-time addresses. */
+  readonly offset: bigint;
+}
+
+interface LoadedFile {
+  readonly file: SymbolFile;
+  readonly opened: OpenFile;
+  readonly image: SymbolImage;
+}
+
+/** A source line and where it was recorded, so that its path can be resolved against the file that names it. */
+export interface FoundLine {
+  readonly row: LineRow;
+  readonly imagePath: string;
+}
+
+/** A nearest symbol further away than this names nothing any more. */
+const MAX_SYMBOL_OFFSET = 0x10_0000n;
+
+export class SymbolSet {
+  readonly #loaded: readonly LoadedFile[];
+  readonly #files: readonly SymbolFile[];
+  #versions: readonly (string | undefined)[];
+
+  private constructor(files: readonly SymbolFile[], loaded: readonly LoadedFile[]) {
+    this.#files = files;
+    this.#loaded = loaded;
+    this.#versions = files.map((it) => currentVersion(it.path));
+  }
+
+  static readonly empty = new SymbolSet([], []);
+
+  /** Opens what can be opened; `report` gets a sentence for each file that cannot. */
+  static load(files: readonly SymbolFile[], report: (message: string) => void): SymbolSet {
+    const loaded = files.flatMap((file) => {
+      try {
+        return [loadFile(file)];
+      } catch (error) {
+        report(`no symbols from ${file.path}: ${messageOf(error)}`);
+        return [];
+      }
+    });
+    return new SymbolSet(files, loaded);
+  }
+
+  get files(): readonly SymbolFile[] {
+    return this.#files;
+  }
+
+  get images(): readonly SymbolImage[] {
+    return this.#loaded.map((it) => it.image);
+  }
+
+  /** Whether a file was rebuilt since it was loaded. */
+  isStale(): boolean {
+    return this.#files.some((it, i) => currentVersion(it.path) !== this.#versions[i]);
+  }
+
+  close(): void {
+    for (const it of this.#loaded) it.opened.close();
+  }
+
+  lineAt(address: bigint): FoundLine | undefined {
+    for (const { image } of this.#loaded) {
+      const row = image.lineAt(address);
+      if (row !== undefined) return { row, imagePath: image.path };
+    }
+    return undefined;
+  }
+
+  functionAt(address: bigint): FunctionRange | undefined {
+    return this.#first((it) => it.functionAt(address));
+  }
+
+  symbolAt(address: bigint): SymbolAt | undefined {
+    const found = this.#loaded.flatMap(({ image }) => image.symbolAt(address) ?? []);
+    const [nearest] = found.sort((a, b) => (a.offset < b.offset ? -1 : 1));
+    return nearest !== undefined && nearest.offset <= MAX_SYMBOL_OFFSET ? nearest : undefined;
+  }
+
+  /** `kmain+0x12`, the function's name where DWARF knows it, else the symbol's. */
+  describe(address: bigint): string | undefined {
+    const found = this.functionAt(address);
+    const named = found === undefined ? this.symbolAt(address) : { name: found.name, offset: address - found.start };
+    if (named === undefined) return undefined;
+    return named.offset === 0n ? named.name : `${named.name}+0x${named.offset.toString(16)}`;
+  }
+
+  /** Innermost first; empty when no function is known. */
+  inlineChainAt(address: bigint): readonly InlineFrame[] {
+    return this.#first((it) => nonEmpty(it.inlineChainAt(address))) ?? [];
+  }
+
+  /** First address of the code `address` is in, as DWARF or the symbol table knows it. */
+  codeStart(address: bigint): bigint | undefined {
+    const start = this.functionAt(address)?.start;
+    if (start !== undefined) return start;
+    const symbol = this.symbolAt(address);
+    return symbol === undefined ? undefined : address - symbol.offset;
+  }
+
+  addressByName(name: string): bigint | undefined {
+    return this.#first((it) => it.symbolByName(name)?.address ?? it.functionByName(name)[0]?.start);
+  }
+
+  functionsByName(name: string): FunctionLocation[] {
+    return this.#loaded.flatMap(({ image }) => [...image.functionByName(name)]);
+  }
+
+  statementRange(address: bigint): { readonly start: bigint; readonly end: bigint } | undefined {
+    return this.#first((it) => it.statementRange(address));
+  }
+
+  prologueEnd(start: bigint): bigint {
+    return this.#first((it) => (it.functionAt(start) === undefined ? undefined : it.prologueEnd(start))) ?? start;
+  }
+
+  locations(file: string, line: number, column?: number): CodeLocation[] {
+    return this.#loaded.flatMap(({ image }) => [...image.addressesOf(file, line, column)]);
+  }
+
+  breakpointLines(file: string, fromLine: number, toLine: number): { line: number; columns: readonly number[] }[] {
+    return this.#loaded.flatMap(({ image }) => [...image.breakpointLines(file, fromLine, toLine)]);
+  }
+
+  #first<T>(ask: (image: SymbolImage) => T | undefined): T | undefined {
+    for (const { image } of this.#loaded) {
+      const answer = ask(image);
+      if (answer !== undefined) return answer;
+    }
+    return undefined;
+  }
+}
+
+function loadFile(file: SymbolFile): LoadedFile {
+  const opened = openFile(file.path);
+  const inflate = (compressed: Uint8Array, uncompressedBytes: number): Uint8Array =>
+    inflateSync(compressed, { maxOutputLength: Math.max(uncompressedBytes, 1) });
+  try {
+    return { file, opened, image: openSymbolImage(opened.source, { loadBias: file.offset, inflate }) };
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}
+
+function nonEmpty<T>(items: readonly T[]): readonly T[] | undefined {
+  return items.length === 0 ? undefined : items;
+}
+
+function currentVersion(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? undefined : versionOf(stat);
+}

@@ -1,0 +1,125 @@
+/**
+ * From a frame to its caller. The frame-pointer unwinder is what every kernel built with `-fno-omit-frame-pointer` allows; one that
+ * reads call frame information can stand in its place behind the same interface.
+ */
+import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
+import { codeBase, codeBits, linearPc, linearSp, registerValue, stackBase } from './registers.ts';
+
+/** Registers of one frame, as far as they are known there. Addresses are linear. */
+export interface UnwindFrame {
+  /** For a caller: the return address. */
+  readonly pc: bigint;
+  readonly sp: bigint;
+  /** Keys of CpuRegisters.values, `rip` included; for a caller only what the unwinder recovered. */
+  readonly registers: ReadonlyMap<string, bigint>;
+  /** Where this frame's return address was found, in the frame below it: once RSP is above, the callee has returned. */
+  readonly returnSlot?: bigint;
+  /** False for the frame the vCPU executes; callers are looked up one byte before `pc`, inside their call. */
+  readonly isCaller: boolean;
+}
+
+/** What unwinding needs of the guest and its symbols. */
+export interface UnwindContext {
+  readonly cpu: CpuRegisters;
+  /** `undefined` when any of it cannot be read. */
+  read(address: bigint, lengthBytes: number): Promise<Uint8Array | undefined>;
+  /** First address of the function around an address. */
+  codeStart(address: bigint): bigint | undefined;
+}
+
+export interface Unwinder {
+  /** `undefined` at the outermost frame. */
+  caller(frame: UnwindFrame, context: UnwindContext): Promise<UnwindFrame | undefined>;
+}
+
+export function topFrame(cpu: CpuRegisters): UnwindFrame {
+  return {
+    pc: linearPc(cpu),
+    sp: linearSp(cpu),
+    registers: new Map(Object.keys(cpu.values).map((key) => [key, registerValue(cpu, key)])),
+    isCaller: false,
+  };
+}
+
+/** Where to look a frame's code up: a return address may already belong to the next line or function. */
+export function lookupAddress(frame: UnwindFrame): bigint {
+  return frame.isCaller ? frame.pc - 1n : frame.pc;
+}
+
+const OPCODE_PUSH_BP = 0x55;
+const OPCODE_RET = 0xc3;
+const OPCODE_RET_IMM16 = 0xc2;
+const ENDBR = [0xf3, 0x0f, 0x1e];
+const ENDBR_BYTES = 4;
+const MOV_BP_SP_BYTES = 3; // 48 89 e5; without the prefix 89 e5 in 32-bit code
+
+/** RBP chains: [rbp] is the caller's RBP, [rbp + word] the return address. 32- and 64-bit code. */
+export const framePointerUnwinder: Unwinder = {
+  async caller(frame, context) {
+    const bits = codeBits(context.cpu.mode);
+    if (bits === 16) return undefined;
+    const wordBytes = bits / 8;
+    const fp = frame.registers.get('rbp') ?? 0n;
+    const pushed = frame.isCaller ? undefined : await wordsOnStack(frame.pc, context, bits);
+    if (pushed !== undefined) {
+      // RBP is still the caller's, or already again; right after `push rbp` it has been saved but not changed.
+      return returnTo(frame, frame.sp + BigInt(pushed * wordBytes), fp, context, wordBytes);
+    }
+    const base = stackBase(context.cpu);
+    const link = base + fp;
+    if (fp === 0n || link < frame.sp) return undefined; // callers' frames lie higher
+    const saved = await readWord(link, context, wordBytes);
+    if (saved === undefined) return undefined;
+    return returnTo(frame, link + BigInt(wordBytes), saved, context, wordBytes);
+  },
+};
+
+/**
+ * How many words lie above the return address when the frame is not (or no longer) set up at `pc`: 0 at a function's first
+ * instruction and at its `ret`, 1 after `push rbp`. `undefined` in the body, where RBP is the frame's own.
+ */
+async function wordsOnStack(pc: bigint, context: UnwindContext, bits: number): Promise<number | undefined> {
+  const here = await context.read(pc, 1);
+  if (here?.[0] === OPCODE_RET || here?.[0] === OPCODE_RET_IMM16) return 0;
+  const start = context.codeStart(pc);
+  if (start === undefined) return undefined;
+  const prologueBytes = ENDBR_BYTES + 1 + MOV_BP_SP_BYTES;
+  if (pc - start >= BigInt(prologueBytes)) return undefined;
+  if (pc === start) return 0;
+  const code = await context.read(start, prologueBytes);
+  if (code === undefined) return undefined;
+  const endbr = ENDBR.every((byte, i) => code[i] === byte) && code[3] === (bits === 64 ? 0xfa : 0xfb);
+  const push = endbr ? ENDBR_BYTES : 0;
+  const offset = Number(pc - start);
+  if (code[push] !== OPCODE_PUSH_BP) return undefined;
+  if (offset === push) return 0;
+  return offset === push + 1 ? 1 : undefined;
+}
+
+async function returnTo(
+  frame: UnwindFrame,
+  slot: bigint,
+  callerFp: bigint,
+  context: UnwindContext,
+  wordBytes: number,
+): Promise<UnwindFrame | undefined> {
+  const target = await readWord(slot, context, wordBytes);
+  if (target === undefined || target === 0n) return undefined;
+  const pc = codeBase(context.cpu) + target;
+  if ((await context.read(pc, 1)) === undefined) return undefined; // not code: the chain ends in rubbish
+  const sp = slot + BigInt(wordBytes);
+  if (sp <= frame.sp) return undefined;
+  const registers = new Map([
+    ['rip', target],
+    ['rsp', sp - stackBase(context.cpu)],
+    ['rbp', callerFp],
+  ]);
+  return { pc, sp, registers, returnSlot: slot, isCaller: true };
+}
+
+async function readWord(address: bigint, context: UnwindContext, wordBytes: number): Promise<bigint | undefined> {
+  const bytes = await context.read(address, wordBytes);
+  if (bytes === undefined) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return wordBytes === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
+}

@@ -1,0 +1,279 @@
+/**
+ * A VM as the handlers see it: vmm-core's protocol with bigints and bytes in place of hex and base64, and errors in place of
+ * silence when the process behind the socket dies. Knows no DAP.
+ */
+import { EventEmitter } from 'node:events';
+import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
+import type { VmmClient } from '../../vmm-core/client/vmmClient.ts';
+import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
+import * as control from '../../vmm-core/protocol/control.ts';
+import * as debug from '../../vmm-core/protocol/debug.ts';
+import { messageOf, USER_ERROR, UserError, type UserErrorId } from '../errors.ts';
+
+/** A guest address: linear through the page tables of a vCPU, or physical. */
+export interface GuestAddress {
+  readonly address: bigint;
+  readonly physical?: boolean;
+  readonly cpu?: number;
+}
+
+export interface MemoryRead {
+  /** Shorter than asked where the guest's memory ends or is not mapped. */
+  readonly data: Uint8Array;
+  readonly unreadableBytes: number;
+}
+
+export type RunState = 'paused' | 'running' | 'ended';
+
+interface TargetEvents {
+  stopped: [debug.StopEvent];
+  resumed: [];
+  ended: [control.VmEnd];
+  /** The connection is gone. Last event. */
+  closed: [];
+}
+
+/** Keys of CpuRegisters.values and segment names, to new values. */
+export type RegisterValues = Readonly<Record<string, bigint>>;
+
+export class VmTarget extends EventEmitter<TargetEvents> {
+  readonly #client: VmmClient;
+  #info: control.VmInfo;
+  #state: RunState;
+  #closed = false;
+  /** Per stop: what was read of each vCPU. */
+  readonly #registers = new Map<number, Promise<debug.CpuRegisters>>();
+
+  constructor(client: VmmClient) {
+    super();
+    this.#client = client;
+    this.#info = client.info;
+    this.#state = runState(client.info.state);
+    const { connection } = client;
+    connection.onNotification(debug.stopped, (event) => this.#onStopped(event));
+    connection.onNotification(debug.resumed, () => this.#onResumed());
+    connection.onNotification(control.ended, (end) => this.#onEnded(end));
+    void client.closed.then(() => this.#onClosed());
+  }
+
+  get info(): control.VmInfo {
+    return this.#info;
+  }
+
+  /** `paused` also before `create`. A step counts as running. */
+  get state(): RunState {
+    return this.#state;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get cpuCount(): number {
+    return this.#info.config?.cpus ?? 1;
+  }
+
+  async create(config: VmConfig): Promise<void> {
+    this.#info = await this.#ask((it) => it.sendRequest(control.create, { config }));
+    this.#state = runState(this.#info.state);
+  }
+
+  async resume(): Promise<void> {
+    const before = this.#state;
+    this.#setRunning();
+    try {
+      await this.#ask((it) => it.sendRequest(debug.resume));
+    } catch (error) {
+      this.#restore(before);
+      throw error;
+    }
+  }
+
+  /** `stopped` was emitted when it resolves, unless the VM was paused already. */
+  async pause(): Promise<void> {
+    await this.#ask((it) => it.sendRequest(debug.pause));
+  }
+
+  /** Resolves when started; `stopped` follows. */
+  async step(cpu: number, options: { range?: { start: bigint; end: bigint }; over?: boolean; interrupts?: boolean }): Promise<void> {
+    const { range, over, interrupts } = options;
+    const params: debug.StepParams = {
+      cpu,
+      ...(range === undefined ? {} : { range: { start: hex(range.start), end: hex(range.end) } }),
+      ...(over === true ? { over } : {}),
+      ...(interrupts === true ? { interrupts } : {}),
+    };
+    const before = this.#state;
+    this.#setRunning();
+    try {
+      await this.#ask((it) => it.sendRequest(debug.step, params));
+    } catch (error) {
+      this.#restore(before);
+      throw error;
+    }
+  }
+
+  async setBreakpoints(breakpoints: readonly debug.BreakpointSpec[]): Promise<readonly debug.BreakpointStatus[]> {
+    return (await this.#ask((it) => it.sendRequest(debug.setBreakpoints, { breakpoints }))).breakpoints;
+  }
+
+  /** Throws UserError while the VM runs. */
+  readRegisters(cpu: number): Promise<debug.CpuRegisters> {
+    this.#requirePaused();
+    let registers = this.#registers.get(cpu);
+    if (registers === undefined) {
+      registers = this.#ask((it) => it.sendRequest(debug.readRegisters, { cpu }));
+      this.#registers.set(cpu, registers);
+      registers.catch(() => this.#registers.delete(cpu));
+    }
+    return registers;
+  }
+
+  async writeRegisters(cpu: number, values: RegisterValues): Promise<debug.CpuRegisters> {
+    this.#requirePaused();
+    const texts = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, hex(value)]));
+    try {
+      return await this.#ask((it) => it.sendRequest(debug.writeRegisters, { cpu, values: texts }));
+    } finally {
+      this.#registers.delete(cpu);
+    }
+  }
+
+  async readMemory(at: GuestAddress, lengthBytes: number): Promise<MemoryRead> {
+    if (lengthBytes === 0) return { data: new Uint8Array(), unreadableBytes: 0 };
+    try {
+      const answer = await this.#ask((it) => it.sendRequest(debug.readMemory, { ...memoryParams(at), lengthBytes }));
+      const data = Buffer.from(answer.data, 'base64');
+      return { data, unreadableBytes: lengthBytes - data.length };
+    } catch (error) {
+      if (isAddressError(error)) return { data: new Uint8Array(), unreadableBytes: lengthBytes };
+      throw error;
+    }
+  }
+
+  async writeMemory(at: GuestAddress, data: Uint8Array): Promise<number> {
+    const params = { ...memoryParams(at), data: Buffer.from(data).toString('base64') };
+    return (await this.#ask((it) => it.sendRequest(debug.writeMemory, params))).writtenBytes;
+  }
+
+  /** The physical address behind a linear one, `undefined` where nothing is mapped. */
+  async translate(at: GuestAddress): Promise<bigint | undefined> {
+    const { gpa } = await this.#ask((it) => it.sendRequest(debug.translate, memoryParams(at)));
+    return gpa === undefined ? undefined : BigInt(gpa);
+  }
+
+  powerButton(): Promise<void> {
+    return this.#ask((it) => it.sendRequest(control.powerButton));
+  }
+
+  reset(): Promise<void> {
+    this.#registers.clear();
+    return this.#ask((it) => it.sendRequest(control.reset));
+  }
+
+  /** The VM outlives our connection. */
+  detach(): Promise<void> {
+    return this.#ask((it) => it.sendRequest(control.detach));
+  }
+
+  /** Never throws: a VM that is gone is what was asked for. */
+  async kill(): Promise<void> {
+    await this.#ask((it) => it.sendRequest(control.kill)).catch(() => undefined);
+  }
+
+  dispose(): void {
+    this.#client.dispose();
+    this.#onClosed();
+  }
+
+  #requirePaused(): void {
+    if (this.#state === 'running') {
+      throw new UserError(USER_ERROR.vmRunning, 'the VM is running: pause it to see its registers');
+    }
+  }
+
+  #setRunning(): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'running';
+    this.#registers.clear();
+  }
+
+  #restore(before: RunState): void {
+    if (this.#state === 'running') this.#state = before;
+  }
+
+  #onStopped(event: debug.StopEvent): void {
+    this.#registers.clear();
+    if (this.#state !== 'ended') this.#state = 'paused';
+    this.emit('stopped', event);
+  }
+
+  #onResumed(): void {
+    this.#setRunning();
+    this.emit('resumed');
+  }
+
+  #onEnded(end: control.VmEnd): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.emit('ended', end);
+  }
+
+  #onClosed(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#state = 'ended';
+    this.#client.connection.dispose(); // rejects what is still waiting for an answer
+    this.emit('closed');
+  }
+
+  async #ask<R>(send: (connection: MessageConnection) => Promise<R>): Promise<R> {
+    if (this.#closed) throw vmGone();
+    try {
+      return await send(this.#client.connection);
+    } catch (error) {
+      throw this.#translateError(error);
+    }
+  }
+
+  #translateError(error: unknown): unknown {
+    if (error instanceof ResponseError && Object.hasOwn(ERROR_IDS, error.code)) {
+      return new UserError(ERROR_IDS[error.code] ?? USER_ERROR.host, error.message, { cause: error });
+    }
+    if (this.#closed || !(error instanceof ResponseError)) return vmGone(error);
+    return new Error(`vmm-core: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+const ERROR_IDS: Readonly<Record<number, UserErrorId>> = {
+  [control.ErrorCode.User]: USER_ERROR.badValue,
+  [control.ErrorCode.Host]: USER_ERROR.host,
+  [control.ErrorCode.VersionMismatch]: USER_ERROR.host,
+  [control.ErrorCode.State]: USER_ERROR.vmRunning,
+  [control.ErrorCode.Address]: USER_ERROR.memory,
+};
+
+function isAddressError(error: unknown): boolean {
+  return error instanceof UserError && error.id === USER_ERROR.memory;
+}
+
+function vmGone(cause?: unknown): UserError {
+  return new UserError(USER_ERROR.vmGone, 'the VM has ended', { cause });
+}
+
+function runState(state: control.VmState): RunState {
+  return state === 'empty' ? 'paused' : state;
+}
+
+function memoryParams(at: GuestAddress): debug.MemoryParams {
+  return {
+    address: hex(at.address),
+    ...(at.physical === true ? { physical: true } : {}),
+    ...(at.cpu === undefined ? {} : { cpu: at.cpu }),
+  };
+}
+
+/** An address as the protocol and DAP references spell it. */
+export function hex(value: bigint): string {
+  return `0x${BigInt.asUintN(64, value).toString(16)}`;
+}
