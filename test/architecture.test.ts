@@ -1,0 +1,215 @@
+/**
+ * The invariants of ARCHITECTURE.md that imports show. Each test's title is the text of one **Invariant** line there; the last
+ * tests check that the two lists are the same. (Sizes, formatting and default exports are the lint rules' business.)
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { SUITES, testFiles } from '../scripts/testing/suites.ts';
+import { PROTOCOL_VERSION } from '../vmm-core/protocol/version.ts';
+import { type Import, parse, type SourceFile, sourceFiles, tokens } from './support/sourceFiles.ts';
+
+const ROOT = path.join(import.meta.dirname, '..');
+const ARCHITECTURE = readFileSync(path.join(ROOT, 'ARCHITECTURE.md'), 'utf8');
+const PARTS = ['vmm-core', 'debug-adapter', 'extension'];
+const SOURCES = sourceFiles(ROOT, PARTS);
+
+/** Folders that other parts may import, and which (style: "Tree and dependency direction"). */
+const ALLOWED_ACROSS: Readonly<Record<string, readonly string[]>> = {
+  extension: ['vmm-core/protocol/', 'vmm-core/config/', 'vmm-core/client/'],
+  'debug-adapter': ['vmm-core/protocol/', 'vmm-core/config/', 'vmm-core/elf/', 'vmm-core/client/'],
+  'vmm-core': [],
+};
+
+/** Folders that run anywhere: no Node, no other part. */
+const PURE = [
+  'vmm-core/protocol/',
+  'vmm-core/config/',
+  'vmm-core/elf/',
+  'vmm-core/abi/',
+  'debug-adapter/dwarf/',
+];
+
+/**
+ * What each folder of vmm-core may import from the others. `log.ts` and `errors.ts` serve every folder that is not pure;
+ * files directly in vmm-core (main.ts, vm.ts) are the top and may import all.
+ */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  abi: [],
+  config: [],
+  elf: [],
+  protocol: ['config'],
+  client: ['protocol', 'config'],
+  memory: ['abi'],
+  bus: ['abi'],
+  kvm: ['abi'],
+  devices: ['abi', 'bus', 'memory'],
+  boot: ['abi', 'elf', 'memory', 'config'],
+  vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot'],
+  debug: ['abi', 'memory', 'kvm', 'boot', 'vcpu', 'protocol'],
+  machine: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'vcpu', 'debug', 'config', 'elf', 'protocol'],
+};
+/** Types only: kvm/ implements IrqLine and maps GuestMemory, but runs none of their code. */
+const LAYER_TYPES: Readonly<Record<string, readonly string[]>> = { kvm: ['bus', 'memory'] };
+const SHARED = ['vmm-core/log.ts', 'vmm-core/errors.ts'];
+const KVM_USERS = [
+  'vmm-core/kvm/',
+  'vmm-core/machine/',
+  'vmm-core/vcpu/',
+  'vmm-core/debug/',
+  'vmm-core/cli/check',
+];
+
+/** Plain classes without koffi behind them, so that everyone can tell a host error. */
+const KVM_ERRORS = 'vmm-core/kvm/errors.ts';
+
+const ATOMICS_FILES = [
+  'vmm-core/bus/stateBlock.ts',
+  'vmm-core/bus/byteRing.ts',
+  'vmm-core/vcpu/mailbox.ts',
+  'vmm-core/virtio/queue.ts',
+];
+
+type Rule = (file: SourceFile, it: Import) => boolean;
+
+/** Title (as in ARCHITECTURE.md) -> whether an import is allowed. */
+const IMPORT_RULES: Readonly<Record<string, Rule>> = {
+  'parts meet only in public folders': crossesAllowed,
+  'folders of vmm-core import downwards only': layerAllowed,
+  'koffi is imported only in vmm-core/kvm': ({ file }, { specifier }) =>
+    specifier !== 'koffi' || file.startsWith('vmm-core/kvm/'),
+  'KVM is used only by machine, vcpu, debug and the host check': ({ file }, it) =>
+    it.file === KVM_ERRORS ||
+    !(it.file ?? '').startsWith('vmm-core/kvm/') ||
+    KVM_USERS.some((user) => file.startsWith(user)),
+  'vscode is imported only in extension, and not by its language server': ({ file }, { specifier }) =>
+    specifier !== 'vscode' ||
+    (file.startsWith('extension/') && !file.startsWith('extension/language/server/')),
+  'threads are started only in vmm-core/vcpu and run only worker files': ({ file }, it) =>
+    !/^(node:)?worker_threads$/.test(it.specifier) ||
+    it.typeOnly ||
+    file.startsWith('vmm-core/vcpu/') ||
+    file.endsWith('.worker.ts'),
+  'pure folders import neither Node nor packages': ({ file }, it) =>
+    !isPure(file) ||
+    it.file !== undefined ||
+    (file.startsWith('vmm-core/protocol/') && it.specifier === 'vscode-jsonrpc'),
+};
+
+for (const [title, allows] of Object.entries(IMPORT_RULES)) {
+  it(title, () => {
+    const broken = SOURCES.flatMap((source) =>
+      source.imports
+        .filter((it) => !allows(source, it))
+        .map((it) => `${source.file} imports ${it.specifier}`),
+    );
+    assert.deepEqual(broken, []);
+  });
+}
+
+it('Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue', () => {
+  const users = SOURCES.filter((it) => it.identifiers.has('Atomics')).map((it) => it.file);
+  assert.deepEqual(
+    users.filter((it) => !ATOMICS_FILES.includes(it)),
+    [],
+  );
+});
+
+it('protocol/ changes only together with its version', () => {
+  const text = sourceFiles(ROOT, ['vmm-core/protocol'])
+    .flatMap((it) => tokens(it.text))
+    .join(' ');
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  const rows = [...ARCHITECTURE.matchAll(/^\| (\d+) +\| `([0-9a-f]{16})` +\|$/gm)];
+  const documented = rows.map(([, version, digest]) => ({ version: Number(version), digest })).at(-1);
+  assert.deepEqual(
+    documented,
+    { version: PROTOCOL_VERSION, digest: hash },
+    'vmm-core/protocol differs from the last row of the table in ARCHITECTURE.md: raise PROTOCOL_VERSION when a released ' +
+      'client would misunderstand the change, and record the new hash either way',
+  );
+});
+
+it('every test file belongs to exactly one suite', async () => {
+  const files = await testFiles(ROOT);
+  const misplaced = files.filter((file) => SUITES.filter((it) => it.includes(file)).length !== 1);
+  assert.deepEqual(misplaced, []);
+});
+
+describe('the test itself', () => {
+  it('knows every folder of vmm-core', () => {
+    const folders = new Set(SOURCES.map((it) => folderOf(it.file)).filter((it) => it !== undefined));
+    const unknown = [...folders].filter((it) => !(it in LAYERS) && !TOP_FOLDERS.includes(it));
+    assert.deepEqual(unknown, [], 'add the folder to LAYERS and to ARCHITECTURE.md');
+  });
+
+  it('checks the invariants that ARCHITECTURE.md lists, and no others', () => {
+    const listed = [...ARCHITECTURE.matchAll(/^- \*\*Invariant:\*\* ([^.;(]+)[.;(]/gm)].map(([, title]) =>
+      title?.trim(),
+    );
+    const checked = [
+      ...Object.keys(IMPORT_RULES),
+      'Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue',
+      'protocol/ changes only together with its version',
+      'every test file belongs to exactly one suite',
+    ];
+    assert.deepEqual([...listed].sort(), checked.sort());
+  });
+
+  it('sees static, type, lazy and re-exported imports, but not comments', () => {
+    const { imports } = parse(
+      'vmm-core/bus/x.ts',
+      `import a from './a.ts'; import type { B } from '../b.ts'; import { type C } from 'c';
+       export { d } from './d.ts'; const e = await import('e'); let f: import('f').F; // import 'g';
+       import { type H, i } from 'h'; import 'j';`,
+    );
+    assert.deepEqual(
+      imports.map((it) => [it.file ?? it.specifier, it.typeOnly]),
+      [
+        ['vmm-core/bus/a.ts', false],
+        ['vmm-core/b.ts', true],
+        ['c', true],
+        ['vmm-core/bus/d.ts', false],
+        ['e', false],
+        ['f', true],
+        ['h', false],
+        ['j', false],
+      ],
+    );
+  });
+});
+
+/** Folders above the machine: they assemble and serve it. */
+const TOP_FOLDERS = ['cli', 'control'];
+
+function partOf(file: string): string {
+  return file.split('/')[0] ?? '';
+}
+
+/** `vmm-core/bus/bus.ts` -> `bus`; undefined outside vmm-core and for files directly in it. */
+function folderOf(file: string): string | undefined {
+  const [part, folder, rest] = file.split('/');
+  return part === 'vmm-core' && rest !== undefined ? folder : undefined;
+}
+
+function isPure(file: string): boolean {
+  return PURE.some((it) => file.startsWith(it));
+}
+
+function crossesAllowed({ file }: SourceFile, it: Import): boolean {
+  if (it.file === undefined || partOf(it.file) === partOf(file)) return true;
+  return (ALLOWED_ACROSS[partOf(file)] ?? []).some((folder) => it.file?.startsWith(folder));
+}
+
+function layerAllowed({ file }: SourceFile, it: Import): boolean {
+  const from = folderOf(file);
+  if (from === undefined || it.file === undefined || TOP_FOLDERS.includes(from)) return true;
+  if (partOf(it.file) !== 'vmm-core') return true; // another rule's
+  if (SHARED.includes(it.file)) return !isPure(file);
+  const to = folderOf(it.file);
+  if (to === undefined) return false; // upwards to main.ts or vm.ts
+  const allowed = [from, ...(LAYERS[from] ?? []), ...(it.typeOnly ? (LAYER_TYPES[from] ?? []) : [])];
+  return allowed.includes(to);
+}

@@ -1,0 +1,87 @@
+/** The product's sources and what they import, for test/architecture.test.ts. */
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import ts from 'typescript';
+
+export interface Import {
+  /** As written: `koffi`, `node:fs`, `../bus/bus.ts`. */
+  readonly specifier: string;
+  /** For a relative import: the file it names, relative to the repository. */
+  readonly file?: string;
+  /** Gone after compilation. */
+  readonly typeOnly: boolean;
+}
+
+export interface SourceFile {
+  /** Relative to the repository. */
+  readonly file: string;
+  readonly text: string;
+  readonly imports: readonly Import[];
+  /** Every identifier that the code (not a comment or a string) contains. */
+  readonly identifiers: ReadonlySet<string>;
+}
+
+/** All `.ts` files below the folders except tests and declarations. */
+export function sourceFiles(root: string, folders: readonly string[]): SourceFile[] {
+  return folders.flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+      .map((it) => path.posix.join(folder, it))
+      .filter((it) => it.endsWith('.ts') && !it.endsWith('.test.ts') && !it.endsWith('.d.ts'))
+      .sort()
+      .map((file) => parse(file, readFileSync(path.join(root, file), 'utf8'))),
+  );
+}
+
+export function parse(file: string, text: string): SourceFile {
+  const tree = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, false);
+  const imports: Import[] = [];
+  const identifiers = new Set<string>();
+  const add = (specifier: string, typeOnly: boolean): void => {
+    const isRelative = specifier.startsWith('.');
+    const target = isRelative ? { file: path.posix.join(path.posix.dirname(file), specifier) } : {};
+    imports.push({ specifier, typeOnly, ...target });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node)) identifiers.add(node.text);
+    if (ts.isImportDeclaration(node)) add(literal(node.moduleSpecifier), isTypeImport(node));
+    else if (ts.isExportDeclaration(node) && node.moduleSpecifier)
+      add(literal(node.moduleSpecifier), node.isTypeOnly);
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+      add(literal(node.argument.literal), true);
+    else if (ts.isCallExpression(node) && isModuleLoad(node)) add(literal(node.arguments[0]), false);
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return { file, text, imports, identifiers };
+}
+
+/** The tokens of a file without comments and layout: what a reformatting keeps. */
+export function tokens(text: string): string[] {
+  const scanner = ts.createScanner(ts.ScriptTarget.ES2022, true, ts.LanguageVariant.Standard, text);
+  const found: string[] = [];
+  while (scanner.scan() !== ts.SyntaxKind.EndOfFileToken) found.push(scanner.getTokenText());
+  return found;
+}
+
+function isTypeImport(node: ts.ImportDeclaration): boolean {
+  const clause = node.importClause;
+  if (clause === undefined) return false;
+  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
+  const names = clause.namedBindings;
+  if (clause.name !== undefined || names === undefined || !ts.isNamedImports(names)) return false;
+  return names.elements.length > 0 && names.elements.every((it) => it.isTypeOnly);
+}
+
+/** `import('x')` or `require('x')`. */
+function isModuleLoad(node: ts.CallExpression): boolean {
+  const { expression } = node;
+  const isLoad =
+    expression.kind === ts.SyntaxKind.ImportKeyword ||
+    (ts.isIdentifier(expression) && expression.text === 'require');
+  return isLoad && node.arguments.length > 0;
+}
+
+/** A computed specifier becomes one that no rule allows and a person can find. */
+function literal(node: ts.Node | undefined): string {
+  return node !== undefined && ts.isStringLiteralLike(node) ? node.text : '<computed>';
+}
