@@ -2,11 +2,11 @@
  * A VM as its clients see it: a machine, run control, serial ports, and how it ends. Main thread. Used by the control server and by
  * `vmm run`; knows neither sockets nor argv.
  */
-import type { VmConfig } from './config/vmConfig.ts';
+import { COM_PORTS, type VmConfig } from './config/vmConfig.ts';
 import { Breakpoints } from './debug/breakpoints.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { hex, readRegisters, registerReport } from './debug/registers.ts';
-import { RunControl, type Verdict } from './debug/runControl.ts';
+import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
 import { log } from './log.ts';
 import { Machine, type WarmParts } from './machine/machine.ts';
 import { SerialPort } from './machine/serialPort.ts';
@@ -28,6 +28,8 @@ const EXIT_HOST_ERROR = 1;
 const EXIT_TRIPLE_FAULT = 3;
 const OUTPUT_LOG = 4; // debugcon and the firmware's log go to our log
 const CODE_BYTES = 16;
+const MAX_TYPED_BYTES = 1 << 20; // a pasted file, not a leak
+const RETRY_MS = 20;
 
 export class Vm {
   readonly machine: Machine;
@@ -35,6 +37,7 @@ export class Vm {
   readonly breakpoints: Breakpoints;
   readonly serial: readonly SerialPort[];
   readonly #events: VmEvents;
+  readonly #typed: Uint8Array[] = Array.from({ length: COM_PORTS }, () => new Uint8Array());
   #end: VmEnd | undefined;
   /** Set while stopped by something that cannot be continued: `resume` ends the VM with it. */
   #fatal: VmEnd | undefined;
@@ -69,6 +72,20 @@ export class Vm {
     this.runControl.resume();
   }
 
+  /** From `paused`; `onStopped` follows. */
+  step(plan: StepPlan): void {
+    if (this.#fatal !== undefined) return this.finish(this.#fatal);
+    this.runControl.step(plan);
+  }
+
+  /** Keys for a UART. What the guest is too slow to read waits here, bounded. */
+  typed(port: number, bytes: Uint8Array): void {
+    const waiting = this.#typed[port];
+    if (waiting === undefined || waiting.length + bytes.length > MAX_TYPED_BYTES) return;
+    this.#typed[port] = Buffer.concat([waiting, bytes]);
+    this.#feed(port);
+  }
+
   /** Back to the first instruction; goes on running if it ran. Throws when the image can no longer be loaded. */
   async reset(): Promise<void> {
     const wasRunning = this.runControl.running;
@@ -100,6 +117,15 @@ export class Vm {
     this.machine.reset();
     this.#fatal = undefined;
     this.breakpoints.forgetPlanted();
+  }
+
+  #feed(port: number): void {
+    const waiting = this.#typed[port];
+    if (waiting === undefined || waiting.length === 0) return;
+    const taken = this.machine.receive(port, waiting);
+    this.#typed[port] = waiting.subarray(taken);
+    // The guest takes the rest when it reads; nothing tells us, so look again.
+    if (taken < waiting.length) setTimeout(() => this.#feed(port), RETRY_MS).unref();
   }
 
   #output(port: number, bytes: Uint8Array): void {

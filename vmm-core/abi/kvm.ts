@@ -2,7 +2,7 @@
  * The KVM API's numbers and layouts, spelled as <linux/kvm.h> and <asm/kvm.h> (x86) spell them. Documentation/virt/kvm/api.rst.
  * Values only. test/abi compares every size, offset and number with a C program compiled from the kernel's headers.
  */
-import { s32, struct, u16, u32, u64, u8 } from './struct.ts';
+import { struct, u16, u32, u64, u8 } from './struct.ts';
 
 export const KVM_API_VERSION = 12;
 

@@ -5,7 +5,7 @@
  *  - an access belongs to one device or to none. One that is not wholly inside a device's window reads all ones and is
  *    dropped, it is not split between neighbours: `outl 0xcf8` (PCI configuration) must never reach the reset port 0xcf9.
  */
-import { log } from '../log.ts';
+import { type Log, log as processLog } from '../log.ts';
 import type { Device } from './device.ts';
 
 const PORTS = 0x1_0000;
@@ -23,6 +23,7 @@ interface Window {
 
 export class Bus {
   readonly #kind: 'port' | 'mmio';
+  readonly #log: Log;
   /** Ports: window number + 1 per port, 0 for none. A table, because a port access must cost nanoseconds. */
   readonly #portTable: Uint8Array;
   readonly #windows: Window[] = [];
@@ -31,8 +32,9 @@ export class Bus {
   #last: Window | undefined;
   readonly #reported = new Set<string>();
 
-  constructor(kind: 'port' | 'mmio') {
+  constructor(kind: 'port' | 'mmio', log: Log = processLog) {
     this.#kind = kind;
+    this.#log = log;
     this.#portTable = new Uint8Array(kind === 'port' ? PORTS : 0);
   }
 
@@ -168,7 +170,7 @@ export class Bus {
     if (this.#reported.has(site)) return;
     this.#reported.add(site);
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    log.error('bus', `${device.name} threw`, { direction, offset: hex(offset), error: detail });
+    this.#log.error('bus', `${device.name} threw`, { direction, offset: hex(offset), error: detail });
   }
 }
 

@@ -26,12 +26,11 @@ export interface VmmClient {
 
 /** The socket cannot be used. `message` is a sentence for the user. */
 export class ConnectError extends Error {
-  constructor(
-    readonly kind: 'missing' | 'stale' | 'foreign' | 'version' | 'denied',
-    message: string,
-    options?: ErrorOptions,
-  ) {
+  readonly kind: 'missing' | 'stale' | 'foreign' | 'version' | 'denied';
+
+  constructor(kind: ConnectError['kind'], message: string, options?: ErrorOptions) {
     super(message, options);
+    this.kind = kind;
     this.name = 'ConnectError';
   }
 }

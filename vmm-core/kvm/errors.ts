@@ -15,13 +15,14 @@ export function errnoText(errno: number): string {
 }
 
 export class KvmError extends Error {
-  constructor(
-    /** The ioctl or call, as the header spells it. */
-    readonly call: string,
-    readonly errno: number,
-    hint = '',
-  ) {
-    super(`${call} failed: ${errnoText(errno)}${hint && `; ${hint}`}`);
+  /** The ioctl or call, as the header spells it. */
+  readonly call: string;
+  readonly errno: number;
+
+  constructor(call: string, errno: number) {
+    super(`${call} failed: ${errnoText(errno)}`);
+    this.call = call;
+    this.errno = errno;
     this.name = 'KvmError';
   }
 }

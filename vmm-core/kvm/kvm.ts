@@ -20,12 +20,11 @@ export function kvmPath(): string {
 
 /** KVM cannot be used on this host. `message` says why and what to do. */
 export class KvmUnavailableError extends Error {
-  constructor(
-    readonly kind: 'missing' | 'denied' | 'version' | 'other',
-    message: string,
-    options?: ErrorOptions,
-  ) {
+  readonly kind: 'missing' | 'denied' | 'version' | 'other';
+
+  constructor(kind: KvmUnavailableError['kind'], message: string, options?: ErrorOptions) {
     super(message, options);
+    this.kind = kind;
     this.name = 'KvmUnavailableError';
   }
 }

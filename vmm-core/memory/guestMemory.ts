@@ -12,11 +12,13 @@ const GPA_LIMIT = 2 ** 52;
 
 /** The guest (or a client on its behalf) named memory that is not RAM. Blame: guest. */
 export class GuestAddressError extends Error {
-  constructor(
-    readonly gpa: number | bigint,
-    readonly lengthBytes: number,
-  ) {
-    super(`no guest RAM at physical address 0x${gpa.toString(16)} length 0x${lengthBytes.toString(16)}`);
+  readonly gpa: number | bigint;
+  readonly lengthBytes: number;
+
+  constructor(gpa: number | bigint, lengthBytes: number) {
+    super(`no guest RAM at address 0x${gpa.toString(16)} length 0x${lengthBytes.toString(16)}`);
+    this.gpa = gpa;
+    this.lengthBytes = lengthBytes;
     this.name = 'GuestAddressError';
   }
 }

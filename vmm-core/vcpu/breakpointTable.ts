@@ -58,6 +58,11 @@ export class BreakpointTable {
     return undefined;
   }
 
+  /** Linear addresses that need a debug register. */
+  hardware(): bigint[] {
+    return this.entries().flatMap((entry) => (entry.kind === ARMED_HW ? [entry.address] : []));
+  }
+
   entries(): Armed[] {
     return Array.from({ length: this.count }, (_, i) => this.#entry(i));
   }

@@ -65,7 +65,7 @@ export class DebugExits {
   /** Breakpoints of the table, for free running. */
   applyForRun(): void {
     const entries = this.#breakpoints.entries();
-    const addresses = entries.filter((entry) => entry.kind !== ARMED_SW).map((entry) => entry.address);
+    const addresses = this.#breakpoints.hardware();
     let control = entries.length === 0 ? 0 : KVM_GUESTDBG_ENABLE;
     if (addresses.length > 0) control |= KVM_GUESTDBG_USE_HW_BP;
     if (addresses.length < entries.length) control |= KVM_GUESTDBG_USE_SW_BP;

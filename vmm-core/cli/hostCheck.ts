@@ -1,0 +1,135 @@
+/** The findings behind `vmm check`; the extension shows the same as a page. */
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import { KVM_CAP } from '../abi/kvm.ts';
+import { formatSize } from '../config/parseConfig.ts';
+import { probeDebugFacilities } from '../debug/probe.ts';
+import { Kvm, kvmPath, KvmUnavailableError } from '../kvm/kvm.ts';
+import { runningVms } from './status.ts';
+
+/** `vmm check --json`: stable. */
+export interface HostCheck {
+  /** Guests can run. */
+  readonly usable: boolean;
+  readonly findings: readonly Finding[];
+}
+
+export interface Finding {
+  /** Stable, for scripts. */
+  readonly id: string;
+  readonly title: string;
+  readonly status: 'ok' | 'warning' | 'missing';
+  readonly detail: string;
+  /** What to do about it; absent when all is well. */
+  readonly cure?: string;
+}
+
+export async function inspectHost(): Promise<HostCheck> {
+  const findings = [virtualization(), nestedPaging()];
+  const kvm = openKvm();
+  if ('id' in kvm) findings.push(kvm);
+  else {
+    findings.push({ id: 'kvm', title: 'KVM', status: 'ok', detail: `${kvmPath()} opens, API version 12` });
+    findings.push(capabilities(kvm), ...debugging(kvm));
+    kvm.close();
+  }
+  findings.push(await resources());
+  const usable = !findings.some(({ id, status }) => status === 'missing' && REQUIRED.has(id));
+  return { usable, findings };
+}
+
+const REQUIRED = new Set(['kvm', 'capabilities']);
+
+function virtualization(): Finding {
+  const base = { id: 'virtualization', title: 'Hardware virtualization' };
+  const flags = cpuFlags();
+  if (flags.has('vmx')) return { ...base, status: 'ok', detail: 'Intel VT-x' };
+  if (flags.has('svm')) return { ...base, status: 'ok', detail: 'AMD-V' };
+  if (existsSync('/sys/module/kvm_pvm')) {
+    return {
+      ...base,
+      status: 'warning',
+      detail: 'none; KVM runs on PVM (software), where kernel code is emulated and slow',
+      cure: 'for full speed use a machine with VT-x or AMD-V, or a VM with nested virtualization',
+    };
+  }
+  return {
+    ...base,
+    status: 'missing',
+    detail: 'the processor offers neither VT-x nor AMD-V',
+    cure: 'enable it in the firmware setup (Intel: VT-x; AMD: SVM); in a VM, enable nested virtualization on its host',
+  };
+}
+
+function nestedPaging(): Finding {
+  const base = { id: 'nestedPaging', title: 'Nested paging' };
+  const ept = readText('/sys/module/kvm_intel/parameters/ept');
+  const npt = readText('/sys/module/kvm_amd/parameters/npt');
+  const value = ept ?? npt;
+  if (value === 'Y' || value === '1') return { ...base, status: 'ok', detail: ept === undefined ? 'NPT' : 'EPT' };
+  if (value !== undefined) {
+    const [module, parameter] = ept === undefined ? ['kvm_amd', 'npt'] : ['kvm_intel', 'ept'];
+    return { ...base, status: 'warning', detail: 'switched off: guests are slow', cure: `reload ${module} with ${parameter}=1` };
+  }
+  return { ...base, status: 'warning', detail: 'not available: shadow paging, guests that change page tables are slow' };
+}
+
+function openKvm(): Kvm | Finding {
+  try {
+    return Kvm.open();
+  } catch (error) {
+    if (!(error instanceof KvmUnavailableError)) throw error;
+    const [detail = '', cure] = error.message.split(/: (.*)/s);
+    return { id: 'kvm', title: 'KVM', status: 'missing', detail, ...(cure === undefined ? {} : { cure }) };
+  }
+}
+
+const NEEDED = ['IRQCHIP', 'USER_MEMORY', 'PIT2', 'SET_TSS_ADDR', 'EXT_CPUID', 'SYNC_REGS', 'IMMEDIATE_EXIT', 'SET_GUEST_DEBUG', 'MP_STATE', 'VCPU_EVENTS', 'DEBUGREGS'] as const;
+
+function capabilities(kvm: Kvm): Finding {
+  const base = { id: 'capabilities', title: 'KVM capabilities' };
+  const absent = NEEDED.filter((name) => kvm.checkExtension(KVM_CAP[name]) === 0);
+  const vcpus = kvm.checkExtension(KVM_CAP.MAX_VCPUS);
+  if (absent.length === 0) return { ...base, status: 'ok', detail: `all that is needed; up to ${vcpus} vCPUs` };
+  const names = absent.map((name) => `KVM_CAP_${name}`).join(', ');
+  return { ...base, status: 'missing', detail: `this kernel lacks ${names}`, cure: 'update the host kernel (Linux 5.8 or newer)' };
+}
+
+function debugging(kvm: Kvm): Finding[] {
+  const found = probeDebugFacilities(kvm);
+  const finding = (id: string, title: string, works: boolean, without: string): Finding => ({
+    id,
+    title,
+    status: works ? 'ok' : 'warning',
+    detail: works ? 'works (tried)' : `does not work on this host: ${without}`,
+  });
+  return [
+    finding('int3', 'Software breakpoints', found.int3, 'breakpoints use the four debug registers'),
+    finding('hardwareBreakpoints', 'Hardware breakpoints', found.hardware, 'breakpoints are int3s in guest memory'),
+    finding('watchpoints', 'Data watchpoints', found.watch, 'none can be set'),
+    finding('singleStep', 'Single step', found.step, 'stepping is not possible'),
+    finding('blockIrq', 'Stepping without interrupts', found.blockIrq, 'a step may land in an interrupt handler'),
+  ];
+}
+
+async function resources(): Promise<Finding> {
+  const vms = await runningVms();
+  const used = vms.reduce((sum, vm) => sum + vm.memoryBytes, 0);
+  const cpus = vms.reduce((sum, vm) => sum + vm.cpus, 0);
+  const running = vms.length === 0 ? 'no VM is running' : `${vms.length} VM(s) hold ${formatSize(used)} and ${cpus} vCPU(s)`;
+  const detail = `${formatSize(freemem())} of ${formatSize(totalmem())} free, ${availableParallelism()} CPUs; ${running}`;
+  return { id: 'resources', title: 'Memory and CPUs', status: 'ok', detail };
+}
+
+function cpuFlags(): Set<string> {
+  const line = /^flags\s*:(.*)$/m.exec(readText('/proc/cpuinfo') ?? '');
+  return new Set(line?.[1]?.trim().split(/\s+/) ?? []);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined; // absent: that is the answer
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * `vmm run`: a VM in the foreground, COM1 on the terminal, leave with `~.`; exits with the guest's code. The process is the VM's
+ * vmm-core: its control socket opens once the guest runs, so that nothing of it delays the first instruction.
+ */
+import { BootError } from '../boot/bootError.ts';
+import { parseSerialBackend, parseVmConfig } from '../config/parseConfig.ts';
+import type { VmConfig } from '../config/vmConfig.ts';
+import { UserError } from '../errors.ts';
+import { KvmError } from '../kvm/errors.ts';
+import { KvmUnavailableError } from '../kvm/kvm.ts';
+import { log } from '../log.ts';
+import { warmUp } from '../machine/machine.ts';
+import type { VmEnd } from '../protocol/control.ts';
+import { Vm, type VmEvents } from '../vm.ts';
+import { fail, type Options, parseArguments, single, type Values } from './arguments.ts';
+import { attachTerminal } from './terminal.ts';
+
+const OPTIONS = {
+  kernel: { type: 'string' },
+  initrd: { type: 'string' },
+  cmdline: { type: 'string' },
+  protocol: { type: 'string' },
+  memory: { type: 'string' },
+  cpus: { type: 'string' },
+  name: { type: 'string' },
+  serial: { type: 'string', multiple: true },
+  'debug-exit': { type: 'boolean' },
+  'no-reboot': { type: 'boolean' },
+  wait: { type: 'boolean' },
+  'log-json': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} satisfies Options;
+
+const USAGE = `usage: vmm run [NAME] --kernel FILE [OPTIONS]
+
+  --kernel FILE      the image to boot: ELF, bzImage, multiboot or flat
+  --initrd FILE      its initial RAM disk
+  --cmdline TEXT     its command line
+  --protocol P       auto, multiboot, linux64, bzimage, pvh or flat (auto)
+  --memory SIZE      512M, 2G … (256M)
+  --cpus N           virtual CPUs (1)
+  --name NAME        names the control socket (the kernel's file name)
+  --serial BACKEND   stdio, terminal, file:PATH or null; the first is COM1 (stdio)
+  --debug-exit       isa-debug-exit at port 0xf4
+  --no-reboot        a reset by the guest ends the VM
+  --wait             start stopped: a debugger attaches and lets it run
+  --log-json         log on stderr, a JSON object per line
+
+On the terminal, ~. at the start of a line ends the VM.
+Exit code: 0 power-off, (value << 1) | 1 isa-debug-exit, 1 usage or host error, 3 triple fault.
+`;
+
+export async function run(argv: readonly string[]): Promise<number> {
+  try {
+    const { values, positionals } = parseArguments(argv, OPTIONS, 'run');
+    if (values.help === true) {
+      process.stdout.write(USAGE);
+      return 0;
+    }
+    log.setLevel(values['log-json'] === true ? 'info' : 'error');
+    const config = configure(values, positionals);
+    log.setThread(`vm/${config.name}`);
+    return await runVm(config, values.wait === true);
+  } catch (error) {
+    if (isExpected(error)) return fail(error.message);
+    throw error;
+  }
+}
+
+function isExpected(error: unknown): error is Error {
+  return [UserError, BootError, KvmError, KvmUnavailableError].some((kind) => error instanceof kind);
+}
+
+/** Throws UserError with the first problem. */
+function configure(values: Values, positionals: readonly string[]): VmConfig {
+  if (positionals.length > 1) throw new UserError(`"${positionals[1] ?? ''}" is one argument too many: the kernel goes after --kernel`);
+  const memory = single(values, 'memory');
+  const cpus = single(values, 'cpus');
+  const { config, problems } = parseVmConfig({
+    name: single(values, 'name') ?? positionals[0],
+    kernel: single(values, 'kernel'),
+    initrd: single(values, 'initrd'),
+    cmdline: single(values, 'cmdline'),
+    protocol: single(values, 'protocol'),
+    memory,
+    cpus: cpus === undefined ? undefined : Number(cpus),
+    serial: serialPorts(values.serial),
+    debugExit: values['debug-exit'] === true,
+    onReset: values['no-reboot'] === true ? 'exit' : 'reboot',
+  });
+  if (config !== undefined) return config;
+  const [first] = problems;
+  throw new UserError(`--${first?.key ?? ''} ${first?.message ?? ''}`);
+}
+
+function serialPorts(given: Values[string]): Record<string, unknown> {
+  const forms = Array.isArray(given) ? given : ['stdio'];
+  if (forms.length > 4) throw new UserError('there are four serial ports: give --serial at most four times');
+  for (const form of forms) {
+    if (parseSerialBackend(String(form)) === undefined) {
+      throw new UserError(`--serial ${String(form)} is not stdio, terminal, file:PATH or null`);
+    }
+  }
+  return Object.fromEntries(forms.map((form, i) => [`com${i + 1}`, form]));
+}
+
+async function runVm(config: VmConfig, wait: boolean): Promise<number> {
+  let core: VmEvents | undefined; // once the control socket is open
+  let end: (end: VmEnd) => void = () => undefined;
+  const over = new Promise<VmEnd>((resolve) => (end = resolve));
+  const vm = new Vm(config, warmUp(), {
+    onStopped: (event) => core?.onStopped(event),
+    onResumed: () => core?.onResumed(),
+    onEnded: (reason) => {
+      core?.onEnded(reason);
+      end(reason);
+    },
+    debuggerPresent: () => core?.debuggerPresent() ?? false,
+  });
+  const stdioPort = config.serial.findIndex(({ kind }) => kind === 'stdio');
+  const terminal = stdioPort < 0 ? undefined : attachTerminal((bytes) => vm.typed(stdioPort, bytes), () => leave(vm));
+  const onSignal = (): void => leave(vm);
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  if (!wait) vm.resume();
+  const server = await openControl(vm).catch((error: unknown) => {
+    log.error('control', 'no control socket', { reason: String(error) });
+    return undefined;
+  });
+  core = server?.core;
+  const result = await over;
+  terminal?.restore();
+  report(result);
+  await server?.close();
+  return result.exitCode;
+}
+
+function leave(vm: Vm): void {
+  void vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' });
+}
+
+async function openControl(vm: Vm) {
+  const { Core } = await import('../control/core.ts');
+  const { ControlServer } = await import('../control/controlServer.ts');
+  const core = new Core();
+  const server = new ControlServer(core);
+  await core.adopt(vm);
+  return { core, close: () => server.close() };
+}
+
+/** What a user must know of the end; a power-off explains itself. */
+function report(end: VmEnd): void {
+  if (end.kind === 'tripleFault' || end.kind === 'error') {
+    process.stderr.write(`vmm: ${end.message}\n${end.details ?? ''}\n`);
+  } else if (end.kind === 'reset') {
+    process.stderr.write(`vmm: ${end.message}\n`);
+  }
+}

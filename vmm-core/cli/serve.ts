@@ -1,0 +1,41 @@
+/**
+ * `vmm serve`: a core that waits for its VM, with everything done that can be done before. Prints `{"socket": PATH}` and serves until its
+ * VM ends, or until stdin closes before it has one: whoever started it is gone.
+ */
+import { socketPath } from '../client/runtimeDir.ts';
+import { Core } from '../control/core.ts';
+import { ControlServer } from '../control/controlServer.ts';
+import { KvmUnavailableError } from '../kvm/kvm.ts';
+import { log } from '../log.ts';
+import type { CoreReady } from '../client/spawnCore.ts';
+
+export async function serve(): Promise<number> {
+  const core = new Core();
+  const server = new ControlServer(core);
+  const over = new Promise<void>((resolve) => {
+    core.onOver = () => resolve();
+    const orphaned = (): void => {
+      if (!core.hasVm) resolve();
+    };
+    process.stdin.resume().once('end', orphaned).once('close', orphaned).on('error', orphaned);
+    process.once('SIGTERM', () => resolve());
+  });
+  process.stdout.on('error', () => undefined); // the reader left after the first line
+  const name = await server.listen(`warm-${process.pid}`);
+  const ready: CoreReady = { socket: socketPath(name) };
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
+  warm(core);
+  await over;
+  await server.close();
+  return 0;
+}
+
+/** A host without KVM is told to whoever asks for a VM, not to nobody now. */
+function warm(core: Core): void {
+  try {
+    core.warm();
+  } catch (error) {
+    if (!(error instanceof KvmUnavailableError)) throw error;
+    log.warn('kvm', error.message);
+  }
+}

@@ -1,0 +1,68 @@
+/** `vmm status [--json]`: the VMs that answer; sockets of dead ones are removed. */
+import { rmSync } from 'node:fs';
+import { socketNames, socketPath } from '../client/runtimeDir.ts';
+import { ConnectError, connectVmm } from '../client/vmmClient.ts';
+import { formatSize } from '../config/parseConfig.ts';
+import { UserError } from '../errors.ts';
+import type { VmInfo } from '../protocol/control.ts';
+import { fail, parseArguments } from './arguments.ts';
+
+/** One line of `--json`: an array of these. */
+interface Row {
+  readonly name: string;
+  readonly pid: number;
+  readonly state: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly socket: string;
+}
+
+export async function status(argv: readonly string[]): Promise<number> {
+  try {
+    const { values } = parseArguments(argv, { json: { type: 'boolean' }, help: { type: 'boolean' } }, 'status');
+    if (values.help === true) {
+      process.stdout.write('usage: vmm status [--json]\n\nLists running VMs and removes the sockets of dead ones.\n');
+      return 0;
+    }
+    const rows = await runningVms();
+    process.stdout.write(values.json === true ? `${JSON.stringify(rows)}\n` : table(rows));
+    return 0;
+  } catch (error) {
+    if (error instanceof UserError) return fail(error.message);
+    throw error;
+  }
+}
+
+/** Every VM that answers. Warm cores without a VM are left out. */
+export async function runningVms(): Promise<Row[]> {
+  const rows = await Promise.all(socketNames().map(ask));
+  return rows.filter((row) => row !== undefined);
+}
+
+async function ask(name: string): Promise<Row | undefined> {
+  const path = socketPath(name);
+  try {
+    const client = await connectVmm(path, { client: 'vmm status' });
+    client.dispose();
+    return row(name, path, client.info);
+  } catch (error) {
+    if (!(error instanceof ConnectError)) throw error;
+    if (error.kind === 'stale') rmSync(path, { force: true });
+    return undefined;
+  }
+}
+
+function row(name: string, socket: string, info: VmInfo): Row | undefined {
+  const { config, pid, state } = info;
+  // A warm core that got its VM listens at two sockets; the one with the VM's name counts.
+  if (config === undefined || config.name !== name) return undefined;
+  return { name, pid, state, cpus: config.cpus, memoryBytes: config.memoryBytes, socket };
+}
+
+function table(rows: readonly Row[]): string {
+  const header = ['NAME', 'PID', 'STATE', 'CPUS', 'MEMORY'];
+  const cells = rows.map((it) => [it.name, String(it.pid), it.state, String(it.cpus), formatSize(it.memoryBytes)]);
+  const all = [header, ...cells];
+  const widths = header.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
+  return all.map((line) => `${line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()}\n`).join('');
+}

@@ -1,0 +1,130 @@
+/**
+ * One vmm-core process: at most one VM, any number of clients. Decides who owns the VM, passes its events to every client, and
+ * ends the process when the VM is over. Main thread. `vmm serve` starts it empty, `vmm run` with a VM.
+ */
+import type { MessageConnection } from 'vscode-jsonrpc/node';
+import type { VmConfig } from '../config/vmConfig.ts';
+import { log } from '../log.ts';
+import { warmUp, type WarmParts } from '../machine/machine.ts';
+import { ended, type VmEnd, type VmInfo } from '../protocol/control.ts';
+import { resumed, type StopEvent, stopped } from '../protocol/debug.ts';
+import { PROTOCOL_VERSION } from '../protocol/version.ts';
+import { version } from '../version.ts';
+import { Vm, type VmEvents } from '../vm.ts';
+import { StateError } from './responseErrors.ts';
+
+/** A connected client, as the core knows it. */
+export interface Client {
+  readonly connection: MessageConnection;
+  readonly identity: { client: string; debugger: boolean };
+  /** Undoes serial attachments. */
+  readonly cleanups: (() => void)[];
+}
+
+export class Core implements VmEvents {
+  readonly #clients = new Set<Client>();
+  #owner: Client | undefined;
+  #warm: WarmParts | undefined;
+  #vm: Vm | undefined;
+  #name: string | undefined;
+  /** Listens under the VM's name; set by the server. Returns the name that was free. */
+  publish: (name: string) => Promise<string> = (name) => Promise.resolve(name);
+  /** Called once when the VM is over and all clients have been told. */
+  onOver: (end: VmEnd) => void = () => undefined;
+
+  /** The VM. Throws StateError when there is none yet. */
+  get vm(): Vm {
+    if (this.#vm === undefined) throw new StateError('no VM has been created yet');
+    return this.#vm;
+  }
+
+  get hasVm(): boolean {
+    return this.#vm !== undefined;
+  }
+
+  /** Does now what does not depend on a configuration. Throws KvmUnavailableError. */
+  warm(): WarmParts {
+    this.#warm ??= warmUp();
+    return this.#warm;
+  }
+
+  /** Throws what Vm throws; the core is then still empty and can be asked again. */
+  async create(config: VmConfig, owner: Client): Promise<VmInfo> {
+    if (this.#vm !== undefined) throw new StateError('this process has a VM already');
+    const warm = this.warm();
+    this.#warm = undefined; // its parts belong to the VM, whatever comes of it
+    this.#owner = owner;
+    await this.adopt(new Vm(config, warm, this));
+    return this.info();
+  }
+
+  /** Serves a VM that `vmm run` made. Its clients find it by its name, or `name-2` … when a living VM has that. */
+  async adopt(vm: Vm): Promise<void> {
+    this.#vm = vm;
+    this.#name = await this.publish(vm.machine.config.name);
+  }
+
+  info(): VmInfo {
+    const base = { protocolVersion: PROTOCOL_VERSION, version: version(), pid: process.pid };
+    const vm = this.#vm;
+    if (vm === undefined) return { ...base, state: 'empty' };
+    const { config, boot } = vm.machine;
+    return {
+      ...base,
+      state: vm.state,
+      config: { ...config, name: this.#name ?? config.name },
+      bootProtocol: boot.protocol,
+      entry: `0x${boot.entry.toString(16)}`,
+      ...(vm.end === undefined ? {} : { end: vm.end }),
+    };
+  }
+
+  addClient(client: Client): void {
+    this.#clients.add(client);
+    log.debug('control', 'client connected', { client: client.identity.client });
+  }
+
+  /** The connection is gone. Its breakpoints go with it; if it owned the VM, the VM ends. */
+  removeClient(client: Client): void {
+    if (!this.#clients.delete(client)) return;
+    for (const cleanup of client.cleanups) cleanup();
+    const vm = this.#vm;
+    if (vm === undefined || vm.end !== undefined) return;
+    if (this.#owner === client) {
+      const message = 'the client that started the VM went away';
+      void vm.kill({ kind: 'killed', exitCode: 1, message });
+      return;
+    }
+    void vm.runControl.hold(() => vm.breakpoints.replace(client, [])).catch(ignore);
+  }
+
+  /** The owner lets go: its end no longer ends the VM. */
+  detach(client: Client): void {
+    if (this.#owner === client) this.#owner = undefined;
+  }
+
+  onStopped(event: StopEvent): void {
+    this.#broadcast((connection) => connection.sendNotification(stopped, event));
+  }
+
+  onResumed(): void {
+    this.#broadcast((connection) => connection.sendNotification(resumed, {}));
+  }
+
+  onEnded(end: VmEnd): void {
+    log.info('vm', end.message);
+    this.#broadcast((connection) => connection.sendNotification(ended, end));
+    this.onOver(end);
+  }
+
+  debuggerPresent(): boolean {
+    return [...this.#clients].some((client) => client.identity.debugger);
+  }
+
+  #broadcast(send: (connection: MessageConnection) => Promise<void>): void {
+    for (const { connection } of this.#clients) send(connection).catch(ignore);
+  }
+}
+
+/** A client that is going away misses a notification; its close event follows. */
+function ignore(): void {}

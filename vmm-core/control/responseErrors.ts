@@ -1,0 +1,34 @@
+/** From an error of ours to a JSON-RPC error with its code and sentence. Whatever is not known here is a bug: logged with its stack. */
+import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
+import { BootError } from '../boot/bootError.ts';
+import { UserError } from '../errors.ts';
+import { KvmError } from '../kvm/errors.ts';
+import { KvmUnavailableError } from '../kvm/kvm.ts';
+import { log } from '../log.ts';
+import { GuestAddressError } from '../memory/guestMemory.ts';
+import { ErrorCode } from '../protocol/control.ts';
+
+/** The request needs another state of the VM. */
+export class StateError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'StateError';
+  }
+}
+
+export function toResponseError(error: unknown): ResponseError<void> {
+  if (error instanceof ResponseError) return error as ResponseError<void>;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = codeOf(error);
+  if (code !== undefined) return new ResponseError<void>(code, message);
+  log.error('control', 'request failed', { stack: error instanceof Error ? (error.stack ?? message) : message });
+  return new ResponseError<void>(ErrorCodes.InternalError, `internal error: ${message}`);
+}
+
+function codeOf(error: unknown): number | undefined {
+  if (error instanceof UserError || error instanceof BootError) return ErrorCode.User;
+  if (error instanceof KvmUnavailableError || error instanceof KvmError) return ErrorCode.Host;
+  if (error instanceof StateError) return ErrorCode.State;
+  if (error instanceof GuestAddressError) return ErrorCode.Address;
+  return undefined;
+}

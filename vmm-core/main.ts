@@ -1,0 +1,55 @@
+/** The `vmm` command: a table from command to a small file. Also the vmm-core process itself (`run`, `serve`). */
+import { log } from './log.ts';
+import { version } from './version.ts';
+
+/** Runs a command with its arguments; resolves with the exit code. */
+export type Command = (argv: readonly string[]) => Promise<number>;
+
+interface Entry {
+  readonly summary: string;
+  /** Lazy: `run` must not wait for what other commands need. */
+  readonly load: () => Promise<Command>;
+  /** Not for people. */
+  readonly hidden?: boolean;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  run: { summary: 'boot a guest, COM1 on this terminal', load: async () => (await import('./cli/run.ts')).run },
+  check: { summary: 'say what this host can and cannot do', load: async () => (await import('./cli/check.ts')).check },
+  status: { summary: 'list running VMs', load: async () => (await import('./cli/status.ts')).status },
+  serve: { summary: 'wait, warm, for a VM', load: async () => (await import('./cli/serve.ts')).serve, hidden: true },
+};
+
+function usage(): string {
+  const rows = Object.entries(COMMANDS).filter(([, entry]) => entry.hidden !== true);
+  const lines = rows.map(([name, { summary }]) => `  ${name.padEnd(8)}${summary}`);
+  return ['usage: vmm COMMAND [ARGUMENTS]   ("vmm COMMAND --help" tells more)', '', ...lines, ''].join('\n');
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === '--version') {
+    process.stdout.write(`vmm ${version()}\n`);
+    return 0;
+  }
+  if (name === undefined || name === '--help' || name === 'help') {
+    process.stdout.write(usage());
+    return name === undefined ? 1 : 0;
+  }
+  const entry = COMMANDS[name];
+  if (entry === undefined) {
+    process.stderr.write(`vmm: ${name} is not a command; "vmm help" lists them\n`);
+    return 1;
+  }
+  const command = await entry.load();
+  return command(rest);
+}
+
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    // Nothing that a user can cause comes here: a bug, with its stack.
+    log.error('main', 'internal error', { stack: error instanceof Error ? (error.stack ?? '') : String(error) });
+    process.exit(70); // EX_SOFTWARE, sysexits.h
+  },
+);
