@@ -1,0 +1,36 @@
+/** The parts of resolveConfig.ts that need no VS Code. */
+
+/** As vscode.DebugConfiguration. */
+export interface Configuration {
+  type: string;
+  name: string;
+  request: string;
+  [key: string]: unknown;
+}
+
+/** A configuration for a kernel, by its path in the workspace. Only what must be there: the rest has defaults. */
+export function kernelConfiguration(relativePath: string): Configuration {
+  const file = relativePath.split('/').at(-1) ?? relativePath;
+  return {
+    type: 'vmm',
+    request: 'launch',
+    name: `Boot ${file}`,
+    kernel: `\${workspaceFolder}/${relativePath}`,
+  };
+}
+
+/** What is not said. Nothing said is changed. */
+export function withDefaults(config: Configuration, folder: string | undefined): Configuration {
+  return {
+    ...(folder === undefined ? {} : { cwd: folder }),
+    // The serial terminal is what the user wants to see; the debug console would open on top of it.
+    ...(hasTerminal(config) ? { internalConsoleOptions: 'neverOpen' } : {}),
+    ...config,
+  };
+}
+
+/** Whether any UART is a terminal: COM1 is, unless the configuration says otherwise. */
+function hasTerminal(config: Configuration): boolean {
+  const serial = (config['serial'] ?? {}) as Readonly<Record<string, unknown>>;
+  return (serial['com1'] ?? 'terminal') === 'terminal' || Object.values(serial).includes('terminal');
+}

@@ -1,0 +1,97 @@
+/**
+ * From what launch.json says, or does not say, to what the debug adapter gets: defaults, a kernel found in the workspace when there
+ * is no configuration, the host checked, and a warm core. Wrong keys and types are the debug adapter's to report: VS Code
+ * shows its message with "Open launch.json".
+ */
+import { accessSync, constants } from 'node:fs';
+import * as vscode from 'vscode';
+import type { VmProcesses } from '../vmProcess.ts';
+import { kernelConfiguration, withDefaults } from './defaultConfig.ts';
+import { findKernels } from './findKernels.ts';
+
+export interface ConfigServices {
+  readonly processes: VmProcesses;
+  /** Shows what this host lacks; called when a VM cannot start here at all. */
+  readonly onHostProblem: () => void;
+}
+
+export function registerConfigurations(services: ConfigServices): vscode.Disposable {
+  const resolver: vscode.DebugConfigurationProvider = {
+    provideDebugConfigurations: (folder) => initialConfigurations(folder),
+    resolveDebugConfiguration: async (folder, config) => {
+      const given = isEmpty(config) ? await onlyKernel(folder) : config;
+      return given && withDefaults(given, folder?.uri.fsPath);
+    },
+    resolveDebugConfigurationWithSubstitutedVariables: (_, config) =>
+      config.request === 'launch' ? withCore(config, services) : config,
+  };
+  const dynamic: vscode.DebugConfigurationProvider = { provideDebugConfigurations: kernelConfigurations };
+  return vscode.Disposable.from(
+    vscode.debug.registerDebugConfigurationProvider('vmm', resolver),
+    vscode.debug.registerDebugConfigurationProvider(
+      'vmm',
+      dynamic,
+      vscode.DebugConfigurationProviderTriggerKind.Dynamic,
+    ),
+  );
+}
+
+/** F5 without a launch.json. */
+function isEmpty(config: vscode.DebugConfiguration): boolean {
+  return !config.type && !config.request && !config.name;
+}
+
+/** The newest kernel of the workspace; `null` makes VS Code open launch.json. */
+async function onlyKernel(
+  folder: vscode.WorkspaceFolder | undefined,
+): Promise<vscode.DebugConfiguration | undefined | null> {
+  const [newest] = await kernelConfigurations(folder);
+  if (newest !== undefined) return newest;
+  const message =
+    'No kernel image was found in this workspace: build it, or name it in launch.json as "kernel".';
+  void vscode.window.showErrorMessage(message);
+  return null;
+}
+
+/** What a new launch.json begins with. */
+async function initialConfigurations(
+  folder: vscode.WorkspaceFolder | undefined,
+): Promise<vscode.DebugConfiguration[]> {
+  const found = await kernelConfigurations(folder);
+  return found.length > 0 ? found : [kernelConfiguration('kernel.elf')];
+}
+
+async function kernelConfigurations(
+  folder: vscode.WorkspaceFolder | undefined,
+): Promise<vscode.DebugConfiguration[]> {
+  if (folder === undefined) return [];
+  return (await findKernels(folder)).map(kernelConfiguration);
+}
+
+/** `undefined` ends the launch without another message. */
+async function withCore(
+  config: vscode.DebugConfiguration,
+  services: ConfigServices,
+): Promise<vscode.DebugConfiguration | undefined> {
+  if (!canOpenKvm()) {
+    services.onHostProblem();
+    return undefined;
+  }
+  try {
+    const { socket } = await services.processes.take();
+    return { ...config, __coreSocket: socket };
+  } catch (error) {
+    void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+}
+
+/** The cheap question, asked at every F5. `vmm check` asks the thorough ones. */
+function canOpenKvm(): boolean {
+  try {
+    accessSync(process.env['TRAPFRAME_KVM'] ?? '/dev/kvm', constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false; // the host check says why
+  }
+}

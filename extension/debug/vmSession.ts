@@ -1,0 +1,120 @@
+/**
+ * What the editor adds to a debug session of ours: serial terminals, progress while it starts, and a message when its VM process
+ * dies. Follows the session by the DAP messages that pass; the debug adapter itself knows nothing of VS Code.
+ */
+import * as vscode from 'vscode';
+import type { CoreExit } from '../../vmm-core/client/spawnCore.ts';
+import type { SerialBackend } from '../../vmm-core/config/vmConfig.ts';
+import type { SerialTerminals } from '../terminal/serialTerminal.ts';
+import { describeExit, release, type VmProcesses } from '../vmProcess.ts';
+import { SerialConnection } from './serialConnection.ts';
+import { StartProgress } from './startProgress.ts';
+
+export interface SessionServices {
+  readonly log: vscode.LogOutputChannel;
+  readonly processes: VmProcesses;
+  readonly terminals: SerialTerminals;
+  /** The host refused to run a VM. */
+  readonly onHostProblem: () => void;
+}
+
+/** Body of the debug adapter's `vmm.started` event: the VM is there, paused. */
+interface VmStarted {
+  readonly socket: string;
+  readonly name?: string;
+  readonly serial: readonly ({ readonly port: number } & SerialBackend)[];
+}
+
+/** The parts of DAP messages that we look at. */
+interface DapMessage {
+  readonly type: 'request' | 'response' | 'event';
+  readonly command?: string;
+  readonly event?: string;
+  readonly success?: boolean;
+  readonly body?: unknown;
+}
+
+/** The debug adapter's id for "the host refuses" (USER_ERROR.host). */
+const HOST_ERROR_ID = 1002;
+/** The next core starts after this one had the processors to itself for its boot. */
+const WARM_UP_DELAY_MS = 1000;
+
+export function registerVmSessions(services: SessionServices): vscode.Disposable {
+  return vscode.debug.registerDebugAdapterTrackerFactory('vmm', {
+    createDebugAdapterTracker: (session) => new VmSession(session, services),
+  });
+}
+
+class VmSession implements vscode.DebugAdapterTracker {
+  readonly #session: vscode.DebugSession;
+  readonly #services: SessionServices;
+  readonly #progress: StartProgress;
+  #serial: SerialConnection | undefined;
+  /** The user, or VS Code, is ending the session: the end of the process is no surprise. */
+  #stopping = false;
+
+  constructor(session: vscode.DebugSession, services: SessionServices) {
+    this.#session = session;
+    this.#services = services;
+    this.#progress = new StartProgress(session);
+    void this.#core?.exited.then((exit) => this.#coreGone(exit));
+  }
+
+  onWillReceiveMessage(message: DapMessage): void {
+    if (message.command === 'launch' || message.command === 'attach') this.#progress.begin();
+    if (message.command === 'disconnect' || message.command === 'terminate') this.#stopping = true;
+  }
+
+  onDidSendMessage(message: DapMessage): void {
+    if (message.type === 'event' && message.event === 'vmm.started') this.#started(message.body as VmStarted);
+    if (message.type !== 'response') return;
+    if (message.command !== 'launch' && message.command !== 'attach') return;
+    this.#progress.end();
+    const { error } = (message.body ?? {}) as { readonly error?: { readonly id?: number } };
+    if (message.success === false && error?.id === HOST_ERROR_ID) this.#services.onHostProblem();
+  }
+
+  onError(error: Error): void {
+    this.#services.log.error(`debug adapter: ${error.message}`);
+  }
+
+  onExit(): void {
+    this.#progress.end();
+    if (this.#core !== undefined) release(this.#core);
+    setTimeout(() => this.#services.processes.warmUp(), WARM_UP_DELAY_MS);
+  }
+
+  /** The process that resolveConfig.ts took for this session, while it lives. */
+  get #core(): ReturnType<VmProcesses['get']> {
+    const socket: unknown = this.#session.configuration['__coreSocket'];
+    return typeof socket === 'string' ? this.#services.processes.get(socket) : undefined;
+  }
+
+  #started(vm: VmStarted): void {
+    const { log, processes, terminals } = this.#services;
+    setTimeout(() => processes.warmUp(), WARM_UP_DELAY_MS);
+    const ports = vm.serial.filter((it) => it.kind === 'client').map((it) => it.port);
+    this.#serial = new SerialConnection(vm.socket, this.#session.name, ports, terminals);
+    this.#serial.open().catch((error: unknown) => {
+      const text = error instanceof Error ? error.message : String(error);
+      log.error(`serial ports of ${this.#session.name}: ${text}`);
+      void vscode.window.showErrorMessage(
+        `The serial ports of "${this.#session.name}" cannot be opened: ${text}.`,
+      );
+    });
+  }
+
+  #coreGone(exit: CoreExit): void {
+    const expected =
+      this.#stopping || this.#serial?.sawEnd === true || (exit.signal === null && exit.code === 0);
+    if (expected) return;
+    const what = describeExit(exit);
+    this.#serial?.lost(`the VM process ${what}`);
+    void vscode.debug.stopDebugging(this.#session);
+    const showLog = 'Show Log';
+    const message = `The VM process of "${this.#session.name}" ${what}, so the debug session has ended. Press F5 to start it again.`;
+    void vscode.window.showErrorMessage(message, showLog).then((choice) => {
+      if (choice === showLog) this.#services.log.show();
+    });
+  }
+}

@@ -1,0 +1,34 @@
+/** The extension's entry: one register…() per feature. */
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { registerAdapterFactory } from './debug/adapterFactory.ts';
+import { registerConfigurations } from './debug/resolveConfig.ts';
+import { registerVmSessions } from './debug/vmSession.ts';
+import { checkHost, registerHostCheck } from './hostCheck.ts';
+import { SerialTerminals } from './terminal/serialTerminal.ts';
+import { VmProcesses } from './vmProcess.ts';
+
+export function activate(context: vscode.ExtensionContext): void {
+  const dist = path.join(context.extensionPath, 'dist');
+  const log = vscode.window.createOutputChannel('Trapframe', { log: true });
+  const processes = new VmProcesses(path.join(dist, 'vmm.js'), log);
+
+  context.subscriptions.push(
+    log,
+    processes,
+    registerHostCheck(path.join(dist, 'vmm.js')),
+    registerConfigurations({ processes, onHostProblem: checkHost }),
+    registerAdapterFactory(path.join(dist, 'debug-adapter.js')),
+    registerVmSessions({ log, processes, terminals: new SerialTerminals(), onHostProblem: checkHost }),
+  );
+  if (hasOwnConfiguration()) processes.warmUp();
+}
+
+/** A core is kept warm only where an F5 of ours is to be expected. */
+function hasOwnConfiguration(): boolean {
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  return folders.some(({ uri }) => {
+    const launch = vscode.workspace.getConfiguration('launch', uri);
+    return launch.get<{ type?: string }[]>('configurations', []).some((it) => it.type === 'vmm');
+  });
+}

@@ -1,0 +1,85 @@
+/**
+ * Writes what VS Code reads into package.json: `tsx scripts/manifest.ts`. A test checks that running it changes nothing.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import {
+  attachAttributes,
+  configurationSnippets,
+  launchAttributes,
+} from '../extension/debug/launchSchema.ts';
+
+const PACKAGE_JSON = path.join(import.meta.dirname, '../package.json');
+
+/** Languages whose editors get a gutter to click on, by the ids of VS Code and of the usual assembler extensions. */
+const BREAKPOINT_LANGUAGES = [
+  'c',
+  'cpp',
+  'rust',
+  'zig',
+  'asm',
+  'asm-intel-x86-generic',
+  'asm-collection',
+  'nasm',
+  'gas',
+  'x86',
+  'platformio-debug.asm',
+];
+
+const KEYWORDS = ['kernel', 'debugger', 'kvm', 'virtual machine', 'osdev', 'unikernel'];
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The manifest with our keys made anew; the others, and their order, stay. */
+export function withContributions(manifest: Json): Json {
+  return {
+    ...manifest,
+    publisher: manifest['publisher'] ?? 'trapframe',
+    icon: 'docs/images/icon.png',
+    categories: ['Debuggers'],
+    keywords: KEYWORDS,
+    engines: { node: '>=20', vscode: '^1.100.0' },
+    main: './dist/extension.js',
+    extensionKind: ['workspace'],
+    activationEvents: [
+      'onDebugResolve:vmm',
+      'onDebugInitialConfigurations',
+      'onDebugDynamicConfigurations:vmm',
+      // So that a core is warm before the first F5; activate() does nothing more when no configuration is ours.
+      'workspaceContains:.vscode/launch.json',
+    ],
+    capabilities: { untrustedWorkspaces: { supported: false }, virtualWorkspaces: false },
+    contributes: contributions(),
+  };
+}
+
+function contributions(): Json {
+  return {
+    breakpoints: BREAKPOINT_LANGUAGES.map((language) => ({ language })),
+    debuggers: [
+      {
+        type: 'vmm',
+        label: 'Trapframe VM',
+        languages: BREAKPOINT_LANGUAGES,
+        configurationAttributes: {
+          launch: { required: ['kernel'], properties: launchAttributes },
+          attach: { properties: attachAttributes },
+        },
+        configurationSnippets,
+        strings: {
+          unverifiedBreakpoints:
+            'This breakpoint is not armed: no code of the running guest was built from this line.',
+        },
+      },
+    ],
+    commands: [{ command: 'trapframe.checkHost', title: 'Check Host', category: 'Trapframe' }],
+  };
+}
+
+function main(): void {
+  const manifest = JSON.parse(readFileSync(PACKAGE_JSON, 'utf8')) as Json;
+  writeFileSync(PACKAGE_JSON, `${JSON.stringify(withContributions(manifest), undefined, 2)}\n`);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main();
