@@ -1,5 +1,5 @@
 /**
- * `npm test [SUITE…] [--only PATH_PART]`: builds, then runs the suites one after the other. One line per suite, failures in full,
+ * `npm test [-- SUITE… --only PATH_PART]`: builds, then runs the suites one after the other. One line per suite, failures in full,
  * and as the very last line the totals. What this machine cannot run is counted as skipped, with the reason.
  */
 import path from 'node:path';
@@ -12,17 +12,21 @@ import { SUITES } from './testing/suites.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 
+const KNOWN = [STATIC, ...SUITES];
+
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: { only: { type: 'string' } },
   });
-  const known = [STATIC, ...SUITES];
-  const unknown = positionals.filter((it) => !known.some(({ name }) => name === it));
+  if (positionals.includes('help')) {
+    console.log(suiteList());
+    return 0;
+  }
+  const unknown = positionals.filter((it) => !KNOWN.some(({ name }) => name === it));
   if (unknown.length > 0) {
-    console.error(`no suite is called ${unknown.join(', ')}; there are:`);
-    for (const { name, what } of known) console.error(`  ${name.padEnd(10)} ${what}`);
+    console.error(`no suite is called ${unknown.join(', ')}; there are:\n${suiteList()}`);
     return 1;
   }
   const isWanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
@@ -37,6 +41,10 @@ async function main(args: readonly string[]): Promise<number> {
     report(await runSuite(suite, { root: ROOT, buildProblem, filter: values.only }));
   }
   return printTotals(results);
+}
+
+function suiteList(): string {
+  return KNOWN.map(({ name, what }) => `  ${name.padEnd(10)} ${what}`).join('\n');
 }
 
 // So that 'exit' listeners run, which end what the suites started.
