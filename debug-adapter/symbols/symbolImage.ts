@@ -8,6 +8,7 @@
  * Nothing here throws for bad debug information: a broken unit answers as if it had none, and says so in `problems()`.
  */
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+import { ElfSymbolImage } from './elfSymbolImage.ts';
 
 /** Half open: `end` is the first address after it. */
 export interface AddressRange {
@@ -140,6 +141,7 @@ export interface SymbolImage {
   problems(): readonly string[];
 }
 
-export function openSymbolImage(source: ByteSource, _options: SymbolImageOptions = {}): SymbolImage {
-  throw new Error(`${source.name}: the symbol engine is not there yet`);
+/** Throws ElfError when `source` is not a readable ELF file. Debug information may be missing or broken. */
+export function openSymbolImage(source: ByteSource, options: SymbolImageOptions = {}): SymbolImage {
+  return new ElfSymbolImage(source, options);
 }

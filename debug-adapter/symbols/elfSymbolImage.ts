@@ -1,0 +1,411 @@
+/** SymbolImage over one ELF file: puts the pieces of this folder together and translates addresses at its edge. */
+import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+import { ElfError } from '../../vmm-core/elf/elfError.ts';
+import { type ElfFile, parseElf } from '../../vmm-core/elf/elfFile.ts';
+import { buildId } from '../../vmm-core/elf/elfNotes.ts';
+import { bestSymbolTable } from '../../vmm-core/elf/elfSymbols.ts';
+import { toSigned, toUnsigned, type Range } from '../dwarf/address.ts';
+import { DW_AT } from '../dwarf/constants.ts';
+import { DwarfError } from '../dwarf/dwarfError.ts';
+import { DwarfFile } from '../dwarf/dwarfFile.ts';
+import { ROW_IS_STMT } from '../dwarf/line.ts';
+import type { Unit } from '../dwarf/unit.ts';
+import { ElfSymbolIndex } from './elfSymbolIndex.ts';
+import { codeRanges, elfSectionLoader, rangesInclude } from './imageSections.ts';
+import { type MatchedRow, SourceFinder } from './lineBreakpoints.ts';
+import { findPrologueEnd } from './prologue.ts';
+import type {
+  AddressRange,
+  CodeLocation,
+  FunctionLocation,
+  FunctionRange,
+  InlineFrame,
+  LineRow,
+  SymbolAt,
+  SymbolImage,
+  SymbolImageOptions,
+} from './symbolImage.ts';
+import { UnitCache } from './unitCache.ts';
+import { type FunctionNode, type UnitFunctions, containing } from './unitFunctions.ts';
+import type { UnitLines } from './unitLines.ts';
+import { UnitRanges } from './unitRanges.ts';
+
+const MAX_PROBLEMS = 200;
+
+/** The function proper around an address, whatever knew it. */
+interface Found {
+  readonly start: number;
+  readonly end: number;
+  readonly name: string;
+  readonly node?: FunctionNode;
+  readonly functions?: UnitFunctions;
+}
+
+export class ElfSymbolImage implements SymbolImage {
+  readonly path: string;
+  readonly buildId: string | undefined;
+  readonly loadBias: bigint;
+  readonly machine: string;
+  private readonly elf: ElfFile;
+  private readonly addressSize: number;
+  private readonly code: readonly Range[];
+  private readonly dwarf: DwarfFile;
+  private readonly cache: UnitCache;
+  private readonly units: UnitRanges;
+  private readonly sources: SourceFinder;
+  private readonly found = new Set<string>();
+  private symbolIndex: ElfSymbolIndex | null | undefined;
+
+  constructor(source: ByteSource, options: SymbolImageOptions) {
+    this.path = source.name;
+    this.loadBias = options.loadBias ?? 0n;
+    this.elf = parseElf(source);
+    this.machine = this.elf.machineName;
+    this.addressSize = this.elf.is64 ? 8 : 4;
+    this.code = codeRanges(this.elf);
+    this.buildId = this.guard(undefined, () => buildId(this.elf));
+    const isCode = (address: number): boolean => rangesInclude(this.code, address);
+    const decompressors = options.inflate === undefined ? {} : { zlib: options.inflate };
+    this.dwarf = new DwarfFile(
+      elfSectionLoader(this.elf, decompressors, (message) => this.note(message)),
+      { littleEndian: this.elf.littleEndian, onProblem: (problem) => this.note(problem.message) },
+    );
+    this.cache = new UnitCache(this.dwarf, isCode);
+    this.units = new UnitRanges(this.dwarf, isCode);
+    this.sources = new SourceFinder(this.cache);
+  }
+
+  get entry(): bigint {
+    return this.biased(toSigned(this.elf.entry, this.addressSize));
+  }
+
+  get hasLines(): boolean {
+    return this.dwarf.section('.debug_line') !== undefined && this.dwarf.section('.debug_info') !== undefined;
+  }
+
+  problems(): readonly string[] {
+    return [...this.found];
+  }
+
+  files(): readonly string[] {
+    return this.guard([], () => this.sources.allFiles());
+  }
+
+  lineAt(address: bigint): LineRow | undefined {
+    return this.guard(undefined, () => {
+      const at = this.unbiased(address);
+      const lines = this.linesAt(at);
+      const row = lines?.rowAt(at) ?? -1;
+      return lines === undefined || row < 0 ? undefined : this.lineRow(lines, row);
+    });
+  }
+
+  functionAt(address: bigint): FunctionRange | undefined {
+    return this.guard(undefined, () => {
+      const found = this.functionAround(this.unbiased(address));
+      if (found === undefined) return undefined;
+      const range = { name: found.name, start: this.biased(found.start), end: this.biased(found.end) };
+      return { ...range, ...this.declaration(found) };
+    });
+  }
+
+  symbolAt(address: bigint): SymbolAt | undefined {
+    return this.guard(undefined, () => {
+      const at = this.unbiased(address);
+      const symbol = this.symbols?.at(at);
+      return symbol && { name: symbol.name, offset: BigInt(at - symbol.address) };
+    });
+  }
+
+  symbolByName(name: string): { address: bigint; sizeBytes: number } | undefined {
+    return this.guard(undefined, () => {
+      const symbol = this.symbols?.named(name)[0];
+      return symbol?.name === name
+        ? { address: this.biased(symbol.address), sizeBytes: symbol.sizeBytes }
+        : undefined;
+    });
+  }
+
+  inlineChainAt(address: bigint): readonly InlineFrame[] {
+    return this.guard([], () => {
+      const at = this.unbiased(address);
+      const unit = this.units.unitAt(at);
+      const nodes = unit === undefined ? [] : this.cache.functionsOf(unit).chainAt(at);
+      if (unit === undefined || nodes.length === 0) {
+        const found = this.functionAround(at);
+        return found === undefined
+          ? []
+          : [{ function: found.name, inlined: false, range: this.range(found), ...this.position(at) }];
+      }
+      return this.chainFrames(unit, nodes, at);
+    });
+  }
+
+  addressesOf(file: string, line: number, column?: number): readonly CodeLocation[] {
+    return this.guard([], () => {
+      const rows = this.sources.statementsAt(file, line, column);
+      const byAddress = [...rows].sort((a, b) => addressOf(a) - addressOf(b));
+      const taken = new Set<unknown>();
+      const locations: CodeLocation[] = [];
+      for (const match of byAddress) {
+        const location = this.breakpointAt(match, taken);
+        if (location !== undefined && !locations.some(({ address }) => address === location.address))
+          locations.push(location);
+      }
+      return locations;
+    });
+  }
+
+  breakpointLines(
+    file: string,
+    fromLine: number,
+    toLine: number,
+  ): readonly { line: number; columns: readonly number[] }[] {
+    return this.guard([], () => {
+      const columnsByLine = new Map<number, Set<number>>();
+      this.sources.forEachStatement(file, (_match, line, column) => {
+        if (line < fromLine || line > toLine) return;
+        const columns = columnsByLine.get(line) ?? new Set();
+        columnsByLine.set(line, columns.add(column));
+      });
+      return [...columnsByLine]
+        .map(([line, columns]) => ({ line, columns: [...columns].sort((a, b) => a - b) }))
+        .sort((a, b) => a.line - b.line);
+    });
+  }
+
+  functionByName(name: string): readonly FunctionLocation[] {
+    return this.guard([], () => {
+      const starts = new Set(
+        (this.symbols?.named(name) ?? []).filter((it) => it.isFunction).map((it) => it.address),
+      );
+      if (starts.size === 0) for (const start of this.dwarfFunctionStarts(name)) starts.add(start);
+      return [...starts].map((start) => this.functionLocation(name, start));
+    });
+  }
+
+  statementRange(address: bigint): AddressRange | undefined {
+    return this.guard(undefined, () => {
+      const at = this.unbiased(address);
+      const lines = this.linesAt(at);
+      const row = lines?.rowAt(at) ?? -1;
+      if (lines === undefined || row < 0 || lines.rows.line[row] === 0) return undefined;
+      const range = statementAround(lines, row, at);
+      const enclosing = this.functionAround(at);
+      return this.range({
+        start: Math.max(range.start, enclosing?.start ?? -Infinity),
+        end: Math.min(range.end, enclosing?.end ?? Infinity),
+      });
+    });
+  }
+
+  prologueEnd(start: bigint): bigint {
+    return this.guard(start, () => {
+      const at = this.unbiased(start);
+      const found = this.functionAround(at);
+      return found === undefined ? start : this.biased(this.afterPrologue({ ...found, start: at }));
+    });
+  }
+
+  isInPrologue(address: bigint): boolean {
+    return this.guard(false, () => {
+      const at = this.unbiased(address);
+      const found = this.functionAround(at);
+      return found !== undefined && at < this.afterPrologue(found);
+    });
+  }
+
+  private get symbols(): ElfSymbolIndex | undefined {
+    if (this.symbolIndex === undefined) {
+      const table = this.guard(undefined, () => bestSymbolTable(this.elf));
+      this.symbolIndex = table === undefined ? null : new ElfSymbolIndex(table, this.elf);
+    }
+    return this.symbolIndex ?? undefined;
+  }
+
+  private linesAt(address: number): UnitLines | undefined {
+    const unit = this.units.unitAt(address);
+    return unit && this.cache.linesOf(unit);
+  }
+
+  private functionAround(address: number): Found | undefined {
+    const unit = this.units.unitAt(address);
+    if (unit !== undefined) {
+      const functions = this.cache.functionsOf(unit);
+      const range = functions.at(address);
+      const name = range && (functions.nameOf(range.node) ?? this.symbols?.at(range.start)?.name);
+      if (range !== undefined && name !== undefined) {
+        return { start: range.start, end: range.end, name, node: range.node, functions };
+      }
+    }
+    return this.symbolAround(address);
+  }
+
+  /** Code without DWARF (assembler, stripped objects): from the symbol to its end, or to the next symbol. */
+  private symbolAround(address: number): Found | undefined {
+    const symbol = this.symbols?.at(address);
+    if (symbol === undefined || !symbol.isFunction) return undefined;
+    const end =
+      symbol.sizeBytes > 0
+        ? symbol.address + symbol.sizeBytes
+        : (this.symbols?.nextAfter(address) ?? address + 1);
+    return { start: symbol.address, end, name: symbol.name };
+  }
+
+  private declaration({ node, functions }: Found): { file?: string; line?: number } {
+    if (node === undefined || functions === undefined) return {};
+    const die = functions.originWith(node, DW_AT.decl_line);
+    const line = die?.number(DW_AT.decl_line);
+    const file =
+      die?.number(DW_AT.decl_file) ?? functions.originWith(node, DW_AT.decl_file)?.number(DW_AT.decl_file);
+    const path =
+      die === undefined || file === undefined ? undefined : this.cache.linesOf(die.unit)?.path(file);
+    return { ...(path !== undefined && { file: path }), ...(line !== undefined && { line }) };
+  }
+
+  /** Frames of an inline chain. `nodes` is outermost first; the answer innermost first. */
+  private chainFrames(unit: Unit, nodes: readonly FunctionNode[], at: number): InlineFrame[] {
+    const functions = this.cache.functionsOf(unit);
+    const lines = this.cache.linesOf(unit);
+    const frames: InlineFrame[] = [];
+    let position: { file?: string; line?: number; column?: number } = this.position(at);
+    for (const node of [...nodes].reverse()) {
+      const range = containing(node.ranges, at) ?? { start: at, end: at + 1 };
+      const name = functions.nameOf(node) ?? this.symbols?.at(range.start)?.name ?? '??';
+      frames.push({ function: name, inlined: node.inlined, range: this.range(range), ...position });
+      if (!node.inlined) break;
+      const die = unit.die(node.dieOffset);
+      const file = die.number(DW_AT.call_file);
+      const line = die.number(DW_AT.call_line);
+      const column = die.number(DW_AT.call_column);
+      position = {
+        ...(file !== undefined && lines !== undefined && { file: lines.path(file) }),
+        ...(line !== undefined && { line }),
+        ...(column !== undefined && { column }),
+      };
+    }
+    return frames;
+  }
+
+  private position(at: number): { file?: string; line?: number; column?: number } {
+    const lines = this.linesAt(at);
+    const row = lines?.rowAt(at) ?? -1;
+    const found = lines === undefined || row < 0 ? undefined : this.lineRow(lines, row);
+    return found === undefined ? {} : { file: found.file, line: found.line, column: found.column };
+  }
+
+  /** A row without a line (line 0) is code that belongs to no source line. */
+  private lineRow(lines: UnitLines, row: number): LineRow | undefined {
+    const { rows } = lines;
+    const line = rows.line[row] as number;
+    if (line === 0) return undefined;
+    return {
+      file: lines.path(rows.file[row] as number),
+      line,
+      column: rows.column[row] as number,
+      range: this.range({ start: rows.address[row] as number, end: lines.rowEnd(row) }),
+      isStatement: ((rows.flags[row] as number) & ROW_IS_STMT) !== 0,
+    };
+  }
+
+  /** One location for each function or inlined copy: `taken` holds those that have theirs. */
+  private breakpointAt({ unit, lines, row }: MatchedRow, taken: Set<unknown>): CodeLocation | undefined {
+    const { rows } = lines;
+    let address = rows.address[row] as number;
+    const functions = this.cache.functionsOf(unit);
+    const chain = functions.chainAt(address);
+    const innermost = chain.at(-1);
+    if (innermost !== undefined) {
+      if (taken.has(innermost)) return undefined;
+      taken.add(innermost);
+    }
+    const found = innermost === undefined || !innermost.inlined ? this.functionAround(address) : undefined;
+    if (found !== undefined) address = Math.max(address, this.afterPrologue(found));
+    const name = innermost === undefined ? found?.name : functions.nameOf(innermost);
+    return {
+      address: this.biased(address),
+      file: lines.path(rows.file[row] as number),
+      line: rows.line[row] as number,
+      column: rows.column[row] as number,
+      ...(name !== undefined && { function: name }),
+    };
+  }
+
+  private functionLocation(name: string, start: number): FunctionLocation {
+    const found = this.functionAround(start);
+    if (found === undefined) return { name, start: this.biased(start), address: this.biased(start) };
+    const address = this.afterPrologue({ ...found, start });
+    return {
+      name: found.name,
+      start: this.biased(start),
+      address: this.biased(address),
+      ...this.declaration(found),
+    };
+  }
+
+  private afterPrologue({ start, end, node }: Found): number {
+    const unit = node?.unit ?? this.units.unitAt(start);
+    const lines = unit && this.cache.linesOf(unit);
+    return unit === undefined || lines === undefined ? start : findPrologueEnd(lines, unit.root, start, end);
+  }
+
+  /** For files without .symtab: every unit is searched. */
+  private *dwarfFunctionStarts(name: string): Generator<number> {
+    for (const header of this.dwarf.unitHeaders()) {
+      const functions = this.cache.functionsOf(this.dwarf.unitOf(header));
+      for (const node of functions.functions) {
+        if (functions.nameOf(node) === name && node.ranges[0] !== undefined) yield node.ranges[0].start;
+      }
+    }
+  }
+
+  private range({ start, end }: Range): AddressRange {
+    return { start: this.biased(start), end: this.biased(end) };
+  }
+
+  private biased(address: number): bigint {
+    return BigInt.asUintN(64, toUnsigned(address) + this.loadBias);
+  }
+
+  private unbiased(address: bigint): number {
+    return toSigned(BigInt.asUintN(64, address - this.loadBias), this.addressSize);
+  }
+
+  private note(message: string): void {
+    if (this.found.size < MAX_PROBLEMS) this.found.add(message);
+  }
+
+  /** Broken debug information answers as if it were missing. */
+  private guard<T>(fallback: T, question: () => T): T {
+    try {
+      return question();
+    } catch (error) {
+      if (!(error instanceof DwarfError || error instanceof ElfError)) throw error;
+      this.note(error.message);
+      return fallback;
+    }
+  }
+}
+
+function addressOf({ lines, row }: MatchedRow): number {
+  return lines.rows.address[row] as number;
+}
+
+/** Neighbouring rows of the same line; rows that no debugger stops at (line 0, no statement) join the one before them. */
+function statementAround(lines: UnitLines, row: number, at: number): Range {
+  const { rows } = lines;
+  const sequence = lines.sequenceAt(at);
+  const first = sequence?.first ?? row;
+  const last = sequence?.last ?? row + 1;
+  const line = rows.line[row];
+  const file = rows.file[row];
+  const belongs = (candidate: number): boolean => {
+    if (rows.line[candidate] === line && rows.file[candidate] === file) return true;
+    return rows.line[candidate] === 0 || ((rows.flags[candidate] as number) & ROW_IS_STMT) === 0;
+  };
+  let from = row;
+  while (from > first && belongs(from - 1)) from--;
+  let to = row + 1;
+  while (to < last && belongs(to)) to++;
+  return { start: rows.address[from] as number, end: rows.address[to] as number };
+}

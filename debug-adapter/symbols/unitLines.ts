@@ -1,0 +1,102 @@
+/** One unit's line table with its file names as paths, searchable by address. Rows are decoded when first asked for. */
+import { type LineRows, ROW_IS_STMT, type Sequence, runLineProgram } from '../dwarf/line.ts';
+import { type LineHeader, type StringPlace, readLineHeader } from '../dwarf/lineHeader.ts';
+import type { Unit } from '../dwarf/unit.ts';
+import { joinPath } from './sourcePath.ts';
+
+export class UnitLines {
+  readonly header: LineHeader;
+  private readonly unit: Unit;
+  private readonly paths: (string | undefined)[] = [];
+  private readonly isCode: (address: number) => boolean;
+  private decoded: LineRows | undefined;
+  private liveSequences: readonly Sequence[] | undefined;
+
+  /** `isCode` tells sequences of discarded functions from real ones. Throws DwarfError. */
+  constructor(unit: Unit, lineOffset: number, isCode: (address: number) => boolean) {
+    this.unit = unit;
+    this.isCode = isCode;
+    this.header = readLineHeader(
+      unit.file.requireSection('.debug_line'),
+      lineOffset,
+      unit.header.addressSize,
+    );
+  }
+
+  get rows(): LineRows {
+    if (this.decoded === undefined) {
+      this.decoded = runLineProgram(this.header);
+      if (this.decoded.problem !== undefined) this.unit.file.report(this.decoded.problem);
+    }
+    return this.decoded;
+  }
+
+  get sequences(): readonly Sequence[] {
+    return (this.liveSequences ??= this.rows.sequences.filter(({ start }) => this.isCode(start)));
+  }
+
+  /** The full path of a file by its number in the table. */
+  path(index: number): string {
+    return (this.paths[index] ??= this.makePath(index));
+  }
+
+  text(place: StringPlace): string {
+    if (place.section === '') return '';
+    return this.unit.file.requireSection(place.section).string(place.offset);
+  }
+
+  /**
+   * The row that covers an address: of several at one address the last, and when that one is no statement the one before it at the
+   * same address that is (as gdb does). -1 when none.
+   */
+  rowAt(address: number): number {
+    const sequence = this.sequenceAt(address);
+    if (sequence === undefined) return -1;
+    const { address: addresses, flags } = this.rows;
+    let low = sequence.first;
+    let high = sequence.last;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((addresses[middle] as number) <= address) low = middle + 1;
+      else high = middle;
+    }
+    const last = low - 1;
+    for (let row = last; row >= sequence.first && addresses[row] === addresses[last]; row--) {
+      if (((flags[row] as number) & ROW_IS_STMT) !== 0) return row;
+    }
+    return last;
+  }
+
+  sequenceAt(address: number): Sequence | undefined {
+    const { sequences } = this;
+    let low = 0;
+    let high = sequences.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((sequences[middle] as Sequence).start <= address) low = middle + 1;
+      else high = middle;
+    }
+    const sequence = sequences[low - 1];
+    return sequence !== undefined && address < sequence.end ? sequence : undefined;
+  }
+
+  /** The first address after `row` that another row starts at. */
+  rowEnd(row: number): number {
+    const { address, count } = this.rows;
+    let next = row + 1;
+    while (next < count - 1 && address[next] === address[row]) next++;
+    return address[next] as number;
+  }
+
+  private makePath(index: number): string {
+    const { files, directories, version } = this.header;
+    const compDir = this.unit.root.compDir ?? '';
+    const file = files[index];
+    // Before version 5 file 0 does not exist; producers use it for the unit's own file.
+    if (file === undefined || (version < 5 && index === 0))
+      return joinPath(compDir, this.unit.root.name ?? '');
+    const directoryPlace = directories[file.directory];
+    const directory = directoryPlace === undefined ? '' : this.text(directoryPlace);
+    return joinPath(joinPath(compDir, directory), this.text(file.name));
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Which unit an address belongs to. .debug_aranges answers when it is there; units it does not mention (clang writes none) are
+ * asked for their root entry's ranges the first time an address is found nowhere.
+ */
+import type { Range } from '../dwarf/address.ts';
+import { readAranges } from '../dwarf/aranges.ts';
+import { DW_TAG, DW_UT } from '../dwarf/constants.ts';
+import type { DwarfFile } from '../dwarf/dwarfFile.ts';
+import { rangesOf } from '../dwarf/ranges.ts';
+import type { Unit } from '../dwarf/unit.ts';
+import type { UnitHeader } from '../dwarf/unitHeader.ts';
+
+interface UnitRange extends Range {
+  readonly unitOffset: number;
+}
+
+export class UnitRanges {
+  private readonly file: DwarfFile;
+  private readonly isCode: (address: number) => boolean;
+  private ranges: UnitRange[] | undefined;
+  private readonly listed = new Set<number>();
+  private complete = false;
+
+  constructor(file: DwarfFile, isCode: (address: number) => boolean) {
+    this.file = file;
+    this.isCode = isCode;
+  }
+
+  unitAt(address: number): Unit | undefined {
+    this.ranges ??= this.fromAranges();
+    const offset = this.find(address) ?? (this.addUnlisted() ? this.find(address) : undefined);
+    if (offset === undefined) return undefined;
+    try {
+      return this.file.unitAt(offset);
+    } catch (error) {
+      this.file.report(error);
+      return undefined;
+    }
+  }
+
+  private find(address: number): number | undefined {
+    const ranges = this.ranges ?? [];
+    let low = 0;
+    let high = ranges.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((ranges[middle] as UnitRange).start <= address) low = middle + 1;
+      else high = middle;
+    }
+    const range = ranges[low - 1];
+    return range !== undefined && address < range.end ? range.unitOffset : undefined;
+  }
+
+  private fromAranges(): UnitRange[] {
+    const section = this.file.section('.debug_aranges');
+    if (section === undefined) return [];
+    const entries = readAranges(section, (problem) => this.file.report(problem));
+    for (const { unitOffset } of entries) this.listed.add(unitOffset);
+    return entries.filter(({ start }) => this.isCode(start)).sort(byStart);
+  }
+
+  /** Whether anything was added. Once only. */
+  private addUnlisted(): boolean {
+    if (this.complete) return false;
+    this.complete = true;
+    const added: UnitRange[] = [];
+    for (const header of this.file.unitHeaders()) {
+      if (this.listed.has(header.offset) || !mayHaveCode(header)) continue;
+      try {
+        for (const range of unitCode(this.file.unitOf(header))) {
+          if (this.isCode(range.start)) added.push({ ...range, unitOffset: header.offset });
+        }
+      } catch (error) {
+        this.file.report(error);
+      }
+    }
+    if (added.length > 0) this.ranges = [...(this.ranges ?? []), ...added].sort(byStart);
+    return added.length > 0;
+  }
+}
+
+function unitCode(unit: Unit): readonly Range[] {
+  const { root } = unit;
+  if (root.tag === DW_TAG.partial_unit || root.tag === DW_TAG.type_unit) return [];
+  if (root.hasRanges) return rangesOf(unit.rootDie());
+  const { lowPc, highPc } = root;
+  return lowPc !== undefined && highPc !== undefined && highPc > lowPc ? [{ start: lowPc, end: highPc }] : [];
+}
+
+function mayHaveCode(header: UnitHeader): boolean {
+  return header.unitType === DW_UT.compile || header.unitType === DW_UT.skeleton;
+}
+
+function byStart(a: Range, b: Range): number {
+  return a.start - b.start;
+}
