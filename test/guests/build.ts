@@ -1,0 +1,108 @@
+/**
+ * Builds the test guests on demand with the host's gcc, into build/guests. Each guest is one .S that says in its first line what
+ * it proves. Used by the KVM tests and the bench; by hand: `node --import tsx test/guests/build.ts [NAME…]`.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** How a guest is linked, which decides how it is booted. */
+export type GuestKind = 'multiboot' | 'elf64' | 'bootSector';
+
+/** Every guest; its source says what it prints on COM1. Those that end by themselves do so by isa-debug-exit. */
+export const GUESTS = {
+  portWrites: { kind: 'multiboot' },
+  firstByte: { kind: 'multiboot' },
+  tripleFault: { kind: 'multiboot' },
+  int3Self: { kind: 'multiboot' },
+  spin: { kind: 'multiboot' },
+  unknownOpcode: { kind: 'multiboot' },
+  counter: { kind: 'multiboot' },
+  serialEcho: { kind: 'multiboot' },
+  resetCf9: { kind: 'multiboot' },
+  resetI8042: { kind: 'multiboot' },
+  powerOff: { kind: 'multiboot' },
+  smp: { kind: 'multiboot' },
+  pvh: { kind: 'elf64' },
+  linux64: { kind: 'elf64' },
+  fault: { kind: 'elf64' },
+  realMode16: { kind: 'bootSector' },
+} as const satisfies Record<string, { readonly kind: GuestKind }>;
+
+export type GuestName = keyof typeof GUESTS;
+
+/** A guest's exit value for success and for a check of its own that failed; the VMM's exit code is (value << 1) | 1. */
+export const EXIT_OK = 0x10;
+export const EXIT_FAILED = 0x20;
+
+const SOURCE_FOLDER = fileURLToPath(new URL('.', import.meta.url));
+const OUTPUT_FOLDER = fileURLToPath(new URL('../../build/guests/', import.meta.url));
+
+const COMMON_OPTIONS = ['-g', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-z,noexecstack'];
+const KIND_OPTIONS: Readonly<Record<GuestKind, readonly string[]>> = {
+  multiboot: ['-m32', '-Wl,-z,max-page-size=4096'],
+  elf64: ['-m64', '-Wl,-z,max-page-size=4096'],
+  bootSector: ['-m32', '-Wl,--oformat=binary'],
+};
+
+const builds = new Map<GuestName, Promise<string>>();
+
+/** The path of the built guest. Builds it unless it is newer than all it is made of; several processes may do so at once. */
+export function guest(name: GuestName): Promise<string> {
+  let build = builds.get(name);
+  if (build === undefined) {
+    build = buildGuest(name);
+    builds.set(name, build);
+  }
+  return build;
+}
+
+async function buildGuest(name: GuestName): Promise<string> {
+  const { kind } = GUESTS[name];
+  const output = join(OUTPUT_FOLDER, `${name}.${kind === 'bootSector' ? 'bin' : 'elf'}`);
+  const sources = [`${name}.S`, 'guest.h', `${kind}.ld`, 'build.ts'].map((file) => join(SOURCE_FOLDER, file));
+  if (await isNewerThan(output, sources)) return output;
+  await mkdir(OUTPUT_FOLDER, { recursive: true });
+  // Under a name of its own until it is complete: another test process may be running this guest.
+  const unfinished = `${output}.${process.pid}`;
+  const [source = '', , script = ''] = sources;
+  await run('gcc', [...COMMON_OPTIONS, ...KIND_OPTIONS[kind], `-Wl,-T,${script}`, '-o', unfinished, source]);
+  await rename(unfinished, output);
+  return output;
+}
+
+async function isNewerThan(output: string, sources: readonly string[]): Promise<boolean> {
+  const built = await stat(output).catch(() => undefined);
+  if (built === undefined) return false;
+  const times = await Promise.all(sources.map(async (source) => (await stat(source)).mtimeMs));
+  return times.every((time) => time < built.mtimeMs);
+}
+
+const execFileAsync = promisify(execFile);
+
+async function run(program: string, args: readonly string[]): Promise<void> {
+  try {
+    await execFileAsync(program, args);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      throw new Error(`${program} is not installed: test guests are built with it`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Builds the named guests, or all, and prints their paths. */
+async function main(wanted: readonly string[]): Promise<void> {
+  for (const name of Object.keys(GUESTS) as GuestName[]) {
+    if (wanted.length === 0 || wanted.includes(name)) process.stdout.write(`${await guest(name)}\n`);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  main(process.argv.slice(2)).catch((error: unknown) => {
+    process.stderr.write(`${String(error)}\n`);
+    process.exitCode = 1;
+  });
+}
