@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import {
   createMessageConnection,
+  type Message,
   type MessageConnection,
   ResponseError,
   StreamMessageReader,
@@ -48,7 +49,7 @@ export interface ClientIdentity {
 /** Connects and checks the protocol's version. Throws ConnectError. */
 export async function connectVmm(path: string, identity: ClientIdentity): Promise<VmmClient> {
   const socket = await openSocket(path);
-  const connection = createMessageConnection(new StreamMessageReader(socket), new StreamMessageWriter(socket));
+  const connection = createMessageConnection(new StreamMessageReader(socket), new QuietWriter(socket));
   const closed = once(socket, 'close').then(() => undefined);
   socket.on('error', () => socket.destroy()); // `close` follows and is what callers see
   connection.onError(() => socket.destroy());
@@ -66,6 +67,16 @@ export async function connectVmm(path: string, identity: ClientIdentity): Promis
   }
 }
 
+/**
+ * vscode-jsonrpc turns a failed write into an unhandled rejection besides the one of the request. The socket closes after it, which
+ * callers see; their pending requests are rejected by `dispose`.
+ */
+class QuietWriter extends StreamMessageWriter {
+  override write(message: Message): Promise<void> {
+    return super.write(message).catch(() => undefined);
+  }
+}
+
 async function openSocket(path: string): Promise<Socket> {
   const socket = connect(path);
   try {
@@ -75,12 +86,16 @@ async function openSocket(path: string): Promise<Socket> {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') throw new ConnectError('missing', `no VM is listening at ${path}`, { cause });
     if (code === 'ECONNREFUSED') {
-      throw new ConnectError('stale', `the VM behind ${path} is gone; remove the socket with "vmm status"`, { cause });
+      throw new ConnectError('stale', `the VM behind ${path} is gone; remove the socket with "vmm status"`, {
+        cause,
+      });
     }
     if (code === 'EACCES' || code === 'EPERM') {
       throw new ConnectError('denied', `no permission to use ${path}: it belongs to another user`, { cause });
     }
-    throw new ConnectError('foreign', `${path} is not a control socket (${code ?? 'unknown error'})`, { cause });
+    throw new ConnectError('foreign', `${path} is not a control socket (${code ?? 'unknown error'})`, {
+      cause,
+    });
   }
 }
 
@@ -98,7 +113,8 @@ async function handshake(
   const answer = connection.sendRequest(initialize, { protocolVersion: PROTOCOL_VERSION, ...identity });
   try {
     const info = await Promise.race([answer, silence, gone]);
-    if (typeof info !== 'object' || info === null || typeof info.protocolVersion !== 'number') throw foreign(path);
+    if (typeof info !== 'object' || info === null || typeof info.protocolVersion !== 'number')
+      throw foreign(path);
     if (info.protocolVersion !== PROTOCOL_VERSION) throw versionMismatch(path, info.protocolVersion);
     return info;
   } catch (error) {
@@ -115,7 +131,9 @@ async function handshake(
 }
 
 function foreign(path: string, cause?: unknown): ConnectError {
-  return new ConnectError('foreign', `${path} is a socket of another program, not of a Trapframe VM`, { cause });
+  return new ConnectError('foreign', `${path} is a socket of another program, not of a Trapframe VM`, {
+    cause,
+  });
 }
 
 function versionMismatch(path: string, theirs: number): ConnectError {
