@@ -82,13 +82,22 @@ export function parseAttachArguments(input: Input): AttachArguments {
   for (const key of Object.keys(withoutEditorKeys(input))) {
     if (known.includes(key)) continue;
     const near = nearest(key, known);
-    report(key, near === undefined ? `is not a known setting; attach knows ${known.join(', ')}` : `is not a known setting; did you mean "${near}"?`);
+    report(
+      key,
+      near === undefined
+        ? `is not a known setting; attach knows ${known.join(', ')}`
+        : `is not a known setting; did you mean "${near}"?`,
+    );
   }
   const settings = parseDebugSettings(input, report);
   const kernel = text(input, 'kernel', report);
   const socket = text(input, 'socket', report);
   const vm = text(input, 'vm', report) ?? socket ?? text(input, 'name', report);
-  if (vm === undefined || vm === '') report('vm', 'is required: the name of a running VM ("vmm status" lists them), or the path of its socket');
+  if (vm === undefined || vm === '')
+    report(
+      'vm',
+      'is required: the name of a running VM ("vmm status" lists them), or the path of its socket',
+    );
   if (vm === undefined || problems.length > 0) throw invalidArguments('attach', problems);
   const folder = baseFolder(input);
   return {
@@ -118,7 +127,11 @@ function parseDebugSettings(input: Input, report: Report): DebugSettings {
 function parseMode(input: Input, report: Report): BreakpointMode {
   const value = input.breakpointMode ?? 'auto';
   const mode = BREAKPOINT_MODES.find((it) => it === value);
-  return mode ?? report('breakpointMode', `must be one of ${BREAKPOINT_MODES.join(', ')}, not ${describe(value)}`) ?? 'auto';
+  return (
+    mode ??
+    report('breakpointMode', `must be one of ${BREAKPOINT_MODES.join(', ')}, not ${describe(value)}`) ??
+    'auto'
+  );
 }
 
 function parseSymbolFiles(input: Input, report: Report): SymbolFile[] {
@@ -128,7 +141,9 @@ function parseSymbolFiles(input: Input, report: Report): SymbolFile[] {
     return [];
   }
   const folder = baseFolder(input);
-  return value.flatMap((item: unknown, i) => parseSymbolFile(item, `symbolFiles[${i}]`, folder, report) ?? []);
+  return value.flatMap(
+    (item: unknown, i) => parseSymbolFile(item, `symbolFiles[${i}]`, folder, report) ?? [],
+  );
 }
 
 function parseSymbolFile(item: unknown, key: string, folder: string, report: Report): SymbolFile | undefined {
@@ -137,10 +152,14 @@ function parseSymbolFile(item: unknown, key: string, folder: string, report: Rep
     return report(key, `must be a path or { "path", "offset" }, not ${describe(item)}`);
   }
   const unknownKey = Object.keys(item).find((it) => it !== 'path' && it !== 'offset');
-  if (unknownKey !== undefined) return report(`${key}.${unknownKey}`, 'is not a known setting; known are path, offset');
+  if (unknownKey !== undefined)
+    return report(`${key}.${unknownKey}`, 'is not a known setting; known are path, offset');
   const offset = parseOffset(item.offset ?? 0);
   if (offset === undefined) {
-    return report(`${key}.offset`, `must be a number of bytes or a string such as "0x100000", not ${describe(item.offset)}`);
+    return report(
+      `${key}.offset`,
+      `must be a number of bytes or a string such as "0x100000", not ${describe(item.offset)}`,
+    );
   }
   return { path: path.resolve(folder, item.path), offset };
 }
@@ -156,7 +175,10 @@ function parseOffset(value: unknown): bigint | undefined {
 function parseSourceMap(input: Input, report: Report): Record<string, string> {
   const value = input.sourceMap ?? {};
   if (!isObject(value)) {
-    report('sourceMap', `must be an object such as { "/build": "\${workspaceFolder}" }, not ${describe(value)}`);
+    report(
+      'sourceMap',
+      `must be an object such as { "/build": "\${workspaceFolder}" }, not ${describe(value)}`,
+    );
     return {};
   }
   const folder = baseFolder(input);
@@ -175,7 +197,9 @@ function resolvePaths(config: VmConfig, folder: string): VmConfig {
     ...config,
     kernel: path.resolve(folder, config.kernel),
     ...(config.initrd === undefined ? {} : { initrd: path.resolve(folder, config.initrd) }),
-    serial: config.serial.map((it): SerialBackend => (it.kind === 'file' ? { ...it, path: path.resolve(folder, it.path) } : it)),
+    serial: config.serial.map((it): SerialBackend =>
+      it.kind === 'file' ? { ...it, path: path.resolve(folder, it.path) } : it,
+    ),
   };
 }
 
@@ -186,7 +210,9 @@ function baseFolder(input: Input): string {
 /** `__…`: what VS Code and our extension add. */
 function withoutEditorKeys(input: Input): Input {
   const editorKeys: readonly string[] = EDITOR_KEYS;
-  return Object.fromEntries(Object.entries(input).filter(([key]) => !key.startsWith('__') && !editorKeys.includes(key)));
+  return Object.fromEntries(
+    Object.entries(input).filter(([key]) => !key.startsWith('__') && !editorKeys.includes(key)),
+  );
 }
 
 function text(input: Input, key: string, report: Report): string | undefined {

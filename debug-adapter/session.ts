@@ -10,7 +10,15 @@ import { disassemble } from './handlers/disassemble.ts';
 import { evaluate } from './handlers/evaluate.ts';
 import { exceptionInfo } from './handlers/exceptionInfo.ts';
 import { continueVm, next, pause, stepIn, stepOut } from './handlers/execution.ts';
-import { attach, configurationDone, disconnect, initialize, launch, restart, terminate } from './handlers/lifecycle.ts';
+import {
+  attach,
+  configurationDone,
+  disconnect,
+  initialize,
+  launch,
+  restart,
+  terminate,
+} from './handlers/lifecycle.ts';
 import { readMemory, writeMemory } from './handlers/memory.ts';
 import { stackTrace, threads } from './handlers/stack.ts';
 import { scopes, setVariable, variables } from './handlers/variables.ts';

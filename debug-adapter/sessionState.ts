@@ -57,7 +57,12 @@ export class SessionState {
   readonly unwinder: Unwinder = framePointerUnwinder;
 
   phase: Phase = 'idle';
-  options: SessionOptions = { stopOnEntry: false, breakpointMode: 'auto', stepInterrupts: false, noDebug: false };
+  options: SessionOptions = {
+    stopOnEntry: false,
+    breakpointMode: 'auto',
+    stepInterrupts: false,
+    noDebug: false,
+  };
   client: Partial<DebugProtocol.InitializeRequestArguments> = {};
   /** Whether we created the VM, and end it with the session. */
   launched = false;

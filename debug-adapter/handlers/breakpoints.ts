@@ -20,7 +20,8 @@ export async function setBreakpoints(
 ): Promise<Breakpoints> {
   const file = args.source.path;
   if (file === undefined) throw new Error('breakpoints in sources without a path are not supported');
-  const requested = args.breakpoints ?? (args.lines ?? []).map((line): DebugProtocol.SourceBreakpoint => ({ line }));
+  const requested =
+    args.breakpoints ?? (args.lines ?? []).map((line): DebugProtocol.SourceBreakpoint => ({ line }));
   const wanted = requested.map((it): WantedBreakpoint => {
     const line = toServerLine(state, it.line);
     const column = it.column === undefined ? undefined : toServerColumn(state, it.column);
@@ -92,14 +93,21 @@ function placeLine(state: SessionState, file: string, line: number, column: numb
   const asked = { source, line: toClientLine(state, line) };
   if (state.symbols.images.length === 0) {
     const started = state.phase !== 'idle';
-    const message = started ? 'there are no symbols: name the ELF file with debug information in "symbolFiles"' : 'symbols are not loaded yet';
+    const message = started
+      ? 'there are no symbols: name the ELF file with debug information in "symbolFiles"'
+      : 'symbols are not loaded yet';
     return pending(asked, message);
   }
   const locations = locationsOf(state, file, line, column);
   const [first] = locations;
   if (first === undefined) {
     const known = recordedPaths(state, file).length > 0;
-    return pending(asked, known ? `there is no code at or after line ${line}` : `${path.basename(file)} is not in the debug information of ${imageNames(state)}`);
+    return pending(
+      asked,
+      known
+        ? `there is no code at or after line ${line}`
+        : `${path.basename(file)} is not in the debug information of ${imageNames(state)}`,
+    );
   }
   const addresses = [...new Set(locations.filter((it) => it.line === first.line).map((it) => it.address))];
   const shown = { source, line: toClientLine(state, first.line), instructionReference: hex(first.address) };
@@ -107,7 +115,12 @@ function placeLine(state: SessionState, file: string, line: number, column: numb
 }
 
 /** The recorded paths that mean the file; the symbol engine matches by path itself where it can. */
-function locationsOf(state: SessionState, file: string, line: number, column: number | undefined): CodeLocation[] {
+function locationsOf(
+  state: SessionState,
+  file: string,
+  line: number,
+  column: number | undefined,
+): CodeLocation[] {
   return recordedPaths(state, file).flatMap((it) => state.symbols.locations(it, line, column));
 }
 
@@ -129,12 +142,20 @@ async function placeFunction(state: SessionState, name: string): Promise<Placeme
   const [first] = found;
   if (first !== undefined) {
     const addresses = [...new Set(found.map((it) => it.address))];
-    return { addresses, shown: { ...lineOf(state, first.address), instructionReference: hex(first.address) } };
+    return {
+      addresses,
+      shown: { ...lineOf(state, first.address), instructionReference: hex(first.address) },
+    };
   }
   const address = state.symbols.addressByName(name);
   if (address !== undefined) return placeAddress(state, address);
   if (/[-+]/.test(name)) return placeExpression(state, name);
-  return pending({}, state.symbols.images.length === 0 ? 'symbols are not loaded' : `no function "${name}" in ${imageNames(state)}`);
+  return pending(
+    {},
+    state.symbols.images.length === 0
+      ? 'symbols are not loaded'
+      : `no function "${name}" in ${imageNames(state)}`,
+  );
 }
 
 async function placeExpression(state: SessionState, text: string): Promise<Placement> {
@@ -143,7 +164,10 @@ async function placeExpression(state: SessionState, text: string): Promise<Place
       wordBytes: 8,
       register: () => undefined, // an address that moves with the registers is none for a breakpoint
       symbol: (name) => state.symbols.addressByName(name),
-      read: () => Promise.reject(new UserError(USER_ERROR.expression, 'a breakpoint address cannot be read from memory')),
+      read: () =>
+        Promise.reject(
+          new UserError(USER_ERROR.expression, 'a breakpoint address cannot be read from memory'),
+        ),
     });
     return placeAddress(state, value);
   } catch (error) {

@@ -28,7 +28,8 @@ export async function disassemble(
   args: DebugProtocol.DisassembleArguments,
 ): Promise<{ instructions: Shown[] }> {
   const at = parseMemoryReference(args.memoryReference, args.offset ?? 0);
-  if (at.physical === true) throw new UserError(USER_ERROR.badReference, 'disassembly needs a linear address, not a physical one');
+  if (at.physical === true)
+    throw new UserError(USER_ERROR.badReference, 'disassembly needs a linear address, not a physical one');
   const count = Math.min(Math.max(0, args.instructionCount), MAX_INSTRUCTIONS);
   const cpu = at.cpu ?? state.currentCpu;
   return { instructions: await disassembleAt(state, cpu, at.address, args.instructionOffset ?? 0, count) };
@@ -68,7 +69,13 @@ class CodeReader {
   readonly #bits: CodeBits;
   readonly #base: bigint;
 
-  private constructor(state: SessionState, disassembler: Disassembler, cpu: number, bits: CodeBits, base: bigint) {
+  private constructor(
+    state: SessionState,
+    disassembler: Disassembler,
+    cpu: number,
+    bits: CodeBits,
+    base: bigint,
+  ) {
     this.#state = state;
     this.#disassembler = disassembler;
     this.#cpu = cpu;

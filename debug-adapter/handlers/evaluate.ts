@@ -3,7 +3,11 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
-import { evaluateExpression, type ExpressionEnvironment, type ExpressionValue } from '../target/expression.ts';
+import {
+  evaluateExpression,
+  type ExpressionEnvironment,
+  type ExpressionValue,
+} from '../target/expression.ts';
 import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
 import { topFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
@@ -18,7 +22,10 @@ const ASSIGNMENT = /^([^=]+)=([^=]+)$/;
 /** gdb's `x/16xb ADDRESS`. */
 const EXAMINE = /^x(?:\/(\S*))?\s+(.+)$/;
 
-export async function evaluate(state: SessionState, args: DebugProtocol.EvaluateArguments): Promise<EvaluateBody> {
+export async function evaluate(
+  state: SessionState,
+  args: DebugProtocol.EvaluateArguments,
+): Promise<EvaluateBody> {
   const shown = args.frameId === undefined ? undefined : state.frame(args.frameId);
   const text = args.expression.trim();
   if (args.context === 'repl') {
@@ -34,18 +41,26 @@ export async function evaluate(state: SessionState, args: DebugProtocol.Evaluate
 }
 
 /** For value fields and addresses: the number an expression comes to. */
-export async function evaluateNumber(state: SessionState, text: string, shown: ShownFrame | undefined): Promise<bigint> {
+export async function evaluateNumber(
+  state: SessionState,
+  text: string,
+  shown: ShownFrame | undefined,
+): Promise<bigint> {
   return (await evaluateExpression(text, await environment(state, shown))).value;
 }
 
-async function environment(state: SessionState, shown: ShownFrame | undefined): Promise<ExpressionEnvironment> {
+async function environment(
+  state: SessionState,
+  shown: ShownFrame | undefined,
+): Promise<ExpressionEnvironment> {
   const target = state.requireTarget();
   const cpu = shown?.cpu ?? state.currentCpu;
   // While the VM runs there are no registers; symbols and memory still answer.
   const registers = target.state === 'paused' ? await target.readRegisters(cpu) : undefined;
   return {
     wordBytes: registers === undefined ? 8 : codeBits(registers.mode) / 8,
-    register: (name) => (registerAlias(name) === undefined ? undefined : readRegister(name, registers, shown)),
+    register: (name) =>
+      registerAlias(name) === undefined ? undefined : readRegister(name, registers, shown),
     symbol: (name) => state.symbols.addressByName(name),
     read: async (address, lengthBytes) => {
       const { data, unreadableBytes } = await target.readMemory({ address, cpu }, lengthBytes);
@@ -55,14 +70,21 @@ async function environment(state: SessionState, shown: ShownFrame | undefined): 
   };
 }
 
-function readRegister(name: string, registers: CpuRegisters | undefined, shown: ShownFrame | undefined): bigint {
+function readRegister(
+  name: string,
+  registers: CpuRegisters | undefined,
+  shown: ShownFrame | undefined,
+): bigint {
   const alias = registerAlias(name);
-  if (registers === undefined) throw new UserError(USER_ERROR.vmRunning, `the VM is running: pause it to see ${name}`);
+  if (registers === undefined)
+    throw new UserError(USER_ERROR.vmRunning, `the VM is running: pause it to see ${name}`);
   if (alias === undefined) throw new UserError(USER_ERROR.expression, `no register ${name}`);
   const isCaller = shown !== undefined && shown.depth > 0 && topFrame(registers).registers.has(alias.key);
   const system = /^(cr|efer|fs_|gs_|gdt|idt)/.test(alias.key);
-  const value = isCaller && !system ? shown.frame.registers.get(alias.key) : registerValue(registers, alias.key);
-  if (value === undefined) throw new UserError(USER_ERROR.expression, `${name} was not saved by the functions called from here`);
+  const value =
+    isCaller && !system ? shown.frame.registers.get(alias.key) : registerValue(registers, alias.key);
+  if (value === undefined)
+    throw new UserError(USER_ERROR.expression, `${name} was not saved by the functions called from here`);
   return BigInt.asUintN(alias.widthBits, value >> BigInt(alias.shift));
 }
 
@@ -78,7 +100,8 @@ async function assign(
   const value = await evaluateNumber(state, right, shown);
   const alias = registerAlias(left.replace(/^\$/, '').toLowerCase());
   if (alias !== undefined) {
-    if (shown !== undefined && shown.depth > 0) throw new UserError(USER_ERROR.badValue, `${left} can be set in the innermost frame only`);
+    if (shown !== undefined && shown.depth > 0)
+      throw new UserError(USER_ERROR.badValue, `${left} can be set in the innermost frame only`);
     const before = registerValue(await target.readRegisters(cpu), alias.key);
     const mask = ((1n << BigInt(alias.widthBits)) - 1n) << BigInt(alias.shift);
     const bits = (BigInt.asUintN(alias.widthBits, value) << BigInt(alias.shift)) & mask;
@@ -90,7 +113,10 @@ async function assign(
   }
   const place = await evaluateExpression(left, await environment(state, shown));
   if (place.address === undefined || place.lengthBytes === undefined) {
-    throw new UserError(USER_ERROR.expression, `cannot assign to "${left}": write a register or memory such as *(u32*)0x1000`);
+    throw new UserError(
+      USER_ERROR.expression,
+      `cannot assign to "${left}": write a register or memory such as *(u32*)0x1000`,
+    );
   }
   const data = Buffer.alloc(8);
   data.writeBigUInt64LE(BigInt.asUintN(64, value));

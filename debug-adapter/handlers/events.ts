@@ -99,7 +99,9 @@ async function describeDeath(state: SessionState, target: VmTarget): Promise<str
   const { pid } = target.info;
   if (state.core === undefined) return `the VM process (pid ${pid}) was killed or crashed`;
   let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, EXIT_TIMEOUT_MS, undefined)));
+  const timeout = new Promise<undefined>(
+    (resolve) => (timer = setTimeout(resolve, EXIT_TIMEOUT_MS, undefined)),
+  );
   const exit = await Promise.race([state.core.exited, timeout]);
   clearTimeout(timer);
   if (exit === undefined) return `the VM process (pid ${pid}) closed its control socket`;

@@ -11,9 +11,18 @@ const MAX_STRING_BYTES = 256;
 
 const FORMAT = /^(\d*)(?:([xduci])?([bhwg])?|([bhwg])([xduci])|(s))$/;
 
-export async function examineMemory(state: SessionState, cpu: number, format: string, start: bigint): Promise<string> {
+export async function examineMemory(
+  state: SessionState,
+  cpu: number,
+  format: string,
+  start: bigint,
+): Promise<string> {
   const match = FORMAT.exec(format);
-  if (match === null) throw new UserError(USER_ERROR.expression, `x/${format}: write x/COUNT, a format of x d u c s i, and a unit of b h w g`);
+  if (match === null)
+    throw new UserError(
+      USER_ERROR.expression,
+      `x/${format}: write x/COUNT, a format of x d u c s i, and a unit of b h w g`,
+    );
   const [, digits, first, unitAfter, unitBefore, second, string] = match;
   const count = digits === undefined || digits === '' ? 1 : Math.min(Number(digits), MAX_COUNT);
   const letter = first ?? second ?? string ?? 'x';
@@ -25,7 +34,9 @@ export async function examineMemory(state: SessionState, cpu: number, format: st
 
 async function instructions(state: SessionState, cpu: number, start: bigint, count: number): Promise<string> {
   const lines = await disassembleAt(state, cpu, start, 0, count);
-  return lines.map((it) => `${it.address} ${it.symbol === undefined ? '' : `<${it.symbol}> `}${it.instruction}`).join('\n');
+  return lines
+    .map((it) => `${it.address} ${it.symbol === undefined ? '' : `<${it.symbol}> `}${it.instruction}`)
+    .join('\n');
 }
 
 async function text(state: SessionState, cpu: number, start: bigint): Promise<string> {
@@ -68,7 +79,9 @@ function formatWord(bytes: Uint8Array, letter: string): string {
     case 'u':
       return String(value);
     case 'c':
-      return value >= 0x20n && value < 0x7fn ? `'${String.fromCharCode(Number(value))}'` : `'\\x${value.toString(16).padStart(2, '0')}'`;
+      return value >= 0x20n && value < 0x7fn
+        ? `'${String.fromCharCode(Number(value))}'`
+        : `'\\x${value.toString(16).padStart(2, '0')}'`;
     default:
       return `0x${value.toString(16).padStart(bytes.length * 2, '0')}`;
   }

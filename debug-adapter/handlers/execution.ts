@@ -27,11 +27,19 @@ export async function pause(state: SessionState): Promise<void> {
   await state.requireTarget().pause();
 }
 
-export async function next(state: SessionState, args: DebugProtocol.NextArguments, call: RequestCall): Promise<void> {
+export async function next(
+  state: SessionState,
+  args: DebugProtocol.NextArguments,
+  call: RequestCall,
+): Promise<void> {
   await step(state, args, true, call);
 }
 
-export async function stepIn(state: SessionState, args: DebugProtocol.StepInArguments, call: RequestCall): Promise<void> {
+export async function stepIn(
+  state: SessionState,
+  args: DebugProtocol.StepInArguments,
+  call: RequestCall,
+): Promise<void> {
   await step(state, args, false, call);
 }
 
@@ -55,7 +63,11 @@ async function step(
   await state.requireTarget().step(cpu, { over, interrupts: state.options.stepInterrupts });
 }
 
-export async function stepOut(state: SessionState, args: DebugProtocol.StepOutArguments, call: RequestCall): Promise<void> {
+export async function stepOut(
+  state: SessionState,
+  args: DebugProtocol.StepOutArguments,
+  call: RequestCall,
+): Promise<void> {
   const cpu = requireStopped(state, args.threadId);
   state.holdStops(call);
   const plan = await StepOut.prepare(state, cpu);

@@ -6,7 +6,11 @@ import { topFrame, type UnwindContext, type UnwindFrame } from '../target/unwind
 const MAX_FRAMES = 512;
 
 /** The first `count` frames, fewer when the stack ends before. */
-export async function framesOf(state: SessionState, cpu: number, count: number): Promise<readonly UnwindFrame[]> {
+export async function framesOf(
+  state: SessionState,
+  cpu: number,
+  count: number,
+): Promise<readonly UnwindFrame[]> {
   const target = state.requireTarget();
   const registers = await target.readRegisters(cpu);
   let stack = state.stacks.get(cpu);

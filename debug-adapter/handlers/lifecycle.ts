@@ -85,7 +85,12 @@ function applySettings(state: SessionState, settings: DebugSettings): void {
 }
 
 /** `vmm.started`: what the extension needs to open the serial terminals. */
-function announceVm(state: SessionState, target: VmTarget, socket: string, startMethod: 'launch' | 'attach'): void {
+function announceVm(
+  state: SessionState,
+  target: VmTarget,
+  socket: string,
+  startMethod: 'launch' | 'attach',
+): void {
   const { config, pid } = target.info;
   const serial = (config?.serial ?? []).map((backend, port) => ({ port, ...backend }));
   state.send('vmm.started', { socket, name: config?.name, pid, serial });
@@ -97,7 +102,8 @@ export async function configurationDone(state: SessionState, call: RequestCall):
   const target = state.requireTarget();
   state.holdStops(call);
   state.phase = 'active';
-  for (let cpu = 0; cpu < target.cpuCount; cpu++) state.send('thread', { reason: 'started', threadId: cpu + 1 });
+  for (let cpu = 0; cpu < target.cpuCount; cpu++)
+    state.send('thread', { reason: 'started', threadId: cpu + 1 });
   const { stopOnEntry } = state.options;
   state.wasRunning = !(state.launched && stopOnEntry) && (state.launched || target.state === 'running');
   if (state.launched) {
@@ -117,7 +123,11 @@ async function showStop(state: SessionState, target: VmTarget, reason: 'entry' |
 }
 
 /** A VM reset. Session, breakpoints and, unless the kernel was rebuilt, symbols stay. */
-export async function restart(state: SessionState, args: { arguments?: object }, call: RequestCall): Promise<void> {
+export async function restart(
+  state: SessionState,
+  args: { arguments?: object },
+  call: RequestCall,
+): Promise<void> {
   const target = state.requireTarget();
   if (args.arguments !== undefined) adoptChanges(state, target, args.arguments);
   const wasStopped = target.state === 'paused';
@@ -151,7 +161,9 @@ function adoptChanges(state: SessionState, target: VmTarget, raw: object): void 
   const before = target.info.config;
   const changed = before === undefined ? [] : changedVmKeys(before, args.config);
   if (changed.length > 0) {
-    state.output(`restart resets the same VM: the changed ${changed.join(', ')} take effect at the next launch`);
+    state.output(
+      `restart resets the same VM: the changed ${changed.join(', ')} take effect at the next launch`,
+    );
   }
 }
 
@@ -170,17 +182,17 @@ export async function terminate(state: SessionState): Promise<void> {
   if (target.state === 'ended') return;
   const again = state.powerTimer !== undefined;
   clearTimeout(state.powerTimer);
-  if (again || target.state === 'paused') {
+  const end = (): Promise<void> => {
     state.leaving = true;
     return target.kill();
-  }
+  };
+  if (again || target.state === 'paused') return end();
   state.powerTimer = setTimeout(() => {
     state.output('the guest did not react to its power button: the VM was ended');
-    state.leaving = true;
-    void target.kill();
+    void end();
   }, POWER_OFF_GRACE_MS);
-  state.powerTimer.unref();
-  await target.powerButton();
+  // A guest that does not listen to the button (most small kernels) is not worth the wait.
+  await target.powerButton().catch(end);
 }
 
 export async function disconnect(
@@ -206,7 +218,10 @@ async function leave(state: SessionState, how: { kill: boolean; suspend: boolean
   const { target, core } = state;
   if (target !== undefined && !target.closed) {
     if (how.kill) await killVm(state, target);
-    else await letGo(state, target, how.suspend).catch((error: unknown) => state.log('warn', 'leave', messageOf(error)));
+    else
+      await letGo(state, target, how.suspend).catch((error: unknown) =>
+        state.log('warn', 'leave', messageOf(error)),
+      );
     target.dispose();
   }
   // A core that never got its VM ends by itself when we let go of its stdin.

@@ -71,7 +71,8 @@ export class LineStep implements StepPlan {
 
   async #onStopped(event: StopEvent): Promise<void> {
     const shown = asStep(event, this.#ownBreakpointId);
-    if (shown.reason !== 'step' || event.cpu !== this.#cpu || this.#last) return emitStopped(this.#state, shown);
+    if (shown.reason !== 'step' || event.cpu !== this.#cpu || this.#last)
+      return emitStopped(this.#state, shown);
     try {
       const decision = await this.#decide();
       if (!this.#isCurrent()) return;
@@ -97,7 +98,11 @@ export class LineStep implements StepPlan {
   }
 
   async #runTo(address: bigint, stackAbove: bigint): Promise<void> {
-    this.#ownBreakpointId = await this.#state.breakpoints.addTemporary({ address, cpu: this.#cpu, stackAbove });
+    this.#ownBreakpointId = await this.#state.breakpoints.addTemporary({
+      address,
+      cpu: this.#cpu,
+      stackAbove,
+    });
     await this.#target.resume();
   }
 
@@ -126,7 +131,10 @@ export class LineStep implements StepPlan {
   /** `stepIn` into a function without lines: let it return. Any other way there (a jump, a return, an interrupt): stop. */
   async #calledCode(pc: bigint, sp: bigint, wordBytes: number): Promise<Decision> {
     if (this.#over || this.#state.symbols.codeStart(pc) !== pc) return STOP;
-    const { data, unreadableBytes } = await this.#target.readMemory({ address: sp, cpu: this.#cpu }, wordBytes);
+    const { data, unreadableBytes } = await this.#target.readMemory(
+      { address: sp, cpu: this.#cpu },
+      wordBytes,
+    );
     if (unreadableBytes > 0) return STOP;
     const returnTo = data.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
     const caller = this.#state.symbols.functionAt(returnTo)?.start;

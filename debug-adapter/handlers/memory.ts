@@ -30,7 +30,8 @@ export async function writeMemory(
   const at = resolve(state, args.memoryReference, args.offset);
   const data = Buffer.from(args.data, 'base64');
   const written = args.allowPartial === true ? await writableBytes(state, at, data.length) : data.length;
-  if (written === 0 && data.length > 0) throw new UserError(USER_ERROR.memory, `no memory at ${formatMemoryReference(at)}`);
+  if (written === 0 && data.length > 0)
+    throw new UserError(USER_ERROR.memory, `no memory at ${formatMemoryReference(at)}`);
   const bytesWritten = await state.requireTarget().writeMemory(at, data.subarray(0, written));
   memoryChanged(state, args.memoryReference, args.offset ?? 0, bytesWritten);
   return { offset: 0, bytesWritten };
@@ -42,7 +43,12 @@ async function writableBytes(state: SessionState, at: GuestAddress, lengthBytes:
 }
 
 /** Views on that memory, and whatever the editor shows that was computed from it, are read again. */
-export function memoryChanged(state: SessionState, memoryReference: string, offset: number, count: number): void {
+export function memoryChanged(
+  state: SessionState,
+  memoryReference: string,
+  offset: number,
+  count: number,
+): void {
   if (state.client.supportsMemoryEvent === true) state.send('memory', { memoryReference, offset, count });
   state.stacks.clear();
   state.invalidate(['variables']);

@@ -16,7 +16,11 @@ export async function threads(state: SessionState): Promise<{ threads: DebugProt
   const { target } = state;
   if (target === undefined) return { threads: [] };
   const cpus = Array.from({ length: target.cpuCount }, (_, cpu) => cpu);
-  return { threads: await Promise.all(cpus.map(async (cpu) => ({ id: cpu + 1, name: await threadName(state, cpu) }))) };
+  return {
+    threads: await Promise.all(
+      cpus.map(async (cpu) => ({ id: cpu + 1, name: await threadName(state, cpu) })),
+    ),
+  };
 }
 
 async function threadName(state: SessionState, cpu: number): Promise<string> {
@@ -39,7 +43,9 @@ export async function stackTrace(
   const levels = args.levels === undefined || args.levels === 0 ? DEFAULT_LEVELS : args.levels;
   // Inlined copies make several shown frames of one: never fewer, so this many unwound ones are enough.
   const frames = await framesOf(state, cpu, start + levels);
-  const shown = frames.flatMap((frame, depth) => shownFrames(state, frame).map((it) => ({ ...it, frame, depth })));
+  const shown = frames.flatMap((frame, depth) =>
+    shownFrames(state, frame).map((it) => ({ ...it, frame, depth })),
+  );
   const page = shown.slice(start, start + levels);
   const complete = isComplete(state, cpu);
   return {
@@ -65,7 +71,9 @@ function shownFrames(state: SessionState, frame: UnwindFrame): { readonly body: 
     const name = chain[0]?.function ?? state.symbols.describe(frame.pc) ?? hex(frame.pc);
     return [{ body: withSource(state, name, imagePath, found?.row) }];
   }
-  return chain.map((it, i) => ({ body: withSource(state, it.function, imagePath, i === 0 ? (found?.row ?? it) : it) }));
+  return chain.map((it, i) => ({
+    body: withSource(state, it.function, imagePath, i === 0 ? (found?.row ?? it) : it),
+  }));
 }
 
 function withSource(
@@ -75,7 +83,8 @@ function withSource(
   position: Pick<InlineFrame, 'file' | 'line' | 'column'> | undefined,
 ): FrameBody {
   const { file, line, column } = position ?? {};
-  if (file === undefined || line === undefined || imagePath === undefined) return { name, line: 0, column: 0 };
+  if (file === undefined || line === undefined || imagePath === undefined)
+    return { name, line: 0, column: 0 };
   const real = state.sources.toEditor(file, imagePath);
   // Without a path the editor shows the name and does not try to open a file that is not there.
   const source: DebugProtocol.Source =

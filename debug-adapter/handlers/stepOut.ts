@@ -19,7 +19,10 @@ export class StepOut implements StepPlan {
   static async prepare(state: SessionState, cpu: number): Promise<StepOut> {
     const [, caller] = await framesOf(state, cpu, 2);
     if (caller === undefined) {
-      throw new UserError(USER_ERROR.unsupported, `vCPU${cpu} is in code with no known caller: step by instruction instead`);
+      throw new UserError(
+        USER_ERROR.unsupported,
+        `vCPU${cpu} is in code with no known caller: step by instruction instead`,
+      );
     }
     const id = await state.breakpoints.addTemporary({
       address: caller.pc,

@@ -24,7 +24,10 @@ import { evaluateNumber } from './evaluate.ts';
 
 type Variable = DebugProtocol.Variable;
 
-export function scopes(state: SessionState, args: DebugProtocol.ScopesArguments): { scopes: DebugProtocol.Scope[] } {
+export function scopes(
+  state: SessionState,
+  args: DebugProtocol.ScopesArguments,
+): { scopes: DebugProtocol.Scope[] } {
   const shown = state.frame(args.frameId);
   return {
     scopes: [
@@ -65,7 +68,10 @@ export async function setVariable(
   if (container?.kind !== 'group') throw readOnly(args.name);
   const { group, shown } = container;
   if (shown.depth > 0 && group === 'General') {
-    throw new UserError(USER_ERROR.badValue, `${args.name} is that of a calling function: only the innermost frame's registers can be set`);
+    throw new UserError(
+      USER_ERROR.badValue,
+      `${args.name} is that of a calling function: only the innermost frame's registers can be set`,
+    );
   }
   const target = state.requireTarget();
   const before = await target.readRegisters(shown.cpu);
@@ -74,7 +80,11 @@ export async function setVariable(
   const after = await target.writeRegisters(shown.cpu, { [write.key]: write.value });
   registersChanged(state, shown.cpu, [write.key]);
   const written = groupMembers(state, group, shown, after).find((it) => it.name === args.name);
-  return { value: written?.value ?? hex(write.value), variablesReference: 0, ...(written?.type === undefined ? {} : { type: written.type }) };
+  return {
+    value: written?.value ?? hex(write.value),
+    variablesReference: 0,
+    ...(written?.type === undefined ? {} : { type: written.type }),
+  };
 }
 
 /** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */
@@ -94,9 +104,13 @@ function registerWrite(
   if (group === 'Flags') {
     const field = RFLAGS_BITS.find((it) => it.name === name);
     if (field === undefined) throw readOnly(name);
-    return { key: 'rflags', value: withField(registerValue(before, 'rflags'), field, fit(name, value, field.widthBits)) };
+    return {
+      key: 'rflags',
+      value: withField(registerValue(before, 'rflags'), field, fit(name, value, field.widthBits)),
+    };
   }
-  if (group === 'Segment' && SEGMENT_NAMES.some((it) => it === name)) return { key: name, value: fit(name, value, 16) };
+  if (group === 'Segment' && SEGMENT_NAMES.some((it) => it === name))
+    return { key: name, value: fit(name, value, 16) };
   const row = rowsOf(group, before).find((it) => it.name === name);
   if (row === undefined) throw readOnly(name);
   return { key: row.key, value: fit(name, value, row.widthBits) };
@@ -106,7 +120,10 @@ function registerWrite(
 function fit(name: string, value: bigint, widthBits: number): bigint {
   const narrowed = BigInt.asUintN(widthBits, value);
   if (narrowed === value || BigInt.asUintN(64, BigInt.asIntN(widthBits, value)) === value) return narrowed;
-  throw new UserError(USER_ERROR.badValue, `${hex(value)} does not fit in ${name}, which has ${widthBits} bits`);
+  throw new UserError(
+    USER_ERROR.badValue,
+    `${hex(value)} does not fit in ${name}, which has ${widthBits} bits`,
+  );
 }
 
 function readOnly(name: string): UserError {
@@ -119,17 +136,36 @@ function rowsOf(group: string, registers: CpuRegisters): RegisterRow[] {
   return group === 'Segment' ? [...TABLE_ROWS] : [];
 }
 
-function groupVariable(state: SessionState, group: RegisterGroup, shown: ShownFrame, registers: CpuRegisters): Variable {
+function groupVariable(
+  state: SessionState,
+  group: RegisterGroup,
+  shown: ShownFrame,
+  registers: CpuRegisters,
+): Variable {
   const flags = registerValue(registers, 'rflags');
   const value = group === 'Flags' ? `${hex(flags)}${decodeBits('rflags', flags)}` : '';
   const variablesReference = state.variables.add({ kind: 'group', group, shown });
-  return { name: group, value, variablesReference, presentationHint: { kind: 'virtual', attributes: ['readOnly'] } };
+  return {
+    name: group,
+    value,
+    variablesReference,
+    presentationHint: { kind: 'virtual', attributes: ['readOnly'] },
+  };
 }
 
-function groupMembers(state: SessionState, group: string, shown: ShownFrame, registers: CpuRegisters): Variable[] {
+function groupMembers(
+  state: SessionState,
+  group: string,
+  shown: ShownFrame,
+  registers: CpuRegisters,
+): Variable[] {
   if (group === 'Flags') {
     const flags = registerValue(registers, 'rflags');
-    return RFLAGS_BITS.map((it) => ({ name: it.name, value: `${fieldValue(flags, it)}`, variablesReference: 0 }));
+    return RFLAGS_BITS.map((it) => ({
+      name: it.name,
+      value: `${fieldValue(flags, it)}`,
+      variablesReference: 0,
+    }));
   }
   const rows = rowsOf(group, registers).map((row) => rowVariable(row, shown, registers));
   if (group !== 'Segment') return rows;
@@ -141,7 +177,8 @@ function rowVariable(row: RegisterRow, shown: ShownFrame, registers: CpuRegister
   // A caller's frame knows only what the unwinder recovered; system registers are the vCPU's whatever the frame.
   const inFrame = shown.depth === 0 || !generalRows(registers.mode).some((it) => it.key === row.key);
   const value = inFrame ? registerValue(registers, row.key) : shown.frame.registers.get(row.key);
-  if (value === undefined) return { ...base, value: '<not saved>', presentationHint: { attributes: ['readOnly'] } };
+  if (value === undefined)
+    return { ...base, value: '<not saved>', presentationHint: { attributes: ['readOnly'] } };
   return {
     ...base,
     value: `${formatRegister(value, row.widthBits)}${decodeBits(row.key, value)}`,
@@ -158,7 +195,12 @@ function memoryReference(row: RegisterRow, value: bigint): Pick<Variable, 'memor
   return { memoryReference: row.pointsTo === 'physical' ? `phys:${hex(value & CR3_ADDRESS)}` : hex(value) };
 }
 
-function segmentVariable(state: SessionState, name: string, shown: ShownFrame, registers: CpuRegisters): Variable[] {
+function segmentVariable(
+  state: SessionState,
+  name: string,
+  shown: ShownFrame,
+  registers: CpuRegisters,
+): Variable[] {
   const segment = registers.segments[name];
   if (segment === undefined) return [];
   const variablesReference = state.variables.add({ kind: 'segment', name, shown });

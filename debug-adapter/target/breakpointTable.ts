@@ -13,7 +13,10 @@ export type BreakpointKind = 'source' | 'function' | 'instruction';
 export interface Placement {
   readonly addresses: readonly bigint[];
   /** What DAP shows of it: the line that really has code, an instruction reference. */
-  readonly shown: Pick<DebugProtocol.Breakpoint, 'line' | 'column' | 'source' | 'instructionReference' | 'offset'>;
+  readonly shown: Pick<
+    DebugProtocol.Breakpoint,
+    'line' | 'column' | 'source' | 'instructionReference' | 'offset'
+  >;
   /** Why there is no address. */
   readonly problem?: { readonly reason: 'pending' | 'failed'; readonly message: string };
 }

@@ -9,7 +9,8 @@ import type { LaunchArguments } from '../launchArguments.ts';
 import type { Log } from '../log.ts';
 import { VmTarget } from './vmTarget.ts';
 
-const CLIENT_NAME = 'debug-adapter';
+/** `debugger`: a VM that cannot go on waits for us to look at it. */
+const IDENTITY = { client: 'debug-adapter', debugger: true };
 
 export interface CreatedVm {
   readonly target: VmTarget;
@@ -40,7 +41,10 @@ export async function attachVm(vm: string): Promise<{ readonly target: VmTarget;
   const client = await connect(socket);
   if (client.info.state === 'empty') {
     client.dispose();
-    throw new UserError(USER_ERROR.noVm, `the process behind ${socket} has no VM yet: launch one instead of attaching`);
+    throw new UserError(
+      USER_ERROR.noVm,
+      `the process behind ${socket} has no VM yet: launch one instead of attaching`,
+    );
   }
   return { target: new VmTarget(client), socket };
 }
@@ -55,7 +59,7 @@ function namedSocket(name: string): string {
 
 async function connect(socket: string): Promise<VmmClient> {
   try {
-    return await connectVmm(socket, { client: CLIENT_NAME, debugger: true });
+    return await connectVmm(socket, IDENTITY);
   } catch (error) {
     throw new UserError(USER_ERROR.host, messageOf(error), { cause: error });
   }

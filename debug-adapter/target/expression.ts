@@ -26,7 +26,16 @@ export interface ExpressionValue {
 }
 
 const TOKEN = /\s*(?:(0[xX][0-9a-fA-F_]+|0[bB][01_]+|\d[\d_]*)|(\$?[A-Za-z_.][\w.$@]*)|([-+*&()]))/y;
-const CASTS: Readonly<Record<string, number>> = { u8: 1, u16: 2, u32: 4, u64: 8, char: 1, short: 2, int: 4, long: 8 };
+const CASTS: Readonly<Record<string, number>> = {
+  u8: 1,
+  u16: 2,
+  u32: 4,
+  u64: 8,
+  char: 1,
+  short: 2,
+  int: 4,
+  long: 8,
+};
 const MAX_DEPTH = 64;
 
 interface Token {
@@ -97,7 +106,8 @@ class Parser {
     if (this.#take('*')) {
       const pointer = await this.#unary(depth + 1);
       const address = BigInt.asUintN(64, pointer.value);
-      const lengthBytes = pointer.kind === 'number' ? (pointer.lengthBytes ?? this.#env.wordBytes) : this.#env.wordBytes;
+      const lengthBytes =
+        pointer.kind === 'number' ? (pointer.lengthBytes ?? this.#env.wordBytes) : this.#env.wordBytes;
       return { kind: 'memory', value: await this.#env.read(address, lengthBytes), address, lengthBytes };
     }
     const castBytes = this.#takeCast();
@@ -128,12 +138,16 @@ class Parser {
     if (register !== undefined) return { kind: 'register', value: register };
     const symbol = explicit ? undefined : this.#env.symbol(text);
     if (symbol !== undefined) return { kind: 'symbol', value: symbol };
-    throw new UserError(USER_ERROR.expression, explicit ? `no register ${text}` : `no register or symbol "${text}"`);
+    throw new UserError(
+      USER_ERROR.expression,
+      explicit ? `no register ${text}` : `no register or symbol "${text}"`,
+    );
   }
 
   #takeCast(): number | undefined {
     const [open, type, star, close] = this.#tokens.slice(this.#next, this.#next + 4);
-    if (open?.text !== '(' || type?.kind !== 'name' || star?.text !== '*' || close?.text !== ')') return undefined;
+    if (open?.text !== '(' || type?.kind !== 'name' || star?.text !== '*' || close?.text !== ')')
+      return undefined;
     const lengthBytes = Object.hasOwn(CASTS, type.text) ? CASTS[type.text] : undefined;
     if (lengthBytes === undefined) {
       throw syntaxError(this.#text, `unknown type ${type.text}; known are ${Object.keys(CASTS).join(', ')}`);

@@ -12,7 +12,10 @@ export function parseMemoryReference(text: string, offsetBytes = 0): GuestAddres
   const match = REFERENCE.exec(text.trim());
   const [, physical, cpu, digits] = match ?? [];
   if (digits === undefined) {
-    throw new UserError(USER_ERROR.badReference, `"${text}" is no memory reference: write 0x…, phys:0x… or cpu1:0x…`);
+    throw new UserError(
+      USER_ERROR.badReference,
+      `"${text}" is no memory reference: write 0x…, phys:0x… or cpu1:0x…`,
+    );
   }
   const address = BigInt.asUintN(64, BigInt(digits) + BigInt(offsetBytes));
   if (physical !== undefined) return { address, physical: true };

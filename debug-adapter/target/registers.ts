@@ -152,7 +152,9 @@ export const TABLE_ROWS: readonly RegisterRow[] = [
 
 /** `0x…` padded to the register's width, so that values line up and changes stand out. */
 export function formatRegister(value: bigint, widthBits: number): string {
-  return `0x${BigInt.asUintN(widthBits, value).toString(16).padStart(Math.ceil(widthBits / 4), '0')}`;
+  return `0x${BigInt.asUintN(widthBits, value)
+    .toString(16)
+    .padStart(Math.ceil(widthBits / 4), '0')}`;
 }
 
 /** ` [PG WP PE]` for the registers made of bits, nothing for the others. Highest bit first, as the manuals draw them. */
@@ -180,7 +182,12 @@ export function withField(value: bigint, field: BitField, bits: bigint): bigint 
 const TYPE_CODE = 1 << 3;
 const TYPE_EXPAND_DOWN = 1 << 2;
 const TYPE_READ_WRITE = 1 << 1;
-const SYSTEM_TYPES: Readonly<Record<number, string>> = { 2: 'LDT', 3: 'TSS16 busy', 9: 'TSS', 11: 'TSS busy' };
+const SYSTEM_TYPES: Readonly<Record<number, string>> = {
+  2: 'LDT',
+  3: 'TSS16 busy',
+  9: 'TSS',
+  11: 'TSS busy',
+};
 
 /** `0x0008 base 0x0 limit 0xffffffff code64 DPL0`. */
 export function formatSegment(segment: SegmentValue): string {

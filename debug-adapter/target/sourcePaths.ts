@@ -22,12 +22,16 @@ export class SourcePaths {
   /** The existing file behind a recorded path, `undefined` when there is none. `elfPath` names the ELF that recorded it. */
   toEditor(recorded: string, elfPath: string): string | undefined {
     const key = `${elfPath}\0${recorded}`;
-    if (!this.#cache.has(key)) this.#cache.set(key, this.#find(recorded, path.dirname(path.resolve(elfPath))));
+    if (!this.#cache.has(key))
+      this.#cache.set(key, this.#find(recorded, path.dirname(path.resolve(elfPath))));
     return this.#cache.get(key) ?? this.#learned.get(recorded);
   }
 
   /** The recorded paths an editor's file stands for, best first; more than one only when they are equally good. */
-  toRecorded(file: string, recordedFiles: readonly { readonly file: string; readonly elfPath: string }[]): string[] {
+  toRecorded(
+    file: string,
+    recordedFiles: readonly { readonly file: string; readonly elfPath: string }[],
+  ): string[] {
     const mapped = this.#reverseMap(file);
     const sameName = recordedFiles.filter((it) => path.basename(it.file) === path.basename(file));
     const exact = sameName.filter((it) => it.file === mapped || it.file === file);
@@ -65,7 +69,10 @@ export class SourcePaths {
 
 /** Tries the recorded path, then ever shorter tails of it, beside the ELF and in the folders above. */
 function findBySuffix(recorded: string, elfDir: string): string | undefined {
-  const parts = path.normalize(recorded).split(path.sep).filter((it) => it !== '' && it !== '..');
+  const parts = path
+    .normalize(recorded)
+    .split(path.sep)
+    .filter((it) => it !== '' && it !== '..');
   for (let drop = 0; drop < parts.length; drop++) {
     const tail = parts.slice(drop).join(path.sep);
     const parents = parts.length - drop > 1 ? SEARCHED_PARENTS : 0; // a bare name above the ELF's folder is a coincidence

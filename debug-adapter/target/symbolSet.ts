@@ -99,7 +99,8 @@ export class SymbolSet {
   /** `kmain+0x12`, the function's name where DWARF knows it, else the symbol's. */
   describe(address: bigint): string | undefined {
     const found = this.functionAt(address);
-    const named = found === undefined ? this.symbolAt(address) : { name: found.name, offset: address - found.start };
+    const named =
+      found === undefined ? this.symbolAt(address) : { name: found.name, offset: address - found.start };
     if (named === undefined) return undefined;
     return named.offset === 0n ? named.name : `${named.name}+0x${named.offset.toString(16)}`;
   }
@@ -130,14 +131,20 @@ export class SymbolSet {
   }
 
   prologueEnd(start: bigint): bigint {
-    return this.#first((it) => (it.functionAt(start) === undefined ? undefined : it.prologueEnd(start))) ?? start;
+    return (
+      this.#first((it) => (it.functionAt(start) === undefined ? undefined : it.prologueEnd(start))) ?? start
+    );
   }
 
   locations(file: string, line: number, column?: number): CodeLocation[] {
     return this.#loaded.flatMap(({ image }) => [...image.addressesOf(file, line, column)]);
   }
 
-  breakpointLines(file: string, fromLine: number, toLine: number): { line: number; columns: readonly number[] }[] {
+  breakpointLines(
+    file: string,
+    fromLine: number,
+    toLine: number,
+  ): { line: number; columns: readonly number[] }[] {
     return this.#loaded.flatMap(({ image }) => [...image.breakpointLines(file, fromLine, toLine)]);
   }
 

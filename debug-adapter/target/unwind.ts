@@ -117,7 +117,11 @@ async function returnTo(
   return { pc, sp, registers, returnSlot: slot, isCaller: true };
 }
 
-async function readWord(address: bigint, context: UnwindContext, wordBytes: number): Promise<bigint | undefined> {
+async function readWord(
+  address: bigint,
+  context: UnwindContext,
+  wordBytes: number,
+): Promise<bigint | undefined> {
   const bytes = await context.read(address, wordBytes);
   if (bytes === undefined) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -25,6 +25,9 @@ export interface MemoryRead {
 
 export type RunState = 'paused' | 'running' | 'ended';
 
+/** More messages than a core sends at its end. */
+const DRAIN_TURNS = 32;
+
 interface TargetEvents {
   stopped: [debug.StopEvent];
   resumed: [];
@@ -53,7 +56,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     connection.onNotification(debug.stopped, (event) => this.#onStopped(event));
     connection.onNotification(debug.resumed, () => this.#onResumed());
     connection.onNotification(control.ended, (end) => this.#onEnded(end));
-    void client.closed.then(() => this.#onClosed());
+    void client.closed.then(drainMessages).then(() => this.#onClosed());
   }
 
   get info(): control.VmInfo {
@@ -79,14 +82,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   }
 
   async resume(): Promise<void> {
-    const before = this.#state;
-    this.#setRunning();
-    try {
-      await this.#ask((it) => it.sendRequest(debug.resume));
-    } catch (error) {
-      this.#restore(before);
-      throw error;
-    }
+    await this.#run((it) => it.sendRequest(debug.resume));
   }
 
   /** `stopped` was emitted when it resolves, unless the VM was paused already. */
@@ -95,7 +91,10 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   }
 
   /** Resolves when started; `stopped` follows. */
-  async step(cpu: number, options: { range?: { start: bigint; end: bigint }; over?: boolean; interrupts?: boolean }): Promise<void> {
+  async step(
+    cpu: number,
+    options: { range?: { start: bigint; end: bigint }; over?: boolean; interrupts?: boolean },
+  ): Promise<void> {
     const { range, over, interrupts } = options;
     const params: debug.StepParams = {
       cpu,
@@ -103,17 +102,12 @@ export class VmTarget extends EventEmitter<TargetEvents> {
       ...(over === true ? { over } : {}),
       ...(interrupts === true ? { interrupts } : {}),
     };
-    const before = this.#state;
-    this.#setRunning();
-    try {
-      await this.#ask((it) => it.sendRequest(debug.step, params));
-    } catch (error) {
-      this.#restore(before);
-      throw error;
-    }
+    await this.#run((it) => it.sendRequest(debug.step, params));
   }
 
-  async setBreakpoints(breakpoints: readonly debug.BreakpointSpec[]): Promise<readonly debug.BreakpointStatus[]> {
+  async setBreakpoints(
+    breakpoints: readonly debug.BreakpointSpec[],
+  ): Promise<readonly debug.BreakpointStatus[]> {
     return (await this.#ask((it) => it.sendRequest(debug.setBreakpoints, { breakpoints }))).breakpoints;
   }
 
@@ -142,7 +136,9 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   async readMemory(at: GuestAddress, lengthBytes: number): Promise<MemoryRead> {
     if (lengthBytes === 0) return { data: new Uint8Array(), unreadableBytes: 0 };
     try {
-      const answer = await this.#ask((it) => it.sendRequest(debug.readMemory, { ...memoryParams(at), lengthBytes }));
+      const answer = await this.#ask((it) =>
+        it.sendRequest(debug.readMemory, { ...memoryParams(at), lengthBytes }),
+      );
       const data = Buffer.from(answer.data, 'base64');
       return { data, unreadableBytes: lengthBytes - data.length };
     } catch (error) {
@@ -198,8 +194,17 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     this.#registers.clear();
   }
 
-  #restore(before: RunState): void {
-    if (this.#state === 'running') this.#state = before;
+  /** A request that sets the VM running. That it ended instead (it stood at a fatal error) is no failure: `ended` tells. */
+  async #run(send: (connection: MessageConnection) => Promise<void>): Promise<void> {
+    const before = this.#state;
+    this.#setRunning();
+    try {
+      await this.#ask(send);
+    } catch (error) {
+      if (this.#state === 'ended' && before !== 'ended') return;
+      if (this.#state === 'running') this.#state = before;
+      throw error;
+    }
   }
 
   #onStopped(event: debug.StopEvent): void {
@@ -259,6 +264,14 @@ function isAddressError(error: unknown): boolean {
 
 function vmGone(cause?: unknown): UserError {
   return new UserError(USER_ERROR.vmGone, 'the VM has ended', { cause });
+}
+
+/**
+ * vscode-jsonrpc hands out what it has read one message per turn of the event loop. `ended` and answers that arrived just before the
+ * end of the socket must not be lost to it.
+ */
+async function drainMessages(): Promise<void> {
+  for (let turn = 0; turn < DRAIN_TURNS; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 function runState(state: control.VmState): RunState {

@@ -9,7 +9,24 @@ export const FLAG_ZF = 1n << 6n;
 export const FLAG_SF = 1n << 7n;
 export const FLAG_OF = 1n << 11n;
 
-const NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
+const NAMES = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+];
 
 /** Flat memory from address 0. */
 export class FakeMemory {
@@ -32,8 +49,10 @@ export class FakeMemory {
   }
 
   store(address: bigint, lengthBytes: number, value: bigint): void {
-    if (address + BigInt(lengthBytes) > BigInt(this.bytes.length)) throw new Error(`no memory at 0x${address.toString(16)}`);
-    for (let i = 0; i < lengthBytes; i++) this.bytes[Number(address) + i] = Number((value >> BigInt(8 * i)) & 0xffn);
+    if (address + BigInt(lengthBytes) > BigInt(this.bytes.length))
+      throw new Error(`no memory at 0x${address.toString(16)}`);
+    for (let i = 0; i < lengthBytes; i++)
+      this.bytes[Number(address) + i] = Number((value >> BigInt(8 * i)) & 0xffn);
   }
 }
 
@@ -58,7 +77,9 @@ export class FakeCpu {
   /** The instruction at RIP is a call that returns to the instruction after it. */
   returnOfCall(): bigint | undefined {
     const instruction = this.#fetch();
-    return instruction.isCallNear || instruction.isCallNearIndirect ? this.rip + BigInt(instruction.length) : undefined;
+    return instruction.isCallNear || instruction.isCallNearIndirect
+      ? this.rip + BigInt(instruction.length)
+      : undefined;
   }
 
   /** One instruction. Throws for what it does not know. */
@@ -140,7 +161,8 @@ export class FakeCpu {
     const difference = left - right;
     const result = this.#flags(difference, size(it));
     if (BigInt.asIntN(bits, difference) !== difference) this.registers.rflags = this.#get('rflags') | FLAG_OF;
-    if (BigInt.asUintN(bits, left) < BigInt.asUintN(bits, right)) this.registers.rflags = this.#get('rflags') | FLAG_CF;
+    if (BigInt.asUintN(bits, left) < BigInt.asUintN(bits, right))
+      this.registers.rflags = this.#get('rflags') | FLAG_CF;
     return result;
   }
 
@@ -173,7 +195,10 @@ export class FakeCpu {
   #operand(it: Instruction, index: number): bigint {
     switch (it.opKind(index)) {
       case OpKind.Register:
-        return BigInt.asUintN(registerBits(it.opRegister(index)), this.#get(registerName(it.opRegister(index))));
+        return BigInt.asUintN(
+          registerBits(it.opRegister(index)),
+          this.#get(registerName(it.opRegister(index))),
+        );
       case OpKind.Memory:
         return this.#memory.load(this.#address(it), size(it));
       default:

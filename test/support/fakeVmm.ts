@@ -1,0 +1,490 @@
+/**
+ * A vmm-core without KVM, for tests of its clients: serves the control protocol on a unix socket over a machine that interprets
+ * the DAP tests' fixture (fakeCpu.ts). It runs in the test's own process, so that a test can look at it and break it.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import {
+  createMessageConnection,
+  type MessageConnection,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from 'vscode-jsonrpc/node';
+import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
+import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
+import { parseElf } from '../../vmm-core/elf/elfFile.ts';
+import * as control from '../../vmm-core/protocol/control.ts';
+import * as debug from '../../vmm-core/protocol/debug.ts';
+import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
+import { FakeCpu, FakeMemory } from './fakeCpu.ts';
+
+const PT_LOAD = 1;
+const FAKE_PID = 4242;
+/** Instructions between two looks at the socket while the machine runs. */
+const SLICE = 200;
+
+export interface FakeVmmOptions {
+  /** What the guest does with its power button. Default: `ignores`. */
+  readonly onPowerButton?: 'powersOff' | 'ignores' | 'notListening';
+  /** Answer of `create`, instead of a VM. */
+  readonly createError?: { readonly code: number; readonly message: string };
+}
+
+/** Why the machine stands; `undefined` while it runs. */
+type Stop = Omit<debug.StopEvent, 'pc'>;
+
+export class FakeVmm {
+  readonly socket: string;
+  /** Every request, in order, for tests of what a client asks. */
+  readonly requests: string[] = [];
+  memory = new FakeMemory(0);
+  cpus: FakeCpu[] = [];
+  /** Overrides of what readRegisters reports. */
+  mode: debug.CpuMode = 'long64';
+  csBase = 0n;
+  readonly #options: FakeVmmOptions;
+  readonly #folder: string;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #clients = new Map<MessageConnection, readonly debug.BreakpointSpec[]>();
+  #owner: MessageConnection | undefined;
+  #config: VmConfig | undefined;
+  #entry = 0n;
+  #end: control.VmEnd | undefined;
+  #fatal = false;
+  #running: { stopWhen: () => Stop | undefined } | undefined;
+  #pauseWanted = false;
+
+  private constructor(options: FakeVmmOptions) {
+    this.#options = options;
+    this.#folder = mkdtempSync(path.join(tmpdir(), 'fake-vmm-'));
+    this.socket = path.join(this.#folder, 'fake.sock');
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  static async start(options: FakeVmmOptions = {}): Promise<FakeVmm> {
+    const fake = new FakeVmm(options);
+    await new Promise<void>((resolve) => fake.#server.listen(fake.socket, resolve));
+    return fake;
+  }
+
+  get state(): control.VmState {
+    if (this.#end !== undefined) return 'ended';
+    if (this.#config === undefined) return 'empty';
+    return this.#running === undefined ? 'paused' : 'running';
+  }
+
+  get end(): control.VmEnd | undefined {
+    return this.#end;
+  }
+
+  get detached(): boolean {
+    return this.#config !== undefined && this.#owner === undefined;
+  }
+
+  /** Breakpoints of all clients. */
+  get breakpoints(): readonly debug.BreakpointSpec[] {
+    return [...this.#clients.values()].flat();
+  }
+
+  /** As a VM that somebody else started. */
+  createNow(config: VmConfig): void {
+    this.#config = config;
+    this.#load();
+  }
+
+  /** As if another client resumed it. */
+  resumeNow(): void {
+    this.#resume();
+  }
+
+  /** The process is gone without a word: SIGKILL. */
+  crash(): void {
+    this.#running = undefined;
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+
+  /** Something the VM cannot go on from. */
+  fail(reason: 'tripleFault' | 'error', message: string, details: string): void {
+    this.#fatal = true;
+    this.#stop({ reason, cpu: 0, breakpointIds: [], message, details });
+  }
+
+  close(): void {
+    this.crash();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    const connection = createMessageConnection(
+      new StreamMessageReader(socket),
+      new StreamMessageWriter(socket),
+    );
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#clients.delete(connection);
+      connection.dispose();
+      if (this.#owner === connection)
+        this.#finish({ kind: 'killed', exitCode: 1, message: 'the client that started the VM went away' });
+    });
+    this.#serve(connection);
+    connection.listen();
+  }
+
+  #serve(connection: MessageConnection): void {
+    const note = <A extends unknown[], R>(name: string, handler: (...args: A) => R) => {
+      return (...args: A): R => {
+        this.requests.push(name);
+        return handler(...args);
+      };
+    };
+    connection.onRequest(
+      control.initialize,
+      note('initialize', ({ protocolVersion }) => {
+        if (protocolVersion !== PROTOCOL_VERSION) {
+          return new ResponseError<void>(
+            control.ErrorCode.VersionMismatch,
+            `protocol version ${PROTOCOL_VERSION}, not ${protocolVersion}`,
+          );
+        }
+        this.#clients.set(connection, []);
+        return this.#info();
+      }),
+    );
+    connection.onRequest(
+      control.create,
+      note('create', ({ config }) => {
+        const { createError } = this.#options;
+        if (createError !== undefined) return new ResponseError<void>(createError.code, createError.message);
+        this.#owner = connection;
+        this.createNow(config);
+        return this.#info();
+      }),
+    );
+    connection.onRequest(
+      control.info,
+      note('info', () => this.#info()),
+    );
+    connection.onRequest(
+      control.powerButton,
+      note('powerButton', () => this.#powerButton()),
+    );
+    connection.onRequest(
+      control.reset,
+      note('reset', () => this.#load()),
+    );
+    connection.onRequest(
+      control.detach,
+      note('detach', () => void (this.#owner = undefined)),
+    );
+    connection.onRequest(
+      control.kill,
+      note('kill', () => this.#finish({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' })),
+    );
+    connection.onRequest(
+      debug.resume,
+      note('resume', () => this.#resume()),
+    );
+    connection.onRequest(
+      debug.pause,
+      note('pause', () => this.#pause()),
+    );
+    connection.onRequest(
+      debug.step,
+      note('step', (params) => this.#step(params)),
+    );
+    connection.onRequest(
+      debug.setBreakpoints,
+      note('setBreakpoints', ({ breakpoints }) => this.#setBreakpoints(connection, breakpoints)),
+    );
+    connection.onRequest(debug.readRegisters, ({ cpu }) => this.#whenPaused(() => this.#registers(cpu)));
+    connection.onRequest(debug.writeRegisters, ({ cpu, values }) =>
+      this.#whenPaused(() => this.#writeRegisters(cpu, values)),
+    );
+    connection.onRequest(debug.readMemory, ({ address, lengthBytes }) => {
+      const bytes = this.memory.read(BigInt(address), lengthBytes);
+      return { data: Buffer.from(bytes).toString('base64'), unreadableBytes: lengthBytes - bytes.length };
+    });
+    connection.onRequest(debug.writeMemory, ({ address, data }) =>
+      this.#writeMemory(BigInt(address), Buffer.from(data, 'base64')),
+    );
+  }
+
+  #info(): control.VmInfo {
+    const base = { protocolVersion: PROTOCOL_VERSION, version: 'fake', pid: FAKE_PID, state: this.state };
+    if (this.#config === undefined) return base;
+    return {
+      ...base,
+      config: this.#config,
+      bootProtocol: 'flat',
+      entry: hex(this.#entry),
+      ...(this.#end === undefined ? {} : { end: this.#end }),
+    };
+  }
+
+  #load(): void {
+    if (this.#config === undefined) throw new Error('no VM');
+    const image = readFileSync(this.#config.kernel);
+    const elf = parseElf(bytesSource(this.#config.kernel, image));
+    this.memory = new FakeMemory(this.#config.memoryBytes);
+    for (const it of elf.programHeaders.filter(({ type }) => type === PT_LOAD)) {
+      this.memory.bytes.set(
+        image.subarray(it.offset, it.offset + it.fileSizeBytes),
+        Number(it.virtualAddress),
+      );
+    }
+    this.#entry = elf.entry;
+    this.cpus = Array.from({ length: this.#config.cpus }, () => new FakeCpu(this.memory, elf.entry));
+  }
+
+  #powerButton(): ResponseError<void> | void {
+    switch (this.#options.onPowerButton ?? 'ignores') {
+      case 'notListening':
+        return new ResponseError<void>(
+          control.ErrorCode.State,
+          'the guest does not listen to the power button',
+        );
+      case 'powersOff':
+        setImmediate(() => this.#finish({ kind: 'powerOff', exitCode: 0, message: 'the guest powered off' }));
+        return;
+      case 'ignores':
+        return;
+    }
+  }
+
+  #finish(end: control.VmEnd): void {
+    if (this.#end !== undefined || this.#config === undefined) return;
+    this.#running = undefined;
+    this.#end = end;
+    this.#broadcast((it) => it.sendNotification(control.ended, end));
+    // The real process exits now: its connections close after what was sent.
+    setImmediate(() => {
+      for (const socket of this.#sockets) socket.end();
+    });
+  }
+
+  #resume(): void {
+    if (this.#running !== undefined) return;
+    if (this.#fatal)
+      return this.#finish({ kind: 'tripleFault', exitCode: 3, message: 'the guest triple faulted' });
+    this.#broadcast((it) => it.sendNotification(debug.resumed, {}));
+    for (const cpu of this.cpus) if (this.#hits(cpu).length > 0) cpu.step(); // leaves the breakpoint under RIP behind
+    this.#run(() => this.#breakpointStop());
+  }
+
+  #pause(): Promise<void> {
+    if (this.#running === undefined) return Promise.resolve();
+    this.#pauseWanted = true;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#running === undefined) resolve();
+        else setImmediate(look);
+      };
+      look();
+    });
+  }
+
+  #step(params: debug.StepParams): void {
+    const cpu = this.#cpu(params.cpu);
+    const start = BigInt(params.range?.start ?? 0);
+    const end = BigInt(params.range?.end ?? 0);
+    let returnTo: { address: bigint; stack: bigint } | undefined;
+    const stepOnce = (): Stop | undefined => {
+      if (returnTo === undefined) {
+        const returns = params.over === true ? cpu.returnOfCall() : undefined;
+        cpu.step();
+        if (returns !== undefined) returnTo = { address: returns, stack: cpu.registers.rsp ?? 0n };
+      } else {
+        cpu.step();
+      }
+      if (returnTo !== undefined) {
+        if (cpu.rip !== returnTo.address || (cpu.registers.rsp ?? 0n) <= returnTo.stack)
+          return this.#breakpointStop();
+        returnTo = undefined;
+      }
+      return cpu.rip >= start && cpu.rip < end
+        ? undefined
+        : { reason: 'step', cpu: params.cpu, breakpointIds: [] };
+    };
+    this.#runWith(stepOnce);
+  }
+
+  #run(stopWhen: () => Stop | undefined): void {
+    this.#runWith(() => {
+      for (const cpu of this.cpus) cpu.step();
+      return stopWhen();
+    });
+  }
+
+  /** `once` runs a piece and says whether that was it. Slices keep the socket served. */
+  #runWith(once: () => Stop | undefined): void {
+    const running = { stopWhen: once };
+    this.#running = running;
+    const slice = (): void => {
+      for (let i = 0; i < SLICE; i++) {
+        if (this.#running !== running) return;
+        if (this.#pauseWanted) return this.#stop({ reason: 'pause', cpu: 0, breakpointIds: [] });
+        const stop = tryStep(once);
+        if (stop !== undefined) return this.#stop(stop);
+      }
+      setImmediate(slice);
+    };
+    setImmediate(slice);
+  }
+
+  #stop(stop: Stop): void {
+    this.#running = undefined;
+    this.#pauseWanted = false;
+    for (const [client, specs] of this.#clients)
+      this.#clients.set(
+        client,
+        specs.filter((it) => it.temporary !== true),
+      );
+    const pc = hex(this.#cpu(stop.cpu).rip);
+    this.#broadcast((it) => it.sendNotification(debug.stopped, { ...stop, pc }));
+  }
+
+  #breakpointStop(): Stop | undefined {
+    for (const [index, cpu] of this.cpus.entries()) {
+      const hits = this.#hits(cpu).filter((it) => it.cpu === undefined || it.cpu === index);
+      if (hits.length > 0)
+        return { reason: 'breakpoint', cpu: index, breakpointIds: hits.map((it) => it.id) };
+    }
+    return undefined;
+  }
+
+  #hits(cpu: FakeCpu): debug.BreakpointSpec[] {
+    return this.breakpoints.filter(
+      (it) =>
+        BigInt(it.address) === cpu.rip &&
+        (it.stackAbove === undefined || (cpu.registers.rsp ?? 0n) > BigInt(it.stackAbove)),
+    );
+  }
+
+  #setBreakpoints(
+    connection: MessageConnection,
+    specs: readonly debug.BreakpointSpec[],
+  ): { breakpoints: debug.BreakpointStatus[] } {
+    this.#clients.set(connection, specs);
+    let registersUsed = 0;
+    const breakpoints = specs.map((it): debug.BreakpointStatus => {
+      if (it.mode !== 'hw') return { id: it.id, verified: true, armed: 'sw' };
+      registersUsed += 1;
+      if (registersUsed <= 4) return { id: it.id, verified: true, armed: 'hw' };
+      return { id: it.id, verified: false, message: 'all 4 debug registers are used' };
+    });
+    return { breakpoints };
+  }
+
+  #whenPaused<R>(body: () => R): R | ResponseError<void> {
+    if (this.#running !== undefined)
+      return new ResponseError<void>(control.ErrorCode.State, 'the VM is running: pause it first');
+    return body();
+  }
+
+  #cpu(index: number): FakeCpu {
+    const cpu = this.cpus[index];
+    if (cpu === undefined) throw new Error(`no vCPU ${index}`);
+    return cpu;
+  }
+
+  #registers(index: number): debug.CpuRegisters {
+    const { registers } = this.#cpu(index);
+    const values = Object.fromEntries(
+      Object.entries({ ...SYSTEM_REGISTERS, ...registers }).map(([name, value]) => [name, hex(value)]),
+    );
+    const code = {
+      ...SEGMENT,
+      type: 0xb,
+      l: this.mode === 'long64',
+      db: this.mode === 'protected32',
+      base: hex(this.csBase),
+    };
+    const segments = {
+      cs: code,
+      ds: SEGMENT,
+      es: SEGMENT,
+      fs: SEGMENT,
+      gs: SEGMENT,
+      ss: SEGMENT,
+      tr: TASK_SEGMENT,
+      ldt: NO_SEGMENT,
+    };
+    return { cpu: index, mode: this.mode, cpl: 0, runnable: true, values, segments };
+  }
+
+  #writeRegisters(
+    index: number,
+    values: Readonly<Record<string, string>>,
+  ): debug.CpuRegisters | ResponseError<void> {
+    const cpu = this.#cpu(index);
+    const unknown = Object.keys(values).find((it) => !(it in cpu.registers));
+    if (unknown !== undefined)
+      return new ResponseError<void>(control.ErrorCode.User, `KVM refuses to set ${unknown}`);
+    for (const [name, value] of Object.entries(values)) cpu.registers[name] = BigInt(value);
+    return this.#registers(index);
+  }
+
+  #writeMemory(address: bigint, bytes: Uint8Array): { writtenBytes: number } | ResponseError<void> {
+    if (address + BigInt(bytes.length) > BigInt(this.memory.bytes.length)) {
+      return new ResponseError<void>(control.ErrorCode.Address, `no memory at ${hex(address)}`);
+    }
+    this.memory.bytes.set(bytes, Number(address));
+    return { writtenBytes: bytes.length };
+  }
+
+  #broadcast(send: (connection: MessageConnection) => Promise<void>): void {
+    for (const connection of this.#clients.keys()) send(connection).catch(() => undefined); // it is going away
+  }
+}
+
+function tryStep(once: () => Stop | undefined): Stop | undefined {
+  try {
+    return once();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { reason: 'error', cpu: 0, breakpointIds: [], message, details: 'no details' };
+  }
+}
+
+function hex(value: bigint): string {
+  return `0x${value.toString(16)}`;
+}
+
+const SYSTEM_REGISTERS: Readonly<Record<string, bigint>> = {
+  cr0: 0x8000_0011n,
+  cr2: 0n,
+  cr3: 0x1000n,
+  cr4: 0x20n,
+  cr8: 0n,
+  efer: 0x500n,
+  fs_base: 0n,
+  gs_base: 0n,
+  gdt_base: 0x500n,
+  gdt_limit: 0x17n,
+  idt_base: 0n,
+  idt_limit: 0n,
+};
+
+const SEGMENT: debug.SegmentValue = {
+  selector: 0x10,
+  base: '0x0',
+  limit: '0xffffffff',
+  type: 3,
+  dpl: 0,
+  present: true,
+  s: true,
+  l: false,
+  db: true,
+  g: true,
+  avl: false,
+  unusable: false,
+};
+const TASK_SEGMENT: debug.SegmentValue = { ...SEGMENT, selector: 0, type: 0xb, s: false };
+const NO_SEGMENT: debug.SegmentValue = { ...SEGMENT, selector: 0, unusable: true };
