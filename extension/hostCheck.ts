@@ -6,46 +6,63 @@ import { type HostCheck, hostCheckPage, parseHostCheck } from './hostCheckPage.t
 const COMMAND = 'trapframe.checkHost';
 const CHECK_TIMEOUT_MS = 30_000;
 
-export function registerHostCheck(vmmPath: string): vscode.Disposable {
-  let panel: vscode.WebviewPanel | undefined;
-  return vscode.commands.registerCommand(COMMAND, async () => {
+export class HostCheckPanel {
+  readonly #vmmPath: string;
+  #panel: vscode.WebviewPanel | undefined;
+
+  constructor(vmmPath: string) {
+    this.#vmmPath = vmmPath;
+  }
+
+  register(): vscode.Disposable {
+    return vscode.commands.registerCommand(COMMAND, () => this.show());
+  }
+
+  async show(): Promise<void> {
+    await this.#check(() => true);
+  }
+
+  /** After a VM failed to start: a host that is well has nothing to say about it. */
+  async showWhenUnusable(): Promise<void> {
+    await this.#check((it) => !it.usable);
+  }
+
+  async #check(isWorthShowing: (check: HostCheck) => boolean): Promise<void> {
     const progress = { location: vscode.ProgressLocation.Window, title: 'Checking this host' };
-    const result = await vscode.window.withProgress(progress, () => runCheck(vmmPath));
-    if (result instanceof Error) return void vscode.window.showErrorMessage(result.message);
-    panel ??= createPanel(() => (panel = undefined));
-    panel.webview.html = hostCheckPage(result, `command:${COMMAND}`);
-    panel.reveal();
-  });
+    try {
+      const check = await vscode.window.withProgress(progress, () => runCheck(this.#vmmPath));
+      if (isWorthShowing(check)) this.#render(check);
+    } catch (error) {
+      void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #render(check: HostCheck): void {
+    this.#panel ??= this.#createPanel();
+    this.#panel.webview.html = hostCheckPage(check, `command:${COMMAND}`);
+    this.#panel.reveal();
+  }
+
+  #createPanel(): vscode.WebviewPanel {
+    const options = { enableCommandUris: [COMMAND] };
+    const column = vscode.ViewColumn.Active;
+    const panel = vscode.window.createWebviewPanel('trapframe.hostCheck', 'Host Check', column, options);
+    panel.onDidDispose(() => (this.#panel = undefined));
+    return panel;
+  }
 }
 
-export function checkHost(): void {
-  void vscode.commands.executeCommand(COMMAND);
-}
-
-function createPanel(onClosed: () => void): vscode.WebviewPanel {
-  const panel = vscode.window.createWebviewPanel(
-    'trapframe.hostCheck',
-    'Host Check',
-    vscode.ViewColumn.Active,
-    {
-      enableCommandUris: [COMMAND],
-    },
-  );
-  panel.onDidDispose(onClosed);
-  return panel;
-}
-
-/** The exit code says whether guests can run; the findings come either way. */
-async function runCheck(vmmPath: string): Promise<HostCheck | Error> {
+/** Rejects with an Error for the user. */
+async function runCheck(vmmPath: string): Promise<HostCheck> {
   const env = { ...process.env, ELECTRON_RUN_AS_NODE: '1' };
   const options = { env, timeout: CHECK_TIMEOUT_MS };
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     execFile(process.execPath, [vmmPath, 'check', '--json'], options, (error, stdout, stderr) => {
       try {
-        resolve(parseHostCheck(stdout));
+        resolve(parseHostCheck(stdout)); // the exit code only repeats what the findings say
       } catch (cause) {
         const reason = stderr.trim() || error?.message || String(cause);
-        resolve(new Error(`The host cannot be checked: ${reason}`, { cause }));
+        reject(new Error(`The host cannot be checked: ${reason}`, { cause }));
       }
     });
   });

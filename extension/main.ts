@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { registerAdapterFactory } from './debug/adapterFactory.ts';
 import { registerConfigurations } from './debug/resolveConfig.ts';
 import { registerVmSessions } from './debug/vmSession.ts';
-import { checkHost, registerHostCheck } from './hostCheck.ts';
+import { HostCheckPanel } from './hostCheck.ts';
 import { SerialTerminals } from './terminal/serialTerminal.ts';
 import { VmProcesses } from './vmProcess.ts';
 
@@ -12,14 +12,16 @@ export function activate(context: vscode.ExtensionContext): void {
   const dist = path.join(context.extensionPath, 'dist');
   const log = vscode.window.createOutputChannel('Trapframe', { log: true });
   const processes = new VmProcesses(path.join(dist, 'vmm.js'), log);
+  const hostCheck = new HostCheckPanel(path.join(dist, 'vmm.js'));
+  const terminals = new SerialTerminals();
 
   context.subscriptions.push(
     log,
     processes,
-    registerHostCheck(path.join(dist, 'vmm.js')),
-    registerConfigurations({ processes, onHostProblem: checkHost }),
+    hostCheck.register(),
+    registerConfigurations({ processes, hostCheck }),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),
-    registerVmSessions({ log, processes, terminals: new SerialTerminals(), onHostProblem: checkHost }),
+    registerVmSessions({ log, processes, terminals, hostCheck }),
   );
   if (hasOwnConfiguration()) processes.warmUp();
 }

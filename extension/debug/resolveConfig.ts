@@ -5,14 +5,14 @@
  */
 import { accessSync, constants } from 'node:fs';
 import * as vscode from 'vscode';
+import type { HostCheckPanel } from '../hostCheck.ts';
 import type { VmProcesses } from '../vmProcess.ts';
 import { kernelConfiguration, withDefaults } from './defaultConfig.ts';
 import { findKernels } from './findKernels.ts';
 
 export interface ConfigServices {
   readonly processes: VmProcesses;
-  /** Shows what this host lacks; called when a VM cannot start here at all. */
-  readonly onHostProblem: () => void;
+  readonly hostCheck: HostCheckPanel;
 }
 
 export function registerConfigurations(services: ConfigServices): vscode.Disposable {
@@ -74,7 +74,7 @@ async function withCore(
   services: ConfigServices,
 ): Promise<vscode.DebugConfiguration | undefined> {
   if (!canOpenKvm()) {
-    services.onHostProblem();
+    void services.hostCheck.show();
     return undefined;
   }
   try {

@@ -5,6 +5,7 @@
 import * as vscode from 'vscode';
 import type { CoreExit } from '../../vmm-core/client/spawnCore.ts';
 import type { SerialBackend } from '../../vmm-core/config/vmConfig.ts';
+import type { HostCheckPanel } from '../hostCheck.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
 import { describeExit, release, type VmProcesses } from '../vmProcess.ts';
 import { SerialConnection } from './serialConnection.ts';
@@ -14,8 +15,7 @@ export interface SessionServices {
   readonly log: vscode.LogOutputChannel;
   readonly processes: VmProcesses;
   readonly terminals: SerialTerminals;
-  /** The host refused to run a VM. */
-  readonly onHostProblem: () => void;
+  readonly hostCheck: HostCheckPanel;
 }
 
 /** Body of the debug adapter's `vmm.started` event: the VM is there, paused. */
@@ -71,7 +71,8 @@ class VmSession implements vscode.DebugAdapterTracker {
     if (message.command !== 'launch' && message.command !== 'attach') return;
     this.#progress.end();
     const { error } = (message.body ?? {}) as { readonly error?: { readonly id?: number } };
-    if (message.success === false && error?.id === HOST_ERROR_ID) this.#services.onHostProblem();
+    if (message.success === false && error?.id === HOST_ERROR_ID)
+      void this.#services.hostCheck.showWhenUnusable();
   }
 
   onError(error: Error): void {
