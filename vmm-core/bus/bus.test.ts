@@ -146,7 +146,8 @@ test('port windows end at 0xffff', () => {
 
 test('mmio windows above 4 GiB are found', () => {
   const bus = new Bus('mmio');
-  for (let i = 0; i < 20; i++) bus.register(0x80_0000_0000 + ((i * 7) % 20) * 0x1000, 0x200, new Recorder(`d${i}`));
+  for (let i = 0; i < 20; i++)
+    bus.register(0x80_0000_0000 + ((i * 7) % 20) * 0x1000, 0x200, new Recorder(`d${i}`));
   assert.equal(bus.read(0x80_0000_3010, 1), 0x11);
   assert.equal(bus.read(0x80_0000_3200, 1), 0xff);
   assert.equal(bus.read(0x80_0001_3000, 1), 1);

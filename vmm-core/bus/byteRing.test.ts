@@ -68,13 +68,16 @@ test('waitForSpace gives up after its time and returns at once when there is roo
   assert.equal(ring.waitForSpace(1000), true);
 });
 
-test('a producer thread faster than the consumer waits for space and loses nothing', { timeout: 20_000 }, async () => {
-  const capacity = 64;
-  const total = 20_000;
-  const buffer = new SharedArrayBuffer(ByteRing.sizeBytes(capacity));
-  const ring = new ByteRing(buffer, 0, capacity);
-  const producer = new Worker(
-    `require('tsx/cjs');
+test(
+  'a producer thread faster than the consumer waits for space and loses nothing',
+  { timeout: 20_000 },
+  async () => {
+    const capacity = 64;
+    const total = 20_000;
+    const buffer = new SharedArrayBuffer(ByteRing.sizeBytes(capacity));
+    const ring = new ByteRing(buffer, 0, capacity);
+    const producer = new Worker(
+      `require('tsx/cjs');
      const { parentPort, workerData } = require('node:worker_threads');
      const { ByteRing } = require(workerData.module);
      const ring = new ByteRing(workerData.buffer, 0, ${capacity});
@@ -83,17 +86,18 @@ test('a producer thread faster than the consumer waits for space and loses nothi
        if (ring.takeWakeup()) parentPort.postMessage('output');
      }
      parentPort.postMessage('done');`,
-    { eval: true, workerData: { buffer, module: require.resolve('./byteRing.ts') } },
-  );
-  const got: number[] = [];
-  await new Promise<void>((resolve, reject) => {
-    producer.on('error', reject);
-    producer.on('message', () => {
-      // One drain per message: no wake-up may be lost.
-      got.push(...ring.drain());
-      if (got.length === total) resolve();
+      { eval: true, workerData: { buffer, module: require.resolve('./byteRing.ts') } },
+    );
+    const got: number[] = [];
+    await new Promise<void>((resolve, reject) => {
+      producer.on('error', reject);
+      producer.on('message', () => {
+        // One drain per message: no wake-up may be lost.
+        got.push(...ring.drain());
+        if (got.length === total) resolve();
+      });
     });
-  });
-  await producer.terminate();
-  assert.ok(got.every((byte, i) => byte === i % 251));
-});
+    await producer.terminate();
+    assert.ok(got.every((byte, i) => byte === i % 251));
+  },
+);

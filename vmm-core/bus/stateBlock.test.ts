@@ -39,7 +39,10 @@ test('a field that does not exist cannot be added', () => {
 test('the lock is released when the body throws', () => {
   const block = StateBlock.allocate(SHAPE);
   assert.throws(() => block.locked(() => assert.fail('body')));
-  assert.equal(block.locked(() => 'free'), 'free');
+  assert.equal(
+    block.locked(() => 'free'),
+    'free',
+  );
 });
 
 test('increments of two threads under the lock are all counted', { timeout: 20_000 }, async () => {

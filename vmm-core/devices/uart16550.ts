@@ -26,7 +26,6 @@ const FIELDS = [
   'dll',
   'dlm',
   'thrPending', // 1: the THRE interrupt has not been acknowledged by reading IIR or writing THR
-  'timeoutPending', // 1: the character time-out has passed for what the RX FIFO holds
   'rxStart', // the oldest byte of the RX FIFO, an index into the extra bytes
   'rxCount',
   'irqAsserted',
@@ -196,10 +195,9 @@ export class Uart16550 implements Device {
     const byte = this.#state.extra[start] ?? 0;
     regs.rxStart = (start + 1) % abi.UART_FIFO_DEPTH;
     regs.rxCount = count - 1;
-    // The line drops here if it may, before more input arrives: a guest that takes one byte per (edge-triggered)
-    // interrupt needs a new edge for the next one. §8.11.3: a read resets the time-out.
-    regs.timeoutPending = 0;
-    this.#updateIrq();
+    // The line drops for a moment whatever is left: it is edge-triggered, and a guest that takes one byte per interrupt
+    // needs a new edge for the next byte, be it a trigger or, reset by the read (§8.11.3), a time-out.
+    this.#driveIrq(false);
     this.#refill();
     this.#updateIrq();
     return byte;
@@ -207,16 +205,13 @@ export class Uart16550 implements Device {
 
   /** Moves host input into the FIFO while there is room. In loopback the receiver is cut off from the wire (§8.6). */
   #refill(): void {
-    const regs = this.#regs;
-    if (!this.#loop) {
-      const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
-      while (regs.rxCount < depth) {
-        const byte = this.#input.shift();
-        if (byte === undefined) break;
-        this.#append(byte);
-      }
+    if (this.#loop) return;
+    const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
+    while (this.#regs.rxCount < depth) {
+      const byte = this.#input.shift();
+      if (byte === undefined) return;
+      this.#append(byte);
     }
-    regs.timeoutPending = regs.rxCount === 0 ? 0 : 1;
   }
 
   #append(byte: number): void {
@@ -224,11 +219,6 @@ export class Uart16550 implements Device {
     const count = regs.rxCount;
     this.#state.extra[(regs.rxStart + count) % abi.UART_FIFO_DEPTH] = byte;
     regs.rxCount = count + 1;
-  }
-
-  #clearReceiver(): void {
-    this.#regs.rxCount = 0;
-    this.#regs.timeoutPending = 0;
   }
 
   #transmit(byte: number): boolean {
@@ -262,7 +252,6 @@ export class Uart16550 implements Device {
     } else {
       this.#append(byte);
     }
-    regs.timeoutPending = 1;
   }
 
   /** §8.7. Enabling the THRE interrupt while the holding register is empty, which it always is, makes it pending. */
@@ -279,7 +268,7 @@ export class Uart16550 implements Device {
     const regs = this.#regs;
     const enable = (value & abi.UART_FCR_ENABLE_FIFO) !== 0;
     if (enable !== this.#fifoEnabled || (enable && (value & abi.UART_FCR_CLEAR_RCVR) !== 0))
-      this.#clearReceiver();
+      this.#regs.rxCount = 0;
     regs.fcr = enable ? value & (abi.UART_FCR_ENABLE_FIFO | (0b11 << abi.UART_FCR_TRIGGER_SHIFT)) : 0;
     this.#updateIrq();
     this.#refill();
@@ -345,7 +334,7 @@ export class Uart16550 implements Device {
       const fcr = regs.fcr;
       const trigger = abi.UART_RX_TRIGGER_BYTES[(fcr >>> abi.UART_FCR_TRIGGER_SHIFT) & 0b11] ?? 1;
       if (count >= (this.#fifoEnabled ? trigger : 1)) return abi.UART_IIR_RDI;
-      if (count > 0 && regs.timeoutPending !== 0) return abi.UART_IIR_RX_TIMEOUT;
+      if (count > 0) return abi.UART_IIR_RX_TIMEOUT;
     }
     if ((ier & abi.UART_IER_THRI) !== 0 && regs.thrPending !== 0) return abi.UART_IIR_THRI;
     if ((ier & abi.UART_IER_MSI) !== 0 && regs.msrDeltas !== 0) return abi.UART_IIR_MSI;
@@ -356,10 +345,13 @@ export class Uart16550 implements Device {
   #updateIrq(): void {
     const regs = this.#regs;
     const pending = regs.ier !== 0 && this.#pendingCause() !== abi.UART_IIR_NO_INT;
-    const asserted = pending && this.#irqConnected() ? 1 : 0;
-    if (asserted === regs.irqAsserted) return;
-    regs.irqAsserted = asserted;
-    this.#irq.set(asserted !== 0);
+    this.#driveIrq(pending && this.#irqConnected());
+  }
+
+  #driveIrq(asserted: boolean): void {
+    if (asserted === (this.#regs.irqAsserted !== 0)) return;
+    this.#regs.irqAsserted = asserted ? 1 : 0;
+    this.#irq.set(asserted);
   }
 
   /** A PC drives IRQ 4 or 3 through OUT2, and loopback forces the OUT2 pin inactive (§8.6). */

@@ -1,0 +1,87 @@
+/** What device tests put around a device: a recording interrupt line and power switch, a clock that stands still, rings. */
+import { ByteRing } from '../../vmm-core/bus/byteRing.ts';
+import type { IrqLine } from '../../vmm-core/bus/irqLine.ts';
+import type { Device } from '../../vmm-core/bus/device.ts';
+import type { Clock } from '../../vmm-core/devices/clock.ts';
+import type { GuestPower } from '../../vmm-core/devices/guestPower.ts';
+
+export class RecordedIrq implements IrqLine {
+  asserted = false;
+  /** Changes from low to high: what an edge-triggered input sees. */
+  edges = 0;
+
+  set(asserted: boolean): void {
+    if (asserted && !this.asserted) this.edges++;
+    this.asserted = asserted;
+  }
+}
+
+export class RecordedPower implements GuestPower {
+  readonly events: string[] = [];
+
+  powerOff(): void {
+    this.events.push('powerOff');
+  }
+  reset(reason: string): void {
+    this.events.push(`reset ${reason}`);
+  }
+  debugExit(code: number): void {
+    this.events.push(`debugExit ${code}`);
+  }
+  panic(event: string): void {
+    this.events.push(`panic ${event}`);
+  }
+}
+
+export class ManualClock implements Clock {
+  ms: number;
+  ns = 0n;
+
+  constructor(utc = '2026-11-23T12:34:56.000Z') {
+    this.ms = Date.parse(utc);
+  }
+  wallMs(): number {
+    return this.ms;
+  }
+  monotonicNs(): bigint {
+    return this.ns;
+  }
+}
+
+export function newRing(capacity = 1024): ByteRing {
+  return new ByteRing(new SharedArrayBuffer(ByteRing.sizeBytes(capacity)), 0, capacity);
+}
+
+/** A seeded sequence of unsigned 32-bit numbers (xorshift32). */
+export function randomNumbers(seed: number): (below: number) => number {
+  let state = seed >>> 0 || 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+/** Random reads and writes of 1, 2 and 4 bytes within the device's width; calls `check` with each value read. */
+export function fuzzDevice(
+  device: Device,
+  options: {
+    readonly seed: number;
+    readonly rounds: number;
+    readonly windowBytes: number;
+    readonly check: (value: number, sizeBytes: number) => void;
+    readonly between?: (random: (below: number) => number) => void;
+  },
+): void {
+  const random = randomNumbers(options.seed);
+  const sizes = [1, 2, 4].filter((size) => size <= (device.accessBytes ?? 4));
+  for (let round = 0; round < options.rounds; round++) {
+    const size = sizes[random(sizes.length)] ?? 1;
+    if (size > options.windowBytes) continue;
+    const offset = random(options.windowBytes - size + 1);
+    if (random(2) === 0) options.check(device.read(offset, size), size);
+    else device.write(offset, size, random(2 ** 32) % 256 ** size);
+    options.between?.(random);
+  }
+}
