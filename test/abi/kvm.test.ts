@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as kvm from '../../vmm-core/abi/kvm.ts';
+import {
+  ask,
+  type Claim,
+  contradictions,
+  isStruct,
+  macroClaim,
+  offsetClaims,
+  oracleUnavailable,
+  structClaims,
+  unknownToHeaders,
+} from './headerOracle.ts';
+
+const HEADERS = ['linux/kvm.h', 'asm/kvm.h', 'asm/kvm_para.h', 'sys/ioctl.h'];
+
+/** Our flat names of what the headers nest, by struct. Every other field has the header's name. */
+const NESTED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  kvm_vcpu_events: {
+    exception_injected: 'exception.injected',
+    exception_nr: 'exception.nr',
+    exception_has_error_code: 'exception.has_error_code',
+    exception_pending: 'exception.pending',
+    exception_error_code: 'exception.error_code',
+    interrupt_injected: 'interrupt.injected',
+    interrupt_nr: 'interrupt.nr',
+    interrupt_soft: 'interrupt.soft',
+    interrupt_shadow: 'interrupt.shadow',
+    nmi_injected: 'nmi.injected',
+    nmi_pending: 'nmi.pending',
+    nmi_masked: 'nmi.masked',
+  },
+  kvm_debugregs: { db0: 'db[0]', db1: 'db[1]', db2: 'db[2]', db3: 'db[3]' },
+  kvm_guest_debug: Object.fromEntries([0, 1, 2, 3, 6, 7].map((n) => [`debugreg${n}`, `arch.debugreg[${n}]`])),
+};
+
+const KVM_RUN_MEMBERS: Readonly<Record<keyof typeof kvm.KVM_RUN, string>> = {
+  immediate_exit: 'immediate_exit',
+  exit_reason: 'exit_reason',
+  io_direction: 'io.direction',
+  io_size: 'io.size',
+  io_port: 'io.port',
+  io_count: 'io.count',
+  io_data_offset: 'io.data_offset',
+  mmio_phys_addr: 'mmio.phys_addr',
+  mmio_data: 'mmio.data',
+  mmio_len: 'mmio.len',
+  mmio_is_write: 'mmio.is_write',
+  debug_exception: 'debug.arch.exception',
+  debug_pc: 'debug.arch.pc',
+  debug_dr6: 'debug.arch.dr6',
+  debug_dr7: 'debug.arch.dr7',
+  fail_entry_hardware_entry_failure_reason: 'fail_entry.hardware_entry_failure_reason',
+  internal_suberror: 'internal.suberror',
+  emulation_flags: 'emulation_failure.flags',
+  emulation_insn_size: 'emulation_failure.insn_size',
+  emulation_insn_bytes: 'emulation_failure.insn_bytes',
+  system_event_type: 'system_event.type',
+  kvm_valid_regs: 'kvm_valid_regs',
+  kvm_dirty_regs: 'kvm_dirty_regs',
+  s_regs: 's.regs.regs',
+  s_sregs: 's.regs.sregs',
+  s_events: 's.regs.events',
+};
+
+/** In kernel-internal headers only (<asm/msr-index.h>, mtrr.h), which no package exports to programs. */
+const NOT_EXPORTED = new Set([
+  'MSR_IA32_TSC',
+  'MSR_IA32_SYSENTER_CS',
+  'MSR_IA32_SYSENTER_ESP',
+  'MSR_IA32_SYSENTER_EIP',
+  'MSR_IA32_MISC_ENABLE',
+  'MSR_IA32_MISC_ENABLE_FAST_STRING',
+  'MSR_MTRRdefType',
+  'MTRR_ENABLE_WRITE_BACK',
+  'MSR_STAR',
+  'MSR_LSTAR',
+  'MSR_CSTAR',
+  'MSR_SYSCALL_MASK',
+  'MSR_KERNEL_GS_BASE',
+]);
+
+/** Newer than the oldest headers we build on (Debian 12: Linux 6.1); what they do not define cannot be compared. */
+const NEWER_THAN_6_1 = new Set(['KVM_EXIT.MEMORY_FAULT']);
+
+/** Our name where it cannot be the header's: KVM_RUN is the table of offsets. */
+const RENAMED: Readonly<Record<string, string>> = { KVM_RUN_IOCTL: 'KVM_RUN' };
+
+function claimsOf(name: string, value: unknown): Claim[] {
+  if (isStruct(value)) return structClaims(value, NESTED[value.name]);
+  if (name === 'KVM_RUN') return offsetClaims('struct kvm_run', kvm.KVM_RUN, KVM_RUN_MEMBERS);
+  if (name === 'KVM_SREGS_SEGMENTS') return offsetClaims('struct kvm_sregs', kvm.KVM_SREGS_SEGMENTS);
+  if (name === 'KVM_SREGS_TABLES') return offsetClaims('struct kvm_sregs', kvm.KVM_SREGS_TABLES);
+  if (typeof value === 'object' && value !== null) {
+    return Object.entries(value as Record<string, number>).map(([key, number]) => ({
+      ...macroClaim(`${name}_${key}`, number),
+      name: `${name}.${key}`,
+    }));
+  }
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    return [macroClaim(name, value, RENAMED[name])];
+  }
+  throw new Error(`abi/kvm.ts exports ${name}, which this test does not know how to compare`);
+}
+
+test('every struct, offset and number of the KVM API is what the kernel headers say', async (t) => {
+  const unavailable = await oracleUnavailable(HEADERS);
+  if (unavailable !== undefined) return t.skip(unavailable);
+  const exported = Object.entries(kvm).filter(([name]) => !NOT_EXPORTED.has(name));
+  const claims = exported.flatMap(([name, value]) => claimsOf(name, value));
+  const answers = await ask(HEADERS, claims);
+
+  assert.deepEqual(contradictions(claims, answers), []);
+  const unknown = unknownToHeaders(claims, answers);
+  assert.deepEqual(
+    unknown.filter((name) => !NEWER_THAN_6_1.has(name)),
+    [],
+    'names that no header has: a misspelling, or add them to NEWER_THAN_6_1',
+  );
+  t.diagnostic(
+    `${claims.length - unknown.length} compared; not in these headers: ${unknown.join(', ') || 'none'}`,
+  );
+});
+
+test('what is not compared with the headers exists, so that the list cannot hide a misspelling', () => {
+  for (const name of NOT_EXPORTED) assert.ok(name in kvm, `${name} is no longer in abi/kvm.ts`);
+  assert.ok('MEMORY_FAULT' in kvm.KVM_EXIT);
+});
+
+test('the oracle notices a wrong size, offset and number', async (t) => {
+  const unavailable = await oracleUnavailable(HEADERS);
+  if (unavailable !== undefined) return t.skip(unavailable);
+  const wrong = [
+    { ...structClaims(kvm.KvmRegs)[0], value: 143n } as Claim,
+    ...offsetClaims('struct kvm_run', { exit_reason: 9 }),
+    macroClaim('KVM_GET_API_VERSION', 1),
+  ];
+  const answers = await ask(HEADERS, wrong);
+  assert.deepEqual(contradictions(wrong, answers), [
+    'sizeof(kvm_regs) is 143 in our table, sizeof(struct kvm_regs) is 144 in the header',
+    'struct_kvm_run.exit_reason is 9 in our table, offsetof(struct kvm_run, exit_reason) is 8 in the header',
+    'KVM_GET_API_VERSION is 1 in our table, KVM_GET_API_VERSION is 44544 in the header',
+  ]);
+});
