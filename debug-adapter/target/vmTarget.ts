@@ -1,5 +1,5 @@
 /**
- * A VM as the handlers see it: vmm-core's protocol with bigints and bytes in place of hex and base64, and errors in place of
+ * A VM as the handlers see it: vmm-core's protocol with bigints and bytes in place of hex, and errors in place of
  * silence when the process behind the socket dies. Knows no DAP.
  */
 import { EventEmitter } from 'node:events';
@@ -139,7 +139,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
       const answer = await this.#ask((it) =>
         it.sendRequest(debug.readMemory, { ...memoryParams(at), lengthBytes }),
       );
-      const data = Buffer.from(answer.data, 'base64');
+      const data = answer.data;
       return { data, unreadableBytes: lengthBytes - data.length };
     } catch (error) {
       if (isAddressError(error)) return { data: new Uint8Array(), unreadableBytes: lengthBytes };
@@ -148,7 +148,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   }
 
   async writeMemory(at: GuestAddress, data: Uint8Array): Promise<number> {
-    const params = { ...memoryParams(at), data: Buffer.from(data).toString('base64') };
+    const params = { ...memoryParams(at), data };
     return (await this.#ask((it) => it.sendRequest(debug.writeMemory, params))).writtenBytes;
   }
 

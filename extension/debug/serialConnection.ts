@@ -33,18 +33,17 @@ export class SerialConnection {
     const { connection, closed } = await connectVmm(this.#socket, { client: 'vscode' });
     connection.onNotification(ended, (end) => (this.#end = end.message));
     connection.onNotification(serialOutput, ({ port, data }) => {
-      this.#open.get(port)?.write(Buffer.from(data, 'base64'));
+      this.#open.get(port)?.write(data);
     });
     void closed.then(() => this.lost(this.#end ?? 'the connection to the VM is lost'));
     for (const port of [...this.#ports].reverse()) {
       const send = (bytes: Uint8Array): void => {
-        const data = Buffer.from(bytes).toString('base64');
-        void connection.sendNotification(serialInput, { port, data }).catch(() => undefined); // `closed` tells
+        void connection.sendNotification(serialInput, { port, data: bytes }).catch(() => undefined); // `closed` tells
       };
       const terminal = this.#terminals.open(this.#configurationName, port, send);
       this.#open.set(port, terminal);
       const { backlog } = await connection.sendRequest(serialAttach, { port });
-      terminal.write(Buffer.from(backlog, 'base64'));
+      terminal.write(backlog);
     }
   }
 

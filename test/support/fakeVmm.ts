@@ -6,13 +6,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import {
-  createMessageConnection,
-  type MessageConnection,
-  ResponseError,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from 'vscode-jsonrpc/node';
+import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
+import { messageStream } from '../../vmm-core/client/messageStream.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
@@ -121,10 +116,7 @@ export class FakeVmm {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
-    const connection = createMessageConnection(
-      new StreamMessageReader(socket),
-      new StreamMessageWriter(socket),
-    );
+    const connection = messageStream(socket);
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.#sockets.delete(socket);
@@ -209,10 +201,10 @@ export class FakeVmm {
     );
     connection.onRequest(debug.readMemory, ({ address, lengthBytes }) => {
       const bytes = this.memory.read(BigInt(address), lengthBytes);
-      return { data: Buffer.from(bytes).toString('base64'), unreadableBytes: lengthBytes - bytes.length };
+      return { data: Uint8Array.from(bytes), unreadableBytes: lengthBytes - bytes.length };
     });
     connection.onRequest(debug.writeMemory, ({ address, data }) =>
-      this.#writeMemory(BigInt(address), Buffer.from(data, 'base64')),
+      this.#writeMemory(BigInt(address), Buffer.from(data)),
     );
   }
 

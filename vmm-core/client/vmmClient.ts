@@ -4,16 +4,10 @@
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import {
-  createMessageConnection,
-  type Message,
-  type MessageConnection,
-  ResponseError,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from 'vscode-jsonrpc/node';
+import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import { ErrorCode, initialize, type VmInfo } from '../protocol/control.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
+import { messageStream } from './messageStream.ts';
 
 /** A connected and initialized client. Requests go through `connection` with the constants of protocol/. */
 export interface VmmClient {
@@ -49,7 +43,7 @@ export interface ClientIdentity {
 /** Connects and checks the protocol's version. Throws ConnectError. */
 export async function connectVmm(path: string, identity: ClientIdentity): Promise<VmmClient> {
   const socket = await openSocket(path);
-  const connection = createMessageConnection(new StreamMessageReader(socket), new QuietWriter(socket));
+  const connection = messageStream(socket);
   const closed = once(socket, 'close').then(() => undefined);
   socket.on('error', () => socket.destroy()); // `close` follows and is what callers see
   connection.onError(() => socket.destroy());
@@ -64,16 +58,6 @@ export async function connectVmm(path: string, identity: ClientIdentity): Promis
   } catch (error) {
     dispose();
     throw error;
-  }
-}
-
-/**
- * vscode-jsonrpc turns a failed write into an unhandled rejection besides the one of the request. The socket closes after it, which
- * callers see; their pending requests are rejected by `dispose`.
- */
-class QuietWriter extends StreamMessageWriter {
-  override write(message: Message): Promise<void> {
-    return super.write(message).catch(() => undefined);
   }
 }
 

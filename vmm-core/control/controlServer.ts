@@ -4,13 +4,8 @@
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import {
-  createMessageConnection,
-  type MessageConnection,
-  ResponseError,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from 'vscode-jsonrpc/node';
+import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
+import { messageStream } from '../client/messageStream.ts';
 import { socketPath } from '../client/runtimeDir.ts';
 import { UserError } from '../errors.ts';
 import { ErrorCode, initialize, type InitializeParams } from '../protocol/control.ts';
@@ -59,7 +54,7 @@ export class ControlServer {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
-    const connection = createMessageConnection(new StreamMessageReader(socket), new StreamMessageWriter(socket));
+    const connection = messageStream(socket);
     const hangUp = (): void => void socket.destroy();
     socket.on('error', hangUp);
     connection.onError(hangUp);

@@ -25,7 +25,7 @@ export function serveRequests(core: Core, client: Client): void {
   on.request0(control.kill, () => core.vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' }));
   on.request(control.serialAttach, ({ port }) => attachSerial(core, client, port));
   on.notification(control.serialInput, ({ port, data }) => {
-    core.vm.typed(port, Buffer.from(data, 'base64'));
+    core.vm.typed(port, bytesOf(data));
   });
 
   on.request0(debug.resume, () => core.vm.resume());
@@ -80,15 +80,14 @@ function pressButton(core: Core): void {
   }
 }
 
-function attachSerial(core: Core, client: Client, port: number): { backlog: string } {
+function attachSerial(core: Core, client: Client, port: number): { backlog: Uint8Array } {
   const serial = core.vm.serial[port];
   if (serial === undefined) throw new UserError(`there is no serial port ${port}: ports are 0 (COM1) to 3 (COM4)`);
   const listener = (bytes: Uint8Array): void => {
-    const data = Buffer.from(bytes).toString('base64');
-    client.connection.sendNotification(control.serialOutput, { port, data }).catch(() => undefined); // it is going away
+    client.connection.sendNotification(control.serialOutput, { port, data: bytes }).catch(() => undefined); // it is going away
   };
   client.cleanups.push(() => serial.detach(listener));
-  return { backlog: Buffer.from(serial.attach(listener)).toString('base64') };
+  return { backlog: serial.attach(listener) };
 }
 
 function thread(core: Core, cpu: number): VcpuThread {
@@ -135,13 +134,12 @@ function read(core: Core, params: debug.MemoryParams & { readonly lengthBytes: n
   const { vm } = core;
   const range = { address: address(params.address), lengthBytes, paging: paging(core, params) };
   const bytes = readMemory(vm.machine.memory, vm.breakpoints, range);
-  const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
-  return { data, unreadableBytes: lengthBytes - bytes.length };
+  return { data: bytes, unreadableBytes: lengthBytes - bytes.length };
 }
 
-async function write(core: Core, params: debug.MemoryParams & { readonly data: string }) {
+async function write(core: Core, params: debug.MemoryParams & { readonly data: Uint8Array }) {
   const { vm } = core;
-  const bytes = Buffer.from(params.data, 'base64');
+  const bytes = bytesOf(params.data);
   const range = { address: address(params.address), paging: paging(core, params) };
   await vm.runControl.hold(() => writeMemory(vm.machine.memory, vm.breakpoints, range, bytes));
   return { writtenBytes: bytes.length };
@@ -160,6 +158,11 @@ function translate(core: Core, params: debug.MemoryParams) {
 
 function paging(core: Core, params: debug.MemoryParams): PagingState | undefined {
   return params.physical === true ? undefined : thread(core, params.cpu ?? 0).vcpu.run.readSystem();
+}
+
+function bytesOf(value: Uint8Array): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new UserError('data must be bytes');
+  return value;
 }
 
 function address(text: debug.Hex): bigint {

@@ -1,10 +1,11 @@
 /**
  * The life of a VM: handshake, create, run state, end. Served by vmm-core's main thread on the control socket;
- * every client (CLI, extension, debug adapter) is equal. JSON-safe values only: addresses are hex strings
- * (`0x…`), bytes are base64.
+ * every client (CLI, extension, debug adapter) is equal. Addresses are hex strings
+ * (`0x…`), bytes are Uint8Arrays (codec.ts).
  */
 import { NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc';
 import type { VmConfig } from '../config/vmConfig.ts';
+import type { Bytes } from './codec.ts';
 
 /** `empty`: no VM created yet (a warm core). `paused`: created, or stopped by the debugger or a client. */
 export type VmState = 'empty' | 'paused' | 'running' | 'ended';
@@ -74,15 +75,15 @@ export const ended = new NotificationType<VmEnd>('vm/ended');
 /** Bytes between a UART and a client. `port` is 0 for COM1. */
 export interface SerialData {
   readonly port: number;
-  readonly data: string;
+  readonly data: Bytes;
 }
 
 /** From the guest, to clients that asked with `serialAttach`. */
 export const serialOutput = new NotificationType<SerialData>('serial/output');
 /** To the guest: typed keys. */
 export const serialInput = new NotificationType<SerialData>('serial/input');
-/** Starts serialOutput for a port; the result is the output so far (bounded, last 64 KiB), base64. */
-export const serialAttach = new RequestType<{ readonly port: number }, { readonly backlog: string }, void>(
+/** Starts serialOutput for a port; the result is the output so far (bounded, last 64 KiB). */
+export const serialAttach = new RequestType<{ readonly port: number }, { readonly backlog: Bytes }, void>(
   'serial/attach',
 );
 

@@ -3,6 +3,7 @@
  * vCPU stops all of them, and `stopped` is sent once all have stopped.
  */
 import { NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc';
+import type { Bytes } from './codec.ts';
 
 /** `0x…` lower-case hex, up to 64 bits. */
 export type Hex = string;
@@ -140,12 +141,12 @@ export interface MemoryParams {
 /** Planted int3 bytes are hidden. Works while running too (page tables as of now). Shorter than asked at an unmapped page. */
 export const readMemory = new RequestType<
   MemoryParams & { readonly lengthBytes: number },
-  { readonly data: string; readonly unreadableBytes: number },
+  { readonly data: Bytes; readonly unreadableBytes: number },
   void
 >('debug/readMemory');
 
 /** All or nothing. Keeps planted int3 bytes armed over the new contents. */
-export const writeMemory = new RequestType<MemoryParams & { readonly data: string }, { readonly writtenBytes: number }, void>(
+export const writeMemory = new RequestType<MemoryParams & { readonly data: Bytes }, { readonly writtenBytes: number }, void>(
   'debug/writeMemory',
 );
 
