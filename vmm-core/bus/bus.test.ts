@@ -8,10 +8,12 @@ import type { Device } from './device.ts';
 /** Answers every byte read with its offset + 1, records all accesses. */
 class Recorder implements Device {
   readonly log: string[] = [];
-  constructor(
-    readonly name: string,
-    readonly accessBytes: 1 | 2 | 4 = 4,
-  ) {}
+  readonly name: string;
+  readonly accessBytes: 1 | 2 | 4;
+  constructor(name: string, accessBytes: 1 | 2 | 4 = 4) {
+    this.name = name;
+    this.accessBytes = accessBytes;
+  }
   read(offset: number, sizeBytes: number): number {
     this.log.push(`r${offset}/${sizeBytes}`);
     let value = 0;
