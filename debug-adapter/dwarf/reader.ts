@@ -11,6 +11,8 @@ import { DwarfError, EndOfDataError } from './dwarfError.ts';
 const TWO_32 = 0x1_0000_0000;
 /** Padding of a LEB128 past 64 bits carries nothing (§7.6); scaling by it would end at infinity. */
 const MAX_SCALE = 2 ** 70;
+/** Seven more bits than this do not fit a number exactly. */
+const MAX_EXACT_SCALE = 2 ** 46;
 const decoder = new TextDecoder();
 
 export class Reader {
@@ -121,15 +123,18 @@ export class Reader {
   }
 
   sleb(): number {
+    const start = this.pos;
     let value = 0;
     let scale = 1;
     for (;;) {
       const byte = this.u8();
-      if (scale < MAX_SCALE) {
-        value += (byte & 0x7f) * scale;
-        scale *= 0x80;
-      }
+      value += (byte & 0x7f) * scale;
+      scale *= 0x80;
       if (byte < 0x80) return byte & 0x40 ? value - scale : value;
+      if (scale > MAX_EXACT_SCALE) {
+        this.pos = start;
+        return Number(this.slebBig());
+      }
     }
   }
 
