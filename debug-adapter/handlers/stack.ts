@@ -68,7 +68,8 @@ function shownFrames(state: SessionState, frame: UnwindFrame): { readonly body: 
   const imagePath = found?.imagePath;
   const chain = state.symbols.inlineChainAt(address);
   if (chain.length <= 1) {
-    const name = chain[0]?.function ?? state.symbols.describe(frame.pc) ?? hex(frame.pc);
+    // Code without lines: the offset says where in it.
+    const name = (found && chain[0]?.function) ?? state.symbols.describe(frame.pc) ?? hex(frame.pc);
     return [{ body: withSource(state, name, imagePath, found?.row) }];
   }
   return chain.map((it, i) => ({

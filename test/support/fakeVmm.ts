@@ -266,8 +266,14 @@ export class FakeVmm {
     if (this.#fatal)
       return this.#finish({ kind: 'tripleFault', exitCode: 3, message: 'the guest triple faulted' });
     this.#broadcast((it) => it.sendNotification(debug.resumed, {}));
-    for (const cpu of this.cpus) if (this.#hits(cpu).length > 0) cpu.step(); // leaves the breakpoint under RIP behind
-    this.#run(() => this.#breakpointStop());
+    let leaving = true; // the breakpoint under RIP is left behind; one at the next instruction is not
+    this.#runWith(() => {
+      const stop = leaving ? undefined : this.#breakpointStop();
+      if (stop !== undefined) return stop;
+      leaving = false;
+      for (const cpu of this.cpus) cpu.step();
+      return undefined;
+    });
   }
 
   #pause(): Promise<void> {
@@ -305,13 +311,6 @@ export class FakeVmm {
         : { reason: 'step', cpu: params.cpu, breakpointIds: [] };
     };
     this.#runWith(stepOnce);
-  }
-
-  #run(stopWhen: () => Stop | undefined): void {
-    this.#runWith(() => {
-      for (const cpu of this.cpus) cpu.step();
-      return stopWhen();
-    });
   }
 
   /** `once` runs a piece and says whether that was it. Slices keep the socket served. */
