@@ -167,7 +167,7 @@ function show(state: SessionState, line: CodeLine): Shown {
   const address = hex(line.address);
   if ('unreadable' in line) return { address, instruction: '??', presentationHint: 'invalid' };
   const symbol = state.symbols.describe(line.address);
-  const target = line.target === undefined ? undefined : state.symbols.describe(line.target);
+  const target = line.target === undefined ? undefined : nameTarget(state, line, line.target);
   return {
     address,
     instructionBytes: [...line.bytes].map((it) => it.toString(16).padStart(2, '0')).join(' '),
@@ -176,6 +176,12 @@ function show(state: SessionState, line: CodeLine): Shown {
     ...(line.valid ? {} : { presentationHint: 'invalid' as const }),
     ...sourceOf(state, line.address),
   };
+}
+
+/** The symbol of a branch target; in code whose segment has a base, the linear address behind the offset that is shown. */
+function nameTarget(state: SessionState, line: DecodedInstruction, target: bigint): string | undefined {
+  const symbol = state.symbols.describe(target);
+  return symbol ?? (line.text.includes(hex(target)) ? undefined : hex(target));
 }
 
 function sourceOf(state: SessionState, address: bigint): Pick<Shown, 'location' | 'line'> {

@@ -2,7 +2,7 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
-import { formatMemoryReference, parseMemoryReference } from '../target/memoryReference.ts';
+import { parseMemoryReference } from '../target/memoryReference.ts';
 import { type GuestAddress, hex } from '../target/vmTarget.ts';
 
 /** More than an editor shows; keeps one mistyped length from filling its memory. */
@@ -31,7 +31,7 @@ export async function writeMemory(
   const data = Buffer.from(args.data, 'base64');
   const written = args.allowPartial === true ? await writableBytes(state, at, data.length) : data.length;
   if (written === 0 && data.length > 0)
-    throw new UserError(USER_ERROR.memory, `no memory at ${formatMemoryReference(at)}`);
+    throw new UserError(USER_ERROR.memory, `no memory at ${hex(at.address)}`);
   const bytesWritten = await state.requireTarget().writeMemory(at, data.subarray(0, written));
   memoryChanged(state, args.memoryReference, args.offset ?? 0, bytesWritten);
   return { offset: 0, bytesWritten };

@@ -3,7 +3,7 @@
  * vCPU last stopped, `cpu2:0x…` linear in that of vCPU 2, `phys:0x…` guest-physical.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
-import { type GuestAddress, hex } from './vmTarget.ts';
+import type { GuestAddress } from './vmTarget.ts';
 
 const REFERENCE = /^(?:(phys):|cpu(\d{1,3}):)?(0x[0-9a-f]{1,16}|\d{1,20})$/i;
 
@@ -20,9 +20,4 @@ export function parseMemoryReference(text: string, offsetBytes = 0): GuestAddres
   const address = BigInt.asUintN(64, BigInt(digits) + BigInt(offsetBytes));
   if (physical !== undefined) return { address, physical: true };
   return cpu === undefined ? { address } : { address, cpu: Number(cpu) };
-}
-
-export function formatMemoryReference(at: GuestAddress): string {
-  if (at.physical === true) return `phys:${hex(at.address)}`;
-  return at.cpu === undefined ? hex(at.address) : `cpu${at.cpu}:${hex(at.address)}`;
 }
