@@ -23,7 +23,8 @@ import { BreakpointTable } from '../vcpu/breakpointTable.ts';
 import { Mailbox } from '../vcpu/mailbox.ts';
 import type { VcpuMessage } from '../vcpu/messages.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
-import { spawnVcpuWorker, VcpuThread } from '../vcpu/vcpuThread.ts';
+import { VcpuThread } from '../vcpu/vcpuThread.ts';
+import { spawnVcpuWorker } from '../vcpu/vcpuWorker.ts';
 import { openFile, type OpenFile } from './fileSource.ts';
 
 /** What can be made before the configuration is known: F5 then only waits for what depends on it. */

@@ -1,27 +1,15 @@
 /**
- * Main's side of a vCPU's thread: start, command, wait for the answer. The only spawner of vcpu.worker.ts.
+ * Main's side of a vCPU's thread: command it, wait for the answer.
  * Invariant: RUN or STEP is posted only while `stopped`, and each is answered by exactly one stop.
  */
 import { constants } from 'node:os';
-import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { signalThread } from '../kvm/libc.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import { Mailbox, REQUEST, type StepRequest } from './mailbox.ts';
 import type { StopCause, VcpuAssignment, VcpuMessage } from './messages.ts';
 
 const KICK_SIGNAL = constants.signals.SIGUSR2;
-
-/** A thread without a vCPU yet. Starting one takes longer than anything else at boot, so it is done first. */
-export function spawnVcpuWorker(): Worker {
-  // A kick is a signal that only has to interrupt KVM_RUN; without a handler it would end the process.
-  if (process.listenerCount('SIGUSR2') === 0) process.on('SIGUSR2', () => undefined);
-  return new Worker(join(import.meta.dirname, WORKER_FILE), {
-    resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
-  });
-}
-
-const WORKER_FILE = 'vcpu.worker.js';
 
 export interface VcpuThreadEvents {
   /** Everything but stops. */
