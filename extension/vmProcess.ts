@@ -4,6 +4,7 @@
  */
 import type { LogOutputChannel } from 'vscode';
 import { type CoreExit, type CoreProcess, spawnCore } from '../vmm-core/client/spawnCore.ts';
+import { parseLogLine } from './coreLog.ts';
 
 export class VmProcesses {
   readonly #vmmPath: string;
@@ -47,7 +48,7 @@ export class VmProcesses {
   }
 
   async #spawn(): Promise<CoreProcess> {
-    const core = await spawnCore({ vmmPath: this.#vmmPath, onLog: (line) => this.#log.info(line) });
+    const core = await spawnCore({ vmmPath: this.#vmmPath, onLog: (line) => this.#logLine(line) });
     this.#alive.set(core.socket, core);
     void core.exited.then((exit) => {
       this.#alive.delete(core.socket);
@@ -55,6 +56,12 @@ export class VmProcesses {
     });
     if (this.#disposed) release(core);
     return core;
+  }
+
+  /** A line of the core's log: JSON, unless something below us wrote to stderr. */
+  #logLine(line: string): void {
+    const { level, text } = parseLogLine(line);
+    this.#log[level](text);
   }
 
   #forget(starting: Promise<CoreProcess>): void {
@@ -70,6 +77,6 @@ export function release(core: CoreProcess): void {
 /** `was killed (SIGKILL)`, `ended with exit code 1: <its last words>` */
 export function describeExit(exit: CoreExit): string {
   if (exit.signal !== null) return `was killed (${exit.signal})`;
-  const lastWords = exit.stderrTail.split('\n').at(-1) ?? '';
+  const lastWords = parseLogLine(exit.stderrTail.split('\n').at(-1) ?? '').text;
   return `ended with exit code ${exit.code}${exit.code === 0 || lastWords === '' ? '' : `: ${lastWords}`}`;
 }

@@ -3,24 +3,24 @@ import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import { ended, serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/control.ts';
 import type { SerialTerminal, SerialTerminals } from '../terminal/serialTerminal.ts';
 
+export interface SerialOptions {
+  /** Control socket. */
+  readonly socket: string;
+  readonly configurationName: string;
+  /** UARTs to show: 0 is COM1. */
+  readonly ports: readonly number[];
+  readonly terminals: SerialTerminals;
+  /** Why a VM is gone that did not say goodbye. */
+  readonly describeLoss: () => Promise<string>;
+}
+
 export class SerialConnection {
-  readonly #socket: string;
-  readonly #configurationName: string;
-  readonly #ports: readonly number[];
-  readonly #terminals: SerialTerminals;
+  readonly #options: SerialOptions;
   readonly #open = new Map<number, SerialTerminal>();
   #end: string | undefined;
 
-  constructor(
-    socket: string,
-    configurationName: string,
-    ports: readonly number[],
-    terminals: SerialTerminals,
-  ) {
-    this.#socket = socket;
-    this.#configurationName = configurationName;
-    this.#ports = ports;
-    this.#terminals = terminals;
+  constructor(options: SerialOptions) {
+    this.#options = options;
   }
 
   /** The VM said that it is over. */
@@ -28,27 +28,27 @@ export class SerialConnection {
     return this.#end !== undefined;
   }
 
-  /** Opens a terminal per port, in order, so that COM1 is in front. Throws ConnectError. */
+  /** Opens a terminal per port; COM1 last, so that it is the one in front. Throws ConnectError. */
   async open(): Promise<void> {
-    const { connection, closed } = await connectVmm(this.#socket, { client: 'vscode' });
+    const { socket, configurationName, ports, terminals } = this.#options;
+    const { connection, closed } = await connectVmm(socket, { client: 'vscode' });
     connection.onNotification(ended, (end) => (this.#end = end.message));
-    connection.onNotification(serialOutput, ({ port, data }) => {
-      this.#open.get(port)?.write(data);
-    });
-    void closed.then(() => this.lost(this.#end ?? 'the connection to the VM is lost'));
-    for (const port of [...this.#ports].reverse()) {
-      const send = (bytes: Uint8Array): void => {
-        void connection.sendNotification(serialInput, { port, data: bytes }).catch(() => undefined); // `closed` tells
+    connection.onNotification(serialOutput, ({ port, data }) => this.#open.get(port)?.write(data));
+    void closed.then(() => this.#lost());
+    for (const port of [...ports].reverse()) {
+      const send = (data: Uint8Array): void => {
+        void connection.sendNotification(serialInput, { port, data }).catch(() => undefined); // `closed` tells
       };
-      const terminal = this.#terminals.open(this.#configurationName, port, send);
+      const terminal = terminals.open(configurationName, port, send);
       this.#open.set(port, terminal);
       const { backlog } = await connection.sendRequest(serialAttach, { port });
       terminal.write(backlog);
     }
   }
 
-  /** Ends the terminals' session, once; what they show stays. */
-  lost(why: string): void {
+  /** What the terminals show stays. */
+  async #lost(): Promise<void> {
+    const why = this.#end ?? (await this.#options.describeLoss());
     for (const terminal of this.#open.values()) terminal.disconnect(why);
     this.#open.clear();
   }

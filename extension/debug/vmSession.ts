@@ -3,7 +3,7 @@
  * dies. Follows the session by the DAP messages that pass; the debug adapter itself knows nothing of VS Code.
  */
 import * as vscode from 'vscode';
-import type { CoreExit } from '../../vmm-core/client/spawnCore.ts';
+import type { CoreExit, CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { SerialBackend } from '../../vmm-core/config/vmConfig.ts';
 import type { HostCheckPanel } from '../hostCheck.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
@@ -49,6 +49,8 @@ class VmSession implements vscode.DebugAdapterTracker {
   readonly #session: vscode.DebugSession;
   readonly #services: SessionServices;
   readonly #progress: StartProgress;
+  /** The process that resolveConfig.ts took for this session; none when it attached to a VM of others. */
+  readonly #core: CoreProcess | undefined;
   #serial: SerialConnection | undefined;
   /** The user, or VS Code, is ending the session: the end of the process is no surprise. */
   #stopping = false;
@@ -57,6 +59,8 @@ class VmSession implements vscode.DebugAdapterTracker {
     this.#session = session;
     this.#services = services;
     this.#progress = new StartProgress(session);
+    const socket: unknown = session.configuration['__coreSocket'];
+    this.#core = typeof socket === 'string' ? services.processes.get(socket) : undefined;
     void this.#core?.exited.then((exit) => this.#coreGone(exit));
   }
 
@@ -85,17 +89,16 @@ class VmSession implements vscode.DebugAdapterTracker {
     setTimeout(() => this.#services.processes.warmUp(), WARM_UP_DELAY_MS);
   }
 
-  /** The process that resolveConfig.ts took for this session, while it lives. */
-  get #core(): ReturnType<VmProcesses['get']> {
-    const socket: unknown = this.#session.configuration['__coreSocket'];
-    return typeof socket === 'string' ? this.#services.processes.get(socket) : undefined;
-  }
-
   #started(vm: VmStarted): void {
     const { log, processes, terminals } = this.#services;
     setTimeout(() => processes.warmUp(), WARM_UP_DELAY_MS);
-    const ports = vm.serial.filter((it) => it.kind === 'client').map((it) => it.port);
-    this.#serial = new SerialConnection(vm.socket, this.#session.name, ports, terminals);
+    this.#serial = new SerialConnection({
+      socket: vm.socket,
+      configurationName: this.#session.name,
+      ports: vm.serial.filter((it) => it.kind === 'client').map((it) => it.port),
+      terminals,
+      describeLoss: () => this.#describeLoss(),
+    });
     this.#serial.open().catch((error: unknown) => {
       const text = error instanceof Error ? error.message : String(error);
       log.error(`serial ports of ${this.#session.name}: ${text}`);
@@ -105,12 +108,17 @@ class VmSession implements vscode.DebugAdapterTracker {
     });
   }
 
+  async #describeLoss(): Promise<string> {
+    if (this.#stopping) return 'the VM was stopped';
+    if (this.#core === undefined) return 'the connection to the VM is lost';
+    return `the VM process ${describeExit(await this.#core.exited)}`;
+  }
+
   #coreGone(exit: CoreExit): void {
     const expected =
       this.#stopping || this.#serial?.sawEnd === true || (exit.signal === null && exit.code === 0);
     if (expected) return;
     const what = describeExit(exit);
-    this.#serial?.lost(`the VM process ${what}`);
     void vscode.debug.stopDebugging(this.#session);
     const showLog = 'Show Log';
     const message = `The VM process of "${this.#session.name}" ${what}, so the debug session has ended. Press F5 to start it again.`;
