@@ -1,0 +1,29 @@
+/** The legacy devices as a stock Debian kernel's drivers find them: what they say at boot, and how long they took to say it. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { PAYLOADS } from './inside/labProtocol.ts';
+import { VMM, VmmRun } from './inside/vmmRun.ts';
+
+const BOOT_MS = 90_000;
+const skip = existsSync(VMM) ? false : 'dist/vmm.js is not there: run "npm run build"';
+
+describe("a stock Debian kernel's drivers", { skip }, () => {
+  it('find four 16550A, the clock, the keyboard controller and the PM timer', async (t) => {
+    const guest = ['--kernel', PAYLOADS.vmlinux, '--initrd', PAYLOADS.initrd, '--memory', '256M'];
+    const run = new VmmRun([...guest, '--cmdline', 'console=ttyS0 8250.nr_uarts=4']);
+    t.after(() => run.kill());
+    const boot = await run.expect(/[^]*TRAPFRAME-INIT-READY/, BOOT_MS);
+    const said = boot[0].replaceAll('\r', '');
+    for (const line of said.split('\n'))
+      if (/ttyS|rtc|i8042|PM-Timer|acpi_pm|atkbd|clocksource|nobody/i.test(line)) t.diagnostic(line);
+    for (const [i, irq] of [4, 3, 4, 3].entries()) {
+      assert.match(said, new RegExp(`ttyS${i} at I/O 0x[23][ef]8 \\(irq = ${irq}, .*is a 16550A`));
+    }
+    assert.match(said, /rtc_cmos .*setting system clock to 20\d\d-/);
+    assert.match(said, /PM-Timer IO Port: 0x608/);
+    assert.doesNotMatch(said, /nobody cared|i8042: .*(fail|error|timeout)|rtc_cmos.*(fail|broken)/i);
+    run.type('bye\n');
+    assert.equal(await run.exitCode(20_000), 0);
+  });
+});
