@@ -29,10 +29,20 @@ export function messageStream(socket: Socket): MessageConnection {
 
 /**
  * vscode-jsonrpc turns a failed write into an unhandled rejection besides the one of the request. The socket closes after it, which
- * both ends see; requests that wait are rejected when their connection is disposed.
+ * both ends see; requests that wait are rejected when their connection is disposed. And `end` lets out what was written before:
+ * encoding is asynchronous, so without that the last words of a VM are lost.
  */
 class QuietWriter extends StreamMessageWriter {
+  /** Settles when everything written so far has been handed to the socket. */
+  #written: Promise<unknown> = Promise.resolve();
+
   override write(message: Message): Promise<void> {
-    return super.write(message).catch(() => undefined);
+    const written = super.write(message).catch(() => undefined);
+    this.#written = Promise.all([this.#written, written]);
+    return written;
+  }
+
+  override end(): void {
+    void this.#written.then(() => super.end());
   }
 }

@@ -21,7 +21,7 @@ const FAREWELL_MS = 1000;
 export class ControlServer {
   readonly #core: Core;
   readonly #servers: { readonly server: Server; readonly path: string }[] = [];
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Map<Socket, MessageConnection>();
 
   constructor(core: Core) {
     this.#core = core;
@@ -44,8 +44,8 @@ export class ControlServer {
       server.close();
       rmSync(path, { force: true });
     }
-    const closed = [...this.#sockets].map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
-    for (const socket of this.#sockets) socket.end();
+    const closed = [...this.#sockets.keys()].map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
+    for (const connection of this.#sockets.values()) connection.end();
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, FAREWELL_MS)));
     await Promise.race([Promise.all(closed), patience]);
@@ -53,8 +53,8 @@ export class ControlServer {
   }
 
   #accept(socket: Socket): void {
-    this.#sockets.add(socket);
     const connection = messageStream(socket);
+    this.#sockets.set(socket, connection);
     const hangUp = (): void => void socket.destroy();
     socket.on('error', hangUp);
     connection.onError(hangUp);
