@@ -1,5 +1,5 @@
-// What runs before node_modules exists: `node scripts/bootstrap.mjs test kvm` installs the locked dependencies when they are
-// missing or out of date, then runs scripts/test.ts with the rest of the arguments. Plain JavaScript, Node's modules only.
+// What runs before node_modules exists: `node scripts/bootstrap.mjs scripts/test.ts kvm` installs the locked dependencies
+// when they are missing or out of date, then runs that file with the rest of the arguments. Plain JavaScript, Node's modules only.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -35,17 +35,14 @@ function installDependencies() {
   process.exit(1);
 }
 
-function main([script, ...args]) {
+function main([file, ...args]) {
   const major = Number(process.versions.node.split('.')[0]);
   if (major < MINIMUM_NODE) {
     console.error(`Node ${MINIMUM_NODE} or newer is needed; this is ${process.version}`);
     process.exit(1);
   }
-  const file = `scripts/${script}.ts`;
-  if (script === undefined || !existsSync(path.join(ROOT, file))) {
-    console.error(
-      `usage: node scripts/bootstrap.mjs NAME [ARGUMENT…], where scripts/NAME.ts exists (not ${file})`,
-    );
+  if (file === undefined || !existsSync(path.join(ROOT, file))) {
+    console.error(`usage: node scripts/bootstrap.mjs FILE.ts [ARGUMENT…]; there is no ${file ?? 'FILE'}`);
     process.exit(1);
   }
   if (!dependenciesAreCurrent()) installDependencies();

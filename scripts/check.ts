@@ -18,6 +18,7 @@ async function main(): Promise<number> {
 // So that 'exit' listeners run, which end what the tests started.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
+process.exitCode = 1; // should the event loop run dry before main is through
 void main().then((code) => {
   process.exitCode = code;
 });

@@ -50,6 +50,7 @@ function suiteList(): string {
 // So that 'exit' listeners run, which end what the suites started.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
+process.exitCode = 1; // should the event loop run dry before main is through
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

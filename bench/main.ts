@@ -1,0 +1,221 @@
+/**
+ * `npm run bench [PART…]`: speed and memory beside QEMU, alternating on the same machine in the same run. Prints a table and, when all
+ * parts ran, writes it to bench/RESULTS.md.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import path from 'node:path';
+import { ensurePackages } from '../scripts/debian.ts';
+import { buildForTests } from '../scripts/testing/buildForTests.ts';
+import { guest } from '../test/guests/build.ts';
+import { privateNode, qemu, trapframe } from './machines.ts';
+import { overheadMib } from './memory.ts';
+import { readSpeed } from './memoryReads.ts';
+import { alternate, type Summary } from './statistics.ts';
+import { firstByte, portWrites, warmFirstByte } from './timing.ts';
+
+const ROOT = path.join(import.meta.dirname, '..');
+const RESULTS = path.join(import.meta.dirname, 'RESULTS.md');
+const ROUNDS = 7;
+
+interface Result {
+  readonly ours: Summary;
+  /** Absent where QEMU has no counterpart. */
+  readonly theirs?: Summary;
+}
+
+interface Part {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  /** Of ours / QEMU's (at most), or an absolute value (at least). */
+  readonly target: { readonly atMostRatio: number } | { readonly atLeast: number };
+  readonly how: string;
+  readonly run: (node: string) => Promise<Result>;
+}
+
+const PARTS: readonly Part[] = [
+  {
+    name: 'portWrites',
+    title: '100 000 port writes of a guest',
+    unit: 'ms',
+    target: { atMostRatio: 1.05 },
+    how:
+      'The guest prints a byte, writes 100 000 times to port 0x80, which nobody answers, and prints another byte. The time ' +
+      "between the two bytes, as they come out of the VMM's standard output.",
+    run: async (node) => {
+      const kernel = await guest('portWrites');
+      return besideQemu((command) => portWrites(command), node, kernel);
+    },
+  },
+  {
+    name: 'coldStart',
+    title: 'process start to first serial byte, cold',
+    unit: 'ms',
+    target: { atMostRatio: 2.5 },
+    how: "From before the process is spawned to the guest's first byte on the VMM's standard output. File caches are warm for both.",
+    run: async (node) => {
+      const kernel = await guest('firstByte');
+      return besideQemu((command) => firstByte(command), node, kernel);
+    },
+  },
+  {
+    name: 'warmStart',
+    title: 'first serial byte from a warm core (what F5 uses)',
+    unit: 'ms',
+    target: { atMostRatio: 1 },
+    how:
+      "Ours: from sending `vm/create` to a waiting `vmm serve` to the guest's first byte at the client, over the control socket. " +
+      'QEMU: process start to first byte, as above (it has no waiting process).',
+    run: async () => {
+      const kernel = await guest('firstByte');
+      const { ours, theirs } = await alternate(ROUNDS, {
+        ours: () => warmFirstByte(kernel),
+        theirs: () => firstByte(qemu(kernel)),
+      });
+      return { ours, theirs };
+    },
+  },
+  {
+    name: 'memory',
+    title: 'memory beside the guest’s RAM, 1 vCPU',
+    unit: 'MiB',
+    target: { atMostRatio: 1.3 },
+    how:
+      'PSS of the whole process from /proc/PID/smaps, one second after a guest that spins has printed its first byte, less the ' +
+      'mapping of guest RAM. Ours runs from a private copy of the node binary: with the usual one, pages shared with the bench ' +
+      '(and any other Node program) would count only in part.',
+    run: async (node) => {
+      const kernel = await guest('spin');
+      return besideQemu((command) => overheadMib(command), node, kernel);
+    },
+  },
+  {
+    name: 'memoryReads',
+    title: '64 KiB memory reads through the control socket',
+    unit: 'MB/s',
+    target: { atLeast: 200 },
+    how: 'One client, four requests in flight, 100 MiB of guest RAM by physical address, VM paused. 1 MB is 10⁶ bytes.',
+    run: async () => {
+      const kernel = await guest('firstByte');
+      const { ours } = await alternate(ROUNDS, { ours: () => readSpeed(kernel) });
+      return { ours };
+    },
+  },
+];
+
+async function besideQemu(
+  measure: (command: ReturnType<typeof qemu>) => Promise<number>,
+  node: string,
+  kernel: string,
+): Promise<Result> {
+  return alternate(ROUNDS, {
+    ours: () => measure(trapframe(node, kernel)),
+    theirs: () => measure(qemu(kernel)),
+  });
+}
+
+async function main(wanted: readonly string[]): Promise<number> {
+  const unknown = wanted.filter((it) => !PARTS.some(({ name }) => name === it));
+  const problem =
+    unknown.length > 0
+      ? `no part is called ${unknown.join(', ')}: there are ${PARTS.map((it) => it.name).join(', ')}`
+      : ((await ensurePackages(['qemu-system-x86', 'gcc'])) ?? (await buildForTests(ROOT)) ?? kvmProblem());
+  if (problem !== undefined) {
+    console.error(`bench: ${problem}`);
+    return 1;
+  }
+  const parts = PARTS.filter((it) => wanted.length === 0 || wanted.includes(it.name));
+  const { node, remove } = privateNode();
+  const rows: string[] = [];
+  try {
+    for (const part of parts) {
+      console.log(`measuring ${part.title} …`);
+      rows.push(row(part, await part.run(node)));
+    }
+  } finally {
+    remove();
+  }
+  const table = [HEAD, ...rows].join('\n');
+  console.log(`\n${table}`);
+  if (wanted.length === 0) writeFileSync(RESULTS, document(table));
+  return 0;
+}
+
+function kvmProblem(): string | undefined {
+  return existsSync('/dev/kvm')
+    ? undefined
+    : 'there is no /dev/kvm on this machine, so there is nothing to measure';
+}
+
+const HEAD = `| Measurement | Trapframe | QEMU | Ratio | Target | |
+| --- | --- | --- | --- | --- | --- |`;
+
+function row({ title, unit, target }: Part, { ours, theirs }: Result): string {
+  const ratio = theirs === undefined ? undefined : ours.median / theirs.median;
+  const met = 'atLeast' in target ? ours.median >= target.atLeast : (ratio ?? NaN) <= target.atMostRatio;
+  const cells = [
+    title,
+    cell(ours, unit),
+    theirs === undefined ? '' : cell(theirs, unit),
+    ratio === undefined ? '' : `${ratio.toFixed(2)}×`,
+    'atLeast' in target ? `≥ ${target.atLeast} ${unit}` : `≤ ${target.atMostRatio.toFixed(2)}×`,
+    met ? 'met' : '**missed**',
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function cell({ median, min, max }: Summary, unit: string): string {
+  return `${digits(median)} ${unit} (${digits(min)}–${digits(max)})`;
+}
+
+function digits(value: number): string {
+  return value.toFixed(value < 100 ? 1 : 0);
+}
+
+function document(table: string): string {
+  return `# Beside QEMU
+
+Written by \`npm run bench\`. Median (least–most) of ${ROUNDS} runs of each, alternating, after one that does not count.
+
+${machine()}
+
+${table}
+
+How:
+
+${PARTS.map((it) => `- **${it.title}**: ${it.how}`).join('\n')}
+
+Both get 256 MiB, one vCPU, COM1 on standard output. QEMU is
+\`${qemu('GUEST').command} ${qemu('GUEST').args.join(' ')}\`;
+\`acpi=off\` makes it start by qboot, its quickest firmware.
+`;
+}
+
+/** What the numbers depend on. */
+function machine(): string {
+  const [kernelVersion = ''] = release().split('-', 1);
+  const list = cpus();
+  const qemuVersion = /version (\S+)/.exec(
+    execFileSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' }),
+  )?.[1];
+  const modules = ['kvm_intel', 'kvm_amd', 'kvm_pvm'].filter((it) => existsSync(`/sys/module/${it}`));
+  const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return [
+    `Trapframe ${version}, Node ${process.versions.node}, QEMU ${qemuVersion ?? 'unknown'}, Linux ${kernelVersion} (${modules.join(', ')}),`,
+    `${list.length} CPUs (${list[0]?.model ?? 'unknown'}).`,
+    ...(modules.includes('kvm_pvm') ? [PVM_NOTE] : []),
+  ].join('\n');
+}
+
+const PVM_NOTE = `
+This host's KVM is PVM: it has no hardware virtualization and runs kernel-mode guest code in an instruction emulator. Exits and
+guest instructions cost far more here than on bare metal, for both.`;
+
+process.exitCode = 1; // should the event loop run dry before main is through
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});
