@@ -272,8 +272,13 @@ export class ElfSymbolImage implements SymbolImage {
     for (const node of [...nodes].reverse()) {
       const range = containing(node.ranges, at) ?? { start: at, end: at + 1 };
       const name = functions.nameOf(node) ?? this.symbols?.at(range.start)?.name ?? '??';
-      frames.push({ function: name, inlined: node.inlined, range: this.range(range), ...position });
-      if (!node.inlined) break;
+      frames.push({
+        function: name,
+        inlined: node.kind === 'inlined',
+        range: this.range(range),
+        ...position,
+      });
+      if (node.kind === 'function') break;
       const die = unit.die(node.dieOffset);
       const file = die.number(DW_AT.call_file);
       const line = die.number(DW_AT.call_line);
@@ -308,18 +313,22 @@ export class ElfSymbolImage implements SymbolImage {
     };
   }
 
-  /** One location for each function or inlined copy: `taken` holds those that have theirs. */
+  /**
+   * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has one in each part.
+   * `taken` holds those that have theirs.
+   */
   private breakpointAt({ unit, lines, row }: MatchedRow, taken: Set<unknown>): CodeLocation | undefined {
     const { rows } = lines;
     let address = rows.address[row] as number;
     const functions = this.cache.functionsOf(unit);
-    const chain = functions.chainAt(address);
-    const innermost = chain.at(-1);
-    if (innermost !== undefined) {
-      if (taken.has(innermost)) return undefined;
-      taken.add(innermost);
+    const nodes = functions.nodesAt(address);
+    const block = nodes.at(-1);
+    if (block !== undefined) {
+      if (taken.has(block)) return undefined;
+      taken.add(block);
     }
-    const found = innermost === undefined || !innermost.inlined ? this.functionAround(address) : undefined;
+    const innermost = nodes.findLast(({ kind }) => kind !== 'block');
+    const found = innermost?.kind !== 'inlined' ? this.functionAround(address) : undefined;
     if (found !== undefined) address = Math.max(address, this.afterPrologue(found));
     const name = innermost === undefined ? found?.name : functions.nameOf(innermost);
     return {

@@ -1,6 +1,6 @@
 /** From a source line to addresses: the files that match, the rows that match, and which of those deserve a breakpoint. */
 import { DwarfError } from '../dwarf/dwarfError.ts';
-import { ROW_END_SEQUENCE, ROW_IS_STMT } from '../dwarf/line.ts';
+import { type LineRows, ROW_END_SEQUENCE, ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { LruCache } from './lruCache.ts';
 import { baseName, commonTail, normalizePath, pathMatch } from './sourcePath.ts';
@@ -91,7 +91,8 @@ export class SourceFinder {
           )
             continue;
           const line = rows.line[row] as number;
-          if (line !== 0) visit({ unit, lines, row }, line, rows.column[row] as number);
+          if (line !== 0 && !isShadowed(rows, row))
+            visit({ unit, lines, row }, line, rows.column[row] as number);
         }
       }
     }
@@ -142,6 +143,18 @@ export class SourceFinder {
     }
     return [...byOffset.values()];
   }
+}
+
+/**
+ * Whether a statement covers nothing because a statement of another file begins at the same address: the opening of an inlined
+ * function hides the line of its call. Stopping there shows the inlined function, so it is no place for a breakpoint on the call's
+ * line (gdb agrees).
+ */
+function isShadowed(rows: LineRows, row: number): boolean {
+  for (let next = row + 1; next < rows.count && rows.address[next] === rows.address[row]; next++) {
+    if (rows.file[next] !== rows.file[row] && ((rows.flags[next] as number) & ROW_IS_STMT) !== 0) return true;
+  }
+  return false;
 }
 
 /** Prefers the statement that begins at the column asked for, else the first one after it, else all of the line. */

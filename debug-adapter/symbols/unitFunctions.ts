@@ -9,11 +9,14 @@ import { DwarfError } from '../dwarf/dwarfError.ts';
 import { rangesOf } from '../dwarf/ranges.ts';
 import type { Unit } from '../dwarf/unit.ts';
 
+/** A function proper, an inlined copy of one, or a block with variables of its own inside either. */
+export type NodeKind = 'function' | 'inlined' | 'block';
+
 export interface FunctionNode {
   readonly unit: Unit;
-  /** Of the subprogram or inlined_subroutine entry. */
+  /** Of the subprogram, inlined_subroutine or lexical_block entry. */
   readonly dieOffset: number;
-  readonly inlined: boolean;
+  readonly kind: NodeKind;
   readonly ranges: readonly Range[];
   readonly parent: FunctionNode | undefined;
   readonly children: FunctionNode[];
@@ -30,6 +33,11 @@ interface TopRange extends Range {
 }
 
 const MAX_HOPS = 16;
+
+const KINDS: ReadonlyMap<number, NodeKind> = new Map([
+  [DW_TAG.inlined_subroutine, 'inlined'],
+  [DW_TAG.lexical_block, 'block'],
+]);
 
 export class UnitFunctions {
   readonly unit: Unit;
@@ -70,8 +78,13 @@ export class UnitFunctions {
     return undefined;
   }
 
-  /** The nodes around an address, outermost (the function proper) first. */
+  /** The functions around an address, outermost (the function proper) first. */
   chainAt(address: number): FunctionNode[] {
+    return this.nodesAt(address).filter(({ kind }) => kind !== 'block');
+  }
+
+  /** As chainAt, with the blocks between. */
+  nodesAt(address: number): FunctionNode[] {
     const chain: FunctionNode[] = [];
     let node = this.at(address)?.node;
     while (node !== undefined) {
@@ -145,10 +158,13 @@ export class UnitFunctions {
           node = created;
           break;
         }
+        case DW_TAG.lexical_block:
+          // A block without code of its own (abstract, or left by the optimiser) still has children that have some.
+          if (hasChildren && node !== undefined) node = this.addNode(die, offset, node, isCode) ?? node;
+          break;
         case DW_TAG.compile_unit:
         case DW_TAG.partial_unit:
         case DW_TAG.skeleton_unit:
-        case DW_TAG.lexical_block:
         case DW_TAG.try_block:
         case DW_TAG.catch_block:
         case DW_TAG.with_stmt:
@@ -186,19 +202,12 @@ export class UnitFunctions {
     parent: FunctionNode | undefined,
     isCode: (address: number) => boolean,
   ): FunctionNode | undefined {
-    const inlined = die.tag === DW_TAG.inlined_subroutine;
+    const kind = KINDS.get(die.tag) ?? 'function';
     const ranges = rangesOf(die).filter(({ start }) => isCode(start));
     if (ranges.length === 0) return undefined;
     // A nested function (GNU C, Ada) is a function of its own, not a part of its parent.
-    const enclosing = inlined ? parent : undefined;
-    const node: FunctionNode = {
-      unit: this.unit,
-      dieOffset,
-      inlined,
-      ranges,
-      parent: enclosing,
-      children: [],
-    };
+    const enclosing = kind === 'function' ? undefined : parent;
+    const node: FunctionNode = { unit: this.unit, dieOffset, kind, ranges, parent: enclosing, children: [] };
     this.nodeCount++;
     if (enclosing !== undefined) enclosing.children.push(node);
     else {

@@ -1,0 +1,73 @@
+/** Compiles the test programs into a directory of their own and opens what comes out; used by the differential tests. */
+import { execFileSync } from 'node:child_process';
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { inflateSync } from 'node:zlib';
+import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+
+export const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url));
+
+/** Whether a tool can be started; tests that need it skip with the reason when not. */
+export function missingTool(...tools: string[]): string | undefined {
+  for (const tool of tools) {
+    try {
+      execFileSync(tool, ['--version'], { stdio: 'ignore', timeout: 20_000 });
+    } catch {
+      return `${tool} is not installed`;
+    }
+  }
+  return undefined;
+}
+
+/** A directory for a test file's programs, removed when the process ends. */
+export function scratchDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'trapframe-symbols-'));
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export function compile(
+  compiler: string,
+  source: string,
+  output: string,
+  options: readonly string[],
+): string {
+  execFileSync(compiler, [...options, '-o', output, join(PROGRAMS, source)], { timeout: 60_000 });
+  return output;
+}
+
+export function run(tool: string, args: readonly string[], input?: string): string {
+  return execFileSync(tool, args, {
+    encoding: 'utf8',
+    timeout: 110_000,
+    maxBuffer: 1 << 28,
+    ...(input !== undefined && { input }),
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+}
+
+/** A file as a ByteSource. Stays open as long as the process. */
+export function openSource(path: string): ByteSource & { close(): void } {
+  const fd = openSync(path, 'r');
+  return {
+    name: path,
+    sizeBytes: fstatSync(fd).size,
+    close: () => closeSync(fd),
+    readInto(offset, target) {
+      let done = 0;
+      while (done < target.length) {
+        const count = readSync(fd, target, done, target.length - done, offset + done);
+        if (count <= 0)
+          throw new RangeError(`${path}: read past the end at 0x${(offset + done).toString(16)}`);
+        done += count;
+      }
+    },
+  };
+}
+
+export function openImage(path: string, loadBias = 0n): SymbolImage {
+  return openSymbolImage(openSource(path), { loadBias, inflate: (bytes) => inflateSync(bytes) });
+}
