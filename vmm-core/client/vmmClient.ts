@@ -44,7 +44,8 @@ export interface ClientIdentity {
 export async function connectVmm(path: string, identity: ClientIdentity): Promise<VmmClient> {
   const socket = await openSocket(path);
   const connection = messageStream(socket);
-  const closed = once(socket, 'close').then(() => undefined);
+  // Not `once(socket, …)`: that rejects when an error precedes the close, as it does when the other side is killed.
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   socket.on('error', () => socket.destroy()); // `close` follows and is what callers see
   connection.onError(() => socket.destroy());
   connection.listen();
