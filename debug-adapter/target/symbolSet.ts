@@ -38,7 +38,7 @@ const MAX_SYMBOL_OFFSET = 0x10_0000n;
 export class SymbolSet {
   readonly #loaded: readonly LoadedFile[];
   readonly #files: readonly SymbolFile[];
-  #versions: readonly (string | undefined)[];
+  readonly #versions: readonly (string | undefined)[];
 
   private constructor(files: readonly SymbolFile[], loaded: readonly LoadedFile[]) {
     this.#files = files;

@@ -168,8 +168,8 @@ test('the console evaluates registers, symbols and memory', async (t) => {
 
 test('errors of watches and hovers open no dialog', async (t) => {
   const { client } = await stoppedAtEntry(t);
-  const { body } = await client.request('evaluate', { expression: 'nothing', context: 'watch' });
-  assert.equal((body as { error: { showUser: boolean } }).error.showUser, false);
+  const response = await client.request('evaluate', { expression: 'nothing', context: 'watch' });
+  assert.equal((response.body as { error: { showUser: boolean } }).error.showUser, false);
 });
 
 test('the console assigns registers and memory; a watch does not', async (t) => {
