@@ -5,6 +5,8 @@
  *   byte  0  i32  REQUEST    what the vCPU should do; written by main, and set back to PAUSE by the vCPU when it stops itself
  *   byte  4  i32  THREAD     kernel id of the vCPU's thread, 0 until it started
  *   byte  8  i32  FLAGS      STEP_* of a STEP
+ *   byte 12  i32  ISSUED     how many RUN, STEP and EXIT main has posted: a vCPU that was told to run and to stop again before it
+ *                            looked sees only PAUSE in REQUEST, and still owes an answer
  *   byte 16  u64  START      a STEP goes on while START <= linear RIP < END
  *   byte 24  u64  END
  */
@@ -21,6 +23,7 @@ export const STEP_SILENT = 1 << 2;
 const WORD_REQUEST = 0;
 const WORD_THREAD = 1;
 const WORD_FLAGS = 2;
+const WORD_ISSUED = 3;
 const QUAD_START = 2;
 const QUAD_END = 3;
 
@@ -36,6 +39,8 @@ export class Mailbox {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #quads: BigUint64Array;
+  /** The vCPU thread's: ISSUED as of the last request it took. */
+  #taken = 0;
 
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(Mailbox.sizeBytes)) {
     this.buffer = buffer;
@@ -46,6 +51,11 @@ export class Mailbox {
   /** Any thread; cheap: read after every exit. */
   get request(): Request {
     return Atomics.load(this.#words, WORD_REQUEST) as Request;
+  }
+
+  /** vCPU thread, after it cleared immediate_exit: a load alone may overtake that store (x86), and a kick in between be lost. */
+  fence(): void {
+    Atomics.add(this.#words, WORD_REQUEST, 0);
   }
 
   get threadId(): number {
@@ -60,7 +70,9 @@ export class Mailbox {
   /** Main thread. The vCPU must be stopped, except for PAUSE and EXIT, which need a kick as well. */
   post(request: Request): void {
     Atomics.store(this.#words, WORD_REQUEST, request);
-    Atomics.notify(this.#words, WORD_REQUEST);
+    if (request === REQUEST.PAUSE) return;
+    Atomics.add(this.#words, WORD_ISSUED, 1);
+    Atomics.notify(this.#words, WORD_ISSUED);
   }
 
   /** Main thread, vCPU stopped. */
@@ -86,9 +98,12 @@ export class Mailbox {
     if (seen !== REQUEST.EXIT) Atomics.compareExchange(this.#words, WORD_REQUEST, seen, REQUEST.PAUSE);
   }
 
-  /** vCPU thread: sleeps until there is something to do. */
+  /** vCPU thread: sleeps until main has posted something it did not answer yet. PAUSE: told to run, and to stop before it looked. */
   waitForRequest(): Request {
-    while (this.request === REQUEST.PAUSE) Atomics.wait(this.#words, WORD_REQUEST, REQUEST.PAUSE);
+    while (Atomics.load(this.#words, WORD_ISSUED) === this.#taken) {
+      Atomics.wait(this.#words, WORD_ISSUED, this.#taken);
+    }
+    this.#taken = Atomics.load(this.#words, WORD_ISSUED);
     return this.request;
   }
 }

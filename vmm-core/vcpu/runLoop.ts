@@ -73,6 +73,7 @@ export class RunLoop {
     const { mailbox } = this.#parts;
     this.#debug.applyForRun();
     this.#vcpu.run.immediateExit = false; // then look at the request: a kick in between sets both again
+    mailbox.fence();
     while (mailbox.request === REQUEST.RUN) {
       const cause = this.#enter() ? this.#answerExit() : undefined;
       if (cause !== undefined) return cause;
@@ -180,6 +181,7 @@ export class RunLoop {
     this.#debug.applyForStep(interrupts);
     run.immediateExit = false;
     run.mirrorRegisters = true;
+    this.#parts.mailbox.fence();
     while (this.#parts.mailbox.request === REQUEST.STEP) {
       if (!this.#enter()) continue;
       if (run.exitReason === KVM_EXIT.DEBUG && this.#debug.isStepTrap()) return STEP_DONE;
