@@ -51,6 +51,10 @@ export class Log {
     this.#threshold = LOG_LEVELS.indexOf(level);
   }
 
+  get level(): LogLevel {
+    return LOG_LEVELS[this.#threshold] ?? 'info';
+  }
+
   isEnabled(level: LogLevel): boolean {
     return LOG_LEVELS.indexOf(level) >= this.#threshold;
   }

@@ -113,6 +113,8 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
         output: ring(outputs, i),
         input: ring(inputs, i),
         onOutput: () => host.onOutput(i),
+        // QEMU does not gate the interrupt by OUT2, and kernels that were only ever run there (xv6) never set it.
+        out2Gate: false,
       }),
   );
   const rtc = new RtcCmos({

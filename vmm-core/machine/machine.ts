@@ -71,6 +71,7 @@ export class Machine {
   readonly #events: MachineEvents;
   readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuSnapshot[] };
   #rtcTimer: NodeJS.Timeout | undefined;
+  #rtcDueMs = 0;
 
   /** Created stopped at the guest's first instruction. Throws UserError, BootError, KvmError: nothing is left behind but `warm`. */
   constructor(config: VmConfig, warm: WarmParts, events: MachineEvents) {
@@ -177,6 +178,7 @@ export class Machine {
         devices,
         debugExit: this.config.debugExit,
         facilities: { blockIrq },
+        logLevel: log.level,
       },
       {
         onMessage: (message) => this.#receiveMessage(message),
@@ -196,9 +198,16 @@ export class Machine {
     if (bytes !== undefined && bytes.length > 0) this.#events.onOutput(port, bytes);
   }
 
+  /** The earlier of what is pending and `delayMs`: messages of two vCPUs may come in either order, and a tick too early is harmless. */
   #armRtc(delayMs: number): void {
+    const due = performance.now() + delayMs;
+    if (this.#rtcTimer !== undefined && this.#rtcDueMs <= due) return;
     clearTimeout(this.#rtcTimer);
-    this.#rtcTimer = setTimeout(() => this.devices.rtc.tick(), delayMs);
+    this.#rtcDueMs = due;
+    this.#rtcTimer = setTimeout(() => {
+      this.#rtcTimer = undefined;
+      this.devices.rtc.tick();
+    }, delayMs);
     this.#rtcTimer.unref();
   }
 

@@ -1,6 +1,7 @@
 /** What crosses between the main thread and a vCPU's worker, apart from the mailbox. One union per direction. */
 import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
+import type { LogLevel } from '../log.ts';
 import type { DebugFacilities } from './debugExits.ts';
 
 /** Main to worker, once: the vCPU to run. The worker then never returns to its event loop. */
@@ -15,6 +16,7 @@ export interface VcpuAssignment {
   readonly devices: SharedArrayBuffer;
   readonly debugExit: boolean;
   readonly facilities: DebugFacilities;
+  readonly logLevel: LogLevel;
 }
 
 /** What the guest asked of its machine. */

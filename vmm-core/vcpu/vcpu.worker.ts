@@ -18,6 +18,7 @@ import { RunLoop } from './runLoop.ts';
 /** Runs the vCPU until its mailbox says EXIT. */
 export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage) => void): void {
   log.setThread(`vm/${assignment.vmName}/vcpu${assignment.vcpu.index}`);
+  log.setLevel(assignment.logLevel);
   const mailbox = new Mailbox(assignment.mailbox);
   mailbox.announce(currentThreadId());
   const devices = buildDevices(assignment.devices, {
