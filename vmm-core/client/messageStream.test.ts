@@ -10,7 +10,7 @@ import { messageStream } from './messageStream.ts';
 
 const END: VmEnd = { kind: 'powerOff', exitCode: 0, message: 'the guest powered off' };
 
-test('what was sent before `end` arrives, in order, before the connection closes', async (t) => {
+test('what was sent before `end` arrives, in order, before the connection is finished', async (t) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'tf-'));
   t.after(() => rm(directory, { recursive: true }));
   const socket = path.join(directory, 's');
@@ -31,9 +31,8 @@ test('what was sent before `end` arrives, in order, before the connection closes
   const received: (number | VmEnd)[] = [];
   connection.onNotification(serialOutput, ({ port, data }) => received.push(port, data.length));
   connection.onNotification(ended, (end) => received.push(end));
-  const closed = once(reading, 'close');
   connection.listen();
-  await closed;
+  await connection.finished;
   assert.deepEqual(received, [0, 1000, 1, 1000, 2, 1000, END]);
   connection.dispose();
 });

@@ -1,4 +1,5 @@
 /** JSON-RPC over a socket with the protocol's codec: both ends of the control socket are made here. */
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import {
   createMessageConnection,
@@ -9,7 +10,15 @@ import {
 } from 'vscode-jsonrpc/node';
 import { decodeMessage, encodeMessage } from '../protocol/codec.ts';
 
-export function messageStream(socket: Socket): MessageConnection {
+export interface MessageStream extends MessageConnection {
+  /** Resolves when the socket is closed and everything that came through it has been handled: `vm/ended` before the end. */
+  readonly finished: Promise<void>;
+}
+
+/** The longest way of a message through vscode-jsonrpc, in turns of the event loop, generously. */
+const IDLE_TURNS = 8;
+
+export function messageStream(socket: Socket): MessageStream {
   const reader = new StreamMessageReader(socket, {
     charset: 'utf-8',
     contentTypeDecoder: {
@@ -24,7 +33,27 @@ export function messageStream(socket: Socket): MessageConnection {
       encode: (message) => Promise.resolve(encodeMessage(message)),
     },
   });
-  return createMessageConnection(reader, writer);
+  let handled = 0;
+  const connection = createMessageConnection(reader, writer, undefined, {
+    messageStrategy: {
+      handleMessage: (message, next) => {
+        handled++;
+        next(message);
+      },
+    },
+  });
+  const finished = once(socket, 'close').then(() => idle(() => handled));
+  return Object.assign(connection, { finished });
+}
+
+/** Reading is asynchronous too: messages are handled one per turn of the event loop, some of them after the socket has closed. */
+async function idle(progress: () => number): Promise<void> {
+  let before = progress();
+  for (let turns = 0; turns < IDLE_TURNS; turns++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (progress() !== before) turns = 0;
+    before = progress();
+  }
 }
 
 /**

@@ -14,7 +14,7 @@ export interface VmmClient {
   readonly connection: MessageConnection;
   /** The VM as it was at connect. */
   readonly info: VmInfo;
-  /** Resolves when the connection is gone, for whatever reason: dispose, kill, crash. */
+  /** Resolves when the connection is gone, for whatever reason (dispose, kill, crash), and all it brought has been handled. */
   readonly closed: Promise<void>;
   dispose(): void;
 }
