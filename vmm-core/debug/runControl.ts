@@ -172,12 +172,19 @@ export class RunControl {
       if (cause.kind === 'step') return { kind: 'step', cpu: plan.cpu };
       const verdict =
         cause.kind === 'call'
-          ? await this.#runToReturn(plan.cpu, cause.returnAddress, cause.stack)
+          ? (this.#hitAt(plan.cpu) ?? (await this.#runToReturn(plan.cpu, cause.returnAddress, cause.stack)))
           : this.#judge([{ cpu: plan.cpu, cause }]);
       if (verdict !== undefined) return verdict;
+      // Back from a call, or on a breakpoint whose condition does not hold.
       const rip = this.#machine.threads[plan.cpu]?.vcpu.run.linearRip ?? 0n;
-      if (cause.kind === 'call' && (rip < plan.start || rip >= plan.end)) return { kind: 'step', cpu: plan.cpu };
+      if (rip < plan.start || rip >= plan.end) return { kind: 'step', cpu: plan.cpu };
     }
+  }
+
+  /** A breakpoint on the instruction where a vCPU stands: the first one of a callee. */
+  #hitAt(cpu: number): Verdict | undefined {
+    const ids = this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]);
+    return ids === undefined ? undefined : { kind: 'breakpoint', cpu, ids };
   }
 
   /** Undefined once the call has returned; all vCPUs run meanwhile, for a callee may wait for another CPU. */
@@ -199,13 +206,14 @@ export class RunControl {
       if (cause.kind === 'tripleFault') return { kind: 'tripleFault', cpu };
       if (cause.kind === 'error') return { kind: 'error', cpu, message: cause.message };
     }
-    const hits = causes
-      .filter(({ cause }) => cause.kind === 'breakpoint')
-      .map(({ cpu }) => ({ cpu, hit: this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]) }));
-    const first = hits.find(({ hit }) => hit !== undefined);
+    const hits = causes.flatMap(({ cpu, cause }) => {
+      const ids = cause.kind === 'breakpoint' ? this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]) : undefined;
+      return ids === undefined ? [] : [{ cpu, ids }];
+    });
+    // The vCPU to show is one that stands on a breakpoint somebody set, not on the return of a call stepped over.
+    const first = hits.find(({ ids }) => ids.length > 0) ?? hits[0];
     if (first !== undefined) {
-      const ids = hits.flatMap(({ hit }) => hit ?? []);
-      return { kind: 'breakpoint', cpu: first.cpu, ids };
+      return { kind: 'breakpoint', cpu: first.cpu, ids: [...new Set(hits.flatMap(({ ids }) => ids))] };
     }
     return this.#pauseWanted ? { kind: 'pause', cpu: causes[0]?.cpu ?? 0 } : undefined;
   }
