@@ -1,0 +1,188 @@
+/** Every test guest under `vmm run`: what it prints, what the command exits with. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { EXIT_OK, guest, GUESTS, type GuestName } from '../guests/build.ts';
+import { kvmTest } from '../support/kvmTest.ts';
+import { type Finished, startVmm, temporaryFolder, vmm } from '../support/vmmProcess.ts';
+
+const OK = (EXIT_OK << 1) | 1;
+const TRIPLE_FAULT = 3;
+
+/** `vmm run` of a guest, to its end, with isa-debug-exit and without reboots. */
+async function run(
+  t: TestContext,
+  name: GuestName,
+  args: readonly string[] = [],
+  input = '',
+): Promise<Finished> {
+  const kernel = await guest(name);
+  const options = { env: { XDG_RUNTIME_DIR: temporaryFolder(t) }, input };
+  return vmm(
+    t,
+    ['run', '--kernel', kernel, '--memory', '16M', '--debug-exit', '--no-reboot', ...args],
+    options,
+  );
+}
+
+interface Expected {
+  readonly title: string;
+  readonly guest: GuestName;
+  readonly args?: readonly string[];
+  readonly input?: string;
+  readonly stdout: string;
+  readonly code: number;
+}
+
+const ENDINGS: readonly Expected[] = [
+  { title: 'a guest that writes one byte and exits', guest: 'firstByte', stdout: 'F', code: OK },
+  {
+    title: 'a guest that writes 100 000 times to a port nobody answers',
+    guest: 'portWrites',
+    stdout: 'SD',
+    code: OK,
+  },
+  {
+    title: "a guest's own int3 reaches its #BP handler, which returns behind it",
+    guest: 'int3Self',
+    stdout: 'BA',
+    code: OK,
+  },
+  {
+    title: 'a page fault outside what is mapped reaches its handler with CR2',
+    guest: 'fault',
+    stdout: '0E',
+    code: OK,
+  },
+  {
+    title: 'an ELF with a PVH note starts at its entry with a start_info',
+    guest: 'pvh',
+    stdout: 'V',
+    code: OK,
+  },
+  { title: 'an ELF64 starts in long mode with a zero page', guest: 'linux64', stdout: 'L', code: OK },
+  {
+    title: 'a boot sector starts in real mode',
+    guest: 'realMode16',
+    args: ['--protocol', 'flat'],
+    stdout: 'real\n',
+    code: OK,
+  },
+  {
+    title: 'received bytes raise COM1 interrupts and wake a halted CPU',
+    guest: 'serialEcho',
+    input: 'hello q',
+    stdout: 'ready\nhello ',
+    code: OK,
+  },
+  { title: 'one CPU finds itself alone', guest: 'smp', stdout: 'CPUS 1\n', code: (1 << 1) | 1 },
+  {
+    title: 'INIT and SIPI start all of two CPUs',
+    guest: 'smp',
+    args: ['--cpus', '2'],
+    stdout: 'CPUS 2\n',
+    code: (2 << 1) | 1,
+  },
+  {
+    title: 'INIT and SIPI start all of four CPUs',
+    guest: 'smp',
+    args: ['--cpus', '4'],
+    stdout: 'CPUS 4\n',
+    code: (4 << 1) | 1,
+  },
+];
+
+for (const expected of ENDINGS) {
+  kvmTest(`${expected.title}: exit code ${expected.code} (${expected.guest})`, async (t) => {
+    const { code, stdout, stderr } = await run(t, expected.guest, expected.args, expected.input);
+    assert.deepEqual({ code, stdout, stderr }, { code: expected.code, stdout: expected.stdout, stderr: '' });
+  });
+}
+
+kvmTest('an ACPI power-off ends with exit code 0 and no word about it', async (t) => {
+  const { code, stdout, stderr } = await run(t, 'powerOff');
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'P', stderr: '' });
+});
+
+for (const [name, by] of [
+  ['resetCf9', 'reset-control'],
+  ['resetI8042', 'i8042'],
+] as const) {
+  kvmTest(`with --no-reboot a reset ends the VM with exit code 0 and says by what (${name})`, async (t) => {
+    const { code, stdout, stderr } = await run(t, name);
+    assert.deepEqual(
+      { code, stdout, stderr },
+      { code: 0, stdout: 'R', stderr: `vmm: the guest reset the machine (${by})\n` },
+    );
+  });
+
+  kvmTest(
+    `without --no-reboot the guest starts again after a reset, as often as it resets (${name})`,
+    async (t) => {
+      const kernel = await guest(name);
+      const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
+      const process = startVmm(t, ['run', '--kernel', kernel, '--memory', '16M'], { env });
+      await process.printed('RRRRR');
+      process.kill('SIGTERM');
+      const { code, signal } = await process.finished;
+      assert.deepEqual({ code, signal }, { code: 1, signal: null });
+    },
+  );
+}
+
+kvmTest('a triple fault ends with exit code 3, a sentence, the registers and the code', async (t) => {
+  const { code, stdout, stderr } = await run(t, 'tripleFault');
+  assert.deepEqual({ code, stdout }, { code: TRIPLE_FAULT, stdout: 'T' });
+  assert.match(
+    stderr,
+    /^vmm: the guest triple faulted on vCPU 0 at 0x10001f: .* look at its IDT and stack$/m,
+  );
+  assert.match(stderr, /^vCPU 0, protected32, CPL 0$/m);
+  assert.match(stderr, /\brax=000000000000fff8\b/);
+  assert.match(stderr, /^code at 0x10001f: 8e d8 /m); // mov %eax, %ds
+});
+
+kvmTest('an undefined opcode without an IDT is a triple fault with the registers and the code', async (t) => {
+  const { code, stdout, stderr } = await run(t, 'unknownOpcode');
+  assert.deepEqual({ code, stdout }, { code: TRIPLE_FAULT, stdout: 'U' });
+  assert.match(stderr, /\brbx=0000000012345678\b/);
+  assert.match(stderr, /^code at 0x[0-9a-f]+: 0f 0b /m); // ud2
+});
+
+kvmTest('a guest that never exits ends at SIGTERM and at SIGINT (spin)', async (t) => {
+  const kernel = await guest('spin');
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
+    const process = startVmm(t, ['run', '--kernel', kernel], { env });
+    await process.printed('S');
+    process.kill(signal);
+    const finished = await process.finished;
+    assert.deepEqual({ code: finished.code, signal: finished.signal }, { code: 1, signal: null });
+  }
+});
+
+kvmTest('without --debug-exit port 0xf4 is nobody (firstByte runs on into its hlt)', async (t) => {
+  const kernel = await guest('firstByte');
+  const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
+  const process = startVmm(t, ['run', '--kernel', kernel], { env });
+  await process.printed('F');
+  process.kill('SIGTERM');
+  assert.equal((await process.finished).code, 1);
+});
+
+kvmTest('serial output goes to a file when told so', async (t) => {
+  const folder = temporaryFolder(t);
+  const log = path.join(folder, 'com1.log');
+  const { code, stdout } = await run(t, 'portWrites', ['--serial', `file:${log}`]);
+  assert.deepEqual({ code, stdout, log: readFileSync(log, 'latin1') }, { code: OK, stdout: '', log: 'SD' });
+});
+
+test('every guest of test/guests is run by a test here or in a file beside this one', () => {
+  const tests = readdirSync(import.meta.dirname)
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => readFileSync(path.join(import.meta.dirname, file), 'utf8'))
+    .join('\n');
+  const missing = Object.keys(GUESTS).filter((name) => !tests.includes(`'${name}'`));
+  assert.deepEqual(missing, []);
+});
