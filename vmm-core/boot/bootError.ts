@@ -126,7 +126,7 @@ export function commandLineTooLong(lengthBytes: number, maximumBytes: number): B
   );
 }
 
-export function hex(value: bigint | number): string {
+function hex(value: bigint | number): string {
   return `0x${value.toString(16)}`;
 }
 

@@ -2,16 +2,16 @@
  * Raw code, only when asked for. Two kinds, told apart by the signature that makes a sector bootable:
  *
  *  - bytes 510, 511 are 55 AA: a boot sector (with whatever follows it in the file). Loaded at 0x7c00 and entered at 0000:7C00
- *    in real mode with DL = 0x80, as a PC's BIOS does with the first sector of its first hard disk. There is no BIOS behind it: the interrupt
- *    vectors point at an IRET, so `int 10h` and friends return without doing anything. Print on COM1 (port 0x3f8).
+ *    in real mode with DL = 0x80, as a PC's BIOS does with the first sector of its first hard disk. There is no BIOS behind
+ *    it: the interrupt vectors point at an IRET, so `int 10h` and friends return without doing anything. Print on COM1.
  *  - anything else: loaded at 0x100000 (1 MiB) and entered at its first byte in 32-bit protected mode: flat segments, paging
  *    and interrupts off, all general registers zero.
  */
 import { RFLAGS_RESERVED1, type SystemRegisters } from '../abi/x86.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { BOOT_SECTOR, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, REAL_MODE_IRET } from '../memory/layout.ts';
+import { BOOT_SECTOR, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, KIB, REAL_MODE_IRET } from '../memory/layout.ts';
 import { writeAcpiTables } from './acpi.ts';
-import { addressTaken, imageUnsupported } from './bootError.ts';
+import { imageUnsupported } from './bootError.ts';
 import { BOOT_FLAG, SECTOR_BYTES } from './bootParams.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
@@ -19,6 +19,7 @@ import { loadRegions, readIntoRam } from './imageRegions.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 import { COMMON_SYSTEM_REGISTERS, dataSegments, realModeSegment } from './segments.ts';
 
+const BOOT_SECTOR_MAX_BYTES = CONVENTIONAL_RAM_END - BOOT_SECTOR;
 const FIRST_HARD_DISK = 0x80n; // DL
 const VECTORS = 256;
 const REAL_MODE_VECTOR_TABLE = { base: 0n, limit: VECTORS * 4 - 1 } as const;
@@ -37,9 +38,9 @@ function isBootSector(head: Uint8Array): boolean {
 }
 
 function loadBootSector({ kernel, memory, cpus }: BootRequest): BootState {
-  const end = BOOT_SECTOR + kernel.sizeBytes;
-  if (end > CONVENTIONAL_RAM_END) {
-    throw addressTaken(kernel.name, BOOT_SECTOR, end, 'the ROM area, as a boot sector of more than 607 KiB');
+  if (kernel.sizeBytes > BOOT_SECTOR_MAX_BYTES) {
+    const what = `is a boot sector with ${Math.ceil(kernel.sizeBytes / KIB)} KiB in all, which reach into the ROM area`;
+    throw imageUnsupported(kernel.name, what, `keep it below ${BOOT_SECTOR_MAX_BYTES / KIB} KiB`);
   }
   writeAcpiTables(memory, { cpus });
   writeVectors(memory);
