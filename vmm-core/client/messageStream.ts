@@ -1,5 +1,4 @@
 /** JSON-RPC over a socket with the protocol's codec: both ends of the control socket are made here. */
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import {
   createMessageConnection,
@@ -42,7 +41,9 @@ export function messageStream(socket: Socket): MessageStream {
       },
     },
   });
-  const finished = once(socket, 'close').then(() => idle(() => handled));
+  // Not `once` of node:events: that rejects when an error comes before the close, as when the other side is killed.
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const finished = closed.then(() => idle(() => handled));
   return Object.assign(connection, { finished });
 }
 
