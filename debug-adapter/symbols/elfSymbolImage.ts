@@ -11,12 +11,15 @@ import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { ElfSymbolIndex } from './elfSymbolIndex.ts';
+import { FrameUnwinder } from './frameUnwinder.ts';
 import { codeRanges, elfSectionLoader, rangesInclude } from './imageSections.ts';
 import { type MatchedRow, SourceFinder } from './lineBreakpoints.ts';
+import { machineRegisters } from './machineRegisters.ts';
 import { findPrologueEnd } from './prologue.ts';
 import type {
   AddressRange,
   CodeLocation,
+  FrameContext,
   FunctionLocation,
   FunctionRange,
   InlineFrame,
@@ -24,6 +27,7 @@ import type {
   SymbolAt,
   SymbolImage,
   SymbolImageOptions,
+  UnwoundFrame,
 } from './symbolImage.ts';
 import { UnitCache } from './unitCache.ts';
 import { type FunctionNode, type UnitFunctions, containing } from './unitFunctions.ts';
@@ -54,6 +58,7 @@ export class ElfSymbolImage implements SymbolImage {
   private readonly units: UnitRanges;
   private readonly sources: SourceFinder;
   private readonly found = new Set<string>();
+  private readonly unwinder: FrameUnwinder | undefined;
   private symbolIndex: ElfSymbolIndex | null | undefined;
 
   constructor(source: ByteSource, options: SymbolImageOptions) {
@@ -73,6 +78,7 @@ export class ElfSymbolImage implements SymbolImage {
     this.cache = new UnitCache(this.dwarf, isCode);
     this.units = new UnitRanges(this.dwarf, isCode);
     this.sources = new SourceFinder(this.cache);
+    this.unwinder = this.makeUnwinder(isCode);
   }
 
   get entry(): bigint {
@@ -213,6 +219,27 @@ export class ElfSymbolImage implements SymbolImage {
       const found = this.functionAround(at);
       return found !== undefined && at < this.afterPrologue(found);
     });
+  }
+
+  async unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined> {
+    return this.unwinder?.unwind(frame);
+  }
+
+  private makeUnwinder(isCode: (address: number) => boolean): FrameUnwinder | undefined {
+    const machine = machineRegisters(this.elf.machine);
+    return (
+      machine &&
+      new FrameUnwinder({
+        elf: this.elf,
+        dwarf: this.dwarf,
+        machine,
+        addressSize: this.addressSize,
+        unbiased: (address) => this.unbiased(address),
+        relocate: (address) => BigInt.asUintN(64, address + this.loadBias),
+        isCode,
+        functionStart: (address) => this.functionAround(address)?.start,
+      })
+    );
   }
 
   private get symbols(): ElfSymbolIndex | undefined {

@@ -82,6 +82,40 @@ export interface InlineFrame {
   readonly range: AddressRange;
 }
 
+/** Register values by lower-case name: `rax` … `r15`, `rip`, `rsp` (64-bit), `eax` … `eip` (32-bit). */
+export type Registers = ReadonlyMap<string, bigint>;
+
+/** Memory of the target at run-time addresses. Undefined, not an exception, when it cannot be read. */
+export interface MemoryReader {
+  read(address: bigint, lengthBytes: number): Promise<Uint8Array | undefined>;
+}
+
+/** One activation: what variables and expressions are evaluated against. */
+export interface FrameContext {
+  readonly registers: Registers;
+  readonly memory: MemoryReader;
+  /**
+   * True for every frame but the innermost and those interrupted (a signal, an exception): their program counter is a return address
+   * and belongs to the call before it.
+   */
+  readonly pcIsReturnAddress?: boolean;
+  /** The frame's caller, where it is known: values at a function's entry are computed there. */
+  readonly caller?: () => Promise<FrameContext | undefined>;
+}
+
+export interface UnwoundFrame {
+  /** Of the caller. Registers nobody saved are missing. */
+  readonly registers: Registers;
+  /** The caller's stack pointer before the call; identifies the frame that was unwound. */
+  readonly cfa: bigint;
+  /** Where the caller's registers were found in memory. */
+  readonly savedAt: ReadonlyMap<string, bigint>;
+  /** `cfi`: call frame information; `framePointer`: guessed from the chain of frame pointers. */
+  readonly method: 'cfi' | 'framePointer';
+  /** The frame that was unwound is an interrupt's or a signal's: the caller's program counter is no return address. */
+  readonly isSignalFrame: boolean;
+}
+
 export interface SymbolImageOptions {
   /** Added to every link-time address (modulo 2^64). */
   readonly loadBias?: bigint;
@@ -136,6 +170,12 @@ export interface SymbolImage {
   prologueEnd(start: bigint): bigint;
   /** Whether the frame of the function that contains `address` is not set up yet there. */
   isInPrologue(address: bigint): boolean;
+
+  /**
+   * The registers of a frame's caller: by call frame information, else by the frame pointer when the function has none. Undefined at
+   * the outermost frame and where neither knows the way.
+   */
+  unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined>;
 
   /** What was found broken so far, each once: `.debug_info unit 0x1234: …`. */
   problems(): readonly string[];

@@ -1,0 +1,462 @@
+/**
+ * Call frame information: .debug_frame (DWARF 5 §6.4) and .eh_frame (LSB Core 5 §10.6). Finds the rules that lead from a frame's
+ * registers to its caller's; applying them is unwind.ts.
+ */
+import { DwarfError } from './dwarfError.ts';
+import type { Reader } from './reader.ts';
+import type { Section } from './section.ts';
+import { DW_CFA, DW_EH_PE, frameInstructionName } from './sectionConstants.ts';
+
+/** How a register of the caller is found (§6.4.1). Registers without a rule are the ABI's business. */
+export type RegisterRule =
+  | { readonly kind: 'undefined' }
+  | { readonly kind: 'sameValue' }
+  /** Saved at CFA + offset. */
+  | { readonly kind: 'offset'; readonly offset: number }
+  /** Is CFA + offset. */
+  | { readonly kind: 'valOffset'; readonly offset: number }
+  | { readonly kind: 'register'; readonly register: number }
+  /** Saved at the address the expression computes, with the CFA on its stack. */
+  | { readonly kind: 'expression'; readonly expression: Uint8Array }
+  | { readonly kind: 'valExpression'; readonly expression: Uint8Array };
+
+export type CfaRule =
+  | { readonly kind: 'register'; readonly register: number; readonly offset: number }
+  | { readonly kind: 'expression'; readonly expression: Uint8Array };
+
+export interface FrameRow {
+  readonly cfa: CfaRule;
+  readonly registers: ReadonlyMap<number, RegisterRule>;
+  readonly returnAddressRegister: number;
+  /** The frame is a signal's or an interrupt's: its pc is no return address (augmentation `S`). */
+  readonly isSignalFrame: boolean;
+}
+
+/** Link-time addresses the encodings of .eh_frame count from. */
+export interface FrameBases {
+  readonly section: number;
+  readonly text?: number;
+  readonly data?: number;
+}
+
+interface Cie {
+  readonly version: number;
+  readonly addressSize: number;
+  readonly codeAlign: number;
+  readonly dataAlign: number;
+  readonly returnAddressRegister: number;
+  readonly pointerEncoding: number;
+  readonly isSignalFrame: boolean;
+  readonly hasAugmentation: boolean;
+  readonly instructions: Reader;
+}
+
+interface FrameIndex {
+  /** Sorted by start. */
+  readonly start: Float64Array;
+  readonly end: Float64Array;
+  readonly offset: Float64Array;
+}
+
+const MAX_REMEMBERED = 64;
+
+export class FrameTable {
+  private readonly section: Section;
+  private readonly isEhFrame: boolean;
+  private readonly addressSize: number;
+  private readonly bases: FrameBases;
+  private readonly onProblem: (problem: DwarfError) => void;
+  private readonly cies = new Map<number, Cie>();
+  private index: FrameIndex | undefined;
+
+  constructor(
+    section: Section,
+    options: {
+      readonly isEhFrame: boolean;
+      readonly addressSize: number;
+      readonly bases: FrameBases;
+      readonly onProblem: (problem: DwarfError) => void;
+    },
+  ) {
+    this.section = section;
+    this.isEhFrame = options.isEhFrame;
+    this.addressSize = options.addressSize;
+    this.bases = options.bases;
+    this.onProblem = options.onProblem;
+  }
+
+  /** The rules at an address, or undefined when no entry covers it. Throws DwarfError. */
+  rowAt(address: number): FrameRow | undefined {
+    const { start, end, offset } = (this.index ??= this.buildIndex());
+    let low = 0;
+    let high = start.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((start[middle] as number) <= address) low = middle + 1;
+      else high = middle;
+    }
+    if (low === 0 || address >= (end[low - 1] as number)) return undefined;
+    return this.evaluate(offset[low - 1] as number, address);
+  }
+
+  /** One pass over the entries' heads; instructions stay undecoded. */
+  private buildIndex(): FrameIndex {
+    const entries: { start: number; end: number; offset: number }[] = [];
+    try {
+      this.forEachEntry((offset, reader) => {
+        const fde = this.readFde(reader, offset);
+        if (fde !== undefined && fde.end > fde.start)
+          entries.push({ start: fde.start, end: fde.end, offset });
+      });
+    } catch (error) {
+      if (!(error instanceof DwarfError)) throw error;
+      this.onProblem(error);
+    }
+    entries.sort((a, b) => a.start - b.start);
+    return {
+      start: Float64Array.from(entries, (entry) => entry.start),
+      end: Float64Array.from(entries, (entry) => entry.end),
+      offset: Float64Array.from(entries, (entry) => entry.offset),
+    };
+  }
+
+  private forEachEntry(visit: (offset: number, entry: Reader) => void): void {
+    const reader = this.section.reader(0, this.section.sizeBytes);
+    while (!reader.atEnd) {
+      const offset = reader.offset;
+      const { length } = reader.initialLength();
+      if (length === 0) {
+        if (this.isEhFrame) break; // the terminator
+        continue;
+      }
+      const next = reader.pos + length;
+      if (next > reader.end) throw reader.error('frame entry reaches past its section');
+      reader.pos = offset - reader.base;
+      const entry = reader.sub(next - reader.pos);
+      try {
+        visit(offset, entry);
+      } catch (error) {
+        if (!(error instanceof DwarfError)) throw error;
+        this.onProblem(error); // the length is good: the next entry can still be read
+      }
+    }
+  }
+
+  /** Undefined for a CIE. Leaves the reader at the instructions. */
+  private readFde(reader: Reader, offset: number): { cie: Cie; start: number; end: number } | undefined {
+    const cieOffset = this.readCieReference(reader, offset);
+    if (cieOffset === undefined) return undefined;
+    const cie = this.cieAt(cieOffset);
+    const start = this.readPointer(reader, cie, cie.pointerEncoding);
+    // The length has the pointer's format but is no pointer.
+    const size = this.readPointer(reader, cie, cie.pointerEncoding & 0x0f);
+    if (start === undefined || size === undefined) return undefined;
+    if (cie.hasAugmentation) reader.skip(reader.uleb());
+    return { cie, start, end: start + size };
+  }
+
+  /** Section offset of the entry's CIE; undefined when it is one. */
+  private readCieReference(reader: Reader, entryOffset: number): number | undefined {
+    const { length, is64 } = reader.initialLength();
+    reader.end = Math.min(reader.end, reader.pos + length);
+    const at = reader.offset;
+    const id = reader.sectionOffset(is64);
+    if (this.isEhFrame) return id === 0 ? undefined : at - id;
+    const cieId = is64 ? 2 ** 64 : 0xffffffff; // 0xffffffffffffffff rounds up to 2^64
+    if (id === cieId) return undefined;
+    if (id === entryOffset) throw reader.error('frame entry is its own CIE');
+    return id;
+  }
+
+  private cieAt(offset: number): Cie {
+    let cie = this.cies.get(offset);
+    if (cie === undefined) {
+      cie = this.section.parse(offset, (reader) => this.readCie(reader), 256);
+      this.cies.set(offset, cie);
+    }
+    return cie;
+  }
+
+  private readCie(reader: Reader): Cie {
+    const { length, is64 } = reader.initialLength();
+    const end = reader.pos + length;
+    if (reader.base + end > this.section.sizeBytes) throw reader.error('CIE reaches past its section');
+    reader.skip(is64 ? 8 : 4);
+    const version = reader.u8();
+    if (version !== 1 && version !== 3 && version !== 4)
+      throw reader.error(`unsupported CIE version: ${version}`);
+    const augmentation = reader.cstring();
+    let { addressSize } = this;
+    if (version === 4) {
+      addressSize = reader.u8();
+      reader.skip(1); // segment_selector_size
+    }
+    if (augmentation.startsWith('eh')) reader.skip(addressSize); // very old gcc: a pointer to exception tables
+    const codeAlign = reader.uleb();
+    const dataAlign = reader.sleb();
+    const returnAddressRegister = version === 1 ? reader.u8() : reader.uleb();
+    const details = this.readAugmentation(reader, augmentation);
+    const instructions = reader.sub(end - reader.pos);
+    return { version, addressSize, codeAlign, dataAlign, returnAddressRegister, ...details, instructions };
+  }
+
+  private readAugmentation(
+    reader: Reader,
+    augmentation: string,
+  ): Pick<Cie, 'pointerEncoding' | 'isSignalFrame' | 'hasAugmentation'> {
+    let pointerEncoding: number = DW_EH_PE.absptr;
+    let isSignalFrame = false;
+    if (!augmentation.startsWith('z')) {
+      return { pointerEncoding, isSignalFrame: augmentation.includes('S'), hasAugmentation: false };
+    }
+    const lengthBytes = reader.uleb();
+    const start = reader.pos;
+    for (const letter of augmentation.slice(1)) {
+      if (letter === 'R') pointerEncoding = reader.u8();
+      else if (letter === 'L') reader.skip(1);
+      else if (letter === 'P') this.skipPointer(reader, reader.u8());
+      else if (letter === 'S') isSignalFrame = true;
+      else if (letter !== 'B' && letter !== 'G') break; // the length lets us pass over what we do not know
+    }
+    reader.pos = start;
+    reader.skip(lengthBytes);
+    return { pointerEncoding, isSignalFrame, hasAugmentation: true };
+  }
+
+  private skipPointer(reader: Reader, encoding: number): void {
+    if (encoding !== DW_EH_PE.omit) this.readEncoded(reader, encoding, this.addressSize);
+  }
+
+  private readPointer(reader: Reader, cie: Cie, encoding: number): number | undefined {
+    if (encoding === DW_EH_PE.omit) return undefined;
+    return this.readEncoded(reader, encoding, cie.addressSize);
+  }
+
+  /** LSB Core 5 §10.5.1: the low half says the format, the high half what it counts from. */
+  private readEncoded(reader: Reader, encoding: number, addressSize: number): number {
+    const place = this.bases.section + reader.offset;
+    const value = readFormat(reader, encoding & 0x0f, addressSize);
+    switch (encoding & 0x70) {
+      case 0:
+        return value;
+      case DW_EH_PE.pcrel:
+        return place + value;
+      case DW_EH_PE.textrel:
+        return (this.bases.text ?? 0) + value;
+      case DW_EH_PE.datarel:
+        return (this.bases.data ?? 0) + value;
+      default:
+        throw reader.error(`unsupported pointer encoding: 0x${encoding.toString(16)}`);
+    }
+  }
+
+  private evaluate(offset: number, address: number): FrameRow {
+    return this.section.parse(offset, (reader) => {
+      const fde = this.readFde(reader, offset);
+      if (fde === undefined) throw reader.error('frame entry became a CIE');
+      const program = new FrameProgram(fde.cie, fde.start, address, (at, encoding) =>
+        this.readEncoded(at, encoding, fde.cie.addressSize),
+      );
+      return program.run(reader);
+    });
+  }
+}
+
+function readFormat(reader: Reader, format: number, addressSize: number): number {
+  switch (format) {
+    case DW_EH_PE.absptr:
+      return reader.address(addressSize);
+    case DW_EH_PE.uleb128:
+      return reader.uleb();
+    case DW_EH_PE.udata2:
+      return reader.u16();
+    case DW_EH_PE.udata4:
+      return reader.u32();
+    case DW_EH_PE.udata8:
+      return reader.u64Number();
+    case DW_EH_PE.sleb128:
+      return reader.sleb();
+    case DW_EH_PE.sdata2:
+      return reader.s16();
+    case DW_EH_PE.sdata4:
+      return reader.s32();
+    case DW_EH_PE.sdata8:
+      return reader.s64Number();
+    default:
+      throw reader.error(`unsupported pointer format: 0x${format.toString(16)}`);
+  }
+}
+
+interface Rules {
+  cfa: CfaRule | undefined;
+  registers: Map<number, RegisterRule>;
+}
+
+/** Runs the instructions of a CIE and an FDE up to an address (§6.4.3). */
+class FrameProgram {
+  private readonly cie: Cie;
+  private readonly target: number;
+  private readonly readEncoded: (reader: Reader, encoding: number) => number;
+  private location: number;
+  private rules: Rules = { cfa: undefined, registers: new Map() };
+  private initial: ReadonlyMap<number, RegisterRule> = new Map();
+  private readonly remembered: Rules[] = [];
+
+  constructor(
+    cie: Cie,
+    start: number,
+    target: number,
+    readEncoded: (reader: Reader, encoding: number) => number,
+  ) {
+    this.cie = cie;
+    this.location = start;
+    this.target = target;
+    this.readEncoded = readEncoded;
+  }
+
+  run(instructions: Reader): FrameRow {
+    const { cie } = this;
+    const first = cie.instructions;
+    first.pos = 0;
+    this.execute(first);
+    this.initial = new Map(this.rules.registers);
+    this.execute(instructions);
+    const { cfa, registers } = this.rules;
+    if (cfa === undefined) throw instructions.error('frame entry defines no CFA');
+    const { returnAddressRegister, isSignalFrame } = cie;
+    return { cfa, registers, returnAddressRegister, isSignalFrame };
+  }
+
+  private execute(reader: Reader): void {
+    while (!reader.atEnd) {
+      const opcode = reader.u8();
+      const operand = opcode & 0x3f;
+      switch (opcode & 0xc0) {
+        case DW_CFA.advance_loc:
+          if (this.advance(operand)) return;
+          break;
+        case DW_CFA.offset:
+          this.set(operand, { kind: 'offset', offset: reader.uleb() * this.cie.dataAlign });
+          break;
+        case DW_CFA.restore:
+          this.restore(operand);
+          break;
+        default:
+          if (this.extended(reader, opcode)) return;
+      }
+    }
+  }
+
+  /** True once the target is passed: the rules before it are the ones. */
+  private extended(reader: Reader, opcode: number): boolean {
+    const { dataAlign } = this.cie;
+    switch (opcode) {
+      case DW_CFA.nop:
+        return false;
+      case DW_CFA.set_loc: {
+        const location = this.readEncoded(reader, this.cie.pointerEncoding);
+        if (location > this.target) return true;
+        this.location = location;
+        return false;
+      }
+      case DW_CFA.advance_loc1:
+        return this.advance(reader.u8());
+      case DW_CFA.advance_loc2:
+        return this.advance(reader.u16());
+      case DW_CFA.advance_loc4:
+        return this.advance(reader.u32());
+      case DW_CFA.MIPS_advance_loc8:
+        return this.advance(reader.u64Number());
+      case DW_CFA.offset_extended:
+        return this.set(reader.uleb(), { kind: 'offset', offset: reader.uleb() * dataAlign });
+      case DW_CFA.offset_extended_sf:
+        return this.set(reader.uleb(), { kind: 'offset', offset: reader.sleb() * dataAlign });
+      case DW_CFA.GNU_negative_offset_extended:
+        return this.set(reader.uleb(), { kind: 'offset', offset: -reader.uleb() * dataAlign });
+      case DW_CFA.val_offset:
+        return this.set(reader.uleb(), { kind: 'valOffset', offset: reader.uleb() * dataAlign });
+      case DW_CFA.val_offset_sf:
+        return this.set(reader.uleb(), { kind: 'valOffset', offset: reader.sleb() * dataAlign });
+      case DW_CFA.restore_extended:
+        this.restore(reader.uleb());
+        return false;
+      case DW_CFA.undefined:
+        return this.set(reader.uleb(), { kind: 'undefined' });
+      case DW_CFA.same_value:
+        return this.set(reader.uleb(), { kind: 'sameValue' });
+      case DW_CFA.register:
+        return this.set(reader.uleb(), { kind: 'register', register: reader.uleb() });
+      case DW_CFA.expression:
+        return this.set(reader.uleb(), { kind: 'expression', expression: reader.block(reader.uleb()) });
+      case DW_CFA.val_expression:
+        return this.set(reader.uleb(), { kind: 'valExpression', expression: reader.block(reader.uleb()) });
+      case DW_CFA.remember_state:
+        if (this.remembered.length >= MAX_REMEMBERED) throw reader.error('frame state remembered too often');
+        this.remembered.push({ cfa: this.rules.cfa, registers: new Map(this.rules.registers) });
+        return false;
+      case DW_CFA.restore_state: {
+        const state = this.remembered.pop();
+        if (state === undefined) throw reader.error('frame state restored but never remembered');
+        this.rules = state;
+        return false;
+      }
+      case DW_CFA.GNU_args_size:
+        reader.skipLeb();
+        return false;
+      case DW_CFA.GNU_window_save:
+        return false; // AArch64: toggles the signing of return addresses; nothing for us to undo
+      default:
+        return this.defineCfa(reader, opcode);
+    }
+  }
+
+  private defineCfa(reader: Reader, opcode: number): boolean {
+    const { dataAlign } = this.cie;
+    switch (opcode) {
+      case DW_CFA.def_cfa:
+        this.rules.cfa = { kind: 'register', register: reader.uleb(), offset: reader.uleb() };
+        return false;
+      case DW_CFA.def_cfa_sf:
+        this.rules.cfa = { kind: 'register', register: reader.uleb(), offset: reader.sleb() * dataAlign };
+        return false;
+      case DW_CFA.def_cfa_register:
+        this.rules.cfa = { ...this.registerCfa(reader), register: reader.uleb() };
+        return false;
+      case DW_CFA.def_cfa_offset:
+        this.rules.cfa = { ...this.registerCfa(reader), offset: reader.uleb() };
+        return false;
+      case DW_CFA.def_cfa_offset_sf:
+        this.rules.cfa = { ...this.registerCfa(reader), offset: reader.sleb() * dataAlign };
+        return false;
+      case DW_CFA.def_cfa_expression:
+        this.rules.cfa = { kind: 'expression', expression: reader.block(reader.uleb()) };
+        return false;
+      default:
+        throw reader.error(`unsupported frame instruction: ${frameInstructionName(opcode)}`);
+    }
+  }
+
+  private registerCfa(reader: Reader): { kind: 'register'; register: number; offset: number } {
+    const { cfa } = this.rules;
+    if (cfa?.kind !== 'register') throw reader.error('CFA is no register and offset to change');
+    return cfa;
+  }
+
+  private advance(delta: number): boolean {
+    const location = this.location + delta * this.cie.codeAlign;
+    if (location > this.target) return true;
+    this.location = location;
+    return false;
+  }
+
+  private set(register: number, rule: RegisterRule): false {
+    this.rules.registers.set(register, rule);
+    return false;
+  }
+
+  private restore(register: number): void {
+    const rule = this.initial.get(register);
+    if (rule === undefined) this.rules.registers.delete(register);
+    else this.rules.registers.set(register, rule);
+  }
+}
