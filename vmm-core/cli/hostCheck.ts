@@ -4,7 +4,8 @@ import { availableParallelism, freemem, totalmem } from 'node:os';
 import { KVM_CAP } from '../abi/kvm.ts';
 import { formatSize } from '../config/parseConfig.ts';
 import { probeDebugFacilities } from '../debug/probe.ts';
-import { Kvm, kvmPath, KvmUnavailableError } from '../kvm/kvm.ts';
+import { KvmUnavailableError } from '../errors.ts';
+import { Kvm, kvmPath } from '../kvm/kvm.ts';
 import { runningVms } from './status.ts';
 
 /** `vmm check --json`: stable. */

@@ -5,9 +5,7 @@
 import { BootError } from '../boot/bootError.ts';
 import { parseSerialBackend, parseVmConfig } from '../config/parseConfig.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
-import { UserError } from '../errors.ts';
-import { KvmError } from '../kvm/errors.ts';
-import { KvmUnavailableError } from '../kvm/kvm.ts';
+import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
 import { warmUp } from '../machine/machine.ts';
 import type { VmEnd } from '../protocol/control.ts';

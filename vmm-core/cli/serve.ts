@@ -5,7 +5,7 @@
 import { socketPath } from '../client/runtimeDir.ts';
 import { Core } from '../control/core.ts';
 import { ControlServer } from '../control/controlServer.ts';
-import { KvmUnavailableError } from '../kvm/kvm.ts';
+import { KvmUnavailableError } from '../errors.ts';
 import { log } from '../log.ts';
 import type { CoreReady } from '../client/spawnCore.ts';
 

@@ -1,9 +1,7 @@
 /** From an error of ours to a JSON-RPC error with its code and sentence. Whatever is not known here is a bug: logged with its stack. */
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import { BootError } from '../boot/bootError.ts';
-import { UserError } from '../errors.ts';
-import { KvmError } from '../kvm/errors.ts';
-import { KvmUnavailableError } from '../kvm/kvm.ts';
+import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
 import { GuestAddressError } from '../memory/guestMemory.ts';
 import { ErrorCode } from '../protocol/control.ts';

@@ -10,23 +10,13 @@ import {
   KvmCpuid2,
   KvmCpuidEntry2,
 } from '../abi/kvm.ts';
+import { KvmUnavailableError } from '../errors.ts';
 import { ioctl, ioctlStruct, mustIoctl } from './libc.ts';
 import { KvmVm } from './vm.ts';
 
 /** The device; tests and unusual hosts name another by TRAPFRAME_KVM. */
 export function kvmPath(): string {
   return process.env.TRAPFRAME_KVM ?? '/dev/kvm';
-}
-
-/** KVM cannot be used on this host. `message` says why and what to do. */
-export class KvmUnavailableError extends Error {
-  readonly kind: 'missing' | 'denied' | 'version' | 'other';
-
-  constructor(kind: KvmUnavailableError['kind'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.kind = kind;
-    this.name = 'KvmUnavailableError';
-  }
 }
 
 /** One CPUID leaf, the fields of struct kvm_cpuid_entry2. */

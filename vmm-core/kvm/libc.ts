@@ -3,7 +3,7 @@
  * Loaded once per thread (main and each vCPU worker).
  */
 import koffi from 'koffi';
-import { KvmError } from './errors.ts';
+import { KvmError } from '../errors.ts';
 
 const libc = koffi.load(null); // the process itself: libc is always there
 type IntCall = (...args: (number | bigint)[]) => number;

@@ -38,7 +38,7 @@ import {
   KvmVcpuEvents,
 } from '../abi/kvm.ts';
 import type { GeneralRegisters, SystemRegisters } from '../abi/x86.ts';
-import { KvmError } from './errors.ts';
+import { KvmError } from '../errors.ts';
 import type { CpuidEntry } from './kvm.ts';
 import { decodeSregs, encodeSregs, KvmRun } from './kvmRun.ts';
 import { ioctl, ioctlStruct } from './libc.ts';

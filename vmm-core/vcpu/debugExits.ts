@@ -54,6 +54,8 @@ export class DebugExits {
   /** What KVM_SET_GUEST_DEBUG was last told, to call it only on change. */
   #applied = '0';
   #control = 0;
+  /** Where an int3 of ours is taken out for a step: an int3 that traps there all the same is the guest's own. */
+  #lifted: bigint | undefined;
 
   constructor(vcpu: KvmVcpu, memory: GuestMemory, breakpoints: BreakpointTable, facilities: DebugFacilities) {
     this.#vcpu = vcpu;
@@ -105,11 +107,13 @@ export class DebugExits {
     const entry = this.#breakpoints.at(this.#vcpu.run.linearRip);
     if (entry?.kind !== ARMED_SW) return undefined;
     this.#memory.writeU8(entry.gpa, entry.original);
+    this.#lifted = entry.address;
     return entry;
   }
 
   /** Puts it back, unless the guest rewrote the byte meanwhile (kernel text patching). */
   plant(entry: Armed | undefined): void {
+    this.#lifted = undefined;
     if (entry?.kind !== ARMED_SW) return;
     if (this.#memory.readU8(entry.gpa) === entry.original) this.#memory.writeU8(entry.gpa, OPCODE_INT3);
   }
@@ -154,7 +158,7 @@ export class DebugExits {
     const address = view.getBigUint64(KVM_RUN.debug_pc, true);
     if (view.getUint32(KVM_RUN.debug_exception, true) === VECTOR_BP) {
       // api.rst: pc is the address of the int3 itself.
-      if (this.#breakpoints.at(address) !== undefined) return { kind: 'breakpoint', address };
+      if (this.#breakpoints.at(address) !== undefined && address !== this.#lifted) return { kind: 'breakpoint', address };
       this.#inject(KVM_GUESTDBG_INJECT_BP);
       return undefined;
     }
@@ -182,7 +186,7 @@ export class DebugExits {
     const suberror = run.view.getUint32(KVM_RUN.internal_suberror, true);
     if (suberror !== KVM_INTERNAL_ERROR_EMULATION) return error(`KVM internal error, suberror ${suberror}`);
     const address = run.linearRip;
-    if (this.#breakpoints.at(address)?.kind === ARMED_SW) return { kind: 'breakpoint', address };
+    if (this.#breakpoints.at(address)?.kind === ARMED_SW && address !== this.#lifted) return { kind: 'breakpoint', address };
     const bytes = this.#failedBytes();
     if (bytes[0] === OPCODE_INT3) {
       run.rip += 1n;

@@ -5,6 +5,7 @@ import { CR0_PE, EFER_LMA } from '../abi/x86.ts';
 export const MAX_INSTRUCTION_BYTES = 15;
 export const OPCODE_INT3 = 0xcc;
 const OPCODE_HLT = 0xf4;
+const OPCODE_PUSHF = 0x9c;
 const OPCODE_CALL_NEAR = 0xe8;
 const OPCODE_CALL_FAR = 0x9a;
 const OPCODE_GROUP5 = 0xff;
@@ -37,4 +38,8 @@ export function isCall(bytes: Uint8Array, bits: 16 | 32 | 64): boolean {
 
 export function isHalt(bytes: Uint8Array, bits: 16 | 32 | 64): boolean {
   return bytes[opcodeAt(bytes, bits)] === OPCODE_HLT;
+}
+
+export function isPushFlags(bytes: Uint8Array, bits: 16 | 32 | 64): boolean {
+  return bytes[opcodeAt(bytes, bits)] === OPCODE_PUSHF;
 }

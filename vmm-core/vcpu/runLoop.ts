@@ -4,7 +4,8 @@
  */
 import { KVM_EXIT, KVM_EXIT_IO_OUT, KVM_RUN, KVM_SYSTEM_EVENT_CRASH, KVM_SYSTEM_EVENT_RESET } from '../abi/kvm.ts';
 import type { Bus } from '../bus/bus.ts';
-import { EAGAIN, EINTR, KvmError } from '../kvm/errors.ts';
+import { KvmError } from '../errors.ts';
+import { EAGAIN, EINTR } from '../kvm/errno.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import { DebugExits, type DebugFacilities } from './debugExits.ts';
 import type { BreakpointTable } from './breakpointTable.ts';
@@ -12,6 +13,7 @@ import { type Mailbox, REQUEST, STEP_INTERRUPTS, STEP_OVER, STEP_SILENT, type St
 import type { PowerEvent, StopCause, VcpuMessage } from './messages.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { isCall, isHalt } from './instruction.ts';
+import { hideTrapFlag, noteStepStart } from './trapFlag.ts';
 
 export interface RunLoopParts {
   readonly vcpu: KvmVcpu;
@@ -162,13 +164,16 @@ export class RunLoop {
   }
 
   #stepOne(request: StepRequest): StopCause {
-    const { bytes, bits } = this.#debug.instruction();
+    const instruction = this.#debug.instruction();
+    const { bytes, bits } = instruction;
+    const start = noteStepStart(this.#vcpu.run, instruction);
     const call = (request.flags & STEP_OVER) !== 0 && isCall(bytes, bits);
     // A halted vCPU wakes by interrupts only.
     const interrupts = (request.flags & STEP_INTERRUPTS) !== 0 || isHalt(bytes, bits);
     const planted = this.#debug.lift();
     try {
       const cause = this.#trap(interrupts);
+      if (cause === STEP_DONE) hideTrapFlag(this.#vcpu.run, this.#parts.memory, start);
       return cause === STEP_DONE && call ? this.#debug.calleeEntry(bits) : cause;
     } finally {
       this.#debug.plant(planted);
