@@ -3,8 +3,8 @@
  * machine's own /dev/kvm can do. See README.md; what goes into L1 is image.ts's, what runs in it is in inside/.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -54,18 +54,7 @@ export async function runLab(run: LabRun): Promise<void> {
   await withLab(async (directory) => {
     const pattern = run.testNamePattern === undefined ? {} : { testNamePattern: run.testNamePattern };
     const image = await buildImage(directory, run.files, { fileTimeoutMs: FILE_TIMEOUT_MS, ...pattern });
-    const results = path.join(directory, 'results.sock');
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(results, resolve));
-    // However this process ends, QEMU ends with it.
-    const command = ['--pdeathsig', 'KILL', QEMU, ...machineArguments(image, results, 'quiet')];
-    const qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
-    try {
-      await new L1(qemu, server, run).finished();
-    } finally {
-      await killed(qemu);
-      server.close();
-    }
+    await new L1(directory, image, run).finished();
   });
 }
 
@@ -73,7 +62,8 @@ export async function runLab(run: LabRun): Promise<void> {
 export async function runShell(files: readonly string[]): Promise<void> {
   await withLab(async (directory) => {
     const image = await buildImage(directory, files, { fileTimeoutMs: FILE_TIMEOUT_MS });
-    const qemu = spawn(QEMU, machineArguments(image, undefined, 'lab.shell'), { stdio: 'inherit' });
+    const devices = ['-chardev', 'stdio,id=console,signal=off,mux=on'];
+    const qemu = spawn(QEMU, machineArguments(image, 'lab.shell', devices), { stdio: 'inherit' });
     await new Promise((resolve) => qemu.once('close', resolve));
   });
 }
@@ -99,43 +89,64 @@ async function qemuMajor(): Promise<number> {
   }
 }
 
-function machineArguments(image: LabImage, results: string | undefined, cmdline: string): string[] {
-  // No reboot and panic=-1: a crash of L1 ends QEMU. Mitigations cost emulation time and protect nobody here.
-  const kernelArguments = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
-  const args = ['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max,+svm,+npt', '-smp', '2', '-m', '3072'];
-  args.push('-nodefaults', '-no-reboot', '-display', 'none');
-  args.push(
-    '-chardev',
-    `stdio,id=console,signal=off${results === undefined ? ',mux=on' : ''}`,
+function machineArguments(image: LabImage, cmdline: string, devices: readonly string[]): string[] {
+  // Without five-level paging: the emulator walks both its levels of page tables again after every exit of a guest.
+  const machine = [
+    '-accel',
+    'tcg,thread=multi,tb-size=512',
+    '-cpu',
+    'max,+svm,+npt,-la57',
+    '-smp',
+    '2',
+    '-m',
+    '3072',
+  ];
+  // panic=-1 and no reboot: a crash of L1 ends QEMU. Mitigations cost emulation time and protect nobody here.
+  const parameters = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
+  const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters, '-no-reboot'];
+  const extra = process.env['LAB_QEMU']?.split(/\s+/).filter((it) => it !== '') ?? [];
+  return [
+    ...machine,
+    ...boot,
+    '-nodefaults',
+    '-display',
+    'none',
     '-serial',
     'chardev:console',
-  );
-  args.push('-kernel', image.kernel, '-initrd', image.initrd, '-append', kernelArguments);
-  if (results !== undefined) {
-    args.push('-chardev', `socket,id=results,path=${results}`);
-    args.push(
-      '-device',
-      'virtio-serial-pci',
-      '-device',
-      `virtserialport,chardev=results,name=${RESULTS_PORT}`,
-    );
-  }
-  return args;
+    ...devices,
+    ...extra,
+  ];
 }
 
-/** What the host knows of one running L1: its console, its messages, and whether both are as they should be. */
+/** One running L1: its QEMU, what it says on its console, and its messages. */
 class L1 {
+  readonly #run: LabRun;
+  readonly #directory: string;
   readonly #qemu: ChildProcess;
   readonly #server: Server;
-  readonly #run: LabRun;
+  /** Resolves when all messages have been handled; at once as long as L1 has not opened its port. */
+  #allRead: Promise<void> = Promise.resolve();
   #console = '';
   #done = false;
 
-  constructor(qemu: ChildProcess, server: Server, run: LabRun) {
-    this.#qemu = qemu;
-    this.#server = server;
+  constructor(directory: string, image: LabImage, run: LabRun) {
     this.#run = run;
-    for (const stream of [qemu.stdout, qemu.stderr]) {
+    this.#directory = directory;
+    const results = path.join(directory, 'results.sock');
+    this.#server = createServer((socket) => this.#read(socket)).listen(results);
+    const devices = [
+      '-chardev',
+      'stdio,id=console,signal=off',
+      '-chardev',
+      `socket,id=results,path=${results}`,
+    ];
+    devices.push('-device', 'virtio-serial-pci');
+    devices.push('-device', `virtserialport,chardev=results,name=${RESULTS_PORT}`);
+    devices.push('-d', 'cpu_reset', '-D', this.#resetLog);
+    // However this process ends, QEMU ends with it.
+    const command = ['--pdeathsig', 'KILL', QEMU, ...machineArguments(image, 'quiet', devices)];
+    this.#qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#qemu.stdout, this.#qemu.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#console = (this.#console + text).slice(-CONSOLE_TAIL);
         run.onConsole?.(text);
@@ -143,35 +154,63 @@ class L1 {
     }
   }
 
+  /** Resolves when L1 has done its job and is off. */
   async finished(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+    try {
+      await this.#watch();
+    } catch (error) {
+      const reason = `${(error as Error).message}; the end of its console:\n${this.#console}`;
+      throw new Error(reason + (await this.#tripleFault()), { cause: error });
+    } finally {
+      await killed(this.#qemu);
+      this.#server.close();
+    }
+  }
+
+  #watch(): Promise<void> {
+    return new Promise((resolve, reject) => {
       const fail = (reason: string): void => {
         clearTimeout(timer);
-        reject(new Error(`${reason}; the end of its console:\n${this.#console}`));
+        reject(new Error(reason));
       };
       const arm = (ms: number, what: string): NodeJS.Timeout =>
         setTimeout(() => fail(`L1 did not ${what} in ${ms / 1000} s`), ms);
       let timer = arm(BOOT_TIMEOUT_MS, 'boot');
-      this.#onMessage((message) => {
-        this.#run.onMessage(message);
+      this.#onMessage = (message) => {
         clearTimeout(timer);
         if (message.type === 'done') this.#done = true;
         // The runner limits each file itself; this is for an L1 that hangs as a whole.
         timer = arm(FILE_TIMEOUT_MS + 60_000, this.#done ? 'power off' : 'report anything');
-      });
-      this.#qemu.once('error', (error) => fail(`cannot start ${QEMU}: ${error.message}`));
+        this.#run.onMessage(message);
+      };
+      this.#qemu.once('error', (error) => fail(`cannot start ${QEMU} by setpriv(1): ${error.message}`));
       this.#qemu.once('close', (code, signal) => {
-        if (!this.#done) return fail(`L1 ended early (${QEMU}: ${signal ?? `exit code ${String(code)}`})`);
-        clearTimeout(timer);
-        resolve();
+        void this.#allRead.then(() => {
+          if (!this.#done) return fail(`L1 ended early (${QEMU}: ${signal ?? `exit code ${String(code)}`})`);
+          clearTimeout(timer);
+          resolve();
+        });
       });
     });
   }
 
-  #onMessage(handle: (message: LabMessage) => void): void {
-    this.#server.once('connection', (socket) => {
-      createInterface({ input: socket }).on('line', (line) => handle(JSON.parse(line) as LabMessage));
-    });
+  #onMessage: (message: LabMessage) => void = () => undefined;
+
+  #read(socket: Socket): void {
+    const lines = createInterface({ input: socket });
+    lines.on('line', (line) => this.#onMessage(JSON.parse(line) as LabMessage));
+    this.#allRead = new Promise((resolve) => lines.once('close', resolve));
+  }
+
+  get #resetLog(): string {
+    return path.join(this.#directory, 'resets.log');
+  }
+
+  /** A triple fault of L1 says nothing on its console; its registers are in the emulator's log. */
+  async #tripleFault(): Promise<string> {
+    const log = await readFile(this.#resetLog, 'utf8').catch(() => '');
+    const at = log.indexOf('Triple fault');
+    return at < 0 ? '' : `\n--- L1 triple faulted ---\n${log.slice(at, at + 3000)}`;
   }
 }
 

@@ -16,7 +16,7 @@ const skip = existsSync(VMM) ? false : 'dist/vmm.js is not there: run "npm run b
 
 function bootLinux(t: TestContext, kernel: string, ...more: readonly string[]): VmmRun {
   const guest = ['--kernel', kernel, '--initrd', PAYLOADS.initrd, '--memory', '256M'];
-  const run = new VmmRun([...guest, '--cmdline', 'console=ttyS0', ...more]);
+  const run = new VmmRun([...guest, '--cmdline', 'console=ttyS0 quiet', ...more]);
   t.after(() => run.kill());
   return run;
 }
