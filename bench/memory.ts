@@ -2,22 +2,25 @@
 import { readFileSync } from 'node:fs';
 import { type CommandLine, MEMORY_MIB, start } from './machines.ts';
 
-/** PSS in MiB without the mapping of guest RAM, with the guest spinning on its one vCPU. */
-export async function overheadMib(commandLine: CommandLine): Promise<number> {
-  const vm = start(commandLine);
+/** PSS in MiB of each of `machines` VMs, without the mapping of guest RAM, with every guest spinning on its one vCPU. */
+export async function overheadMib(commandLine: CommandLine, machines = 1): Promise<number> {
+  const vms = Array.from({ length: machines }, () => start(commandLine));
   try {
-    await vm.sawByte('S');
+    await Promise.all(vms.map((it) => it.sawByte('S')));
     await settled();
-    return pssWithoutRam(readFileSync(`/proc/${vm.process.pid}/smaps`, 'utf8')) / 1024;
+    const overheads = vms.map((it) => pssWithoutRam(readFileSync(`/proc/${it.process.pid}/smaps`, 'utf8')));
+    return overheads.reduce((total, it) => total + it, 0) / machines / 1024;
   } finally {
-    await vm.kill();
+    await Promise.all(vms.map((it) => it.kill()));
   }
 }
 
 /** Both have background threads that finish their start-up; neither is hurried. */
 function settled(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 1000));
+  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 }
+
+const SETTLE_MS = 3000;
 
 interface Mapping {
   readonly name: string;

@@ -49,7 +49,8 @@ export async function warmFirstByte(kernel: string): Promise<number> {
 
 /** Ends a core's VM, if the guest has not, and the core. */
 export async function endCore(core: CoreProcess, client: VmmClient): Promise<void> {
-  await Promise.race([client.connection.sendRequest(kill).catch(() => undefined), client.closed]);
+  const asked = async (): Promise<void> => client.connection.sendRequest(kill);
+  await Promise.race([asked().catch(() => undefined), client.closed]);
   client.dispose();
   core.process.stdin?.end();
   await core.exited;
