@@ -7,6 +7,8 @@ export const KERNEL_HEADER_BYTES = 0x208;
 const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
 const EI_DATA = 5;
 const ELFDATA2LSB = 1;
+/** Up to and with e_machine. */
+const ELF_IDENTIFYING_BYTES = 20;
 const E_TYPE = 16;
 const E_MACHINE = 18;
 const ET_EXEC = 2;
@@ -22,7 +24,8 @@ const BZIMAGE_MAGIC_OFFSET = 0x202;
  */
 export function isKernelImage(header: Uint8Array): boolean {
   if (matches(header, BZIMAGE_MAGIC_OFFSET, BZIMAGE_MAGIC)) return true;
-  if (!matches(header, 0, ELF_MAGIC) || header[EI_DATA] !== ELFDATA2LSB) return false;
+  if (header.length < ELF_IDENTIFYING_BYTES || !matches(header, 0, ELF_MAGIC)) return false;
+  if (header[EI_DATA] !== ELFDATA2LSB) return false;
   const machine = word(header, E_MACHINE);
   return word(header, E_TYPE) === ET_EXEC && (machine === EM_386 || machine === EM_X86_64);
 }

@@ -80,7 +80,8 @@ class VmSession implements vscode.DebugAdapterTracker {
   }
 
   onError(error: Error): void {
-    this.#services.log.error(`debug adapter: ${error.message}`);
+    // VS Code reports the closed pipe of an adapter that it ended itself, too.
+    if (!this.#stopping) this.#services.log.error(`debug adapter: ${error.message}`);
   }
 
   onExit(): void {

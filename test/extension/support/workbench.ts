@@ -2,16 +2,24 @@
  * A VS Code window as a user sees and touches it: code-server in Chromium. Everything waits for what it needs to be on the screen;
  * nothing sleeps. Selectors of VS Code's own markup are here and nowhere else.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
-import { type CodeServer, type CodeServerOptions, ensureChromium, startCodeServer } from '../../../scripts/codeServer.ts';
+import {
+  type CodeServer,
+  type CodeServerOptions,
+  ensureChromium,
+  startCodeServer,
+} from '../../../scripts/codeServer.ts';
 
 export const ROOT = path.join(import.meta.dirname, '../../..');
+export const VSIX = path.join(ROOT, 'dist/trapframe.vsix');
 const ARTIFACTS = path.join(ROOT, 'test-artifacts/extension');
 
 /** A cold VS Code on two busy cores takes its time; a step that fails still fails in finite time. */
 const STEP_TIMEOUT_MS = 60_000;
+/** Between two looks at something that sends no event. */
+const POLL_MS = 50;
 const WINDOW = { width: 1280, height: 800 };
 
 const CHROMIUM_FLAGS = [
@@ -38,6 +46,7 @@ export class Workbench {
   readonly page: Page;
   readonly server: CodeServer;
   readonly #browser: Browser;
+  #closed = false;
 
   private constructor(page: Page, server: CodeServer, browser: Browser) {
     this.page = page;
@@ -52,7 +61,7 @@ export class Workbench {
     let browser: Browser | undefined;
     try {
       browser = await chromium.launch({ executablePath: executable, args: CHROMIUM_FLAGS });
-      const context = await browser.newContext({ viewport: WINDOW, deviceScaleFactor: 2 });
+      const context = await browser.newContext({ viewport: WINDOW, deviceScaleFactor: 1.5 });
       await context.grantPermissions(['clipboard-read', 'clipboard-write']);
       const page = await context.newPage();
       page.setDefaultTimeout(STEP_TIMEOUT_MS);
@@ -68,6 +77,8 @@ export class Workbench {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     await this.#browser.close();
     await this.server.stop();
   }
@@ -84,14 +95,19 @@ export class Workbench {
     await page.keyboard.press('Control+P');
     const input = page.locator('.quick-input-widget input');
     await input.fill(name);
-    await page.locator(`.quick-input-list .monaco-list-row[aria-label*="${path.basename(name)}"]`).first().waitFor();
+    await page
+      .locator(`.quick-input-list .monaco-list-row[aria-label*="${path.basename(name)}"]`)
+      .first()
+      .waitFor();
     await input.press('Enter');
     await page.locator(`.tab.active[data-resource-name="${path.basename(name)}"]`).waitFor();
   }
 
   /** Clicks the gutter left of a line that is on the screen, and waits for the red dot. */
   async clickGutter(line: number): Promise<void> {
-    const number = this.page.locator('.editor-instance .margin .line-numbers', { hasText: new RegExp(`^${line}$`) });
+    const number = this.page.locator('.editor-instance .margin .line-numbers', {
+      hasText: new RegExp(`^${line}$`),
+    });
     const box = await number.boundingBox();
     if (box === null) throw new Error(`line ${line} is not on the screen`);
     await this.page.mouse.click(box.x - 12, box.y + box.height / 2);
@@ -108,26 +124,46 @@ export class Workbench {
   }
 
   breakpointDots(): Locator {
-    return this.page.locator('.editor-instance [class*="codicon-debug-breakpoint"], .codicon-debug-stackframe-focused');
+    return this.page.locator(
+      '.editor-instance [class*="codicon-debug-breakpoint"], .codicon-debug-stackframe-focused',
+    );
   }
 
   /** The line the guest stands on, by its number in the editor. */
   async stoppedLine(): Promise<number> {
-    const marker = this.page.locator('.editor-instance .codicon-debug-stackframe').first();
-    await marker.waitFor();
-    const box = await marker.boundingBox();
+    await this.#stoppedMarker().waitFor();
+    const line = await this.#stoppedLineNow();
+    if (line === undefined) throw new Error('the stopped line has no number on the screen');
+    return line;
+  }
+
+  async waitForStoppedLine(line: number): Promise<void> {
+    await until(`the guest stands on line ${line}`, async () => (await this.#stoppedLineNow()) === line);
+  }
+
+  #stoppedMarker(): Locator {
+    return this.page
+      .locator('.editor-instance .glyph-margin-widgets [class*="codicon-debug-stackframe"]')
+      .first();
+  }
+
+  async #stoppedLineNow(): Promise<number | undefined> {
+    if (!(await this.#stoppedMarker().isVisible())) return undefined;
+    const marker = await this.#stoppedMarker().boundingBox();
     const numbers = this.page.locator('.editor-instance .margin .line-numbers');
     for (const number of await numbers.all()) {
       const at = await number.boundingBox();
-      if (box !== null && at !== null && Math.abs(at.y - box.y) < 4) return Number(await number.textContent());
+      const isBeside = marker !== null && at !== null && Math.abs(at.y - marker.y) < 4;
+      if (isBeside) return Number(await number.textContent());
     }
-    throw new Error('the stopped line has no number on the screen');
+    return undefined;
   }
 
   // Debugging.
 
-  debugToolbar(): Locator {
-    return this.page.locator('.debug-toolbar, .part.sidebar .debug-actions').first();
+  /** Waits until no session is left: the toolbar in the title of Run and Debug gives way to the start button. */
+  async waitForSessionEnd(): Promise<void> {
+    await this.page.locator('.start-debug-action-item').waitFor();
   }
 
   /** A button of the debug toolbar: Continue, Pause, Step Over, Stop, Restart. */
@@ -137,7 +173,38 @@ export class Workbench {
 
   /** A row of the Variables view, by the beginning of its text. */
   variable(name: string): Locator {
-    return this.page.locator('.debug-variables .monaco-list-row', { hasText: new RegExp(`^\\s*${name}\\b`) }).first();
+    return this.page
+      .locator('.debug-variables .monaco-list-row', { hasText: new RegExp(`^\\s*${name}\\b`, 'i') })
+      .first();
+  }
+
+  /** Unfolds a row of the Variables view. */
+  async expandVariable(name: string): Promise<void> {
+    const row = this.variable(name);
+    await row.waitFor();
+    if ((await row.getAttribute('aria-expanded')) === 'true') return;
+    await row.locator('.monaco-tl-twistie').click();
+    await this.page
+      .locator('.debug-variables .monaco-list-row[aria-expanded="true"]', { hasText: name })
+      .first()
+      .waitFor();
+  }
+
+  /** Gives the Variables view room for all general registers: folds Watch, then drags the border below Variables. */
+  async enlargeVariables(): Promise<void> {
+    const top = async (section: string): Promise<number> => {
+      const box = await this.page.locator(`.pane-header[aria-label^="${section} Section"]`).boundingBox();
+      if (box === null) throw new Error(`${section} is not on the screen`);
+      return box.y;
+    };
+    await this.page.locator('.pane-header[aria-label^="Watch Section"]').click();
+    await until('Watch is folded', async () => (await top('Call Stack')) - (await top('Watch')) < 30);
+    const { mouse } = this.page;
+    const x = 200;
+    await mouse.move(x, await top('Watch'));
+    await mouse.down();
+    await mouse.move(x, (await top('Breakpoints')) - 130, { steps: 5 });
+    await mouse.up();
   }
 
   callStackRow(text: string): Locator {
@@ -149,12 +216,28 @@ export class Workbench {
   /** The text of the terminal on the screen. */
   async terminalText(): Promise<string> {
     const rows = this.page.locator('.terminal-wrapper.active .xterm-rows > div');
-    return (await rows.allTextContents()).map((it) => it.replaceAll('\u00a0', ' ').trimEnd()).join('\n').trimEnd();
+    return (await rows.allTextContents())
+      .map((it) => it.replaceAll('\u00a0', ' ').trimEnd())
+      .join('\n')
+      .trimEnd();
   }
 
   /** Waits for a line of the terminal on the screen. */
   async waitForTerminal(text: string | RegExp): Promise<void> {
-    await this.page.locator('.terminal-wrapper.active .xterm-rows > div', { hasText: text }).first().waitFor();
+    await this.page
+      .locator('.terminal-wrapper.active .xterm-rows > div', { hasText: text })
+      .first()
+      .waitFor();
+  }
+
+  async waitForTerminalLines(text: string, count: number): Promise<void> {
+    const lines = this.page.locator('.terminal-wrapper.active .xterm-rows > div', { hasText: text });
+    await until(`the terminal shows "${text}" ${count} times`, async () => (await lines.count()) === count);
+  }
+
+  /** How many terminals there are, shown or not. */
+  async terminalCount(): Promise<number> {
+    return this.page.locator('.terminal-wrapper').count();
   }
 
   /** Types into the terminal on the screen as a user would. */
@@ -181,10 +264,78 @@ export class Workbench {
     await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
   }
 
-  /** A picture of the window: into docs/images when UPDATE_SCREENSHOTS=1 and it is one of README's, else among the artifacts. */
-  async screenshot(name: string, inReadme = false): Promise<void> {
-    const directory = inReadme && process.env['UPDATE_SCREENSHOTS'] === '1' ? path.join(ROOT, 'docs/images') : ARTIFACTS;
+  /** Runs part of a test; when it fails, a picture of the window is left behind. */
+  async step(name: string, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      await this.screenshot(`failed-${name}`);
+      console.error(
+        `the window is in ${path.join(ARTIFACTS, `failed-${name}.png`)}\n${this.#extensionLog()}`,
+      );
+      throw error;
+    }
+  }
+
+  /** A picture of the window: among the artifacts, and when asked for by UPDATE_SCREENSHOTS=1, in docs/images. */
+  async screenshot(name: string, purpose?: 'for README'): Promise<void> {
+    const isWanted = purpose === 'for README' && process.env['UPDATE_SCREENSHOTS'] === '1';
+    const directory = isWanted ? path.join(ROOT, 'docs/images') : ARTIFACTS;
     mkdirSync(directory, { recursive: true });
     await this.page.screenshot({ path: path.join(directory, `${name}.png`) });
+  }
+
+  /** Our extension's output channel. */
+  #extensionLog(): string {
+    const logs = path.join(this.server.dataDirectory, 'user/logs');
+    const files = readdirSync(logs, { recursive: true }).map(String);
+    return files
+      .filter((it) => it.endsWith('Trapframe.log'))
+      .map((it) => readFileSync(path.join(logs, it), 'utf8'))
+      .join('\n');
+  }
+
+  // Processes.
+
+  /** The vmm-core processes of this window. */
+  vmProcesses(): number[] {
+    return processesWith(this.server.dataDirectory, 'vmm.js');
+  }
+
+  async processesGone(pids: readonly number[]): Promise<void> {
+    await until(`processes ${pids.join(', ')} are gone`, () => !pids.some(isAlive));
+  }
+}
+
+/** Looks again and again until `condition` holds. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + STEP_TIMEOUT_MS;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not in ${STEP_TIMEOUT_MS / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Processes whose command line holds all of `texts`: the extension runs from the server's own extensions folder. */
+function processesWith(...texts: readonly string[]): number[] {
+  const pids = readdirSync('/proc')
+    .map(Number)
+    .filter((it) => it > 0);
+  return pids.filter((pid) => {
+    const command = commandLine(pid);
+    return texts.every((it) => command.includes(it));
+  });
+}
+
+function isAlive(pid: number): boolean {
+  return commandLine(pid) !== '';
+}
+
+/** Empty for a process that is gone, and for a zombie. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return ''; // it ended while we looked
   }
 }

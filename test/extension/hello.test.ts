@@ -1,0 +1,88 @@
+/** The whole path, as README tells it: samples/hello in VS Code, from the gutter to a key that the guest answers. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { HELLO, HELLO_FOLDER } from './support/hello.ts';
+import { VSIX, Workbench } from './support/workbench.ts';
+
+describe('samples/hello in VS Code', () => {
+  let vscode: Workbench;
+  before(async () => {
+    vscode = await Workbench.open({ folder: HELLO_FOLDER, extension: VSIX });
+  });
+  after(() => vscode?.close());
+
+  it('sets a breakpoint in the gutter, boots with F5 and shows the serial port in a terminal', async () => {
+    await vscode.step('boot', async () => {
+      await vscode.openFile('main.c');
+      await vscode.goToLine(HELLO.breakpointLine);
+      await vscode.clickGutter(HELLO.breakpointLine);
+      await vscode.page.keyboard.press('F5');
+      await vscode.waitForTerminal(HELLO.greeting);
+    });
+  });
+
+  it('leaves the focus in the editor when the terminal opens', async () => {
+    assert.equal(await vscode.page.locator('.editor-instance .monaco-editor.focused').count(), 1);
+  });
+
+  it('stops at the breakpoint when a key typed into the terminal reaches it', async () => {
+    await vscode.step('stop', async () => {
+      await vscode.typeInTerminal(HELLO.statusKey);
+      assert.equal(await vscode.stoppedLine(), HELLO.breakpointLine);
+      await vscode.callStackRow('on_key').waitFor();
+    });
+  });
+
+  it('shows a register in the Variables view', async () => {
+    await vscode.step('registers', async () => {
+      await vscode.enlargeVariables();
+      await vscode.expandVariable('Registers');
+      await vscode.expandVariable('General');
+      const text = await vscode.variable('rip').textContent();
+      assert.match(text ?? '', /0x[0-9a-f]+/i);
+      await vscode.screenshot('breakpoint', 'for README');
+    });
+  });
+
+  it('steps to the next line', async () => {
+    await vscode.step('step', async () => {
+      await vscode.page.keyboard.press('F10');
+      await vscode.waitForStoppedLine(HELLO.breakpointLine + 1);
+    });
+  });
+
+  it('continues, and the guest answers the key', async () => {
+    await vscode.step('answer', async () => {
+      await vscode.page.keyboard.press('F5');
+      await vscode.waitForTerminal(HELLO.statusAnswer);
+      await vscode.screenshot('answer');
+    });
+  });
+
+  it('stops, and the terminal keeps what the guest wrote and says that it is over', async () => {
+    await vscode.step('end', async () => {
+      await vscode.page.keyboard.press('Shift+F5');
+      await vscode.waitForTerminal(/^── .* ──/);
+      await vscode.waitForSessionEnd();
+      assert.match(await vscode.terminalText(), HELLO.statusAnswer);
+    });
+  });
+
+  it('boots again into the same terminal, below a line that separates the two', async () => {
+    await vscode.step('again', async () => {
+      await vscode.page.keyboard.press('F5');
+      await vscode.waitForTerminal('── new session ──');
+      await vscode.waitForTerminalLines(HELLO.greeting, 2);
+      assert.equal(await vscode.terminalCount(), 1);
+      await vscode.page.keyboard.press('Shift+F5');
+      await vscode.waitForSessionEnd();
+    });
+  });
+
+  it('lets no process of a VM outlive VS Code', async () => {
+    const pids = vscode.vmProcesses();
+    assert.ok(pids.length > 0, 'a core is kept warm while the window is open');
+    await vscode.close();
+    await vscode.processesGone(pids);
+  });
+});
