@@ -1,8 +1,8 @@
 /** The debug adapter, the core and samples/hello together, as they are built, on the host's own KVM. */
 import assert from 'node:assert/strict';
-import { accessSync, constants } from 'node:fs';
+
 import path from 'node:path';
-import { test, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
 import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/control.ts';
@@ -16,6 +16,7 @@ import {
   type Stopped,
   where,
 } from '../support/debugSession.ts';
+import { kvmTest } from '../support/kvmTest.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const ADAPTER = path.join(ROOT, 'dist', 'debug-adapter.js');
@@ -31,7 +32,7 @@ interface RealSession {
   readonly pid: number;
   readonly serial: Serial;
   readonly adapterExit: Promise<number | null>;
-  closeStdin(): void;
+  readonly closeStdin: () => void;
 }
 
 /** COM1, as a terminal would be attached to it. */
@@ -74,16 +75,6 @@ class Serial {
 
   close(): void {
     this.#client.dispose();
-  }
-}
-
-function skipWithoutKvm(t: TestContext): boolean {
-  try {
-    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
-    return false;
-  } catch {
-    t.skip('/dev/kvm cannot be used on this machine');
-    return true;
   }
 }
 
@@ -154,8 +145,7 @@ async function waitUntilGone(pid: number): Promise<void> {
   while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('a key stops at the breakpoint on its line; steps go over, into and out of functions', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('a key stops at the breakpoint on its line; steps go over, into and out of functions', async (t) => {
   const { client } = await stoppedInOnKey(t, 'p');
   assert.deepEqual((await stackOf(client)).map(place).slice(0, 2), [
     `on_key:${ON_KEY_FIRST}`,
@@ -171,8 +161,7 @@ test('a key stops at the breakpoint on its line; steps go over, into and out of 
   await client.ask('disconnect');
 });
 
-test('next goes over the page fault that a line takes', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('next goes over the page fault that a line takes', async (t) => {
   const { client, serial } = await stoppedInOnKey(t, 'p');
   await setLines(client, [68]);
   await runUntilStopped(client, 'continue');
@@ -183,8 +172,7 @@ test('next goes over the page fault that a line takes', async (t) => {
   await client.ask('disconnect');
 });
 
-test('registers are read, set and read back; the guest goes on with them', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('registers are read, set and read back; the guest goes on with them', async (t) => {
   const { client, serial } = await stoppedInOnKey(t, 'k');
   const general = await registerGroup(client, 'General');
   const set = (name: string, value: string): Promise<{ value: string }> =>
@@ -215,49 +203,50 @@ test('registers are read, set and read back; the guest goes on with them', async
   await client.ask('disconnect');
 });
 
-test('memory is read and written, linear and physical, and planted breakpoints are not seen', async (t) => {
-  if (skipWithoutKvm(t)) return;
-  const { client } = await stoppedInOnKey(t, 'k');
-  const { values } = await registerGroup(client, 'General');
-  const memoryReference = values.get('rsp')?.memoryReference ?? '';
-  const data = Buffer.from('a trapframe').toString('base64');
-  const below = { memoryReference, offset: -256 };
-  await client.ask('writeMemory', { ...below, data });
-  const read = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
-    ...below,
-    count: 11,
-  });
-  assert.equal(read?.data, data);
-  const address = BigInt(memoryReference) - 256n;
-  const physical = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
-    memoryReference: `phys:0x${address.toString(16)}`, // hello maps its memory one to one
-    count: 11,
-  });
-  assert.equal(physical?.data, data);
-  const beyond = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
-    memoryReference: 'phys:0x3fffff8',
-    count: 16,
-  });
-  assert.equal(beyond?.unreadableBytes, 8);
+kvmTest(
+  'memory is read and written, linear and physical, and planted breakpoints are not seen',
+  async (t) => {
+    const { client } = await stoppedInOnKey(t, 'k');
+    const { values } = await registerGroup(client, 'General');
+    const memoryReference = values.get('rsp')?.memoryReference ?? '';
+    const data = Buffer.from('a trapframe').toString('base64');
+    const below = { memoryReference, offset: -256 };
+    await client.ask('writeMemory', { ...below, data });
+    const read = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
+      ...below,
+      count: 11,
+    });
+    assert.equal(read?.data, data);
+    const address = BigInt(memoryReference) - 256n;
+    const physical = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
+      memoryReference: `phys:0x${address.toString(16)}`, // hello maps its memory one to one
+      count: 11,
+    });
+    assert.equal(physical?.data, data);
+    const beyond = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
+      memoryReference: 'phys:0x3fffff8',
+      count: 16,
+    });
+    assert.equal(beyond?.unreadableBytes, 8);
 
-  const here = (await stackOf(client))[0]?.instructionPointerReference ?? '';
-  const before = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
-    memoryReference: here,
-    count: 1,
-  });
-  await client.ask('setInstructionBreakpoints', {
-    breakpoints: [{ instructionReference: here, mode: 'sw' }],
-  });
-  const after = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
-    memoryReference: here,
-    count: 1,
-  });
-  assert.equal(after?.data, before?.data);
-  await client.ask('disconnect');
-});
+    const here = (await stackOf(client))[0]?.instructionPointerReference ?? '';
+    const before = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
+      memoryReference: here,
+      count: 1,
+    });
+    await client.ask('setInstructionBreakpoints', {
+      breakpoints: [{ instructionReference: here, mode: 'sw' }],
+    });
+    const after = await client.ask<DebugProtocol.ReadMemoryResponse['body']>('readMemory', {
+      memoryReference: here,
+      count: 1,
+    });
+    assert.equal(after?.data, before?.data);
+    await client.ask('disconnect');
+  },
+);
 
-test('disassembly agrees with the line the guest stands at', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('disassembly agrees with the line the guest stands at', async (t) => {
   const { client } = await stoppedInOnKey(t, 'k');
   const memoryReference = (await stackOf(client))[0]?.instructionPointerReference;
   const body = await client.ask<DebugProtocol.DisassembleResponse['body']>('disassemble', {
@@ -273,23 +262,24 @@ test('disassembly agrees with the line the guest stands at', async (t) => {
   await client.ask('disconnect');
 });
 
-test('the guest is stopped at its first instruction, in protected mode, and restarted there', async (t) => {
-  if (skipWithoutKvm(t)) return;
-  const { client } = await launchHello(t, { stopOnEntry: true });
-  assert.equal((await client.waitFor<Stopped>('stopped')).reason, 'entry');
-  assert.match(await where(client), /^start:/);
-  const { threads } = await client.ask<{ threads: { name: string }[] }>('threads');
-  assert.equal(threads[0]?.name, 'vCPU0 · protected32 · CPL0');
-  const first = (await stackOf(client))[0]?.instructionPointerReference;
-  await runUntilStopped(client, 'stepIn', { threadId: 1, granularity: 'instruction' });
-  assert.notEqual((await stackOf(client))[0]?.instructionPointerReference, first);
-  assert.equal((await runUntilStopped(client, 'restart', {})).reason, 'entry');
-  assert.equal((await stackOf(client))[0]?.instructionPointerReference, first);
-  await client.ask('disconnect');
-});
+kvmTest(
+  'the guest is stopped at its first instruction, in protected mode, and restarted there',
+  async (t) => {
+    const { client } = await launchHello(t, { stopOnEntry: true });
+    assert.equal((await client.waitFor<Stopped>('stopped')).reason, 'entry');
+    assert.match(await where(client), /^start:/);
+    const { threads } = await client.ask<{ threads: { name: string }[] }>('threads');
+    assert.equal(threads[0]?.name, 'vCPU0 · protected32 · CPL0');
+    const first = (await stackOf(client))[0]?.instructionPointerReference;
+    await runUntilStopped(client, 'stepIn', { threadId: 1, granularity: 'instruction' });
+    assert.notEqual((await stackOf(client))[0]?.instructionPointerReference, first);
+    assert.equal((await runUntilStopped(client, 'restart', {})).reason, 'entry');
+    assert.equal((await stackOf(client))[0]?.instructionPointerReference, first);
+    await client.ask('disconnect');
+  },
+);
 
-test('restart runs the guest from its beginning, with its breakpoints', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('restart runs the guest from its beginning, with its breakpoints', async (t) => {
   const { client, serial } = await stoppedInOnKey(t, 'k');
   await client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'kernel_main' }] });
   const again = await runUntilStopped(client, 'restart', {});
@@ -304,8 +294,7 @@ test('restart runs the guest from its beginning, with its breakpoints', async (t
   await client.ask('disconnect');
 });
 
-test('pause and continue, again and again', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('pause and continue, again and again', async (t) => {
   const { client, serial } = await launchHello(t);
   await serial.waitFor(BANNER);
   for (let i = 0; i < 5; i++) {
@@ -318,8 +307,7 @@ test('pause and continue, again and again', async (t) => {
   await client.ask('disconnect');
 });
 
-test('terminate presses the power button and ends the VM; the process is gone', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('terminate presses the power button and ends the VM; the process is gone', async (t) => {
   const { client, serial, pid } = await launchHello(t);
   await serial.waitFor(BANNER);
   await client.ask('terminate');
@@ -328,8 +316,7 @@ test('terminate presses the power button and ends the VM; the process is gone', 
   await waitUntilGone(pid);
 });
 
-test('a guest that powers off ends the session with exit code 0', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('a guest that powers off ends the session with exit code 0', async (t) => {
   const { client, serial } = await launchHello(t);
   await serial.waitFor(BANNER);
   serial.type('q');
@@ -339,8 +326,7 @@ test('a guest that powers off ends the session with exit code 0', async (t) => {
   assert.equal(client.eventsOf('terminated').length, 1);
 });
 
-test('a triple fault stops with the sentence and the registers', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('a triple fault stops with the sentence and the registers', async (t) => {
   const { client, serial } = await launchHello(t);
   await serial.waitFor(BANNER);
   serial.type('x');
@@ -354,8 +340,7 @@ test('a triple fault stops with the sentence and the registers', async (t) => {
   assert.deepEqual(await client.waitFor('exited'), { exitCode: 3 });
 });
 
-test('SIGKILL of the VM process ends the session with a message', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('SIGKILL of the VM process ends the session with a message', async (t) => {
   const { client, serial, pid } = await launchHello(t);
   await serial.waitFor(BANNER);
   const pending = client.request('pause', { threadId: 1 });
@@ -368,8 +353,7 @@ test('SIGKILL of the VM process ends the session with a message', async (t) => {
   assert.equal(client.eventsOf('terminated').length, 1);
 });
 
-test('the end of the editor ends the VM and the adapter', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('the end of the editor ends the VM and the adapter', async (t) => {
   const { serial, pid, closeStdin, adapterExit } = await launchHello(t);
   await serial.waitFor(BANNER);
   closeStdin();
@@ -377,8 +361,7 @@ test('the end of the editor ends the VM and the adapter', async (t) => {
   await waitUntilGone(pid);
 });
 
-test('a VM left running is found again by its name, with breakpoints that hit', async (t) => {
-  if (skipWithoutKvm(t)) return;
+kvmTest('a VM left running is found again by its name, with breakpoints that hit', async (t) => {
   const first = await launchHello(t, { name: `left-${process.pid}` });
   await first.serial.waitFor(BANNER);
   const [{ name } = { name: '' }] = first.client.eventsOf<{ name: string }>('vmm.started');

@@ -26,7 +26,10 @@ export interface StepStart {
 const WORDS_BELOW_RIP = 3;
 const RFLAGS_UNUSED = ~0x3f_ffffn;
 
-export function noteStepStart(run: KvmRun, instruction: { readonly bytes: Uint8Array; readonly bits: 16 | 32 | 64 }): StepStart {
+export function noteStepStart(
+  run: KvmRun,
+  instruction: { readonly bytes: Uint8Array; readonly bits: 16 | 32 | 64 },
+): StepStart {
   const { rip, rflags } = run.readGeneral();
   return {
     rip,
@@ -57,7 +60,8 @@ function findFlags(words: readonly bigint[], start: StepStart): number | undefin
     const rip = words[i];
     const selector = words[i + 1];
     if (rip === undefined || !isWithinInstruction(rip, start.rip)) continue;
-    if (selector !== undefined && Number(selector & 0xffffn) === start.codeSelector && isFlags(words[i + 2])) return i + 2;
+    if (selector !== undefined && Number(selector & 0xffffn) === start.codeSelector && isFlags(words[i + 2]))
+      return i + 2;
   }
   return undefined;
 }
