@@ -59,11 +59,8 @@ const KVM_USERS = [
   'vmm-core/machine/',
   'vmm-core/vcpu/',
   'vmm-core/debug/',
-  'vmm-core/cli/check',
+  'vmm-core/cli/hostCheck.ts',
 ];
-
-/** Plain classes without koffi behind them, so that everyone can tell a host error. */
-const KVM_ERRORS = 'vmm-core/kvm/errors.ts';
 
 const ATOMICS_FILES = [
   'vmm-core/bus/stateBlock.ts',
@@ -81,7 +78,6 @@ const IMPORT_RULES: Readonly<Record<string, Rule>> = {
   'koffi is imported only in vmm-core/kvm': ({ file }, { specifier }) =>
     specifier !== 'koffi' || file.startsWith('vmm-core/kvm/'),
   'KVM is used only by machine, vcpu, debug and the host check': ({ file }, it) =>
-    it.file === KVM_ERRORS ||
     !(it.file ?? '').startsWith('vmm-core/kvm/') ||
     KVM_USERS.some((user) => file.startsWith(user)),
   'vscode is imported only in extension, and not by its language server': ({ file }, { specifier }) =>
