@@ -75,6 +75,19 @@ kvmTest('auto arms debug registers while paging is off, and int3 once they are u
   }
 });
 
+kvmTest('auto arms int3 where paging maps the address, a debug register where it does not yet', async (t) => {
+  const kernel = await guest('fault');
+  const { client } = await startVm(t, { kernel });
+  const at = guestSymbols(kernel);
+  const statuses = await client.setBreakpoints({ address: at('faulting') }, { address: '0xdeadb000000' });
+  assert.deepEqual(armedAs(statuses), ['sw', 'hw']);
+  await expectHits(client, 1, at('faulting'), 1);
+  const handler = await client.setBreakpoints({ id: 2, address: at('on_page_fault') });
+  assert.deepEqual(armedAs(handler), ['sw']);
+  await expectHits(client, 1, at('on_page_fault'), 2);
+  assert.equal((await client.registers()).values.cr2, '0xdeadb000000');
+});
+
 kvmTest('a fifth hardware breakpoint is refused with the reason, the others stay armed', async (t) => {
   const { client, at } = await startCounter(t);
   const addresses = [at('loop'), at('loop', 5), at('step'), at('step', 5), at('add_one')];
