@@ -22,9 +22,16 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       return (await import('./cli/run.ts')).run;
     },
   },
-  check: { summary: 'say what this host can and cannot do', load: async () => (await import('./cli/check.ts')).check },
+  check: {
+    summary: 'say what this host can and cannot do',
+    load: async () => (await import('./cli/check.ts')).check,
+  },
   status: { summary: 'list running VMs', load: async () => (await import('./cli/status.ts')).status },
-  serve: { summary: 'wait, warm, for a VM', load: async () => (await import('./cli/serve.ts')).serve, hidden: true },
+  serve: {
+    summary: 'wait, warm, for a VM',
+    load: async () => (await import('./cli/serve.ts')).serve,
+    hidden: true,
+  },
 };
 
 function usage(): string {
@@ -56,7 +63,9 @@ main(process.argv.slice(2)).then(
   (code) => process.exit(code),
   (error: unknown) => {
     // Nothing that a user can cause comes here: a bug, with its stack.
-    log.error('main', 'internal error', { stack: error instanceof Error ? (error.stack ?? '') : String(error) });
+    log.error('main', 'internal error', {
+      stack: error instanceof Error ? (error.stack ?? '') : String(error),
+    });
     process.exit(70); // EX_SOFTWARE, sysexits.h
   },
 );

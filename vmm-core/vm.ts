@@ -139,7 +139,9 @@ export class Vm {
     if (this.#end !== undefined) return;
     if (verdict.kind === 'power') return this.#power(verdict.event);
     if (verdict.kind === 'tripleFault' || verdict.kind === 'error') return this.#fail(verdict);
-    this.#stop(verdict.kind, verdict.cpu, { breakpointIds: verdict.kind === 'breakpoint' ? verdict.ids : [] });
+    this.#stop(verdict.kind, verdict.cpu, {
+      breakpointIds: verdict.kind === 'breakpoint' ? verdict.ids : [],
+    });
   }
 
   #power(event: PowerEvent): void {
@@ -174,7 +176,12 @@ export class Vm {
     const details = this.#report(verdict.cpu);
     const end: VmEnd =
       verdict.kind === 'tripleFault'
-        ? { kind: 'tripleFault', exitCode: EXIT_TRIPLE_FAULT, message: this.#tripleFaultMessage(verdict.cpu), details }
+        ? {
+            kind: 'tripleFault',
+            exitCode: EXIT_TRIPLE_FAULT,
+            message: this.#tripleFaultMessage(verdict.cpu),
+            details,
+          }
         : { kind: 'error', exitCode: EXIT_HOST_ERROR, message: verdict.message, details };
     if (!this.#events.debuggerPresent()) return this.finish(end);
     this.#fatal = end;

@@ -40,7 +40,9 @@ export function struct<L extends Layout>(name: string, size: number, fields: L):
     size,
     fields,
     read: (view, at = 0) =>
-      Object.fromEntries(entries.map(([key, field]) => [key, readField(view, at + field.offset, field.type)])) as Values<L>,
+      Object.fromEntries(
+        entries.map(([key, field]) => [key, readField(view, at + field.offset, field.type)]),
+      ) as Values<L>,
     write(view, values, at = 0) {
       for (const [key, field] of entries) {
         const value = values[key];

@@ -14,16 +14,26 @@ export interface Arguments {
 /** Throws UserError. `usage` is named as the way out. */
 export function parseArguments(argv: readonly string[], options: Options, command: string): Arguments {
   try {
-    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
-    return { values: values as Values, positionals };
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      options,
+      allowPositionals: true,
+      strict: true,
+    });
+    return { values, positionals };
   } catch (cause) {
-    throw new UserError(`${explain(cause as NodeJS.ErrnoException, argv, options)}; "vmm ${command} --help" lists them`, { cause });
+    throw new UserError(
+      `${explain(cause as NodeJS.ErrnoException, argv, options)}; "vmm ${command} --help" lists them`,
+      { cause },
+    );
   }
 }
 
 function explain(error: NodeJS.ErrnoException, argv: readonly string[], options: Options): string {
   if (error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
-    const unknown = argv.find((arg) => arg.startsWith('-') && !(arg.replace(/^--?/, '').split('=')[0] ?? '' in options));
+    const unknown = argv.find(
+      (arg) => arg.startsWith('-') && !(arg.replace(/^--?/, '').split('=')[0] ?? '' in options),
+    );
     const flag = /'(-[^']*)'/.exec(error.message)?.[1] ?? unknown ?? 'that';
     const near = nearest(flag.replace(/^-+/, ''), Object.keys(options));
     return `${flag} is not an option${near === undefined ? '' : ` (did you mean --${near}?)`}`;

@@ -7,9 +7,15 @@ const MARKS = { ok: '✓', warning: '!', missing: '✗' } as const;
 
 export async function check(argv: readonly string[]): Promise<number> {
   try {
-    const { values } = parseArguments(argv, { json: { type: 'boolean' }, help: { type: 'boolean' } }, 'check');
+    const { values } = parseArguments(
+      argv,
+      { json: { type: 'boolean' }, help: { type: 'boolean' } },
+      'check',
+    );
     if (values.help === true) {
-      process.stdout.write('usage: vmm check [--json]\n\nExit code 0 when guests can run on this host, 1 when not.\n');
+      process.stdout.write(
+        'usage: vmm check [--json]\n\nExit code 0 when guests can run on this host, 1 when not.\n',
+      );
       return 0;
     }
     const result = await inspectHost();

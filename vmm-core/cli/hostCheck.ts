@@ -67,12 +67,22 @@ function nestedPaging(): Finding {
   const ept = readText('/sys/module/kvm_intel/parameters/ept');
   const npt = readText('/sys/module/kvm_amd/parameters/npt');
   const value = ept ?? npt;
-  if (value === 'Y' || value === '1') return { ...base, status: 'ok', detail: ept === undefined ? 'NPT' : 'EPT' };
+  if (value === 'Y' || value === '1')
+    return { ...base, status: 'ok', detail: ept === undefined ? 'NPT' : 'EPT' };
   if (value !== undefined) {
     const [module, parameter] = ept === undefined ? ['kvm_amd', 'npt'] : ['kvm_intel', 'ept'];
-    return { ...base, status: 'warning', detail: 'switched off: guests are slow', cure: `reload ${module} with ${parameter}=1` };
+    return {
+      ...base,
+      status: 'warning',
+      detail: 'switched off: guests are slow',
+      cure: `reload ${module} with ${parameter}=1`,
+    };
   }
-  return { ...base, status: 'warning', detail: 'not available: shadow paging, guests that change page tables are slow' };
+  return {
+    ...base,
+    status: 'warning',
+    detail: 'not available: shadow paging, guests that change page tables are slow',
+  };
 }
 
 function openKvm(): Kvm | Finding {
@@ -85,15 +95,33 @@ function openKvm(): Kvm | Finding {
   }
 }
 
-const NEEDED = ['IRQCHIP', 'USER_MEMORY', 'PIT2', 'SET_TSS_ADDR', 'EXT_CPUID', 'SYNC_REGS', 'IMMEDIATE_EXIT', 'SET_GUEST_DEBUG', 'MP_STATE', 'VCPU_EVENTS', 'DEBUGREGS'] as const;
+const NEEDED = [
+  'IRQCHIP',
+  'USER_MEMORY',
+  'PIT2',
+  'SET_TSS_ADDR',
+  'EXT_CPUID',
+  'SYNC_REGS',
+  'IMMEDIATE_EXIT',
+  'SET_GUEST_DEBUG',
+  'MP_STATE',
+  'VCPU_EVENTS',
+  'DEBUGREGS',
+] as const;
 
 function capabilities(kvm: Kvm): Finding {
   const base = { id: 'capabilities', title: 'KVM capabilities' };
   const absent = NEEDED.filter((name) => kvm.checkExtension(KVM_CAP[name]) === 0);
   const vcpus = kvm.checkExtension(KVM_CAP.MAX_VCPUS);
-  if (absent.length === 0) return { ...base, status: 'ok', detail: `all that is needed; up to ${vcpus} vCPUs` };
+  if (absent.length === 0)
+    return { ...base, status: 'ok', detail: `all that is needed; up to ${vcpus} vCPUs` };
   const names = absent.map((name) => `KVM_CAP_${name}`).join(', ');
-  return { ...base, status: 'missing', detail: `this kernel lacks ${names}`, cure: 'update the host kernel (Linux 5.8 or newer)' };
+  return {
+    ...base,
+    status: 'missing',
+    detail: `this kernel lacks ${names}`,
+    cure: 'update the host kernel (Linux 5.8 or newer)',
+  };
 }
 
 function debugging(kvm: Kvm): Finding[] {
@@ -106,10 +134,20 @@ function debugging(kvm: Kvm): Finding[] {
   });
   return [
     finding('int3', 'Software breakpoints', found.int3, 'breakpoints use the four debug registers'),
-    finding('hardwareBreakpoints', 'Hardware breakpoints', found.hardware, 'breakpoints are int3s in guest memory'),
+    finding(
+      'hardwareBreakpoints',
+      'Hardware breakpoints',
+      found.hardware,
+      'breakpoints are int3s in guest memory',
+    ),
     finding('watchpoints', 'Data watchpoints', found.watch, 'none can be set'),
     finding('singleStep', 'Single step', found.step, 'stepping is not possible'),
-    finding('blockIrq', 'Stepping without interrupts', found.blockIrq, 'a step may land in an interrupt handler'),
+    finding(
+      'blockIrq',
+      'Stepping without interrupts',
+      found.blockIrq,
+      'a step may land in an interrupt handler',
+    ),
   ];
 }
 
@@ -117,7 +155,10 @@ async function resources(): Promise<Finding> {
   const vms = await runningVms();
   const used = vms.reduce((sum, vm) => sum + vm.memoryBytes, 0);
   const cpus = vms.reduce((sum, vm) => sum + vm.cpus, 0);
-  const running = vms.length === 0 ? 'no VM is running' : `${vms.length} VM(s) hold ${formatSize(used)} and ${cpus} vCPU(s)`;
+  const running =
+    vms.length === 0
+      ? 'no VM is running'
+      : `${vms.length} VM(s) hold ${formatSize(used)} and ${cpus} vCPU(s)`;
   const detail = `${formatSize(freemem())} of ${formatSize(totalmem())} free, ${availableParallelism()} CPUs; ${running}`;
   return { id: 'resources', title: 'Memory and CPUs', status: 'ok', detail };
 }

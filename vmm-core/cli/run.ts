@@ -71,7 +71,8 @@ function isExpected(error: unknown): error is Error {
 
 /** Throws UserError with the first problem. */
 function configure(values: Values, positionals: readonly string[]): VmConfig {
-  if (positionals.length > 1) throw new UserError(`"${positionals[1] ?? ''}" is one argument too many: the kernel goes after --kernel`);
+  if (positionals.length > 1)
+    throw new UserError(`"${positionals[1] ?? ''}" is one argument too many: the kernel goes after --kernel`);
   const memory = single(values, 'memory');
   const cpus = single(values, 'cpus');
   const { config, problems } = parseVmConfig({
@@ -103,7 +104,7 @@ function serialPorts(given: Values[string]): Record<string, unknown> {
 }
 
 async function runVm(config: VmConfig, wait: boolean): Promise<number> {
-  let core: VmEvents | undefined; // once the control socket is open
+  let core: VmEvents | undefined = undefined; // until the control socket is open
   let end: (end: VmEnd) => void = () => undefined;
   const over = new Promise<VmEnd>((resolve) => (end = resolve));
   const vm = new Vm(config, warmUp(), {
@@ -116,7 +117,13 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
     debuggerPresent: () => core?.debuggerPresent() ?? false,
   });
   const stdioPort = config.serial.findIndex(({ kind }) => kind === 'stdio');
-  const terminal = stdioPort < 0 ? undefined : attachTerminal((bytes) => vm.typed(stdioPort, bytes), () => leave(vm));
+  const terminal =
+    stdioPort < 0
+      ? undefined
+      : attachTerminal(
+          (bytes) => vm.typed(stdioPort, bytes),
+          () => leave(vm),
+        );
   const onSignal = (): void => leave(vm);
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);

@@ -19,9 +19,15 @@ interface Row {
 
 export async function status(argv: readonly string[]): Promise<number> {
   try {
-    const { values } = parseArguments(argv, { json: { type: 'boolean' }, help: { type: 'boolean' } }, 'status');
+    const { values } = parseArguments(
+      argv,
+      { json: { type: 'boolean' }, help: { type: 'boolean' } },
+      'status',
+    );
     if (values.help === true) {
-      process.stdout.write('usage: vmm status [--json]\n\nLists running VMs and removes the sockets of dead ones.\n');
+      process.stdout.write(
+        'usage: vmm status [--json]\n\nLists running VMs and removes the sockets of dead ones.\n',
+      );
       return 0;
     }
     const rows = await runningVms();
@@ -61,8 +67,22 @@ function row(name: string, socket: string, info: VmInfo): Row | undefined {
 
 function table(rows: readonly Row[]): string {
   const header = ['NAME', 'PID', 'STATE', 'CPUS', 'MEMORY'];
-  const cells = rows.map((it) => [it.name, String(it.pid), it.state, String(it.cpus), formatSize(it.memoryBytes)]);
+  const cells = rows.map((it) => [
+    it.name,
+    String(it.pid),
+    it.state,
+    String(it.cpus),
+    formatSize(it.memoryBytes),
+  ]);
   const all = [header, ...cells];
   const widths = header.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
-  return all.map((line) => `${line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()}\n`).join('');
+  return all
+    .map(
+      (line) =>
+        `${line
+          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }

@@ -10,7 +10,9 @@ export function runtimeDir(): string {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const stat = statSync(dir);
   if (!stat.isDirectory() || stat.uid !== userInfo().uid || (stat.mode & 0o077) !== 0) {
-    throw new Error(`${dir} must be a directory that only you can enter: chmod 700 it, or set XDG_RUNTIME_DIR`);
+    throw new Error(
+      `${dir} must be a directory that only you can enter: chmod 700 it, or set XDG_RUNTIME_DIR`,
+    );
   }
   return dir;
 }

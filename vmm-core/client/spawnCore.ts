@@ -54,10 +54,14 @@ export async function spawnCore(options: SpawnOptions): Promise<CoreProcess> {
     child.once('error', (error) => resolve({ code: null, signal: null, stderrTail: String(error) }));
     child.once('close', (code, signal) => resolve({ code, signal, stderrTail: tail.join('\n') }));
   });
-  const ready = new Promise<string>((resolve) => createInterface({ input: child.stdout }).once('line', resolve));
+  const ready = new Promise<string>((resolve) =>
+    createInterface({ input: child.stdout }).once('line', resolve),
+  );
   const first = await Promise.race([ready, exited]);
   if (typeof first !== 'string') {
-    throw new Error(`vmm-core did not start: ${first.stderrTail || `exit code ${first.code ?? first.signal}`}`);
+    throw new Error(
+      `vmm-core did not start: ${first.stderrTail || `exit code ${first.code ?? first.signal}`}`,
+    );
   }
   const { socket } = JSON.parse(first) as CoreReady;
   return { process: child, socket, exited };

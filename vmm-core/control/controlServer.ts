@@ -44,7 +44,9 @@ export class ControlServer {
       server.close();
       rmSync(path, { force: true });
     }
-    const closed = [...this.#sockets.keys()].map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
+    const closed = [...this.#sockets.keys()].map(
+      (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+    );
     for (const connection of this.#sockets.values()) connection.end();
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, FAREWELL_MS)));
@@ -92,7 +94,11 @@ function versionMismatch(params: InitializeParams): ResponseError<void> {
 }
 
 /** False when somebody alive listens there. A dead socket file is replaced. */
-async function listenAt(path: string, servers: { server: Server; path: string }[], accept: (socket: Socket) => void): Promise<boolean> {
+async function listenAt(
+  path: string,
+  servers: { server: Server; path: string }[],
+  accept: (socket: Socket) => void,
+): Promise<boolean> {
   for (let attempt = 0; attempt < 2; attempt++) {
     const server = createServer(accept);
     const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
@@ -104,7 +110,8 @@ async function listenAt(path: string, servers: { server: Server; path: string }[
       servers.push({ server, path });
       return true;
     }
-    if (failure.code !== 'EADDRINUSE') throw new UserError(`cannot listen at ${path}: ${failure.message}`, { cause: failure });
+    if (failure.code !== 'EADDRINUSE')
+      throw new UserError(`cannot listen at ${path}: ${failure.message}`, { cause: failure });
     if (await isAlive(path)) return false;
     rmSync(path, { force: true });
   }

@@ -22,7 +22,9 @@ export function serveRequests(core: Core, client: Client): void {
   on.request0(control.detach, () => core.detach(client));
   on.request0(control.powerButton, () => pressButton(core));
   on.request0(control.reset, () => core.vm.reset());
-  on.request0(control.kill, () => core.vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' }));
+  on.request0(control.kill, () =>
+    core.vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' }),
+  );
   on.request(control.serialAttach, ({ port }) => attachSerial(core, client, port));
   on.notification(control.serialInput, ({ port, data }) => {
     core.vm.typed(port, bytesOf(data));
@@ -68,7 +70,11 @@ async function answer<R>(handler: () => R | Promise<R>) {
 
 /** The other side may be of another make: its configuration is checked like a user's. */
 function checkConfig(config: VmConfig): VmConfig {
-  const { problems } = parseVmConfig({ kernel: config.kernel, memory: config.memoryBytes / 2 ** 20, cpus: config.cpus });
+  const { problems } = parseVmConfig({
+    kernel: config.kernel,
+    memory: config.memoryBytes / 2 ** 20,
+    cpus: config.cpus,
+  });
   const [first] = problems;
   if (first !== undefined) throw new UserError(`${first.key}: ${first.message}`);
   return config;
@@ -82,7 +88,8 @@ function pressButton(core: Core): void {
 
 function attachSerial(core: Core, client: Client, port: number): { backlog: Uint8Array } {
   const serial = core.vm.serial[port];
-  if (serial === undefined) throw new UserError(`there is no serial port ${port}: ports are 0 (COM1) to 3 (COM4)`);
+  if (serial === undefined)
+    throw new UserError(`there is no serial port ${port}: ports are 0 (COM1) to 3 (COM4)`);
   const listener = (bytes: Uint8Array): void => {
     client.connection.sendNotification(control.serialOutput, { port, data: bytes }).catch(() => undefined); // it is going away
   };
@@ -92,7 +99,8 @@ function attachSerial(core: Core, client: Client, port: number): { backlog: Uint
 
 function thread(core: Core, cpu: number): VcpuThread {
   const found = core.vm.machine.threads[cpu];
-  if (found === undefined) throw new UserError(`there is no vCPU ${cpu}: the VM has ${core.vm.machine.threads.length}`);
+  if (found === undefined)
+    throw new UserError(`there is no vCPU ${cpu}: the VM has ${core.vm.machine.threads.length}`);
   return found;
 }
 

@@ -19,7 +19,9 @@ export function toResponseError(error: unknown): ResponseError<void> {
   const message = error instanceof Error ? error.message : String(error);
   const code = codeOf(error);
   if (code !== undefined) return new ResponseError<void>(code, message);
-  log.error('control', 'request failed', { stack: error instanceof Error ? (error.stack ?? message) : message });
+  log.error('control', 'request failed', {
+    stack: error instanceof Error ? (error.stack ?? message) : message,
+  });
   return new ResponseError<void>(ErrorCodes.InternalError, `internal error: ${message}`);
 }
 

@@ -83,7 +83,15 @@ export class Breakpoints {
 
   /** For the return from a call: its stack pointer lies above the one in the callee. */
   addInternal(address: bigint, cpu: number, stackAbove: bigint): Breakpoint {
-    const added: Breakpoint = { owner: this, id: undefined, address, mode: 'auto', temporary: false, cpu, stackAbove };
+    const added: Breakpoint = {
+      owner: this,
+      id: undefined,
+      address,
+      mode: 'auto',
+      temporary: false,
+      cpu,
+      stackAbove,
+    };
     this.#wanted.push(added);
     this.arm();
     return added;
@@ -105,7 +113,8 @@ export class Breakpoints {
     for (const entry of this.#table.entries()) {
       if (entry.kind !== ARMED_SW) continue;
       const offset = entry.gpa - gpa;
-      if (offset >= 0 && offset < bytes.length && bytes[offset] === OPCODE_INT3) bytes[offset] = entry.original;
+      if (offset >= 0 && offset < bytes.length && bytes[offset] === OPCODE_INT3)
+        bytes[offset] = entry.original;
     }
   }
 
@@ -153,22 +162,38 @@ export class Breakpoints {
   #decide(address: bigint, mode: BreakpointMode, armed: readonly Armed[]): Outcome {
     const facilities = this.#facilities();
     if (armed.length >= MAX_ARMED) return { message: `more than ${MAX_ARMED} breakpoints: remove some` };
-    const freeRegister = facilities.hardware && armed.filter(({ kind }) => kind === ARMED_HW).length < DEBUG_REGISTERS;
+    const freeRegister =
+      facilities.hardware && armed.filter(({ kind }) => kind === ARMED_HW).length < DEBUG_REGISTERS;
     const mapping = this.#mapping(address);
     const hardware: Outcome = { entry: { kind: ARMED_HW, address } };
     if (mode === 'hw') {
       if (freeRegister) return hardware;
-      return { message: facilities.hardware ? REGISTERS_USED : 'this host has no hardware breakpoints: use mode auto or sw' };
+      return {
+        message: facilities.hardware
+          ? REGISTERS_USED
+          : 'this host has no hardware breakpoints: use mode auto or sw',
+      };
     }
-    const preferHardware = mode === 'auto' && freeRegister && (mapping === undefined || !mapping.paged || !facilities.int3);
+    const preferHardware =
+      mode === 'auto' && freeRegister && (mapping === undefined || !mapping.paged || !facilities.int3);
     if (preferHardware) return hardware;
     if (!facilities.int3) {
-      return { message: mode === 'sw' ? 'this host cannot deliver int3 to the debugger: use mode hw' : REGISTERS_USED };
+      return {
+        message:
+          mode === 'sw' ? 'this host cannot deliver int3 to the debugger: use mode hw' : REGISTERS_USED,
+      };
     }
     if (mapping === undefined) {
-      return { message: mode === 'sw' ? 'the address is not mapped yet: use mode hw, or stop later' : `${REGISTERS_USED}, and the page is not mapped yet` };
+      return {
+        message:
+          mode === 'sw'
+            ? 'the address is not mapped yet: use mode hw, or stop later'
+            : `${REGISTERS_USED}, and the page is not mapped yet`,
+      };
     }
-    return { entry: { kind: ARMED_SW, address, gpa: mapping.gpa, original: this.#memory.readU8(mapping.gpa) } };
+    return {
+      entry: { kind: ARMED_SW, address, gpa: mapping.gpa, original: this.#memory.readU8(mapping.gpa) },
+    };
   }
 
   /** Where the address lies in RAM, in the first vCPU's view that maps it. `paged`: by page tables, not by identity. */

@@ -38,9 +38,11 @@ export function writeMemory(
   const pieces = piecesOf(memory, { ...range, lengthBytes: bytes.length });
   const last = pieces.at(-1);
   const mapped = last === undefined ? 0 : last.offset + last.lengthBytes;
-  if (mapped < bytes.length) throw new GuestAddressError(range.address + BigInt(mapped), bytes.length - mapped);
+  if (mapped < bytes.length)
+    throw new GuestAddressError(range.address + BigInt(mapped), bytes.length - mapped);
   breakpoints.withoutPlanted(() => {
-    for (const piece of pieces) memory.write(piece.gpa, bytes.subarray(piece.offset, piece.offset + piece.lengthBytes));
+    for (const piece of pieces)
+      memory.write(piece.gpa, bytes.subarray(piece.offset, piece.offset + piece.lengthBytes));
   });
 }
 
@@ -48,7 +50,7 @@ function piecesOf(memory: GuestMemory, { address, lengthBytes, paging }: MemoryR
   if (paging !== undefined) return linearPieces(memory, paging, address, lengthBytes);
   const pieces: Piece[] = [];
   // A range may run from one RAM slot into the next.
-  for (let offset = 0; offset < lengthBytes; ) {
+  for (let offset = 0; offset < lengthBytes;) {
     const at = Number(address) + offset;
     const length = Math.min(lengthBytes - offset, memory.contiguousBytes(at));
     if (length === 0) break;

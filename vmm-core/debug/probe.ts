@@ -65,8 +65,19 @@ export function probeDebugFacilities(kvm: Kvm): DebugFacilities {
   try {
     return {
       int3: trial(kvm, INT3, { control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP }) === CODE,
-      hardware: trial(kvm, NOPS, { control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP, addresses: [BigInt(CODE + 1)] }) === CODE + 1,
-      watch: trial(kvm, STORE, { control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP, addresses: [BigInt(DATA)], dr7: DR7_WRITE_4_BYTES }) === CODE + STORE_BYTES,
+      hardware:
+        trial(kvm, NOPS, {
+          control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+          addresses: [BigInt(CODE + 1)],
+        }) ===
+        CODE + 1,
+      watch:
+        trial(kvm, STORE, {
+          control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+          addresses: [BigInt(DATA)],
+          dr7: DR7_WRITE_4_BYTES,
+        }) ===
+        CODE + STORE_BYTES,
       step: trial(kvm, NOPS, { control: KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP }) === CODE + 1,
       blockIrq,
     };
@@ -92,7 +103,12 @@ function trial(kvm: Kvm, code: readonly number[], debug: Partial<GuestDebug>): n
   try {
     vcpu.setCpuid(kvm.supportedCpuid());
     start(vcpu, memory, code);
-    vcpu.setGuestDebug({ control: 0, addresses: [], dr7: dr7ForExecution(debug.addresses?.length ?? 0), ...debug });
+    vcpu.setGuestDebug({
+      control: 0,
+      addresses: [],
+      dr7: dr7ForExecution(debug.addresses?.length ?? 0),
+      ...debug,
+    });
     return stopAddress(vcpu);
   } finally {
     vcpu.close();
@@ -103,7 +119,12 @@ function trial(kvm: Kvm, code: readonly number[], debug: Partial<GuestDebug>): n
 function start(vcpu: KvmVcpu, memory: GuestMemory, code: readonly number[]): void {
   memory.write(gpa(CODE), Uint8Array.from(code));
   vcpu.writeSystem(enterLongMode(memory));
-  vcpu.writeGeneral({ ...vcpu.readGeneral(), rip: BigInt(CODE), rsp: BigInt(DATA), rflags: RFLAGS_RESERVED1 });
+  vcpu.writeGeneral({
+    ...vcpu.readGeneral(),
+    rip: BigInt(CODE),
+    rsp: BigInt(DATA),
+    rflags: RFLAGS_RESERVED1,
+  });
 }
 
 function stopAddress(vcpu: KvmVcpu): number | undefined {

@@ -18,7 +18,7 @@ export function readRegisters(vcpu: KvmVcpu): CpuRegisters {
   const regs = vcpu.run.readGeneral();
   const sregs = vcpu.run.readSystem();
   const values: Record<string, string> = {};
-  for (const [name, value] of Object.entries(regs)) values[name] = hex(value);
+  for (const [name, value] of Object.entries<bigint>({ ...regs })) values[name] = hex(value);
   for (const name of CONTROL) values[name] = hex(sregs[name]);
   values.fs_base = hex(sregs.fs.base);
   values.gs_base = hex(sregs.gs.base);
@@ -48,7 +48,11 @@ function segmentValue(segment: Segment): SegmentValue {
 }
 
 /** Throws UserError; then nothing has changed. */
-export function writeRegisters(vcpu: KvmVcpu, memory: GuestMemory, values: Readonly<Record<string, string>>): void {
+export function writeRegisters(
+  vcpu: KvmVcpu,
+  memory: GuestMemory,
+  values: Readonly<Record<string, string>>,
+): void {
   const oldRegs = vcpu.readGeneral();
   const oldSregs = vcpu.readSystem();
   const regs: Record<string, bigint> = { ...oldRegs };
@@ -65,18 +69,26 @@ export function writeRegisters(vcpu: KvmVcpu, memory: GuestMemory, values: Reado
     if (!(error instanceof KvmError)) throw error;
     vcpu.writeSystem(oldSregs);
     vcpu.writeGeneral(oldRegs);
-    throw new UserError(`the processor does not accept ${Object.keys(values).join(', ')} with that value`, { cause: error });
+    throw new UserError(`the processor does not accept ${Object.keys(values).join(', ')} with that value`, {
+      cause: error,
+    });
   } finally {
     vcpu.settle();
   }
 }
 
 function parseValue(name: string, text: string): bigint {
-  if (!/^0x[0-9a-f]{1,16}$/i.test(text)) throw new UserError(`${name}: ${text} is not a hexadecimal number of up to 64 bits`);
+  if (!/^0x[0-9a-f]{1,16}$/i.test(text))
+    throw new UserError(`${name}: ${text} is not a hexadecimal number of up to 64 bits`);
   return BigInt(text);
 }
 
-function writeSystem(sregs: SystemRegisters, memory: GuestMemory, name: string, value: bigint): SystemRegisters {
+function writeSystem(
+  sregs: SystemRegisters,
+  memory: GuestMemory,
+  name: string,
+  value: bigint,
+): SystemRegisters {
   if ((CONTROL as readonly string[]).includes(name)) return { ...sregs, [name]: value };
   switch (name) {
     case 'fs_base':
@@ -105,7 +117,12 @@ function word(name: string, value: bigint): number {
 }
 
 /** As the processor loads a segment register, without its privilege checks. */
-function loadSegment(sregs: SystemRegisters, memory: GuestMemory, name: SegmentName, selector: number): Segment {
+function loadSegment(
+  sregs: SystemRegisters,
+  memory: GuestMemory,
+  name: SegmentName,
+  selector: number,
+): Segment {
   if ((sregs.cr0 & CR0_PE) === 0n) return { ...sregs[name], selector, base: BigInt(selector) << 4n };
   if ((selector & ~3) === 0) {
     if (name === 'cs') throw new UserError('cs cannot hold a null selector');
@@ -113,14 +130,17 @@ function loadSegment(sregs: SystemRegisters, memory: GuestMemory, name: SegmentN
   }
   const table = (selector & 4) === 0 ? sregs.gdt : { base: sregs.ldt.base, limit: sregs.ldt.limit };
   const offset = selector & ~7;
-  if (offset + 7 > table.limit) throw new UserError(`selector ${hex(selector)} is beyond the descriptor table's limit`);
+  if (offset + 7 > table.limit)
+    throw new UserError(`selector ${hex(selector)} is beyond the descriptor table's limit`);
   const bytes = readLinear(memory, sregs, table.base + BigInt(offset), 8);
-  if (bytes.length < 8) throw new UserError(`the descriptor of selector ${hex(selector)} is not in mapped memory`);
+  if (bytes.length < 8)
+    throw new UserError(`the descriptor of selector ${hex(selector)} is not in mapped memory`);
   return decodeDescriptor(selector, new DataView(bytes.buffer).getBigUint64(0, true), name);
 }
 
 function decodeDescriptor(selector: number, raw: bigint, name: SegmentName): Segment {
-  const field = (shift: number, bits: number): number => Number((raw >> BigInt(shift)) & ((1n << BigInt(bits)) - 1n));
+  const field = (shift: number, bits: number): number =>
+    Number((raw >> BigInt(shift)) & ((1n << BigInt(bits)) - 1n));
   const g = field(55, 1) !== 0;
   const limit = field(0, 16) | (field(48, 4) << 16);
   const segment: Segment = {
@@ -144,7 +164,9 @@ function decodeDescriptor(selector: number, raw: bigint, name: SegmentName): Seg
 /** All registers as text, for reports of triple faults and errors: 3 to 4 per line. */
 export function registerReport(registers: CpuRegisters): string {
   const names = Object.keys(registers.values);
-  const cells = names.map((name) => `${name.padStart(9)}=${(registers.values[name] ?? '').slice(2).padStart(16, '0')}`);
+  const cells = names.map(
+    (name) => `${name.padStart(9)}=${(registers.values[name] ?? '').slice(2).padStart(16, '0')}`,
+  );
   const lines: string[] = [];
   for (let i = 0; i < cells.length; i += 4) lines.push(cells.slice(i, i + 4).join(' '));
   const segments = Object.entries(registers.segments).map(

@@ -207,7 +207,8 @@ export class RunControl {
       if (cause.kind === 'error') return { kind: 'error', cpu, message: cause.message };
     }
     const hits = causes.flatMap(({ cpu, cause }) => {
-      const ids = cause.kind === 'breakpoint' ? this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]) : undefined;
+      const ids =
+        cause.kind === 'breakpoint' ? this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]) : undefined;
       return ids === undefined ? [] : [{ cpu, ids }];
     });
     // The vCPU to show is one that stands on a breakpoint somebody set, not on the return of a call stepped over.

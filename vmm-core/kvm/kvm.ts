@@ -45,7 +45,11 @@ export class Kvm {
     const version = ioctl(kvm.#fd, KVM_GET_API_VERSION);
     if (version === KVM_API_VERSION) return kvm;
     kvm.close();
-    if (version < 0) throw new KvmUnavailableError('other', `${kvmPath()} is not the KVM device: name the right one in TRAPFRAME_KVM`);
+    if (version < 0)
+      throw new KvmUnavailableError(
+        'other',
+        `${kvmPath()} is not the KVM device: name the right one in TRAPFRAME_KVM`,
+      );
     throw new KvmUnavailableError(
       'version',
       `${kvmPath()} has KVM API version ${version}, Trapframe needs ${KVM_API_VERSION}: update the host's kernel`,
@@ -67,7 +71,9 @@ export class Kvm {
     KvmCpuid2.write(view, { nent: MAX_CPUID_ENTRIES });
     ioctlStruct('KVM_GET_SUPPORTED_CPUID', this.#fd, KVM_GET_SUPPORTED_CPUID, buffer);
     const { nent } = KvmCpuid2.read(view);
-    return Array.from({ length: nent }, (_, i) => KvmCpuidEntry2.read(view, KvmCpuid2.size + i * KvmCpuidEntry2.size));
+    return Array.from({ length: nent }, (_, i) =>
+      KvmCpuidEntry2.read(view, KvmCpuid2.size + i * KvmCpuidEntry2.size),
+    );
   }
 
   createVm(): KvmVm {

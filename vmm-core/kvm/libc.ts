@@ -10,8 +10,12 @@ type IntCall = (...args: (number | bigint)[]) => number;
 type BufferCall = (fd: number, request: number, buffer: ArrayBufferView) => number;
 
 // ioctl and syscall are variadic in C; for integer and pointer arguments the x86-64 ABI passes them alike.
-const ioctlValue = libc.func('int ioctl(int fd, unsigned long request, unsigned long value)') as unknown as IntCall;
-const ioctlBuffer = libc.func('int ioctl(int fd, unsigned long request, void *buffer)') as unknown as BufferCall;
+const ioctlValue = libc.func(
+  'int ioctl(int fd, unsigned long request, unsigned long value)',
+) as unknown as IntCall;
+const ioctlBuffer = libc.func(
+  'int ioctl(int fd, unsigned long request, void *buffer)',
+) as unknown as BufferCall;
 const libcMmap = libc.func(
   'uintptr_t mmap(uintptr_t addr, size_t length, int prot, int flags, int fd, int64_t offset)',
 ) as unknown as (...args: (number | bigint)[]) => number | bigint;

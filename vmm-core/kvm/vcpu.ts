@@ -105,7 +105,9 @@ export class KvmVcpu {
     const buffer = new Uint8Array(KvmCpuid2.size + entries.length * KvmCpuidEntry2.size);
     const view = new DataView(buffer.buffer);
     KvmCpuid2.write(view, { nent: entries.length });
-    entries.forEach((entry, i) => KvmCpuidEntry2.write(view, entry, KvmCpuid2.size + i * KvmCpuidEntry2.size));
+    entries.forEach((entry, i) =>
+      KvmCpuidEntry2.write(view, entry, KvmCpuid2.size + i * KvmCpuidEntry2.size),
+    );
     ioctlStruct('KVM_SET_CPUID2', this.#fd, KVM_SET_CPUID2, buffer);
   }
 
@@ -165,7 +167,12 @@ export class KvmVcpu {
   injectException(vector: number): void {
     const buffer = KvmVcpuEvents.bytes({});
     ioctlStruct('KVM_GET_VCPU_EVENTS', this.#fd, KVM_GET_VCPU_EVENTS, buffer);
-    KvmVcpuEvents.write(viewOf(buffer), { exception_injected: 1, exception_nr: vector, exception_has_error_code: 0, flags: 0 });
+    KvmVcpuEvents.write(viewOf(buffer), {
+      exception_injected: 1,
+      exception_nr: vector,
+      exception_has_error_code: 0,
+      flags: 0,
+    });
     ioctlStruct('KVM_SET_VCPU_EVENTS', this.#fd, KVM_SET_VCPU_EVENTS, buffer);
   }
 

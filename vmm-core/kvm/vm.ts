@@ -55,9 +55,19 @@ export class KvmVm {
   /** PIC, IOAPIC, LAPICs and PIT in the kernel. Before any vCPU. The two addresses are Intel's real-mode scratch (api.rst). */
   createChips(tssAddress: number, identityMapAddress: number): void {
     mustIoctl('KVM_SET_TSS_ADDR', this.fd, KVM_SET_TSS_ADDR, tssAddress);
-    ioctlStruct('KVM_SET_IDENTITY_MAP_ADDR', this.fd, KVM_SET_IDENTITY_MAP_ADDR, new BigUint64Array([BigInt(identityMapAddress)]));
+    ioctlStruct(
+      'KVM_SET_IDENTITY_MAP_ADDR',
+      this.fd,
+      KVM_SET_IDENTITY_MAP_ADDR,
+      new BigUint64Array([BigInt(identityMapAddress)]),
+    );
     mustIoctl('KVM_CREATE_IRQCHIP', this.fd, KVM_CREATE_IRQCHIP);
-    ioctlStruct('KVM_CREATE_PIT2', this.fd, KVM_CREATE_PIT2, KvmPitConfig.bytes({ flags: KVM_PIT_SPEAKER_DUMMY }));
+    ioctlStruct(
+      'KVM_CREATE_PIT2',
+      this.fd,
+      KVM_CREATE_PIT2,
+      KvmPitConfig.bytes({ flags: KVM_PIT_SPEAKER_DUMMY }),
+    );
   }
 
   /**

@@ -29,7 +29,7 @@ export function openFile(path: string, what: string): OpenFile {
 }
 
 function readFully(fd: number, path: string, offset: number, target: Uint8Array): void {
-  for (let done = 0; done < target.length; ) {
+  for (let done = 0; done < target.length;) {
     const count = readSync(fd, target, done, target.length - done, offset + done);
     if (count === 0) throw new RangeError(`${path}: the file ends at 0x${(offset + done).toString(16)}`);
     done += count;

@@ -92,7 +92,9 @@ export class Machine {
     this.devices = this.#buildDevices(deviceMemory);
     this.boot = this.#load();
     for (const vcpu of vcpus) powerOnVcpu(vcpu, vcpu.index === 0 ? this.boot : undefined);
-    this.threads = vcpus.map((vcpu, i) => this.#startThread(vcpu, handles[i], deviceMemory, i === 0 ? warm.worker : undefined));
+    this.threads = vcpus.map((vcpu, i) =>
+      this.#startThread(vcpu, handles[i], deviceMemory, i === 0 ? warm.worker : undefined),
+    );
   }
 
   /** Back to the first instruction, the image loaded again. All vCPUs stopped. Throws as the constructor does when the image changed. */
@@ -156,12 +158,21 @@ export class Machine {
       onOutput: (port) => this.#drain(port),
     });
     const low = Math.min(this.config.memoryBytes, HOLE_BASE);
-    devices.rtc.powerOn({ memoryBelow4G: low, memoryAbove4G: this.config.memoryBytes - low, cpus: this.config.cpus });
+    devices.rtc.powerOn({
+      memoryBelow4G: low,
+      memoryAbove4G: this.config.memoryBytes - low,
+      cpus: this.config.cpus,
+    });
     devices.reset();
     return devices;
   }
 
-  #startThread(vcpu: KvmVcpu, handle: VcpuHandle | undefined, devices: SharedArrayBuffer, warm: Worker | undefined): VcpuThread {
+  #startThread(
+    vcpu: KvmVcpu,
+    handle: VcpuHandle | undefined,
+    devices: SharedArrayBuffer,
+    warm: Worker | undefined,
+  ): VcpuThread {
     if (handle === undefined) throw new Error('a vCPU without a handle');
     const blockIrq = (this.kvm.checkExtension(KVM_CAP.SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ) !== 0;
     vcpu.settle(); // registers can be read before the first run
@@ -239,7 +250,9 @@ function checkHost(config: VmConfig, kvm: Kvm): void {
   }
   const maxCpus = kvm.checkExtension(KVM_CAP.MAX_VCPUS) || 1;
   if (config.cpus > maxCpus) {
-    throw new UserError(`cpus: ${config.cpus} is more than this host's KVM supports (${maxCpus}): ask for fewer`);
+    throw new UserError(
+      `cpus: ${config.cpus} is more than this host's KVM supports (${maxCpus}): ask for fewer`,
+    );
   }
 }
 

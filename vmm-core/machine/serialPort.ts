@@ -12,7 +12,7 @@ export class SerialPort {
   readonly #backend: SerialBackend;
   readonly #fd: number | undefined;
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
-  #backlog: Uint8Array[] = [];
+  readonly #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
 
   /** Throws UserError when the file of a `file` back end cannot be made. */
@@ -63,7 +63,7 @@ function openLog(path: string): number {
 
 /** Synchronous: nothing is lost when the process ends right after. A full pipe is waited for; a closed one swallows. */
 function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     try {
       done += writeSync(fd, bytes, done);
     } catch (error) {

@@ -124,7 +124,8 @@ export class GuestMemory {
 
   // Doubles are exact below 2^53 and both operands are below 2^52, so the sum cannot lie.
   #lookup(address: number, lengthBytes: number): OpenSlot | undefined {
-    if (!(lengthBytes >= 0 && lengthBytes < GPA_LIMIT && address >= 0 && address < GPA_LIMIT)) return undefined;
+    if (!(lengthBytes >= 0 && lengthBytes < GPA_LIMIT && address >= 0 && address < GPA_LIMIT))
+      return undefined;
     for (const slot of this.#open) {
       if (slot.base <= address && address + lengthBytes <= slot.end) return slot;
     }

@@ -12,9 +12,14 @@ export interface Piece {
 }
 
 /** The pieces that map [linear, linear + lengthBytes), up to the first byte that is not mapped. */
-export function linearPieces(memory: GuestMemory, state: PagingState, linear: bigint, lengthBytes: number): Piece[] {
+export function linearPieces(
+  memory: GuestMemory,
+  state: PagingState,
+  linear: bigint,
+  lengthBytes: number,
+): Piece[] {
   const pieces: Piece[] = [];
-  for (let offset = 0; offset < lengthBytes; ) {
+  for (let offset = 0; offset < lengthBytes;) {
     const address = BigInt.asUintN(64, linear + BigInt(offset));
     const { gpa } = walk(memory, state, address);
     if (gpa === undefined) break;
@@ -27,7 +32,12 @@ export function linearPieces(memory: GuestMemory, state: PagingState, linear: bi
 }
 
 /** As many bytes as are mapped, from `linear` on. */
-export function readLinear(memory: GuestMemory, state: PagingState, linear: bigint, lengthBytes: number): Uint8Array {
+export function readLinear(
+  memory: GuestMemory,
+  state: PagingState,
+  linear: bigint,
+  lengthBytes: number,
+): Uint8Array {
   const pieces = linearPieces(memory, state, linear, lengthBytes);
   const last = pieces.at(-1);
   const out = new Uint8Array(last === undefined ? 0 : last.offset + last.lengthBytes);

@@ -62,7 +62,10 @@ export function walk(memory: GuestMemory, state: PagingState, linear: bigint): T
 
 /** True when the two addresses have the same upper bits that paging needs (SDM 1 §3.3.7.1); 32-bit modes wrap instead. */
 function isCanonical(linear: bigint, format: Format): boolean {
-  return format.linearBits === 32n || BigInt.asUintN(64, BigInt.asIntN(Number(format.linearBits), linear)) === linear;
+  return (
+    format.linearBits === 32n ||
+    BigInt.asUintN(64, BigInt.asIntN(Number(format.linearBits), linear)) === linear
+  );
 }
 
 function chooseFormat({ cr4, efer }: PagingState): Format {

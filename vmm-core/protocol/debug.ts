@@ -117,7 +117,9 @@ export interface CpuRegisters {
 }
 
 /** Only while paused. */
-export const readRegisters = new RequestType<{ readonly cpu: number }, CpuRegisters, void>('debug/readRegisters');
+export const readRegisters = new RequestType<{ readonly cpu: number }, CpuRegisters, void>(
+  'debug/readRegisters',
+);
 
 /**
  * Sets registers by the names in CpuRegisters.values, or a selector by segment name (`cs`, …: in protected and long mode
@@ -146,9 +148,11 @@ export const readMemory = new RequestType<
 >('debug/readMemory');
 
 /** All or nothing. Keeps planted int3 bytes armed over the new contents. */
-export const writeMemory = new RequestType<MemoryParams & { readonly data: Bytes }, { readonly writtenBytes: number }, void>(
-  'debug/writeMemory',
-);
+export const writeMemory = new RequestType<
+  MemoryParams & { readonly data: Bytes },
+  { readonly writtenBytes: number },
+  void
+>('debug/writeMemory');
 
 /** A walk of the page tables. `gpa` is absent when not mapped; `entries` from the top level down. */
 export const translate = new RequestType<

@@ -16,7 +16,12 @@ const ENTRY_QUADS = 4;
 
 export type Armed =
   | { readonly kind: typeof ARMED_HW; readonly address: bigint }
-  | { readonly kind: typeof ARMED_SW; readonly address: bigint; readonly gpa: Gpa; readonly original: number };
+  | {
+      readonly kind: typeof ARMED_SW;
+      readonly address: bigint;
+      readonly gpa: Gpa;
+      readonly original: number;
+    };
 
 export class BreakpointTable {
   static readonly sizeBytes = 8 * (HEADER_QUADS + ENTRY_QUADS * MAX_ARMED);

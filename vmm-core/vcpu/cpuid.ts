@@ -66,7 +66,9 @@ function adjust(entry: CpuidEntry, index: number, cpus: number): void {
 }
 
 function topologyLeaves(supported: readonly CpuidEntry[], index: number, cpus: number): CpuidEntry[] {
-  const leaves = [LEAF_TOPOLOGY, LEAF_TOPOLOGY_V2].filter((leaf) => supported.some((e) => e.function === leaf));
+  const leaves = [LEAF_TOPOLOGY, LEAF_TOPOLOGY_V2].filter((leaf) =>
+    supported.some((e) => e.function === leaf),
+  );
   const flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
   const packageShift = 32 - Math.clz32(powerOfTwo(cpus) - 1);
   return leaves.flatMap((leaf) => [

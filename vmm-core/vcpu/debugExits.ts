@@ -128,7 +128,11 @@ export class DebugExits {
     if (top.length < bits / 8) return { kind: 'step' };
     let returnAddress = 0n;
     for (let i = top.length - 1; i >= 0; i--) returnAddress = (returnAddress << 8n) | BigInt(top[i] ?? 0);
-    return { kind: 'call', returnAddress: bits === 64 ? returnAddress : sregs.cs.base + returnAddress, stack: rsp };
+    return {
+      kind: 'call',
+      returnAddress: bits === 64 ? returnAddress : sregs.cs.base + returnAddress,
+      stack: rsp,
+    };
   }
 
   /** KVM_EXIT_DEBUG of a step we asked for. */
@@ -146,10 +150,14 @@ export class DebugExits {
         return this.#internalError();
       case KVM_EXIT.FAIL_ENTRY: {
         const reason = run.view.getBigUint64(KVM_RUN.fail_entry_hardware_entry_failure_reason, true);
-        return error(`the processor refused to enter the guest (KVM_EXIT_FAIL_ENTRY, hardware reason 0x${reason.toString(16)})`);
+        return error(
+          `the processor refused to enter the guest (KVM_EXIT_FAIL_ENTRY, hardware reason 0x${reason.toString(16)})`,
+        );
       }
       default:
-        return error(`KVM stopped the vCPU with exit reason ${exitName(run.exitReason)}, which this VMM does not handle`);
+        return error(
+          `KVM stopped the vCPU with exit reason ${exitName(run.exitReason)}, which this VMM does not handle`,
+        );
     }
   }
 
@@ -158,7 +166,8 @@ export class DebugExits {
     const address = view.getBigUint64(KVM_RUN.debug_pc, true);
     if (view.getUint32(KVM_RUN.debug_exception, true) === VECTOR_BP) {
       // api.rst: pc is the address of the int3 itself.
-      if (this.#breakpoints.at(address) !== undefined && address !== this.#lifted) return { kind: 'breakpoint', address };
+      if (this.#breakpoints.at(address) !== undefined && address !== this.#lifted)
+        return { kind: 'breakpoint', address };
       this.#inject(KVM_GUESTDBG_INJECT_BP);
       return undefined;
     }
@@ -186,7 +195,8 @@ export class DebugExits {
     const suberror = run.view.getUint32(KVM_RUN.internal_suberror, true);
     if (suberror !== KVM_INTERNAL_ERROR_EMULATION) return error(`KVM internal error, suberror ${suberror}`);
     const address = run.linearRip;
-    if (this.#breakpoints.at(address)?.kind === ARMED_SW && address !== this.#lifted) return { kind: 'breakpoint', address };
+    if (this.#breakpoints.at(address)?.kind === ARMED_SW && address !== this.#lifted)
+      return { kind: 'breakpoint', address };
     const bytes = this.#failedBytes();
     if (bytes[0] === OPCODE_INT3) {
       run.rip += 1n;
@@ -194,7 +204,9 @@ export class DebugExits {
       this.#vcpu.injectException(VECTOR_BP);
       return undefined;
     }
-    return error(`KVM cannot emulate the instruction at 0x${address.toString(16)} (bytes ${hexBytes(bytes)})`);
+    return error(
+      `KVM cannot emulate the instruction at 0x${address.toString(16)} (bytes ${hexBytes(bytes)})`,
+    );
   }
 
   #failedBytes(): Uint8Array {
@@ -202,7 +214,10 @@ export class DebugExits {
     const flags = run.view.getBigUint64(KVM_RUN.emulation_flags, true);
     const size = run.bytes[KVM_RUN.emulation_insn_size] ?? 0;
     if ((flags & BigInt(KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES)) !== 0n && size > 0) {
-      return run.bytes.slice(KVM_RUN.emulation_insn_bytes, KVM_RUN.emulation_insn_bytes + Math.min(size, MAX_INSTRUCTION_BYTES));
+      return run.bytes.slice(
+        KVM_RUN.emulation_insn_bytes,
+        KVM_RUN.emulation_insn_bytes + Math.min(size, MAX_INSTRUCTION_BYTES),
+      );
     }
     return this.instruction().bytes;
   }

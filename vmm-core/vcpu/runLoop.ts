@@ -2,14 +2,27 @@
  * The life of a vCPU's thread: wait in the mailbox, enter the guest, answer its exits, stop when told or when something
  * worth a stop happened. Registers of devices are answered right here (bus/); everything else is reported to main.
  */
-import { KVM_EXIT, KVM_EXIT_IO_OUT, KVM_RUN, KVM_SYSTEM_EVENT_CRASH, KVM_SYSTEM_EVENT_RESET } from '../abi/kvm.ts';
+import {
+  KVM_EXIT,
+  KVM_EXIT_IO_OUT,
+  KVM_RUN,
+  KVM_SYSTEM_EVENT_CRASH,
+  KVM_SYSTEM_EVENT_RESET,
+} from '../abi/kvm.ts';
 import type { Bus } from '../bus/bus.ts';
 import { KvmError } from '../errors.ts';
 import { EAGAIN, EINTR } from '../kvm/errno.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import { DebugExits, type DebugFacilities } from './debugExits.ts';
 import type { BreakpointTable } from './breakpointTable.ts';
-import { type Mailbox, REQUEST, STEP_INTERRUPTS, STEP_OVER, STEP_SILENT, type StepRequest } from './mailbox.ts';
+import {
+  type Mailbox,
+  REQUEST,
+  STEP_INTERRUPTS,
+  STEP_OVER,
+  STEP_SILENT,
+  type StepRequest,
+} from './mailbox.ts';
 import type { PowerEvent, StopCause, VcpuMessage } from './messages.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { isCall, isHalt } from './instruction.ts';
@@ -132,7 +145,8 @@ export class RunLoop {
     const { mmio } = this.#parts;
     const address = Number(view.getBigUint64(KVM_RUN.mmio_phys_addr, true));
     const length = view.getUint32(KVM_RUN.mmio_len, true);
-    if (view.getUint8(KVM_RUN.mmio_is_write) !== 0) mmio.writeBytes(address, bytes, KVM_RUN.mmio_data, length);
+    if (view.getUint8(KVM_RUN.mmio_is_write) !== 0)
+      mmio.writeBytes(address, bytes, KVM_RUN.mmio_data, length);
     else mmio.readBytes(address, bytes, KVM_RUN.mmio_data, length);
   }
 
@@ -145,8 +159,10 @@ export class RunLoop {
 
   #systemEvent(): StopCause {
     const type = this.#vcpu.run.view.getUint32(KVM_RUN.system_event_type, true);
-    if (type === KVM_SYSTEM_EVENT_CRASH) return { kind: 'error', message: 'the guest reported a crash to KVM' };
-    const event: PowerEvent = type === KVM_SYSTEM_EVENT_RESET ? { kind: 'reset', by: 'KVM' } : { kind: 'powerOff' };
+    if (type === KVM_SYSTEM_EVENT_CRASH)
+      return { kind: 'error', message: 'the guest reported a crash to KVM' };
+    const event: PowerEvent =
+      type === KVM_SYSTEM_EVENT_RESET ? { kind: 'reset', by: 'KVM' } : { kind: 'powerOff' };
     return { kind: 'power', event };
   }
 

@@ -31,7 +31,10 @@ export class VcpuThread {
     this.#worker = worker;
     this.#mailbox = new Mailbox(assignment.mailbox);
     worker.on('error', (error) => {
-      this.#stopped({ kind: 'error', message: `internal error in the thread of vCPU ${this.index}: ${error.message}` });
+      this.#stopped({
+        kind: 'error',
+        message: `internal error in the thread of vCPU ${this.index}: ${error.message}`,
+      });
       events.onCrash(error);
     });
     worker.on('message', (message: VcpuMessage) => {
