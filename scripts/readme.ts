@@ -1,0 +1,78 @@
+/**
+ * Writes the reference parts of README.md, between their markers, from what the program itself says: `npm run generate`. A test checks
+ * that running it changes nothing.
+ */
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { type AttributeSchema, attachAttributes, launchAttributes } from '../extension/debug/launchSchema.ts';
+
+const ROOT = path.join(import.meta.dirname, '..');
+const README = path.join(ROOT, 'README.md');
+const execFileAsync = promisify(execFile);
+
+/** README.md as it should be. */
+export async function withReference(readme: string): Promise<string> {
+  const parts = {
+    launch: attributeTable(launchAttributes),
+    attach: attributeTable(attachOnly()),
+    vmm: await usages(),
+  };
+  return Object.entries(parts).reduce((text, [name, content]) => replacePart(text, name, content), readme);
+}
+
+/** What `attach` has and `launch` has not, or means otherwise. */
+function attachOnly(): Readonly<Record<string, AttributeSchema>> {
+  const { vm, socket, kernel } = attachAttributes;
+  return { vm, socket, kernel };
+}
+
+function attributeTable(attributes: Readonly<Record<string, AttributeSchema>>): string {
+  const rows = Object.entries(attributes).map(([name, schema]) => [
+    `\`${name}\``,
+    typeText(schema),
+    schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``,
+    (schema.markdownDescription ?? '').replaceAll('|', '\\|'),
+  ]);
+  return [['Attribute', 'Type', 'Default', ''], ['---', '---', '---', '---'], ...rows]
+    .map(tableRow)
+    .join('\n');
+}
+
+function tableRow(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+function typeText(schema: AttributeSchema): string {
+  if (schema.enum !== undefined) return schema.enum.map((it) => `\`"${it}"\``).join(', ');
+  if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(typeText))].join(' or ');
+  if (schema.items !== undefined) return 'array';
+  return [schema.type ?? []].flat().join(' or ');
+}
+
+async function usages(): Promise<string> {
+  const commands = [['help'], ['run', '--help'], ['check', '--help'], ['status', '--help']];
+  const texts = await Promise.all(commands.map(usage));
+  return texts.map((it) => `\`\`\`\n${it.trimEnd()}\n\`\`\``).join('\n\n');
+}
+
+async function usage(args: readonly string[]): Promise<string> {
+  const vmm = path.join(ROOT, 'vmm-core/main.ts');
+  const { stdout } = await execFileAsync(process.execPath, ['--import', 'tsx', vmm, ...args], { cwd: ROOT });
+  return stdout;
+}
+
+function replacePart(text: string, name: string, content: string): string {
+  const [start, end] = [`<!-- ${name}: npm run generate -->`, `<!-- end of ${name} -->`];
+  const from = text.indexOf(start);
+  const to = text.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`README.md has no part between ${start} and ${end}`);
+  return `${text.slice(0, from + start.length)}\n\n${content}\n\n${text.slice(to)}`;
+}
+
+async function main(): Promise<void> {
+  await writeFile(README, await withReference(await readFile(README, 'utf8')));
+}
+
+if (process.argv[1] === import.meta.filename) void main();
