@@ -78,8 +78,7 @@ const IMPORT_RULES: Readonly<Record<string, Rule>> = {
   'koffi is imported only in vmm-core/kvm': ({ file }, { specifier }) =>
     specifier !== 'koffi' || file.startsWith('vmm-core/kvm/'),
   'KVM is used only by machine, vcpu, debug and the host check': ({ file }, it) =>
-    !(it.file ?? '').startsWith('vmm-core/kvm/') ||
-    KVM_USERS.some((user) => file.startsWith(user)),
+    !(it.file ?? '').startsWith('vmm-core/kvm/') || KVM_USERS.some((user) => file.startsWith(user)),
   'vscode is imported only in extension, and not by its language server': ({ file }, { specifier }) =>
     specifier !== 'vscode' ||
     (file.startsWith('extension/') && !file.startsWith('extension/language/server/')),

@@ -47,6 +47,16 @@ export const SUITES: readonly Suite[] = [
     commands: COMPILER,
   },
   {
+    name: 'symbols',
+    what: "the symbol engine on programs of this machine's compiler",
+    includes: inFolder('test/symbols/'),
+    concurrency: 1,
+    fileTimeoutMs: 2 * MINUTE_MS,
+    timeoutMs: 4 * MINUTE_MS,
+    needsBuild: false,
+    commands: { ...COMPILER, gdb: 'gdb', readelf: 'binutils' },
+  },
+  {
     name: 'samples',
     what: 'sample and test guests rebuild to what is checked in',
     includes: (file) => ['samples/', 'test/samples/', 'test/guests/'].some((it) => file.startsWith(it)),
