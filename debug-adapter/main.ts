@@ -13,9 +13,9 @@ function main(): void {
   state.finish = () => process.stdout.write('', () => process.exit(0));
   connection.serve(requestTable(state));
   connection.start(process.stdin, process.stdout);
-  process.stdin.once('close', () => {
-    void editorGone(state).finally(() => process.exit(0));
-  });
+  const leave = (): void => void editorGone(state).finally(() => process.exit(0));
+  process.stdin.once('close', leave);
+  process.once('SIGTERM', leave);
   process.stdout.on('error', () => undefined); // the editor's end is closed: stdin tells the same
 }
 

@@ -6,11 +6,12 @@ import type { RequestCall, SendEvent } from './dapConnection.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import { HandleMap } from './handleMap.ts';
 import type { Log } from './log.ts';
+import type { Value } from './symbols/symbolImage.ts';
 import { BreakpointTable } from './target/breakpointTable.ts';
 import type { Disassembler } from './target/disassembler.ts';
 import { SourcePaths } from './target/sourcePaths.ts';
 import { SymbolSet } from './target/symbolSet.ts';
-import { framePointerUnwinder, type UnwindFrame, type Unwinder } from './target/unwind.ts';
+import { symbolUnwinder, type UnwindFrame, type Unwinder } from './target/unwind.ts';
 import type { VmTarget } from './target/vmTarget.ts';
 
 export interface SessionOptions {
@@ -26,6 +27,8 @@ export interface ShownFrame {
   readonly cpu: number;
   /** 0 for the frame the vCPU executes and for what is inlined there. */
   readonly depth: number;
+  /** Counts from the innermost function inlined at the frame's address. */
+  readonly inlineDepth: number;
   readonly frame: UnwindFrame;
 }
 
@@ -33,7 +36,9 @@ export interface ShownFrame {
 export type VariableContainer =
   | { readonly kind: 'registers'; readonly shown: ShownFrame }
   | { readonly kind: 'group'; readonly group: string; readonly shown: ShownFrame }
-  | { readonly kind: 'segment'; readonly name: string; readonly shown: ShownFrame };
+  | { readonly kind: 'segment'; readonly name: string; readonly shown: ShownFrame }
+  | { readonly kind: 'locals'; readonly shown: ShownFrame }
+  | { readonly kind: 'value'; readonly value: Value; readonly shown: ShownFrame };
 
 /** Something that runs the VM in several pieces, and decides at each stop whether it is one for the user. */
 export interface StepPlan {
@@ -54,7 +59,7 @@ export class SessionState {
   readonly breakpoints = new BreakpointTable();
   readonly frames = new HandleMap<ShownFrame>();
   readonly variables = new HandleMap<VariableContainer>();
-  readonly unwinder: Unwinder = framePointerUnwinder;
+  readonly unwinder: Unwinder = symbolUnwinder;
 
   phase: Phase = 'idle';
   options: SessionOptions = {

@@ -1,8 +1,9 @@
-/** Watch, hover and the debug console: expressions.ts over the registers, symbols and memory of the frame. */
+/** Watch, hover and the debug console: C expressions by the program's types, and plain ones over registers, symbols and memory. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
+import { QueryError } from '../symbols/queryError.ts';
 import {
   evaluateExpression,
   type ExpressionEnvironment,
@@ -12,6 +13,8 @@ import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
 import { topFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { examineMemory } from './examine.ts';
+import { framesOf } from './frames.ts';
+import { assignTyped, evaluateTyped } from './locals.ts';
 import { memoryChanged } from './memory.ts';
 import { registersChanged } from './variables.ts';
 
@@ -26,7 +29,7 @@ export async function evaluate(
   state: SessionState,
   args: DebugProtocol.EvaluateArguments,
 ): Promise<EvaluateBody> {
-  const shown = args.frameId === undefined ? undefined : state.frame(args.frameId);
+  const shown = args.frameId === undefined ? await topShownFrame(state) : state.frame(args.frameId);
   const text = args.expression.trim();
   if (args.context === 'repl') {
     const [, format, address] = EXAMINE.exec(text) ?? [];
@@ -35,9 +38,40 @@ export async function evaluate(
       return plain(await examineMemory(state, shown?.cpu ?? state.currentCpu, format ?? '', start));
     }
     const [, left, right] = ASSIGNMENT.exec(text) ?? [];
-    if (left !== undefined && right !== undefined) return assign(state, left.trim(), right, shown);
+    if (left !== undefined && right !== undefined) return assign(state, left.trim(), right.trim(), shown);
   }
-  return describe(state, await evaluateExpression(text, await environment(state, shown)));
+  return valueOf(state, text, shown);
+}
+
+/** Without a frame: that of the vCPU last stopped. */
+async function topShownFrame(state: SessionState): Promise<ShownFrame | undefined> {
+  if (state.requireTarget().state !== 'paused') return undefined;
+  const cpu = state.currentCpu;
+  const [frame] = await framesOf(state, cpu, 1);
+  return frame && { cpu, depth: 0, inlineDepth: 0, frame };
+}
+
+/** As C, where the program's types are known; else, and for what C does not know, as an expression over addresses. */
+async function valueOf(
+  state: SessionState,
+  text: string,
+  shown: ShownFrame | undefined,
+): Promise<EvaluateBody> {
+  // `$rax` is a register with all its names and a hint at the symbol, not a number of some C type.
+  const typed =
+    shown === undefined || text.startsWith('$') ? undefined : await evaluateTyped(state, text, shown);
+  if (typed !== undefined && !(typed instanceof QueryError)) {
+    const { value, ...rest } = typed;
+    return { result: value, ...rest };
+  }
+  try {
+    return describe(state, await evaluateExpression(text, await environment(state, shown)));
+  } catch (error) {
+    const unknown = error instanceof UserError && error.id === USER_ERROR.expression;
+    if (unknown && typed !== undefined)
+      throw new UserError(USER_ERROR.expression, typed.message, { cause: error });
+    throw error;
+  }
 }
 
 /** For value fields and addresses: the number an expression comes to. */
@@ -97,6 +131,9 @@ async function assign(
 ): Promise<EvaluateBody> {
   const target = state.requireTarget();
   const cpu = shown?.cpu ?? state.currentCpu;
+  if (shown !== undefined && !left.startsWith('$') && (await assignTyped(state, left, right, shown))) {
+    return valueOf(state, left, shown.depth === 0 ? await topShownFrame(state) : shown);
+  }
   const value = await evaluateNumber(state, right, shown);
   const alias = registerAlias(left.replace(/^\$/, '').toLowerCase());
   if (alias !== undefined) {

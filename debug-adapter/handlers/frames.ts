@@ -11,21 +11,12 @@ export async function framesOf(
   cpu: number,
   count: number,
 ): Promise<readonly UnwindFrame[]> {
-  const target = state.requireTarget();
-  const registers = await target.readRegisters(cpu);
+  const context = await unwindContext(state, cpu);
   let stack = state.stacks.get(cpu);
   if (stack === undefined) {
-    stack = { frames: [topFrame(registers)], complete: false };
+    stack = { frames: [topFrame(context.cpu)], complete: false };
     state.stacks.set(cpu, stack);
   }
-  const context: UnwindContext = {
-    cpu: registers,
-    read: async (address, lengthBytes) => {
-      const { data, unreadableBytes } = await target.readMemory({ address, cpu }, lengthBytes);
-      return unreadableBytes === 0 ? data : undefined;
-    },
-    codeStart: (address) => state.symbols.codeStart(address),
-  };
   while (!stack.complete && stack.frames.length < count) {
     const innermost = stack.frames.at(-1);
     const length = stack.frames.length;
@@ -35,6 +26,21 @@ export async function framesOf(
     else stack.frames.push(caller);
   }
   return stack.frames.slice(0, count);
+}
+
+/** What unwinding and the symbols need of a vCPU at this stop. */
+export async function unwindContext(state: SessionState, cpu: number): Promise<UnwindContext> {
+  const target = state.requireTarget();
+  const { symbols } = state;
+  return {
+    cpu: await target.readRegisters(cpu),
+    read: async (address, lengthBytes) => {
+      const { data, unreadableBytes } = await target.readMemory({ address, cpu }, lengthBytes);
+      return unreadableBytes === 0 ? data : undefined;
+    },
+    codeStart: (address) => symbols.codeStart(address),
+    imageAt: (address) => symbols.imageAt(address),
+  };
 }
 
 /** Whether `framesOf` can return no more than it has. */

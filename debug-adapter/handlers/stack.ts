@@ -49,8 +49,8 @@ export async function stackTrace(
   const page = shown.slice(start, start + levels);
   const complete = isComplete(state, cpu);
   return {
-    stackFrames: page.map(({ frame, depth, body }) => ({
-      id: state.frames.add({ cpu, depth, frame }),
+    stackFrames: page.map(({ frame, depth, inlineDepth, body }) => ({
+      id: state.frames.add({ cpu, depth, inlineDepth, frame }),
       ...body,
       instructionPointerReference: hex(frame.pc),
     })),
@@ -62,7 +62,10 @@ export async function stackTrace(
 type FrameBody = Omit<DebugProtocol.StackFrame, 'id' | 'instructionPointerReference'>;
 
 /** One physical frame, and above it the functions inlined there. */
-function shownFrames(state: SessionState, frame: UnwindFrame): { readonly body: FrameBody }[] {
+function shownFrames(
+  state: SessionState,
+  frame: UnwindFrame,
+): { readonly inlineDepth: number; readonly body: FrameBody }[] {
   const address = lookupAddress(frame);
   const found = state.symbols.lineAt(address);
   const imagePath = found?.imagePath;
@@ -70,9 +73,10 @@ function shownFrames(state: SessionState, frame: UnwindFrame): { readonly body: 
   if (chain.length <= 1) {
     // Code without lines: the offset says where in it.
     const name = (found && chain[0]?.function) ?? state.symbols.describe(frame.pc) ?? hex(frame.pc);
-    return [{ body: withSource(state, name, imagePath, found?.row) }];
+    return [{ inlineDepth: 0, body: withSource(state, name, imagePath, found?.row) }];
   }
   return chain.map((it, i) => ({
+    inlineDepth: i,
     body: withSource(state, it.function, imagePath, i === 0 ? (found?.row ?? it) : it),
   }));
 }

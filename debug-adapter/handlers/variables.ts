@@ -2,7 +2,8 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CpuRegisters, SegmentValue } from '../../vmm-core/protocol/debug.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, ShownFrame } from '../sessionState.ts';
+import type { SessionState, ShownFrame, VariableContainer } from '../sessionState.ts';
+import type { NamedValue } from '../symbols/symbolImage.ts';
 import {
   controlRows,
   decodeBits,
@@ -21,25 +22,26 @@ import {
 } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
 import { evaluateNumber } from './evaluate.ts';
+import { hasLocals, localVariables, setMember, showChildren, showLocals, showValue } from './locals.ts';
 
 type Variable = DebugProtocol.Variable;
 
-export function scopes(
+export async function scopes(
   state: SessionState,
   args: DebugProtocol.ScopesArguments,
-): { scopes: DebugProtocol.Scope[] } {
+): Promise<{ scopes: DebugProtocol.Scope[] }> {
   const shown = state.frame(args.frameId);
-  return {
-    scopes: [
-      {
-        name: 'Registers',
-        presentationHint: 'registers',
-        variablesReference: state.variables.add({ kind: 'registers', shown }),
-        namedVariables: REGISTER_GROUPS.length,
-        expensive: false,
-      },
-    ],
+  const registers: DebugProtocol.Scope = {
+    name: 'Registers',
+    presentationHint: 'registers',
+    variablesReference: state.variables.add({ kind: 'registers', shown }),
+    namedVariables: REGISTER_GROUPS.length,
+    expensive: false,
   };
+  if (!(await hasLocals(state, shown))) return { scopes: [registers] };
+  const variablesReference = state.variables.add({ kind: 'locals', shown });
+  const locals = { name: 'Locals', presentationHint: 'locals', variablesReference, expensive: false };
+  return { scopes: [locals, registers] };
 }
 
 export async function variables(
@@ -57,6 +59,10 @@ export async function variables(
       return { variables: groupMembers(state, container.group, shown, registers) };
     case 'segment':
       return { variables: segmentMembers(registers.segments[container.name]) };
+    case 'locals':
+      return { variables: await showLocals(state, shown) };
+    case 'value':
+      return { variables: await showChildren(state, container.value, shown, args) };
   }
 }
 
@@ -65,7 +71,9 @@ export async function setVariable(
   args: DebugProtocol.SetVariableArguments,
 ): Promise<DebugProtocol.SetVariableResponse['body']> {
   const container = state.variables.get(args.variablesReference);
-  if (container?.kind !== 'group') throw readOnly(args.name);
+  if (container === undefined) throw new Error(`variables ${args.variablesReference} are of an earlier stop`);
+  if (container.kind === 'locals' || container.kind === 'value') return setTyped(state, container, args);
+  if (container.kind !== 'group') throw readOnly(args.name);
   const { group, shown } = container;
   if (shown.depth > 0 && group === 'General') {
     throw new UserError(
@@ -85,6 +93,20 @@ export async function setVariable(
     variablesReference: 0,
     ...(written?.type === undefined ? {} : { type: written.type }),
   };
+}
+
+async function setTyped(
+  state: SessionState,
+  container: Extract<VariableContainer, { kind: 'locals' | 'value' }>,
+  args: DebugProtocol.SetVariableArguments,
+): Promise<DebugProtocol.SetVariableResponse['body']> {
+  const { shown } = container;
+  const members = (): Promise<readonly NamedValue[]> =>
+    container.kind === 'locals' ? localVariables(state, shown) : container.value.children();
+  await setMember(state, await members(), args.name, args.value, shown);
+  const written = (await members()).find((it) => it.name === args.name);
+  if (written === undefined) throw readOnly(args.name);
+  return showValue(state, written.value, shown);
 }
 
 /** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */

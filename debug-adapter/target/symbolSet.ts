@@ -110,6 +110,15 @@ export class SymbolSet {
     return this.#first((it) => nonEmpty(it.inlineChainAt(address))) ?? [];
   }
 
+  /** The image whose code or data an address is in. */
+  imageAt(address: bigint): SymbolImage | undefined {
+    const { images } = this;
+    return (
+      images.find((it) => it.functionAt(address) !== undefined) ??
+      images.find((it) => it.symbolAt(address) !== undefined)
+    );
+  }
+
   /** First address of the code `address` is in, as DWARF or the symbol table knows it. */
   codeStart(address: bigint): bigint | undefined {
     const start = this.functionAt(address)?.start;

@@ -1,8 +1,9 @@
 /**
- * From a frame to its caller. The frame-pointer unwinder is what every kernel built with `-fno-omit-frame-pointer` allows; one that
- * reads call frame information can stand in its place behind the same interface.
+ * From a frame to its caller: by call frame information where the symbols have it, else along the frame pointers, which every kernel
+ * built with `-fno-omit-frame-pointer` allows.
  */
 import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
+import type { FrameContext, SymbolImage } from '../symbols/symbolImage.ts';
 import { codeBase, codeBits, linearPc, linearSp, registerValue, stackBase } from './registers.ts';
 
 /** Registers of one frame, as far as they are known there. Addresses are linear. */
@@ -25,6 +26,8 @@ export interface UnwindContext {
   read(address: bigint, lengthBytes: number): Promise<Uint8Array | undefined>;
   /** First address of the function around an address. */
   codeStart(address: bigint): bigint | undefined;
+  /** The image whose code an address is in. */
+  imageAt(address: bigint): SymbolImage | undefined;
 }
 
 export interface Unwinder {
@@ -45,6 +48,55 @@ export function topFrame(cpu: CpuRegisters): UnwindFrame {
 export function lookupAddress(frame: UnwindFrame): bigint {
   return frame.isCaller ? frame.pc - 1n : frame.pc;
 }
+
+/** A frame in the words of symbols/. `undefined` where the image's code is of another width than the vCPU executes. */
+export function frameContext(
+  frame: UnwindFrame,
+  context: UnwindContext,
+  image: SymbolImage,
+): FrameContext | undefined {
+  const bits = codeBits(context.cpu.mode);
+  if (image.machine !== MACHINES[bits]) return undefined;
+  const registers = bits === 64 ? frame.registers : renameRegisters(frame.registers, 'r', 'e');
+  return { registers, memory: context, pcIsReturnAddress: frame.isCaller };
+}
+
+/** Call frame information first: it also knows frames without a frame pointer, and those of interrupts. */
+export const symbolUnwinder: Unwinder = {
+  async caller(frame, context) {
+    const image = context.imageAt(lookupAddress(frame));
+    const symbols = image && frameContext(frame, context, image);
+    const unwound = symbols && (await image?.unwindFrame(symbols));
+    if (unwound?.method !== 'cfi') return framePointerUnwinder.caller(frame, context);
+    const bits = codeBits(context.cpu.mode);
+    const registers = bits === 64 ? unwound.registers : renameRegisters(unwound.registers, 'e', 'r');
+    const rip = registers.get('rip') ?? 0n;
+    if (rip === 0n) return undefined;
+    const pc = codeBase(context.cpu) + rip;
+    if ((await context.read(pc, 1)) === undefined) return undefined;
+    const returnSlot = unwound.savedAt.get(bits === 64 ? 'rip' : 'eip') ?? unwound.cfa - BigInt(bits / 8);
+    const sp = registers.get('rsp') ?? unwound.cfa;
+    return { pc, sp, registers, returnSlot, isCaller: !unwound.isSignalFrame };
+  },
+};
+
+/** SymbolImage.machine by the width of code. */
+const MACHINES: Readonly<Record<number, string>> = { 64: 'x86-64', 32: 'i386' };
+
+/** The general registers of 32-bit code are `eax` … to the symbols, `rax` … in the protocol. */
+function renameRegisters(
+  registers: ReadonlyMap<string, bigint>,
+  from: string,
+  to: string,
+): ReadonlyMap<string, bigint> {
+  const renamed = [...registers].map(([name, value]): [string, bigint] => [
+    name.startsWith(from) && LEGACY_REGISTER.test(name.slice(1)) ? to + name.slice(1) : name,
+    BigInt.asUintN(32, value),
+  ]);
+  return new Map(renamed);
+}
+
+const LEGACY_REGISTER = /^([abcd]x|[sd]i|[bs]p|ip|flags)$/;
 
 const OPCODE_PUSH_BP = 0x55;
 const OPCODE_RET = 0xc3;

@@ -1,0 +1,193 @@
+/** Typed values of the program being debugged: local variables, what expressions come to, what unfolds below them, assignments. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import { USER_ERROR, UserError } from '../errors.ts';
+import type { SessionState, ShownFrame } from '../sessionState.ts';
+import { splitFormat } from '../symbols/expressionText.ts';
+import { QueryError } from '../symbols/queryError.ts';
+import type {
+  Assignment,
+  FrameContext,
+  NamedValue,
+  SymbolImage,
+  Value,
+  Variable,
+} from '../symbols/symbolImage.ts';
+import { registerAlias } from '../target/registers.ts';
+import { frameContext, lookupAddress } from '../target/unwind.ts';
+import { hex } from '../target/vmTarget.ts';
+import { framesOf, unwindContext } from './frames.ts';
+import { memoryChanged } from './memory.ts';
+import { registersChanged } from './variables.ts';
+
+/** Elements of an array fetched for a client that asks for all of them. */
+const DEFAULT_CHILDREN = 1000;
+
+/** A frame together with the image that explains it. */
+interface ExplainedFrame {
+  readonly image: SymbolImage;
+  readonly context: FrameContext;
+}
+
+/** Locals exist where the code at the frame belongs to an image with debug information, of the width the vCPU executes. */
+export async function explain(state: SessionState, shown: ShownFrame): Promise<ExplainedFrame | undefined> {
+  const image =
+    state.symbols.imageAt(lookupAddress(shown.frame)) ?? state.symbols.images.find((it) => it.hasLines);
+  if (image === undefined || !('localsAt' in image)) return undefined;
+  const unwinding = await unwindContext(state, shown.cpu);
+  const context = frameContext(shown.frame, unwinding, image);
+  if (context === undefined) return undefined;
+  const caller = async (): Promise<FrameContext | undefined> => {
+    const frames = await framesOf(state, shown.cpu, shown.depth + 2);
+    const frame = frames[shown.depth + 1];
+    const above = frame && state.symbols.imageAt(lookupAddress(frame));
+    return frame && above && frameContext(frame, unwinding, above);
+  };
+  return { image, context: { ...context, caller } };
+}
+
+export async function hasLocals(state: SessionState, shown: ShownFrame): Promise<boolean> {
+  return (await localVariables(state, shown)).length > 0;
+}
+
+export async function localVariables(state: SessionState, shown: ShownFrame): Promise<readonly Variable[]> {
+  const explained = await explain(state, shown);
+  return explained === undefined ? [] : explained.image.localsAt(explained.context, shown.inlineDepth);
+}
+
+/** Parameters first, as they are written; an inner variable hides an outer one of its name. */
+export async function showLocals(state: SessionState, shown: ShownFrame): Promise<DebugProtocol.Variable[]> {
+  const variables = await localVariables(state, shown);
+  const visible = variables.filter((it, i) => variables.findIndex(({ name }) => name === it.name) === i);
+  const ordered = [...visible.filter((it) => it.isParameter), ...visible.filter((it) => !it.isParameter)];
+  return showAll(state, ordered, shown);
+}
+
+export async function showChildren(
+  state: SessionState,
+  value: Value,
+  shown: ShownFrame,
+  page: { readonly start?: number | undefined; readonly count?: number | undefined },
+): Promise<DebugProtocol.Variable[]> {
+  const children = await value.children(page.start ?? 0, page.count || DEFAULT_CHILDREN);
+  return showAll(state, children, shown);
+}
+
+async function showAll(
+  state: SessionState,
+  values: readonly NamedValue[],
+  shown: ShownFrame,
+): Promise<DebugProtocol.Variable[]> {
+  const rows: DebugProtocol.Variable[] = [];
+  for (const { name, expression, value } of values) {
+    rows.push({ name, evaluateName: expression, ...(await showValue(state, value, shown)) });
+  }
+  return rows;
+}
+
+type ShownValue = Pick<
+  DebugProtocol.Variable,
+  'value' | 'type' | 'variablesReference' | 'namedVariables' | 'indexedVariables' | 'memoryReference'
+>;
+
+export async function showValue(
+  state: SessionState,
+  value: Value,
+  shown: ShownFrame,
+  format?: string,
+): Promise<ShownValue> {
+  const { namedChildren, indexedChildren } = value;
+  const unfolds = namedChildren > 0 || indexedChildren > 0;
+  return {
+    value: await displayed(value, format),
+    type: value.typeName,
+    variablesReference: unfolds ? state.variables.add({ kind: 'value', value, shown }) : 0,
+    ...(namedChildren > 0 ? { namedVariables: namedChildren } : {}),
+    ...(indexedChildren > 0 ? { indexedVariables: indexedChildren } : {}),
+    ...(value.address === undefined ? {} : { memoryReference: hex(value.address) }),
+  };
+}
+
+/** A value that cannot be read says so in its place; the others are still shown. */
+async function displayed(value: Value, format: string | undefined): Promise<string> {
+  try {
+    return await value.display(format);
+  } catch (error) {
+    if (error instanceof QueryError) return `<${error.message}>`;
+    throw error;
+  }
+}
+
+/** The value of a C expression, or the reason why it has none. `undefined`: nothing here knows types. */
+export async function evaluateTyped(
+  state: SessionState,
+  text: string,
+  shown: ShownFrame,
+): Promise<ShownValue | QueryError | undefined> {
+  const explained = await explain(state, shown);
+  if (explained === undefined) return undefined;
+  const { expression, format } = splitFormat(text);
+  try {
+    const value = await explained.image.evaluate(expression, explained.context, shown.inlineDepth);
+    return { ...(await showValue(state, value, shown, format)) };
+  } catch (error) {
+    if (error instanceof QueryError) return error;
+    throw error;
+  }
+}
+
+/** `place = value` in C. `false` when the place is none of the program's. */
+export async function assignTyped(
+  state: SessionState,
+  place: string,
+  value: string,
+  shown: ShownFrame,
+): Promise<boolean> {
+  const explained = await explain(state, shown);
+  if (explained === undefined) return false;
+  try {
+    const { image, context } = explained;
+    await carryOut(state, await image.evaluateAssignment(place, value, context, shown.inlineDepth), shown);
+    return true;
+  } catch (error) {
+    if (error instanceof QueryError) return false;
+    throw error;
+  }
+}
+
+/** setVariable on a local or on a member of a value. */
+export async function setMember(
+  state: SessionState,
+  members: readonly NamedValue[],
+  name: string,
+  text: string,
+  shown: ShownFrame,
+): Promise<void> {
+  const member = members.find((it) => it.name === name);
+  if (member === undefined) throw new UserError(USER_ERROR.badValue, `no variable ${name} here`);
+  try {
+    await carryOut(state, await member.value.assign(text), shown);
+  } catch (error) {
+    if (error instanceof QueryError)
+      throw new UserError(USER_ERROR.badValue, error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function carryOut(state: SessionState, assignment: Assignment, shown: ShownFrame): Promise<void> {
+  const target = state.requireTarget();
+  const { cpu } = shown;
+  if (assignment.kind === 'memory') {
+    const { address, bytes } = assignment;
+    await target.writeMemory({ address, cpu }, bytes);
+    return memoryChanged(state, hex(address), 0, bytes.length);
+  }
+  if (shown.depth > 0) {
+    throw new UserError(
+      USER_ERROR.badValue,
+      'it lives in a register of a calling function, which cannot be set',
+    );
+  }
+  const key = registerAlias(assignment.register)?.key ?? assignment.register;
+  await target.writeRegisters(cpu, { [key]: assignment.value });
+  registersChanged(state, cpu, [key]);
+}

@@ -1,0 +1,52 @@
+/** The adapter as editors start it: a process of its own, DAP on stdio. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { spawnAdapter } from '../support/dapClient.ts';
+import { STEPS_ELF } from '../support/debugSession.ts';
+import { FakeVmm } from '../support/fakeVmm.ts';
+
+const MAIN = path.join(import.meta.dirname, '..', '..', 'debug-adapter', 'main.ts');
+
+async function launchedProcess(t: TestContext) {
+  const vmm = await FakeVmm.start();
+  const adapter = spawnAdapter(MAIN, { nodeArgs: ['--import', 'tsx'] });
+  t.after(() => {
+    adapter.process.kill('SIGKILL');
+    vmm.close();
+  });
+  await adapter.client.ask('initialize', { adapterID: 'vmm' });
+  await adapter.client.ask('launch', { kernel: STEPS_ELF, memory: '4M', __coreSocket: vmm.socket });
+  await adapter.client.ask('configurationDone');
+  return { ...adapter, vmm };
+}
+
+test('disconnect ends the adapter after its answer', async (t) => {
+  const { client, exited, vmm } = await launchedProcess(t);
+  await client.ask('disconnect');
+  assert.equal(await exited, 0);
+  assert.equal(vmm.end?.kind, 'killed');
+});
+
+test('the end of stdin ends the VM and the adapter', async (t) => {
+  const { process: child, exited, vmm } = await launchedProcess(t);
+  child.stdin?.end();
+  assert.equal(await exited, 0);
+  assert.equal(vmm.end?.kind, 'killed');
+});
+
+test('SIGTERM ends the VM and the adapter', async (t) => {
+  const { process: child, exited, vmm } = await launchedProcess(t);
+  child.kill('SIGTERM');
+  assert.equal(await exited, 0);
+  assert.equal(vmm.end?.kind, 'killed');
+});
+
+test('a VM process that dies leaves an adapter that still answers, and leaves when told', async (t) => {
+  const { client, exited, vmm } = await launchedProcess(t);
+  vmm.crash();
+  await client.waitFor('terminated');
+  assert.match(await client.fails('pause', { threadId: 1 }), /the VM has ended/);
+  await client.ask('disconnect');
+  assert.equal(await exited, 0);
+});
