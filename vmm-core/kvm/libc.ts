@@ -2,7 +2,7 @@
  * The few libc calls vmm-core needs, through koffi. Host addresses stay in this folder: everyone else holds typed arrays.
  * Loaded once per thread (main and each vCPU worker).
  */
-import koffi from 'koffi';
+import { koffi } from './koffi.ts';
 import { KvmError } from '../errors.ts';
 
 const libc = koffi.load(null); // the process itself: libc is always there

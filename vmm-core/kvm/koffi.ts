@@ -1,0 +1,21 @@
+/**
+ * koffi, without its front: `require('koffi')` finds out the platform by way of most of node:fs, which costs 5 ms in each thread at
+ * start; KVM needs x86-64 Linux anyway. The front stays as the way out where the native module does not load (musl).
+ */
+import { createRequire } from 'node:module';
+import type * as Koffi from 'koffi';
+
+const NATIVE = '@koromix/koffi-linux-x64/linux_x64/koffi.node';
+
+type KoffiApi = Pick<typeof Koffi, 'load' | 'errno' | 'address'>;
+
+function loadKoffi(): KoffiApi {
+  const require = createRequire(import.meta.filename);
+  try {
+    return require(NATIVE) as KoffiApi;
+  } catch {
+    return require('koffi') as KoffiApi; // and its error, if that does not load either
+  }
+}
+
+export const koffi = loadKoffi();
