@@ -117,6 +117,8 @@ export function endSession(state: SessionState, exitCode?: number): void {
   state.plan = undefined;
   state.symbols.close();
   if (!started) return;
-  if (exitCode !== undefined) state.send('exited', { exitCode });
-  state.send('terminated');
+  state.whenReleased(() => {
+    if (exitCode !== undefined) state.send('exited', { exitCode });
+    state.send('terminated');
+  });
 }

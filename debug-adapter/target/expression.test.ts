@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UserError } from '../errors.ts';
+import { evaluateExpression, type ExpressionEnvironment } from './expression.ts';
+
+const REGISTERS: Readonly<Record<string, bigint>> = { rax: 0x10n, rsp: 0x8000n, al: 0x10n };
+const SYMBOLS: Readonly<Record<string, bigint>> = { kmain: 0x100000n, 'a.b': 0x200000n };
+
+/** Memory holds its own address in every 8 bytes. */
+const env: ExpressionEnvironment = {
+  wordBytes: 8,
+  register: (name) => REGISTERS[name],
+  symbol: (name) => SYMBOLS[name],
+  read: async (address, lengthBytes) => BigInt.asUintN(lengthBytes * 8, address),
+};
+
+async function value(text: string): Promise<bigint> {
+  return (await evaluateExpression(text, env)).value;
+}
+
+test('numbers are decimal, hexadecimal or binary, with underscores', async () => {
+  assert.equal(await value('42'), 42n);
+  assert.equal(await value('0xffff_0000'), 0xffff_0000n);
+  assert.equal(await value('0b1010'), 10n);
+});
+
+test('registers are known with and without the dollar, symbols without', async () => {
+  assert.equal(await value('$rax'), 0x10n);
+  assert.equal(await value('RAX + $al'), 0x20n);
+  assert.equal(await value('kmain'), 0x100000n);
+  assert.equal(await value('a.b'), 0x200000n);
+  await assert.rejects(value('$kmain'), /no register \$kmain/);
+});
+
+test('sums are taken from left to right and wrap at 64 bits', async () => {
+  assert.equal(await value('10 - 3 - 2'), 5n);
+  assert.equal(await value('10 - (3 - 2)'), 9n);
+  assert.equal(await value('-1'), 0xffff_ffff_ffff_ffffn);
+  assert.equal(await value('0 - 1'), 0xffff_ffff_ffff_ffffn);
+});
+
+test('a star reads a word, a cast pointer what it points to; & takes the address back', async () => {
+  assert.equal(await value('*0x1122334455667788'), 0x1122334455667788n);
+  assert.equal(await value('*(u16*)0x1122334455667788'), 0x7788n);
+  assert.equal(await value('*(u8*)(kmain + 0xff)'), 0xffn);
+  assert.equal(await value('&*(kmain + 8)'), 0x100008n);
+  assert.deepEqual(await evaluateExpression('*(u32*)kmain', env), {
+    kind: 'memory',
+    value: 0x100000n,
+    address: 0x100000n,
+    lengthBytes: 4,
+  });
+});
+
+test('what is no expression is refused with what is wrong in it', async () => {
+  await assert.rejects(value(''), /an operand is missing/);
+  await assert.rejects(value('1 +'), /an operand is missing/);
+  await assert.rejects(value('(1'), /"\)" is missing/);
+  await assert.rejects(value('1 2'), /unexpected "2"/);
+  await assert.rejects(value('*(u128*)1'), /unknown type u128/);
+  await assert.rejects(value('1 ; 2'), /unexpected ";"/);
+  await assert.rejects(value('('.repeat(1000)), /nested too deeply/);
+});
+
+test('any text ends in a value or a UserError (seeded)', async () => {
+  const alphabet = [
+    '0x',
+    '1',
+    '9',
+    'rax',
+    '$',
+    'kmain',
+    '(',
+    ')',
+    '*',
+    '&',
+    '+',
+    '-',
+    ' ',
+    '(u8*)',
+    '#',
+    'ü',
+    '_',
+    '.',
+  ];
+  let seed = 20_261_123;
+  const next = (): number => (seed = (seed * 1_103_515_245 + 12_345) & 0x7fff_ffff);
+  for (let i = 0; i < 2000; i++) {
+    const text = Array.from({ length: next() % 12 }, () => alphabet[next() % alphabet.length]).join('');
+    try {
+      assert.equal(typeof (await value(text)), 'bigint');
+    } catch (error) {
+      assert.ok(error instanceof UserError, `${text}: ${String(error)}`);
+    }
+  }
+});
