@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import {
   createMessageConnection,
-  type Message,
+  Message,
   type MessageConnection,
   StreamMessageReader,
   StreamMessageWriter,
@@ -37,6 +37,7 @@ export function messageStream(socket: Socket): MessageStream {
     messageStrategy: {
       handleMessage: (message, next) => {
         handled++;
+        if (Message.isRequest(message)) writer.owe(message.id);
         next(message);
       },
     },
@@ -59,20 +60,30 @@ async function idle(progress: () => number): Promise<void> {
 
 /**
  * vscode-jsonrpc turns a failed write into an unhandled rejection besides the one of the request. The socket closes after it, which
- * both ends see; requests that wait are rejected when their connection is disposed. And `end` lets out what was written before:
- * encoding is asynchronous, so without that the last words of a VM are lost.
+ * both ends see; requests that wait are rejected when their connection is disposed. And `end` waits for the answers that are owed and
+ * lets out what was written before: encoding is asynchronous, so without that the last words of a VM are lost.
  */
 class QuietWriter extends StreamMessageWriter {
   /** Settles when everything written so far has been handed to the socket. */
   #written: Promise<unknown> = Promise.resolve();
+  /** Requests of the other side without an answer: "kill" is answered when the VM is over and the core about to hang up. */
+  readonly #owed = new Set<number | string | null>();
+  #ending = false;
+
+  owe(request: number | string | null): void {
+    this.#owed.add(request);
+  }
 
   override write(message: Message): Promise<void> {
     const written = super.write(message).catch(() => undefined);
     this.#written = Promise.all([this.#written, written]);
+    if (Message.isResponse(message)) this.#owed.delete(message.id);
+    if (this.#ending) this.end();
     return written;
   }
 
   override end(): void {
-    void this.#written.then(() => super.end());
+    this.#ending = true;
+    if (this.#owed.size === 0) void this.#written.then(() => super.end());
   }
 }

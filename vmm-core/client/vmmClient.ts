@@ -55,6 +55,7 @@ export async function connectVmm(path: string, identity: ClientIdentity): Promis
   };
   try {
     const info = await handshake(path, connection, closed, identity);
+    void connection.finished.then(() => connection.dispose()); // rejects what still waits for an answer
     return { connection, info, closed, dispose };
   } catch (error) {
     dispose();
