@@ -1,0 +1,140 @@
+/** Several vCPUs: all stop, all resume, one can be stepped alone, and simultaneous hits are all there. */
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { guest } from '../guests/build.ts';
+import { guestSymbols } from '../support/guestSymbols.ts';
+import { kvmTest } from '../support/kvmTest.ts';
+import { type LiveClient, startVm } from '../support/liveVm.ts';
+import { hostEmulatesKernels } from '../support/vmmProcess.ts';
+
+const AP_BASE = 0x8000;
+const AP_COUNT = '0x8ff0';
+const NOP = 0x90;
+const JMP_SELF = [0xeb, 0xfe];
+
+interface Spinning {
+  readonly client: LiveClient;
+  /** Where vCPU 0 spins. */
+  readonly boot: string;
+  /** The loop of the others: its first instruction, and its jump. */
+  readonly others: readonly [string, string];
+}
+
+/** The guest `smp` with every vCPU started, its halts and its end made loops. Paused. */
+async function startSpinning(t: TestContext, cpus: number): Promise<Spinning> {
+  const kernel = await guest('smp');
+  const { client } = await startVm(t, { kernel, cpus });
+  const at = guestSymbols(kernel);
+  const apBytes = Number(at('ap_end')) - Number(at('ap_start'));
+  await client.write({ address: at('ap_end', -3) }, [NOP]); // 1: hlt; jmp 1b
+  await client.setBreakpoints({ address: at('print'), temporary: true });
+  assert.equal((await client.runUntilStop()).reason, 'breakpoint');
+  assert.equal((await client.word(AP_COUNT)) & 0xffff, cpus, 'vCPUs that started');
+  await client.write({ address: at('print') }, JMP_SELF);
+  const loop = AP_BASE + apBytes - 3;
+  return { client, boot: at('print'), others: [`0x${loop.toString(16)}`, `0x${(loop + 1).toString(16)}`] };
+}
+
+/** Linear RIPs: the others are in real mode. */
+async function positions(client: LiveClient, cpus: number): Promise<string[]> {
+  const all: string[] = [];
+  for (let cpu = 0; cpu < cpus; cpu++) {
+    const { values, segments } = await client.registers(cpu);
+    all.push(`0x${(BigInt(values.rip ?? 0) + BigInt(segments['cs']?.base ?? 0)).toString(16)}`);
+  }
+  return all;
+}
+
+for (const cpus of [2, 4]) {
+  kvmTest(`${cpus} spinning vCPUs are paused and resumed 100 times, one stop each`, async (t) => {
+    const { client, boot, others } = await startSpinning(t, cpus);
+    for (let i = 0; i < 100; i++) {
+      await client.resume();
+      await client.pause();
+      const stop = await client.stop();
+      assert.equal(stop.reason, 'pause');
+      assert.deepEqual(client.untakenStops(), []);
+      const [first, ...rest] = await positions(client, cpus);
+      assert.equal(first, boot);
+      for (const rip of rest) assert.ok(rip === others[0] || rip === others[1], `RIP ${rip}`);
+    }
+  });
+
+  kvmTest(`one of ${cpus} vCPUs is stepped alone`, async (t) => {
+    const { client, others } = await startSpinning(t, cpus);
+    await client.resume();
+    await client.pause();
+    await client.stop();
+    for (let i = 0; i < 20; i++) {
+      const before = await positions(client, cpus);
+      const stop = await client.step({ cpu: 1 });
+      assert.deepEqual({ reason: stop.reason, cpu: stop.cpu }, { reason: 'step', cpu: 1 });
+      const expected = before.map((rip, cpu) =>
+        cpu !== 1 ? rip : rip === others[0] ? others[1] : others[0],
+      );
+      assert.deepEqual(await positions(client, cpus), expected);
+    }
+  });
+}
+
+kvmTest(
+  'a breakpoint that several vCPUs run into stops all of them, and every hit is one of them',
+  async (t) => {
+    const { client, others } = await startSpinning(t, 4);
+    for (const mode of ['hw', 'sw'] as const) {
+      await client.setBreakpoints({ id: 9, address: others[1], mode });
+      const seen = new Set<number>();
+      for (let i = 0; i < 60; i++) {
+        const stop = await client.runUntilStop();
+        assert.deepEqual(
+          { reason: stop.reason, pc: stop.pc, ids: stop.breakpointIds },
+          { reason: 'breakpoint', pc: others[1], ids: [9] },
+        );
+        seen.add(stop.cpu);
+      }
+      assert.ok(!seen.has(0), 'vCPU 0 does not come there');
+      await client.setBreakpoints();
+    }
+  },
+);
+
+kvmTest('a breakpoint of one vCPU stops only that one', async (t) => {
+  const { client, others } = await startSpinning(t, 4);
+  for (const cpu of [3, 1, 2]) {
+    await client.setBreakpoints({ id: cpu, address: others[0], cpu });
+    for (let i = 0; i < 10; i++) {
+      const stop = await client.runUntilStop();
+      assert.deepEqual(
+        { cpu: stop.cpu, pc: stop.pc, ids: stop.breakpointIds },
+        { cpu, pc: others[0], ids: [cpu] },
+      );
+    }
+  }
+});
+
+kvmTest('breakpoints come and go while several vCPUs run', async (t) => {
+  const { client, boot, others } = await startSpinning(t, 4);
+  await client.resume();
+  for (let i = 0; i < 20; i++) {
+    await client.setBreakpoints({ id: i, address: i % 2 === 0 ? boot : others[0] });
+    assert.deepEqual((await client.stop()).breakpointIds, [i]);
+    await client.setBreakpoints();
+    await client.resume();
+  }
+  await client.pause();
+  assert.equal((await client.stop()).reason, 'pause');
+  assert.deepEqual(client.untakenStops(), []);
+});
+
+kvmTest('a reset sends the other vCPUs back to wait for INIT, and they start again', async (t) => {
+  const kernel = await guest('smp');
+  const { client } = await startVm(t, { kernel, cpus: 4 });
+  const at = guestSymbols(kernel);
+  await client.setBreakpoints({ id: 1, address: at('print') });
+  for (let i = 0; i < 3; i++) {
+    assert.equal((await client.runUntilStop()).pc, at('print'));
+    assert.equal((await client.word(AP_COUNT)) & 0xffff, 4);
+    await client.reset();
+    assert.deepEqual((await client.registers(3)).runnable, false);
+  }
+});
