@@ -10,6 +10,8 @@ import { hostEmulatesKernels } from '../support/vmmProcess.ts';
 const AP_BASE = 0x8000;
 const AP_COUNT = '0x8ff0';
 const NOP = 0x90;
+const FEW_EXITS = [100, 0, 0, 0];
+const MAX_LOOKS = 1000;
 const JMP_SELF = [0xeb, 0xfe];
 
 interface Spinning {
@@ -27,10 +29,16 @@ async function startSpinning(t: TestContext, cpus: number): Promise<Spinning> {
   const at = guestSymbols(kernel);
   const apBytes = Number(at('ap_end')) - Number(at('ap_start'));
   await client.write({ address: at('ap_end', -3) }, [NOP]); // 1: hlt; jmp 1b
+  await client.write({ address: at('wait', 1) }, FEW_EXITS); // mov $WAIT_EXITS, %ecx: we look ourselves who has started
+  await client.write({ address: at('print') }, JMP_SELF);
   await client.setBreakpoints({ address: at('print'), temporary: true });
   assert.equal((await client.runUntilStop()).reason, 'breakpoint');
-  assert.equal((await client.word(AP_COUNT)) & 0xffff, cpus, 'vCPUs that started');
-  await client.write({ address: at('print') }, JMP_SELF);
+  for (let looks = 0; ((await client.word(AP_COUNT)) & 0xffff) < cpus; looks++) {
+    assert.ok(looks < MAX_LOOKS, 'not all vCPUs started');
+    await client.resume();
+    await client.pause();
+    await client.stop();
+  }
   const loop = AP_BASE + apBytes - 3;
   return { client, boot: at('print'), others: [`0x${loop.toString(16)}`, `0x${(loop + 1).toString(16)}`] };
 }
@@ -81,7 +89,10 @@ kvmTest(
   'a breakpoint that several vCPUs run into stops all of them, and every hit is one of them',
   async (t) => {
     const { client, others } = await startSpinning(t, 4);
-    for (const mode of ['hw', 'sw'] as const) {
+    // In real mode a host that emulates kernels takes int3 through the guest's own vector 3, and KVM does not tell us.
+    const emulated = hostEmulatesKernels();
+    if (emulated) t.diagnostic('int3 in real mode is not tried: this host emulates it');
+    for (const mode of emulated ? (['hw'] as const) : (['hw', 'sw'] as const)) {
       await client.setBreakpoints({ id: 9, address: others[1], mode });
       const seen = new Set<number>();
       for (let i = 0; i < 60; i++) {
