@@ -110,6 +110,16 @@ export class Die {
     }
   }
 
+  /** Where a string is, without decoding it: equal places are equal strings. The offset is the value's own for DW_FORM_string. */
+  stringPlace(name: number): { form: number; offset: number } | undefined {
+    if (!this.locate(name)) return undefined;
+    const { reader, form } = this;
+    const isOffset = form === DW_FORM.strp || form === DW_FORM.line_strp;
+    return isOffset
+      ? { form, offset: reader.sectionOffset(this.unit.header.is64) }
+      : { form: DW_FORM.string, offset: reader.offset };
+  }
+
   /** Class address. */
   address(name: number): number | undefined {
     return this.locate(name) ? this.addressHere(name) : undefined;

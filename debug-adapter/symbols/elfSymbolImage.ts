@@ -11,13 +11,18 @@ import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { ElfSymbolIndex } from './elfSymbolIndex.ts';
+import type { ScopeImage } from './frameScope.ts';
 import { FrameUnwinder } from './frameUnwinder.ts';
 import { codeRanges, elfSectionLoader, rangesInclude } from './imageSections.ts';
 import { type MatchedRow, SourceFinder } from './lineBreakpoints.ts';
-import { machineRegisters } from './machineRegisters.ts';
+import { ImageNames } from './imageNames.ts';
+import { ImageQueries } from './imageQueries.ts';
+import { type MachineRegisters, machineRegisters } from './machineRegisters.ts';
+import { QueryError } from './queryError.ts';
 import { findPrologueEnd } from './prologue.ts';
 import type {
   AddressRange,
+  Assignment,
   CodeLocation,
   FrameContext,
   FunctionLocation,
@@ -28,6 +33,8 @@ import type {
   SymbolImage,
   SymbolImageOptions,
   UnwoundFrame,
+  Value,
+  Variable,
 } from './symbolImage.ts';
 import { UnitCache } from './unitCache.ts';
 import { type FunctionNode, type UnitFunctions, containing } from './unitFunctions.ts';
@@ -59,6 +66,8 @@ export class ElfSymbolImage implements SymbolImage {
   private readonly sources: SourceFinder;
   private readonly found = new Set<string>();
   private readonly unwinder: FrameUnwinder | undefined;
+  private readonly names: ImageNames;
+  private readonly queries: ImageQueries | undefined;
   private symbolIndex: ElfSymbolIndex | null | undefined;
 
   constructor(source: ByteSource, options: SymbolImageOptions) {
@@ -78,7 +87,10 @@ export class ElfSymbolImage implements SymbolImage {
     this.cache = new UnitCache(this.dwarf, isCode);
     this.units = new UnitRanges(this.dwarf, isCode);
     this.sources = new SourceFinder(this.cache);
-    this.unwinder = this.makeUnwinder(isCode);
+    this.names = new ImageNames(this.dwarf, this.addressSize);
+    const machine = machineRegisters(this.elf.machine);
+    this.unwinder = machine && this.makeUnwinder(machine);
+    this.queries = machine && this.unwinder && this.makeQueries(machine, this.unwinder);
   }
 
   get entry(): bigint {
@@ -225,21 +237,70 @@ export class ElfSymbolImage implements SymbolImage {
     return this.unwinder?.unwind(frame);
   }
 
-  private makeUnwinder(isCode: (address: number) => boolean): FrameUnwinder | undefined {
-    const machine = machineRegisters(this.elf.machine);
-    return (
-      machine &&
-      new FrameUnwinder({
-        elf: this.elf,
-        dwarf: this.dwarf,
-        machine,
-        addressSize: this.addressSize,
-        unbiased: (address) => this.unbiased(address),
-        relocate: (address) => BigInt.asUintN(64, address + this.loadBias),
-        isCode,
-        functionStart: (address) => this.functionAround(address)?.start,
-      })
-    );
+  async localsAt(frame: FrameContext, inlineDepth = 0): Promise<readonly Variable[]> {
+    return (await this.queries?.localsAt(frame, inlineDepth)) ?? [];
+  }
+
+  async evaluate(expression: string, frame: FrameContext, inlineDepth = 0): Promise<Value> {
+    return this.requireQueries().evaluate(expression, frame, inlineDepth);
+  }
+
+  async evaluateAssignment(
+    place: string,
+    value: string,
+    frame: FrameContext,
+    inlineDepth = 0,
+  ): Promise<Assignment> {
+    return this.requireQueries().assign(place, value, frame, inlineDepth);
+  }
+
+  async describeType(name: string): Promise<string | undefined> {
+    return this.queries?.describeType(name);
+  }
+
+  private requireQueries(): ImageQueries {
+    if (this.queries === undefined) throw new QueryError(`expressions are not supported on ${this.machine}`);
+    return this.queries;
+  }
+
+  private makeUnwinder(machine: MachineRegisters): FrameUnwinder {
+    return new FrameUnwinder({
+      elf: this.elf,
+      dwarf: this.dwarf,
+      machine,
+      addressSize: this.addressSize,
+      unbiased: (address) => this.unbiased(address),
+      relocate: (address) => BigInt.asUintN(64, address + this.loadBias),
+      isCode: (address) => rangesInclude(this.code, address),
+      functionStart: (address) => this.functionAround(address)?.start,
+    });
+  }
+
+  private makeQueries(machine: MachineRegisters, unwinder: FrameUnwinder): ImageQueries {
+    const image: ScopeImage = {
+      machine,
+      unwinder,
+      types: this.names.types,
+      addressSize: this.addressSize,
+      littleEndian: this.elf.littleEndian,
+      unbiased: (address) => this.unbiased(address),
+      relocate: (address) => BigInt.asUintN(64, address + this.loadBias),
+      symbolize: (address) => this.symbolize(address),
+      unitAt: (address) => this.units.unitAt(address),
+      functionsOf: (unit) => this.cache.functionsOf(unit),
+      symbolAddress: (name) => this.symbolByName(name)?.address,
+    };
+    return new ImageQueries(image, this.names, (name) => {
+      const symbol = this.symbols?.named(name).find((candidate) => candidate.name === name);
+      return symbol && { address: this.biased(symbol.address), isFunction: symbol.isFunction };
+    });
+  }
+
+  /** `main+4`; nothing for addresses outside every symbol. */
+  private symbolize(address: bigint): string | undefined {
+    const symbol = this.symbolAt(address);
+    if (symbol === undefined) return undefined;
+    return symbol.offset === 0n ? symbol.name : `${symbol.name}+${symbol.offset}`;
   }
 
   private get symbols(): ElfSymbolIndex | undefined {

@@ -116,6 +116,46 @@ export interface UnwoundFrame {
   readonly isSignalFrame: boolean;
 }
 
+/** What the debug adapter must do to the target to carry out an assignment. */
+export type Assignment =
+  | { readonly kind: 'memory'; readonly address: bigint; readonly bytes: Uint8Array }
+  | { readonly kind: 'register'; readonly register: string; readonly value: bigint };
+
+/** A value of the target with its type. Reads memory when asked, and only what is needed. */
+export interface Value {
+  /** As its programmer writes it: `struct point [4]`, `const char *`. */
+  readonly typeName: string;
+  /** Where it lives; undefined for values in registers, constants and bit-fields. */
+  readonly address: bigint | undefined;
+  readonly sizeBytes: number | undefined;
+  /** Named members (structures) or what a pointer leads to: how many there are at most; 0 when there is nothing to expand. */
+  readonly namedChildren: number;
+  /** Elements of an array. */
+  readonly indexedChildren: number;
+  /**
+   * One line: `42`, `0x401136 <main>`, `{x = 1, y = 2}`, `<optimized out>`. `format` is a suffix without its comma: `x` hex, `d`
+   * decimal, `u` unsigned, `b` binary, `o` octal, `c` character, `s` string, a number for that many elements.
+   */
+  display(format?: string): Promise<string>;
+  /** Members, elements or the pointer's target, from `start`, at most `count`. */
+  children(start?: number, count?: number): Promise<readonly NamedValue[]>;
+  /** The assignment of a number, character, enumerator, or `0x…` pointer written as text. Throws QueryError. */
+  assign(text: string): Promise<Assignment>;
+}
+
+export interface NamedValue {
+  readonly name: string;
+  /** An expression that evaluates to it in the same frame, when there is one: for `evaluateName` of DAP. */
+  readonly expression: string;
+  readonly value: Value;
+}
+
+export interface Variable extends NamedValue {
+  readonly isParameter: boolean;
+  /** 0 for the function's own, more for those of blocks inside it. An inner variable hides an outer one of the same name. */
+  readonly depth: number;
+}
+
 export interface SymbolImageOptions {
   /** Added to every link-time address (modulo 2^64). */
   readonly loadBias?: bigint;
@@ -176,6 +216,27 @@ export interface SymbolImage {
    * the outermost frame and where neither knows the way.
    */
   unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined>;
+
+  /**
+   * Parameters and local variables in scope at a frame, innermost block first. `inlineDepth` counts from the innermost function of
+   * inlineChainAt(). Values are read when they are displayed.
+   */
+  localsAt(frame: FrameContext, inlineDepth?: number): Promise<readonly Variable[]>;
+  /**
+   * Evaluates a C expression in a frame: literals, variables, `file.c::name`, `$rax`, casts, `&` `*` `->` `.` `[]`, arithmetic,
+   * comparison, logic, `?:`, `sizeof`, a format suffix after a comma (`x,x` is split by the caller: see splitFormat). Throws
+   * QueryError. Assignments (`a = 1`) are refused: use evaluateAssignment().
+   */
+  evaluate(expression: string, frame: FrameContext, inlineDepth?: number): Promise<Value>;
+  /** `place = value`, or what `place` is set to by other means: the write to carry out. Throws QueryError. */
+  evaluateAssignment(
+    place: string,
+    value: string,
+    frame: FrameContext,
+    inlineDepth?: number,
+  ): Promise<Assignment>;
+  /** A type by name (`struct node`, `word_t`, `node`) with its members and offsets, printed. Undefined when there is none. */
+  describeType(name: string): Promise<string | undefined>;
 
   /** What was found broken so far, each once: `.debug_info unit 0x1234: …`. */
   problems(): readonly string[];

@@ -1,0 +1,338 @@
+/** The variables of one frame: which are in scope at its address, and where each lives. DWARF 5 §3.4, §4.1, §2.6. */
+import { toUnsigned } from '../dwarf/address.ts';
+import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
+import type { Die } from '../dwarf/die.ts';
+import { DwarfError } from '../dwarf/dwarfError.ts';
+import {
+  type ExpressionContext,
+  type Location,
+  type Piece,
+  evaluateLocation,
+  evaluateValue,
+} from '../dwarf/expression.ts';
+import { expressionAt } from '../dwarf/locationLists.ts';
+import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../dwarf/typedValue.ts';
+import type { Unit } from '../dwarf/unit.ts';
+import { entryValueOf } from './callSites.ts';
+import { childrenOf } from './dieTree.ts';
+import type { FrameUnwinder } from './frameUnwinder.ts';
+import type { MachineRegisters } from './machineRegisters.ts';
+import type { FrameContext } from './symbolImage.ts';
+import type { TypeReader } from './typeReader.ts';
+import { type Type, sizeOf } from './types.ts';
+import type { FunctionNode, UnitFunctions } from './unitFunctions.ts';
+import { originChain } from './unitFunctions.ts';
+import { OPTIMIZED_OUT, type Place, TargetValue, type ValueWorld, littleToMemory } from './value.ts';
+
+export interface ScopeImage {
+  readonly machine: MachineRegisters;
+  readonly unwinder: FrameUnwinder;
+  readonly types: TypeReader;
+  readonly addressSize: number;
+  readonly littleEndian: boolean;
+  unbiased(address: bigint): number;
+  relocate(address: bigint): bigint;
+  symbolize(address: bigint): string | undefined;
+  unitAt(address: number): Unit | undefined;
+  functionsOf(unit: Unit): UnitFunctions;
+  symbolAddress(name: string): bigint | undefined;
+}
+
+export interface ScopeVariable {
+  readonly name: string;
+  readonly value: TargetValue;
+  readonly isParameter: boolean;
+  readonly depth: number;
+}
+
+interface Declared {
+  readonly name: string;
+  readonly die: Die;
+  readonly depth: number;
+}
+
+export class FrameScope {
+  readonly image: ScopeImage;
+  readonly frame: FrameContext;
+  readonly world: ValueWorld;
+  /** Link-time address the frame's variables are looked up at. */
+  readonly address: number | undefined;
+  readonly unit: Unit | undefined;
+  /** The function of the frame, then the blocks inside it around the address. */
+  private readonly nodes: readonly FunctionNode[];
+  /** The real function all of it is in: its frame base counts. */
+  private readonly functionNode: FunctionNode | undefined;
+  private knownCfa: Promise<bigint | undefined> | undefined;
+
+  constructor(image: ScopeImage, frame: FrameContext, inlineDepth: number) {
+    this.image = image;
+    this.frame = frame;
+    const { machine } = image;
+    const pc = frame.registers.get(machine.names[machine.programCounter] as string);
+    this.address =
+      pc === undefined ? undefined : image.unbiased(pc) - (frame.pcIsReturnAddress === true ? 1 : 0);
+    this.unit = this.address === undefined ? undefined : image.unitAt(this.address);
+    const all = this.unit === undefined ? [] : image.functionsOf(this.unit).nodesAt(this.address as number);
+    this.functionNode = all[0];
+    this.nodes = nodesOfFrame(all, inlineDepth);
+    this.world = {
+      littleEndian: image.littleEndian,
+      addressSize: image.addressSize,
+      read: (address, lengthBytes) => frame.memory.read(address, lengthBytes),
+      symbolize: (address) => image.symbolize(address),
+    };
+  }
+
+  /** Innermost block first; parameters before locals within the function. */
+  async variables(): Promise<ScopeVariable[]> {
+    const declared = this.declared();
+    return Promise.all(declared.map((one) => this.variable(one)));
+  }
+
+  /** The innermost variable of that name. */
+  async find(name: string): Promise<TargetValue | undefined> {
+    const one = this.declared().find((candidate) => candidate.name === name);
+    return one && (await this.variable(one)).value;
+  }
+
+  /** The value of a variable entry of this or any other unit, at file scope or in this frame. */
+  async valueOf(die: Die, name: string): Promise<TargetValue> {
+    const chain = originChain(die);
+    const typeDie = chain.find((candidate) => candidate.has(DW_AT.type));
+    const type: Type =
+      typeDie === undefined
+        ? { kind: 'unknown', name: '?', sizeBytes: undefined }
+        : this.image.types.typeOf(typeDie);
+    return new TargetValue(type, await this.placeOf(chain, type), this.world, name);
+  }
+
+  /** What expressions of this frame may ask. `unit` is the one the expression is in. */
+  context(unit: Unit): ExpressionContext {
+    const { image, frame } = this;
+    const { header } = unit;
+    return {
+      ...image.unwinder.context(frame),
+      addressSize: header.addressSize,
+      is64: header.is64,
+      version: header.version,
+      frameBase: () => this.frameBase(),
+      callFrameCfa: () => this.cfa(),
+      indexedAddress: (index) => toUnsigned(unit.indexedAddress(index)),
+      baseType: (offset) => baseType(unit, offset),
+      calledExpression: (offset, inSection) => this.calledExpression(unit, offset, inSection),
+      entryValue: (expression) => this.entryValue(expression, unit),
+    };
+  }
+
+  private declared(): Declared[] {
+    const found: Declared[] = [];
+    const deepest = this.nodes.length - 1;
+    for (let depth = deepest; depth >= 0; depth--) {
+      const node = this.nodes[depth] as FunctionNode;
+      const own = this.declaredIn(node.unit.die(node.dieOffset), depth);
+      // What the optimiser removed from this copy is still in the function it is a copy of (§3.3.8.2).
+      const taken = new Set(own.flatMap(({ die }) => originChain(die).map(({ offset }) => offset)));
+      const origin = node.unit.die(node.dieOffset).ref(DW_AT.abstract_origin);
+      const inherited = origin === undefined ? [] : this.declaredIn(origin, depth);
+      found.push(...own, ...inherited.filter(({ die }) => !taken.has(die.offset)));
+    }
+    return found;
+  }
+
+  private declaredIn(parent: Die, depth: number): Declared[] {
+    const found: Declared[] = [];
+    for (const die of childrenOf(parent)) {
+      if (die.tag !== DW_TAG.formal_parameter && die.tag !== DW_TAG.variable) continue;
+      const name = originChain(die)
+        .find((candidate) => candidate.has(DW_AT.name))
+        ?.string(DW_AT.name);
+      if (name !== undefined) found.push({ name, die, depth });
+    }
+    return found;
+  }
+
+  private async variable({ name, die, depth }: Declared): Promise<ScopeVariable> {
+    const value = await this.valueOf(die, name);
+    return { name, value, isParameter: die.tag === DW_TAG.formal_parameter, depth };
+  }
+
+  private async placeOf(chain: readonly Die[], type: Type): Promise<Place> {
+    try {
+      for (const die of chain) {
+        if (die.has(DW_AT.const_value)) return this.constantPlace(die, type);
+        if (!die.has(DW_AT.location)) continue;
+        const expression = expressionAt(die, DW_AT.location, this.address ?? 0);
+        if (expression === undefined || expression.length === 0) return missing(OPTIMIZED_OUT);
+        return await this.placeOfPieces(await evaluateLocation(expression, this.context(die.unit)), type);
+      }
+      return this.declaredElsewhere(chain);
+    } catch (error) {
+      if (!(error instanceof DwarfError)) throw error;
+      return missing(error.message.replace(/ at expression\+0x[0-9a-f]+$/, ''));
+    }
+  }
+
+  /** `extern int x;`: the definition is in another unit, its address in the symbol table. */
+  private declaredElsewhere(chain: readonly Die[]): Place {
+    const isExtern = chain.some((die) => die.flag(DW_AT.declaration) && die.flag(DW_AT.external));
+    const linkage = chain.find((die) => die.has(DW_AT.linkage_name))?.string(DW_AT.linkage_name);
+    const name = linkage ?? chain.find((die) => die.has(DW_AT.name))?.string(DW_AT.name);
+    const address = isExtern && name !== undefined ? this.image.symbolAddress(name) : undefined;
+    return address === undefined ? missing(OPTIMIZED_OUT) : { kind: 'memory', address };
+  }
+
+  private constantPlace(die: Die, type: Type): Place {
+    const block = die.block(DW_AT.const_value);
+    if (block !== undefined) return { kind: 'bytes', bytes: block };
+    const bits = die.bigint(DW_AT.const_value);
+    if (bits !== undefined) {
+      return {
+        kind: 'bytes',
+        bytes: littleToMemory(BigInt.asUintN(128, bits), sizeOf(type) ?? 8, this.image.littleEndian),
+      };
+    }
+    const text = die.string(DW_AT.const_value);
+    return text === undefined
+      ? missing(OPTIMIZED_OUT)
+      : { kind: 'bytes', bytes: new TextEncoder().encode(`${text}\0`) };
+  }
+
+  private async placeOfPieces(pieces: readonly Piece[], type: Type): Promise<Place> {
+    const [first] = pieces;
+    if (first === undefined) return missing(OPTIMIZED_OUT);
+    if (pieces.length === 1 && first.sizeBits === undefined)
+      return this.placeOfLocation(first.location, sizeOf(type) ?? 0);
+    return this.collect(pieces, type);
+  }
+
+  private placeOfLocation(location: Location, sizeBytes: number): Place {
+    switch (location.kind) {
+      case 'memory':
+        return { kind: 'memory', address: location.address };
+      case 'register':
+        return this.registerPlace(location.register, sizeBytes);
+      case 'value': {
+        const bytes = toBytes(location.value, this.image.littleEndian);
+        return { kind: 'bytes', bytes: resized(bytes, sizeBytes) };
+      }
+      case 'implicit':
+        return { kind: 'bytes', bytes: location.bytes };
+      case 'implicitPointer':
+        return missing('synthetic pointer');
+      case 'optimizedOut':
+        return missing(OPTIMIZED_OUT);
+    }
+  }
+
+  private registerPlace(register: number, sizeBytes: number): Place {
+    const name = this.image.machine.names[register];
+    const value = name === undefined ? undefined : this.frame.registers.get(name);
+    if (name === undefined || value === undefined)
+      return missing(`register ${name ?? register} is not saved`);
+    const bytes = littleToMemory(value, Math.max(sizeBytes, this.image.addressSize), true);
+    return { kind: 'bytes', bytes, register: { name, value, offsetBytes: 0 } };
+  }
+
+  /** An object in several places (DW_OP_piece): its bytes brought together as far as they are known. */
+  private async collect(pieces: readonly Piece[], type: Type): Promise<Place> {
+    const total = sizeOf(type) ?? Math.ceil(pieces.reduce((sum, { sizeBits = 0 }) => sum + sizeBits, 0) / 8);
+    const bytes = new Uint8Array(total);
+    const known = new Uint8Array(total);
+    let at = 0;
+    for (const { location, sizeBits = 0, offsetBits } of pieces) {
+      const start = Math.floor(at / 8);
+      const length = Math.min(Math.ceil(sizeBits / 8), total - start);
+      at += sizeBits;
+      if (length <= 0 || sizeBits % 8 !== 0 || offsetBits % 8 !== 0) continue; // bits within bytes: not produced for C
+      const skip = offsetBits / 8;
+      const place = this.placeOfLocation(location, length + skip);
+      const part = new TargetValue(
+        { kind: 'unknown', name: '', sizeBytes: length + skip },
+        place,
+        this.world,
+        '',
+      );
+      if (place.kind === 'missing') continue;
+      bytes.set((await part.bytes(length + skip)).subarray(skip), start);
+      known.fill(1, start, start + length);
+    }
+    if (!known.includes(1)) return missing(OPTIMIZED_OUT);
+    return { kind: 'bytes', bytes, known };
+  }
+
+  private cfa(): Promise<bigint | undefined> {
+    return (this.knownCfa ??= this.image.unwinder.cfa(this.frame));
+  }
+
+  private async frameBase(): Promise<bigint | undefined> {
+    const node = this.functionNode;
+    if (node === undefined || this.address === undefined) return undefined;
+    const die = node.unit.die(node.dieOffset);
+    const expression = expressionAt(die, DW_AT.frame_base, this.address);
+    if (expression === undefined) return undefined;
+    const context = this.context(node.unit);
+    const [piece] = await evaluateLocation(expression, { ...context, frameBase: async () => undefined });
+    const location = piece?.location;
+    if (location?.kind === 'register') return context.register(location.register);
+    if (location?.kind === 'value') return location.value.bits;
+    return location?.kind === 'memory' ? location.address : undefined;
+  }
+
+  private calledExpression(unit: Unit, offset: number, inSection: boolean): Uint8Array | undefined {
+    const die = unit.file.dieAt(inSection ? offset : unit.header.offset + offset, unit);
+    return die && expressionAt(die, DW_AT.location, this.address ?? 0);
+  }
+
+  /** DW_OP_entry_value: the caller's call site says what it passed (§3.4, §2.5.1.7). */
+  private async entryValue(expression: Uint8Array, unit: Unit): Promise<TypedValue | undefined> {
+    const type = genericType(unit.header.addressSize);
+    const caller = await this.callerFrame();
+    if (caller === undefined || this.functionNode === undefined) return undefined;
+    const { machine } = this.image;
+    const pc = caller.registers.get(machine.names[machine.programCounter] as string);
+    if (pc === undefined) return undefined;
+    const scope = new FrameScope(this.image, caller, 0);
+    if (scope.functionNode === undefined) return undefined;
+    const site = entryValueOf(scope.functionNode, this.image.unbiased(pc), expression, this.functionNode);
+    if (site === undefined) return undefined;
+    const value = await evaluateValue(site.value, scope.context(site.unit));
+    return typed(type, value.bits);
+  }
+
+  private async callerFrame(): Promise<FrameContext | undefined> {
+    if (this.frame.caller !== undefined) return this.frame.caller();
+    const caller = await this.image.unwinder.unwind(this.frame);
+    return caller && { registers: caller.registers, memory: this.frame.memory, pcIsReturnAddress: true };
+  }
+}
+
+/** The function at `inlineDepth` (0 the innermost) and the blocks in it. `all` is outermost first. */
+function nodesOfFrame(all: readonly FunctionNode[], inlineDepth: number): FunctionNode[] {
+  const functions = all.flatMap(({ kind }, index) => (kind === 'block' ? [] : [index]));
+  const from = functions.at(-1 - inlineDepth);
+  if (from === undefined) return [];
+  const to = all.findIndex(({ kind }, index) => index > from && kind !== 'block');
+  return all.slice(from, to < 0 ? undefined : to);
+}
+
+function baseType(unit: Unit, offset: number): ValueType | undefined {
+  const die = unit.die(unit.header.offset + offset);
+  if (die.tag !== DW_TAG.base_type) return undefined;
+  const encoding = die.number(DW_AT.encoding);
+  const sizeBytes = die.number(DW_AT.byte_size);
+  return encoding === undefined || sizeBytes === undefined
+    ? undefined
+    : { encoding, sizeBytes, isGeneric: false };
+}
+
+function missing(reason: string): Place {
+  return { kind: 'missing', reason };
+}
+
+/** The low end of a value on the stack, or the value widened with zeros: a 4-byte int computed as an 8-byte address. */
+function resized(bytes: Uint8Array, sizeBytes: number): Uint8Array {
+  if (sizeBytes <= bytes.length) return bytes.subarray(0, sizeBytes);
+  const wider = new Uint8Array(sizeBytes);
+  wider.set(bytes);
+  return wider;
+}

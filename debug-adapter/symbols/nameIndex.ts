@@ -1,0 +1,201 @@
+/**
+ * Every file-scope name of an image: hash, place and kind in flat arrays, so that a kernel's two million names cost a few tens of
+ * megabytes and no strings. Built by one pass over the units, in steps, so that a worker can report progress and be cancelled.
+ */
+import { DW_AT, DW_FORM, DW_TAG } from '../dwarf/constants.ts';
+import { Die } from '../dwarf/die.ts';
+import type { DwarfFile } from '../dwarf/dwarfFile.ts';
+import type { Unit } from '../dwarf/unit.ts';
+import { skipTree } from './unitFunctions.ts';
+
+export const NAME_VARIABLE = 1;
+export const NAME_FUNCTION = 2;
+export const NAME_TYPE = 3;
+export const NAME_ENUMERATOR = 4;
+
+/** The same structure is in every unit that includes its header: this many definitions of one name are kept. */
+const MAX_SAME_TYPE = 4;
+const MAX_SAME_NAME = 256;
+
+export interface NameIndexData {
+  /** Sorted. Hash of the name, see hashName. */
+  readonly hashes: Uint32Array;
+  /** Section offset in .debug_info of the entry (of an enumerator: of its enumeration). */
+  readonly offsets: Float64Array;
+  /** NAME_… */
+  readonly kinds: Uint8Array;
+}
+
+export class NameIndex {
+  readonly data: NameIndexData;
+
+  constructor(data: NameIndexData) {
+    this.data = data;
+  }
+
+  /** Entries that may have that name: the caller compares, hashes collide. */
+  candidates(name: string, ...kinds: readonly number[]): number[] {
+    const { hashes, offsets, kinds: all } = this.data;
+    const hash = hashName(new TextEncoder().encode(name));
+    let low = 0;
+    let high = hashes.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((hashes[middle] as number) < hash) low = middle + 1;
+      else high = middle;
+    }
+    const found: number[] = [];
+    for (let at = low; at < hashes.length && hashes[at] === hash; at++) {
+      if (kinds.includes(all[at] as number)) found.push(offsets[at] as number);
+    }
+    return found;
+  }
+}
+
+/** FNV-1a, 32 bits. */
+export function hashName(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+/** Yields the fraction done after each unit; returns the index. */
+export function* buildNameIndex(file: DwarfFile): Generator<number, NameIndex> {
+  const builder = new IndexBuilder();
+  const headers = file.unitHeaders().filter(({ section }) => section.name === '.debug_info');
+  let done = 0;
+  for (const header of headers) {
+    try {
+      builder.addUnit(file.unitOf(header));
+    } catch (error) {
+      file.report(error);
+    }
+    yield ++done / headers.length;
+  }
+  return new NameIndex(builder.finish());
+}
+
+class IndexBuilder {
+  private hashes = new Uint32Array(1 << 16);
+  private offsets = new Float64Array(1 << 16);
+  private kinds = new Uint8Array(1 << 16);
+  private count = 0;
+  private readonly hashByString = new Map<string, number>();
+  /** How many entries were kept for a hash and kind. */
+  private readonly kept = new Map<number, number>();
+
+  addUnit(unit: Unit): void {
+    this.scan(unit, unit.header.entriesOffset, 0);
+  }
+
+  finish(): NameIndexData {
+    const order = Uint32Array.from({ length: this.count }, (_, index) => index);
+    const { hashes, offsets, kinds } = this;
+    order.sort(
+      (a, b) =>
+        (hashes[a] as number) - (hashes[b] as number) || (offsets[a] as number) - (offsets[b] as number),
+    );
+    return {
+      hashes: Uint32Array.from(order, (index) => hashes[index] as number),
+      offsets: Float64Array.from(order, (index) => offsets[index] as number),
+      kinds: Uint8Array.from(order, (index) => kinds[index] as number),
+    };
+  }
+
+  private scan(unit: Unit, parentOffset: number, depth: number): void {
+    const { endOffset } = unit.header;
+    const die = new Die(unit, unit.reader());
+    if (!die.moveTo(parentOffset) || !die.hasChildren) return;
+    let offset = die.nextOffset;
+    while (offset < endOffset && die.moveTo(offset)) {
+      const { hasChildren, tag } = die;
+      const kind = kindOf(tag);
+      if (kind !== 0 && !die.has(DW_AT.declaration)) this.addDie(die, kind, offset);
+      if (tag === DW_TAG.enumeration_type && hasChildren) this.addEnumerators(unit, offset);
+      if ((tag === DW_TAG.namespace || tag === DW_TAG.module) && depth < 32)
+        this.scan(unit, offset, depth + 1);
+      if (hasChildren) offset = skipTree(die, offset, endOffset);
+      else {
+        if (tag === DW_TAG.enumeration_type || tag === DW_TAG.namespace) die.moveTo(offset);
+        offset = die.nextOffset;
+      }
+    }
+  }
+
+  private addEnumerators(unit: Unit, offset: number): void {
+    const { endOffset } = unit.header;
+    const child = new Die(unit, unit.reader());
+    child.moveTo(offset);
+    for (let at = child.nextOffset; at < endOffset && child.moveTo(at); at = child.nextOffset) {
+      if (child.tag !== DW_TAG.enumerator || child.hasChildren) return;
+      this.addDie(child, NAME_ENUMERATOR, offset);
+    }
+  }
+
+  private addDie(die: Die, kind: number, offset: number): void {
+    const hash = this.nameHash(die);
+    if (hash === undefined) return;
+    const key = hash * 8 + kind;
+    const kept = this.kept.get(key) ?? 0;
+    if (kept >= (kind >= NAME_TYPE ? MAX_SAME_TYPE : MAX_SAME_NAME)) return;
+    this.kept.set(key, kept + 1);
+    if (this.count === this.hashes.length) this.grow();
+    this.hashes[this.count] = hash;
+    this.offsets[this.count] = offset;
+    this.kinds[this.count] = kind;
+    this.count++;
+  }
+
+  /** Names in .debug_str are hashed once each: the linker has merged equal ones. */
+  private nameHash(die: Die): number | undefined {
+    const place = die.stringPlace(DW_AT.name);
+    if (place === undefined) {
+      const name =
+        die.ref(DW_AT.specification)?.string(DW_AT.name) ??
+        die.ref(DW_AT.abstract_origin)?.string(DW_AT.name);
+      return name === undefined ? undefined : hashName(new TextEncoder().encode(name));
+    }
+    if (place.form === DW_FORM.string) {
+      const name = die.string(DW_AT.name);
+      return name === undefined ? undefined : hashName(new TextEncoder().encode(name));
+    }
+    const key = `${place.form}:${place.offset}`;
+    let hash = this.hashByString.get(key);
+    if (hash === undefined) {
+      hash = hashName(new TextEncoder().encode(die.string(DW_AT.name) ?? ''));
+      this.hashByString.set(key, hash);
+    }
+    return hash;
+  }
+
+  private grow(): void {
+    const capacity = this.hashes.length * 2;
+    const hashes = new Uint32Array(capacity);
+    hashes.set(this.hashes);
+    this.hashes = hashes;
+    const offsets = new Float64Array(capacity);
+    offsets.set(this.offsets);
+    this.offsets = offsets;
+    const kinds = new Uint8Array(capacity);
+    kinds.set(this.kinds);
+    this.kinds = kinds;
+  }
+}
+
+function kindOf(tag: number): number {
+  switch (tag) {
+    case DW_TAG.variable:
+      return NAME_VARIABLE;
+    case DW_TAG.subprogram:
+      return NAME_FUNCTION;
+    case DW_TAG.base_type:
+    case DW_TAG.typedef:
+    case DW_TAG.structure_type:
+    case DW_TAG.class_type:
+    case DW_TAG.union_type:
+    case DW_TAG.enumeration_type:
+      return NAME_TYPE;
+    default:
+      return 0;
+  }
+}

@@ -1,0 +1,294 @@
+/** Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to each other in circles. */
+import { DW_AT, DW_ATE, DW_TAG, tagName } from '../dwarf/constants.ts';
+import type { Die } from '../dwarf/die.ts';
+import { childrenOf } from './dieTree.ts';
+import { LruCache } from './lruCache.ts';
+import {
+  type EnumType,
+  type FunctionType,
+  type Member,
+  type StructType,
+  type Type,
+  VOID,
+  sizeOf,
+  strip,
+} from './types.ts';
+
+const MAX_TYPES = 50_000;
+/** A structure with more members than this is broken debug information. */
+const MAX_MEMBERS = 100_000;
+
+export class TypeReader {
+  private readonly types = new LruCache<string, Type>(MAX_TYPES);
+  /** Finds a definition of a structure that is only declared in its own unit. */
+  private readonly complete: (die: Die) => Die | undefined;
+
+  constructor(complete: (die: Die) => Die | undefined) {
+    this.complete = complete;
+  }
+
+  /** The type an entry's DW_AT_type names; without one it is void (§5.2). */
+  typeOf(die: Die): Type {
+    if (!die.has(DW_AT.type)) return VOID;
+    const target = die.ref(DW_AT.type);
+    return target === undefined ? unknown('<type in another file>') : this.read(target);
+  }
+
+  read(die: Die): Type {
+    const key = `${die.unit.header.section.name}${die.offset}`;
+    let type = this.types.get(key);
+    if (type === undefined) {
+      type = this.make(die);
+      this.types.set(key, type, 1);
+    }
+    return type;
+  }
+
+  private make(die: Die): Type {
+    switch (die.tag) {
+      case DW_TAG.base_type:
+        return {
+          kind: 'base',
+          name: die.string(DW_AT.name) ?? '<unnamed>',
+          encoding: die.number(DW_AT.encoding) ?? DW_ATE.unsigned,
+          sizeBytes: sizeAttribute(die),
+        };
+      case DW_TAG.unspecified_type:
+        return unknown(die.string(DW_AT.name) ?? 'void');
+      case DW_TAG.pointer_type:
+      case DW_TAG.reference_type:
+      case DW_TAG.rvalue_reference_type:
+        return this.pointer(die);
+      case DW_TAG.ptr_to_member_type:
+        return unknown(`<pointer to member>`, die.unit.header.addressSize);
+      case DW_TAG.typedef:
+      case DW_TAG.template_alias:
+        return lazy(
+          { kind: 'alias', name: die.string(DW_AT.name) ?? '<unnamed>' },
+          { target: () => this.typeOf(die) },
+        );
+      case DW_TAG.const_type:
+        return this.qualified(die, 'const');
+      case DW_TAG.volatile_type:
+        return this.qualified(die, 'volatile');
+      case DW_TAG.restrict_type:
+        return this.qualified(die, 'restrict');
+      case DW_TAG.atomic_type:
+        return this.qualified(die, '_Atomic');
+      case DW_TAG.structure_type:
+      case DW_TAG.class_type:
+      case DW_TAG.union_type:
+      case DW_TAG.interface_type:
+        return this.struct(die);
+      case DW_TAG.enumeration_type:
+        return this.enumeration(die);
+      case DW_TAG.array_type:
+        return this.array(die);
+      case DW_TAG.subroutine_type:
+      case DW_TAG.subprogram:
+        return this.functionType(die);
+      case DW_TAG.subrange_type:
+        return die.has(DW_AT.type) ? this.typeOf(die) : unknown('<range>', sizeAttribute(die));
+      default:
+        return unknown(`<${tagName(die.tag)}>`, die.number(DW_AT.byte_size));
+    }
+  }
+
+  private pointer(die: Die): Type {
+    const sizeBytes = die.number(DW_AT.byte_size) ?? die.unit.header.addressSize;
+    const sigil = die.tag === DW_TAG.pointer_type ? '*' : die.tag === DW_TAG.reference_type ? '&' : '&&';
+    return lazy({ kind: 'pointer', sigil, sizeBytes }, { target: () => this.typeOf(die) });
+  }
+
+  private qualified(die: Die, qualifier: 'const' | 'volatile' | 'restrict' | '_Atomic'): Type {
+    return lazy({ kind: 'qualified', qualifier }, { target: () => this.typeOf(die) });
+  }
+
+  private struct(die: Die): StructType {
+    const keyword =
+      die.tag === DW_TAG.union_type ? 'union' : die.tag === DW_TAG.class_type ? 'class' : 'struct';
+    if (die.flag(DW_AT.declaration)) return this.declaredStruct(die, keyword);
+    return lazy(
+      {
+        kind: 'struct',
+        keyword,
+        name: die.string(DW_AT.name),
+        sizeBytes: die.number(DW_AT.byte_size) ?? 0,
+        incomplete: false,
+      },
+      { members: () => this.members(die) },
+    );
+  }
+
+  /** `struct node;`: the definition may be in another unit, and may be found only once the index of names is there. */
+  private declaredStruct(die: Die, keyword: 'struct' | 'union' | 'class'): StructType {
+    let found: Type | undefined;
+    const definition = (): StructType | undefined => {
+      const other = found === undefined ? this.complete(die) : undefined;
+      if (other !== undefined) found = this.read(other);
+      return found?.kind === 'struct' ? found : undefined;
+    };
+    return {
+      kind: 'struct',
+      keyword,
+      name: die.string(DW_AT.name),
+      get sizeBytes() {
+        return definition()?.sizeBytes ?? 0;
+      },
+      get incomplete() {
+        return definition() === undefined;
+      },
+      get members() {
+        return definition()?.members ?? [];
+      },
+    };
+  }
+
+  private members(die: Die): Member[] {
+    const members: Member[] = [];
+    for (const child of childrenOf(die)) {
+      const isBase = child.tag === DW_TAG.inheritance;
+      // A static member has a place of its own, not one in the structure.
+      const isStatic = child.flag(DW_AT.external) || child.flag(DW_AT.declaration);
+      if ((child.tag !== DW_TAG.member && !isBase) || isStatic) continue;
+      if (members.length >= MAX_MEMBERS) break;
+      members.push(this.member(child, isBase));
+    }
+    return members;
+  }
+
+  private member(child: Die, isBase: boolean): Member {
+    const location =
+      child.number(DW_AT.data_member_location) ?? constantLocation(child.block(DW_AT.data_member_location));
+    const parts = lazy(
+      {
+        name: child.string(DW_AT.name),
+        offsetBytes: location ?? 0,
+        isBase,
+      },
+      { type: () => this.typeOf(child) },
+    );
+    const size = child.number(DW_AT.bit_size);
+    const bits =
+      size === undefined ? undefined : { size, offset: this.bitOffset(child, location ?? 0, size) };
+    return Object.defineProperty(parts, 'bits', { value: bits, enumerable: true }) as unknown as Member;
+  }
+
+  /** From the start of the structure, on a little-endian machine (§5.7.6; DWARF 3 §5.5.6 counted from the storage unit's top). */
+  private bitOffset(child: Die, offsetBytes: number, sizeBits: number): number {
+    const direct = child.number(DW_AT.data_bit_offset);
+    if (direct !== undefined) return direct;
+    const fromTop = child.number(DW_AT.bit_offset);
+    if (fromTop === undefined) return 8 * offsetBytes;
+    const storage = child.number(DW_AT.byte_size) ?? sizeOf(this.typeOf(child)) ?? 4;
+    return 8 * offsetBytes + (8 * storage - fromTop - sizeBits);
+  }
+
+  private enumeration(die: Die): EnumType {
+    const underlying = strip(this.typeOf(die));
+    const isSigned =
+      underlying.kind === 'base'
+        ? underlying.encoding === DW_ATE.signed || underlying.encoding === DW_ATE.signed_char
+        : true;
+    return lazy(
+      {
+        kind: 'enum',
+        name: die.string(DW_AT.name),
+        sizeBytes: die.number(DW_AT.byte_size) ?? sizeOf(underlying) ?? 4,
+        isSigned,
+      },
+      {
+        enumerators: () =>
+          [...childrenOf(die)]
+            .filter((child) => child.tag === DW_TAG.enumerator)
+            .map((child) => ({
+              name: child.string(DW_AT.name) ?? '?',
+              value: child.bigint(DW_AT.const_value, isSigned) ?? 0n,
+            })),
+      },
+    );
+  }
+
+  /** One ArrayType for each dimension, the first outermost (§5.5). */
+  private array(die: Die): Type {
+    const counts: (number | undefined)[] = [];
+    for (const child of childrenOf(die)) {
+      if (child.tag === DW_TAG.subrange_type || child.tag === DW_TAG.enumeration_type)
+        counts.push(elementCount(child));
+    }
+    if (counts.length === 0) counts.push(undefined);
+    let type = this.typeOf(die);
+    for (const count of counts.reverse()) type = { kind: 'array', element: type, count };
+    return type;
+  }
+
+  private functionType(die: Die): FunctionType {
+    return lazy(
+      { kind: 'function', prototyped: die.flag(DW_AT.prototyped) },
+      {
+        result: () => this.typeOf(die),
+        parameters: () =>
+          [...childrenOf(die)]
+            .filter(({ tag }) => tag === DW_TAG.formal_parameter)
+            .map((child) => this.typeOf(child)),
+        variadic: () => [...childrenOf(die)].some(({ tag }) => tag === DW_TAG.unspecified_parameters),
+      },
+    );
+  }
+}
+
+function unknown(name: string, sizeBytes?: number): Type {
+  return { kind: 'unknown', name, sizeBytes };
+}
+
+function sizeAttribute(die: Die): number {
+  return die.number(DW_AT.byte_size) ?? Math.ceil((die.number(DW_AT.bit_size) ?? 0) / 8);
+}
+
+function elementCount(subrange: Die): number | undefined {
+  const count = subrange.number(DW_AT.count);
+  if (count !== undefined) return count;
+  const upper = subrange.bigint(DW_AT.upper_bound, true);
+  if (upper === undefined) return undefined;
+  // gcc writes [0] as an upper bound of -1, in whatever width.
+  const lower = subrange.number(DW_AT.lower_bound) ?? 0;
+  const result = Number(upper) - lower + 1;
+  return result >= 0 && result <= Number.MAX_SAFE_INTEGER ? result : unsignedCount(subrange, lower);
+}
+
+function unsignedCount(subrange: Die, lower: number): number | undefined {
+  const upper = subrange.bigint(DW_AT.upper_bound);
+  if (upper === undefined || upper >= 0xffff_ffffn) return 0;
+  return Number(upper) - lower + 1;
+}
+
+/** DWARF 2 gave member offsets as an expression: DW_OP_plus_uconst and the offset. */
+function constantLocation(expression: Uint8Array | undefined): number | undefined {
+  if (expression?.[0] !== 0x23) return undefined;
+  let value = 0;
+  let scale = 1;
+  for (const byte of expression.subarray(1)) {
+    value += (byte & 0x7f) * scale;
+    scale *= 0x80;
+    if (byte < 0x80) return value;
+  }
+  return undefined;
+}
+
+type Lazy<L> = { readonly [K in keyof L]: L[K] extends () => infer R ? R : never };
+
+/** An object with properties that are computed once, when first read. */
+function lazy<F extends object, L extends Record<string, () => unknown>>(fixed: F, later: L): F & Lazy<L> {
+  for (const [name, compute] of Object.entries(later)) {
+    Object.defineProperty(fixed, name, {
+      configurable: true,
+      enumerable: true,
+      get() {
+        const value = compute();
+        Object.defineProperty(fixed, name, { value, enumerable: true });
+        return value;
+      },
+    });
+  }
+  return fixed as F & Lazy<L>;
+}

@@ -1,0 +1,101 @@
+/** The names a unit declares at file scope (and in namespaces): variables, functions, types, enumerators. One pass, kept by name. */
+import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
+import { Die } from '../dwarf/die.ts';
+import type { Unit } from '../dwarf/unit.ts';
+import { childrenOf } from './dieTree.ts';
+import { skipTree } from './unitFunctions.ts';
+
+export interface NamedEntry {
+  readonly dieOffset: number;
+  readonly tag: number;
+  readonly isDeclaration: boolean;
+}
+
+export class UnitNames {
+  readonly unit: Unit;
+  /** Structures and the like under `struct name`, `union name`, `enum name`; all else under its name. */
+  private readonly entries = new Map<string, NamedEntry[]>();
+  count = 0;
+
+  constructor(unit: Unit) {
+    this.unit = unit;
+    try {
+      this.scan(unit.header.entriesOffset, '');
+    } catch (error) {
+      unit.file.report(error);
+    }
+  }
+
+  /** Definitions before declarations. */
+  find(name: string): readonly NamedEntry[] {
+    const entries = this.entries.get(name) ?? [];
+    return [...entries].sort((a, b) => Number(a.isDeclaration) - Number(b.isDeclaration));
+  }
+
+  /** The children of the entry at `parentOffset`. */
+  private scan(parentOffset: number, prefix: string): void {
+    const { unit } = this;
+    const { endOffset } = unit.header;
+    const die = new Die(unit, unit.reader());
+    if (!die.moveTo(parentOffset) || !die.hasChildren) return;
+    let offset = die.nextOffset;
+    while (offset < endOffset && die.moveTo(offset)) {
+      const { hasChildren, tag } = die;
+      this.visit(die, offset, prefix);
+      if (tag === DW_TAG.enumeration_type) this.enumerators(offset, prefix);
+      if (tag === DW_TAG.namespace) this.namespace(offset, prefix);
+      if (hasChildren) offset = skipTree(die, offset, endOffset);
+      else {
+        die.moveTo(offset);
+        offset = die.nextOffset;
+      }
+    }
+  }
+
+  private visit(die: Die, offset: number, prefix: string): void {
+    const keyword = KEYWORDS.get(die.tag);
+    if (keyword === undefined) return;
+    const name = die.string(DW_AT.name) ?? specifiedName(die);
+    if (name === undefined) return;
+    const isDeclaration = die.flag(DW_AT.declaration);
+    this.add(keyword + prefix + name, { dieOffset: offset, tag: die.tag, isDeclaration });
+    // C++ and Rust name their types without the keyword.
+    if (keyword !== '') this.add(`${prefix}${name}`, { dieOffset: offset, tag: die.tag, isDeclaration });
+  }
+
+  private enumerators(offset: number, prefix: string): void {
+    for (const child of childrenOf(this.unit.die(offset))) {
+      const name = child.tag === DW_TAG.enumerator ? child.string(DW_AT.name) : undefined;
+      if (name !== undefined)
+        this.add(prefix + name, { dieOffset: offset, tag: DW_TAG.enumerator, isDeclaration: false });
+    }
+  }
+
+  private namespace(offset: number, prefix: string): void {
+    const name = this.unit.die(offset).string(DW_AT.name);
+    if (prefix.length < 1000) this.scan(offset, name === undefined ? prefix : `${prefix}${name}::`);
+  }
+
+  private add(name: string, entry: NamedEntry): void {
+    const known = this.entries.get(name);
+    if (known === undefined) this.entries.set(name, [entry]);
+    else known.push(entry);
+    this.count++;
+  }
+}
+
+const KEYWORDS: ReadonlyMap<number, string> = new Map([
+  [DW_TAG.variable, ''],
+  [DW_TAG.subprogram, ''],
+  [DW_TAG.typedef, ''],
+  [DW_TAG.base_type, ''],
+  [DW_TAG.structure_type, 'struct '],
+  [DW_TAG.class_type, 'class '],
+  [DW_TAG.union_type, 'union '],
+  [DW_TAG.enumeration_type, 'enum '],
+]);
+
+/** A definition that completes a declaration has its name there (§2.13.2). */
+function specifiedName(die: Die): string | undefined {
+  return die.has(DW_AT.specification) ? die.ref(DW_AT.specification)?.string(DW_AT.name) : undefined;
+}
