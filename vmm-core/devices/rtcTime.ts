@@ -72,6 +72,10 @@ export function timeFromRegisters(bytes: Uint8Array, regB: number): number {
  * that cannot match, so it looks at less than 150 moments.
  */
 export function nextAlarmMs(afterMs: number, bytes: Uint8Array, regB: number): number | undefined {
+  // Bytes that are no time of day would be looked for through every second of the day.
+  const isTime = (alarm: number | undefined): boolean =>
+    Array.from({ length: 60 }, (_, value) => encode(value, regB)).some((it) => matches(alarm, it));
+  if (!isTime(bytes[abi.RTC_SECONDS_ALARM]) || !isTime(bytes[abi.RTC_MINUTES_ALARM])) return undefined;
   let ms = (Math.floor(afterMs / MS_PER_SECOND) + 1) * MS_PER_SECOND;
   const end = ms + MS_PER_DAY;
   while (ms < end) {
