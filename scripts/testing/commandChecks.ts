@@ -15,7 +15,19 @@ const CHECKS: readonly Check[] = [
     title: 'lint rules (eslint .)',
     command: ['eslint', '.', '--cache', '--cache-location', '.tsbuild/eslintcache', '--max-warnings', '0'],
   },
-  { title: 'formatting (prettier --check .)', command: ['prettier', '--check', '--log-level', 'warn', '.'] },
+  {
+    title: 'formatting (prettier --check .)',
+    command: [
+      'prettier',
+      '--check',
+      '--log-level',
+      'warn',
+      '--cache',
+      '--cache-location',
+      '.tsbuild/prettiercache',
+      '.',
+    ],
+  },
 ];
 
 const TIMEOUT_MS = 5 * 60_000;
