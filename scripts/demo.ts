@@ -13,13 +13,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { startCodeServer } from './codeServer.ts';
+import { packageVsix } from './vsix.ts';
 
 const run = promisify(execFile);
 
 const ROOT = path.join(import.meta.dirname, '..');
 const SAMPLE = path.join(ROOT, 'samples/hello');
-const VSIX = path.join(ROOT, 'dist/trapframe.vsix');
-const INTRODUCTION = 'hello.c and hello.elf are a small kernel: set a breakpoint in the gutter and press F5';
+const INTRODUCTION =
+  'The folder is a small kernel: set a breakpoint in on_key of src/main.c, press F5, then a key in the terminal';
 
 interface DemoOptions {
   readonly check: boolean;
@@ -39,25 +40,15 @@ async function main(args: readonly string[]): Promise<void> {
   if (!Number.isInteger(options.port) || options.port < 0 || options.port > 65535) {
     throw new Error(`--port is ${values.port}, but must be a number from 0 to 65535`);
   }
-  await packageExtension();
-  const code = values.browser || !hasDisplay() ? undefined : findOnPath('code');
-  await (code === undefined ? demoInBrowser(options) : demoOnDesktop(code, options));
-}
-
-/** The VSIX, which holds what was just built. */
-async function packageExtension(): Promise<void> {
   console.log('packaging the extension …');
-  try {
-    await run('npm', ['run', '--silent', 'package'], { cwd: ROOT });
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    throw new Error(`"npm run package" failed:\n${stdout}${stderr}`, { cause: error });
-  }
+  const vsix = await packageVsix();
+  const code = values.browser || !hasDisplay() ? undefined : findOnPath('code');
+  await (code === undefined ? demoInBrowser(vsix, options) : demoOnDesktop(code, vsix, options));
 }
 
-async function demoInBrowser(options: DemoOptions): Promise<void> {
+async function demoInBrowser(vsix: string, options: DemoOptions): Promise<void> {
   const stopRequested = untilSignal();
-  const server = await startCodeServer({ folder: SAMPLE, extension: VSIX, port: options.port });
+  const server = await startCodeServer({ folder: SAMPLE, extension: vsix, port: options.port });
   try {
     await checkReachable(server.url);
     console.log(`\nOpen ${server.url} in a browser and press F5.\n${INTRODUCTION}. Ctrl-C ends the demo.`);
@@ -68,7 +59,7 @@ async function demoInBrowser(options: DemoOptions): Promise<void> {
 }
 
 /** A window with data and extensions of its own, so that the user's VS Code stays as it was. */
-async function demoOnDesktop(code: string, options: DemoOptions): Promise<void> {
+async function demoOnDesktop(code: string, vsix: string, options: DemoOptions): Promise<void> {
   const data = await mkdtemp(path.join(tmpdir(), 'trapframe-demo-'));
   const places = [
     '--user-data-dir',
@@ -78,7 +69,7 @@ async function demoOnDesktop(code: string, options: DemoOptions): Promise<void> 
   ];
   const stopRequested = untilSignal();
   try {
-    await run(code, [...places, '--install-extension', VSIX]);
+    await run(code, [...places, '--install-extension', vsix]);
     if (options.check) return console.log(`VS Code is ready: ${code}`);
     const flags = ['--disable-workspace-trust', '--skip-welcome', '--new-window', '--wait'];
     const window = spawn(code, [...places, ...flags, SAMPLE], { stdio: 'ignore' });

@@ -91,7 +91,9 @@ async function onClosed(state: SessionState, target: VmTarget): Promise<void> {
   clearTimeout(state.powerTimer);
   state.breakpoints.detach();
   if (state.phase === 'over') return;
-  if (!state.leaving) state.output(await describeDeath(state, target), 'important');
+  // Whoever gave us a process it started sees how it died, and tells the user.
+  const category = state.launched && state.core === undefined ? 'console' : 'important';
+  if (!state.leaving) state.output(await describeDeath(state, target), category);
   endSession(state);
 }
 

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { HELLO, HELLO_FOLDER } from './support/hello.ts';
-import { VSIX, Workbench } from './support/workbench.ts';
+import { Workbench } from './support/workbench.ts';
 
 describe('samples/hello in VS Code', () => {
   let vscode: Workbench;
   before(async () => {
-    vscode = await Workbench.open({ folder: HELLO_FOLDER, extension: VSIX });
+    vscode = await Workbench.open({ folder: HELLO_FOLDER });
   });
   after(() => vscode?.close());
 
@@ -16,7 +16,7 @@ describe('samples/hello in VS Code', () => {
       await vscode.openFile('main.c');
       await vscode.goToLine(HELLO.breakpointLine);
       await vscode.clickGutter(HELLO.breakpointLine);
-      await vscode.page.keyboard.press('F5');
+      await vscode.startDebugging('Hello');
       await vscode.waitForTerminal(HELLO.greeting);
     });
   });

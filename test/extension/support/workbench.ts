@@ -4,20 +4,20 @@
  */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import {
   type CodeServer,
   type CodeServerOptions,
   ensureChromium,
   startCodeServer,
 } from '../../../scripts/codeServer.ts';
+import { ensureVsix } from '../../../scripts/vsix.ts';
 
 export const ROOT = path.join(import.meta.dirname, '../../..');
-export const VSIX = path.join(ROOT, 'dist/trapframe.vsix');
 const ARTIFACTS = path.join(ROOT, 'test-artifacts/extension');
 
 /** A cold VS Code on two busy cores takes its time; a step that fails still fails in finite time. */
-const STEP_TIMEOUT_MS = 60_000;
+const STEP_TIMEOUT_MS = 45_000;
 /** Between two looks at something that sends no event. */
 const POLL_MS = 50;
 const WINDOW = { width: 1280, height: 800 };
@@ -36,11 +36,14 @@ const SETTINGS = {
   'terminal.integrated.gpuAcceleration': 'off', // text in the DOM, where a test can read it
   'debug.toolBarLocation': 'docked',
   'debug.openDebug': 'openOnDebugBreak',
+  'debug.showInStatusBar': 'always',
   'editor.minimap.enabled': false,
   'editor.fontSize': 13,
   'terminal.integrated.fontSize': 13,
   'workbench.colorTheme': 'Default Dark Modern',
 };
+
+export type WorkbenchOptions = Pick<CodeServerOptions, 'folder' | 'environment' | 'settings'>;
 
 export class Workbench {
   readonly page: Page;
@@ -54,10 +57,15 @@ export class Workbench {
     this.#browser = browser;
   }
 
-  /** Opens VS Code on a folder. `settings` and `environment` as in CodeServerOptions. */
-  static async open(options: CodeServerOptions): Promise<Workbench> {
+  /** Opens VS Code on a folder, with the extension as users install it. */
+  static async open(options: WorkbenchOptions): Promise<Workbench> {
+    const extension = await ensureVsix();
     const { executable } = await ensureChromium();
-    const server = await startCodeServer({ ...options, settings: { ...SETTINGS, ...options.settings } });
+    const server = await startCodeServer({
+      ...options,
+      extension,
+      settings: { ...SETTINGS, ...options.settings },
+    });
     let browser: Browser | undefined;
     try {
       browser = await chromium.launch({ executablePath: executable, args: CHROMIUM_FLAGS });
@@ -101,6 +109,15 @@ export class Workbench {
       .waitFor();
     await input.press('Enter');
     await page.locator(`.tab.active[data-resource-name="${path.basename(name)}"]`).waitFor();
+  }
+
+  activeTab(title: string): Locator {
+    return this.page.locator(`.tab.active[aria-label*="${title}"]`);
+  }
+
+  async closeSideBar(): Promise<void> {
+    await this.runCommand('View: Toggle Primary Side Bar Visibility');
+    await this.page.locator('.part.sidebar').waitFor({ state: 'hidden' });
   }
 
   /** Clicks the gutter left of a line that is on the screen, and waits for the red dot. */
@@ -160,6 +177,13 @@ export class Workbench {
   }
 
   // Debugging.
+
+  /** F5, once VS Code has read launch.json and started our extension: before, F5 would ask what to debug. */
+  async startDebugging(configurationName: string): Promise<void> {
+    await this.page.locator('.statusbar-item', { hasText: configurationName }).waitFor();
+    await until('a core is warm', () => this.vmProcesses().length > 0);
+    await this.page.keyboard.press('F5');
+  }
 
   /** Waits until no session is left: the toolbar in the title of Run and Debug gives way to the start button. */
   async waitForSessionEnd(): Promise<void> {
@@ -249,7 +273,12 @@ export class Workbench {
   // Messages.
 
   notification(text: string | RegExp): Locator {
-    return this.page.locator('.notification-list-item', { hasText: text }).first();
+    return this.page.locator('.notifications-toasts .notification-list-item', { hasText: text });
+  }
+
+  /** The page inside a webview. */
+  webview(): FrameLocator {
+    return this.page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');
   }
 
   dialog(): Locator {
@@ -297,9 +326,9 @@ export class Workbench {
 
   // Processes.
 
-  /** The vmm-core processes of this window. */
+  /** The vmm-core processes of this window, the oldest first. */
   vmProcesses(): number[] {
-    return processesWith(this.server.dataDirectory, 'vmm.js');
+    return processesWith(this.server.dataDirectory, 'vmm.js').sort((a, b) => startTime(a) - startTime(b));
   }
 
   async processesGone(pids: readonly number[]): Promise<void> {
@@ -325,6 +354,12 @@ function processesWith(...texts: readonly string[]): number[] {
     const command = commandLine(pid);
     return texts.every((it) => command.includes(it));
   });
+}
+
+/** In clock ticks since the machine's boot: proc(5), stat, field 22; the fields after the command begin with the third. */
+function startTime(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
 function isAlive(pid: number): boolean {

@@ -1,0 +1,34 @@
+/** `npm run demo`, as a user starts and ends it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { it } from 'node:test';
+import { ROOT } from './support/workbench.ts';
+
+it('prints where VS Code is, serves it, and ends with Ctrl-C leaving nothing behind', async () => {
+  const args = ['--import', 'tsx', path.join(ROOT, 'scripts/demo.ts'), '--browser'];
+  const demo = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(demo, 'close');
+  try {
+    const url = await firstUrl(createInterface({ input: demo.stdout }));
+    const page = await fetch(url);
+    assert.equal(page.status, 200);
+    assert.match(await page.text(), /code-server|vscode/);
+    demo.kill('SIGINT');
+    const [code] = (await ended) as [number | null];
+    assert.equal(code, 0);
+    await assert.rejects(fetch(url), 'the server is gone');
+  } finally {
+    demo.kill('SIGKILL');
+  }
+});
+
+async function firstUrl(lines: AsyncIterable<string>): Promise<string> {
+  for await (const line of lines) {
+    const url = /http:\/\/\S+/.exec(line)?.[0];
+    if (url !== undefined) return url;
+  }
+  throw new Error('the demo ended without printing a URL');
+}
