@@ -80,8 +80,11 @@ export async function fetchPackage(nameOrPattern: string): Promise<string> {
   return withLock('apt', async () => {
     const again = await newestCached(store, nameOrPattern);
     if (again !== undefined) return again;
-    const name = await resolveName(nameOrPattern);
-    return downloadInto(store, name);
+    try {
+      return await downloadInto(store, await resolveName(nameOrPattern));
+    } catch (cause) {
+      throw new Error(`cannot fetch the Debian package ${nameOrPattern}: ${lastLine(cause)}`, { cause });
+    }
   });
 }
 

@@ -21,7 +21,7 @@ const QEMU = 'qemu-system-x86_64';
 
 /** On a busy machine of two cores; a quiet one needs about 15 s. */
 const BOOT_TIMEOUT_MS = 180_000;
-const FILE_TIMEOUT_MS = 300_000;
+const FILE_TIMEOUT_MS = 600_000;
 const CONSOLE_TAIL = 6000;
 
 export interface LabRun {
@@ -45,7 +45,7 @@ export async function prepareLab(): Promise<string | undefined> {
     await fetchPackage('busybox-static');
     return undefined;
   } catch (error) {
-    return `cannot fetch the lab's Debian packages: ${(error as Error).message}`;
+    return (error as Error).message;
   }
 }
 
