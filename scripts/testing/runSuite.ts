@@ -37,6 +37,7 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<Sui
   if (suite.needsBuild && options.buildProblem !== undefined) {
     return result(failedTally(suite, `npm run build failed:\n${options.buildProblem}`));
   }
+  await missingCommands(suite.optionalCommands ?? {}); // its tests say what they miss
   const unavailable = suite.unavailable?.() ?? (await missingCommands(suite.commands));
   if (unavailable !== undefined) {
     const tally = new Tally();

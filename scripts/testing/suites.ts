@@ -15,6 +15,8 @@ export interface Suite {
   readonly needsBuild: boolean;
   /** Commands it cannot do without, and the Debian packages that have them. */
   readonly commands: Readonly<Record<string, string>>;
+  /** Commands that some of its tests use, and skip without. */
+  readonly optionalCommands?: Readonly<Record<string, string>>;
   /** A sentence when this machine cannot run it. */
   readonly unavailable?: () => string | undefined;
 }
@@ -54,7 +56,8 @@ export const SUITES: readonly Suite[] = [
     fileTimeoutMs: 2 * MINUTE_MS,
     timeoutMs: 4 * MINUTE_MS,
     needsBuild: false,
-    commands: { ...COMPILER, gdb: 'gdb', readelf: 'binutils' },
+    commands: COMPILER,
+    optionalCommands: { gdb: 'gdb', 'clang-14': 'clang-14' },
   },
   {
     name: 'samples',
