@@ -1,6 +1,7 @@
 /** Command lines: node's parser with our errors. Every error is one line that says what is wrong and what to do. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { nearest } from '../config/parseConfig.ts';
+import { RuntimeDirError } from '../client/runtimeDir.ts';
 import { UserError } from '../errors.ts';
 
 export type Options = NonNullable<ParseArgsConfig['options']>;
@@ -11,8 +12,22 @@ export interface Arguments {
   readonly positionals: readonly string[];
 }
 
-/** Throws UserError. `usage` is named as the way out. */
-export function parseArguments(argv: readonly string[], options: Options, command: string): Arguments {
+/** Throws UserError, which names `vmm COMMAND --help` as the way out. */
+export function parseArguments(
+  argv: readonly string[],
+  options: Options,
+  command: string,
+  maxPositionals = 0,
+): Arguments {
+  const parsed = parse(argv, options, command);
+  const extra = parsed.positionals[maxPositionals];
+  if (extra !== undefined) {
+    throw new UserError(`"${extra}" is one argument too many; "vmm ${command} --help" shows how to call it`);
+  }
+  return parsed;
+}
+
+function parse(argv: readonly string[], options: Options, command: string): Arguments {
   try {
     const { values, positionals } = parseArgs({
       args: [...argv],
@@ -30,20 +45,31 @@ export function parseArguments(argv: readonly string[], options: Options, comman
 }
 
 function explain(error: NodeJS.ErrnoException, argv: readonly string[], options: Options): string {
+  const flag = /'(-[^' ]*)/.exec(error.message)?.[1] ?? 'that';
   if (error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
-    const unknown = argv.find(
-      (arg) => arg.startsWith('-') && !(arg.replace(/^--?/, '').split('=')[0] ?? '' in options),
-    );
-    const flag = /'(-[^']*)'/.exec(error.message)?.[1] ?? unknown ?? 'that';
     const near = nearest(flag.replace(/^-+/, ''), Object.keys(options));
     return `${flag} is not an option${near === undefined ? '' : ` (did you mean --${near}?)`}`;
   }
-  return error.message.replace(/\.$/, '').replace(/\n.*/s, '');
+  if (error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' && isText(flag, options)) {
+    const next = argv[argv.indexOf(flag) + 1];
+    if (next === undefined) return `${flag} needs a value`;
+    return `${flag} needs a value; one that begins with a dash is written ${flag}=${next}`;
+  }
+  return error.message.replace(/\n.*/s, '').replace(/\.$/, '');
+}
+
+function isText(flag: string, options: Options): boolean {
+  return options[flag.replace(/^-+/, '')]?.type === 'string';
 }
 
 export function single(values: Values, key: string): string | undefined {
   const value = values[key];
   return typeof value === 'string' ? value : undefined;
+}
+
+/** Errors whose message is all a user needs; anything else is a bug. */
+export function isForUser(error: unknown): error is Error {
+  return error instanceof UserError || error instanceof RuntimeDirError;
 }
 
 /** Prints an error for people as `vmm: …` and gives the exit code of usage and host errors. */

@@ -1,6 +1,5 @@
 /** `vmm check [--json]`: what this host can do, and for each thing missing the one sentence that fixes it. */
-import { parseArguments, fail } from './arguments.ts';
-import { UserError } from '../errors.ts';
+import { fail, isForUser, parseArguments } from './arguments.ts';
 import { type Finding, type HostCheck, inspectHost } from './hostCheck.ts';
 
 const MARKS = { ok: '✓', warning: '!', missing: '✗' } as const;
@@ -22,7 +21,7 @@ export async function check(argv: readonly string[]): Promise<number> {
     process.stdout.write(values.json === true ? `${JSON.stringify(result)}\n` : render(result));
     return result.usable ? 0 : 1;
   } catch (error) {
-    if (error instanceof UserError) return fail(error.message);
+    if (isForUser(error)) return fail(error.message);
     throw error;
   }
 }

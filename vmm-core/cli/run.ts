@@ -10,7 +10,7 @@ import { log } from '../log.ts';
 import { warmUp } from '../machine/machine.ts';
 import type { VmEnd } from '../protocol/control.ts';
 import { Vm, type VmEvents } from '../vm.ts';
-import { fail, type Options, parseArguments, single, type Values } from './arguments.ts';
+import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
 import { attachTerminal } from './terminal.ts';
 
 const OPTIONS = {
@@ -50,7 +50,7 @@ Exit code: 0 power-off, (value << 1) | 1 isa-debug-exit, 1 usage or host error, 
 
 export async function run(argv: readonly string[]): Promise<number> {
   try {
-    const { values, positionals } = parseArguments(argv, OPTIONS, 'run');
+    const { values, positionals } = parseArguments(argv, OPTIONS, 'run', 1);
     if (values.help === true) {
       process.stdout.write(USAGE);
       return 0;
@@ -66,13 +66,11 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 function isExpected(error: unknown): error is Error {
-  return [UserError, BootError, KvmError, KvmUnavailableError].some((kind) => error instanceof kind);
+  return isForUser(error) || [BootError, KvmError, KvmUnavailableError].some((kind) => error instanceof kind);
 }
 
 /** Throws UserError with the first problem. */
 function configure(values: Values, positionals: readonly string[]): VmConfig {
-  if (positionals.length > 1)
-    throw new UserError(`"${positionals[1] ?? ''}" is one argument too many: the kernel goes after --kernel`);
   const memory = single(values, 'memory');
   const cpus = single(values, 'cpus');
   const { config, problems } = parseVmConfig({
@@ -82,7 +80,7 @@ function configure(values: Values, positionals: readonly string[]): VmConfig {
     cmdline: single(values, 'cmdline'),
     protocol: single(values, 'protocol'),
     memory,
-    cpus: cpus === undefined ? undefined : Number(cpus),
+    cpus: cpus !== undefined && /^[+-]?\d+$/.test(cpus) ? Number(cpus) : cpus,
     serial: serialPorts(values.serial),
     debugExit: values['debug-exit'] === true,
     onReset: values['no-reboot'] === true ? 'exit' : 'reboot',
@@ -129,7 +127,9 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   process.once('SIGTERM', onSignal);
   if (!wait) vm.resume();
   const server = await openControl(vm).catch((error: unknown) => {
-    log.error('control', 'no control socket', { reason: String(error) });
+    // The guest runs all the same.
+    const reason = error instanceof Error ? error.message : String(error);
+    fail(`nobody can attach to this VM, it has no control socket: ${reason}`);
     return undefined;
   });
   core = server?.core;

@@ -8,6 +8,7 @@ import { ControlServer } from '../control/controlServer.ts';
 import { KvmUnavailableError } from '../errors.ts';
 import { log } from '../log.ts';
 import type { CoreReady } from '../client/spawnCore.ts';
+import { fail, isForUser } from './arguments.ts';
 
 export async function serve(): Promise<number> {
   const core = new Core();
@@ -21,8 +22,13 @@ export async function serve(): Promise<number> {
     process.once('SIGTERM', () => resolve());
   });
   process.stdout.on('error', () => undefined); // the reader left after the first line
-  const name = await server.listen(`warm-${process.pid}`);
-  const ready: CoreReady = { socket: socketPath(name) };
+  let ready: CoreReady;
+  try {
+    ready = { socket: socketPath(await server.listen(`warm-${process.pid}`)) };
+  } catch (error) {
+    if (isForUser(error)) return fail(error.message);
+    throw error;
+  }
   process.stdout.write(`${JSON.stringify(ready)}\n`);
   warm(core);
   await over;

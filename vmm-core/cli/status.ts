@@ -3,9 +3,8 @@ import { rmSync } from 'node:fs';
 import { socketNames, socketPath } from '../client/runtimeDir.ts';
 import { ConnectError, connectVmm } from '../client/vmmClient.ts';
 import { formatSize } from '../config/parseConfig.ts';
-import { UserError } from '../errors.ts';
 import type { VmInfo } from '../protocol/control.ts';
-import { fail, parseArguments } from './arguments.ts';
+import { fail, isForUser, parseArguments } from './arguments.ts';
 
 /** One line of `--json`: an array of these. */
 interface Row {
@@ -34,7 +33,7 @@ export async function status(argv: readonly string[]): Promise<number> {
     process.stdout.write(values.json === true ? `${JSON.stringify(rows)}\n` : table(rows));
     return 0;
   } catch (error) {
-    if (error instanceof UserError) return fail(error.message);
+    if (isForUser(error)) return fail(error.message);
     throw error;
   }
 }

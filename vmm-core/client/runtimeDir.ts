@@ -1,20 +1,40 @@
 /** Where control sockets live: `<runtime dir>/trapframe/<name>.sock`, directory 0700, sockets 0600. */
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
-/** The directory, made when missing. Throws an Error with a sentence when it exists and is not ours alone. */
+/** There is no folder for control sockets. `message` is a sentence for the user. */
+export class RuntimeDirError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'RuntimeDirError';
+  }
+}
+
+/** The directory, made when missing. Throws RuntimeDirError when it cannot be made, or is not ours alone. */
 export function runtimeDir(): string {
   const base = process.env.XDG_RUNTIME_DIR;
   const dir = base ? join(base, 'trapframe') : join(tmpdir(), `trapframe-${userInfo().uid}`);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const stat = statSync(dir);
+  const stat = makeDir(dir);
   if (!stat.isDirectory() || stat.uid !== userInfo().uid || (stat.mode & 0o077) !== 0) {
-    throw new Error(
+    throw new RuntimeDirError(
       `${dir} must be a directory that only you can enter: chmod 700 it, or set XDG_RUNTIME_DIR`,
     );
   }
   return dir;
+}
+
+function makeDir(dir: string): Stats {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    return statSync(dir);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new RuntimeDirError(
+      `cannot make the directory ${dir} for control sockets (${code}): set XDG_RUNTIME_DIR to one that you can write`,
+      { cause },
+    );
+  }
 }
 
 export function socketPath(name: string): string {

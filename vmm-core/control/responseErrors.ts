@@ -1,6 +1,7 @@
 /** From an error of ours to a JSON-RPC error with its code and sentence. Whatever is not known here is a bug: logged with its stack. */
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import { BootError } from '../boot/bootError.ts';
+import { RuntimeDirError } from '../client/runtimeDir.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
 import { GuestAddressError } from '../memory/guestMemory.ts';
@@ -26,7 +27,7 @@ export function toResponseError(error: unknown): ResponseError<void> {
 }
 
 function codeOf(error: unknown): number | undefined {
-  if (error instanceof UserError || error instanceof BootError) return ErrorCode.User;
+  if ([UserError, BootError, RuntimeDirError].some((kind) => error instanceof kind)) return ErrorCode.User;
   if (error instanceof KvmUnavailableError || error instanceof KvmError) return ErrorCode.Host;
   if (error instanceof StateError) return ErrorCode.State;
   if (error instanceof GuestAddressError) return ErrorCode.Address;
