@@ -3,6 +3,7 @@
  * vmm-core. Knows sockets; knows nothing of KVM or of processes (spawnCore.ts).
  */
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import { ErrorCode, initialize, type VmInfo } from '../protocol/control.ts';
@@ -71,7 +72,7 @@ async function openSocket(path: string): Promise<Socket> {
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') throw new ConnectError('missing', `no VM is listening at ${path}`, { cause });
-    if (code === 'ECONNREFUSED') {
+    if (code === 'ECONNREFUSED' && isSocket(path)) {
       throw new ConnectError('stale', `the VM behind ${path} is gone; remove the socket with "vmm status"`, {
         cause,
       });
@@ -83,6 +84,11 @@ async function openSocket(path: string): Promise<Socket> {
       cause,
     });
   }
+}
+
+/** A file that is none refuses connections just as the socket of a dead process does. */
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
 
 async function handshake(
