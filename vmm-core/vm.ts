@@ -7,6 +7,7 @@ import { Breakpoints } from './debug/breakpoints.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { hex, readRegisters, registerReport } from './debug/registers.ts';
 import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
+import { UserError } from './errors.ts';
 import { log } from './log.ts';
 import { Machine, type WarmParts } from './machine/machine.ts';
 import { SerialPort } from './machine/serialPort.ts';
@@ -86,11 +87,19 @@ export class Vm {
     this.#feed(port);
   }
 
-  /** Back to the first instruction; goes on running if it ran. Throws when the image can no longer be loaded. */
+  /**
+   * Back to the first instruction; goes on running if it ran. Throws UserError when a file of the image is gone: the VM goes on as it
+   * was. Throws BootError when the image has become one that cannot be loaded: the VM is over.
+   */
   async reset(): Promise<void> {
-    const wasRunning = this.runControl.running;
-    if (wasRunning) await this.runControl.hold(() => this.#resetNow());
-    else this.#resetNow();
+    await this.runControl.hold(() => {
+      try {
+        this.#resetNow();
+      } catch (error) {
+        if (!(error instanceof UserError)) this.#endForWantOfImage(error);
+        throw error;
+      }
+    });
   }
 
   /** Ends the VM; vCPUs are stopped first. Idempotent. */
@@ -166,10 +175,15 @@ export class Vm {
     try {
       this.#resetNow();
     } catch (error) {
-      const message = `the guest reset the machine, and its image cannot be loaded again: ${(error as Error).message}`;
-      return this.finish({ kind: 'error', exitCode: EXIT_HOST_ERROR, message });
+      return this.#endForWantOfImage(error);
     }
     this.runControl.resume();
+  }
+
+  #endForWantOfImage(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `the machine was reset, and its image cannot be loaded again: ${reason}`;
+    this.finish({ kind: 'error', exitCode: EXIT_HOST_ERROR, message });
   }
 
   #fail(verdict: Extract<Verdict, { kind: 'tripleFault' | 'error' }>): void {

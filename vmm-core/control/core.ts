@@ -5,7 +5,7 @@
 import type { MessageConnection } from 'vscode-jsonrpc/node';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { log } from '../log.ts';
-import { warmUp, type WarmParts } from '../machine/machine.ts';
+import { coolDown, warmUp, type WarmParts } from '../machine/machine.ts';
 import { ended, type VmEnd, type VmInfo } from '../protocol/control.ts';
 import { resumed, type StopEvent, stopped } from '../protocol/debug.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
@@ -53,9 +53,19 @@ export class Core implements VmEvents {
     if (this.#vm !== undefined) throw new StateError('this process has a VM already');
     const warm = this.warm();
     this.#warm = undefined; // its parts belong to the VM, whatever comes of it
+    const vm = this.#assemble(config, warm);
     this.#owner = owner;
-    await this.adopt(new Vm(config, warm, this));
+    await this.adopt(vm);
     return this.info();
+  }
+
+  #assemble(config: VmConfig, warm: WarmParts): Vm {
+    try {
+      return new Vm(config, warm, this);
+    } catch (error) {
+      coolDown(warm);
+      throw error;
+    }
   }
 
   /** Serves a VM that `vmm run` made. Its clients find it by its name, or `name-2` … when a living VM has that. */

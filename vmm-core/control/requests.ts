@@ -1,7 +1,7 @@
 /** The request table of the control socket: each constant of protocol/ with what answers it. No logic beyond decoding. Main thread. */
 import type { MessageConnection, NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc/node';
 import { parseVmConfig } from '../config/parseConfig.ts';
-import type { VmConfig } from '../config/vmConfig.ts';
+import type { SerialBackend, VmConfig } from '../config/vmConfig.ts';
 import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
 import { hex, readRegisters, writeRegisters } from '../debug/registers.ts';
 import { UserError } from '../errors.ts';
@@ -69,15 +69,22 @@ async function answer<R>(handler: () => R | Promise<R>) {
 }
 
 /** The other side may be of another make: its configuration is checked like a user's. */
-function checkConfig(config: VmConfig): VmConfig {
-  const { problems } = parseVmConfig({
-    kernel: config.kernel,
-    memory: config.memoryBytes / 2 ** 20,
-    cpus: config.cpus,
+function checkConfig(given: VmConfig): VmConfig {
+  const { memoryBytes, serial, ...rest } = given;
+  const ports = Array.isArray(serial) ? (serial as readonly SerialBackend[]) : [];
+  const { config, problems } = parseVmConfig({
+    ...rest,
+    memory: memoryBytes / 2 ** 20,
+    serial: Object.fromEntries(ports.map((backend, i) => [`com${i + 1}`, serialForm(backend)])),
   });
+  if (config !== undefined) return config;
   const [first] = problems;
-  if (first !== undefined) throw new UserError(`${first.key}: ${first.message}`);
-  return config;
+  throw new UserError(`${first?.key ?? 'config'}: ${first?.message ?? 'is not valid'}`);
+}
+
+function serialForm(backend: SerialBackend): string {
+  if (backend.kind === 'file') return `file:${backend.path}`;
+  return backend.kind === 'client' ? 'terminal' : String(backend.kind);
 }
 
 function pressButton(core: Core): void {

@@ -49,6 +49,14 @@ export function warmUp(): WarmParts {
   }
 }
 
+/** Gives up what no VM was made of. */
+export function coolDown({ worker, kvm, vm, vcpu }: WarmParts): void {
+  void worker.terminate();
+  new KvmVcpu(vcpu).close();
+  vm.close();
+  kvm.close();
+}
+
 /** Called on the main thread, outside any guest's time. */
 export interface MachineEvents {
   /** Bytes the guest wrote: 0..3 COM1..COM4, 4 debugcon, 5 firmware log. */
@@ -81,7 +89,7 @@ export class Machine {
     this.#vm = warm.vm;
     this.#events = events;
     this.#files = openImages(config);
-    this.memory = allocateGuestMemory(ramRanges(config.memoryBytes));
+    this.memory = reserveMemory(config.memoryBytes);
     this.#vm.setMemory(this.memory);
     const handles = [warm.vcpu, ...range(1, config.cpus).map((index) => this.#vm.createVcpu(index))];
     const vcpus = handles.map((handle) => new KvmVcpu(handle));
@@ -97,12 +105,15 @@ export class Machine {
     );
   }
 
-  /** Back to the first instruction, the image loaded again. All vCPUs stopped. Throws as the constructor does when the image changed. */
+  /**
+   * Back to the first instruction, the image loaded again. All vCPUs stopped. Throws UserError, nothing having changed, when a file is
+   * gone; BootError when the new image cannot be loaded: there is no guest any more.
+   */
   reset(): void {
+    const files = openImages(this.config); // the path again: a rebuild makes a new file
     this.#vm.zeroMemory(this.memory);
     this.#vm.restoreChips(this.#powerOn.chips);
     this.devices.reset();
-    const files = openImages(this.config); // the path again: a rebuild makes a new file
     this.#closeFiles();
     Object.assign(this.#files, files);
     this.boot = this.#load();
@@ -235,6 +246,18 @@ function openImages(config: VmConfig): { kernel: OpenFile; initrd: OpenFile | un
   } catch (error) {
     kernel.close();
     throw error;
+  }
+}
+
+function reserveMemory(memoryBytes: number): GuestMemory {
+  try {
+    return allocateGuestMemory(ramRanges(memoryBytes));
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new UserError(
+      `memory: this process cannot reserve ${formatSize(memoryBytes)}: ask for less, or raise its limit (ulimit -v)`,
+      { cause },
+    );
   }
 }
 
