@@ -2,6 +2,7 @@
  * From what a user wrote (launch.json, flags) to a VmConfig, with every problem named at its key. Pure: files and the host are looked
  * at later, by machine/. `null` and `undefined` values count as absent.
  */
+import { nearest } from './nearest.ts';
 import {
   BOOT_PROTOCOLS,
   type BootProtocol,
@@ -13,6 +14,8 @@ import {
   type SerialBackend,
   type VmConfig,
 } from './vmConfig.ts';
+
+export { nearest };
 
 /** The keys that describe a VM, as users spell them in launch.json. */
 export const VM_KEYS = [
@@ -38,7 +41,13 @@ const SERIAL_KEYS = ['com1', 'com2', 'com3', 'com4'] as const;
 const SERIAL_FORMS = '"terminal", "file:PATH", "null" or "stdio"';
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const SIZE_PATTERN = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i;
-const UNITS: Readonly<Record<string, number>> = { '': 2 ** 20, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+const UNITS: Readonly<Record<string, number>> = {
+  '': 2 ** 20,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  T: 2 ** 40,
+};
 
 type Input = Readonly<Record<string, unknown>>;
 
@@ -92,28 +101,6 @@ function checkKeys(input: Input, known: readonly string[], report: Report): void
   }
 }
 
-/** The known word within two edits, if there is one. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  const ranked = known
-    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best !== undefined && best.distance <= Math.min(2, word.length - 1) ? best.candidate : undefined;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
 function text(input: Input, key: string, report: Report): string | undefined {
   const value = input[key] ?? undefined;
   if (value === undefined) return undefined;
@@ -129,7 +116,12 @@ function flag(input: Input, key: string, report: Report): boolean | undefined {
   return report(key, `must be true or false, not ${describe(value)}`);
 }
 
-function choice<T extends string>(input: Input, key: string, values: readonly T[], report: Report): T | undefined {
+function choice<T extends string>(
+  input: Input,
+  key: string,
+  values: readonly T[],
+  report: Report,
+): T | undefined {
   const value = input[key] ?? undefined;
   if (value === undefined) return undefined;
   const found = values.find((candidate) => candidate === value);
@@ -141,12 +133,22 @@ function parseName(input: Input, kernel: string, report: Report): string {
   if (name === undefined || name === '') return defaultName(kernel);
   if (NAME_PATTERN.test(name)) return name;
   // launch.json names are free text ("Debug my kernel"); flags and vm.conf are checked by the same rule after this.
-  return name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 64) || defaultName(kernel);
+  return (
+    name
+      .replace(/[^A-Za-z0-9._-]+/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, 64) || defaultName(kernel)
+  );
 }
 
 function defaultName(kernel: string): string {
   const base = kernel.split('/').at(-1) ?? '';
-  return base.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 64) || 'vm';
+  return (
+    base
+      .replace(/[^A-Za-z0-9._-]+/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, 64) || 'vm'
+  );
 }
 
 function parseMemory(input: Input, report: Report): number {
@@ -157,7 +159,8 @@ function parseMemory(input: Input, report: Report): number {
     report('memory', `must be a size such as "512M" or "2G", or a number of MiB, not ${describe(value)}`);
     return DEFAULT_MEMORY_BYTES;
   }
-  if (bytes < MIN_MEMORY_BYTES) report('memory', `must be at least ${formatSize(MIN_MEMORY_BYTES)}, not ${describe(value)}`);
+  if (bytes < MIN_MEMORY_BYTES)
+    report('memory', `must be at least ${formatSize(MIN_MEMORY_BYTES)}, not ${describe(value)}`);
   return Math.floor(bytes / 4096) * 4096;
 }
 
@@ -190,10 +193,15 @@ export function parseSerialBackend(form: string): SerialBackend | undefined {
   if (form === 'terminal' || form === 'client') return { kind: 'client' };
   if (form === 'null' || form === 'none') return { kind: 'null' };
   if (form === 'stdio') return { kind: 'stdio' };
-  if (form.startsWith('file:') && form.length > 'file:'.length) return { kind: 'file', path: form.slice('file:'.length) };
+  if (form.startsWith('file:') && form.length > 'file:'.length)
+    return { kind: 'file', path: form.slice('file:'.length) };
   return undefined;
 }
 
 function describe(value: unknown): string {
-  return typeof value === 'object' && value !== null ? (Array.isArray(value) ? 'a list' : 'an object') : JSON.stringify(value);
+  return typeof value === 'object' && value !== null
+    ? Array.isArray(value)
+      ? 'a list'
+      : 'an object'
+    : JSON.stringify(value);
 }

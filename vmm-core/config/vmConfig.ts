@@ -34,6 +34,44 @@ export interface VmConfig {
   readonly debugExit: boolean;
   /** `reboot`: a guest reset starts it again; `exit`: a guest reset ends the VM. */
   readonly onReset: 'reboot' | 'exit';
+
+  // What vm.conf can say and the machine cannot do yet (unsupportedParts names it); absent when not asked for.
+  readonly disks?: readonly DiskConfig[];
+  readonly cdrom?: string;
+  /** `bios`, `uefi` or a path. */
+  readonly firmware?: string;
+  readonly bootDevice?: 'cdrom' | 'disk' | 'net';
+  readonly interfaces?: readonly InterfaceConfig[];
+  readonly vsockCid?: number;
+  readonly gdbSocket?: string;
+  readonly memoryEncryption?: 'sev' | 'seves';
+}
+
+export interface DiskConfig {
+  readonly path: string;
+  /** Absent: by the file's signature. */
+  readonly format?: 'raw' | 'qcow2';
+}
+
+export interface InterfaceConfig {
+  readonly kind: 'tap' | 'local' | 'user';
+  /** `tap7`; absent: any free one. */
+  readonly tap?: string;
+  readonly switch?: string;
+  readonly group?: string;
+  readonly rdomain?: number;
+  readonly isDown?: boolean;
+  /** Six bytes with colons; absent: random. */
+  readonly lladdr?: string;
+  readonly isLocked?: boolean;
+  readonly forwards?: readonly ForwardConfig[];
+}
+
+export interface ForwardConfig {
+  readonly protocol: 'tcp' | 'udp';
+  readonly hostAddress: string;
+  readonly hostPort: number;
+  readonly guestPort: number;
 }
 
 export const DEFAULT_MEMORY_BYTES = 256 * 1024 * 1024;

@@ -1,0 +1,189 @@
+/** All that is wrong with a configuration: each statement by itself (kept until it changes), then what they say about each other. */
+import { checkStatement, Findings } from './checkStatement.ts';
+import type { ConfigHost } from './configHost.ts';
+import type { Problem } from './problem.ts';
+import type { ConfigTree, DirectiveNode, Statement, ValueNode } from './syntaxTree.ts';
+import type { MacroDefinition } from './token.ts';
+import { isNoLladdr, parseLladdr } from './values.ts';
+
+/** Errors and warnings of lexer, parser and checks, in the order of the text, the root file first. */
+export function checkConfig(tree: ConfigTree, host: ConfigHost): Problem[] {
+  const problems: Problem[] = [];
+  for (const statement of tree.statements) {
+    statement.findings ??= checkStatement(statement, host, tree.dialect);
+    if (statement.problems.length > 0) problems.push(...statement.problems);
+    if (statement.findings.length > 0) problems.push(...statement.findings);
+  }
+  problems.push(...checkBetween(tree, host), ...unusedMacros(tree));
+  const order = new Map(tree.files.map((file, i) => [file, i]));
+  return problems.sort(
+    (a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || a.start - b.start || a.end - b.end,
+  );
+}
+
+export function hasErrors(problems: readonly Problem[]): boolean {
+  return problems.some((it) => it.severity === 'error');
+}
+
+/** Whose it is, for messages and for looking up what an instance is made from. */
+interface Declared {
+  readonly node: DirectiveNode;
+  readonly name: ValueNode;
+}
+
+interface Known {
+  readonly switches: ReadonlyMap<string, Declared>;
+  readonly vms: Map<string, Declared>;
+  readonly taps: Map<string, string>;
+  readonly lladdrs: Map<string, string>;
+  readonly allVms: ReadonlyMap<string, Declared>;
+}
+
+function checkBetween(tree: ConfigTree, host: ConfigHost): Problem[] {
+  const findings = new Findings(host, tree.dialect);
+  const allVms = new Map<string, Declared>();
+  for (const { node } of tree.statements) {
+    const name = node === undefined || node.id !== 'vm' ? undefined : vmName(node);
+    if (node !== undefined && name !== undefined && !allVms.has(name.text))
+      allVms.set(name.text, { node, name });
+  }
+  const switches = declaredSwitches(tree.statements, findings);
+  const known: Known = { switches, allVms, vms: new Map(), taps: new Map(), lladdrs: new Map() };
+  for (const { node } of tree.statements) if (node?.id === 'vm') checkOneVm(node, known, findings);
+  return findings.problems;
+}
+
+/** The name that the VM goes by: an instance's is the second. */
+export function vmName(node: DirectiveNode): ValueNode | undefined {
+  return node.args['instance'] ?? node.args['name'];
+}
+
+function declaredSwitches(statements: readonly Statement[], findings: Findings): Map<string, Declared> {
+  const switches = new Map<string, Declared>();
+  for (const { node } of statements) {
+    const name = node?.args['name'];
+    if (node?.id !== 'switch' || name === undefined) continue;
+    if (switches.has(name.text))
+      findings.warning(name, 'duplicate-switch', `there is a switch "${name.text}" already`);
+    else switches.set(name.text, { node, name });
+  }
+  return switches;
+}
+
+function checkOneVm(node: DirectiveNode, known: Known, findings: Findings): void {
+  const name = vmName(node);
+  if (name === undefined) return;
+  if (node.args['instance'] !== undefined) checkInstance(node, known, findings);
+  if (known.vms.has(name.text)) {
+    findings.loadError(
+      name,
+      'duplicate-vm',
+      `there is a VM "${name.text}" already: vmd skips this one without a word`,
+    );
+  } else known.vms.set(name.text, { node, name });
+  for (const item of node.items) {
+    if (item.id !== 'interface' && item.id !== 'localInterface') continue;
+    checkTap(item, name.text, known, findings);
+    for (const option of item.items) checkReferences(option, name.text, known, findings);
+  }
+}
+
+function checkTap(item: DirectiveNode, vm: string, { taps }: Known, findings: Findings): void {
+  const { tap } = item.args;
+  if (tap === undefined || tap.text === 'tap') return;
+  const user = taps.get(tap.text);
+  if (user !== undefined) findings.loadError(tap, 'reused', `${tap.text} is used by VM "${user}" already`);
+  else taps.set(tap.text, vm);
+}
+
+function checkReferences(option: DirectiveNode, vm: string, known: Known, findings: Findings): void {
+  const { name, address } = option.args;
+  if (option.id === 'ifSwitch' && name !== undefined && !known.switches.has(name.text)) {
+    const message = `there is no switch "${name.text}": the interface would be on none`;
+    findings.warning(name, 'unknown-switch', message, name.text);
+  }
+  const bytes = address === undefined ? undefined : parseLladdr(address.text);
+  if (address === undefined || bytes === undefined || isNoLladdr(bytes)) return;
+  const key = bytes.join(':');
+  const user = known.lladdrs.get(key);
+  if (user !== undefined)
+    findings.warning(
+      address,
+      'reused',
+      `${address.text} is the address of an interface of VM "${user}" already`,
+    );
+  else known.lladdrs.set(key, vm);
+}
+
+function checkInstance(node: DirectiveNode, known: Known, findings: Findings): void {
+  const { name } = node.args;
+  if (name === undefined) return;
+  const parent = known.vms.get(name.text);
+  if (parent === undefined) {
+    const isLater = known.allVms.has(name.text);
+    const message = isLater
+      ? `VM "${name.text}" must be declared before its instances`
+      : `there is no VM "${name.text}" to make an instance of`;
+    return findings.loadError(name, 'unknown-parent', message, name.text);
+  }
+  const isAllowed = parent.node.items.some((it) => it.id === 'allowInstance');
+  if (!isAllowed)
+    findings.warning(
+      name,
+      'instance',
+      `VM "${name.text}" allows no instances ("allow instance"): only root can start this one`,
+    );
+  const parentDisks = new Set(disks(parent.node).map((it) => it.text));
+  for (const disk of disks(node)) {
+    if (parentDisks.has(disk.text))
+      findings.loadError(disk, 'instance', `this disk is VM "${name.text}"'s: an instance needs its own`);
+  }
+  for (const item of node.items) {
+    if (item.id === 'allowInstance' && !allowsNesting(parent.node)) {
+      findings.loadError(
+        item.words,
+        'instance',
+        'an instance cannot have instances in turn unless "allow instance" of its VM lists "instance"',
+      );
+    }
+  }
+}
+
+function disks(node: DirectiveNode): ValueNode[] {
+  return node.items.flatMap((it) =>
+    it.id === 'disk' && it.args['path'] !== undefined ? [it.args['path']] : [],
+  );
+}
+
+function allowsNesting(parent: DirectiveNode): boolean {
+  return parent.items.some(
+    (it) => it.id === 'allowInstance' && it.items.some((item) => item.id === 'allowNested'),
+  );
+}
+
+/** As vmd warns: a later definition of the same name starts anew. */
+function unusedMacros(tree: ConfigTree): Problem[] {
+  const unused = new Map<string, MacroDefinition>();
+  for (const { node, macroUses } of tree.statements) {
+    for (const use of macroUses) unused.delete(use.name);
+    const name = node?.id === 'macro' ? node.args['name'] : undefined;
+    const [token] = name?.tokens ?? [];
+    if (name === undefined || token === undefined || tree.macros.get(name.text)?.isFixed === true) continue;
+    unused.set(name.text, { name: name.text, value: '', token, isFixed: false });
+  }
+  return [...unused.values()].flatMap(({ name, token }): Problem[] => {
+    if (token === undefined) return [];
+    const { file, start, end } = token;
+    return [
+      {
+        severity: 'warning',
+        code: 'unused-macro',
+        message: `macro "${name}" is not used`,
+        file,
+        start,
+        end,
+        subject: name,
+      },
+    ];
+  });
+}

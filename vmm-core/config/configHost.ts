@@ -1,0 +1,27 @@
+/**
+ * What a vm.conf is checked against, besides itself: files and accounts. `vmm load` answers from the machine, the language server from
+ * the editor's unsaved buffers first, tests from a table. Every member but the first two may be absent: then that check is left out.
+ */
+export type DiskFormat = 'raw' | 'qcow2';
+
+export interface ConfigHost {
+  /** The absolute path of `path` as written in the file `from`. */
+  readonly resolve: (path: string, from: string) => string;
+  /** The text of a file, undefined when it cannot be read. */
+  readonly readText: (path: string) => string | undefined;
+  readonly exists?: (path: string) => boolean;
+  /** By the file's signature; undefined when it cannot be read. */
+  readonly diskFormat?: (path: string) => DiskFormat | undefined;
+  readonly userExists?: (name: string) => boolean;
+  readonly groupExists?: (name: string) => boolean;
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+}
+
+/** A host that knows these files and nothing else; paths stay as they are written. */
+export function hostOfTexts(texts: Readonly<Record<string, string>>): ConfigHost {
+  return {
+    resolve: (path) => path,
+    readText: (path) => (Object.hasOwn(texts, path) ? texts[path] : undefined),
+  };
+}

@@ -1,0 +1,99 @@
+/** Seeded mutations of configurations, and what must hold for every one of them. For tests: see fuzz.test.ts and test/config/. */
+import { checkConfig, hasErrors } from './checkConfig.ts';
+import { hostOfTexts } from './configHost.ts';
+import { formatConfig } from './formatConfig.ts';
+import { parseConfigFile } from './parse.ts';
+import { formatProblem } from './problem.ts';
+import { reparse } from './reparse.ts';
+import { SourceFile } from './sourceFile.ts';
+import { EXAMPLES, meaning, randomNumbers } from './testSupport.ts';
+import { vmSettings } from './vmSettings.ts';
+
+const HOST = hostOfTexts({
+  'a.conf': 'm = "1G"\n',
+  'b.conf': 'vm open {\n memory 1G\n',
+  'c.conf': 'include "vm.conf"\n',
+});
+const OPTIONS = { host: HOST };
+
+/** What is put in: every mark, and words that matter. */
+const SNIPPETS = [
+  ...'{}(),=#$"\'\\\n\t -.:/\r\0\u0001\u0002\u00e4',
+  ...[
+    'vm ',
+    'switch ',
+    'interface ',
+    'include "a.conf"\n',
+    'include "b.conf"\n',
+    'include "c.conf"\n',
+    '$m',
+    '$kernel',
+    'm = "1G"\n',
+  ],
+  ...[
+    'm="{ memory"\n',
+    "m='\"'\n",
+    'm="#"\n',
+    'm="a\\\\"\n',
+    '\\\n',
+    '5{',
+    '512',
+    '1G',
+    ' }\n',
+    '{\n',
+    'allow instance ',
+    'debug ',
+  ],
+];
+
+/** Undefined when all is well, else what is wrong. */
+export function checkMutation(seed: number): string | undefined {
+  const random = randomNumbers(seed);
+  const texts = Object.values(EXAMPLES);
+  let text = texts[random(texts.length)] ?? '';
+  const last = { start: 0, end: 0, text: '' };
+  const edits = 1 + random(4);
+  let tree = parseConfigFile(new SourceFile('vm.conf', text), OPTIONS);
+  for (let i = 0; i < edits; i++) {
+    const start = random(text.length + 1);
+    const end = Math.min(text.length, start + (random(2) === 0 ? 0 : random(12)));
+    Object.assign(last, {
+      start,
+      end,
+      text: random(4) === 0 ? '' : (SNIPPETS[random(SNIPPETS.length)] ?? ''),
+    });
+    text = text.slice(0, start) + last.text + text.slice(end);
+    ({ tree } = reparse(tree, { ...last }, OPTIONS));
+  }
+  return disagreement(tree, text) ?? layoutFault(text);
+}
+
+type Tree = ReturnType<typeof parseConfigFile>;
+
+/** What was put together by edits must be what reading the whole text gives, and every problem must have a place. */
+function disagreement(edited: Tree, text: string): string | undefined {
+  const fresh = parseConfigFile(new SourceFile('vm.conf', text), OPTIONS);
+  const [a, b] = [edited, fresh].map((tree) => checkConfig(tree, HOST).map(formatProblem).join('\n'));
+  if (a !== b) return `edited:\n${a}\nread anew:\n${b}`;
+  if (meaning(edited) !== meaning(fresh)) return 'an edited tree differs from one read anew';
+  const problems = checkConfig(fresh, HOST);
+  const lost = problems.find(
+    (it) => !(it.start >= 0 && it.start <= it.end && it.end <= it.file.text.length + 1),
+  );
+  if (lost !== undefined) return `a problem without a place: ${lost.message} ${lost.start} ${lost.end}`;
+  if (!hasErrors(problems)) vmSettings(fresh, HOST);
+  return undefined;
+}
+
+function layoutFault(text: string): string | undefined {
+  const once = formatConfig('vm.conf', text, HOST).text;
+  if (once === undefined) return undefined;
+  const again = formatConfig('vm.conf', once, HOST).text;
+  if (again !== once) return `fmt is not idempotent:\n${JSON.stringify(once)}\n${JSON.stringify(again)}`;
+  const [before, after] = [text, once].map((it) =>
+    meaning(parseConfigFile(new SourceFile('vm.conf', it), OPTIONS)),
+  );
+  return before === after
+    ? undefined
+    : `fmt changes the meaning:\n${JSON.stringify(text)}\n${JSON.stringify(once)}`;
+}

@@ -1,0 +1,409 @@
+/**
+ * vm.conf's lexer: the character machine of vmd's parse.y, rebuilt so that every character knows where it was written. Upstream reads
+ * through three layers (raw characters with push-back; joined lines and squeezed blanks; tokens) and a macro's value is pushed back
+ * as text, so that it can be part of a word, several tokens, a quote or a comment. The layers here are the same three for that reason.
+ */
+import type { Problem, ProblemCode } from './problem.ts';
+import { type SourceFile } from './sourceFile.ts';
+import {
+  type Comment,
+  KEYWORDS,
+  type MacroDefinition,
+  type MacroUse,
+  type Token,
+  type TokenKind,
+} from './token.ts';
+
+const END = -1;
+/** Marks around a pushed-back macro value, as upstream has them: a `$` between them is not expanded. */
+const START_EXPAND = 1;
+const DONE_EXPAND = 2;
+
+const NEWLINE = 0x0a;
+const BLANK = 0x20;
+const TAB = 0x09;
+const BACKSLASH = 0x5c;
+const HASH = 0x23;
+const DOLLAR = 0x24;
+const MINUS = 0x2d;
+const DOUBLE_QUOTE = 0x22;
+const SINGLE_QUOTE = 0x27;
+
+/** Upstream's token buffer. */
+const BUFFER_BYTES = 8096;
+/** Upstream would go on until memory ends; a file that asks for this much is refused. */
+const MAX_EXPANSION = 16 * 1024 * 1024;
+const INT64_MAX = (1n << 63n) - 1n;
+
+const IS_ALNUM = table((c) => /[A-Za-z0-9]/.test(c));
+const IS_WORD = table((c) => /[!-~]/.test(c) && !'(){}!=#,'.includes(c));
+const IS_PLAIN_WORD = table((c) => /[!-~]/.test(c) && !'(){}!=#,\\'.includes(c));
+const ENDS_NUMBER = table((c) => /[\s),/}=]/.test(c));
+
+/** One open file: the rest of its text, and what was read too far. */
+interface Cursor {
+  readonly file: SourceFile;
+  at: number;
+  endReached: boolean;
+  /** Pushed-back characters, last first, three numbers each: code, start, end. */
+  readonly pushed: number[];
+}
+
+export interface LexerOptions {
+  readonly macros: Map<string, MacroDefinition>;
+  readonly report: (problem: Problem) => void;
+}
+
+export class Lexer {
+  readonly comments: Comment[] = [];
+  readonly macroUses: MacroUse[] = [];
+  readonly #macros: Map<string, MacroDefinition>;
+  readonly #report: (problem: Problem) => void;
+  readonly #parents: Cursor[] = [];
+  #cursor: Cursor;
+  #expanding = false;
+  #expanded = 0;
+  #use: MacroUse | undefined;
+  /** That the character read last came from. */
+  #macro: MacroUse | undefined;
+  /** Of the character read last. */
+  #start = 0;
+  #end = 0;
+
+  constructor(file: SourceFile, offset: number, { macros, report }: LexerOptions) {
+    this.#cursor = openCursor(file, offset);
+    this.#macros = macros;
+    this.#report = report;
+  }
+
+  /** Reads on in another file, and comes back at its end. The caller has read the newline after `include "file"`. */
+  include(file: SourceFile): void {
+    this.#parents.push(this.#cursor);
+    this.#cursor = openCursor(file, 0);
+  }
+
+  isOpen(path: string): boolean {
+    return [...this.#parents, this.#cursor].some((it) => it.file.path === path);
+  }
+
+  /** Whether reading can start again at `offset` with nothing but the macros: in the root, outside an expansion. */
+  get isClean(): boolean {
+    return this.#parents.length === 0 && this.#cursor.pushed.length === 0 && !this.#expanding;
+  }
+
+  get file(): SourceFile {
+    return this.#cursor.file;
+  }
+
+  /** Where the next token may start. */
+  get offset(): number {
+    return this.#cursor.at;
+  }
+
+  next(): Token {
+    for (;;) {
+      let c = this.#read();
+      while (c === BLANK || c === TAB) c = this.#read();
+      if (c === HASH) c = this.#skipComment();
+      if (c !== DOLLAR || this.#expanding) return this.#token(c);
+      const failed = this.#expandMacro();
+      if (failed !== undefined) return failed;
+    }
+  }
+
+  // Layer 1: characters.
+
+  #raw(): number {
+    for (;;) {
+      const cursor = this.#cursor;
+      const { pushed } = cursor;
+      let c: number;
+      const isPushed = pushed.length > 0;
+      if (isPushed) {
+        this.#end = pushed.pop() ?? 0;
+        this.#start = pushed.pop() ?? 0;
+        c = pushed.pop() ?? 0;
+      } else {
+        this.#start = cursor.at;
+        if (cursor.at < cursor.file.text.length) c = cursor.file.text.charCodeAt(cursor.at++);
+        else c = END;
+        this.#end = cursor.at;
+      }
+      if (c !== START_EXPAND && c !== DONE_EXPAND) return c;
+      // Upstream does not tell its marks from the same bytes in a file. Neither do we, but only ours stand for a macro.
+      this.#expanding = c === START_EXPAND;
+      this.#macro = this.#expanding && isPushed ? this.#use : undefined;
+    }
+  }
+
+  #unread(c: number, start = this.#start, end = this.#end): void {
+    if (c !== END) this.#cursor.pushed.push(c, start, end);
+  }
+
+  // Layer 2: joined lines, squeezed blanks, the newline that every file ends with.
+
+  #read(): number {
+    let c = this.#raw();
+    while (c === BACKSLASH) {
+      const start = this.#start;
+      const next = this.#raw();
+      if (next !== NEWLINE) {
+        c = next;
+        this.#start = start; // the escaped character begins at its backslash
+        break;
+      }
+      c = this.#raw();
+    }
+    if (c === BLANK || c === TAB) this.#skipBlanks();
+    return c === END ? this.#readPastEnd() : c;
+  }
+
+  /** From the file even when the blank came from a macro's value: upstream's getc() here goes around the push-back. */
+  #skipBlanks(): void {
+    const cursor = this.#cursor;
+    const { text } = cursor.file;
+    let code = text.charCodeAt(cursor.at);
+    while (code === BLANK || code === TAB) code = text.charCodeAt(++cursor.at);
+  }
+
+  #readPastEnd(): number {
+    if (!this.#cursor.endReached) {
+      this.#cursor.endReached = true;
+      return NEWLINE;
+    }
+    for (;;) {
+      const parent = this.#parents.pop();
+      if (parent === undefined) return END;
+      this.#cursor = parent;
+      const c = this.#raw();
+      if (c !== END) return c;
+    }
+  }
+
+  // Layer 3: tokens.
+
+  #skipComment(): number {
+    const { file } = this.#cursor;
+    const start = this.#start;
+    let end = this.#end;
+    let c: number;
+    do {
+      end = this.#skipPlain(end, (text, at) => text.length === at || text[at] === '\n' || text[at] === '\\');
+      c = this.#read();
+      if (c !== NEWLINE && c !== END) end = this.#end;
+    } while (c !== NEWLINE && c !== END);
+    this.comments.push({ file, start, end });
+    return c;
+  }
+
+  /** The quick way through text that layers 1 and 2 would hand on unchanged, except that blanks are not squeezed. */
+  #skipPlain(end: number, stops: (text: string, at: number) => boolean): number {
+    const cursor = this.#cursor;
+    if (cursor.pushed.length > 0) return end;
+    const { text } = cursor.file;
+    while (!stops(text, cursor.at)) {
+      const code = text.charCodeAt(cursor.at);
+      if (code === START_EXPAND || code === DONE_EXPAND) break;
+      cursor.at++;
+      end = cursor.at;
+    }
+    return end;
+  }
+
+  /** Pushes the value back; a token when there is none to push. */
+  #expandMacro(): Token | undefined {
+    const { file } = this.#cursor;
+    const start = this.#start;
+    let end = this.#end;
+    let name = '';
+    let c = this.#read();
+    while (IS_ALNUM[c] === true || c === 0x5f) {
+      name += String.fromCharCode(c);
+      end = this.#end;
+      if (name.length >= BUFFER_BYTES - 2)
+        return this.#refuse('too-long', 'the macro name is too long', start, end);
+      c = this.#read();
+    }
+    this.#unread(c);
+    const definition = this.#macros.get(name);
+    this.#use = { name, definition, file, start, end };
+    this.macroUses.push(this.#use);
+    if (definition === undefined) {
+      const message =
+        name === ''
+          ? 'a macro name must follow $; quote the value if $ is meant'
+          : `macro "${name}" is not defined`;
+      return this.#refuse('undefined-macro', message, start, end, name);
+    }
+    const { value } = definition;
+    this.#expanded += value.length;
+    if (this.#expanded > MAX_EXPANSION)
+      return this.#refuse('too-long', 'the macros expand to too much text', start, end);
+    this.#unread(DONE_EXPAND, start, end);
+    for (let i = value.length - 1; i >= 0; i--) this.#unread(value.charCodeAt(i), start, end);
+    this.#unread(START_EXPAND, start, end);
+    return undefined;
+  }
+
+  #token(c: number): Token {
+    if (c === DOUBLE_QUOTE || c === SINGLE_QUOTE) return this.#quoted(c);
+    if (c === MINUS || isDigit(c)) return this.#number(c);
+    if (startsWord(c)) return this.#word(c);
+    if (c === NEWLINE) return this.#make('newline', '\n', this.#start, this.#end);
+    if (c === END) return this.#make('end', '', this.#start, this.#end);
+    return this.#make('mark', String.fromCharCode(c), this.#start, this.#end);
+  }
+
+  #quoted(quote: number): Token {
+    const { file } = this.#cursor;
+    const start = this.#start;
+    let macro = this.#macro;
+    let text = '';
+    let bytes = 0;
+    for (;;) {
+      let c = this.#raw();
+      if (c === quote) break;
+      macro = this.#macro ?? macro;
+      if (c === END) {
+        this.#report(
+          problem(file, 'unterminated-string', 'the quoted string is not closed', start, start + 1),
+        );
+        return { kind: 'error', text, file, start, end: this.#end };
+      }
+      if (c === NEWLINE) continue;
+      if (c === 0) return this.#refuse('syntax', 'a NUL byte is not allowed here', this.#start, this.#end);
+      if (c === BACKSLASH) {
+        const [before, after] = [this.#start, this.#end];
+        const next = this.#raw();
+        if (next === NEWLINE) continue;
+        if (next === quote || next === BLANK || next === TAB) c = next;
+        else this.#unread(next);
+        if (c === BACKSLASH) [this.#start, this.#end] = [before, after];
+      }
+      bytes += c < 0x80 ? 1 : c < 0x800 || (c >= 0xd800 && c <= 0xdfff) ? 2 : 3;
+      if (bytes > BUFFER_BYTES - 2)
+        return this.#refuse('too-long', 'the string is longer than 8094 bytes', start, this.#end);
+      text += String.fromCharCode(c);
+    }
+    return token('string', text, file, start, this.#endIn(file, start), macro);
+  }
+
+  #number(first: number): Token {
+    const { file } = this.#cursor;
+    const start = this.#start;
+    const characters = [{ c: first, start, end: this.#end }];
+    const macro = this.#macro;
+    let c = this.#read();
+    while (isDigit(c)) {
+      characters.push({ c, start: this.#start, end: this.#end });
+      if (characters.length >= BUFFER_BYTES)
+        return this.#refuse('too-long', 'the number is too long', start, this.#end);
+      c = this.#read();
+    }
+    this.#unread(c);
+    const text = characters.map((it) => String.fromCharCode(it.c)).join('');
+    const end = characters.at(-1)?.end ?? start;
+    if (text !== '-' && (c === END || ENDS_NUMBER[c] === true)) {
+      const value = BigInt(text);
+      if (value <= INT64_MAX && value >= -INT64_MAX - 1n)
+        return token('number', text, file, start, end, macro);
+      return this.#refuse('number-range', `${text} does not fit in 64 bits`, start, end);
+    }
+    // Not a number after all: read again as the beginning of a word.
+    for (const it of characters.slice(1).reverse()) this.#unread(it.c, it.start, it.end);
+    this.#start = start;
+    this.#end = characters[0]?.end ?? start;
+    return first === MINUS ? token('mark', '-', file, start, this.#end, macro) : this.#word(first, macro);
+  }
+
+  #word(first: number, from?: MacroUse): Token {
+    const { file } = this.#cursor;
+    const start = this.#start;
+    let end = this.#end;
+    let macro = from ?? this.#macro;
+    let text = String.fromCharCode(first);
+    let c: number;
+    for (;;) {
+      const cursor = this.#cursor;
+      const { at } = cursor;
+      end = this.#skipPlain(end, (source, i) => IS_PLAIN_WORD[source.charCodeAt(i)] !== true);
+      if (cursor.at > at) text += file.text.slice(at, cursor.at);
+      c = this.#read();
+      if (IS_WORD[c] !== true) break;
+      macro = this.#macro ?? macro;
+      text += String.fromCharCode(c);
+      end = this.#end;
+      if (text.length >= BUFFER_BYTES)
+        return this.#refuse('too-long', 'the word is longer than 8095 bytes', start, end);
+    }
+    this.#unread(c);
+    if (text.length >= BUFFER_BYTES)
+      return this.#refuse('too-long', 'the word is longer than 8095 bytes', start, end);
+    return token(KEYWORDS.has(text) ? 'keyword' : 'word', text, file, start, end, macro);
+  }
+
+  #make(kind: TokenKind, text: string, start: number, end: number): Token {
+    return token(kind, text, this.#cursor.file, start, end, this.#macro);
+  }
+
+  /** Reports and skips the rest of the line, but not its newline: upstream loses the next line as well. */
+  #refuse(code: ProblemCode, message: string, start: number, end: number, subject?: string): Token {
+    const { file } = this.#cursor;
+    this.#report(problem(file, code, message, start, Math.max(end, start), subject));
+    let c = this.#read();
+    while (c !== NEWLINE && c !== END) c = this.#read();
+    this.#unread(c);
+    return { kind: 'error', text: '', file, start, end: Math.max(end, start) };
+  }
+
+  /** A string that a macro's value opens and the file closes ends in the file. */
+  #endIn(file: SourceFile, start: number): number {
+    return this.#cursor.file === file ? Math.max(this.#end, start) : file.text.length;
+  }
+}
+
+function openCursor(file: SourceFile, at: number): Cursor {
+  return { file, at, endReached: false, pushed: [] };
+}
+
+function token(
+  kind: TokenKind,
+  text: string,
+  file: SourceFile,
+  start: number,
+  end: number,
+  macro?: MacroUse,
+): Token {
+  return macro === undefined ? { kind, text, file, start, end } : { kind, text, file, start, end, macro };
+}
+
+function problem(
+  file: SourceFile,
+  code: ProblemCode,
+  message: string,
+  start: number,
+  end: number,
+  subject?: string,
+): Problem {
+  return {
+    severity: 'error',
+    code,
+    message,
+    file,
+    start,
+    end,
+    ...(subject === undefined ? {} : { subject }),
+  };
+}
+
+function isDigit(c: number): boolean {
+  return c >= 0x30 && c <= 0x39;
+}
+
+function startsWord(c: number): boolean {
+  return IS_ALNUM[c] === true || c === 0x3a || c === 0x5f || c === 0x2f; // : _ /
+}
+
+function table(has: (character: string) => boolean): readonly boolean[] {
+  return Array.from({ length: 128 }, (_, code) => has(String.fromCharCode(code)));
+}

@@ -1,0 +1,382 @@
+/** The grammar of vm.conf(5), accepted and refused: `vmd` is what OpenBSD's vmd -n does, by the reference's lexer and grammar. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { hostOfTexts } from './configHost.ts';
+import { EXAMPLES, firstVm, read } from './testSupport.ts';
+
+const vm = (option: string): string => `vm a {\n${option}\n}\n`;
+const sw = (option: string): string => `switch s {\ninterface bridge0\n${option}\n}\n`;
+
+/** What it shows -> a text that vmd accepts. */
+const ACCEPTED: Readonly<Record<string, string>> = {
+  'an empty file': '',
+  'a comment at the end without a newline': '# x',
+  'a backslash that joins lines': 'vm a { \\\n memory \\\n 1G }\n',
+  'a comment that a backslash continues over a line of rubbish': '# x \\\n{{{ }\nvm a { memory 1G }\n',
+  'an escaped character outside quotes': 'vm \\a { memory 1G }\n',
+  'a string that goes on over a line': 'vm "a\nb" { memory 1G }\n',
+  'single quotes': "vm 'a' { memory 1G }\n",
+  'backslashes that stay in a string': 'vm "a" { cdrom "\\x\\y" }\n',
+  'the same quote escaped': 'vm "a" { cdrom "x\\"y" }\n',
+  'adjacent strings': 'vm "a" \'b\' c { memory 1G }\n',
+  'two words as a name, without a brace between': 'vm a b {\nmemory 1G\n}\n',
+  'a number at the end of the file': 'staggered start parallel 2 delay 30',
+  'digits that begin a word': 'vm 9a { memory 512M }\n',
+  'digits before a brace, which are a name': 'vm 5{ memory 1G }\n',
+  'a macro': 'm="512M"\nvm a { memory $m }\n',
+  'a macro whose value is a word': 'm=512M\nvm a { memory $m }\n',
+  'a macro that is several words': 'm="memory 1G"\nvm a { $m }\n',
+  'a macro glued to a word': 'd="/x"\nvm a { cdrom $d/b.iso }\n',
+  'a dollar inside a word, which is no macro': 'vm a { cdrom /x/$nope }\n',
+  'a dollar inside quotes, which is no macro': 'vm a { cdrom "$nope" }\n',
+  'a macro defined twice': 'm="0"\nm="1G"\nvm a { memory $m }\n',
+  'a macro that opens a block': 'm="{ memory 1G"\nvm a $m }\n',
+  'a macro that begins a comment': 'm="1G # rest"\nvm a {\nmemory $m disk nonsense }\n}\n',
+  'a macro that begins a quote': 'm="cdrom \'x"\nvm a { $m y\' }\n',
+  'a quoted macro name': '"m"="1G"\nvm a { memory $m }\n',
+  'local prefix': 'local prefix 10.0.0.0/8\n',
+  'local prefix without a length': 'local prefix 10.1.0.0\n',
+  'local inet6': 'local inet6\n',
+  'local inet6 prefix': 'local inet6 prefix fd00::/8\n',
+  'local inet6 prefix of length 0': 'local inet6 prefix ::/0\n',
+  'socket owner as a number': 'socket owner 1000\n',
+  'socket owner as a group': 'socket owner :vmusers\n',
+  'agentx alone': 'agentx\n',
+  'agentx with both': 'agentx context c path /x\n',
+  'staggered start': 'staggered start parallel 4 delay 30\n',
+  'a switch on one line': 'switch s { interface bridge0 }\n',
+  'two options of a switch on a line when the second ends it': 'switch s { interface bridge0 up\n}\n',
+  'every option of a switch': sw('enable\ndisable\nup\ndown\nlocked lladdr\ngroup vmgrp\nrdomain 255'),
+  'a VM on one line': 'vm a { memory 1G }\n',
+  'two options on a line when the second ends it': 'vm a { memory 1G disable\n}\n',
+  'empty lines in a block': 'vm a {\n\n\nmemory 1G\n\n\ndisable\n\n}\n',
+  'memory in bytes': vm('memory 1048576'),
+  'memory with a fraction': vm('memory 1.5g'),
+  'memory that is rounded': vm('memory 1500K'),
+  'the most memory': vm('memory 128G'),
+  'interfaces 0, and then another number': vm('interfaces 0\ninterfaces 4'),
+  'owner as user and group': vm('owner a:b'),
+  'boot and boot device': vm('boot /bsd\nboot device disk\nboot device net\nboot device cdrom'),
+  'disk formats in any case': vm('disk a format RAW\ndisk b format QCow2'),
+  'four disks': vm('disk a\ndisk b\ndisk c\ndisk d'),
+  'sev and seves': vm('sev\nseves'),
+  'interface alone': vm('interface'),
+  'interface tap': vm('interface tap\ninterface tap3'),
+  'interface options in a row': vm('interface up down'),
+  'interface options with commas after the second': vm('interface up down, rdomain 1,'),
+  'interface options in braces': vm('interface { up down\nlladdr }'),
+  'interface with all options': vm(
+    'interface tap1 {\nswitch s\ngroup g\nrdomain 0\nup\ndown\nlocked lladdr fe:e1:bb:d1:00:01\n}',
+  ),
+  'lladdr empty, zero and short': vm(
+    'interface lladdr ""\ninterface lladdr 0:0:0:0:0:0\ninterface lladdr 2:3:4:5:6:7',
+  ),
+  'allow instance of one': vm('allow instance memory'),
+  'allow instance in braces': vm('allow instance { boot, memory\ninterface,\n\ndisk, cdrom }'),
+  'allow instance owner': vm('allow instance { instance, owner :x }'),
+  'an instance': 'vm a { memory 1G }\nvm a instance b { memory 1G }\n',
+  'a name of 63 bytes': `vm ${'n'.repeat(63)} { memory 1G }\n`,
+  'a NUL byte between statements, which ends the file': 'vm a { memory 1G }\n\0 rubbish {',
+  // Refused only when loading for real.
+  'a VM with nothing to boot': vm('memory 1G'),
+  'a duplicate VM': vm('memory 1G') + vm('memory 1G'),
+  'an instance of nothing': 'vm nope instance b { memory 1G }\n',
+  'an unknown switch': vm('interface switch nope'),
+  'a name that begins with a dash, quoted': 'vm "-a" { memory 1G }\n',
+  'the same tap twice': vm('interface tap1\ninterface tap1'),
+};
+
+/** What it shows -> a text that vmd refuses, and where. */
+const REFUSED: Readonly<Record<string, readonly [text: string, place: string]>> = {
+  'two options on a line, the second not ending it': ['vm a { memory 1G disk "x" }\n', '1:27'],
+  'an empty block': ['vm a { }\n', '1:6'],
+  'a brace on the next line': ['vm a\n{\nmemory 1G\n}\n', '2:1'],
+  'a macro whose value is a number': ['m=512\n', '1:3'],
+  'a macro named by a keyword': ['net="x"\n', '1:1'],
+  'a macro name with a blank': ['"a b"="x"\n', '1:1'],
+  'a macro of two strings': ['m="a" "b"\n', '1:7'],
+  'an undefined macro': [vm('memory $m'), '2:8'],
+  'a macro in a macro': ['a="x"\nb="$a"\nvm v { cdrom $b }\n', '3:14'],
+  'a bare network, which is a number and a word': ['local prefix 10/8\n', '1:14'],
+  'local prefix with bits behind its length': ['local prefix 10.1.0.0/8\n', '1:14'],
+  'local prefix longer than 16': ['local prefix 10.0.0.0/24\n', '1:14'],
+  'local prefix of length 0': ['local prefix 0.0.0.0/0\n', '1:14'],
+  'local prefix that is IPv6': ['local prefix fd00::/8\n', '1:14'],
+  'local inet6 prefix longer than 64': ['local inet6 prefix fd00::/65\n', '1:20'],
+  'local alone': ['local\n', '1:6'],
+  'a relative AgentX path': ['agentx path x\n', '1:13'],
+  'a long AgentX context': [`agentx context ${'c'.repeat(33)}\n`, '1:16'],
+  'staggered start without a delay': ['staggered start parallel 2\n', '1:27'],
+  'a comma after the first interface option': [vm('interface up, down'), '2:13'],
+  'a comma in interface braces': [vm('interface { up, down }'), '2:15'],
+  'a comma last in allow instance': [vm('allow instance { disk, }'), '2:22'],
+  'a comma after a newline in allow instance': [vm('allow instance { disk\n, memory }'), '3:1'],
+  'no separator in allow instance': [vm('allow instance { disk memory }'), '2:23'],
+  'allow instance with nothing': [vm('allow instance { }'), '2:16'],
+  CRLF: ['vm a { memory 1G }\r\n', '1:19'],
+  'a keyword as a name': ['vm start { memory 1G }\n', '1:4'],
+  'keywords that appear in no rule': ['vm size { memory 1G }\n', '1:4'],
+  'a number as a name': ['vm 5 { memory 1G }\n', '1:4'],
+  'a value that begins with a dot': [vm('cdrom ./x'), '2:7'],
+  'a value that begins with a star': [vm('cdrom *'), '2:7'],
+  'no newline after a block': ['vm a { memory 1G } vm b { memory 1G }\n', '1:20'],
+  'a missing closing brace': ['vm a {\nmemory 1G\n', '1:6'],
+  'a closing brace too many': ['}\n', '1:1'],
+  'an unknown word': ['foo\n', '1:1'],
+  'an unknown option': [vm('colour red'), '2:1'],
+  'a switch without interface': ['switch s { up }\n', '1:8'],
+  'a switch on a tap': ['switch s { interface tap0 }\n', '1:22'],
+  'a switch on a bridge without number': ['switch s { interface bridge }\n', '1:22'],
+  'a group that ends in a digit': [sw('group g1'), '3:7'],
+  'a group of 16 characters': [sw('group abcdefghijklmnop'), '3:7'],
+  'rdomain 256': [sw('rdomain 256'), '3:9'],
+  'rdomain as a word': [sw('rdomain x'), '3:9'],
+  'add in a switch': [sw('add tap0'), '3:1'],
+  'memory with two letters': [vm('memory 512MB'), '2:8'],
+  'memory twice': [vm('memory 1G\nmemory 1G'), '3:1'],
+  'too little memory': [vm('memory 1023K'), '2:8'],
+  'megabytes without a suffix': [vm('memory 512'), '2:8'],
+  'too much memory': [vm('memory 129G'), '2:8'],
+  'five interfaces at least': [vm('interfaces 5'), '2:12'],
+  'interfaces twice': [vm('interfaces 1\ninterfaces 2'), '3:1'],
+  'a fifth interface': [vm('interface\n'.repeat(5)), '6:1'],
+  'an interface that is no tap': [vm('interface em0'), '2:11'],
+  'two interface names': [vm('interface tap0 tap1'), '2:16'],
+  'a bad Ethernet address': [vm('interface lladdr fe:e1:bb:d1:00'), '2:18'],
+  'boot twice': [vm('boot /a\nboot /b'), '3:1'],
+  'boot device that is none': [vm('boot device floppy'), '2:13'],
+  'cdrom twice': [vm('cdrom /a\ncdrom /b'), '3:1'],
+  'a long cdrom path': [vm(`cdrom /${'x'.repeat(1023)}`), '2:7'],
+  'a bad disk format': [vm('disk a format vmdk'), '2:15'],
+  'a missing disk format': [vm('disk a format'), '2:14'],
+  'a fifth disk': [vm('disk a\n'.repeat(5)), '6:1'],
+  'the old kernel keyword': [vm('kernel /bsd'), '2:1'],
+  'a VM name of 64 bytes': [`vm ${'n'.repeat(64)} { memory 1G }\n`, '1:4'],
+  'a number that is too long': ['staggered start parallel 9223372036854775808 delay 1\n', '1:26'],
+  'an unterminated string': ['vm "a { memory 1G }\n', '1:4'],
+  'a string of more than 8094 bytes': [vm(`cdrom "${'x'.repeat(8095)}"`), '2:7'],
+  'an unreadable include': ['include "nope.conf"\n', '1:9'],
+  'an include in a block': [vm('include "x"'), '1:6'],
+  'a character that begins no word': ['vm \u00e4 { memory 1G }\n', '1:4'],
+};
+
+describe('vmd accepts', () => {
+  for (const [what, text] of Object.entries(ACCEPTED)) {
+    it(what, () => assert.deepEqual(read(text).errors, []));
+  }
+});
+
+describe('what vmd accepts, and nothing that loading would refuse, is accepted without --openbsd too', () => {
+  for (const [what, text] of Object.entries(ACCEPTED)) {
+    it(what, () => {
+      const errors = read(text, 'trapframe').problems.filter((it) => it.severity === 'error');
+      const loadOnly = ['no-boot', 'duplicate-vm', 'unknown-parent', 'vm-name', 'reused', 'instance'];
+      const isNul = text.includes('\0');
+      assert.deepEqual(
+        errors.filter((it) => !loadOnly.includes(it.code) && !isNul),
+        [],
+      );
+    });
+  }
+});
+
+describe('vmd refuses', () => {
+  for (const [what, [text, place]] of Object.entries(REFUSED)) {
+    it(what, () => {
+      const { errors } = read(text);
+      assert.ok(errors.length > 0, 'nothing is reported');
+      assert.ok(errors[0]?.startsWith(`vm.conf:${place}: `), errors.join('\n'));
+    });
+  }
+});
+
+describe('the examples', () => {
+  for (const [name, text] of Object.entries(EXAMPLES)) {
+    it(`${name} has no problems`, () => {
+      const { errors, warnings } = read(text, 'trapframe');
+      assert.deepEqual([...errors, ...warnings], []);
+    });
+  }
+
+  it('are understood', () => {
+    const { config, owner } = firstVm(EXAMPLES['corners'] ?? '');
+    assert.equal(config.memoryBytes, 3584 * 2 ** 20);
+    assert.deepEqual(config.disks, [{ path: '/srv/vm/edge-1.raw', format: 'raw' }]);
+    assert.deepEqual(config.interfaces, [
+      { kind: 'tap', tap: 'tap7', switch: 'uplink', rdomain: 2 },
+      { kind: 'local', isDown: true },
+      { kind: 'tap' },
+    ]);
+    assert.equal(owner, '1001');
+  });
+
+  it('use every extension', () => {
+    const { config, debug, unsupported } = firstVm(EXAMPLES['extensions'] ?? '');
+    assert.deepEqual(
+      {
+        kernel: config.kernel,
+        cpus: config.cpus,
+        cmdline: config.cmdline,
+        protocol: config.protocol,
+        onReset: config.onReset,
+      },
+      {
+        kernel: '/boot/kernel.elf',
+        cpus: 4,
+        cmdline: 'console=ttyS0 quiet',
+        protocol: 'linux64',
+        onReset: 'exit',
+      },
+    );
+    assert.deepEqual(config.serial[1], { kind: 'file', path: '/tmp/log' });
+    assert.deepEqual(config.interfaces?.[0]?.forwards, [
+      { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 2222, guestPort: 22 },
+      { protocol: 'udp', hostAddress: '127.0.0.1', hostPort: 5353, guestPort: 53 },
+    ]);
+    assert.deepEqual(debug, { wait: true, symbols: ['/boot/vmlinux'], breakpoints: 'hw' });
+    assert.deepEqual(unsupported, ['network interfaces', 'vsock', 'gdb socket']);
+  });
+});
+
+describe('recovery', () => {
+  it('reports every error in one pass and reads on with the next option', () => {
+    const { errors, tree } = read(
+      'colour red\nvm a {\n memory 1X\n speed 3\n disk\n cdrom x\n}\nvm b { }\nvm c { memory 1G }\n',
+    );
+    assert.deepEqual(
+      errors.map((it) => it.split(':').slice(1, 3).join(':')),
+      ['1:1', '3:9', '4:2', '5:6', '8:6'],
+    );
+    assert.equal(tree.statements.filter((it) => it.node?.id === 'vm').length, 3);
+  });
+
+  it('ends a block whose brace is missing before the next vm', () => {
+    const { errors, tree } = read('vm a {\n memory 1G\nvm b {\n memory 1G\n}\n');
+    assert.equal(errors.length, 1);
+    assert.equal(tree.statements.filter((it) => it.node?.id === 'vm').length, 2);
+  });
+
+  it('reports a block with a misspelt header once', () => {
+    assert.equal(read('vn a {\n memory 1G\n disk x\n}\nvm b { memory 1G }\n').errors.length, 1);
+  });
+
+  it('suggests the word that was meant', () => {
+    assert.match(read(vm('memroy 1G')).errors[0] ?? '', /did you mean "memory"/);
+  });
+});
+
+describe('include', () => {
+  const texts = {
+    'a.conf': 'm = "1G"\nswitch s { interface bridge0 }',
+    'b.conf': 'vm open {\n memory 1G\n',
+    'self.conf': 'include "self.conf"\n',
+  };
+  const host = hostOfTexts(texts);
+
+  it('brings macros and switches', () => {
+    const { errors, warnings } = read(
+      'include "a.conf"\nvm v {\n memory $m\n interface switch s\n disk x\n}\n',
+      'trapframe',
+      { host },
+    );
+    assert.deepEqual([...errors, ...warnings], []);
+  });
+
+  it('may begin a block that the including file ends, as vmd lets it', () => {
+    assert.deepEqual(read('include "b.conf"\ndisable\n}\n', 'vmd', { host }).errors, []);
+  });
+
+  it('is refused when it includes itself', () => {
+    const { errors } = read('include "self.conf"\n', 'vmd', { host });
+    assert.deepEqual(errors, ['self.conf:1:9: "self.conf" includes itself']);
+  });
+
+  it('reports errors in the file they are in', () => {
+    const { errors } = read('include "c.conf"\nfoo\n', 'vmd', { host: hostOfTexts({ 'c.conf': '\nbar' }) });
+    assert.deepEqual(
+      errors.map((it) => it.split(': ')[0]),
+      ['vm.conf:2:1', 'c.conf:2:1'],
+    );
+  });
+});
+
+describe('what vmd -n does not check', () => {
+  it('is a warning with --openbsd and an error without', () => {
+    const text = 'vm a { memory 1G }\n';
+    assert.match(read(text, 'vmd').warnings[0] ?? '', /nothing to boot/);
+    assert.match(read(text, 'trapframe').errors[0] ?? '', /nothing to boot/);
+  });
+
+  it('is found: parents declared later, shared disks, taps and addresses, unknown switches', () => {
+    const text = `vm p instance i { disk d }
+vm p {
+	disk d
+	allow instance disk
+	interface tap1 switch nope lladdr 2:0:0:0:0:1
+}
+vm p instance j {
+	disk d
+	interface tap1 lladdr 02:00:00:00:00:01
+	allow instance memory
+}
+vm p { disk x }
+`;
+    const codes = read(text, 'trapframe').problems.map((it) => it.code);
+    assert.deepEqual(codes, [
+      'unknown-parent',
+      'unknown-switch',
+      'instance',
+      'reused',
+      'reused',
+      'instance',
+      'duplicate-vm',
+    ]);
+  });
+
+  it('asks the host for files, formats, accounts, memory and CPUs', () => {
+    const host = {
+      ...hostOfTexts({}),
+      exists: (path: string) => path === 'there',
+      diskFormat: () => 'qcow2' as const,
+      userExists: () => false,
+      groupExists: () => false,
+      cpus: 2,
+      memoryBytes: 2 ** 30,
+    };
+    const text = vm('disk missing\ndisk there format raw\nowner a:b\nmemory 2G\ncpus 4\ncdrom gone');
+    const codes = read(text, 'trapframe', { host }).problems.map((it) => it.code);
+    assert.deepEqual(codes, [
+      'disk-missing',
+      'disk-format',
+      'unknown-user',
+      'unknown-group',
+      'host',
+      'host',
+      'file-missing',
+    ]);
+    const errors = read(vm('disk missing\ncdrom gone\nowner a'), 'vmd', { host }).problems.filter(
+      (it) => it.severity === 'error',
+    );
+    assert.deepEqual(
+      errors.map((it) => it.code),
+      ['disk-missing', 'unknown-user'],
+    );
+  });
+});
+
+describe('macros', () => {
+  it('warns of one that is not used, and of one defined anew after its use', () => {
+    assert.deepEqual(read('a="x"\n').warnings, ['vm.conf:1:1: warning: macro "a" is not used']);
+    assert.equal(
+      read('a="1G"\nvm v { memory $a }\na="2"\n').warnings.filter((it) => it.includes('not used')).length,
+      1,
+    );
+  });
+
+  it('from -D beat definitions in the file', () => {
+    const { config } = firstVm('m="1G"\nvm v {\n memory $m\n disk d\n}\n', 'trapframe', {
+      define: { m: '2G' },
+    });
+    assert.equal(config.memoryBytes, 2 ** 31);
+  });
+});

@@ -1,0 +1,63 @@
+/** What is wrong with a vm.conf, and where: diagnostics in an editor, `file:line:col: message` on a terminal. */
+import type { SourceFile } from './sourceFile.ts';
+
+/** Stable: scripts and editors' quick fixes go by them. */
+export type ProblemCode =
+  | 'syntax'
+  | 'crlf'
+  | 'undefined-macro'
+  | 'unused-macro'
+  | 'macro-name'
+  | 'number-range'
+  | 'unterminated-string'
+  | 'too-long'
+  | 'brace-on-next-line'
+  | 'missing-brace'
+  | 'empty-block'
+  | 'newline-needed'
+  | 'quotes-needed'
+  | 'unknown-word'
+  | 'comma'
+  | 'extension'
+  | 'include'
+  | 'value'
+  | 'repeated'
+  | 'conflict'
+  | 'missing'
+  | 'vm-name'
+  | 'duplicate-vm'
+  | 'duplicate-switch'
+  | 'unknown-switch'
+  | 'unknown-parent'
+  | 'instance'
+  | 'reused'
+  | 'no-boot'
+  | 'file-missing'
+  | 'disk-missing'
+  | 'disk-format'
+  | 'unknown-user'
+  | 'unknown-group'
+  | 'host'
+  | 'rounded';
+
+export type Severity = 'error' | 'warning';
+
+/** Offsets move when the text before them changes (reparse.ts), hence not readonly. */
+export interface Problem {
+  readonly severity: Severity;
+  readonly code: ProblemCode;
+  /** One sentence, without a final period: what is wrong and what to do. */
+  readonly message: string;
+  file: SourceFile;
+  start: number;
+  end: number;
+  /** What a quick fix works on: a name, or the text to put there. */
+  readonly subject?: string;
+}
+
+/** `file:line:col: message`, counted from one as compilers do; warnings say so. */
+export function formatProblem(problem: Problem): string {
+  const { line, character } = problem.file.position(problem.start);
+  const kind = problem.severity === 'warning' ? 'warning: ' : '';
+  return `${problem.file.path}:${line + 1}:${character + 1}: ${kind}${problem.message}`;
+}

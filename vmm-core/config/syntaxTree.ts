@@ -1,0 +1,75 @@
+/** What the parser makes of a vm.conf. Together with the files' texts it loses nothing: whatever no token covers is blank or a comment. */
+import type { DirectiveId } from './directives.ts';
+import type { Problem } from './problem.ts';
+import type { SourceFile } from './sourceFile.ts';
+import type { Comment, MacroDefinition, MacroUse, Token } from './token.ts';
+
+/** `vmd`: what OpenBSD's vmd -n accepts, nothing more. */
+export type Dialect = 'trapframe' | 'vmd';
+
+/** An argument: the value of its tokens, put together. */
+export interface ValueNode {
+  readonly text: string;
+  readonly isNumber: boolean;
+  /** At least one. */
+  readonly tokens: readonly Token[];
+}
+
+export interface DirectiveNode {
+  readonly id: DirectiveId;
+  /** The words that name it: at least one, except for a macro. */
+  readonly words: readonly Token[];
+  readonly args: Readonly<Record<string, ValueNode | undefined>>;
+  /** What stands in its block or list. */
+  readonly items: readonly DirectiveNode[];
+  readonly open?: Token;
+  readonly close?: Token;
+  readonly first: Token;
+  readonly last: Token;
+}
+
+/**
+ * One directive at the top of a file. Usually whole in one file; vmd lets a block begin in an included file and end in the including
+ * one, so every token knows its own.
+ */
+export interface Statement {
+  /** Absent when it could not be made out. */
+  readonly node?: DirectiveNode;
+  /** All of it, the newline at its end included. */
+  readonly tokens: readonly Token[];
+  /** In it, and between it and the statement before. */
+  readonly comments: readonly Comment[];
+  readonly macroUses: readonly MacroUse[];
+  /** Found by lexer and parser. */
+  readonly problems: readonly Problem[];
+  /** The offset in the root file where the next one may start to be read; -1 when reading cannot start there. */
+  next: number;
+  /** An edit before this offset in the root file may change it: how far the parser looked to find its end. */
+  reach: number;
+  /** Found by checkStatement.ts in this statement alone; absent until then. */
+  findings?: readonly Problem[] | undefined;
+}
+
+export interface ConfigTree {
+  readonly root: SourceFile;
+  readonly dialect: Dialect;
+  readonly statements: readonly Statement[];
+  /** The root and all that was included. */
+  readonly files: readonly SourceFile[];
+  readonly macros: ReadonlyMap<string, MacroDefinition>;
+}
+
+export function span(value: ValueNode): { file: SourceFile; start: number; end: number } {
+  const [first] = value.tokens;
+  const last = value.tokens.at(-1);
+  if (first === undefined || last === undefined) throw new Error('a value without tokens');
+  // What an expansion or an include put together is shown at its beginning.
+  const end = last.file === first.file && last.end >= first.start ? last.end : first.end;
+  return { file: first.file, start: first.start, end };
+}
+
+/** Every directive of a statement, outer ones first. */
+export function* directivesIn(node: DirectiveNode): Generator<DirectiveNode> {
+  yield node;
+  for (const item of node.items) yield* directivesIn(item);
+}

@@ -1,0 +1,126 @@
+/** Values as OpenBSD's C library reads them. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  isGroupName,
+  isInterfaceName,
+  isVmName,
+  parseForwardEnd,
+  parseLladdr,
+  prefixProblem,
+  scanScaled,
+} from './values.ts';
+
+describe('scan_scaled(3)', () => {
+  const M = 2n ** 20n;
+  const sizes: readonly (readonly [string, bigint | undefined])[] = [
+    ['512M', 512n * M],
+    ['512m', 512n * M],
+    ['1.5G', 1536n * M],
+    ['.5g', 512n * M],
+    ['1.G', 1024n * M],
+    ['4096', 4096n],
+    ['1.9', 1n],
+    ['0.0009765625G', M],
+    ['1b', 1n],
+    ['7E', 7n * 2n ** 60n],
+    ['-1M', -M],
+    ['512M/x', 512n * M],
+    ['M', 0n],
+    ['512MB', undefined],
+    ['512M0', undefined],
+    ['1..5G', undefined],
+    ['1x', undefined],
+    ['8E', undefined],
+    ['9'.repeat(21), undefined],
+  ];
+  for (const [text, bytes] of sizes) {
+    it(`reads "${text}" as ${bytes ?? 'nothing'}`, () => assert.equal(scanScaled(text), bytes));
+  }
+});
+
+it('ether_aton(3) takes six bytes with colons, and ignores what follows a blank', () => {
+  assert.deepEqual(parseLladdr('fe:e1:bb:d1:0:1'), [0xfe, 0xe1, 0xbb, 0xd1, 0, 1]);
+  assert.deepEqual(parseLladdr(' 0x2:3:4:5:6:7 tail'), [2, 3, 4, 5, 6, 7]);
+  for (const text of [
+    '',
+    '1:2:3:4:5',
+    '1:2:3:4:5:100',
+    '1:2:3:4:5:g',
+    '1-2-3-4-5-6',
+    '1:2:3:4:5:6x',
+    '-1:2:3:4:5:6',
+  ]) {
+    assert.equal(parseLladdr(text), undefined, text);
+  }
+});
+
+describe('networks', () => {
+  const good = ['10.0.0.0/8', '100.64.0.0/10', '10.1.0.0', '128.0.0.0/1'];
+  const bad = [
+    '10.0.0.0/17',
+    '10.0.0.0/0',
+    '10.1.0.0/8',
+    '10.0.0/8',
+    '010.0.0.0/8',
+    '256.0.0.0/8',
+    '10.0.0.0/',
+    '10.0.0.0/8x',
+    'x',
+  ];
+  it('are IPv4 with a length of 1 to 16', () => {
+    assert.deepEqual(
+      good.filter((it) => prefixProblem(it, 'inet') !== undefined),
+      [],
+    );
+    assert.deepEqual(
+      bad.filter((it) => prefixProblem(it, 'inet') === undefined),
+      [],
+    );
+  });
+  const good6 = ['fd00::/8', '::/0', 'fd42:10:20:1::/64', 'fd42:10:20:1::', '1:2:3:4:0:0:0:0/64'];
+  const bad6 = [
+    'fd00::/65',
+    'fd42::1/64',
+    'fd00::1::/64',
+    '1:2:3/64',
+    'g::/64',
+    '1:2:3:4:5:6:7:8:9/64',
+    '1:2:3:4::5:6:7:8/64',
+    '/64x',
+  ];
+  it('are IPv6 with a length of 0 to 64', () => {
+    assert.deepEqual(
+      good6.filter((it) => prefixProblem(it, 'inet6') !== undefined),
+      [],
+    );
+    assert.deepEqual(
+      bad6.filter((it) => prefixProblem(it, 'inet6') === undefined),
+      [],
+    );
+  });
+});
+
+it('names of groups, interfaces and VMs follow their rules', () => {
+  assert.deepEqual(['vmgrp', 'g1x'].map(isGroupName), [true, true]);
+  assert.deepEqual(['', 'g1', 'abcdefghijklmnop'].map(isGroupName), [false, false, false]);
+  assert.deepEqual(
+    ['veb0', 'bridge12', 'bridge', 'veb0x', 'tap0', '0'].map((it) => isInterfaceName(it, ['bridge', 'veb'])),
+    [true, true, false, false, false, false],
+  );
+  assert.deepEqual(['a', '0a.b-c_d', '-a', '.a', '_a', 'a b', ''].map(isVmName), [
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+    false,
+  ]);
+});
+
+it('a forward is a port, or an address and a port', () => {
+  assert.deepEqual(parseForwardEnd('2222'), { address: '127.0.0.1', port: 2222 });
+  assert.deepEqual(parseForwardEnd('0.0.0.0:22'), { address: '0.0.0.0', port: 22 });
+  assert.deepEqual(['0', '65536', 'x', '300.0.0.1:2', ':2'].map(parseForwardEnd), Array.from({ length: 5 }));
+});

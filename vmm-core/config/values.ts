@@ -1,0 +1,147 @@
+/** Values of vm.conf, read as the C library functions behind vmd read them: strtonum, scan_scaled, ether_aton, inet_pton. */
+
+export const MAX_DISKS = 4;
+export const MAX_INTERFACES = 4;
+export const MAX_NAME_BYTES = 63;
+export const MAX_PATH_BYTES = 1023;
+export const MIN_MEMORY = 1n << 20n;
+export const MAX_MEMORY = 128n << 30n;
+export const VM_CONF_DEFAULT_MEMORY = 512 * 1024 * 1024;
+
+const INT64_MAX = (1n << 63n) - 1n;
+/** scan_scaled(3) ends a number at this many digits. */
+const MAX_DIGITS = 21;
+const SCALES = 'bkmgtpe';
+
+/** scan_scaled(3): "512M", "1.5g", "4096". Undefined when it is no size. What follows a suffix is ignored unless alphanumeric. */
+export function scanScaled(text: string): bigint | undefined {
+  const match = /^\s*([+-]?)(\d*)(?:\.(\d*))?(.*)$/s.exec(text);
+  if (match === null) return undefined;
+  const [, sign, whole = '', fraction = '', rest = ''] = match;
+  if (whole.length >= MAX_DIGITS || rest.startsWith('.')) return undefined;
+  const scaled = rest === '' ? BigInt(whole) : scale(whole, fraction.slice(0, MAX_DIGITS - 2), rest);
+  if (scaled === undefined || scaled > INT64_MAX) return undefined;
+  return sign === '-' ? -scaled : scaled;
+}
+
+function scale(whole: string, fraction: string, rest: string): bigint | undefined {
+  const power = SCALES.indexOf(rest.charAt(0).toLowerCase());
+  if (power < 0 || /^[A-Za-z0-9]/.test(rest.slice(1))) return undefined;
+  const factor = 1n << BigInt(10 * power);
+  return BigInt(whole) * factor + (BigInt(fraction || '0') * factor) / 10n ** BigInt(fraction.length);
+}
+
+/** ether_aton(3): six bytes, or undefined. */
+export function parseLladdr(text: string): readonly number[] | undefined {
+  let rest = text.replace(/^\s+/, '');
+  const bytes: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    const match = /^\s*[+-]?(?:0x(?=[0-9a-f]))?([0-9a-f]+)/i.exec(rest); // strtol(…, 16)
+    if (match === null) return undefined;
+    const value = Number.parseInt(match[1] ?? '', 16);
+    if (value > 0xff || (value > 0 && match[0].includes('-'))) return undefined;
+    rest = rest.slice(match[0].length);
+    if (!rest.startsWith(':') && !(i === 5 && /^(\s|$)/.test(rest))) return undefined;
+    rest = rest.slice(1);
+    bytes.push(value);
+  }
+  return bytes;
+}
+
+/** Absent in the result: vmd makes a random one. */
+export function isNoLladdr(bytes: readonly number[]): boolean {
+  return bytes.every((it) => it === 0);
+}
+
+interface PrefixRules {
+  readonly bits: number;
+  readonly minLength: number;
+  readonly maxLength: number;
+  readonly parse: (text: string) => bigint | undefined;
+}
+
+const IPV4: PrefixRules = { bits: 32, minLength: 1, maxLength: 16, parse: parseIpv4 };
+const IPV6: PrefixRules = { bits: 128, minLength: 0, maxLength: 64, parse: parseIpv6 };
+
+/** What is wrong with the prefix, undefined when nothing is. */
+export function prefixProblem(text: string, family: 'inet' | 'inet6'): string | undefined {
+  const rules = family === 'inet' ? IPV4 : IPV6;
+  const slash = text.lastIndexOf('/');
+  const address = rules.parse(slash < 0 ? text : text.slice(0, slash));
+  const name = family === 'inet' ? 'IPv4' : 'IPv6';
+  if (address === undefined) return `"${text}" is not an ${name} network`;
+  const length = slash < 0 ? rules.maxLength : strtonum(text.slice(slash + 1));
+  if (length === undefined || length < rules.minLength || length > rules.maxLength) {
+    return `the prefix length must be ${rules.minLength} to ${rules.maxLength}`;
+  }
+  const rest = (1n << BigInt(rules.bits - length)) - 1n;
+  return (address & rest) === 0n
+    ? undefined
+    : `the bits of "${text}" behind the first ${length} must be zero`;
+}
+
+function strtonum(text: string): number | undefined {
+  return /^\s*[+-]?\d{1,18}$/.test(text) ? Number(text) : undefined;
+}
+
+function parseIpv4(text: string): bigint | undefined {
+  const parts = text.split('.');
+  if (parts.length !== 4 || !parts.every((it) => /^(0|[1-9]\d{0,2})$/.test(it) && Number(it) < 256))
+    return undefined;
+  return parts.reduce((sum, it) => (sum << 8n) | BigInt(it), 0n);
+}
+
+function parseIpv6(text: string): bigint | undefined {
+  const halves = text.split('::');
+  if (halves.length > 2) return undefined;
+  const [left, right] = halves.map(ipv6Groups);
+  if (left === undefined || (halves.length === 2 && right === undefined)) return undefined;
+  const missing = 8 - left.length - (right?.length ?? 0);
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
+  const groups = [...left, ...Array.from({ length: missing }, () => 0), ...(right ?? [])];
+  return groups.reduce((sum, it) => (sum << 16n) | BigInt(it), 0n);
+}
+
+function ipv6Groups(text: string): number[] | undefined {
+  if (text === '') return [];
+  const parts = text.split(':');
+  const groups: number[] = [];
+  for (const [i, part] of parts.entries()) {
+    const ipv4 = i === parts.length - 1 && part.includes('.') ? parseIpv4(part) : undefined;
+    if (ipv4 !== undefined) groups.push(Number(ipv4 >> 16n), Number(ipv4 & 0xffffn));
+    else if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(Number.parseInt(part, 16));
+    else return undefined;
+  }
+  return groups;
+}
+
+/** Interface groups of OpenBSD. */
+export function isGroupName(name: string): boolean {
+  return name !== '' && name.length <= 15 && !/\d$/.test(name);
+}
+
+/** `bridge0`: a driver of the list and a unit. */
+export function isInterfaceName(name: string, drivers: readonly string[]): boolean {
+  const match = /^([^0-9]+)(\d+)$/.exec(name);
+  return (
+    match !== null && name.length <= 15 && drivers.includes(match[1] ?? '') && Number(match[2]) <= 0xffffffff
+  );
+}
+
+/** Letters, digits, `.`, `-` and `_`, beginning with a letter or digit. */
+export function isVmName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name);
+}
+
+export interface ForwardEnd {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** "2222", "127.0.0.1:2222". */
+export function parseForwardEnd(text: string): ForwardEnd | undefined {
+  const match = /^(?:(\d+\.\d+\.\d+\.\d+):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2] ?? 0);
+  const address = match?.[1] ?? '127.0.0.1';
+  return port >= 1 && port <= 65535 && parseIpv4(address) !== undefined ? { address, port } : undefined;
+}
