@@ -74,7 +74,6 @@ function checkBootable(node: DirectiveNode, findings: Findings): void {
   );
 }
 
- 
 function checkOption(item: DirectiveNode, tally: Tally, findings: Findings): void {
   const { args } = item;
   if (ONCE.has(item.id)) once(item, tally, findings);

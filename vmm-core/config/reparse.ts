@@ -85,9 +85,8 @@ function macrosBefore(
   statements: readonly Statement[],
   { define = {} }: ParseOptions,
 ): Map<string, MacroDefinition> {
-  const macros = new Map(
-    Object.entries(define).map(([name, value]) => [name, { name, value, isFixed: true }]),
-  );
+  const macros = new Map<string, MacroDefinition>();
+  for (const [name, value] of Object.entries(define)) macros.set(name, { name, value, isFixed: true });
   for (const { node } of statements) {
     if (node?.id !== 'macro') continue;
     const { name, value } = node.args;
