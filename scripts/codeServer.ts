@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -40,8 +40,8 @@ export interface CodeServer {
 
 export interface CodeServerOptions {
   readonly folder: string;
-  /** A .vsix file, or an unpacked extension: a folder with package.json. */
-  readonly extension: string;
+  /** A .vsix file to install. */
+  readonly extension?: string;
   /** 0 or absent: any free port. */
   readonly port?: number;
   /** Added to the environment of the server, and so of the extension. `undefined` removes a variable. */
@@ -92,7 +92,7 @@ export async function ensureChromium(): Promise<{ readonly executable: string }>
   return { executable };
 }
 
-/** Starts VS Code on a folder with our extension in it, apart from any other VS Code of this user. */
+/** Starts VS Code on a folder, apart from any other VS Code of this user. */
 export async function startCodeServer(options: CodeServerOptions): Promise<CodeServer> {
   const { entry } = await ensureCodeServer();
   const dataDirectory = await mkdtemp(path.join(tmpdir(), 'trapframe-code-'));
@@ -196,10 +196,8 @@ async function launch(entry: string, dataDirectory: string, options: CodeServerO
   const places = ['--user-data-dir', userDirectory, '--extensions-dir', extensionsDirectory];
   places.push('--config', path.join(dataDirectory, 'config.yaml'));
   const env = serverEnvironment(options.environment ?? {});
-  if (options.extension.endsWith('.vsix')) {
+  if (options.extension !== undefined) {
     await run(process.execPath, [entry, ...places, '--install-extension', options.extension], { env });
-  } else {
-    await linkUnpacked(options.extension, extensionsDirectory);
   }
   const quiet = [
     '--auth',
@@ -225,14 +223,6 @@ async function launch(entry: string, dataDirectory: string, options: CodeServerO
     await stop();
     throw error;
   }
-}
-
-/** VS Code takes every folder it finds at its first start for an installed extension. */
-async function linkUnpacked(directory: string, extensionsDirectory: string): Promise<void> {
-  const manifest = await readFile(path.join(directory, 'package.json'), 'utf8');
-  const { publisher, name, version } = JSON.parse(manifest) as Record<string, string>;
-  const target = path.join(extensionsDirectory, `${publisher}.${name}-${version}`);
-  await symlink(path.resolve(directory), target);
 }
 
 /** Without what a terminal inside another VS Code sets, which would make code-server open the folder there. */

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { it } from 'node:test';
-import { ROOT } from './support/workbench.ts';
+import { ROOT } from './support/root.ts';
 
 it('prints where VS Code is, serves it, and ends with Ctrl-C leaving nothing behind', async () => {
   const args = ['--import', 'tsx', path.join(ROOT, 'scripts/demo.ts'), '--browser'];

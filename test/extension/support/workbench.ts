@@ -12,8 +12,8 @@ import {
   startCodeServer,
 } from '../../../scripts/codeServer.ts';
 import { ensureVsix } from '../../../scripts/vsix.ts';
+import { ROOT } from './root.ts';
 
-export const ROOT = path.join(import.meta.dirname, '../../..');
 const ARTIFACTS = path.join(ROOT, 'test-artifacts/extension');
 
 /** A cold VS Code on two busy cores takes its time; a step that fails still fails in finite time. */
@@ -22,7 +22,7 @@ const STEP_TIMEOUT_MS = 45_000;
 const POLL_MS = 50;
 const WINDOW = { width: 1280, height: 800 };
 
-const CHROMIUM_FLAGS = [
+export const CHROMIUM_FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',

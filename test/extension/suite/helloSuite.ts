@@ -1,0 +1,185 @@
+/**
+ * The scenario of hello.test.ts by VS Code's API instead of its screen. Runs inside an extension host: in code-server by suite.test.ts,
+ * in a desktop VS Code by `npm run test:electron`. Bundled before; VS Code calls run().
+ */
+import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
+import * as vscode from 'vscode';
+import { HELLO } from '../support/hello.ts';
+
+const STEP_TIMEOUT_MS = 45_000;
+const POLL_MS = 50;
+
+/** What we need of a DAP response. */
+interface StackTrace {
+  readonly stackFrames: readonly { readonly id: number; readonly name: string; readonly line: number }[];
+}
+interface Scopes {
+  readonly scopes: readonly { readonly name: string; readonly variablesReference: number }[];
+}
+interface Variables {
+  readonly variables: readonly {
+    readonly name: string;
+    readonly value: string;
+    readonly variablesReference: number;
+  }[];
+}
+
+/** Steps in order; each builds on the one before. */
+const STEPS: Readonly<Record<string, () => Promise<void>>> = {
+  'sets a breakpoint in on_key and boots': boot,
+  'stops there when a key comes over the serial port': stopAtBreakpoint,
+  'reads a register': readRegister,
+  'continues, and the guest answers the key': answer,
+  'stops, and the terminal keeps what the guest wrote': stop,
+  'stops at the first instruction when asked to': stopOnEntry,
+};
+
+/** VS Code's entry for extension tests. Rejects with the first failure. */
+export async function run(): Promise<void> {
+  for (const [title, step] of Object.entries(STEPS)) {
+    try {
+      await step();
+      report(`ok - ${title}`);
+    } catch (error) {
+      report(`not ok - ${title}\n${error instanceof Error ? error.stack : String(error)}`);
+      throw error;
+    }
+  }
+}
+
+/** The extension host's console is hard to reach from outside: whoever started it names a file. */
+function report(line: string): void {
+  console.log(line);
+  const file = process.env['TRAPFRAME_SUITE_REPORT'];
+  if (file !== undefined) appendFileSync(file, `${line}\n`);
+}
+
+async function boot(): Promise<void> {
+  const position = new vscode.Position(HELLO.breakpointLine - 1, 0);
+  const location = new vscode.Location(vscode.Uri.file(HELLO.file), position);
+  vscode.debug.addBreakpoints([new vscode.SourceBreakpoint(location)]);
+  await start('Hello');
+  await waitForTerminalText('Hello', new RegExp(HELLO.greeting));
+}
+
+async function stopAtBreakpoint(): Promise<void> {
+  const stopped = waitForStop();
+  serialTerminal('Hello').sendText(HELLO.statusKey, false);
+  await stopped;
+  const [top] = await stackFrames();
+  assert.equal(top?.name, 'on_key');
+  assert.equal(top.line, HELLO.breakpointLine);
+}
+
+async function readRegister(): Promise<void> {
+  const [top] = await stackFrames();
+  const { scopes } = await request<Scopes>('scopes', { frameId: top?.id });
+  const registers = scopes.find((it) => it.name === 'Registers');
+  const groups = await request<Variables>('variables', { variablesReference: registers?.variablesReference });
+  const general = groups.variables.find((it) => it.name === 'General');
+  const { variables } = await request<Variables>('variables', {
+    variablesReference: general?.variablesReference,
+  });
+  assert.match(variables.find((it) => it.name === 'rip')?.value ?? 'no rip', /^0x[0-9a-f]{16}$/);
+}
+
+async function answer(): Promise<void> {
+  await request('continue', { threadId: 1 });
+  await waitForTerminalText('Hello', HELLO.statusAnswer);
+}
+
+async function stop(): Promise<void> {
+  await end();
+  await waitForTerminalText('Hello', /── .+ ──/);
+  assert.match(await terminalText('Hello'), HELLO.statusAnswer);
+}
+
+async function stopOnEntry(): Promise<void> {
+  const stopped = waitForStop();
+  await start('Hello, from the first instruction');
+  await stopped;
+  const [top] = await stackFrames();
+  assert.ok(top !== undefined, 'the first instruction is a frame');
+  assert.notEqual(top.name, 'on_key');
+  await end();
+}
+
+async function end(): Promise<void> {
+  const ended = once(vscode.debug.onDidTerminateDebugSession, 'the session ends');
+  await vscode.debug.stopDebugging();
+  await ended;
+}
+
+// VS Code.
+
+async function start(configurationName: string): Promise<void> {
+  const [folder] = vscode.workspace.workspaceFolders ?? [];
+  assert.ok(await vscode.debug.startDebugging(folder, configurationName), 'startDebugging');
+}
+
+async function request<T>(command: string, args: object): Promise<T> {
+  const session = vscode.debug.activeDebugSession;
+  assert.ok(session !== undefined, 'a session is active');
+  return (await session.customRequest(command, args)) as T;
+}
+
+async function stackFrames(): Promise<StackTrace['stackFrames']> {
+  const { stackFrames } = await request<StackTrace>('stackTrace', { threadId: 1, levels: 20 });
+  return stackFrames;
+}
+
+/** Resolves when VS Code selects a frame, which it does after every stop. */
+async function waitForStop(): Promise<void> {
+  await once(
+    vscode.debug.onDidChangeActiveStackItem,
+    'the guest stops',
+    (it) => it instanceof vscode.DebugStackFrame,
+  );
+}
+
+function serialTerminal(configurationName: string): vscode.Terminal {
+  const name = `COM1 · ${configurationName}`;
+  const terminal = vscode.window.terminals.find((it) => it.name === name);
+  if (terminal === undefined) throw new Error(`no terminal "${name}"`);
+  return terminal;
+}
+
+/** By way of the clipboard: extensions cannot read terminals. */
+async function terminalText(configurationName: string): Promise<string> {
+  serialTerminal(configurationName).show(true);
+  await vscode.commands.executeCommand('workbench.action.terminal.selectAll');
+  await vscode.commands.executeCommand('workbench.action.terminal.copySelection');
+  await vscode.commands.executeCommand('workbench.action.terminal.clearSelection');
+  return vscode.env.clipboard.readText();
+}
+
+async function waitForTerminalText(configurationName: string, expected: RegExp): Promise<void> {
+  const deadline = Date.now() + STEP_TIMEOUT_MS;
+  for (;;) {
+    const isThere = vscode.window.terminals.some((it) => it.name === `COM1 · ${configurationName}`);
+    const text = isThere ? await terminalText(configurationName) : '';
+    if (expected.test(text)) return;
+    if (Date.now() > deadline) throw new Error(`the terminal never showed ${String(expected)}, but: ${text}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function once<T>(
+  event: vscode.Event<T>,
+  what: string,
+  accepts: (it: T) => boolean = () => true,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`not in ${STEP_TIMEOUT_MS / 1000} s: ${what}`)),
+      STEP_TIMEOUT_MS,
+    );
+    const subscription = event((it) => {
+      if (!accepts(it)) return;
+      clearTimeout(timer);
+      subscription.dispose();
+      resolve(it);
+    });
+  });
+}
