@@ -14,7 +14,7 @@ import { topFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { examineMemory } from './examine.ts';
 import { framesOf } from './frames.ts';
-import { assignTyped, evaluateTyped } from './locals.ts';
+import { assignTyped, evaluateTyped, localVariables } from './locals.ts';
 import { memoryChanged } from './memory.ts';
 import { registersChanged } from './variables.ts';
 
@@ -57,9 +57,10 @@ async function valueOf(
   text: string,
   shown: ShownFrame | undefined,
 ): Promise<EvaluateBody> {
-  // `$rax` is a register with all its names and a hint at the symbol, not a number of some C type.
   const typed =
-    shown === undefined || text.startsWith('$') ? undefined : await evaluateTyped(state, text, shown);
+    shown !== undefined && (await namesProgram(state, text, shown))
+      ? await evaluateTyped(state, text, shown)
+      : undefined;
   if (typed !== undefined && !(typed instanceof QueryError)) {
     const { value, ...rest } = typed;
     return { result: value, ...rest };
@@ -72,6 +73,19 @@ async function valueOf(
       throw new UserError(USER_ERROR.expression, typed.message, { cause: error });
     throw error;
   }
+}
+
+/**
+ * Registers and numbers alone are addresses and bits, not numbers of some C type: they are shown in hex, with their symbol. A local
+ * variable with the name of a register is still a variable; `$sp` is always the register.
+ */
+async function namesProgram(state: SessionState, text: string, shown: ShownFrame): Promise<boolean> {
+  if (/[^\w\s$()*+&-]/.test(text)) return true;
+  const names = (text.match(/[$\w]+/g) ?? []).filter((it) => !/^[\d$]/.test(it));
+  if (!names.every((it) => registerAlias(it.toLowerCase()) !== undefined)) return true;
+  if (names.length === 0) return false;
+  const locals = await localVariables(state, shown);
+  return names.some((it) => locals.some(({ name }) => name === it));
 }
 
 /** For value fields and addresses: the number an expression comes to. */

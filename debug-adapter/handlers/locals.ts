@@ -22,6 +22,9 @@ import { registersChanged } from './variables.ts';
 /** Elements of an array fetched for a client that asks for all of them. */
 const DEFAULT_CHILDREN = 1000;
 
+/** How symbols/ names the type of a symbol that no debug information describes. */
+const UNTYPED = 'no debug info';
+
 /** A frame together with the image that explains it. */
 interface ExplainedFrame {
   readonly image: SymbolImage;
@@ -32,7 +35,7 @@ interface ExplainedFrame {
 export async function explain(state: SessionState, shown: ShownFrame): Promise<ExplainedFrame | undefined> {
   const image =
     state.symbols.imageAt(lookupAddress(shown.frame)) ?? state.symbols.images.find((it) => it.hasLines);
-  if (image === undefined || !('localsAt' in image)) return undefined;
+  if (image === undefined) return undefined;
   const unwinding = await unwindContext(state, shown.cpu);
   const context = frameContext(shown.frame, unwinding, image);
   if (context === undefined) return undefined;
@@ -97,14 +100,22 @@ export async function showValue(
 ): Promise<ShownValue> {
   const { namedChildren, indexedChildren } = value;
   const unfolds = namedChildren > 0 || indexedChildren > 0;
+  const text = await displayed(value, format);
   return {
-    value: await displayed(value, format),
+    value: text,
     type: value.typeName,
     variablesReference: unfolds ? state.variables.add({ kind: 'value', value, shown }) : 0,
     ...(namedChildren > 0 ? { namedVariables: namedChildren } : {}),
     ...(indexedChildren > 0 ? { indexedVariables: indexedChildren } : {}),
-    ...(value.address === undefined ? {} : { memoryReference: hex(value.address) }),
+    ...memoryReference(value, text),
   };
+}
+
+/** Of a pointer, what it points to; of anything else, where it is. */
+function memoryReference(value: Value, text: string): Pick<ShownValue, 'memoryReference'> {
+  const pointer = value.typeName.endsWith('*') ? /^0x[0-9a-f]+/.exec(text)?.[0] : undefined;
+  if (pointer !== undefined) return { memoryReference: pointer };
+  return value.address === undefined ? {} : { memoryReference: hex(value.address) };
 }
 
 /** A value that cannot be read says so in its place; the others are still shown. */
@@ -128,6 +139,7 @@ export async function evaluateTyped(
   const { expression, format } = splitFormat(text);
   try {
     const value = await explained.image.evaluate(expression, explained.context, shown.inlineDepth);
+    if (value.typeName.endsWith(UNTYPED)) return undefined; // a label of the assembler: its address is all there is
     return { ...(await showValue(state, value, shown, format)) };
   } catch (error) {
     if (error instanceof QueryError) return error;

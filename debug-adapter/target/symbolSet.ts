@@ -127,8 +127,9 @@ export class SymbolSet {
     return symbol === undefined ? undefined : address - symbol.offset;
   }
 
+  /** From the symbol tables alone: a miss must be quick, the editor asks for every word under the mouse. */
   addressByName(name: string): bigint | undefined {
-    return this.#first((it) => it.symbolByName(name)?.address ?? it.functionByName(name)[0]?.start);
+    return this.#first((it) => it.symbolByName(name)?.address);
   }
 
   functionsByName(name: string): FunctionLocation[] {

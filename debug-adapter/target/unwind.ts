@@ -3,7 +3,7 @@
  * built with `-fno-omit-frame-pointer` allows.
  */
 import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
-import type { FrameContext, SymbolImage } from '../symbols/symbolImage.ts';
+import type { FrameContext, SymbolImage, UnwoundFrame } from '../symbols/symbolImage.ts';
 import { codeBase, codeBits, linearPc, linearSp, registerValue, stackBase } from './registers.ts';
 
 /** Registers of one frame, as far as they are known there. Addresses are linear. */
@@ -69,7 +69,8 @@ export const symbolUnwinder: Unwinder = {
     const unwound = symbols && (await image?.unwindFrame(symbols));
     if (unwound?.method !== 'cfi') return framePointerUnwinder.caller(frame, context);
     const bits = codeBits(context.cpu.mode);
-    const registers = bits === 64 ? unwound.registers : renameRegisters(unwound.registers, 'e', 'r');
+    const known = new Map([...unwound.registers].filter(([name]) => isKnown(name, unwound)));
+    const registers = bits === 64 ? known : renameRegisters(known, 'e', 'r');
     const rip = registers.get('rip') ?? 0n;
     if (rip === 0n) return undefined;
     const pc = codeBase(context.cpu) + rip;
@@ -79,6 +80,28 @@ export const symbolUnwinder: Unwinder = {
     return { pc, sp, registers, returnSlot, isCaller: !unwound.isSignalFrame };
   },
 };
+
+/** Calls may change the other registers (System V ABI, AMD64 §3.2.1, i386 §2.2.1): a callee's value would be a guess. Interrupts save all. */
+const KEPT_BY_CALLS = new Set([
+  'rip',
+  'rsp',
+  'rbx',
+  'rbp',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+  'eip',
+  'esp',
+  'ebx',
+  'ebp',
+  'esi',
+  'edi',
+]);
+
+function isKnown(name: string, unwound: UnwoundFrame): boolean {
+  return unwound.isSignalFrame || unwound.savedAt.has(name) || KEPT_BY_CALLS.has(name);
+}
 
 /** SymbolImage.machine by the width of code. */
 const MACHINES: Readonly<Record<number, string>> = { 64: 'x86-64', 32: 'i386' };

@@ -3,7 +3,7 @@
  * silence when the process behind the socket dies. Knows no DAP.
  */
 import { EventEmitter } from 'node:events';
-import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
+import { ErrorCodes, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import type { VmmClient } from '../../vmm-core/client/vmmClient.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
 import * as control from '../../vmm-core/protocol/control.ts';
@@ -245,7 +245,8 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     if (error instanceof ResponseError && Object.hasOwn(ERROR_IDS, error.code)) {
       return new UserError(ERROR_IDS[error.code] ?? USER_ERROR.host, error.message, { cause: error });
     }
-    if (this.#closed || !(error instanceof ResponseError)) return vmGone(error);
+    const unanswered = error instanceof ResponseError && error.code === ErrorCodes.PendingResponseRejected;
+    if (this.#closed || unanswered || !(error instanceof ResponseError)) return vmGone(error);
     return new Error(`vmm-core: ${messageOf(error)}`, { cause: error });
   }
 }

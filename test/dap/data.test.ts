@@ -151,10 +151,9 @@ test('the console evaluates registers, symbols and memory', async (t) => {
   const { client } = await stoppedAtEntry(t);
   assert.equal(await evaluate(client, '$rip'), '0x1000f3 <_start>');
   assert.equal(await evaluate(client, 'rip + 1'), '0x1000f4 <_start+0x1>');
-  assert.equal(await evaluate(client, 'ticks', 'watch'), '0x101008 <ticks>');
-  assert.equal(await evaluate(client, '*ticks', 'hover'), '0x1122334455667788 (1234605616436508552)');
-  assert.equal(await evaluate(client, '*(u16*)(ticks + 2)'), '0x5566 (21862)');
-  assert.equal(await evaluate(client, '&*ticks'), '0x101008 <ticks>');
+  assert.match(await evaluate(client, 'stack_top', 'watch'), /^0x102010 /); // a label without a type
+  assert.equal(await evaluate(client, '*0x101008', 'hover'), '0x1122334455667788 (1234605616436508552)');
+  assert.equal(await evaluate(client, '*(u16*)(0x101008 + 2)'), '0x5566 (21862)');
   assert.equal(await evaluate(client, 'ax'), '0x0 (0)');
   assert.equal(await evaluate(client, '2 - 0b11 + 1'), '0x0 (0)');
   assert.match(
@@ -163,7 +162,7 @@ test('the console evaluates registers, symbols and memory', async (t) => {
   );
   assert.match(await client.fails('evaluate', { expression: '$xyz', context: 'repl' }), /no register \$xyz/);
   assert.match(await client.fails('evaluate', { expression: '(1', context: 'watch' }), /"\)" is missing/);
-  assert.match(await client.fails('evaluate', { expression: '1 # 2', context: 'watch' }), /unexpected "#"/);
+  assert.match(await client.fails('evaluate', { expression: '1 # 2', context: 'watch' }), /unexpected .*#/);
 });
 
 test('errors of watches and hovers open no dialog', async (t) => {
@@ -186,7 +185,7 @@ test('the console assigns registers and memory; a watch does not', async (t) => 
   );
   assert.match(
     await client.fails('evaluate', { expression: '$rcx = 1', context: 'watch' }),
-    /unexpected "="/,
+    /assignment is not allowed/,
   );
 });
 

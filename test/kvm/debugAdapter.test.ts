@@ -161,6 +161,33 @@ kvmTest('a key stops at the breakpoint on its line; steps go over, into and out 
   await client.ask('disconnect');
 });
 
+kvmTest('locals and parameters show what the guest has, and can be changed', async (t) => {
+  const { client, serial } = await stoppedInOnKey(t, 'k');
+  const frameId = (await stackOf(client))[0]?.id;
+  const { scopes } = await client.ask<DebugProtocol.ScopesResponse['body']>('scopes', { frameId });
+  assert.deepEqual(
+    scopes.map((it) => it.name),
+    ['Locals', 'Registers'],
+  );
+  const locals = await membersOf(client, scopes[0]?.variablesReference ?? 0);
+  assert.match(locals.get('key')?.value ?? '', /107 'k'/);
+  const statistics = await membersOf(client, locals.get('statistics')?.variablesReference ?? 0);
+  assert.equal(statistics.get('keys')?.value, '0');
+  assert.equal(statistics.get('keys_per_second')?.indexedVariables, 8);
+  const evaluated = await client.ask('evaluate', {
+    expression: 'statistics->keys + 1',
+    frameId,
+    context: 'watch',
+  });
+  assert.equal(evaluated.result, '1');
+  // The key is in a register here; another one is echoed instead.
+  const variablesReference = scopes[0]?.variablesReference ?? 0;
+  await client.ask('setVariable', { variablesReference, name: 'key', value: "'~'" });
+  await client.ask('continue', { threadId: 1 });
+  await serial.waitFor('~');
+  await client.ask('disconnect');
+});
+
 kvmTest('next goes over the page fault that a line takes', async (t) => {
   const { client, serial } = await stoppedInOnKey(t, 'p');
   await setLines(client, [68]);
