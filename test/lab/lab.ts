@@ -3,13 +3,12 @@
  * machine's own /dev/kvm can do. See README.md; what goes into L1 is image.ts's, what runs in it is in inside/.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { withLock } from '../../scripts/cache.ts';
+import { cacheDirectory, withLock } from '../../scripts/cache.ts';
 import { ensurePackages, fetchPackage } from '../../scripts/debian.ts';
 import { buildImage, type LabImage } from './image.ts';
 import { type LabMessage, RESULTS_PORT } from './inside/labProtocol.ts';
@@ -23,6 +22,8 @@ const QEMU = 'qemu-system-x86_64';
 const BOOT_TIMEOUT_MS = 180_000;
 const FILE_TIMEOUT_MS = 600_000;
 const CONSOLE_TAIL = 6000;
+/** QEMU's end of the results port. */
+const RESULTS_FD = 3;
 
 export interface LabRun {
   /** Paths of `*.lab.ts` files. */
@@ -62,16 +63,18 @@ export async function runLab(run: LabRun): Promise<void> {
 export async function runShell(files: readonly string[]): Promise<void> {
   await withLab(async (directory) => {
     const image = await buildImage(directory, files, { fileTimeoutMs: FILE_TIMEOUT_MS });
-    const devices = ['-chardev', 'stdio,id=console,signal=off,mux=on'];
+    const devices = '-chardev stdio,id=console,signal=off,mux=on';
     const qemu = spawn(QEMU, machineArguments(image, 'lab.shell', devices), { stdio: 'inherit' });
     await new Promise((resolve) => qemu.once('close', resolve));
   });
 }
 
-/** One L1 at a time on a machine: each takes all its cores and 3 GiB. */
+/** One L1 at a time: each takes all cores and 3 GiB. What a killed run left in the directory goes when the next one begins. */
 async function withLab(action: (directory: string) => Promise<void>): Promise<void> {
   await withLock('lab', async () => {
-    const directory = await mkdtemp(path.join(tmpdir(), 'trapframe-lab-'));
+    const directory = path.join(cacheDirectory(), 'lab', 'run');
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true });
     try {
       await action(directory);
     } finally {
@@ -89,33 +92,15 @@ async function qemuMajor(): Promise<number> {
   }
 }
 
-function machineArguments(image: LabImage, cmdline: string, devices: readonly string[]): string[] {
+function machineArguments(image: LabImage, cmdline: string, devices: string): string[] {
   // Without five-level paging: the emulator walks both its levels of page tables again after every exit of a guest.
-  const machine = [
-    '-accel',
-    'tcg,thread=multi,tb-size=512',
-    '-cpu',
-    'max,+svm,+npt,-la57',
-    '-smp',
-    '2',
-    '-m',
-    '3072',
-  ];
+  const machine =
+    '-accel tcg,thread=multi,tb-size=512 -cpu max,+svm,+npt,-la57 -smp 2 -m 3072 -nodefaults -display none';
   // panic=-1 and no reboot: a crash of L1 ends QEMU. Mitigations cost emulation time and protect nobody here.
   const parameters = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
-  const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters, '-no-reboot'];
-  const extra = process.env['LAB_QEMU']?.split(/\s+/).filter((it) => it !== '') ?? [];
-  return [
-    ...machine,
-    ...boot,
-    '-nodefaults',
-    '-display',
-    'none',
-    '-serial',
-    'chardev:console',
-    ...devices,
-    ...extra,
-  ];
+  const boot = ['-no-reboot', '-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters];
+  const words = `${machine} -serial chardev:console ${devices} ${process.env['LAB_QEMU'] ?? ''}`.trim();
+  return [...boot, ...words.split(/\s+/)];
 }
 
 /** One running L1: its QEMU, what it says on its console, and its messages. */
@@ -123,29 +108,21 @@ class L1 {
   readonly #run: LabRun;
   readonly #directory: string;
   readonly #qemu: ChildProcess;
-  readonly #server: Server;
-  /** Resolves when all messages have been handled; at once as long as L1 has not opened its port. */
-  #allRead: Promise<void> = Promise.resolve();
+  readonly #results: Interface;
   #console = '';
   #done = false;
 
   constructor(directory: string, image: LabImage, run: LabRun) {
     this.#run = run;
     this.#directory = directory;
-    const results = path.join(directory, 'results.sock');
-    this.#server = createServer((socket) => this.#read(socket)).listen(results);
-    const devices = [
-      '-chardev',
-      'stdio,id=console,signal=off',
-      '-chardev',
-      `socket,id=results,path=${results}`,
-    ];
-    devices.push('-device', 'virtio-serial-pci');
-    devices.push('-device', `virtserialport,chardev=results,name=${RESULTS_PORT}`);
-    devices.push('-d', 'cpu_reset', '-D', this.#resetLog);
+    const results = `-device virtio-serial-pci -device virtserialport,chardev=results,name=${RESULTS_PORT}`;
+    const ends = `-chardev stdio,id=console,signal=off -chardev socket,id=results,fd=${RESULTS_FD}`;
+    const options = machineArguments(image, 'quiet', `${ends} ${results} -d cpu_reset`);
     // However this process ends, QEMU ends with it.
-    const command = ['--pdeathsig', 'KILL', QEMU, ...machineArguments(image, 'quiet', devices)];
-    this.#qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const command = ['--pdeathsig', 'KILL', QEMU, ...options, '-D', this.#resetLog];
+    this.#qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+    // node makes its pipes of sockets, so this one is QEMU's connected socket.
+    this.#results = createInterface({ input: this.#qemu.stdio[RESULTS_FD] as Readable });
     for (const stream of [this.#qemu.stdout, this.#qemu.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#console = (this.#console + text).slice(-CONSOLE_TAIL);
@@ -163,7 +140,6 @@ class L1 {
       throw new Error(reason + (await this.#tripleFault()), { cause: error });
     } finally {
       await killed(this.#qemu);
-      this.#server.close();
     }
   }
 
@@ -176,30 +152,22 @@ class L1 {
       const arm = (ms: number, what: string): NodeJS.Timeout =>
         setTimeout(() => fail(`L1 did not ${what} in ${ms / 1000} s`), ms);
       let timer = arm(BOOT_TIMEOUT_MS, 'boot');
-      this.#onMessage = (message) => {
+      this.#results.on('line', (line) => {
+        const message = JSON.parse(line) as LabMessage;
         clearTimeout(timer);
         if (message.type === 'done') this.#done = true;
         // The runner limits each file itself; this is for an L1 that hangs as a whole.
         timer = arm(FILE_TIMEOUT_MS + 60_000, this.#done ? 'power off' : 'report anything');
         this.#run.onMessage(message);
-      };
+      });
       this.#qemu.once('error', (error) => fail(`cannot start ${QEMU} by setpriv(1): ${error.message}`));
+      // After the end of all its streams: what it said has been read.
       this.#qemu.once('close', (code, signal) => {
-        void this.#allRead.then(() => {
-          if (!this.#done) return fail(`L1 ended early (${QEMU}: ${signal ?? `exit code ${String(code)}`})`);
-          clearTimeout(timer);
-          resolve();
-        });
+        if (!this.#done) return fail(`L1 ended early (${QEMU}: ${signal ?? `exit code ${String(code)}`})`);
+        clearTimeout(timer);
+        resolve();
       });
     });
-  }
-
-  #onMessage: (message: LabMessage) => void = () => undefined;
-
-  #read(socket: Socket): void {
-    const lines = createInterface({ input: socket });
-    lines.on('line', (line) => this.#onMessage(JSON.parse(line) as LabMessage));
-    this.#allRead = new Promise((resolve) => lines.once('close', resolve));
   }
 
   get #resetLog(): string {
