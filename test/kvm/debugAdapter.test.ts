@@ -199,6 +199,17 @@ kvmTest('next goes over the page fault that a line takes', async (t) => {
   await client.ask('disconnect');
 });
 
+kvmTest('next goes over hlt and the interrupts that end it', async (t) => {
+  const { client, serial } = await launchHello(t);
+  await serial.waitFor(BANNER);
+  await setLines(client, [146]);
+  await client.waitFor('stopped');
+  await setLines(client, []);
+  assert.equal(await where(client), 'kernel_main:146');
+  assert.match(await step(client, 'next'), /^kernel_main:14[89]$/);
+  await client.ask('disconnect');
+});
+
 kvmTest('registers are read, set and read back; the guest goes on with them', async (t) => {
   const { client, serial } = await stoppedInOnKey(t, 'k');
   const general = await registerGroup(client, 'General');
