@@ -33,7 +33,9 @@ export async function setBreakpoints(
       place: () => placeLine(state, file, line, column),
     };
   });
-  return { breakpoints: await state.breakpoints.replace(`source:${file}`, wantedUnlessOff(state, wanted)) };
+  const breakpoints = await state.breakpoints.replace(`source:${file}`, wantedUnlessOff(state, wanted));
+  for (const problem of state.symbols.takeProblems()) state.output(`symbols: ${problem}`);
+  return { breakpoints };
 }
 
 export async function setFunctionBreakpoints(

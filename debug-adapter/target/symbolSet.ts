@@ -40,6 +40,8 @@ export class SymbolSet {
   readonly #files: readonly SymbolFile[];
   readonly #versions: readonly (string | undefined)[];
 
+  readonly #told = new Set<string>();
+
   private constructor(files: readonly SymbolFile[], loaded: readonly LoadedFile[]) {
     this.#files = files;
     this.#loaded = loaded;
@@ -48,17 +50,36 @@ export class SymbolSet {
 
   static readonly empty = new SymbolSet([], []);
 
-  /** Opens what can be opened; `report` gets a sentence for each file that cannot. */
+  /** Opens what can be opened; `report` gets a sentence for each file that cannot, or that no source line can be found in. */
   static load(files: readonly SymbolFile[], report: (message: string) => void): SymbolSet {
-    const loaded = files.flatMap((file) => {
+    const failures: { readonly index: number; readonly message: string }[] = [];
+    const loaded = files.flatMap((file, index) => {
       try {
         return [loadFile(file)];
       } catch (error) {
-        report(`no symbols from ${file.path}: ${messageOf(error)}`);
+        failures.push({ index, message: `no symbols from ${file.path}: ${messageOf(error)}` });
         return [];
       }
     });
+    const hasLines = loaded.some(({ image }) => image.hasLines);
+    for (const { index, message } of failures) {
+      // The first is the kernel: a bzImage whose vmlinux is named beside it is as it should be.
+      if (index > 0 || !hasLines) report(message);
+    }
+    if (!hasLines && loaded.length > 0) {
+      report(
+        `${files[0]?.path} has no line information: build it with -g, or name an ELF file that has it in "symbolFiles"`,
+      );
+    }
     return new SymbolSet(files, loaded);
+  }
+
+  /** What was found broken in the debug information since the last call. */
+  takeProblems(): string[] {
+    const all = this.#loaded.flatMap(({ image }) => image.problems().map((it) => `${image.path}: ${it}`));
+    const fresh = all.filter((it) => !this.#told.has(it));
+    for (const it of fresh) this.#told.add(it);
+    return fresh;
   }
 
   get files(): readonly SymbolFile[] {

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { SymbolSet } from './symbolSet.ts';
+
+const STEPS_ELF = path.join(import.meta.dirname, '..', '..', 'test', 'dap', 'fixtures', 'steps.elf');
+
+function fileWith(t: TestContext, text: string): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'symbols-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'kernel');
+  writeFileSync(file, text);
+  return file;
+}
+
+function load(paths: readonly string[]): { symbols: SymbolSet; reports: string[] } {
+  const reports: string[] = [];
+  const files = paths.map((it) => ({ path: it, offset: 0n }));
+  return { symbols: SymbolSet.load(files, (message) => reports.push(message)), reports };
+}
+
+test('a kernel that is no ELF file is reported, unless its symbols are in another file', (t) => {
+  const flat = fileWith(t, 'no ELF file');
+  const alone = load([flat]);
+  assert.equal(alone.reports.length, 1);
+  assert.match(alone.reports[0] ?? '', /no symbols from .*kernel: /);
+  assert.deepEqual(alone.symbols.images, []);
+  const beside = load([flat, STEPS_ELF]);
+  assert.deepEqual(beside.reports, []);
+  assert.equal(beside.symbols.functionsByName('kmain').length, 1);
+});
+
+test('a symbol file that is missing is reported', () => {
+  const { reports } = load([STEPS_ELF, '/nowhere/module.elf']);
+  assert.equal(reports.length, 1);
+  assert.match(reports[0] ?? '', /no symbols from \/nowhere\/module\.elf: ENOENT/);
+});
+
+test('addresses are shown as function or symbol and offset', () => {
+  const { symbols } = load([STEPS_ELF]);
+  assert.equal(symbols.describe(0x100093n), 'kmain');
+  assert.equal(symbols.describe(0x100097n), 'kmain+0x4');
+  assert.equal(symbols.describe(0x1000f2n), 'plain+0x4');
+  assert.equal(symbols.describe(0x9999_0000n), undefined);
+  assert.equal(symbols.addressByName('ticks'), 0x101008n);
+});
+
+test('an offset moves all addresses of its file', () => {
+  const symbols = SymbolSet.load([{ path: STEPS_ELF, offset: 0x1000_0000n }], assert.fail);
+  assert.equal(symbols.functionsByName('kmain')[0]?.start, 0x1010_0093n);
+  assert.equal(symbols.lineAt(0x1010_000bn)?.row.line, 28);
+});
+
+test('a file that was written again is stale', (t) => {
+  const file = fileWith(t, 'one');
+  const { symbols } = load([file]);
+  assert.equal(symbols.isStale(), false);
+  utimesSync(file, 1, 1);
+  assert.equal(symbols.isStale(), true);
+});
