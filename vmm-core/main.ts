@@ -1,6 +1,5 @@
 /** The `vmm` command: a table from command to a small file. Also the vmm-core process itself (`run`, `serve`). */
 import { log } from './log.ts';
-import { prestartVcpuWorker } from './vcpu/vcpuWorker.ts';
 import { version } from './version.ts';
 
 /** Runs a command with its arguments; resolves with the exit code. */
@@ -17,16 +16,15 @@ interface Entry {
 const COMMANDS: Readonly<Record<string, Entry>> = {
   run: {
     summary: 'boot a guest, COM1 on this terminal',
-    load: async () => {
-      prestartVcpuWorker(); // it starts while the rest is loaded
-      return (await import('./cli/run.ts')).run;
-    },
+    load: async () => (await import('./cli/run.ts')).run,
   },
   check: {
     summary: 'say what this host can and cannot do',
     load: async () => (await import('./cli/check.ts')).check,
   },
   status: { summary: 'list running VMs', load: async () => (await import('./cli/status.ts')).status },
+  load: { summary: 'check a vm.conf', load: async () => (await import('./cli/load.ts')).load },
+  fmt: { summary: 'lay out vm.conf files', load: async () => (await import('./cli/fmt.ts')).fmt },
   serve: {
     summary: 'wait, warm, for a VM',
     load: async () => (await import('./cli/serve.ts')).serve,

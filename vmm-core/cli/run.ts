@@ -11,9 +11,11 @@ import { warmUp } from '../machine/machine.ts';
 import type { VmEnd } from '../protocol/control.ts';
 import { Vm, type VmEvents } from '../vm.ts';
 import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
+import type { ChosenVm } from './fromFile.ts';
 import { attachTerminal } from './terminal.ts';
 
 const OPTIONS = {
+  file: { type: 'string', short: 'f' },
   kernel: { type: 'string' },
   initrd: { type: 'string' },
   cmdline: { type: 'string' },
@@ -30,7 +32,9 @@ const OPTIONS = {
 } satisfies Options;
 
 const USAGE = `usage: vmm run [NAME] --kernel FILE [OPTIONS]
+       vmm run -f FILE [NAME] [--wait] [--log-json]
 
+  -f FILE            a vm.conf that describes the VM; NAME when it has several
   --kernel FILE      the image to boot: ELF, bzImage, multiboot or flat
   --initrd FILE      its initial RAM disk
   --cmdline TEXT     its command line
@@ -56,9 +60,9 @@ export async function run(argv: readonly string[]): Promise<number> {
       return 0;
     }
     log.setLevel(values['log-json'] === true ? 'info' : 'error');
-    const config = configure(values, positionals);
+    const { config, wait } = await choose(values, positionals);
     log.setThread(`vm/${config.name}`);
-    return await runVm(config, values.wait === true);
+    return await runVm(config, wait);
   } catch (error) {
     if (isExpected(error)) return fail(error.message);
     throw error;
@@ -67,6 +71,17 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 function isExpected(error: unknown): error is Error {
   return isForUser(error) || [BootError, KvmError, KvmUnavailableError].some((kind) => error instanceof kind);
+}
+
+/** Throws UserError. */
+async function choose(values: Values, positionals: readonly string[]): Promise<ChosenVm> {
+  const file = single(values, 'file');
+  if (file === undefined) return { config: configure(values, positionals), wait: values.wait === true };
+  const surplus = Object.keys(values).find((it) => !['file', 'wait', 'log-json'].includes(it));
+  if (surplus !== undefined) throw new UserError(`--${surplus} cannot be given with -f: write it in ${file}`);
+  const { chooseVm } = await import('./fromFile.ts'); // its parser is not needed otherwise
+  const chosen = chooseVm(file, positionals[0]);
+  return { config: chosen.config, wait: chosen.wait || values.wait === true };
 }
 
 /** Throws UserError with the first problem. */
@@ -105,7 +120,7 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   let core: VmEvents | undefined = undefined; // until the control socket is open
   let end: (end: VmEnd) => void = () => undefined;
   const over = new Promise<VmEnd>((resolve) => (end = resolve));
-  const vm = new Vm(config, warmUp(), {
+  const vm = new Vm(config, warmUp({ thread: false }), {
     onStopped: (event) => core?.onStopped(event),
     onResumed: () => core?.onResumed(),
     onEnded: (reason) => {

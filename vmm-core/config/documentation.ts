@@ -1,0 +1,137 @@
+/** directives.ts as people read it: hover text, docs/vm.conf.md and the man page vm.conf(5). */
+import { type Block, BLOCKS, directive, type DirectiveId, directivesOf } from './directives.ts';
+
+export const MANUAL_FILE = 'docs/vm.conf.md';
+
+/** Markdown for an editor. */
+export function hoverText(id: DirectiveId): string {
+  const { form, text, isExtension } = directive(id);
+  const note = isExtension === true ? "\n\n_An extension: OpenBSD's vmd does not know it._" : '';
+  return `${form}\n\n${text}${note}`;
+}
+
+interface Section {
+  readonly title: string;
+  readonly paragraphs: readonly string[];
+  readonly blocks?: readonly Block[];
+}
+
+const SECTIONS: readonly Section[] = [
+  {
+    title: 'The file',
+    paragraphs: [
+      '`vm.conf` describes virtual machines in the language of OpenBSD’s vmd(8), with some settings of our own that are marked below. A file without those means the same to both.',
+      'A line is one statement; a block is put in braces. A comment begins with `#` and ends with its line. A backslash at the end of a line joins it with the next, in comments too. Lines end in LF.',
+      'Values are words or strings in `"` or `\'`. A word begins with a letter, a digit, `:`, `_` or `/`; whatever begins otherwise, or holds blanks or one of `(){}!=#,`, is quoted. In a string a backslash is taken away only before the same quote, a blank and the end of a line. Strings and words that follow each other are put together: `"a" \'b\'` is `ab`. A number is digits alone, and is no name unless quoted. Words of this manual in `code` are reserved and must be quoted to be used as names; the words of our own settings are not.',
+    ],
+  },
+  { title: 'At the top of the file', paragraphs: [], blocks: ['file'] },
+  {
+    title: 'Options of a switch',
+    paragraphs: ['Every option but the first ends with its line.'],
+    blocks: ['switch'],
+  },
+  {
+    title: 'Options of a VM',
+    paragraphs: ['Every option but the first ends with its line.'],
+    blocks: ['vm'],
+  },
+  { title: 'Options of an interface', paragraphs: [], blocks: ['interface'] },
+  { title: 'What instances may choose', paragraphs: ['After `allow instance`.'], blocks: ['allow'] },
+  { title: 'User networks', paragraphs: ['In the braces of `network user`.'], blocks: ['network'] },
+  { title: 'Debugging', paragraphs: ['After `debug`.'], blocks: ['debug'] },
+  {
+    title: 'Where it differs from vmd',
+    paragraphs: [
+      '`vmm load -n --openbsd` refuses exactly what `vmd -n` refuses. Without `--openbsd` it knows the extensions; what vmd refuses only when it loads the file for real (a VM with nothing to boot, an instance of a VM that is declared later, a name in use, a tap in use) is an error at once; and files, users and groups that are missing on this machine are warnings, because files are often written on one machine for another. Relative paths start from the directory of the file that names them, with `--openbsd` from the working directory.',
+    ],
+  },
+];
+
+export const MANUAL_EXAMPLE = `kernel = "/srv/kernels/kernel.elf"
+
+switch "uplink" {
+	interface bridge0
+}
+
+vm "guest" {
+	memory 1G
+	cpus 2
+	kernel $kernel
+	serial com1 terminal
+	interface { switch "uplink" }
+	debug exit
+}
+`;
+
+export function manualMarkdown(): string {
+  const sections = SECTIONS.map(({ title, paragraphs, blocks = [] }) =>
+    [`## ${title}`, ...paragraphs, ...blocks.flatMap((block) => directivesOf(block).map(markdownEntry))].join(
+      '\n\n',
+    ),
+  );
+  const head =
+    '# vm.conf\n\n<!-- Made from vmm-core/config/directives.ts: UPDATE_GOLDEN=1 node --import tsx --test vmm-core/config/documentation.test.ts -->';
+  return `${[head, ...sections, `## Example\n\n\`\`\`\n${MANUAL_EXAMPLE}\`\`\``].join('\n\n')}\n`;
+}
+
+function markdownEntry(id: DirectiveId): string {
+  const { form, text, isExtension } = directive(id);
+  return `- ${form}${isExtension === true ? ' (extension)' : ''}\\\n  ${text}`;
+}
+
+/** mdoc(7) source. */
+export function manualPage(): string {
+  const lines = [
+    '.Dd $Mdocdate$',
+    '.Dt VM.CONF 5',
+    '.Os',
+    '.Sh NAME',
+    '.Nm vm.conf',
+    '.Nd virtual machine configuration',
+  ];
+  for (const { title, paragraphs, blocks = [] } of SECTIONS) {
+    lines.push(`.Sh ${title === 'The file' ? 'DESCRIPTION' : title.toUpperCase()}`);
+    paragraphs.forEach((it, i) => lines.push(...(i > 0 ? ['.Pp'] : []), ...roff(it)));
+    for (const block of blocks) lines.push(...manualList(block));
+  }
+  const example = MANUAL_EXAMPLE.trimEnd().split('\n').map(escapeRoff);
+  lines.push('.Sh EXAMPLES', '.Bd -literal', ...example, '.Ed', '.Sh SEE ALSO', '.Xr vmm 1');
+  return `${lines.join('\n')}\n`;
+}
+
+function manualList(block: Block): string[] {
+  const items = directivesOf(block).flatMap((id) => {
+    const { form, text, isExtension } = directive(id);
+    const note = isExtension === true ? ['.Pq extension'] : [];
+    return [`.It ${inline(form)}`, ...note, ...roff(text)];
+  });
+  return ['.Bl -tag -width Ds', ...items, '.El'];
+}
+
+/** One sentence a line, as mdoc wants it. */
+function roff(markdown: string): string[] {
+  return inline(markdown)
+    .split(/(?<=[.:]) (?=[A-Z`\\])/)
+    .map(escapeRoff);
+}
+
+/** Code in bold, arguments in italics. */
+function inline(markdown: string): string {
+  return markdown
+    .replaceAll('\\', '\\e')
+    .replaceAll(/`([^`]*)`/g, '\\fB$1\\fR')
+    .replaceAll(/\*([^*]+)\*/g, '\\fI$1\\fR')
+    .replaceAll('’', "'")
+    .replaceAll('…', '...');
+}
+
+function escapeRoff(line: string): string {
+  return /^[.']/.test(line) ? `\\&${line}` : line;
+}
+
+/** For tests: every block is in the manual. */
+export function documentedBlocks(): readonly Block[] {
+  const shown = new Set(SECTIONS.flatMap((it) => it.blocks ?? []));
+  return BLOCKS.filter((it) => shown.has(it));
+}
