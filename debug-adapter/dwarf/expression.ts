@@ -60,6 +60,13 @@ export interface ExpressionContext {
   entryValue?(expression: Uint8Array): Promise<TypedValue | undefined>;
 }
 
+/** Nothing is broken: the program no longer has what the expression computes from. Debuggers say `optimized out`. */
+export class UnavailableError extends DwarfError {
+  constructor(offset: number, message: string) {
+    super('expression', offset, message);
+  }
+}
+
 const MAX_STEPS = 10_000;
 const MAX_STACK = 1000;
 const MAX_CALLS = 16;
@@ -380,7 +387,9 @@ class ExpressionMachine {
       case DW_OP.entry_value:
       case DW_OP.GNU_entry_value: {
         const value = await context.entryValue?.(reader.block(reader.uleb()));
-        this.stack.push(this.answer(value, "the value at the function's entry is not known"));
+        if (value === undefined)
+          throw new UnavailableError(this.reader.pos, 'the value at entry is not known');
+        this.stack.push(value);
         return;
       }
       case DW_OP.call2:
@@ -390,7 +399,7 @@ class ExpressionMachine {
       case DW_OP.call_ref:
         return this.call(reader.sectionOffset(context.is64), true, depth);
       case DW_OP.GNU_parameter_ref:
-        throw this.fail('the parameter was optimized out');
+        throw new UnavailableError(this.reader.pos, 'the parameter was optimized out');
       default:
         throw this.fail(`unsupported operator: ${operatorName(operator)}`);
     }
@@ -424,7 +433,9 @@ class ExpressionMachine {
   }
 
   private register(register: number): bigint {
-    return this.answer(this.context.register(register), `register ${register} is not known`);
+    const value = this.context.register(register);
+    if (value === undefined) throw new UnavailableError(this.reader.pos, `register ${register} is not known`);
+    return value;
   }
 
   private baseType(unitOffset: number): ValueType {

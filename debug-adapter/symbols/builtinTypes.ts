@@ -24,3 +24,20 @@ export function builtinType(name: string, addressSize: number): Type | undefined
 const WORDS = new Set([
   ...['void', 'char', 'short', 'int', 'long', 'float', 'double', 'signed', 'unsigned', '_Bool', 'bool'],
 ]);
+
+/** `long` for the compiler's `long int`, `unsigned long` for `long unsigned int`: as programmers write them. */
+export function plainName(name: string): string {
+  return PLAIN_NAMES.get(name) ?? name;
+}
+
+const PLAIN_NAMES: ReadonlyMap<string, string> = new Map([
+  ['short int', 'short'],
+  ['short unsigned int', 'unsigned short'],
+  ['unsigned short int', 'unsigned short'],
+  ['long int', 'long'],
+  ['long unsigned int', 'unsigned long'],
+  ['unsigned long int', 'unsigned long'],
+  ['long long int', 'long long'],
+  ['long long unsigned int', 'unsigned long long'],
+  ['unsigned long long int', 'unsigned long long'],
+]);

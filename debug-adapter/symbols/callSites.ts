@@ -8,33 +8,60 @@ import type { Unit } from '../dwarf/unit.ts';
 import { childrenOf } from './dieTree.ts';
 import { type FunctionNode, originChain } from './unitFunctions.ts';
 
-export interface EntryValue {
-  /** The expression to evaluate in the caller's frame. */
-  readonly value: Uint8Array;
+export interface CallSite {
+  readonly die: Die;
   readonly unit: Unit;
+  /** The name of the function called, when the compiler knew. */
+  readonly callee: string | undefined;
+  /** Computes the address called, when only that is known: evaluated in the caller's frame. */
+  readonly target: Uint8Array | undefined;
 }
 
-/**
- * What `caller`, returning to `returnAddress`, passed in the place `expression` names to `callee`. Undefined when the site does not
- * say, or called another function: then a tail call led here and the argument was somebody else's.
- */
-export function entryValueOf(
-  caller: FunctionNode,
-  returnAddress: number,
-  expression: Uint8Array,
-  callee: FunctionNode,
-): EntryValue | undefined {
-  const site = findSite(caller.unit.die(caller.dieOffset), returnAddress, 0);
-  if (site === undefined || !mayCall(site, callee)) return undefined;
-  for (const parameter of childrenOf(site)) {
+/** The call of `caller` that returns to an address. */
+export function callSiteAt(caller: FunctionNode, returnAddress: number): CallSite | undefined {
+  const die = findSite(caller.unit.die(caller.dieOffset), returnAddress, 0);
+  if (die === undefined) return undefined;
+  const callee = die.ref(DW_AT.call_origin) ?? die.ref(DW_AT.abstract_origin);
+  const target = die.block(DW_AT.call_target) ?? die.block(DW_AT.GNU_call_site_target);
+  return { die, unit: die.unit, callee: callee && plainNameOf(callee), target };
+}
+
+/** The expression, for the caller's frame, of what a call passed in the place `expression` names. */
+export function passedValue(site: CallSite, expression: Uint8Array): Uint8Array | undefined {
+  for (const parameter of childrenOf(site.die)) {
     if (parameter.tag !== DW_TAG.call_site_parameter && parameter.tag !== DW_TAG.GNU_call_site_parameter)
       continue;
     const place = parameter.block(DW_AT.location);
     if (place === undefined || !sameBytes(place, expression)) continue;
-    const value = parameter.block(DW_AT.call_value) ?? parameter.block(DW_AT.GNU_call_site_value);
-    return value && { value, unit: site.unit };
+    return parameter.block(DW_AT.call_value) ?? parameter.block(DW_AT.GNU_call_site_value);
   }
   return undefined;
+}
+
+/** Whether a function may jump to itself as its last act: what it was entered with is then not what its caller passed. */
+export function tailCallsItself(node: FunctionNode): boolean {
+  const own = plainNameOf(node.unit.die(node.dieOffset));
+  return hasTailCallTo(node.unit.die(node.dieOffset), own, 0);
+}
+
+function hasTailCallTo(parent: Die, name: string | undefined, depth: number): boolean {
+  if (depth > 64) return false;
+  for (const die of childrenOf(parent)) {
+    if (die.tag === DW_TAG.call_site || die.tag === DW_TAG.GNU_call_site) {
+      if (!die.flag(DW_AT.call_tail_call) && !die.flag(DW_AT.GNU_tail_call)) continue;
+      const callee = die.ref(DW_AT.call_origin) ?? die.ref(DW_AT.abstract_origin);
+      if (callee === undefined || plainNameOf(callee) === name) return true;
+    } else if (die.tag === DW_TAG.lexical_block || die.tag === DW_TAG.inlined_subroutine) {
+      if (hasTailCallTo(die, name, depth + 1)) return true;
+    }
+  }
+  return false;
+}
+
+export function plainNameOf(die: Die): string | undefined {
+  return originChain(die)
+    .find((candidate) => candidate.has(DW_AT.name))
+    ?.string(DW_AT.name);
 }
 
 /** Call sites sit in the function, its blocks and the functions inlined into it. */
@@ -57,16 +84,6 @@ function findSite(parent: Die, returnAddress: number, depth: number): Die | unde
     }
   }
   return undefined;
-}
-
-function mayCall(site: Die, callee: FunctionNode): boolean {
-  const target = site.ref(DW_AT.call_origin) ?? site.ref(DW_AT.abstract_origin);
-  if (target === undefined) return true; // an indirect call
-  const name = (die: Die): string | undefined =>
-    originChain(die)
-      .find((candidate) => candidate.has(DW_AT.name))
-      ?.string(DW_AT.name);
-  return name(target) === name(callee.unit.die(callee.dieOffset));
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

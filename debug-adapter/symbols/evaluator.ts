@@ -50,7 +50,7 @@ class Evaluator {
   async value(node: Node): Promise<TargetValue> {
     switch (node.kind) {
       case 'integer':
-        return this.constant(this.literalType(node.value, node.suffix), node.value);
+        return this.constant(this.literalType(node.value, node.text), node.value);
       case 'float':
         return this.constant(DOUBLE, floatBits(node.value, 8, ''));
       case 'name':
@@ -368,20 +368,23 @@ class Evaluator {
     throw new QueryError(`${value.typeName} is no number`, column);
   }
 
-  private literalType(value: bigint, suffix: string): BaseType {
-    const long = this.scope.addressSize;
-    const isUnsigned = suffix.includes('u');
-    const fitsInt = value < (isUnsigned ? 1n << 32n : 1n << 31n) && !suffix.includes('l');
-    if (fitsInt)
-      return isUnsigned ? { ...this.int, name: 'unsigned int', encoding: DW_ATE.unsigned } : this.int;
-    const unsignedLong = isUnsigned || value >= 1n << 63n;
-    const sizeBytes = Math.max(long, value >= 1n << 32n ? 8 : long);
-    return {
-      kind: 'base',
-      name: unsignedLong ? 'unsigned long' : 'long',
-      encoding: unsignedLong ? DW_ATE.unsigned : DW_ATE.signed,
-      sizeBytes,
-    };
+  /** C11 §6.4.4.1: decimal literals stay signed while they fit; hexadecimal and octal ones may become unsigned first. */
+  private literalType(value: bigint, text: string): BaseType {
+    const suffix = /^'/.test(text) ? '' : (/[uUlL]*$/.exec(text)?.[0].toLowerCase() ?? '');
+    const isDecimal = /^[1-9]/.test(text);
+    const mayBeUnsigned = suffix.includes('u') || !isDecimal;
+    const mustBeUnsigned = suffix.includes('u');
+    const fits = (bits: bigint, unsigned: boolean): boolean => value < 1n << (unsigned ? bits : bits - 1n);
+    for (const sizeBytes of suffix.includes('l') ? [8] : [4, 8]) {
+      const bits = BigInt(8 * sizeBytes);
+      const name = sizeBytes === 4 ? 'int' : 'long';
+      if (!mustBeUnsigned && fits(bits, false))
+        return { kind: 'base', name, encoding: DW_ATE.signed, sizeBytes };
+      if (mayBeUnsigned && fits(bits, true)) {
+        return { kind: 'base', name: `unsigned ${name}`, encoding: DW_ATE.unsigned, sizeBytes };
+      }
+    }
+    return { kind: 'base', name: 'unsigned long', encoding: DW_ATE.unsigned, sizeBytes: 8 };
   }
 
   private converted(value: bigint, type: BaseType): bigint {

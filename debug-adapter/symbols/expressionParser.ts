@@ -12,7 +12,7 @@ export interface TypeSyntax {
 }
 
 export type Node =
-  | { readonly kind: 'integer'; readonly value: bigint; readonly suffix: string; readonly column: number }
+  | { readonly kind: 'integer'; readonly value: bigint; readonly text: string; readonly column: number }
   | { readonly kind: 'float'; readonly value: number; readonly column: number }
   | {
       readonly kind: 'name';
@@ -233,12 +233,7 @@ class Parser {
     const { column } = token;
     switch (token.kind) {
       case 'integer':
-        return {
-          kind: 'integer',
-          value: token.value,
-          suffix: /[uUlL]*$/.exec(token.text)?.[0].toLowerCase() ?? '',
-          column,
-        };
+        return { kind: 'integer', value: token.value, text: token.text, column };
       case 'float':
         return { kind: 'float', value: token.value, column };
       case 'register':

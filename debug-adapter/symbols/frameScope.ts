@@ -7,13 +7,14 @@ import {
   type ExpressionContext,
   type Location,
   type Piece,
+  UnavailableError,
   evaluateLocation,
   evaluateValue,
 } from '../dwarf/expression.ts';
 import { expressionAt } from '../dwarf/locationLists.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../dwarf/typedValue.ts';
 import type { Unit } from '../dwarf/unit.ts';
-import { entryValueOf } from './callSites.ts';
+import { type CallSite, callSiteAt, passedValue, plainNameOf, tailCallsItself } from './callSites.ts';
 import { childrenOf } from './dieTree.ts';
 import type { FrameUnwinder } from './frameUnwinder.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
@@ -167,6 +168,7 @@ export class FrameScope {
       }
       return this.declaredElsewhere(chain);
     } catch (error) {
+      if (error instanceof UnavailableError) return missing(OPTIMIZED_OUT);
       if (!(error instanceof DwarfError)) throw error;
       return missing(error.message.replace(/ at expression\+0x[0-9a-f]+$/, ''));
     }
@@ -227,8 +229,7 @@ export class FrameScope {
   private registerPlace(register: number, sizeBytes: number): Place {
     const name = this.image.machine.names[register];
     const value = name === undefined ? undefined : this.frame.registers.get(name);
-    if (name === undefined || value === undefined)
-      return missing(`register ${name ?? register} is not saved`);
+    if (name === undefined || value === undefined) return missing(OPTIMIZED_OUT);
     const bytes = littleToMemory(value, Math.max(sizeBytes, this.image.addressSize), true);
     return { kind: 'bytes', bytes, register: { name, value, offsetBytes: 0 } };
   }
@@ -293,10 +294,27 @@ export class FrameScope {
     if (pc === undefined) return undefined;
     const scope = new FrameScope(this.image, caller, 0);
     if (scope.functionNode === undefined) return undefined;
-    const site = entryValueOf(scope.functionNode, this.image.unbiased(pc), expression, this.functionNode);
-    if (site === undefined) return undefined;
-    const value = await evaluateValue(site.value, scope.context(site.unit));
+    const site = callSiteAt(scope.functionNode, this.image.unbiased(pc));
+    const passed = site && passedValue(site, expression);
+    if (site === undefined || passed === undefined || !(await this.isCallOf(site, scope, pc)))
+      return undefined;
+    const value = await evaluateValue(passed, scope.context(site.unit));
     return typed(type, value.bits);
+  }
+
+  /**
+   * Whether the call that returns to `pc` in `caller` entered this frame's function: if it called another, a tail call led here and
+   * the arguments were somebody else's.
+   */
+  private async isCallOf(site: CallSite, caller: FrameScope, pc: bigint): Promise<boolean> {
+    const node = this.functionNode;
+    const start = node?.ranges[0]?.start;
+    if (node === undefined || start === undefined || tailCallsItself(node)) return false;
+    if (site.callee !== undefined) return site.callee === plainNameOf(node.unit.die(node.dieOffset));
+    const entry = this.image.relocate(toUnsigned(start));
+    if (site.target !== undefined)
+      return (await evaluateValue(site.target, caller.context(site.unit))).bits === entry;
+    return (await directCallTarget(this.frame, pc)) === entry;
   }
 
   private async callerFrame(): Promise<FrameContext | undefined> {
@@ -313,6 +331,14 @@ function nodesOfFrame(all: readonly FunctionNode[], inlineDepth: number): Functi
   if (from === undefined) return [];
   const to = all.findIndex(({ kind }, index) => index > from && kind !== 'block');
   return all.slice(from, to < 0 ? undefined : to);
+}
+
+/** Where the x86 `call rel32` that ends at `returnAddress` leads: compilers leave calls of clones they made unnamed. */
+async function directCallTarget(frame: FrameContext, returnAddress: bigint): Promise<bigint | undefined> {
+  const bytes = await frame.memory.read(returnAddress - 5n, 5);
+  if (bytes === undefined || bytes[0] !== 0xe8) return undefined;
+  const distance = new DataView(bytes.buffer, bytes.byteOffset).getInt32(1, true);
+  return BigInt.asUintN(64, returnAddress + BigInt(distance));
 }
 
 function baseType(unit: Unit, offset: number): ValueType | undefined {

@@ -102,7 +102,9 @@ export class FrameUnwinder {
       const caller = await applyFrameRow(row, this.context(frame), {
         stackPointer: machine.stackPointer,
         registerNumbers: machine.names.keys(),
-        keeps: (register) => machine.preserved.has(register),
+        // Without a rule a register keeps its value, also one the ABI lets callees clobber: gcc's location lists count on
+        // callees it knows not to (-fipa-ra), and end where a call does clobber.
+        keeps: () => true,
       });
       const pc = caller.registers.get(row.returnAddressRegister);
       // A frame whose return address is undefined is the outermost (§6.4.4).

@@ -8,8 +8,6 @@ export interface MachineRegisters {
   readonly framePointer: number;
   /** The column of the return address: the caller's program counter. */
   readonly programCounter: number;
-  /** Callee-saved: unchanged across a call unless the callee's rules say where they were saved. */
-  readonly preserved: ReadonlySet<number>;
 }
 
 const X86_64: MachineRegisters = {
@@ -21,7 +19,6 @@ const X86_64: MachineRegisters = {
   stackPointer: 7,
   framePointer: 6,
   programCounter: 16,
-  preserved: new Set([3, 6, 12, 13, 14, 15]),
 };
 
 const I386: MachineRegisters = {
@@ -29,7 +26,6 @@ const I386: MachineRegisters = {
   stackPointer: 4,
   framePointer: 5,
   programCounter: 8,
-  preserved: new Set([3, 5, 6, 7]),
 };
 
 /** Undefined for machines whose frames we do not unwind. */

@@ -1,6 +1,7 @@
 /** Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to each other in circles. */
 import { DW_AT, DW_ATE, DW_TAG, tagName } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
+import { plainName } from './builtinTypes.ts';
 import { childrenOf } from './dieTree.ts';
 import { LruCache } from './lruCache.ts';
 import {
@@ -49,7 +50,7 @@ export class TypeReader {
       case DW_TAG.base_type:
         return {
           kind: 'base',
-          name: die.string(DW_AT.name) ?? '<unnamed>',
+          name: plainName(die.string(DW_AT.name) ?? '<unnamed>'),
           encoding: die.number(DW_AT.encoding) ?? DW_ATE.unsigned,
           sizeBytes: sizeAttribute(die),
         };

@@ -1,0 +1,104 @@
+/** Expressions as text, for people: `DW_OP_fbreg -20`, with names for registers. Stops where it meets an operator it does not know. */
+import { DwarfError } from './dwarfError.ts';
+import { DW_OP, operatorName } from './operators.ts';
+import { Reader } from './reader.ts';
+
+export function describeExpression(
+  expression: Uint8Array,
+  options: { readonly littleEndian: boolean; readonly addressSize: number; readonly registerName: (register: number) => string },
+): string {
+  const reader = new Reader(expression, options.littleEndian, 'expression', 0);
+  const parts: string[] = [];
+  try {
+    while (!reader.atEnd) parts.push(describeOperator(reader, options));
+  } catch (error) {
+    if (!(error instanceof DwarfError)) throw error;
+    parts.push('<broken>');
+  }
+  return parts.length === 0 ? 'optimized out' : parts.join(', ');
+}
+
+function describeOperator(
+  reader: Reader,
+  options: { readonly addressSize: number; readonly littleEndian: boolean; readonly registerName: (register: number) => string },
+): string {
+  const operator = reader.u8();
+  const name = operatorName(operator);
+  if (operator >= DW_OP.reg0 && operator < DW_OP.reg0 + 32) return `in $${options.registerName(operator - DW_OP.reg0)}`;
+  if (operator >= DW_OP.breg0 && operator < DW_OP.breg0 + 32) {
+    return `$${options.registerName(operator - DW_OP.breg0)}${signed(reader.sleb())}`;
+  }
+  switch (operator) {
+    case DW_OP.fbreg:
+      return `frame base${signed(reader.sleb())}`;
+    case DW_OP.addr:
+      return `0x${BigInt.asUintN(64, BigInt(reader.address(options.addressSize))).toString(16)}`;
+    case DW_OP.const1u:
+    case DW_OP.deref_size:
+    case DW_OP.pick:
+      return `${name} ${reader.u8()}`;
+    case DW_OP.const1s:
+      return `${name} ${reader.s8()}`;
+    case DW_OP.const2u:
+    case DW_OP.call2:
+      return `${name} ${reader.u16()}`;
+    case DW_OP.const2s:
+    case DW_OP.skip:
+    case DW_OP.bra:
+      return `${name} ${reader.s16()}`;
+    case DW_OP.const4u:
+    case DW_OP.call4:
+      return `${name} ${reader.u32()}`;
+    case DW_OP.const4s:
+      return `${name} ${reader.s32()}`;
+    case DW_OP.const8u:
+      return `${name} ${reader.u64()}`;
+    case DW_OP.const8s:
+      return `${name} ${reader.s64()}`;
+    case DW_OP.constu:
+    case DW_OP.plus_uconst:
+    case DW_OP.piece:
+    case DW_OP.addrx:
+    case DW_OP.constx:
+    case DW_OP.convert:
+    case DW_OP.GNU_convert:
+    case DW_OP.reinterpret:
+    case DW_OP.GNU_reinterpret:
+      return `${name} ${reader.ulebBig()}`;
+    case DW_OP.consts:
+      return `${name} ${reader.slebBig()}`;
+    case DW_OP.regx:
+      return `in $${options.registerName(reader.uleb())}`;
+    case DW_OP.bregx:
+      return `$${options.registerName(reader.uleb())}${signed(reader.sleb())}`;
+    case DW_OP.bit_piece:
+    case DW_OP.regval_type:
+    case DW_OP.GNU_regval_type:
+      return `${name} ${reader.uleb()} ${reader.uleb()}`;
+    case DW_OP.deref_type:
+    case DW_OP.GNU_deref_type:
+      return `${name} ${reader.u8()} ${reader.uleb()}`;
+    case DW_OP.implicit_pointer:
+    case DW_OP.GNU_implicit_pointer:
+      return `${name} 0x${reader.u32().toString(16)}${signed(reader.sleb())}`;
+    case DW_OP.implicit_value:
+      return `${name} ${hex(reader.block(reader.uleb()))}`;
+    case DW_OP.const_type:
+    case DW_OP.GNU_const_type:
+      return `${name} ${reader.uleb()} ${hex(reader.block(reader.u8()))}`;
+    case DW_OP.entry_value:
+    case DW_OP.GNU_entry_value:
+      return `entry value of (${describeExpression(reader.block(reader.uleb()), options)})`;
+    default:
+      if (name.includes('<')) reader.pos = reader.end; // its operands' sizes are not known
+      return name;
+  }
+}
+
+function signed(value: number): string {
+  return value < 0 ? ` - ${-value}` : value > 0 ? ` + ${value}` : '';
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+}

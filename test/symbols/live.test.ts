@@ -1,0 +1,263 @@
+/**
+ * Unwinding, variables, types and expressions of running programs, compared with gdb at every line that has code. Every disagreement
+ * must be one of those explained; anything else fails.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { DW_ATE } from '../../debug-adapter/dwarf/constants.ts';
+import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
+import type { FrameContext, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import { strip } from '../../debug-adapter/symbols/types.ts';
+import { TargetValue } from '../../debug-adapter/symbols/value.ts';
+import { compile, missingTool, openImage, run, scratchDirectory } from './compile.ts';
+import { gdbUnavailable } from './gdb.ts';
+import { type LiveFrame, type LiveStop, recordStops, recordedMemory } from './live.ts';
+
+/** Must be known in a caller's frame; the others only where gdb knows them too. */
+const PRESERVED = ['rbx', 'rbp', 'rsp', 'rip', 'r12', 'r13', 'r14', 'r15'];
+
+const EXPRESSIONS = [
+  ...[
+    'global_counter + 1',
+    '&head',
+    'head.at.x * 3',
+    'sizeof(struct node)',
+    'ticks',
+    'greeting',
+    'head.flags',
+    '*&head.weights',
+  ],
+  ...[
+    'by_x',
+    'head.compare',
+    '(char)65',
+    '-7 / 2',
+    '-7 % 3',
+    '1u - 2',
+    'head.next ? 1 : 2',
+    'GREEN',
+    '(enum colour)2',
+    'head.name',
+  ],
+  ...[
+    '1.5 * 3',
+    'global_counter << 3 | 1',
+    '0xffffffff + 1',
+    '4294967295 + 1',
+    '&head.grid[1][2]',
+    "'a' + 1",
+    '!global_counter',
+  ],
+  ...[
+    '~0',
+    '(unsigned char)300',
+    'sizeof(int *)',
+    'head.grid',
+    '&greeting',
+    '&head.at',
+    'head.number.as_float',
+  ],
+  ...[
+    '1 ? 2 : 3',
+    '5 > 3 && 2 < 1',
+    '(long)-1 > 0u',
+    '*greeting',
+    'greeting[1]',
+    '(unsigned short)-1',
+    '10 - 2 - 3',
+    '2 + 3 * 4',
+  ],
+];
+
+/**
+ * Where we answer otherwise than gdb 13, on purpose. gdb gives up on the arguments of a call whose target DWARF does not name (a
+ * clone); we look at the call instruction and, when it calls the function we are in, use what it passed.
+ */
+function clonedCall(frame: LiveFrame, ours: string | undefined, theirs: string): boolean {
+  return frame.name === 'recurse' && theirs === 'optimized out' && ours !== undefined && /^\d+$/.test(ours);
+}
+
+const MAX_STOPS = 60;
+
+const directory = scratchDirectory();
+
+for (const compiler of ['gcc', 'clang-14']) {
+  for (const dwarf of [4, 5]) {
+    for (const level of ['-O0', '-O1', '-O2', '-O3']) {
+      const options = ['-no-pie', level, '-g', `-gdwarf-${dwarf}`];
+      test(`${compiler} ${options.join(' ')}: frames, variables and expressions agree with gdb`, async (t) => {
+        const reason = gdbUnavailable() ?? missingTool(compiler, 'objdump');
+        if (reason !== undefined) return t.skip(reason);
+        const program = compile(
+          compiler,
+          'values.c',
+          join(directory, `${compiler}${dwarf}${level}`),
+          options,
+        );
+        const image = openImage(program);
+        const stops = recordStops(program, directory, lineAddresses(program, image), EXPRESSIONS);
+        if (stops.length === 0) return t.skip('gdb cannot run programs here');
+        const tally = new Tally();
+        for (const stop of stops) await compareStop(image, stop, tally);
+        assert.deepEqual(tally.wrong.slice(0, 20), []);
+        assert.ok(
+          stops.length >= 20 && tally.registers > 400 && tally.variables > 200 && tally.expressions > 400,
+          tally.summary,
+        );
+        if (level === '-O0') assert.equal(tally.explained, 0);
+        assert.deepEqual(image.problems(), []);
+      });
+    }
+  }
+}
+
+class Tally {
+  readonly wrong: string[] = [];
+  registers = 0;
+  variables = 0;
+  expressions = 0;
+  explained = 0;
+
+  get summary(): string {
+    return `${this.registers} registers, ${this.variables} values, ${this.expressions} expressions compared`;
+  }
+}
+
+async function compareStop(image: SymbolImage, stop: LiveStop, tally: Tally): Promise<void> {
+  const memory = recordedMemory(stop);
+  let frame: FrameContext = { registers: numbers(stop.frames[0]?.registers ?? {}), memory };
+  let inlineDepth = inlinedAtEntry(image, stop);
+  for (const [index, theirs] of stop.frames.entries()) {
+    if (theirs.name?.startsWith('__') === true) return; // the C library's frames: another image
+    compareRegisters(frame, theirs, tally);
+    await compareVariables(image, frame, inlineDepth, theirs, tally);
+    if (index === 0) await compareExpressions(image, frame, inlineDepth, stop, tally);
+    if (theirs.inlined) {
+      inlineDepth++;
+      continue;
+    }
+    inlineDepth = 0;
+    const caller = await image.unwindFrame(frame);
+    if (caller === undefined) {
+      if (index + 1 < stop.frames.length) tally.wrong.push(`no way out of ${theirs.name} at ${theirs.pc}`);
+      return;
+    }
+    frame = { registers: caller.registers, memory, pcIsReturnAddress: true };
+  }
+}
+
+/** gdb shows a stop on the first instruction of an inlined function as still being at its call: frames inside are not shown yet. */
+function inlinedAtEntry(image: SymbolImage, stop: LiveStop): number {
+  const chain = image.inlineChainAt(BigInt(stop.frames[0]?.pc ?? 0));
+  const shown = stop.frames.findIndex(({ inlined }) => !inlined) + 1;
+  return Math.max(chain.length - shown, 0);
+}
+
+function compareRegisters(frame: FrameContext, theirs: LiveFrame, tally: Tally): void {
+  for (const [name, text] of Object.entries(theirs.registers)) {
+    const ours = frame.registers.get(name);
+    if (ours === undefined && !PRESERVED.includes(name)) continue;
+    tally.registers++;
+    if (ours !== BigInt(text))
+      tally.wrong.push(`$${name} in ${theirs.name} at ${theirs.pc}: ${ours}, gdb ${text}`);
+  }
+}
+
+async function compareVariables(
+  image: SymbolImage,
+  frame: FrameContext,
+  inlineDepth: number,
+  theirs: LiveFrame,
+  tally: Tally,
+): Promise<void> {
+  const ours = new Map<string, string>();
+  const types = new Map<string, string>();
+  for (const { name, value } of await image.localsAt(frame, inlineDepth)) {
+    if (types.has(name)) continue; // hidden by an inner one
+    types.set(name, value.typeName.replaceAll(' ', ''));
+    assert.ok(value instanceof TargetValue);
+    await parts(name, value, ours, 0);
+  }
+  const gdbTypes = new Map(
+    Object.entries(theirs.types).map(([name, type]) => [name, type.replaceAll(' ', '')]),
+  );
+  const where = `in ${theirs.name} at ${theirs.pc}`;
+  for (const name of new Set([...types.keys(), ...gdbTypes.keys()])) {
+    if (types.get(name) !== gdbTypes.get(name))
+      tally.wrong.push(`type of ${name} ${where}: ${types.get(name)}, gdb ${gdbTypes.get(name)}`);
+  }
+  for (const [path, text] of Object.entries(theirs.variables)) {
+    tally.variables++;
+    const mine = ours.get(path);
+    if (mine === text || (/[.e]/.test(text) && Number(mine) === Number(text))) continue;
+    if (clonedCall(theirs, mine, text)) tally.explained++;
+    else tally.wrong.push(`${path} ${where}: ${mine}, gdb ${text}`);
+  }
+}
+
+async function compareExpressions(
+  image: SymbolImage,
+  frame: FrameContext,
+  inlineDepth: number,
+  stop: LiveStop,
+  tally: Tally,
+): Promise<void> {
+  for (const [expression, theirs] of Object.entries(stop.expressions)) {
+    tally.expressions++;
+    const ours = await (await image.evaluate(expression, frame, inlineDepth)).display();
+    if (ours !== theirs) tally.wrong.push(`${expression}: ${ours}, gdb ${theirs}`);
+  }
+}
+
+/** The scalar parts of a value by path, as live.ts has gdb write them. */
+async function parts(
+  path: string,
+  value: TargetValue,
+  out: Map<string, string>,
+  depth: number,
+): Promise<void> {
+  const { bare } = value;
+  if (value.place.kind === 'missing') out.set(path, value.place.reason);
+  else if (bare.kind === 'struct') {
+    if (depth > 4) return;
+    for (const child of await value.children(0, 1e6)) {
+      await parts(`${path}.${child.name}`, child.value as TargetValue, out, depth + 1);
+    }
+  } else if (bare.kind === 'array') {
+    for (let index = 0; index < Math.min(bare.count ?? 0, 6); index++)
+      await parts(`${path}[${index}]`, value.element(index), out, depth + 1);
+  } else out.set(path, await scalarText(value));
+}
+
+async function scalarText(value: TargetValue): Promise<string> {
+  const bare = strip(value.type);
+  try {
+    if (bare.kind === 'base' && bare.encoding === DW_ATE.float) return await value.display();
+    const bits = await value.unsigned();
+    const isSignedField = value.bits !== undefined && bare.kind === 'base' && bare.encoding === DW_ATE.signed;
+    if (!isSignedField || value.bits === undefined) return bits.toString();
+    return BigInt.asUintN(8 * bare.sizeBytes, BigInt.asIntN(value.bits.size, bits)).toString();
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    return error.message.startsWith('cannot read') ? 'unreadable' : error.message;
+  }
+}
+
+function numbers(registers: Readonly<Record<string, string>>): Map<string, bigint> {
+  return new Map(Object.entries(registers).map(([name, value]) => [name, BigInt(value)]));
+}
+
+/** Addresses the line table has for the program's own file. */
+function lineAddresses(program: string, image: SymbolImage): bigint[] {
+  const table = run('objdump', ['--dwarf=decodedline', program]);
+  const found = new Set<bigint>();
+  for (const match of table.matchAll(/^values\.c\s+\d+\s+(0x[0-9a-f]+)/gm)) {
+    const address = BigInt(match[1] ?? 0);
+    if (image.lineAt(address) !== undefined) found.add(address);
+  }
+  // One gdb session each: enough stops to meet every construct, few enough to wait for.
+  const all = [...found];
+  const step = Math.max(1, Math.ceil(all.length / MAX_STOPS));
+  return all.filter((_, index) => index % step === 0);
+}
