@@ -9,6 +9,7 @@
  *                            looked sees only PAUSE in REQUEST, and still owes an answer
  *   byte 16  u64  START      a STEP goes on while START <= linear RIP < END
  *   byte 24  u64  END
+ *   byte 32  i32  LENT       1: main runs the vCPU until its thread is there; 2: the thread is there and wants it; 0: it has it
  */
 export const REQUEST = { PAUSE: 0, RUN: 1, STEP: 2, EXIT: 3 } as const;
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
@@ -24,6 +25,7 @@ const WORD_REQUEST = 0;
 const WORD_THREAD = 1;
 const WORD_FLAGS = 2;
 const WORD_ISSUED = 3;
+const WORD_LENT = 8;
 const QUAD_START = 2;
 const QUAD_END = 3;
 
@@ -34,7 +36,7 @@ export interface StepRequest {
 }
 
 export class Mailbox {
-  static readonly sizeBytes = 32;
+  static readonly sizeBytes = 40;
 
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
@@ -65,6 +67,29 @@ export class Mailbox {
   /** vCPU thread, once, at start. */
   announce(threadId: number): void {
     Atomics.store(this.#words, WORD_THREAD, threadId);
+  }
+
+  /** Main thread, before the vCPU's thread is told its vCPU: main runs it for a start (VcpuThread). */
+  lend(): void {
+    Atomics.store(this.#words, WORD_LENT, 1);
+  }
+
+  /** Main thread, while it runs the vCPU: the vCPU's thread is there. */
+  get wanted(): boolean {
+    return Atomics.load(this.#words, WORD_LENT) === 2;
+  }
+
+  /** Main thread: the vCPU is its thread's for good. */
+  giveBack(): void {
+    Atomics.store(this.#words, WORD_LENT, 0);
+    Atomics.notify(this.#words, WORD_LENT);
+  }
+
+  /** vCPU thread, at start, once `main` can be interrupted: sleeps until the vCPU is ours. */
+  claim(interruptMain: () => void): void {
+    if (Atomics.compareExchange(this.#words, WORD_LENT, 1, 2) !== 1) return;
+    interruptMain();
+    Atomics.wait(this.#words, WORD_LENT, 2);
   }
 
   /** Main thread. The vCPU must be stopped, except for PAUSE and EXIT, which need a kick as well. */

@@ -73,27 +73,44 @@ export class RunLoop {
     post({ kind: 'exited' });
   }
 
+  /**
+   * Main thread: runs the vCPU before its own thread is there, so that the guest need not wait for that. Undefined once the thread
+   * wants the vCPU; otherwise why the guest stopped before.
+   */
+  runAhead(): StopCause | undefined {
+    try {
+      const cause = this.#enterWhile(() => !this.#parts.mailbox.wanted);
+      if (cause !== undefined) this.#vcpu.settle();
+      return cause;
+    } catch (error) {
+      return broken(error);
+    }
+  }
+
   #obey(step: boolean): StopCause {
     try {
       const cause = step ? this.#step(this.#parts.mailbox.readStep()) : this.#runFreely();
       this.#vcpu.settle();
       return cause;
     } catch (error) {
-      // KVM refused a call on this vCPU: the VM is broken, not the process.
-      return { kind: 'error', message: error instanceof Error ? error.message : String(error) };
+      return broken(error);
     }
   }
 
   #runFreely(): StopCause {
     const { mailbox } = this.#parts;
+    return this.#enterWhile(() => mailbox.request === REQUEST.RUN) ?? PAUSE;
+  }
+
+  #enterWhile(wanted: () => boolean): StopCause | undefined {
     this.#debug.applyForRun();
-    this.#vcpu.run.immediateExit = false; // then look at the request: a kick in between sets both again
-    mailbox.fence();
-    while (mailbox.request === REQUEST.RUN) {
+    this.#vcpu.run.immediateExit = false; // then look whether to go on: a kick in between sets both again
+    this.#parts.mailbox.fence();
+    while (wanted()) {
       const cause = this.#enter() ? this.#answerExit() : undefined;
       if (cause !== undefined) return cause;
     }
-    return PAUSE;
+    return undefined;
   }
 
   /** One KVM_RUN. False when a signal ended it. Throws KvmError when the kernel refuses to run this vCPU. */
@@ -211,4 +228,9 @@ export class RunLoop {
     }
     return PAUSE;
   }
+}
+
+/** KVM refused a call on this vCPU: the VM is broken, not the process. */
+function broken(error: unknown): StopCause {
+  return { kind: 'error', message: error instanceof Error ? error.message : String(error) };
 }

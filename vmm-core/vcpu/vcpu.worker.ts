@@ -5,7 +5,7 @@
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { hostClock } from '../devices/clock.ts';
 import { buildDevices } from '../devices/deviceSet.ts';
-import { currentThreadId } from '../kvm/libc.ts';
+import { currentThreadId, KICK_SIGNAL, signalThread } from '../kvm/libc.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import { log } from '../log.ts';
@@ -13,6 +13,7 @@ import { GuestMemory } from '../memory/guestMemory.ts';
 import { BreakpointTable } from './breakpointTable.ts';
 import { Mailbox } from './mailbox.ts';
 import type { VcpuAssignment, VcpuMessage } from './messages.ts';
+import { guestPower } from './powerEvents.ts';
 import { RunLoop } from './runLoop.ts';
 
 /** Runs the vCPU until its mailbox says EXIT. */
@@ -20,22 +21,20 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
   log.setThread(`vm/${assignment.vmName}/vcpu${assignment.vcpu.index}`);
   log.setLevel(assignment.logLevel);
   const mailbox = new Mailbox(assignment.mailbox);
-  mailbox.announce(currentThreadId());
+  const vcpu = new KvmVcpu(assignment.vcpu);
   const devices = buildDevices(assignment.devices, {
     debugExit: assignment.debugExit,
     clock: hostClock,
     irqLine: (gsi) => kvmIrqLine(assignment.vmFd, gsi),
-    power: {
-      powerOff: () => loop.raisePower({ kind: 'powerOff' }),
-      reset: (by) => loop.raisePower({ kind: 'reset', by }),
-      debugExit: (code) => loop.raisePower({ kind: 'debugExit', code }),
-      panic: (event) => post({ kind: 'panic', event }),
-    },
+    power: guestPower(
+      (event) => loop.raisePower(event),
+      (event) => post({ kind: 'panic', event }),
+    ),
     rtcTimer: { arm: (delayMs) => post({ kind: 'rtcTimer', delayMs }) },
     onOutput: (port) => post({ kind: 'output', port }),
   });
   const loop = new RunLoop({
-    vcpu: new KvmVcpu(assignment.vcpu),
+    vcpu,
     memory: new GuestMemory(assignment.ram),
     ports: devices.ports,
     mmio: devices.mmio,
@@ -43,6 +42,11 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
     breakpoints: new BreakpointTable(assignment.breakpoints),
     facilities: assignment.facilities,
     post,
+  });
+  mailbox.announce(currentThreadId());
+  mailbox.claim(() => {
+    vcpu.run.immediateExit = true;
+    signalThread(process.pid, KICK_SIGNAL); // the main thread's id is the process's
   });
   loop.serve();
 }

@@ -2,14 +2,12 @@
  * Main's side of a vCPU's thread: command it, wait for the answer.
  * Invariant: RUN or STEP is posted only while `stopped`, and each is answered by exactly one stop.
  */
-import { constants } from 'node:os';
 import type { Worker } from 'node:worker_threads';
-import { signalThread } from '../kvm/libc.ts';
+import { KICK_SIGNAL, signalThread } from '../kvm/libc.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import { Mailbox, REQUEST, type StepRequest } from './mailbox.ts';
 import type { StopCause, VcpuAssignment, VcpuMessage } from './messages.ts';
-
-const KICK_SIGNAL = constants.signals.SIGUSR2;
+import type { RunLoop } from './runLoop.ts';
 
 export interface VcpuThreadEvents {
   /** Everything but stops. */
@@ -23,13 +21,24 @@ export class VcpuThread {
   readonly vcpu: KvmVcpu;
   readonly #mailbox: Mailbox;
   readonly #worker: Worker;
+  /** Set until the first run: main can start the vCPU before the worker is there. */
+  #ahead: RunLoop | undefined;
   #finish: ((cause: StopCause) => void) | undefined;
 
-  constructor(worker: Worker, vcpu: KvmVcpu, assignment: VcpuAssignment, events: VcpuThreadEvents) {
+  /** `ahead`: what runs the vCPU on this thread until a worker that is still starting takes over. */
+  constructor(
+    worker: Worker,
+    vcpu: KvmVcpu,
+    assignment: VcpuAssignment,
+    events: VcpuThreadEvents,
+    ahead?: RunLoop,
+  ) {
     this.index = vcpu.index;
+    this.#ahead = ahead;
     this.vcpu = vcpu;
     this.#worker = worker;
     this.#mailbox = new Mailbox(assignment.mailbox);
+    if (ahead !== undefined) this.#mailbox.lend();
     worker.on('error', (error) => {
       this.#stopped({
         kind: 'error',
@@ -51,13 +60,16 @@ export class VcpuThread {
   /** Lets the vCPU run; resolves with why it stopped again. */
   run(): Promise<StopCause> {
     const stop = this.#start();
-    this.#mailbox.post(REQUEST.RUN);
+    const cause = this.#runAhead();
+    if (cause === undefined) this.#mailbox.post(REQUEST.RUN);
+    else this.#stopped(cause);
     return stop;
   }
 
   /** One instruction or a range, with the other vCPUs stopped; resolves with why it ended. */
   step(request: StepRequest): Promise<StopCause> {
     const stop = this.#start();
+    this.#giveBack();
     this.#mailbox.postStep(request);
     return stop;
   }
@@ -72,8 +84,21 @@ export class VcpuThread {
   /** Ends the thread, running or not. */
   async end(): Promise<void> {
     this.#mailbox.post(REQUEST.EXIT);
+    this.#giveBack();
     this.#kick();
     await this.#worker.terminate();
+  }
+
+  #runAhead(): StopCause | undefined {
+    const cause = this.#ahead?.runAhead();
+    this.#giveBack();
+    return cause;
+  }
+
+  #giveBack(): void {
+    if (this.#ahead === undefined) return;
+    this.#ahead = undefined;
+    this.#mailbox.giveBack();
   }
 
   #start(): Promise<StopCause> {
