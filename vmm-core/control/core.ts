@@ -44,7 +44,7 @@ export class Core implements VmEvents {
 
   /** Does now what does not depend on a configuration. Throws KvmUnavailableError. */
   warm(): WarmParts {
-    this.#warm ??= warmUp();
+    this.#warm ??= warmUp({ thread: true });
     return this.#warm;
   }
 

@@ -73,7 +73,7 @@ export function writeRegisters(
       cause: error,
     });
   } finally {
-    vcpu.settle();
+    vcpu.refreshMirror();
   }
 }
 

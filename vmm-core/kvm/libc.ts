@@ -2,6 +2,7 @@
  * The few libc calls vmm-core needs, through koffi. Host addresses stay in this folder: everyone else holds typed arrays.
  * Loaded once per thread (main and each vCPU worker).
  */
+import { constants } from 'node:os';
 import { koffi } from './koffi.ts';
 import { KvmError } from '../errors.ts';
 
@@ -87,6 +88,9 @@ export function hostAddress(memory: WebAssembly.Memory): bigint {
 export function currentThreadId(): number {
   return libcSyscall(SYS_gettid, 0, 0, 0);
 }
+
+/** Has a handler that does nothing (vcpuWorker.ts): it only has to interrupt KVM_RUN. */
+export const KICK_SIGNAL = constants.signals.SIGUSR2;
 
 /** Interrupts a thread's KVM_RUN. The process must have a handler for `signal` (process.on). A thread that is gone is fine. */
 export function signalThread(threadId: number, signal: number): void {

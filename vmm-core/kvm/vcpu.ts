@@ -13,6 +13,7 @@ import {
   KVM_GET_SREGS,
   KVM_GET_VCPU_EVENTS,
   KVM_KVMCLOCK_CTRL,
+  KVM_RUN,
   KVM_RUN_IOCTL,
   KVM_SET_CPUID2,
   KVM_SET_DEBUGREGS,
@@ -89,10 +90,15 @@ export class KvmVcpu {
     return ioctl(this.#fd, KVM_RUN_IOCTL);
   }
 
-  /**
-   * Finishes a pending I/O or MMIO read without entering the guest and brings the register mirror up to date. Own thread,
-   * or any thread while the vCPU is stopped (cold: probes, first stop).
-   */
+  /** Brings the register mirror up to date after registers were set from outside. Any thread, the vCPU stopped. */
+  refreshMirror(): void {
+    const regs = KvmRegs.bytes({});
+    ioctlStruct('KVM_GET_REGS', this.#fd, KVM_GET_REGS, regs);
+    this.run.bytes.set(regs, KVM_RUN.s_regs);
+    this.run.bytes.set(this.#readSregs(), KVM_RUN.s_sregs);
+  }
+
+  /** Finishes a pending I/O or MMIO read without entering the guest and brings the register mirror up to date. Own thread. */
   settle(): void {
     this.run.mirrorRegisters = true;
     this.run.immediateExit = true;

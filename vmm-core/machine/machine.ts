@@ -11,7 +11,6 @@ import { formatSize } from '../config/parseConfig.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { hostClock } from '../devices/clock.ts';
 import { allocateDevices, buildDevices, type DeviceSet } from '../devices/deviceSet.ts';
-import type { GuestPower } from '../devices/guestPower.ts';
 import { UserError } from '../errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
 import { KvmVcpu, type VcpuSnapshot } from '../kvm/vcpu.ts';
@@ -21,7 +20,10 @@ import { allocateGuestMemory, type GuestMemory } from '../memory/guestMemory.ts'
 import { HOLE_BASE, KVM_IDENTITY_MAP, KVM_TSS, ramRanges } from '../memory/layout.ts';
 import { BreakpointTable } from '../vcpu/breakpointTable.ts';
 import { Mailbox } from '../vcpu/mailbox.ts';
+import type { DebugFacilities } from '../vcpu/debugExits.ts';
 import type { VcpuMessage } from '../vcpu/messages.ts';
+import { guestPower } from '../vcpu/powerEvents.ts';
+import { RunLoop } from '../vcpu/runLoop.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { spawnVcpuWorker } from '../vcpu/vcpuWorker.ts';
@@ -29,29 +31,25 @@ import { openFile, type OpenFile } from './fileSource.ts';
 
 /** What can be made before the configuration is known: F5 then only waits for what depends on it. */
 export interface WarmParts {
-  readonly worker: Worker;
+  /** Absent: main starts vCPU 0 itself and hands it over when its thread is there. */
+  readonly worker?: Worker;
   readonly kvm: Kvm;
   readonly vm: KvmVm;
   readonly vcpu: VcpuHandle;
 }
 
-/** Throws KvmUnavailableError. */
-export function warmUp(): WarmParts {
-  const worker = spawnVcpuWorker();
-  try {
-    const kvm = Kvm.open();
-    const vm = kvm.createVm();
-    vm.createChips(KVM_TSS, KVM_IDENTITY_MAP);
-    return { worker, kvm, vm, vcpu: vm.createVcpu(0) };
-  } catch (error) {
-    void worker.terminate();
-    throw error;
-  }
+/** `thread`: start that of vCPU 0 too, for a VM that comes later. Throws KvmUnavailableError. */
+export function warmUp(options: { readonly thread: boolean }): WarmParts {
+  const kvm = Kvm.open();
+  const vm = kvm.createVm();
+  vm.createChips(KVM_TSS, KVM_IDENTITY_MAP);
+  const parts = { kvm, vm, vcpu: vm.createVcpu(0) };
+  return options.thread ? { ...parts, worker: spawnVcpuWorker() } : parts;
 }
 
 /** Gives up what no VM was made of. */
 export function coolDown({ worker, kvm, vm, vcpu }: WarmParts): void {
-  void worker.terminate();
+  void worker?.terminate();
   new KvmVcpu(vcpu).close();
   vm.close();
   kvm.close();
@@ -78,6 +76,7 @@ export class Machine {
   readonly #files: { readonly kernel: OpenFile; readonly initrd: OpenFile | undefined };
   readonly #events: MachineEvents;
   readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuSnapshot[] };
+  #ahead: RunLoop | undefined;
   #rtcTimer: NodeJS.Timeout | undefined;
   #rtcDueMs = 0;
 
@@ -121,7 +120,7 @@ export class Machine {
       const snapshot = this.#powerOn.vcpus[index];
       if (snapshot !== undefined) vcpu.restore(snapshot);
       powerOnVcpu(vcpu, index === 0 ? this.boot : undefined);
-      vcpu.settle();
+      vcpu.refreshMirror();
     });
   }
 
@@ -159,11 +158,13 @@ export class Machine {
   }
 
   #buildDevices(memory: SharedArrayBuffer): DeviceSet {
-    const never: GuestPower = { powerOff() {}, reset() {}, debugExit() {}, panic() {} }; // the guest touches ports on vCPU threads only
     const devices = buildDevices(memory, {
       debugExit: this.config.debugExit,
       clock: hostClock,
-      power: never,
+      power: guestPower(
+        (event) => this.#ahead?.raisePower(event),
+        (event) => this.#events.onPanic(event),
+      ),
       irqLine: (gsi) => kvmIrqLine(this.#vm.fd, gsi),
       rtcTimer: { arm: (delayMs) => this.#armRtc(delayMs) },
       onOutput: (port) => this.#drain(port),
@@ -185,8 +186,12 @@ export class Machine {
     warm: Worker | undefined,
   ): VcpuThread {
     if (handle === undefined) throw new Error('a vCPU without a handle');
+    const mailbox = new Mailbox();
     const blockIrq = (this.kvm.checkExtension(KVM_CAP.SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ) !== 0;
-    vcpu.settle(); // registers can be read before the first run
+    const facilities = { blockIrq };
+    vcpu.refreshMirror(); // registers can be read before the first run
+    const head = vcpu.index === 0 && warm === undefined;
+    if (head) this.#ahead = this.#runLoop(vcpu, mailbox, facilities);
     return new VcpuThread(
       warm ?? spawnVcpuWorker(),
       vcpu,
@@ -194,19 +199,28 @@ export class Machine {
         vmName: this.config.name,
         vmFd: this.#vm.fd,
         vcpu: handle,
-        mailbox: new Mailbox().buffer,
+        mailbox: mailbox.buffer,
         ram: this.memory.slots,
         breakpoints: this.breakpoints.buffer,
         devices,
         debugExit: this.config.debugExit,
-        facilities: { blockIrq },
+        facilities,
         logLevel: log.level,
       },
       {
         onMessage: (message) => this.#receiveMessage(message),
         onCrash: (error) => this.#events.onCrash(error),
       },
+      head ? this.#ahead : undefined,
     );
+  }
+
+  /** Runs vCPU 0 on this thread until its own has started (VcpuThread). */
+  #runLoop(vcpu: KvmVcpu, mailbox: Mailbox, facilities: DebugFacilities): RunLoop {
+    const { memory, breakpoints } = this;
+    const { ports, mmio } = this.devices;
+    const post = (message: VcpuMessage): void => this.#receiveMessage(message);
+    return new RunLoop({ vcpu, memory, ports, mmio, mailbox, breakpoints, facilities, post });
   }
 
   #receiveMessage(message: VcpuMessage): void {

@@ -12,8 +12,9 @@ export class SerialPort {
   readonly #backend: SerialBackend;
   readonly #fd: number | undefined;
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
-  readonly #backlog: Uint8Array[] = [];
-  #backlogBytes = 0;
+  /** The last bytes written: byte n of all stands at n modulo its length. Made at the first byte. */
+  #backlog: Uint8Array | undefined;
+  #written = 0;
 
   /** Throws UserError when the file of a `file` back end cannot be made. */
   constructor(backend: SerialBackend) {
@@ -32,8 +33,10 @@ export class SerialPort {
   /** Calls `listener` with all that comes. Returns what came so far, at most BACKLOG_BYTES. */
   attach(listener: (bytes: Uint8Array) => void): Uint8Array {
     this.#listeners.add(listener);
-    const all = Buffer.concat(this.#backlog);
-    return all.subarray(Math.max(0, all.length - BACKLOG_BYTES));
+    if (this.#backlog === undefined) return new Uint8Array();
+    if (this.#written <= BACKLOG_BYTES) return this.#backlog.slice(0, this.#written);
+    const oldest = this.#written % BACKLOG_BYTES;
+    return Buffer.concat([this.#backlog.subarray(oldest), this.#backlog.subarray(0, oldest)]);
   }
 
   detach(listener: (bytes: Uint8Array) => void): void {
@@ -45,11 +48,13 @@ export class SerialPort {
   }
 
   #remember(bytes: Uint8Array): void {
-    this.#backlog.push(bytes);
-    this.#backlogBytes += bytes.length;
-    while (this.#backlogBytes - (this.#backlog[0]?.length ?? 0) >= BACKLOG_BYTES) {
-      this.#backlogBytes -= this.#backlog.shift()?.length ?? 0;
-    }
+    this.#backlog ??= new Uint8Array(BACKLOG_BYTES);
+    const tail = bytes.subarray(Math.max(0, bytes.length - BACKLOG_BYTES));
+    const at = (this.#written + bytes.length - tail.length) % BACKLOG_BYTES;
+    const first = tail.subarray(0, BACKLOG_BYTES - at);
+    this.#backlog.set(first, at);
+    this.#backlog.set(tail.subarray(first.length), 0);
+    this.#written += bytes.length;
   }
 }
 
