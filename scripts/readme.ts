@@ -51,9 +51,11 @@ function typeText(schema: AttributeSchema): string {
   return [schema.type ?? []].flat().join(' or ');
 }
 
+/** `vmm help` and the help of every command it lists. */
 async function usages(): Promise<string> {
-  const commands = [['help'], ['run', '--help'], ['check', '--help'], ['status', '--help']];
-  const texts = await Promise.all(commands.map(usage));
+  const help = await usage(['help']);
+  const commands = [...help.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => [name ?? '', '--help']);
+  const texts = [help, ...(await Promise.all(commands.map(usage)))];
   return texts.map((it) => `\`\`\`\n${it.trimEnd()}\n\`\`\``).join('\n\n');
 }
 
