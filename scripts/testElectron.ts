@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { runTests } from '@vscode/test-electron';
+import { bundleExtensionSuite } from './extensionSuite.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const SAMPLE = path.join(ROOT, 'samples/hello');
@@ -15,13 +16,10 @@ async function main([version = 'stable']: readonly string[]): Promise<void> {
     throw new Error('no display: run "xvfb-run -a npm run test:electron"');
   }
   await promisify(execFile)('npm', ['run', '--silent', 'build'], { cwd: ROOT });
-  // Loaded here: a path in a variable keeps the tests, which know more than scripts may, out of this project.
-  const bundler = path.join(ROOT, 'test/extension/suite/bundle.ts');
-  const { bundleSuite } = (await import(bundler)) as { bundleSuite: () => Promise<string> };
   await runTests({
     version,
     extensionDevelopmentPath: ROOT,
-    extensionTestsPath: await bundleSuite(),
+    extensionTestsPath: await bundleExtensionSuite(),
     extensionTestsEnv: { TRAPFRAME_ROOT: ROOT },
     launchArgs: [SAMPLE, '--disable-extensions', '--disable-workspace-trust', '--skip-welcome'],
   });

@@ -5,14 +5,21 @@ import * as vscode from 'vscode';
 import { isKernelImage, KERNEL_HEADER_BYTES } from './kernelImage.ts';
 
 /** Where builds put kernels: by their names, by their extension, and in Cargo's folders for bare-metal targets. */
-const CANDIDATES =
-  '{**/vmlinux,**/bzImage,**/*.elf,**/kernel,**/kernel.bin,**/target/*-none/{debug,release}/*}';
+const CANDIDATES = [
+  '**/vmlinux',
+  '**/bzImage',
+  '**/kernel',
+  '**/kernel.bin',
+  '**/*.elf',
+  '**/target/*-none/debug/*',
+  '**/target/*-none/release/*',
+];
 const EXCLUDED = '{**/node_modules/**,**/.git/**,**/deps/**}';
 const MAX_CANDIDATES = 200;
 
 /** Paths within `folder`, newest first: what was built last is what one wants to boot. */
 export async function findKernels(folder: vscode.WorkspaceFolder): Promise<string[]> {
-  const pattern = new vscode.RelativePattern(folder, CANDIDATES);
+  const pattern = new vscode.RelativePattern(folder, `{${CANDIDATES.join(',')}}`);
   const files = await vscode.workspace.findFiles(pattern, EXCLUDED, MAX_CANDIDATES);
   const checked = await Promise.all(
     files.map(async ({ fsPath }) => ({ fsPath, builtMs: await kernelTime(fsPath) })),

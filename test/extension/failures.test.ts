@@ -102,7 +102,7 @@ describe('a machine without KVM', () => {
       assert.match((await finding.textContent()) ?? '', /nonexistent/);
       assert.notEqual(await finding.locator('.cure').textContent(), '');
       await vscode.closeSideBar();
-      await vscode.screenshot('host-check', 'for README');
+      await vscode.screenshot('host-check');
     });
   });
 

@@ -70,10 +70,19 @@ describe('samples/hello in VS Code', () => {
 
   it('boots again into the same terminal, below a line that separates the two', async () => {
     await vscode.step('again', async () => {
-      await vscode.page.keyboard.press('F5');
+      await vscode.clickGutter(HELLO.breakpointLine, 'remove');
+      await vscode.startDebugging('Hello');
       await vscode.waitForTerminal('── new session ──');
       await vscode.waitForTerminalLines(HELLO.greeting, 2);
       assert.equal(await vscode.terminalCount(), 1);
+    });
+  });
+
+  it('carries a conversation with the guest over the serial port', async () => {
+    await vscode.step('conversation', async () => {
+      await vscode.typeInTerminal(HELLO.pageFaultKey);
+      await vscode.waitForTerminal(HELLO.pageFaultAnswer);
+      await vscode.screenshot('terminal', 'for README');
       await vscode.page.keyboard.press('Shift+F5');
       await vscode.waitForSessionEnd();
     });

@@ -3,7 +3,10 @@
  * in a desktop VS Code by `npm run test:electron`. Bundled before; VS Code calls run().
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
 import * as vscode from 'vscode';
 import { HELLO } from '../support/hello.ts';
 
@@ -33,6 +36,9 @@ const STEPS: Readonly<Record<string, () => Promise<void>>> = {
   'continues, and the guest answers the key': answer,
   'stops, and the terminal keeps what the guest wrote': stop,
   'stops at the first instruction when asked to': stopOnEntry,
+  'restarts the guest in the same session and the same terminal': restart,
+  'opens a terminal for each serial port, COM1 in front': twoSerialPorts,
+  'attaches to a VM that runs already, and leaves it running': attach,
 };
 
 /** VS Code's entry for extension tests. Rejects with the first failure. */
@@ -105,6 +111,54 @@ async function stopOnEntry(): Promise<void> {
   await end();
 }
 
+async function restart(): Promise<void> {
+  vscode.debug.removeBreakpoints(vscode.debug.breakpoints);
+  await start('Hello');
+  await waitForTerminalText('Hello', /new session[^]*Press h for help/);
+  const session = vscode.debug.activeDebugSession;
+  await vscode.commands.executeCommand('workbench.action.debug.restart');
+  await waitForTerminalText('Hello', /new session[^]*Press h for help[^]*Press h for help/);
+  assert.equal(vscode.debug.activeDebugSession?.id, session?.id);
+  await end();
+}
+
+async function twoSerialPorts(): Promise<void> {
+  const serial = { com1: 'terminal', com2: 'terminal' };
+  await start({ type: 'vmm', request: 'launch', name: 'Two ports', kernel: HELLO.kernel, serial });
+  await waitForTerminalText('Two ports', new RegExp(HELLO.greeting));
+  assert.ok(vscode.window.terminals.some((it) => it.name === 'COM2 · Two ports'));
+  assert.equal(vscode.window.activeTerminal?.name, 'COM1 · Two ports');
+  await end();
+}
+
+async function attach(): Promise<void> {
+  const vmm = path.join(process.env['TRAPFRAME_ROOT'] ?? '', 'dist/vmm.js');
+  const env = { ...process.env, ELECTRON_RUN_AS_NODE: '1' };
+  const name = `attach-${process.pid}`;
+  const vm = spawn(process.execPath, [vmm, 'run', name, '--kernel', HELLO.kernel], { env, stdio: 'pipe' });
+  try {
+    await textFrom(vm.stdout, HELLO.greeting);
+    const stopped = waitForStop();
+    await start({ type: 'vmm', request: 'attach', name: 'Attach', vm: name, stopOnEntry: true });
+    await stopped;
+    assert.ok((await stackFrames()).some((it) => it.name === 'kernel_main'));
+    await end();
+    vm.stdin.write(HELLO.statusKey);
+    await textFrom(vm.stdout, 'page faults');
+  } finally {
+    vm.kill('SIGKILL');
+  }
+}
+
+async function textFrom(stream: Readable, expected: string): Promise<void> {
+  let text = '';
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+    text += String(chunk);
+    if (text.includes(expected)) return;
+  }
+  throw new Error(`"${expected}" never came, but: ${text}`);
+}
+
 async function end(): Promise<void> {
   const ended = once(vscode.debug.onDidTerminateDebugSession, 'the session ends');
   await vscode.debug.stopDebugging();
@@ -113,9 +167,10 @@ async function end(): Promise<void> {
 
 // VS Code.
 
-async function start(configurationName: string): Promise<void> {
+/** A configuration of launch.json by its name, or another. */
+async function start(configuration: string | vscode.DebugConfiguration): Promise<void> {
   const [folder] = vscode.workspace.workspaceFolders ?? [];
-  assert.ok(await vscode.debug.startDebugging(folder, configurationName), 'startDebugging');
+  assert.ok(await vscode.debug.startDebugging(folder, configuration), 'startDebugging');
 }
 
 async function request<T>(command: string, args: object): Promise<T> {

@@ -14,10 +14,13 @@ function lineOf(text: string): number {
 }
 
 export const HELLO = {
+  kernel: path.join(HELLO_FOLDER, 'hello.elf'),
   file: path.join(HELLO_FOLDER, 'src/main.c'),
   /** In on_key; the line after it is code too. */
   breakpointLine: lineOf('statistics->keys++;'),
   greeting: 'Press h for help.',
   statusKey: 's',
   statusAnswer: /up \d+ s, \d+ ticks, [1-9]\d* keys/,
+  pageFaultKey: 'p',
+  pageFaultAnswer: /wrote 1 to 0x/,
 } as const;

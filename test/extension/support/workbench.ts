@@ -120,15 +120,18 @@ export class Workbench {
     await this.page.locator('.part.sidebar').waitFor({ state: 'hidden' });
   }
 
-  /** Clicks the gutter left of a line that is on the screen, and waits for the red dot. */
-  async clickGutter(line: number): Promise<void> {
+  /** Clicks the gutter left of a line that is on the screen, and waits for the red dot to come, or to go. */
+  async clickGutter(line: number, purpose: 'set' | 'remove' = 'set'): Promise<void> {
     const number = this.page.locator('.editor-instance .margin .line-numbers', {
       hasText: new RegExp(`^${line}$`),
     });
     const box = await number.boundingBox();
     if (box === null) throw new Error(`line ${line} is not on the screen`);
     await this.page.mouse.click(box.x - 12, box.y + box.height / 2);
-    await this.breakpointDots().first().waitFor();
+    const dot = this.page.locator(
+      '.editor-instance .glyph-margin-widgets [class*="codicon-debug-breakpoint"]',
+    );
+    await dot.first().waitFor({ state: purpose === 'set' ? 'visible' : 'hidden' });
   }
 
   /** Goes to a line of the active editor. */
@@ -138,12 +141,6 @@ export class Workbench {
     await input.fill(`:${line}`);
     await input.press('Enter');
     await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
-  }
-
-  breakpointDots(): Locator {
-    return this.page.locator(
-      '.editor-instance [class*="codicon-debug-breakpoint"], .codicon-debug-stackframe-focused',
-    );
   }
 
   /** The line the guest stands on, by its number in the editor. */

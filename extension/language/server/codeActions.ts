@@ -1,0 +1,126 @@
+/** Quick fixes: one for every problem that has an obvious way out. */
+import { type CodeAction, CodeActionKind, type Diagnostic, type TextEdit } from 'vscode-languageserver/node';
+import { scanScaled } from '../../../vmm-core/config/values.ts';
+import type { Problem, ProblemCode } from '../../../vmm-core/config/problem.ts';
+import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
+import { suggestion } from './navigation.ts';
+import { type Range, rangeOf, uriOf } from './workspace.ts';
+
+export const CREATE_DISK = 'trapframe.vmConf.createDisk';
+const NEW_DISK_SIZE = '10G';
+
+interface Fix {
+  readonly title: string;
+  readonly edits?: readonly TextEdit[];
+  /** Done by the server: `path`, bytes. */
+  readonly createDisk?: readonly [path: string, bytes: number];
+}
+
+export function codeActions(tree: ConfigTree, problems: readonly Problem[], diagnostics: readonly Diagnostic[]): CodeAction[] {
+  return problems.flatMap((problem) =>
+    fixes(problem, tree).map(({ title, edits, createDisk }): CodeAction => {
+      const matching = diagnostics.filter((it) => it.code === problem.code && isAt(it, problem));
+      return {
+        title,
+        kind: CodeActionKind.QuickFix,
+        isPreferred: true,
+        diagnostics: matching,
+        ...(edits === undefined ? {} : { edit: { changes: { [uriOf(problem.file.path)]: [...edits] } } }),
+        ...(createDisk === undefined ? {} : { command: { title, command: CREATE_DISK, arguments: [...createDisk] } }),
+      };
+    }),
+  );
+}
+
+function isAt(diagnostic: Diagnostic, problem: Problem): boolean {
+  const { start } = rangeOf(problem);
+  return diagnostic.range.start.line === start.line && diagnostic.range.start.character === start.character;
+}
+
+type Maker = (problem: Problem, tree: ConfigTree) => readonly Fix[];
+
+const MAKERS: Partial<Record<ProblemCode, Maker>> = {
+  'brace-on-next-line': (problem) => [moveBrace(problem)],
+  'newline-needed': (problem) => [{ title: 'Put this on a line of its own', edits: [insert(problem, problem.start, '\n')] }],
+  'quotes-needed': (problem) => [quote(problem)],
+  'unknown-word': (problem) => replaceWith(problem),
+  'disk-format': (problem) => replaceWith(problem),
+  rounded: (problem) => replaceWith(problem),
+  value: (problem) => replaceWith(problem),
+  comma: (problem) => [{ title: 'Remove the comma', edits: [{ range: rangeOf(problem), newText: '' }] }],
+  'missing-brace': (problem) => [{ title: 'Close the block at the end of the file', edits: [insert(problem, problem.file.text.length, '}\n')] }],
+  'unused-macro': (problem) => [removeLine(problem)],
+  crlf: (problem) => [fixLineEnds(problem)],
+  'unknown-switch': addSwitch,
+  'undefined-macro': (problem) => [defineMacro(problem)],
+  'disk-missing': (problem) => createDisk(problem),
+};
+
+function fixes(problem: Problem, tree: ConfigTree): readonly Fix[] {
+  const isComma = problem.code !== 'comma' || problem.file.text.charAt(problem.start) === ',';
+  return isComma ? (MAKERS[problem.code]?.(problem, tree) ?? []) : [];
+}
+
+function insert({ file }: Problem, offset: number, newText: string): TextEdit {
+  return { range: rangeOf({ file, start: offset, end: offset }), newText };
+}
+
+/** To the end of the header: what is between stays below it. */
+function moveBrace(problem: Problem): Fix {
+  const { file, start, end } = problem;
+  let header = start;
+  while (header > 0 && /\s/.test(file.text.charAt(header - 1))) header--;
+  return { title: 'Move { to the line above', edits: [{ range: rangeOf({ file, start: header, end }), newText: ' {' }] };
+}
+
+function quote(problem: Problem): Fix {
+  const { file, start, end } = problem;
+  const written = file.text.slice(start, end);
+  // A value that begins with a mark goes on to the next blank.
+  const rest = /^\w/.test(written) || problem.subject !== undefined ? '' : (/^[^\s{}#,]*/.exec(file.text.slice(end))?.[0] ?? '');
+  const range = rangeOf({ file, start, end: end + rest.length });
+  return { title: 'Quote the value', edits: [{ range, newText: `"${problem.subject ?? written + rest}"` }] };
+}
+
+function replaceWith(problem: Problem): readonly Fix[] {
+  const { subject } = problem;
+  return subject === undefined ? [] : [{ title: `Change to ${subject}`, edits: [{ range: rangeOf(problem), newText: subject }] }];
+}
+
+function removeLine(problem: Problem): Fix {
+  const { file, start } = problem;
+  const { line } = file.position(start);
+  const range: Range = rangeOf({ file, start: file.lineStart(line), end: Math.min(file.lineEnd(line) + 1, file.text.length) });
+  return { title: `Remove macro ${problem.subject ?? ''}`, edits: [{ range, newText: '' }] };
+}
+
+function fixLineEnds(problem: Problem): Fix {
+  const edits: TextEdit[] = [];
+  const { file } = problem;
+  for (let at = file.text.indexOf('\r\n'); at >= 0; at = file.text.indexOf('\r\n', at + 1)) {
+    edits.push({ range: rangeOf({ file, start: at, end: at + 1 }), newText: '' });
+  }
+  return { title: 'Use LF line ends', edits };
+}
+
+function addSwitch(problem: Problem, tree: ConfigTree): readonly Fix[] {
+  const name = problem.subject ?? '';
+  const near = suggestion(name, tree);
+  const found: Fix[] = near === undefined ? [] : [{ title: `Change to "${near}"`, edits: [{ range: rangeOf(problem), newText: `"${near}"` }] }];
+  const statement = tree.statements.find((it) => it.node?.id === 'vm' && it.node.first.file === problem.file);
+  const at = statement?.node?.first.start ?? 0;
+  found.push({ title: `Add switch "${name}"`, edits: [insert(problem, at, `switch "${name}" {\n\tinterface bridge0\n}\n\n`)] });
+  return found;
+}
+
+function defineMacro(problem: Problem): Fix {
+  return { title: `Define macro ${problem.subject ?? ''}`, edits: [insert(problem, 0, `${problem.subject ?? ''} = ""\n`)] };
+}
+
+/** Raw only: the format that needs no header. */
+function createDisk(problem: Problem): readonly Fix[] {
+  const path = problem.subject ?? '';
+  const line = problem.file.text.slice(problem.end, problem.file.lineEnd(problem.file.position(problem.end).line));
+  if (/format\s+["']?qcow2/i.test(line) || /\.qcow2$/i.test(path)) return [];
+  return [{ title: `Create a raw disk of ${NEW_DISK_SIZE}`, createDisk: [path, Number(scanScaled(NEW_DISK_SIZE) ?? 0n)] }];
+}

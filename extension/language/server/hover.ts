@@ -1,0 +1,52 @@
+/** Hover and signature help. */
+import { type Hover, MarkupKind, type SignatureHelp } from 'vscode-languageserver/node';
+import { directive } from '../../../vmm-core/config/directives.ts';
+import { hoverText } from '../../../vmm-core/config/documentation.ts';
+import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
+import { MIN_MEMORY, scanScaled } from '../../../vmm-core/config/values.ts';
+import { contextAt } from './completion.ts';
+import { occurrenceAt, occurrences, spotAt, statementAt } from './occurrences.ts';
+import { rangeOf } from './workspace.ts';
+
+export function hover(tree: ConfigTree, file: SourceFile, offset: number): Hover | undefined {
+  const macro = statementAt(tree, file, offset)?.macroUses.find((it) => it.file === file && it.start <= offset && offset <= it.end);
+  if (macro?.definition !== undefined) {
+    return text(`\`$${macro.name}\` = \`${macro.definition.value}\``, rangeOf(macro));
+  }
+  const spot = spotAt(tree, file, offset);
+  if (spot === undefined) return undefined;
+  const { node, word, value, argument } = spot;
+  if (word !== undefined) return text(hoverText(node.id), rangeOf(word));
+  const [first] = value?.tokens ?? [];
+  if (value === undefined || first === undefined) return undefined;
+  if (argument?.name === 'size') {
+    const bytes = value.isNumber ? BigInt(value.text) : scanScaled(value.text);
+    if (bytes !== undefined) return text(`${bytes} bytes, ${bytes / MIN_MEMORY} MiB`, rangeOf(first));
+  }
+  const name = occurrenceAt(tree, file, offset);
+  if (name !== undefined && name.kind !== 'macro') {
+    const uses = [...occurrences(tree)].filter((it) => it.kind === name.kind && it.name === name.name && !it.isDeclaration).length;
+    return text(`${name.kind === 'vm' ? 'VM' : name.kind} \`${name.name}\`, used ${uses} ${uses === 1 ? 'time' : 'times'}`, rangeOf(name));
+  }
+  return text(hoverText(node.id), rangeOf(first));
+}
+
+function text(value: string, range: Hover['range']): Hover {
+  return { contents: { kind: MarkupKind.Markdown, value }, ...(range === undefined ? {} : { range }) };
+}
+
+/** What a directive, or the block around the cursor, allows. */
+export function signatureHelp(tree: ConfigTree, file: SourceFile, offset: number): SignatureHelp | undefined {
+  const { expectations } = contextAt(tree, file, offset);
+  const argument = expectations.find((it) => it.kind === 'argument');
+  const ids = argument?.kind === 'argument' ? [argument.id] : [];
+  if (ids.length === 0) return undefined;
+  return {
+    signatures: ids.map((id) => ({
+      label: directive(id).form.replaceAll(/[`*]/g, ''),
+      documentation: { kind: MarkupKind.Markdown, value: hoverText(id) },
+    })),
+    activeSignature: 0,
+  };
+}

@@ -1,0 +1,105 @@
+/** Names in a configuration: where VMs, switches, macros and files are declared and used. */
+import { type Argument, directive, type DirectiveId } from '../../../vmm-core/config/directives.ts';
+import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import {
+  type ConfigTree,
+  directivesIn,
+  type DirectiveNode,
+  span,
+  type Statement,
+  type ValueNode,
+} from '../../../vmm-core/config/syntaxTree.ts';
+import type { Token } from '../../../vmm-core/config/token.ts';
+
+export type NameKind = 'vm' | 'switch' | 'macro';
+
+export interface Occurrence {
+  readonly kind: NameKind;
+  readonly name: string;
+  readonly file: SourceFile;
+  readonly start: number;
+  readonly end: number;
+  readonly isDeclaration: boolean;
+  /** Written out there, rather than made by a macro. */
+  readonly isLiteral: boolean;
+}
+
+export function* occurrences(tree: ConfigTree): Generator<Occurrence> {
+  for (const statement of tree.statements) yield* occurrencesIn(statement);
+}
+
+function* occurrencesIn({ node, macroUses }: Statement): Generator<Occurrence> {
+  for (const { name, file, start, end } of macroUses) {
+    yield { kind: 'macro', name, file, start: start + 1, end, isDeclaration: false, isLiteral: true };
+  }
+  if (node === undefined) return;
+  for (const it of directivesIn(node)) {
+    const { name, instance } = it.args;
+    if (it.id === 'macro' && name !== undefined) yield occurrence('macro', name, true);
+    else if (it.id === 'switch' && name !== undefined) yield occurrence('switch', name, true);
+    else if (it.id === 'ifSwitch' && name !== undefined) yield occurrence('switch', name, false);
+    else if (it.id === 'vm' && name !== undefined) yield occurrence('vm', name, instance === undefined);
+    if (it.id === 'vm' && instance !== undefined) yield occurrence('vm', instance, true);
+  }
+}
+
+function occurrence(kind: NameKind, value: ValueNode, isDeclaration: boolean): Occurrence {
+  const isLiteral = value.tokens.every((it) => it.macro === undefined);
+  return { kind, name: value.text, ...span(value), isDeclaration, isLiteral };
+}
+
+/** The name under the cursor. */
+export function occurrenceAt(tree: ConfigTree, file: SourceFile, offset: number): Occurrence | undefined {
+  const statement = statementAt(tree, file, offset);
+  if (statement === undefined) return undefined;
+  return [...occurrencesIn(statement)].find((it) => it.file === file && it.start <= offset && offset <= it.end);
+}
+
+/** The statement that has, or is followed by, this place. */
+export function statementAt(tree: ConfigTree, file: SourceFile, offset: number): Statement | undefined {
+  let found: Statement | undefined;
+  for (const statement of tree.statements) {
+    const first = statement.tokens.find((it) => it.file === file && it.kind !== 'newline');
+    if (first === undefined) continue;
+    if (first.start > offset) return found;
+    found = statement;
+  }
+  return found;
+}
+
+/** What the cursor is on: the innermost directive, and the argument or word of it. */
+export interface Spot {
+  readonly node: DirectiveNode;
+  readonly value?: ValueNode;
+  readonly argument?: Argument;
+  readonly word?: Token;
+}
+
+export function spotAt(tree: ConfigTree, file: SourceFile, offset: number): Spot | undefined {
+  const node = statementAt(tree, file, offset)?.node;
+  if (node === undefined) return undefined;
+  let spot: Spot | undefined;
+  for (const it of directivesIn(node)) {
+    const word = it.words.find((token) => covers(token, file, offset));
+    if (word !== undefined) spot = { node: it, word };
+    for (const [name, value] of Object.entries(it.args)) {
+      if (value?.tokens.some((token) => covers(token, file, offset)) !== true) continue;
+      const argument = argumentOf(it.id, name);
+      spot = { node: it, value, ...(argument === undefined ? {} : { argument }) };
+    }
+  }
+  return spot;
+}
+
+function argumentOf(id: DirectiveId, name: string): Argument | undefined {
+  return directive(id).args?.find((it) => it.name === name);
+}
+
+function covers(token: Token, file: SourceFile, offset: number): boolean {
+  return token.file === file && token.start <= offset && offset <= token.end;
+}
+
+/** Arguments that name a file. */
+export function isPath(id: DirectiveId, name: string): boolean {
+  return name === 'path' ? id !== 'agentxPath' : id === 'include' && name === 'file';
+}
