@@ -8,6 +8,9 @@ import path from 'node:path';
 export const MEMORY_MIB = 256;
 export const VMM = path.join(import.meta.dirname, '../dist/vmm.js');
 
+/** Where NODE_EXTRA_CA_CERTS is set, any Node program first reads those certificates (30 ms here), needed or not. */
+const ENVIRONMENT = { ...process.env, NODE_EXTRA_CA_CERTS: undefined };
+
 export interface CommandLine {
   readonly command: string;
   readonly args: readonly string[];
@@ -55,7 +58,7 @@ const BYTE_TIMEOUT_MS = 60_000;
 
 export function start({ command, args }: CommandLine): Running {
   const startedMs = performance.now();
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: ENVIRONMENT });
   const seen = new Map<string, number>();
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => {
