@@ -110,14 +110,10 @@ export class Die {
     }
   }
 
-  /** Where a string is, without decoding it: equal places are equal strings. The offset is the value's own for DW_FORM_string. */
-  stringPlace(name: number): { form: number; offset: number } | undefined {
-    if (!this.locate(name)) return undefined;
-    const { reader, form } = this;
-    const isOffset = form === DW_FORM.strp || form === DW_FORM.line_strp;
-    return isOffset
-      ? { form, offset: reader.sectionOffset(this.unit.header.is64) }
-      : { form: DW_FORM.string, offset: reader.offset };
+  /** The offset in .debug_str of a string that is there: equal offsets are equal strings. */
+  strpOffset(name: number): number | undefined {
+    if (!this.locate(name) || this.form !== DW_FORM.strp) return undefined;
+    return this.reader.sectionOffset(this.unit.header.is64);
   }
 
   /** Class address. */

@@ -5,7 +5,11 @@ import { Reader } from './reader.ts';
 
 export function describeExpression(
   expression: Uint8Array,
-  options: { readonly littleEndian: boolean; readonly addressSize: number; readonly registerName: (register: number) => string },
+  options: {
+    readonly littleEndian: boolean;
+    readonly addressSize: number;
+    readonly registerName: (register: number) => string;
+  },
 ): string {
   const reader = new Reader(expression, options.littleEndian, 'expression', 0);
   const parts: string[] = [];
@@ -20,11 +24,16 @@ export function describeExpression(
 
 function describeOperator(
   reader: Reader,
-  options: { readonly addressSize: number; readonly littleEndian: boolean; readonly registerName: (register: number) => string },
+  options: {
+    readonly addressSize: number;
+    readonly littleEndian: boolean;
+    readonly registerName: (register: number) => string;
+  },
 ): string {
   const operator = reader.u8();
   const name = operatorName(operator);
-  if (operator >= DW_OP.reg0 && operator < DW_OP.reg0 + 32) return `in $${options.registerName(operator - DW_OP.reg0)}`;
+  if (operator >= DW_OP.reg0 && operator < DW_OP.reg0 + 32)
+    return `in $${options.registerName(operator - DW_OP.reg0)}`;
   if (operator >= DW_OP.breg0 && operator < DW_OP.breg0 + 32) {
     return `$${options.registerName(operator - DW_OP.breg0)}${signed(reader.sleb())}`;
   }

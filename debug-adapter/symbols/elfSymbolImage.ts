@@ -25,10 +25,12 @@ import type {
   Assignment,
   CodeLocation,
   FrameContext,
+  FrameDescription,
   FunctionLocation,
   FunctionRange,
   InlineFrame,
   LineRow,
+  LocalDescription,
   SymbolAt,
   SymbolImage,
   SymbolImageOptions,
@@ -256,6 +258,23 @@ export class ElfSymbolImage implements SymbolImage {
 
   async describeType(name: string): Promise<string | undefined> {
     return this.queries?.describeType(name);
+  }
+
+  describeLocals(address: bigint): readonly LocalDescription[] {
+    return this.guard([], () => this.queries?.describeLocals(address, this.inlineChainAt(address)) ?? []);
+  }
+
+  describeFrame(address: bigint): FrameDescription | undefined {
+    return this.guard(undefined, () => this.unwinder?.describe(this.unbiased(address)));
+  }
+
+  functionsMatching(pattern: RegExp, limit = 1000): readonly string[] {
+    const found: string[] = [];
+    for (const name of this.symbols?.functionNames() ?? []) {
+      if (pattern.test(name)) found.push(name);
+      if (found.length >= limit) break;
+    }
+    return found.sort();
   }
 
   private requireQueries(): ImageQueries {

@@ -82,6 +82,18 @@ export class ElfSymbolIndex {
     return [...exact, ...clones];
   }
 
+  /** Names of functions, each once. */
+  *functionNames(): Generator<string> {
+    const seen = new Set<string>();
+    for (let index = 0; index < this.table.count; index++) {
+      if (!this.isUsable(index) || !this.isFunction(index)) continue;
+      const name = this.table.name(index);
+      if (seen.has(name)) continue;
+      seen.add(name);
+      yield name;
+    }
+  }
+
   private symbol(index: number): ElfSymbol {
     return {
       name: this.table.name(index),

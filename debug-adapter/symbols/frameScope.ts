@@ -11,6 +11,7 @@ import {
   evaluateLocation,
   evaluateValue,
 } from '../dwarf/expression.ts';
+import { describeExpression } from '../dwarf/expressionText.ts';
 import { expressionAt } from '../dwarf/locationLists.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../dwarf/typedValue.ts';
 import type { Unit } from '../dwarf/unit.ts';
@@ -18,9 +19,9 @@ import { type CallSite, callSiteAt, passedValue, plainNameOf, tailCallsItself } 
 import { childrenOf } from './dieTree.ts';
 import type { FrameUnwinder } from './frameUnwinder.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
-import type { FrameContext } from './symbolImage.ts';
+import type { FrameContext, LocalDescription } from './symbolImage.ts';
 import type { TypeReader } from './typeReader.ts';
-import { type Type, sizeOf } from './types.ts';
+import { type Type, sizeOf, typeName } from './types.ts';
 import type { FunctionNode, UnitFunctions } from './unitFunctions.ts';
 import { originChain } from './unitFunctions.ts';
 import { OPTIMIZED_OUT, type Place, TargetValue, type ValueWorld, littleToMemory } from './value.ts';
@@ -88,6 +89,21 @@ export class FrameScope {
   async variables(): Promise<ScopeVariable[]> {
     const declared = this.declared();
     return Promise.all(declared.map((one) => this.variable(one)));
+  }
+
+  /** Where the variables are, as text, without reading any. */
+  describe(): Omit<LocalDescription, 'function'>[] {
+    return this.declared().map(({ name, die }) => {
+      const chain = originChain(die);
+      const typeDie = chain.find((candidate) => candidate.has(DW_AT.type));
+      const type = typeDie === undefined ? '?' : typeName(this.image.types.typeOf(typeDie));
+      return {
+        name,
+        type,
+        isParameter: die.tag === DW_TAG.formal_parameter,
+        location: this.locationText(chain),
+      };
+    });
   }
 
   /** The innermost variable of that name. */
@@ -172,6 +188,21 @@ export class FrameScope {
       if (!(error instanceof DwarfError)) throw error;
       return missing(error.message.replace(/ at expression\+0x[0-9a-f]+$/, ''));
     }
+  }
+
+  private locationText(chain: readonly Die[]): string {
+    const { addressSize, littleEndian, machine } = this.image;
+    const registerName = (register: number): string => machine.names[register] ?? `r${register}`;
+    for (const die of chain) {
+      if (die.has(DW_AT.const_value))
+        return `constant ${die.bigint(DW_AT.const_value, true) ?? ''}`.trimEnd();
+      if (!die.has(DW_AT.location)) continue;
+      const expression = expressionAt(die, DW_AT.location, this.address ?? 0);
+      return expression === undefined
+        ? OPTIMIZED_OUT
+        : describeExpression(expression, { littleEndian, addressSize, registerName });
+    }
+    return OPTIMIZED_OUT;
   }
 
   /** `extern int x;`: the definition is in another unit, its address in the symbol table. */

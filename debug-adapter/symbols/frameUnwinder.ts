@@ -8,7 +8,8 @@ import { type ExpressionContext } from '../dwarf/expression.ts';
 import { fromBytes } from '../dwarf/typedValue.ts';
 import { applyFrameRow } from '../dwarf/unwind.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
-import type { FrameContext, Registers, UnwoundFrame } from './symbolImage.ts';
+import { describeRow } from './frameText.ts';
+import type { FrameContext, FrameDescription, Registers, UnwoundFrame } from './symbolImage.ts';
 
 export interface UnwinderImage {
   readonly elf: ElfFile;
@@ -38,6 +39,12 @@ export class FrameUnwinder {
     const row = this.rowAt(pc);
     if (row !== undefined) return this.byRow(row, frame);
     return this.byFramePointer(frame, pc);
+  }
+
+  /** The rules at a link-time address as text. */
+  describe(pc: number): FrameDescription | undefined {
+    const row = this.rowAt(pc);
+    return row && describeRow(row, this.image.machine, this.image);
   }
 
   /** The canonical frame address, for DW_OP_call_frame_cfa. */

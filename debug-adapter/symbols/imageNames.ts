@@ -111,7 +111,7 @@ export class ImageNames {
   private definitions(name: string, ...kinds: readonly number[]): Die[] {
     const index = this.indexNow();
     if (index === undefined) return [];
-    const simple = name.slice(name.lastIndexOf('::') + (name.includes('::') ? 2 : 0));
+    const simple = name.includes('::') ? name.slice(name.lastIndexOf('::') + 2) : name;
     const found: Die[] = [];
     for (const offset of index.candidates(simple, ...kinds)) {
       const die = this.file.dieAt(offset);

@@ -10,7 +10,7 @@ import { FrameScope, type ScopeImage } from './frameScope.ts';
 import type { ImageNames } from './imageNames.ts';
 import { registerByName } from './machineRegisters.ts';
 import { QueryError } from './queryError.ts';
-import type { Assignment, FrameContext, Variable } from './symbolImage.ts';
+import type { Assignment, FrameContext, LocalDescription, Variable } from './symbolImage.ts';
 import { childrenOf } from './dieTree.ts';
 import { type Type, describe, sizeOf } from './types.ts';
 import { originChain } from './unitFunctions.ts';
@@ -44,6 +44,17 @@ export class ImageQueries {
       depth,
       expression: name,
     }));
+  }
+
+  /** Of every function of the chain, innermost first. */
+  describeLocals(address: bigint, chain: readonly { readonly function: string }[]): LocalDescription[] {
+    const pc = this.image.machine.names[this.image.machine.programCounter] as string;
+    const frame = { ...NO_FRAME, registers: new Map([[pc, address]]) };
+    return chain.flatMap((one, depth) =>
+      new FrameScope(this.image, frame, depth)
+        .describe()
+        .map((local) => ({ ...local, function: one.function })),
+    );
   }
 
   async evaluate(text: string, frame: FrameContext, inlineDepth: number): Promise<TargetValue> {

@@ -2,7 +2,7 @@
  * Every file-scope name of an image: hash, place and kind in flat arrays, so that a kernel's two million names cost a few tens of
  * megabytes and no strings. Built by one pass over the units, in steps, so that a worker can report progress and be cancelled.
  */
-import { DW_AT, DW_FORM, DW_TAG } from '../dwarf/constants.ts';
+import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import { Die } from '../dwarf/die.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import type { Unit } from '../dwarf/unit.ts';
@@ -16,6 +16,9 @@ export const NAME_ENUMERATOR = 4;
 /** The same structure is in every unit that includes its header: this many definitions of one name are kept. */
 const MAX_SAME_TYPE = 4;
 const MAX_SAME_NAME = 256;
+const MAX_TABLE_BYTES = 16 << 20;
+
+const encoder = new TextEncoder();
 
 export interface NameIndexData {
   /** Sorted. Hash of the name, see hashName. */
@@ -36,7 +39,7 @@ export class NameIndex {
   /** Entries that may have that name: the caller compares, hashes collide. */
   candidates(name: string, ...kinds: readonly number[]): number[] {
     const { hashes, offsets, kinds: all } = this.data;
-    const hash = hashName(new TextEncoder().encode(name));
+    const hash = hashName(encoder.encode(name));
     let low = 0;
     let high = hashes.length;
     while (low < high) {
@@ -61,7 +64,7 @@ export function hashName(bytes: Uint8Array): number {
 
 /** Yields the fraction done after each unit; returns the index. */
 export function* buildNameIndex(file: DwarfFile): Generator<number, NameIndex> {
-  const builder = new IndexBuilder();
+  const builder = new IndexBuilder(file);
   const headers = file.unitHeaders().filter(({ section }) => section.name === '.debug_info');
   let done = 0;
   for (const header of headers) {
@@ -75,14 +78,46 @@ export function* buildNameIndex(file: DwarfFile): Generator<number, NameIndex> {
   return new NameIndex(builder.finish());
 }
 
+interface OffsetIds {
+  get(offset: number): number | undefined;
+  set(offset: number, id: number): unknown;
+}
+
+class OffsetTable implements OffsetIds {
+  private readonly ids: Int32Array;
+
+  constructor(sizeBytes: number) {
+    this.ids = new Int32Array(sizeBytes);
+  }
+
+  get(offset: number): number | undefined {
+    const id = this.ids[offset];
+    return id === undefined || id === 0 ? undefined : id - 1;
+  }
+
+  set(offset: number, id: number): void {
+    this.ids[offset] = id + 1;
+  }
+}
+
 class IndexBuilder {
   private hashes = new Uint32Array(1 << 16);
   private offsets = new Float64Array(1 << 16);
   private kinds = new Uint8Array(1 << 16);
   private count = 0;
-  private readonly hashByString = new Map<string, number>();
-  /** How many entries were kept for a hash and kind. */
-  private readonly kept = new Map<number, number>();
+  /** Small numbers for names, by their place in .debug_str or by their text: maps of small integers are quick. */
+  private readonly idByOffset: OffsetIds;
+  private readonly idByText = new Map<string, number>();
+  private readonly hashById: number[] = [];
+  /** How many entries were kept of each name and kind: [id * 8 + kind]. */
+  private kept = new Uint16Array(1 << 18);
+
+  constructor(file: DwarfFile) {
+    const stringBytes = file.section('.debug_str')?.sizeBytes ?? 0;
+    // Direct indexing is three times as fast as a map, while the table fits.
+    this.idByOffset =
+      stringBytes <= MAX_TABLE_BYTES ? new OffsetTable(stringBytes) : new Map<number, number>();
+  }
 
   addUnit(unit: Unit): void {
     this.scan(unit, unit.header.entriesOffset, 0);
@@ -133,39 +168,54 @@ class IndexBuilder {
   }
 
   private addDie(die: Die, kind: number, offset: number): void {
-    const hash = this.nameHash(die);
-    if (hash === undefined) return;
-    const key = hash * 8 + kind;
-    const kept = this.kept.get(key) ?? 0;
+    const id = this.nameId(die);
+    if (id < 0) return;
+    const slot = id * 8 + kind;
+    if (slot >= this.kept.length) {
+      const wider = new Uint16Array(this.kept.length * 2);
+      wider.set(this.kept);
+      this.kept = wider;
+    }
+    const kept = this.kept[slot] as number;
     if (kept >= (kind >= NAME_TYPE ? MAX_SAME_TYPE : MAX_SAME_NAME)) return;
-    this.kept.set(key, kept + 1);
+    this.kept[slot] = kept + 1;
     if (this.count === this.hashes.length) this.grow();
-    this.hashes[this.count] = hash;
+    this.hashes[this.count] = this.hashById[id] as number;
     this.offsets[this.count] = offset;
     this.kinds[this.count] = kind;
     this.count++;
   }
 
-  /** Names in .debug_str are hashed once each: the linker has merged equal ones. */
-  private nameHash(die: Die): number | undefined {
-    const place = die.stringPlace(DW_AT.name);
-    if (place === undefined) {
-      const name =
-        die.ref(DW_AT.specification)?.string(DW_AT.name) ??
-        die.ref(DW_AT.abstract_origin)?.string(DW_AT.name);
-      return name === undefined ? undefined : hashName(new TextEncoder().encode(name));
+  /** -1 for an entry without a name. The linker has merged equal strings of .debug_str: their offset stands for them. */
+  private nameId(die: Die): number {
+    const offset = die.strpOffset(DW_AT.name);
+    if (offset === undefined) return this.textId(die);
+    let id = this.idByOffset.get(offset);
+    if (id === undefined) {
+      id = this.addName(die.string(DW_AT.name) ?? '');
+      this.idByOffset.set(offset, id);
     }
-    if (place.form === DW_FORM.string) {
-      const name = die.string(DW_AT.name);
-      return name === undefined ? undefined : hashName(new TextEncoder().encode(name));
+    return id;
+  }
+
+  /** Names in place, indexed, or of the entry that is completed (§2.13.2) or instantiated (§3.3.8.2). */
+  private textId(die: Die): number {
+    const name =
+      die.string(DW_AT.name) ??
+      die.ref(DW_AT.specification)?.string(DW_AT.name) ??
+      die.ref(DW_AT.abstract_origin)?.string(DW_AT.name);
+    if (name === undefined) return -1;
+    let id = this.idByText.get(name);
+    if (id === undefined) {
+      id = this.addName(name);
+      this.idByText.set(name, id);
     }
-    const key = `${place.form}:${place.offset}`;
-    let hash = this.hashByString.get(key);
-    if (hash === undefined) {
-      hash = hashName(new TextEncoder().encode(die.string(DW_AT.name) ?? ''));
-      this.hashByString.set(key, hash);
-    }
-    return hash;
+    return id;
+  }
+
+  private addName(name: string): number {
+    this.hashById.push(hashName(encoder.encode(name)));
+    return this.hashById.length - 1;
   }
 
   private grow(): void {

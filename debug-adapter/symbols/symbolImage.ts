@@ -156,6 +156,23 @@ export interface Variable extends NamedValue {
   readonly depth: number;
 }
 
+export interface LocalDescription {
+  readonly name: string;
+  readonly type: string;
+  readonly isParameter: boolean;
+  /** `frame base - 20`, `in $rdi`, `optimized out`. */
+  readonly location: string;
+  /** The function it belongs to: of an inline chain there are several. */
+  readonly function: string;
+}
+
+export interface FrameDescription {
+  /** `rsp + 16` */
+  readonly cfa: string;
+  /** Register to where the caller's value is: `[cfa - 8]`, `cfa`, `undefined`. */
+  readonly registers: Readonly<Record<string, string>>;
+}
+
 export interface SymbolImageOptions {
   /** Added to every link-time address (modulo 2^64). */
   readonly loadBias?: bigint;
@@ -237,6 +254,13 @@ export interface SymbolImage {
   ): Promise<Assignment>;
   /** A type by name (`struct node`, `word_t`, `node`) with its members and offsets, printed. Undefined when there is none. */
   describeType(name: string): Promise<string | undefined>;
+
+  /** Parameters and locals in scope at an address, with their places as text: for people, without a running program. */
+  describeLocals(address: bigint): readonly LocalDescription[];
+  /** How the frame at an address leads to its caller's, as text; undefined without call frame information. */
+  describeFrame(address: bigint): FrameDescription | undefined;
+  /** Names of functions that match, sorted, at most `limit`. */
+  functionsMatching(pattern: RegExp, limit?: number): readonly string[];
 
   /** What was found broken so far, each once: `.debug_info unit 0x1234: …`. */
   problems(): readonly string[];
