@@ -24,6 +24,7 @@ export const USER_ERROR = {
   expression: 2003,
   memory: 2004,
   unsupported: 2005,
+  stale: 2006,
 } as const;
 export type UserErrorId = (typeof USER_ERROR)[keyof typeof USER_ERROR];
 
@@ -34,6 +35,7 @@ const SILENT: ReadonlySet<number> = new Set([
   USER_ERROR.badReference,
   USER_ERROR.expression,
   USER_ERROR.memory,
+  USER_ERROR.stale,
 ]);
 
 export function isShown(id: number): boolean {

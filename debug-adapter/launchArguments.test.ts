@@ -87,7 +87,7 @@ test('attach finds the VM by vm, socket or name', () => {
 
 test('changedVmKeys names what a restart cannot change', () => {
   const before = parseLaunchArguments({ ...KERNEL, initrd: '/i' }).config;
-  const after = parseLaunchArguments({ ...KERNEL, memory: '1G', cmdline: 'quiet' }).config;
+  const after = parseLaunchArguments({ ...KERNEL, memory: '1G', cmdline: 'quiet', name: 'other' }).config;
   assert.deepEqual(changedVmKeys(before, after).sort(), ['cmdline', 'initrd', 'memoryBytes']);
   assert.deepEqual(changedVmKeys(before, before), []);
 });

@@ -86,6 +86,8 @@ export class SessionState {
   wasRunning = false;
   /** Runs from the power button to the end of the guest's patience. */
   powerTimer: NodeJS.Timeout | undefined;
+  /** Resolves when the VM has been ended or let go, once somebody asked for that. */
+  left: Promise<void> | undefined;
   disassembler: Promise<Disassembler> | undefined;
   /** Frames of each vCPU at this stop, as far as somebody asked. */
   stacks = new Map<number, { readonly frames: UnwindFrame[]; complete: boolean }>();
@@ -121,7 +123,7 @@ export class SessionState {
 
   frame(frameId: number): ShownFrame {
     const shown = this.frames.get(frameId);
-    if (shown === undefined) throw new Error(`frame ${frameId} is of an earlier stop`);
+    if (shown === undefined) throw new UserError(USER_ERROR.stale, `frame ${frameId} is of an earlier stop`);
     return shown;
   }
 

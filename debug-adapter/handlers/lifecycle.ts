@@ -72,8 +72,8 @@ async function begin(
   applySettings(state, settings);
   state.symbols = SymbolSet.load(symbolFiles, (message) => state.output(message));
   state.phase = 'configuring';
-  followTarget(state, target);
   state.breakpoints.attach(target, settings.breakpointMode);
+  followTarget(state, target);
   await announceBreakpoints(state); // set before the launch: they were pending
   call.after(() => state.send('initialized'));
 }
@@ -102,8 +102,9 @@ export async function configurationDone(state: SessionState, call: RequestCall):
   const target = state.requireTarget();
   state.holdStops(call);
   state.phase = 'active';
-  for (let cpu = 0; cpu < target.cpuCount; cpu++)
+  for (let cpu = 0; cpu < target.cpuCount; cpu++) {
     state.send('thread', { reason: 'started', threadId: cpu + 1 });
+  }
   const { stopOnEntry } = state.options;
   state.wasRunning = !(state.launched && stopOnEntry) && (state.launched || target.state === 'running');
   if (state.launched) {
@@ -212,16 +213,22 @@ export async function editorGone(state: SessionState): Promise<void> {
   await leave(state, { kill: state.launched, suspend: false });
 }
 
-async function leave(state: SessionState, how: { kill: boolean; suspend: boolean }): Promise<void> {
+/** Once: a client that closes stdin right behind `disconnect` must not change what that asked for. */
+function leave(state: SessionState, how: { kill: boolean; suspend: boolean }): Promise<void> {
+  state.left ??= leaveNow(state, how);
+  return state.left;
+}
+
+async function leaveNow(state: SessionState, how: { kill: boolean; suspend: boolean }): Promise<void> {
   clearTimeout(state.powerTimer);
   state.leaving = true;
   const { target, core } = state;
   if (target !== undefined && !target.closed) {
-    if (how.kill) await killVm(state, target);
-    else
-      await letGo(state, target, how.suspend).catch((error: unknown) =>
-        state.log('warn', 'leave', messageOf(error)),
-      );
+    try {
+      await (how.kill ? killVm(state, target) : letGo(state, target, how.suspend));
+    } catch (error) {
+      state.log('warn', 'leave', messageOf(error)); // it is gone: what was to be done there needs doing no more
+    }
     target.dispose();
   }
   // A core that never got its VM ends by itself when we let go of its stdin.

@@ -49,7 +49,7 @@ export async function variables(
   args: DebugProtocol.VariablesArguments,
 ): Promise<{ variables: Variable[] }> {
   const container = state.variables.get(args.variablesReference);
-  if (container === undefined) throw new Error(`variables ${args.variablesReference} are of an earlier stop`);
+  if (container === undefined) throw staleVariables(args.variablesReference);
   const { shown } = container;
   const registers = await state.requireTarget().readRegisters(shown.cpu);
   switch (container.kind) {
@@ -71,7 +71,7 @@ export async function setVariable(
   args: DebugProtocol.SetVariableArguments,
 ): Promise<DebugProtocol.SetVariableResponse['body']> {
   const container = state.variables.get(args.variablesReference);
-  if (container === undefined) throw new Error(`variables ${args.variablesReference} are of an earlier stop`);
+  if (container === undefined) throw staleVariables(args.variablesReference);
   if (container.kind === 'locals' || container.kind === 'value') return setTyped(state, container, args);
   if (container.kind !== 'group') throw readOnly(args.name);
   const { group, shown } = container;
@@ -146,6 +146,10 @@ function fit(name: string, value: bigint, widthBits: number): bigint {
     USER_ERROR.badValue,
     `${hex(value)} does not fit in ${name}, which has ${widthBits} bits`,
   );
+}
+
+function staleVariables(reference: number): UserError {
+  return new UserError(USER_ERROR.stale, `variables ${reference} are of an earlier stop`);
 }
 
 function readOnly(name: string): UserError {

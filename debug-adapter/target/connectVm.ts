@@ -18,9 +18,16 @@ export interface CreatedVm {
   readonly core: CoreProcess | undefined;
 }
 
+/** Who hears of the process we start. */
+export interface CoreListener {
+  readonly log: Log;
+  /** A warning or error of the process, for the user. */
+  output(text: string, category: 'stderr'): void;
+}
+
 /** Throws UserError; nothing is left running then. */
-export async function createVm(args: LaunchArguments, context: { readonly log: Log }): Promise<CreatedVm> {
-  const core = args.coreSocket === undefined ? await startCore(context.log) : undefined;
+export async function createVm(args: LaunchArguments, listener: CoreListener): Promise<CreatedVm> {
+  const core = args.coreSocket === undefined ? await startCore(listener) : undefined;
   const socket = args.coreSocket ?? core?.socket ?? '';
   let client: VmmClient | undefined;
   try {
@@ -65,11 +72,24 @@ async function connect(socket: string): Promise<VmmClient> {
   }
 }
 
-async function startCore(log: Log): Promise<CoreProcess> {
+async function startCore(listener: CoreListener): Promise<CoreProcess> {
   try {
-    return await spawnCore({ vmmPath: vmmPath(), onLog: (line) => log('debug', 'core', line) });
+    return await spawnCore({ vmmPath: vmmPath(), onLog: (line) => hear(line, listener) });
   } catch (error) {
     throw new UserError(USER_ERROR.host, messageOf(error), { cause: error });
+  }
+}
+
+/** A line of the core's log: JSON, or what Node prints when it dies. */
+function hear(line: string, listener: CoreListener): void {
+  listener.log('debug', 'core', line);
+  try {
+    const { level, message } = JSON.parse(line) as { level?: unknown; message?: unknown };
+    if (typeof message === 'string' && (level === 'warn' || level === 'error')) {
+      listener.output(message, 'stderr');
+    }
+  } catch {
+    listener.output(line, 'stderr'); // not of the log: nobody should miss it
   }
 }
 

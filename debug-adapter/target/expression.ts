@@ -25,7 +25,8 @@ export interface ExpressionValue {
   readonly kind: 'number' | 'register' | 'symbol' | 'memory';
 }
 
-const TOKEN = /\s*(?:(0[xX][0-9a-fA-F][0-9a-fA-F_]*|0[bB][01][01_]*|\d[\d_]*)|(\$?[A-Za-z_.][\w.$@]*)|([-+*&()]))/y;
+const TOKEN =
+  /\s*(?:(0[xX][0-9a-fA-F][0-9a-fA-F_]*|0[bB][01][01_]*|\d[\d_]*)|(\$?[A-Za-z_.][\w.$@]*)|([-+*&()]))/y;
 const CASTS: Readonly<Record<string, number>> = {
   u8: 1,
   u16: 2,

@@ -118,9 +118,14 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     if (registers === undefined) {
       registers = this.#ask((it) => it.sendRequest(debug.readRegisters, { cpu }));
       this.#registers.set(cpu, registers);
-      registers.catch(() => this.#registers.delete(cpu));
+      registers.catch(() => this.#forget(cpu, registers));
     }
     return registers;
+  }
+
+  /** A failed read is asked again; a later one in its place stays. */
+  #forget(cpu: number, read: Promise<debug.CpuRegisters> | undefined): void {
+    if (this.#registers.get(cpu) === read) this.#registers.delete(cpu);
   }
 
   async writeRegisters(cpu: number, values: RegisterValues): Promise<debug.CpuRegisters> {
@@ -150,12 +155,6 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   async writeMemory(at: GuestAddress, data: Uint8Array): Promise<number> {
     const params = { ...memoryParams(at), data };
     return (await this.#ask((it) => it.sendRequest(debug.writeMemory, params))).writtenBytes;
-  }
-
-  /** The physical address behind a linear one, `undefined` where nothing is mapped. */
-  async translate(at: GuestAddress): Promise<bigint | undefined> {
-    const { gpa } = await this.#ask((it) => it.sendRequest(debug.translate, memoryParams(at)));
-    return gpa === undefined ? undefined : BigInt(gpa);
   }
 
   powerButton(): Promise<void> {
