@@ -142,7 +142,9 @@ async function attach(): Promise<void> {
     await start({ type: 'vmm', request: 'attach', name: 'Attach', vm: name, stopOnEntry: true });
     await stopped;
     assert.ok((await stackFrames()).some((it) => it.name === 'kernel_main'));
-    await end();
+    const ended = once(vscode.debug.onDidTerminateDebugSession, 'the session ends');
+    await vscode.commands.executeCommand('workbench.action.debug.disconnect'); // "stop" would end the VM
+    await ended;
     vm.stdin.write(HELLO.statusKey);
     await textFrom(vm.stdout, 'page faults');
   } finally {
