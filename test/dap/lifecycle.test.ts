@@ -270,6 +270,20 @@ test('restart with stopOnEntry stops at the first instruction again', async (t) 
   assert.equal(vmm.cpus[0]?.rip, 0x1000f3n);
 });
 
+test("restart takes over what is the debugger's in a changed configuration, and names what is not", async (t) => {
+  const session = await stoppedAtEntry(t);
+  const changed = launchArguments(session, { stopOnEntry: true, memory: '8M', name: 'other' });
+  assert.equal((await runUntilStopped(session.client, 'restart', { arguments: changed })).reason, 'entry');
+  assert.match(session.client.console, /the changed memoryBytes take effect at the next launch/);
+  const running = launchArguments(session, { stopOnEntry: false });
+  await session.client.ask('restart', { arguments: running });
+  assert.deepEqual(await session.client.waitFor('continued'), { threadId: 1, allThreadsContinued: true });
+  assert.match(
+    await session.client.fails('restart', { arguments: { kernel: 1 } }),
+    /"kernel" must be a string/,
+  );
+});
+
 test('a VM process that dies ends the session with a message, and answers what was pending', async (t) => {
   const { client, vmm } = await launched(t);
   await client.ask('configurationDone');

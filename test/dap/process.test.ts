@@ -35,6 +35,16 @@ test('the end of stdin ends the VM and the adapter', async (t) => {
   assert.equal(vmm.end?.kind, 'killed');
 });
 
+test('stdin that ends right behind disconnect does not change what that asked for', async (t) => {
+  const { client, process: child, exited, vmm } = await launchedProcess(t);
+  const answered = client.ask('disconnect', { terminateDebuggee: false });
+  child.stdin?.end();
+  await answered;
+  assert.equal(await exited, 0);
+  assert.equal(vmm.end, undefined);
+  assert.equal(vmm.state, 'running');
+});
+
 test('SIGTERM ends the VM and the adapter', async (t) => {
   const { process: child, exited, vmm } = await launchedProcess(t);
   child.kill('SIGTERM');
