@@ -92,6 +92,16 @@ export const SUITES: readonly Suite[] = [
     unavailable: kvmUnavailable,
   },
   {
+    name: 'fuzz',
+    what: 'the long runs of the fuzz tests',
+    includes: inFolder('test/config/'),
+    concurrency: 2,
+    fileTimeoutMs: 6 * MINUTE_MS,
+    timeoutMs: 8 * MINUTE_MS,
+    needsBuild: false,
+    commands: {},
+  },
+  {
     name: 'package',
     what: 'the VSIX builds, holds what it must and runs',
     includes: inFolder('test/package/'),
