@@ -59,7 +59,7 @@ export function writeRegisters(
   let sregs: SystemRegisters = oldSregs;
   for (const [name, text] of Object.entries(values)) {
     const value = parseValue(name, text);
-    if (name in oldRegs) regs[name] = value;
+    if (Object.hasOwn(oldRegs, name)) regs[name] = value;
     else sregs = writeSystem(sregs, memory, name, value);
   }
   try {
