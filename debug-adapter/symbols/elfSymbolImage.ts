@@ -13,7 +13,7 @@ import type { Unit } from '../dwarf/unit.ts';
 import { ElfSymbolIndex } from './elfSymbolIndex.ts';
 import type { ScopeImage } from './frameScope.ts';
 import { FrameUnwinder } from './frameUnwinder.ts';
-import { codeRanges, elfSectionLoader, rangesInclude } from './imageSections.ts';
+import { codeRanges, elfSectionLoader, placed, rangesInclude } from './imageSections.ts';
 import { type MatchedRow, SourceFinder } from './lineBreakpoints.ts';
 import { ImageNames } from './imageNames.ts';
 import { ImageQueries } from './imageQueries.ts';
@@ -75,7 +75,7 @@ export class ElfSymbolImage implements SymbolImage {
   constructor(source: ByteSource, options: SymbolImageOptions) {
     this.path = source.name;
     this.loadBias = options.loadBias ?? 0n;
-    this.elf = parseElf(source);
+    this.elf = placed(parseElf(source), options.sectionAddresses);
     this.machine = this.elf.machineName;
     this.addressSize = this.elf.is64 ? 8 : 4;
     this.code = codeRanges(this.elf);

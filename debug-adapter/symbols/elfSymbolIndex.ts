@@ -1,5 +1,6 @@
 /** .symtab by address and by name: all there is for code without DWARF, and the fastest way from a function's name to its address. */
 import {
+  ET_REL,
   SHF_EXECINSTR,
   SHN_ABS,
   SHN_UNDEF,
@@ -97,7 +98,7 @@ export class ElfSymbolIndex {
   private symbol(index: number): ElfSymbol {
     return {
       name: this.table.name(index),
-      address: this.table.signedValue(index),
+      address: this.addressOf(index),
       sizeBytes: this.table.sizeBytes(index),
       isFunction: this.isFunction(index),
     };
@@ -110,7 +111,7 @@ export class ElfSymbolIndex {
     const indexes: number[] = [];
     for (let index = 0; index < table.count; index++) {
       if (!this.isUsable(index)) continue;
-      values[index] = table.signedValue(index);
+      values[index] = this.addressOf(index);
       indexes.push(index);
     }
     // Within one address the last wins: it is looked at first.
@@ -121,6 +122,14 @@ export class ElfSymbolIndex {
         (values[a] as number) - (values[b] as number) || (rank[a] as number) - (rank[b] as number) || b - a,
     );
     return (this.sorted = { order, address: Float64Array.from(order, (index) => values[index] as number) });
+  }
+
+  /** In relocatable objects values count from their section (gABI chapter 4, st_value). */
+  private addressOf(index: number): number {
+    const value = this.table.signedValue(index);
+    if (this.elf.type !== ET_REL) return value;
+    const section = this.elf.sections[this.table.sectionIndex(index)];
+    return value + Number(BigInt.asIntN(64, section?.address ?? 0n));
   }
 
   /** Which of several names for one address people mean: functions before labels, global before local. */

@@ -1,8 +1,16 @@
 /** The sections of an ELF file as the DWARF reader wants them: read on demand, decompressed when they are compressed. */
 import { type Decompressors, isCompressed, uncompressedBytes } from '../../vmm-core/elf/compressedSection.ts';
-import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, PF_X, PT_LOAD } from '../../vmm-core/elf/elfConstants.ts';
+import {
+  ET_REL,
+  PF_X,
+  PT_LOAD,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHT_NOBITS,
+} from '../../vmm-core/elf/elfConstants.ts';
 import { ElfError } from '../../vmm-core/elf/elfError.ts';
-import { type ElfFile, findSection, readSection } from '../../vmm-core/elf/elfFile.ts';
+import { type ElfFile, type SectionHeader, findSection, readSection } from '../../vmm-core/elf/elfFile.ts';
+import { layOutSections, relocated, relocationsOf } from '../../vmm-core/elf/relocations.ts';
 import { type Range, toSigned } from '../dwarf/address.ts';
 import { type SectionData, type SectionLoader, memorySection } from '../dwarf/section.ts';
 
@@ -16,7 +24,9 @@ export function elfSectionLoader(
     const section = findSection(elf, name) ?? findSection(elf, name.replace('.debug_', '.zdebug_'));
     if (section === undefined || section.type === SHT_NOBITS) return undefined;
     try {
-      if (isCompressed(section)) return memorySection(uncompressedBytes(elf, section, decompressors));
+      if (isCompressed(section) || needsRelocation(elf, section)) {
+        return memorySection(preparedBytes(elf, section, decompressors, onProblem));
+      }
       if (section.offset + section.sizeBytes > elf.source.sizeBytes) {
         throw new ElfError(`section ${name} reaches past the end of the file`, section.offset);
       }
@@ -35,6 +45,36 @@ export function elfSectionLoader(
     };
     return data;
   };
+}
+
+/**
+ * The file with an address for every loadable section. Files that were linked have them; the sections of a relocatable object go to
+ * the addresses given by name (where a module was loaded), else one after the other from 0.
+ */
+export function placed(elf: ElfFile, given: ReadonlyMap<string, bigint> | undefined): ElfFile {
+  if (elf.type !== ET_REL) return elf;
+  const layout = layOutSections(elf, ({ flags }) => (flags & SHF_ALLOC) !== 0);
+  const addressOf = (section: SectionHeader): bigint =>
+    given?.get(section.name) ?? layout.get(section.index) ?? 0n;
+  return { ...elf, sections: elf.sections.map((section) => ({ ...section, address: addressOf(section) })) };
+}
+
+function needsRelocation(elf: ElfFile, section: SectionHeader): boolean {
+  return elf.type === ET_REL && relocationsOf(elf, section).length > 0;
+}
+
+/** Decompressed first: relocations count in the uncompressed bytes (gABI, Compressed Sections). */
+function preparedBytes(
+  elf: ElfFile,
+  section: SectionHeader,
+  decompressors: Decompressors,
+  onProblem: (message: string) => void,
+): Uint8Array {
+  const bytes = uncompressedBytes(elf, section, decompressors);
+  if (!needsRelocation(elf, section)) return bytes;
+  const result = relocated(elf, section, bytes, (index) => elf.sections[index]?.address ?? 0n);
+  if (result.skipped > 0) onProblem(`${section.name}: ${result.skipped} relocations of unknown kinds`);
+  return result.bytes;
 }
 
 /**

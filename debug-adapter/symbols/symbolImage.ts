@@ -176,6 +176,8 @@ export interface FrameDescription {
 export interface SymbolImageOptions {
   /** Added to every link-time address (modulo 2^64). */
   readonly loadBias?: bigint;
+  /** Where the sections of a relocatable object (a kernel module) were loaded, by name; else they are laid out from 0. */
+  readonly sectionAddresses?: ReadonlyMap<string, bigint>;
   /** Inflates zlib data of compressed sections; without it they count as missing and `problems()` says so. */
   readonly inflate?: (compressed: Uint8Array, uncompressedBytes: number) => Uint8Array;
 }

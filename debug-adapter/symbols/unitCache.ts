@@ -5,8 +5,8 @@ import { LruCache } from './lruCache.ts';
 import { UnitFunctions } from './unitFunctions.ts';
 import { UnitLines } from './unitLines.ts';
 
-const MAX_LINE_TABLES_BYTES = 48 << 20;
-const MAX_FUNCTION_NODES = 200_000;
+const MAX_LINE_TABLES_BYTES = 24 << 20;
+const MAX_FUNCTION_NODES = 60_000;
 
 export class UnitCache {
   readonly file: DwarfFile;

@@ -92,6 +92,14 @@ export function bestSymbolTable(elf: ElfFile): SymbolTable | undefined {
   return readSymbolTable(elf, SHT_SYMTAB) ?? readSymbolTable(elf, SHT_DYNSYM);
 }
 
+/** The table in the section with that index: relocations name theirs. */
+export function symbolTableAt(elf: ElfFile, sectionIndex: number): SymbolTable | undefined {
+  const section = elf.sections[sectionIndex];
+  return section?.type === SHT_SYMTAB || section?.type === SHT_DYNSYM
+    ? symbolTableOf(elf, section)
+    : undefined;
+}
+
 function symbolTableOf(elf: ElfFile, section: SectionHeader): SymbolTable {
   const entryBytes = elf.is64 ? 24 : 16;
   if (section.entrySizeBytes !== entryBytes) {
