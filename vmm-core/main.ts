@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   status: { summary: 'list running VMs', load: async () => (await import('./cli/status.ts')).status },
   load: { summary: 'check a vm.conf', load: async () => (await import('./cli/load.ts')).load },
   fmt: { summary: 'lay out vm.conf files', load: async () => (await import('./cli/fmt.ts')).fmt },
+  lsp: { summary: 'serve editors of vm.conf', load: async () => (await import('./cli/lsp.ts')).lsp },
   serve: {
     summary: 'wait, warm, for a VM',
     load: async () => (await import('./cli/serve.ts')).serve,

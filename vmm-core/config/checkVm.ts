@@ -150,13 +150,10 @@ function checkMemory(size: ValueNode, findings: Findings): void {
     );
   }
   if (bytes < MIN_MEMORY) {
-    const hint = size.isNumber && bytes > 0n ? `; did you mean ${size.text}M?` : '';
-    return findings.error(
-      size,
-      'value',
-      `a VM needs at least one megabyte of memory, "${size.text}" is less${hint}`,
-      `${size.text}M`,
-    );
+    const subject = size.isNumber && bytes > 0n ? `${size.text}M` : undefined;
+    const hint = subject === undefined ? '' : `; did you mean ${subject}?`;
+    const message = `a VM needs at least one megabyte of memory, "${size.text}" is less${hint}`;
+    return findings.error(size, 'value', message, subject);
   }
   if (bytes > MAX_MEMORY) return findings.error(size, 'value', 'a VM can have at most 128G of memory');
   if (bytes % MIN_MEMORY !== 0n) {

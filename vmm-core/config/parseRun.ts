@@ -315,7 +315,7 @@ export class ParseRun {
         this.#report('brace-on-next-line', message, [this.#peek()]);
         return this.#take();
       }
-      this.#report('missing-brace', `a { is missing at the end of this line`, [header, newline]);
+      this.#report('missing-open-brace', `a { is missing at the end of this line`, [header, newline]);
       throw new Unparsable();
     }
     return this.#unexpected('{');

@@ -13,6 +13,7 @@ export type ProblemCode =
   | 'too-long'
   | 'brace-on-next-line'
   | 'missing-brace'
+  | 'missing-open-brace'
   | 'empty-block'
   | 'newline-needed'
   | 'quotes-needed'

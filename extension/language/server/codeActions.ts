@@ -16,7 +16,11 @@ interface Fix {
   readonly createDisk?: readonly [path: string, bytes: number];
 }
 
-export function codeActions(tree: ConfigTree, problems: readonly Problem[], diagnostics: readonly Diagnostic[]): CodeAction[] {
+export function codeActions(
+  tree: ConfigTree,
+  problems: readonly Problem[],
+  diagnostics: readonly Diagnostic[],
+): CodeAction[] {
   return problems.flatMap((problem) =>
     fixes(problem, tree).map(({ title, edits, createDisk }): CodeAction => {
       const matching = diagnostics.filter((it) => it.code === problem.code && isAt(it, problem));
@@ -26,7 +30,9 @@ export function codeActions(tree: ConfigTree, problems: readonly Problem[], diag
         isPreferred: true,
         diagnostics: matching,
         ...(edits === undefined ? {} : { edit: { changes: { [uriOf(problem.file.path)]: [...edits] } } }),
-        ...(createDisk === undefined ? {} : { command: { title, command: CREATE_DISK, arguments: [...createDisk] } }),
+        ...(createDisk === undefined
+          ? {}
+          : { command: { title, command: CREATE_DISK, arguments: [...createDisk] } }),
       };
     }),
   );
@@ -41,14 +47,21 @@ type Maker = (problem: Problem, tree: ConfigTree) => readonly Fix[];
 
 const MAKERS: Partial<Record<ProblemCode, Maker>> = {
   'brace-on-next-line': (problem) => [moveBrace(problem)],
-  'newline-needed': (problem) => [{ title: 'Put this on a line of its own', edits: [insert(problem, problem.start, '\n')] }],
+  'newline-needed': (problem) => [
+    { title: 'Put this on a line of its own', edits: [insert(problem, problem.start, '\n')] },
+  ],
   'quotes-needed': (problem) => [quote(problem)],
   'unknown-word': (problem) => replaceWith(problem),
   'disk-format': (problem) => replaceWith(problem),
   rounded: (problem) => replaceWith(problem),
   value: (problem) => replaceWith(problem),
   comma: (problem) => [{ title: 'Remove the comma', edits: [{ range: rangeOf(problem), newText: '' }] }],
-  'missing-brace': (problem) => [{ title: 'Close the block at the end of the file', edits: [insert(problem, problem.file.text.length, '}\n')] }],
+  'missing-brace': (problem) => [
+    {
+      title: 'Close the block at the end of the file',
+      edits: [insert(problem, problem.file.text.length, '}\n')],
+    },
+  ],
   'unused-macro': (problem) => [removeLine(problem)],
   crlf: (problem) => [fixLineEnds(problem)],
   'unknown-switch': addSwitch,
@@ -70,27 +83,39 @@ function moveBrace(problem: Problem): Fix {
   const { file, start, end } = problem;
   let header = start;
   while (header > 0 && /\s/.test(file.text.charAt(header - 1))) header--;
-  return { title: 'Move { to the line above', edits: [{ range: rangeOf({ file, start: header, end }), newText: ' {' }] };
+  return {
+    title: 'Move { to the line above',
+    edits: [{ range: rangeOf({ file, start: header, end }), newText: ' {' }],
+  };
 }
 
 function quote(problem: Problem): Fix {
   const { file, start, end } = problem;
   const written = file.text.slice(start, end);
   // A value that begins with a mark goes on to the next blank.
-  const rest = /^\w/.test(written) || problem.subject !== undefined ? '' : (/^[^\s{}#,]*/.exec(file.text.slice(end))?.[0] ?? '');
+  const rest =
+    /^\w/.test(written) || problem.subject !== undefined
+      ? ''
+      : (/^[^\s{}#,]*/.exec(file.text.slice(end))?.[0] ?? '');
   const range = rangeOf({ file, start, end: end + rest.length });
   return { title: 'Quote the value', edits: [{ range, newText: `"${problem.subject ?? written + rest}"` }] };
 }
 
 function replaceWith(problem: Problem): readonly Fix[] {
   const { subject } = problem;
-  return subject === undefined ? [] : [{ title: `Change to ${subject}`, edits: [{ range: rangeOf(problem), newText: subject }] }];
+  return subject === undefined
+    ? []
+    : [{ title: `Change to ${subject}`, edits: [{ range: rangeOf(problem), newText: subject }] }];
 }
 
 function removeLine(problem: Problem): Fix {
   const { file, start } = problem;
   const { line } = file.position(start);
-  const range: Range = rangeOf({ file, start: file.lineStart(line), end: Math.min(file.lineEnd(line) + 1, file.text.length) });
+  const range: Range = rangeOf({
+    file,
+    start: file.lineStart(line),
+    end: Math.min(file.lineEnd(line) + 1, file.text.length),
+  });
   return { title: `Remove macro ${problem.subject ?? ''}`, edits: [{ range, newText: '' }] };
 }
 
@@ -106,21 +131,38 @@ function fixLineEnds(problem: Problem): Fix {
 function addSwitch(problem: Problem, tree: ConfigTree): readonly Fix[] {
   const name = problem.subject ?? '';
   const near = suggestion(name, tree);
-  const found: Fix[] = near === undefined ? [] : [{ title: `Change to "${near}"`, edits: [{ range: rangeOf(problem), newText: `"${near}"` }] }];
+  const found: Fix[] =
+    near === undefined
+      ? []
+      : [{ title: `Change to "${near}"`, edits: [{ range: rangeOf(problem), newText: `"${near}"` }] }];
   const statement = tree.statements.find((it) => it.node?.id === 'vm' && it.node.first.file === problem.file);
   const at = statement?.node?.first.start ?? 0;
-  found.push({ title: `Add switch "${name}"`, edits: [insert(problem, at, `switch "${name}" {\n\tinterface bridge0\n}\n\n`)] });
+  found.push({
+    title: `Add switch "${name}"`,
+    edits: [insert(problem, at, `switch "${name}" {\n\tinterface bridge0\n}\n\n`)],
+  });
   return found;
 }
 
 function defineMacro(problem: Problem): Fix {
-  return { title: `Define macro ${problem.subject ?? ''}`, edits: [insert(problem, 0, `${problem.subject ?? ''} = ""\n`)] };
+  return {
+    title: `Define macro ${problem.subject ?? ''}`,
+    edits: [insert(problem, 0, `${problem.subject ?? ''} = ""\n`)],
+  };
 }
 
 /** Raw only: the format that needs no header. */
 function createDisk(problem: Problem): readonly Fix[] {
   const path = problem.subject ?? '';
-  const line = problem.file.text.slice(problem.end, problem.file.lineEnd(problem.file.position(problem.end).line));
+  const line = problem.file.text.slice(
+    problem.end,
+    problem.file.lineEnd(problem.file.position(problem.end).line),
+  );
   if (/format\s+["']?qcow2/i.test(line) || /\.qcow2$/i.test(path)) return [];
-  return [{ title: `Create a raw disk of ${NEW_DISK_SIZE}`, createDisk: [path, Number(scanScaled(NEW_DISK_SIZE) ?? 0n)] }];
+  return [
+    {
+      title: `Create a raw disk of ${NEW_DISK_SIZE}`,
+      createDisk: [path, Number(scanScaled(NEW_DISK_SIZE) ?? 0n)],
+    },
+  ];
 }

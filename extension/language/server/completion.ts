@@ -7,7 +7,14 @@ import {
   InsertTextFormat,
   MarkupKind,
 } from 'vscode-languageserver/node';
-import { type Argument, type Block, directive, type DirectiveId, directivesOf, directivesWith } from '../../../vmm-core/config/directives.ts';
+import {
+  type Argument,
+  type Block,
+  directive,
+  type DirectiveId,
+  directivesOf,
+  directivesWith,
+} from '../../../vmm-core/config/directives.ts';
 import { hoverText } from '../../../vmm-core/config/documentation.ts';
 import { Lexer } from '../../../vmm-core/config/lexer.ts';
 import { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
@@ -39,7 +46,10 @@ export function contextAt(tree: ConfigTree, file: SourceFile, offset: number): C
   const before = file.text.slice(file.lineStart(line), offset);
   const { prefix, quote } = openWord(before);
   const start = statementAt(tree, file, offset)?.tokens.find((it) => it.file === file)?.start ?? 0;
-  const tokens = lex(file.text.slice(Math.min(start, offset), offset - prefix.length - quote.length), tree.macros);
+  const tokens = lex(
+    file.text.slice(Math.min(start, offset), offset - prefix.length - quote.length),
+    tree.macros,
+  );
   const { block, line: words } = walk(tokens);
   return { block, expectations: expectIn(block, words), prefix, quote };
 }
@@ -82,7 +92,8 @@ function walk(tokens: readonly Token[]): { block: Block; line: readonly Token[] 
 
 function openedBy(block: Block, line: readonly Token[]): Block | undefined {
   const ids = directivesWith(block, line[0]?.text ?? '');
-  return ids.map((id) => directive(id)).find((it) => it.opens !== undefined && startsWith(line, it.words))?.opens;
+  return ids.map((id) => directive(id)).find((it) => it.opens !== undefined && startsWith(line, it.words))
+    ?.opens;
 }
 
 function startsWith(line: readonly Token[], words: readonly string[]): boolean {
@@ -101,7 +112,9 @@ function expectIn(block: Block, line: readonly Token[]): Expectation[] {
       return [...found, ...expectArguments(id, line.slice(words.length))];
     }
   }
-  return found.length > 0 || block === 'file' || block === 'vm' || block === 'switch' ? found : expectNextItem(block, line);
+  return found.length > 0 || block === 'file' || block === 'vm' || block === 'switch'
+    ? found
+    : expectNextItem(block, line);
 }
 
 function expectArguments(id: DirectiveId, given: readonly Token[]): Expectation[] {
@@ -142,7 +155,8 @@ function skipArgument(kind: Argument['kind'], rest: readonly Token[]): readonly 
 function expectNextItem(block: Block, line: readonly Token[]): Expectation[] {
   for (let i = line.length - 1; i >= 0; i--) {
     const token = line[i];
-    if (token === undefined || token.kind === 'string' || directivesWith(block, token.text).length === 0) continue;
+    if (token === undefined || token.kind === 'string' || directivesWith(block, token.text).length === 0)
+      continue;
     if (line[i - 1]?.text === 'locked') continue;
     const pending = expectIn(block, line.slice(i));
     const isDone = pending.every((it) => it.kind === 'argument' && it.argument.isOptional === true);
@@ -200,17 +214,28 @@ function directiveItem(id: DirectiveId, range: Range): CompletionItem[] {
   ];
 }
 
-function argumentItems(id: DirectiveId, argument: Argument, context: Context, place: Place): CompletionItem[] {
+function argumentItems(
+  id: DirectiveId,
+  argument: Argument,
+  context: Context,
+  place: Place,
+): CompletionItem[] {
   const { kind, name } = argument;
-  if (typeof kind !== 'string') return kind.map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
-  const value = (text: string, what: CompletionItemKind): CompletionItem => quotable(text, what, context, place.range);
+  if (typeof kind !== 'string')
+    return kind.map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
+  const value = (text: string, what: CompletionItemKind): CompletionItem =>
+    quotable(text, what, context, place.range);
   if (isPath(id, name)) return fileItems(context, place);
-  if (kind === 'owner') return accounts(context.prefix).map((it) => value(it, CompletionItemKind.User));
+  if (kind === 'owner') return accounts(context.prefix).map((it) => value(it, CompletionItemKind.Constant));
   if (name === 'size') return SIZES.map((it) => plain(it, CompletionItemKind.Value, place.range));
-  if (name === 'format') return ['raw', 'qcow2'].map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
-  if (name === 'image') return ['bios', 'uefi'].map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
-  if (id === 'ifSwitch') return names(place.tree, 'switch').map((it) => value(it, CompletionItemKind.Interface));
-  if (id === 'vm' && name === 'name') return names(place.tree, 'vm').map((it) => value(it, CompletionItemKind.Class));
+  if (name === 'format')
+    return ['raw', 'qcow2'].map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
+  if (name === 'image')
+    return ['bios', 'uefi'].map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
+  if (id === 'ifSwitch')
+    return names(place.tree, 'switch').map((it) => value(it, CompletionItemKind.Interface));
+  if (id === 'vm' && name === 'name')
+    return names(place.tree, 'vm').map((it) => value(it, CompletionItemKind.Class));
   return [];
 }
 
@@ -220,7 +245,11 @@ function plain(label: string, kind: CompletionItemKind, range: Range): Completio
 
 /** Quoted, unless a quote is open already. */
 function quotable(text: string, kind: CompletionItemKind, { quote }: Context, range: Range): CompletionItem {
-  return { label: text, kind, filterText: quote === '' ? text : text, textEdit: { range, newText: quote === '' ? `"${text}"` : text } };
+  return {
+    label: text,
+    kind,
+    textEdit: { range, newText: quote === '' ? `"${text}"` : text },
+  };
 }
 
 function names(tree: ConfigTree, kind: 'vm' | 'switch'): string[] {
@@ -242,7 +271,9 @@ function fileItems(context: Context, { file, range }: Place): CompletionItem[] {
   const { prefix, quote } = context;
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   try {
-    const entries = readdirSync(path.resolve(path.dirname(file.path), folder || '.'), { withFileTypes: true });
+    const entries = readdirSync(path.resolve(path.dirname(file.path), folder || '.'), {
+      withFileTypes: true,
+    });
     return entries.slice(0, MAX_ENTRIES).map((entry) => {
       const isFolder = entry.isDirectory();
       const text = `${folder}${entry.name}${isFolder ? '/' : ''}`;
@@ -265,7 +296,9 @@ function accounts(prefix: string): string[] {
   const file = colon < 0 ? '/etc/passwd' : '/etc/group';
   try {
     const lines = readFileSync(file, 'utf8').split('\n');
-    const found = lines.map((it) => it.split(':', 1)[0] ?? '').filter((it) => it !== '' && !it.startsWith('#'));
+    const found = lines
+      .map((it) => it.split(':', 1)[0] ?? '')
+      .filter((it) => it !== '' && !it.startsWith('#'));
     return colon < 0 ? found : found.map((it) => `${prefix.slice(0, colon)}:${it}`);
   } catch {
     return []; // no such file on this machine

@@ -1,5 +1,10 @@
 /** Semantic tokens, inlay hints and code lenses. */
-import { type CodeLens, type InlayHint, InlayHintKind, SemanticTokensBuilder } from 'vscode-languageserver/node';
+import {
+  type CodeLens,
+  type InlayHint,
+  InlayHintKind,
+  SemanticTokensBuilder,
+} from 'vscode-languageserver/node';
 import { vmName } from '../../../vmm-core/config/checkConfig.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import { type ConfigTree, directivesIn, span, type Statement } from '../../../vmm-core/config/syntaxTree.ts';
@@ -7,7 +12,16 @@ import { scanScaled } from '../../../vmm-core/config/values.ts';
 import { type Range, rangeOf } from './workspace.ts';
 
 /** The legend, in the order of the numbers sent. */
-export const TOKEN_TYPES = ['keyword', 'string', 'number', 'comment', 'macro', 'class', 'interface', 'enumMember'] as const;
+export const TOKEN_TYPES = [
+  'keyword',
+  'string',
+  'number',
+  'comment',
+  'macro',
+  'class',
+  'interface',
+  'enumMember',
+] as const;
 type TokenType = (typeof TOKEN_TYPES)[number];
 
 export const LENS_COMMANDS = {
@@ -28,7 +42,9 @@ export function semanticTokens(tree: ConfigTree, file: SourceFile, range?: Range
   const builder = new SemanticTokensBuilder();
   const from = range === undefined ? 0 : file.offset(range.start);
   const to = range === undefined ? Infinity : file.offset(range.end);
-  const found = tree.statements.flatMap((it) => colours(it, file)).filter((it) => it.end >= from && it.start <= to);
+  const found = tree.statements
+    .flatMap((it) => colours(it, file))
+    .filter((it) => it.end >= from && it.start <= to);
   found.sort((a, b) => a.start - b.start || b.end - a.end);
   let at = 0;
   for (const it of found) {
@@ -45,15 +61,22 @@ function colours(statement: Statement, file: SourceFile): Coloured[] {
   const types = new Map<number, TokenType>();
   for (const node of statement.node === undefined ? [] : directivesIn(statement.node)) {
     for (const word of node.words) types.set(word.start, 'keyword');
-    const type = node.id === 'vm' ? 'class' : node.id === 'switch' || node.id === 'ifSwitch' ? 'interface' : undefined;
+    const type =
+      node.id === 'vm' ? 'class' : node.id === 'switch' || node.id === 'ifSwitch' ? 'interface' : undefined;
     if (node.id === 'macro') for (const it of node.args['name']?.tokens ?? []) types.set(it.start, 'macro');
     if (type === undefined) continue;
-    for (const value of [node.args['name'], node.args['instance']]) for (const it of value?.tokens ?? []) types.set(it.start, type);
+    for (const value of [node.args['name'], node.args['instance']])
+      for (const it of value?.tokens ?? []) types.set(it.start, type);
   }
   const found: Coloured[] = [];
   for (const { kind, start, end, file: where } of statement.tokens) {
     if (where !== file || end <= start) continue;
-    const plain = kind === 'string' || kind === 'word' ? 'string' : kind === 'keyword' || kind === 'number' ? kind : undefined;
+    const plain =
+      kind === 'string' || kind === 'word'
+        ? 'string'
+        : kind === 'keyword' || kind === 'number'
+          ? kind
+          : undefined;
     const type = types.get(start) ?? plain;
     if (type !== undefined) found.push({ start, end, type });
   }
@@ -61,7 +84,8 @@ function colours(statement: Statement, file: SourceFile): Coloured[] {
     // Before the token that it begins, which then covers only what is glued to it.
     if (it.file === file) found.push({ start: it.start, end: it.end, type: 'macro' });
   }
-  for (const it of statement.comments) if (it.file === file) found.push({ start: it.start, end: it.end, type: 'comment' });
+  for (const it of statement.comments)
+    if (it.file === file) found.push({ start: it.start, end: it.end, type: 'comment' });
   return splitAtMacros(found);
 }
 
@@ -75,7 +99,13 @@ function splitAtMacros(found: readonly Coloured[]): Coloured[] {
 }
 
 /** A token must not go over a line. */
-function push(builder: SemanticTokensBuilder, file: SourceFile, start: number, end: number, type: number): void {
+function push(
+  builder: SemanticTokensBuilder,
+  file: SourceFile,
+  start: number,
+  end: number,
+  type: number,
+): void {
   let from = start;
   while (from < end) {
     const { line, character } = file.position(from);
@@ -97,13 +127,15 @@ export function inlayHints(tree: ConfigTree, file: SourceFile, range: Range): In
   for (const { node, macroUses } of tree.statements) {
     for (const it of macroUses) {
       const value = it.definition?.value;
-      if (it.file === file && value !== undefined) add(it.end, value.length > MAX_HINT ? `${value.slice(0, MAX_HINT)}…` : value);
+      if (it.file === file && value !== undefined)
+        add(it.end, value.length > MAX_HINT ? `${value.slice(0, MAX_HINT)}…` : value);
     }
     if (node?.id !== 'vm') continue;
     for (const item of node.items) {
       const size = item.id === 'memory' ? item.args['size'] : undefined;
       const bytes = size === undefined || size.isNumber ? undefined : scanScaled(size.text);
-      if (size !== undefined && bytes !== undefined && span(size).file === file) add(span(size).end, `${bytes} bytes`);
+      if (size !== undefined && bytes !== undefined && span(size).file === file)
+        add(span(size).end, `${bytes} bytes`);
     }
   }
   return hints;

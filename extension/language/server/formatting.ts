@@ -2,7 +2,7 @@
 import type { TextEdit } from 'vscode-languageserver/node';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
 import { formatConfig } from '../../../vmm-core/config/formatConfig.ts';
-import { type Position, SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import { type Position, type SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import { type ConfigTree, directivesIn } from '../../../vmm-core/config/syntaxTree.ts';
 import { statementAt } from './occurrences.ts';
 import { type Range, rangeOf } from './workspace.ts';
@@ -16,7 +16,10 @@ export function formatWhole(file: SourceFile, host: ConfigHost): TextEdit[] {
 export function formatRange(tree: ConfigTree, file: SourceFile, range: Range, host: ConfigHost): TextEdit[] {
   const from = file.offset(range.start);
   const to = file.offset(range.end);
-  const touched = tree.statements.filter(({ node }) => node !== undefined && node.first.file === file && node.first.start <= to && node.last.end >= from);
+  const touched = tree.statements.filter(
+    ({ node }) =>
+      node !== undefined && node.first.file === file && node.first.start <= to && node.last.end >= from,
+  );
   const first = touched[0]?.node?.first;
   const last = touched.at(-1)?.node?.last;
   if (first === undefined || last === undefined || last.file !== file) return [];
@@ -33,7 +36,9 @@ export function formatOnType(tree: ConfigTree, file: SourceFile, position: Posit
   const blanks = /^[ \t]*/.exec(line)?.[0] ?? '';
   const depth = depthAt(tree, file, start) - (line.trim().startsWith('}') ? 1 : 0);
   const wanted = '\t'.repeat(Math.max(0, depth));
-  return blanks === wanted ? [] : [{ range: rangeOf({ file, start, end: start + blanks.length }), newText: wanted }];
+  return blanks === wanted
+    ? []
+    : [{ range: rangeOf({ file, start, end: start + blanks.length }), newText: wanted }];
 }
 
 function depthAt(tree: ConfigTree, file: SourceFile, offset: number): number {
@@ -51,7 +56,12 @@ function difference(file: SourceFile, at: number, before: string, after: string 
   let head = 0;
   while (head < before.length && head < after.length && before[head] === after[head]) head++;
   let tail = 0;
-  while (tail < before.length - head && tail < after.length - head && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
+  while (
+    tail < before.length - head &&
+    tail < after.length - head &&
+    before.at(-1 - tail) === after.at(-1 - tail)
+  )
+    tail++;
   const range = rangeOf({ file, start: at + head, end: at + before.length - tail });
   return [{ range, newText: after.slice(head, after.length - tail) }];
 }

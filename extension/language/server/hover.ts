@@ -10,7 +10,9 @@ import { occurrenceAt, occurrences, spotAt, statementAt } from './occurrences.ts
 import { rangeOf } from './workspace.ts';
 
 export function hover(tree: ConfigTree, file: SourceFile, offset: number): Hover | undefined {
-  const macro = statementAt(tree, file, offset)?.macroUses.find((it) => it.file === file && it.start <= offset && offset <= it.end);
+  const macro = statementAt(tree, file, offset)?.macroUses.find(
+    (it) => it.file === file && it.start <= offset && offset <= it.end,
+  );
   if (macro?.definition !== undefined) {
     return text(`\`$${macro.name}\` = \`${macro.definition.value}\``, rangeOf(macro));
   }
@@ -26,8 +28,13 @@ export function hover(tree: ConfigTree, file: SourceFile, offset: number): Hover
   }
   const name = occurrenceAt(tree, file, offset);
   if (name !== undefined && name.kind !== 'macro') {
-    const uses = [...occurrences(tree)].filter((it) => it.kind === name.kind && it.name === name.name && !it.isDeclaration).length;
-    return text(`${name.kind === 'vm' ? 'VM' : name.kind} \`${name.name}\`, used ${uses} ${uses === 1 ? 'time' : 'times'}`, rangeOf(name));
+    const uses = [...occurrences(tree)].filter(
+      (it) => it.kind === name.kind && it.name === name.name && !it.isDeclaration,
+    ).length;
+    return text(
+      `${name.kind === 'vm' ? 'VM' : name.kind} \`${name.name}\`, used ${uses} ${uses === 1 ? 'time' : 'times'}`,
+      rangeOf(name),
+    );
   }
   return text(hoverText(node.id), rangeOf(first));
 }

@@ -12,7 +12,8 @@ export function definition(tree: ConfigTree, file: SourceFile, offset: number, h
   const name = occurrenceAt(tree, file, offset);
   if (name !== undefined) return declarations(tree, name).map(locationOf);
   const spot = spotAt(tree, file, offset);
-  if (spot?.value === undefined || spot.argument === undefined || !isPath(spot.node.id, spot.argument.name)) return [];
+  if (spot?.value === undefined || spot.argument === undefined || !isPath(spot.node.id, spot.argument.name))
+    return [];
   const path = host.resolve(spot.value.text, file.path);
   const start = { line: 0, character: 0 };
   return host.exists?.(path) === true ? [{ uri: uriOf(path), range: { start, end: start } }] : [];
@@ -28,11 +29,18 @@ function declarations(tree: ConfigTree, name: Occurrence): Occurrence[] {
   return before === undefined ? declared.slice(0, 1) : [before];
 }
 
-export function references(tree: ConfigTree, file: SourceFile, offset: number, includesDeclaration: boolean): Location[] {
+export function references(
+  tree: ConfigTree,
+  file: SourceFile,
+  offset: number,
+  includesDeclaration: boolean,
+): Location[] {
   const name = occurrenceAt(tree, file, offset);
   if (name === undefined) return [];
   return [...occurrences(tree)]
-    .filter((it) => it.kind === name.kind && it.name === name.name && (includesDeclaration || !it.isDeclaration))
+    .filter(
+      (it) => it.kind === name.kind && it.name === name.name && (includesDeclaration || !it.isDeclaration),
+    )
     .map(locationOf);
 }
 
@@ -49,7 +57,12 @@ export function prepareRename(tree: ConfigTree, file: SourceFile, offset: number
 }
 
 /** Edits in every file, or a sentence why not. */
-export function rename(tree: ConfigTree, file: SourceFile, offset: number, newName: string): WorkspaceEdit | string {
+export function rename(
+  tree: ConfigTree,
+  file: SourceFile,
+  offset: number,
+  newName: string,
+): WorkspaceEdit | string {
   const name = occurrenceAt(tree, file, offset);
   if (name === undefined) return 'Only VMs, switches and macros can be renamed.';
   const wanted = /^(["'])(.*)\1$/s.exec(newName)?.[2] ?? newName;
@@ -66,7 +79,10 @@ export function rename(tree: ConfigTree, file: SourceFile, offset: number, newNa
 }
 
 function nameProblem({ kind }: Occurrence, wanted: string): string | undefined {
-  if (kind === 'macro') return /^[A-Za-z0-9_]+$/.test(wanted) && !KEYWORDS.has(wanted) ? undefined : `"${wanted}" cannot name a macro.`;
+  if (kind === 'macro')
+    return /^[A-Za-z0-9_]+$/.test(wanted) && !KEYWORDS.has(wanted)
+      ? undefined
+      : `"${wanted}" cannot name a macro.`;
   return wanted === '' || /["'\n]/.test(wanted) ? `"${wanted}" cannot be a name.` : undefined;
 }
 
@@ -95,6 +111,8 @@ export function links(tree: ConfigTree, file: SourceFile, host: ConfigHost): Doc
 }
 
 export function suggestion(name: string, tree: ConfigTree): string | undefined {
-  const switches = [...occurrences(tree)].filter((it) => it.kind === 'switch' && it.isDeclaration).map((it) => it.name);
+  const switches = [...occurrences(tree)]
+    .filter((it) => it.kind === 'switch' && it.isDeclaration)
+    .map((it) => it.name);
   return nearest(name, switches);
 }

@@ -52,7 +52,9 @@ function occurrence(kind: NameKind, value: ValueNode, isDeclaration: boolean): O
 export function occurrenceAt(tree: ConfigTree, file: SourceFile, offset: number): Occurrence | undefined {
   const statement = statementAt(tree, file, offset);
   if (statement === undefined) return undefined;
-  return [...occurrencesIn(statement)].find((it) => it.file === file && it.start <= offset && offset <= it.end);
+  return [...occurrencesIn(statement)].find(
+    (it) => it.file === file && it.start <= offset && offset <= it.end,
+  );
 }
 
 /** The statement that has, or is followed by, this place. */

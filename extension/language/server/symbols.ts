@@ -34,7 +34,10 @@ function symbolOf(node: DirectiveNode, kind: SymbolKind): DocumentSymbol {
   const parent = node.args['instance'] === undefined ? undefined : node.args['name']?.text;
   const children = node.items.map((item): DocumentSymbol => {
     const name = item.words.map((it) => it.text).join(' ');
-    const detail = Object.values(item.args).map((it) => it?.text ?? '').join(' ').trim();
+    const detail = Object.values(item.args)
+      .map((it) => it?.text ?? '')
+      .join(' ')
+      .trim();
     const itemRange = nodeRange(item);
     return { name, detail, kind: SymbolKind.Property, range: itemRange, selectionRange: itemRange };
   });
@@ -43,7 +46,10 @@ function symbolOf(node: DirectiveNode, kind: SymbolKind): DocumentSymbol {
     detail: parent === undefined ? node.id : `instance of ${parent}`,
     kind,
     range,
-    selectionRange: token === undefined || token.start < node.first.start || token.end > node.last.end ? range : rangeOf(token),
+    selectionRange:
+      token === undefined || token.start < node.first.start || token.end > node.last.end
+        ? range
+        : rangeOf(token),
     children,
   };
 }
@@ -81,7 +87,8 @@ export function foldingRanges(tree: ConfigTree, file: SourceFile): FoldingRange[
   const found: FoldingRange[] = [];
   for (const { node, comments } of tree.statements) {
     for (const it of node === undefined ? [] : directivesIn(node)) {
-      if (it.open === undefined || it.close === undefined || it.open.file !== file || it.close.file !== file) continue;
+      if (it.open === undefined || it.close === undefined || it.open.file !== file || it.close.file !== file)
+        continue;
       const startLine = file.position(it.first.start).line;
       const endLine = file.position(it.close.start).line;
       if (endLine > startLine) found.push({ startLine, endLine: endLine - 1 });

@@ -89,7 +89,8 @@ export class Workspace {
       return;
     }
     const edit = { start: file.offset(range.start), end: file.offset(range.end), text };
-    if (open.tree === undefined) file.replaceText(file.text.slice(0, edit.start) + text + file.text.slice(edit.end));
+    if (open.tree === undefined)
+      file.replaceText(file.text.slice(0, edit.start) + text + file.text.slice(edit.end));
     else open.tree = reparse(open.tree, edit, this.#options).tree;
   }
 
@@ -101,7 +102,8 @@ export class Workspace {
   /** Files or accounts of the machine may have changed. */
   forgetHost(): void {
     this.#closedRoots = undefined;
-    for (const { tree } of this.#open.values()) for (const it of tree?.statements ?? []) it.findings = undefined;
+    for (const { tree } of this.#open.values())
+      for (const it of tree?.statements ?? []) it.findings = undefined;
   }
 
   forgetTrees(): void {
@@ -139,7 +141,9 @@ export class Workspace {
 
   /** Open files that show something of this one. */
   related(name: string): readonly string[] {
-    return this.openFiles.filter((it) => it === name || this.treeOf(it)?.tree.files.some((file) => file.path === name) === true);
+    return this.openFiles.filter(
+      (it) => it === name || this.treeOf(it)?.tree.files.some((file) => file.path === name) === true,
+    );
   }
 
   #including(name: string): ConfigTree | undefined {
@@ -158,7 +162,8 @@ export class Workspace {
     this.#closedRoots = new Map();
     for (const name of configFiles(this.#folders)) {
       const text = this.#open.has(name) ? undefined : this.host.readText(name);
-      if (text !== undefined) this.#closedRoots.set(name, parseConfigFile(new SourceFile(name, text), this.#options));
+      if (text !== undefined)
+        this.#closedRoots.set(name, parseConfigFile(new SourceFile(name, text), this.#options));
     }
     return this.#closedRoots;
   }
@@ -167,7 +172,9 @@ export class Workspace {
     for (const [other, open] of this.#open) {
       if (other !== name && open.tree?.files.some((it) => it.path === name) === true) open.tree = undefined;
     }
-    const isKnown = [...(this.#closedRoots?.values() ?? [])].some((it) => it.files.some((file) => file.path === name));
+    const isKnown = [...(this.#closedRoots?.values() ?? [])].some((it) =>
+      it.files.some((file) => file.path === name),
+    );
     if (isKnown) this.#closedRoots = undefined;
   }
 

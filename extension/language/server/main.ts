@@ -1,0 +1,252 @@
+/**
+ * The language server of vm.conf, over stdio: `vmm lsp` or the extension starts it, any editor may. It owns no knowledge of the language:
+ * that is vmm-core/config's. Diagnostics follow a change at once; a key press re-reads one statement (workspace.ts).
+ */
+import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import {
+  CodeActionKind,
+  createConnection,
+  type Diagnostic,
+  DiagnosticSeverity,
+  DiagnosticTag,
+  type InitializeParams,
+  type InitializeResult,
+  type Position,
+  ProposedFeatures,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+  TextDocumentSyncKind,
+} from 'vscode-languageserver/node';
+import type { Problem } from '../../../vmm-core/config/problem.ts';
+import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
+import { hasErrors } from '../../../vmm-core/config/checkConfig.ts';
+import { vmSettings } from '../../../vmm-core/config/vmSettings.ts';
+import { codeActions, CREATE_DISK } from './codeActions.ts';
+import { completions } from './completion.ts';
+import { codeLenses, inlayHints, semanticTokens, TOKEN_TYPES } from './decorations.ts';
+import { formatOnType, formatRange, formatWhole } from './formatting.ts';
+import { hover, signatureHelp } from './hover.ts';
+import { definition, links, prepareRename, references, rename } from './navigation.ts';
+import { documentSymbols, foldingRanges, selectionRange, workspaceSymbols } from './symbols.ts';
+import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
+
+/** Our one request beside LSP: the VMs of a file as vmSettings.ts gives them. Null when it has errors. */
+const VMS_REQUEST = 'trapframe/vms';
+/** Changes of one burst are answered together. */
+const SETTLE_MS = 5;
+const REQUEST_FAILED = -32803;
+
+const connection = createConnection(
+  ProposedFeatures.all,
+  new StreamMessageReader(process.stdin),
+  new StreamMessageWriter(process.stdout),
+);
+const workspace = new Workspace();
+const pending = new Set<string>();
+let timer: NodeJS.Timeout | undefined;
+
+connection.onInitialize((params: InitializeParams): InitializeResult => {
+  workspace.folders = (params.workspaceFolders ?? []).map((it) => pathOf(it.uri));
+  const options = params.initializationOptions as { openbsd?: boolean } | undefined;
+  workspace.settings = { openbsd: options?.openbsd === true };
+  return {
+    serverInfo: { name: 'trapframe-vm-conf' },
+    capabilities: {
+      textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
+      completionProvider: { triggerCharacters: ['$', '/', '"', "'", ':'] },
+      hoverProvider: true,
+      signatureHelpProvider: { triggerCharacters: [' '] },
+      definitionProvider: true,
+      referencesProvider: true,
+      renameProvider: { prepareProvider: true },
+      documentSymbolProvider: true,
+      workspaceSymbolProvider: true,
+      foldingRangeProvider: true,
+      selectionRangeProvider: true,
+      documentLinkProvider: {},
+      documentFormattingProvider: true,
+      documentRangeFormattingProvider: true,
+      documentOnTypeFormattingProvider: { firstTriggerCharacter: '}', moreTriggerCharacter: ['\n'] },
+      semanticTokensProvider: {
+        legend: { tokenTypes: [...TOKEN_TYPES], tokenModifiers: [] },
+        full: true,
+        range: true,
+      },
+      inlayHintProvider: true,
+      codeActionProvider: { codeActionKinds: [CodeActionKind.QuickFix] },
+      codeLensProvider: {},
+      executeCommandProvider: { commands: [CREATE_DISK] },
+      workspace: { workspaceFolders: { supported: true } },
+    },
+  };
+});
+
+// Documents.
+
+connection.onDidOpenTextDocument(({ textDocument: { uri, version, text } }) => {
+  workspace.open(pathOf(uri), version, text);
+  schedule(pathOf(uri));
+});
+
+connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentChanges }) => {
+  workspace.change(pathOf(uri), version ?? 0, contentChanges);
+  schedule(pathOf(uri));
+});
+
+connection.onDidCloseTextDocument(({ textDocument: { uri } }) => {
+  workspace.close(pathOf(uri));
+  void connection.sendDiagnostics({ uri, diagnostics: [] });
+});
+
+connection.onDidSaveTextDocument(refreshHost);
+connection.onDidChangeWatchedFiles(() => {
+  workspace.forgetTrees();
+  refreshHost();
+});
+connection.onDidChangeConfiguration(({ settings }: { settings?: unknown }) => {
+  const openbsd = (settings as { trapframe?: { vmConf?: { openbsd?: boolean } } } | undefined)?.trapframe
+    ?.vmConf?.openbsd;
+  workspace.settings = { openbsd: openbsd === true };
+  workspace.forgetTrees();
+  for (const name of workspace.openFiles) schedule(name);
+});
+
+function refreshHost(): void {
+  workspace.forgetHost();
+  for (const name of workspace.openFiles) schedule(name);
+}
+
+function schedule(name: string): void {
+  pending.add(name);
+  timer ??= setTimeout(publish, SETTLE_MS);
+}
+
+function publish(): void {
+  timer = undefined;
+  const names = new Set([...pending].flatMap((it) => workspace.related(it)));
+  pending.clear();
+  for (const name of names) {
+    const diagnostics = workspace.problems(name).map(diagnosticOf);
+    void connection.sendDiagnostics({ uri: uriOf(name), version: workspace.version(name), diagnostics });
+  }
+}
+
+function diagnosticOf(problem: Problem): Diagnostic {
+  const range = rangeOf(problem.end > problem.start ? problem : { ...problem, end: problem.start + 1 });
+  return {
+    range,
+    message: problem.message,
+    code: problem.code,
+    source: 'vm.conf',
+    severity: problem.severity === 'error' ? DiagnosticSeverity.Error : DiagnosticSeverity.Warning,
+    ...(problem.code === 'unused-macro' ? { tags: [DiagnosticTag.Unnecessary] } : {}),
+  };
+}
+
+// Requests.
+
+interface At {
+  readonly textDocument: { readonly uri: string };
+  readonly position: Position;
+}
+
+/** A request about a place: `fallback` for files that we do not know. */
+function atPlace<T>(
+  request: At,
+  fallback: T,
+  answer: (tree: ConfigTree, file: SourceFile, offset: number) => T,
+): T {
+  const found = workspace.treeOf(pathOf(request.textDocument.uri));
+  return found === undefined ? fallback : answer(found.tree, found.file, found.file.offset(request.position));
+}
+
+function inFile<T>(
+  request: { readonly textDocument: { readonly uri: string } },
+  fallback: T,
+  answer: (tree: ConfigTree, file: SourceFile) => T,
+): T {
+  const found = workspace.treeOf(pathOf(request.textDocument.uri));
+  return found === undefined ? fallback : answer(found.tree, found.file);
+}
+
+connection.onCompletion((it) => atPlace(it, [], completions));
+connection.onHover((it) => atPlace(it, undefined, hover));
+connection.onSignatureHelp((it) => atPlace(it, undefined, signatureHelp));
+connection.onDefinition((it) =>
+  atPlace(it, [], (tree, file, offset) => definition(tree, file, offset, workspace.host)),
+);
+connection.onReferences((it) =>
+  atPlace(it, [], (tree, file, offset) => references(tree, file, offset, it.context.includeDeclaration)),
+);
+connection.onPrepareRename((it) => atPlace(it, null, (...place) => orFail(prepareRename(...place))));
+connection.onRenameRequest((it) => atPlace(it, null, (...place) => orFail(rename(...place, it.newName))));
+connection.onDocumentSymbol((it) => inFile(it, [], documentSymbols));
+connection.onWorkspaceSymbol(({ query }) => workspaceSymbols(workspace.allTrees(), query));
+connection.onFoldingRanges((it) => inFile(it, [], foldingRanges));
+connection.onSelectionRanges((it) =>
+  inFile(it, [], (tree, file) => it.positions.map((at) => selectionRange(tree, file, file.offset(at)))),
+);
+connection.onDocumentLinks((it) => inFile(it, [], (tree, file) => links(tree, file, workspace.host)));
+connection.onDocumentFormatting((it) => inFile(it, [], (_, file) => formatWhole(file, workspace.host)));
+connection.onDocumentRangeFormatting((it) =>
+  inFile(it, [], (tree, file) => formatRange(tree, file, it.range, workspace.host)),
+);
+connection.onDocumentOnTypeFormatting((it) =>
+  inFile(it, [], (tree, file) => formatOnType(tree, file, it.position)),
+);
+connection.languages.semanticTokens.on((it) =>
+  inFile(it, { data: [] }, (tree, file) => semanticTokens(tree, file)),
+);
+connection.languages.semanticTokens.onRange((it) =>
+  inFile(it, { data: [] }, (tree, file) => semanticTokens(tree, file, it.range)),
+);
+connection.languages.inlayHint.on((it) => inFile(it, [], (tree, file) => inlayHints(tree, file, it.range)));
+connection.onCodeLens((it) => inFile(it, [], codeLenses));
+connection.onCodeAction((it) =>
+  inFile(it, [], (tree, file) => {
+    const [start, end] = [file.offset(it.range.start), file.offset(it.range.end)];
+    const problems = workspace
+      .problems(file.path)
+      .filter((problem) => problem.start <= end && problem.end >= start);
+    return codeActions(tree, problems, it.context.diagnostics);
+  }),
+);
+
+connection.onExecuteCommand(({ command, arguments: args = [] }) => {
+  const [name, bytes] = args as unknown[];
+  if (command !== CREATE_DISK || typeof name !== 'string' || typeof bytes !== 'number') return null;
+  createDisk(name, bytes);
+  refreshHost();
+  return null;
+});
+
+connection.onRequest(VMS_REQUEST, ({ uri }: { uri: string }) =>
+  inFile({ textDocument: { uri } }, null, (tree, file) => {
+    if (tree.files.some((it) => hasErrors(workspace.problems(it.path)))) return null;
+    return file === tree.root || tree.files.includes(file) ? vmSettings(tree, workspace.host) : null;
+  }),
+);
+
+/** A sentence becomes the error that the editor shows. */
+function orFail<T extends object>(result: T | string): T {
+  if (typeof result === 'string') throw new ResponseError(REQUEST_FAILED, result);
+  return result;
+}
+
+/** Sparse. Fails when the file is there already. */
+function createDisk(name: string, bytes: number): void {
+  try {
+    const fd = openSync(name, 'wx', 0o600);
+    ftruncateSync(fd, bytes);
+    closeSync(fd);
+  } catch (error) {
+    throw new ResponseError(
+      REQUEST_FAILED,
+      `cannot create ${name}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+connection.listen();
