@@ -1,5 +1,6 @@
 /** The unwound frames of a vCPU at this stop: computed as far as somebody asks, kept until the VM runs. */
 import type { SessionState } from '../sessionState.ts';
+import { hex } from '../target/vmTarget.ts';
 import { topFrame, type UnwindContext, type UnwindFrame } from '../target/unwind.ts';
 
 /** A chain longer than this is a loop or rubbish. */
@@ -41,6 +42,25 @@ export async function unwindContext(state: SessionState, cpu: number): Promise<U
     codeStart: (address) => symbols.codeStart(address),
     imageAt: (address) => symbols.imageAt(address),
   };
+}
+
+/**
+ * References to memory as a vCPU sees it. Those without a vCPU mean the one last stopped; another vCPU needs naming only where it
+ * sees something else: other page tables, or code of another width.
+ */
+export async function memoryReferences(
+  state: SessionState,
+  cpu: number,
+): Promise<(address: bigint) => string> {
+  if (cpu === state.currentCpu) return hex;
+  const target = state.requireTarget();
+  const [own, current] = await Promise.all([
+    target.readRegisters(cpu),
+    target.readRegisters(state.currentCpu),
+  ]);
+  const same =
+    own.mode === current.mode && ['cr0', 'cr3'].every((it) => own.values[it] === current.values[it]);
+  return same ? hex : (address) => `cpu${cpu}:${hex(address)}`;
 }
 
 /** Whether `framesOf` can return no more than it has. */

@@ -6,7 +6,7 @@ import type { InlineFrame } from '../symbols/symbolImage.ts';
 import { lookupAddress, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { toClientColumn, toClientLine } from './breakpoints.ts';
-import { framesOf, isComplete } from './frames.ts';
+import { framesOf, isComplete, memoryReferences } from './frames.ts';
 
 /** Frames computed for a client that asks for all of them at once. */
 const DEFAULT_LEVELS = 64;
@@ -48,11 +48,12 @@ export async function stackTrace(
   );
   const page = shown.slice(start, start + levels);
   const complete = isComplete(state, cpu);
+  const reference = await memoryReferences(state, cpu);
   return {
     stackFrames: page.map(({ frame, depth, inlineDepth, body }) => ({
       id: state.frames.add({ cpu, depth, inlineDepth, frame }),
       ...body,
-      instructionPointerReference: hex(frame.pc),
+      instructionPointerReference: reference(frame.pc),
     })),
     // One more than there is says: ask for the next page.
     totalFrames: complete ? shown.length : Math.max(shown.length, start + page.length + 1),

@@ -22,6 +22,7 @@ import {
 } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
 import { evaluateNumber } from './evaluate.ts';
+import { memoryReferences } from './frames.ts';
 import { hasLocals, localVariables, setMember, showChildren, showLocals, showValue } from './locals.ts';
 
 type Variable = DebugProtocol.Variable;
@@ -56,7 +57,7 @@ export async function variables(
     case 'registers':
       return { variables: REGISTER_GROUPS.map((group) => groupVariable(state, group, shown, registers)) };
     case 'group':
-      return { variables: groupMembers(state, container.group, shown, registers) };
+      return { variables: await groupMembers(state, container.group, shown, registers) };
     case 'segment':
       return { variables: segmentMembers(registers.segments[container.name]) };
     case 'locals':
@@ -87,7 +88,7 @@ export async function setVariable(
   const write = registerWrite(group, args.name, value, before);
   const after = await target.writeRegisters(shown.cpu, { [write.key]: write.value });
   registersChanged(state, shown.cpu, [write.key]);
-  const written = groupMembers(state, group, shown, after).find((it) => it.name === args.name);
+  const written = (await groupMembers(state, group, shown, after)).find((it) => it.name === args.name);
   return {
     value: written?.value ?? hex(write.value),
     variablesReference: 0,
@@ -179,12 +180,12 @@ function groupVariable(
   };
 }
 
-function groupMembers(
+async function groupMembers(
   state: SessionState,
   group: string,
   shown: ShownFrame,
   registers: CpuRegisters,
-): Variable[] {
+): Promise<Variable[]> {
   if (group === 'Flags') {
     const flags = registerValue(registers, 'rflags');
     return RFLAGS_BITS.map((it) => ({
@@ -193,12 +194,18 @@ function groupMembers(
       variablesReference: 0,
     }));
   }
-  const rows = rowsOf(group, registers).map((row) => rowVariable(row, shown, registers));
+  const reference = await memoryReferences(state, shown.cpu);
+  const rows = rowsOf(group, registers).map((row) => rowVariable(row, shown, registers, reference));
   if (group !== 'Segment') return rows;
   return [...SEGMENT_NAMES.flatMap((name) => segmentVariable(state, name, shown, registers)), ...rows];
 }
 
-function rowVariable(row: RegisterRow, shown: ShownFrame, registers: CpuRegisters): Variable {
+function rowVariable(
+  row: RegisterRow,
+  shown: ShownFrame,
+  registers: CpuRegisters,
+  reference: (address: bigint) => string,
+): Variable {
   const base = { name: row.name, variablesReference: 0, type: `u${row.widthBits}` };
   // A caller's frame knows only what the unwinder recovered; system registers are the vCPU's whatever the frame.
   const inFrame = shown.depth === 0 || !generalRows(registers.mode).some((it) => it.key === row.key);
@@ -209,16 +216,22 @@ function rowVariable(row: RegisterRow, shown: ShownFrame, registers: CpuRegister
     ...base,
     value: `${formatRegister(value, row.widthBits)}${decodeBits(row.key, value)}`,
     ...(shown.depth === 0 ? { evaluateName: `$${row.name}` } : {}),
-    ...memoryReference(row, value),
+    ...memoryReference(row, value, reference),
   };
 }
 
 /** CR3 holds more than the address: the low 12 bits are flags or the PCID (SDM vol. 3 §4.5). */
 const CR3_ADDRESS = 0x000f_ffff_ffff_f000n;
 
-function memoryReference(row: RegisterRow, value: bigint): Pick<Variable, 'memoryReference'> {
+function memoryReference(
+  row: RegisterRow,
+  value: bigint,
+  reference: (address: bigint) => string,
+): Pick<Variable, 'memoryReference'> {
   if (row.pointsTo === undefined) return {};
-  return { memoryReference: row.pointsTo === 'physical' ? `phys:${hex(value & CR3_ADDRESS)}` : hex(value) };
+  return {
+    memoryReference: row.pointsTo === 'physical' ? `phys:${hex(value & CR3_ADDRESS)}` : reference(value),
+  };
 }
 
 function segmentVariable(

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { guest } from '../guests/build.ts';
 import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
 import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/control.ts';
 import { type DapClient, spawnAdapter } from '../support/dapClient.ts';
@@ -418,4 +419,43 @@ kvmTest('a VM left running is found again by its name, with breakpoints that hit
   assert.equal(await where(second.client), `on_key:${ON_KEY_FIRST}`);
   await second.client.ask('disconnect', { terminateDebuggee: true });
   await waitUntilGone(first.pid);
+});
+
+kvmTest('each vCPU is a thread, with registers and disassembly of its own mode', async (t) => {
+  const adapter = spawnAdapter(ADAPTER);
+  const { client } = adapter;
+  t.after(() => adapter.process.kill('SIGKILL'));
+  await client.ask('initialize', { adapterID: 'vmm' });
+  await client.ask('launch', { kernel: await guest('smp'), cpus: 2, memory: '32M' });
+  const { breakpoints } = await client.ask<{ breakpoints: DebugProtocol.Breakpoint[] }>(
+    'setFunctionBreakpoints',
+    {
+      breakpoints: [{ name: 'print' }],
+    },
+  );
+  assert.equal(breakpoints[0]?.verified, true);
+  await client.ask('configurationDone');
+  assert.equal((await client.waitFor<Stopped>('stopped')).threadId, 1);
+  const { threads } = await client.ask<{ threads: { name: string }[] }>('threads');
+  assert.equal(threads[0]?.name, 'vCPU0 · protected32 · CPL0');
+  assert.match(threads[1]?.name ?? '', /^vCPU1 · real · CPL0/);
+
+  const [halted] = await stackOf(client, 2);
+  assert.match(halted?.instructionPointerReference ?? '', /^cpu1:0x80/);
+  const memoryReference = halted?.instructionPointerReference;
+  const code = await client.ask<DebugProtocol.DisassembleResponse['body']>('disassemble', {
+    memoryReference,
+    instructionOffset: -1,
+    instructionCount: 2,
+  });
+  assert.equal(code?.instructions[0]?.instruction, 'hlt');
+  assert.match(code?.instructions[1]?.instruction ?? '', /^jmp short \S+ <0x80/);
+  const general = await registerGroup(client, 'General', halted?.id);
+  assert.match(general.values.get('eip')?.value ?? '', /^0x0000000/);
+
+  // A step of one vCPU leaves the others where they are.
+  await runUntilStopped(client, 'stepIn', { threadId: 1, granularity: 'instruction' });
+  assert.equal((await stackOf(client, 2))[0]?.instructionPointerReference, memoryReference);
+  await client.ask('setFunctionBreakpoints', { breakpoints: [] });
+  await client.ask('disconnect');
 });
