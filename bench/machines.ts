@@ -24,7 +24,7 @@ export function privateNode(): { readonly node: string; readonly remove: () => v
   const directory = mkdtempSync(path.join(tmpdir(), 'tf-bench-'));
   const node = path.join(directory, 'node');
   copyFileSync(process.execPath, node);
-  return { node, remove: () => rmSync(directory, { recursive: true }) };
+  return { node, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
 export function trapframe(node: string, kernel: string): CommandLine {
@@ -34,7 +34,7 @@ export function trapframe(node: string, kernel: string): CommandLine {
 
 /**
  * `acpi=off` makes microvm start by qboot: the quickest QEMU has. (With ACPI it runs SeaBIOS first, which costs seconds where KVM
- * emulates real mode.) `-arch-capabilities`: see CONTRIBUTING.md's hosts; harmless elsewhere. RAM is a memfd so that smaps names it.
+ * emulates real mode.) QEMU 7 aborts on some hosts without `-arch-capabilities`. RAM is a memfd so that smaps names it.
  */
 export function qemu(kernel: string): CommandLine {
   const ram = `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M`;

@@ -150,14 +150,11 @@ async function main(wanted: readonly string[]): Promise<number> {
   }
   const parts = PARTS.filter((it) => wanted.length === 0 || wanted.includes(it.name));
   const { node, remove } = privateNode();
+  process.once('exit', remove);
   const rows: string[] = [];
-  try {
-    for (const part of parts) {
-      console.log(`measuring ${part.title} …`);
-      rows.push(row(part, await part.run(node)));
-    }
-  } finally {
-    remove();
+  for (const part of parts) {
+    console.log(`measuring ${part.title} …`);
+    rows.push(row(part, await part.run(node)));
   }
   const table = [HEAD, ...rows].join('\n');
   console.log(`\n${table}`);
@@ -242,6 +239,9 @@ function machine(): string {
 const PVM_NOTE = `
 This host's KVM is PVM: it has no hardware virtualization and runs kernel-mode guest code in an instruction emulator. Exits and
 guest instructions cost far more here than on bare metal, for both.`;
+
+// So that the copy of node goes.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
 process.exitCode = 1; // should the event loop run dry before main is through
 void main(process.argv.slice(2)).then((code) => {

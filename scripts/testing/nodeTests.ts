@@ -24,6 +24,7 @@ const GRACE_MS = 5000;
 export async function runNodeTests(options: NodeTestOptions): Promise<Tally> {
   const directory = makeRunDirectory(options.suite, options.graceMs ?? GRACE_MS);
   const tally = new Tally();
+  process.once('exit', directory.remove); // we were interrupted
   try {
     const problem = await runOnce(options, directory, tally);
     if (problem !== undefined) tally.fail('', `the ${options.suite} suite`, problem);
@@ -36,6 +37,7 @@ export async function runNodeTests(options: NodeTestOptions): Promise<Tally> {
       );
     }
   } finally {
+    process.removeListener('exit', directory.remove);
     directory.remove();
   }
   return tally;
