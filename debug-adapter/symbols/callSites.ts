@@ -58,10 +58,16 @@ function hasTailCallTo(parent: Die, name: string | undefined, depth: number): bo
   return false;
 }
 
+/** The name of an entry or of what it is an instance of; undefined also when it cannot be read. */
 export function plainNameOf(die: Die): string | undefined {
-  return originChain(die)
-    .find((candidate) => candidate.has(DW_AT.name))
-    ?.string(DW_AT.name);
+  try {
+    return originChain(die)
+      .find((candidate) => candidate.has(DW_AT.name))
+      ?.string(DW_AT.name);
+  } catch (error) {
+    die.unit.file.report(error);
+    return undefined;
+  }
 }
 
 /** Call sites sit in the function, its blocks and the functions inlined into it. */

@@ -236,11 +236,11 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   async unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined> {
-    return this.unwinder?.unwind(frame);
+    return this.guardAsync(undefined, async () => this.unwinder?.unwind(frame));
   }
 
   async localsAt(frame: FrameContext, inlineDepth = 0): Promise<readonly Variable[]> {
-    return (await this.queries?.localsAt(frame, inlineDepth)) ?? [];
+    return this.guardAsync([], async () => (await this.queries?.localsAt(frame, inlineDepth)) ?? []);
   }
 
   async evaluate(expression: string, frame: FrameContext, inlineDepth = 0): Promise<Value> {
@@ -257,7 +257,7 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   async describeType(name: string): Promise<string | undefined> {
-    return this.queries?.describeType(name);
+    return this.guardAsync(undefined, async () => this.queries?.describeType(name));
   }
 
   describeLocals(address: bigint): readonly LocalDescription[] {
@@ -496,10 +496,23 @@ export class ElfSymbolImage implements SymbolImage {
     try {
       return question();
     } catch (error) {
-      if (!(error instanceof DwarfError || error instanceof ElfError)) throw error;
-      this.note(error.message);
-      return fallback;
+      return this.noted(error, fallback);
     }
+  }
+
+  private async guardAsync<T>(fallback: T, question: () => Promise<T>): Promise<T> {
+    try {
+      return await question();
+    } catch (error) {
+      return this.noted(error, fallback);
+    }
+  }
+
+  /** Anything but what a file can cause is a bug of ours and goes on. */
+  private noted<T>(error: unknown, fallback: T): T {
+    if (!(error instanceof DwarfError || error instanceof ElfError)) throw error;
+    this.note(error.message);
+    return fallback;
   }
 }
 

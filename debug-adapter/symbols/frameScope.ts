@@ -160,9 +160,7 @@ export class FrameScope {
     const found: Declared[] = [];
     for (const die of childrenOf(parent)) {
       if (die.tag !== DW_TAG.formal_parameter && die.tag !== DW_TAG.variable) continue;
-      const name = originChain(die)
-        .find((candidate) => candidate.has(DW_AT.name))
-        ?.string(DW_AT.name);
+      const name = plainNameOf(die);
       if (name !== undefined) found.push({ name, die, depth });
     }
     return found;

@@ -58,15 +58,19 @@ export class ImageQueries {
   }
 
   async evaluate(text: string, frame: FrameContext, inlineDepth: number): Promise<TargetValue> {
-    const scope = new FrameScope(this.image, frame, inlineDepth);
-    const node = await this.withTypes(text, scope);
-    return this.guard(() => evaluateNode(node, this.scopeOf(scope), text));
+    return this.guard(async () => {
+      const scope = new FrameScope(this.image, frame, inlineDepth);
+      const node = await this.withTypes(text, scope);
+      return evaluateNode(node, this.scopeOf(scope), text);
+    });
   }
 
   async assign(place: string, value: string, frame: FrameContext, inlineDepth: number): Promise<Assignment> {
-    const scope = new FrameScope(this.image, frame, inlineDepth);
-    const [left, right] = [await this.withTypes(place, scope), await this.withTypes(value, scope)];
-    return this.guard(() => evaluateAssign(left, right, this.scopeOf(scope), place));
+    return this.guard(async () => {
+      const scope = new FrameScope(this.image, frame, inlineDepth);
+      const [left, right] = [await this.withTypes(place, scope), await this.withTypes(value, scope)];
+      return evaluateAssign(left, right, this.scopeOf(scope), place);
+    });
   }
 
   async describeType(name: string): Promise<string | undefined> {

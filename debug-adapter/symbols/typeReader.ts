@@ -31,18 +31,32 @@ export class TypeReader {
   /** The type an entry's DW_AT_type names; without one it is void (§5.2). */
   typeOf(die: Die): Type {
     if (!die.has(DW_AT.type)) return VOID;
-    const target = die.ref(DW_AT.type);
-    return target === undefined ? unknown('<type in another file>') : this.read(target);
+    try {
+      const target = die.ref(DW_AT.type);
+      return target === undefined ? unknown('<type in another file>') : this.read(target);
+    } catch (error) {
+      die.unit.file.report(error);
+      return unknown('<broken type>');
+    }
   }
 
   read(die: Die): Type {
     const key = `${die.unit.header.section.name}${die.offset}`;
     let type = this.types.get(key);
     if (type === undefined) {
-      type = this.make(die);
+      type = this.makeSafely(die);
       this.types.set(key, type, 1);
     }
     return type;
+  }
+
+  private makeSafely(die: Die): Type {
+    try {
+      return this.make(die);
+    } catch (error) {
+      die.unit.file.report(error);
+      return unknown('<broken type>');
+    }
   }
 
   private make(die: Die): Type {
