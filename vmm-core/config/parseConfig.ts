@@ -57,7 +57,7 @@ export function parseVmConfig(input: Input, otherKeys: readonly string[] = []): 
   const report = (key: string, message: string): undefined => void problems.push({ key, message });
   checkKeys(input, [...VM_KEYS, ...otherKeys], report);
   const kernel = text(input, 'kernel', report);
-  if (input.kernel === undefined || kernel === '') {
+  if ((input.kernel ?? undefined) === undefined || kernel === '') {
     report('kernel', 'is required: the path of the kernel image to boot');
   }
   const initrd = text(input, 'initrd', report);
@@ -199,9 +199,7 @@ export function parseSerialBackend(form: string): SerialBackend | undefined {
 }
 
 function describe(value: unknown): string {
-  return typeof value === 'object' && value !== null
-    ? Array.isArray(value)
-      ? 'a list'
-      : 'an object'
-    : JSON.stringify(value);
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'string' ? JSON.stringify(value) : String(value); // bigints and symbols are no JSON
 }
