@@ -5,6 +5,7 @@ import { registerAdapterFactory } from './debug/adapterFactory.ts';
 import { registerConfigurations } from './debug/resolveConfig.ts';
 import { registerVmSessions } from './debug/vmSession.ts';
 import { HostCheckPanel } from './hostCheck.ts';
+import { registerVmConf } from './language/client.ts';
 import { SerialTerminals } from './terminal/serialTerminal.ts';
 import { VmProcesses } from './vmProcess.ts';
 
@@ -22,6 +23,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registerConfigurations({ processes, hostCheck }),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),
     registerVmSessions({ log, processes, terminals, hostCheck }),
+    registerVmConf(dist),
   );
   if (hasOwnConfiguration()) processes.warmUp();
 }

@@ -9,6 +9,7 @@ import {
   configurationSnippets,
   launchAttributes,
 } from '../extension/debug/launchSchema.ts';
+import { languageContributions } from '../extension/language/contributions.ts';
 
 const PACKAGE_JSON = path.join(import.meta.dirname, '../package.json');
 
@@ -37,7 +38,7 @@ export function withContributions(manifest: Json): Json {
     ...manifest,
     publisher: manifest['publisher'] ?? 'trapframe',
     icon: 'docs/images/icon.png',
-    categories: ['Debuggers'],
+    categories: ['Debuggers', 'Programming Languages'],
     keywords: KEYWORDS,
     engines: { node: '>=20', vscode: '^1.100.0' },
     main: './dist/extension.js',
@@ -74,6 +75,7 @@ function contributions(): Json {
       },
     ],
     commands: [{ command: 'trapframe.checkHost', title: 'Check Host', category: 'Trapframe' }],
+    ...languageContributions(),
   };
 }
 

@@ -9,6 +9,7 @@ import { vmName } from '../../../vmm-core/config/checkConfig.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import { type ConfigTree, directivesIn, span, type Statement } from '../../../vmm-core/config/syntaxTree.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
+import { LENS_COMMANDS } from './contract.ts';
 import { type Range, rangeOf } from './workspace.ts';
 
 /** The legend, in the order of the numbers sent. */
@@ -23,12 +24,6 @@ export const TOKEN_TYPES = [
   'enumMember',
 ] as const;
 type TokenType = (typeof TOKEN_TYPES)[number];
-
-export const LENS_COMMANDS = {
-  run: 'trapframe.vmConf.run',
-  debug: 'trapframe.vmConf.debug',
-  console: 'trapframe.vmConf.console',
-} as const;
 
 const MAX_HINT = 40;
 

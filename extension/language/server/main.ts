@@ -28,12 +28,11 @@ import { completions } from './completion.ts';
 import { codeLenses, inlayHints, semanticTokens, TOKEN_TYPES } from './decorations.ts';
 import { formatOnType, formatRange, formatWhole } from './formatting.ts';
 import { hover, signatureHelp } from './hover.ts';
+import { VMS_REQUEST, type VmsParams, type VmsResult } from './contract.ts';
 import { definition, links, prepareRename, references, rename } from './navigation.ts';
 import { documentSymbols, foldingRanges, selectionRange, workspaceSymbols } from './symbols.ts';
 import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 
-/** Our one request beside LSP: the VMs of a file as vmSettings.ts gives them. Null when it has errors. */
-const VMS_REQUEST = 'trapframe/vms';
 /** Changes of one burst are answered together. */
 const SETTLE_MS = 5;
 const REQUEST_FAILED = -32803;
@@ -222,8 +221,8 @@ connection.onExecuteCommand(({ command, arguments: args = [] }) => {
   return null;
 });
 
-connection.onRequest(VMS_REQUEST, ({ uri }: { uri: string }) =>
-  inFile({ textDocument: { uri } }, null, (tree, file) => {
+connection.onRequest(VMS_REQUEST, ({ uri }: VmsParams) =>
+  inFile<VmsResult>({ textDocument: { uri } }, null, (tree, file) => {
     if (tree.files.some((it) => hasErrors(workspace.problems(it.path)))) return null;
     return file === tree.root || tree.files.includes(file) ? vmSettings(tree, workspace.host) : null;
   }),

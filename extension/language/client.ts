@@ -1,0 +1,113 @@
+/**
+ * vm.conf in VS Code: starts the language server when such a file is open, and not before, and does what its lenses say. The library is
+ * loaded then, too.
+ */
+import path from 'node:path';
+import * as vscode from 'vscode';
+import type { LanguageClient } from 'vscode-languageclient/node';
+import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
+import { VM_CONF } from './contributions.ts';
+import { launchConfiguration } from './launchConfiguration.ts';
+import { LENS_COMMANDS, VMS_REQUEST, type VmsParams, type VmsResult } from './server/contract.ts';
+
+/** `dist`: where language-server.js and vmm.js are. */
+export function registerVmConf(dist: string): vscode.Disposable {
+  const language = new VmConfLanguage(dist);
+  return vscode.Disposable.from(
+    language,
+    vscode.workspace.onDidOpenTextDocument((it) => language.opened(it)),
+    vscode.commands.registerCommand(LENS_COMMANDS.run, (file: string, name: string) =>
+      language.debug(file, name, true),
+    ),
+    vscode.commands.registerCommand(LENS_COMMANDS.debug, (file: string, name: string) =>
+      language.debug(file, name, false),
+    ),
+    vscode.commands.registerCommand(LENS_COMMANDS.console, (file: string, name: string) =>
+      language.console(file, name),
+    ),
+  );
+}
+
+class VmConfLanguage implements vscode.Disposable {
+  readonly #dist: string;
+  #client: Promise<LanguageClient> | undefined;
+
+  constructor(dist: string) {
+    this.#dist = dist;
+    for (const document of vscode.workspace.textDocuments) this.opened(document);
+  }
+
+  opened({ languageId }: vscode.TextDocument): void {
+    if (languageId !== VM_CONF) return;
+    this.#client ??= startClient(path.join(this.#dist, 'language-server.js'));
+    this.#client.catch((error: unknown) => {
+      void vscode.window.showErrorMessage(`The language server of vm.conf did not start: ${String(error)}`);
+    });
+  }
+
+  /** F5 on a VM of a file, which is saved first. */
+  async debug(file: string, name: string, noDebug: boolean): Promise<void> {
+    const vm = await this.#vm(file, name);
+    if (vm === undefined) return;
+    const configuration = launchConfiguration(vm);
+    if (typeof configuration === 'string') {
+      void vscode.window.showErrorMessage(configuration);
+      return;
+    }
+    const folder = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file));
+    await vscode.debug.startDebugging(folder, configuration, { noDebug });
+  }
+
+  /** The VM in a terminal of its own, com1 on it. */
+  async console(file: string, name: string): Promise<void> {
+    if ((await this.#vm(file, name)) === undefined) return;
+    const vmm = path.join(this.#dist, 'vmm.js');
+    const terminal = vscode.window.createTerminal({
+      name,
+      shellPath: process.execPath,
+      shellArgs: [vmm, 'run', '-f', file, name],
+      env: { ELECTRON_RUN_AS_NODE: '1' },
+      cwd: path.dirname(file),
+    });
+    terminal.show();
+  }
+
+  async #vm(file: string, name: string): Promise<VmSettings | undefined> {
+    await vscode.workspace.saveAll(false);
+    const client = await this.#client;
+    const params: VmsParams = { uri: vscode.Uri.file(file).toString() };
+    const vms = await client?.sendRequest<VmsResult>(VMS_REQUEST, params);
+    const found = vms?.find((it) => it.config.name === name);
+    if (found === undefined) {
+      void vscode.window.showErrorMessage(
+        `VM "${name}" cannot be started: ${path.basename(file)} has errors.`,
+      );
+    }
+    return found;
+  }
+
+  dispose(): void {
+    void this.#client?.then((it) => it.stop()).catch(() => undefined); // it never ran, or is gone already
+  }
+}
+
+async function startClient(server: string): Promise<LanguageClient> {
+  const { LanguageClient } = await import('vscode-languageclient/node');
+  const command = {
+    command: process.execPath,
+    args: [server, '--stdio'],
+    options: { env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' } },
+  };
+  const client = new LanguageClient(VM_CONF, 'vm.conf', command, {
+    documentSelector: [{ scheme: 'file', language: VM_CONF }],
+    initializationOptions: {
+      openbsd: vscode.workspace.getConfiguration('trapframe.vmConf').get('openbsd') === true,
+    },
+    synchronize: {
+      configurationSection: 'trapframe',
+      fileEvents: vscode.workspace.createFileSystemWatcher('**/*.conf'),
+    },
+  });
+  await client.start();
+  return client;
+}

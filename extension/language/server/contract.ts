@@ -1,0 +1,16 @@
+/** What client and server know of each other beside LSP. */
+import type { VmSettings } from '../../../vmm-core/config/vmSettings.ts';
+
+/** The VMs of a file; null when it has errors. */
+export const VMS_REQUEST = 'trapframe/vms';
+export interface VmsParams {
+  readonly uri: string;
+}
+export type VmsResult = readonly VmSettings[] | null;
+
+/** Commands of the lenses over each VM, with the path of its root file and its name. The client registers them. */
+export const LENS_COMMANDS = {
+  run: 'trapframe.vmConf.run',
+  debug: 'trapframe.vmConf.debug',
+  console: 'trapframe.vmConf.console',
+} as const;
