@@ -44,6 +44,7 @@ export type VariableContainer =
 export interface StepPlan {
   /** The stop was `pause`d for: no further piece. */
   pauseRequested: boolean;
+  start(): Promise<void>;
   onStopped(event: StopEvent): void;
 }
 
@@ -91,6 +92,11 @@ export class SessionState {
   disassembler: Promise<Disassembler> | undefined;
   /** Frames of each vCPU at this stop, as far as somebody asked. */
   stacks = new Map<number, { readonly frames: UnwindFrame[]; complete: boolean }>();
+  /**
+   * vCPUs that stand where inlined copies begin, but are shown at the call of them: how many copies are hidden. A step by line that
+   * reaches such a line stops there, as it would before a call.
+   */
+  readonly hiddenFrames = new Map<number, number>();
   /** Ends the adapter, after the last response is out. */
   finish: () => void = () => undefined;
   #held = 0;
@@ -132,6 +138,7 @@ export class SessionState {
     this.frames.clear();
     this.variables.clear();
     this.stacks.clear();
+    this.hiddenFrames.clear();
   }
 
   /** Stop events wait until the response of `call`, which sets the VM running, is out. */

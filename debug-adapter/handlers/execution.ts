@@ -2,7 +2,8 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState, StepPlan } from '../sessionState.ts';
+import { emitStopped } from './events.ts';
 import { LineStep } from './lineStep.ts';
 import { StepOut } from './stepOut.ts';
 
@@ -52,12 +53,9 @@ async function step(
   const cpu = requireStopped(state, args.threadId);
   state.holdStops(call);
   if (args.granularity !== 'instruction') {
-    const plan = await LineStep.prepare(state, cpu, over);
-    if (plan !== undefined) {
-      markRunning(state);
-      state.plan = plan;
-      return plan.start();
-    }
+    if (!over && enterInlined(state, cpu)) return;
+    const plan = await LineStep.prepare(state, cpu, over ? 'over' : 'into');
+    if (plan !== undefined) return carryOut(state, plan);
   }
   markRunning(state);
   await state.requireTarget().step(cpu, { over, interrupts: state.options.stepInterrupts });
@@ -70,10 +68,25 @@ export async function stepOut(
 ): Promise<void> {
   const cpu = requireStopped(state, args.threadId);
   state.holdStops(call);
-  const plan = await StepOut.prepare(state, cpu);
+  // Out of an inlined copy there is no return to run to, only its end to step to.
+  await carryOut(state, (await LineStep.prepare(state, cpu, 'out')) ?? (await StepOut.prepare(state, cpu)));
+}
+
+async function carryOut(state: SessionState, plan: StepPlan): Promise<void> {
   markRunning(state);
   state.plan = plan;
-  await state.requireTarget().resume();
+  await plan.start();
+}
+
+/** The vCPU stands at the call of an inlined copy: to go in, it need not move. */
+function enterInlined(state: SessionState, cpu: number): boolean {
+  const hidden = state.hiddenFrames.get(cpu) ?? 0;
+  const { lastStop } = state;
+  if (hidden === 0 || lastStop === undefined) return false;
+  state.forgetStop();
+  state.hiddenFrames.set(cpu, hidden - 1);
+  emitStopped(state, { reason: 'step', cpu, pc: lastStop.pc, breakpointIds: [] });
+  return true;
 }
 
 function requireStopped(state: SessionState, threadId: number): number {

@@ -16,15 +16,22 @@ interface Range {
   readonly end: bigint;
 }
 
-/** Where the step began. */
+export type StepKind = 'over' | 'into' | 'out';
+
+/** Where the step began: the frame the user saw, which may be at the call of inlined copies. */
 interface Origin {
-  readonly file: string;
-  readonly line: number;
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+  /** Of the code, whatever is inlined in it. */
   readonly functionStart: bigint | undefined;
+  /** Its function and those it is inlined in, counted. */
+  readonly level: number;
+  readonly functionName: string | undefined;
 }
 
 type Decision =
-  | { readonly kind: 'stop' }
+  /** `hidden`: inlined copies that begin here and are not entered yet. */
+  | { readonly kind: 'stop'; readonly hidden?: number }
   | { readonly kind: 'step'; readonly range: Range; readonly over: boolean; readonly last?: boolean }
   | { readonly kind: 'return'; readonly to: bigint; readonly stackAbove: bigint };
 
@@ -35,7 +42,7 @@ export class LineStep implements StepPlan {
   readonly #state: SessionState;
   readonly #target: VmTarget;
   readonly #cpu: number;
-  readonly #over: boolean;
+  readonly #kind: StepKind;
   readonly #origin: Origin;
   /** What is being stepped through, or was last. */
   #range: Range;
@@ -48,33 +55,44 @@ export class LineStep implements StepPlan {
   private constructor(
     state: SessionState,
     cpu: number,
-    over: boolean,
-    pc: bigint,
-    origin: Origin,
-    range: Range,
+    kind: StepKind,
+    first: { readonly pc: bigint; readonly origin: Origin; readonly range: Range },
   ) {
     this.#state = state;
     this.#target = state.requireTarget();
     this.#cpu = cpu;
-    this.#over = over;
-    this.#from = pc;
-    this.#origin = origin;
-    this.#range = range;
+    this.#kind = kind;
+    this.#from = first.pc;
+    this.#origin = first.origin;
+    this.#range = first.range;
   }
 
-  /** `undefined` in code without line information, where a step is one instruction. */
-  static async prepare(state: SessionState, cpu: number, over: boolean): Promise<LineStep | undefined> {
+  /** `undefined` in code without line information, where a step is one instruction, and out of what is not inlined. */
+  static async prepare(state: SessionState, cpu: number, kind: StepKind): Promise<LineStep | undefined> {
+    const { symbols } = state;
     const pc = linearPc(await state.requireTarget().readRegisters(cpu));
-    const line = state.symbols.lineAt(pc);
-    const range = state.symbols.statementRange(pc);
-    if (line === undefined || range === undefined) return undefined;
-    const functionStart = state.symbols.functionAt(pc)?.start;
-    const origin = { file: line.row.file, line: line.row.line, functionStart };
-    return new LineStep(state, cpu, over, pc, origin, range);
+    const chain = symbols.inlineChainAt(pc);
+    const hidden = state.hiddenFrames.get(cpu) ?? 0;
+    const visible = chain[hidden];
+    const level = chain.length - hidden;
+    const row = symbols.lineAt(pc)?.row;
+    const position = hidden > 0 ? visible : row;
+    if (row === undefined || (kind === 'out' && level <= 1)) return undefined;
+    const range =
+      kind === 'out' ? visible?.range : hidden > 0 ? chain[hidden - 1]?.range : symbols.statementRange(pc);
+    if (range === undefined) return undefined;
+    const functionStart = symbols.functionAt(pc)?.start;
+    const { file, line } = position ?? {};
+    const origin: Origin = { file, line, functionStart, level, functionName: visible?.function };
+    return new LineStep(state, cpu, kind, { pc, origin, range });
   }
 
   start(): Promise<void> {
-    return this.#step(this.#range, this.#over);
+    return this.#step(this.#range, this.#steppingOver);
+  }
+
+  get #steppingOver(): boolean {
+    return this.#kind !== 'into';
   }
 
   onStopped(event: StopEvent): void {
@@ -94,7 +112,10 @@ export class LineStep implements StepPlan {
       const decision = await this.#decide();
       if (!this.#isCurrent()) return;
       if (this.pauseRequested) return emitStopped(this.#state, { ...shown, reason: 'pause' });
-      if (decision.kind === 'stop') return emitStopped(this.#state, shown);
+      if (decision.kind === 'stop') {
+        if (decision.hidden !== undefined) this.#state.hiddenFrames.set(this.#cpu, decision.hidden);
+        return emitStopped(this.#state, shown);
+      }
       if (decision.kind === 'return') return await this.#runTo(decision.to, decision.stackAbove);
       this.#last = decision.last === true;
       this.#from = BigInt(event.pc);
@@ -131,7 +152,7 @@ export class LineStep implements StepPlan {
     const registers = await this.#target.readRegisters(this.#cpu);
     const pc = linearPc(registers);
     const functionStart = symbols.functionAt(pc)?.start;
-    if (this.#over && functionStart !== this.#origin.functionStart) {
+    if (this.#steppingOver && functionStart !== this.#origin.functionStart) {
       // `next` goes over the handler of a fault or an interrupt as over a call; `stepIn` is how to look into it.
       const interrupted = await interruptedPc(
         registers,
@@ -144,20 +165,45 @@ export class LineStep implements StepPlan {
     const found = symbols.lineAt(pc);
     const range = symbols.statementRange(pc);
     if (found === undefined || range === undefined) return this.#calledCode(pc, registers);
-    if (functionStart === pc && !this.#over) {
+    if (functionStart === pc && this.#kind === 'into') {
       const end = symbols.prologueEnd(pc);
       return end > pc ? { kind: 'step', range: { start: pc, end }, over: true, last: true } : STOP;
     }
     if (functionStart !== this.#origin.functionStart) return STOP; // returned, or jumped away
+    const inlined = this.#kind === 'out' ? this.#leaving(pc) : this.#inlined(pc);
+    if (inlined !== undefined) return inlined;
     const { row } = found;
     const sameLine = row.file === this.#origin.file && row.line === this.#origin.line;
     const midStatement = row.range.start !== pc || !row.isStatement || row.line === 0; // line 0: no line of the source
-    return sameLine || midStatement ? { kind: 'step', range, over: this.#over } : STOP;
+    return sameLine || midStatement ? { kind: 'step', range, over: this.#steppingOver } : STOP;
+  }
+
+  /** Inside copies inlined in the frame the step began in: as if they had been called. */
+  #inlined(pc: bigint): Decision | undefined {
+    const chain = this.#state.symbols.inlineChainAt(pc);
+    const entered = chain.length - this.#origin.level;
+    const callee = chain[entered - 1];
+    const caller = chain[entered];
+    if (callee === undefined || caller === undefined) return undefined;
+    if (caller.function !== this.#origin.functionName) return undefined;
+    const isStart = callee.range.start === pc;
+    const isOwnCall = caller.file === this.#origin.file && caller.line === this.#origin.line;
+    if (!isOwnCall && isStart) return { kind: 'stop', hidden: entered }; // at the line of another call
+    if (this.#kind === 'over') return { kind: 'step', range: callee.range, over: true };
+    return isStart ? { kind: 'stop', hidden: entered - 1 } : undefined;
+  }
+
+  /** Out of an inlined copy: until no piece of it is left. */
+  #leaving(pc: bigint): Decision {
+    const chain = this.#state.symbols.inlineChainAt(pc);
+    const left = chain[chain.length - this.#origin.level];
+    const inside = left !== undefined && left.inlined && left.function === this.#origin.functionName;
+    return inside ? { kind: 'step', range: left.range, over: true } : STOP;
   }
 
   /** `stepIn` into a function without lines: let it return. Any other way there (a jump, a return, an interrupt): stop. */
   async #calledCode(pc: bigint, registers: CpuRegisters): Promise<Decision> {
-    if (this.#over || this.#state.symbols.codeStart(pc) !== pc) return STOP;
+    if (this.#steppingOver || this.#state.symbols.codeStart(pc) !== pc) return STOP;
     const sp = linearSp(registers);
     const word = await this.#read(sp, codeBits(registers.mode) / 8);
     if (word === undefined) return STOP;

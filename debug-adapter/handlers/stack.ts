@@ -43,8 +43,9 @@ export async function stackTrace(
   const levels = args.levels === undefined || args.levels === 0 ? DEFAULT_LEVELS : args.levels;
   // Inlined copies make several shown frames of one: never fewer, so this many unwound ones are enough.
   const frames = await framesOf(state, cpu, start + levels);
+  const hidden = state.hiddenFrames.get(cpu) ?? 0;
   const shown = frames.flatMap((frame, depth) =>
-    shownFrames(state, frame).map((it) => ({ ...it, frame, depth })),
+    shownFrames(state, frame, depth === 0 ? hidden : 0).map((it) => ({ ...it, frame, depth })),
   );
   const page = shown.slice(start, start + levels);
   const complete = isComplete(state, cpu);
@@ -62,10 +63,11 @@ export async function stackTrace(
 
 type FrameBody = Omit<DebugProtocol.StackFrame, 'id' | 'instructionPointerReference'>;
 
-/** One physical frame, and above it the functions inlined there. */
+/** One physical frame, and above it the functions inlined there but for the innermost `hidden`. */
 function shownFrames(
   state: SessionState,
   frame: UnwindFrame,
+  hidden: number,
 ): { readonly inlineDepth: number; readonly body: FrameBody }[] {
   const address = lookupAddress(frame);
   const found = state.symbols.lineAt(address);
@@ -76,10 +78,11 @@ function shownFrames(
     const name = (found && chain[0]?.function) ?? state.symbols.describe(frame.pc) ?? hex(frame.pc);
     return [{ inlineDepth: 0, body: withSource(state, name, imagePath, found?.row) }];
   }
-  return chain.map((it, i) => ({
+  const all = chain.map((it, i) => ({
     inlineDepth: i,
     body: withSource(state, it.function, imagePath, i === 0 ? (found?.row ?? it) : it),
   }));
+  return all.slice(hidden);
 }
 
 function withSource(

@@ -15,7 +15,7 @@ export class StepOut implements StepPlan {
     this.#breakpointId = breakpointId;
   }
 
-  /** Arms the breakpoint at the return address; the caller of this resumes. */
+  /** Arms the breakpoint at the return address. */
   static async prepare(state: SessionState, cpu: number): Promise<StepOut> {
     const [, caller] = await framesOf(state, cpu, 2);
     if (caller === undefined) {
@@ -30,6 +30,10 @@ export class StepOut implements StepPlan {
       ...(caller.returnSlot === undefined ? {} : { stackAbove: caller.returnSlot }),
     });
     return new StepOut(state, id);
+  }
+
+  start(): Promise<void> {
+    return this.#state.requireTarget().resume();
   }
 
   onStopped(event: StopEvent): void {

@@ -114,6 +114,7 @@ async function setTyped(
 export function registersChanged(state: SessionState, cpu: number, keys: readonly string[]): void {
   const movesFrames = keys.some((it) => ['rip', 'rsp', 'rbp', 'cs', 'ss', 'cr0', 'cr3', 'efer'].includes(it));
   state.stacks.delete(cpu);
+  if (keys.includes('rip')) state.hiddenFrames.delete(cpu);
   state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables'], cpu + 1);
 }
 
