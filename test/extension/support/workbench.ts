@@ -50,6 +50,7 @@ export class Workbench {
   readonly server: CodeServer;
   readonly #browser: Browser;
   #closed = false;
+  #failedStep: string | undefined;
 
   private constructor(page: Page, server: CodeServer, browser: Browser) {
     this.page = page;
@@ -137,10 +138,14 @@ export class Workbench {
   /** Goes to a line of the active editor. */
   async goToLine(line: number): Promise<void> {
     await this.page.keyboard.press('Control+G');
-    const input = this.page.locator('.quick-input-widget input');
-    await input.fill(`:${line}`);
-    await input.press('Enter');
-    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+    const quickInput = this.page.locator('.quick-input-widget');
+    await quickInput.locator('input').fill(`:${line}`);
+    await quickInput
+      .locator('.monaco-list-row', { hasText: `Go to line ${line}` })
+      .first()
+      .waitFor();
+    await quickInput.locator('input').press('Enter');
+    await quickInput.waitFor({ state: 'hidden' });
   }
 
   /** The line the guest stands on, by its number in the editor. */
@@ -290,11 +295,16 @@ export class Workbench {
     await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
   }
 
-  /** Runs part of a test; when it fails, a picture of the window is left behind. */
+  /**
+   * Runs part of a scenario, in which every step builds on the ones before: after a failure the others fail at once. A picture of the
+   * window is left behind.
+   */
   async step(name: string, action: () => Promise<void>): Promise<void> {
+    if (this.#failedStep !== undefined) throw new Error(`not tried, since "${this.#failedStep}" failed`);
     try {
       await action();
     } catch (error) {
+      this.#failedStep = name;
       await this.screenshot(`failed-${name}`);
       console.error(
         `the window is in ${path.join(ARTIFACTS, `failed-${name}.png`)}\n${this.#extensionLog()}`,
