@@ -37,33 +37,13 @@ function describeOperator(
   if (operator >= DW_OP.breg0 && operator < DW_OP.breg0 + 32) {
     return `$${options.registerName(operator - DW_OP.breg0)}${signed(reader.sleb())}`;
   }
+  const fixed = FIXED_OPERANDS.get(operator);
+  if (fixed !== undefined) return `${name} ${fixed(reader)}`;
   switch (operator) {
     case DW_OP.fbreg:
       return `frame base${signed(reader.sleb())}`;
     case DW_OP.addr:
       return `0x${BigInt.asUintN(64, BigInt(reader.address(options.addressSize))).toString(16)}`;
-    case DW_OP.const1u:
-    case DW_OP.deref_size:
-    case DW_OP.pick:
-      return `${name} ${reader.u8()}`;
-    case DW_OP.const1s:
-      return `${name} ${reader.s8()}`;
-    case DW_OP.const2u:
-    case DW_OP.call2:
-      return `${name} ${reader.u16()}`;
-    case DW_OP.const2s:
-    case DW_OP.skip:
-    case DW_OP.bra:
-      return `${name} ${reader.s16()}`;
-    case DW_OP.const4u:
-    case DW_OP.call4:
-      return `${name} ${reader.u32()}`;
-    case DW_OP.const4s:
-      return `${name} ${reader.s32()}`;
-    case DW_OP.const8u:
-      return `${name} ${reader.u64()}`;
-    case DW_OP.const8s:
-      return `${name} ${reader.s64()}`;
     case DW_OP.constu:
     case DW_OP.plus_uconst:
     case DW_OP.piece:
@@ -103,6 +83,27 @@ function describeOperator(
       return name;
   }
 }
+
+/** Operators with one operand of a fixed size. */
+const FIXED_OPERANDS: ReadonlyMap<number, (reader: Reader) => number | bigint> = new Map<
+  number,
+  (reader: Reader) => number | bigint
+>([
+  [DW_OP.const1u, (reader) => reader.u8()],
+  [DW_OP.const1s, (reader) => reader.s8()],
+  [DW_OP.const2u, (reader) => reader.u16()],
+  [DW_OP.const2s, (reader) => reader.s16()],
+  [DW_OP.const4u, (reader) => reader.u32()],
+  [DW_OP.const4s, (reader) => reader.s32()],
+  [DW_OP.const8u, (reader) => reader.u64()],
+  [DW_OP.const8s, (reader) => reader.s64()],
+  [DW_OP.deref_size, (reader) => reader.u8()],
+  [DW_OP.pick, (reader) => reader.u8()],
+  [DW_OP.skip, (reader) => reader.s16()],
+  [DW_OP.bra, (reader) => reader.s16()],
+  [DW_OP.call2, (reader) => reader.u16()],
+  [DW_OP.call4, (reader) => reader.u32()],
+]);
 
 function signed(value: number): string {
   return value < 0 ? ` - ${-value}` : value > 0 ? ` + ${value}` : '';

@@ -159,7 +159,7 @@ function describeLocals(image: SymbolImage, query: string, address: bigint): Cli
       locals: locals.map(({ isParameter, ...local }) => ({ ...local, parameter: isParameter })),
     },
     text: locals
-      .map((local) => `${local.function}: ${local.type} ${local.name}: ${local.location}`)
+      .map((local) => `${local.function}: ${local.name} (${local.type}): ${local.location}`)
       .join('\n'),
   };
 }

@@ -200,7 +200,7 @@ export class ElfSymbolImage implements SymbolImage {
         (this.symbols?.named(name) ?? []).filter((it) => it.isFunction).map((it) => it.address),
       );
       if (starts.size === 0) for (const start of this.dwarfFunctionStarts(name)) starts.add(start);
-      return [...starts].map((start) => this.functionLocation(name, start));
+      return [...[...starts].map((start) => this.functionLocation(name, start)), ...this.inlinedCopies(name)];
     });
   }
 
@@ -463,6 +463,26 @@ export class ElfSymbolImage implements SymbolImage {
     const unit = node?.unit ?? this.units.unitAt(start);
     const lines = unit && this.cache.linesOf(unit);
     return unit === undefined || lines === undefined ? start : findPrologueEnd(lines, unit.root, start, end);
+  }
+
+  /** Where a function was inlined, of the units that know it; only what the index of names can tell by now. */
+  private inlinedCopies(name: string): FunctionLocation[] {
+    const copies: FunctionLocation[] = [];
+    for (const unit of new Set(this.names.functions(name).map((die) => die.unit))) {
+      const functions = this.cache.functionsOf(unit);
+      for (const node of functions.inlinedNamed(name)) {
+        const range = node.ranges[0];
+        if (range === undefined) continue;
+        const start = this.biased(range.start);
+        copies.push({
+          name,
+          start,
+          address: start,
+          ...this.declaration({ ...range, name, node, functions }),
+        });
+      }
+    }
+    return copies;
   }
 
   /** For files without .symtab: every unit is searched. */

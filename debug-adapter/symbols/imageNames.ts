@@ -44,7 +44,10 @@ export class ImageNames {
   constructor(file: DwarfFile, addressSize: number) {
     this.file = file;
     this.addressSize = addressSize;
-    this.types = new TypeReader((declaration) => this.definitionOf(declaration));
+    this.types = new TypeReader(
+      (declaration) => this.definitionOf(declaration),
+      (die) => this.namesOf(die.unit).qualifiedName(die.offset),
+    );
   }
 
   /** The index, built now or already. `onProgress` hears fractions. */

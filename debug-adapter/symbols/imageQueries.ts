@@ -74,9 +74,10 @@ export class ImageQueries {
   }
 
   async describeType(name: string): Promise<string | undefined> {
-    const syntax = parseTypeName(name);
-    if (this.names.type(syntax.base, undefined) === undefined) await this.names.ensureIndex();
-    const type = this.names.type(syntax.base, undefined);
+    // Templates and generics have spaces and angle brackets in their names: tried as they are first.
+    const base = /[<>]/.test(name) ? name : parseTypeName(name).base;
+    if (this.names.type(base, undefined) === undefined) await this.names.ensureIndex();
+    const type = this.names.type(base, undefined);
     return type && describe(type, true);
   }
 

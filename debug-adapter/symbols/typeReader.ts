@@ -1,5 +1,5 @@
 /** Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to each other in circles. */
-import { DW_AT, DW_ATE, DW_TAG, tagName } from '../dwarf/constants.ts';
+import { DW_AT, DW_ATE, DW_LANG, DW_TAG, tagName } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
 import { plainName } from './builtinTypes.ts';
 import { childrenOf } from './dieTree.ts';
@@ -23,9 +23,12 @@ export class TypeReader {
   private readonly types = new LruCache<string, Type>(MAX_TYPES);
   /** Finds a definition of a structure that is only declared in its own unit. */
   private readonly complete: (die: Die) => Die | undefined;
+  /** The name with its namespaces. */
+  private readonly qualify: (die: Die) => string | undefined;
 
-  constructor(complete: (die: Die) => Die | undefined) {
+  constructor(complete: (die: Die) => Die | undefined, qualify: (die: Die) => string | undefined) {
     this.complete = complete;
+    this.qualify = qualify;
   }
 
   /** The type an entry's DW_AT_type names; without one it is void (§5.2). */
@@ -109,6 +112,12 @@ export class TypeReader {
     }
   }
 
+  /** C names its types with the keyword, C++ and Rust without it but with namespaces. */
+  private nameOf(die: Die): { name: string | undefined; needsKeyword: boolean } {
+    const needsKeyword = !hasNamespaces(die.unit.root.language);
+    return { name: (needsKeyword ? undefined : this.qualify(die)) ?? die.string(DW_AT.name), needsKeyword };
+  }
+
   private pointer(die: Die): Type {
     const sizeBytes = die.number(DW_AT.byte_size) ?? die.unit.header.addressSize;
     const sigil = die.tag === DW_TAG.pointer_type ? '*' : die.tag === DW_TAG.reference_type ? '&' : '&&';
@@ -127,7 +136,7 @@ export class TypeReader {
       {
         kind: 'struct',
         keyword,
-        name: die.string(DW_AT.name),
+        ...this.nameOf(die),
         sizeBytes: die.number(DW_AT.byte_size) ?? 0,
         incomplete: false,
       },
@@ -146,7 +155,7 @@ export class TypeReader {
     return {
       kind: 'struct',
       keyword,
-      name: die.string(DW_AT.name),
+      ...this.nameOf(die),
       get sizeBytes() {
         return definition()?.sizeBytes ?? 0;
       },
@@ -208,7 +217,7 @@ export class TypeReader {
     return lazy(
       {
         kind: 'enum',
-        name: die.string(DW_AT.name),
+        ...this.nameOf(die),
         sizeBytes: die.number(DW_AT.byte_size) ?? sizeOf(underlying) ?? 4,
         isSigned,
       },
@@ -306,4 +315,19 @@ function lazy<F extends object, L extends Record<string, () => unknown>>(fixed: 
     });
   }
   return fixed as F & Lazy<L>;
+}
+
+function hasNamespaces(language: number | undefined): boolean {
+  switch (language) {
+    case DW_LANG.C_plus_plus:
+    case DW_LANG.C_plus_plus_03:
+    case DW_LANG.C_plus_plus_11:
+    case DW_LANG.C_plus_plus_14:
+    case DW_LANG.Rust:
+    case DW_LANG.D:
+    case DW_LANG.Swift:
+      return true;
+    default:
+      return false;
+  }
 }

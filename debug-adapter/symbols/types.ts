@@ -28,8 +28,10 @@ export interface Member {
 
 export interface StructType {
   readonly kind: 'struct';
-  readonly keyword: 'struct' | 'union' | 'class' | 'enum';
+  readonly keyword: 'struct' | 'union' | 'class';
   readonly name: string | undefined;
+  /** Written with the keyword, as C does. */
+  readonly needsKeyword: boolean;
   readonly sizeBytes: number;
   /** Declared but not defined here. */
   readonly incomplete: boolean;
@@ -39,6 +41,7 @@ export interface StructType {
 export interface EnumType {
   readonly kind: 'enum';
   readonly name: string | undefined;
+  readonly needsKeyword: boolean;
   readonly sizeBytes: number;
   readonly isSigned: boolean;
   readonly enumerators: readonly { readonly name: string; readonly value: bigint }[];
@@ -153,8 +156,7 @@ function declare(type: Type, inner: string, depth: number): string {
       return declare(bare, wrapped, depth + 1);
     }
     case 'array': {
-      const space = inner === '' || /[*&]$/.test(inner) ? '' : '';
-      return declare(type.element, `${inner}${space}[${type.count ?? ''}]`, depth + 1);
+      return declare(type.element, `${inner}[${type.count ?? ''}]`, depth + 1);
     }
     case 'function':
       return declare(type.result, `${inner}(${parameterList(type, depth)})`, depth + 1);
@@ -170,8 +172,7 @@ function declareQualified(type: QualifiedType, inner: string, depth: number): st
   const { target, qualifier } = type;
   const bare = target.kind === 'qualified' ? strip(target) : target;
   if (bare.kind === 'pointer') {
-    const spaced = inner === '' ? ` ${qualifier}` : ` ${qualifier} ${inner}`;
-    return declare(target, spaced, depth + 1);
+    return declare(target, inner === '' ? qualifier : `${qualifier} ${inner}`, depth + 1);
   }
   return `${qualifier} ${declare(target, inner, depth + 1)}`;
 }
@@ -188,9 +189,9 @@ function specifier(type: Type): string {
     case 'void':
       return 'void';
     case 'struct':
-      return `${type.keyword} ${type.name ?? '{...}'}`;
+      return tagged(type.keyword, type);
     case 'enum':
-      return `enum ${type.name ?? '{...}'}`;
+      return tagged('enum', type);
     case 'base':
     case 'alias':
     case 'unknown':
@@ -201,6 +202,11 @@ function specifier(type: Type): string {
     case 'qualified':
       return typeName(type);
   }
+}
+
+function tagged(keyword: string, type: StructType | EnumType): string {
+  if (type.name === undefined) return `${keyword} {...}`;
+  return type.needsKeyword ? `${keyword} ${type.name}` : type.name;
 }
 
 /** A structure or union written out with its members, as `ptype` does; `offsets` adds each member's place. */

@@ -94,6 +94,15 @@ export class UnitFunctions {
     return chain;
   }
 
+  /** Inlined copies of the function of that name. */
+  *inlinedNamed(name: string): Generator<FunctionNode> {
+    const open = [...this.functions];
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      if (node.kind === 'inlined' && this.nameOf(node) === name) yield node;
+      open.push(...node.children);
+    }
+  }
+
   /** The name as its programmer wrote it, with namespaces and classes. */
   nameOf(node: FunctionNode): string | undefined {
     if (!this.names.has(node.dieOffset)) this.names.set(node.dieOffset, this.findName(node));

@@ -15,6 +15,8 @@ export class UnitNames {
   readonly unit: Unit;
   /** Structures and the like under `struct name`, `union name`, `enum name`; all else under its name. */
   private readonly entries = new Map<string, NamedEntry[]>();
+  /** Names with namespaces of the entries that are inside some. */
+  private readonly qualified = new Map<number, string>();
   count = 0;
 
   constructor(unit: Unit) {
@@ -30,6 +32,11 @@ export class UnitNames {
   find(name: string): readonly NamedEntry[] {
     const entries = this.entries.get(name) ?? [];
     return [...entries].sort((a, b) => Number(a.isDeclaration) - Number(b.isDeclaration));
+  }
+
+  /** `ns::Type` of an entry in a namespace; undefined for those at file scope. */
+  qualifiedName(dieOffset: number): string | undefined {
+    return this.qualified.get(dieOffset);
   }
 
   /** The children of the entry at `parentOffset`. */
@@ -55,25 +62,40 @@ export class UnitNames {
   private visit(die: Die, offset: number, prefix: string): void {
     const keyword = KEYWORDS.get(die.tag);
     if (keyword === undefined) return;
-    const name = die.string(DW_AT.name) ?? specifiedName(die);
+    const name = die.string(DW_AT.name) ?? this.specifiedName(die);
     if (name === undefined) return;
     const isDeclaration = die.flag(DW_AT.declaration);
-    this.add(keyword + prefix + name, { dieOffset: offset, tag: die.tag, isDeclaration });
+    const entry = { dieOffset: offset, tag: die.tag, isDeclaration };
+    if (prefix !== '') this.qualified.set(offset, prefix + name);
+    this.add(keyword + prefix + name, entry);
     // C++ and Rust name their types without the keyword.
-    if (keyword !== '') this.add(`${prefix}${name}`, { dieOffset: offset, tag: die.tag, isDeclaration });
+    if (keyword !== '') this.add(prefix + name, entry);
   }
 
+  /** Under `Colour::Red` always, under `Red` unless the enumeration keeps its names to itself (§5.7.1 DW_AT_enum_class). */
   private enumerators(offset: number, prefix: string): void {
-    for (const child of childrenOf(this.unit.die(offset))) {
+    const enumeration = this.unit.die(offset);
+    const owner = enumeration.string(DW_AT.name);
+    const isClass = enumeration.flag(DW_AT.enum_class);
+    for (const child of childrenOf(enumeration)) {
       const name = child.tag === DW_TAG.enumerator ? child.string(DW_AT.name) : undefined;
-      if (name !== undefined)
-        this.add(prefix + name, { dieOffset: offset, tag: DW_TAG.enumerator, isDeclaration: false });
+      if (name === undefined) continue;
+      const entry = { dieOffset: offset, tag: DW_TAG.enumerator, isDeclaration: false };
+      if (!isClass) this.add(prefix + name, entry);
+      if (owner !== undefined) this.add(`${prefix}${owner}::${name}`, entry);
     }
   }
 
   private namespace(offset: number, prefix: string): void {
     const name = this.unit.die(offset).string(DW_AT.name);
     if (prefix.length < 1000) this.scan(offset, name === undefined ? prefix : `${prefix}${name}::`);
+  }
+
+  /** A definition that completes a declaration has its name there, and its namespace (§2.13.2). */
+  private specifiedName(die: Die): string | undefined {
+    const offset = die.refOffset(DW_AT.specification);
+    if (offset === undefined) return undefined;
+    return this.qualified.get(offset) ?? die.ref(DW_AT.specification)?.string(DW_AT.name);
   }
 
   private add(name: string, entry: NamedEntry): void {
@@ -94,8 +116,3 @@ const KEYWORDS: ReadonlyMap<number, string> = new Map([
   [DW_TAG.union_type, 'union '],
   [DW_TAG.enumeration_type, 'enum '],
 ]);
-
-/** A definition that completes a declaration has its name there (§2.13.2). */
-function specifiedName(die: Die): string | undefined {
-  return die.has(DW_AT.specification) ? die.ref(DW_AT.specification)?.string(DW_AT.name) : undefined;
-}

@@ -105,13 +105,13 @@ for (const compiler of ['gcc', 'clang-14']) {
   }
 }
 
-test('functions by name start where gdb starts them, and a breakpoint goes after the prologue', (t) => {
+test('a breakpoint on a function goes where gdb puts it: after the prologue, and into every inlined copy', (t) => {
   const reason = gdbUnavailable() ?? missingTool('gcc');
   if (reason !== undefined) return t.skip(reason);
   for (const level of LEVELS) {
     const program = compile('gcc', 'values.c', join(directory, `f${level}`), [level, '-g']);
     const image = openImage(program);
-    const names = ['main', 'push', 'recurse', 'choose', 'sum_points', 'by_x'];
+    const names = ['main', 'push', 'recurse', 'choose', 'sum_points', 'by_x', 'twice', 'clamp'];
     const answers = gdbBreakpoints(program, directory, names);
     names.forEach((name, index) => {
       const ours = image.functionByName(name).map(({ address }) => address);
