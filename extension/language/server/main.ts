@@ -3,6 +3,7 @@
  * that is vmm-core/config's. Diagnostics follow a change at once; a key press re-reads one statement (workspace.ts).
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import {
   CodeActionKind,
   createConnection,
@@ -36,6 +37,9 @@ import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 /** Changes of one burst are answered together. */
 const SETTLE_MS = 5;
 const REQUEST_FAILED = -32803;
+
+// Trees live long and garbage is little: a young generation that grows would only make the process larger (by 25 MB at 10 000 lines).
+setFlagsFromString('--semi-space-growth-factor=1');
 
 const connection = createConnection(
   ProposedFeatures.all,
