@@ -1,0 +1,105 @@
+/** vm.conf in VS Code: a diagnostic, a completion, a rename over two files, and a VM booted by the lens above it. */
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { HELLO } from './support/hello.ts';
+import { until, Workbench } from './support/workbench.ts';
+
+const TEXT = `include "switches.conf"
+
+vm "hello" {
+	memory 64MB
+	kernel "hello.elf"
+	debug exit
+}
+
+vm "bridged" {
+	kernel "hello.elf"
+	interface { switch "uplink" }
+}
+`;
+const MEMORY_LINE = 4;
+const SWITCH_LINE = 11;
+
+describe('a vm.conf in VS Code', () => {
+  let folder: string;
+  let vscode: Workbench;
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'trapframe-vmconf-'));
+    await writeFile(path.join(folder, 'vm.conf'), TEXT);
+    await writeFile(path.join(folder, 'switches.conf'), 'switch "uplink" {\n\tinterface bridge0\n}\n');
+    await cp(HELLO.kernel, path.join(folder, 'hello.elf'));
+    vscode = await Workbench.open({ folder, settings: { 'files.autoSave': 'off' } });
+  });
+  after(async () => {
+    await vscode?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const errors = () => vscode.page.locator('.editor-instance .squiggly-error');
+  const text = (): Promise<string> => readFile(path.join(folder, 'vm.conf'), 'utf8');
+  const lens = (title: string) =>
+    vscode.page
+      .locator('.editor-instance .codelens-decoration a', { hasText: new RegExp(`^${title}$`) })
+      .first();
+
+  it('underlines what is wrong', async () => {
+    await vscode.step('vmconf-diagnostic', async () => {
+      await vscode.openFile('vm.conf');
+      await errors().first().waitFor();
+    });
+  });
+
+  it('completes a size in its place, and the error goes', async () => {
+    await vscode.step('vmconf-completion', async () => {
+      const { page } = vscode;
+      await vscode.goToLine(MEMORY_LINE);
+      await page.keyboard.press('End');
+      for (let i = 0; i < '64MB'.length; i++) await page.keyboard.press('Backspace');
+      await page.keyboard.press('Control+Space');
+      await page.locator('.suggest-widget .monaco-list-row', { hasText: '256M' }).waitFor();
+      await vscode.screenshot('vmconf-completion');
+      await page.keyboard.type('256');
+      await page.locator('.suggest-widget .monaco-list-row.focused', { hasText: '256M' }).waitFor();
+      await page.keyboard.press('Enter');
+      await errors().first().waitFor({ state: 'detached' });
+      await page.keyboard.press('Control+S');
+      await until('the file is saved', async () => (await text()).includes('memory 256M'));
+    });
+  });
+
+  it('renames a switch here and in the included file', async () => {
+    await vscode.step('vmconf-rename', async () => {
+      const { page } = vscode;
+      await vscode.goToLine(SWITCH_LINE);
+      await page.keyboard.press('End');
+      for (let i = 0; i < ' }"'.length + 1; i++) await page.keyboard.press('ArrowLeft');
+      await page.keyboard.press('F2');
+      const input = page.locator('.rename-box input');
+      await input.waitFor();
+      await input.fill('lan');
+      await input.press('Enter');
+      await input.waitFor({ state: 'hidden' });
+      await page.locator('.editor-instance .view-line', { hasText: 'switch "lan"' }).waitFor();
+      await vscode.runCommand('File: Save All Files');
+      await until('both files are saved', async () => {
+        const other = await readFile(path.join(folder, 'switches.conf'), 'utf8');
+        return other.includes('switch "lan"') && (await text()).includes('switch "lan"');
+      });
+      assert.equal(await errors().count(), 0);
+    });
+  });
+
+  it('boots a VM by the lens above it', async () => {
+    await vscode.step('vmconf-lens', async () => {
+      await vscode.goToLine(1);
+      await lens('Run').click();
+      await vscode.waitForTerminal(HELLO.greeting);
+      await vscode.screenshot('vmconf');
+      await vscode.page.keyboard.press('Shift+F5');
+      await vscode.waitForTerminal(/^── .* ──/);
+    });
+  });
+});
