@@ -74,6 +74,11 @@ export function release(core: CoreProcess): void {
   core.process.stdin?.end();
 }
 
+/** A core that ended because it was told to. */
+export function isClean(exit: CoreExit): boolean {
+  return exit.code === 0;
+}
+
 /** `was killed (SIGKILL)`, `ended with exit code 1: <its last words>` */
 export function describeExit(exit: CoreExit): string {
   if (exit.signal !== null) return `was killed (${exit.signal})`;

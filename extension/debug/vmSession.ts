@@ -7,7 +7,7 @@ import type { CoreExit, CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { SerialBackend } from '../../vmm-core/config/vmConfig.ts';
 import type { HostCheckPanel } from '../hostCheck.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
-import { describeExit, release, type VmProcesses } from '../vmProcess.ts';
+import { describeExit, isClean, release, type VmProcesses } from '../vmProcess.ts';
 import { SerialConnection } from './serialConnection.ts';
 import { StartProgress } from './startProgress.ts';
 
@@ -52,8 +52,6 @@ class VmSession implements vscode.DebugAdapterTracker {
   /** The process that resolveConfig.ts took for this session; none when it attached to a VM of others. */
   readonly #core: CoreProcess | undefined;
   #serial: SerialConnection | undefined;
-  /** The user, or VS Code, is ending the session: the end of the process is no surprise. */
-  #stopping = false;
 
   constructor(session: vscode.DebugSession, services: SessionServices) {
     this.#session = session;
@@ -66,7 +64,6 @@ class VmSession implements vscode.DebugAdapterTracker {
 
   onWillReceiveMessage(message: DapMessage): void {
     if (message.command === 'launch' || message.command === 'attach') this.#progress.begin();
-    if (message.command === 'disconnect' || message.command === 'terminate') this.#stopping = true;
   }
 
   onDidSendMessage(message: DapMessage): void {
@@ -75,13 +72,13 @@ class VmSession implements vscode.DebugAdapterTracker {
     if (message.command !== 'launch' && message.command !== 'attach') return;
     this.#progress.end();
     const { error } = (message.body ?? {}) as { readonly error?: { readonly id?: number } };
-    if (message.success === false && error?.id === HOST_ERROR_ID)
-      void this.#services.hostCheck.showWhenUnusable();
+    const isHostError = message.success === false && error?.id === HOST_ERROR_ID;
+    if (isHostError) void this.#services.hostCheck.showWhenUnusable();
   }
 
+  /** Mostly the closed pipe of an adapter that has ended. */
   onError(error: Error): void {
-    // VS Code reports the closed pipe of an adapter that it ended itself, too.
-    if (!this.#stopping) this.#services.log.error(`debug adapter: ${error.message}`);
+    this.#services.log.debug(`debug adapter: ${error.message}`);
   }
 
   onExit(): void {
@@ -109,16 +106,15 @@ class VmSession implements vscode.DebugAdapterTracker {
     });
   }
 
+  /** For the terminals, when the VM said nothing itself. */
   async #describeLoss(): Promise<string> {
-    if (this.#stopping) return 'the VM was stopped';
     if (this.#core === undefined) return 'the connection to the VM is lost';
-    return `the VM process ${describeExit(await this.#core.exited)}`;
+    const exit = await this.#core.exited;
+    return isClean(exit) ? 'the VM was stopped' : `the VM process ${describeExit(exit)}`;
   }
 
   #coreGone(exit: CoreExit): void {
-    const expected =
-      this.#stopping || this.#serial?.sawEnd === true || (exit.signal === null && exit.code === 0);
-    if (expected) return;
+    if (this.#serial?.sawEnd === true || isClean(exit)) return;
     const what = describeExit(exit);
     void vscode.debug.stopDebugging(this.#session);
     const showLog = 'Show Log';
