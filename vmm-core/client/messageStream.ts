@@ -25,6 +25,7 @@ export function messageStream(socket: Socket): MessageStream {
       decode: (body) => Promise.resolve().then(() => decodeMessage(body) as Message),
     },
   });
+  reader.partialMessageTimeout = 0; // a timer that outlives the reader, and keeps a process alive, when a body stays incomplete
   const writer = new QuietWriter(socket, {
     charset: 'utf-8',
     contentTypeEncoder: {

@@ -63,6 +63,19 @@ export async function spawnCore(options: SpawnOptions): Promise<CoreProcess> {
       `vmm-core did not start: ${first.stderrTail || `exit code ${first.code ?? first.signal}`}`,
     );
   }
-  const { socket } = JSON.parse(first) as CoreReady;
+  const socket = socketOf(first);
+  if (socket === undefined) {
+    child.kill('SIGKILL');
+    throw new Error(`vmm-core did not start: ${options.vmmPath} says "${first}" instead of its socket`);
+  }
   return { process: child, socket, exited };
+}
+
+function socketOf(line: string): string | undefined {
+  try {
+    const ready = JSON.parse(line) as Partial<CoreReady> | null;
+    return typeof ready?.socket === 'string' ? ready.socket : undefined;
+  } catch {
+    return undefined; // another program's words
+  }
 }
