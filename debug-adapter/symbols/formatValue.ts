@@ -1,7 +1,16 @@
 /** Values as one line of text, in gdb's manner: `42`, `97 'a'`, `0x401136 <main>`, `{x = 1, y = 2}`, `"text"`. */
 import { DW_ATE } from '../dwarf/constants.ts';
 import { QueryError } from './queryError.ts';
-import { type BaseType, type EnumType, type Type, sizeOf, strip, typeName } from './types.ts';
+import { type RustView, rustView, sequenceElement, shortName } from './rustValue.ts';
+import {
+  type BaseType,
+  type EnumType,
+  type StructType,
+  type Type,
+  sizeOf,
+  strip,
+  typeName,
+} from './types.ts';
 import { type TargetValue, flatMembers } from './value.ts';
 
 /** A line longer than this says `...` instead of the rest. */
@@ -255,6 +264,11 @@ async function formatStruct(
   const { bare } = value;
   if (bare.kind !== 'struct') return '';
   if (bare.incomplete) return `<incomplete ${typeName(bare)}>`;
+  const rust = await rustView(value);
+  if (rust !== undefined) {
+    const text = await formatRust(value, rust, format, depth, budget);
+    if (text !== undefined) return text;
+  }
   if (depth >= MAX_DEPTH) return '{...}';
   const parts: string[] = [];
   for (const { name, value: member } of await value.children(0, flatMembers(bare).length)) {
@@ -267,6 +281,47 @@ async function formatStruct(
     budget.left -= name.length + 4;
   }
   return `{${parts.join(', ')}}`;
+}
+
+/** Undefined for what has no form of its own. */
+async function formatRust(
+  value: TargetValue,
+  view: RustView,
+  format: string | undefined,
+  depth: number,
+  budget: Budget,
+): Promise<string | undefined> {
+  const list = async (values: readonly TargetValue[]): Promise<string> => {
+    const parts: string[] = [];
+    for (const one of values) {
+      if (budget.left <= 0) return [...parts, '...'].join(', ');
+      parts.push(await element(one, format, depth, budget));
+    }
+    return parts.join(', ');
+  };
+  const owner = value.bare.kind === 'struct' ? shortName(value.bare.name ?? '') : '';
+  switch (view.kind) {
+    case 'variant': {
+      const text = depth >= MAX_DEPTH ? '{...}' : await format1(view.value, format, depth + 1, budget);
+      if (text === '{}') return view.name;
+      return text.startsWith(view.name) ? text : `${view.name}${text.startsWith('{') ? ' ' : ''}${text}`;
+    }
+    case 'text': {
+      const bytes = await value.world.read(view.address, Math.min(view.lengthBytes, MAX_STRING_BYTES));
+      if (view.lengthBytes === 0) return '""';
+      if (bytes === undefined) throw new QueryError(`cannot read memory at 0x${view.address.toString(16)}`);
+      return quoted([...bytes]) + (view.lengthBytes > MAX_STRING_BYTES ? '...' : '');
+    }
+    case 'sequence': {
+      const shown = Math.min(view.count, MAX_ELEMENTS);
+      const values = Array.from({ length: shown }, (_, index) => sequenceElement(value, view, index));
+      return `[${await list(values)}${shown < view.count ? ', ...' : ''}]`;
+    }
+    case 'tuple':
+      return `${/^\(/.test(owner) || owner === '' ? '' : owner}(${await list(view.fields)})`;
+    case 'struct':
+      return owner !== '' && flatMembers(value.bare as StructType).length === 0 ? owner : undefined;
+  }
 }
 
 async function formatArray(

@@ -10,6 +10,7 @@ import {
   type Member,
   type StructType,
   type Type,
+  type Variants,
   VOID,
   sizeOf,
   strip,
@@ -121,7 +122,11 @@ export class TypeReader {
   private pointer(die: Die): Type {
     const sizeBytes = die.number(DW_AT.byte_size) ?? die.unit.header.addressSize;
     const sigil = die.tag === DW_TAG.pointer_type ? '*' : die.tag === DW_TAG.reference_type ? '&' : '&&';
-    return lazy({ kind: 'pointer', sigil, sizeBytes }, { target: () => this.typeOf(die) });
+    const name = die.unit.root.language === DW_LANG.Rust ? die.string(DW_AT.name) : undefined;
+    return lazy(
+      { kind: 'pointer', sigil, sizeBytes, ...(name !== undefined && { name }) },
+      { target: () => this.typeOf(die) },
+    );
   }
 
   private qualified(die: Die, qualifier: 'const' | 'volatile' | 'restrict' | '_Atomic'): Type {
@@ -139,8 +144,13 @@ export class TypeReader {
         ...this.nameOf(die),
         sizeBytes: die.number(DW_AT.byte_size) ?? 0,
         incomplete: false,
+        isRust: die.unit.root.language === DW_LANG.Rust,
       },
-      { members: () => this.members(die) },
+      {
+        members: () => this.members(die),
+        variants: () => this.variants(die),
+        parameters: () => this.typeParameters(die),
+      },
     );
   }
 
@@ -179,6 +189,31 @@ export class TypeReader {
       members.push(this.member(child, isBase));
     }
     return members;
+  }
+
+  /** §5.7.10: the part of a structure that depends on a discriminant. */
+  private variants(die: Die): Variants | undefined {
+    const part = [...childrenOf(die)].find(({ tag }) => tag === DW_TAG.variant_part);
+    if (part === undefined) return undefined;
+    const discriminant = part.ref(DW_AT.discr);
+    const isSigned = discriminant !== undefined && isSignedType(this.typeOf(discriminant));
+    const cases = [...childrenOf(part)]
+      .filter(({ tag }) => tag === DW_TAG.variant)
+      .flatMap((variant) => {
+        const member = [...childrenOf(variant)].find(({ tag }) => tag === DW_TAG.member);
+        const value = variant.bigint(DW_AT.discr_value, isSigned);
+        return member === undefined ? [] : [{ value, member: this.member(member, false) }];
+      });
+    return { discriminant: discriminant && this.member(discriminant, false), cases };
+  }
+
+  private typeParameters(die: Die): Map<string, Type> {
+    const parameters = new Map<string, Type>();
+    for (const child of childrenOf(die)) {
+      if (child.tag === DW_TAG.template_type_parameter)
+        parameters.set(child.string(DW_AT.name) ?? '', this.typeOf(child));
+    }
+    return parameters;
   }
 
   private member(child: Die, isBase: boolean): Member {
@@ -315,6 +350,11 @@ function lazy<F extends object, L extends Record<string, () => unknown>>(fixed: 
     });
   }
   return fixed as F & Lazy<L>;
+}
+
+function isSignedType(type: Type): boolean {
+  const bare = strip(type);
+  return bare.kind === 'base' && bare.encoding === DW_ATE.signed;
 }
 
 function hasNamespaces(language: number | undefined): boolean {

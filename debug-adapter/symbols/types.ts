@@ -14,6 +14,8 @@ export interface PointerType {
   readonly sigil: '*' | '&' | '&&';
   readonly sizeBytes: number;
   readonly target: Type;
+  /** Rust names its references: `&mut [u8]`. */
+  readonly name?: string;
 }
 
 export interface Member {
@@ -36,6 +38,19 @@ export interface StructType {
   /** Declared but not defined here. */
   readonly incomplete: boolean;
   readonly members: readonly Member[];
+  /** Rust's: shown in its syntax, with its standard types as what they mean. */
+  readonly isRust?: boolean;
+  /** An enum with data (§5.7.10): which of its cases it is, a discriminant says. */
+  readonly variants?: Variants | undefined;
+  /** Type parameters by name: `T` of `Vec<T>`. */
+  readonly parameters?: ReadonlyMap<string, Type>;
+}
+
+export interface Variants {
+  /** Undefined for an enum of one case. */
+  readonly discriminant: Member | undefined;
+  /** A case without value is for all values that no other has. */
+  readonly cases: readonly { readonly value: bigint | undefined; readonly member: Member }[];
 }
 
 export interface EnumType {
@@ -150,6 +165,7 @@ function declare(type: Type, inner: string, depth: number): string {
   if (depth > MAX_LAYERS) return '...';
   switch (type.kind) {
     case 'pointer': {
+      if (type.name !== undefined) return inner === '' ? type.name : `${type.name} ${inner}`;
       const bare = type.target;
       const wrapped =
         bare.kind === 'array' || bare.kind === 'function' ? `(${type.sigil}${inner})` : type.sigil + inner;

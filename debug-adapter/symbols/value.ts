@@ -2,6 +2,7 @@
 import { QueryError } from './queryError.ts';
 import { formatScalar, formatValue } from './formatValue.ts';
 import { memberExpression, parenthesized } from './expressionText.ts';
+import { rustView, sequenceElement } from './rustValue.ts';
 import { scalarBits } from './scalarText.ts';
 import type { Assignment, NamedValue, Value } from './symbolImage.ts';
 import { type Member, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
@@ -71,7 +72,9 @@ export class TargetValue implements Value {
   get namedChildren(): number {
     if (this.place.kind === 'missing') return 0;
     const { bare } = this;
-    if (bare.kind === 'struct') return flatMembers(bare).length;
+    // How many a Rust enum or vector has is in memory: that there are some is enough to offer them.
+    if (bare.kind === 'struct')
+      return Math.max(flatMembers(bare).length, bare.variants === undefined ? 0 : 1);
     if (bare.kind !== 'pointer') return 0;
     const target = strip(bare.target);
     if (target.kind === 'struct') return target.incomplete ? 0 : flatMembers(target).length;
@@ -91,7 +94,8 @@ export class TargetValue implements Value {
     const { bare } = this;
     if (this.place.kind === 'missing') return [];
     if (bare.kind === 'array') return this.elements(start, Math.min(count, (bare.count ?? 0) - start));
-    if (bare.kind === 'struct') return this.members(bare).slice(start, start + count);
+    if (bare.kind === 'struct')
+      return (await this.rustChildren(start, count)) ?? this.members(bare).slice(start, start + count);
     if (bare.kind !== 'pointer') return [];
     const target = await this.dereference();
     const inner = strip(target.type);
@@ -120,6 +124,11 @@ export class TargetValue implements Value {
     const address = await this.unsigned();
     const expression = `*${parenthesized(this.expression)}`;
     return new TargetValue(bare.target, { kind: 'memory', address }, this.world, expression);
+  }
+
+  /** A member of this structure, known by its description. */
+  part(member: Member): TargetValue {
+    return this.memberValue(member, '.', this.expression);
   }
 
   /** The member with that name, also of anonymous and base structures inside. */
@@ -170,6 +179,22 @@ export class TargetValue implements Value {
   /** A scalar as one line. */
   async scalar(format?: string): Promise<string> {
     return formatScalar(this, await this.unsigned(), format);
+  }
+
+  /** Children of a Rust value that is more than its fields: the fields of its case, the elements of a vector. */
+  private async rustChildren(start: number, count: number): Promise<readonly NamedValue[] | undefined> {
+    const view = await rustView(this);
+    switch (view?.kind) {
+      case 'variant':
+        return view.value.children(start, count);
+      case 'sequence':
+        return Array.from({ length: Math.max(0, Math.min(count, view.count - start)) }, (_, at) => {
+          const value = sequenceElement(this, view, start + at);
+          return { name: `[${start + at}]`, expression: value.expression, value };
+        });
+      default:
+        return undefined;
+    }
   }
 
   private elements(start: number, count: number): NamedValue[] {

@@ -30,6 +30,7 @@ export function recordStops(
   directory: string,
   addresses: readonly bigint[],
   expressions: readonly string[] = [],
+  regionBytes = 8192,
 ): LiveStop[] {
   return askGdb<LiveStop>(
     program,
@@ -110,7 +111,7 @@ def snapshot():
     for line in gdb.execute("info proc mappings", to_string=True).splitlines():
         p = line.split()
         if len(p) >= 5 and p[0].startswith("0x") and (p[-1] == "[heap]" or p[-1] == gdb.current_progspace().filename):
-            regions.append((int(p[0], 16), min(int(p[1], 16) - int(p[0], 16), 8192)))
+            regions.append((int(p[0], 16), min(int(p[1], 16) - int(p[0], 16), ${regionBytes})))
     for start, size in regions:
         while size > 0:
             try:
