@@ -102,17 +102,25 @@ function checkReferences(option: DirectiveNode, vm: string, known: Known, findin
     const message = `there is no switch "${name.text}": the interface would be on none`;
     findings.warning(name, 'unknown-switch', message, name.text);
   }
-  const bytes = address === undefined ? undefined : parseLladdr(address.text);
-  if (address === undefined || bytes === undefined || isNoLladdr(bytes)) return;
-  const key = bytes.join(':');
+  if (address === undefined) return;
+  const key = lladdrKey(address.text);
+  if (key === undefined) return;
   const user = known.lladdrs.get(key);
-  if (user !== undefined)
+  if (user !== undefined) {
     findings.warning(
       address,
       'reused',
       `${address.text} is the address of an interface of VM "${user}" already`,
     );
-  else known.lladdrs.set(key, vm);
+  } else known.lladdrs.set(key, vm);
+}
+
+/** The same for every spelling of an address; undefined when there is none. The usual spelling takes the quick way. */
+function lladdrKey(text: string): string | undefined {
+  if (/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(text)) return text === '00:00:00:00:00:00' ? undefined : text;
+  const bytes = parseLladdr(text);
+  if (bytes === undefined || isNoLladdr(bytes)) return undefined;
+  return bytes.map((it) => it.toString(16).padStart(2, '0')).join(':');
 }
 
 function checkInstance(node: DirectiveNode, known: Known, findings: Findings): void {

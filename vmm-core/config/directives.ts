@@ -267,21 +267,24 @@ export function directivesOf(block: Block): readonly DirectiveId[] {
   return BY_BLOCK.get(block) ?? [];
 }
 
-const BY_FIRST_WORD = new Map<string, readonly DirectiveId[]>();
+const BY_FIRST_WORD = new Map<Block, Map<string, readonly DirectiveId[]>>();
 for (const block of BLOCKS) {
+  const words = new Map<string, readonly DirectiveId[]>();
   for (const id of directivesOf(block)) {
     const [word = ''] = directive(id).words;
-    const key = `${block} ${word}`;
     // Longest first: `boot device` before `boot`.
-    const ids = [...(BY_FIRST_WORD.get(key) ?? []), id];
-    BY_FIRST_WORD.set(
-      key,
+    const ids = [...(words.get(word) ?? []), id];
+    words.set(
+      word,
       ids.sort((a, b) => directive(b).words.length - directive(a).words.length),
     );
   }
+  BY_FIRST_WORD.set(block, words);
 }
+
+const NONE: readonly DirectiveId[] = [];
 
 /** The directives of a block that begin with a word, longest first. */
 export function directivesWith(block: Block, word: string): readonly DirectiveId[] {
-  return BY_FIRST_WORD.get(`${block} ${word}`) ?? [];
+  return BY_FIRST_WORD.get(block)?.get(word) ?? NONE;
 }

@@ -38,6 +38,8 @@ const INT64_MAX = (1n << 63n) - 1n;
 const IS_ALNUM = table((c) => /[A-Za-z0-9]/.test(c));
 const IS_WORD = table((c) => /[!-~]/.test(c) && !'(){}!=#,'.includes(c));
 const IS_PLAIN_WORD = table((c) => /[!-~]/.test(c) && !'(){}!=#,\\'.includes(c));
+/** The rest of Latin and all else is left to the slow way. */
+const IN_COMMENT = table((c) => !'\n\\\x01\x02'.includes(c));
 const ENDS_NUMBER = table((c) => /[\s),/}=]/.test(c));
 
 /** One open file: the rest of its text, and what was read too far. */
@@ -188,7 +190,7 @@ export class Lexer {
     let end = this.#end;
     let c: number;
     do {
-      end = this.#skipPlain(end, (text, at) => text.length === at || text[at] === '\n' || text[at] === '\\');
+      end = this.#skipPlain(end, IN_COMMENT);
       c = this.#read();
       if (c !== NEWLINE && c !== END) end = this.#end;
     } while (c !== NEWLINE && c !== END);
@@ -197,17 +199,16 @@ export class Lexer {
   }
 
   /** The quick way through text that layers 1 and 2 would hand on unchanged, except that blanks are not squeezed. */
-  #skipPlain(end: number, stops: (text: string, at: number) => boolean): number {
+  #skipPlain(end: number, isPlain: readonly boolean[]): number {
     const cursor = this.#cursor;
     if (cursor.pushed.length > 0) return end;
     const { text } = cursor.file;
-    while (!stops(text, cursor.at)) {
-      const code = text.charCodeAt(cursor.at);
-      if (code === START_EXPAND || code === DONE_EXPAND) break;
-      cursor.at++;
-      end = cursor.at;
-    }
-    return end;
+    let { at } = cursor;
+    // Outside ASCII the tables have nothing, and at the end there is no code.
+    while (isPlain[text.charCodeAt(at)] === true) at++;
+    if (at === cursor.at) return end;
+    cursor.at = at;
+    return at;
   }
 
   /** Pushes the value back; a token when there is none to push. */
@@ -326,7 +327,7 @@ export class Lexer {
     for (;;) {
       const cursor = this.#cursor;
       const { at } = cursor;
-      end = this.#skipPlain(end, (source, i) => IS_PLAIN_WORD[source.charCodeAt(i)] !== true);
+      end = this.#skipPlain(end, IS_PLAIN_WORD);
       if (cursor.at > at) text += file.text.slice(at, cursor.at);
       c = this.#read();
       if (IS_WORD[c] !== true) break;

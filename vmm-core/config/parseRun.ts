@@ -57,13 +57,14 @@ export class ParseRun {
     const isRestartable = ahead === undefined ? lexer.isClean : lexer.isClean && ahead.macro === undefined;
     const next = isRestartable ? (ahead?.start ?? lexer.offset) : -1;
     return {
-      ...(node === undefined ? {} : { node }),
+      node,
       tokens: this.#tokens,
-      comments: lexer.comments.splice(0),
-      macroUses: lexer.macroUses.splice(0),
-      problems: problems.splice(0),
+      comments: drain(lexer.comments),
+      macroUses: drain(lexer.macroUses),
+      problems: drain(problems),
       next,
       reach: this.#reach(),
+      findings: undefined,
     };
   }
 
@@ -464,10 +465,19 @@ export class ParseRun {
     open?: Token,
     close?: Token,
   ): DirectiveNode {
+    // Hot: one shape for each combination, without spreading.
     const last = this.#last ?? first;
-    const braces = { ...(open === undefined ? {} : { open }), ...(close === undefined ? {} : { close }) };
-    return { id, words, args, items, first, last, ...braces };
+    if (open === undefined) return { id, words, args, items, first, last };
+    if (close === undefined) return { id, words, args, items, first, last, open };
+    return { id, words, args, items, first, last, open, close };
   }
+}
+
+const NOTHING: never[] = [];
+
+/** What is in the list, which is empty then. */
+function drain<T>(list: T[]): readonly T[] {
+  return list.length === 0 ? NOTHING : list.splice(0);
 }
 
 function isWord(token: Token, text: string): boolean {

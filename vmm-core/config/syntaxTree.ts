@@ -33,8 +33,8 @@ export interface DirectiveNode {
  * one, so every token knows its own.
  */
 export interface Statement {
-  /** Absent when it could not be made out. */
-  readonly node?: DirectiveNode;
+  /** Undefined when it could not be made out. */
+  readonly node: DirectiveNode | undefined;
   /** All of it, the newline at its end included. */
   readonly tokens: readonly Token[];
   /** In it, and between it and the statement before. */
@@ -46,8 +46,8 @@ export interface Statement {
   next: number;
   /** An edit before this offset in the root file may change it: how far the parser looked to find its end. */
   reach: number;
-  /** Found by checkStatement.ts in this statement alone; absent until then. */
-  findings?: readonly Problem[] | undefined;
+  /** Found by checkStatement.ts in this statement alone; undefined until then. */
+  findings: readonly Problem[] | undefined;
 }
 
 export interface ConfigTree {
