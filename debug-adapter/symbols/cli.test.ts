@@ -23,7 +23,7 @@ async function sym(args: readonly string[], input: readonly string[] = []): Prom
       return bytesSource(path, kernel());
     },
     inflate: () => assert.fail('nothing is compressed'),
-     
+
     lines: async function* () {
       yield* input;
     },
