@@ -43,17 +43,26 @@ function text(value: string, range: Hover['range']): Hover {
   return { contents: { kind: MarkupKind.Markdown, value }, ...(range === undefined ? {} : { range }) };
 }
 
-/** What a directive, or the block around the cursor, allows. */
-export function signatureHelp(tree: ConfigTree, file: SourceFile, offset: number): SignatureHelp | undefined {
-  const { expectations } = contextAt(tree, file, offset);
+/** The form of the directive at hand or, when asked for by hand at the beginning of one, what the block allows. */
+export function signatureHelp(
+  tree: ConfigTree,
+  file: SourceFile,
+  offset: number,
+  isByHand: boolean,
+): SignatureHelp | undefined {
+  const { expectations, block } = contextAt(tree, file, offset);
   const argument = expectations.find((it) => it.kind === 'argument');
-  const ids = argument?.kind === 'argument' ? [argument.id] : [];
-  if (ids.length === 0) return undefined;
-  return {
-    signatures: ids.map((id) => ({
-      label: directive(id).form.replaceAll(/[`*]/g, ''),
-      documentation: { kind: MarkupKind.Markdown, value: hoverText(id) },
-    })),
-    activeSignature: 0,
-  };
+  if (argument?.kind === 'argument') {
+    const label = directive(argument.id).form.replaceAll(/[`*]/g, '');
+    return signature(label, hoverText(argument.id));
+  }
+  const ids = expectations.flatMap((it) => (it.kind === 'directive' ? [it.id] : []));
+  if (!isByHand || ids.length === 0) return undefined;
+  const words = ids.map((id) => directive(id).words.join(' ')).filter((it) => it !== '');
+  return signature(`${block}: ${words.join(' | ')}`, ids.map((id) => `- ${directive(id).form}`).join('\n'));
+}
+
+function signature(label: string, value: string): SignatureHelp {
+  const documentation = { kind: MarkupKind.Markdown, value };
+  return { signatures: [{ label, documentation }], activeSignature: 0 };
 }

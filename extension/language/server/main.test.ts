@@ -111,6 +111,22 @@ describe('the language server', () => {
     assert.match(await hover('2:5'), /VM `one`/);
   });
 
+  it('shows the form of a directive, and by hand what a block allows', async () => {
+    interface Help {
+      readonly signatures: readonly { readonly label: string }[];
+    }
+    const label = (text: string, triggerKind: number): Promise<string | undefined> =>
+      typed(text, async (at) => {
+        const help = await client.request<Help | null>('signatureHelp', file, at, {
+          context: { triggerKind },
+        });
+        return help?.signatures[0]?.label;
+      });
+    assert.equal(await label('\tdisk ', 2), 'disk path [format (raw | qcow2)]');
+    assert.equal(await label('\t', 2), undefined);
+    assert.match((await label('\tinterface {\n\t\t', 1)) ?? '', /^interface: switch \| group/);
+  });
+
   it('goes to definitions, in other files too', async () => {
     const places = async (at: string): Promise<string[]> =>
       (

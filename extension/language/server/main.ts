@@ -15,6 +15,7 @@ import {
   type Position,
   ProposedFeatures,
   ResponseError,
+  SignatureHelpTriggerKind,
   StreamMessageReader,
   StreamMessageWriter,
   TextDocumentSyncKind,
@@ -176,7 +177,11 @@ function inFile<T>(
 
 connection.onCompletion((it) => atPlace(it, [], completions));
 connection.onHover((it) => atPlace(it, undefined, hover));
-connection.onSignatureHelp((it) => atPlace(it, undefined, signatureHelp));
+connection.onSignatureHelp((it) =>
+  atPlace(it, undefined, (...place) =>
+    signatureHelp(...place, it.context?.triggerKind === SignatureHelpTriggerKind.Invoked),
+  ),
+);
 connection.onDefinition((it) =>
   atPlace(it, [], (tree, file, offset) => definition(tree, file, offset, workspace.host)),
 );
