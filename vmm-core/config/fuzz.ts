@@ -4,7 +4,7 @@ import { hostOfTexts } from './configHost.ts';
 import { formatConfig } from './formatConfig.ts';
 import { parseConfigFile, syntaxProblems } from './parse.ts';
 import { formatProblem } from './problem.ts';
-import { reparse } from './reparse.ts';
+import { type Edit, reparse } from './reparse.ts';
 import { SourceFile } from './sourceFile.ts';
 import { EXAMPLES, meaning, randomNumbers } from './testSupport.ts';
 import { vmSettings } from './vmSettings.ts';
@@ -46,24 +46,28 @@ const SNIPPETS = [
   ],
 ];
 
+/** One edit: usually nothing or a few characters become something that matters. */
+export function randomEdit(text: string, random: (below: number) => number): Edit {
+  const start = random(text.length + 1);
+  const end = Math.min(text.length, start + (random(2) === 0 ? 0 : random(12)));
+  return { start, end, text: random(4) === 0 ? '' : (SNIPPETS[random(SNIPPETS.length)] ?? '') };
+}
+
+export function randomExample(random: (below: number) => number): string {
+  const texts = Object.values(EXAMPLES);
+  return texts[random(texts.length)] ?? '';
+}
+
 /** Undefined when all is well, else what is wrong. */
 export function checkMutation(seed: number): string | undefined {
   const random = randomNumbers(seed);
-  const texts = Object.values(EXAMPLES);
-  let text = texts[random(texts.length)] ?? '';
-  const last = { start: 0, end: 0, text: '' };
+  let text = randomExample(random);
   const edits = 1 + random(4);
   let tree = parseConfigFile(new SourceFile('vm.conf', text), OPTIONS);
   for (let i = 0; i < edits; i++) {
-    const start = random(text.length + 1);
-    const end = Math.min(text.length, start + (random(2) === 0 ? 0 : random(12)));
-    Object.assign(last, {
-      start,
-      end,
-      text: random(4) === 0 ? '' : (SNIPPETS[random(SNIPPETS.length)] ?? ''),
-    });
-    text = text.slice(0, start) + last.text + text.slice(end);
-    ({ tree } = reparse(tree, { ...last }, OPTIONS));
+    const edit = randomEdit(text, random);
+    text = text.slice(0, edit.start) + edit.text + text.slice(edit.end);
+    ({ tree } = reparse(tree, edit, OPTIONS));
   }
   return disagreement(tree, text) ?? layoutFault(text);
 }
