@@ -15,6 +15,8 @@ import type { Client, Core } from './core.ts';
 import { serveRequests } from './requests.ts';
 
 const MAX_SAME_NAMES = 100;
+/** sockaddr_un.sun_path with its NUL. Longer ones are cut short without an error. */
+const MAX_PATH_BYTES = 107;
 /** Clients get this long to read the last notification and close. */
 const FAREWELL_MS = 1000;
 
@@ -99,6 +101,11 @@ async function listenAt(
   servers: { server: Server; path: string }[],
   accept: (socket: Socket) => void,
 ): Promise<boolean> {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw new UserError(
+      `the control socket ${path} has too long a path (at most ${MAX_PATH_BYTES} bytes): give the VM a shorter name, or set XDG_RUNTIME_DIR`,
+    );
+  }
   for (let attempt = 0; attempt < 2; attempt++) {
     const server = createServer(accept);
     const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {

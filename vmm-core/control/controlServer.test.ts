@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { RequestType } from 'vscode-jsonrpc/node';
+import { mutate, seededRandom } from '../../test/support/bytes.ts';
+import { within } from '../../test/support/deadline.ts';
+import { messageStream } from '../client/messageStream.ts';
+import { socketPath } from '../client/runtimeDir.ts';
+import { connectVmm, type VmmClient } from '../client/vmmClient.ts';
+import { log } from '../log.ts';
+import { encodeMessage } from '../protocol/codec.ts';
+import { create, ErrorCode, info, initialize } from '../protocol/control.ts';
+import { resume } from '../protocol/debug.ts';
+import { PROTOCOL_VERSION } from '../protocol/version.ts';
+import { ControlServer, isAlive } from './controlServer.ts';
+import { Core } from './core.ts';
+
+/** A core without a VM, that listens in a folder of its own. */
+async function served(
+  t: TestContext,
+  name = 'test',
+): Promise<{ readonly server: ControlServer; readonly path: string }> {
+  const base = mkdtempSync(path.join(tmpdir(), 'tf-'));
+  const before = process.env['XDG_RUNTIME_DIR'];
+  process.env['XDG_RUNTIME_DIR'] = base;
+  log.setLevel('error');
+  const server = new ControlServer(new Core());
+  t.after(async () => {
+    await server.close();
+    if (before === undefined) delete process.env['XDG_RUNTIME_DIR'];
+    else process.env['XDG_RUNTIME_DIR'] = before;
+    rmSync(base, { recursive: true, force: true });
+  });
+  return { server, path: socketPath(await server.listen(name)) };
+}
+
+async function client(t: TestContext, socket: string): Promise<VmmClient> {
+  const connected = await within(connectVmm(socket, { client: 'test' }), 'connectVmm');
+  t.after(() => connected.dispose());
+  return connected;
+}
+
+async function rawSocket(t: TestContext, at: string): Promise<Socket> {
+  const socket = connect(at);
+  socket.on('error', () => undefined);
+  t.after(() => socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** As it goes over the socket. */
+function frame(body: Uint8Array | string): Buffer {
+  const bytes = Buffer.from(body);
+  return Buffer.concat([Buffer.from(`Content-Length: ${bytes.length}\r\n\r\n`), bytes]);
+}
+
+test('the socket is its user’s alone, and goes with the server', async (t) => {
+  const { server, path: socket } = await served(t);
+  assert.equal(statSync(socket).mode & 0o777, 0o600);
+  assert.equal(await isAlive(socket), true);
+  await server.close();
+  assert.equal(existsSync(socket), false);
+});
+
+test('a name that is taken gets a number, a dead socket is replaced', async (t) => {
+  const { server, path: first } = await served(t);
+  assert.equal(await server.listen('test'), 'test-2');
+  assert.equal(await server.listen('test'), 'test-3');
+  const dead = path.join(path.dirname(first), 'dead.sock');
+  writeFileSync(dead, '');
+  assert.equal(await server.listen('dead'), 'dead');
+  assert.equal(await isAlive(dead), true);
+});
+
+test('a name too long for a socket is an error that says where', async (t) => {
+  const { server } = await served(t);
+  await assert.rejects(
+    server.listen('x'.repeat(120)),
+    /^UserError: the control socket .*x\.sock has too long a path \(at most 107 bytes\): /,
+  );
+});
+
+test('before initialize no request is served', async (t) => {
+  const { path: socket } = await served(t);
+  const connection = messageStream(await rawSocket(t, socket));
+  connection.listen();
+  await assert.rejects(within(connection.sendRequest(info), 'the refusal'), { code: -32601 });
+  await assert.rejects(within(connection.sendRequest(resume), 'the refusal'), { code: -32601 });
+  connection.dispose();
+});
+
+test('initialize twice is the same as once', async (t) => {
+  const { path: socket } = await served(t);
+  const { connection } = await client(t, socket);
+  const again = await connection.sendRequest(initialize, {
+    protocolVersion: PROTOCOL_VERSION,
+    client: 'again',
+  });
+  assert.equal(again.state, 'empty');
+  assert.equal((await connection.sendRequest(info)).state, 'empty');
+});
+
+test('another protocol version is refused with both versions', async (t) => {
+  const { path: socket } = await served(t);
+  const connection = messageStream(await rawSocket(t, socket));
+  connection.listen();
+  for (const protocolVersion of [
+    PROTOCOL_VERSION + 1,
+    0,
+    '1' as unknown as number,
+    undefined as unknown as number,
+  ]) {
+    await assert.rejects(
+      within(connection.sendRequest(initialize, { protocolVersion, client: 'x' }), 'the refusal'),
+      {
+        code: ErrorCode.VersionMismatch,
+      },
+    );
+  }
+  connection.dispose();
+});
+
+test('parameters of any shape end in an error answer, and the connection lives on', async (t) => {
+  const { path: socket } = await served(t);
+  const { connection } = await client(t, socket);
+  const methods = [
+    create.method,
+    'serial/attach',
+    'debug/step',
+    'debug/setBreakpoints',
+    'debug/readMemory',
+    'debug/translate',
+  ];
+  const shapes = [
+    null,
+    0,
+    'text',
+    [],
+    {},
+    { config: null },
+    { config: 5 },
+    { breakpoints: null },
+    { port: {} },
+    { range: 1 },
+  ];
+  for (const method of methods) {
+    for (const shape of shapes) {
+      const request = connection.sendRequest(new RequestType<unknown, unknown, void>(method), shape);
+      await assert.rejects(within(request, `${method} ${JSON.stringify(shape)} to be refused`));
+    }
+  }
+  assert.equal((await connection.sendRequest(info)).state, 'empty');
+});
+
+test('garbage ends the connection that sent it, and no other', async (t) => {
+  const { path: socket } = await served(t);
+  const { connection } = await client(t, socket);
+  const garbage: readonly (Buffer | string)[] = [
+    'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
+    'Content-Length: x\r\n\r\n{}',
+    frame('{'),
+    frame('42'),
+    frame('null'),
+    frame(Buffer.alloc(0)),
+    frame(Buffer.of(0, 0xff, 0xff, 0xff, 0xff)),
+    frame(Buffer.alloc(1000, 0xff)),
+  ];
+  for (const bytes of garbage) {
+    const bad = await rawSocket(t, socket);
+    bad.resume();
+    const closed = once(bad, 'close');
+    bad.write(bytes);
+    await within(
+      closed,
+      () => `the end of a connection that sent ${JSON.stringify(bytes.toString('latin1'))}`,
+    );
+    assert.equal((await connection.sendRequest(info)).state, 'empty');
+  }
+});
+
+test('damaged conversations hurt only themselves (seeded)', async (t) => {
+  const { path: socket } = await served(t);
+  const { connection } = await client(t, socket);
+  const random = seededRandom(0x50c8e7);
+  const params = { protocolVersion: PROTOCOL_VERSION, client: 'fuzz' };
+  const conversation = Buffer.concat([
+    frame(encodeMessage({ jsonrpc: '2.0', id: 1, method: initialize.method, params })),
+    frame(encodeMessage({ jsonrpc: '2.0', id: 2, method: 'vm/info' })),
+    frame(
+      encodeMessage({
+        jsonrpc: '2.0',
+        id: 3,
+        method: 'debug/readMemory',
+        params: { address: '0x0', lengthBytes: 16 },
+      }),
+    ),
+    frame(
+      encodeMessage({
+        jsonrpc: '2.0',
+        method: 'serial/input',
+        params: { port: 0, data: Uint8Array.of(1, 2, 3) },
+      }),
+    ),
+  ]);
+  for (let round = 0; round < 150; round++) {
+    const bad = await rawSocket(t, socket);
+    bad.resume();
+    const closed = once(bad, 'close');
+    bad.end(mutate(new Uint8Array(conversation), random));
+    await within(closed, `the end of round ${round}`);
+    if (round % 10 === 0)
+      assert.equal((await within(connection.sendRequest(info), 'an answer')).state, 'empty');
+  }
+  assert.equal((await connection.sendRequest(info)).state, 'empty');
+});
+
+test('clients that come and go in the middle of everything leave nothing behind', async (t) => {
+  const { path: socket } = await served(t);
+  for (let i = 0; i < 50; i++) {
+    const bad = await rawSocket(t, socket);
+    if (i % 2 === 0) bad.write('Content-Length: 1000\r\n\r\n{');
+    bad.destroy();
+  }
+  assert.equal((await client(t, socket)).info.state, 'empty');
+});
