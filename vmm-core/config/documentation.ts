@@ -16,6 +16,9 @@ interface Section {
   readonly blocks?: readonly Block[];
 }
 
+const JSON_NOTE =
+  'With `--json` the answer is one object on standard output: `ok`; `problems`, each with `severity` (`error` or `warning`), `code`, `message`, `file`, `line` and `column`, both counted from 1; and `vms`, empty when there are errors, each with the settings that `vmm run` would use (`name`, `kernel`, `memoryBytes`, `cpus`, `disks` …), `isDisabled`, `instanceOf`, `owner` and `unsupported`, which names what this VMM cannot do yet.';
+
 const SECTIONS: readonly Section[] = [
   {
     title: 'The file',
@@ -40,6 +43,13 @@ const SECTIONS: readonly Section[] = [
   { title: 'What instances may choose', paragraphs: ['After `allow instance`.'], blocks: ['allow'] },
   { title: 'User networks', paragraphs: ['In the braces of `network user`.'], blocks: ['network'] },
   { title: 'Debugging', paragraphs: ['After `debug`.'], blocks: ['debug'] },
+  {
+    title: 'Commands',
+    paragraphs: [
+      '`vmm load -n` *file* checks a file and prints every error as `file:line:column: message`; `-D` *name*`=`*value* defines a macro. `vmm run -f` *file* *name* boots a VM. `vmm fmt` *file* lays a file out, `vmm fmt --check` only tells which would change. `vmm lsp` serves editors: in VS Code nothing needs to be set up, others start it as the language server of `vm.conf` and `*.vm.conf`.',
+      JSON_NOTE,
+    ],
+  },
   {
     title: 'Where it differs from vmd',
     paragraphs: [

@@ -1,5 +1,6 @@
 /** Quick fixes: one for every problem that has an obvious way out. */
 import { type CodeAction, CodeActionKind, type Diagnostic, type TextEdit } from 'vscode-languageserver/node';
+import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
 import type { Problem, ProblemCode } from '../../../vmm-core/config/problem.ts';
 import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
@@ -12,8 +13,8 @@ const NEW_DISK_SIZE = '10G';
 interface Fix {
   readonly title: string;
   readonly edits?: readonly TextEdit[];
-  /** Done by the server: `path`, bytes. */
-  readonly createDisk?: readonly [path: string, bytes: number];
+  /** Done by the server. */
+  readonly createDisk?: readonly [path: string, format: DiskFormat, bytes: number];
 }
 
 export function codeActions(
@@ -151,18 +152,16 @@ function defineMacro(problem: Problem): Fix {
   };
 }
 
-/** Raw only: the format that needs no header. */
+/** In the format that the line or the name asks for. */
 function createDisk(problem: Problem): readonly Fix[] {
   const path = problem.subject ?? '';
   const line = problem.file.text.slice(
     problem.end,
     problem.file.lineEnd(problem.file.position(problem.end).line),
   );
-  if (/format\s+["']?qcow2/i.test(line) || /\.qcow2$/i.test(path)) return [];
-  return [
-    {
-      title: `Create a raw disk of ${NEW_DISK_SIZE}`,
-      createDisk: [path, Number(scanScaled(NEW_DISK_SIZE) ?? 0n)],
-    },
-  ];
+  const written = /\bformat\s+["']?(raw|qcow2)\b/i.exec(line)?.[1]?.toLowerCase();
+  const isQcow2 = written === undefined ? /\.qcow2$/i.test(path) : written === 'qcow2';
+  const format = isQcow2 ? 'qcow2' : 'raw';
+  const bytes = Number(scanScaled(NEW_DISK_SIZE) ?? 0n);
+  return [{ title: `Create a ${format} disk of ${NEW_DISK_SIZE}`, createDisk: [path, format, bytes] }];
 }

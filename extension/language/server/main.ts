@@ -2,7 +2,6 @@
  * The language server of vm.conf, over stdio: `vmm lsp` or the extension starts it, any editor may. It owns no knowledge of the language:
  * that is vmm-core/config's. Diagnostics follow a change at once; a key press re-reads one statement (workspace.ts).
  */
-import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import {
   CodeActionKind,
@@ -26,6 +25,7 @@ import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
 import { hasErrors } from '../../../vmm-core/config/checkConfig.ts';
 import { vmSettings } from '../../../vmm-core/config/vmSettings.ts';
 import { codeActions, CREATE_DISK } from './codeActions.ts';
+import { createDisk } from './createDisk.ts';
 import { completions } from './completion.ts';
 import { codeLenses, inlayHints, semanticTokens, TOKEN_TYPES } from './decorations.ts';
 import { formatOnType, formatRange, formatWhole } from './formatting.ts';
@@ -223,9 +223,15 @@ connection.onCodeAction((it) =>
 );
 
 connection.onExecuteCommand(({ command, arguments: args = [] }) => {
-  const [name, bytes] = args as unknown[];
-  if (command !== CREATE_DISK || typeof name !== 'string' || typeof bytes !== 'number') return null;
-  createDisk(name, bytes);
+  const [name, format, bytes] = args as unknown[];
+  const isOurs = command === CREATE_DISK && (format === 'raw' || format === 'qcow2');
+  if (!isOurs || typeof name !== 'string' || typeof bytes !== 'number') return null;
+  try {
+    createDisk(name, format, bytes);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ResponseError(REQUEST_FAILED, `cannot create ${name}: ${reason}`);
+  }
   refreshHost();
   return null;
 });
@@ -241,20 +247,6 @@ connection.onRequest(VMS_REQUEST, ({ uri }: VmsParams) =>
 function orFail<T extends object>(result: T | string): T {
   if (typeof result === 'string') throw new ResponseError(REQUEST_FAILED, result);
   return result;
-}
-
-/** Sparse. Fails when the file is there already. */
-function createDisk(name: string, bytes: number): void {
-  try {
-    const fd = openSync(name, 'wx', 0o600);
-    ftruncateSync(fd, bytes);
-    closeSync(fd);
-  } catch (error) {
-    throw new ResponseError(
-      REQUEST_FAILED,
-      `cannot create ${name}: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
 }
 
 connection.listen();
