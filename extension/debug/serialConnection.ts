@@ -1,4 +1,5 @@
 /** The bytes between a VM's UARTs and their terminals: a client of the control socket beside the debug adapter's. */
+import { setImmediate } from 'node:timers/promises';
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import { ended, serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/control.ts';
 import type { SerialTerminal, SerialTerminals } from '../terminal/serialTerminal.ts';
@@ -18,6 +19,7 @@ export class SerialConnection {
   readonly #options: SerialOptions;
   readonly #open = new Map<number, SerialTerminal>();
   #end: string | undefined;
+  #received = 0;
 
   constructor(options: SerialOptions) {
     this.#options = options;
@@ -32,8 +34,14 @@ export class SerialConnection {
   async open(): Promise<void> {
     const { socket, configurationName, ports, terminals } = this.#options;
     const { connection, closed } = await connectVmm(socket, { client: 'vscode' });
-    connection.onNotification(ended, (end) => (this.#end = end.message));
-    connection.onNotification(serialOutput, ({ port, data }) => this.#open.get(port)?.write(data));
+    connection.onNotification(ended, (end) => {
+      this.#received += 1;
+      this.#end = end.message;
+    });
+    connection.onNotification(serialOutput, ({ port, data }) => {
+      this.#received += 1;
+      this.#open.get(port)?.write(data);
+    });
     void closed.then(() => this.#lost());
     for (const port of [...ports].reverse()) {
       const send = (data: Uint8Array): void => {
@@ -46,10 +54,21 @@ export class SerialConnection {
     }
   }
 
+  /** Messages that came before the stream ended are handed out one per turn of the event loop: waits for the last. */
+  async drained(): Promise<void> {
+    let seen: number;
+    do {
+      seen = this.#received;
+      await setImmediate();
+      await setImmediate();
+    } while (seen !== this.#received);
+  }
+
   /** What the terminals show stays. */
   async #lost(): Promise<void> {
-    const why = this.#end ?? (await this.#options.describeLoss());
-    for (const terminal of this.#open.values()) terminal.disconnect(why);
+    const loss = await this.#options.describeLoss();
+    await this.drained();
+    for (const terminal of this.#open.values()) terminal.disconnect(this.#end ?? loss);
     this.#open.clear();
   }
 }

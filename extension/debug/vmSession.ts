@@ -113,7 +113,8 @@ class VmSession implements vscode.DebugAdapterTracker {
     return isClean(exit) ? 'the VM was stopped' : `the VM process ${describeExit(exit)}`;
   }
 
-  #coreGone(exit: CoreExit): void {
+  async #coreGone(exit: CoreExit): Promise<void> {
+    await this.#serial?.drained();
     if (this.#serial?.sawEnd === true || isClean(exit)) return;
     const what = describeExit(exit);
     void vscode.debug.stopDebugging(this.#session);

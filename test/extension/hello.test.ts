@@ -83,8 +83,15 @@ describe('samples/hello in VS Code', () => {
       await vscode.typeInTerminal(HELLO.pageFaultKey);
       await vscode.waitForTerminal(HELLO.pageFaultAnswer);
       await vscode.screenshot('terminal', 'for README');
-      await vscode.page.keyboard.press('Shift+F5');
+    });
+  });
+
+  it('ends the session by itself when the guest powers off, and the terminal says so', async () => {
+    await vscode.step('power-off', async () => {
+      await vscode.typeInTerminal(HELLO.powerOffKey);
       await vscode.waitForSessionEnd();
+      await vscode.waitForTerminal(/^── .*powered off.* ──/);
+      assert.equal(await vscode.notification(/./).count(), 0, 'nothing went wrong');
     });
   });
 

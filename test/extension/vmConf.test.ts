@@ -1,5 +1,6 @@
 /** vm.conf in VS Code: a diagnostic, a completion, a rename over two files, and a VM booted by the lens above it. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -45,9 +46,17 @@ describe('a vm.conf in VS Code', () => {
       .locator('.editor-instance .codelens-decoration a', { hasText: new RegExp(`^${title}$`) })
       .first();
 
+  it('starts its server when such a file is open, and not before', async () => {
+    await vscode.step('vmconf-server', async () => {
+      await vscode.openFile('switches.conf');
+      assert.equal(languageServers(vscode.server.dataDirectory), 0);
+      await vscode.openFile('vm.conf');
+      await until('the server runs', () => languageServers(vscode.server.dataDirectory) === 1);
+    });
+  });
+
   it('underlines what is wrong', async () => {
     await vscode.step('vmconf-diagnostic', async () => {
-      await vscode.openFile('vm.conf');
       await errors().first().waitFor();
     });
   });
@@ -103,3 +112,19 @@ describe('a vm.conf in VS Code', () => {
     });
   });
 });
+
+/** Processes of the window's language servers. */
+function languageServers(dataDirectory: string): number {
+  const commands = readdirSync('/proc')
+    .filter((it) => /^\d+$/.test(it))
+    .map(commandLine);
+  return commands.filter((it) => it.includes(dataDirectory) && it.includes('language-server.js')).length;
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return ''; // it ended while we looked
+  }
+}

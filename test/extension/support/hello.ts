@@ -21,6 +21,7 @@ export const HELLO = {
   greeting: 'Press h for help.',
   statusKey: 's',
   statusAnswer: /up \d+ s, \d+ ticks, [1-9]\d* keys/,
+  powerOffKey: 'q',
   pageFaultKey: 'p',
   pageFaultAnswer: /wrote 1 to 0x/,
 } as const;
