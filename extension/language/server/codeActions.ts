@@ -57,16 +57,11 @@ const MAKERS: Partial<Record<ProblemCode, Maker>> = {
   rounded: (problem) => replaceWith(problem),
   value: (problem) => replaceWith(problem),
   comma: (problem) => [{ title: 'Remove the comma', edits: [{ range: rangeOf(problem), newText: '' }] }],
-  'missing-brace': (problem) => [
-    {
-      title: 'Close the block at the end of the file',
-      edits: [insert(problem, problem.file.text.length, '}\n')],
-    },
-  ],
+  'missing-brace': (problem) => [closeBlock(problem)],
   'unused-macro': (problem) => [removeLine(problem)],
   crlf: (problem) => [fixLineEnds(problem)],
   'unknown-switch': addSwitch,
-  'undefined-macro': (problem) => [defineMacro(problem)],
+  'undefined-macro': defineMacro,
   'disk-missing': (problem) => createDisk(problem),
 };
 
@@ -145,11 +140,16 @@ function addSwitch(problem: Problem, tree: ConfigTree): readonly Fix[] {
   return found;
 }
 
-function defineMacro(problem: Problem): Fix {
-  return {
-    title: `Define macro ${problem.subject ?? ''}`,
-    edits: [insert(problem, 0, `${problem.subject ?? ''} = ""\n`)],
-  };
+function defineMacro(problem: Problem): readonly Fix[] {
+  const { subject = '' } = problem;
+  if (subject === '') return []; // a lone $
+  return [{ title: `Define macro ${subject}`, edits: [insert(problem, 0, `${subject} = ""\n`)] }];
+}
+
+function closeBlock(problem: Problem): Fix {
+  const { text } = problem.file;
+  const brace = text.endsWith('\n') ? '}\n' : '\n}\n';
+  return { title: 'Close the block at the end of the file', edits: [insert(problem, text.length, brace)] };
 }
 
 /** In the format that the line or the name asks for. */

@@ -102,6 +102,7 @@ connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentCha
 connection.onDidCloseTextDocument(({ textDocument: { uri } }) => {
   workspace.close(pathOf(uri));
   void connection.sendDiagnostics({ uri, diagnostics: [] });
+  for (const name of workspace.openFiles) schedule(name); // they may include it, and now see the file on disk
 });
 
 connection.onDidSaveTextDocument(refreshHost);
