@@ -1,11 +1,11 @@
 /** How VMs begin and end, as their clients see it. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, watch } from 'node:fs';
 import path from 'node:path';
-import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
+import { type ConnectError, connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import * as control from '../../vmm-core/protocol/control.ts';
 import { guest } from '../guests/build.ts';
-import { within } from '../support/deadline.ts';
+import { Arrivals, within } from '../support/deadline.ts';
 import { guestSymbols } from '../support/guestSymbols.ts';
 import { kvmTest } from '../support/kvmTest.ts';
 import { LiveClient, startCore, startVm, vmConfig } from '../support/liveVm.ts';
@@ -76,7 +76,7 @@ kvmTest('without a debugger a triple fault ends the VM at once, with the registe
 });
 
 kvmTest('the end of the client that created the VM ends the VM, whoever else is connected', async (t) => {
-  const vm = await startVm(t, { kernel: await guest('spin') });
+  const vm = await startVm(t, { kernel: await guest('serialEcho') });
   const other = await vm.connect();
   await vm.client.resume();
   vm.client.vmm.dispose();
@@ -89,24 +89,24 @@ kvmTest('the end of the client that created the VM ends the VM, whoever else is 
 });
 
 kvmTest('a VM that its creator detached from runs on, until somebody ends it', async (t) => {
-  const vm = await startVm(t, { kernel: await guest('spin') });
+  const vm = await startVm(t, { kernel: await guest('serialEcho') });
   await vm.client.attachSerial();
   await vm.client.resume();
-  await vm.client.printed('S');
+  await vm.client.printed('ready\n');
   await vm.client.detach();
   vm.client.vmm.dispose();
   await vm.client.vmm.closed;
   const later = await vm.connect();
   assert.equal((await later.info()).state, 'running');
   await later.attachSerial();
-  assert.equal(later.serial, 'S', 'the backlog');
+  assert.equal(later.serial, 'ready\n', 'the backlog');
   await later.kill();
   assert.equal((await within(later.ended, 'vm/ended')).message, 'the VM was stopped');
   assert.equal((await within(vm.core.exited, 'the end of the core')).code, 0);
 });
 
 kvmTest('a second client leaves without a trace', async (t) => {
-  const vm = await startVm(t, { kernel: await guest('spin') });
+  const vm = await startVm(t, { kernel: await guest('serialEcho') });
   await vm.client.resume();
   for (let i = 0; i < 5; i++) {
     const other = await vm.connect();
@@ -125,7 +125,7 @@ kvmTest('a warm core without a VM ends when whoever started it goes away', async
 });
 
 kvmTest('a core with a VM lives on when its stdin closes', async (t) => {
-  const { core, client } = await startVm(t, { kernel: await guest('spin') });
+  const { core, client } = await startVm(t, { kernel: await guest('serialEcho') });
   core.process.stdin?.end();
   await client.resume();
   await client.pause();
@@ -180,7 +180,7 @@ kvmTest('a long paste arrives whole and in order, however slow the guest reads',
 });
 
 kvmTest('the power button of a guest that has not enabled it is refused', async (t) => {
-  const { client } = await startVm(t, { kernel: await guest('spin') });
+  const { client } = await startVm(t, { kernel: await guest('serialEcho') });
   await client.resume();
   await assert.rejects(client.vmm.connection.sendRequest(control.powerButton), {
     code: 4,
@@ -216,24 +216,30 @@ kvmTest('vmm run --wait stands at the first instruction until a client lets it r
   assert.equal(existsSync(socket), false);
 });
 
-/** Connects as soon as somebody listens. Tried again at each change of the folder, which the test made. */
+/** Connects as soon as somebody listens there. */
 async function connected(socket: string): ReturnType<typeof connectVmm> {
-  const attempt = async (): ReturnType<typeof connectVmm> => {
+  const folder = path.dirname(socket);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const changes = new Arrivals<void>(`a VM at ${socket}`);
+  const watcher = watch(folder, () => changes.put());
+  try {
     for (;;) {
       try {
         return await connectVmm(socket, { client: 'test', debugger: true });
       } catch (error) {
-        if ((error as { kind?: string }).kind !== 'missing') throw error;
-        await new Promise((resolve) => setImmediate(resolve));
+        const { kind } = error as Partial<ConnectError>;
+        if (kind !== 'missing' && kind !== 'stale') throw error; // stale: bound, and not listening yet
       }
+      await changes.take();
     }
-  };
-  return within(attempt(), `a VM at ${socket}`);
+  } finally {
+    watcher.close();
+  }
 }
 
 kvmTest('a second VM of the same name is called name-2, and both are listed', async (t) => {
   const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
-  const args = ['run', '--name', 'twin', '--kernel', await guest('spin'), '--memory', '16M'];
+  const args = ['run', '--name', 'twin', '--kernel', await guest('serialEcho'), '--memory', '16M'];
   const folder = path.join(env.XDG_RUNTIME_DIR, 'trapframe');
   const first = startVmm(t, args, { env });
   (await connected(path.join(folder, 'twin.sock'))).dispose();
@@ -254,7 +260,7 @@ kvmTest('a second VM of the same name is called name-2, and both are listed', as
 kvmTest(
   'a core killed with SIGKILL: its clients see the end, the next status removes its sockets',
   async (t) => {
-    const { core, client, env } = await startVm(t, { name: 'victim', kernel: await guest('spin') });
+    const { core, client, env } = await startVm(t, { name: 'victim', kernel: await guest('serialEcho') });
     const folder = path.dirname(core.socket);
     await client.resume();
     core.process.kill('SIGKILL');
