@@ -10,7 +10,7 @@ import { Section, type SectionLoader } from './section.ts';
 import { Unit } from './unit.ts';
 import { type UnitHeader, readUnitHeader, unitEnd } from './unitHeader.ts';
 
-const MAX_UNIT_BYTES = 32 << 20;
+const MAX_UNIT_BYTES = 16 << 20;
 const MAX_ABBREV_TABLES = 64;
 
 export interface DwarfFileOptions {

@@ -22,11 +22,11 @@ export interface Sequence {
 export interface LineRows {
   readonly count: number;
   readonly address: Float64Array;
-  readonly file: Uint32Array;
+  readonly file: Uint16Array | Uint32Array;
   readonly line: Uint32Array;
-  readonly column: Uint32Array;
+  /** Columns past 65535 are kept as that. */
+  readonly column: Uint16Array;
   readonly flags: Uint8Array;
-  readonly discriminator: Uint32Array;
   /** Sorted by start. */
   readonly sequences: readonly Sequence[];
   /** What cut the program short; the rows before it are good. */
@@ -55,9 +55,8 @@ class LineMachine {
   private addresses: Float64Array;
   private files: Uint32Array;
   private lines: Uint32Array;
-  private columns: Uint32Array;
+  private columns: Uint16Array;
   private flags: Uint8Array;
-  private discriminators: Uint32Array;
   private sequenceFirst = 0;
 
   private address = 0;
@@ -68,7 +67,6 @@ class LineMachine {
   private isStmt: boolean;
   /** basic_block, prologue_end, epilogue_begin: cleared after every row. */
   private rowFlags = 0;
-  private discriminator = 0;
 
   constructor(header: LineHeader, reader: Reader) {
     this.header = header;
@@ -79,9 +77,8 @@ class LineMachine {
     this.addresses = new Float64Array(this.capacity);
     this.files = new Uint32Array(this.capacity);
     this.lines = new Uint32Array(this.capacity);
-    this.columns = new Uint32Array(this.capacity);
+    this.columns = new Uint16Array(this.capacity);
     this.flags = new Uint8Array(this.capacity);
-    this.discriminators = new Uint32Array(this.capacity);
   }
 
   run(): void {
@@ -101,11 +98,10 @@ class LineMachine {
     return {
       count,
       address: this.addresses.slice(0, count),
-      file: this.files.slice(0, count),
+      file: narrowed(this.files, count),
       line: this.lines.slice(0, count),
       column: this.columns.slice(0, count),
       flags: this.flags.slice(0, count),
-      discriminator: this.discriminators.slice(0, count),
       sequences: this.sequences.sort((a, b) => a.start - b.start),
       problem,
     };
@@ -180,10 +176,7 @@ class LineMachine {
         this.address = reader.address(length - 1);
         this.opIndex = 0;
         break;
-      case DW_LNE.set_discriminator:
-        this.discriminator = reader.uleb();
-        break;
-      // DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer of ours does it.
+      // DW_LNE.set_discriminator tells apart blocks of one line for profilers; DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer of ours does it.
     }
     reader.pos = start + length;
   }
@@ -231,11 +224,9 @@ class LineMachine {
     this.addresses[row] = this.address;
     this.files[row] = this.file;
     this.lines[row] = this.line;
-    this.columns[row] = this.column;
+    this.columns[row] = Math.min(this.column, 0xffff);
     this.flags[row] = this.rowFlags | extraFlags | (this.isStmt ? ROW_IS_STMT : 0);
-    this.discriminators[row] = this.discriminator;
     this.rowFlags = 0;
-    this.discriminator = 0;
   }
 
   private grow(): void {
@@ -243,13 +234,18 @@ class LineMachine {
     this.addresses = grown(this.addresses, new Float64Array(this.capacity));
     this.files = grown(this.files, new Uint32Array(this.capacity));
     this.lines = grown(this.lines, new Uint32Array(this.capacity));
-    this.columns = grown(this.columns, new Uint32Array(this.capacity));
+    this.columns = grown(this.columns, new Uint16Array(this.capacity));
     this.flags = grown(this.flags, new Uint8Array(this.capacity));
-    this.discriminators = grown(this.discriminators, new Uint32Array(this.capacity));
   }
 }
 
-function grown<T extends Float64Array | Uint32Array | Uint8Array>(from: T, to: T): T {
+/** File numbers fit 16 bits unless the program is very odd. */
+function narrowed(from: Uint32Array, count: number): Uint16Array | Uint32Array {
+  const used = from.subarray(0, count);
+  return used.every((value) => value <= 0xffff) ? Uint16Array.from(used) : used.slice();
+}
+
+function grown<T extends Float64Array | Uint32Array | Uint16Array | Uint8Array>(from: T, to: T): T {
   to.set(from);
   return to;
 }

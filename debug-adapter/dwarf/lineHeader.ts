@@ -12,9 +12,35 @@ export interface StringPlace {
   readonly offset: number;
 }
 
-export interface LineFile {
-  readonly name: StringPlace;
-  readonly directory: number;
+/** A table of names, each with the number of a directory. Flat: a kernel has half a million entries. */
+export class LineEntries {
+  private readonly sections: readonly string[];
+  private readonly sectionOf: Uint8Array;
+  private readonly offsets: Float64Array;
+  private readonly directories: Uint32Array;
+
+  constructor(entries: readonly { readonly name: StringPlace; readonly directory: number }[]) {
+    this.sections = [...new Set(entries.map(({ name }) => name.section))];
+    this.sectionOf = Uint8Array.from(entries, ({ name }) => this.sections.indexOf(name.section));
+    this.offsets = Float64Array.from(entries, ({ name }) => name.offset);
+    this.directories = Uint32Array.from(entries, ({ directory }) => directory);
+  }
+
+  get length(): number {
+    return this.offsets.length;
+  }
+
+  /** The empty string for entries the table does not have. */
+  name(index: number): StringPlace {
+    const offset = this.offsets[index];
+    return offset === undefined
+      ? NO_STRING
+      : { section: this.sections[this.sectionOf[index] as number] ?? '', offset };
+  }
+
+  directory(index: number): number {
+    return this.directories[index] ?? 0;
+  }
 }
 
 export interface LineHeader {
@@ -33,14 +59,14 @@ export interface LineHeader {
   /** Operand counts by opcode, [0] unused. */
   readonly standardOpcodeLengths: Uint8Array;
   /** As numbered by the file: from 0 in version 5, from 1 before; then index 0 is the unit's own directory. */
-  readonly directories: readonly StringPlace[];
+  readonly directories: LineEntries;
   /** As numbered by the file: before version 5 index 0 is empty. */
-  readonly files: readonly LineFile[];
+  readonly files: LineEntries;
   /** Section offset of the first opcode. */
   readonly programOffset: number;
 }
 
-export const NO_STRING: StringPlace = { section: '', offset: 0 };
+const NO_STRING: StringPlace = { section: '', offset: 0 };
 
 /** Throws DwarfError. `addressSize` is the unit's; version 5 has its own. */
 export function readLineHeader(section: Section, offset: number, addressSize: number): LineHeader {
@@ -90,16 +116,19 @@ function parseLineHeader(section: Section, reader: Reader, unitAddressSize: numb
   };
 }
 
+type LineFile = ConstructorParameters<typeof LineEntries>[0][number];
+
 interface Tables {
-  readonly directories: StringPlace[];
-  readonly files: LineFile[];
+  readonly directories: LineEntries;
+  readonly files: LineEntries;
 }
 
 /** Versions 2 to 4: strings in place, each list ends with an empty one; directory 0 is implied. */
 function readTables2(reader: Reader): Tables {
-  const directories: StringPlace[] = [NO_STRING];
-  for (let place = stringHere(reader); place !== undefined; place = stringHere(reader))
-    directories.push(place);
+  const directories: LineFile[] = [{ name: NO_STRING, directory: 0 }];
+  for (let name = stringHere(reader); name !== undefined; name = stringHere(reader)) {
+    directories.push({ name, directory: 0 });
+  }
   const files: LineFile[] = [{ name: NO_STRING, directory: 0 }];
   for (let name = stringHere(reader); name !== undefined; name = stringHere(reader)) {
     const directory = reader.uleb();
@@ -107,7 +136,7 @@ function readTables2(reader: Reader): Tables {
     reader.skipLeb(); // length
     files.push({ name, directory });
   }
-  return { directories, files };
+  return { directories: new LineEntries(directories), files: new LineEntries(files) };
 }
 
 function stringHere(reader: Reader): StringPlace | undefined {
@@ -119,8 +148,8 @@ function stringHere(reader: Reader): StringPlace | undefined {
 
 /** Version 5: each table announces the fields of its entries. */
 function readTables5(reader: Reader, format: UnitFormat): Tables {
-  const directories = readEntries(reader, format).map(({ name }) => name);
-  return { directories, files: readEntries(reader, format) };
+  const directories = new LineEntries(readEntries(reader, format));
+  return { directories, files: new LineEntries(readEntries(reader, format)) };
 }
 
 function readEntries(reader: Reader, format: UnitFormat): LineFile[] {

@@ -165,7 +165,7 @@ export class ElfSymbolImage implements SymbolImage {
     return this.guard([], () => {
       const rows = this.sources.statementsAt(file, line, column);
       const byAddress = [...rows].sort((a, b) => addressOf(a) - addressOf(b));
-      const taken = new Set<unknown>();
+      const taken = new Set<string>();
       const locations: CodeLocation[] = [];
       for (const match of byAddress) {
         const location = this.breakpointAt(match, taken);
@@ -386,10 +386,7 @@ export class ElfSymbolImage implements SymbolImage {
         ...position,
       });
       if (node.kind === 'function') break;
-      const die = unit.die(node.dieOffset);
-      const file = die.number(DW_AT.call_file);
-      const line = die.number(DW_AT.call_line);
-      const column = die.number(DW_AT.call_column);
+      const { file, line, column } = functions.callPlace(node);
       position = {
         ...(file !== undefined && lines !== undefined && { file: lines.path(file) }),
         ...(line !== undefined && { line }),
@@ -424,15 +421,16 @@ export class ElfSymbolImage implements SymbolImage {
    * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has one in each part.
    * `taken` holds those that have theirs.
    */
-  private breakpointAt({ unit, lines, row }: MatchedRow, taken: Set<unknown>): CodeLocation | undefined {
+  private breakpointAt({ unit, lines, row }: MatchedRow, taken: Set<string>): CodeLocation | undefined {
     const { rows } = lines;
     let address = rows.address[row] as number;
     const functions = this.cache.functionsOf(unit);
     const nodes = functions.nodesAt(address);
     const block = nodes.at(-1);
     if (block !== undefined) {
-      if (taken.has(block)) return undefined;
-      taken.add(block);
+      const key = `${unit.header.offset}/${block.index}`;
+      if (taken.has(key)) return undefined;
+      taken.add(key);
     }
     const innermost = nodes.findLast(({ kind }) => kind !== 'block');
     const found = innermost?.kind !== 'inlined' ? this.functionAround(address) : undefined;
@@ -489,7 +487,7 @@ export class ElfSymbolImage implements SymbolImage {
   private *dwarfFunctionStarts(name: string): Generator<number> {
     for (const header of this.dwarf.unitHeaders()) {
       const functions = this.cache.functionsOf(this.dwarf.unitOf(header));
-      for (const node of functions.functions) {
+      for (const node of functions.functions()) {
         if (functions.nameOf(node) === name && node.ranges[0] !== undefined) yield node.ranges[0].start;
       }
     }

@@ -23,6 +23,7 @@ const MAX_NAMES = 400_000;
 /** Up to this much debug information the index is built on the spot; more is done in slices that leave room for others. */
 const SMALL_BYTES = 8 << 20;
 const SLICE_MS = 20;
+const FIRST_UNITS = 16;
 
 const TYPE_TAGS = new Set<number>([
   DW_TAG.base_type,
@@ -95,13 +96,27 @@ export class ImageNames {
     const builtin = builtinType(name, this.addressSize);
     if (builtin !== undefined) return builtin;
     const local = near === undefined ? undefined : this.typeInUnit(name, near);
-    if (local !== undefined) return this.types.read(local);
+    const common = local ?? (this.indexNow() === undefined ? this.typeInFirstUnits(name) : undefined);
+    if (common !== undefined) return this.types.read(common);
     const bare = words.at(-1) ?? name;
     const keyword = words.length > 1 ? words[0] : undefined;
     const die = this.definitions(bare, NAME_TYPE).find(
       ({ tag }) => keyword === undefined || tagFits(tag, keyword),
     );
     return die && this.types.read(die);
+  }
+
+  /** The types of a large program that people ask for are in nearly every unit: no index is needed to find those. */
+  private typeInFirstUnits(name: string): Die | undefined {
+    for (const header of this.file.unitHeaders().slice(0, FIRST_UNITS)) {
+      try {
+        const die = this.typeInUnit(name, this.file.unitOf(header));
+        if (die !== undefined) return die;
+      } catch (error) {
+        this.file.report(error);
+      }
+    }
+    return undefined;
   }
 
   private typeInUnit(name: string, unit: Unit): Die | undefined {

@@ -101,18 +101,20 @@ export class SourceFinder {
   private candidates(name: string): { unit: Unit; index: number; path: string }[] {
     const found: { unit: Unit; index: number; path: string }[] = [];
     // The linker merges equal strings, so one comparison for each place is enough.
-    const matching = new Map<string, boolean>();
+    const matching = new Map<string, Map<number, boolean>>();
     this.forEachTable((unit, lines) => {
-      lines.header.files.forEach(({ name: place }, index) => {
-        if (index === 0 && lines.header.version < 5) return;
-        const key = `${place.section}${place.offset}`;
-        let matches = matching.get(key);
+      const { files, version } = lines.header;
+      for (let index = version < 5 ? 1 : 0; index < files.length; index++) {
+        const place = files.name(index);
+        const known = matching.get(place.section) ?? new Map<number, boolean>();
+        matching.set(place.section, known);
+        let matches = known.get(place.offset);
         if (matches === undefined) {
           matches = baseName(lines.text(place)) === name;
-          matching.set(key, matches);
+          known.set(place.offset, matches);
         }
         if (matches) found.push({ unit, index, path: lines.path(index) });
-      });
+      }
     });
     return found;
   }

@@ -5,14 +5,14 @@ import { LruCache } from './lruCache.ts';
 import { UnitFunctions } from './unitFunctions.ts';
 import { UnitLines } from './unitLines.ts';
 
-const MAX_LINE_TABLES_BYTES = 24 << 20;
-const MAX_FUNCTION_NODES = 60_000;
+const MAX_LINE_TABLES_BYTES = 64 << 20;
+const MAX_FUNCTIONS_BYTES = 48 << 20;
 
 export class UnitCache {
   readonly file: DwarfFile;
   private readonly isCode: (address: number) => boolean;
   private readonly lines = new LruCache<Unit, UnitLines | null>(MAX_LINE_TABLES_BYTES);
-  private readonly functions = new LruCache<Unit, UnitFunctions>(MAX_FUNCTION_NODES);
+  private readonly functions = new LruCache<Unit, UnitFunctions>(MAX_FUNCTIONS_BYTES);
 
   constructor(file: DwarfFile, isCode: (address: number) => boolean) {
     this.file = file;
@@ -24,8 +24,8 @@ export class UnitCache {
     const known = this.lines.get(unit);
     if (known !== undefined) return known ?? undefined;
     const lines = this.openLines(unit);
-    // Decoded rows take about 8 times their program.
-    const weight = lines === undefined ? 1 : 8 * (lines.header.endOffset - lines.header.offset);
+    // Decoded rows take about 5 times their program.
+    const weight = lines === undefined ? 1 : 5 * (lines.header.endOffset - lines.header.offset);
     this.lines.set(unit, lines ?? null, weight);
     return lines;
   }
@@ -34,7 +34,7 @@ export class UnitCache {
     let functions = this.functions.get(unit);
     if (functions === undefined) {
       functions = new UnitFunctions(unit, this.isCode);
-      this.functions.set(unit, functions, functions.nodeCount + 100);
+      this.functions.set(unit, functions, functions.sizeBytes);
     }
     return functions;
   }

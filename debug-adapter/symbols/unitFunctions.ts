@@ -12,14 +12,21 @@ import type { Unit } from '../dwarf/unit.ts';
 /** A function proper, an inlined copy of one, or a block with variables of its own inside either. */
 export type NodeKind = 'function' | 'inlined' | 'block';
 
+/** A view of one entry of the tree; two views of the same entry have the same index. */
 export interface FunctionNode {
   readonly unit: Unit;
+  readonly index: number;
   /** Of the subprogram, inlined_subroutine or lexical_block entry. */
   readonly dieOffset: number;
   readonly kind: NodeKind;
   readonly ranges: readonly Range[];
-  readonly parent: FunctionNode | undefined;
-  readonly children: FunctionNode[];
+}
+
+/** Where an inlined function was called, as the entry says. */
+export interface CallPlace {
+  readonly file: number | undefined;
+  readonly line: number | undefined;
+  readonly column: number | undefined;
 }
 
 /** A namespace or class around functions. */
@@ -28,54 +35,55 @@ interface Scope {
   readonly parent: Scope | undefined;
 }
 
-interface TopRange extends Range {
-  readonly node: FunctionNode;
-}
-
 const MAX_HOPS = 16;
 
-const KINDS: ReadonlyMap<number, NodeKind> = new Map([
-  [DW_TAG.inlined_subroutine, 'inlined'],
-  [DW_TAG.lexical_block, 'block'],
-]);
+const KINDS: readonly NodeKind[] = ['function', 'inlined', 'block'];
 
+/**
+ * Flat arrays, because a kernel has half a million entries and all of them should fit: nodes in the unit's order, and their ranges
+ * sorted by start, each with the range around it.
+ */
 export class UnitFunctions {
   readonly unit: Unit;
-  /** Functions proper, in the unit's order. */
-  readonly functions: FunctionNode[] = [];
-  /** The number of nodes, for the cache that holds this. */
-  nodeCount = 0;
-  private readonly topRanges: TopRange[] = [];
+  private readonly nodes: NodeArrays;
+  private readonly sorted: SortedRanges;
   private readonly scopes = new Map<number, Scope>();
   private readonly names = new Map<number, string | undefined>();
+  private readonly calls = new Map<number, CallPlace>();
 
   /** A unit that breaks in the middle keeps what came before. */
   constructor(unit: Unit, isCode: (address: number) => boolean) {
     this.unit = unit;
+    const builder = new NodeBuilder();
     try {
-      this.scan(isCode);
+      this.scan(builder, isCode);
     } catch (error) {
       unit.file.report(error);
     }
-    this.topRanges.sort((a, b) => a.start - b.start);
+    this.nodes = builder.finish();
+    this.sorted = sortRanges(this.nodes);
+  }
+
+  get nodeCount(): number {
+    return this.nodes.kind.length;
+  }
+
+  /** About what this takes in memory. */
+  get sizeBytes(): number {
+    return 1000 + 21 * this.nodeCount + 40 * this.nodes.start.length + 100 * this.scopes.size;
   }
 
   /** The function whose code contains the address, with the range that does. */
-  at(address: number): TopRange | undefined {
-    const { topRanges } = this;
-    let low = 0;
-    let high = topRanges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((topRanges[middle] as TopRange).start <= address) low = middle + 1;
-      else high = middle;
-    }
-    // Ranges of different functions do not nest, but a broken one may reach over those after it: the nearest that fits wins.
-    for (let at = low - 1; at >= 0 && at >= low - 8; at--) {
-      const range = topRanges[at] as TopRange;
-      if (address < range.end) return range;
-    }
-    return undefined;
+  at(address: number): { node: FunctionNode; start: number; end: number } | undefined {
+    const node = this.nodesAt(address)[0];
+    const range = node && containing(node.ranges, address);
+    return node && range && { node, start: range.start, end: range.end };
+  }
+
+  /** Functions proper, in the unit's order. */
+  *functions(): Generator<FunctionNode> {
+    for (let index = 0; index < this.nodeCount; index++)
+      if (this.nodes.kind[index] === 0) yield this.node(index);
   }
 
   /** The functions around an address, outermost (the function proper) first. */
@@ -86,21 +94,34 @@ export class UnitFunctions {
   /** As chainAt, with the blocks between. */
   nodesAt(address: number): FunctionNode[] {
     const chain: FunctionNode[] = [];
-    let node = this.at(address)?.node;
-    while (node !== undefined) {
-      chain.push(node);
-      node = node.children.find(({ ranges }) => containing(ranges, address) !== undefined);
+    for (let index = this.innermostAt(address); index >= 0; index = this.nodes.parent[index] as number) {
+      chain.push(this.node(index));
     }
-    return chain;
+    return chain.reverse();
   }
 
   /** Inlined copies of the function of that name. */
   *inlinedNamed(name: string): Generator<FunctionNode> {
-    const open = [...this.functions];
-    for (let node = open.pop(); node !== undefined; node = open.pop()) {
-      if (node.kind === 'inlined' && this.nameOf(node) === name) yield node;
-      open.push(...node.children);
+    for (let index = 0; index < this.nodeCount; index++) {
+      if (this.nodes.kind[index] !== 1) continue;
+      const node = this.node(index);
+      if (this.nameOf(node) === name) yield node;
     }
+  }
+
+  /** Kept, so that answering a second time needs no entries. */
+  callPlace(node: FunctionNode): CallPlace {
+    let place = this.calls.get(node.index);
+    if (place === undefined) {
+      const die = this.unit.die(node.dieOffset);
+      place = {
+        file: die.number(DW_AT.call_file),
+        line: die.number(DW_AT.call_line),
+        column: die.number(DW_AT.call_column),
+      };
+      this.calls.set(node.index, place);
+    }
+    return place;
   }
 
   /** The name as its programmer wrote it, with namespaces and classes. */
@@ -112,6 +133,37 @@ export class UnitFunctions {
   /** The first of an entry and the entries it is an instance or completion of (§3.3.8.2, §3.3.8) that has the attribute. */
   originWith(node: FunctionNode, attribute: number): Die | undefined {
     return originChain(this.unit.die(node.dieOffset)).find((die) => die.has(attribute));
+  }
+
+  private node(index: number): FunctionNode {
+    const { nodes, unit } = this;
+    const ranges: Range[] = [];
+    const last = nodes.firstRange[index + 1] ?? nodes.start.length;
+    for (let at = nodes.firstRange[index] as number; at < last; at++) {
+      ranges.push({ start: nodes.start[at] as number, end: nodes.end[at] as number });
+    }
+    return {
+      unit,
+      index,
+      dieOffset: nodes.dieOffset[index] as number,
+      kind: KINDS[nodes.kind[index] as number] ?? 'block',
+      ranges,
+    };
+  }
+
+  private innermostAt(address: number): number {
+    const { start, end, node, around } = this.sorted;
+    let low = 0;
+    let high = start.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((start[middle] as number) <= address) low = middle + 1;
+      else high = middle;
+    }
+    // Whatever contains the address begins before it, and is around the last range that does.
+    let at = low - 1;
+    while (at >= 0 && (end[at] as number) <= address) at = around[at] as number;
+    return at < 0 ? -1 : (node[at] as number);
   }
 
   private findName(node: FunctionNode): string | undefined {
@@ -139,13 +191,13 @@ export class UnitFunctions {
     return names;
   }
 
-  private scan(isCode: (address: number) => boolean): void {
+  private scan(builder: NodeBuilder, isCode: (address: number) => boolean): void {
     const { unit } = this;
     const { endOffset, entriesOffset } = unit.header;
     const die = new Die(unit, unit.reader());
     const enterTypes = mayNestFunctions(unit.root.language);
     /** What encloses the entries of each open level. */
-    const levels: { node: FunctionNode | undefined; scope: Scope | undefined }[] = [];
+    const levels: { node: number; scope: Scope | undefined }[] = [];
     let offset = entriesOffset;
     while (offset < endOffset) {
       if (!die.moveTo(offset)) {
@@ -156,20 +208,24 @@ export class UnitFunctions {
       }
       const level = levels.at(-1);
       const { tag, hasChildren } = die;
-      let { node, scope } = level ?? { node: undefined, scope: undefined };
+      let { node, scope } = level ?? { node: -1, scope: undefined };
       let enter = hasChildren;
       switch (tag) {
         case DW_TAG.subprogram:
         case DW_TAG.inlined_subroutine: {
           if (scope !== undefined) this.scopes.set(offset, scope);
-          const created = this.addNode(die, offset, node, isCode);
-          enter = hasChildren && created !== undefined;
-          node = created;
+          const kind = tag === DW_TAG.subprogram ? 0 : 1;
+          // A nested function (GNU C, Ada) is a function of its own, not a part of its parent.
+          node = builder.add(offset, kind, kind === 0 ? -1 : node, codeOf(die, isCode));
+          enter = hasChildren && node >= 0;
           break;
         }
         case DW_TAG.lexical_block:
           // A block without code of its own (abstract, or left by the optimiser) still has children that have some.
-          if (hasChildren && node !== undefined) node = this.addNode(die, offset, node, isCode) ?? node;
+          if (hasChildren && node >= 0) {
+            const block = builder.add(offset, 2, node, codeOf(die, isCode));
+            if (block >= 0) node = block;
+          }
           break;
         case DW_TAG.compile_unit:
         case DW_TAG.partial_unit:
@@ -204,27 +260,93 @@ export class UnitFunctions {
       }
     }
   }
+}
 
-  private addNode(
-    die: Die,
-    dieOffset: number,
-    parent: FunctionNode | undefined,
-    isCode: (address: number) => boolean,
-  ): FunctionNode | undefined {
-    const kind = KINDS.get(die.tag) ?? 'function';
-    const ranges = rangesOf(die).filter(({ start }) => isCode(start));
-    if (ranges.length === 0) return undefined;
-    // A nested function (GNU C, Ada) is a function of its own, not a part of its parent.
-    const enclosing = kind === 'function' ? undefined : parent;
-    const node: FunctionNode = { unit: this.unit, dieOffset, kind, ranges, parent: enclosing, children: [] };
-    this.nodeCount++;
-    if (enclosing !== undefined) enclosing.children.push(node);
-    else {
-      this.functions.push(node);
-      for (const range of ranges) this.topRanges.push({ ...range, node });
+interface NodeArrays {
+  readonly dieOffset: Float64Array;
+  /** Index in KINDS. */
+  readonly kind: Uint8Array;
+  /** -1 for functions. */
+  readonly parent: Int32Array;
+  /** Index of a node's first range; the next node's begins where they end. */
+  readonly firstRange: Uint32Array;
+  readonly start: Float64Array;
+  readonly end: Float64Array;
+}
+
+class NodeBuilder {
+  private readonly dieOffset: number[] = [];
+  private readonly kind: number[] = [];
+  private readonly parent: number[] = [];
+  private readonly firstRange: number[] = [];
+  private readonly start: number[] = [];
+  private readonly end: number[] = [];
+
+  /** The node's index, or -1 when it has no code: then it does not count. */
+  add(dieOffset: number, kind: number, parent: number, ranges: readonly Range[]): number {
+    if (ranges.length === 0) return -1;
+    this.dieOffset.push(dieOffset);
+    this.kind.push(kind);
+    this.parent.push(parent);
+    this.firstRange.push(this.start.length);
+    for (const { start, end } of ranges) {
+      this.start.push(start);
+      this.end.push(end);
     }
-    return node;
+    return this.kind.length - 1;
   }
+
+  finish(): NodeArrays {
+    return {
+      dieOffset: Float64Array.from(this.dieOffset),
+      kind: Uint8Array.from(this.kind),
+      parent: Int32Array.from(this.parent),
+      firstRange: Uint32Array.from(this.firstRange),
+      start: Float64Array.from(this.start),
+      end: Float64Array.from(this.end),
+    };
+  }
+}
+
+interface SortedRanges {
+  readonly start: Float64Array;
+  readonly end: Float64Array;
+  readonly node: Uint32Array;
+  /** Index of the nearest range before that contains this one's start, or -1. */
+  readonly around: Int32Array;
+}
+
+function sortRanges(nodes: NodeArrays): SortedRanges {
+  const { start, end, firstRange } = nodes;
+  const count = start.length;
+  const owner = new Uint32Array(count);
+  for (let node = 0; node < firstRange.length; node++)
+    owner.fill(node, firstRange[node], firstRange[node + 1] ?? count);
+  // Where two begin together the enclosing one comes first: its node is the older.
+  const order = Uint32Array.from(start, (_, index) => index).sort(
+    (a, b) => (start[a] as number) - (start[b] as number) || (owner[a] as number) - (owner[b] as number),
+  );
+  const around = new Int32Array(count);
+  const open: number[] = [];
+  order.forEach((range, position) => {
+    while (
+      open.length > 0 &&
+      (end[order[open.at(-1) as number] as number] as number) <= (start[range] as number)
+    )
+      open.pop();
+    around[position] = open.at(-1) ?? -1;
+    open.push(position);
+  });
+  return {
+    start: Float64Array.from(order, (range) => start[range] as number),
+    end: Float64Array.from(order, (range) => end[range] as number),
+    node: Uint32Array.from(order, (range) => owner[range] as number),
+    around,
+  };
+}
+
+function codeOf(die: Die, isCode: (address: number) => boolean): Range[] {
+  return rangesOf(die).filter(({ start }) => isCode(start));
 }
 
 /** An entry followed by its DW_AT_abstract_origin or DW_AT_specification, and so on. */

@@ -91,12 +91,10 @@ export class UnitLines {
   private makePath(index: number): string {
     const { files, directories, version } = this.header;
     const compDir = this.unit.root.compDir ?? '';
-    const file = files[index];
     // Before version 5 file 0 does not exist; producers use it for the unit's own file.
-    if (file === undefined || (version < 5 && index === 0))
+    if (index >= files.length || (version < 5 && index === 0))
       return joinPath(compDir, this.unit.root.name ?? '');
-    const directoryPlace = directories[file.directory];
-    const directory = directoryPlace === undefined ? '' : this.text(directoryPlace);
-    return joinPath(joinPath(compDir, directory), this.text(file.name));
+    const directory = this.text(directories.name(files.directory(index)));
+    return joinPath(joinPath(compDir, directory), this.text(files.name(index)));
   }
 }
