@@ -25,9 +25,6 @@ export interface MemoryRead {
 
 export type RunState = 'paused' | 'running' | 'ended';
 
-/** More messages than a core sends at its end. */
-const DRAIN_TURNS = 32;
-
 interface TargetEvents {
   stopped: [debug.StopEvent];
   resumed: [];
@@ -56,7 +53,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     connection.onNotification(debug.stopped, (event) => this.#onStopped(event));
     connection.onNotification(debug.resumed, () => this.#onResumed());
     connection.onNotification(control.ended, (end) => this.#onEnded(end));
-    void client.closed.then(drainMessages).then(() => this.#onClosed());
+    void client.closed.then(() => this.#onClosed());
   }
 
   get info(): control.VmInfo {
@@ -264,14 +261,6 @@ function isAddressError(error: unknown): boolean {
 
 function vmGone(cause?: unknown): UserError {
   return new UserError(USER_ERROR.vmGone, 'the VM has ended', { cause });
-}
-
-/**
- * vscode-jsonrpc hands out what it has read one message per turn of the event loop. `ended` and answers that arrived just before the
- * end of the socket must not be lost to it.
- */
-async function drainMessages(): Promise<void> {
-  for (let turn = 0; turn < DRAIN_TURNS; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 function runState(state: control.VmState): RunState {

@@ -59,9 +59,7 @@ export async function spawnCore(options: SpawnOptions): Promise<CoreProcess> {
   );
   const first = await Promise.race([ready, exited]);
   if (typeof first !== 'string') {
-    throw new Error(
-      `vmm-core did not start: ${first.stderrTail || `exit code ${first.code ?? first.signal}`}`,
-    );
+    throw new Error(`vmm-core did not start: ${lastWords(first)}`);
   }
   const socket = socketOf(first);
   if (socket === undefined) {
@@ -69,6 +67,17 @@ export async function spawnCore(options: SpawnOptions): Promise<CoreProcess> {
     throw new Error(`vmm-core did not start: ${options.vmmPath} says "${first}" instead of its socket`);
   }
   return { process: child, socket, exited };
+}
+
+/** What a person can use of a core's end: the message of the last line of its log, or all it said if that is no log. */
+function lastWords({ code, signal, stderrTail }: CoreExit): string {
+  try {
+    const line = JSON.parse(stderrTail.split('\n').at(-1) ?? '') as { message?: unknown } | null;
+    if (typeof line?.message === 'string') return line.message;
+  } catch {
+    // Not ours: node's own words, such as a file that is not there.
+  }
+  return stderrTail || `exit code ${code ?? signal ?? 'unknown'}`;
 }
 
 function socketOf(line: string): string | undefined {

@@ -15,7 +15,7 @@ export interface VmmClient {
   readonly connection: MessageConnection;
   /** The VM as it was at connect. */
   readonly info: VmInfo;
-  /** Resolves when the connection is gone, for whatever reason (dispose, kill, crash), and all it brought has been handled. */
+  /** Resolves when the connection is gone, for whatever reason (dispose, kill, crash), and all that came before has been handled. */
   readonly closed: Promise<void>;
   dispose(): void;
 }
@@ -57,7 +57,7 @@ export async function connectVmm(path: string, identity: ClientIdentity): Promis
   try {
     const info = await handshake(path, connection, closed, identity);
     void connection.finished.then(() => connection.dispose()); // rejects what still waits for an answer
-    return { connection, info, closed, dispose };
+    return { connection, info, closed: connection.finished, dispose };
   } catch (error) {
     dispose();
     throw error;

@@ -97,7 +97,8 @@ function checkKeys(input: Input, known: readonly string[], report: Report): void
   for (const key of Object.keys(input)) {
     if (known.includes(key)) continue;
     const near = nearest(key, known);
-    report(key, `is not a known setting${near === undefined ? '' : `; did you mean "${near}"?`}`);
+    const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
+    report(key, `is not a known setting; ${hint}`);
   }
 }
 
