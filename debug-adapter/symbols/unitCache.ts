@@ -1,4 +1,5 @@
 /** What was worked out of units, kept while it fits: line tables and function trees. */
+import { DwarfError } from '../dwarf/dwarfError.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { LruCache } from './lruCache.ts';
@@ -33,10 +34,29 @@ export class UnitCache {
   functionsOf(unit: Unit): UnitFunctions {
     let functions = this.functions.get(unit);
     if (functions === undefined) {
+      this.noteSplit(unit);
       functions = new UnitFunctions(unit, this.isCode);
       this.functions.set(unit, functions, functions.sizeBytes);
     }
     return functions;
+  }
+
+  /** Lines of split units are in the program itself; functions and variables are not, and we do not open the other file yet. */
+  private noteSplit(unit: Unit): void {
+    const { section, offset } = unit.header;
+    try {
+      const { dwoName } = unit.root;
+      if (dwoName === undefined) return;
+      this.file.report(
+        new DwarfError(
+          section.name,
+          offset,
+          `split DWARF is not read yet: functions and variables are in ${dwoName}`,
+        ),
+      );
+    } catch (error) {
+      this.file.report(error);
+    }
   }
 
   private openLines(unit: Unit): UnitLines | undefined {
