@@ -165,6 +165,17 @@ test('clients have their own breakpoints: one of two at an address may go', () =
   assert.equal(r.memory.readU8(gpa(CODE)), 0);
 });
 
+test('of several at one address the first that can be armed serves all', () => {
+  const r = rig();
+  arm(r, 'hw', [CODE + 1, CODE + 2, CODE + 3, CODE + 4]);
+  const statuses = r.breakpoints.replace(B, [
+    at(CODE, { owner: B, id: 1, mode: 'hw' }),
+    at(CODE, { owner: B, id: 2, mode: 'sw' }),
+  ]);
+  assert.deepEqual(statuses.map(outcome), ['sw', 'sw']);
+  assert.equal(r.memory.readU8(gpa(CODE)), INT3);
+});
+
 test('a hit names all breakpoints at RIP whose conditions hold', () => {
   const r = rig({ cpus: 2 });
   const [first, second] = r.threads;

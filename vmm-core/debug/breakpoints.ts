@@ -140,7 +140,8 @@ export class Breakpoints {
     this.#outcomes = new Map();
     const armed: Armed[] = [];
     for (const { address, mode } of this.#wanted) {
-      if (this.#outcomes.has(address)) continue;
+      // Of several at one address the first that can be armed serves all.
+      if ('entry' in (this.#outcomes.get(address) ?? {})) continue;
       const outcome = this.#decide(address, mode, armed);
       this.#outcomes.set(address, outcome);
       if ('entry' in outcome) armed.push(outcome.entry);
