@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+import { cpus, loadavg, release } from 'node:os';
 import path from 'node:path';
 import { ensurePackages } from '../scripts/debian.ts';
 import { buildForTests } from '../scripts/testing/buildForTests.ts';
@@ -173,6 +173,7 @@ async function main(wanted: readonly string[]): Promise<number> {
     console.error(`bench: ${problem}`);
     return 1;
   }
+  const [load = 0] = loadavg();
   const parts = PARTS.filter((it) => wanted.length === 0 || wanted.includes(it.name));
   const { node, remove } = privateNode();
   process.once('exit', remove);
@@ -183,7 +184,7 @@ async function main(wanted: readonly string[]): Promise<number> {
   }
   const table = [HEAD, ...rows].join('\n');
   console.log(`\n${table}`);
-  if (wanted.length === 0) writeFileSync(RESULTS, document(table));
+  if (wanted.length === 0) writeFileSync(RESULTS, document(table, load));
   return 0;
 }
 
@@ -225,12 +226,12 @@ function digits(value: number): string {
   return value.toFixed(value < 100 ? 1 : 0);
 }
 
-function document(table: string): string {
+function document(table: string, load: number): string {
   return `# Beside QEMU
 
 Written by \`npm run bench\`. Median (least–most) of ${ROUNDS} runs of each, alternating, after one that does not count.
 
-${machine()}
+${machine(load)}
 
 ${table}
 
@@ -245,7 +246,7 @@ Both get 256 MiB, one vCPU, COM1 on standard output. QEMU is
 }
 
 /** What the numbers depend on. */
-function machine(): string {
+function machine(load: number): string {
   const [kernelVersion = ''] = release().split('-', 1);
   const list = cpus();
   const qemuVersion = /version (\S+)/.exec(
@@ -257,7 +258,7 @@ function machine(): string {
   };
   return [
     `Trapframe ${version}, Node ${process.versions.node}, QEMU ${qemuVersion ?? 'unknown'}, Linux ${kernelVersion} (${modules.join(', ')}),`,
-    `${list.length} CPUs (${list[0]?.model ?? 'unknown'}).`,
+    `${list.length} CPUs (${list[0]?.model ?? 'unknown'}), load average before the first\nmeasurement ${load.toFixed(1)} (what else runs disturbs the times).`,
     ...(modules.includes('kvm_pvm') ? [PVM_NOTE] : []),
   ].join('\n');
 }
