@@ -423,7 +423,8 @@ export class ParseRun {
     if (token.kind === 'keyword' && this.#peek() === token) this.#take();
     if (token.kind === 'keyword' && block === 'file' && isMark(this.#peek(), '=')) {
       this.#report('macro-name', `"${token.text}" is a reserved word and cannot name a macro`, [token]);
-    } else if (token.kind === 'string') this.#report('syntax', `expected ${expected(block)}, not a string`, [token]);
+    } else if (token.kind === 'string')
+      this.#report('syntax', `expected ${expected(block)}, not a string`, [token]);
     else {
       const words = directivesOf(block).map((id) => directive(id).words[0] ?? '');
       const near = nearest(token.text, words);
