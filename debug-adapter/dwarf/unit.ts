@@ -36,6 +36,7 @@ export interface SkeletonBases {
   readonly addrBase: number | undefined;
   readonly gnuRangesBase: number | undefined;
   readonly lowPc: number | undefined;
+  readonly unit: Unit;
   /** The file whose .debug_addr and (version 4) .debug_ranges count. */
   readonly file: DwarfFile;
 }

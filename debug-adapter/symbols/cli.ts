@@ -45,6 +45,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     image = openSymbolImage(io.open(parsed.file), {
       loadBias: parsed.bias,
       inflate: (bytes) => io.inflate(bytes),
+      openDwo: (path) => openIfPresent(path, io),
     });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -52,6 +53,15 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     return 1;
   }
   return parsed.queries.length > 0 ? runQueries(image, parsed, io) : runLines(image, parsed, io);
+}
+
+/** A missing .dwo is no error of the command: the image says what it lacks. */
+function openIfPresent(path: string, io: CliIo): ByteSource | undefined {
+  try {
+    return io.open(path);
+  } catch {
+    return undefined;
+  }
 }
 
 async function runQueries(image: SymbolImage, { queries, json }: Arguments, io: CliIo): Promise<number> {

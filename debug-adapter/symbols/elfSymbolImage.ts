@@ -38,6 +38,7 @@ import type {
   Value,
   Variable,
 } from './symbolImage.ts';
+import { SplitUnits } from './splitUnits.ts';
 import { UnitCache } from './unitCache.ts';
 import { type FunctionNode, type UnitFunctions, containing } from './unitFunctions.ts';
 import type { UnitLines } from './unitLines.ts';
@@ -86,7 +87,8 @@ export class ElfSymbolImage implements SymbolImage {
       elfSectionLoader(this.elf, decompressors, (message) => this.note(message)),
       { littleEndian: this.elf.littleEndian, onProblem: (problem) => this.note(problem.message) },
     );
-    this.cache = new UnitCache(this.dwarf, isCode);
+    const split = new SplitUnits(options.openDwo, decompressors, (message) => this.note(message));
+    this.cache = new UnitCache(this.dwarf, isCode, split);
     this.units = new UnitRanges(this.dwarf, isCode);
     this.sources = new SourceFinder(this.cache);
     this.names = new ImageNames(this.dwarf, this.addressSize);
@@ -305,7 +307,10 @@ export class ElfSymbolImage implements SymbolImage {
       unbiased: (address) => this.unbiased(address),
       relocate: (address) => BigInt.asUintN(64, address + this.loadBias),
       symbolize: (address) => this.symbolize(address),
-      unitAt: (address) => this.units.unitAt(address),
+      unitAt: (address) => {
+        const unit = this.units.unitAt(address);
+        return unit && this.cache.fullUnit(unit);
+      },
       functionsOf: (unit) => this.cache.functionsOf(unit),
       symbolAddress: (name) => this.symbolByName(name)?.address,
     };

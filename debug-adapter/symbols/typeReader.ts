@@ -64,6 +64,9 @@ export class TypeReader {
   }
 
   private make(die: Die): Type {
+    // A stub for a type that is in a type unit of its own (§3.1.4).
+    const whole = die.has(DW_AT.signature) ? die.ref(DW_AT.signature) : undefined;
+    if (whole !== undefined && whole.offset !== die.offset) return this.read(whole);
     switch (die.tag) {
       case DW_TAG.base_type:
         return {

@@ -1,8 +1,8 @@
 /** What was worked out of units, kept while it fits: line tables and function trees. */
-import { DwarfError } from '../dwarf/dwarfError.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { LruCache } from './lruCache.ts';
+import type { SplitUnits } from './splitUnits.ts';
 import { UnitFunctions } from './unitFunctions.ts';
 import { UnitLines } from './unitLines.ts';
 
@@ -12,16 +12,24 @@ const MAX_FUNCTIONS_BYTES = 48 << 20;
 export class UnitCache {
   readonly file: DwarfFile;
   private readonly isCode: (address: number) => boolean;
+  private readonly split: SplitUnits;
   private readonly lines = new LruCache<Unit, UnitLines | null>(MAX_LINE_TABLES_BYTES);
   private readonly functions = new LruCache<Unit, UnitFunctions>(MAX_FUNCTIONS_BYTES);
 
-  constructor(file: DwarfFile, isCode: (address: number) => boolean) {
+  constructor(file: DwarfFile, isCode: (address: number) => boolean, split: SplitUnits) {
     this.file = file;
     this.isCode = isCode;
+    this.split = split;
+  }
+
+  /** The unit that has the entries: see SplitUnits. */
+  fullUnit(unit: Unit): Unit {
+    return this.split.full(unit);
   }
 
   /** Undefined when the unit has no line table or one that cannot be read. */
-  linesOf(unit: Unit): UnitLines | undefined {
+  linesOf(anyUnit: Unit): UnitLines | undefined {
+    const unit = anyUnit.skeleton?.unit ?? anyUnit; // a split unit's files and lines are its skeleton's
     const known = this.lines.get(unit);
     if (known !== undefined) return known ?? undefined;
     const lines = this.openLines(unit);
@@ -31,32 +39,14 @@ export class UnitCache {
     return lines;
   }
 
-  functionsOf(unit: Unit): UnitFunctions {
+  functionsOf(anyUnit: Unit): UnitFunctions {
+    const unit = this.fullUnit(anyUnit);
     let functions = this.functions.get(unit);
     if (functions === undefined) {
-      this.noteSplit(unit);
       functions = new UnitFunctions(unit, this.isCode);
       this.functions.set(unit, functions, functions.sizeBytes);
     }
     return functions;
-  }
-
-  /** Lines of split units are in the program itself; functions and variables are not, and we do not open the other file yet. */
-  private noteSplit(unit: Unit): void {
-    const { section, offset } = unit.header;
-    try {
-      const { dwoName } = unit.root;
-      if (dwoName === undefined) return;
-      this.file.report(
-        new DwarfError(
-          section.name,
-          offset,
-          `split DWARF is not read yet: functions and variables are in ${dwoName}`,
-        ),
-      );
-    } catch (error) {
-      this.file.report(error);
-    }
   }
 
   private openLines(unit: Unit): UnitLines | undefined {

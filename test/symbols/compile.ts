@@ -1,8 +1,8 @@
 /** Compiles the test programs into a directory of their own and opens what comes out; used by the differential tests. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inflateSync } from 'node:zlib';
 import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
@@ -35,7 +35,11 @@ export function compile(
   output: string,
   options: readonly string[],
 ): string {
-  execFileSync(compiler, [...options, '-o', output, join(PROGRAMS, source)], { timeout: 60_000 });
+  // clang leaves .dwo files in the working directory.
+  execFileSync(compiler, [...options, '-o', output, join(PROGRAMS, source)], {
+    timeout: 60_000,
+    cwd: dirname(output),
+  });
   return output;
 }
 
@@ -69,5 +73,9 @@ export function openSource(path: string): ByteSource & { close(): void } {
 }
 
 export function openImage(path: string, loadBias = 0n): SymbolImage {
-  return openSymbolImage(openSource(path), { loadBias, inflate: (bytes) => inflateSync(bytes) });
+  return openSymbolImage(openSource(path), {
+    loadBias,
+    inflate: (bytes) => inflateSync(bytes),
+    openDwo: (dwo) => (existsSync(dwo) ? openSource(dwo) : undefined),
+  });
 }

@@ -80,44 +80,58 @@ function clonedCall(frame: LiveFrame, ours: string | undefined, theirs: string):
 
 const MAX_STOPS = 60;
 
+/** gdb 13 does not find the location lists of clang's split units (DW_FORM_loclistx without a base): it has no values, we do. */
+function splitClang(compiler: string, options: readonly string[]): boolean {
+  return compiler.startsWith('clang') && options.includes('-gsplit-dwarf');
+}
+
 const directory = scratchDirectory();
 
-for (const compiler of ['gcc', 'clang-14']) {
-  for (const dwarf of [4, 5]) {
-    for (const level of ['-O0', '-O1', '-O2', '-O3']) {
-      const options = ['-no-pie', level, '-g', `-gdwarf-${dwarf}`];
-      test(`${compiler} ${options.join(' ')}: frames, variables and expressions agree with gdb`, async (t) => {
-        const reason = gdbUnavailable() ?? missingTool(compiler, 'objdump');
-        if (reason !== undefined) return t.skip(reason);
-        const program = compile(
-          compiler,
-          'values.c',
-          join(directory, `${compiler}${dwarf}${level}`),
-          options,
-        );
-        const image = openImage(program);
-        const stops = recordStops(program, directory, lineAddresses(program, image), EXPRESSIONS);
-        if (stops.length === 0) return t.skip('gdb cannot run programs here');
-        const tally = new Tally();
-        for (const stop of stops) await compareStop(image, stop, tally);
-        assert.deepEqual(tally.wrong.slice(0, 20), []);
-        assert.ok(
-          stops.length >= 20 && tally.registers > 400 && tally.variables > 200 && tally.expressions > 400,
-          tally.summary,
-        );
-        if (level === '-O0') assert.equal(tally.explained, 0);
-        assert.deepEqual(image.problems(), []);
-      });
-    }
-  }
+const LEVELS = ['-O0', '-O1', '-O2', '-O3'];
+const VARIANTS: readonly { compiler: string; options: readonly string[] }[] = [
+  ...['gcc', 'clang-14'].flatMap((compiler) =>
+    ['-gdwarf-4', '-gdwarf-5'].flatMap((dwarf) =>
+      LEVELS.map((level) => ({ compiler, options: [level, dwarf] })),
+    ),
+  ),
+  ...['gcc', 'clang-14'].map((compiler) => ({ compiler, options: ['-O2', '-gdwarf-5', '-gsplit-dwarf'] })),
+  { compiler: 'gcc', options: ['-O2', '-gdwarf-4', '-gsplit-dwarf'] },
+  { compiler: 'gcc', options: ['-O1', '-gdwarf-5', '-gz=zlib', '-fdebug-types-section'] },
+];
+
+for (const { compiler, options } of VARIANTS) {
+  const name = `${compiler} ${options.join(' ')}`;
+  test(`${name}: frames, variables and expressions agree with gdb`, async (t) => {
+    const reason = gdbUnavailable() ?? missingTool(compiler, 'objdump');
+    if (reason !== undefined) return t.skip(reason);
+    const output = join(directory, name.replaceAll(' ', ''));
+    const program = compile(compiler, 'values.c', output, ['-no-pie', '-g', ...options]);
+    const image = openImage(program);
+    const stops = recordStops(program, directory, lineAddresses(program, image), EXPRESSIONS);
+    if (stops.length === 0) return t.skip('gdb cannot run programs here');
+    const tally = new Tally(splitClang(compiler, options));
+    for (const stop of stops) await compareStop(image, stop, tally);
+    assert.deepEqual(tally.wrong.slice(0, 20), []);
+    assert.ok(
+      stops.length >= 20 && tally.registers > 400 && tally.variables > 200 && tally.expressions > 400,
+      tally.summary,
+    );
+    if (options.includes('-O0')) assert.equal(tally.explained, 0);
+    assert.deepEqual(image.problems(), []);
+  });
 }
 
 class Tally {
   readonly wrong: string[] = [];
+  readonly gdbLosesLists: boolean;
   registers = 0;
   variables = 0;
   expressions = 0;
   explained = 0;
+
+  constructor(gdbLosesLists: boolean) {
+    this.gdbLosesLists = gdbLosesLists;
+  }
 
   get summary(): string {
     return `${this.registers} registers, ${this.variables} values, ${this.expressions} expressions compared`;
@@ -191,7 +205,8 @@ async function compareVariables(
     tally.variables++;
     const mine = ours.get(path);
     if (mine === text || (/[.e]/.test(text) && Number(mine) === Number(text))) continue;
-    if (clonedCall(theirs, mine, text)) tally.explained++;
+    const lost = tally.gdbLosesLists && text === 'optimized out' && mine !== undefined;
+    if (lost || clonedCall(theirs, mine, text)) tally.explained++;
     else tally.wrong.push(`${path} ${where}: ${mine}, gdb ${text}`);
   }
 }
@@ -251,7 +266,12 @@ function numbers(registers: Readonly<Record<string, string>>): Map<string, bigin
 /** Addresses the line table has for the program's own file. */
 function lineAddresses(program: string, image: SymbolImage): bigint[] {
   const table = run('objdump', ['--dwarf=decodedline', program]);
-  const found = new Set<bigint>();
+  // objdump shows nothing of some split programs: our own statements are there in any case.
+  const lines = image.breakpointLines('values.c', 1, 1000).map(({ line }) => line);
+  const found = new Set(
+    lines.flatMap((line) => image.addressesOf('values.c', line).map(({ address }) => address)),
+  );
+  assert.ok(found.size > 20, `${found.size} statements`);
   for (const match of table.matchAll(/^values\.c\s+\d+\s+(0x[0-9a-f]+)/gm)) {
     const address = BigInt(match[1] ?? 0);
     if (image.lineAt(address) !== undefined) found.add(address);
