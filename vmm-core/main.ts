@@ -26,6 +26,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   load: { summary: 'check a vm.conf', load: async () => (await import('./cli/load.ts')).load },
   fmt: { summary: 'lay out vm.conf files', load: async () => (await import('./cli/fmt.ts')).fmt },
   lsp: { summary: 'serve editors of vm.conf', load: async () => (await import('./cli/lsp.ts')).lsp },
+  sym: {
+    summary: 'explain addresses, functions and types of an ELF file',
+    load: async () => (await import('./cli/sym.ts')).sym,
+  },
   serve: {
     summary: 'wait, warm, for a VM',
     load: async () => (await import('./cli/serve.ts')).serve,

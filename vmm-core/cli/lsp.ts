@@ -1,8 +1,8 @@
 /** `vmm lsp`: the language server of vm.conf on standard input and output, for any editor. It is a bundle of its own beside ours. */
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { UserError } from '../errors.ts';
 import { fail } from './arguments.ts';
+import { siblingBundle } from './siblingBundle.ts';
 
 const USAGE = `usage: vmm lsp [--stdio]
 
@@ -17,9 +17,11 @@ export async function lsp(argv: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const server = path.join(import.meta.dirname, 'language-server.js');
-  if (!existsSync(server))
-    return fail(`${server} is missing: install Trapframe again, or run "npm run build" in its sources`);
-  await import(pathToFileURL(server).href);
+  try {
+    await import(pathToFileURL(siblingBundle('language-server.js')).href);
+  } catch (error) {
+    if (error instanceof UserError) return fail(error.message);
+    throw error;
+  }
   return new Promise(() => undefined); // the server ends the process when the editor says so
 }
