@@ -9,7 +9,24 @@ interface SymbolsBundle {
   readonly main: (argv: readonly string[]) => Promise<number>;
 }
 
+const USAGE = `usage: vmm sym FILE [--json] [--bias ADDRESS] [QUERY…]
+
+  0xADDRESS            function, inlined functions and line
+  FUNCTION             its addresses; also FILE:FUNCTION and /REGEX/
+  FILE:LINE[:COLUMN]   addresses of a line
+  type NAME            members and their offsets
+  locals 0xADDRESS     variables and where they live
+  unwind 0xADDRESS     how to find the caller
+  expr EXPRESSION      constants, sizes, addresses
+
+Without a query, lines come from standard input: queries, or any text, in which addresses and symbol+0x12/0x34 are explained.
+`;
+
 export async function sym(argv: readonly string[]): Promise<number> {
+  if (argv[0] === '--help' || argv[0] === '-h') {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   try {
     const symbols = createRequire(import.meta.filename)(siblingBundle('symbols.js')) as SymbolsBundle;
     return await symbols.main(argv);
