@@ -84,7 +84,7 @@ function welcome(connection: MessageConnection, params: InitializeParams): Clien
   return {
     connection,
     identity: { client: String(params.client), debugger: params.debugger === true },
-    cleanups: [],
+    serialPorts: new Map(),
   };
 }
 

@@ -17,8 +17,8 @@ import { StateError } from './responseErrors.ts';
 export interface Client {
   readonly connection: MessageConnection;
   readonly identity: { client: string; debugger: boolean };
-  /** Undoes serial attachments. */
-  readonly cleanups: (() => void)[];
+  /** What detaches it from each serial port it is attached to. */
+  readonly serialPorts: Map<number, () => void>;
 }
 
 export class Core implements VmEvents {
@@ -97,7 +97,7 @@ export class Core implements VmEvents {
   /** The connection is gone. Its breakpoints go with it; if it owned the VM, the VM ends. */
   removeClient(client: Client): void {
     if (!this.#clients.delete(client)) return;
-    for (const cleanup of client.cleanups) cleanup();
+    for (const detach of client.serialPorts.values()) detach();
     const vm = this.#vm;
     if (vm === undefined || vm.end !== undefined) return;
     if (this.#owner === client) {

@@ -100,7 +100,8 @@ function attachSerial(core: Core, client: Client, port: number): { backlog: Uint
   const listener = (bytes: Uint8Array): void => {
     client.connection.sendNotification(control.serialOutput, { port, data: bytes }).catch(() => undefined); // it is going away
   };
-  client.cleanups.push(() => serial.detach(listener));
+  client.serialPorts.get(port)?.(); // asked again: once is enough
+  client.serialPorts.set(port, () => serial.detach(listener));
   return { backlog: serial.attach(listener) };
 }
 
