@@ -16,7 +16,7 @@ import {
 import { struct, u16, u32, u64, u8 } from '../abi/struct.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { ACPI_TABLES, ACPI_TABLES_END, IOAPIC_BASE, LAPIC_BASE } from '../memory/layout.ts';
-import type { Aml } from './aml.ts';
+import { type Aml, concat } from './aml.ts';
 import { dsdtTerms } from './dsdt.ts';
 
 export interface AcpiOptions {
@@ -34,7 +34,7 @@ export function writeAcpiTables(memory: GuestMemory, options: AcpiOptions): numb
   const allocator = { next: ACPI_TABLES };
   const rsdpAddress = reserve(allocator, Rsdp.size);
   const facs = place(memory, allocator, facsTable());
-  const dsdt = place(memory, allocator, table('DSDT', 2, concat(dsdtTerms(options.devices))));
+  const dsdt = place(memory, allocator, table('DSDT', 2, concat(...dsdtTerms(options.devices))));
   const fadt = place(memory, allocator, fadtTable(facs, dsdt));
   const madt = place(memory, allocator, madtTable(options.cpus));
   const rsdt = place(memory, allocator, table('RSDT', 1, u32List([fadt, madt])));
@@ -53,10 +53,7 @@ const Header = struct('acpi_table_header', 36, {
 });
 
 function table(signature: string, revision: number, body: Uint8Array): Uint8Array {
-  const bytes = concat([
-    Header.bytes({ length: Header.size + body.length, revision, oem_revision: 1 }),
-    body,
-  ]);
+  const bytes = concat(Header.bytes({ length: Header.size + body.length, revision, oem_revision: 1 }), body);
   putText(bytes, 0, signature);
   putText(bytes, 10, OEM_ID);
   putText(bytes, 16, OEM_TABLE_ID);
@@ -214,13 +211,13 @@ function madtTable(cpus: number): Uint8Array {
   return table(
     'APIC',
     MADT_REVISION,
-    concat([
+    concat(
       u32List([LAPIC_BASE, PCAT_COMPAT]),
       ...localApics,
       Uint8Array.of(MADT_IO_APIC, 12, IOAPIC_ID, 0, ...u32List([IOAPIC_BASE, 0])),
       interruptOverride(IRQ_ACPI_SCI, IRQ_ACPI_SCI, ACTIVE_HIGH | LEVEL_TRIGGERED),
       Uint8Array.of(MADT_LOCAL_APIC_NMI, 6, ALL_PROCESSORS, 0, 0, LINT1),
-    ]),
+    ),
   );
 }
 
@@ -258,16 +255,6 @@ function u32List(values: readonly number[]): Uint8Array {
 
 function u64List(values: readonly number[]): Uint8Array {
   return new Uint8Array(new BigUint64Array(values.map(BigInt)).buffer);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

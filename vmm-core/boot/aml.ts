@@ -104,7 +104,8 @@ function namePath(path: string): Aml {
   return concat(isRooted ? [ROOT_CHAR] : [], ascii(segment));
 }
 
-function concat(...parts: readonly (Aml | readonly number[])[]): Aml {
+/** One after the other. */
+export function concat(...parts: readonly (Aml | readonly number[])[]): Aml {
   const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let offset = 0;
   for (const part of parts) {
