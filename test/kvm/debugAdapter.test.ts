@@ -39,6 +39,7 @@ interface RealSession {
 /** COM1, as a terminal would be attached to it. */
 class Serial {
   readonly #client: VmmClient;
+  /** What no waitFor() has taken yet. */
   #text = '';
   #look: () => void = () => undefined;
 
@@ -64,11 +65,15 @@ class Serial {
     void this.#client.connection.sendNotification(serialInput, { port: 0, data: Buffer.from(keys) });
   }
 
-  /** Resolves when the guest has printed `text`. */
+  /** Resolves when the guest has printed `text`, and takes it: the next wait for the same text is for a new one. */
   async waitFor(text: string): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#look = () => {
-        if (this.#text.includes(text)) resolve();
+        const at = this.#text.indexOf(text);
+        if (at < 0) return;
+        this.#text = this.#text.slice(at + text.length);
+        this.#look = () => undefined;
+        resolve();
       };
       this.#look();
     });
@@ -326,7 +331,7 @@ kvmTest('restart runs the guest from its beginning, with its breakpoints', async
   assert.match(await where(client), /^kernel_main:/);
   await client.ask('setFunctionBreakpoints', { breakpoints: [] });
   await client.ask('continue', { threadId: 1 });
-  await serial.waitFor(`${BANNER}`);
+  await serial.waitFor(BANNER);
   serial.type('z');
   await client.waitFor('stopped');
   assert.equal(await where(client), `on_key:${ON_KEY_FIRST}`);
