@@ -20,7 +20,7 @@ async function run(t: TestContext, files: Record<string, string>, limits = {}): 
   return runNodeTests({
     root,
     suite: 'sample',
-    files: Object.keys(files),
+    files: Object.keys(files).filter((it) => it.endsWith('.test.ts')),
     concurrency: 1,
     fileTimeoutMs: 20_000,
     timeoutMs: 40_000,
@@ -43,6 +43,24 @@ test('counts leaf tests, and names a failure by the titles that lead to it', asy
   );
   assert.match(tally.failures[0]?.error ?? '', /1 !== 2/);
   assert.deepEqual(tally.skips, [{ title: 'other', reason: 'no tape drive' }]);
+});
+
+test('a failure in a test that a helper declared is found, and belongs to the file that has its title', async (t) => {
+  const tally = await run(t, {
+    'helper.ts': `export const sub = (t, title, body) => t.test(title, body);
+      export const top = (title, body) => test(title, body);`,
+    'a.test.ts': `import { sub, top } from './helper.ts';
+      test('outer', async (t) => { await sub(t, 'good', () => {}); await sub(t, 'bad', () => assert.equal(1, 2)); });
+      top('by a helper alone', () => assert.equal(3, 4));`,
+  });
+  assert.equal(tally.passed, 1);
+  assert.deepEqual(
+    tally.failures.map(({ titles, file }) => [path.basename(file), ...titles]),
+    [
+      ['a.test.ts', 'outer', 'bad'],
+      ['a.test.ts', 'by a helper alone'],
+    ],
+  );
 });
 
 test('a file that throws while loading, or declares no test, is a failure', async (t) => {

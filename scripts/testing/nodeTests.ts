@@ -27,6 +27,7 @@ export async function runNodeTests(options: NodeTestOptions): Promise<Tally> {
   process.once('exit', directory.remove); // we were interrupted
   try {
     const problem = await runOnce(options, directory, tally);
+    tally.locateFailures(options.files.map((it) => path.join(options.root, it)));
     if (problem !== undefined) tally.fail('', `the ${options.suite} suite`, problem);
     const leftovers = await directory.endLeftovers();
     if (leftovers.length > 0) {

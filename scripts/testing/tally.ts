@@ -1,4 +1,5 @@
 /** Turns the events of scripts/testing/reporter.mjs into counts of leaf tests. */
+import { readFileSync } from 'node:fs';
 
 export interface TestEvent {
   readonly type: 'pass' | 'fail';
@@ -31,25 +32,27 @@ export interface Skip {
   readonly reason: string;
 }
 
-/** Results of one run. Events of a file come in order, children before their parent (node:test does that). */
+/**
+ * Results of one run. Children come before their parent, and a file's events before those of the next one (node:test does that,
+ * also with several files at once). An event's `file` is where the test was declared: a helper's, where a helper called test().
+ */
 export class Tally {
   passed = 0;
   readonly failures: Failure[] = [];
   readonly skips: Skip[] = [];
   /** What each file printed; shown only with its failures. */
   readonly #output = new Map<string, string>();
-  /** Per file: how many children each open nesting level has reported. */
-  readonly #children = new Map<string, number[]>();
-  /** Failures of children whose parents' titles are not known yet, by file. */
-  readonly #pending = new Map<string, { nesting: number; titles: string[]; error: string }[]>();
+  /** How many children each open nesting level has reported. */
+  readonly #children: number[] = [];
+  /** Failures of children whose parents' titles are not known yet. */
+  #pending: { nesting: number; titles: string[]; error: string }[] = [];
 
   add(event: TestEvent | OutputEvent): void {
     if (event.type === 'output') {
       this.#output.set(event.file, (this.#output.get(event.file) ?? '') + event.text);
       return;
     }
-    const levels = this.#children.get(event.file) ?? [];
-    this.#children.set(event.file, levels);
+    const levels = this.#children;
     const children = levels[event.nesting + 1] ?? 0;
     levels[event.nesting + 1] = 0;
     levels[event.nesting] = (levels[event.nesting] ?? 0) + 1;
@@ -66,6 +69,16 @@ export class Tally {
     this.failures.push({ titles: [title], file, error });
   }
 
+  /** A failure in a test that a helper declared belongs to the one of `files` that has its title. */
+  locateFailures(files: readonly string[]): void {
+    for (const [at, failure] of this.failures.entries()) {
+      const { file, titles } = failure;
+      if (file === '' || files.includes(file)) continue;
+      const owner = files.find((it) => titles.some((title) => readFileSync(it, 'utf8').includes(title)));
+      if (owner !== undefined) this.failures[at] = { ...failure, file: owner };
+    }
+  }
+
   /** The event of a whole file: reported only when it threw while loading, timed out, or declared no test. */
   #addFile(event: TestEvent): void {
     const error = event.type === 'pass' ? 'the file declares no test' : (event.error ?? 'failed');
@@ -80,9 +93,7 @@ export class Tally {
     } else if (event.type === 'fail') {
       // A parent that failed only because a child did is not another failure.
       if (event.failureType === 'subtestsFailed' && children > 0) return;
-      const pending = this.#pending.get(event.file) ?? [];
-      this.#pending.set(event.file, pending);
-      pending.push({ nesting: event.nesting, titles: [event.name], error: event.error ?? 'failed' });
+      this.#pending.push({ nesting: event.nesting, titles: [event.name], error: event.error ?? 'failed' });
     } else if (children === 0 && !event.isSuite) {
       this.passed++;
     }
@@ -90,7 +101,7 @@ export class Tally {
 
   /** Every failure one level below `event` since the last event of its level is its child. */
   #nameParent(event: TestEvent): void {
-    for (const it of this.#pending.get(event.file) ?? []) {
+    for (const it of this.#pending) {
       if (it.nesting !== event.nesting + 1) continue;
       it.titles.unshift(event.name);
       it.nesting = event.nesting;
@@ -98,8 +109,7 @@ export class Tally {
   }
 
   #closePending(file: string): void {
-    for (const { titles, error } of this.#pending.get(file) ?? [])
-      this.failures.push({ titles, file, error });
-    this.#pending.delete(file);
+    for (const { titles, error } of this.#pending) this.failures.push({ titles, file, error });
+    this.#pending = [];
   }
 }

@@ -18,26 +18,30 @@ test('the lab', async (t) => {
   const missing = await prepareLab();
   if (missing !== undefined) return t.skip(missing);
 
-  let current = new Mirror(t, BOOT);
+  let current: Mirror | undefined = new Mirror(t, BOOT);
   let notRun = files.map(bundleName);
   let ended: Promise<void> = Promise.resolve();
+  const finish = (problem?: string): void => {
+    if (current !== undefined) ended = current.finish(problem);
+    current = undefined;
+  };
   const onMessage = (message: LabMessage): void => {
     switch (message.type) {
       case 'ready':
         t.diagnostic(
           `node ${message.node} on Linux ${message.kernel}, ${message.uptimeSeconds} s after its start`,
         );
-        ended = current.finish();
+        finish();
         break;
       case 'fileStart':
         notRun = notRun.filter((it) => it !== message.bundle);
         current = new Mirror(t, path.basename(message.bundle, '.js'));
         break;
       case 'test':
-        current.handle(message.event);
+        current?.handle(message.event);
         break;
       case 'fileEnd':
-        ended = current.finish(message.problem);
+        finish(message.problem);
         break;
       case 'done': // runLab resolves when L1 is off
     }
@@ -46,7 +50,7 @@ test('the lab', async (t) => {
     await runLab({ files, onMessage, ...environmentOptions() });
     await ended;
   } catch (error) {
-    await current.finish((error as Error).message);
+    await (current ?? new Mirror(t, 'L1 powers off')).finish((error as Error).message);
     for (const it of notRun)
       await new Mirror(t, path.basename(it, '.js')).finish('did not run: L1 had failed');
   }
