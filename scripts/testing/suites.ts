@@ -37,6 +37,7 @@ export const SUITES: readonly Suite[] = [
     timeoutMs: 4 * MINUTE_MS,
     needsBuild: false,
     commands: {},
+    optionalCommands: { 'qemu-img': 'qemu-utils', iasl: 'acpica-tools' },
   },
   {
     name: 'abi',
