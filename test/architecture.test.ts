@@ -41,7 +41,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   config: [],
   elf: [],
   protocol: ['config'],
-  client: ['protocol', 'config'],
+  client: ['protocol', 'config', 'elf'],
   memory: ['abi'],
   bus: ['abi'],
   kvm: ['abi'],
@@ -49,7 +49,20 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   boot: ['abi', 'elf', 'memory', 'config'],
   vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot'],
   debug: ['abi', 'memory', 'kvm', 'boot', 'vcpu', 'protocol'],
-  machine: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'vcpu', 'debug', 'config', 'elf', 'protocol'],
+  machine: [
+    'abi',
+    'bus',
+    'memory',
+    'kvm',
+    'devices',
+    'boot',
+    'vcpu',
+    'debug',
+    'config',
+    'elf',
+    'protocol',
+    'client',
+  ],
 };
 /** Types only: kvm/ implements IrqLine and maps GuestMemory, but runs none of their code. */
 const LAYER_TYPES: Readonly<Record<string, readonly string[]>> = { kvm: ['bus', 'memory'] };

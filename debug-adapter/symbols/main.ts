@@ -1,37 +1,19 @@
 /** `dist/symbols.js`: the entry of `vmm sym`. Everything it does is in cli.ts. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { inflateSync } from 'node:zlib';
+import { NotAFileError, openFileSource } from '../../vmm-core/client/fileSource.ts';
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import { run } from './cli.ts';
 
-/** A file read where it is asked for. The descriptor lives as long as the process. */
-export function openFile(path: string): ByteSource {
-  let fd: number;
+/** Throws with a sentence for the user. */
+function openFile(path: string): ByteSource {
   try {
-    fd = openSync(path, 'r');
+    return openFileSource(path);
   } catch (error) {
+    if (error instanceof NotAFileError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new Error(`cannot open ${path}: ${code === 'ENOENT' ? 'no such file' : code}`, { cause: error });
   }
-  const { size, isFile } = ((stat) => ({ size: stat.size, isFile: stat.isFile() }))(fstatSync(fd));
-  if (!isFile) {
-    closeSync(fd);
-    throw new Error(`${path} is not a regular file`);
-  }
-  return {
-    name: path,
-    sizeBytes: size,
-    readInto(offset, target) {
-      let done = 0;
-      while (done < target.length) {
-        const count = readSync(fd, target, done, target.length - done, offset + done);
-        if (count <= 0)
-          throw new RangeError(`${path}: read past the end at 0x${(offset + done).toString(16)}`);
-        done += count;
-      }
-    },
-  };
 }
 
 export function main(argv: readonly string[]): Promise<number> {

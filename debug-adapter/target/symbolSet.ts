@@ -1,6 +1,7 @@
 /** All symbol files of a session as one: the first image that knows an address answers for it. */
 import { statSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
+import { type FileSource, openFileSource, versionOf } from '../../vmm-core/client/fileSource.ts';
 import { messageOf } from '../errors.ts';
 import {
   type CodeLocation,
@@ -12,7 +13,6 @@ import {
   type SymbolAt,
   type SymbolImage,
 } from '../symbols/symbolImage.ts';
-import { type OpenFile, openFile, versionOf } from './fileSource.ts';
 
 export interface SymbolFile {
   readonly path: string;
@@ -22,7 +22,7 @@ export interface SymbolFile {
 
 interface LoadedFile {
   readonly file: SymbolFile;
-  readonly opened: OpenFile;
+  readonly source: FileSource;
   readonly image: SymbolImage;
 }
 
@@ -31,6 +31,9 @@ export interface FoundLine {
   readonly row: LineRow;
   readonly imagePath: string;
 }
+
+/** Files up to this size are held in memory: a guest is rebuilt while it is debugged. */
+const READ_WHOLE_BYTES = 32 << 20;
 
 /** A nearest symbol further away than this names nothing any more. */
 const MAX_SYMBOL_OFFSET = 0x10_0000n;
@@ -96,7 +99,7 @@ export class SymbolSet {
   }
 
   close(): void {
-    for (const it of this.#loaded) it.opened.close();
+    for (const it of this.#loaded) it.source.close();
   }
 
   lineAt(address: bigint): FoundLine | undefined {
@@ -189,13 +192,13 @@ export class SymbolSet {
 }
 
 function loadFile(file: SymbolFile): LoadedFile {
-  const opened = openFile(file.path);
+  const source = openFileSource(file.path, { wholeUpToBytes: READ_WHOLE_BYTES });
   const inflate = (compressed: Uint8Array, uncompressedBytes: number): Uint8Array =>
     inflateSync(compressed, { maxOutputLength: Math.max(uncompressedBytes, 1) });
   try {
-    return { file, opened, image: openSymbolImage(opened.source, { loadBias: file.offset, inflate }) };
+    return { file, source, image: openSymbolImage(source, { loadBias: file.offset, inflate }) };
   } catch (error) {
-    opened.close();
+    source.close();
     throw error;
   }
 }

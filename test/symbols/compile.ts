@@ -1,12 +1,12 @@
 /** Compiles the test programs into a directory of their own and opens what comes out; used by the differential tests. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inflateSync } from 'node:zlib';
 import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
-import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 
 export const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url));
 
@@ -53,29 +53,10 @@ export function run(tool: string, args: readonly string[], input?: string): stri
   });
 }
 
-/** A file as a ByteSource. Stays open as long as the process. */
-export function openSource(path: string): ByteSource & { close(): void } {
-  const fd = openSync(path, 'r');
-  return {
-    name: path,
-    sizeBytes: fstatSync(fd).size,
-    close: () => closeSync(fd),
-    readInto(offset, target) {
-      let done = 0;
-      while (done < target.length) {
-        const count = readSync(fd, target, done, target.length - done, offset + done);
-        if (count <= 0)
-          throw new RangeError(`${path}: read past the end at 0x${(offset + done).toString(16)}`);
-        done += count;
-      }
-    },
-  };
-}
-
 export function openImage(path: string, loadBias = 0n): SymbolImage {
-  return openSymbolImage(openSource(path), {
+  return openSymbolImage(openFileSource(path), {
     loadBias,
     inflate: (bytes) => inflateSync(bytes),
-    openDwo: (dwo) => (existsSync(dwo) ? openSource(dwo) : undefined),
+    openDwo: (dwo) => (existsSync(dwo) ? openFileSource(dwo) : undefined),
   });
 }

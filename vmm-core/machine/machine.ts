@@ -7,6 +7,7 @@ import type { Worker } from 'node:worker_threads';
 import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
 import type { BootState } from '../boot/bootState.ts';
 import { loadKernel } from '../boot/loadKernel.ts';
+import type { FileSource } from '../client/fileSource.ts';
 import { formatSize } from '../config/parseConfig.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { hostClock } from '../devices/clock.ts';
@@ -27,7 +28,7 @@ import { RunLoop } from '../vcpu/runLoop.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { spawnVcpuWorker } from '../vcpu/vcpuWorker.ts';
-import { openFile, type OpenFile } from './fileSource.ts';
+import { openImage } from './openImage.ts';
 
 /** What can be made before the configuration is known: F5 then only waits for what depends on it. */
 export interface WarmParts {
@@ -73,7 +74,7 @@ export class Machine {
   readonly kvm: Kvm;
   boot: BootState;
   readonly #vm: KvmVm;
-  readonly #files: { readonly kernel: OpenFile; readonly initrd: OpenFile | undefined };
+  readonly #files: { readonly kernel: FileSource; readonly initrd: FileSource | undefined };
   readonly #events: MachineEvents;
   readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuSnapshot[] };
   #ahead: RunLoop | undefined;
@@ -253,10 +254,10 @@ export class Machine {
   }
 }
 
-function openImages(config: VmConfig): { kernel: OpenFile; initrd: OpenFile | undefined } {
-  const kernel = openFile(config.kernel, 'kernel');
+function openImages(config: VmConfig): { kernel: FileSource; initrd: FileSource | undefined } {
+  const kernel = openImage(config.kernel, 'kernel');
   try {
-    return { kernel, initrd: config.initrd === undefined ? undefined : openFile(config.initrd, 'initrd') };
+    return { kernel, initrd: config.initrd === undefined ? undefined : openImage(config.initrd, 'initrd') };
   } catch (error) {
     kernel.close();
     throw error;

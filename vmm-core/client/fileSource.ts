@@ -1,0 +1,75 @@
+/** A file as a ByteSource, read where it is asked for: images of guests, symbol files. */
+import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { bytesSource, type ByteSource } from '../elf/byteSource.ts';
+
+export interface FileSource extends ByteSource {
+  /** Changes when the file is rebuilt: see versionOf. */
+  readonly version: string;
+  /** Reads after it throw. */
+  close(): void;
+}
+
+export interface FileSourceOptions {
+  /** Files up to this size are read at once, so that a rebuild in place does not change them under our feet. */
+  readonly wholeUpToBytes?: number;
+}
+
+/** A directory, a device or a socket where a file was expected. */
+export class NotAFileError extends Error {
+  constructor(path: string) {
+    super(`${path} is not a regular file`);
+    this.name = 'NotAFileError';
+  }
+}
+
+/** Throws the errors of node:fs, and NotAFileError. */
+export function openFileSource(path: string, options: FileSourceOptions = {}): FileSource {
+  const fd = openSync(path, 'r');
+  const source = new OpenFile(path, fd, fstatSync(fd));
+  if (source.sizeBytes > (options.wholeUpToBytes ?? 0)) return source;
+  try {
+    const bytes = new Uint8Array(source.sizeBytes);
+    source.readInto(0, bytes);
+    return { ...bytesSource(path, bytes), version: source.version, close: () => undefined };
+  } finally {
+    source.close();
+  }
+}
+
+export function versionOf(stat: Stats): string {
+  return `${stat.ino}:${stat.size}:${stat.mtimeMs}`;
+}
+
+class OpenFile implements FileSource {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly version: string;
+  #fd: number;
+
+  constructor(path: string, fd: number, stat: Stats) {
+    if (!stat.isFile()) {
+      closeSync(fd);
+      throw new NotAFileError(path);
+    }
+    this.name = path;
+    this.sizeBytes = stat.size;
+    this.version = versionOf(stat);
+    this.#fd = fd;
+  }
+
+  readInto(offset: number, target: Uint8Array): void {
+    // A closed descriptor's number may be another file's by now.
+    if (this.#fd < 0) throw new RangeError(`${this.name}: read after it was closed`);
+    for (let done = 0; done < target.length;) {
+      const count = readSync(this.#fd, target, done, target.length - done, offset + done);
+      if (count <= 0)
+        throw new RangeError(`${this.name}: read past the end at 0x${(offset + done).toString(16)}`);
+      done += count;
+    }
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+}
