@@ -64,6 +64,7 @@ async function format1(
       return 'void';
     case 'unknown':
       return `<${bare.name}>`;
+    case 'memberPointer':
     case 'base':
     case 'enum':
     case 'alias':

@@ -14,6 +14,7 @@ import {
   buildNameIndex,
 } from './nameIndex.ts';
 import { normalizePath, pathMatch } from './sourcePath.ts';
+import { scopeOfName, splitPath, templateSpellings } from './qualifiedNames.ts';
 import { TypeReader } from './typeReader.ts';
 import type { Type } from './types.ts';
 import { originChain } from './unitFunctions.ts';
@@ -33,6 +34,9 @@ const TYPE_TAGS = new Set<number>([
   DW_TAG.union_type,
   DW_TAG.enumeration_type,
 ]);
+
+/** Version 4 declares static members of classes with DW_TAG_member. */
+const VALUE_TAGS = new Set<number>([DW_TAG.variable, DW_TAG.subprogram, DW_TAG.enumerator, DW_TAG.member]);
 
 export class ImageNames {
   readonly types: TypeReader;
@@ -60,7 +64,7 @@ export class ImageNames {
   inUnit(name: string, near: Unit): Die[] {
     return this.namesOf(near)
       .find(name)
-      .filter(({ tag }) => tag === DW_TAG.variable || tag === DW_TAG.subprogram || tag === DW_TAG.enumerator)
+      .filter(({ tag }) => VALUE_TAGS.has(tag))
       .map(({ dieOffset }) => near.die(dieOffset));
   }
 
@@ -82,7 +86,8 @@ export class ImageNames {
 
   /** Definitions anywhere. Only when the index is there: see ensureIndex. */
   anywhere(name: string): Die[] {
-    return this.definitions(name, NAME_VARIABLE, NAME_FUNCTION, NAME_ENUMERATOR);
+    const found = this.definitions(name, NAME_VARIABLE, NAME_FUNCTION, NAME_ENUMERATOR);
+    return found.length > 0 ? found : (this.inOwnersUnit(name, (unit) => this.inUnit(name, unit)) ?? []);
   }
 
   /** Subprogram entries of that name, abstract ones of inlined functions too. Only when the index is there. */
@@ -90,20 +95,33 @@ export class ImageNames {
     return this.definitions(name, NAME_FUNCTION);
   }
 
-  /** `struct node`, `unsigned long`, `word_t`; without its keyword too. */
+  /** `struct node`, `unsigned long`, `word_t`, `a::Box<int, 3>::Item`; without its keyword too. */
   type(name: string, near: Unit | undefined): Type | undefined {
-    const words = name.split(' ');
     const builtin = builtinType(name, this.addressSize);
     if (builtin !== undefined) return builtin;
+    for (const spelling of templateSpellings(name)) {
+      const die = this.typeEntry(spelling, near);
+      if (die !== undefined) return this.types.read(die);
+    }
+    return undefined;
+  }
+
+  private typeEntry(name: string, near: Unit | undefined): Die | undefined {
     const local = near === undefined ? undefined : this.typeInUnit(name, near);
     const common = local ?? (this.indexNow() === undefined ? this.typeInFirstUnits(name) : undefined);
-    if (common !== undefined) return this.types.read(common);
-    const bare = words.at(-1) ?? name;
-    const keyword = words.length > 1 ? words[0] : undefined;
-    const die = this.definitions(bare, NAME_TYPE).find(
+    if (common !== undefined) return common;
+    const [, keyword, bare = name] = /^(struct|union|class|enum) (.+)$/.exec(name) ?? [];
+    const found = this.definitions(bare, NAME_TYPE).find(
       ({ tag }) => keyword === undefined || tagFits(tag, keyword),
     );
-    return die && this.types.read(die);
+    return found ?? this.inOwnersUnit(bare, (unit) => this.typeInUnit(bare, unit));
+  }
+
+  /** The index has what is in namespaces; what is inside a class is known by the unit that defines the class. */
+  private inOwnersUnit<T>(name: string, find: (unit: Unit) => T | undefined): T | undefined {
+    const owner = scopeOfName(name);
+    const struct = owner === undefined ? undefined : this.definitions(owner, NAME_TYPE)[0];
+    return struct && find(struct.unit);
   }
 
   /** The types of a large program that people ask for are in nearly every unit: no index is needed to find those. */
@@ -129,7 +147,7 @@ export class ImageNames {
   private definitions(name: string, ...kinds: readonly number[]): Die[] {
     const index = this.indexNow();
     if (index === undefined) return [];
-    const simple = name.includes('::') ? name.slice(name.lastIndexOf('::') + 2) : name;
+    const simple = splitPath(name).at(-1) ?? name;
     const found: Die[] = [];
     for (const offset of index.candidates(simple, ...kinds)) {
       const die = this.file.dieAt(offset);
@@ -156,9 +174,12 @@ export class ImageNames {
 
   /** What defines a structure that is only declared where it was met. */
   private definitionOf(declaration: Die): Die | undefined {
-    const name = declaration.string(DW_AT.name);
+    const name =
+      this.namesOf(declaration.unit).qualifiedName(declaration.offset) ?? declaration.string(DW_AT.name);
     if (name === undefined) return undefined;
-    return this.definitions(name, NAME_TYPE).find(({ tag }) => tag === declaration.tag);
+    const fits = (tag: number): boolean =>
+      tag === declaration.tag || (isClass(tag) && isClass(declaration.tag));
+    return this.definitions(name, NAME_TYPE).find(({ tag }) => fits(tag));
   }
 
   private namesOf(unit: Unit): UnitNames {
@@ -202,7 +223,7 @@ function tagFits(tag: number, keyword: string): boolean {
   switch (keyword) {
     case 'struct':
     case 'class':
-      return tag === DW_TAG.structure_type || tag === DW_TAG.class_type;
+      return isClass(tag);
     case 'union':
       return tag === DW_TAG.union_type;
     case 'enum':
@@ -210,4 +231,9 @@ function tagFits(tag: number, keyword: string): boolean {
     default:
       return false;
   }
+}
+
+/** C++ lets one declare with `class` what is defined with `struct`. */
+function isClass(tag: number): boolean {
+  return tag === DW_TAG.structure_type || tag === DW_TAG.class_type;
 }

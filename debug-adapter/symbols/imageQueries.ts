@@ -12,7 +12,8 @@ import { registerByName } from './machineRegisters.ts';
 import { QueryError } from './queryError.ts';
 import type { Assignment, FrameContext, LocalDescription, Variable } from './symbolImage.ts';
 import { childrenOf } from './dieTree.ts';
-import { type Type, describe, sizeOf } from './types.ts';
+import { describe } from './typeDescription.ts';
+import { type Type, sizeOf } from './types.ts';
 import { originChain } from './unitFunctions.ts';
 import { TargetValue, littleToMemory } from './value.ts';
 

@@ -4,7 +4,9 @@ import type { Die } from '../dwarf/die.ts';
 import { plainName } from './builtinTypes.ts';
 import { childrenOf } from './dieTree.ts';
 import { LruCache } from './lruCache.ts';
+import { hasNamespaces, splitPath } from './qualifiedNames.ts';
 import {
+  type ArrayType,
   type EnumType,
   type FunctionType,
   type Member,
@@ -82,7 +84,7 @@ export class TypeReader {
       case DW_TAG.rvalue_reference_type:
         return this.pointer(die);
       case DW_TAG.ptr_to_member_type:
-        return unknown(`<pointer to member>`, die.unit.header.addressSize);
+        return this.memberPointer(die);
       case DW_TAG.typedef:
       case DW_TAG.template_alias:
         return lazy(
@@ -122,6 +124,21 @@ export class TypeReader {
     return { name: (needsKeyword ? undefined : this.qualify(die)) ?? die.string(DW_AT.name), needsKeyword };
   }
 
+  /** §5.11. Of a function it is two words: the function and what to add to `this` (Itanium C++ ABI §2.3). */
+  private memberPointer(die: Die): Type {
+    const { addressSize } = die.unit.header;
+    const target = this.typeOf(die);
+    const owner = die.ref(DW_AT.containing_type);
+    return lazy(
+      {
+        kind: 'memberPointer',
+        target,
+        sizeBytes: die.number(DW_AT.byte_size) ?? (strip(target).kind === 'function' ? 2 : 1) * addressSize,
+      },
+      { owner: () => (owner === undefined ? unknown('?') : this.read(owner)) },
+    );
+  }
+
   private pointer(die: Die): Type {
     const sizeBytes = die.number(DW_AT.byte_size) ?? die.unit.header.addressSize;
     const sigil = die.tag === DW_TAG.pointer_type ? '*' : die.tag === DW_TAG.reference_type ? '&' : '&&';
@@ -148,6 +165,7 @@ export class TypeReader {
         sizeBytes: die.number(DW_AT.byte_size) ?? 0,
         incomplete: false,
         isRust: die.unit.root.language === DW_LANG.Rust,
+        die,
       },
       {
         members: () => this.members(die),
@@ -177,6 +195,9 @@ export class TypeReader {
       },
       get members() {
         return definition()?.members ?? [];
+      },
+      get die() {
+        return definition()?.die;
       },
     };
   }
@@ -220,13 +241,14 @@ export class TypeReader {
   }
 
   private member(child: Die, isBase: boolean): Member {
-    const location =
-      child.number(DW_AT.data_member_location) ?? constantLocation(child.block(DW_AT.data_member_location));
+    const block = child.block(DW_AT.data_member_location);
+    const location = child.number(DW_AT.data_member_location) ?? constantLocation(block);
     const parts = lazy(
       {
         name: child.string(DW_AT.name),
         offsetBytes: location ?? 0,
         isBase,
+        virtualOffset: location === undefined ? block : undefined,
       },
       { type: () => this.typeOf(child) },
     );
@@ -236,12 +258,16 @@ export class TypeReader {
     return Object.defineProperty(parts, 'bits', { value: bits, enumerable: true }) as unknown as Member;
   }
 
-  /** From the start of the structure, on a little-endian machine (§5.7.6; DWARF 3 §5.5.6 counted from the storage unit's top). */
+  /**
+   * From the start of the structure, in the order the machine counts bits in (§5.7.6). DWARF 3 §5.5.6 counted from the most
+   * significant bit of the storage unit, which is where big-endian machines begin.
+   */
   private bitOffset(child: Die, offsetBytes: number, sizeBits: number): number {
     const direct = child.number(DW_AT.data_bit_offset);
-    if (direct !== undefined) return direct;
+    if (direct !== undefined) return 8 * offsetBytes + direct;
     const fromTop = child.number(DW_AT.bit_offset);
     if (fromTop === undefined) return 8 * offsetBytes;
+    if (!child.unit.file.littleEndian) return 8 * offsetBytes + fromTop;
     const storage = child.number(DW_AT.byte_size) ?? sizeOf(this.typeOf(child)) ?? 4;
     return 8 * offsetBytes + (8 * storage - fromTop - sizeBits);
   }
@@ -260,6 +286,7 @@ export class TypeReader {
         isSigned,
       },
       {
+        scope: () => enumScope(die, this.qualify(die)),
         enumerators: () =>
           [...childrenOf(die)]
             .filter((child) => child.tag === DW_TAG.enumerator)
@@ -273,21 +300,26 @@ export class TypeReader {
 
   /** One ArrayType for each dimension, the first outermost (§5.5). */
   private array(die: Die): Type {
-    const counts: (number | undefined)[] = [];
+    const isVector = die.flag(DW_AT.GNU_vector);
+    const dimensions: Pick<ArrayType, 'count' | 'bound'>[] = [];
     for (const child of childrenOf(die)) {
       if (child.tag === DW_TAG.subrange_type || child.tag === DW_TAG.enumeration_type)
-        counts.push(elementCount(child));
+        dimensions.push(
+          isComputed(child) ? { count: undefined, bound: child } : { count: elementCount(child) },
+        );
     }
-    if (counts.length === 0) counts.push(undefined);
+    if (dimensions.length === 0) dimensions.push({ count: undefined });
     let type = this.typeOf(die);
-    for (const count of counts.reverse()) type = { kind: 'array', element: type, count };
+    for (const dimension of dimensions.reverse())
+      type = { kind: 'array', element: type, ...dimension, ...(isVector && { isVector }) };
     return type;
   }
 
   private functionType(die: Die): FunctionType {
     return lazy(
-      { kind: 'function', prototyped: die.flag(DW_AT.prototyped) },
+      { kind: 'function', prototyped: die.flag(DW_AT.prototyped) || hasNamespaces(die.unit.root.language) },
       {
+        isMethod: () => die.has(DW_AT.object_pointer) || hasArtificialThis(die),
         result: () => this.typeOf(die),
         parameters: () =>
           [...childrenOf(die)]
@@ -324,6 +356,28 @@ function unsignedCount(subrange: Die, lower: number): number | undefined {
   return Number(upper) - lower + 1;
 }
 
+/** A bound that only a frame knows: an expression, or the variable that holds it (§5.13). */
+function isComputed(subrange: Die): boolean {
+  const attribute = subrange.has(DW_AT.count) ? DW_AT.count : DW_AT.upper_bound;
+  if (!subrange.has(attribute) || subrange.bigint(attribute) !== undefined) return false;
+  return subrange.block(attribute) !== undefined || subrange.refOffset(attribute) !== undefined;
+}
+
+/** `Colour::` for an enum class, the namespace or class around the others, which is where their names are. */
+function enumScope(die: Die, qualified: string | undefined): string {
+  const name = qualified ?? die.string(DW_AT.name);
+  if (name === undefined) return '';
+  if (die.flag(DW_AT.enum_class)) return `${name}::`;
+  const parts = splitPath(name);
+  return parts.length < 2 ? '' : `${parts.slice(0, -1).join('::')}::`;
+}
+
+function hasArtificialThis(die: Die): boolean {
+  for (const child of childrenOf(die))
+    if (child.tag === DW_TAG.formal_parameter) return child.flag(DW_AT.artificial);
+  return false;
+}
+
 /** DWARF 2 gave member offsets as an expression: DW_OP_plus_uconst and the offset. */
 function constantLocation(expression: Uint8Array | undefined): number | undefined {
   if (expression?.[0] !== 0x23) return undefined;
@@ -358,19 +412,4 @@ function lazy<F extends object, L extends Record<string, () => unknown>>(fixed: 
 function isSignedType(type: Type): boolean {
   const bare = strip(type);
   return bare.kind === 'base' && bare.encoding === DW_ATE.signed;
-}
-
-function hasNamespaces(language: number | undefined): boolean {
-  switch (language) {
-    case DW_LANG.C_plus_plus:
-    case DW_LANG.C_plus_plus_03:
-    case DW_LANG.C_plus_plus_11:
-    case DW_LANG.C_plus_plus_14:
-    case DW_LANG.Rust:
-    case DW_LANG.D:
-    case DW_LANG.Swift:
-      return true;
-    default:
-      return false;
-  }
 }

@@ -1,4 +1,5 @@
 /** Types as the debugger sees them, and their names as C writes them. Built from DWARF by typeReader.ts; members come when asked. */
+import type { Die } from '../dwarf/die.ts';
 
 export interface BaseType {
   readonly kind: 'base';
@@ -18,6 +19,14 @@ export interface PointerType {
   readonly name?: string;
 }
 
+/** C++'s `int Point::*` and `int (Point::*)()`: an offset, or a function with an adjustment of `this`. */
+export interface MemberPointerType {
+  readonly kind: 'memberPointer';
+  readonly owner: Type;
+  readonly target: Type;
+  readonly sizeBytes: number;
+}
+
 export interface Member {
   /** Undefined for an anonymous structure or union, whose members count as the enclosing one's. */
   readonly name: string | undefined;
@@ -26,6 +35,8 @@ export interface Member {
   /** From the start of the structure, least significant bit first as little-endian machines count. */
   readonly bits: { readonly offset: number; readonly size: number } | undefined;
   readonly isBase: boolean;
+  /** Where a virtual base is: computed from the object's address, which is on the stack (§5.7.3). */
+  readonly virtualOffset?: Uint8Array | undefined;
 }
 
 export interface StructType {
@@ -44,6 +55,8 @@ export interface StructType {
   readonly variants?: Variants | undefined;
   /** Type parameters by name: `T` of `Vec<T>`. */
   readonly parameters?: ReadonlyMap<string, Type>;
+  /** The entry that defines it, with what its name is a scope of: static members, functions, types. */
+  readonly die?: Die | undefined;
 }
 
 export interface Variants {
@@ -59,6 +72,8 @@ export interface EnumType {
   readonly needsKeyword: boolean;
   readonly sizeBytes: number;
   readonly isSigned: boolean;
+  /** What stands before an enumerator: `Colour::` of an enum class, else the namespace or class around the enumeration. */
+  readonly scope: string;
   readonly enumerators: readonly { readonly name: string; readonly value: bigint }[];
 }
 
@@ -67,6 +82,9 @@ export interface ArrayType {
   readonly element: Type;
   /** Undefined for `[]`: a flexible array member or an extern declaration. */
   readonly count: number | undefined;
+  /** The entry whose bound a frame has to compute: the array has a variable length. */
+  readonly bound?: Die;
+  readonly isVector?: boolean;
 }
 
 export interface FunctionType {
@@ -75,6 +93,8 @@ export interface FunctionType {
   readonly parameters: readonly Type[];
   readonly variadic: boolean;
   readonly prototyped: boolean;
+  /** The parameters begin with a `this` that the programmer did not write. */
+  readonly isMethod?: boolean;
 }
 
 export interface AliasType {
@@ -103,6 +123,7 @@ export interface UnknownType {
 export type Type =
   | BaseType
   | PointerType
+  | MemberPointerType
   | StructType
   | EnumType
   | ArrayType
@@ -136,6 +157,7 @@ export function sizeOf(type: Type): number | undefined {
     }
     case 'base':
     case 'pointer':
+    case 'memberPointer':
     case 'enum':
       return bare.sizeBytes;
     case 'struct':
@@ -171,7 +193,20 @@ function declare(type: Type, inner: string, depth: number): string {
         bare.kind === 'array' || bare.kind === 'function' ? `(${type.sigil}${inner})` : type.sigil + inner;
       return declare(bare, wrapped, depth + 1);
     }
+    case 'memberPointer': {
+      const sigil = `${typeName(type.owner)}::*${inner}`;
+      const bare = type.target;
+      return declare(
+        bare,
+        bare.kind === 'function' || bare.kind === 'array' ? `(${sigil})` : sigil,
+        depth + 1,
+      );
+    }
     case 'array': {
+      if (type.isVector === true) {
+        const vector = `__attribute__ ((vector_size(${type.count ?? ''})))`;
+        return declare(type.element, inner === '' ? vector : `${vector} ${inner}`, depth + 1);
+      }
       return declare(type.element, `${inner}[${type.count ?? ''}]`, depth + 1);
     }
     case 'function':
@@ -194,7 +229,8 @@ function declareQualified(type: QualifiedType, inner: string, depth: number): st
 }
 
 function parameterList(type: FunctionType, depth: number): string {
-  const parameters = type.parameters.map((parameter) => declare(parameter, '', depth + 1));
+  const written = type.isMethod === true ? type.parameters.slice(1) : type.parameters;
+  const parameters = written.map((parameter) => declare(parameter, '', depth + 1));
   if (type.variadic) parameters.push('...');
   if (parameters.length > 0) return parameters.join(', ');
   return type.prototyped ? 'void' : '';
@@ -213,6 +249,7 @@ function specifier(type: Type): string {
     case 'unknown':
       return type.name;
     case 'pointer':
+    case 'memberPointer':
     case 'array':
     case 'function':
     case 'qualified':
@@ -223,36 +260,4 @@ function specifier(type: Type): string {
 function tagged(keyword: string, type: StructType | EnumType): string {
   if (type.name === undefined) return `${keyword} {...}`;
   return type.needsKeyword ? `${keyword} ${type.name}` : type.name;
-}
-
-/** A structure or union written out with its members, as `ptype` does; `offsets` adds each member's place. */
-export function describe(type: Type, offsets: boolean): string {
-  const bare = strip(type);
-  if (bare.kind === 'enum') {
-    const list = bare.enumerators.map(({ name, value }) => `  ${name} = ${value},`);
-    return [`enum ${bare.name ? `${bare.name} ` : ''}{`, ...list, '}'].join('\n');
-  }
-  if (bare.kind !== 'struct') return typeName(bare);
-  if (bare.incomplete) return `${bare.keyword} ${bare.name ?? ''} {} /* incomplete */`;
-  return structLines(bare, 0, 0, offsets).join('\n');
-}
-
-function structLines(type: StructType, indent: number, base: number, offsets: boolean): string[] {
-  const pad = '  '.repeat(indent);
-  const lines = [`${pad}${type.keyword} ${type.name === undefined ? '' : `${type.name} `}{`];
-  for (const member of type.members) {
-    const offset = base + member.offsetBytes;
-    const place = offsets ? `/* ${String(offset).padStart(4)} */ ` : '';
-    const bare = member.type;
-    if (bare.kind === 'struct' && bare.name === undefined && indent < 16) {
-      const inner = structLines(bare, indent + 1, offset, offsets);
-      inner[inner.length - 1] += `${member.name === undefined ? '' : ` ${member.name}`};`;
-      lines.push(...inner);
-      continue;
-    }
-    const bits = member.bits === undefined ? '' : ` : ${member.bits.size}`;
-    lines.push(`${pad}  ${place}${declaration(member.type, member.name ?? '')}${bits};`);
-  }
-  lines.push(`${pad}}${offsets && indent === 0 ? ` /* ${type.sizeBytes} bytes */` : ''}`);
-  return lines;
 }

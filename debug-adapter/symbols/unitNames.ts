@@ -1,9 +1,13 @@
-/** The names a unit declares at file scope (and in namespaces): variables, functions, types, enumerators. One pass, kept by name. */
+/** The names a unit declares at file scope, in namespaces and in classes: variables, functions, types, enumerators. One pass, kept by name. */
 import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import { Die } from '../dwarf/die.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { childrenOf } from './dieTree.ts';
+import { hasNamespaces } from './qualifiedNames.ts';
 import { skipTree } from './unitFunctions.ts';
+
+/** Names of names: deeper nesting is broken debug information. */
+const MAX_PREFIX = 1000;
 
 export interface NamedEntry {
   readonly dieOffset: number;
@@ -17,11 +21,13 @@ export class UnitNames {
   private readonly entries = new Map<string, NamedEntry[]>();
   /** Names with namespaces of the entries that are inside some. */
   private readonly qualified = new Map<number, string>();
+  private readonly entersTypes: boolean = false;
   count = 0;
 
   constructor(unit: Unit) {
     this.unit = unit;
     try {
+      this.entersTypes = hasNamespaces(unit.root.language);
       this.scan(unit.header.entriesOffset, '');
     } catch (error) {
       unit.file.report(error);
@@ -51,6 +57,7 @@ export class UnitNames {
       this.visit(die, offset, prefix);
       if (tag === DW_TAG.enumeration_type) this.enumerators(offset, prefix);
       if (tag === DW_TAG.namespace) this.namespace(offset, prefix);
+      if (hasChildren && this.entersTypes && CLASS_TAGS.has(tag)) this.classScope(offset, prefix);
       if (hasChildren) offset = skipTree(die, offset, endOffset);
       else {
         die.moveTo(offset);
@@ -60,13 +67,13 @@ export class UnitNames {
   }
 
   private visit(die: Die, offset: number, prefix: string): void {
-    const keyword = KEYWORDS.get(die.tag);
+    const keyword = die.tag === DW_TAG.member ? staticKeyword(die) : KEYWORDS.get(die.tag);
     if (keyword === undefined) return;
     const name = die.string(DW_AT.name) ?? this.specifiedName(die);
     if (name === undefined) return;
     const isDeclaration = die.flag(DW_AT.declaration);
     const entry = { dieOffset: offset, tag: die.tag, isDeclaration };
-    if (prefix !== '') this.qualified.set(offset, prefix + name);
+    if (prefix !== '' || !die.has(DW_AT.name)) this.qualified.set(offset, prefix + name);
     this.add(keyword + prefix + name, entry);
     // C++ and Rust name their types without the keyword.
     if (keyword !== '') this.add(prefix + name, entry);
@@ -88,7 +95,15 @@ export class UnitNames {
 
   private namespace(offset: number, prefix: string): void {
     const name = this.unit.die(offset).string(DW_AT.name);
-    if (prefix.length < 1000) this.scan(offset, name === undefined ? prefix : `${prefix}${name}::`);
+    if (prefix.length < MAX_PREFIX) this.scan(offset, name === undefined ? prefix : `${prefix}${name}::`);
+  }
+
+  /** Static members, member functions and types of a class. What is inside an unnamed one counts as outside of it. */
+  private classScope(offset: number, prefix: string): void {
+    const die = this.unit.die(offset);
+    const own = die.string(DW_AT.name);
+    const name = own === undefined ? this.specifiedName(die) : prefix + own;
+    if (prefix.length < MAX_PREFIX) this.scan(offset, name === undefined ? prefix : `${name}::`);
   }
 
   /** A definition that completes a declaration has its name there, and its namespace (§2.13.2). */
@@ -105,6 +120,13 @@ export class UnitNames {
     this.count++;
   }
 }
+
+/** Version 4 declares static members as members (§5.6.6 there), version 5 as variables. */
+function staticKeyword(die: Die): string | undefined {
+  return die.flag(DW_AT.external) || die.flag(DW_AT.declaration) ? '' : undefined;
+}
+
+const CLASS_TAGS = new Set<number>([DW_TAG.structure_type, DW_TAG.class_type, DW_TAG.union_type]);
 
 const KEYWORDS: ReadonlyMap<number, string> = new Map([
   [DW_TAG.variable, ''],
