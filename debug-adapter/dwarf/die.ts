@@ -305,14 +305,19 @@ export class Die {
     if (abbrev === undefined) return false;
     const index = abbrev.names.indexOf(name);
     if (index < 0) return false;
-    reader.pos = this.valuesPos;
-    for (let before = 0; before < index; before++) {
-      skipForm(reader, abbrev.forms[before] as number, this.unit.header);
-    }
+    const offset = abbrev.offsets[index] as number;
+    if (offset >= 0) reader.pos = this.valuesPos + offset;
+    else this.passValues(abbrev, index);
     this.attributeIndex = index;
     const form = abbrev.forms[index] as number;
     this.form = form === DW_FORM.indirect ? indirectForm(reader) : form;
     return true;
+  }
+
+  private passValues({ forms }: Abbrev, count: number): void {
+    const { reader } = this;
+    reader.pos = this.valuesPos;
+    for (let index = 0; index < count; index++) skipForm(reader, forms[index] as number, this.unit.header);
   }
 
   private implicitConstant(): bigint {
