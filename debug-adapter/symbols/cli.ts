@@ -1,6 +1,7 @@
 /** `vmm sym FILE [--json] [QUERY…]`: questions about an ELF file's symbols, from the command line or from standard input. */
 import { ElfError } from '../../vmm-core/elf/elfError.ts';
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { type CliAnswer, answer, looksLikeQuery } from './cliQueries.ts';
 import { type SymbolImage, openSymbolImage } from './symbolImage.ts';
 import { symbolizeLine } from './symbolizeText.ts';
@@ -9,7 +10,7 @@ import { symbolizeLine } from './symbolizeText.ts';
 export interface CliIo {
   /** Throws when the file cannot be opened; the message is shown. */
   open(path: string): ByteSource;
-  inflate(compressed: Uint8Array): Uint8Array;
+  readonly decompressors: Decompressors;
   /** Lines of standard input without their ends. Only read when no query is on the command line. */
   lines(): AsyncIterable<string>;
   write(text: string): void;
@@ -44,7 +45,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   try {
     image = openSymbolImage(io.open(parsed.file), {
       loadBias: parsed.bias,
-      inflate: (bytes) => io.inflate(bytes),
+      decompressors: io.decompressors,
       openDwo: (path) => openIfPresent(path, io),
     });
   } catch (error) {

@@ -82,7 +82,7 @@ export class ElfSymbolImage implements SymbolImage {
     this.code = codeRanges(this.elf);
     this.buildId = this.guard(undefined, () => buildId(this.elf));
     const isCode = (address: number): boolean => rangesInclude(this.code, address);
-    const decompressors = options.inflate === undefined ? {} : { zlib: options.inflate };
+    const { decompressors = {} } = options;
     this.dwarf = new DwarfFile(
       elfSectionLoader(this.elf, decompressors, (message) => this.note(message)),
       { littleEndian: this.elf.littleEndian, onProblem: (problem) => this.note(problem.message) },

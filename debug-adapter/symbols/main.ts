@@ -1,9 +1,9 @@
 /** `dist/symbols.js`: the entry of `vmm sym`. Everything it does is in cli.ts. */
 import { createInterface } from 'node:readline';
-import { inflateSync } from 'node:zlib';
 import { NotAFileError, openFileSource } from '../../vmm-core/client/fileSource.ts';
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import { run } from './cli.ts';
+import { NODE_DECOMPRESSORS } from './decompressors.ts';
 
 /** Throws with a sentence for the user. */
 function openFile(path: string): ByteSource {
@@ -19,7 +19,7 @@ function openFile(path: string): ByteSource {
 export function main(argv: readonly string[]): Promise<number> {
   return run(argv, {
     open: openFile,
-    inflate: (compressed) => inflateSync(compressed),
+    decompressors: NODE_DECOMPRESSORS,
     lines: () => createInterface({ input: process.stdin, crlfDelay: Infinity }),
     write: (text) => void process.stdout.write(text),
     writeError: (text) => void process.stderr.write(text),

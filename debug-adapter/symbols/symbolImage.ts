@@ -8,6 +8,7 @@
  * Nothing here throws for bad debug information: a broken unit answers as if it had none, and says so in `problems()`.
  */
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { ElfSymbolImage } from './elfSymbolImage.ts';
 
 /** Half open: `end` is the first address after it. */
@@ -180,8 +181,8 @@ export interface SymbolImageOptions {
   readonly sectionAddresses?: ReadonlyMap<string, bigint>;
   /** Opens a .dwo file of split DWARF; without it such units have lines but no functions or variables. */
   readonly openDwo?: (path: string) => ByteSource | undefined;
-  /** Inflates zlib data of compressed sections; without it they count as missing and `problems()` says so. */
-  readonly inflate?: (compressed: Uint8Array, uncompressedBytes: number) => Uint8Array;
+  /** For compressed sections; without them they count as missing and `problems()` says so. */
+  readonly decompressors?: Decompressors;
 }
 
 export interface SymbolImage {

@@ -1,8 +1,8 @@
 /** All symbol files of a session as one: the first image that knows an address answers for it. */
 import { statSync } from 'node:fs';
-import { inflateSync } from 'node:zlib';
 import { type FileSource, openFileSource, versionOf } from '../../vmm-core/client/fileSource.ts';
 import { messageOf } from '../errors.ts';
+import { NODE_DECOMPRESSORS } from '../symbols/decompressors.ts';
 import {
   type CodeLocation,
   type FunctionLocation,
@@ -193,10 +193,12 @@ export class SymbolSet {
 
 function loadFile(file: SymbolFile): LoadedFile {
   const source = openFileSource(file.path, { wholeUpToBytes: READ_WHOLE_BYTES });
-  const inflate = (compressed: Uint8Array, uncompressedBytes: number): Uint8Array =>
-    inflateSync(compressed, { maxOutputLength: Math.max(uncompressedBytes, 1) });
   try {
-    return { file, source, image: openSymbolImage(source, { loadBias: file.offset, inflate }) };
+    return {
+      file,
+      source,
+      image: openSymbolImage(source, { loadBias: file.offset, decompressors: NODE_DECOMPRESSORS }),
+    };
   } catch (error) {
     source.close();
     throw error;

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { inflateSync } from 'node:zlib';
+import { NODE_DECOMPRESSORS } from '../../debug-adapter/symbols/decompressors.ts';
 import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 
@@ -56,7 +56,7 @@ export function run(tool: string, args: readonly string[], input?: string): stri
 export function openImage(path: string, loadBias = 0n): SymbolImage {
   return openSymbolImage(openFileSource(path), {
     loadBias,
-    inflate: (bytes) => inflateSync(bytes),
+    decompressors: NODE_DECOMPRESSORS,
     openDwo: (dwo) => (existsSync(dwo) ? openFileSource(dwo) : undefined),
   });
 }

@@ -10,8 +10,11 @@ export interface Decompressors {
   readonly zstd?: (compressed: Uint8Array, sizeBytes: number) => Uint8Array;
 }
 
-/** A section that says it is larger than this many times its compressed size is broken: deflate cannot do better than 1032:1. */
-const MAX_RATIO = 1100;
+/**
+ * A section that says it is larger than this many times its compressed size is broken: deflate cannot do better than 1032:1, zstd
+ * not better than a block of 128 KiB from 4 bytes (RFC 8878 §3.1.1.2.2).
+ */
+const MAX_RATIO = { zlib: 1100, zstd: 32768 } as const;
 
 export function isCompressed(section: SectionHeader): boolean {
   return (section.flags & SHF_COMPRESSED) !== 0 || section.name.startsWith('.zdebug_');
@@ -53,7 +56,7 @@ function fromZdebug(at: ElfReader, section: SectionHeader, decompressors: Decomp
 
 function decompress(
   decompressor: Decompressors['zlib'],
-  method: string,
+  method: keyof typeof MAX_RATIO,
   data: Uint8Array,
   sizeBytes: number,
   section: SectionHeader,
@@ -64,7 +67,7 @@ function decompress(
       section.offset,
     );
   }
-  if (method === 'zlib' && sizeBytes > data.length * MAX_RATIO) {
+  if (sizeBytes > data.length * MAX_RATIO[method]) {
     throw new ElfError(
       `section ${section.name} claims ${sizeBytes} bytes from ${data.length}`,
       section.offset,
