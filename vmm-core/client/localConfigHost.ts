@@ -16,7 +16,10 @@ export function localConfigHost(cwd?: string): Required<ConfigHost> {
     return known.has(name);
   };
   return {
-    resolve: (name, from) => path.resolve(cwd ?? path.dirname(from), name),
+    resolve: (name, from) => {
+      const absolute = path.resolve(cwd ?? path.dirname(from), name);
+      return name.endsWith('/') && absolute !== '/' ? `${absolute}/` : absolute; // only a directory is there then
+    },
     readText,
     exists,
     diskFormat,

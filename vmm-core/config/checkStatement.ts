@@ -5,6 +5,7 @@
 import type { ConfigHost } from './configHost.ts';
 import { checkVm } from './checkVm.ts';
 import type { Problem, ProblemCode, Severity } from './problem.ts';
+import { byteLength } from './sourceFile.ts';
 import { type Dialect, type DirectiveNode, span, type Statement, type ValueNode } from './syntaxTree.ts';
 import type { Token } from './token.ts';
 import {
@@ -17,6 +18,8 @@ import {
 } from './values.ts';
 
 const MAX_AGENTX_CONTEXT = 32;
+/** sun_path of OpenBSD, less the NUL at its end. */
+const MAX_SOCKET_PATH_BYTES = 103;
 const MAX_RDOMAIN = 255;
 
 /** Collects problems; the severities of what vmd -n does not check, and of what depends on the machine, go by the dialect. */
@@ -72,7 +75,7 @@ export function checkStatement(statement: Statement, host: ConfigHost, dialect: 
   if (node === undefined) return [];
   const findings = new Findings(host, dialect);
   if (node.id === 'vm') checkVm(node, findings);
-  else if (node.id === 'switch') checkSwitch(node, findings);
+  else if (node.id === 'switch') checkSwitch(node, findings, statement.problems.length === 0);
   else checkGlobal(node, findings);
   return findings.problems;
 }
@@ -92,11 +95,18 @@ function checkPrefix(value: ValueNode | undefined, family: 'inet' | 'inet6', fin
 function checkAgentx(node: DirectiveNode, findings: Findings): void {
   for (const { args } of node.items) {
     const { context, path } = args;
-    if (context !== undefined && context.text.length > MAX_AGENTX_CONTEXT) {
+    if (context !== undefined && byteLength(context.text) > MAX_AGENTX_CONTEXT) {
       findings.error(
         context,
         'too-long',
-        `the AgentX context must not be longer than ${MAX_AGENTX_CONTEXT} characters`,
+        `the AgentX context must not be longer than ${MAX_AGENTX_CONTEXT} bytes`,
+      );
+    }
+    if (path !== undefined && byteLength(path.text) > MAX_SOCKET_PATH_BYTES) {
+      findings.error(
+        path,
+        'too-long',
+        `the path of a socket must not be longer than ${MAX_SOCKET_PATH_BYTES} bytes`,
       );
     }
     if (path !== undefined && !path.text.startsWith('/'))
@@ -104,7 +114,8 @@ function checkAgentx(node: DirectiveNode, findings: Findings): void {
   }
 }
 
-function checkSwitch(node: DirectiveNode, findings: Findings): void {
+/** `isWhole`: every option in it could be read. */
+function checkSwitch(node: DirectiveNode, findings: Findings, isWhole: boolean): void {
   for (const item of node.items) {
     checkInterfaceOption(item, findings);
     const name = item.args['interface'];
@@ -120,7 +131,7 @@ function checkSwitch(node: DirectiveNode, findings: Findings): void {
       );
     }
   }
-  if (!node.items.some((it) => it.id === 'switchInterface')) {
+  if (isWhole && !node.items.some((it) => it.id === 'switchInterface')) {
     const name = node.args['name'];
     const message = `switch "${name?.text ?? ''}" needs an interface, such as "interface bridge0"`;
     findings.error(name ?? node.words, 'missing', message);
@@ -140,7 +151,7 @@ export function checkInterfaceOption(item: DirectiveNode, findings: Findings): v
   if (id !== undefined && !(Number(id.text) >= 0 && Number(id.text) <= MAX_RDOMAIN)) {
     findings.error(id, 'value', `a routing domain is a number from 0 to ${MAX_RDOMAIN}`);
   }
-  if (address !== undefined && address.text !== '') {
+  if (address !== undefined) {
     const bytes = parseLladdr(address.text);
     if (bytes === undefined) {
       findings.error(

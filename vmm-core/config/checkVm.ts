@@ -90,6 +90,7 @@ function checkOption(item: DirectiveNode, tally: Tally, findings: Findings): voi
       break;
     case 'cdrom':
       once(item, tally, findings);
+      if (args['path']?.text === '') tally.seen.delete('cdrom'); // vmd goes by the name it has kept
       checkPath(args['path'], 'cdrom', findings);
       break;
     case 'boot':

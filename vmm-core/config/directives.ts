@@ -61,7 +61,7 @@ export const DIRECTIVES = {
   },
   localPrefix: {
     block: 'file', words: ['local', 'prefix'], args: [{ name: 'address/length', kind: 'word' }], form: '`local prefix` *address*`/`*length*', snippet: ' ${1:100.64.0.0}/${2:10}',
-    text: 'The IPv4 network that addresses of local interfaces are taken from. The length is 1 to 16 and 16 when not given; bits behind it must be zero. The default is 100.64.0.0/10.',
+    text: 'The IPv4 network that addresses of local interfaces are taken from. The length is 1 to 16 and 16 when not given; bits behind it must be zero. Bytes left out are zero: `"10/8"`, which must be quoted because `10` is a number. The default is 100.64.0.0/10.',
   },
   localInet6: {
     block: 'file', words: ['local', 'inet6'], args: [{ name: 'address/length', kind: 'word', isOptional: true, after: 'prefix' }], form: '`local inet6` [`prefix` *address*`/`*length*]',
@@ -73,13 +73,13 @@ export const DIRECTIVES = {
   },
   agentx: {
     block: 'file', words: ['agentx'], opens: 'agentx', form: '`agentx` [`context` *context*] [`path` *path*]',
-    text: 'Tells snmpd(8) about the VMs over AgentX. The path is absolute and /var/agentx/master when not given; the context has at most 32 characters.',
+    text: 'Tells snmpd(8) about the VMs over AgentX. The path is absolute, has at most 103 bytes and is /var/agentx/master when not given; the context has at most 32 bytes.',
   },
   agentxContext: {
-    block: 'agentx', words: ['context'], args: [{ name: 'context', kind: 'word' }], form: '`context` *context*', text: 'The AgentX context, at most 32 characters.',
+    block: 'agentx', words: ['context'], args: [{ name: 'context', kind: 'word' }], form: '`context` *context*', text: 'The AgentX context, at most 32 bytes.',
   },
   agentxPath: {
-    block: 'agentx', words: ['path'], args: [{ name: 'path', kind: 'word' }], form: '`path` *path*', text: 'The absolute path of the AgentX socket.', snippet: ' "$1"',
+    block: 'agentx', words: ['path'], args: [{ name: 'path', kind: 'word' }], form: '`path` *path*', text: 'The absolute path of the AgentX socket, at most 103 bytes.', snippet: ' "$1"',
   },
   staggeredStart: {
     block: 'file', words: ['staggered', 'start'], form: '`staggered start parallel` *count* `delay` *seconds*', snippet: ' parallel ${1:2} delay ${2:30}',

@@ -313,7 +313,7 @@ export class ParseRun {
       this.#skipNewlines();
       if (isMark(this.#peek(), '{')) {
         const message = `the { must stand on the same line as "${first.text}"`;
-        this.#report('brace-on-next-line', message, [this.#peek()]);
+        this.#report('brace-on-next-line', message, [newline, this.#peek()]);
         return this.#take();
       }
       this.#report('missing-open-brace', `a { is missing at the end of this line`, [header, newline]);

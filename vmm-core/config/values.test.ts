@@ -33,6 +33,8 @@ describe('scan_scaled(3)', () => {
     ['1x', undefined],
     ['8E', undefined],
     ['9'.repeat(21), undefined],
+    [`0.${'9'.repeat(19)}G`, undefined],
+    [`0.${'1'.repeat(30)}G`, 119304647n],
   ];
   for (const [text, bytes] of sizes) {
     it(`reads "${text}" as ${bytes ?? 'nothing'}`, () => assert.equal(scanScaled(text), bytes));
@@ -56,13 +58,19 @@ it('ether_aton(3) takes six bytes with colons, and ignores what follows a blank'
 });
 
 describe('networks', () => {
-  const good = ['10.0.0.0/8', '100.64.0.0/10', '10.1.0.0', '128.0.0.0/1'];
+  const good = [
+    ...['10.0.0.0/8', '100.64.0.0/10', '10.1.0.0', '128.0.0.0/1'],
+    ...['10/8', '10.0.0/8', '010.0.0.0/8', '0x0a/8', '0X0A00/8', '10/32/8'],
+  ];
   const bad = [
     '10.0.0.0/17',
     '10.0.0.0/0',
     '10.1.0.0/8',
-    '10.0.0/8',
-    '010.0.0.0/8',
+    '10.1/8',
+    '10.0.0.0.0/8',
+    '0xa/8',
+    '10/33/8',
+    '/8',
     '256.0.0.0/8',
     '10.0.0.0/',
     '10.0.0.0/8x',
@@ -78,9 +86,18 @@ describe('networks', () => {
       [],
     );
   });
-  const good6 = ['fd00::/8', '::/0', 'fd42:10:20:1::/64', 'fd42:10:20:1::', '1:2:3:4:0:0:0:0/64'];
+  const good6 = [
+    'fd00::/8',
+    '::/0',
+    'fd00::%7/8',
+    'fe80::%em0/10',
+    'fd42:10:20:1::/64',
+    'fd42:10:20:1::',
+    '1:2:3:4:0:0:0:0/64',
+  ];
   const bad6 = [
     'fd00::/65',
+    'fd00::%em0/8',
     'fd42::1/64',
     'fd00::1::/64',
     '1:2:3/64',
@@ -102,8 +119,8 @@ describe('networks', () => {
 });
 
 it('names of groups, interfaces and VMs follow their rules', () => {
-  assert.deepEqual(['vmgrp', 'g1x'].map(isGroupName), [true, true]);
-  assert.deepEqual(['', 'g1', 'abcdefghijklmnop'].map(isGroupName), [false, false, false]);
+  assert.deepEqual(['vmgrp', 'g1x', ''].map(isGroupName), [true, true, true]);
+  assert.deepEqual(['g1', 'abcdefghijklmnop', 'ä'.repeat(8)].map(isGroupName), [false, false, false]);
   assert.deepEqual(
     ['veb0', 'bridge12', 'bridge', 'veb0x', 'tap0', '0'].map((it) => isInterfaceName(it, ['bridge', 'veb'])),
     [true, true, false, false, false, false],

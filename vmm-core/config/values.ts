@@ -1,4 +1,5 @@
-/** Values of vm.conf, read as the C library functions behind vmd read them: strtonum, scan_scaled, ether_aton, inet_pton. */
+/** Values of vm.conf, read as the C library functions behind vmd read them: strtonum, scan_scaled, ether_aton, inet_net_pton. */
+import { byteLength } from './sourceFile.ts';
 
 export const MAX_DISKS = 4;
 export const MAX_INTERFACES = 4;
@@ -18,8 +19,10 @@ export function scanScaled(text: string): bigint | undefined {
   const match = /^\s*([+-]?)(\d*)(?:\.(\d*))?(.*)$/s.exec(text);
   if (match === null) return undefined;
   const [, sign, whole = '', fraction = '', rest = ''] = match;
-  if (whole.length >= MAX_DIGITS || rest.startsWith('.')) return undefined;
-  const scaled = rest === '' ? BigInt(whole) : scale(whole, fraction.slice(0, MAX_DIGITS - 2), rest);
+  const counted = fraction.slice(0, MAX_DIGITS - 2);
+  const overflows = BigInt(whole) > INT64_MAX || BigInt(counted) > INT64_MAX;
+  if (whole.length >= MAX_DIGITS || rest.startsWith('.') || overflows) return undefined;
+  const scaled = rest === '' ? BigInt(whole) : scale(whole, counted, rest);
   if (scaled === undefined || scaled > INT64_MAX) return undefined;
   return sign === '-' ? -scaled : scaled;
 }
@@ -60,8 +63,8 @@ interface PrefixRules {
   readonly parse: (text: string) => bigint | undefined;
 }
 
-const IPV4: PrefixRules = { bits: 32, minLength: 1, maxLength: 16, parse: parseIpv4 };
-const IPV6: PrefixRules = { bits: 128, minLength: 0, maxLength: 64, parse: parseIpv6 };
+const IPV4: PrefixRules = { bits: 32, minLength: 1, maxLength: 16, parse: parseIpv4Network };
+const IPV6: PrefixRules = { bits: 128, minLength: 0, maxLength: 64, parse: parseScopedIpv6 };
 
 /** What is wrong with the prefix, undefined when nothing is. */
 export function prefixProblem(text: string, family: 'inet' | 'inet6'): string | undefined {
@@ -84,11 +87,33 @@ function strtonum(text: string): number | undefined {
   return /^\s*[+-]?\d{1,18}$/.test(text) ? Number(text) : undefined;
 }
 
+/** inet_net_pton(3): 1 to 4 bytes, leading zeros allowed, or hexadecimal; a length of its own behind it changes nothing. */
+function parseIpv4Network(text: string): bigint | undefined {
+  const [, address = '', length = '0'] = /^([^/]*)(?:\/(\d+))?$/.exec(text) ?? [];
+  if (Number(length) > 32) return undefined;
+  const bytes = /^0x(?:[0-9a-f]{2,8})$/i.test(address)
+    ? (address.slice(2).padEnd(8, '0').match(/../g) ?? []).map((it) => Number.parseInt(it, 16))
+    : /^\d+(?:\.\d+){0,3}$/.test(address)
+      ? address.split('.').map(Number)
+      : [];
+  if (bytes.length === 0 || bytes.some((it) => it > 0xff)) return undefined;
+  return bytes.reduce((sum, it, i) => sum | (BigInt(it) << BigInt(24 - 8 * i)), 0n);
+}
+
 function parseIpv4(text: string): bigint | undefined {
   const parts = text.split('.');
   if (parts.length !== 4 || !parts.every((it) => /^(0|[1-9]\d{0,2})$/.test(it) && Number(it) < 256))
     return undefined;
   return parts.reduce((sum, it) => (sum << 8n) | BigInt(it), 0n);
+}
+
+/** getaddrinfo(3) takes a scope: a number or, of a link-local address, an interface, of which there may be any on another machine. */
+function parseScopedIpv6(text: string): bigint | undefined {
+  const [, address = '', scope = '0'] = /^([^%]*)(?:%(.*))?$/s.exec(text) ?? [];
+  const number = strtonum(scope);
+  const isLinkLocal = /^(?:fe[89ab].|ff.[12]):/i.test(address);
+  const isScope = number === undefined ? isLinkLocal && scope !== '' : number >= 0 && number <= 0xffffffff;
+  return isScope ? parseIpv6(address) : undefined;
 }
 
 function parseIpv6(text: string): bigint | undefined {
@@ -115,9 +140,9 @@ function ipv6Groups(text: string): number[] | undefined {
   return groups;
 }
 
-/** Interface groups of OpenBSD. */
+/** Interface groups of OpenBSD. vmd takes the empty name, too, and makes nothing of it. */
 export function isGroupName(name: string): boolean {
-  return name !== '' && name.length <= 15 && !/\d$/.test(name);
+  return byteLength(name) <= 15 && !/\d$/.test(name);
 }
 
 /** `bridge0`: a driver of the list and a unit. */

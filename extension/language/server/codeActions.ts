@@ -3,7 +3,9 @@ import { type CodeAction, CodeActionKind, type Diagnostic, type TextEdit } from 
 import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
 import type { Problem, ProblemCode } from '../../../vmm-core/config/problem.ts';
+import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
+import type { Token } from '../../../vmm-core/config/token.ts';
 import { suggestion } from './navigation.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';
 
@@ -47,7 +49,7 @@ function isAt(diagnostic: Diagnostic, problem: Problem): boolean {
 type Maker = (problem: Problem, tree: ConfigTree) => readonly Fix[];
 
 const MAKERS: Partial<Record<ProblemCode, Maker>> = {
-  'brace-on-next-line': (problem) => [moveBrace(problem)],
+  'brace-on-next-line': moveBrace,
   'newline-needed': (problem) => [
     { title: 'Put this on a line of its own', edits: [insert(problem, problem.start, '\n')] },
   ],
@@ -74,15 +76,21 @@ function insert({ file }: Problem, offset: number, newText: string): TextEdit {
   return { range: rangeOf({ file, start: offset, end: offset }), newText };
 }
 
-/** To the end of the header: what is between stays below it. */
-function moveBrace(problem: Problem): Fix {
-  const { file, start, end } = problem;
-  let header = start;
-  while (header > 0 && /\s/.test(file.text.charAt(header - 1))) header--;
-  return {
-    title: 'Move { to the line above',
-    edits: [{ range: rangeOf({ file, start: header, end }), newText: ' {' }],
-  };
+/** To the end of the header, before a comment there: what is between stays below it. */
+function moveBrace({ file, start, end }: Problem, tree: ConfigTree): readonly Fix[] {
+  const tokens = tree.statements.find((it) => it.tokens.some((token) => isOf(token, file, end - 1)))?.tokens;
+  const header = tokens?.findLast((it) => it.file === file && it.kind !== 'newline' && it.end <= start);
+  if (header === undefined) return [];
+  const place = (from: number, to: number): Range => rangeOf({ file, start: from, end: to });
+  const edits = [
+    { range: place(header.end, header.end), newText: ' {' },
+    { range: place(end - 1, end), newText: '' },
+  ];
+  return [{ title: 'Move { to the line above', edits }];
+}
+
+function isOf(token: Token, file: SourceFile, start: number): boolean {
+  return token.file === file && token.start === start && token.text === '{';
 }
 
 function quote(problem: Problem): Fix {

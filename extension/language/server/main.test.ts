@@ -235,11 +235,16 @@ describe('the language server', () => {
     assert.ok((await titles('\tcdrom ./x.iso')).includes('Quote the value'));
     assert.ok((await titles('\tinterface switch nope')).includes('Add switch "nope"'));
     assert.ok((await titles('\tdisable disk "x"')).length > 0);
-    const brace = await actions('}\nvm two\n{\n\tdisable');
-    const edit = Object.values(brace.find((it) => it.title.startsWith('Move {'))?.edit?.changes ?? {}).flat();
+    const brace = await actions('}\nvm two # why\n{\n\tdisable');
+    const edits = Object.values(
+      brace.find((it) => it.title.startsWith('Move {'))?.edit?.changes ?? {},
+    ).flat();
     assert.deepEqual(
-      edit.map((it) => it.newText),
-      [' {'],
+      edits.map(({ range, newText }) => [JSON.stringify(range), newText]),
+      [
+        ['{"start":{"line":7,"character":6},"end":{"line":7,"character":6}}', ' {'],
+        ['{"start":{"line":8,"character":0},"end":{"line":8,"character":1}}', ''],
+      ],
     );
     assert.ok((await titles('\tinterface up, down')).includes('Remove the comma'));
   });
