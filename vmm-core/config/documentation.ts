@@ -25,7 +25,7 @@ const SECTIONS: readonly Section[] = [
     paragraphs: [
       '`vm.conf` describes virtual machines in the language of OpenBSD’s vmd(8), with some settings of our own that are marked below. A file without those means the same to both.',
       'A line is one statement; a block is put in braces. A comment begins with `#` and ends with its line. A backslash at the end of a line joins it with the next, in comments too. Lines end in LF.',
-      'Values are words or strings in `"` or `\'`. A word begins with a letter, a digit, `:`, `_` or `/`; whatever begins otherwise, or holds blanks or one of `(){}!=#,`, is quoted. In a string a backslash is taken away only before the same quote, a blank and the end of a line. Strings and words that follow each other are put together: `"a" \'b\'` is `ab`. A number is digits alone, and is no name unless quoted. Words of this manual in `code` are reserved and must be quoted to be used as names; the words of our own settings are not.',
+      'Values are words or strings in `"` or `\'`. A word begins with a letter, a digit, `:`, `_` or `/`; whatever begins otherwise, or holds blanks or one of `(){}!=#,`, is quoted. In a string a backslash is taken away only before the same quote, a blank and the end of a line. Strings and words that follow each other are put together: `"a" \'b\'` is `ab`. A number is digits alone, and is no name unless quoted. Words that this manual sets like `these` are reserved and must be quoted to be used as names; the words of our own settings are not.',
     ],
   },
   { title: 'At the top of the file', paragraphs: [], blocks: ['file'] },
@@ -106,7 +106,7 @@ export function manualPage(): string {
     for (const block of blocks) lines.push(...manualList(block));
   }
   const example = MANUAL_EXAMPLE.trimEnd().split('\n').map(escapeRoff);
-  lines.push('.Sh EXAMPLES', '.Bd -literal', ...example, '.Ed', '.Sh SEE ALSO', '.Xr vmm 1');
+  lines.push('.Sh EXAMPLES', '.Bd -literal', ...example, '.Ed');
   return `${lines.join('\n')}\n`;
 }
 
@@ -119,11 +119,28 @@ function manualList(block: Block): string[] {
   return ['.Bl -tag -width Ds', ...items, '.El'];
 }
 
-/** One sentence a line, as mdoc wants it. */
+/** A sentence begins a line, as mdoc wants it, and no line is longer than its limit. */
 function roff(markdown: string): string[] {
-  return inline(markdown)
-    .split(/(?<=[.:]) (?=[A-Z`\\])/)
-    .map(escapeRoff);
+  const sentences = inline(markdown).split(/(?<=[.:]) (?=[A-Za-z`\\])/);
+  return sentences.flatMap(wrapped).map(escapeRoff);
+}
+
+const MAX_MANUAL_LINE = 80;
+
+function wrapped(sentence: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of sentence.split(' ')) {
+    const system = /^OpenBSD(\S*)$/.exec(word)?.[1]; // has a macro of its own, which takes a line
+    if (system !== undefined) {
+      lines.push(line, system === '' ? '.Ox' : `.Ox Ns ${system}`);
+      line = '';
+    } else if (line.length + 1 + word.length > MAX_MANUAL_LINE) {
+      lines.push(line);
+      line = word;
+    } else line += line === '' ? word : ` ${word}`;
+  }
+  return [...lines, line].filter((it) => it !== '');
 }
 
 /** Code in bold, arguments in italics. */
@@ -137,7 +154,7 @@ function inline(markdown: string): string {
 }
 
 function escapeRoff(line: string): string {
-  return /^[.']/.test(line) ? `\\&${line}` : line;
+  return /^(?:'|\.(?!Ox\b))/.test(line) ? `\\&${line}` : line;
 }
 
 /** For tests: every block is in the manual. */
