@@ -3,7 +3,7 @@
  * `vmm run`; knows neither sockets nor argv.
  */
 import { COM_PORTS, type VmConfig } from './config/vmConfig.ts';
-import { Breakpoints } from './debug/breakpoints.ts';
+import { Breakpoints, type Hit } from './debug/breakpoints.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { hex, readRegisters, registerReport } from './debug/registers.ts';
 import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
@@ -17,7 +17,8 @@ import type { StopEvent } from './protocol/debug.ts';
 import type { PowerEvent } from './vcpu/messages.ts';
 
 export interface VmEvents {
-  onStopped(event: StopEvent): void;
+  /** `hits`: the breakpoints of all clients; each is told of its own. */
+  onStopped(event: Omit<StopEvent, 'breakpointIds'>, hits: readonly Hit[]): void;
   onResumed(): void;
   /** Once; all output has been delivered, the machine still stands (for a last look) until `close`. */
   onEnded(end: VmEnd): void;
@@ -148,9 +149,7 @@ export class Vm {
     if (this.#end !== undefined) return;
     if (verdict.kind === 'power') return this.#power(verdict.event);
     if (verdict.kind === 'tripleFault' || verdict.kind === 'error') return this.#fail(verdict);
-    this.#stop(verdict.kind, verdict.cpu, {
-      breakpointIds: verdict.kind === 'breakpoint' ? verdict.ids : [],
-    });
+    this.#stop(verdict.kind, verdict.cpu, { hits: verdict.kind === 'breakpoint' ? verdict.hits : [] });
   }
 
   #power(event: PowerEvent): void {
@@ -199,16 +198,16 @@ export class Vm {
         : { kind: 'error', exitCode: EXIT_HOST_ERROR, message: verdict.message, details };
     if (!this.#events.debuggerPresent()) return this.finish(end);
     this.#fatal = end;
-    this.#stop(verdict.kind, verdict.cpu, { breakpointIds: [], message: end.message, details });
+    this.#stop(verdict.kind, verdict.cpu, { message: end.message, details });
   }
 
   #stop(
     reason: StopEvent['reason'],
     cpu: number,
-    more: Pick<StopEvent, 'breakpointIds'> & { message?: string; details?: string },
+    { hits = [], ...more }: { hits?: readonly Hit[]; message?: string; details?: string },
   ): void {
     const pc = this.machine.threads[cpu]?.vcpu.run.linearRip ?? 0n;
-    this.#events.onStopped({ reason, cpu, pc: hex(pc), ...more });
+    this.#events.onStopped({ reason, cpu, pc: hex(pc), ...more }, hits);
   }
 
   #tripleFaultMessage(cpu: number): string {

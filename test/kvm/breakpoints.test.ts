@@ -260,17 +260,19 @@ kvmTest(
 );
 
 kvmTest(
-  'two clients: each has breakpoints of its own, both see every stop, a leaving one takes only its own',
+  'two clients: each has breakpoints and ids of its own, both see every stop, a leaving one takes only its own',
   async (t) => {
     const vm = await startCounter(t);
     const { client: first, at } = vm;
     const second = await vm.connect();
     await first.setBreakpoints({ id: 1, address: at('step') });
-    await second.setBreakpoints({ id: 2, address: at('add_one') });
+    await second.setBreakpoints({ id: 1, address: at('add_one') });
     await first.resume();
-    for (const client of [first, second]) assert.deepEqual((await client.stop()).breakpointIds, [1]);
+    assert.deepEqual((await first.stop()).breakpointIds, [1]);
+    assert.deepEqual((await second.stop()).breakpointIds, []);
     await second.resume();
-    for (const client of [first, second]) assert.deepEqual((await client.stop()).breakpointIds, [2]);
+    assert.deepEqual((await first.stop()).breakpointIds, []);
+    assert.deepEqual((await second.stop()).breakpointIds, [1]);
     await second.setBreakpoints();
     await first.runUntilStop();
     assert.equal((await second.stop()).pc, at('step'));

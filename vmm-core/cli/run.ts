@@ -121,7 +121,7 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   let end: (end: VmEnd) => void = () => undefined;
   const over = new Promise<VmEnd>((resolve) => (end = resolve));
   const vm = new Vm(config, warmUp({ thread: false }), {
-    onStopped: (event) => core?.onStopped(event),
+    onStopped: (event, hits) => core?.onStopped(event, hits),
     onResumed: () => core?.onResumed(),
     onEnded: (reason) => {
       core?.onEnded(reason);

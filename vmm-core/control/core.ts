@@ -4,6 +4,7 @@
  */
 import type { MessageConnection } from 'vscode-jsonrpc/node';
 import type { VmConfig } from '../config/vmConfig.ts';
+import type { Hit } from '../debug/breakpoints.ts';
 import { log } from '../log.ts';
 import { coolDown, warmUp, type WarmParts } from '../machine/machine.ts';
 import { ended, type VmEnd, type VmInfo } from '../protocol/control.ts';
@@ -113,17 +114,22 @@ export class Core implements VmEvents {
     if (this.#owner === client) this.#owner = undefined;
   }
 
-  onStopped(event: StopEvent): void {
-    this.#broadcast((connection) => connection.sendNotification(stopped, event));
+  onStopped(event: Omit<StopEvent, 'breakpointIds'>, hits: readonly Hit[]): void {
+    this.#broadcast((client) => {
+      const breakpointIds = hits.flatMap(({ owner, id }) =>
+        owner === client && id !== undefined ? [id] : [],
+      );
+      return client.connection.sendNotification(stopped, { ...event, breakpointIds });
+    });
   }
 
   onResumed(): void {
-    this.#broadcast((connection) => connection.sendNotification(resumed, {}));
+    this.#broadcast(({ connection }) => connection.sendNotification(resumed, {}));
   }
 
   onEnded(end: VmEnd): void {
     log.info('vm', end.message);
-    this.#broadcast((connection) => connection.sendNotification(ended, end));
+    this.#broadcast(({ connection }) => connection.sendNotification(ended, end));
     this.onOver(end);
   }
 
@@ -131,8 +137,8 @@ export class Core implements VmEvents {
     return [...this.#clients].some((client) => client.identity.debugger);
   }
 
-  #broadcast(send: (connection: MessageConnection) => Promise<void>): void {
-    for (const { connection } of this.#clients) send(connection).catch(ignore);
+  #broadcast(send: (client: Client) => Promise<void>): void {
+    for (const client of this.#clients) send(client).catch(ignore);
   }
 }
 

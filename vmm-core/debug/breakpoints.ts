@@ -35,6 +35,9 @@ export interface Status {
   readonly message?: string;
 }
 
+/** A breakpoint at which a vCPU stands: whose, and its number there. */
+export type Hit = Pick<Breakpoint, 'owner' | 'id'>;
+
 type Outcome = { readonly entry: Armed } | { readonly message: string };
 
 export class Breakpoints {
@@ -68,17 +71,16 @@ export class Breakpoints {
     return this.#table.at(address) !== undefined;
   }
 
-  /** Ids of the breakpoints at the vCPU's RIP whose conditions hold; undefined when none does. */
-  hitBy(cpu: number, thread: VcpuThread | undefined): number[] | undefined {
-    if (thread === undefined) return undefined;
+  /** The breakpoints at the vCPU's RIP whose conditions hold, internal ones too. */
+  hitBy(cpu: number, thread: VcpuThread | undefined): readonly Hit[] {
+    if (thread === undefined) return [];
     const { linearRip, rsp } = thread.vcpu.run;
-    const hits = this.#wanted.filter(
+    return this.#wanted.filter(
       (it) =>
         it.address === linearRip &&
         (it.cpu === undefined || it.cpu === cpu) &&
         (it.stackAbove === undefined || rsp > it.stackAbove),
     );
-    return hits.length === 0 ? undefined : hits.flatMap(({ id }) => (id === undefined ? [] : [id]));
   }
 
   /** For the return from a call: its stack pointer lies above the one in the callee. */

@@ -14,11 +14,16 @@ const CODE = 0x1000n;
 const CLIENT = {};
 const STEP: StopCause = { kind: 'step' };
 
+/** A verdict with the ids of its hits; internal ones have none. */
+type SeenVerdict =
+  | Exclude<Verdict, { kind: 'breakpoint' }>
+  | { readonly kind: 'breakpoint'; readonly cpu: number; readonly ids: readonly number[] };
+
 interface Rig {
   readonly threads: readonly [FakeThread, FakeThread, ...FakeThread[]];
   readonly control: RunControl;
   readonly breakpoints: Breakpoints;
-  readonly verdicts: Arrivals<Verdict>;
+  readonly verdicts: Arrivals<SeenVerdict>;
   readonly set: (...list: readonly Partial<Breakpoint>[]) => void;
 }
 
@@ -29,8 +34,10 @@ function rig(cpus = 2): Rig {
   const real = threads.map((thread) => thread.asThread());
   const facilities = { int3: true, hardware: true };
   const breakpoints = new Breakpoints(memory, new BreakpointTable(), real, () => facilities);
-  const verdicts = new Arrivals<Verdict>('a verdict');
-  const control = new RunControl({ threads: real, memory }, breakpoints, (verdict) => verdicts.put(verdict));
+  const verdicts = new Arrivals<SeenVerdict>('a verdict');
+  const control = new RunControl({ threads: real, memory }, breakpoints, (verdict) =>
+    verdicts.put(withIds(verdict)),
+  );
   const set = (...list: readonly Partial<Breakpoint>[]): void => {
     const whole = list.map((it, i) => ({
       owner: CLIENT,
@@ -43,6 +50,12 @@ function rig(cpus = 2): Rig {
     breakpoints.replace(CLIENT, whole);
   };
   return { threads, control, breakpoints, verdicts, set };
+}
+
+function withIds(verdict: Verdict): SeenVerdict {
+  if (verdict.kind !== 'breakpoint') return verdict;
+  const { hits, ...rest } = verdict;
+  return { ...rest, ids: hits.flatMap(({ id }) => id ?? []) };
 }
 
 function plan(change: Partial<StepPlan> = {}): StepPlan {

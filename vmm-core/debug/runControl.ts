@@ -7,13 +7,13 @@ import type { GuestMemory } from '../memory/guestMemory.ts';
 import { STEP_INTERRUPTS, STEP_OVER, STEP_SILENT } from '../vcpu/mailbox.ts';
 import type { PowerEvent, StopCause } from '../vcpu/messages.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
-import type { Breakpoints } from './breakpoints.ts';
+import type { Breakpoints, Hit } from './breakpoints.ts';
 
 /** Why a plan ended, over all vCPUs. */
 export type Verdict =
   | { readonly kind: 'pause'; readonly cpu: number }
   | { readonly kind: 'step'; readonly cpu: number }
-  | { readonly kind: 'breakpoint'; readonly cpu: number; readonly ids: readonly number[] }
+  | { readonly kind: 'breakpoint'; readonly cpu: number; readonly hits: readonly Hit[] }
   | { readonly kind: 'power'; readonly event: PowerEvent }
   | { readonly kind: 'tripleFault'; readonly cpu: number }
   | { readonly kind: 'error'; readonly cpu: number; readonly message: string };
@@ -183,8 +183,8 @@ export class RunControl {
 
   /** A breakpoint on the instruction where a vCPU stands: the first one of a callee. */
   #hitAt(cpu: number): Verdict | undefined {
-    const ids = this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]);
-    return ids === undefined ? undefined : { kind: 'breakpoint', cpu, ids };
+    const hits = this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]);
+    return hits.length === 0 ? undefined : { kind: 'breakpoint', cpu, hits };
   }
 
   /** Undefined once the call has returned; all vCPUs run meanwhile, for a callee may wait for another CPU. */
@@ -192,7 +192,7 @@ export class RunControl {
     const returned = this.#breakpoints.addInternal(address, cpu, stack);
     try {
       const verdict = await this.#runFreely();
-      const back = verdict.kind === 'breakpoint' && verdict.ids.length === 0 && verdict.cpu === cpu;
+      const back = verdict.kind === 'breakpoint' && verdict.hits.every(isInternal) && verdict.cpu === cpu;
       return back ? undefined : verdict;
     } finally {
       this.#breakpoints.removeInternal(returned);
@@ -206,16 +206,21 @@ export class RunControl {
       if (cause.kind === 'tripleFault') return { kind: 'tripleFault', cpu };
       if (cause.kind === 'error') return { kind: 'error', cpu, message: cause.message };
     }
-    const hits = causes.flatMap(({ cpu, cause }) => {
-      const ids =
-        cause.kind === 'breakpoint' ? this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]) : undefined;
-      return ids === undefined ? [] : [{ cpu, ids }];
-    });
+    const hits = causes
+      .filter(({ cause }) => cause.kind === 'breakpoint')
+      .flatMap(({ cpu }) =>
+        this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]).map((hit) => ({ cpu, hit })),
+      );
     // The vCPU to show is one that stands on a breakpoint somebody set, not on the return of a call stepped over.
-    const first = hits.find(({ ids }) => ids.length > 0) ?? hits[0];
+    const first = hits.find(({ hit }) => !isInternal(hit)) ?? hits[0];
     if (first !== undefined) {
-      return { kind: 'breakpoint', cpu: first.cpu, ids: [...new Set(hits.flatMap(({ ids }) => ids))] };
+      return { kind: 'breakpoint', cpu: first.cpu, hits: [...new Set(hits.map(({ hit }) => hit))] };
     }
     return this.#pauseWanted ? { kind: 'pause', cpu: causes[0]?.cpu ?? 0 } : undefined;
   }
+}
+
+/** The return of a call stepped over: nobody is told. */
+function isInternal({ id }: Hit): boolean {
+  return id === undefined;
 }

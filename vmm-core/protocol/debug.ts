@@ -22,7 +22,7 @@ export interface StopEvent {
   readonly cpu: number;
   /** Linear RIP of that vCPU (CS base applied). */
   readonly pc: Hex;
-  /** Ids of the breakpoints hit, over all vCPUs. */
+  /** Ids of this client's breakpoints that were hit, over all vCPUs: none where only another client's were. */
   readonly breakpointIds: readonly number[];
   /** For `tripleFault` and `error`: a sentence; `details` holds registers and code bytes as text. */
   readonly message?: string;
