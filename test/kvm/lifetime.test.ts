@@ -1,6 +1,14 @@
 /** How VMs begin and end, as their clients see it. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, watch } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { type ConnectError, connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import * as control from '../../vmm-core/protocol/control.ts';
@@ -73,6 +81,21 @@ kvmTest('without a debugger a triple fault ends the VM at once, with the registe
   assert.deepEqual({ kind: end.kind, exitCode: end.exitCode }, { kind: 'tripleFault', exitCode: 3 });
   assert.match(end.details ?? '', /rax=000000000000fff8/);
   assert.deepEqual(client.untakenStops(), []);
+});
+
+kvmTest('an image that cannot be loaded leaves no descriptor behind in the core', async (t) => {
+  const { core, client } = await startCore(t);
+  const folder = `/proc/${core.process.pid}/fd`;
+  const descriptors = (): string[] =>
+    readdirSync(folder)
+      .map((it) => targetOf(path.join(folder, it)))
+      .filter((it) => it.includes('kvm') || it === kernel);
+  const kernel = path.join(temporaryFolder(t), 'kernel.elf');
+  writeFileSync(kernel, readFileSync(await guest('spin')).subarray(0, 100));
+  const fail = (): Promise<void> =>
+    assert.rejects(client.create(vmConfig({ kernel, cpus: 4 })), /kernel\.elf/);
+  await fail();
+  assert.deepEqual(descriptors(), []);
 });
 
 kvmTest('the end of the client that created the VM ends the VM, whoever else is connected', async (t) => {
@@ -278,3 +301,11 @@ kvmTest(
     assert.equal(existsSync(core.socket), false);
   },
 );
+
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return ''; // closed while we looked
+  }
+}

@@ -89,20 +89,27 @@ export class Machine {
     this.#vm = warm.vm;
     this.#events = events;
     this.#files = openImages(config);
-    this.memory = reserveMemory(config.memoryBytes);
-    this.#vm.setMemory(this.memory);
-    const handles = [warm.vcpu, ...range(1, config.cpus).map((index) => this.#vm.createVcpu(index))];
-    const vcpus = handles.map((handle) => new KvmVcpu(handle));
-    const cpuid = this.kvm.supportedCpuid();
-    for (const vcpu of vcpus) setupVcpu(vcpu, cpuid, config.cpus);
-    this.#powerOn = { chips: this.#vm.saveChips(), vcpus: vcpus.map((vcpu) => vcpu.save()) };
-    const deviceMemory = allocateDevices();
-    this.devices = this.#buildDevices(deviceMemory);
-    this.boot = this.#load();
-    for (const vcpu of vcpus) powerOnVcpu(vcpu, vcpu.index === 0 ? this.boot : undefined);
-    this.threads = vcpus.map((vcpu, i) =>
-      this.#startThread(vcpu, handles[i], deviceMemory, i === 0 ? warm.worker : undefined),
-    );
+    const handles = [warm.vcpu];
+    try {
+      this.memory = reserveMemory(config.memoryBytes);
+      this.#vm.setMemory(this.memory);
+      for (let index = 1; index < config.cpus; index++) handles.push(this.#vm.createVcpu(index));
+      const vcpus = handles.map((handle) => new KvmVcpu(handle));
+      const cpuid = this.kvm.supportedCpuid();
+      for (const vcpu of vcpus) setupVcpu(vcpu, cpuid, config.cpus);
+      this.#powerOn = { chips: this.#vm.saveChips(), vcpus: vcpus.map((vcpu) => vcpu.save()) };
+      const deviceMemory = allocateDevices();
+      this.devices = this.#buildDevices(deviceMemory);
+      this.boot = this.#load();
+      for (const vcpu of vcpus) powerOnVcpu(vcpu, vcpu.index === 0 ? this.boot : undefined);
+      this.threads = vcpus.map((vcpu, i) =>
+        this.#startThread(vcpu, handles[i], deviceMemory, i === 0 ? warm.worker : undefined),
+      );
+    } catch (error) {
+      for (const handle of handles.slice(1)) new KvmVcpu(handle).close();
+      this.#closeFiles();
+      throw error;
+    }
   }
 
   /**
@@ -292,8 +299,4 @@ function checkHost(config: VmConfig, kvm: Kvm): void {
       `cpus: ${config.cpus} is more than this host's KVM supports (${maxCpus}): ask for fewer`,
     );
   }
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 }
