@@ -1,5 +1,4 @@
 /** The bytes between a VM's UARTs and their terminals: a client of the control socket beside the debug adapter's. */
-import { setImmediate } from 'node:timers/promises';
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import { ended, serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/control.ts';
 import type { SerialTerminal, SerialTerminals } from '../terminal/serialTerminal.ts';
@@ -19,7 +18,7 @@ export class SerialConnection {
   readonly #options: SerialOptions;
   readonly #open = new Map<number, SerialTerminal>();
   #end: string | undefined;
-  #received = 0;
+  #closed: Promise<void> = Promise.resolve();
 
   constructor(options: SerialOptions) {
     this.#options = options;
@@ -30,18 +29,20 @@ export class SerialConnection {
     return this.#end !== undefined;
   }
 
+  /** Resolves when the connection is gone and all that came through it has been shown. At once when there is none. */
+  get closed(): Promise<void> {
+    return this.#closed;
+  }
+
   /** Opens a terminal per port; COM1 last, so that it is the one in front. Throws ConnectError. */
   async open(): Promise<void> {
     const { socket, configurationName, ports, terminals } = this.#options;
     const { connection, closed } = await connectVmm(socket, { client: 'vscode' });
     connection.onNotification(ended, (end) => {
-      this.#received += 1;
       this.#end = end.message;
     });
-    connection.onNotification(serialOutput, ({ port, data }) => {
-      this.#received += 1;
-      this.#open.get(port)?.write(data);
-    });
+    connection.onNotification(serialOutput, ({ port, data }) => this.#open.get(port)?.write(data));
+    this.#closed = closed;
     void closed.then(() => this.#lost());
     for (const port of [...ports].reverse()) {
       const send = (data: Uint8Array): void => {
@@ -54,20 +55,9 @@ export class SerialConnection {
     }
   }
 
-  /** Messages that came before the stream ended are handed out one per turn of the event loop: waits for the last. */
-  async drained(): Promise<void> {
-    let seen: number;
-    do {
-      seen = this.#received;
-      await setImmediate();
-      await setImmediate();
-    } while (seen !== this.#received);
-  }
-
   /** What the terminals show stays. */
   async #lost(): Promise<void> {
     const loss = await this.#options.describeLoss();
-    await this.drained();
     for (const terminal of this.#open.values()) terminal.disconnect(this.#end ?? loss);
     this.#open.clear();
   }

@@ -114,7 +114,7 @@ class VmSession implements vscode.DebugAdapterTracker {
   }
 
   async #coreGone(exit: CoreExit): Promise<void> {
-    await this.#serial?.drained();
+    await this.#serial?.closed;
     if (this.#serial?.sawEnd === true || isClean(exit)) return;
     const what = describeExit(exit);
     void vscode.debug.stopDebugging(this.#session);
