@@ -1,7 +1,8 @@
 /** "Trapframe: Check Host": what this machine lacks to run guests, with the cure for each thing. Also shown when F5 finds no KVM. */
 import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
-import { type HostCheck, hostCheckPage, parseHostCheck } from './hostCheckPage.ts';
+import type { HostCheck } from '../vmm-core/protocol/hostCheck.ts';
+import { hostCheckPage, parseHostCheck } from './hostCheckPage.ts';
 
 const COMMAND = 'trapframe.checkHost';
 const CHECK_TIMEOUT_MS = 30_000;

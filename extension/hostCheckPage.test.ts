@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type HostCheck, hostCheckPage, parseHostCheck } from './hostCheckPage.ts';
+import type { HostCheck } from '../vmm-core/protocol/hostCheck.ts';
+import { hostCheckPage, parseHostCheck } from './hostCheckPage.ts';
 
 const noKvm: HostCheck = {
   usable: false,

@@ -1,18 +1,5 @@
 /** The result of `vmm check --json` as a page. Pure. */
-
-/** What `vmm check --json` prints. */
-export interface HostCheck {
-  readonly usable: boolean;
-  readonly findings: readonly Finding[];
-}
-
-export interface Finding {
-  readonly id: string;
-  readonly title: string;
-  readonly status: 'ok' | 'warning' | 'missing';
-  readonly detail: string;
-  readonly cure?: string;
-}
+import type { Finding, HostCheck } from '../vmm-core/protocol/hostCheck.ts';
 
 /** Throws when the text is something else. */
 export function parseHostCheck(json: string): HostCheck {

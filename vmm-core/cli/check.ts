@@ -1,6 +1,7 @@
 /** `vmm check [--json]`: what this host can do, and for each thing missing the one sentence that fixes it. */
 import { fail, isForUser, parseArguments } from './arguments.ts';
-import { type Finding, type HostCheck, inspectHost } from './hostCheck.ts';
+import type { Finding, HostCheck } from '../protocol/hostCheck.ts';
+import { inspectHost } from './hostCheck.ts';
 
 const MARKS = { ok: '✓', warning: '!', missing: '✗' } as const;
 

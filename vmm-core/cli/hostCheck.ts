@@ -6,24 +6,8 @@ import { formatSize } from '../config/parseConfig.ts';
 import { probeDebugFacilities } from '../debug/probe.ts';
 import { KvmUnavailableError } from '../errors.ts';
 import { Kvm, kvmPath } from '../kvm/kvm.ts';
+import type { Finding, HostCheck } from '../protocol/hostCheck.ts';
 import { runningVms } from './status.ts';
-
-/** `vmm check --json`: stable. */
-export interface HostCheck {
-  /** Guests can run. */
-  readonly usable: boolean;
-  readonly findings: readonly Finding[];
-}
-
-export interface Finding {
-  /** Stable, for scripts. */
-  readonly id: string;
-  readonly title: string;
-  readonly status: 'ok' | 'warning' | 'missing';
-  readonly detail: string;
-  /** What to do about it; absent when all is well. */
-  readonly cure?: string;
-}
 
 export async function inspectHost(): Promise<HostCheck> {
   const findings = [virtualization(), nestedPaging()];
