@@ -20,6 +20,8 @@ export interface VmEvents {
   /** `hits`: the breakpoints of all clients; each is told of its own. */
   onStopped(event: Omit<StopEvent, 'breakpointIds'>, hits: readonly Hit[]): void;
   onResumed(): void;
+  /** The machine starts again from its image. */
+  onReset(message: string): void;
   /** Once; all output has been delivered, the machine still stands (for a last look) until `close`. */
   onEnded(end: VmEnd): void;
   /** True while somebody wants to look at a VM that cannot go on. */
@@ -95,7 +97,7 @@ export class Vm {
   async reset(): Promise<void> {
     await this.runControl.hold(() => {
       try {
-        this.#resetNow();
+        this.#resetNow('the machine was reset');
       } catch (error) {
         if (!(error instanceof UserError)) this.#endForWantOfImage(error);
         throw error;
@@ -123,10 +125,11 @@ export class Vm {
     for (const port of this.serial) port.close();
   }
 
-  #resetNow(): void {
+  #resetNow(message: string): void {
     this.machine.reset();
     this.#fatal = undefined;
     this.breakpoints.forgetPlanted();
+    this.#events.onReset(message);
   }
 
   #feed(port: number): void {
@@ -168,11 +171,10 @@ export class Vm {
   }
 
   #guestReset(by: string): void {
-    if (this.machine.config.onReset === 'exit') {
-      return this.finish({ kind: 'reset', exitCode: 0, message: `the guest reset the machine (${by})` });
-    }
+    const message = `the guest reset the machine (${by})`;
+    if (this.machine.config.onReset === 'exit') return this.finish({ kind: 'reset', exitCode: 0, message });
     try {
-      this.#resetNow();
+      this.#resetNow(message);
     } catch (error) {
       return this.#endForWantOfImage(error);
     }

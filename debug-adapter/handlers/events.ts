@@ -2,9 +2,11 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { VmEnd } from '../../vmm-core/protocol/control.ts';
 import type { StopEvent, StopReason } from '../../vmm-core/protocol/debug.ts';
+import { messageOf } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
 import type { BreakpointKind } from '../target/breakpointTable.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
+import { reloadSymbols } from './reloadSymbols.ts';
 
 /** DAP's word for a stop, and what the editor writes beside the thread. */
 const STOP_TEXTS: Readonly<Record<StopReason, { readonly reason: string; readonly description: string }>> = {
@@ -28,6 +30,7 @@ const EXIT_TIMEOUT_MS = 2000;
 export function followTarget(state: SessionState, target: VmTarget): void {
   target.on('stopped', (event) => onStopped(state, event));
   target.on('resumed', () => onResumed(state));
+  target.on('reset', (message) => void onReset(state, message));
   target.on('ended', (end) => onEnded(state, end));
   target.on('closed', () => void onClosed(state, target));
 }
@@ -76,6 +79,17 @@ function onResumed(state: SessionState): void {
   if (state.phase !== 'active' || state.quiet || state.wasRunning || state.plan !== undefined) return;
   state.wasRunning = true;
   state.send('continued', { threadId: state.currentCpu + 1, allThreadsContinued: true });
+}
+
+/** By the guest or by another client; our own `restart` is quiet. A rebuilt image was loaded along the way. */
+async function onReset(state: SessionState, message: string): Promise<void> {
+  if (state.phase !== 'active' || state.quiet) return;
+  state.output(message);
+  try {
+    await reloadSymbols(state);
+  } catch (error) {
+    state.log('warn', 'reset', messageOf(error)); // the VM is gone meanwhile
+  }
 }
 
 function onEnded(state: SessionState, end: VmEnd): void {

@@ -19,6 +19,7 @@ import { hex, type VmTarget } from '../target/vmTarget.ts';
 import { announceBreakpoints } from './breakpoints.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { emitStopped, endSession, followTarget } from './events.ts';
+import { reloadSymbols } from './reloadSymbols.ts';
 
 /** Time a guest has to react to its power button before it is killed. */
 const POWER_OFF_GRACE_MS = 5000;
@@ -166,15 +167,6 @@ function adoptChanges(state: SessionState, target: VmTarget, raw: object): void 
       `restart resets the same VM: the changed ${changed.join(', ')} take effect at the next launch`,
     );
   }
-}
-
-async function reloadSymbols(state: SessionState): Promise<void> {
-  if (!state.symbols.isStale()) return;
-  const { files } = state.symbols;
-  state.symbols.close();
-  state.symbols = SymbolSet.load(files, (message) => state.output(message));
-  state.output('the kernel was rebuilt: its symbols were read again');
-  await announceBreakpoints(state);
 }
 
 /** First the power button, so that the guest can shut down; then, or when it cannot react, the end. */

@@ -28,6 +28,8 @@ export type RunState = 'paused' | 'running' | 'ended';
 interface TargetEvents {
   stopped: [debug.StopEvent];
   resumed: [];
+  /** By whom, as a sentence. */
+  reset: [string];
   ended: [control.VmEnd];
   /** The connection is gone. Last event. */
   closed: [];
@@ -52,6 +54,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     const { connection } = client;
     connection.onNotification(debug.stopped, (event) => this.#onStopped(event));
     connection.onNotification(debug.resumed, () => this.#onResumed());
+    connection.onNotification(control.wasReset, ({ message }) => this.emit('reset', message));
     connection.onNotification(control.ended, (end) => this.#onEnded(end));
     void client.closed.then(() => this.#onClosed());
   }

@@ -338,6 +338,17 @@ kvmTest('restart runs the guest from its beginning, with its breakpoints', async
   await client.ask('disconnect');
 });
 
+kvmTest('a reset by the guest is told, and breakpoints hit again after it', async (t) => {
+  const { client, serial } = await launchHello(t);
+  await serial.waitFor(BANNER);
+  await client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'kernel_main' }] });
+  serial.type('r');
+  await client.waitFor('stopped');
+  assert.match(await where(client), /^kernel_main:/);
+  assert.match(client.console, /^the guest reset the machine \(/m);
+  await client.ask('disconnect');
+});
+
 kvmTest('pause and continue, again and again', async (t) => {
   const { client, serial } = await launchHello(t);
   await serial.waitFor(BANNER);

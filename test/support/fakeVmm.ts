@@ -114,6 +114,11 @@ export class FakeVmm {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  #reset(): void {
+    this.#load();
+    this.#broadcast((it) => it.sendNotification(control.wasReset, { message: 'the machine was reset' }));
+  }
+
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
     const connection = messageStream(socket);
@@ -169,7 +174,7 @@ export class FakeVmm {
     );
     connection.onRequest(
       control.reset,
-      note('reset', () => this.#load()),
+      note('reset', () => this.#reset()),
     );
     connection.onRequest(
       control.detach,

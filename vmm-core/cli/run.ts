@@ -123,6 +123,7 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   const vm = new Vm(config, warmUp({ thread: false }), {
     onStopped: (event, hits) => core?.onStopped(event, hits),
     onResumed: () => core?.onResumed(),
+    onReset: (message) => core?.onReset(message),
     onEnded: (reason) => {
       core?.onEnded(reason);
       end(reason);

@@ -7,7 +7,7 @@ import type { VmConfig } from '../config/vmConfig.ts';
 import type { Hit } from '../debug/breakpoints.ts';
 import { log } from '../log.ts';
 import { coolDown, warmUp, type WarmParts } from '../machine/machine.ts';
-import { ended, type VmEnd, type VmInfo } from '../protocol/control.ts';
+import { ended, type VmEnd, type VmInfo, wasReset } from '../protocol/control.ts';
 import { resumed, type StopEvent, stopped } from '../protocol/debug.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { version } from '../version.ts';
@@ -125,6 +125,11 @@ export class Core implements VmEvents {
 
   onResumed(): void {
     this.#broadcast(({ connection }) => connection.sendNotification(resumed, {}));
+  }
+
+  onReset(message: string): void {
+    log.info('vm', message);
+    this.#broadcast(({ connection }) => connection.sendNotification(wasReset, { message }));
   }
 
   onEnded(end: VmEnd): void {

@@ -60,6 +60,9 @@ export const powerButton = new RequestType0<void, void>('vm/powerButton');
 /** Back to the first instruction with zeroed RAM and the image loaded again; keeps the run state and breakpoints. */
 export const reset = new RequestType0<void, void>('vm/reset');
 
+/** To all clients: the machine is back at its first instruction, with its image loaded again. `message`: one sentence, by whom. */
+export const wasReset = new NotificationType<{ readonly message: string }>('vm/wasReset');
+
 /**
  * This client lets go of the VM it created: it keeps running when the connection closes. Without it, the end of the
  * connection that sent `create` ends the VM, so that a killed editor leaves no process behind.
