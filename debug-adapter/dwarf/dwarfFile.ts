@@ -3,6 +3,7 @@
  * sections come from the loader. Keeps the bytes of the units used last and no more, whatever the file's size.
  */
 import { AbbrevTable } from './abbrev.ts';
+import { LoadedUnits, type PageCache, type SharedCaches } from './caches.ts';
 import { DW_UT } from './constants.ts';
 import type { Die } from './die.ts';
 import { DwarfError } from './dwarfError.ts';
@@ -10,13 +11,16 @@ import { Section, type SectionLoader } from './section.ts';
 import { Unit } from './unit.ts';
 import { type UnitHeader, readUnitHeader, unitEnd } from './unitHeader.ts';
 
-const MAX_UNIT_BYTES = 16 << 20;
 const MAX_ABBREV_TABLES = 64;
 
 export interface DwarfFileOptions {
   readonly littleEndian: boolean;
   /** Called once for every unit or section that turns out broken. */
   readonly onProblem?: (problem: DwarfError) => void;
+  /** Of a file that is one of many. */
+  readonly caches?: SharedCaches;
+  /** A type unit that is not in this file: a package has each in a place of its own. */
+  readonly typeElsewhere?: (signature: bigint) => Die | undefined;
 }
 
 export class DwarfFile {
@@ -26,9 +30,9 @@ export class DwarfFile {
   private readonly sections = new Map<string, Section | undefined>();
   private readonly unitsByOffset = new Map<string, Unit>();
   private readonly abbrevTables = new Map<string, AbbrevTable>();
-  /** Units whose bytes are loaded, least recently used first. */
-  private readonly loaded = new Set<Unit>();
-  private loadedBytes = 0;
+  private readonly loaded: LoadedUnits;
+  private readonly pages: PageCache | undefined;
+  private readonly typeElsewhere: (signature: bigint) => Die | undefined;
   private headers: readonly UnitHeader[] | undefined;
   private signatures: Map<bigint, UnitHeader> | undefined;
 
@@ -36,6 +40,9 @@ export class DwarfFile {
     this.loader = loader;
     this.littleEndian = options.littleEndian;
     this.onProblem = options.onProblem ?? (() => {});
+    this.loaded = options.caches?.units ?? new LoadedUnits();
+    this.pages = options.caches?.pages;
+    this.typeElsewhere = options.typeElsewhere ?? (() => undefined);
   }
 
   section(name: string): Section | undefined {
@@ -43,7 +50,7 @@ export class DwarfFile {
       const data = this.loader(name);
       this.sections.set(
         name,
-        data && data.sizeBytes > 0 ? new Section(name, data, this.littleEndian) : undefined,
+        data && data.sizeBytes > 0 ? new Section(name, data, this.littleEndian, this.pages) : undefined,
       );
     }
     return this.sections.get(name);
@@ -122,7 +129,7 @@ export class DwarfFile {
         .map((header) => [header.typeSignature ?? 0n, header]),
     );
     const header = this.signatures.get(signature);
-    if (header === undefined) return undefined;
+    if (header === undefined) return this.typeElsewhere(signature);
     return this.dieAt(header.offset + (header.typeOffset ?? 0), this.unitOf(header));
   }
 
@@ -134,16 +141,7 @@ export class DwarfFile {
 
   /** Unit bytes were used: keeps the total of loaded units bounded. */
   touch(unit: Unit): void {
-    const sizeBytes = unit.header.endOffset - unit.header.offset;
-    if (this.loaded.delete(unit)) this.loadedBytes -= sizeBytes;
-    this.loaded.add(unit);
-    this.loadedBytes += sizeBytes;
-    for (const oldest of this.loaded) {
-      if (this.loadedBytes <= MAX_UNIT_BYTES || oldest === unit) break;
-      this.loaded.delete(oldest);
-      this.loadedBytes -= oldest.header.endOffset - oldest.header.offset;
-      oldest.release();
-    }
+    this.loaded.touch(unit);
   }
 
   /** Shared between units that use the same table; units ask when they need it. */

@@ -2,6 +2,7 @@
  * Sections as this folder sees them: bytes by name, from whoever knows the container (ELF, a .dwp's index, a test). Large sections
  * are never held whole: units bring their own bytes, strings and lists go through a bounded page cache.
  */
+import { PAGE_BYTES, PageCache } from './caches.ts';
 import { EndOfDataError, DwarfError } from './dwarfError.ts';
 import { Reader } from './reader.ts';
 
@@ -14,7 +15,6 @@ export interface SectionData {
 /** `.debug_info` → its contents, or undefined when the file has none. */
 export type SectionLoader = (name: string) => SectionData | undefined;
 
-const PAGE_BYTES = 0x4000;
 const MAX_PAGES = 256; // 4 MiB for each section that is read at random
 const decoder = new TextDecoder();
 
@@ -23,13 +23,21 @@ export class Section {
   readonly sizeBytes: number;
   readonly littleEndian: boolean;
   private readonly data: SectionData;
-  private readonly pages = new Map<number, Uint8Array>();
+  private readonly pages: PageCache;
+  private readonly pageOwner: number;
 
-  constructor(name: string, data: SectionData, littleEndian: boolean) {
+  constructor(
+    name: string,
+    data: SectionData,
+    littleEndian: boolean,
+    pages: PageCache = new PageCache(MAX_PAGES),
+  ) {
     this.name = name;
     this.data = data;
     this.sizeBytes = data.sizeBytes;
     this.littleEndian = littleEndian;
+    this.pages = pages;
+    this.pageOwner = pages.owner();
   }
 
   /** A reader over exactly this piece. */
@@ -81,16 +89,10 @@ export class Section {
   }
 
   private page(index: number): Uint8Array {
-    const known = this.pages.get(index);
-    if (known !== undefined) return known;
-    if (this.pages.size >= MAX_PAGES) {
-      const oldest = this.pages.keys().next().value;
-      if (oldest !== undefined) this.pages.delete(oldest);
-    }
-    const start = index * PAGE_BYTES;
-    const page = this.data.read(start, Math.min(PAGE_BYTES, this.sizeBytes - start));
-    this.pages.set(index, page);
-    return page;
+    return this.pages.page(this.pageOwner, index, () => {
+      const start = index * PAGE_BYTES;
+      return this.data.read(start, Math.min(PAGE_BYTES, this.sizeBytes - start));
+    });
   }
 }
 
@@ -100,4 +102,9 @@ export function memorySection(bytes: Uint8Array): SectionData {
     sizeBytes: bytes.length,
     read: (offset, lengthBytes) => bytes.subarray(offset, offset + lengthBytes),
   };
+}
+
+/** A piece of a section, as if it were all of it. The caller has checked that it is inside. */
+export function sectionPiece(data: SectionData, offset: number, sizeBytes: number): SectionData {
+  return { sizeBytes, read: (at, lengthBytes) => data.read(offset + at, lengthBytes) };
 }

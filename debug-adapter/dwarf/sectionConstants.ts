@@ -148,7 +148,7 @@ export const DW_IDX = {
   GNU_external: 0x2001,
 } as const;
 
-/** Section identifiers of package files. DWARF 5 §7.3.5.3, Table 7.1. */
+/** Section identifiers of package files; their names are those of the sections. DWARF 5 §7.3.5.3, Table 7.1. */
 export const DW_SECT = {
   INFO: 0x01,
   ABBREV: 0x03,
@@ -157,6 +157,18 @@ export const DW_SECT = {
   STR_OFFSETS: 0x06,
   MACRO: 0x07,
   RNGLISTS: 0x08,
+} as const;
+
+/** The same in the GNU version 2 of the index, for DWARF 4. */
+export const DW_SECT_V2 = {
+  INFO: 0x01,
+  TYPES: 0x02,
+  ABBREV: 0x03,
+  LINE: 0x04,
+  LOC: 0x05,
+  STR_OFFSETS: 0x06,
+  MACINFO: 0x07,
+  MACRO: 0x08,
 } as const;
 
 export const standardOpcodeName = nameTable('DW_LNS', DW_LNS);

@@ -87,7 +87,12 @@ export class ElfSymbolImage implements SymbolImage {
       elfSectionLoader(this.elf, decompressors, (message) => this.note(message)),
       { littleEndian: this.elf.littleEndian, onProblem: (problem) => this.note(problem.message) },
     );
-    const split = new SplitUnits(options.openDwo, decompressors, (message) => this.note(message));
+    const split = new SplitUnits({
+      programPath: source.name,
+      open: options.openDwo,
+      decompressors,
+      note: (message) => this.note(message),
+    });
     this.cache = new UnitCache(this.dwarf, isCode, split);
     this.units = new UnitRanges(this.dwarf, isCode);
     this.sources = new SourceFinder(this.cache);

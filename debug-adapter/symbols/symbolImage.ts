@@ -179,7 +179,7 @@ export interface SymbolImageOptions {
   readonly loadBias?: bigint;
   /** Where the sections of a relocatable object (a kernel module) were loaded, by name; else they are laid out from 0. */
   readonly sectionAddresses?: ReadonlyMap<string, bigint>;
-  /** Opens a .dwo file of split DWARF; without it such units have lines but no functions or variables. */
+  /** Opens a .dwo file or a .dwp package of split DWARF; without it such units have lines but no functions or variables. */
   readonly openDwo?: (path: string) => ByteSource | undefined;
   /** For compressed sections; without them they count as missing and `problems()` says so. */
   readonly decompressors?: Decompressors;

@@ -22,7 +22,8 @@ export interface SymbolFile {
 
 interface LoadedFile {
   readonly file: SymbolFile;
-  readonly source: FileSource;
+  /** The file, and those with the split part of its debug information. */
+  readonly sources: readonly FileSource[];
   readonly image: SymbolImage;
 }
 
@@ -99,7 +100,7 @@ export class SymbolSet {
   }
 
   close(): void {
-    for (const it of this.#loaded) it.source.close();
+    for (const it of this.#loaded) for (const source of it.sources) source.close();
   }
 
   lineAt(address: bigint): FoundLine | undefined {
@@ -193,15 +194,27 @@ export class SymbolSet {
 
 function loadFile(file: SymbolFile): LoadedFile {
   const source = openFileSource(file.path, { wholeUpToBytes: READ_WHOLE_BYTES });
+  const sources = [source];
+  const openDwo = (path: string): FileSource | undefined => {
+    const split = openIfPresent(path);
+    if (split !== undefined) sources.push(split);
+    return split;
+  };
   try {
-    return {
-      file,
-      source,
-      image: openSymbolImage(source, { loadBias: file.offset, decompressors: NODE_DECOMPRESSORS }),
-    };
+    const options = { loadBias: file.offset, decompressors: NODE_DECOMPRESSORS, openDwo };
+    return { file, sources, image: openSymbolImage(source, options) };
   } catch (error) {
     source.close();
     throw error;
+  }
+}
+
+/** The image says what it lacks without the file. */
+function openIfPresent(path: string): FileSource | undefined {
+  try {
+    return openFileSource(path, { wholeUpToBytes: READ_WHOLE_BYTES });
+  } catch {
+    return undefined;
   }
 }
 

@@ -58,7 +58,7 @@ export const SUITES: readonly Suite[] = [
     timeoutMs: 4 * MINUTE_MS,
     needsBuild: false,
     commands: COMPILER,
-    optionalCommands: { gdb: 'gdb', 'clang-14': 'clang-14' },
+    optionalCommands: { gdb: 'gdb', 'clang-14': 'clang-14', 'llvm-dwp-14': 'llvm-14' },
   },
   {
     name: 'samples',

@@ -1,0 +1,66 @@
+/**
+ * Bytes of files kept between questions. One of each belongs to a file; the many small files of a split program share one, so
+ * that their number does not multiply what may be kept.
+ */
+import type { Unit } from './unit.ts';
+
+const MAX_UNIT_BYTES = 16 << 20;
+export const PAGE_BYTES = 0x4000;
+
+/** Units whose bytes are loaded. The least recently used forget theirs when all together are too many. */
+export class LoadedUnits {
+  private readonly units = new Set<Unit>();
+  private bytes = 0;
+
+  touch(unit: Unit): void {
+    const size = sizeOf(unit);
+    if (this.units.delete(unit)) this.bytes -= size;
+    this.units.add(unit);
+    this.bytes += size;
+    for (const oldest of this.units) {
+      if (this.bytes <= MAX_UNIT_BYTES || oldest === unit) break;
+      this.units.delete(oldest);
+      this.bytes -= sizeOf(oldest);
+      oldest.release();
+    }
+  }
+}
+
+/** Pages of sections that are read at random; the one loaded first goes first. */
+export class PageCache {
+  private readonly maxPages: number;
+  private readonly pages = new Map<number, Uint8Array>();
+  private nextOwner = 0;
+
+  constructor(maxPages: number) {
+    this.maxPages = maxPages;
+  }
+
+  /** A number for a section that will ask. */
+  owner(): number {
+    return this.nextOwner++;
+  }
+
+  page(owner: number, index: number, load: () => Uint8Array): Uint8Array {
+    const key = owner * 2 ** 32 + index;
+    const known = this.pages.get(key);
+    if (known !== undefined) return known;
+    if (this.pages.size >= this.maxPages) {
+      const oldest = this.pages.keys().next().value;
+      if (oldest !== undefined) this.pages.delete(oldest);
+    }
+    const page = load();
+    this.pages.set(key, page);
+    return page;
+  }
+}
+
+/** What files that belong together share. */
+export interface SharedCaches {
+  readonly units: LoadedUnits;
+  readonly pages: PageCache;
+}
+
+function sizeOf({ header }: Unit): number {
+  return header.endOffset - header.offset;
+}
