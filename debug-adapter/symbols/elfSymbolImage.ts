@@ -5,21 +5,22 @@ import { type ElfFile, parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { buildId } from '../../vmm-core/elf/elfNotes.ts';
 import { bestSymbolTable } from '../../vmm-core/elf/elfSymbols.ts';
 import { toSigned, toUnsigned, type Range } from '../dwarf/address.ts';
-import { DW_AT } from '../dwarf/constants.ts';
 import { DwarfError } from '../dwarf/dwarfError.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
+import { BreakpointPlaces } from './breakpointPlaces.ts';
 import { ElfSymbolIndex } from './elfSymbolIndex.ts';
+import { FunctionFinder } from './functionFinder.ts';
 import type { ScopeImage } from './frameScope.ts';
 import { FrameUnwinder } from './frameUnwinder.ts';
 import { codeRanges, elfSectionLoader, placed, rangesInclude } from './imageSections.ts';
-import { type MatchedRow, SourceFinder } from './lineBreakpoints.ts';
+import { SourceFinder } from './lineBreakpoints.ts';
+import { ImageIndex } from './imageIndex.ts';
 import { ImageNames } from './imageNames.ts';
 import { ImageQueries } from './imageQueries.ts';
 import { type MachineRegisters, machineRegisters } from './machineRegisters.ts';
 import { QueryError } from './queryError.ts';
-import { findPrologueEnd } from './prologue.ts';
 import type {
   AddressRange,
   Assignment,
@@ -31,6 +32,7 @@ import type {
   InlineFrame,
   LineRow,
   LocalDescription,
+  SlicedQuestions,
   SymbolAt,
   SymbolImage,
   SymbolImageOptions,
@@ -39,21 +41,13 @@ import type {
   Variable,
 } from './symbolImage.ts';
 import { SplitUnits } from './splitUnits.ts';
+import { finish, inSlices } from './steps.ts';
 import { UnitCache } from './unitCache.ts';
-import { type FunctionNode, type UnitFunctions, containing } from './unitFunctions.ts';
+import { type FunctionNode, containing } from './unitFunctions.ts';
 import type { UnitLines } from './unitLines.ts';
 import { UnitRanges } from './unitRanges.ts';
 
 const MAX_PROBLEMS = 200;
-
-/** The function proper around an address, whatever knew it. */
-interface Found {
-  readonly start: number;
-  readonly end: number;
-  readonly name: string;
-  readonly node?: FunctionNode;
-  readonly functions?: UnitFunctions;
-}
 
 export class ElfSymbolImage implements SymbolImage {
   readonly path: string;
@@ -67,6 +61,9 @@ export class ElfSymbolImage implements SymbolImage {
   private readonly cache: UnitCache;
   private readonly units: UnitRanges;
   private readonly sources: SourceFinder;
+  private readonly index: ImageIndex;
+  private readonly finder: FunctionFinder;
+  private readonly places: BreakpointPlaces;
   private readonly found = new Set<string>();
   private readonly unwinder: FrameUnwinder | undefined;
   private readonly names: ImageNames;
@@ -95,8 +92,19 @@ export class ElfSymbolImage implements SymbolImage {
     });
     this.cache = new UnitCache(this.dwarf, isCode, split);
     this.units = new UnitRanges(this.dwarf, isCode);
-    this.sources = new SourceFinder(this.cache);
-    this.names = new ImageNames(this.dwarf, this.addressSize);
+    this.index = new ImageIndex(this.dwarf, options.loadIndex);
+    this.sources = new SourceFinder(this.cache, () => this.index.now);
+    this.names = new ImageNames(this.dwarf, this.index, this.addressSize);
+    this.finder = new FunctionFinder(this.cache, this.units, () => this.symbols);
+    this.places = new BreakpointPlaces({
+      cache: this.cache,
+      sources: this.sources,
+      finder: this.finder,
+      names: this.names,
+      symbols: () => this.symbols,
+      isCode,
+      biased: (address) => this.biased(address),
+    });
     const machine = machineRegisters(this.elf.machine);
     this.unwinder = machine && this.makeUnwinder(machine);
     this.queries = machine && this.unwinder && this.makeQueries(machine, this.unwinder);
@@ -115,7 +123,7 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   files(): readonly string[] {
-    return this.guard([], () => this.sources.allFiles());
+    return this.guard([], () => finish(this.sources.allFiles()));
   }
 
   lineAt(address: bigint): LineRow | undefined {
@@ -129,10 +137,10 @@ export class ElfSymbolImage implements SymbolImage {
 
   functionAt(address: bigint): FunctionRange | undefined {
     return this.guard(undefined, () => {
-      const found = this.functionAround(this.unbiased(address));
+      const found = this.finder.around(this.unbiased(address));
       if (found === undefined) return undefined;
       const range = { name: found.name, start: this.biased(found.start), end: this.biased(found.end) };
-      return { ...range, ...this.declaration(found) };
+      return { ...range, ...this.finder.declaration(found) };
     });
   }
 
@@ -159,7 +167,7 @@ export class ElfSymbolImage implements SymbolImage {
       const unit = this.units.unitAt(at);
       const nodes = unit === undefined ? [] : this.cache.functionsOf(unit).chainAt(at);
       if (unit === undefined || nodes.length === 0) {
-        const found = this.functionAround(at);
+        const found = this.finder.around(at);
         return found === undefined
           ? []
           : [{ function: found.name, inlined: false, range: this.range(found), ...this.position(at) }];
@@ -169,18 +177,7 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   addressesOf(file: string, line: number, column?: number): readonly CodeLocation[] {
-    return this.guard([], () => {
-      const rows = this.sources.statementsAt(file, line, column);
-      const byAddress = [...rows].sort((a, b) => addressOf(a) - addressOf(b));
-      const taken = new Set<string>();
-      const locations: CodeLocation[] = [];
-      for (const match of byAddress) {
-        const location = this.breakpointAt(match, taken);
-        if (location !== undefined && !locations.some(({ address }) => address === location.address))
-          locations.push(location);
-      }
-      return locations;
-    });
+    return this.guard([], () => finish(this.places.addressesOf(file, line, column)));
   }
 
   breakpointLines(
@@ -188,27 +185,32 @@ export class ElfSymbolImage implements SymbolImage {
     fromLine: number,
     toLine: number,
   ): readonly { line: number; columns: readonly number[] }[] {
-    return this.guard([], () => {
-      const columnsByLine = new Map<number, Set<number>>();
-      this.sources.forEachStatement(file, (_match, line, column) => {
-        if (line < fromLine || line > toLine) return;
-        const columns = columnsByLine.get(line) ?? new Set();
-        columnsByLine.set(line, columns.add(column));
-      });
-      return [...columnsByLine]
-        .map(([line, columns]) => ({ line, columns: [...columns].sort((a, b) => a - b) }))
-        .sort((a, b) => a.line - b.line);
-    });
+    return this.guard([], () => finish(this.places.breakpointLines(file, fromLine, toLine)));
   }
 
   functionByName(name: string): readonly FunctionLocation[] {
     return this.guard([], () => {
-      const starts = new Set(
-        (this.symbols?.named(name) ?? []).filter((it) => it.isFunction).map((it) => it.address),
-      );
-      if (starts.size === 0) for (const start of this.dwarfFunctionStarts(name)) starts.add(start);
-      return [...[...starts].map((start) => this.functionLocation(name, start)), ...this.inlinedCopies(name)];
+      // Without a symbol table nothing but the index knows functions by name.
+      if (this.symbols === undefined) this.index.force();
+      return finish(this.places.functionsNamed(name));
     });
+  }
+
+  readonly sliced: SlicedQuestions = {
+    filesNamed: (name) => this.guardAsync([], () => inSlices(this.sources.filesNamed(name))),
+    addressesOf: (file, line, column) =>
+      this.guardAsync([], () => inSlices(this.places.addressesOf(file, line, column))),
+    breakpointLines: (file, fromLine, toLine) =>
+      this.guardAsync([], () => inSlices(this.places.breakpointLines(file, fromLine, toLine))),
+    functionByName: (name) =>
+      this.guardAsync([], async () => {
+        if (!this.places.isSymbol(name)) await this.index.ensure();
+        return inSlices(this.places.functionsNamed(name));
+      }),
+  };
+
+  async prepareIndex(): Promise<boolean> {
+    return this.guardAsync(false, async () => (await this.index.ensure()) !== undefined);
   }
 
   statementRange(address: bigint): AddressRange | undefined {
@@ -218,7 +220,7 @@ export class ElfSymbolImage implements SymbolImage {
       const row = lines?.rowAt(at) ?? -1;
       if (lines === undefined || row < 0 || lines.rows.line[row] === 0) return undefined;
       const range = statementAround(lines, row, at);
-      const enclosing = this.functionAround(at);
+      const enclosing = this.finder.around(at);
       return this.range({
         start: Math.max(range.start, enclosing?.start ?? -Infinity),
         end: Math.min(range.end, enclosing?.end ?? Infinity),
@@ -229,16 +231,16 @@ export class ElfSymbolImage implements SymbolImage {
   prologueEnd(start: bigint): bigint {
     return this.guard(start, () => {
       const at = this.unbiased(start);
-      const found = this.functionAround(at);
-      return found === undefined ? start : this.biased(this.afterPrologue({ ...found, start: at }));
+      const found = this.finder.around(at);
+      return found === undefined ? start : this.biased(this.finder.afterPrologue({ ...found, start: at }));
     });
   }
 
   isInPrologue(address: bigint): boolean {
     return this.guard(false, () => {
       const at = this.unbiased(address);
-      const found = this.functionAround(at);
-      return found !== undefined && at < this.afterPrologue(found);
+      const found = this.finder.around(at);
+      return found !== undefined && at < this.finder.afterPrologue(found);
     });
   }
 
@@ -298,7 +300,7 @@ export class ElfSymbolImage implements SymbolImage {
       unbiased: (address) => this.unbiased(address),
       relocate: (address) => BigInt.asUintN(64, address + this.loadBias),
       isCode: (address) => rangesInclude(this.code, address),
-      functionStart: (address) => this.functionAround(address)?.start,
+      functionStart: (address) => this.finder.around(address)?.start,
     });
   }
 
@@ -343,41 +345,6 @@ export class ElfSymbolImage implements SymbolImage {
   private linesAt(address: number): UnitLines | undefined {
     const unit = this.units.unitAt(address);
     return unit && this.cache.linesOf(unit);
-  }
-
-  private functionAround(address: number): Found | undefined {
-    const unit = this.units.unitAt(address);
-    if (unit !== undefined) {
-      const functions = this.cache.functionsOf(unit);
-      const range = functions.at(address);
-      const name = range && (functions.nameOf(range.node) ?? this.symbols?.at(range.start)?.name);
-      if (range !== undefined && name !== undefined) {
-        return { start: range.start, end: range.end, name, node: range.node, functions };
-      }
-    }
-    return this.symbolAround(address);
-  }
-
-  /** Code without DWARF (assembler, stripped objects): from the symbol to its end, or to the next symbol. */
-  private symbolAround(address: number): Found | undefined {
-    const symbol = this.symbols?.at(address);
-    if (symbol === undefined || !symbol.isFunction) return undefined;
-    const end =
-      symbol.sizeBytes > 0
-        ? symbol.address + symbol.sizeBytes
-        : (this.symbols?.nextAfter(address) ?? address + 1);
-    return { start: symbol.address, end, name: symbol.name };
-  }
-
-  private declaration({ node, functions }: Found): { file?: string; line?: number } {
-    if (node === undefined || functions === undefined) return {};
-    const die = functions.originWith(node, DW_AT.decl_line);
-    const line = die?.number(DW_AT.decl_line);
-    const file =
-      die?.number(DW_AT.decl_file) ?? functions.originWith(node, DW_AT.decl_file)?.number(DW_AT.decl_file);
-    const path =
-      die === undefined || file === undefined ? undefined : this.cache.linesOf(die.unit)?.path(file);
-    return { ...(path !== undefined && { file: path }), ...(line !== undefined && { line }) };
   }
 
   /** Frames of an inline chain. `nodes` is outermost first; the answer innermost first. */
@@ -427,82 +394,6 @@ export class ElfSymbolImage implements SymbolImage {
     };
   }
 
-  /**
-   * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has one in each part.
-   * `taken` holds those that have theirs.
-   */
-  private breakpointAt({ unit, lines, row }: MatchedRow, taken: Set<string>): CodeLocation | undefined {
-    const { rows } = lines;
-    let address = rows.address[row] as number;
-    const functions = this.cache.functionsOf(unit);
-    const nodes = functions.nodesAt(address);
-    const block = nodes.at(-1);
-    if (block !== undefined) {
-      const key = `${unit.header.offset}/${block.index}`;
-      if (taken.has(key)) return undefined;
-      taken.add(key);
-    }
-    const innermost = nodes.findLast(({ kind }) => kind !== 'block');
-    const found = innermost?.kind !== 'inlined' ? this.functionAround(address) : undefined;
-    if (found !== undefined) address = Math.max(address, this.afterPrologue(found));
-    const name = innermost === undefined ? found?.name : functions.nameOf(innermost);
-    return {
-      address: this.biased(address),
-      file: lines.path(rows.file[row] as number),
-      line: rows.line[row] as number,
-      column: rows.column[row] as number,
-      ...(name !== undefined && { function: name }),
-    };
-  }
-
-  private functionLocation(name: string, start: number): FunctionLocation {
-    const found = this.functionAround(start);
-    if (found === undefined) return { name, start: this.biased(start), address: this.biased(start) };
-    const address = this.afterPrologue({ ...found, start });
-    return {
-      name: found.name,
-      start: this.biased(start),
-      address: this.biased(address),
-      ...this.declaration(found),
-    };
-  }
-
-  private afterPrologue({ start, end, node }: Found): number {
-    const unit = node?.unit ?? this.units.unitAt(start);
-    const lines = unit && this.cache.linesOf(unit);
-    return unit === undefined || lines === undefined ? start : findPrologueEnd(lines, unit.root, start, end);
-  }
-
-  /** Where a function was inlined, of the units that know it; only what the index of names can tell by now. */
-  private inlinedCopies(name: string): FunctionLocation[] {
-    const copies: FunctionLocation[] = [];
-    for (const unit of new Set(this.names.functions(name).map((die) => die.unit))) {
-      const functions = this.cache.functionsOf(unit);
-      for (const node of functions.inlinedNamed(name)) {
-        const range = node.ranges[0];
-        if (range === undefined) continue;
-        const start = this.biased(range.start);
-        copies.push({
-          name,
-          start,
-          address: start,
-          ...this.declaration({ ...range, name, node, functions }),
-        });
-      }
-    }
-    return copies;
-  }
-
-  /** For files without .symtab: every unit is searched. */
-  private *dwarfFunctionStarts(name: string): Generator<number> {
-    for (const header of this.dwarf.unitHeaders()) {
-      const functions = this.cache.functionsOf(this.dwarf.unitOf(header));
-      for (const node of functions.functions()) {
-        if (functions.nameOf(node) === name && node.ranges[0] !== undefined) yield node.ranges[0].start;
-      }
-    }
-  }
-
   private range({ start, end }: Range): AddressRange {
     return { start: this.biased(start), end: this.biased(end) };
   }
@@ -542,10 +433,6 @@ export class ElfSymbolImage implements SymbolImage {
     this.note(error.message);
     return fallback;
   }
-}
-
-function addressOf({ lines, row }: MatchedRow): number {
-  return lines.rows.address[row] as number;
 }
 
 /** Neighbouring rows of the same line; rows that no debugger stops at (line 0, no statement) join the one before them. */

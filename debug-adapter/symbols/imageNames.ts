@@ -1,30 +1,23 @@
-/** Names of an image: in the unit at hand first, then anywhere, by the index of names (built when first needed). */
+/** Names of an image: in the unit at hand first, then anywhere, by its index. */
 import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { builtinType } from './builtinTypes.ts';
+import type { ImageIndex } from './imageIndex.ts';
 import { LruCache } from './lruCache.ts';
-import {
-  NAME_ENUMERATOR,
-  NAME_FUNCTION,
-  NAME_TYPE,
-  NAME_VARIABLE,
-  type NameIndex,
-  buildNameIndex,
-} from './nameIndex.ts';
 import { normalizePath, pathMatch } from './sourcePath.ts';
 import { scopeOfName, splitPath, templateSpellings } from './qualifiedNames.ts';
+import { NAME_ENUMERATOR, NAME_FUNCTION, NAME_VARIABLE, TYPE_KINDS } from './symbolIndex.ts';
 import { TypeReader } from './typeReader.ts';
 import type { Type } from './types.ts';
 import { originChain } from './unitFunctions.ts';
 import { UnitNames } from './unitNames.ts';
 
 const MAX_NAMES = 400_000;
-/** Up to this much debug information the index is built on the spot; more is done in slices that leave room for others. */
-const SMALL_BYTES = 8 << 20;
-const SLICE_MS = 20;
 const FIRST_UNITS = 16;
+/** A function inlined everywhere has an entry in every unit: one that has a place is among the first, if any has. */
+const MAX_ANYWHERE = 256;
 
 const TYPE_TAGS = new Set<number>([
   DW_TAG.base_type,
@@ -43,11 +36,11 @@ export class ImageNames {
   private readonly file: DwarfFile;
   private readonly addressSize: number;
   private readonly byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
-  private index: NameIndex | undefined;
-  private building: Promise<NameIndex> | undefined;
+  private readonly index: ImageIndex;
 
-  constructor(file: DwarfFile, addressSize: number) {
+  constructor(file: DwarfFile, index: ImageIndex, addressSize: number) {
     this.file = file;
+    this.index = index;
     this.addressSize = addressSize;
     this.types = new TypeReader(
       (declaration) => this.definitionOf(declaration),
@@ -55,9 +48,9 @@ export class ImageNames {
     );
   }
 
-  /** The index, built now or already. `onProgress` hears fractions. */
-  ensureIndex(onProgress?: (fraction: number) => void): Promise<NameIndex> {
-    return (this.building ??= this.build(onProgress));
+  /** Resolves when names can be found anywhere, or will not be. */
+  async ensureIndex(): Promise<void> {
+    await this.index.ensure();
   }
 
   /** Variables, functions and enumerators of that name: of the unit `near`, or of the units of `sourceFile`. */
@@ -86,13 +79,16 @@ export class ImageNames {
 
   /** Definitions anywhere. Only when the index is there: see ensureIndex. */
   anywhere(name: string): Die[] {
-    const found = this.definitions(name, NAME_VARIABLE, NAME_FUNCTION, NAME_ENUMERATOR);
+    const found: Die[] = [];
+    for (const die of this.definitions(name, [NAME_VARIABLE, NAME_FUNCTION, NAME_ENUMERATOR])) {
+      if (found.push(die) === MAX_ANYWHERE) break;
+    }
     return found.length > 0 ? found : (this.inOwnersUnit(name, (unit) => this.inUnit(name, unit)) ?? []);
   }
 
   /** Subprogram entries of that name, abstract ones of inlined functions too. Only when the index is there. */
-  functions(name: string): Die[] {
-    return this.definitions(name, NAME_FUNCTION);
+  functions(name: string): Iterable<Die> {
+    return this.definitions(name, [NAME_FUNCTION]);
   }
 
   /** `struct node`, `unsigned long`, `word_t`, `a::Box<int, 3>::Item`; without its keyword too. */
@@ -108,19 +104,17 @@ export class ImageNames {
 
   private typeEntry(name: string, near: Unit | undefined): Die | undefined {
     const local = near === undefined ? undefined : this.typeInUnit(name, near);
-    const common = local ?? (this.indexNow() === undefined ? this.typeInFirstUnits(name) : undefined);
+    const common = local ?? (this.index.now === undefined ? this.typeInFirstUnits(name) : undefined);
     if (common !== undefined) return common;
     const [, keyword, bare = name] = /^(struct|union|class|enum) (.+)$/.exec(name) ?? [];
-    const found = this.definitions(bare, NAME_TYPE).find(
-      ({ tag }) => keyword === undefined || tagFits(tag, keyword),
-    );
+    const found = this.typeDefinition(bare, (tag) => keyword === undefined || tagFits(tag, keyword));
     return found ?? this.inOwnersUnit(bare, (unit) => this.typeInUnit(bare, unit));
   }
 
   /** The index has what is in namespaces; what is inside a class is known by the unit that defines the class. */
   private inOwnersUnit<T>(name: string, find: (unit: Unit) => T | undefined): T | undefined {
     const owner = scopeOfName(name);
-    const struct = owner === undefined ? undefined : this.definitions(owner, NAME_TYPE)[0];
+    const struct = owner === undefined ? undefined : this.typeDefinition(owner, () => true);
     return struct && find(struct.unit);
   }
 
@@ -144,16 +138,17 @@ export class ImageNames {
     return entry && unit.die(entry.dieOffset);
   }
 
-  private definitions(name: string, ...kinds: readonly number[]): Die[] {
-    const index = this.indexNow();
-    if (index === undefined) return [];
+  private typeDefinition(name: string, fits: (tag: number) => boolean): Die | undefined {
+    for (const die of this.definitions(name, TYPE_KINDS)) if (fits(die.tag)) return die;
+    return undefined;
+  }
+
+  private *definitions(name: string, kinds: readonly number[]): Generator<Die> {
     const simple = splitPath(name).at(-1) ?? name;
-    const found: Die[] = [];
-    for (const offset of index.candidates(simple, ...kinds)) {
+    for (const offset of this.index.now?.candidates(simple, kinds) ?? []) {
       const die = this.file.dieAt(offset);
-      if (die !== undefined && this.isNamed(die, name, simple)) found.push(die);
+      if (die !== undefined && this.isNamed(die, name, simple)) yield die;
     }
-    return found;
   }
 
   /** Whether a candidate of the index has the name indeed, with its namespaces when the name has some. */
@@ -179,7 +174,7 @@ export class ImageNames {
     if (name === undefined) return undefined;
     const fits = (tag: number): boolean =>
       tag === declaration.tag || (isClass(tag) && isClass(declaration.tag));
-    return this.definitions(name, NAME_TYPE).find(({ tag }) => fits(tag));
+    return this.typeDefinition(name, fits);
   }
 
   private namesOf(unit: Unit): UnitNames {
@@ -189,33 +184,6 @@ export class ImageNames {
       this.byUnit.set(unit, names, names.count + 100);
     }
     return names;
-  }
-
-  /** The index if it is there, or is built in no time. */
-  private indexNow(): NameIndex | undefined {
-    const size = this.file.section('.debug_info')?.sizeBytes ?? 0;
-    if (this.index === undefined && size <= SMALL_BYTES) this.index = finish(buildNameIndex(this.file));
-    return this.index;
-  }
-
-  private async build(onProgress?: (fraction: number) => void): Promise<NameIndex> {
-    const steps = buildNameIndex(this.file);
-    let sliceEnd = performance.now() + SLICE_MS;
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return (this.index = step.value);
-      if (performance.now() < sliceEnd) continue;
-      onProgress?.(step.value);
-      await new Promise((resolve) => setImmediate(resolve));
-      sliceEnd = performance.now() + SLICE_MS;
-    }
-  }
-}
-
-function finish(steps: Generator<number, NameIndex>): NameIndex {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
   }
 }
 

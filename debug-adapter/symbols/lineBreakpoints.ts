@@ -4,13 +4,17 @@ import { type LineRows, ROW_END_SEQUENCE, ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { LruCache } from './lruCache.ts';
 import { baseName, commonTail, normalizePath, pathMatch } from './sourcePath.ts';
+import type { Steps } from './steps.ts';
+import type { SymbolIndex } from './symbolIndex.ts';
 import type { UnitCache } from './unitCache.ts';
 import type { UnitLines } from './unitLines.ts';
 
-/** One unit's line table and which of its files are meant. */
+/** One unit's line table, which of its files are meant, and between which lines they have statements as far as that is known. */
 export interface FileMatch {
   readonly unit: Unit;
   readonly files: ReadonlySet<number>;
+  readonly firstLine: number;
+  readonly lastLine: number;
 }
 
 export interface MatchedRow {
@@ -19,65 +23,93 @@ export interface MatchedRow {
   readonly row: number;
 }
 
+/** A path with the base name asked for, and the line tables that have it. */
+interface Candidate {
+  readonly path: string;
+  readonly matches: readonly FileMatch[];
+}
+
 /** Below this many components in common, two absolute paths that merely end alike are different files. */
 const MIN_COMMON_TAIL = 2;
 
 export class SourceFinder {
   private readonly cache: UnitCache;
+  private readonly index: () => SymbolIndex | undefined;
   private readonly known = new LruCache<string, readonly FileMatch[]>(64);
   /** One unit for each line table: split and partial units share their skeleton's. */
   private tables: readonly Unit[] | undefined;
 
-  constructor(cache: UnitCache) {
+  /** Without an index the head of every line table is read. */
+  constructor(cache: UnitCache, index: () => SymbolIndex | undefined) {
     this.cache = cache;
+    this.index = index;
   }
 
   /** Every source path, sorted. */
-  allFiles(): string[] {
+  *allFiles(): Steps<readonly string[]> {
+    const index = this.index();
+    if (index !== undefined) return index.paths;
     const paths = new Set<string>();
-    this.forEachTable((_unit, lines) => {
+    yield* this.eachTable((_unit, lines) => {
       const first = lines.header.version >= 5 ? 0 : 1;
-      for (let index = first; index < lines.header.files.length; index++) paths.add(lines.path(index));
+      for (let file = first; file < lines.header.files.length; file++) paths.add(lines.path(file));
     });
     return [...paths].sort();
   }
 
-  /** The line tables that know `file`. The best kind of match found decides: the same path, a tail of it, a common tail. */
-  find(file: string): readonly FileMatch[] {
-    const wanted = normalizePath(file);
-    const known = this.known.get(wanted);
-    if (known !== undefined) return known;
-    const candidates = this.candidates(baseName(wanted));
-    const scores = candidates.map(({ path }) => score(path, wanted));
-    const best = Math.max(0, ...scores);
-    const byUnit = new Map<Unit, Set<number>>();
-    candidates.forEach(({ unit, index }, at) => {
-      if (best === 0 || scores[at] !== best) return;
-      const files = byUnit.get(unit) ?? new Set();
-      byUnit.set(unit, files.add(index));
-    });
-    const matches = [...byUnit].map(([unit, files]) => ({ unit, files }));
-    this.known.set(wanted, matches, 1);
-    return matches;
+  /** The source paths that end in that name. */
+  *filesNamed(name: string): Steps<readonly string[]> {
+    const candidates = yield* this.candidates(name);
+    return [...new Set(candidates.map(({ path }) => path))].sort();
   }
 
   /** Rows that begin a statement on `line`, or on the nearest line after it that has any. */
-  statementsAt(file: string, line: number, column?: number): readonly MatchedRow[] {
+  *statementsAt(file: string, line: number, column?: number): Steps<readonly MatchedRow[]> {
     let nearest = Infinity;
     let found: MatchedRow[] = [];
-    this.forEachStatement(file, (match, rowLine) => {
+    const mayHave = ({ firstLine, lastLine }: FileMatch): boolean => lastLine >= line && firstLine <= nearest;
+    yield* this.eachStatement(file, mayHave, (match, rowLine) => {
       if (rowLine < line || rowLine > nearest) return;
       if (rowLine < nearest) found = [];
       nearest = rowLine;
       found.push(match);
     });
-    if (column === undefined) return found;
-    return atColumn(found, column);
+    return column === undefined ? found : atColumn(found, column);
   }
 
-  /** Every statement of a file. */
-  forEachStatement(file: string, visit: (match: MatchedRow, line: number, column: number) => void): void {
-    for (const { unit, files } of this.find(file)) {
+  /** The lines from `fromLine` to `toLine` that have statements, each with their columns. */
+  *columnsByLine(file: string, fromLine: number, toLine: number): Steps<Map<number, Set<number>>> {
+    const found = new Map<number, Set<number>>();
+    const mayHave = (it: FileMatch): boolean => it.lastLine >= fromLine && it.firstLine <= toLine;
+    yield* this.eachStatement(file, mayHave, (_match, line, column) => {
+      if (line < fromLine || line > toLine) return;
+      found.set(line, (found.get(line) ?? new Set()).add(column));
+    });
+    return found;
+  }
+
+  /** The line tables that know `file`. The best kind of match found decides: the same path, a tail of it, a common tail. */
+  private *find(file: string): Steps<readonly FileMatch[]> {
+    const wanted = normalizePath(file);
+    const known = this.known.get(wanted);
+    if (known !== undefined) return known;
+    const candidates = yield* this.candidates(baseName(wanted));
+    const scores = candidates.map(({ path }) => score(path, wanted));
+    const best = scores.reduce((a, b) => Math.max(a, b), 0);
+    const winners = candidates.filter((_, at) => best > 0 && scores[at] === best);
+    const matches = mergeByUnit(winners.flatMap((it) => it.matches));
+    this.known.set(wanted, matches, 1);
+    return matches;
+  }
+
+  private *eachStatement(
+    file: string,
+    mayHave: (match: FileMatch) => boolean,
+    visit: (match: MatchedRow, line: number, column: number) => void,
+  ): Steps<void> {
+    for (const match of yield* this.find(file)) {
+      if (!mayHave(match)) continue;
+      const { unit, files } = match;
       const lines = this.cache.linesOf(unit);
       if (lines === undefined) continue;
       const { rows } = lines;
@@ -95,14 +127,31 @@ export class SourceFinder {
             visit({ unit, lines, row }, line, rows.column[row] as number);
         }
       }
+      yield;
     }
   }
 
-  private candidates(name: string): { unit: Unit; index: number; path: string }[] {
-    const found: { unit: Unit; index: number; path: string }[] = [];
+  private *candidates(name: string): Steps<readonly Candidate[]> {
+    const index = this.index();
+    return index === undefined ? yield* this.listed(name) : this.indexed(index, name);
+  }
+
+  private indexed(index: SymbolIndex, name: string): Candidate[] {
+    return index.paths.flatMap((path, number) => {
+      if (!path.endsWith(name) || baseName(path) !== name) return [];
+      const matches = index.usesOf(number).flatMap(({ unitOffset, file, firstLine, lastLine }) => {
+        const unit = this.cache.unitAt(unitOffset);
+        return unit === undefined ? [] : [{ unit, files: new Set([file]), firstLine, lastLine }];
+      });
+      return [{ path, matches }];
+    });
+  }
+
+  private *listed(name: string): Steps<Candidate[]> {
+    const found: Candidate[] = [];
     // The linker merges equal strings, so one comparison for each place is enough.
     const matching = new Map<string, Map<number, boolean>>();
-    this.forEachTable((unit, lines) => {
+    yield* this.eachTable((unit, lines) => {
       const { files, version } = lines.header;
       for (let index = version < 5 ? 1 : 0; index < files.length; index++) {
         const place = files.name(index);
@@ -113,24 +162,27 @@ export class SourceFinder {
           matches = baseName(lines.text(place)) === name;
           known.set(place.offset, matches);
         }
-        if (matches) found.push({ unit, index, path: lines.path(index) });
+        if (!matches) continue;
+        const match = { unit, files: new Set([index]), firstLine: 0, lastLine: Infinity };
+        found.push({ path: lines.path(index), matches: [match] });
       }
     });
     return found;
   }
 
-  private forEachTable(visit: (unit: Unit, lines: UnitLines) => void): void {
-    for (const unit of (this.tables ??= this.unitsWithTables())) {
+  private *eachTable(visit: (unit: Unit, lines: UnitLines) => void): Steps<void> {
+    for (const unit of (this.tables ??= yield* this.unitsWithTables())) {
       try {
         const lines = this.cache.linesOf(unit);
         if (lines !== undefined) visit(unit, lines);
       } catch (error) {
         this.cache.file.report(error);
       }
+      yield;
     }
   }
 
-  private unitsWithTables(): Unit[] {
+  private *unitsWithTables(): Steps<Unit[]> {
     const { file } = this.cache;
     const byOffset = new Map<number, Unit>();
     for (const header of file.unitHeaders()) {
@@ -142,9 +194,29 @@ export class SourceFinder {
         if (!(error instanceof DwarfError)) throw error;
         file.report(error);
       }
+      yield;
     }
     return [...byOffset.values()];
   }
+}
+
+function mergeByUnit(matches: readonly FileMatch[]): FileMatch[] {
+  const byUnit = new Map<Unit, FileMatch>();
+  for (const match of matches) {
+    const known = byUnit.get(match.unit);
+    byUnit.set(
+      match.unit,
+      known === undefined
+        ? match
+        : {
+            unit: match.unit,
+            files: new Set([...known.files, ...match.files]),
+            firstLine: Math.min(known.firstLine, match.firstLine),
+            lastLine: Math.max(known.lastLine, match.lastLine),
+          },
+    );
+  }
+  return [...byUnit.values()];
 }
 
 /**

@@ -10,6 +10,7 @@
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { ElfSymbolImage } from './elfSymbolImage.ts';
+import type { SymbolIndexData } from './symbolIndex.ts';
 
 /** Half open: `end` is the first address after it. */
 export interface AddressRange {
@@ -174,6 +175,22 @@ export interface FrameDescription {
   readonly registers: Readonly<Record<string, string>>;
 }
 
+/**
+ * Questions that may concern a thousand units, answered in slices that leave the event loop to others. What needs the index of
+ * names waits for it.
+ */
+export interface SlicedQuestions {
+  /** Of files(), those with that last component. */
+  filesNamed(name: string): Promise<readonly string[]>;
+  addressesOf(file: string, line: number, column?: number): Promise<readonly CodeLocation[]>;
+  breakpointLines(
+    file: string,
+    fromLine: number,
+    toLine: number,
+  ): Promise<readonly { line: number; columns: readonly number[] }[]>;
+  functionByName(name: string): Promise<readonly FunctionLocation[]>;
+}
+
 export interface SymbolImageOptions {
   /** Added to every link-time address (modulo 2^64). */
   readonly loadBias?: bigint;
@@ -181,6 +198,8 @@ export interface SymbolImageOptions {
   readonly sectionAddresses?: ReadonlyMap<string, bigint>;
   /** Opens a .dwo file or a .dwp package of split DWARF; without it such units have lines but no functions or variables. */
   readonly openDwo?: (path: string) => ByteSource | undefined;
+  /** Gets the index of a large image from elsewhere; without it, it is built here, in slices. Undefined: there will be none. */
+  readonly loadIndex?: () => Promise<SymbolIndexData | undefined>;
   /** For compressed sections; without them they count as missing and `problems()` says so. */
   readonly decompressors?: Decompressors;
 }
@@ -196,7 +215,15 @@ export interface SymbolImage {
   /** Whether there is line information at all; without it only symbolAt and functionByName (from .symtab) answer. */
   readonly hasLines: boolean;
 
-  /** Every source path, sorted, each once. Reads the head of every line table. */
+  readonly sliced: SlicedQuestions;
+  /**
+   * Gets the index of names and files of a large image (a small one has it at once), by SymbolImageOptions.loadIndex. Until it is
+   * there, names of other units are not found, and files by reading the head of every line table. Whether it is there; asking again
+   * costs nothing.
+   */
+  prepareIndex(): Promise<boolean>;
+
+  /** Every source path, sorted, each once. */
   files(): readonly string[];
 
   lineAt(address: bigint): LineRow | undefined;
@@ -220,7 +247,10 @@ export interface SymbolImage {
     toLine: number,
   ): readonly { line: number; columns: readonly number[] }[];
 
-  /** Every function with that name. Clones of the compiler (`name.isra.0`, `name.constprop.0`) count, `.cold` parts do not. */
+  /**
+   * Every function with that name. Clones of the compiler (`name.isra.0`, `name.constprop.0`) count, `.cold` parts do not. Inlined
+   * copies are found when the index is there.
+   */
   functionByName(name: string): readonly FunctionLocation[];
 
   /**

@@ -22,6 +22,16 @@ export class UnitCache {
     this.split = split;
   }
 
+  /** The unit with its header there; undefined when there is none that can be read. */
+  unitAt(offset: number): Unit | undefined {
+    try {
+      return this.file.unitAt(offset);
+    } catch (error) {
+      this.file.report(error);
+      return undefined;
+    }
+  }
+
   /** The unit that has the entries: see SplitUnits. */
   fullUnit(unit: Unit): Unit {
     return this.split.full(unit);

@@ -88,13 +88,17 @@ export class UnitLines {
     return address[next] as number;
   }
 
+  /** The full path of a directory by its number in the table. */
+  directory(index: number): string {
+    return joinPath(this.unit.root.compDir ?? '', this.text(this.header.directories.name(index)));
+  }
+
   private makePath(index: number): string {
-    const { files, directories, version } = this.header;
+    const { files, version } = this.header;
     const compDir = this.unit.root.compDir ?? '';
     // Before version 5 file 0 does not exist; producers use it for the unit's own file.
     if (index >= files.length || (version < 5 && index === 0))
       return joinPath(compDir, this.unit.root.name ?? '');
-    const directory = this.text(directories.name(files.directory(index)));
-    return joinPath(joinPath(compDir, directory), this.text(files.name(index)));
+    return joinPath(this.directory(files.directory(index)), this.text(files.name(index)));
   }
 }

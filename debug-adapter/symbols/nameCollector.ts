@@ -1,82 +1,27 @@
-/**
- * Every file-scope name of an image: hash, place and kind in flat arrays, so that a kernel's two million names cost a few tens of
- * megabytes and no strings. Built by one pass over the units, in steps, so that a worker can report progress and be cancelled.
- */
+/** Collects the file-scope names of units for a SymbolIndex: hash, place and kind, in arrays that grow. */
 import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import { Die } from '../dwarf/die.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import type { Unit } from '../dwarf/unit.ts';
+import {
+  hashName,
+  NAME_ENUMERATION,
+  NAME_ENUMERATOR,
+  NAME_FUNCTION,
+  NAME_STRUCTURE,
+  NAME_TYPE,
+  NAME_UNION,
+  NAME_VARIABLE,
+  type SymbolIndexData,
+} from './symbolIndex.ts';
 import { skipTree } from './unitFunctions.ts';
 
-export const NAME_VARIABLE = 1;
-export const NAME_FUNCTION = 2;
-export const NAME_TYPE = 3;
-export const NAME_ENUMERATOR = 4;
-
-/** The same structure is in every unit that includes its header: this many definitions of one name are kept. */
+/** The same structure is in every unit that includes its header: this many definitions of one name and kind are kept. */
 const MAX_SAME_TYPE = 4;
-const MAX_SAME_NAME = 256;
-const MAX_TABLE_BYTES = 16 << 20;
+const MAX_SAME_NAME = 0xffff;
+const MAX_TABLE_BYTES = 8 << 20;
 
 const encoder = new TextEncoder();
-
-export interface NameIndexData {
-  /** Sorted. Hash of the name, see hashName. */
-  readonly hashes: Uint32Array;
-  /** Section offset in .debug_info of the entry (of an enumerator: of its enumeration). */
-  readonly offsets: Float64Array;
-  /** NAME_… */
-  readonly kinds: Uint8Array;
-}
-
-export class NameIndex {
-  readonly data: NameIndexData;
-
-  constructor(data: NameIndexData) {
-    this.data = data;
-  }
-
-  /** Entries that may have that name: the caller compares, hashes collide. */
-  candidates(name: string, ...kinds: readonly number[]): number[] {
-    const { hashes, offsets, kinds: all } = this.data;
-    const hash = hashName(encoder.encode(name));
-    let low = 0;
-    let high = hashes.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((hashes[middle] as number) < hash) low = middle + 1;
-      else high = middle;
-    }
-    const found: number[] = [];
-    for (let at = low; at < hashes.length && hashes[at] === hash; at++) {
-      if (kinds.includes(all[at] as number)) found.push(offsets[at] as number);
-    }
-    return found;
-  }
-}
-
-/** FNV-1a, 32 bits. */
-export function hashName(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
-}
-
-/** Yields the fraction done after each unit; returns the index. */
-export function* buildNameIndex(file: DwarfFile): Generator<number, NameIndex> {
-  const builder = new IndexBuilder(file);
-  const headers = file.unitHeaders().filter(({ section }) => section.name === '.debug_info');
-  let done = 0;
-  for (const header of headers) {
-    try {
-      builder.addUnit(file.unitOf(header));
-    } catch (error) {
-      file.report(error);
-    }
-    yield ++done / headers.length;
-  }
-  return new NameIndex(builder.finish());
-}
 
 interface OffsetIds {
   get(offset: number): number | undefined;
@@ -100,7 +45,7 @@ class OffsetTable implements OffsetIds {
   }
 }
 
-class IndexBuilder {
+export class NameCollector {
   private hashes = new Uint32Array(1 << 16);
   private offsets = new Float64Array(1 << 16);
   private kinds = new Uint8Array(1 << 16);
@@ -123,7 +68,7 @@ class IndexBuilder {
     this.scan(unit, unit.header.entriesOffset, 0);
   }
 
-  finish(): NameIndexData {
+  finish(): Pick<SymbolIndexData, 'hashes' | 'offsets' | 'kinds'> {
     const order = Uint32Array.from({ length: this.count }, (_, index) => index);
     const { hashes, offsets, kinds } = this;
     order.sort(
@@ -240,11 +185,14 @@ function kindOf(tag: number): number {
       return NAME_FUNCTION;
     case DW_TAG.base_type:
     case DW_TAG.typedef:
+      return NAME_TYPE;
     case DW_TAG.structure_type:
     case DW_TAG.class_type:
+      return NAME_STRUCTURE;
     case DW_TAG.union_type:
+      return NAME_UNION;
     case DW_TAG.enumeration_type:
-      return NAME_TYPE;
+      return NAME_ENUMERATION;
     default:
       return 0;
   }

@@ -1,0 +1,155 @@
+/**
+ * Where breakpoints go: from source lines and function names to addresses. In steps, because a line of a header or an inlined
+ * function may be in a thousand units.
+ */
+import { rangesOf } from '../dwarf/ranges.ts';
+import type { ElfSymbolIndex } from './elfSymbolIndex.ts';
+import type { FunctionFinder } from './functionFinder.ts';
+import type { ImageNames } from './imageNames.ts';
+import type { MatchedRow, SourceFinder } from './lineBreakpoints.ts';
+import type { Steps } from './steps.ts';
+import type { CodeLocation, FunctionLocation } from './symbolImage.ts';
+import type { UnitCache } from './unitCache.ts';
+
+export interface PlacesOptions {
+  readonly cache: UnitCache;
+  readonly sources: SourceFinder;
+  readonly finder: FunctionFinder;
+  readonly names: ImageNames;
+  readonly symbols: () => ElfSymbolIndex | undefined;
+  readonly isCode: (address: number) => boolean;
+  /** To the address the image's users see. */
+  readonly biased: (address: number) => bigint;
+}
+
+export class BreakpointPlaces {
+  private readonly options: PlacesOptions;
+
+  constructor(options: PlacesOptions) {
+    this.options = options;
+  }
+
+  *addressesOf(file: string, line: number, column?: number): Steps<readonly CodeLocation[]> {
+    const rows = yield* this.options.sources.statementsAt(file, line, column);
+    const byAddress = [...rows].sort((a, b) => addressOf(a) - addressOf(b));
+    const taken = new Set<string>();
+    const locations = new Map<bigint, CodeLocation>();
+    for (const match of byAddress) {
+      const location = this.locationOf(match, taken);
+      if (location !== undefined && !locations.has(location.address))
+        locations.set(location.address, location);
+      yield;
+    }
+    return [...locations.values()];
+  }
+
+  *breakpointLines(
+    file: string,
+    fromLine: number,
+    toLine: number,
+  ): Steps<readonly { line: number; columns: readonly number[] }[]> {
+    const columnsByLine = yield* this.options.sources.columnsByLine(file, fromLine, toLine);
+    return [...columnsByLine]
+      .map(([line, columns]) => ({ line, columns: [...columns].sort((a, b) => a - b) }))
+      .sort((a, b) => a.line - b.line);
+  }
+
+  /** As far as the symbol table and the index of names (if it is there) know the name. */
+  *functionsNamed(name: string): Steps<readonly FunctionLocation[]> {
+    const starts = this.symbolStarts(name);
+    if (starts.size === 0) yield* this.entryStarts(name, starts);
+    const proper: FunctionLocation[] = [];
+    for (const start of starts) {
+      proper.push(this.functionLocation(name, start));
+      yield;
+    }
+    return [...proper, ...(yield* this.inlinedCopies(name))];
+  }
+
+  /** Whether the symbol table has a function of that name: then no index is needed to find it. */
+  isSymbol(name: string): boolean {
+    return this.symbolStarts(name).size > 0;
+  }
+
+  private symbolStarts(name: string): Set<number> {
+    const symbols = this.options.symbols()?.named(name) ?? [];
+    return new Set(symbols.filter((it) => it.isFunction).map((it) => it.address));
+  }
+
+  /** For files without .symtab, and names with namespaces. */
+  private *entryStarts(name: string, starts: Set<number>): Steps<void> {
+    for (const die of this.options.names.functions(name)) {
+      const start = rangesOf(die)[0]?.start;
+      if (start !== undefined && this.options.isCode(start)) starts.add(start);
+      yield;
+    }
+  }
+
+  /**
+   * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has one in each part.
+   * `taken` holds those that have theirs.
+   */
+  private locationOf({ unit, lines, row }: MatchedRow, taken: Set<string>): CodeLocation | undefined {
+    const { cache, finder, biased } = this.options;
+    const { rows } = lines;
+    let address = rows.address[row] as number;
+    const functions = cache.functionsOf(unit);
+    const nodes = functions.nodesAt(address);
+    const block = nodes.at(-1);
+    if (block !== undefined) {
+      const key = `${unit.header.offset}/${block.index}`;
+      if (taken.has(key)) return undefined;
+      taken.add(key);
+    }
+    const innermost = nodes.findLast(({ kind }) => kind !== 'block');
+    const found = innermost?.kind !== 'inlined' ? finder.around(address) : undefined;
+    if (found !== undefined) address = Math.max(address, finder.afterPrologue(found));
+    const name = innermost === undefined ? found?.name : functions.nameOf(innermost);
+    return {
+      address: biased(address),
+      file: lines.path(rows.file[row] as number),
+      line: rows.line[row] as number,
+      column: rows.column[row] as number,
+      ...(name !== undefined && { function: name }),
+    };
+  }
+
+  private functionLocation(name: string, start: number): FunctionLocation {
+    const { finder, biased } = this.options;
+    const found = finder.around(start);
+    if (found === undefined) return { name, start: biased(start), address: biased(start) };
+    return {
+      name: found.name,
+      start: biased(start),
+      address: biased(finder.afterPrologue({ ...found, start })),
+      ...finder.declaration(found),
+    };
+  }
+
+  /** Where a function was inlined, of the units that know it. */
+  private *inlinedCopies(name: string): Steps<FunctionLocation[]> {
+    const { cache, finder, biased } = this.options;
+    const copies: FunctionLocation[] = [];
+    const units = new Set([...this.options.names.functions(name)].map((die) => die.unit));
+    for (const unit of units) {
+      const functions = cache.functionsOf(unit);
+      for (const node of functions.inlinedNamed(name)) {
+        const range = node.ranges[0];
+        if (range === undefined) continue;
+        const start = biased(range.start);
+        copies.push({
+          name,
+          start,
+          address: start,
+          ...finder.declaration({ ...range, name, node, functions }),
+        });
+      }
+      yield;
+    }
+    return copies;
+  }
+}
+
+function addressOf({ lines, row }: MatchedRow): number {
+  return lines.rows.address[row] as number;
+}
