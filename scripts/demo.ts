@@ -92,9 +92,10 @@ async function checkReachable(url: string): Promise<void> {
   if (!response.ok) throw new Error(`VS Code answers with status ${response.status} at ${url}`);
 }
 
+/** Signals after the first do nothing: Ctrl-C comes twice (from the terminal and from bootstrap.mjs), and VS Code must still be ended. */
 function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
 }
 
