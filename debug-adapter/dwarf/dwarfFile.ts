@@ -23,7 +23,11 @@ export interface DwarfFileOptions {
   readonly typeElsewhere?: (signature: bigint) => Die | undefined;
 }
 
+let files = 0;
+
 export class DwarfFile {
+  /** Tells entries at the same offset of different files apart: a split program has many. */
+  readonly id = ++files;
   readonly littleEndian: boolean;
   private readonly loader: SectionLoader;
   private readonly onProblem: (problem: DwarfError) => void;

@@ -9,53 +9,84 @@ import {
   SHT_NOBITS,
 } from '../../vmm-core/elf/elfConstants.ts';
 import { ElfError } from '../../vmm-core/elf/elfError.ts';
-import { type ElfFile, type SectionHeader, findSection, readSection } from '../../vmm-core/elf/elfFile.ts';
+import { type ElfFile, type SectionHeader, readSection } from '../../vmm-core/elf/elfFile.ts';
 import { layOutSections, relocated, relocationsOf } from '../../vmm-core/elf/relocations.ts';
 import { type Range, toSigned } from '../dwarf/address.ts';
 import { type SectionData, type SectionLoader, memorySection } from '../dwarf/section.ts';
 
-/** Sections that cannot be read count as missing, with the reason given to `onProblem`. */
+/**
+ * Sections that cannot be read count as missing, with the reason given to `onProblem`. Objects (.o, .dwo) have a section for each
+ * type unit or header's macros, all of one name, of which a linker would keep one of each: they are read one after the other.
+ */
 export function elfSectionLoader(
   elf: ElfFile,
   decompressors: Decompressors,
   onProblem: (message: string) => void,
 ): SectionLoader {
   return (name) => {
-    const section = findSection(elf, name) ?? findSection(elf, name.replace('.debug_', '.zdebug_'));
-    if (section === undefined || section.type === SHT_NOBITS) return undefined;
     try {
-      if (isCompressed(section) || needsRelocation(elf, section)) {
-        return memorySection(preparedBytes(elf, section, decompressors, onProblem));
-      }
+      const [section, ...more] = sectionsNamed(elf, name);
+      if (section === undefined) return undefined;
+      const prepare = (one: SectionHeader): Uint8Array => preparedBytes(elf, one, decompressors, onProblem);
+      if (more.length > 0) return memorySection(joined([section, ...more].map(prepare)));
+      if (isCompressed(section) || needsRelocation(elf, section)) return memorySection(prepare(section));
       if (section.offset + section.sizeBytes > elf.source.sizeBytes) {
         throw new ElfError(`section ${name} reaches past the end of the file`, section.offset);
       }
+      return fileSection(elf, section);
     } catch (error) {
       if (!(error instanceof ElfError)) throw error;
       onProblem(error.message);
       return undefined;
     }
-    const data: SectionData = {
-      sizeBytes: section.sizeBytes,
-      read(offset, lengthBytes) {
-        const bytes = new Uint8Array(lengthBytes);
-        readSection(elf, section, offset, bytes);
-        return bytes;
-      },
-    };
-    return data;
   };
+}
+
+function sectionsNamed(elf: ElfFile, name: string): SectionHeader[] {
+  const named = (wanted: string): SectionHeader[] =>
+    elf.sections.filter((section) => section.name === wanted && section.type !== SHT_NOBITS);
+  const found = named(name);
+  const several = found.length > 0 ? found : named(name.replace('.debug_', '.zdebug_'));
+  return elf.type === ET_REL && name.startsWith('.debug_') ? several : several.slice(0, 1);
+}
+
+function fileSection(elf: ElfFile, section: SectionHeader): SectionData {
+  return {
+    sizeBytes: section.sizeBytes,
+    read(offset, lengthBytes) {
+      const bytes = new Uint8Array(lengthBytes);
+      readSection(elf, section, offset, bytes);
+      return bytes;
+    },
+  };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 /**
  * The file with an address for every loadable section. Files that were linked have them; the sections of a relocatable object go to
- * the addresses given by name (where a module was loaded), else one after the other from 0.
+ * the addresses given by name (where a module was loaded), else one after the other from 0. Debug sections of one name count from
+ * the first of them, as they are read: references between them are relocations.
  */
 export function placed(elf: ElfFile, given: ReadonlyMap<string, bigint> | undefined): ElfFile {
   if (elf.type !== ET_REL) return elf;
   const layout = layOutSections(elf, ({ flags }) => (flags & SHF_ALLOC) !== 0);
-  const addressOf = (section: SectionHeader): bigint =>
-    given?.get(section.name) ?? layout.get(section.index) ?? 0n;
+  const sizes = new Map<string, bigint>();
+  const addressOf = (section: SectionHeader): bigint => {
+    if ((section.flags & SHF_ALLOC) !== 0) return given?.get(section.name) ?? layout.get(section.index) ?? 0n;
+    if (!section.name.startsWith('.debug_')) return 0n;
+    const before = sizes.get(section.name) ?? 0n;
+    sizes.set(section.name, before + BigInt(section.sizeBytes));
+    return before;
+  };
   return { ...elf, sections: elf.sections.map((section) => ({ ...section, address: addressOf(section) })) };
 }
 

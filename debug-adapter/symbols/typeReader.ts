@@ -47,7 +47,7 @@ export class TypeReader {
   }
 
   read(die: Die): Type {
-    const key = `${die.unit.header.section.name}${die.offset}`;
+    const key = `${die.unit.file.id}${die.unit.header.section.name}${die.offset}`;
     let type = this.types.get(key);
     if (type === undefined) {
       type = this.makeSafely(die);
@@ -68,7 +68,8 @@ export class TypeReader {
   private make(die: Die): Type {
     // A stub for a type that is in a type unit of its own (§3.1.4).
     const whole = die.has(DW_AT.signature) ? die.ref(DW_AT.signature) : undefined;
-    if (whole !== undefined && whole.offset !== die.offset) return this.read(whole);
+    if (whole !== undefined && (whole.offset !== die.offset || whole.unit !== die.unit))
+      return this.read(whole);
     switch (die.tag) {
       case DW_TAG.base_type:
         return {

@@ -61,6 +61,20 @@ for (const { tool, compilers, versions } of PACKAGERS) {
   }
 }
 
+test('an object with a section for each of its types describes them as the linked program does', async (t) => {
+  const reason = missingTool('gcc');
+  if (reason !== undefined) return t.skip(reason);
+  const options = ['-g', '-gdwarf-5', '-fdebug-types-section'];
+  const object = openImage(compile('gcc', 'values.c', join(directory, 'types.o'), [...options, '-c']));
+  const program = openImage(compile('gcc', 'values.c', join(directory, 'types'), options));
+  for (const name of ['struct node', 'struct point', 'struct flags', 'enum colour']) {
+    const described = await object.describeType(name);
+    assert.match(described ?? '', new RegExp(`^${name} \\{`));
+    assert.equal(described, await program.describeType(name));
+  }
+  assert.deepEqual(object.problems(), []);
+});
+
 test('a program whose .dwo files moved along with it still has its variables', (t) => {
   const reason = missingTool('gcc');
   if (reason !== undefined) return t.skip(reason);
