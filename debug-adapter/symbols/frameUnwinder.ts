@@ -1,10 +1,12 @@
-/** From one frame to its caller: .debug_frame and .eh_frame first, the frame pointer where they are silent. */
+/** From one frame to its caller: .debug_frame and .eh_frame first, then a Linux kernel's ORC, the frame pointer where all are silent. */
+import { EM_X86_64, ET_REL } from '../../vmm-core/elf/elfConstants.ts';
 import type { ElfFile } from '../../vmm-core/elf/elfFile.ts';
 import { findSection } from '../../vmm-core/elf/elfFile.ts';
 import { toSigned } from '../dwarf/address.ts';
 import { type FrameRow, FrameTable } from '../dwarf/cfi.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { type ExpressionContext } from '../dwarf/expression.ts';
+import { OrcTable } from '../dwarf/orc.ts';
 import { fromBytes } from '../dwarf/typedValue.ts';
 import { applyFrameRow } from '../dwarf/unwind.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
@@ -28,6 +30,8 @@ export interface UnwinderImage {
 export class FrameUnwinder {
   private readonly image: UnwinderImage;
   private tables: readonly FrameTable[] | undefined;
+  /** Null when the image has none. */
+  private knownOrc: OrcTable | null | undefined;
 
   constructor(image: UnwinderImage) {
     this.image = image;
@@ -37,13 +41,14 @@ export class FrameUnwinder {
     const pc = this.lookupAddress(frame);
     if (pc === undefined) return undefined;
     const row = this.rowAt(pc);
-    if (row !== undefined) return this.byRow(row, frame);
-    return this.byFramePointer(frame, pc);
+    if (row !== undefined) return this.byRow(row, frame, 'cfi');
+    const orc = this.orcRowAt(pc);
+    return orc === undefined ? this.byFramePointer(frame, pc) : this.byRow(orc, frame, 'orc');
   }
 
   /** The rules at a link-time address as text. */
   describe(pc: number): FrameDescription | undefined {
-    const row = this.rowAt(pc);
+    const row = this.rowAt(pc) ?? this.orcRowAt(pc);
     return row && describeRow(row, this.image.machine, this.image);
   }
 
@@ -103,7 +108,35 @@ export class FrameUnwinder {
     });
   }
 
-  private async byRow(row: FrameRow, frame: FrameContext): Promise<UnwoundFrame | undefined> {
+  /** Tables of other code (the kernel's, for a module's address) must not be asked: their last entry has no end. */
+  private orcRowAt(pc: number): FrameRow | undefined {
+    if (!this.image.isCode(pc)) return undefined;
+    try {
+      return (this.knownOrc ??= this.openOrc() ?? null)?.rowAt(pc);
+    } catch (error) {
+      this.image.dwarf.report(error);
+      return undefined;
+    }
+  }
+
+  private openOrc(): OrcTable | undefined {
+    const { dwarf, elf, addressSize } = this.image;
+    const [ip, entries] = [dwarf.section('.orc_unwind_ip'), dwarf.section('.orc_unwind')];
+    if (elf.machine !== EM_X86_64 || ip === undefined || entries === undefined) return undefined;
+    return new OrcTable({
+      ip,
+      ipAddress: toSigned(findSection(elf, '.orc_unwind_ip')?.address ?? 0n, addressSize),
+      entries,
+      header: dwarf.section('.orc_header'),
+      isSorted: elf.type !== ET_REL,
+    });
+  }
+
+  private async byRow(
+    row: FrameRow,
+    frame: FrameContext,
+    method: 'cfi' | 'orc',
+  ): Promise<UnwoundFrame | undefined> {
     const { machine } = this.image;
     try {
       const caller = await applyFrameRow(row, this.context(frame), {
@@ -122,7 +155,7 @@ export class FrameUnwinder {
         registers,
         cfa: caller.cfa,
         savedAt: named(caller.savedAt, machine),
-        method: 'cfi',
+        method,
         isSignalFrame: row.isSignalFrame,
       };
     } catch (error) {

@@ -112,8 +112,8 @@ export interface UnwoundFrame {
   readonly cfa: bigint;
   /** Where the caller's registers were found in memory. */
   readonly savedAt: ReadonlyMap<string, bigint>;
-  /** `cfi`: call frame information; `framePointer`: guessed from the chain of frame pointers. */
-  readonly method: 'cfi' | 'framePointer';
+  /** `cfi`: call frame information; `orc`: a Linux kernel's own tables; `framePointer`: guessed from the chain of frame pointers. */
+  readonly method: 'cfi' | 'orc' | 'framePointer';
   /** The frame that was unwound is an interrupt's or a signal's: the caller's program counter is no return address. */
   readonly isSignalFrame: boolean;
 }
@@ -264,7 +264,7 @@ export interface SymbolImage {
   isInPrologue(address: bigint): boolean;
 
   /**
-   * The registers of a frame's caller: by call frame information, else by the frame pointer when the function has none. Undefined at
+   * The registers of a frame's caller: by call frame information, else by ORC, else by the frame pointer. Undefined at
    * the outermost frame and where neither knows the way.
    */
   unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined>;

@@ -61,13 +61,14 @@ export function frameContext(
   return { registers, memory: context, pcIsReturnAddress: frame.isCaller };
 }
 
-/** Call frame information first: it also knows frames without a frame pointer, and those of interrupts. */
+/** The image's tables first: they also know frames without a frame pointer, and those of interrupts. */
 export const symbolUnwinder: Unwinder = {
   async caller(frame, context) {
     const image = context.imageAt(lookupAddress(frame));
     const symbols = image && frameContext(frame, context, image);
     const unwound = symbols && (await image?.unwindFrame(symbols));
-    if (unwound?.method !== 'cfi') return framePointerUnwinder.caller(frame, context);
+    if (unwound === undefined || unwound.method === 'framePointer')
+      return framePointerUnwinder.caller(frame, context);
     const bits = codeBits(context.cpu.mode);
     const known = new Map([...unwound.registers].filter(([name]) => isKnown(name, unwound)));
     const registers = bits === 64 ? known : renameRegisters(known, 'e', 'r');
