@@ -95,10 +95,14 @@ const IMPORT_RULES: Readonly<Record<string, Rule>> = {
   'vscode is imported only in extension, and not by its language server': ({ file }, { specifier }) =>
     specifier !== 'vscode' ||
     (file.startsWith('extension/') && !file.startsWith('extension/language/server/')),
-  'threads are started only in vmm-core/vcpu and run only worker files': ({ file }, it) =>
+  'threads are started only in vmm-core/vcpu and by the index loader, and run only worker files': (
+    { file },
+    it,
+  ) =>
     !/^(node:)?worker_threads$/.test(it.specifier) ||
     it.typeOnly ||
     file.startsWith('vmm-core/vcpu/') ||
+    file === 'debug-adapter/symbols/indexLoader.ts' ||
     file.endsWith('.worker.ts'),
   'pure folders import neither Node nor packages': ({ file }, it) =>
     !isPure(file) ||

@@ -36,7 +36,7 @@ export interface LineRows {
 /** A program may make at most this many rows for each of its bytes: one special opcode is one row. */
 export function runLineProgram(header: LineHeader): LineRows {
   const reader = header.section.reader(header.programOffset, header.endOffset - header.programOffset);
-  const machine = new LineMachine(header, reader);
+  const machine = new RowMachine(header, reader);
   try {
     machine.run();
   } catch (error) {
@@ -46,40 +46,40 @@ export function runLineProgram(header: LineHeader): LineRows {
   return machine.finish(undefined);
 }
 
-class LineMachine {
-  private readonly header: LineHeader;
-  private readonly reader: Reader;
-  private readonly sequences: Sequence[] = [];
-  private capacity: number;
-  private count = 0;
-  private addresses: Float64Array;
-  private files: Uint32Array;
-  private lines: Uint32Array;
-  private columns: Uint16Array;
-  private flags: Uint8Array;
-  private sequenceFirst = 0;
+/** Where each file has statements, from the first to the last line; what comes after a broken opcode is left out. */
+export function statementSpans(header: LineHeader): Map<number, { firstLine: number; lastLine: number }> {
+  const reader = header.section.reader(header.programOffset, header.endOffset - header.programOffset);
+  const machine = new SpanMachine(header, reader);
+  try {
+    machine.run();
+  } catch (error) {
+    if (!(error instanceof DwarfError)) throw error;
+  }
+  return machine.spans;
+}
 
-  private address = 0;
-  private opIndex = 0;
-  private file = 1;
-  private line = 1;
-  private column = 0;
-  private isStmt: boolean;
+/** Runs a program; what becomes of its rows is decided by those below. */
+abstract class LineMachine {
+  protected readonly header: LineHeader;
+  protected readonly reader: Reader;
+
+  protected address = 0;
+  protected file = 1;
+  protected line = 1;
+  protected column = 0;
+  protected isStmt: boolean;
   /** basic_block, prologue_end, epilogue_begin: cleared after every row. */
-  private rowFlags = 0;
+  protected rowFlags = 0;
+  private opIndex = 0;
 
   constructor(header: LineHeader, reader: Reader) {
     this.header = header;
     this.reader = reader;
     this.isStmt = header.defaultIsStmt;
-    // gcc and clang need about 3 bytes a row.
-    this.capacity = Math.max(16, reader.end >> 2);
-    this.addresses = new Float64Array(this.capacity);
-    this.files = new Uint32Array(this.capacity);
-    this.lines = new Uint32Array(this.capacity);
-    this.columns = new Uint16Array(this.capacity);
-    this.flags = new Uint8Array(this.capacity);
   }
+
+  protected abstract emit(extraFlags: number): void;
+  protected abstract sequenceEnded(): void;
 
   run(): void {
     const { header, reader } = this;
@@ -90,21 +90,6 @@ class LineMachine {
       else if (opcode === 0) this.extended();
       else this.standard(opcode);
     }
-  }
-
-  finish(problem: DwarfError | undefined): LineRows {
-    // Rows after the last end_sequence have no known end: they are dropped.
-    const count = this.sequenceFirst;
-    return {
-      count,
-      address: this.addresses.slice(0, count),
-      file: narrowed(this.files, count),
-      line: this.lines.slice(0, count),
-      column: this.columns.slice(0, count),
-      flags: this.flags.slice(0, count),
-      sequences: this.sequences.sort((a, b) => a.start - b.start),
-      problem,
-    };
   }
 
   /** §6.2.5.1 */
@@ -183,28 +168,13 @@ class LineMachine {
 
   private endSequence(): void {
     this.emit(ROW_END_SEQUENCE);
-    const first = this.sequenceFirst;
-    const last = this.count - 1;
-    const start = this.addresses[first] as number;
-    const end = this.addresses[last] as number;
-    if (end > start && this.isAscending(first, last)) {
-      this.sequences.push({ start, end, first, last });
-    }
-    this.sequenceFirst = this.count;
+    this.sequenceEnded();
     this.address = 0;
     this.opIndex = 0;
     this.file = 1;
     this.line = 1;
     this.column = 0;
     this.isStmt = this.header.defaultIsStmt;
-  }
-
-  /** §6.2.5: addresses only increase within a sequence. A sequence that does otherwise cannot be searched. */
-  private isAscending(first: number, last: number): boolean {
-    for (let row = first + 1; row <= last; row++) {
-      if ((this.addresses[row] as number) < (this.addresses[row - 1] as number)) return false;
-    }
-    return true;
   }
 
   private advance(operationAdvance: number): void {
@@ -217,8 +187,46 @@ class LineMachine {
     this.address += minimumInstructionLength * Math.floor(operations / perInstruction);
     this.opIndex = operations % perInstruction;
   }
+}
 
-  private emit(extraFlags: number): void {
+class RowMachine extends LineMachine {
+  private readonly sequences: Sequence[] = [];
+  private capacity: number;
+  private count = 0;
+  private addresses: Float64Array;
+  private files: Uint32Array;
+  private lines: Uint32Array;
+  private columns: Uint16Array;
+  private flags: Uint8Array;
+  private sequenceFirst = 0;
+
+  constructor(header: LineHeader, reader: Reader) {
+    super(header, reader);
+    // gcc and clang need about 3 bytes a row.
+    this.capacity = Math.max(16, reader.end >> 2);
+    this.addresses = new Float64Array(this.capacity);
+    this.files = new Uint32Array(this.capacity);
+    this.lines = new Uint32Array(this.capacity);
+    this.columns = new Uint16Array(this.capacity);
+    this.flags = new Uint8Array(this.capacity);
+  }
+
+  finish(problem: DwarfError | undefined): LineRows {
+    // Rows after the last end_sequence have no known end: they are dropped.
+    const count = this.sequenceFirst;
+    return {
+      count,
+      address: this.addresses.slice(0, count),
+      file: narrowed(this.files, count),
+      line: this.lines.slice(0, count),
+      column: this.columns.slice(0, count),
+      flags: this.flags.slice(0, count),
+      sequences: this.sequences.sort((a, b) => a.start - b.start),
+      problem,
+    };
+  }
+
+  protected override emit(extraFlags: number): void {
     if (this.count === this.capacity) this.grow();
     const row = this.count++;
     this.addresses[row] = this.address;
@@ -236,6 +244,43 @@ class LineMachine {
     this.lines = grown(this.lines, new Uint32Array(this.capacity));
     this.columns = grown(this.columns, new Uint16Array(this.capacity));
     this.flags = grown(this.flags, new Uint8Array(this.capacity));
+  }
+
+  protected override sequenceEnded(): void {
+    const first = this.sequenceFirst;
+    const last = this.count - 1;
+    const start = this.addresses[first] as number;
+    const end = this.addresses[last] as number;
+    if (end > start && this.isAscending(first, last)) {
+      this.sequences.push({ start, end, first, last });
+    }
+    this.sequenceFirst = this.count;
+  }
+
+  /** §6.2.5: addresses only increase within a sequence. A sequence that does otherwise cannot be searched. */
+  private isAscending(first: number, last: number): boolean {
+    for (let row = first + 1; row <= last; row++) {
+      if ((this.addresses[row] as number) < (this.addresses[row - 1] as number)) return false;
+    }
+    return true;
+  }
+}
+
+class SpanMachine extends LineMachine {
+  readonly spans = new Map<number, { firstLine: number; lastLine: number }>();
+
+  protected override emit(extraFlags: number): void {
+    const { line } = this;
+    this.rowFlags = 0;
+    if (line === 0 || !this.isStmt || (extraFlags & ROW_END_SEQUENCE) !== 0) return;
+    const span = this.spans.get(this.file);
+    if (span === undefined) this.spans.set(this.file, { firstLine: line, lastLine: line });
+    else if (line < span.firstLine) span.firstLine = line;
+    else if (line > span.lastLine) span.lastLine = line;
+  }
+
+  protected override sequenceEnded(): void {
+    // Rows need no ends here.
   }
 }
 

@@ -3,6 +3,7 @@ import { ElfError } from '../../vmm-core/elf/elfError.ts';
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { type CliAnswer, answer, looksLikeQuery } from './cliQueries.ts';
+import type { LoadIndex } from './imageIndex.ts';
 import { type SymbolImage, openSymbolImage } from './symbolImage.ts';
 import { symbolizeLine } from './symbolizeText.ts';
 
@@ -11,6 +12,8 @@ export interface CliIo {
   /** Throws when the file cannot be opened; the message is shown. */
   open(path: string): ByteSource;
   readonly decompressors: Decompressors;
+  /** Gets the index of a large file: see SymbolImageOptions. */
+  readonly loadIndex?: LoadIndex;
   /** Lines of standard input without their ends. Only read when no query is on the command line. */
   lines(): AsyncIterable<string>;
   write(text: string): void;
@@ -44,6 +47,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   let image: SymbolImage;
   try {
     image = openSymbolImage(io.open(parsed.file), {
+      ...(io.loadIndex !== undefined && { loadIndex: io.loadIndex }),
       loadBias: parsed.bias,
       decompressors: io.decompressors,
       openDwo: (path) => openIfPresent(path, io),

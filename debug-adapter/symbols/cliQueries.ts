@@ -93,14 +93,14 @@ function describeAddress(image: SymbolImage, query: string, address: bigint): Cl
   };
 }
 
-function describeLine(
+async function describeLine(
   image: SymbolImage,
   query: string,
   file: string,
   line: number,
   column: string | undefined,
-): CliAnswer {
-  const found = image.addressesOf(file, line, column === undefined ? undefined : Number(column));
+): Promise<CliAnswer> {
+  const found = await image.sliced.addressesOf(file, line, column === undefined ? undefined : Number(column));
   if (found.length === 0) return failed(query, `no code at or after ${file}:${line}`);
   return {
     json: { query, locations: found.map((location) => ({ ...location, address: hex(location.address) })) },
@@ -108,9 +108,9 @@ function describeLine(
   };
 }
 
-function describeFunction(image: SymbolImage, query: string): CliAnswer {
+async function describeFunction(image: SymbolImage, query: string): Promise<CliAnswer> {
   const [, file, name = query] = /^([^:]+\.\w+):([^:].*)$/.exec(query) ?? [];
-  const all = image.functionByName(name);
+  const all = await image.sliced.functionByName(name);
   const found = file === undefined ? all : all.filter((one) => one.file?.endsWith(file) === true);
   if (found.length === 0) {
     const symbol = image.symbolByName(name);

@@ -14,7 +14,7 @@ import { ElfSymbolIndex } from './elfSymbolIndex.ts';
 import { FunctionFinder } from './functionFinder.ts';
 import type { ScopeImage } from './frameScope.ts';
 import { FrameUnwinder } from './frameUnwinder.ts';
-import { codeRanges, elfSectionLoader, placed, rangesInclude } from './imageSections.ts';
+import { codeRanges, debugSections, elfSectionLoader, placed, rangesInclude } from './imageSections.ts';
 import { SourceFinder } from './lineBreakpoints.ts';
 import { ImageIndex } from './imageIndex.ts';
 import { ImageNames } from './imageNames.ts';
@@ -92,7 +92,11 @@ export class ElfSymbolImage implements SymbolImage {
     });
     this.cache = new UnitCache(this.dwarf, isCode, split);
     this.units = new UnitRanges(this.dwarf, isCode);
-    this.index = new ImageIndex(this.dwarf, options.loadIndex);
+    this.index = new ImageIndex(
+      this.dwarf,
+      { buildId: this.buildId, sections: debugSections(this.elf) },
+      options.loadIndex,
+    );
     this.sources = new SourceFinder(this.cache, () => this.index.now);
     this.names = new ImageNames(this.dwarf, this.index, this.addressSize);
     this.finder = new FunctionFinder(this.cache, this.units, () => this.symbols);
@@ -199,7 +203,10 @@ export class ElfSymbolImage implements SymbolImage {
   readonly sliced: SlicedQuestions = {
     filesNamed: (name) => this.guardAsync([], () => inSlices(this.sources.filesNamed(name))),
     addressesOf: (file, line, column) =>
-      this.guardAsync([], () => inSlices(this.places.addressesOf(file, line, column))),
+      this.guardAsync([], async () => {
+        await this.index.takeKept();
+        return inSlices(this.places.addressesOf(file, line, column));
+      }),
     breakpointLines: (file, fromLine, toLine) =>
       this.guardAsync([], () => inSlices(this.places.breakpointLines(file, fromLine, toLine))),
     functionByName: (name) =>

@@ -1,5 +1,5 @@
 /** Collects the source files of units for a SymbolIndex: every path a line table names, and which tables have statements of it. */
-import { ROW_END_SEQUENCE, ROW_IS_STMT } from '../dwarf/line.ts';
+import { statementSpans } from '../dwarf/line.ts';
 import type { StringPlace } from '../dwarf/lineHeader.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import type { FileUse, SymbolIndexData } from './symbolIndex.ts';
@@ -23,7 +23,7 @@ export class FileCollector {
     if (lineOffset === undefined || this.seenTables.has(lineOffset)) return;
     this.seenTables.add(lineOffset);
     const lines = new UnitLines(unit, lineOffset, () => true);
-    const spans = statementSpans(lines);
+    const spans = statementSpans(lines.header);
     const directories: Directory[] = [];
     const { files, version } = lines.header;
     for (let index = version < 5 ? 1 : 0; index < files.length; index++) {
@@ -83,21 +83,6 @@ export class FileCollector {
 }
 
 const encoder = new TextEncoder();
-
-/** First and last line with a statement, by file number. */
-function statementSpans({ rows }: UnitLines): Map<number, { firstLine: number; lastLine: number }> {
-  const spans = new Map<number, { firstLine: number; lastLine: number }>();
-  for (let row = 0; row < rows.count; row++) {
-    const line = rows.line[row] as number;
-    if (line === 0 || ((rows.flags[row] as number) & (ROW_IS_STMT | ROW_END_SEQUENCE)) !== ROW_IS_STMT)
-      continue;
-    const span = spans.get(rows.file[row] as number);
-    if (span === undefined) spans.set(rows.file[row] as number, { firstLine: line, lastLine: line });
-    else if (line < span.firstLine) span.firstLine = line;
-    else if (line > span.lastLine) span.lastLine = line;
-  }
-  return spans;
-}
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(pieces.reduce((sum, it) => sum + it.length, 0));

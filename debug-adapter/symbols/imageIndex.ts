@@ -7,17 +7,30 @@ import { SymbolIndex, type SymbolIndexData } from './symbolIndex.ts';
 /** Up to this much debug information the index is built without asking: some 50 ms. */
 const SMALL_BYTES = 8 << 20;
 
-/** Gets the index from elsewhere: a cache, a thread. Undefined when there will be none. */
-export type LoadIndex = () => Promise<SymbolIndexData | undefined>;
+/** What tells the index of one file from that of another. */
+export interface ImageIdentity {
+  readonly buildId: string | undefined;
+  /** Names and sizes of the sections an index is made of. */
+  readonly sections: string;
+}
+
+/**
+ * Gets the index from elsewhere: one that was kept, and where `mayBuild` says so one that a thread builds. Undefined: there is none,
+ * or it was cancelled. When it rejects, the index is built here.
+ */
+export type LoadIndex = (image: ImageIdentity, mayBuild: boolean) => Promise<SymbolIndexData | undefined>;
 
 export class ImageIndex {
   private readonly file: DwarfFile;
+  private readonly identity: ImageIdentity;
   private readonly load: LoadIndex | undefined;
   private index: SymbolIndex | undefined;
+  private kept: Promise<void> | undefined;
   private loading: Promise<SymbolIndex | undefined> | undefined;
 
-  constructor(file: DwarfFile, load: LoadIndex | undefined) {
+  constructor(file: DwarfFile, identity: ImageIdentity, load: LoadIndex | undefined) {
     this.file = file;
+    this.identity = identity;
     this.load = load;
   }
 
@@ -35,15 +48,29 @@ export class ImageIndex {
     return (this.index ??= new SymbolIndex(finish(buildIndex(this.file))));
   }
 
-  /** Asked once: a load that failed or was cancelled is not tried again. Undefined when there will be no index. */
+  /** Takes an index that was kept, if there is one: for questions that one makes quicker, but that are not worth building it. */
+  async takeKept(): Promise<void> {
+    if (this.now !== undefined || this.loading !== undefined) return;
+    await (this.kept ??= this.adopt(this.load?.(this.identity, false)));
+  }
+
+  /** A load that was cancelled is not tried again. Undefined when there will be no index. */
   ensure(): Promise<SymbolIndex | undefined> {
     return (this.loading ??= this.get());
   }
 
   private async get(): Promise<SymbolIndex | undefined> {
-    if (this.now !== undefined) return this.now;
-    const data = await (this.load === undefined ? inSlices(buildIndex(this.file)) : this.load());
+    if (this.now === undefined)
+      await this.adopt(this.load?.(this.identity, true).catch(() => this.build()) ?? this.build());
+    return this.now;
+  }
+
+  private async adopt(loading: Promise<SymbolIndexData | undefined> | undefined): Promise<void> {
+    const data = await loading;
     if (data !== undefined) this.index ??= new SymbolIndex(data);
-    return this.index;
+  }
+
+  private build(): Promise<SymbolIndexData> {
+    return inSlices(buildIndex(this.file));
   }
 }

@@ -90,6 +90,14 @@ export function placed(elf: ElfFile, given: ReadonlyMap<string, bigint> | undefi
   return { ...elf, sections: elf.sections.map((section) => ({ ...section, address: addressOf(section) })) };
 }
 
+/** Names and sizes of the debugging sections: two files with the same build-id may differ in them (stripped, compressed, rewritten). */
+export function debugSections(elf: ElfFile): string {
+  return elf.sections
+    .filter(({ name }) => /^\.z?debug_/.test(name))
+    .map(({ name, sizeBytes }) => `${name}:${sizeBytes}`)
+    .join(' ');
+}
+
 function needsRelocation(elf: ElfFile, section: SectionHeader): boolean {
   return elf.type === ET_REL && relocationsOf(elf, section).length > 0;
 }

@@ -1,12 +1,15 @@
 /** `dist/symbols.js`: the entry of `vmm sym`. Everything it does is in cli.ts. */
+import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
-import { NotAFileError, openFileSource } from '../../vmm-core/client/fileSource.ts';
-import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+import { type FileSource, NotAFileError, openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { run } from './cli.ts';
 import { NODE_DECOMPRESSORS } from './decompressors.ts';
+import { obtainIndex } from './indexLoader.ts';
+
+const SHOWN_AFTER_MS = 1000;
 
 /** Throws with a sentence for the user. */
-function openFile(path: string): ByteSource {
+function openFile(path: string): FileSource {
   try {
     return openFileSource(path);
   } catch (error) {
@@ -17,13 +20,51 @@ function openFile(path: string): ByteSource {
 }
 
 export function main(argv: readonly string[]): Promise<number> {
+  // The first file is the one that is asked about; the others are parts of it.
+  let opened: FileSource | undefined;
   return run(argv, {
-    open: openFile,
+    open: (path) => {
+      const source = openFile(path);
+      opened ??= source;
+      return source;
+    },
     decompressors: NODE_DECOMPRESSORS,
+    loadIndex: async (image, mayBuild) => {
+      if (opened === undefined) return undefined;
+      const progress = terminalProgress(`reading the names of ${basename(opened.name)}`);
+      try {
+        const { name: path, version } = opened;
+        const onProgress = (fraction: number): void => progress.report(fraction);
+        return await obtainIndex({ path, version, image, mayBuild, onProgress, onProblem: warn });
+      } finally {
+        progress.end();
+      }
+    },
     lines: () => createInterface({ input: process.stdin, crlfDelay: Infinity }),
     write: (text) => void process.stdout.write(text),
     writeError: (text) => void process.stderr.write(text),
   });
+}
+
+function warn(message: string): void {
+  process.stderr.write(`vmm sym: ${message}\n`);
+}
+
+/** A line on the terminal, for what takes more than a second; it is gone when that is over. */
+function terminalProgress(what: string): { report(fraction: number): void; end(): void } {
+  const { stderr } = process;
+  const shownFromMs = performance.now() + SHOWN_AFTER_MS;
+  let isShown = false;
+  return {
+    report(fraction) {
+      if (!stderr.isTTY || performance.now() < shownFromMs) return;
+      isShown = true;
+      stderr.write(`\r${what}: ${Math.floor(fraction * 100)} %`);
+    },
+    end() {
+      if (isShown) stderr.write('\r\x1b[K');
+    },
+  };
 }
 
 // The bundle is run (`node dist/symbols.js`) or loaded by `vmm`, which calls main() itself.

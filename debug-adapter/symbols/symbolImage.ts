@@ -10,7 +10,7 @@
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { ElfSymbolImage } from './elfSymbolImage.ts';
-import type { SymbolIndexData } from './symbolIndex.ts';
+import type { LoadIndex } from './imageIndex.ts';
 
 /** Half open: `end` is the first address after it. */
 export interface AddressRange {
@@ -199,7 +199,7 @@ export interface SymbolImageOptions {
   /** Opens a .dwo file or a .dwp package of split DWARF; without it such units have lines but no functions or variables. */
   readonly openDwo?: (path: string) => ByteSource | undefined;
   /** Gets the index of a large image from elsewhere; without it, it is built here, in slices. Undefined: there will be none. */
-  readonly loadIndex?: () => Promise<SymbolIndexData | undefined>;
+  readonly loadIndex?: LoadIndex;
   /** For compressed sections; without them they count as missing and `problems()` says so. */
   readonly decompressors?: Decompressors;
 }

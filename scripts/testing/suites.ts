@@ -56,7 +56,7 @@ export const SUITES: readonly Suite[] = [
     concurrency: 1,
     fileTimeoutMs: 2 * MINUTE_MS,
     timeoutMs: 4 * MINUTE_MS,
-    needsBuild: false,
+    needsBuild: true,
     commands: COMPILER,
     optionalCommands: { gdb: 'gdb', 'clang-14': 'clang-14', 'llvm-dwp-14': 'llvm-14' },
   },

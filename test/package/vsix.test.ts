@@ -58,6 +58,7 @@ describe('the VSIX', () => {
       path.posix.join('.', manifest.main.endsWith('.js') ? manifest.main : `${manifest.main}.js`),
       ...Object.values(manifest.bin),
       'dist/vcpu.worker.js',
+      'dist/symbolIndexer.worker.js',
       'dist/debug-adapter.js',
       'dist/iced_x86_bg.wasm',
       'node_modules/@koromix/koffi-linux-x64/linux_x64/koffi.node',

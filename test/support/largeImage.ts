@@ -1,0 +1,134 @@
+/** An ELF file whose debugging information is too large to be indexed on the spot: two units, between them one of nothing much. */
+import { DW_AT, DW_ATE, DW_FORM, DW_LANG, DW_TAG } from '../../debug-adapter/dwarf/constants.ts';
+import { DW_LNE, DW_LNS } from '../../debug-adapter/dwarf/sectionConstants.ts';
+import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOTE, SHT_PROGBITS } from '../../vmm-core/elf/elfConstants.ts';
+import { Bytes } from './bytes.ts';
+import { buildLineProgram, die, DwarfBuilder } from './dwarfBuilder.ts';
+import { buildElf } from './dwarfBuilderElf.ts';
+
+export interface LargeImageOptions {
+  /** In hex. */
+  readonly buildId?: string;
+  /** Of the entry that makes it large. */
+  readonly paddingBytes?: number;
+}
+
+export const LARGE_TEXT = 0x100000;
+
+const EM_X86_64 = 62;
+const NT_GNU_BUILD_ID = 3;
+
+/** `struct far_away { int depth; }`, `int far_counter` and the enumerator FAR_RED are in the last unit, of /src/far.c lines 10 to 12. */
+export function largeImage({ buildId, paddingBytes = 9 << 20 }: LargeImageOptions = {}): Uint8Array {
+  const dwarf = new DwarfBuilder();
+  const unit = (
+    name: string,
+    extra: Parameters<typeof die>[1],
+    children: Parameters<typeof die>[2],
+  ): void => {
+    dwarf.unit(
+      die(
+        DW_TAG.compile_unit,
+        [
+          [DW_AT.name, DW_FORM.string, name],
+          [DW_AT.comp_dir, DW_FORM.string, '/src'],
+          [DW_AT.language, DW_FORM.data1, DW_LANG.C11],
+          ...extra,
+        ],
+        children,
+      ),
+    );
+  };
+  unit('near.c', [], []);
+  // Entries one after the other, each a block of its own: progress and cancelling need something to pass.
+  for (let done = 0; done < paddingBytes; done += 1 << 20) {
+    const block = new Uint8Array(1 << 20);
+    unit('padding.c', [], [die(DW_TAG.constant, [[DW_AT.const_value, DW_FORM.exprloc, block]])]);
+  }
+  const far: Parameters<typeof die>[1] = [
+    [DW_AT.stmt_list, DW_FORM.sec_offset, 0],
+    [DW_AT.low_pc, DW_FORM.addr, LARGE_TEXT],
+    [DW_AT.high_pc, DW_FORM.data1, 0x40],
+  ];
+  unit('far.c', far, farEntries());
+  dwarf.section('.debug_line', farLines());
+  const sections = [...dwarf.sections()].map(([name, bytes]) => ({ name, type: SHT_PROGBITS, bytes }));
+  const text = { name: '.text', type: SHT_PROGBITS, flags: SHF_ALLOC | SHF_EXECINSTR, address: LARGE_TEXT };
+  return buildElf({
+    machine: EM_X86_64,
+    sections: [{ ...text, bytes: new Uint8Array(0x40) }, ...noteSections(buildId), ...sections],
+  });
+}
+
+function farEntries(): ReturnType<typeof die>[] {
+  const { name, type, byte_size, encoding, data_member_location, location, const_value, low_pc, high_pc } =
+    DW_AT;
+  const int = die(
+    DW_TAG.base_type,
+    [
+      [name, DW_FORM.string, 'int'],
+      [byte_size, DW_FORM.data1, 4],
+      [encoding, DW_FORM.data1, DW_ATE.signed],
+    ],
+    undefined,
+    'int',
+  );
+  const member = die(DW_TAG.member, [
+    [name, DW_FORM.string, 'depth'],
+    [type, DW_FORM.ref4, { label: 'int' }],
+    [data_member_location, DW_FORM.data1, 0],
+  ]);
+  const struct: Parameters<typeof die>[1] = [
+    [name, DW_FORM.string, 'far_away'],
+    [byte_size, DW_FORM.data1, 4],
+  ];
+  const counter = die(DW_TAG.variable, [
+    [name, DW_FORM.string, 'far_counter'],
+    [type, DW_FORM.ref4, { label: 'int' }],
+    [location, DW_FORM.exprloc, new Bytes().u8(0x03).u64(0x200000).done()],
+  ]);
+  const red = die(DW_TAG.enumerator, [
+    [name, DW_FORM.string, 'FAR_RED'],
+    [const_value, DW_FORM.data1, 7],
+  ]);
+  const main = die(DW_TAG.subprogram, [
+    [name, DW_FORM.string, 'far_main'],
+    [low_pc, DW_FORM.addr, LARGE_TEXT],
+    [high_pc, DW_FORM.data1, 0x40],
+  ]);
+  const colour: Parameters<typeof die>[1] = [
+    [name, DW_FORM.string, 'far_colour'],
+    [byte_size, DW_FORM.data1, 4],
+  ];
+  return [
+    int,
+    die(DW_TAG.structure_type, struct, [member]),
+    counter,
+    die(DW_TAG.enumeration_type, colour, [red]),
+    main,
+  ];
+}
+
+function farLines(): Uint8Array {
+  return buildLineProgram({
+    directories: ['/src'],
+    files: [{ name: 'far.c', directory: 0 }],
+    program: (bytes) => {
+      bytes.u8(DW_LNS.set_file).uleb(0).u8(0).uleb(9).u8(DW_LNE.set_address).u64(LARGE_TEXT);
+      for (const [advance, lines] of [[0, 9] as const, [4, 1] as const, [4, 1] as const]) {
+        bytes.u8(DW_LNS.advance_pc).uleb(advance).u8(DW_LNS.advance_line).sleb(lines).u8(DW_LNS.copy);
+      }
+      bytes.u8(DW_LNS.advance_pc).uleb(0x38).u8(0).uleb(1).u8(DW_LNE.end_sequence);
+    },
+  });
+}
+
+function noteSections(buildId: string | undefined): { name: string; type: number; bytes: Uint8Array }[] {
+  if (buildId === undefined) return [];
+  const id = Buffer.from(buildId, 'hex');
+  const note = new Bytes()
+    .u32(4, id.length, NT_GNU_BUILD_ID)
+    .bytes(new TextEncoder().encode('GNU\0'))
+    .bytes(id);
+  return [{ name: '.note.gnu.build-id', type: SHT_NOTE, bytes: note.done() }];
+}
