@@ -3,6 +3,8 @@
  * registers to its caller's; applying them is unwind.ts.
  */
 import { DwarfError } from './dwarfError.ts';
+import type { EhFrameHeader } from './ehFrameHeader.ts';
+import { type PointerBases, readEncodedPointer } from './encodedPointer.ts';
 import type { Reader } from './reader.ts';
 import type { Section } from './section.ts';
 import { DW_CFA, DW_EH_PE, frameInstructionName } from './sectionConstants.ts';
@@ -32,16 +34,10 @@ export interface FrameRow {
   readonly isSignalFrame: boolean;
 }
 
-/** Link-time addresses the encodings of .eh_frame count from. */
-export interface FrameBases {
-  readonly section: number;
-  readonly text?: number;
-  readonly data?: number;
-}
-
 interface Cie {
   readonly version: number;
   readonly addressSize: number;
+  readonly segmentSelectorSize: number;
   readonly codeAlign: number;
   readonly dataAlign: number;
   readonly returnAddressRegister: number;
@@ -64,7 +60,8 @@ export class FrameTable {
   private readonly section: Section;
   private readonly isEhFrame: boolean;
   private readonly addressSize: number;
-  private readonly bases: FrameBases;
+  private readonly bases: PointerBases;
+  private header: EhFrameHeader | undefined;
   private readonly onProblem: (problem: DwarfError) => void;
   private readonly cies = new Map<number, Cie>();
   private index: FrameIndex | undefined;
@@ -74,7 +71,9 @@ export class FrameTable {
     options: {
       readonly isEhFrame: boolean;
       readonly addressSize: number;
-      readonly bases: FrameBases;
+      readonly bases: PointerBases;
+      /** Finds entries without reading all of them. */
+      readonly header?: EhFrameHeader | undefined;
       readonly onProblem: (problem: DwarfError) => void;
     },
   ) {
@@ -82,11 +81,14 @@ export class FrameTable {
     this.isEhFrame = options.isEhFrame;
     this.addressSize = options.addressSize;
     this.bases = options.bases;
+    this.header = options.header;
     this.onProblem = options.onProblem;
   }
 
   /** The rules at an address, or undefined when no entry covers it. Throws DwarfError. */
   rowAt(address: number): FrameRow | undefined {
+    const found = this.headerEntry(address);
+    if (found !== null) return found === undefined ? undefined : this.evaluate(found, address);
     const { start, end, offset } = (this.index ??= this.buildIndex());
     let low = 0;
     let high = start.length;
@@ -97,6 +99,25 @@ export class FrameTable {
     }
     if (low === 0 || address >= (end[low - 1] as number)) return undefined;
     return this.evaluate(offset[low - 1] as number, address);
+  }
+
+  /** The entry that the header's table has for an address, if it covers it; null without a table that can be used. */
+  private headerEntry(address: number): number | undefined | null {
+    if (this.header === undefined) return null;
+    try {
+      const fdeAddress = this.header.find(address);
+      if (fdeAddress !== null) {
+        const offset = fdeAddress === undefined ? undefined : fdeAddress - this.bases.section;
+        if (offset === undefined) return undefined;
+        const fde = this.section.parse(offset, (reader) => this.readFde(reader, offset));
+        if (fde !== undefined) return address >= fde.start && address < fde.end ? offset : undefined;
+      }
+    } catch (error) {
+      if (!(error instanceof DwarfError)) throw error;
+      this.onProblem(error);
+    }
+    this.header = undefined; // it leads astray: all entries are read instead
+    return null;
   }
 
   /** One pass over the entries' heads; instructions stay undecoded. */
@@ -147,6 +168,7 @@ export class FrameTable {
     const cieOffset = this.readCieReference(reader, offset);
     if (cieOffset === undefined) return undefined;
     const cie = this.cieAt(cieOffset);
+    reader.skip(cie.segmentSelectorSize); // code of other segments than the flat one is told apart nowhere else either
     const start = this.readPointer(reader, cie, cie.pointerEncoding);
     // The length has the pointer's format but is no pointer.
     const size = this.readPointer(reader, cie, cie.pointerEncoding & 0x0f);
@@ -187,9 +209,10 @@ export class FrameTable {
       throw reader.error(`unsupported CIE version: ${version}`);
     const augmentation = reader.cstring();
     let { addressSize } = this;
+    let segmentSelectorSize = 0;
     if (version === 4) {
       addressSize = reader.u8();
-      reader.skip(1); // segment_selector_size
+      segmentSelectorSize = reader.u8();
     }
     if (augmentation.startsWith('eh')) reader.skip(addressSize); // very old gcc: a pointer to exception tables
     const codeAlign = reader.uleb();
@@ -197,7 +220,16 @@ export class FrameTable {
     const returnAddressRegister = version === 1 ? reader.u8() : reader.uleb();
     const details = this.readAugmentation(reader, augmentation);
     const instructions = reader.sub(end - reader.pos);
-    return { version, addressSize, codeAlign, dataAlign, returnAddressRegister, ...details, instructions };
+    return {
+      version,
+      addressSize,
+      segmentSelectorSize,
+      codeAlign,
+      dataAlign,
+      returnAddressRegister,
+      ...details,
+      instructions,
+    };
   }
 
   private readAugmentation(
@@ -232,22 +264,8 @@ export class FrameTable {
     return this.readEncoded(reader, encoding, cie.addressSize);
   }
 
-  /** LSB Core 5 §10.5.1: the low half says the format, the high half what it counts from. */
   private readEncoded(reader: Reader, encoding: number, addressSize: number): number {
-    const place = this.bases.section + reader.offset;
-    const value = readFormat(reader, encoding & 0x0f, addressSize);
-    switch (encoding & 0x70) {
-      case 0:
-        return value;
-      case DW_EH_PE.pcrel:
-        return place + value;
-      case DW_EH_PE.textrel:
-        return (this.bases.text ?? 0) + value;
-      case DW_EH_PE.datarel:
-        return (this.bases.data ?? 0) + value;
-      default:
-        throw reader.error(`unsupported pointer encoding: 0x${encoding.toString(16)}`);
-    }
+    return readEncodedPointer(reader, encoding, addressSize, this.bases);
   }
 
   private evaluate(offset: number, address: number): FrameRow {
@@ -259,31 +277,6 @@ export class FrameTable {
       );
       return program.run(reader);
     });
-  }
-}
-
-function readFormat(reader: Reader, format: number, addressSize: number): number {
-  switch (format) {
-    case DW_EH_PE.absptr:
-      return reader.address(addressSize);
-    case DW_EH_PE.uleb128:
-      return reader.uleb();
-    case DW_EH_PE.udata2:
-      return reader.u16();
-    case DW_EH_PE.udata4:
-      return reader.u32();
-    case DW_EH_PE.udata8:
-      return reader.u64Number();
-    case DW_EH_PE.sleb128:
-      return reader.sleb();
-    case DW_EH_PE.sdata2:
-      return reader.s16();
-    case DW_EH_PE.sdata4:
-      return reader.s32();
-    case DW_EH_PE.sdata8:
-      return reader.s64Number();
-    default:
-      throw reader.error(`unsupported pointer format: 0x${format.toString(16)}`);
   }
 }
 

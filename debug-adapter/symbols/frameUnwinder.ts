@@ -4,6 +4,7 @@ import type { ElfFile } from '../../vmm-core/elf/elfFile.ts';
 import { findSection } from '../../vmm-core/elf/elfFile.ts';
 import { toSigned } from '../dwarf/address.ts';
 import { type FrameRow, FrameTable } from '../dwarf/cfi.ts';
+import { EhFrameHeader } from '../dwarf/ehFrameHeader.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { type ExpressionContext } from '../dwarf/expression.ts';
 import { OrcTable } from '../dwarf/orc.ts';
@@ -97,11 +98,14 @@ export class FrameUnwinder {
       if (section === undefined) return [];
       const bases = { section: addressOf(name), text: addressOf('.text'), data: addressOf('.got') };
       const isEhFrame = name === '.eh_frame';
+      const index = isEhFrame ? dwarf.section('.eh_frame_hdr') : undefined;
+      const header = index && new EhFrameHeader(index, addressOf('.eh_frame_hdr'), addressSize);
       return [
         new FrameTable(section, {
           isEhFrame,
           addressSize,
           bases,
+          header,
           onProblem: (problem) => dwarf.report(problem),
         }),
       ];
