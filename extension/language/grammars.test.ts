@@ -93,7 +93,7 @@ describe('the grammar of vm.conf', () => {
   }
 
   it('knows every reserved word, and every extension at the beginning of a line', async () => {
-    for (const word of KEYWORDS) {
+    for (const word of KEYWORDS.keys()) {
       assert.match(
         await snapshot('source.vmconf', `x ${word} y`),
         new RegExp(`"${word}" (keyword|constant)`),

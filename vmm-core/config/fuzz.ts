@@ -4,8 +4,8 @@ import { hostOfTexts } from './configHost.ts';
 import { formatConfig } from './formatConfig.ts';
 import { parseConfigFile, syntaxProblems } from './parse.ts';
 import { formatProblem } from './problem.ts';
-import { type Edit, reparse } from './reparse.ts';
-import { SourceFile } from './sourceFile.ts';
+import { reparse } from './reparse.ts';
+import { type Edit, SourceFile } from './sourceFile.ts';
 import { EXAMPLES, meaning, randomNumbers } from './testSupport.ts';
 import { vmSettings } from './vmSettings.ts';
 

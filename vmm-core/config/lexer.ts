@@ -40,6 +40,10 @@ const IS_WORD = table((c) => /[!-~]/.test(c) && !'(){}!=#,'.includes(c));
 const IS_PLAIN_WORD = table((c) => /[!-~]/.test(c) && !'(){}!=#,\\'.includes(c));
 /** The rest of Latin and all else is left to the slow way. */
 const IN_COMMENT = table((c) => !'\n\\\x01\x02'.includes(c));
+/** No token of the quick way is so long that a limit could be near. */
+const MAX_QUICK = 1024;
+const IS_QUICK_MARK = table((c) => '{},='.includes(c));
+const ENDS_WORD = table((c) => ' \t\n\r(){}!=#,'.includes(c));
 const ENDS_NUMBER = table((c) => /[\s),/}=]/.test(c));
 
 /** One open file: the rest of its text, and what was read too far. */
@@ -103,6 +107,8 @@ export class Lexer {
   }
 
   next(): Token {
+    const written = this.#written();
+    if (written !== undefined) return written;
     for (;;) {
       let c = this.#read();
       while (c === BLANK || c === TAB) c = this.#read();
@@ -111,6 +117,48 @@ export class Lexer {
       const failed = this.#expandMacro();
       if (failed !== undefined) return failed;
     }
+  }
+
+  /**
+   * The quick way for most of a file: a token that stands there as it is, with nothing behind it that would join lines or push back.
+   * Undefined when that cannot be said; only blanks have been read then.
+   */
+  #written(): Token | undefined {
+    const cursor = this.#cursor;
+    if (cursor.pushed.length > 0 || this.#expanding) return undefined;
+    const { file } = cursor;
+    const { text } = file;
+    let { at } = cursor;
+    let c = text.charCodeAt(at);
+    while (c === BLANK || c === TAB) c = text.charCodeAt(++at);
+    cursor.at = at;
+    if (c === DOUBLE_QUOTE || c === SINGLE_QUOTE) return this.#writtenString(c);
+    let kind: TokenKind = 'mark';
+    if (c === NEWLINE) kind = 'newline';
+    else if (startsWord(c) && !isDigit(c)) {
+      do c = text.charCodeAt(++at);
+      while (IS_PLAIN_WORD[c] === true);
+      if (ENDS_WORD[c] !== true || at - cursor.at >= MAX_QUICK) return undefined;
+      const word = text.slice(cursor.at, at);
+      const keyword = KEYWORDS.get(word);
+      const start = cursor.at;
+      cursor.at = at;
+      if (keyword !== undefined) return token('keyword', keyword, file, start, at);
+      return token('word', copyOf(word), file, start, at);
+    } else if (IS_QUICK_MARK[c] !== true) return undefined;
+    cursor.at = at + 1;
+    return token(kind, String.fromCharCode(c), file, at, at + 1);
+  }
+
+  #writtenString(quote: number): Token | undefined {
+    const cursor = this.#cursor;
+    const { file, at } = cursor;
+    const end = file.text.indexOf(String.fromCharCode(quote), at + 1);
+    if (end < 0 || end - at > MAX_QUICK) return undefined;
+    const value = file.text.slice(at + 1, end);
+    if (/[\\\n\0\x01\x02]/.test(value)) return undefined;
+    cursor.at = end + 1;
+    return token('string', copyOf(value), file, at, end + 1);
   }
 
   // Layer 1: characters.
@@ -286,7 +334,7 @@ export class Lexer {
         return this.#refuse('too-long', 'the string is longer than 8094 bytes', start, this.#end);
       text += String.fromCharCode(c);
     }
-    return token('string', text, file, start, this.#endIn(file, start), macro);
+    return token('string', copyOf(text), file, start, this.#endIn(file, start), macro);
   }
 
   #number(first: number): Token {
@@ -340,7 +388,9 @@ export class Lexer {
     this.#unread(c);
     if (text.length >= BUFFER_BYTES)
       return this.#refuse('too-long', 'the word is longer than 8095 bytes', start, end);
-    return token(KEYWORDS.has(text) ? 'keyword' : 'word', text, file, start, end, macro);
+    const keyword = KEYWORDS.get(text);
+    if (keyword !== undefined) return token('keyword', keyword, file, start, end, macro);
+    return token('word', copyOf(text), file, start, end, macro);
   }
 
   #make(kind: TokenKind, text: string, start: number, end: number): Token {
@@ -361,6 +411,16 @@ export class Lexer {
   #endIn(file: SourceFile, start: number): number {
     return this.#cursor.file === file ? Math.max(this.#end, start) : file.text.length;
   }
+}
+
+/** V8 keeps long strings that were cut out or put together as references to their parts: here to every text of an edited file. */
+const MAX_COPIED_BY_V8 = 12;
+
+function copyOf(text: string): string {
+  if (text.length <= MAX_COPIED_BY_V8) return text;
+  const codes: number[] = [];
+  for (let i = 0; i < text.length; i++) codes.push(text.charCodeAt(i));
+  return String.fromCharCode(...codes);
 }
 
 function openCursor(file: SourceFile, at: number): Cursor {

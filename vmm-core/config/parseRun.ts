@@ -36,7 +36,7 @@ type Args = Record<string, ValueNode | undefined>;
 export class ParseRun {
   isOver = false;
   readonly #env: Environment;
-  #tokens: Token[] = [];
+  readonly #tokens: Token[] = [];
   #ahead: Token | undefined;
   #last: Token | undefined;
 
@@ -47,7 +47,6 @@ export class ParseRun {
   /** Reads one; the last one of a configuration may be nothing but comments. */
   statement(): Statement {
     const { lexer, problems } = this.#env;
-    this.#tokens = [];
     let node: DirectiveNode | undefined;
     while (this.#peek().kind === 'newline') this.#take();
     if (this.#peek().kind === 'end') this.isOver = true;
@@ -58,7 +57,7 @@ export class ParseRun {
     const next = isRestartable ? (ahead?.start ?? lexer.offset) : -1;
     return {
       node,
-      tokens: this.#tokens,
+      tokens: drain(this.#tokens),
       comments: drain(lexer.comments),
       macroUses: drain(lexer.macroUses),
       problems: drain(problems),
@@ -164,6 +163,7 @@ export class ParseRun {
   }
 
   #arguments(specs: readonly Argument[], what: string): Args {
+    if (specs.length === 0) return NO_ARGS;
     const values: Args = {};
     for (const spec of specs) {
       if (spec.after !== undefined) {
@@ -462,15 +462,17 @@ export class ParseRun {
 
   #node(
     id: DirectiveId,
-    words: readonly Token[],
+    tokens: readonly Token[],
     args: Args,
-    items: readonly DirectiveNode[],
+    list: readonly DirectiveNode[],
     first: Token,
     open?: Token,
     close?: Token,
   ): DirectiveNode {
-    // Hot: one shape for each combination, without spreading.
+    // Hot, and there are many: one shape for each combination, without spreading.
     const last = this.#last ?? first;
+    const words = exact(tokens);
+    const items = exact(list);
     if (open === undefined) return { id, words, args, items, first, last };
     if (close === undefined) return { id, words, args, items, first, last, open };
     return { id, words, args, items, first, last, open, close };
@@ -478,6 +480,12 @@ export class ParseRun {
 }
 
 const NOTHING: never[] = [];
+const NO_ARGS: Args = {};
+
+/** Without the room that a list which has grown keeps for more. */
+function exact<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NOTHING : list.slice();
+}
 
 /** What is in the list, which is empty then. */
 function drain<T>(list: T[]): readonly T[] {

@@ -3,15 +3,9 @@
  * between is read again. Everything is read again when the edit could reach further: when it touches a macro or an include.
  */
 import { parseConfigFile, type ParseOptions, readStatements } from './parse.ts';
+import type { Edit } from './sourceFile.ts';
 import type { ConfigTree, Statement } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
-
-/** In the old text: [start, end) became `text`. */
-export interface Edit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
 
 export interface Reparsed {
   readonly tree: ConfigTree;
@@ -22,10 +16,9 @@ export interface Reparsed {
 /** Changes the root's text. The old tree must not be used any more: its statements live on in the new one. */
 export function reparse(tree: ConfigTree, edit: Edit, options: ParseOptions): Reparsed {
   const { root, statements } = tree;
-  const text = root.text.slice(0, edit.start) + edit.text + root.text.slice(edit.end);
   const delta = edit.text.length - (edit.end - edit.start);
   const kept = countBefore(statements, edit.start);
-  root.replaceText(text);
+  root.edit(edit);
   if (hasEffects(statements.slice(0, kept), 'include')) return readAll(tree, options);
   return readFrom(tree, kept, edit, delta, options) ?? readAll(tree, options);
 }

@@ -6,6 +6,16 @@ export interface Position {
   readonly character: number;
 }
 
+/** More than are handed over as arguments. */
+const MANY_LINES = 1000;
+
+/** In the old text: [start, end) became `text`. */
+export interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
 export class SourceFile {
   readonly path: string;
   #text: string;
@@ -20,13 +30,31 @@ export class SourceFile {
     return this.#text;
   }
 
-  /** After an edit; whoever holds offsets moves them (reparse.ts). */
+  /** Whoever holds offsets moves them (reparse.ts). */
   replaceText(text: string): void {
     this.#text = text;
     this.#lineStarts = undefined;
   }
 
+  /** The same for a part. Line starts are moved rather than found again: there is one edit for each key press. */
+  edit({ start, end, text }: Edit): void {
+    const starts = this.#lineStarts;
+    const added = newlines(text);
+    if (starts !== undefined && added.length < MANY_LINES) {
+      const first = this.#lineOf(start) + 1;
+      starts.splice(first, this.#lineOf(end) + 1 - first, ...added.map((it) => start + it + 1));
+      const delta = text.length - (end - start);
+      for (let i = first + added.length; i < starts.length; i++) starts[i] = (starts[i] ?? 0) + delta;
+    } else this.#lineStarts = undefined;
+    this.#text = this.#text.slice(0, start) + text + this.#text.slice(end);
+  }
+
   position(offset: number): Position {
+    const line = this.#lineOf(offset);
+    return { line, character: Math.max(0, offset - this.lineStart(line)) };
+  }
+
+  #lineOf(offset: number): number {
     const starts = this.#starts();
     let low = 0;
     let high = starts.length - 1;
@@ -35,7 +63,7 @@ export class SourceFile {
       if ((starts[middle] ?? 0) <= offset) low = middle;
       else high = middle - 1;
     }
-    return { line: low, character: Math.max(0, offset - (starts[low] ?? 0)) };
+    return low;
   }
 
   offset({ line, character }: Position): number {
@@ -58,14 +86,14 @@ export class SourceFile {
   }
 
   #starts(): number[] {
-    if (this.#lineStarts === undefined) {
-      this.#lineStarts = [0];
-      for (let at = this.text.indexOf('\n'); at >= 0; at = this.text.indexOf('\n', at + 1)) {
-        this.#lineStarts.push(at + 1);
-      }
-    }
-    return this.#lineStarts;
+    return (this.#lineStarts ??= [0, ...newlines(this.text).map((it) => it + 1)]);
   }
+}
+
+function newlines(text: string): number[] {
+  const found: number[] = [];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) found.push(at);
+  return found;
 }
 
 /** How many bytes a text takes in a C program, which is what vmd's limits count. */

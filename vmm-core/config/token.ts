@@ -44,12 +44,14 @@ export interface Comment {
   end: number;
 }
 
-/** Reserved everywhere when not quoted: parse.y's table. `add`, `id` and `size` appear in no rule. */
-export const KEYWORDS: ReadonlySet<string> = new Set(
+/** Reserved everywhere when not quoted: parse.y's table. `add`, `id` and `size` appear in no rule. To themselves, so that tokens share them. */
+export const KEYWORDS: ReadonlyMap<string, string> = new Map(
   (
     'add agentx allow boot cdrom context delay device disable disk down enable format group id include inet6 instance interface ' +
     'interfaces lladdr local locked memory net owner parallel path prefix rdomain sev seves size socket staggered start switch up vm'
-  ).split(' '),
+  )
+    .split(' ')
+    .map((it) => [it, it]),
 );
 
 export function isValue(token: Token): boolean {

@@ -2,7 +2,7 @@
  * The language server of vm.conf, over stdio: `vmm lsp` or the extension starts it, any editor may. It owns no knowledge of the language:
  * that is vmm-core/config's. Diagnostics follow a change at once; a key press re-reads one statement (workspace.ts).
  */
-import { setFlagsFromString } from 'node:v8';
+import { tidyUp } from './leanEngine.ts'; // first
 import {
   CodeActionKind,
   createConnection,
@@ -38,9 +38,6 @@ import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 /** Changes of one burst are answered together. */
 const SETTLE_MS = 5;
 const REQUEST_FAILED = -32803;
-
-// Trees live long and garbage is little: a young generation that grows would only make the process larger (by 25 MB at 10 000 lines).
-setFlagsFromString('--semi-space-growth-factor=1');
 
 const connection = createConnection(
   ProposedFeatures.all,
@@ -136,6 +133,7 @@ function publish(): void {
     const diagnostics = workspace.problems(name).map(diagnosticOf);
     void connection.sendDiagnostics({ uri: uriOf(name), version: workspace.version(name), diagnostics });
   }
+  setImmediate(tidyUp); // they are on their way first
 }
 
 function diagnosticOf(problem: Problem): Diagnostic {
@@ -173,6 +171,7 @@ function inFile<T>(
   answer: (tree: ConfigTree, file: SourceFile) => T,
 ): T {
   const found = workspace.treeOf(pathOf(request.textDocument.uri));
+  setImmediate(tidyUp);
   return found === undefined ? fallback : answer(found.tree, found.file);
 }
 

@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { localConfigHost } from '../../../vmm-core/client/localConfigHost.ts';
 import { checkConfig } from '../../../vmm-core/config/checkConfig.ts';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
@@ -33,6 +34,8 @@ export interface Settings {
 /** Folders of a workspace are searched for roots that deep, and no more files than this are looked at. */
 const MAX_DEPTH = 4;
 const MAX_ENTRIES = 5000;
+/** When a key press makes us read as many again, optimised code is worth its memory (leanEngine.ts). */
+const MANY_STATEMENTS = 300;
 const CONFIG_FILE = /(^|\.)vm\.conf$/;
 const SKIPPED = new Set(['node_modules', '.git', 'dist', 'build']);
 
@@ -89,9 +92,12 @@ export class Workspace {
       return;
     }
     const edit = { start: file.offset(range.start), end: file.offset(range.end), text };
-    if (open.tree === undefined)
-      file.replaceText(file.text.slice(0, edit.start) + text + file.text.slice(edit.end));
-    else open.tree = reparse(open.tree, edit, this.#options).tree;
+    if (open.tree === undefined) file.edit(edit);
+    else {
+      const { tree, read } = reparse(open.tree, edit, this.#options);
+      if (read >= MANY_STATEMENTS) setFlagsFromString('--opt'); // the next key press will be another such
+      open.tree = tree;
+    }
   }
 
   close(name: string): void {
