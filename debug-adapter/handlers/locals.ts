@@ -98,24 +98,23 @@ export async function showValue(
   shown: ShownFrame,
   format?: string,
 ): Promise<ShownValue> {
-  const { namedChildren, indexedChildren } = value;
-  const unfolds = namedChildren > 0 || indexedChildren > 0;
+  const { named, indexed } = await value.childCounts();
+  const unfolds = named > 0 || indexed > 0;
   const text = await displayed(value, format);
   return {
     value: text,
     type: value.typeName,
     variablesReference: unfolds ? state.variables.add({ kind: 'value', value, shown }) : 0,
-    ...(namedChildren > 0 ? { namedVariables: namedChildren } : {}),
-    ...(indexedChildren > 0 ? { indexedVariables: indexedChildren } : {}),
-    ...memoryReference(value, text),
+    ...(named > 0 ? { namedVariables: named } : {}),
+    ...(indexed > 0 ? { indexedVariables: indexed } : {}),
+    ...(await memoryReference(value)),
   };
 }
 
 /** Of a pointer, what it points to; of anything else, where it is. */
-function memoryReference(value: Value, text: string): Pick<ShownValue, 'memoryReference'> {
-  const pointer = value.typeName.endsWith('*') ? /^0x[0-9a-f]+/.exec(text)?.[0] : undefined;
-  if (pointer !== undefined) return { memoryReference: pointer };
-  return value.address === undefined ? {} : { memoryReference: hex(value.address) };
+async function memoryReference(value: Value): Promise<Pick<ShownValue, 'memoryReference'>> {
+  const address = await value.reference();
+  return address === undefined ? {} : { memoryReference: hex(address) };
 }
 
 /** A value that cannot be read says so in its place; the others are still shown. */
@@ -158,7 +157,8 @@ export async function assignTyped(
   if (explained === undefined) return false;
   try {
     const { image, context } = explained;
-    await carryOut(state, await image.evaluateAssignment(place, value, context, shown.inlineDepth), shown);
+    const compiled = await image.compile(`${place} = ${value}`, context, shown.inlineDepth);
+    await carryOut(state, await compiled.assignment(context, shown.inlineDepth), shown);
     return true;
   } catch (error) {
     if (error instanceof QueryError) return false;

@@ -23,8 +23,8 @@ import { type MachineRegisters, machineRegisters } from './machineRegisters.ts';
 import { QueryError } from './queryError.ts';
 import type {
   AddressRange,
-  Assignment,
   CodeLocation,
+  CompiledExpression,
   FrameContext,
   FrameDescription,
   FunctionLocation,
@@ -40,6 +40,7 @@ import type {
   Value,
   Variable,
 } from './symbolImage.ts';
+import { readableSymbol } from './symbolNames.ts';
 import { SplitUnits } from './splitUnits.ts';
 import { finish, inSlices } from './steps.ts';
 import { UnitCache } from './unitCache.ts';
@@ -260,16 +261,15 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   async evaluate(expression: string, frame: FrameContext, inlineDepth = 0): Promise<Value> {
-    return this.requireQueries().evaluate(expression, frame, inlineDepth);
+    return (await this.compile(expression, frame, inlineDepth)).evaluate(frame, inlineDepth);
   }
 
-  async evaluateAssignment(
-    place: string,
-    value: string,
-    frame: FrameContext,
-    inlineDepth = 0,
-  ): Promise<Assignment> {
-    return this.requireQueries().assign(place, value, frame, inlineDepth);
+  async compile(expression: string, frame: FrameContext, inlineDepth = 0): Promise<CompiledExpression> {
+    return this.requireQueries().compile(expression, frame, inlineDepth);
+  }
+
+  async compileAt(expression: string, address: bigint): Promise<CompiledExpression> {
+    return this.requireQueries().compileAt(expression, address);
   }
 
   async describeType(name: string): Promise<string | undefined> {
@@ -327,6 +327,7 @@ export class ElfSymbolImage implements SymbolImage {
       },
       functionsOf: (unit) => this.cache.functionsOf(unit),
       symbolAddress: (name) => this.symbolByName(name)?.address,
+      definitionsOf: (declaration) => this.names.definitionsOf(declaration),
     };
     return new ImageQueries(image, this.names, (name) => {
       const symbol = this.symbols?.named(name).find((candidate) => candidate.name === name);
@@ -338,7 +339,17 @@ export class ElfSymbolImage implements SymbolImage {
   private symbolize(address: bigint): string | undefined {
     const symbol = this.symbolAt(address);
     if (symbol === undefined) return undefined;
-    return symbol.offset === 0n ? symbol.name : `${symbol.name}+${symbol.offset}`;
+    const name = this.programmersName(symbol, address);
+    return symbol.offset === 0n ? name : `${name}+${symbol.offset}`;
+  }
+
+  /** Mangled names as the debug information has them, when it knows the function. */
+  private programmersName({ name, offset }: SymbolAt, address: bigint): string {
+    if (!/^_[ZR]/.test(name)) return name;
+    const start = this.unbiased(address - offset);
+    const isCode = rangesInclude(this.code, start);
+    const found = isCode ? this.guard(undefined, () => this.finder.around(start)) : undefined;
+    return found?.start === start && found.name !== name ? found.name : readableSymbol(name);
   }
 
   private get symbols(): ElfSymbolIndex | undefined {

@@ -1,56 +1,15 @@
-/** Expressions as trees. C's grammar and precedence; names are resolved later, except that a cast needs to know what is a type. */
-import { type Token, tokenize } from './expressionLexer.ts';
+/**
+ * Expressions as trees: C's grammar and precedence with C++'s and Rust's additions. Names are resolved later, except that a cast and
+ * template arguments need to know what is a type.
+ */
+import type { Node, TypeSyntax } from './expressionTree.ts';
 import { QueryError } from './queryError.ts';
-
-/** `unsigned long *`, `struct node [4]`: resolved against the image when evaluated. */
-export interface TypeSyntax {
-  /** `struct node`, `unsigned long`, `word_t`, without qualifiers. */
-  readonly base: string;
-  readonly pointers: number;
-  readonly counts: readonly number[];
-  readonly column: number;
-}
-
-export type Node =
-  | { readonly kind: 'integer'; readonly value: bigint; readonly text: string; readonly column: number }
-  | { readonly kind: 'float'; readonly value: number; readonly column: number }
-  | {
-      readonly kind: 'name';
-      readonly name: string;
-      readonly file: string | undefined;
-      readonly column: number;
-    }
-  | { readonly kind: 'register'; readonly name: string; readonly column: number }
-  | { readonly kind: 'unary'; readonly operator: string; readonly operand: Node; readonly column: number }
-  | {
-      readonly kind: 'binary';
-      readonly operator: string;
-      readonly left: Node;
-      readonly right: Node;
-      readonly column: number;
-    }
-  | {
-      readonly kind: 'conditional';
-      readonly test: Node;
-      readonly yes: Node;
-      readonly no: Node;
-      readonly column: number;
-    }
-  | { readonly kind: 'cast'; readonly type: TypeSyntax; readonly operand: Node; readonly column: number }
-  | {
-      readonly kind: 'member';
-      readonly owner: Node;
-      readonly name: string;
-      readonly arrow: boolean;
-      readonly column: number;
-    }
-  | { readonly kind: 'index'; readonly array: Node; readonly index: Node; readonly column: number }
-  | { readonly kind: 'sizeofType'; readonly type: TypeSyntax; readonly column: number }
-  | { readonly kind: 'sizeof'; readonly operand: Node; readonly column: number }
-  | { readonly kind: 'assign'; readonly place: Node; readonly value: Node; readonly column: number };
+import { type KnownNames, TokenReader } from './tokenReader.ts';
+import { isTypeWord, parseRustType, parseType } from './typeParser.ts';
 
 const MAX_DEPTH = 200;
 
+/** C++ §7.6 (and C11 §6.5.5 to §6.5.14); `@` is gdb's: `*p@3`, as many elements from there. */
 const PRECEDENCE: Readonly<Record<string, number>> = {
   '||': 1,
   '&&': 2,
@@ -65,254 +24,289 @@ const PRECEDENCE: Readonly<Record<string, number>> = {
   '>=': 7,
   '<<': 8,
   '>>': 8,
-  '+': 9,
-  '-': 9,
-  '*': 10,
-  '/': 10,
-  '%': 10,
+  '@': 9,
+  '+': 10,
+  '-': 10,
+  '*': 11,
+  '/': 11,
+  '%': 11,
+  '.*': 12,
+  '->*': 12,
 };
 
-const TAG_WORDS = new Set(['struct', 'union', 'enum', 'class']);
-const BASE_WORDS = new Set([
-  'void',
-  'char',
-  'short',
-  'int',
-  'long',
-  'float',
-  'double',
-  'signed',
-  'unsigned',
-  '_Bool',
-  'bool',
-]);
-const QUALIFIERS = new Set(['const', 'volatile', 'restrict', '__restrict', '_Atomic']);
+const ASSIGNMENT = /^(?:[-+*/%&|^]|<<|>>)?=$/;
+const CPP_CASTS = new Set(['static_cast', 'reinterpret_cast', 'const_cast', 'dynamic_cast']);
+const SIZEOF_WORDS: Readonly<Record<string, 'sizeof' | 'alignof'>> = {
+  sizeof: 'sizeof',
+  alignof: 'alignof',
+  _Alignof: 'alignof',
+  __alignof__: 'alignof',
+};
+const NO_NAMES: KnownNames = { isType: () => true, isTemplate: () => true };
 
-/** `isType` decides whether `(name)` begins a cast. Throws QueryError with the column of the mistake. */
-export function parseExpression(text: string, isType: (name: string) => boolean): Node {
-  const parser = new Parser(tokenize(text), isType);
-  const node = parser.assignment(0);
-  parser.expectEnd();
-  return node;
+/** Throws QueryError with the column of the mistake. */
+export function parseExpression(text: string, names: KnownNames): Node {
+  const parser = new Parser(new TokenReader(text, names));
+  return parser.whole();
 }
 
 /** `struct node *`: a type alone. */
 export function parseTypeName(text: string): TypeSyntax {
-  const parser = new Parser(tokenize(text), () => true);
-  const type = parser.typeName();
-  parser.expectEnd();
+  const reader = new TokenReader(text, NO_NAMES);
+  const type = parseType(reader);
+  reader.expectEnd();
   return type;
 }
 
 class Parser {
-  private readonly tokens: readonly Token[];
-  private readonly isType: (name: string) => boolean;
-  private at = 0;
+  private readonly reader: TokenReader;
 
-  constructor(tokens: readonly Token[], isType: (name: string) => boolean) {
-    this.tokens = tokens;
-    this.isType = isType;
+  constructor(reader: TokenReader) {
+    this.reader = reader;
   }
 
-  expectEnd(): void {
-    if (this.peek.kind !== 'end') throw this.unexpected();
+  whole(): Node {
+    const node = this.assignment(0);
+    this.reader.expectEnd();
+    return node;
   }
 
-  assignment(depth: number): Node {
+  private assignment(depth: number): Node {
+    const { reader } = this;
     const place = this.conditional(depth);
-    const { column, text } = this.peek;
-    if (this.peek.kind !== 'symbol' || !/^(?:[-+*/%&|^]|<<|>>)?=$/.test(text)) return place;
-    this.at++;
-    const right = this.assignment(depth + 1);
-    const operator = text.slice(0, -1);
-    const value: Node = operator === '' ? right : { kind: 'binary', operator, left: place, right, column };
-    return { kind: 'assign', place, value, column };
-  }
-
-  typeName(): TypeSyntax {
-    const { column } = this.peek;
-    const words: string[] = [];
-    for (;;) {
-      const { kind, text } = this.peek;
-      if (kind !== 'name') break;
-      if (QUALIFIERS.has(text)) this.at++;
-      else if (TAG_WORDS.has(text) && words.length === 0) {
-        this.at++;
-        words.push(text, this.qualifiedName());
-      } else if (BASE_WORDS.has(text) && (words.length === 0 || BASE_WORDS.has(words[0] as string))) {
-        words.push(text);
-        this.at++;
-      } else if (words.length === 0) words.push(this.qualifiedName());
-      else break;
-    }
-    if (words.length === 0) throw this.unexpected('a type');
-    let pointers = 0;
-    while (this.take('*')) {
-      pointers++;
-      while (this.peek.kind === 'name' && QUALIFIERS.has(this.peek.text)) this.at++;
-    }
-    const counts: number[] = [];
-    while (this.take('[')) {
-      const token = this.next();
-      if (token.kind !== 'integer')
-        throw new QueryError('an array type needs a number of elements', token.column);
-      counts.push(Number(token.value));
-      this.expect(']');
-    }
-    return { base: words.join(' '), pointers, counts, column };
+    const { kind, column, text } = reader.peek;
+    if (kind !== 'symbol' || !ASSIGNMENT.test(text)) return place;
+    reader.next();
+    return assign(place, text.slice(0, -1), this.assignment(depth + 1), column);
   }
 
   private conditional(depth: number): Node {
+    const { reader } = this;
     const test = this.binary(1, depth);
-    const { column } = this.peek;
-    if (!this.take('?')) return test;
+    const { column } = reader.peek;
+    if (!reader.take('?')) return test;
     const yes = this.assignment(depth + 1);
-    this.expect(':');
+    reader.expect(':');
     return { kind: 'conditional', test, yes, no: this.conditional(depth + 1), column };
   }
 
   /** Precedence climbing: operators of at least `minimum`, all of them left associative. */
   private binary(minimum: number, depth: number): Node {
-    if (depth > MAX_DEPTH) throw new QueryError('expression is nested too deeply', this.peek.column);
-    let left = this.unary(depth + 1);
+    const { reader } = this;
+    let left = this.converted(depth + 1);
     for (;;) {
-      const { kind, text: operator, column } = this.peek;
+      const { kind, text: operator, column } = reader.peek;
       const precedence = kind === 'symbol' ? (PRECEDENCE[operator] ?? 0) : 0;
       if (precedence < minimum) return left;
-      this.at++;
+      reader.next();
       left = { kind: 'binary', operator, left, right: this.binary(precedence + 1, depth + 1), column };
     }
   }
 
+  /** Rust's `as`, which binds tighter than every binary operator. */
+  private converted(depth: number): Node {
+    const { reader } = this;
+    let node = this.unary(depth);
+    for (;;) {
+      const { column } = reader.peek;
+      if (!reader.takeWord('as')) return node;
+      node = { kind: 'cast', type: parseRustType(reader), operand: node, column };
+    }
+  }
+
   private unary(depth: number): Node {
-    if (depth > MAX_DEPTH) throw new QueryError('expression is nested too deeply', this.peek.column);
-    const { kind, text, column } = this.peek;
-    if (kind === 'symbol' && '+-!~*&'.includes(text) && text.length === 1) {
-      this.at++;
+    const { reader } = this;
+    if (depth > MAX_DEPTH) throw reader.nestedTooDeeply();
+    const { kind, text, column } = reader.peek;
+    if (kind === 'symbol' && (text === '++' || text === '--')) {
+      reader.next();
+      return step(this.unary(depth + 1), text, column);
+    }
+    if (kind === 'symbol' && text === '&&') {
+      // Two address operators in a row: Rust's `&&x`.
+      reader.next();
+      const inner: Node = {
+        kind: 'unary',
+        operator: '&',
+        operand: this.unary(depth + 1),
+        column: column + 1,
+      };
+      return { kind: 'unary', operator: '&', operand: inner, column };
+    }
+    if (kind === 'symbol' && text.length === 1 && '+-!~*&'.includes(text)) {
+      reader.next();
+      if (text === '&' && reader.peekAt(1).kind === 'name') reader.takeWord('mut');
       return { kind: 'unary', operator: text, operand: this.unary(depth + 1), column };
     }
-    if (kind === 'name' && text === 'sizeof') return this.sizeof(depth);
-    if (kind === 'symbol' && text === '(' && this.startsType(this.tokens[this.at + 1])) {
-      this.at++;
-      const type = this.typeName();
-      this.expect(')');
+    const measure = kind === 'name' ? SIZEOF_WORDS[text] : undefined;
+    if (measure !== undefined) return this.measured(measure, depth);
+    if (this.startsCast()) {
+      reader.next();
+      const type = parseType(reader);
+      reader.expect(')');
       return { kind: 'cast', type, operand: this.unary(depth + 1), column };
     }
     return this.postfix(this.primary(depth), depth);
   }
 
-  private sizeof(depth: number): Node {
-    const { column } = this.next();
-    if (this.peek.text === '(' && this.startsType(this.tokens[this.at + 1])) {
-      this.at++;
-      const type = this.typeName();
-      this.expect(')');
-      return { kind: 'sizeofType', type, column };
-    }
-    return { kind: 'sizeof', operand: this.unary(depth + 1), column };
+  private measured(what: 'sizeof' | 'alignof', depth: number): Node {
+    const { reader } = this;
+    const { column } = reader.next();
+    if (!this.startsCast()) return { kind: what, operand: this.unary(depth + 1), column };
+    reader.next();
+    const type = parseType(reader);
+    reader.expect(')');
+    return { kind: what === 'sizeof' ? 'sizeofType' : 'alignofType', type, column };
   }
 
   private postfix(first: Node, depth: number): Node {
+    const { reader } = this;
     let node = first;
     for (;;) {
-      const { column } = this.peek;
-      if (this.take('[')) {
+      const { column, text, kind } = reader.peek;
+      if (reader.take('[')) {
         const index = this.assignment(depth + 1);
-        this.expect(']');
+        reader.expect(']');
         node = { kind: 'index', array: node, index, column };
-      } else if (this.take('.')) {
-        node = { kind: 'member', owner: node, name: this.memberName(), arrow: false, column };
-      } else if (this.take('->')) {
-        node = { kind: 'member', owner: node, name: this.memberName(), arrow: true, column };
+      } else if (reader.take('.') || reader.take('->')) {
+        node = { kind: 'member', owner: node, name: reader.qualifiedName(), column };
+      } else if (kind === 'symbol' && text === '(') {
+        throw new QueryError('functions of the program cannot be called', column);
+      } else if (kind === 'symbol' && (text === '++' || text === '--')) {
+        reader.next();
+        node = step(node, text, column);
       } else return node;
     }
   }
 
   private primary(depth: number): Node {
-    const token = this.next();
-    const { column } = token;
+    const { reader } = this;
+    const token = reader.peek;
+    const { column, text } = token;
     switch (token.kind) {
       case 'integer':
-        return { kind: 'integer', value: token.value, text: token.text, column };
       case 'float':
-        return { kind: 'float', value: token.value, column };
+      case 'string':
+        reader.next();
+        return token;
       case 'register':
-        return { kind: 'register', name: token.text, column };
+        reader.next();
+        return { kind: 'register', name: text, column };
       case 'file':
-        this.expect('::');
-        return { kind: 'name', name: this.qualifiedName(), file: token.text, column };
+        reader.next();
+        reader.expect('::');
+        return { kind: 'name', name: reader.qualifiedName(), file: text, column };
       case 'name':
-        this.at--;
-        return { kind: 'name', name: this.qualifiedName(), file: undefined, column };
+        return this.named(depth);
       case 'symbol':
-        if (token.text === '(') {
-          const inner = this.assignment(depth + 1);
-          this.expect(')');
-          return inner;
-        }
-        if (token.text === '::') return { kind: 'name', name: this.qualifiedName(), file: undefined, column };
-        break;
+        if (reader.take('::')) return { kind: 'name', name: reader.qualifiedName(), file: undefined, column };
+        if (!reader.take('(')) break;
+        return this.parenthesized(depth);
       case 'end':
         break;
     }
-    this.at--;
-    throw this.unexpected('a value');
+    throw reader.unexpected('a value');
   }
 
-  /** `a::b::c` */
-  private qualifiedName(): string {
-    const parts = [this.memberName()];
-    while (this.peek.text === '::' && this.tokens[this.at + 1]?.kind === 'name') {
-      this.at++;
-      parts.push(this.memberName());
-    }
-    return parts.join('::');
+  private parenthesized(depth: number): Node {
+    const inner = this.assignment(depth + 1);
+    this.reader.expect(')');
+    return inner;
   }
 
-  private memberName(): string {
-    const token = this.next();
-    if (token.kind === 'name') return token.text;
-    this.at--;
-    throw this.unexpected('a name');
+  private named(depth: number): Node {
+    const { reader } = this;
+    const { text, column } = reader.peek;
+    const after = reader.peekAt(1).text;
+    if (CPP_CASTS.has(text) && after === '<') return this.cppCast(depth);
+    if (after === '(' && /^(?:__builtin_)?offsetof$/.test(text)) return this.offsetOf();
+    if (after === '(' && text === 'container_of') return this.containerOf(depth);
+    return { kind: 'name', name: reader.qualifiedName(), file: undefined, column };
   }
 
-  private startsType(token: Token | undefined): boolean {
-    if (token?.kind !== 'name') return false;
-    if (TAG_WORDS.has(token.text) || BASE_WORDS.has(token.text) || QUALIFIERS.has(token.text)) return true;
-    return this.isType(this.nameFrom(this.tokens.indexOf(token)));
+  private cppCast(depth: number): Node {
+    const { reader } = this;
+    const { column } = reader.next();
+    reader.next();
+    const type = parseType(reader);
+    reader.expect('>');
+    reader.expect('(');
+    return { kind: 'cast', type, operand: this.parenthesized(depth), column };
   }
 
-  private nameFrom(index: number): string {
-    const saved = this.at;
-    this.at = index;
-    const name = this.qualifiedName();
-    this.at = saved;
-    return name;
+  /** `offsetof(struct node, at.x)`: the address of that member of an object at zero, as a number. */
+  private offsetOf(): Node {
+    const { reader } = this;
+    const { column } = reader.next();
+    reader.next();
+    const type = parseType(reader);
+    reader.expect(',');
+    return this.offsetFrom(type, column);
   }
 
-  private get peek(): Token {
-    return this.tokens[Math.min(this.at, this.tokens.length - 1)] as Token;
+  private offsetFrom(type: TypeSyntax, column: number): Node {
+    const { reader } = this;
+    const pointer: TypeSyntax = { ...type, layers: [...type.layers, { kind: 'pointer', sigil: '*' }] };
+    const zero: Node = { kind: 'integer', value: 0n, text: '0', column };
+    let member: Node = { kind: 'cast', type: pointer, operand: zero, column };
+    do {
+      member = { kind: 'member', owner: member, name: reader.qualifiedName(), column: reader.peek.column };
+      while (reader.take('[')) {
+        const index = this.assignment(1);
+        reader.expect(']');
+        member = { kind: 'index', array: member, index, column };
+      }
+    } while (reader.take('.'));
+    reader.expect(')');
+    const address: Node = { kind: 'unary', operator: '&', operand: member, column };
+    return { kind: 'cast', type: { base: 'unsigned long', layers: [], column }, operand: address, column };
   }
 
-  private next(): Token {
-    const token = this.peek;
-    this.at++;
-    return token;
+  /** `container_of(pointer, struct node, list)`: Linux's way from a member to its structure. */
+  private containerOf(depth: number): Node {
+    const { reader } = this;
+    const { column } = reader.next();
+    reader.next();
+    const member = this.assignment(depth + 1);
+    reader.expect(',');
+    const type = parseType(reader);
+    reader.expect(',');
+    const offset = this.offsetFrom(type, column);
+    const bytes: TypeSyntax = { base: 'char', layers: [{ kind: 'pointer', sigil: '*' }], column };
+    const start: Node = {
+      kind: 'binary',
+      operator: '-',
+      left: { kind: 'cast', type: bytes, operand: member, column },
+      right: offset,
+      column,
+    };
+    const pointer: TypeSyntax = { ...type, layers: [...type.layers, { kind: 'pointer', sigil: '*' }] };
+    return { kind: 'cast', type: pointer, operand: start, column };
   }
 
-  private take(symbol: string): boolean {
-    const matches = this.peek.kind === 'symbol' && this.peek.text === symbol;
-    if (matches) this.at++;
-    return matches;
+  /** Whether here is a parenthesis with a type in it, and nothing but a type. */
+  private startsCast(): boolean {
+    const { reader } = this;
+    const after = reader.peekAt(1);
+    if (reader.peek.kind !== 'symbol' || reader.peek.text !== '(') return false;
+    if (after.kind === 'name' && isTypeWord(after.text)) return true;
+    if (after.kind !== 'name' && after.text !== '::') return false;
+    const found = reader.tryOut(() => {
+      reader.next();
+      reader.take('::');
+      const name = reader.qualifiedName();
+      return reader.names.isType(name);
+    });
+    return found === true;
   }
+}
 
-  private expect(symbol: string): void {
-    if (!this.take(symbol)) throw this.unexpected(symbol);
-  }
+function assign(place: Node, operator: string, right: Node, column: number): Node {
+  const value: Node = operator === '' ? right : { kind: 'binary', operator, left: place, right, column };
+  return { kind: 'assign', place, value, column };
+}
 
-  private unexpected(wanted?: string): QueryError {
-    const { kind, text, column } = this.peek;
-    const found = kind === 'end' ? 'the expression ends' : `unexpected ${text}`;
-    return new QueryError(wanted === undefined ? found : `${found}, ${wanted} is missing`, column);
-  }
+/** `x++` and `++x`: as a statement they are the same. */
+function step(place: Node, operator: string, column: number): Node {
+  return assign(place, operator.slice(0, 1), { kind: 'integer', value: 1n, text: '1', column }, column);
 }

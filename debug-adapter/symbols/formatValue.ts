@@ -1,61 +1,93 @@
-/** Values as one line of text, in gdb's manner: `42`, `97 'a'`, `0x401136 <main>`, `{x = 1, y = 2}`, `"text"`. */
-import { DW_ATE } from '../dwarf/constants.ts';
+/** Values as one line of text, in gdb's manner: `42`, `97 'a'`, `0x401136 <main>`, `{x = 1, y = 2}`, `"text"`; Rust's in Rust's. */
+import { type Format, parseFormat } from './expressionText.ts';
+import { formatScalar, pointerText } from './formatScalar.ts';
+import { memberPointerText } from './memberPointerText.ts';
 import { QueryError } from './queryError.ts';
-import { type RustView, rustView, sequenceElement, shortName } from './rustValue.ts';
-import {
-  type BaseType,
-  type EnumType,
-  type StructType,
-  type Type,
-  sizeOf,
-  strip,
-  typeName,
-} from './types.ts';
-import { type TargetValue, flatMembers } from './value.ts';
+import { type RustView, type Sequence, rustView, sequenceElement, shortName } from './rustValue.ts';
+import { MAX_STRING, characterKind, endOfText, quotedBytes, readText, textOf } from './stringText.ts';
+import { type ArrayType, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
+import { type TargetValue, type ValueWorld, flatMembers } from './value.ts';
 
 /** A line longer than this says `...` instead of the rest. */
 const MAX_LINE = 240;
 const MAX_ELEMENTS = 200;
 const MAX_DEPTH = 4;
-const MAX_STRING_BYTES = 200;
-const STRING_CHUNK = 64;
+/** As many equal elements as this in a row are written once, with their number. */
+const MIN_REPEATS = 10;
+/** This much of an object is read at once. */
+const MAX_SNAPSHOT = 1 << 16;
 
 /** Never throws for what the target has: a value that cannot be read says so in brackets. */
 export async function formatValue(value: TargetValue, format?: string): Promise<string> {
+  const { letter, count } = parseFormat(format) ?? { letter: undefined, count: undefined };
   try {
-    return await format1(value, format, 0, { left: MAX_LINE });
+    const whole = count === undefined ? await remembered(value) : await counted(value, count);
+    return await text(whole, {
+      letter,
+      count,
+      depth: 0,
+      isRust: value.world.isRust === true,
+      line: { left: MAX_LINE },
+    });
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
     return `<${error.message}>`;
   }
 }
 
-/** What is left of the line. */
-interface Budget {
-  left: number;
+/** How a part is written. */
+interface Style extends Format {
+  readonly depth: number;
+  readonly isRust: boolean;
+  /** What is left of the line, shared by all parts. */
+  readonly line: { left: number };
+  /** Of the object being written: those already there. */
+  readonly virtualBases?: Set<string>;
 }
 
-async function format1(
-  value: TargetValue,
-  format: string | undefined,
-  depth: number,
-  budget: Budget,
-): Promise<string> {
+/** The value with its memory read at once: its members then cost nothing. Parts that cannot be read are still asked for alone. */
+async function remembered(value: TargetValue): Promise<TargetValue> {
+  const { place, bare, world } = value;
+  const size = value.sizeBytes ?? 0;
+  if (place.kind !== 'memory' || (bare.kind !== 'struct' && bare.kind !== 'array') || size < 2) return value;
+  const start = place.address;
+  const bytes = await world.read(start, Math.min(size, MAX_SNAPSHOT));
+  if (bytes === undefined) return value;
+  const read: ValueWorld['read'] = (address, lengthBytes) => {
+    const at = address - start;
+    const isInside = at >= 0n && at + BigInt(lengthBytes) <= BigInt(bytes.length);
+    if (!isInside) return world.read(address, lengthBytes);
+    return Promise.resolve(bytes.subarray(Number(at), Number(at) + lengthBytes));
+  };
+  return value.inWorld({ ...world, read });
+}
+
+/** `array,4`: as many of its elements; `object,4`: that many in a row from it. Pointers and Rust's sequences count for themselves. */
+async function counted(value: TargetValue, count: number): Promise<TargetValue> {
   const { bare } = value;
-  const count = format !== undefined && /^\d+$/.test(format) ? Number(format) : undefined;
-  if (count !== undefined && bare.kind === 'pointer') return elementsFrom(value, count, depth, budget);
-  if (format === 's') {
-    const text = await stringOf(value);
-    if (text !== undefined) return text;
+  if (bare.kind === 'array') {
+    return bare.isVector === true
+      ? value
+      : value.as({ kind: 'array', element: bare.element, count: Math.min(count, bare.count ?? count) });
   }
+  const isObject =
+    bare.kind === 'base' || bare.kind === 'enum' || (bare.kind === 'struct' && bare.isRust !== true);
+  if (!isObject || value.address === undefined) return value;
+  return remembered(value.as({ kind: 'array', element: value.type, count }));
+}
+
+async function text(value: TargetValue, style: Style): Promise<string> {
+  const { bare } = value;
   switch (bare.kind) {
     case 'struct':
-      return formatStruct(value, format, depth, budget);
+      return structText(value, bare, style);
     case 'array':
-      return formatArray(value, format, depth, budget, count ?? bare.count ?? 0);
+      return arrayText(value, bare, style);
     case 'pointer':
-      if (bare.sigil !== '*') return format1(await value.dereference(), format, depth, budget);
-      return formatPointer(value, bare.target, format);
+      if (bare.sigil !== '*') return text(await value.dereference(), style);
+      return pointerValueText(value, bare.target, style);
+    case 'memberPointer':
+      return style.letter === undefined ? memberPointerText(value) : scalarText(value, style);
     case 'function':
       return value.address === undefined
         ? typeName(bare)
@@ -64,329 +96,224 @@ async function format1(
       return 'void';
     case 'unknown':
       return `<${bare.name}>`;
-    case 'memberPointer':
     case 'base':
     case 'enum':
     case 'alias':
     case 'qualified':
-      return value.scalar(format);
+      return scalarText(value, style);
   }
 }
 
-/** A scalar from its bits. */
-export function formatScalar(value: TargetValue, bits: bigint, format?: string): string {
-  const { bare } = value;
-  const sizeBits = value.bits?.size ?? 8 * (sizeOf(bare) ?? 0);
-  const radix = formatBits(bits, sizeBits, format);
-  if (radix !== undefined) return radix;
-  if (bare.kind === 'enum') return enumText(bare, bare.isSigned ? BigInt.asIntN(sizeBits, bits) : bits);
-  if (bare.kind === 'base') return baseText(bare, bits, sizeBits);
-  return `0x${bits.toString(16)}`;
+async function scalarText(value: TargetValue, { letter }: Style): Promise<string> {
+  return formatScalar(value, await value.unsigned(), letter);
 }
 
-function formatBits(bits: bigint, sizeBits: number, format: string | undefined): string | undefined {
-  switch (format) {
-    case 'x':
-      return `0x${bits.toString(16)}`;
-    case 'o':
-      return bits === 0n ? '0' : `0${bits.toString(8)}`;
-    case 'b':
-      return `0b${bits.toString(2)}`;
-    case 'd':
-      return BigInt.asIntN(sizeBits, bits).toString();
-    case 'u':
-      return bits.toString();
-    case 'c':
-      return characterText(BigInt.asIntN(8, bits), bits & 0xffn);
-    default:
-      return undefined;
-  }
-}
-
-function baseText(type: BaseType, bits: bigint, sizeBits: number): string {
-  switch (type.encoding) {
-    case DW_ATE.boolean:
-      return bits === 0n ? 'false' : bits === 1n ? 'true' : bits.toString();
-    case DW_ATE.float:
-      return floatText(bits, type.sizeBytes);
-    case DW_ATE.signed_char:
-      return characterText(BigInt.asIntN(sizeBits, bits), bits);
-    case DW_ATE.unsigned_char:
-      return characterText(bits, bits);
-    case DW_ATE.UTF:
-      return characterText(bits, bits);
-    case DW_ATE.signed:
-      return BigInt.asIntN(sizeBits, bits).toString();
-    default:
-      return bits.toString();
-  }
-}
-
-const NAMED_ESCAPES = new Map([
-  [7, '\\a'],
-  [8, '\\b'],
-  [9, '\\t'],
-  [10, '\\n'],
-  [11, '\\v'],
-  [12, '\\f'],
-  [13, '\\r'],
-  [27, '\\033'],
-  [92, '\\\\'],
-]);
-
-function characterText(number: bigint, code: bigint): string {
-  const letter = Number(code);
-  const quoted = letter === 39 ? "\\'" : escaped(letter);
-  return `${number} '${quoted}'`;
-}
-
-function escaped(code: number): string {
-  const named = NAMED_ESCAPES.get(code);
-  if (named !== undefined) return named;
-  if (code >= 0x20 && code < 0x7f) return String.fromCharCode(code);
-  if (code > 0xff && code <= 0x10ffff) return String.fromCodePoint(code);
-  return `\\${code.toString(8).padStart(3, '0')}`;
-}
-
-const scratch = new DataView(new ArrayBuffer(8));
-
-function floatText(bits: bigint, sizeBytes: number): string {
-  if (sizeBytes === 4) {
-    scratch.setUint32(0, Number(bits));
-    return numberText(Number(scratch.getFloat32(0).toPrecision(9)));
-  }
-  if (sizeBytes === 8) {
-    scratch.setBigUint64(0, bits);
-    return numberText(scratch.getFloat64(0));
-  }
-  return numberText(extendedFloat(bits));
-}
-
-/** The x87 format, padded to 12 or 16 bytes: 64 bits of mantissa, 15 of exponent. Rounded to what a number holds. */
-function extendedFloat(bits: bigint): number {
-  const mantissa = bits & 0xffff_ffff_ffff_ffffn;
-  const exponent = Number((bits >> 64n) & 0x7fffn);
-  const sign = (bits >> 79n) & 1n ? -1 : 1;
-  if (exponent === 0x7fff) return mantissa << 1n === 0n ? sign * Infinity : NaN;
-  return sign * Number(mantissa) * 2 ** (exponent - 16383 - 63);
-}
-
-function numberText(value: number): string {
-  if (Number.isNaN(value)) return 'nan';
-  if (!Number.isFinite(value)) return value < 0 ? '-inf' : 'inf';
-  return Object.is(value, -0) ? '-0' : String(value);
-}
-
-/** The enumerator, or those whose bits add up to the value (as gdb shows flags), or the number. */
-function enumText(type: EnumType, value: bigint): string {
-  const exact = type.enumerators.find((enumerator) => enumerator.value === value);
-  if (exact !== undefined) return exact.name;
-  const isFlags = type.enumerators.every((one) => one.value >= 0n && (one.value & (one.value - 1n)) === 0n);
-  if (!isFlags || value <= 0n) return value.toString();
-  const names: string[] = [];
-  let rest = value;
-  for (const { name, value: flag } of type.enumerators) {
-    if (flag === 0n || (rest & flag) === 0n) continue;
-    names.push(name);
-    rest &= ~flag;
-  }
-  if (names.length === 0) return value.toString();
-  if (rest !== 0n) names.push(`unknown: 0x${rest.toString(16)}`);
-  return `(${names.join(' | ')})`;
-}
-
-async function formatPointer(value: TargetValue, target: Type, format: string | undefined): Promise<string> {
+async function pointerValueText(value: TargetValue, target: Type, style: Style): Promise<string> {
+  const { letter, count } = style;
+  if (count !== undefined && style.depth === 0) return elementsText(await value.dereference(), count, style);
   const address = await value.unsigned();
-  if (format !== undefined && format !== 'a' && format !== 's') return formatScalar(value, address, format);
-  const text = pointerText(value, address);
-  if (address === 0n || !isCharacter(strip(target))) return text;
-  const string = await readString(value, address, MAX_STRING_BYTES);
-  return string === undefined ? text : `${text} ${string}`;
+  if (letter !== undefined && letter !== 'a' && letter !== 's') return formatScalar(value, address, letter);
+  const pointer = pointerText(value, address);
+  const kind = characterKind(target) ?? (letter === 's' && sizeOf(target) === 1 ? BYTES : undefined);
+  if (address === 0n || kind === undefined || letter === 'a' || style.isRust) return pointer;
+  const read = await readText(value.world, address, kind.sizeBytes);
+  if (read === undefined) return pointer;
+  const shown = textOf(read, kind, value.world.littleEndian);
+  return letter === 's' ? shown : `${pointer} ${shown}`;
 }
 
-function pointerText(value: TargetValue, address: bigint): string {
-  const symbol = address === 0n ? undefined : value.world.symbolize(address);
-  return `0x${address.toString(16)}${symbol === undefined ? '' : ` <${symbol}>`}`;
-}
+const BYTES = { prefix: '', sizeBytes: 1 };
 
-async function stringOf(value: TargetValue): Promise<string | undefined> {
-  const { bare } = value;
-  if (bare.kind === 'pointer') return readString(value, await value.unsigned(), MAX_STRING_BYTES);
-  if (bare.kind === 'array' && sizeOf(bare.element) === 1) return arrayString(value, bare.count ?? 0);
-  return undefined;
-}
-
-/** Reads in small steps so that a string at the end of mapped memory is still shown. */
-async function readString(
-  value: TargetValue,
-  address: bigint,
-  maxBytes: number,
-): Promise<string | undefined> {
-  const codes: number[] = [];
-  while (codes.length < maxBytes) {
-    const at = address + BigInt(codes.length);
-    const chunk = await value.world.read(at, STRING_CHUNK - Number(at % BigInt(STRING_CHUNK)));
-    if (chunk === undefined) return codes.length === 0 ? undefined : `${quoted(codes)}...`;
-    const end = chunk.indexOf(0);
-    codes.push(...(end < 0 ? chunk : chunk.subarray(0, end)));
-    if (end >= 0) return quoted(codes.slice(0, maxBytes)) + (codes.length > maxBytes ? '...' : '');
-  }
-  return `${quoted(codes.slice(0, maxBytes))}...`;
-}
-
-async function arrayString(value: TargetValue, count: number): Promise<string> {
-  const bytes = await value.bytes(Math.min(count, MAX_STRING_BYTES));
-  const end = bytes.indexOf(0);
-  return (
-    quoted([...(end < 0 ? bytes : bytes.subarray(0, end))]) +
-    (end < 0 && count > MAX_STRING_BYTES ? '...' : '')
-  );
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** UTF-8 as its letters when it is valid, else with octal escapes. */
-function quoted(bytes: readonly number[]): string {
-  let codes: Iterable<number> = bytes;
-  try {
-    codes = Array.from(utf8.decode(Uint8Array.from(bytes)), (letter) => letter.codePointAt(0) ?? 0);
-  } catch {
-    // not UTF-8: byte by byte
-  }
-  return `"${Array.from(codes, (code) => (code === 34 ? '\\"' : escaped(code))).join('')}"`;
-}
-
-async function formatStruct(
-  value: TargetValue,
-  format: string | undefined,
-  depth: number,
-  budget: Budget,
-): Promise<string> {
-  const { bare } = value;
-  if (bare.kind !== 'struct') return '';
-  if (bare.incomplete) return `<incomplete ${typeName(bare)}>`;
-  const rust = await rustView(value);
-  if (rust !== undefined) {
-    const text = await formatRust(value, rust, format, depth, budget);
-    if (text !== undefined) return text;
-  }
-  if (depth >= MAX_DEPTH) return '{...}';
-  const parts: string[] = [];
-  for (const { name, value: member } of await value.children(0, flatMembers(bare).length)) {
-    if (budget.left <= 0) {
-      parts.push('...');
-      break;
-    }
-    const text = await element(member as TargetValue, format, depth, budget);
-    parts.push(`${name} = ${text}`);
-    budget.left -= name.length + 4;
-  }
-  return `{${parts.join(', ')}}`;
-}
-
-/** Undefined for what has no form of its own. */
-async function formatRust(
-  value: TargetValue,
-  view: RustView,
-  format: string | undefined,
-  depth: number,
-  budget: Budget,
-): Promise<string | undefined> {
-  const list = async (values: readonly TargetValue[]): Promise<string> => {
-    const parts: string[] = [];
-    for (const one of values) {
-      if (budget.left <= 0) return [...parts, '...'].join(', ');
-      parts.push(await element(one, format, depth, budget));
-    }
-    return parts.join(', ');
-  };
-  const owner = value.bare.kind === 'struct' ? shortName(value.bare.name ?? '') : '';
-  switch (view.kind) {
-    case 'variant': {
-      const text = depth >= MAX_DEPTH ? '{...}' : await format1(view.value, format, depth + 1, budget);
-      if (text === '{}') return view.name;
-      return text.startsWith(view.name) ? text : `${view.name}${text.startsWith('{') ? ' ' : ''}${text}`;
-    }
-    case 'text': {
-      const bytes = await value.world.read(view.address, Math.min(view.lengthBytes, MAX_STRING_BYTES));
-      if (view.lengthBytes === 0) return '""';
-      if (bytes === undefined) throw new QueryError(`cannot read memory at 0x${view.address.toString(16)}`);
-      return quoted([...bytes]) + (view.lengthBytes > MAX_STRING_BYTES ? '...' : '');
-    }
-    case 'sequence': {
-      const shown = Math.min(view.count, MAX_ELEMENTS);
-      const values = Array.from({ length: shown }, (_, index) => sequenceElement(value, view, index));
-      return `[${await list(values)}${shown < view.count ? ', ...' : ''}]`;
-    }
-    case 'tuple':
-      return `${/^\(/.test(owner) || owner === '' ? '' : owner}(${await list(view.fields)})`;
-    case 'struct':
-      return owner !== '' && flatMembers(value.bare as StructType).length === 0 ? owner : undefined;
-  }
-}
-
-async function formatArray(
-  value: TargetValue,
-  format: string | undefined,
-  depth: number,
-  budget: Budget,
-  count: number,
-): Promise<string> {
-  const { bare } = value;
-  if (bare.kind !== 'array') return '';
-  if (format === undefined && isCharacter(strip(bare.element))) return arrayString(value, count);
-  if (depth >= MAX_DEPTH) return '{...}';
-  const parts: string[] = [];
-  for (let index = 0; index < count; index++) {
-    if (budget.left <= 0 || index >= MAX_ELEMENTS) {
-      parts.push('...');
-      break;
-    }
-    parts.push(
-      await element(value.element(index), /^\d+$/.test(format ?? '') ? undefined : format, depth, budget),
-    );
-  }
-  return `{${parts.join(', ')}}`;
-}
-
-/** `p,4`: what a pointer leads to, taken as an array of that many. */
-async function elementsFrom(
-  value: TargetValue,
-  count: number,
-  depth: number,
-  budget: Budget,
-): Promise<string> {
-  const first = await value.dereference();
+async function elementsText(first: TargetValue, count: number, style: Style): Promise<string> {
   const size = first.sizeBytes;
   if (size === undefined || size === 0) throw new QueryError(`${first.typeName} has no size`);
-  const parts: string[] = [];
-  for (let index = 0; index < Math.min(count, MAX_ELEMENTS) && budget.left > 0; index++) {
-    parts.push(await element(first.offset(index * size), undefined, depth, budget));
-  }
-  return `{${parts.join(', ')}${parts.length < count ? ', ...' : ''}}`;
+  const type: ArrayType = { kind: 'array', element: first.type, count };
+  return text(await remembered(first.as(type)), { ...style, count: undefined });
 }
 
-async function element(
+async function structText(value: TargetValue, struct: StructType, style: Style): Promise<string> {
+  if (struct.incomplete) return `<incomplete ${typeName(struct)}>`;
+  const rust = await rustView(value);
+  if (rust !== undefined) return rustText(value, struct, rust, { ...style, isRust: true });
+  if (style.depth >= MAX_DEPTH) return '{...}';
+  return braced(await memberTexts(value, struct, { ...style, virtualBases: new Set() }));
+}
+
+/** As the programmer nested them: bases and unnamed parts in braces of their own. */
+async function memberTexts(value: TargetValue, struct: StructType, style: Style): Promise<string[]> {
+  const parts: string[] = [];
+  for (const member of struct.members) {
+    if (style.line.left <= 0) return [...parts, '...'];
+    // An object has each of its virtual bases once, whoever leads to it.
+    if (member.virtualOffset !== undefined && style.virtualBases?.has(typeName(member.type)) === true)
+      continue;
+    if (member.virtualOffset !== undefined) style.virtualBases?.add(typeName(member.type));
+    const label = member.isBase
+      ? `<${typeName(member.type)}> = `
+      : member.name === undefined
+        ? ''
+        : `${member.name} = `;
+    style.line.left -= label.length;
+    const inner = strip(member.type);
+    const isInPlace = (member.name === undefined || member.isBase) && inner.kind === 'struct';
+    const part = await value.partAt(member);
+    parts.push(label + (isInPlace ? await nestedText(part, inner, style) : await elementText(part, style)));
+  }
+  return parts;
+}
+
+/** Bases and anonymous parts do not count as a level of their own, within reason. */
+async function nestedText(part: TargetValue, struct: StructType, style: Style): Promise<string> {
+  if (part.place.kind === 'missing') return `<${part.place.reason}>`;
+  const depth = style.depth + 0.25;
+  return depth >= MAX_DEPTH ? '{...}' : braced(await memberTexts(part, struct, { ...style, depth }));
+}
+
+async function rustText(
   value: TargetValue,
-  format: string | undefined,
-  depth: number,
-  budget: Budget,
+  struct: StructType,
+  view: RustView,
+  style: Style,
 ): Promise<string> {
-  let text: string;
+  const owner = shortName(struct.name ?? '');
+  switch (view.kind) {
+    case 'variant': {
+      if (style.depth >= MAX_DEPTH) return `${view.name}(...)`;
+      const inner = await text(view.value, { ...style, depth: style.depth + 0.5 });
+      return inner.startsWith(view.name) ? inner : `${view.name} ${inner}`;
+    }
+    case 'text': {
+      if (view.lengthBytes === 0) return '""';
+      const bytes = await value.world.read(view.address, Math.min(view.lengthBytes, MAX_STRING));
+      if (bytes === undefined) throw new QueryError(`cannot read memory at 0x${view.address.toString(16)}`);
+      return quotedBytes(bytes) + (view.lengthBytes > MAX_STRING ? '...' : '');
+    }
+    case 'sequence':
+      return sequenceText(value, view, style);
+    case 'shared':
+      return `${owner}(${await elementText(view.value, style)})`;
+    case 'tuple':
+      return `${owner.startsWith('(') ? '' : owner}(${await listText(view.fields, style)})`;
+    case 'struct':
+      return rustStructText(value, struct, owner, style);
+  }
+}
+
+/** `Point {x: 1, y: 2}` */
+async function rustStructText(
+  value: TargetValue,
+  struct: StructType,
+  owner: string,
+  style: Style,
+): Promise<string> {
+  const fields = flatMembers(struct);
+  if (fields.length === 0 && owner !== '') return owner;
+  if (style.depth >= MAX_DEPTH) return `${owner} {...}`;
+  const parts: string[] = [];
+  for (const field of fields) {
+    if (style.line.left <= 0) {
+      parts.push('...');
+      break;
+    }
+    style.line.left -= (field.name ?? '').length + 2;
+    parts.push(`${field.name ?? '_'}: ${await elementText(value.part(field), style)}`);
+  }
+  return `${owner === '' ? '' : `${owner} `}${braced(parts)}`;
+}
+
+async function sequenceText(value: TargetValue, view: Sequence, style: Style): Promise<string> {
+  const count = Math.min(view.count, style.count ?? view.count);
+  const shown = Math.min(count, MAX_ELEMENTS);
+  const values = Array.from({ length: shown }, (_, index) => sequenceElement(value, view, index));
+  return `[${await listText(values, { ...style, count: undefined })}${shown < count ? ', ...' : ''}]`;
+}
+
+async function listText(values: readonly TargetValue[], style: Style): Promise<string> {
+  const parts: string[] = [];
+  for (const one of values) {
+    if (style.line.left <= 0) return [...parts, '...'].join(', ');
+    parts.push(await elementText(one, style));
+  }
+  return parts.join(', ');
+}
+
+async function arrayText(value: TargetValue, array: ArrayType, style: Style): Promise<string> {
+  const { element, count } = array;
+  const isString = style.letter === undefined || style.letter === 's';
+  const kind = isString && !style.isRust && array.isVector !== true ? characterKind(element) : undefined;
+  if (kind !== undefined && value.place.kind === 'memory' && count === undefined) {
+    const read = await readText(value.world, value.place.address, kind.sizeBytes);
+    if (read !== undefined) return textOf(read, kind, value.world.littleEndian);
+  }
+  if (count === undefined) return value.address === undefined ? '{}' : pointerText(value, value.address);
+  if (kind !== undefined || (style.letter === 's' && sizeOf(element) === 1))
+    return arrayString(value, count, kind ?? BYTES);
+  if (style.depth >= MAX_DEPTH) return style.isRust ? '[...]' : '{...}';
+  const parts = await elementTexts(value, count, style);
+  return style.isRust ? `[${parts.join(', ')}]` : braced(parts);
+}
+
+async function arrayString(
+  value: TargetValue,
+  count: number,
+  kind: { readonly prefix: string; readonly sizeBytes: number },
+): Promise<string> {
+  const bytes = await value.bytes(kind.sizeBytes * Math.min(count, MAX_STRING));
+  const end = endOfText(bytes, kind.sizeBytes);
+  const read = { units: bytes.subarray(0, end), isCut: end === undefined && count > MAX_STRING };
+  return textOf(read, kind, value.world.littleEndian);
+}
+
+/** Each element's text; of many equal ones in a row the first, with their number. */
+async function elementTexts(value: TargetValue, count: number, style: Style): Promise<string[]> {
+  const parts: string[] = [];
+  let index = 0;
+  while (index < count) {
+    if (style.line.left <= 0 || parts.length >= MAX_ELEMENTS) return [...parts, '...'];
+    const run = await runLength(value, index, count);
+    const one = await elementText(value.element(index), style);
+    const isRun = run >= MIN_REPEATS;
+    parts.push(isRun ? `${one} <repeats ${run} times>` : one);
+    index += isRun ? run : 1;
+  }
+  return parts;
+}
+
+/** How many elements from `start` have the same bytes. */
+async function runLength(value: TargetValue, start: number, count: number): Promise<number> {
+  const { bare } = value;
+  const size = bare.kind === 'array' ? (sizeOf(bare.element) ?? 0) : 0;
+  if (
+    size === 0 ||
+    count - start < MIN_REPEATS ||
+    size * count > MAX_SNAPSHOT ||
+    value.place.kind !== 'memory'
+  )
+    return 1;
+  const first = value.place.address + BigInt(start * size);
+  const bytes = await value.world.read(first, (count - start) * size);
+  if (bytes === undefined) return 1;
+  let run = 1;
+  const isSame = (at: number): boolean => {
+    for (let byte = 0; byte < size; byte++) if (bytes[byte] !== bytes[at + byte]) return false;
+    return true;
+  };
+  while (start + run < count && isSame(run * size)) run++;
+  return run;
+}
+
+async function elementText(value: TargetValue, style: Style): Promise<string> {
+  let shown: string;
   try {
-    text = await format1(value, format, depth + 1, budget);
+    shown = await text(value, { ...style, depth: style.depth + 1, count: undefined });
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
-    text = `<${error.message}>`;
+    shown = `<${error.message}>`;
   }
-  budget.left -= text.length + 2;
-  return text;
+  style.line.left -= shown.length + 2;
+  return shown;
 }
 
-function isCharacter(type: Type): boolean {
-  return (
-    type.kind === 'base' &&
-    type.sizeBytes === 1 &&
-    (type.encoding === DW_ATE.signed_char || type.encoding === DW_ATE.unsigned_char)
-  );
+function braced(parts: readonly string[]): string {
+  return `{${parts.join(', ')}}`;
 }

@@ -1,6 +1,6 @@
 /** The variables of one frame: which are in scope at its address, and where each lives. DWARF 5 §3.4, §4.1, §2.6. */
 import { toUnsigned } from '../dwarf/address.ts';
-import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
+import { DW_AT, DW_LANG, DW_TAG } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
 import { DwarfError } from '../dwarf/dwarfError.ts';
 import {
@@ -19,9 +19,13 @@ import { type CallSite, callSiteAt, passedValue, plainNameOf, tailCallsItself } 
 import { childrenOf } from './dieTree.ts';
 import type { FrameUnwinder } from './frameUnwinder.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
+import { hasNamespaces } from './qualifiedNames.ts';
+import { QueryError } from './queryError.ts';
+import type { Language } from './scalars.ts';
 import type { FrameContext, LocalDescription } from './symbolImage.ts';
 import type { TypeReader } from './typeReader.ts';
 import { type Type, sizeOf, typeName } from './types.ts';
+import { withBounds } from './variableLengths.ts';
 import type { FunctionNode, UnitFunctions } from './unitFunctions.ts';
 import { originChain } from './unitFunctions.ts';
 import { OPTIMIZED_OUT, type Place, TargetValue, type ValueWorld, littleToMemory } from './value.ts';
@@ -38,7 +42,17 @@ export interface ScopeImage {
   unitAt(address: number): Unit | undefined;
   functionsOf(unit: Unit): UnitFunctions;
   symbolAddress(name: string): bigint | undefined;
+  /** Entries that complete the declaration of a static member (§5.7.7). */
+  definitionsOf(declaration: Die): readonly Die[];
 }
+
+const LOCAL_TYPE_TAGS = new Set<number>([
+  DW_TAG.typedef,
+  DW_TAG.structure_type,
+  DW_TAG.class_type,
+  DW_TAG.union_type,
+  DW_TAG.enumeration_type,
+]);
 
 export interface ScopeVariable {
   readonly name: string;
@@ -80,9 +94,38 @@ export class FrameScope {
     this.world = {
       littleEndian: image.littleEndian,
       addressSize: image.addressSize,
+      isRust: this.language === 'rust',
       read: (address, lengthBytes) => frame.memory.read(address, lengthBytes),
       symbolize: (address) => image.symbolize(address),
+      entry: (die, expression) => this.staticMember(die, expression),
     };
+  }
+
+  /** Whose syntax and conversions expressions of this frame have. */
+  get language(): Language {
+    const language = this.unit?.root.language;
+    if (language === DW_LANG.Rust) return 'rust';
+    return hasNamespaces(language) ? 'c++' : 'c';
+  }
+
+  /** `outer::Circle::size`: names are looked up in the scopes around it. */
+  get functionName(): string | undefined {
+    const [node] = this.nodes;
+    return node && this.image.functionsOf(node.unit).nameOf(node);
+  }
+
+  /** A type declared inside the function, innermost block first. */
+  findType(name: string): Type | undefined {
+    const bare = name.replace(/^(?:struct|union|class|enum) /, '');
+    for (const node of [...this.nodes].reverse()) {
+      const die = node.unit.die(node.dieOffset);
+      for (const parent of originChain(die)) {
+        for (const child of childrenOf(parent))
+          if (LOCAL_TYPE_TAGS.has(child.tag) && child.string(DW_AT.name) === bare)
+            return this.image.types.read(child);
+      }
+    }
+    return undefined;
   }
 
   /** Innermost block first; parameters before locals within the function. */
@@ -106,6 +149,10 @@ export class FrameScope {
     });
   }
 
+  declares(name: string): boolean {
+    return this.declared().some((candidate) => candidate.name === name);
+  }
+
   /** The innermost variable of that name. */
   async find(name: string): Promise<TargetValue | undefined> {
     const one = this.declared().find((candidate) => candidate.name === name);
@@ -116,11 +163,44 @@ export class FrameScope {
   async valueOf(die: Die, name: string): Promise<TargetValue> {
     const chain = originChain(die);
     const typeDie = chain.find((candidate) => candidate.has(DW_AT.type));
-    const type: Type =
+    const declared: Type =
       typeDie === undefined
         ? { kind: 'unknown', name: '?', sizeBytes: undefined }
         : this.image.types.typeOf(typeDie);
+    const type = await withBounds(declared, (bound) => this.elementCount(bound));
     return new TargetValue(type, await this.placeOf(chain, type), this.world, name);
+  }
+
+  /** Of an array of variable length: its bound is an expression or an artificial variable (§5.13). */
+  private async elementCount(bound: Die): Promise<number | undefined> {
+    const isCount = bound.has(DW_AT.count);
+    const attribute = isCount ? DW_AT.count : DW_AT.upper_bound;
+    const expression = bound.block(attribute);
+    const variable = expression === undefined ? bound.ref(attribute) : undefined;
+    try {
+      const value =
+        expression !== undefined
+          ? (await evaluateValue(expression, this.context(bound.unit))).bits
+          : variable && (await (await this.valueOf(variable, '')).unsigned());
+      if (value === undefined) return undefined;
+      const count =
+        Number(BigInt.asIntN(64, value)) - (bound.number(DW_AT.lower_bound) ?? 0) + (isCount ? 0 : 1);
+      return count >= 0 && Number.isSafeInteger(count) ? count : undefined;
+    } catch (error) {
+      if (error instanceof DwarfError || error instanceof QueryError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Compilers differ in what they say where the class declares it: the definition has the rest. */
+  private async staticMember(declaration: Die, name: string): Promise<TargetValue> {
+    const declared = await this.valueOf(declaration, name);
+    if (declared.place.kind !== 'missing') return declared;
+    for (const die of this.image.definitionsOf(declaration)) {
+      const defined = await this.valueOf(die, name);
+      if (defined.place.kind !== 'missing') return defined;
+    }
+    return declared;
   }
 
   /** What expressions of this frame may ask. `unit` is the one the expression is in. */

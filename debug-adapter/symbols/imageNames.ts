@@ -61,6 +61,13 @@ export class ImageNames {
       .map(({ dieOffset }) => near.die(dieOffset));
   }
 
+  /** Of a static member that a class declares: only what the unit or the index knows by now. */
+  definitionsOf(declaration: Die): Die[] {
+    const name = this.namesOf(declaration.unit).qualifiedName(declaration.offset);
+    if (name === undefined) return [];
+    return [...this.inUnit(name, declaration.unit), ...this.anywhere(name)];
+  }
+
   inFile(name: string, sourceFile: string): Die[] {
     const wanted = normalizePath(sourceFile);
     const found: Die[] = [];

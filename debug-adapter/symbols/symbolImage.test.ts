@@ -9,6 +9,7 @@ import { DW_OP } from '../dwarf/operators.ts';
 import { DW_LNE, DW_LNS } from '../dwarf/sectionConstants.ts';
 import { QueryError } from './queryError.ts';
 import {
+  type Assignment,
   type FrameContext,
   type SymbolImage,
   type SymbolImageOptions,
@@ -143,17 +144,19 @@ test('variables and expressions read registers and memory of the frame', async (
 test('assignments say what to write: memory, bit-fields, registers', async () => {
   const image = open();
   const frame = frameAt(T + 0x22n);
-  assert.deepEqual(await image.evaluateAssignment('counter', 'argc + 1', frame), {
+  const assigned = async (text: string): Promise<Assignment> =>
+    (await image.compile(text, frame)).assignment(frame);
+  assert.deepEqual(await assigned('counter = argc + 1'), {
     kind: 'memory',
     address: D,
     bytes: Uint8Array.of(4, 0, 0, 0),
   });
-  assert.deepEqual(await image.evaluateAssignment('p->rest', '3', frame), {
+  assert.deepEqual(await assigned('p->rest = 3'), {
     kind: 'memory',
     address: D + 0x24n,
     bytes: Uint8Array.of(0x07),
   });
-  assert.deepEqual(await image.evaluateAssignment('argc', '-1', frame), {
+  assert.deepEqual(await assigned('argc = -1'), {
     kind: 'register',
     register: 'rdi',
     value: 0x1111_1111_ffff_ffffn,
@@ -163,7 +166,7 @@ test('assignments say what to write: memory, bit-fields, registers', async () =>
     address: D + 0x26n,
     bytes: Uint8Array.of(0x48),
   });
-  await assert.rejects(image.evaluateAssignment('argc', 'gone', frame), /optimized out/);
+  await assert.rejects(assigned('argc = gone'), /optimized out/);
   await assert.rejects(
     (await image.evaluate('counter', frame)).assign('five'),
     /not a value of type int: five/,

@@ -123,6 +123,12 @@ export type Assignment =
   | { readonly kind: 'memory'; readonly address: bigint; readonly bytes: Uint8Array }
   | { readonly kind: 'register'; readonly register: string; readonly value: bigint };
 
+/** Members, or what a pointer leads to; and elements. */
+export interface ChildCounts {
+  readonly named: number;
+  readonly indexed: number;
+}
+
 /** A value of the target with its type. Reads memory when asked, and only what is needed. */
 export interface Value {
   /** As its programmer writes it: `struct point [4]`, `const char *`. */
@@ -130,13 +136,14 @@ export interface Value {
   /** Where it lives; undefined for values in registers, constants and bit-fields. */
   readonly address: bigint | undefined;
   readonly sizeBytes: number | undefined;
-  /** Named members (structures) or what a pointer leads to: how many there are at most; 0 when there is nothing to expand. */
-  readonly namedChildren: number;
-  /** Elements of an array. */
-  readonly indexedChildren: number;
+  /** How much unfolds from it. May read memory: a vector's length is there. */
+  childCounts(): Promise<ChildCounts>;
+  /** Where a memory view would look: what a pointer leads to, else where the value lives. */
+  reference(): Promise<bigint | undefined>;
   /**
-   * One line: `42`, `0x401136 <main>`, `{x = 1, y = 2}`, `<optimized out>`. `format` is a suffix without its comma: `x` hex, `d`
-   * decimal, `u` unsigned, `b` binary, `o` octal, `c` character, `s` string, a number for that many elements.
+   * One line: `42`, `0x401136 <main>`, `{x = 1, y = 2}`, `<optimized out>`. `format` is a suffix without its comma: `x` hex, `z` hex
+   * with all zeros, `d` decimal, `u` unsigned, `b` binary, `o` octal, `c` character, `s` string, `a` address, `f` floating point, a
+   * number for that many elements, or both as in `10x`.
    */
   display(format?: string): Promise<string>;
   /** Members, elements or the pointer's target, from `start`, at most `count`. */
@@ -150,6 +157,8 @@ export interface NamedValue {
   /** An expression that evaluates to it in the same frame, when there is one: for `evaluateName` of DAP. */
   readonly expression: string;
   readonly value: Value;
+  /** A part that is no plain member: a base class, a static member. */
+  readonly role?: 'base' | 'static';
 }
 
 export interface Variable extends NamedValue {
@@ -189,6 +198,18 @@ export interface SlicedQuestions {
     toLine: number,
   ): Promise<readonly { line: number; columns: readonly number[] }[]>;
   functionByName(name: string): Promise<readonly FunctionLocation[]>;
+}
+
+/** An expression parsed once, for many evaluations: breakpoint conditions, watches. */
+export interface CompiledExpression {
+  readonly text: string;
+  /** It changes something: `assignment` says what to write. */
+  readonly assigns: boolean;
+  /** Throws QueryError; also for an assignment. */
+  evaluate(frame: FrameContext, inlineDepth?: number): Promise<Value>;
+  /** What an assignment assigns to; of another expression its value. */
+  place(frame: FrameContext, inlineDepth?: number): Promise<Value>;
+  assignment(frame: FrameContext, inlineDepth?: number): Promise<Assignment>;
 }
 
 export interface SymbolImageOptions {
@@ -275,18 +296,15 @@ export interface SymbolImage {
    */
   localsAt(frame: FrameContext, inlineDepth?: number): Promise<readonly Variable[]>;
   /**
-   * Evaluates a C expression in a frame: literals, variables, `file.c::name`, `$rax`, casts, `&` `*` `->` `.` `[]`, arithmetic,
-   * comparison, logic, `?:`, `sizeof`, a format suffix after a comma (`x,x` is split by the caller: see splitFormat). Throws
-   * QueryError. Assignments (`a = 1`) are refused: use evaluateAssignment().
+   * Evaluates an expression in a frame, in the language of its code: literals, variables, `file.c::name`, `a::B<int>::c`, `$rax`, casts,
+   * `&` `*` `->` `.` `[]`, arithmetic, comparison, logic, `?:`, `sizeof`. A format suffix after a comma (`x,x`) is split off by the
+   * caller: see splitFormat. Throws QueryError. Assignments (`a = 1`) are refused: use compile() and its assignment().
    */
   evaluate(expression: string, frame: FrameContext, inlineDepth?: number): Promise<Value>;
-  /** `place = value`, or what `place` is set to by other means: the write to carry out. Throws QueryError. */
-  evaluateAssignment(
-    place: string,
-    value: string,
-    frame: FrameContext,
-    inlineDepth?: number,
-  ): Promise<Assignment>;
+  /** Parses for the frame's code; good for every frame of that function. Throws QueryError with the column of a mistake. */
+  compile(expression: string, frame: FrameContext, inlineDepth?: number): Promise<CompiledExpression>;
+  /** The same for code at an address, where nothing runs yet: a breakpoint's condition. */
+  compileAt(expression: string, address: bigint): Promise<CompiledExpression>;
   /** A type by name (`struct node`, `word_t`, `node`) with its members and offsets, printed. Undefined when there is none. */
   describeType(name: string): Promise<string | undefined>;
 

@@ -10,6 +10,7 @@ import {
   type EnumType,
   type FunctionType,
   type Member,
+  type StaticMember,
   type StructType,
   type Type,
   type Variants,
@@ -170,6 +171,7 @@ export class TypeReader {
       },
       {
         members: () => this.members(die),
+        statics: () => this.statics(die),
         variants: () => this.variants(die),
         parameters: () => this.typeParameters(die),
       },
@@ -197,6 +199,9 @@ export class TypeReader {
       get members() {
         return definition()?.members ?? [];
       },
+      get statics() {
+        return definition()?.statics ?? [];
+      },
       get die() {
         return definition()?.die;
       },
@@ -214,6 +219,18 @@ export class TypeReader {
       members.push(this.member(child, isBase));
     }
     return members;
+  }
+
+  /** Variables of a class (version 5), members without a place in it (version 4). */
+  private statics(die: Die): StaticMember[] {
+    if (!hasNamespaces(die.unit.root.language)) return [];
+    return [...childrenOf(die)].flatMap((child) => {
+      const isStatic = child.flag(DW_AT.external) || child.flag(DW_AT.declaration);
+      const name = child.string(DW_AT.name);
+      if (!isStatic || name === undefined || (child.tag !== DW_TAG.variable && child.tag !== DW_TAG.member))
+        return [];
+      return [lazy({ name, die: child }, { type: () => this.typeOf(child) })];
+    });
   }
 
   /** §5.7.10: the part of a structure that depends on a discriminant. */
@@ -364,10 +381,10 @@ function isComputed(subrange: Die): boolean {
   return subrange.block(attribute) !== undefined || subrange.refOffset(attribute) !== undefined;
 }
 
-/** `Colour::` for an enum class, the namespace or class around the others, which is where their names are. */
+/** `Colour::` for an enum class, the namespace or class around the others, which is where their names are. Rust's cases go without. */
 function enumScope(die: Die, qualified: string | undefined): string {
   const name = qualified ?? die.string(DW_AT.name);
-  if (name === undefined) return '';
+  if (name === undefined || die.unit.root.language === DW_LANG.Rust) return '';
   if (die.flag(DW_AT.enum_class)) return `${name}::`;
   const parts = splitPath(name);
   return parts.length < 2 ? '' : `${parts.slice(0, -1).join('::')}::`;

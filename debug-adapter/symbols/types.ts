@@ -55,8 +55,17 @@ export interface StructType {
   readonly variants?: Variants | undefined;
   /** Type parameters by name: `T` of `Vec<T>`. */
   readonly parameters?: ReadonlyMap<string, Type>;
+  /** Members the class has once, for all its objects. */
+  readonly statics?: readonly StaticMember[];
   /** The entry that defines it, with what its name is a scope of: static members, functions, types. */
   readonly die?: Die | undefined;
+}
+
+export interface StaticMember {
+  readonly name: string;
+  readonly type: Type;
+  /** Its declaration in the class. */
+  readonly die: Die;
 }
 
 export interface Variants {
@@ -187,7 +196,10 @@ function declare(type: Type, inner: string, depth: number): string {
   if (depth > MAX_LAYERS) return '...';
   switch (type.kind) {
     case 'pointer': {
-      if (type.name !== undefined) return inner === '' ? type.name : `${type.name} ${inner}`;
+      if (type.name !== undefined) {
+        const name = withoutAllocator(type.name);
+        return inner === '' ? name : `${name} ${inner}`;
+      }
       const bare = type.target;
       const wrapped =
         bare.kind === 'array' || bare.kind === 'function' ? `(${type.sigil}${inner})` : type.sigil + inner;
@@ -259,5 +271,10 @@ function specifier(type: Type): string {
 
 function tagged(keyword: string, type: StructType | EnumType): string {
   if (type.name === undefined) return `${keyword} {...}`;
-  return type.needsKeyword ? `${keyword} ${type.name}` : type.name;
+  return type.needsKeyword ? `${keyword} ${type.name}` : withoutAllocator(type.name);
+}
+
+/** Every growing type of Rust has the allocator as its last parameter; nobody writes the usual one. */
+function withoutAllocator(name: string): string {
+  return name.replaceAll(', alloc::alloc::Global>', '>');
 }

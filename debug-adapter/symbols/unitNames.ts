@@ -3,7 +3,7 @@ import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import { Die } from '../dwarf/die.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { childrenOf } from './dieTree.ts';
-import { hasNamespaces } from './qualifiedNames.ts';
+import { hasNamespaces, scopeOfName } from './qualifiedNames.ts';
 import { skipTree } from './unitFunctions.ts';
 
 /** Names of names: deeper nesting is broken debug information. */
@@ -21,6 +21,7 @@ export class UnitNames {
   private readonly entries = new Map<string, NamedEntry[]>();
   /** Names with namespaces of the entries that are inside some. */
   private readonly qualified = new Map<number, string>();
+  private readonly completions: number[] = [];
   private readonly entersTypes: boolean = false;
   count = 0;
 
@@ -29,6 +30,7 @@ export class UnitNames {
     try {
       this.entersTypes = hasNamespaces(unit.root.language);
       this.scan(unit.header.entriesOffset, '');
+      this.complete();
     } catch (error) {
       unit.file.report(error);
     }
@@ -54,10 +56,8 @@ export class UnitNames {
     let offset = die.nextOffset;
     while (offset < endOffset && die.moveTo(offset)) {
       const { hasChildren, tag } = die;
-      this.visit(die, offset, prefix);
-      if (tag === DW_TAG.enumeration_type) this.enumerators(offset, prefix);
       if (tag === DW_TAG.namespace) this.namespace(offset, prefix);
-      if (hasChildren && this.entersTypes && CLASS_TAGS.has(tag)) this.classScope(offset, prefix);
+      else this.visit(die, offset, prefix);
       if (hasChildren) offset = skipTree(die, offset, endOffset);
       else {
         die.moveTo(offset);
@@ -69,27 +69,49 @@ export class UnitNames {
   private visit(die: Die, offset: number, prefix: string): void {
     const keyword = die.tag === DW_TAG.member ? staticKeyword(die) : KEYWORDS.get(die.tag);
     if (keyword === undefined) return;
-    const name = die.string(DW_AT.name) ?? this.specifiedName(die);
-    if (name === undefined) return;
-    const isDeclaration = die.flag(DW_AT.declaration);
-    const entry = { dieOffset: offset, tag: die.tag, isDeclaration };
-    if (prefix !== '' || !die.has(DW_AT.name)) this.qualified.set(offset, prefix + name);
-    this.add(keyword + prefix + name, entry);
-    // C++ and Rust name their types without the keyword.
-    if (keyword !== '') this.add(prefix + name, entry);
+    // What completes a declaration has its scope there, which may come later (§2.13.2).
+    if (die.has(DW_AT.specification)) this.completions.push(offset);
+    else this.enter(die, offset, keyword, prefix, die.string(DW_AT.name));
+  }
+
+  private complete(): void {
+    // Types completed here may hold more of them.
+    for (let offset = this.completions.shift(); offset !== undefined; offset = this.completions.shift()) {
+      const die = this.unit.die(offset);
+      const target = die.refOffset(DW_AT.specification) ?? -1;
+      const name = this.qualified.get(target) ?? die.ref(DW_AT.specification)?.string(DW_AT.name);
+      this.enter(die, offset, KEYWORDS.get(die.tag) ?? '', '', name);
+    }
+  }
+
+  private enter(die: Die, offset: number, keyword: string, prefix: string, own: string | undefined): void {
+    const { tag, hasChildren } = die;
+    const name = own === undefined ? undefined : prefix + own;
+    if (name !== undefined) {
+      // A stub for a type that is in a type unit of its own (§3.1.4) is as good as a definition.
+      const isDeclaration = die.flag(DW_AT.declaration) && !die.has(DW_AT.signature);
+      const entry = { dieOffset: offset, tag, isDeclaration };
+      if (name.includes('::')) this.qualified.set(offset, name);
+      this.add(keyword + name, entry);
+      // C++ and Rust name their types without the keyword.
+      if (keyword !== '') this.add(name, entry);
+    }
+    if (tag === DW_TAG.enumeration_type) this.enumerators(offset, name, prefix);
+    else if (hasChildren && this.entersTypes && CLASS_TAGS.has(tag)) this.classScope(offset, name, prefix);
   }
 
   /** Under `Colour::Red` always, under `Red` unless the enumeration keeps its names to itself (§5.7.1 DW_AT_enum_class). */
-  private enumerators(offset: number, prefix: string): void {
+  private enumerators(offset: number, owner: string | undefined, prefix: string): void {
     const enumeration = this.unit.die(offset);
-    const owner = enumeration.string(DW_AT.name);
     const isClass = enumeration.flag(DW_AT.enum_class);
+    const scope = owner === undefined ? undefined : scopeOfName(owner);
+    const around = scope === undefined ? prefix : `${scope}::`;
     for (const child of childrenOf(enumeration)) {
       const name = child.tag === DW_TAG.enumerator ? child.string(DW_AT.name) : undefined;
       if (name === undefined) continue;
       const entry = { dieOffset: offset, tag: DW_TAG.enumerator, isDeclaration: false };
-      if (!isClass) this.add(prefix + name, entry);
-      if (owner !== undefined) this.add(`${prefix}${owner}::${name}`, entry);
+      if (!isClass) this.add(around + name, entry);
+      if (owner !== undefined) this.add(`${owner}::${name}`, entry);
     }
   }
 
@@ -99,18 +121,8 @@ export class UnitNames {
   }
 
   /** Static members, member functions and types of a class. What is inside an unnamed one counts as outside of it. */
-  private classScope(offset: number, prefix: string): void {
-    const die = this.unit.die(offset);
-    const own = die.string(DW_AT.name);
-    const name = own === undefined ? this.specifiedName(die) : prefix + own;
+  private classScope(offset: number, name: string | undefined, prefix: string): void {
     if (prefix.length < MAX_PREFIX) this.scan(offset, name === undefined ? prefix : `${name}::`);
-  }
-
-  /** A definition that completes a declaration has its name there, and its namespace (§2.13.2). */
-  private specifiedName(die: Die): string | undefined {
-    const offset = die.refOffset(DW_AT.specification);
-    if (offset === undefined) return undefined;
-    return this.qualified.get(offset) ?? die.ref(DW_AT.specification)?.string(DW_AT.name);
   }
 
   private add(name: string, entry: NamedEntry): void {

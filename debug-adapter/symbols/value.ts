@@ -1,10 +1,12 @@
 /** Values of the target: a type and a place. Memory is read when a value is displayed, and only as much as it shows. */
+import type { Die } from '../dwarf/die.ts';
+import { memberPlace, staticMembers } from './classMembers.ts';
+import { castExpression, memberExpression, parenthesized } from './expressionText.ts';
+import { formatValue } from './formatValue.ts';
 import { QueryError } from './queryError.ts';
-import { formatScalar, formatValue } from './formatValue.ts';
-import { memberExpression, parenthesized } from './expressionText.ts';
-import { rustView, sequenceElement } from './rustValue.ts';
+import { rustChildCounts, rustChildren } from './rustValue.ts';
 import { scalarBits } from './scalarText.ts';
-import type { Assignment, NamedValue, Value } from './symbolImage.ts';
+import type { Assignment, ChildCounts, NamedValue, Value } from './symbolImage.ts';
 import { type Member, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
 
 /** Where a value is. `bytes` have been collected already: registers, constants, pieces. */
@@ -27,6 +29,10 @@ export interface ValueWorld {
   read(address: bigint, lengthBytes: number): Promise<Uint8Array | undefined>;
   /** `main+4` for an address that has a symbol. */
   symbolize(address: bigint): string | undefined;
+  /** Whether the frame is Rust's: arrays and the like are written in its syntax. */
+  readonly isRust?: boolean;
+  /** The value of a variable entry at file scope or in a class. */
+  entry?(die: Die, expression: string): Promise<TargetValue>;
 }
 
 export interface BitRange {
@@ -37,6 +43,7 @@ export interface BitRange {
 export const OPTIMIZED_OUT = 'optimized out';
 /** Elements asked for at once when the caller sets no limit. */
 const DEFAULT_COUNT = 1000;
+const NO_CHILDREN: ChildCounts = { named: 0, indexed: 0 };
 
 export class TargetValue implements Value {
   readonly type: Type;
@@ -69,21 +76,34 @@ export class TargetValue implements Value {
     return sizeOf(this.type);
   }
 
-  get namedChildren(): number {
-    if (this.place.kind === 'missing') return 0;
-    const { bare } = this;
-    // How many a Rust enum or vector has is in memory: that there are some is enough to offer them.
-    if (bare.kind === 'struct')
-      return Math.max(flatMembers(bare).length, bare.variants === undefined ? 0 : 1);
-    if (bare.kind !== 'pointer') return 0;
-    const target = strip(bare.target);
-    if (target.kind === 'struct') return target.incomplete ? 0 : flatMembers(target).length;
-    return target.kind === 'void' || target.kind === 'function' || target.kind === 'unknown' ? 0 : 1;
+  async childCounts(): Promise<ChildCounts> {
+    if (this.place.kind === 'missing') return NO_CHILDREN;
+    try {
+      const inner = await this.unfolded();
+      if (inner === undefined) return NO_CHILDREN;
+      const { bare } = inner;
+      if (bare.kind === 'array') return { named: 0, indexed: bare.count ?? 0 };
+      if (bare.kind !== 'struct') return { named: 1, indexed: 0 };
+      if (bare.incomplete) return NO_CHILDREN;
+      const named = flatMembers(bare).length + (bare.statics?.length ?? 0);
+      return (await rustChildCounts(inner)) ?? { named, indexed: 0 };
+    } catch (error) {
+      if (error instanceof QueryError) return NO_CHILDREN;
+      throw error;
+    }
   }
 
-  get indexedChildren(): number {
+  /** What has the children: the value, what a pointer to a structure or a reference leads to. Undefined for what does not unfold. */
+  private async unfolded(): Promise<TargetValue | undefined> {
     const { bare } = this;
-    return this.place.kind !== 'missing' && bare.kind === 'array' ? (bare.count ?? 0) : 0;
+    if (bare.kind === 'struct' || bare.kind === 'array') return this;
+    if (bare.kind !== 'pointer') return undefined;
+    const target = strip(bare.target);
+    const isReference = bare.sigil !== '*';
+    if (target.kind === 'struct' || (isReference && target.kind === 'array'))
+      return (await this.dereference()).as(bare.target, this.expression);
+    const leadsNowhere = target.kind === 'void' || target.kind === 'function' || target.kind === 'unknown';
+    return isReference || leadsNowhere ? undefined : this.dereference();
   }
 
   display(format?: string): Promise<string> {
@@ -91,19 +111,29 @@ export class TargetValue implements Value {
   }
 
   async children(start = 0, count = DEFAULT_COUNT): Promise<readonly NamedValue[]> {
-    const { bare } = this;
-    if (this.place.kind === 'missing') return [];
-    if (bare.kind === 'array') return this.elements(start, Math.min(count, (bare.count ?? 0) - start));
-    if (bare.kind === 'struct')
-      return (await this.rustChildren(start, count)) ?? this.members(bare).slice(start, start + count);
-    if (bare.kind !== 'pointer') return [];
-    const target = await this.dereference();
-    const inner = strip(target.type);
-    if (inner.kind === 'struct')
-      return target.members(inner, '->', this.expression).slice(start, start + count);
-    return this.namedChildren === 0 || start > 0
-      ? []
-      : [{ name: target.expression, expression: target.expression, value: target }];
+    const inner = this.place.kind === 'missing' ? undefined : await this.unfolded();
+    if (inner === undefined) return [];
+    const { bare } = inner;
+    if (bare.kind === 'array') return inner.elements(start, Math.min(count, (bare.count ?? 0) - start));
+    if (bare.kind === 'struct') {
+      const operator = this.bare.kind === 'pointer' && this.bare.sigil === '*' ? '->' : '.';
+      return (
+        (await rustChildren(inner, start, count)) ??
+        (await inner.members(bare, operator)).slice(start, start + count)
+      );
+    }
+    return start > 0 ? [] : [{ name: inner.expression, expression: inner.expression, value: inner }];
+  }
+
+  /** Where memory views look: what a pointer leads to, or where the value itself is. */
+  async reference(): Promise<bigint | undefined> {
+    if (this.bare.kind !== 'pointer') return this.address;
+    try {
+      return await this.unsigned();
+    } catch (error) {
+      if (error instanceof QueryError) return undefined;
+      throw error;
+    }
   }
 
   async assign(text: string): Promise<Assignment> {
@@ -126,17 +156,22 @@ export class TargetValue implements Value {
     return new TargetValue(bare.target, { kind: 'memory', address }, this.world, expression);
   }
 
-  /** A member of this structure, known by its description. */
+  /** A member of this structure that is no virtual base, known by its description. */
   part(member: Member): TargetValue {
-    return this.memberValue(member, '.', this.expression);
+    return this.memberValue(member, this.place, '.', this.expression);
   }
 
-  /** The member with that name, also of anonymous and base structures inside. */
+  /** Any member, virtual bases included: those say in memory where they are. */
+  async partAt(member: Member): Promise<TargetValue> {
+    return this.memberValue(member, await memberPlace(this, member), '.', this.expression);
+  }
+
+  /** The member of this very structure with that name, also of the anonymous ones inside. See findMember() for bases. */
   member(name: string): TargetValue | undefined {
     const { bare } = this;
     if (bare.kind !== 'struct') return undefined;
     const found = flatMembers(bare).find((member) => member.name === name);
-    return found && this.memberValue(found, '.', this.expression);
+    return found && this.part(found);
   }
 
   element(index: number): TargetValue {
@@ -176,25 +211,14 @@ export class TargetValue implements Value {
     return memoryToLittle(await this.bytes(), this.world.littleEndian);
   }
 
-  /** A scalar as one line. */
-  async scalar(format?: string): Promise<string> {
-    return formatScalar(this, await this.unsigned(), format);
+  /** The same value in another world: one that remembers what it read. */
+  inWorld(world: ValueWorld): TargetValue {
+    return new TargetValue(this.type, this.place, world, this.expression, this.bits);
   }
 
-  /** Children of a Rust value that is more than its fields: the fields of its case, the elements of a vector. */
-  private async rustChildren(start: number, count: number): Promise<readonly NamedValue[] | undefined> {
-    const view = await rustView(this);
-    switch (view?.kind) {
-      case 'variant':
-        return view.value.children(start, count);
-      case 'sequence':
-        return Array.from({ length: Math.max(0, Math.min(count, view.count - start)) }, (_, at) => {
-          const value = sequenceElement(this, view, start + at);
-          return { name: `[${start + at}]`, expression: value.expression, value };
-        });
-      default:
-        return undefined;
-    }
+  /** The same place with another type and name. */
+  as(type: Type, expression = this.expression): TargetValue {
+    return new TargetValue(type, this.place, this.world, expression, this.bits);
   }
 
   private elements(start: number, count: number): NamedValue[] {
@@ -204,25 +228,35 @@ export class TargetValue implements Value {
     });
   }
 
-  private members(struct: StructType, operator: '.' | '->' = '.', owner = this.expression): NamedValue[] {
-    return flatMembers(struct).map((member) => {
-      const value = this.memberValue(member, operator, owner);
-      const name = member.isBase ? typeName(member.type) : (member.name ?? '<anonymous>');
-      return { name, expression: value.expression, value };
-    });
+  private async members(struct: StructType, operator: '.' | '->'): Promise<NamedValue[]> {
+    const owner = this.expression;
+    const found: NamedValue[] = [];
+    for (const member of flatMembers(struct)) {
+      const place = await memberPlace(this, member);
+      const value = this.memberValue(member, place, operator, owner);
+      const name = member.isBase ? typeName(member.type) : fieldName(struct, member);
+      found.push({
+        name,
+        expression: value.expression,
+        value,
+        ...(member.isBase && { role: 'base' as const }),
+      });
+    }
+    return [...found, ...(await staticMembers(this, struct))];
   }
 
-  private memberValue(member: Member, operator: '.' | '->', owner: string): TargetValue {
-    const expression = memberExpression(owner, operator, member.name);
-    if (member.bits !== undefined)
-      return new TargetValue(member.type, this.place, this.world, expression, member.bits);
-    const size = sizeOf(member.type) ?? 0;
-    return new TargetValue(
-      member.type,
-      placeAt(this.place, member.offsetBytes, size),
-      this.world,
-      expression,
-    );
+  private memberValue(member: Member, place: Place, operator: '.' | '->', owner: string): TargetValue {
+    const { name, isBase, bits, type } = member;
+    const { world } = this;
+    if (isBase) {
+      const object = operator === '->' ? `*${parenthesized(owner)}` : owner;
+      return new TargetValue(type, place, world, castExpression(typeName(type), object));
+    }
+    const struct = this.bare.kind === 'struct' ? this.bare : undefined;
+    const written = name === undefined || struct === undefined ? name : fieldName(struct, member);
+    const expression = memberExpression(owner, operator, written);
+    if (bits !== undefined) return new TargetValue(type, place, world, expression, bits);
+    return new TargetValue(type, placeAt(place, member.offsetBytes, sizeOf(type) ?? 0), world, expression);
   }
 
   private requireSize(): number {
@@ -262,19 +296,39 @@ export class TargetValue implements Value {
   }
 }
 
+/** A structure with more members than this, anonymous ones counted inside, is broken debug information. */
+const MAX_MEMBERS = 100_000;
+const MAX_DEPTH = 16;
+
 /** Members with those of anonymous structures and unions in their place. */
-export function flatMembers(struct: StructType, depth = 0): Member[] {
-  return struct.members.flatMap((member) => {
+export function flatMembers(struct: StructType): Member[] {
+  const found: Member[] = [];
+  flatten(struct, 0, 0, found);
+  return found;
+}
+
+function flatten(struct: StructType, offsetBytes: number, depth: number, found: Member[]): void {
+  for (const member of struct.members) {
+    if (found.length >= MAX_MEMBERS) return;
     const inner = strip(member.type);
-    if (member.name !== undefined || member.isBase || inner.kind !== 'struct' || depth > 16) return [member];
-    return flatMembers(inner, depth + 1).map((nested) => ({
-      name: nested.name,
-      type: nested.type,
-      isBase: nested.isBase,
-      offsetBytes: nested.offsetBytes + member.offsetBytes,
-      bits: nested.bits && { size: nested.bits.size, offset: nested.bits.offset + 8 * member.offsetBytes },
-    }));
-  });
+    if (member.name === undefined && !member.isBase && inner.kind === 'struct' && depth < MAX_DEPTH) {
+      flatten(inner, offsetBytes + member.offsetBytes, depth + 1, found);
+    } else if (offsetBytes === 0) found.push(member);
+    else {
+      const { name, type, isBase, bits, virtualOffset } = member;
+      found.push({
+        ...{ name, type, isBase, virtualOffset },
+        offsetBytes: member.offsetBytes + offsetBytes,
+        bits: bits && { size: bits.size, offset: bits.offset + 8 * offsetBytes },
+      });
+    }
+  }
+}
+
+/** Rust writes `0` for the field that its debug information calls `__0`. */
+function fieldName(struct: StructType, { name }: Member): string {
+  if (name === undefined) return '<anonymous>';
+  return struct.isRust === true ? name.replace(/^__(?=\d+$)/, '') : name;
 }
 
 export function placeAt(place: Place, offsetBytes: number, sizeBytes: number): Place {

@@ -58,7 +58,13 @@ export const SUITES: readonly Suite[] = [
     timeoutMs: 4 * MINUTE_MS,
     needsBuild: true,
     commands: COMPILER,
-    optionalCommands: { gdb: 'gdb', 'clang-14': 'clang-14', 'llvm-dwp-14': 'llvm-14' },
+    optionalCommands: {
+      gdb: 'gdb',
+      'g++': 'g++',
+      'clang-14': 'clang-14',
+      'llvm-dwp-14': 'llvm-14',
+      rustc: 'rustc',
+    },
   },
   {
     name: 'samples',

@@ -40,10 +40,10 @@ test('enums, strings, vectors, slices, options and tuples are shown as what they
   assert.equal(total.get('numbers'), '&[u16] = [1, 2, 3]');
 
   const main = await shown(image, inMain);
-  assert.match(main.get('shapes') ?? '', /= \{Circle\(1\.5\), Rect \{w = 2, h = 3\}, Unit\}$/);
+  assert.match(main.get('shapes') ?? '', /= \[Circle\(1\.5\), Rect \{w: 2, h: 3\}, Unit\]$/);
   assert.match(
     main.get('holder') ?? '',
-    /= \{items = \[1, 2, 3\], name = "abc", maybe = None, tag = Some\(9/,
+    /= Holder \{items: \[1, 2, 3\], name: "abc", maybe: None, tag: Some\(9/,
   );
   const evaluated = await image.evaluate('holder.wide', inMain);
   assert.match(await evaluated.display(), /^\(-1, 120 'x'\)$/);
