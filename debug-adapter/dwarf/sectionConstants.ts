@@ -137,6 +137,15 @@ export const DW_MACRO = {
   undef_strx: 0x0c,
 } as const;
 
+/** Entries of .debug_macinfo. DWARF 4 §7.22, Figure 42. */
+export const DW_MACINFO = {
+  define: 0x01,
+  undef: 0x02,
+  start_file: 0x03,
+  end_file: 0x04,
+  vendor_ext: 0xff,
+} as const;
+
 /** Index attributes of .debug_names. DWARF 5 §7.19, Table 7.23. */
 export const DW_IDX = {
   compile_unit: 0x01,

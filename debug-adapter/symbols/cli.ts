@@ -28,6 +28,7 @@ const USAGE = `usage: vmm sym FILE [--json] [--bias ADDRESS] [QUERY...]
   locals 0xADDRESS     variables and where they live
   unwind 0xADDRESS     how to find the caller
   expr EXPRESSION      constants, sizes, addresses
+  macro NAME [PLACE]   its definition, at 0xADDRESS or FUNCTION
 Without a query, lines come from standard input: queries, or any text whose addresses and symbol+0x12/0x34 are explained.`;
 
 interface Arguments {
@@ -117,7 +118,7 @@ function parseArguments(argv: readonly string[]): Arguments | string {
 
 /** `type struct node` may come as one argument or as several. */
 function joinCommands(words: readonly string[]): string[] {
-  return words.length > 1 && /^(?:type|locals|unwind|expr)$/.test(words[0] as string)
+  return words.length > 1 && /^(?:type|locals|unwind|expr|macro)$/.test(words[0] as string)
     ? [words.join(' ')]
     : [...words];
 }

@@ -25,7 +25,7 @@ export async function answer(image: SymbolImage, query: string): Promise<CliAnsw
 
 /** Whether a line is a query by its form alone, rather than text that mentions addresses. */
 export function looksLikeQuery(line: string): boolean {
-  return /^\s*(?:(?:type|locals|unwind|expr)\s+\S.*|0x[0-9a-fA-F]+|\/.+\/|[\w./+-]+\.\w+:\d+(?::\d+)?)\s*$/.test(
+  return /^\s*(?:(?:type|locals|unwind|expr|macro)\s+\S.*|0x[0-9a-fA-F]+|\/.+\/|[\w./+-]+\.\w+:\d+(?::\d+)?)\s*$/.test(
     line,
   );
 }
@@ -45,7 +45,7 @@ export function chainText(chain: readonly InlineFrame[]): string {
 }
 
 async function dispatch(image: SymbolImage, query: string): Promise<CliAnswer> {
-  const [, command, rest] = /^(type|locals|unwind|expr)\s+(.+)$/s.exec(query) ?? [];
+  const [, command, rest] = /^(type|locals|unwind|expr|macro)\s+(.+)$/s.exec(query) ?? [];
   switch (command) {
     case 'type':
       return describeType(image, query, rest ?? '');
@@ -55,6 +55,8 @@ async function dispatch(image: SymbolImage, query: string): Promise<CliAnswer> {
       return describeFrame(image, query, parseAddress(rest ?? '', image));
     case 'expr':
       return evaluate(image, query, rest ?? '');
+    case 'macro':
+      return describeMacro(image, query, rest ?? '');
     default:
   }
   if (/^0x[0-9a-fA-F]+$/.test(query)) return describeAddress(image, query, BigInt(query));
@@ -147,6 +149,20 @@ function matching(image: SymbolImage, query: string, pattern: string): CliAnswer
 async function describeType(image: SymbolImage, query: string, name: string): Promise<CliAnswer> {
   const type = await image.describeType(name);
   return type === undefined ? failed(query, `no type named ${name}`) : { json: { query, type }, text: type };
+}
+
+/** `NAME`, or `NAME PLACE`: an address or a function. */
+function describeMacro(image: SymbolImage, query: string, text: string): CliAnswer {
+  const [name = '', place] = text.trim().split(/\s+/, 2);
+  const macro = image.macro(name, place === undefined ? undefined : parseAddress(place, image));
+  if (macro === undefined)
+    return failed(query, `no macro named ${name}${place === undefined ? '' : ` at ${place}`}`);
+  const { parameters = '', body, file, line } = macro;
+  const where = file === undefined ? 'of the compiler or its command line' : `${file}:${line ?? 0}`;
+  return {
+    json: { query, ...macro },
+    text: `#define ${name}${parameters} ${body}`.trimEnd() + `  (${where})`,
+  };
 }
 
 function describeLocals(image: SymbolImage, query: string, address: bigint): CliAnswer {

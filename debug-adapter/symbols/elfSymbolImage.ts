@@ -17,6 +17,7 @@ import { FrameUnwinder } from './frameUnwinder.ts';
 import { codeRanges, debugSections, elfSectionLoader, placed, rangesInclude } from './imageSections.ts';
 import { SourceFinder } from './lineBreakpoints.ts';
 import { ImageIndex } from './imageIndex.ts';
+import { ImageMacros } from './imageMacros.ts';
 import { ImageNames } from './imageNames.ts';
 import { ImageQueries } from './imageQueries.ts';
 import { type MachineRegisters, machineRegisters } from './machineRegisters.ts';
@@ -32,6 +33,7 @@ import type {
   InlineFrame,
   LineRow,
   LocalDescription,
+  Macro,
   SlicedQuestions,
   SymbolAt,
   SymbolImage,
@@ -66,6 +68,7 @@ export class ElfSymbolImage implements SymbolImage {
   private readonly finder: FunctionFinder;
   private readonly places: BreakpointPlaces;
   private readonly found = new Set<string>();
+  private readonly macros: ImageMacros;
   private readonly unwinder: FrameUnwinder | undefined;
   private readonly names: ImageNames;
   private readonly queries: ImageQueries | undefined;
@@ -110,6 +113,7 @@ export class ElfSymbolImage implements SymbolImage {
       isCode,
       biased: (address) => this.biased(address),
     });
+    this.macros = new ImageMacros(this.cache);
     const machine = machineRegisters(this.elf.machine);
     this.unwinder = machine && this.makeUnwinder(machine);
     this.queries = machine && this.unwinder && this.makeQueries(machine, this.unwinder);
@@ -284,6 +288,12 @@ export class ElfSymbolImage implements SymbolImage {
     return this.guard(undefined, () => this.unwinder?.describe(this.unbiased(address)));
   }
 
+  macro(name: string, address?: bigint): Macro | undefined {
+    return this.guard(undefined, () =>
+      address === undefined ? this.macros.anywhere(name) : this.macroAt(name, this.unbiased(address)),
+    );
+  }
+
   functionsMatching(pattern: RegExp, limit = 1000): readonly string[] {
     const found: string[] = [];
     for (const name of this.symbols?.functionNames() ?? []) {
@@ -311,6 +321,12 @@ export class ElfSymbolImage implements SymbolImage {
     });
   }
 
+  private macroAt(name: string, address: number): Macro | undefined {
+    const unit = this.units.unitAt(address);
+    const row = this.lineAt(this.biased(address));
+    return unit && this.macros.inUnit(name, unit, row);
+  }
+
   private makeQueries(machine: MachineRegisters, unwinder: FrameUnwinder): ImageQueries {
     const image: ScopeImage = {
       machine,
@@ -328,6 +344,7 @@ export class ElfSymbolImage implements SymbolImage {
       functionsOf: (unit) => this.cache.functionsOf(unit),
       symbolAddress: (name) => this.symbolByName(name)?.address,
       definitionsOf: (declaration) => this.names.definitionsOf(declaration),
+      macro: (name, address) => this.macroAt(name, address),
     };
     return new ImageQueries(image, this.names, (name) => {
       const symbol = this.symbols?.named(name).find((candidate) => candidate.name === name);

@@ -22,7 +22,7 @@ import type { MachineRegisters } from './machineRegisters.ts';
 import { hasNamespaces } from './qualifiedNames.ts';
 import { QueryError } from './queryError.ts';
 import type { Language } from './scalars.ts';
-import type { FrameContext, LocalDescription } from './symbolImage.ts';
+import type { FrameContext, LocalDescription, Macro } from './symbolImage.ts';
 import type { TypeReader } from './typeReader.ts';
 import { type Type, sizeOf, typeName } from './types.ts';
 import { withBounds } from './variableLengths.ts';
@@ -44,6 +44,8 @@ export interface ScopeImage {
   symbolAddress(name: string): bigint | undefined;
   /** Entries that complete the declaration of a static member (§5.7.7). */
   definitionsOf(declaration: Die): readonly Die[];
+  /** What a name is to the preprocessor at a link-time address. */
+  macro(name: string, address: number): Macro | undefined;
 }
 
 const LOCAL_TYPE_TAGS = new Set<number>([

@@ -155,5 +155,5 @@ function parsedOrMistake(text: string, known: KnownNames): Node | QueryError {
 }
 
 function unitKey(unit: Unit | undefined): string {
-  return unit === undefined ? '' : `${unit.header.section.name}${unit.header.offset}`;
+  return unit === undefined ? '' : `${unit.file.id}${unit.header.section.name}${unit.header.offset}`;
 }

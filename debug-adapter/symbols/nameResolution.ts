@@ -1,6 +1,6 @@
 /**
  * What a name means where a frame is: variables, functions, enumerators and types, as C, C++ and Rust look them up. Locals first, then
- * members of the object, then the scopes around the function from the inside, then anywhere in the program.
+ * members of the object, then the scopes around the function from the inside, then macros, then anywhere in the program.
  */
 import { toUnsigned } from '../dwarf/address.ts';
 import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
@@ -9,10 +9,12 @@ import { rangesOf } from '../dwarf/ranges.ts';
 import { familiarType } from './builtinTypes.ts';
 import { findMember } from './classMembers.ts';
 import { childrenOf } from './dieTree.ts';
-import type { EvaluationScope } from './evaluator.ts';
+import { type EvaluationScope, evaluateNode } from './evaluator.ts';
+import { parseExpression } from './expressionParser.ts';
 import type { FrameScope, ScopeImage } from './frameScope.ts';
 import type { ImageNames } from './imageNames.ts';
 import { registerByName } from './machineRegisters.ts';
+import { QueryError } from './queryError.ts';
 import { enclosingScopes, scopeOfName, splitPath, templateSpellings } from './qualifiedNames.ts';
 import { type StructType, type Type, sizeOf, strip } from './types.ts';
 import { originChain } from './unitFunctions.ts';
@@ -30,13 +32,22 @@ export class NameResolver {
   private readonly names: ImageNames;
   private readonly elfSymbol: ElfSymbolFinder;
   private readonly scope: FrameScope;
+  /** Macros whose bodies lead here. */
+  private readonly expanding: readonly string[];
   private knownPrefixes: readonly string[] | undefined;
 
-  constructor(image: ScopeImage, names: ImageNames, elfSymbol: ElfSymbolFinder, scope: FrameScope) {
+  constructor(
+    image: ScopeImage,
+    names: ImageNames,
+    elfSymbol: ElfSymbolFinder,
+    scope: FrameScope,
+    expanding: readonly string[] = [],
+  ) {
     this.image = image;
     this.names = names;
     this.elfSymbol = elfSymbol;
     this.scope = scope;
+    this.expanding = expanding;
   }
 
   evaluationScope(): EvaluationScope {
@@ -85,12 +96,33 @@ export class NameResolver {
     if (file !== undefined) return this.firstPlaced(this.names.inFile(name, file), name);
     const near = await this.nearby(name);
     if (near !== undefined && near.place.kind !== 'missing') return near;
+    const macro = await this.macroValue(name);
+    if (macro !== undefined) return macro;
     await this.names.ensureIndex();
     for (const one of this.spellings(name)) {
       const found = await this.firstPlaced(this.names.anywhere(one), one);
       if (found !== undefined) return found;
     }
     return near ?? (await this.inFunction(name)) ?? this.untyped(name);
+  }
+
+  /** What a macro's body is worth here. Inside its own body the name is no macro (C11 §6.10.3.4). */
+  private async macroValue(name: string): Promise<TargetValue | undefined> {
+    const { image, scope, expanding } = this;
+    const macro =
+      scope.address === undefined || expanding.includes(name) ? undefined : image.macro(name, scope.address);
+    if (macro === undefined || macro.parameters !== undefined || macro.body === '') return undefined;
+    const names = new NameResolver(image, this.names, this.elfSymbol, scope, [...expanding, name]);
+    try {
+      const known = {
+        isType: (it: string) => names.isType(it),
+        isTemplate: (it: string) => names.isTemplate(it),
+      };
+      return await evaluateNode(parseExpression(macro.body, known), names.evaluationScope(), macro.body);
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      throw new QueryError(`${name} is the macro ${macro.body}: ${error.message}`);
+    }
   }
 
   /** `Class::member` of a member that every object has. */

@@ -212,6 +212,17 @@ export interface CompiledExpression {
   assignment(frame: FrameContext, inlineDepth?: number): Promise<Assignment>;
 }
 
+/** `#define name parameters body`. */
+export interface Macro {
+  readonly name: string;
+  /** `(a, b)`; missing for a macro that is used without parentheses. */
+  readonly parameters?: string;
+  readonly body: string;
+  /** Where it is defined; missing for those of the compiler and its command line. */
+  readonly file?: string;
+  readonly line?: number;
+}
+
 export interface SymbolImageOptions {
   /** Added to every link-time address (modulo 2^64). */
   readonly loadBias?: bigint;
@@ -312,6 +323,8 @@ export interface SymbolImage {
   describeLocals(address: bigint): readonly LocalDescription[];
   /** How the frame at an address leads to its caller's, as text; undefined without call frame information. */
   describeFrame(address: bigint): FrameDescription | undefined;
+  /** The macro a name is at an address; without one the first that any unit ends with. */
+  macro(name: string, address?: bigint): Macro | undefined;
   /** Names of functions that match, sorted, at most `limit`. */
   functionsMatching(pattern: RegExp, limit?: number): readonly string[];
 

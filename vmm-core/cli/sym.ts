@@ -18,6 +18,7 @@ const USAGE = `usage: vmm sym FILE [--json] [--bias ADDRESS] [QUERY…]
   locals 0xADDRESS     variables and where they live
   unwind 0xADDRESS     how to find the caller
   expr EXPRESSION      constants, sizes, addresses
+  macro NAME [PLACE]   its definition, at 0xADDRESS or FUNCTION
 
 Without a query, lines come from standard input: queries, or any text, in which addresses and symbol+0x12/0x34 are explained.
 `;
