@@ -21,6 +21,7 @@ import {
 } from './handlers/lifecycle.ts';
 import { readMemory, writeMemory } from './handlers/memory.ts';
 import { stackTrace, threads } from './handlers/stack.ts';
+import { cancel } from './handlers/progress.ts';
 import { scopes, setVariable, variables } from './handlers/variables.ts';
 import type { SessionState } from './sessionState.ts';
 
@@ -42,6 +43,8 @@ const HANDLERS = {
   // Clients of older DAP versions send it although no filter is advertised.
   setExceptionBreakpoints: () => ({ breakpoints: [] }),
   breakpointLocations,
+
+  cancel,
 
   continue: continueVm,
   pause,

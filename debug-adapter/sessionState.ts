@@ -6,6 +6,7 @@ import type { RequestCall, SendEvent } from './dapConnection.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import { HandleMap } from './handleMap.ts';
 import type { Log } from './log.ts';
+import { obtainIndex } from './symbols/indexLoader.ts';
 import type { Value } from './symbols/symbolImage.ts';
 import { BreakpointTable } from './target/breakpointTable.ts';
 import type { Disassembler } from './target/disassembler.ts';
@@ -80,6 +81,11 @@ export class SessionState {
   /** Set when the adapter started the process itself. */
   core: CoreProcess | undefined;
   symbols = SymbolSet.empty;
+  /** Tests have their own. */
+  obtainIndex: typeof obtainIndex = obtainIndex;
+  /** What ends the work behind a progress the editor is shown. */
+  readonly cancellable = new Map<string, () => void>();
+  nextProgress = 1;
   sources = new SourcePaths();
   lastStop: StopEvent | undefined;
   plan: StepPlan | undefined;

@@ -4,7 +4,6 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import { BREAKPOINT_MODES, type BreakpointMode } from '../../vmm-core/protocol/debug.ts';
 import { messageOf, USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
-import type { CodeLocation } from '../symbols/symbolImage.ts';
 import type { Placement, WantedBreakpoint } from '../target/breakpointTable.ts';
 import { evaluateExpression } from '../target/expression.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
@@ -65,16 +64,17 @@ export async function setInstructionBreakpoints(
   return { breakpoints: await state.breakpoints.replace('instruction', wantedUnlessOff(state, wanted)) };
 }
 
-export function breakpointLocations(
+export async function breakpointLocations(
   state: SessionState,
   args: DebugProtocol.BreakpointLocationsArguments,
-): { breakpoints: DebugProtocol.BreakpointLocation[] } {
+): Promise<{ breakpoints: DebugProtocol.BreakpointLocation[] }> {
   const file = args.source.path;
   if (file === undefined) return { breakpoints: [] };
   const from = toServerLine(state, args.line);
   const to = args.endLine === undefined ? from : toServerLine(state, args.endLine);
-  const found = recordedPaths(state, file).flatMap((it) => state.symbols.breakpointLines(it, from, to));
-  const lines = [...new Set(found.map((it) => it.line))].sort((a, b) => a - b);
+  const recorded = await recordedPaths(state, file);
+  const found = await Promise.all(recorded.map((it) => state.symbols.breakpointLines(it, from, to)));
+  const lines = [...new Set(found.flat().map((it) => it.line))].sort((a, b) => a - b);
   return { breakpoints: lines.map((line) => ({ line: toClientLine(state, line) })) };
 }
 
@@ -90,7 +90,12 @@ function wantedUnlessOff(state: SessionState, wanted: WantedBreakpoint[]): Wante
   return wanted.map((it) => ({ ...it, place: () => ({ addresses: [], shown: {}, problem }) }));
 }
 
-function placeLine(state: SessionState, file: string, line: number, column: number | undefined): Placement {
+async function placeLine(
+  state: SessionState,
+  file: string,
+  line: number,
+  column: number | undefined,
+): Promise<Placement> {
   const source: DebugProtocol.Source = { name: path.basename(file), path: file };
   const asked = { source, line: toClientLine(state, line) };
   if (state.symbols.images.length === 0) {
@@ -100,13 +105,14 @@ function placeLine(state: SessionState, file: string, line: number, column: numb
       : 'symbols are not loaded yet';
     return pending(asked, message);
   }
-  const locations = locationsOf(state, file, line, column);
+  const recorded = await recordedPaths(state, file);
+  const found = await Promise.all(recorded.map((it) => state.symbols.locations(it, line, column)));
+  const locations = found.flat();
   const [first] = locations;
   if (first === undefined) {
-    const known = recordedPaths(state, file).length > 0;
     return pending(
       asked,
-      known
+      recorded.length > 0
         ? `there is no code at or after line ${line}`
         : `${path.basename(file)} is not in the debug information of ${imageNames(state)}`,
     );
@@ -117,20 +123,8 @@ function placeLine(state: SessionState, file: string, line: number, column: numb
 }
 
 /** The recorded paths that mean the file; the symbol engine matches by path itself where it can. */
-function locationsOf(
-  state: SessionState,
-  file: string,
-  line: number,
-  column: number | undefined,
-): CodeLocation[] {
-  return recordedPaths(state, file).flatMap((it) => state.symbols.locations(it, line, column));
-}
-
-function recordedPaths(state: SessionState, file: string): string[] {
-  const recorded = state.symbols.images.flatMap((image) =>
-    image.files().map((it) => ({ file: it, elfPath: image.path })),
-  );
-  return state.sources.toRecorded(file, recorded);
+async function recordedPaths(state: SessionState, file: string): Promise<string[]> {
+  return state.sources.toRecorded(file, await state.symbols.filesNamed(path.basename(file)));
 }
 
 function imageNames(state: SessionState): string {
@@ -140,7 +134,7 @@ function imageNames(state: SessionState): string {
 /** `name`, `*0xADDR` (any expression after the star), `symbol+offset`. */
 async function placeFunction(state: SessionState, name: string): Promise<Placement> {
   if (name.startsWith('*')) return placeExpression(state, name.slice(1));
-  const found = state.symbols.functionsByName(name);
+  const found = await state.symbols.functionsByName(name);
   const [first] = found;
   if (first !== undefined) {
     const addresses = [...new Set(found.map((it) => it.address))];
@@ -152,12 +146,9 @@ async function placeFunction(state: SessionState, name: string): Promise<Placeme
   const address = state.symbols.addressByName(name);
   if (address !== undefined) return placeAddress(state, address);
   if (/[-+]/.test(name)) return placeExpression(state, name);
-  return pending(
-    {},
-    state.symbols.images.length === 0
-      ? 'symbols are not loaded'
-      : `no function "${name}" in ${imageNames(state)}`,
-  );
+  if (state.symbols.images.length === 0) return pending({}, 'symbols are not loaded');
+  const problem = `no function "${name}" in ${imageNames(state)}`;
+  return pending({}, state.symbols.isIndexing ? `${problem} so far: its names are being read` : problem);
 }
 
 async function placeExpression(state: SessionState, text: string): Promise<Placement> {

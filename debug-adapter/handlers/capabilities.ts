@@ -41,4 +41,5 @@ export const CAPABILITIES: DebugProtocol.Capabilities = {
   supportsTerminateRequest: true,
   supportTerminateDebuggee: true,
   supportSuspendDebuggee: true,
+  supportsCancelRequest: true,
 };

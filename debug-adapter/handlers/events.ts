@@ -6,7 +6,7 @@ import { messageOf } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
 import type { BreakpointKind } from '../target/breakpointTable.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
-import { reloadSymbols } from './reloadSymbols.ts';
+import { reloadSymbols } from './symbols.ts';
 
 /** DAP's word for a stop, and what the editor writes beside the thread. */
 const STOP_TEXTS: Readonly<Record<StopReason, { readonly reason: string; readonly description: string }>> = {

@@ -13,13 +13,13 @@ import {
 import type { SessionState } from '../sessionState.ts';
 import { attachVm, createVm } from '../target/connectVm.ts';
 import { SourcePaths } from '../target/sourcePaths.ts';
-import { type SymbolFile, SymbolSet } from '../target/symbolSet.ts';
+import type { SymbolFile } from '../target/symbolSet.ts';
 import { linearPc } from '../target/registers.ts';
 import { hex, type VmTarget } from '../target/vmTarget.ts';
 import { announceBreakpoints } from './breakpoints.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { emitStopped, endSession, followTarget } from './events.ts';
-import { reloadSymbols } from './reloadSymbols.ts';
+import { loadSymbols, reloadSymbols } from './symbols.ts';
 
 /** Time a guest has to react to its power button before it is killed. */
 const POWER_OFF_GRACE_MS = 5000;
@@ -71,7 +71,7 @@ async function begin(
 ): Promise<void> {
   state.target = target;
   applySettings(state, settings);
-  state.symbols = SymbolSet.load(symbolFiles, (message) => state.output(message));
+  loadSymbols(state, symbolFiles);
   state.phase = 'configuring';
   state.breakpoints.attach(target, settings.breakpointMode);
   followTarget(state, target);

@@ -66,11 +66,6 @@ export class BreakpointPlaces {
     return [...proper, ...(yield* this.inlinedCopies(name))];
   }
 
-  /** Whether the symbol table has a function of that name: then no index is needed to find it. */
-  isSymbol(name: string): boolean {
-    return this.symbolStarts(name).size > 0;
-  }
-
   private symbolStarts(name: string): Set<number> {
     const symbols = this.options.symbols()?.named(name) ?? [];
     return new Set(symbols.filter((it) => it.isFunction).map((it) => it.address));

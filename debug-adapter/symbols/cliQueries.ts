@@ -112,7 +112,11 @@ async function describeLine(
 
 async function describeFunction(image: SymbolImage, query: string): Promise<CliAnswer> {
   const [, file, name = query] = /^([^:]+\.\w+):([^:].*)$/.exec(query) ?? [];
-  const all = await image.sliced.functionByName(name);
+  let all = await image.sliced.functionByName(name);
+  if (all.length === 0 && !image.isIndexed && image.symbolByName(name) === undefined) {
+    await image.prepareIndex(); // only inlined, or in a namespace
+    all = await image.sliced.functionByName(name);
+  }
   const found = file === undefined ? all : all.filter((one) => one.file?.endsWith(file) === true);
   if (found.length === 0) {
     const symbol = image.symbolByName(name);

@@ -44,7 +44,7 @@ import type {
 } from './symbolImage.ts';
 import { readableSymbol } from './symbolNames.ts';
 import { SplitUnits } from './splitUnits.ts';
-import { finish, inSlices } from './steps.ts';
+import { finish, inSlices, type Steps } from './steps.ts';
 import { UnitCache } from './unitCache.ts';
 import { type FunctionNode, containing } from './unitFunctions.ts';
 import type { UnitLines } from './unitLines.ts';
@@ -206,20 +206,17 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   readonly sliced: SlicedQuestions = {
-    filesNamed: (name) => this.guardAsync([], () => inSlices(this.sources.filesNamed(name))),
+    filesNamed: (name) => this.withKeptIndex(() => this.sources.filesNamed(name)),
     addressesOf: (file, line, column) =>
-      this.guardAsync([], async () => {
-        await this.index.takeKept();
-        return inSlices(this.places.addressesOf(file, line, column));
-      }),
+      this.withKeptIndex(() => this.places.addressesOf(file, line, column)),
     breakpointLines: (file, fromLine, toLine) =>
-      this.guardAsync([], () => inSlices(this.places.breakpointLines(file, fromLine, toLine))),
-    functionByName: (name) =>
-      this.guardAsync([], async () => {
-        if (!this.places.isSymbol(name)) await this.index.ensure();
-        return inSlices(this.places.functionsNamed(name));
-      }),
+      this.withKeptIndex(() => this.places.breakpointLines(file, fromLine, toLine)),
+    functionByName: (name) => this.guardAsync([], () => inSlices(this.places.functionsNamed(name))),
   };
+
+  get isIndexed(): boolean {
+    return this.index.now !== undefined;
+  }
 
   async prepareIndex(): Promise<boolean> {
     return this.guardAsync(false, async () => (await this.index.ensure()) !== undefined);
@@ -427,6 +424,13 @@ export class ElfSymbolImage implements SymbolImage {
       range: this.range({ start: rows.address[row] as number, end: lines.rowEnd(row) }),
       isStatement: ((rows.flags[row] as number) & ROW_IS_STMT) !== 0,
     };
+  }
+
+  private withKeptIndex<T>(question: () => Steps<readonly T[]>): Promise<readonly T[]> {
+    return this.guardAsync<readonly T[]>([], async () => {
+      await this.index.takeKept();
+      return inSlices(question());
+    });
   }
 
   private range({ start, end }: Range): AddressRange {

@@ -50,8 +50,7 @@ export class ImageIndex {
 
   /** Takes an index that was kept, if there is one: for questions that one makes quicker, but that are not worth building it. */
   async takeKept(): Promise<void> {
-    if (this.now !== undefined || this.loading !== undefined) return;
-    await (this.kept ??= this.adopt(this.load?.(this.identity, false)));
+    if (this.now === undefined) await (this.kept ??= this.adopt(this.load?.(this.identity, false)));
   }
 
   /** A load that was cancelled is not tried again. Undefined when there will be no index. */
@@ -60,6 +59,7 @@ export class ImageIndex {
   }
 
   private async get(): Promise<SymbolIndex | undefined> {
+    await this.takeKept();
     if (this.now === undefined)
       await this.adopt(this.load?.(this.identity, true).catch(() => this.build()) ?? this.build());
     return this.now;

@@ -185,8 +185,8 @@ export interface FrameDescription {
 }
 
 /**
- * Questions that may concern a thousand units, answered in slices that leave the event loop to others. What needs the index of
- * names waits for it.
+ * Questions that may concern a thousand units, answered in slices that leave the event loop to others. They do not wait for an index
+ * that is being built: see prepareIndex().
  */
 export interface SlicedQuestions {
   /** Of files(), those with that last component. */
@@ -248,10 +248,12 @@ export interface SymbolImage {
   readonly hasLines: boolean;
 
   readonly sliced: SlicedQuestions;
+  /** Whether every name and file is known without reading through the units. */
+  readonly isIndexed: boolean;
   /**
    * Gets the index of names and files of a large image (a small one has it at once), by SymbolImageOptions.loadIndex. Until it is
-   * there, names of other units are not found, and files by reading the head of every line table. Whether it is there; asking again
-   * costs nothing.
+   * there, names of other units are not found, and files are by reading the head of every line table. Resolves to whether it is
+   * there; asking again costs nothing.
    */
   prepareIndex(): Promise<boolean>;
 

@@ -48,6 +48,7 @@ interface Entry {
 
 export class BreakpointTable {
   readonly #groups = new Map<string, Entry[]>();
+  readonly #replacing = new Map<string, Promise<unknown>>();
   readonly #temporary = new Map<number, BreakpointSpec>();
   #nextId = 1;
   #nextVmId = 1;
@@ -69,7 +70,16 @@ export class BreakpointTable {
   }
 
   /** Replaces one group. Resolves when the VM has it; the result is in the order of `wanted`. */
-  async replace(group: string, wanted: readonly WantedBreakpoint[]): Promise<DebugProtocol.Breakpoint[]> {
+  replace(group: string, wanted: readonly WantedBreakpoint[]): Promise<DebugProtocol.Breakpoint[]> {
+    // Finding places takes its time: a later list must not be overtaken by an earlier one.
+    const replaced = (this.#replacing.get(group) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => this.#replaceNow(group, wanted));
+    this.#replacing.set(group, replaced);
+    return replaced;
+  }
+
+  async #replaceNow(group: string, wanted: readonly WantedBreakpoint[]): Promise<DebugProtocol.Breakpoint[]> {
     const old = [...(this.#groups.get(group) ?? [])];
     const entries = await Promise.all(
       wanted.map(async (it): Promise<Entry> => {

@@ -21,7 +21,7 @@ function load(paths: readonly string[]): { symbols: SymbolSet; reports: string[]
   return { symbols: SymbolSet.load(files, (message) => reports.push(message)), reports };
 }
 
-test('a kernel that is no ELF file is reported, unless its symbols are in another file', (t) => {
+test('a kernel that is no ELF file is reported, unless its symbols are in another file', async (t) => {
   const flat = fileWith(t, 'no ELF file');
   const alone = load([flat]);
   assert.equal(alone.reports.length, 1);
@@ -29,7 +29,7 @@ test('a kernel that is no ELF file is reported, unless its symbols are in anothe
   assert.deepEqual(alone.symbols.images, []);
   const beside = load([flat, STEPS_ELF]);
   assert.deepEqual(beside.reports, []);
-  assert.equal(beside.symbols.functionsByName('kmain').length, 1);
+  assert.equal((await beside.symbols.functionsByName('kmain')).length, 1);
 });
 
 test('a symbol file that is missing is reported', () => {
@@ -47,9 +47,9 @@ test('addresses are shown as function or symbol and offset', () => {
   assert.equal(symbols.addressByName('ticks'), 0x101008n);
 });
 
-test('an offset moves all addresses of its file', () => {
+test('an offset moves all addresses of its file', async () => {
   const symbols = SymbolSet.load([{ path: STEPS_ELF, offset: 0x1000_0000n }], assert.fail);
-  assert.equal(symbols.functionsByName('kmain')[0]?.start, 0x1010_0093n);
+  assert.equal((await symbols.functionsByName('kmain'))[0]?.start, 0x1010_0093n);
   assert.equal(symbols.lineAt(0x1010_000bn)?.row.line, 28);
 });
 

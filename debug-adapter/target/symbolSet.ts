@@ -1,8 +1,12 @@
 /** All symbol files of a session as one: the first image that knows an address answers for it. */
 import { statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type FileSource, openFileSource, versionOf } from '../../vmm-core/client/fileSource.ts';
 import { messageOf } from '../errors.ts';
 import { NODE_DECOMPRESSORS } from '../symbols/decompressors.ts';
+import type { LoadIndex } from '../symbols/imageIndex.ts';
+import type { IndexRequest } from '../symbols/indexLoader.ts';
+import type { SymbolIndexData } from '../symbols/symbolIndex.ts';
 import {
   type CodeLocation,
   type FunctionLocation,
@@ -20,6 +24,13 @@ export interface SymbolFile {
   readonly offset: bigint;
 }
 
+/** How indexes of large files are got, and who is told meanwhile. */
+export interface Indexing {
+  readonly obtain: (request: IndexRequest) => Promise<SymbolIndexData | undefined>;
+  /** One is being built. `cancel` ends that. */
+  begin(title: string, cancel: () => void): { report(fraction: number): void; end(): void };
+}
+
 interface LoadedFile {
   readonly file: SymbolFile;
   /** The file, and those with the split part of its debug information. */
@@ -32,6 +43,9 @@ export interface FoundLine {
   readonly row: LineRow;
   readonly imagePath: string;
 }
+
+const CANCELLED =
+  'reading its names was cancelled: until the next session, names are found only in the symbol table and in the source file of the frame';
 
 /** Files up to this size are held in memory: a guest is rebuilt while it is debugged. */
 const READ_WHOLE_BYTES = 32 << 20;
@@ -46,7 +60,15 @@ export class SymbolSet {
 
   readonly #told = new Set<string>();
 
-  private constructor(files: readonly SymbolFile[], loaded: readonly LoadedFile[]) {
+  readonly #closed: AbortController;
+  #isIndexing = false;
+
+  private constructor(
+    files: readonly SymbolFile[],
+    loaded: readonly LoadedFile[],
+    closed = new AbortController(),
+  ) {
+    this.#closed = closed;
     this.#files = files;
     this.#loaded = loaded;
     this.#versions = files.map((it) => currentVersion(it.path));
@@ -54,12 +76,20 @@ export class SymbolSet {
 
   static readonly empty = new SymbolSet([], []);
 
-  /** Opens what can be opened; `report` gets a sentence for each file that cannot, or that no source line can be found in. */
-  static load(files: readonly SymbolFile[], report: (message: string) => void): SymbolSet {
+  /**
+   * Opens what can be opened; `report` gets a sentence for each file that cannot, or that no source line can be found in. Without
+   * `indexing`, indexes of large files are built in this thread.
+   */
+  static load(
+    files: readonly SymbolFile[],
+    report: (message: string) => void,
+    indexing?: Indexing,
+  ): SymbolSet {
+    const closed = new AbortController();
     const failures: { readonly index: number; readonly message: string }[] = [];
     const loaded = files.flatMap((file, index) => {
       try {
-        return [loadFile(file)];
+        return [loadFile(file, indexing && { ...indexing, report, closed: closed.signal })];
       } catch (error) {
         failures.push({ index, message: `no symbols from ${file.path}: ${messageOf(error)}` });
         return [];
@@ -75,7 +105,21 @@ export class SymbolSet {
         `${files[0]?.path} has no line information: build it with -g, or name an ELF file that has it in "symbolFiles"`,
       );
     }
-    return new SymbolSet(files, loaded);
+    return new SymbolSet(files, loaded, closed);
+  }
+
+  /** Gets the indexes of large files, which costs seconds once. Whether there is one more than before. */
+  async prepareIndexes(): Promise<boolean> {
+    this.#isIndexing = true;
+    const large = this.images.filter((it) => !it.isIndexed);
+    const got = await Promise.all(large.map((it) => it.prepareIndex().catch(() => false))); // closed meanwhile
+    this.#isIndexing = false;
+    return got.includes(true);
+  }
+
+  /** Whether names that are not found now may be found later. */
+  get isIndexing(): boolean {
+    return this.#isIndexing;
   }
 
   /** What was found broken in the debug information since the last call. */
@@ -100,6 +144,7 @@ export class SymbolSet {
   }
 
   close(): void {
+    this.#closed.abort();
     for (const it of this.#loaded) for (const source of it.sources) source.close();
   }
 
@@ -157,8 +202,15 @@ export class SymbolSet {
     return this.#first((it) => it.symbolByName(name)?.address);
   }
 
-  functionsByName(name: string): FunctionLocation[] {
-    return this.#loaded.flatMap(({ image }) => [...image.functionByName(name)]);
+  functionsByName(name: string): Promise<FunctionLocation[]> {
+    return this.#all((it) => it.sliced.functionByName(name));
+  }
+
+  /** Recorded source paths with that last component, each with the file that recorded it. */
+  filesNamed(name: string): Promise<{ readonly file: string; readonly elfPath: string }[]> {
+    return this.#all(async (image) =>
+      (await image.sliced.filesNamed(name)).map((file) => ({ file, elfPath: image.path })),
+    );
   }
 
   statementRange(address: bigint): { readonly start: bigint; readonly end: bigint } | undefined {
@@ -171,16 +223,20 @@ export class SymbolSet {
     );
   }
 
-  locations(file: string, line: number, column?: number): CodeLocation[] {
-    return this.#loaded.flatMap(({ image }) => [...image.addressesOf(file, line, column)]);
+  locations(file: string, line: number, column?: number): Promise<CodeLocation[]> {
+    return this.#all((it) => it.sliced.addressesOf(file, line, column));
   }
 
   breakpointLines(
     file: string,
     fromLine: number,
     toLine: number,
-  ): { line: number; columns: readonly number[] }[] {
-    return this.#loaded.flatMap(({ image }) => [...image.breakpointLines(file, fromLine, toLine)]);
+  ): Promise<{ line: number; columns: readonly number[] }[]> {
+    return this.#all((it) => it.sliced.breakpointLines(file, fromLine, toLine));
+  }
+
+  async #all<T>(ask: (image: SymbolImage) => Promise<readonly T[]>): Promise<T[]> {
+    return (await Promise.all(this.images.map(ask))).flat();
   }
 
   #first<T>(ask: (image: SymbolImage) => T | undefined): T | undefined {
@@ -192,7 +248,12 @@ export class SymbolSet {
   }
 }
 
-function loadFile(file: SymbolFile): LoadedFile {
+interface FileIndexing extends Indexing {
+  readonly report: (message: string) => void;
+  readonly closed: AbortSignal;
+}
+
+function loadFile(file: SymbolFile, indexing: FileIndexing | undefined): LoadedFile {
   const source = openFileSource(file.path, { wholeUpToBytes: READ_WHOLE_BYTES });
   const sources = [source];
   const openDwo = (path: string): FileSource | undefined => {
@@ -201,12 +262,50 @@ function loadFile(file: SymbolFile): LoadedFile {
     return split;
   };
   try {
-    const options = { loadBias: file.offset, decompressors: NODE_DECOMPRESSORS, openDwo };
-    return { file, sources, image: openSymbolImage(source, options) };
+    const loadIndex = indexing && indexLoader(source, indexing);
+    const image = openSymbolImage(source, {
+      loadBias: file.offset,
+      decompressors: NODE_DECOMPRESSORS,
+      openDwo,
+      ...(loadIndex !== undefined && { loadIndex }),
+    });
+    return { file, sources, image };
   } catch (error) {
     source.close();
     throw error;
   }
+}
+
+function indexLoader({ name, version }: FileSource, indexing: FileIndexing): LoadIndex {
+  return async (image, mayBuild) => {
+    const ended = new AbortController();
+    let isCancelled = false;
+    const end = (): void => ended.abort();
+    indexing.closed.addEventListener('abort', end);
+    let progress: ReturnType<Indexing['begin']> | undefined;
+    try {
+      return await indexing.obtain({
+        path: name,
+        version,
+        image,
+        mayBuild,
+        signal: ended.signal,
+        onProblem: indexing.report,
+        onProgress: (fraction) => {
+          const title = `Reading the names of ${basename(name)}`;
+          progress ??= indexing.begin(title, () => {
+            isCancelled = true;
+            end();
+          });
+          progress.report(fraction);
+        },
+      });
+    } finally {
+      indexing.closed.removeEventListener('abort', end);
+      progress?.end();
+      if (isCancelled) indexing.report(`${name}: ${CANCELLED}`);
+    }
+  };
 }
 
 /** The image says what it lacks without the file. */

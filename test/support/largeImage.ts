@@ -14,11 +14,12 @@ export interface LargeImageOptions {
 }
 
 export const LARGE_TEXT = 0x100000;
+const TEXT_BYTES = 0x200;
 
 const EM_X86_64 = 62;
 const NT_GNU_BUILD_ID = 3;
 
-/** `struct far_away { int depth; }`, `int far_counter` and the enumerator FAR_RED are in the last unit, of /src/far.c lines 10 to 12. */
+/** The unit of `far_main`, /src/far.c lines 10 to 12, and one of `struct far_away`, `int far_counter` and the enumerator FAR_RED (7) are the last. */
 export function largeImage({ buildId, paddingBytes = 9 << 20 }: LargeImageOptions = {}): Uint8Array {
   const dwarf = new DwarfBuilder();
   const unit = (
@@ -48,21 +49,29 @@ export function largeImage({ buildId, paddingBytes = 9 << 20 }: LargeImageOption
   const far: Parameters<typeof die>[1] = [
     [DW_AT.stmt_list, DW_FORM.sec_offset, 0],
     [DW_AT.low_pc, DW_FORM.addr, LARGE_TEXT],
-    [DW_AT.high_pc, DW_FORM.data1, 0x40],
+    [DW_AT.high_pc, DW_FORM.data2, TEXT_BYTES],
   ];
-  unit('far.c', far, farEntries());
+  unit('far.c', far, [farMain()]);
+  unit('names.c', [], farNames());
   dwarf.section('.debug_line', farLines());
   const sections = [...dwarf.sections()].map(([name, bytes]) => ({ name, type: SHT_PROGBITS, bytes }));
   const text = { name: '.text', type: SHT_PROGBITS, flags: SHF_ALLOC | SHF_EXECINSTR, address: LARGE_TEXT };
   return buildElf({
     machine: EM_X86_64,
-    sections: [{ ...text, bytes: new Uint8Array(0x40) }, ...noteSections(buildId), ...sections],
+    sections: [{ ...text, bytes: new Uint8Array(TEXT_BYTES) }, ...noteSections(buildId), ...sections],
   });
 }
 
-function farEntries(): ReturnType<typeof die>[] {
-  const { name, type, byte_size, encoding, data_member_location, location, const_value, low_pc, high_pc } =
-    DW_AT;
+function farMain(): ReturnType<typeof die> {
+  return die(DW_TAG.subprogram, [
+    [DW_AT.name, DW_FORM.string, 'far_main'],
+    [DW_AT.low_pc, DW_FORM.addr, LARGE_TEXT],
+    [DW_AT.high_pc, DW_FORM.data2, TEXT_BYTES],
+  ]);
+}
+
+function farNames(): ReturnType<typeof die>[] {
+  const { name, type, byte_size, encoding, data_member_location, location, const_value } = DW_AT;
   const int = die(
     DW_TAG.base_type,
     [
@@ -91,11 +100,6 @@ function farEntries(): ReturnType<typeof die>[] {
     [name, DW_FORM.string, 'FAR_RED'],
     [const_value, DW_FORM.data1, 7],
   ]);
-  const main = die(DW_TAG.subprogram, [
-    [name, DW_FORM.string, 'far_main'],
-    [low_pc, DW_FORM.addr, LARGE_TEXT],
-    [high_pc, DW_FORM.data1, 0x40],
-  ]);
   const colour: Parameters<typeof die>[1] = [
     [name, DW_FORM.string, 'far_colour'],
     [byte_size, DW_FORM.data1, 4],
@@ -105,7 +109,6 @@ function farEntries(): ReturnType<typeof die>[] {
     die(DW_TAG.structure_type, struct, [member]),
     counter,
     die(DW_TAG.enumeration_type, colour, [red]),
-    main,
   ];
 }
 
@@ -118,7 +121,12 @@ function farLines(): Uint8Array {
       for (const [advance, lines] of [[0, 9] as const, [4, 1] as const, [4, 1] as const]) {
         bytes.u8(DW_LNS.advance_pc).uleb(advance).u8(DW_LNS.advance_line).sleb(lines).u8(DW_LNS.copy);
       }
-      bytes.u8(DW_LNS.advance_pc).uleb(0x38).u8(0).uleb(1).u8(DW_LNE.end_sequence);
+      bytes
+        .u8(DW_LNS.advance_pc)
+        .uleb(TEXT_BYTES - 8)
+        .u8(0)
+        .uleb(1)
+        .u8(DW_LNE.end_sequence);
     },
   });
 }

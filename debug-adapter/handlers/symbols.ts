@@ -1,0 +1,29 @@
+/** The symbol files of a session: loading them, and their indexes in the background. */
+import type { SessionState } from '../sessionState.ts';
+import { type SymbolFile, SymbolSet } from '../target/symbolSet.ts';
+import { announceBreakpoints } from './breakpoints.ts';
+import { beginProgress } from './progress.ts';
+
+export function loadSymbols(state: SessionState, files: readonly SymbolFile[]): void {
+  state.symbols = SymbolSet.load(files, (message) => state.output(message), {
+    obtain: state.obtainIndex,
+    begin: (title, cancel) => beginProgress(state, title, cancel),
+  });
+  if (!state.options.noDebug) void prepareIndexes(state, state.symbols);
+}
+
+/** Breakpoints on names and files that only an index knows are placed when it is there. */
+async function prepareIndexes(state: SessionState, symbols: SymbolSet): Promise<void> {
+  const isNew = await symbols.prepareIndexes();
+  if (isNew && state.symbols === symbols && state.phase !== 'over') await announceBreakpoints(state);
+}
+
+/** After a reset of the VM, which loads its image again: what to do when that image has been rebuilt meanwhile. */
+export async function reloadSymbols(state: SessionState): Promise<void> {
+  if (!state.symbols.isStale()) return;
+  const { files } = state.symbols;
+  state.symbols.close();
+  loadSymbols(state, files);
+  state.output('the kernel was rebuilt: its symbols were read again');
+  await announceBreakpoints(state);
+}
