@@ -11,6 +11,8 @@ export function describeExpression(
     readonly registerName: (register: number) => string;
   },
 ): string {
+  const constant = constantOf(expression, options);
+  if (constant !== undefined) return `constant ${constant}`;
   const reader = new Reader(expression, options.littleEndian, 'expression', 0);
   const parts: string[] = [];
   try {
@@ -20,6 +22,25 @@ export function describeExpression(
     parts.push('<broken>');
   }
   return parts.length === 0 ? 'optimized out' : parts.join(', ');
+}
+
+/** The number of an expression that is one constant and the statement that it is the value (§2.6.1.1.4). */
+function constantOf(
+  expression: Uint8Array,
+  { littleEndian }: { readonly littleEndian: boolean },
+): number | bigint | undefined {
+  if (expression.at(-1) !== DW_OP.stack_value) return undefined;
+  const reader = new Reader(expression.subarray(0, -1), littleEndian, 'expression', 0);
+  try {
+    const operator = reader.u8();
+    const isLiteral = operator >= DW_OP.lit0 && operator < DW_OP.lit0 + 32;
+    const read = isLiteral ? () => operator - DW_OP.lit0 : CONSTANTS.get(operator);
+    const value = read?.(reader);
+    return reader.atEnd ? value : undefined;
+  } catch (error) {
+    if (!(error instanceof DwarfError)) throw error;
+    return undefined; // the text shows where it is broken
+  }
 }
 
 function describeOperator(
@@ -44,7 +65,6 @@ function describeOperator(
       return `frame base${signed(reader.sleb())}`;
     case DW_OP.addr:
       return `0x${BigInt.asUintN(64, BigInt(reader.address(options.addressSize))).toString(16)}`;
-    case DW_OP.constu:
     case DW_OP.plus_uconst:
     case DW_OP.piece:
     case DW_OP.addrx:
@@ -54,8 +74,6 @@ function describeOperator(
     case DW_OP.reinterpret:
     case DW_OP.GNU_reinterpret:
       return `${name} ${reader.ulebBig()}`;
-    case DW_OP.consts:
-      return `${name} ${reader.slebBig()}`;
     case DW_OP.regx:
       return `in $${options.registerName(reader.uleb())}`;
     case DW_OP.bregx:
@@ -70,6 +88,8 @@ function describeOperator(
     case DW_OP.implicit_pointer:
     case DW_OP.GNU_implicit_pointer:
       return `${name} 0x${reader.u32().toString(16)}${signed(reader.sleb())}`;
+    case DW_OP.GNU_parameter_ref:
+      return `${name} 0x${reader.u32().toString(16)}`;
     case DW_OP.implicit_value:
       return `${name} ${hex(reader.block(reader.uleb()))}`;
     case DW_OP.const_type:
@@ -84,11 +104,10 @@ function describeOperator(
   }
 }
 
-/** Operators with one operand of a fixed size. */
-const FIXED_OPERANDS: ReadonlyMap<number, (reader: Reader) => number | bigint> = new Map<
-  number,
-  (reader: Reader) => number | bigint
->([
+type ReadOperand = (reader: Reader) => number | bigint;
+
+/** Operators that push their operand. */
+const CONSTANTS: ReadonlyMap<number, ReadOperand> = new Map<number, ReadOperand>([
   [DW_OP.const1u, (reader) => reader.u8()],
   [DW_OP.const1s, (reader) => reader.s8()],
   [DW_OP.const2u, (reader) => reader.u16()],
@@ -97,6 +116,13 @@ const FIXED_OPERANDS: ReadonlyMap<number, (reader: Reader) => number | bigint> =
   [DW_OP.const4s, (reader) => reader.s32()],
   [DW_OP.const8u, (reader) => reader.u64()],
   [DW_OP.const8s, (reader) => reader.s64()],
+  [DW_OP.constu, (reader) => reader.ulebBig()],
+  [DW_OP.consts, (reader) => reader.slebBig()],
+]);
+
+/** Operators with one operand that needs no explanation. */
+const FIXED_OPERANDS: ReadonlyMap<number, ReadOperand> = new Map<number, ReadOperand>([
+  ...CONSTANTS,
   [DW_OP.deref_size, (reader) => reader.u8()],
   [DW_OP.pick, (reader) => reader.u8()],
   [DW_OP.skip, (reader) => reader.s16()],

@@ -10,6 +10,11 @@ export const ROW_BASIC_BLOCK = 1 << 1;
 export const ROW_END_SEQUENCE = 1 << 2;
 export const ROW_PROLOGUE_END = 1 << 3;
 export const ROW_EPILOGUE_BEGIN = 1 << 4;
+/**
+ * The row repeats the line of the one before, one of whose blocks has a discriminator (§6.2.2): the same statement goes on in another
+ * block. Without discriminators a line that is repeated is a statement of its own.
+ */
+export const ROW_CONTINUES = 1 << 5;
 
 /** Rows `first` to `last`; `last` is the end_sequence row, whose address is the first one after the sequence. */
 export interface Sequence {
@@ -70,6 +75,10 @@ abstract class LineMachine {
   protected isStmt: boolean;
   /** basic_block, prologue_end, epilogue_begin: cleared after every row. */
   protected rowFlags = 0;
+  /** Cleared after every row too. */
+  protected discriminator = 0;
+  /** Whether a block of the present line had a discriminator. */
+  protected hasBlocks = false;
   private opIndex = 0;
 
   constructor(header: LineHeader, reader: Reader) {
@@ -97,7 +106,7 @@ abstract class LineMachine {
     const { lineBase, lineRange } = this.header;
     if (lineRange === 0) throw this.reader.error('special opcode with a line_range of 0');
     this.advance(Math.floor(adjusted / lineRange));
-    this.line = (this.line + lineBase + (adjusted % lineRange)) >>> 0;
+    this.advanceLine(lineBase + (adjusted % lineRange));
     this.emit(0);
   }
 
@@ -110,10 +119,10 @@ abstract class LineMachine {
       case DW_LNS.advance_pc:
         return this.advance(reader.uleb());
       case DW_LNS.advance_line:
-        this.line = (this.line + reader.sleb()) >>> 0;
-        return;
+        return this.advanceLine(reader.sleb());
       case DW_LNS.set_file:
         this.file = reader.uleb();
+        this.hasBlocks = this.discriminator !== 0;
         return;
       case DW_LNS.set_column:
         this.column = reader.uleb();
@@ -161,7 +170,11 @@ abstract class LineMachine {
         this.address = reader.address(length - 1);
         this.opIndex = 0;
         break;
-      // DW_LNE.set_discriminator tells apart blocks of one line for profilers; DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer of ours does it.
+      case DW_LNE.set_discriminator:
+        this.discriminator = reader.uleb();
+        if (this.discriminator !== 0) this.hasBlocks = true;
+        break;
+      // DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer of ours does it.
     }
     reader.pos = start + length;
   }
@@ -175,6 +188,14 @@ abstract class LineMachine {
     this.line = 1;
     this.column = 0;
     this.isStmt = this.header.defaultIsStmt;
+    this.discriminator = 0;
+    this.hasBlocks = false;
+    this.lastFile = -1;
+  }
+
+  private advanceLine(lines: number): void {
+    this.line = (this.line + lines) >>> 0;
+    if (lines !== 0) this.hasBlocks = this.discriminator !== 0;
   }
 
   private advance(operationAdvance: number): void {
@@ -199,6 +220,9 @@ class RowMachine extends LineMachine {
   private columns: Uint16Array;
   private flags: Uint8Array;
   private sequenceFirst = 0;
+  /** Of the last row that had a line. */
+  private lastFile = -1;
+  private lastLine = -1;
 
   constructor(header: LineHeader, reader: Reader) {
     super(header, reader);
@@ -233,8 +257,14 @@ class RowMachine extends LineMachine {
     this.files[row] = this.file;
     this.lines[row] = this.line;
     this.columns[row] = Math.min(this.column, 0xffff);
-    this.flags[row] = this.rowFlags | extraFlags | (this.isStmt ? ROW_IS_STMT : 0);
+    const continues = this.hasBlocks && this.line === this.lastLine && this.file === this.lastFile;
+    this.flags[row] =
+      this.rowFlags | extraFlags | (this.isStmt ? ROW_IS_STMT : 0) | (continues ? ROW_CONTINUES : 0);
     this.rowFlags = 0;
+    this.discriminator = 0;
+    if (this.line === 0) return;
+    this.lastFile = this.file;
+    this.lastLine = this.line;
   }
 
   private grow(): void {
@@ -255,6 +285,7 @@ class RowMachine extends LineMachine {
       this.sequences.push({ start, end, first, last });
     }
     this.sequenceFirst = this.count;
+    this.lastFile = -1;
   }
 
   /** §6.2.5: addresses only increase within a sequence. A sequence that does otherwise cannot be searched. */

@@ -1,7 +1,6 @@
 /** Applies call frame rules to a frame's registers: the registers of its caller. DWARF 5 §6.4.1. */
 import type { CfaRule, FrameRow, RegisterRule } from './cfi.ts';
-import { DwarfError } from './dwarfError.ts';
-import { type ExpressionContext, evaluateValue } from './expression.ts';
+import { type ExpressionContext, UnavailableError, evaluateValue } from './expression.ts';
 import { fromBytes } from './typedValue.ts';
 
 export interface CallerRegisters {
@@ -42,7 +41,7 @@ async function computeCfa(rule: CfaRule, context: ExpressionContext): Promise<bi
   const bits = 8 * context.addressSize;
   if (rule.kind === 'expression') return (await evaluateValue(rule.expression, context)).bits;
   const base = context.register(rule.register);
-  if (base === undefined) throw new DwarfError('frame rules', 0, `register ${rule.register} is not known`);
+  if (base === undefined) throw new UnavailableError(0, `register ${rule.register} is not known`);
   return BigInt.asUintN(bits, base + BigInt(rule.offset));
 }
 

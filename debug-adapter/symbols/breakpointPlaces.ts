@@ -2,7 +2,9 @@
  * Where breakpoints go: from source lines and function names to addresses. In steps, because a line of a header or an inlined
  * function may be in a thousand units.
  */
+import type { Die } from '../dwarf/die.ts';
 import { rangesOf } from '../dwarf/ranges.ts';
+import { variablesOf } from './dieTree.ts';
 import type { ElfSymbolIndex } from './elfSymbolIndex.ts';
 import type { FunctionFinder } from './functionFinder.ts';
 import type { ImageNames } from './imageNames.ts';
@@ -32,9 +34,12 @@ export class BreakpointPlaces {
   *addressesOf(file: string, line: number, column?: number): Steps<readonly CodeLocation[]> {
     const rows = yield* this.options.sources.statementsAt(file, line, column);
     const byAddress = [...rows].sort((a, b) => addressOf(a) - addressOf(b));
+    // After a function that does not return, the line table still claims the bytes up to the next; and there is code that the linker
+    // left behind without a name. Both count only where nothing else does.
+    const named = byAddress.filter((match) => this.isNamed(match));
     const taken = new Set<string>();
     const locations = new Map<bigint, CodeLocation>();
-    for (const match of byAddress) {
+    for (const match of named.length > 0 ? named : byAddress.slice(0, 1)) {
       const location = this.locationOf(match, taken);
       if (location !== undefined && !locations.has(location.address))
         locations.set(location.address, location);
@@ -80,9 +85,17 @@ export class BreakpointPlaces {
     }
   }
 
+  /** Whether a row is in a function or at least in a symbol, if there are symbols. */
+  private isNamed(match: MatchedRow): boolean {
+    const symbols = this.options.symbols();
+    const address = addressOf(match);
+    if (symbols === undefined || symbols.at(address) !== undefined) return true;
+    return this.options.cache.functionsOf(match.unit).at(address) !== undefined;
+  }
+
   /**
-   * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has one in each part.
-   * `taken` holds those that have theirs.
+   * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has one in each part. A block
+   * counts when it has variables. `taken` holds those that have their location.
    */
   private locationOf({ unit, lines, row }: MatchedRow, taken: Set<string>): CodeLocation | undefined {
     const { cache, finder, biased } = this.options;
@@ -90,7 +103,9 @@ export class BreakpointPlaces {
     let address = rows.address[row] as number;
     const functions = cache.functionsOf(unit);
     const nodes = functions.nodesAt(address);
-    const block = nodes.at(-1);
+    const block = nodes.findLast(
+      ({ kind, unit: full, dieOffset }) => kind !== 'block' || hasVariables(full.die(dieOffset)),
+    );
     if (block !== undefined) {
       const key = `${unit.header.offset}/${block.index}`;
       if (taken.has(key)) return undefined;
@@ -143,6 +158,10 @@ export class BreakpointPlaces {
     }
     return copies;
   }
+}
+
+function hasVariables(block: Die): boolean {
+  return variablesOf(block).next().done === false;
 }
 
 function addressOf({ lines, row }: MatchedRow): number {

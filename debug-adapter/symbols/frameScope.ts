@@ -16,7 +16,7 @@ import { expressionAt } from '../dwarf/locationLists.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../dwarf/typedValue.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { type CallSite, callSiteAt, passedValue, plainNameOf, tailCallsItself } from './callSites.ts';
-import { childrenOf } from './dieTree.ts';
+import { variablesOf } from './dieTree.ts';
 import type { FrameUnwinder } from './frameUnwinder.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
 import { hasNamespaces } from './qualifiedNames.ts';
@@ -137,7 +137,7 @@ export class FrameScope {
   }
 
   /** Where the variables are, as text, without reading any. */
-  describe(): Omit<LocalDescription, 'function'>[] {
+  describe(): Omit<LocalDescription, 'function' | 'inlineDepth'>[] {
     return this.declared().map(({ name, die }) => {
       const chain = originChain(die);
       const typeDie = chain.find((candidate) => candidate.has(DW_AT.type));
@@ -225,25 +225,12 @@ export class FrameScope {
 
   private declared(): Declared[] {
     const found: Declared[] = [];
-    const deepest = this.nodes.length - 1;
-    for (let depth = deepest; depth >= 0; depth--) {
-      const node = this.nodes[depth] as FunctionNode;
-      const own = this.declaredIn(node.unit.die(node.dieOffset), depth);
-      // What the optimiser removed from this copy is still in the function it is a copy of (§3.3.8.2).
-      const taken = new Set(own.flatMap(({ die }) => originChain(die).map(({ offset }) => offset)));
-      const origin = node.unit.die(node.dieOffset).ref(DW_AT.abstract_origin);
-      const inherited = origin === undefined ? [] : this.declaredIn(origin, depth);
-      found.push(...own, ...inherited.filter(({ die }) => !taken.has(die.offset)));
-    }
-    return found;
-  }
-
-  private declaredIn(parent: Die, depth: number): Declared[] {
-    const found: Declared[] = [];
-    for (const die of childrenOf(parent)) {
-      if (die.tag !== DW_TAG.formal_parameter && die.tag !== DW_TAG.variable) continue;
-      const name = plainNameOf(die);
-      if (name !== undefined) found.push({ name, die, depth });
+    for (let depth = this.nodes.length - 1; depth >= 0; depth--) {
+      const { unit, dieOffset } = this.nodes[depth] as FunctionNode;
+      for (const die of variablesOf(unit.die(dieOffset))) {
+        const name = plainNameOf(die);
+        if (name !== undefined) found.push({ name, die, depth });
+      }
     }
     return found;
   }
@@ -274,8 +261,10 @@ export class FrameScope {
     const { addressSize, littleEndian, machine } = this.image;
     const registerName = (register: number): string => machine.names[register] ?? `r${register}`;
     for (const die of chain) {
-      if (die.has(DW_AT.const_value))
-        return `constant ${die.bigint(DW_AT.const_value, true) ?? ''}`.trimEnd();
+      if (die.has(DW_AT.const_value)) {
+        const value = die.bigint(DW_AT.const_value);
+        return value === undefined ? 'constant' : `constant ${BigInt.asIntN(64, value)}`;
+      }
       if (!die.has(DW_AT.location)) continue;
       const expression = expressionAt(die, DW_AT.location, this.address ?? 0);
       return expression === undefined

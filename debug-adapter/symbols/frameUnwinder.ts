@@ -6,7 +6,7 @@ import { toSigned } from '../dwarf/address.ts';
 import { type FrameRow, FrameTable } from '../dwarf/cfi.ts';
 import { EhFrameHeader } from '../dwarf/ehFrameHeader.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
-import { type ExpressionContext } from '../dwarf/expression.ts';
+import { type ExpressionContext, UnavailableError } from '../dwarf/expression.ts';
 import { OrcTable } from '../dwarf/orc.ts';
 import { fromBytes } from '../dwarf/typedValue.ts';
 import { applyFrameRow } from '../dwarf/unwind.ts';
@@ -163,7 +163,8 @@ export class FrameUnwinder {
         isSignalFrame: row.isSignalFrame,
       };
     } catch (error) {
-      this.image.dwarf.report(error);
+      // What the frame does not know is no fault of the file's.
+      if (!(error instanceof UnavailableError)) this.image.dwarf.report(error);
       return undefined;
     }
   }

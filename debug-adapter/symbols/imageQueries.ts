@@ -48,7 +48,7 @@ export class ImageQueries {
     return chain.flatMap((one, depth) =>
       new FrameScope(this.image, this.frameAt(address), depth)
         .describe()
-        .map((local) => ({ ...local, function: one.function })),
+        .map((local) => ({ ...local, function: one.function, inlineDepth: depth })),
     );
   }
 

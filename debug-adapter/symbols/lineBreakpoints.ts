@@ -1,6 +1,6 @@
 /** From a source line to addresses: the files that match, the rows that match, and which of those deserve a breakpoint. */
 import { DwarfError } from '../dwarf/dwarfError.ts';
-import { type LineRows, ROW_END_SEQUENCE, ROW_IS_STMT } from '../dwarf/line.ts';
+import { type LineRows, ROW_CONTINUES, ROW_END_SEQUENCE, ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { LruCache } from './lruCache.ts';
 import { baseName, commonTail, normalizePath, pathMatch } from './sourcePath.ts';
@@ -70,6 +70,9 @@ export class SourceFinder {
     const mayHave = ({ firstLine, lastLine }: FileMatch): boolean => lastLine >= line && firstLine <= nearest;
     yield* this.eachStatement(file, mayHave, (match, rowLine) => {
       if (rowLine < line || rowLine > nearest) return;
+      // Further blocks of a statement are no places to stop at it again; its columns are places of their own.
+      const isFurtherBlock = ((match.lines.rows.flags[match.row] as number) & ROW_CONTINUES) !== 0;
+      if (isFurtherBlock && column === undefined) return;
       if (rowLine < nearest) found = [];
       nearest = rowLine;
       found.push(match);

@@ -175,6 +175,8 @@ export interface LocalDescription {
   readonly location: string;
   /** The function it belongs to: of an inline chain there are several. */
   readonly function: string;
+  /** Which of the chain that is: 0 for the innermost. */
+  readonly inlineDepth: number;
 }
 
 export interface FrameDescription {

@@ -1,5 +1,13 @@
 /** Types written out in full, as gdb's `ptype` does: members with their places, bases, the cases of a Rust enum, enumerators. */
-import { type Member, type StructType, type Type, declaration, strip, typeName } from './types.ts';
+import {
+  type EnumType,
+  type Member,
+  type StructType,
+  type Type,
+  declaration,
+  strip,
+  typeName,
+} from './types.ts';
 
 /** Structures without a name are written inside their owner, this deep at most. */
 const MAX_NESTING = 16;
@@ -46,15 +54,63 @@ function memberLines(member: Member, { indent, base, offsets }: Layout, lines: s
   if (lines.length > MAX_LINES) return;
   const pad = '  '.repeat(indent);
   const offset = base + member.offsetBytes;
-  const { type } = member;
-  if (type.kind === 'struct' && type.name === undefined && indent < MAX_NESTING) {
-    structLines(type, { indent: indent + 1, base: offset, offsets }, lines);
-    lines.push(`${lines.pop() ?? ''}${member.name === undefined ? '' : ` ${member.name}`};`);
-    return;
-  }
   const place = offsets ? `/* ${String(offset).padStart(4)} */ ` : '';
   const bits = member.bits === undefined ? '' : ` : ${member.bits.size}`;
-  lines.push(`${pad}  ${place}${declaration(type, member.name ?? '')}${bits};`);
+  const { before, type, after, isPointed } = unnamedBase(member.type, member.name ?? '') ?? {};
+  if (type?.kind === 'struct' && indent < MAX_NESTING) {
+    const first = lines.length;
+    structLines(type, { indent: indent + 1, base: isPointed === true ? 0 : offset, offsets }, lines);
+    lines[first] = `${pad}  ${before}${(lines[first] ?? '').trimStart()}`;
+    lines.push(`${lines.pop() ?? ''}${after};`);
+  } else if (type?.kind === 'enum') {
+    lines.push(`${pad}  ${place}${before}enum {${enumeratorList(type)}}${after}${bits};`);
+  } else {
+    lines.push(`${pad}  ${place}${declaration(member.type, member.name ?? '')}${bits};`);
+  }
+}
+
+/** Stands for a type that is written out in a declaration. */
+const MARK: Type = { kind: 'unknown', name: '\0', sizeBytes: undefined };
+
+/** The type without a name that a declaration is made of, which is written where it is used, and the text around it. */
+function unnamedBase(
+  declared: Type,
+  name: string,
+): { before: string; type: StructType | EnumType; after: string; isPointed: boolean } | undefined {
+  let found: StructType | EnumType | undefined;
+  let isPointed = false;
+  const marked = (type: Type): Type => {
+    switch (type.kind) {
+      case 'pointer':
+        isPointed = true;
+        return { ...type, target: marked(type.target) };
+      case 'qualified':
+        return { ...type, target: marked(type.target) };
+      case 'array':
+        return { ...type, element: marked(type.element) };
+      case 'struct':
+      case 'enum':
+        if (type.name !== undefined) return type;
+        found = type;
+        return MARK;
+      default:
+        return type;
+    }
+  };
+  const [before = '', after = ''] = declaration(marked(declared), name).split('\0');
+  return found && { before, type: found, after, isPointed };
+}
+
+/** `A, B, C = 8`: values where they do not follow from the one before. */
+function enumeratorList({ enumerators }: EnumType): string {
+  let next = 0n;
+  return enumerators
+    .map(({ name, value }) => {
+      const text = value === next ? name : `${name} = ${value}`;
+      next = value + 1n;
+      return text;
+    })
+    .join(', ');
 }
 
 /** `: outer::Shape, virtual Root ` */

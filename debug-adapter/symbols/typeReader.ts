@@ -296,13 +296,11 @@ export class TypeReader {
       underlying.kind === 'base'
         ? underlying.encoding === DW_ATE.signed || underlying.encoding === DW_ATE.signed_char
         : true;
+    const sizeBytes = die.number(DW_AT.byte_size) ?? sizeOf(underlying) ?? 4;
+    // 128 of an int may be one byte (DW_FORM_data1): only the type's own width has a sign.
+    const fitted = (value: bigint): bigint => (isSigned ? BigInt.asIntN(8 * sizeBytes, value) : value);
     return lazy(
-      {
-        kind: 'enum',
-        ...this.nameOf(die),
-        sizeBytes: die.number(DW_AT.byte_size) ?? sizeOf(underlying) ?? 4,
-        isSigned,
-      },
+      { kind: 'enum', ...this.nameOf(die), sizeBytes, isSigned },
       {
         scope: () => enumScope(die, this.qualify(die)),
         enumerators: () =>
@@ -310,7 +308,7 @@ export class TypeReader {
             .filter((child) => child.tag === DW_TAG.enumerator)
             .map((child) => ({
               name: child.string(DW_AT.name) ?? '?',
-              value: child.bigint(DW_AT.const_value, isSigned) ?? 0n,
+              value: fitted(child.bigint(DW_AT.const_value) ?? 0n),
             })),
       },
     );
@@ -360,18 +358,12 @@ function sizeAttribute(die: Die): number {
 function elementCount(subrange: Die): number | undefined {
   const count = subrange.number(DW_AT.count);
   if (count !== undefined) return count;
-  const upper = subrange.bigint(DW_AT.upper_bound, true);
-  if (upper === undefined) return undefined;
-  // gcc writes [0] as an upper bound of -1, in whatever width.
-  const lower = subrange.number(DW_AT.lower_bound) ?? 0;
-  const result = Number(upper) - lower + 1;
-  return result >= 0 && result <= Number.MAX_SAFE_INTEGER ? result : unsignedCount(subrange, lower);
-}
-
-function unsignedCount(subrange: Die, lower: number): number | undefined {
   const upper = subrange.bigint(DW_AT.upper_bound);
-  if (upper === undefined || upper >= 0xffff_ffffn) return 0;
-  return Number(upper) - lower + 1;
+  if (upper === undefined) return undefined;
+  // gcc wrote [0] as an upper bound of -1, in 4 or 8 bytes; in one byte 0xff is 255.
+  if (upper === -1n || upper === 0xffff_ffffn || upper === 0xffff_ffff_ffff_ffffn) return 0;
+  const between = Number(upper) - (subrange.number(DW_AT.lower_bound) ?? 0) + 1;
+  return between >= 0 && between <= Number.MAX_SAFE_INTEGER ? between : 0;
 }
 
 /** A bound that only a frame knows: an expression, or the variable that holds it (§5.13). */

@@ -237,7 +237,21 @@ function declareQualified(type: QualifiedType, inner: string, depth: number): st
   if (bare.kind === 'pointer') {
     return declare(target, inner === '' ? qualifier : `${qualifier} ${inner}`, depth + 1);
   }
+  // A qualified array is one of qualified elements (C11 §6.7.3p9): compilers say so twice.
+  if (bare.kind === 'array' && isQualified(bare.element, qualifier)) return declare(target, inner, depth + 1);
+  // `const` first, in whatever order they were written.
+  if (qualifier !== 'const' && target.kind === 'qualified' && target.qualifier === 'const') {
+    return `const ${declare({ ...type, target: target.target }, inner, depth + 1)}`;
+  }
   return `${qualifier} ${declare(target, inner, depth + 1)}`;
+}
+
+function isQualified(type: Type, qualifier: QualifiedType['qualifier']): boolean {
+  for (let at = type; at.kind === 'qualified' || at.kind === 'array';) {
+    if (at.kind === 'qualified' && at.qualifier === qualifier) return true;
+    at = at.kind === 'array' ? at.element : at.target;
+  }
+  return false;
 }
 
 function parameterList(type: FunctionType, depth: number): string {

@@ -221,8 +221,9 @@ export class UnitFunctions {
           break;
         }
         case DW_TAG.lexical_block:
-          // A block without code of its own (abstract, or left by the optimiser) still has children that have some.
-          if (hasChildren && node >= 0) {
+          // A block without code of its own (abstract, or left by the optimiser) still has children that have some. One without
+          // children has the variables of the block it is a copy of.
+          if (node >= 0 && (hasChildren || die.has(DW_AT.abstract_origin))) {
             const block = builder.add(offset, 2, node, codeOf(die, isCode));
             if (block >= 0) node = block;
           }

@@ -1,5 +1,5 @@
 /** One unit's line table with its file names as paths, searchable by address. Rows are decoded when first asked for. */
-import { type LineRows, ROW_IS_STMT, type Sequence, runLineProgram } from '../dwarf/line.ts';
+import { type LineRows, ROW_CONTINUES, ROW_IS_STMT, type Sequence, runLineProgram } from '../dwarf/line.ts';
 import { type LineHeader, type StringPlace, readLineHeader } from '../dwarf/lineHeader.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { joinPath } from './sourcePath.ts';
@@ -47,12 +47,12 @@ export class UnitLines {
 
   /**
    * The row that covers an address: of several at one address the last, and when that one is no statement the one before it at the
-   * same address that is (as gdb does). -1 when none.
+   * same address that begins one (as gdb does). -1 when none.
    */
   rowAt(address: number): number {
     const sequence = this.sequenceAt(address);
     if (sequence === undefined) return -1;
-    const { address: addresses, flags } = this.rows;
+    const { address: addresses, file: files, flags } = this.rows;
     let low = sequence.first;
     let high = sequence.last;
     while (low < high) {
@@ -62,7 +62,10 @@ export class UnitLines {
     }
     const last = low - 1;
     for (let row = last; row >= sequence.first && addresses[row] === addresses[last]; row--) {
-      if (((flags[row] as number) & ROW_IS_STMT) !== 0) return row;
+      if (((flags[row] as number) & ROW_IS_STMT) === 0) continue;
+      // A further block of a statement gives way to the file's next line.
+      const isFurtherBlock = ((flags[row] as number) & ROW_CONTINUES) !== 0;
+      if (!isFurtherBlock || files[row] !== files[last]) return row;
     }
     return last;
   }
