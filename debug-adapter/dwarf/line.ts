@@ -190,7 +190,6 @@ abstract class LineMachine {
     this.isStmt = this.header.defaultIsStmt;
     this.discriminator = 0;
     this.hasBlocks = false;
-    this.lastFile = -1;
   }
 
   private advanceLine(lines: number): void {

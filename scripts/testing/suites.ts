@@ -52,10 +52,10 @@ export const SUITES: readonly Suite[] = [
   {
     name: 'symbols',
     what: "the symbol engine on programs of this machine's compiler",
-    includes: inFolder('test/symbols/'),
+    includes: (file) => file.startsWith('test/symbols/') && !isKernelSymbolsTest(file),
     concurrency: 1,
-    fileTimeoutMs: 2 * MINUTE_MS,
-    timeoutMs: 4 * MINUTE_MS,
+    fileTimeoutMs: 3 * MINUTE_MS,
+    timeoutMs: 6 * MINUTE_MS,
     needsBuild: true,
     commands: COMPILER,
     optionalCommands: {
@@ -65,6 +65,17 @@ export const SUITES: readonly Suite[] = [
       'llvm-dwp-14': 'llvm-14',
       rustc: 'rustc',
     },
+  },
+  {
+    name: 'vmlinux',
+    what: "the symbol engine on Debian's kernel and its modules, beside gdb and binutils",
+    includes: isKernelSymbolsTest,
+    concurrency: 1,
+    fileTimeoutMs: 5 * MINUTE_MS,
+    timeoutMs: 8 * MINUTE_MS,
+    needsBuild: false,
+    commands: { readelf: 'binutils' },
+    optionalCommands: { gdb: 'gdb' },
   },
   {
     name: 'samples',
@@ -164,6 +175,11 @@ export async function testFiles(root: string, folder = ''): Promise<string[]> {
 
 function inFolder(folder: string): (file: string) => boolean {
   return (file) => file.startsWith(folder);
+}
+
+/** They need a package of 280 MB, which is kept. */
+function isKernelSymbolsTest(file: string): boolean {
+  return file.startsWith('test/symbols/kernel/');
 }
 
 function isTopLevelTest(file: string): boolean {

@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NODE_DECOMPRESSORS } from '../../debug-adapter/symbols/decompressors.ts';
-import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import {
+  type SymbolImage,
+  type SymbolImageOptions,
+  openSymbolImage,
+} from '../../debug-adapter/symbols/symbolImage.ts';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 
 export const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url));
@@ -53,9 +57,9 @@ export function run(tool: string, args: readonly string[], input?: string): stri
   });
 }
 
-export function openImage(path: string, loadBias = 0n): SymbolImage {
+export function openImage(path: string, options: SymbolImageOptions = {}): SymbolImage {
   return openSymbolImage(openFileSource(path), {
-    loadBias,
+    ...options,
     decompressors: NODE_DECOMPRESSORS,
     openDwo: (dwo) => (existsSync(dwo) ? openFileSource(dwo) : undefined),
   });

@@ -1,0 +1,89 @@
+/** A type as gdb describes it against ours: every member's bits and type, and the printed form. */
+import { basename } from 'node:path';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import { describe } from '../../debug-adapter/symbols/typeDescription.ts';
+import { type StructType, type Type, strip, typeName } from '../../debug-adapter/symbols/types.ts';
+import { TargetValue } from '../../debug-adapter/symbols/value.ts';
+import type { Agreement } from './agreement.ts';
+import type { TypeAnswer } from './gdbQuestions.ts';
+
+export async function compareType(image: SymbolImage, answer: TypeAnswer, group: Agreement): Promise<void> {
+  const frame = {
+    registers: new Map([['rip', BigInt(answer.address)]]),
+    memory: { read: async () => undefined },
+  };
+  const variables = (await image.localsAt(frame)).filter(({ name }) => name === answer.variable);
+  const types = variables.flatMap(({ value }) => (value instanceof TargetValue ? [target(value.type)] : []));
+  const type = types.find((it) => squeezed(typeName(it)) === squeezed(answer.type)) ?? types[0];
+  const printed = type?.kind === 'enum' ? [] : printedLines(answer.printed); // one long line, which no one of ours can equal
+  const theirs = [`size ${answer.size}`, ...answer.members.map(squeezed), ...printed];
+  const ours = type === undefined ? ['no such variable'] : described(type);
+  const first = theirs.findIndex((line, index) => line !== ours[index]);
+  if (first < 0 && ours.length === theirs.length) group.agree();
+  else {
+    const at = first < 0 ? theirs.length : first;
+    group.differ(
+      undefined,
+      () =>
+        `${basename(image.path)} ${answer.type} of ${answer.variable} at ${answer.address}: ${ours[at]}, gdb ${theirs[at]}`,
+    );
+  }
+}
+
+function described(type: Type): string[] {
+  if (type.kind === 'struct' && type.incomplete)
+    return ['size 0', ...printedLines(`${typeName(type)} {\n<incomplete type>\n}`)];
+  if (type.kind === 'enum') {
+    const members = type.enumerators.map(({ name, value }) => squeezed(`${name} = ${value}`));
+    return [`size ${type.sizeBytes}`, ...members];
+  }
+  if (type.kind !== 'struct') return [`not a structure: ${typeName(type)}`];
+  return [
+    `size ${type.sizeBytes}`,
+    ...layout(type, 0).map(squeezed),
+    ...printedLines(collapsed(describe(type, false))),
+  ];
+}
+
+function layout(type: StructType, base: number): string[] {
+  return type.members.flatMap((member) => {
+    const bit = base + (member.bits?.offset ?? 8 * member.offsetBytes);
+    const name = member.isBase ? '<base>' : (member.name ?? '');
+    const line = `${bit}:${member.bits?.size ?? 0} ${name} ${typeName(member.type)}`;
+    const inner = unqualified(member.type); // a typedef has a name
+    return inner.kind === 'struct' && inner.name === undefined ? [line, ...layout(inner, bit)] : [line];
+  });
+}
+
+/** Lines without spacing and without the parts that only C++ has (methods, access, typedefs): members as they are declared. */
+function printedLines(text: string): string[] {
+  const lines = text
+    .replace(/^type = /, '')
+    .split('\n')
+    .map(squeezed);
+  return lines.filter((line) => line !== '' && line !== '<nodatafields>');
+}
+
+/** gdb shows one level of anonymous members, and `{...}` for those inside. */
+function collapsed(text: string): string {
+  return text
+    .replace(/^( {4}(?:\w+ )*(?:struct|union) )\{\n(?: {5,}.*\n)* {4}\}/gm, '$1{...}')
+    .replace(/^( {4}(?:\w+ )*enum )\{.*\}/gm, '$1{...}');
+}
+
+function unqualified(type: Type): Type {
+  let at = type;
+  while (at.kind === 'qualified') at = at.target;
+  return at;
+}
+
+function target(type: Type): Type {
+  let at = strip(type);
+  while (at.kind === 'pointer' || at.kind === 'array')
+    at = strip(at.kind === 'pointer' ? at.target : at.element);
+  return at;
+}
+
+function squeezed(text: string): string {
+  return text.replaceAll(' ', '');
+}
