@@ -16,7 +16,7 @@ import { expressionAt } from '../dwarf/locationLists.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../dwarf/typedValue.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { type CallSite, callSiteAt, passedValue, plainNameOf, tailCallsItself } from './callSites.ts';
-import { variablesOf } from './dieTree.ts';
+import { childrenOf, variablesOf } from './dieTree.ts';
 import type { FrameUnwinder } from './frameUnwinder.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
 import { hasNamespaces } from './qualifiedNames.ts';
