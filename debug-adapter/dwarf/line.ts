@@ -24,13 +24,16 @@ export interface Sequence {
   readonly last: number;
 }
 
+/** As narrow as its values allow: a kernel's rows take 50 MB. */
+export type RowColumn = Uint8Array | Uint16Array | Uint32Array;
+
 export interface LineRows {
   readonly count: number;
   readonly address: Float64Array;
-  readonly file: Uint16Array | Uint32Array;
-  readonly line: Uint32Array;
+  readonly file: RowColumn;
+  readonly line: RowColumn;
   /** Columns past 65535 are kept as that. */
-  readonly column: Uint16Array;
+  readonly column: RowColumn;
   readonly flags: Uint8Array;
   /** Sorted by start. */
   readonly sequences: readonly Sequence[];
@@ -241,8 +244,8 @@ class RowMachine extends LineMachine {
       count,
       address: this.addresses.slice(0, count),
       file: narrowed(this.files, count),
-      line: this.lines.slice(0, count),
-      column: this.columns.slice(0, count),
+      line: narrowed(this.lines, count),
+      column: narrowed(this.columns, count),
       flags: this.flags.slice(0, count),
       sequences: this.sequences.sort((a, b) => a.start - b.start),
       problem,
@@ -314,10 +317,12 @@ class SpanMachine extends LineMachine {
   }
 }
 
-/** File numbers fit 16 bits unless the program is very odd. */
-function narrowed(from: Uint32Array, count: number): Uint16Array | Uint32Array {
+function narrowed(from: Uint32Array | Uint16Array, count: number): RowColumn {
   const used = from.subarray(0, count);
-  return used.every((value) => value <= 0xffff) ? Uint16Array.from(used) : used.slice();
+  let largest = 0;
+  for (const value of used) if (value > largest) largest = value;
+  if (largest <= 0xff) return Uint8Array.from(used);
+  return largest <= 0xffff ? Uint16Array.from(used) : used.slice();
 }
 
 function grown<T extends Float64Array | Uint32Array | Uint16Array | Uint8Array>(from: T, to: T): T {
