@@ -4,7 +4,15 @@ import { formatScalar, pointerText } from './formatScalar.ts';
 import { memberPointerText } from './memberPointerText.ts';
 import { QueryError } from './queryError.ts';
 import { type RustView, type Sequence, rustView, sequenceElement, shortName } from './rustValue.ts';
-import { MAX_STRING, characterKind, endOfText, quotedBytes, readText, textOf } from './stringText.ts';
+import {
+  type CharacterKind,
+  MAX_STRING,
+  characterKind,
+  endOfText,
+  quotedBytes,
+  readText,
+  textOf,
+} from './stringText.ts';
 import { type ArrayType, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
 import { type TargetValue, type ValueWorld, flatMembers } from './value.ts';
 
@@ -111,11 +119,15 @@ async function scalarText(value: TargetValue, { letter }: Style): Promise<string
 async function pointerValueText(value: TargetValue, target: Type, style: Style): Promise<string> {
   const { letter, count } = style;
   if (count !== undefined && style.depth === 0) return elementsText(await value.dereference(), count, style);
+  if (letter === undefined && isBox(value.bare)) {
+    if (style.depth >= MAX_DEPTH) return 'Box(...)';
+    return `Box(${await elementText(await value.dereference(), { ...style, isRust: true })})`;
+  }
   const address = await value.unsigned();
   if (letter !== undefined && letter !== 'a' && letter !== 's') return formatScalar(value, address, letter);
   const pointer = pointerText(value, address);
-  const kind = characterKind(target) ?? (letter === 's' && sizeOf(target) === 1 ? BYTES : undefined);
-  if (address === 0n || kind === undefined || letter === 'a' || style.isRust) return pointer;
+  const kind = textKind(target, style) ?? (letter === 's' && sizeOf(target) === 1 ? BYTES : undefined);
+  if (address === 0n || kind === undefined || letter === 'a') return pointer;
   const read = await readText(value.world, address, kind.sizeBytes);
   if (read === undefined) return pointer;
   const shown = textOf(read, kind, value.world.littleEndian);
@@ -123,6 +135,17 @@ async function pointerValueText(value: TargetValue, target: Type, style: Style):
 }
 
 const BYTES = { prefix: '', sizeBytes: 1 };
+
+/** Who owns what is in a box thinks of that, not of where it is. */
+function isBox(type: Type): boolean {
+  return type.kind === 'pointer' && type.name?.startsWith('alloc::boxed::Box<') === true;
+}
+
+/** An array of Rust's characters is no text: that has other types there. */
+function textKind(element: Type, { isRust }: Style): CharacterKind | undefined {
+  const kind = characterKind(element);
+  return isRust && kind?.sizeBytes !== 1 ? undefined : kind;
+}
 
 async function elementsText(first: TargetValue, count: number, style: Style): Promise<string> {
   const size = first.sizeBytes;
@@ -225,7 +248,8 @@ async function sequenceText(value: TargetValue, view: Sequence, style: Style): P
   const count = Math.min(view.count, style.count ?? view.count);
   const shown = Math.min(count, MAX_ELEMENTS);
   const values = Array.from({ length: shown }, (_, index) => sequenceElement(value, view, index));
-  return `[${await listText(values, { ...style, count: undefined })}${shown < count ? ', ...' : ''}]`;
+  const list = await listText(values, { ...style, count: undefined });
+  return `[${list}${shown < count && !list.endsWith('...') ? ', ...' : ''}]`;
 }
 
 async function listText(values: readonly TargetValue[], style: Style): Promise<string> {
@@ -240,7 +264,7 @@ async function listText(values: readonly TargetValue[], style: Style): Promise<s
 async function arrayText(value: TargetValue, array: ArrayType, style: Style): Promise<string> {
   const { element, count } = array;
   const isString = style.letter === undefined || style.letter === 's';
-  const kind = isString && !style.isRust && array.isVector !== true ? characterKind(element) : undefined;
+  const kind = isString && array.isVector !== true ? textKind(element, style) : undefined;
   if (kind !== undefined && value.place.kind === 'memory' && count === undefined) {
     const read = await readText(value.world, value.place.address, kind.sizeBytes);
     if (read !== undefined) return textOf(read, kind, value.world.littleEndian);

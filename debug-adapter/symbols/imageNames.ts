@@ -28,6 +28,7 @@ const TYPE_TAGS = new Set<number>([
   DW_TAG.enumeration_type,
 ]);
 
+const VALUE_KINDS = [NAME_VARIABLE, NAME_FUNCTION, NAME_ENUMERATOR] as const;
 /** Version 4 declares static members of classes with DW_TAG_member. */
 const VALUE_TAGS = new Set<number>([DW_TAG.variable, DW_TAG.subprogram, DW_TAG.enumerator, DW_TAG.member]);
 
@@ -87,10 +88,26 @@ export class ImageNames {
   /** Definitions anywhere. Only when the index is there: see ensureIndex. */
   anywhere(name: string): Die[] {
     const found: Die[] = [];
-    for (const die of this.definitions(name, [NAME_VARIABLE, NAME_FUNCTION, NAME_ENUMERATOR])) {
+    for (const die of this.definitions(name, VALUE_KINDS)) {
       if (found.push(die) === MAX_ANYWHERE) break;
     }
     return found.length > 0 ? found : (this.inOwnersUnit(name, (unit) => this.inUnit(name, unit)) ?? []);
+  }
+
+  /** As `anywhere`, of names that end like that: `Color::Green` where the program says `use shapes::Color`. */
+  anywhereEndingWith(name: string): Die[] {
+    const simple = splitPath(name).at(-1) ?? name;
+    const found: Die[] = [];
+    for (const offset of this.index.now?.candidates(simple, VALUE_KINDS) ?? []) {
+      const die = this.file.dieAt(offset);
+      if (die === undefined || found.length >= MAX_ANYWHERE) break;
+      const names = this.namesOf(die.unit);
+      const own = names.qualifiedName(offset) ?? '';
+      const whole = die.tag === DW_TAG.enumeration_type ? `${own}::${simple}` : own;
+      const isThere = names.find(whole).some(({ dieOffset }) => dieOffset === offset);
+      if (`::${whole}`.endsWith(`::${name}`) && isThere) found.push(die);
+    }
+    return found;
   }
 
   /** Subprogram entries of that name, abstract ones of inlined functions too. Only when the index is there. */

@@ -103,7 +103,10 @@ export class NameResolver {
       const found = await this.firstPlaced(this.names.anywhere(one), one);
       if (found !== undefined) return found;
     }
-    return near ?? (await this.inFunction(name)) ?? this.untyped(name);
+    const imported = name.includes('::') ? this.names.anywhereEndingWith(name) : [];
+    return (
+      near ?? (await this.firstPlaced(imported, name)) ?? (await this.inFunction(name)) ?? this.untyped(name)
+    );
   }
 
   /** What a macro's body is worth here. Inside its own body the name is no macro (C11 §6.10.3.4). */

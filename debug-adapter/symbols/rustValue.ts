@@ -114,10 +114,11 @@ export function sequenceElement(owner: TargetValue, view: Sequence, index: numbe
   );
 }
 
-/** The last part of a path: `Circle` of `r::Shape::Circle`. Generic arguments do not count. */
+/** The last part of a path: `Circle` of `r::Shape::Circle`, `&dyn Speak`. Generic arguments do not count. */
 export function shortName(name: string): string {
-  const plain = name.replace(/<.*>$/, '');
-  return plain.slice(plain.lastIndexOf(':') + 1);
+  const [, sigil = '', path = ''] = /^((?:[&*](?:mut |const )?)?(?:dyn )?)(.*)$/s.exec(name) ?? [];
+  const plain = path.replace(/<.*>$/, '');
+  return sigil + plain.slice(plain.lastIndexOf(':') + 1);
 }
 
 async function variantView(value: TargetValue, struct: StructType): Promise<RustView | undefined> {

@@ -24,7 +24,7 @@ export function parseType(reader: TokenReader, depth = 0): TypeSyntax {
   return { base, layers: declarator(reader, depth), column };
 }
 
-/** `*const u8`, `&[u16]`, `[T; 4]`, or a type as C has it. */
+/** `*const u8`, `&[u16]`, `[T; 4]`, or a name. */
 export function parseRustType(reader: TokenReader, depth = 0): TypeSyntax {
   if (depth > MAX_DEPTH) throw reader.nestedTooDeeply();
   const { column } = reader.peek;
@@ -33,7 +33,8 @@ export function parseRustType(reader: TokenReader, depth = 0): TypeSyntax {
     const target = parseRustType(reader, depth + 1);
     return { ...target, layers: [...target.layers, { kind: 'pointer', sigil: '*' }], column };
   }
-  if (!reader.take('[')) return parseType(reader, depth);
+  // No declarator: a star after a type is a product.
+  if (!reader.take('[')) return { base: specifiers(reader), layers: [], column };
   const element = parseRustType(reader, depth + 1);
   if (reader.take(']')) return element;
   reader.expect(';');

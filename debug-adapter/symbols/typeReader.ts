@@ -317,6 +317,7 @@ export class TypeReader {
   /** One ArrayType for each dimension, the first outermost (§5.5). */
   private array(die: Die): Type {
     const isVector = die.flag(DW_AT.GNU_vector);
+    const isRust = die.unit.root.language === DW_LANG.Rust;
     const dimensions: Pick<ArrayType, 'count' | 'bound'>[] = [];
     for (const child of childrenOf(die)) {
       if (child.tag === DW_TAG.subrange_type || child.tag === DW_TAG.enumeration_type)
@@ -327,7 +328,13 @@ export class TypeReader {
     if (dimensions.length === 0) dimensions.push({ count: undefined });
     let type = this.typeOf(die);
     for (const dimension of dimensions.reverse())
-      type = { kind: 'array', element: type, ...dimension, ...(isVector && { isVector }) };
+      type = {
+        kind: 'array',
+        element: type,
+        ...dimension,
+        ...(isVector && { isVector }),
+        ...(isRust && { isRust }),
+      };
     return type;
   }
 

@@ -94,6 +94,8 @@ export interface ArrayType {
   /** The entry whose bound a frame has to compute: the array has a variable length. */
   readonly bound?: Die;
   readonly isVector?: boolean;
+  /** Named in Rust's way: `[u8; 4]`. */
+  readonly isRust?: boolean;
 }
 
 export interface FunctionType {
@@ -215,6 +217,10 @@ function declare(type: Type, inner: string, depth: number): string {
       );
     }
     case 'array': {
+      if (type.isRust === true) {
+        const name = `[${declare(type.element, '', depth + 1)}; ${type.count ?? ''}]`;
+        return inner === '' ? name : `${name} ${inner}`;
+      }
       if (type.isVector === true) {
         const vector = `__attribute__ ((vector_size(${type.count ?? ''})))`;
         return declare(type.element, inner === '' ? vector : `${vector} ${inner}`, depth + 1);

@@ -1,59 +1,253 @@
-/** Rust values of a running program: what they print is what their programmer wrote, whatever the release's layouts. */
+/**
+ * Rust values of a running program, with the oldest and the newest compiler at hand: what they print is what their programmer wrote,
+ * whatever the release's layouts. What we write otherwise than gdb 13, on purpose:
+ * - types go by their last name, `Some(9)` for `core::option::Option<u8>::Some(9)`, as derived Debug prints them;
+ * - String, Vec, VecDeque, Rc, Arc and Box are what they hold, not how;
+ * - strings in boxes are text, characters are themselves where gdb escapes them.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import type { FrameContext, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import { type TestContext, test } from 'node:test';
+import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
+import type { FrameContext, NamedValue, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { PROGRAMS, missingTool, openImage, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
-import { recordStops, recordedMemory } from './live.ts';
+import { type LiveStop, recordStops, recordedMemory } from './live.ts';
 
 const directory = scratchDirectory();
 
-test('enums, strings, vectors, slices, options and tuples are shown as what they mean', async (t) => {
-  const reason = gdbUnavailable() ?? missingTool('rustc');
-  if (reason !== undefined) return t.skip(reason);
-  const program = join(directory, 'values');
+/** What gdb answers in the same words, but for the paths before names. */
+const SAME_AS_GDB = [
+  ...[
+    'color',
+    'meters',
+    'meters.0',
+    'nothing',
+    'dog',
+    'dog.age',
+    'some',
+    'none',
+    'grid',
+    'grid[1][0]',
+    'tuple',
+  ],
+  ...[
+    'tuple.0',
+    'tuple.1',
+    'unit',
+    'big',
+    'negative',
+    'yes',
+    'slice[1]',
+    'counter',
+    'reference',
+    '*reference',
+  ],
+  ...[
+    'function',
+    'both.whole',
+    'nested',
+    'raw',
+    '*raw',
+    'order',
+    'range',
+    'range.start',
+    'no_text',
+    'result',
+    'seed',
+  ],
+  ...[
+    'seed as u64 + 1',
+    'color as u8',
+    '0x1f_u8',
+    '1_000',
+    '10u8 as i64 * 3',
+    '!0u8',
+    '-counter',
+    'seed > 3 && !yes',
+  ],
+  ...[
+    '&dog',
+    '(&dog).age',
+    '&mut counter',
+    "'a'",
+    "b'a'",
+    'seed << 3 | 1',
+    'sizeof(Dog)',
+    'sizeof(u64)',
+    'seed % 3',
+  ],
+  ...[
+    '1.5f32 * 2.0',
+    '2.5 as i32',
+    'raw as usize == &color as usize',
+    '*(raw as *const u8)',
+    '*boxed',
+    'cell',
+  ],
+];
+
+/** What gdb writes otherwise or cannot evaluate. */
+const OURS: Readonly<Record<string, string>> = {
+  shared: 'Rc(5)',
+  '*shared': '5',
+  text: 'Arc("shared")',
+  guarded: 'RefCell {borrow: Cell {value: UnsafeCell {value: 0}}, value: UnsafeCell {value: [1]}}',
+  ring: '[1, 2, 3]',
+  'ring[1]': '2',
+  boxed: 'Box(9)',
+  owned: 'Some(Box(3))',
+  failed: 'Err("bad")',
+  'failed.0': '"bad"',
+  'tuple.2.1': '2.5',
+  letter: "233 'é'",
+  slice: '[[1, 2], [3, 4]]',
+  boxed_slice: '[1, 2]',
+  boxed_text: '"boxed"',
+  'boxed_text == "boxed"': 'true',
+  'words[1] != "b"': 'false',
+  empty: '[]',
+  words: '["a", "b"]',
+  'words[1]': '"b"',
+  'long[999]': '999',
+  'shapes::deep::Color::Green': 'Green',
+  'color == Color::Green': 'true',
+  '"abc"': '"abc"',
+};
+
+for (const compiler of compilers()) {
+  test(`${compiler}: values and expressions are what their programmer wrote`, async (t) => {
+    const { image, stops } = recordedProgram(t, compiler, ['total', 'main'], []);
+    const [inTotal, inMain] = stops.map(frameOf);
+    if (image === undefined || inTotal === undefined || inMain === undefined) return;
+    const total = await shown(image, inTotal);
+    assert.equal(total.get('sum'), 'u64 = 6');
+    assert.equal(total.get('pair'), '(u64, usize) = (6, 5)');
+    assert.equal(total.get('text'), '&str = "hello"');
+    assert.equal(total.get('numbers'), '&[u16] = [1, 2, 3]');
+
+    const main = await shown(image, inMain);
+    assert.equal(main.get('shapes'), '[values::Shape; 3] = [Circle(1.5), Rect {w: 2, h: 3}, Unit]');
+    assert.equal(
+      main.get('holder'),
+      'values::Holder<u32> = Holder {items: [1, 2, 3], name: "abc", maybe: None, tag: Some(9), wide: (-1, 120 \'x\')}',
+    );
+    const evaluated = await image.evaluate('holder.wide', inMain);
+    assert.match(await evaluated.display(), /^\(-1, 120 'x'\)$/);
+    const items = await (await image.evaluate('holder.items', inMain)).children(1, 5);
+    assert.deepEqual(await Promise.all(items.map(async ({ name, value }) => [name, await value.display()])), [
+      ['[1]', '2'],
+      ['[2]', '3'],
+    ]);
+    assert.equal(await answer(image, 'shapes[1].w + shapes[1].h', inMain), '5');
+    assert.deepEqual(image.problems(), []);
+  });
+
+  test(`${compiler}: every kind of value, beside gdb, and every row evaluates to itself`, async (t) => {
+    const { image, stops } = recordedProgram(t, compiler, ['kinds', 'speak'], SAME_AS_GDB);
+    const [stop, inMethod] = stops;
+    if (image === undefined || stop === undefined || inMethod === undefined) return;
+    const frame = frameOf(stop);
+    const wrong: string[] = [];
+    for (const [expression, theirs] of Object.entries(stop.expressions)) {
+      const ours = await answer(image, expression, frame);
+      if (ours !== plain(theirs)) wrong.push(`${expression}: ${ours}, gdb ${theirs}`);
+    }
+    for (const [expression, wanted] of Object.entries(OURS)) {
+      const ours = await answer(image, expression, frame);
+      if (ours !== wanted) wrong.push(`${expression}: ${ours}, not ${wanted}`);
+    }
+    assert.equal(await answer(image, 'self.age', frameOf(inMethod)), '5');
+    const counts = await (await image.evaluate('long', frame)).childCounts();
+    assert.deepEqual(counts, { named: 0, indexed: 1000 });
+    const rows = await visit(image, frame, await image.localsAt(frame), wrong, 0);
+    assert.deepEqual(wrong.slice(0, 20), []);
+    assert.ok(rows > 120, `${rows} rows`);
+    assert.deepEqual(image.problems(), []);
+  });
+}
+
+/** That on the path, and Debian's when it is another. */
+function compilers(): string[] {
+  const found = ['rustc', '/usr/bin/rustc'].filter((compiler) => missingTool(compiler) === undefined);
+  const versions = found.map((compiler) => execFileSync(compiler, ['--version'], { encoding: 'utf8' }));
+  const different = found.filter((_, index) => versions.indexOf(versions[index] as string) === index);
+  return different.length > 0 ? different : ['rustc'];
+}
+
+function recordedProgram(
+  t: TestContext,
+  compiler: string,
+  markers: readonly string[],
+  expressions: readonly string[],
+): { readonly image?: SymbolImage; readonly stops: readonly LiveStop[] } {
+  const reason = gdbUnavailable() ?? missingTool(compiler);
+  if (reason !== undefined) {
+    t.skip(reason);
+    return { stops: [] };
+  }
+  const program = join(directory, compiler.replaceAll('/', '_'));
   const options = ['-g', '-C', 'relocation-model=static', '-C', 'link-arg=-no-pie'];
-  execFileSync('rustc', [...options, '-o', program, join(PROGRAMS, 'values.rs')], {
+  execFileSync(compiler, [...options, '-o', program, join(PROGRAMS, 'values.rs')], {
     stdio: 'ignore',
     timeout: 100_000,
   });
   const image = openImage(program);
-  const stops = ['total', 'main'].map((marker) => image.addressesOf('values.rs', lineOf(marker))[0]?.address);
-  assert.ok(stops.every((address) => address !== undefined));
-  const recorded = recordStops(program, directory, stops, [], 1 << 17);
-  if (recorded.length === 0) return t.skip('gdb cannot run programs here');
-  const [inTotal, inMain] = recorded.map((stop) => ({
-    registers: new Map(
-      Object.entries(stop.frames[0]?.registers ?? {}).map(([name, value]) => [name, BigInt(value)]),
-    ),
+  const addresses = markers.map((marker) => image.addressesOf('values.rs', lineOf(marker))[0]?.address);
+  assert.ok(addresses.every((address) => address !== undefined));
+  // gdb stops in the order the program gets there.
+  const stops = recordStops(program, directory, addresses, expressions, 1 << 17);
+  if (stops.length === 0) t.skip('gdb cannot run programs here');
+  const at = (address: bigint): LiveStop[] =>
+    stops.filter(({ frames }) => BigInt(frames[0]?.pc ?? 0) === address).slice(0, 1);
+  return { image, stops: addresses.flatMap(at) };
+}
+
+function frameOf(stop: LiveStop): FrameContext {
+  const registers = Object.entries(stop.frames[0]?.registers ?? {});
+  return {
+    registers: new Map(registers.map(([name, value]) => [name, BigInt(value)])),
     memory: recordedMemory(stop),
-  }));
-  assert.ok(inTotal && inMain);
+  };
+}
 
-  const total = await shown(image, inTotal);
-  assert.equal(total.get('sum'), 'u64 = 6');
-  assert.equal(total.get('pair'), '(u64, usize) = (6, 5)');
-  assert.equal(total.get('text'), '&str = "hello"');
-  assert.equal(total.get('numbers'), '&[u16] = [1, 2, 3]');
+async function answer(image: SymbolImage, expression: string, frame: FrameContext): Promise<string> {
+  try {
+    return await (await image.evaluate(expression, frame)).display();
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    return `error: ${error.message}`;
+  }
+}
 
-  const main = await shown(image, inMain);
-  assert.match(main.get('shapes') ?? '', /= \[Circle\(1\.5\), Rect \{w: 2, h: 3\}, Unit\]$/);
-  assert.match(
-    main.get('holder') ?? '',
-    /= Holder \{items: \[1, 2, 3\], name: "abc", maybe: None, tag: Some\(9/,
-  );
-  const evaluated = await image.evaluate('holder.wide', inMain);
-  assert.match(await evaluated.display(), /^\(-1, 120 'x'\)$/);
-  const items = await (await image.evaluate('holder.items', inMain)).children(1, 5);
-  assert.deepEqual(await Promise.all(items.map(async ({ name, value }) => [name, await value.display()])), [
-    ['[1]', '2'],
-    ['[2]', '3'],
-  ]);
-  assert.deepEqual(image.problems(), []);
-});
+/** gdb's answer with types by their last names. */
+function plain(text: string): string {
+  return text
+    .replace(/core::option::Option<(?:[^<>]|<[^<>]*>)*>::/g, '')
+    .replace(/\b(?!<)(?:\w+::)+(?=[A-Z])/g, (path, at: number) => (text[at - 1] === '<' ? path : ''))
+    .replace(/(\w)<\w+> ?(?=[({])/g, '$1 ')
+    .replace(/(\w) \(/g, '$1(');
+}
+
+/** The expression of every row, and of what unfolds from it, comes to the same value. */
+async function visit(
+  image: SymbolImage,
+  frame: FrameContext,
+  rows: readonly NamedValue[],
+  wrong: string[],
+  depth: number,
+): Promise<number> {
+  let count = 0;
+  for (const { expression, value } of rows) {
+    const direct = await value.display();
+    const again = await answer(image, expression, frame);
+    if (direct !== again) wrong.push(`${expression}: ${direct}, but evaluates to ${again}`);
+    count += 1 + (depth < 4 ? await visit(image, frame, await value.children(0, 10), wrong, depth + 1) : 0);
+  }
+  return count;
+}
 
 async function shown(image: SymbolImage, frame: FrameContext): Promise<Map<string, string>> {
   const found = new Map<string, string>();
