@@ -111,7 +111,7 @@ export const SUITES: readonly Suite[] = [
   {
     name: 'fuzz',
     what: 'the long runs of the fuzz tests',
-    includes: inFolder('test/config/'),
+    includes: (file) => ['test/config/', 'test/fuzz/'].some((it) => file.startsWith(it)),
     concurrency: 2,
     fileTimeoutMs: 6 * MINUTE_MS,
     timeoutMs: 8 * MINUTE_MS,

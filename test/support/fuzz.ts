@@ -1,0 +1,107 @@
+/**
+ * Runs a parser on broken files made from good ones. Whatever the bytes, a parser of this project ends soon, keeps within its memory
+ * and fails with its own typed error or not at all. Seeded: a failure names the round that shows it again.
+ */
+import { mutate, seededRandom } from './bytes.ts';
+
+/** A file's sections by name; the whole file under one name where it has no sections. */
+export type Sections = ReadonlyMap<string, Uint8Array>;
+
+export interface FuzzTarget {
+  readonly name: string;
+  /** Good files. */
+  readonly seeds: readonly Sections[];
+  /** Reads all there is. Throws for what is broken. */
+  readonly run: (sections: Sections) => void | Promise<void>;
+  /** Whether an error is one that broken bytes may cause. */
+  readonly isTyped: (error: unknown) => boolean;
+}
+
+export interface FuzzOptions {
+  readonly rounds: number;
+  readonly firstRound?: number;
+}
+
+const MAX_ROUND_MS = 2000;
+/** More than any file of a few hundred bytes has a right to; includes garbage of the rounds since the last collection. */
+const MAX_GROWTH_BYTES = 256 << 20;
+
+/** How many rounds ended with an error. Throws when a round ends otherwise than it may. */
+export async function fuzz(target: FuzzTarget, { rounds, firstRound = 0 }: FuzzOptions): Promise<number> {
+  for (const seed of target.seeds) await target.run(seed); // good files have no errors
+  let refused = 0;
+  for (let round = firstRound; round < firstRound + rounds; round++) {
+    const sections = broken(target, round);
+    const before = allocated();
+    const start = performance.now();
+    try {
+      await target.run(sections);
+    } catch (error) {
+      if (!target.isTyped(error))
+        throw new Error(`${target.name}, round ${round}: ${String(error)}`, { cause: error });
+      refused++;
+    }
+    const ms = performance.now() - start;
+    if (ms > MAX_ROUND_MS) throw new Error(`${target.name}, round ${round}: took ${Math.round(ms)} ms`);
+    const growth = allocated() - before;
+    if (growth > MAX_GROWTH_BYTES)
+      throw new Error(`${target.name}, round ${round}: took ${growth >> 20} MiB`);
+  }
+  return refused;
+}
+
+/** The broken file of a round. */
+export function broken({ seeds }: FuzzTarget, round: number): Sections {
+  const random = seededRandom(round);
+  const sections = new Map(seeds[round % seeds.length]);
+  const names = [...sections.keys()];
+  for (let changes = 1 + Math.floor(random() * 2); changes > 0; changes--) {
+    const name = names[Math.floor(random() * names.length)] as string;
+    const bytes = sections.get(name) as Uint8Array;
+    sections.set(name, random() < 0.5 ? mutate(bytes, random) : withEdge(bytes, random));
+  }
+  return sections;
+}
+
+/** Values at which arithmetic on lengths and offsets goes wrong. */
+const EDGES = [
+  0n,
+  1n,
+  0x7fn,
+  0x80n,
+  0xffn,
+  0x7fff_ffffn,
+  0x8000_0000n,
+  0xffff_fff0n,
+  0xffff_ffffn,
+  1n << 53n,
+  1n << 63n,
+  (1n << 64n) - 1n,
+];
+
+/** One field of 1 to 8 bytes becomes an edge value, or a piece of the file is repeated or left out. */
+function withEdge(bytes: Uint8Array, random: () => number): Uint8Array {
+  const at = Math.floor(random() * bytes.length);
+  const kind = random();
+  if (kind < 0.15) {
+    const length = Math.floor(random() * 32);
+    const end = Math.min(at + length, bytes.length);
+    const repeated =
+      random() < 0.5
+        ? [bytes.subarray(0, end), bytes.subarray(at)]
+        : [bytes.subarray(0, at), bytes.subarray(end)];
+    return Uint8Array.from(repeated.flatMap((part) => [...part]));
+  }
+  const copy = bytes.slice();
+  const view = new DataView(copy.buffer);
+  const value = EDGES[Math.floor(random() * EDGES.length)] as bigint;
+  const sizeBytes = [1, 2, 4, 8][Math.floor(random() * 4)] as number;
+  for (let index = 0; index < sizeBytes && at + index < copy.length; index++)
+    view.setUint8(at + index, Number((value >> BigInt(8 * index)) & 0xffn));
+  return copy;
+}
+
+function allocated(): number {
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
