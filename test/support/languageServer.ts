@@ -41,7 +41,9 @@ export class LanguageClient {
       processId: process.pid,
       rootUri: uri,
       workspaceFolders: [{ uri, name: 'test' }],
-      capabilities: {},
+      capabilities: {
+        workspace: { workspaceEdit: { documentChanges: true, resourceOperations: ['rename'] } },
+      },
     });
     await connection.sendNotification('initialized', {});
     return client;

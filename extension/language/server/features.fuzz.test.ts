@@ -8,7 +8,7 @@ import { completions } from './completion.ts';
 import { codeLenses, inlayHints, semanticTokens } from './decorations.ts';
 import { formatOnType, formatRange, formatWhole } from './formatting.ts';
 import { hover, signatureHelp } from './hover.ts';
-import { definition, links, prepareRename, references, rename } from './navigation.ts';
+import { definition, links, prepareRename, references, rename, type Scope } from './navigation.ts';
 import { documentSymbols, foldingRanges, selectionRange, workspaceSymbols } from './symbols.ts';
 import { type Range, rangeOf, Workspace } from './workspace.ts';
 
@@ -60,9 +60,10 @@ function askEverything(workspace: Workspace, random: (below: number) => number):
   hover(tree, file, offset);
   signatureHelp(tree, file, offset, true);
   definition(tree, file, offset, workspace.host);
-  references(tree, file, offset, true);
-  prepareRename(tree, file, offset);
-  rename(tree, file, offset, 'other');
+  const scope: Scope = { tree, allTrees: [tree], host: workspace.host, canRenameFiles: true };
+  references(scope, file, offset, true);
+  prepareRename(scope, file, offset);
+  rename(scope, file, offset, 'other');
   for (const symbol of documentSymbols(tree, file)) assertContains(symbol);
   workspaceSymbols(workspace.allTrees(), '');
   for (const it of foldingRanges(tree, file)) assert.ok(it.startLine <= it.endLine);

@@ -31,7 +31,8 @@ import { codeLenses, inlayHints, semanticTokens, TOKEN_TYPES } from './decoratio
 import { formatOnType, formatRange, formatWhole } from './formatting.ts';
 import { hover, signatureHelp } from './hover.ts';
 import { VMS_REQUEST, type VmsParams, type VmsResult } from './contract.ts';
-import { definition, links, prepareRename, references, rename } from './navigation.ts';
+import { editsForRename } from './includes.ts';
+import { definition, links, prepareRename, references, rename, type Scope } from './navigation.ts';
 import { documentSymbols, foldingRanges, selectionRange, workspaceSymbols } from './symbols.ts';
 import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 
@@ -46,12 +47,15 @@ const connection = createConnection(
 );
 const workspace = new Workspace();
 const pending = new Set<string>();
+let canRenameFiles = false;
 let timer: NodeJS.Timeout | undefined;
 
 connection.onInitialize((params: InitializeParams): InitializeResult => {
   workspace.folders = (params.workspaceFolders ?? []).map((it) => pathOf(it.uri));
   const options = params.initializationOptions as { openbsd?: boolean } | undefined;
   workspace.settings = { openbsd: options?.openbsd === true };
+  const edits = params.capabilities.workspace?.workspaceEdit;
+  canRenameFiles = edits?.documentChanges === true && edits.resourceOperations?.includes('rename') === true;
   return {
     serverInfo: { name: 'trapframe-vm-conf' },
     capabilities: {
@@ -79,7 +83,10 @@ connection.onInitialize((params: InitializeParams): InitializeResult => {
       codeActionProvider: { codeActionKinds: [CodeActionKind.QuickFix] },
       codeLensProvider: {},
       executeCommandProvider: { commands: [CREATE_DISK] },
-      workspace: { workspaceFolders: { supported: true } },
+      workspace: {
+        workspaceFolders: { supported: true },
+        fileOperations: { willRename: { filters: [{ scheme: 'file', pattern: { glob: '**/*.conf' } }] } },
+      },
     },
   };
 });
@@ -165,6 +172,17 @@ function atPlace<T>(
   return found === undefined ? fallback : answer(found.tree, found.file, found.file.offset(request.position));
 }
 
+/** A request about a name, which may stand in several files and roots. */
+function inScope<T>(
+  request: At,
+  fallback: T,
+  answer: (scope: Scope, file: SourceFile, offset: number) => T,
+): T {
+  return atPlace(request, fallback, (tree, file, offset) =>
+    answer({ tree, allTrees: workspace.allTrees(), host: workspace.host, canRenameFiles }, file, offset),
+  );
+}
+
 function inFile<T>(
   request: { readonly textDocument: { readonly uri: string } },
   fallback: T,
@@ -186,10 +204,18 @@ connection.onDefinition((it) =>
   atPlace(it, [], (tree, file, offset) => definition(tree, file, offset, workspace.host)),
 );
 connection.onReferences((it) =>
-  atPlace(it, [], (tree, file, offset) => references(tree, file, offset, it.context.includeDeclaration)),
+  inScope(it, [], (scope, file, offset) => references(scope, file, offset, it.context.includeDeclaration)),
 );
-connection.onPrepareRename((it) => atPlace(it, null, (...place) => orFail(prepareRename(...place))));
-connection.onRenameRequest((it) => atPlace(it, null, (...place) => orFail(rename(...place, it.newName))));
+connection.onPrepareRename((it) => inScope(it, null, (...place) => orFail(prepareRename(...place))));
+connection.onRenameRequest((it) => inScope(it, null, (...place) => orFail(rename(...place, it.newName))));
+connection.workspace.onWillRenameFiles(({ files }) => {
+  const documentChanges = files.flatMap(({ oldUri, newUri }) => {
+    const [from, to] = [pathOf(oldUri), pathOf(newUri)];
+    const edits = editsForRename(workspace.allTrees(), workspace.host, from, to);
+    return typeof edits === 'string' ? [] : edits; // the file is renamed all the same, and the include reported
+  });
+  return { documentChanges };
+});
 connection.onDocumentSymbol((it) => inFile(it, [], documentSymbols));
 connection.onWorkspaceSymbol(({ query }) => workspaceSymbols(workspace.allTrees(), query));
 connection.onFoldingRanges((it) => inFile(it, [], foldingRanges));

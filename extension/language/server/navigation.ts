@@ -1,10 +1,11 @@
 /** Definition, references, rename, links. */
-import { type DocumentLink, type Location, type WorkspaceEdit } from 'vscode-languageserver/node';
+import { type DocumentLink, type Location, RenameFile, type WorkspaceEdit } from 'vscode-languageserver/node';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
 import { nearest } from '../../../vmm-core/config/nearest.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import { type ConfigTree, directivesIn, span } from '../../../vmm-core/config/syntaxTree.ts';
 import { KEYWORDS } from '../../../vmm-core/config/token.ts';
+import { editsForRename, includeAt, pathUses } from './includes.ts';
 import { isPath, type Occurrence, occurrenceAt, occurrences, spotAt } from './occurrences.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';
 
@@ -29,53 +30,100 @@ function declarations(tree: ConfigTree, name: Occurrence): Occurrence[] {
   return before === undefined ? declared.slice(0, 1) : [before];
 }
 
+/** What a request about names needs besides the place. */
+export interface Scope {
+  /** That the file is seen in. */
+  readonly tree: ConfigTree;
+  readonly allTrees: readonly ConfigTree[];
+  readonly host: ConfigHost;
+  /** Whether the editor renames files when an edit says so. */
+  readonly canRenameFiles: boolean;
+}
+
 export function references(
-  tree: ConfigTree,
+  scope: Scope,
   file: SourceFile,
   offset: number,
   includesDeclaration: boolean,
 ): Location[] {
+  const { tree, allTrees, host } = scope;
   const name = occurrenceAt(tree, file, offset);
-  if (name === undefined) return [];
-  return [...occurrences(tree)]
-    .filter(
-      (it) => it.kind === name.kind && it.name === name.name && (includesDeclaration || !it.isDeclaration),
-    )
+  if (name !== undefined)
+    return everywhere(scope, name)
+      .filter((it) => includesDeclaration || !it.isDeclaration)
+      .map(locationOf);
+  const include = includeAt(tree, file, offset, host);
+  if (include === undefined) return [];
+  return pathUses(allTrees, host)
+    .filter((it) => it.isInclude && it.target === include.target)
     .map(locationOf);
 }
 
-function locationOf(place: Occurrence): Location {
+/** The same name here and in every root that has what it is declared in, each place once. */
+function everywhere({ tree, allTrees }: Scope, { kind, name }: Occurrence): Occurrence[] {
+  const same = (it: ConfigTree): Occurrence[] =>
+    [...occurrences(it)].filter((other) => other.kind === kind && other.name === name);
+  const declaredIn = new Set(same(tree).flatMap((it) => (it.isDeclaration ? [it.file.path] : [])));
+  const others = allTrees.filter((it) => it !== tree && it.files.some((file) => declaredIn.has(file.path)));
+  const found = [tree, ...others].flatMap(same);
+  return [...new Map(found.map((it) => [`${it.file.path}:${it.start}`, it])).values()];
+}
+
+function locationOf(place: { file: SourceFile; start: number; end: number }): Location {
   return { uri: uriOf(place.file.path), range: rangeOf(place) };
 }
 
+const NOT_A_NAME = 'Only VMs, switches, macros and included files can be renamed.';
+
 /** The range to rename, or a sentence why not. */
-export function prepareRename(tree: ConfigTree, file: SourceFile, offset: number): Range | string {
-  const name = occurrenceAt(tree, file, offset);
-  if (name === undefined) return 'Only VMs, switches and macros can be renamed.';
+export function prepareRename({ tree, host }: Scope, file: SourceFile, offset: number): Range | string {
+  const name = occurrenceAt(tree, file, offset) ?? includeAt(tree, file, offset, host);
+  if (name === undefined) return NOT_A_NAME;
   if (!name.isLiteral) return 'This name comes out of a macro: rename it there.';
   return rangeOf(name);
 }
 
 /** Edits in every file, or a sentence why not. */
 export function rename(
-  tree: ConfigTree,
+  scope: Scope,
   file: SourceFile,
   offset: number,
   newName: string,
 ): WorkspaceEdit | string {
-  const name = occurrenceAt(tree, file, offset);
-  if (name === undefined) return 'Only VMs, switches and macros can be renamed.';
+  const name = occurrenceAt(scope.tree, file, offset);
   const wanted = /^(["'])(.*)\1$/s.exec(newName)?.[2] ?? newName;
+  if (name === undefined) return renameInclude(scope, file, offset, wanted);
   const problem = nameProblem(name, wanted);
   if (problem !== undefined) return problem;
   const changes: Record<string, { range: Range; newText: string }[]> = {};
-  for (const it of occurrences(tree)) {
-    if (it.kind !== name.kind || it.name !== name.name) continue;
+  for (const it of everywhere(scope, name)) {
     if (!it.isLiteral) return `"${name.name}" is made by a macro in ${it.file.path}: rename it there first.`;
     const newText = it.kind === 'macro' ? wanted : spelled(wanted, it);
     (changes[uriOf(it.file.path)] ??= []).push({ range: rangeOf(it), newText });
   }
   return { changes };
+}
+
+/** The file itself, and its name in every file that includes it. */
+function renameInclude(
+  { tree, allTrees, host, canRenameFiles }: Scope,
+  file: SourceFile,
+  offset: number,
+  wanted: string,
+): WorkspaceEdit | string {
+  const include = includeAt(tree, file, offset, host);
+  if (include === undefined) return NOT_A_NAME;
+  if (wanted === '') return 'A file needs a name.';
+  const { target } = include;
+  const to = host.resolve(wanted, file.path);
+  if (to === target) return { documentChanges: [] };
+  if (host.exists?.(to) === true) return `There is a file ${to} already.`;
+  if (!canRenameFiles)
+    return `This editor does not rename files for us: rename ${target} and its includes by hand.`;
+  const edits = editsForRename(allTrees, host, target, to);
+  if (typeof edits === 'string') return edits;
+  const isThere = host.exists?.(target) === true;
+  return { documentChanges: [...edits, ...(isThere ? [RenameFile.create(uriOf(target), uriOf(to))] : [])] };
 }
 
 function nameProblem({ kind }: Occurrence, wanted: string): string | undefined {
