@@ -23,7 +23,7 @@ export function activate(context: vscode.ExtensionContext): void {
     registerConfigurations({ processes, hostCheck }),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),
     registerVmSessions({ log, processes, terminals, hostCheck }),
-    registerVmConf(dist),
+    registerVmConf(dist, terminals),
   );
   if (hasOwnConfiguration()) processes.warmUp();
 }

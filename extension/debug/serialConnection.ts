@@ -12,6 +12,8 @@ export interface SerialOptions {
   readonly terminals: SerialTerminals;
   /** Why a VM is gone that did not say goodbye. */
   readonly describeLoss: () => Promise<string>;
+  /** Disconnects when the user has closed all of them. */
+  readonly endsWithTerminals?: boolean;
 }
 
 export class SerialConnection {
@@ -37,7 +39,8 @@ export class SerialConnection {
   /** Opens a terminal per port; COM1 last, so that it is the one in front. Throws ConnectError. */
   async open(): Promise<void> {
     const { socket, configurationName, ports, terminals } = this.#options;
-    const { connection, closed } = await connectVmm(socket, { client: 'vscode' });
+    const client = await connectVmm(socket, { client: 'vscode' });
+    const { connection, closed } = client;
     connection.onNotification(ended, (end) => {
       this.#end = end.message;
     });
@@ -48,7 +51,10 @@ export class SerialConnection {
       const send = (data: Uint8Array): void => {
         void connection.sendNotification(serialInput, { port, data }).catch(() => undefined); // `closed` tells
       };
-      const terminal = terminals.open(configurationName, port, send);
+      const terminal = terminals.open(configurationName, port, send, () => {
+        this.#open.delete(port);
+        if (this.#options.endsWithTerminals === true && this.#open.size === 0) client.dispose();
+      });
       this.#open.set(port, terminal);
       const { backlog } = await connection.sendRequest(serialAttach, { port });
       terminal.write(backlog);

@@ -1,30 +1,20 @@
-/**
- * vm.conf in VS Code: starts the language server when such a file is open, and not before, and does what its lenses say. The library is
- * loaded then, too.
- */
+/** vm.conf in VS Code: starts the language server when such a file is open, and not before. The library is loaded then, too. */
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
+import type { SerialTerminals } from '../terminal/serialTerminal.ts';
 import { VM_CONF } from './contributions.ts';
-import { launchConfiguration } from './launchConfiguration.ts';
-import { LENS_COMMANDS, VMS_REQUEST, type VmsParams, type VmsResult } from './server/contract.ts';
+import { registerLenses } from './lenses.ts';
+import { VMS_REQUEST, type VmsParams, type VmsResult } from './server/contract.ts';
 
-/** `dist`: where language-server.js and vmm.js are. */
-export function registerVmConf(dist: string): vscode.Disposable {
+/** `dist`: where language-server.js is. */
+export function registerVmConf(dist: string, terminals: SerialTerminals): vscode.Disposable {
   const language = new VmConfLanguage(dist);
   return vscode.Disposable.from(
     language,
     vscode.workspace.onDidOpenTextDocument((it) => language.opened(it)),
-    vscode.commands.registerCommand(LENS_COMMANDS.run, (file: string, name: string) =>
-      language.debug(file, name, true),
-    ),
-    vscode.commands.registerCommand(LENS_COMMANDS.debug, (file: string, name: string) =>
-      language.debug(file, name, false),
-    ),
-    vscode.commands.registerCommand(LENS_COMMANDS.console, (file: string, name: string) =>
-      language.console(file, name),
-    ),
+    registerLenses({ terminals, vmOf: (file, name) => language.vm(file, name) }),
   );
 }
 
@@ -45,34 +35,8 @@ class VmConfLanguage implements vscode.Disposable {
     });
   }
 
-  /** F5 on a VM of a file, which is saved first. */
-  async debug(file: string, name: string, noDebug: boolean): Promise<void> {
-    const vm = await this.#vm(file, name);
-    if (vm === undefined) return;
-    const configuration = launchConfiguration(vm);
-    if (typeof configuration === 'string') {
-      void vscode.window.showErrorMessage(configuration);
-      return;
-    }
-    const folder = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file));
-    await vscode.debug.startDebugging(folder, configuration, { noDebug });
-  }
-
-  /** The VM in a terminal of its own, com1 on it. */
-  async console(file: string, name: string): Promise<void> {
-    if ((await this.#vm(file, name)) === undefined) return;
-    const vmm = path.join(this.#dist, 'vmm.js');
-    const terminal = vscode.window.createTerminal({
-      name,
-      shellPath: process.execPath,
-      shellArgs: [vmm, 'run', '-f', file, name],
-      env: { ELECTRON_RUN_AS_NODE: '1' },
-      cwd: path.dirname(file),
-    });
-    terminal.show();
-  }
-
-  async #vm(file: string, name: string): Promise<VmSettings | undefined> {
+  /** A VM of a file, which is saved first; undefined, and said so, when it cannot be had. */
+  async vm(file: string, name: string): Promise<VmSettings | undefined> {
     await vscode.workspace.saveAll(false);
     const client = await this.#client;
     const params: VmsParams = { uri: vscode.Uri.file(file).toString() };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { firstVm } from '../../vmm-core/config/testSupport.ts';
 import { parseVmConfig, VM_KEYS } from '../../vmm-core/config/parseConfig.ts';
-import { launchConfiguration } from './launchConfiguration.ts';
+import { attachConfiguration, launchConfiguration } from './launchConfiguration.ts';
 
 const TEXT = `vm "g" {
 	memory 1536M
@@ -40,4 +40,11 @@ it('a VM that asks for more, or has no kernel, is refused in a sentence', () => 
   };
   assert.match(sentence('vm a {\nkernel "/k"\nvsock cid 3\n}\n'), /cannot do yet: vsock/);
   assert.match(sentence('vm a { kernel "" }\n'), /has no kernel/);
+});
+
+it('a VM that runs already is attached to by its name, with the symbols that the file names', () => {
+  assert.deepEqual(attachConfiguration(firstVm(TEXT)), {
+    ...{ type: 'vmm', request: 'attach', name: 'g', vm: 'g', kernel: '/k' },
+    ...{ symbolFiles: ['/s'], breakpointMode: 'hw' },
+  });
 });

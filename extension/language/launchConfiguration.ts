@@ -4,7 +4,7 @@ import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
 
 export interface LaunchConfiguration {
   readonly type: 'vmm';
-  readonly request: 'launch';
+  readonly request: 'launch' | 'attach';
   readonly name: string;
   readonly [key: string]: unknown;
 }
@@ -33,6 +33,19 @@ export function launchConfiguration({
     debugExit: config.debugExit,
     onReset: config.onReset,
     stopOnEntry: debug.wait,
+    symbolFiles: debug.symbols,
+    breakpointMode: debug.breakpoints,
+  };
+}
+
+/** To a VM of this name that runs already. */
+export function attachConfiguration({ config, debug }: VmSettings): LaunchConfiguration {
+  return {
+    type: 'vmm',
+    request: 'attach',
+    name: config.name,
+    vm: config.name,
+    ...(config.kernel === '' ? {} : { kernel: config.kernel }),
     symbolFiles: debug.symbols,
     breakpointMode: debug.breakpoints,
   };

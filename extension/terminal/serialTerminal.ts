@@ -11,16 +11,46 @@ const MAX_BUFFERED_CHARACTERS = 256 * 1024;
 /** All serial terminals of this window. */
 export class SerialTerminals {
   readonly #terminals = new Set<SerialTerminal>();
+  /** Title of the one that was asked for before it is there. */
+  #awaited: string | undefined;
 
-  /** The terminal for a port of a configuration: the one an earlier session left, or a new one. Never takes the focus. */
-  open(configurationName: string, port: number, onInput: (bytes: Uint8Array) => void): SerialTerminal {
-    const title = `COM${port + 1} · ${configurationName}`;
+  /**
+   * The terminal for a port of a configuration: the one an earlier session left, or a new one. Takes the focus only when it is awaited.
+   * `onClosed`: the user closed it while it was connected.
+   */
+  open(
+    configurationName: string,
+    port: number,
+    onInput: (bytes: Uint8Array) => void,
+    onClosed?: () => void,
+  ): SerialTerminal {
+    const title = titleOf(configurationName, port);
     const left = [...this.#terminals].find((it) => it.title === title && !it.connected);
     const terminal = left ?? new SerialTerminal(title, () => this.#terminals.delete(terminal));
     this.#terminals.add(terminal);
-    terminal.connect(onInput);
+    terminal.connect(onInput, onClosed);
+    if (this.#awaited === title) {
+      this.#awaited = undefined;
+      terminal.focus();
+    }
     return terminal;
   }
+
+  /** Whether one is connected, which then has the focus. */
+  focus(configurationName: string, port: number): boolean {
+    const title = titleOf(configurationName, port);
+    const terminal = [...this.#terminals].find((it) => it.title === title && it.connected);
+    terminal?.focus();
+    return terminal !== undefined;
+  }
+
+  awaitFocus(configurationName: string, port: number): void {
+    this.#awaited = titleOf(configurationName, port);
+  }
+}
+
+function titleOf(configurationName: string, port: number): string {
+  return `COM${port + 1} · ${configurationName}`;
 }
 
 export class SerialTerminal {
@@ -31,6 +61,7 @@ export class SerialTerminal {
   /** Until VS Code opens the terminal; what is written earlier would be lost. */
   #buffer: string | undefined = '';
   #onInput: ((bytes: Uint8Array) => void) | undefined;
+  #onClosed: (() => void) | undefined;
   #usedBefore = false;
   #atLineStart = true;
 
@@ -40,8 +71,10 @@ export class SerialTerminal {
       onDidWrite: this.#writes.event,
       open: () => this.#opened(),
       close: () => {
+        const wasConnected = this.connected;
         this.#onInput = undefined;
         onClosed();
+        if (wasConnected) this.#onClosed?.();
       },
       handleInput: (data) => this.#onInput?.(Buffer.from(data, 'utf8')),
     };
@@ -57,12 +90,17 @@ export class SerialTerminal {
     return this.#onInput !== undefined;
   }
 
-  connect(onInput: (bytes: Uint8Array) => void): void {
+  connect(onInput: (bytes: Uint8Array) => void, onClosed?: () => void): void {
     if (this.#usedBefore) this.#notice('new session');
     this.#usedBefore = true;
     this.#text = new SerialText();
     this.#onInput = onInput;
+    this.#onClosed = onClosed;
     this.#terminal.show(true);
+  }
+
+  focus(): void {
+    this.#terminal.show(false);
   }
 
   write(bytes: Uint8Array): void {

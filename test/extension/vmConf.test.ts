@@ -5,6 +5,10 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { spawnCore } from '../../vmm-core/client/spawnCore.ts';
+import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
+import { LiveClient, vmConfig } from '../support/liveVm.ts';
+import { VMM } from '../support/vmmProcess.ts';
 import { HELLO } from './support/hello.ts';
 import { until, Workbench } from './support/workbench.ts';
 
@@ -45,6 +49,19 @@ describe('a vm.conf in VS Code', () => {
     vscode.page
       .locator('.editor-instance .codelens-decoration a', { hasText: new RegExp(`^${title}$`) })
       .first();
+
+  /** From the terminal, whose guest would get the keys. */
+  const toEditor = async (): Promise<void> => {
+    await vscode.page.locator('.editor-instance .view-line', { hasText: 'include' }).click();
+    await vscode.goToLine(1);
+  };
+  /** The terminal's last line: the guest's, or ours about its end. */
+  const lastLine = (text: string | RegExp) =>
+    until(`the terminal ends with ${String(text)}`, async () => {
+      const line = (await vscode.terminalText()).split('\n').at(-1) ?? '';
+      return typeof text === 'string' ? line === text : text.test(line);
+    });
+  const ENDED = /^── .* ──$/;
 
   it('starts its server when such a file is open, and not before', async () => {
     await vscode.step('vmconf-server', async () => {
@@ -107,11 +124,79 @@ describe('a vm.conf in VS Code', () => {
       await lens('Run').click();
       await vscode.waitForTerminal(HELLO.greeting);
       await vscode.screenshot('vmconf');
-      await vscode.page.keyboard.press('Shift+F5');
-      await vscode.waitForTerminal(/^── .* ──/);
+    });
+  });
+
+  it('goes to the console of a VM that runs in this window, keys and all', async () => {
+    await vscode.step('vmconf-console', async () => {
+      const terminals = await vscode.terminalCount();
+      await toEditor();
+      await lens('Console').click();
+      await vscode.page.locator('.terminal-wrapper.active .xterm.focus').waitFor();
+      await vscode.page.keyboard.type(HELLO.statusKey);
+      await vscode.waitForTerminal(HELLO.statusAnswer);
+      assert.equal(await vscode.terminalCount(), terminals);
+      await vscode.page.keyboard.type(HELLO.powerOffKey);
+      await lastLine(ENDED);
+    });
+  });
+
+  it('boots a VM that does not run when its console is asked for', async () => {
+    await vscode.step('vmconf-console-boots', async () => {
+      await toEditor();
+      await lens('Console').click();
+      await lastLine(HELLO.greeting);
+      await vscode.page.locator('.terminal-wrapper.active .xterm.focus').waitFor();
+      await vscode.page.keyboard.type(HELLO.powerOffKey);
+      await lastLine(ENDED);
+    });
+  });
+
+  it('debugs a VM of the file: it can be paused and stopped', async () => {
+    await vscode.step('vmconf-debug', async () => {
+      await toEditor();
+      await lens('Debug').click();
+      await lastLine(HELLO.greeting);
+      await vscode.runCommand('View: Show Run and Debug');
+      await vscode.debugButton('Pause').click();
+      await vscode.debugButton('Continue').waitFor(); // there while the guest stands
+      await vscode.debugButton('Stop').click();
+      await lastLine(ENDED);
+      await vscode.debugButton('Stop').waitFor({ state: 'hidden' });
+    });
+  });
+
+  it('shows the console of a VM that somebody else runs', async () => {
+    await vscode.step('vmconf-console-elsewhere', async () => {
+      const elsewhere = await runElsewhere('hello', path.join(folder, 'hello.elf'));
+      try {
+        await toEditor();
+        await lens('Console').click();
+        await vscode.page.locator('.terminal-wrapper.active .xterm.focus').waitFor();
+        await vscode.page.keyboard.type(HELLO.statusKey);
+        await vscode.waitForTerminal(HELLO.statusAnswer);
+      } finally {
+        await elsewhere.end();
+      }
+      await vscode.waitForTerminal(/^── the VM/);
     });
   });
 });
+
+/** A VM as `vmm run` elsewhere has one: in a process that is not the window's. */
+async function runElsewhere(name: string, kernel: string): Promise<{ end: () => Promise<void> }> {
+  const core = await spawnCore({ vmmPath: VMM });
+  const client = new LiveClient(await connectVmm(core.socket, { client: 'test' }));
+  await client.create(vmConfig({ name, kernel }));
+  await client.resume();
+  const end = async (): Promise<void> => {
+    await client.kill();
+    client.vmm.dispose();
+    core.process.kill('SIGKILL');
+    await core.exited;
+  };
+  return { end };
+}
 
 /** Processes of the window's language servers. */
 function languageServers(dataDirectory: string): number {

@@ -127,7 +127,7 @@ export class Workspace {
   /** The tree that the file belongs to, and it there. */
   treeOf(name: string): { tree: ConfigTree; file: SourceFile } | undefined {
     const own = this.ownTree(name);
-    const tree = this.#including(name) ?? own;
+    const tree = this.#including(name) ?? own ?? this.#rootsOnDisk().get(name);
     const file = tree?.files.find((it) => it.path === name);
     return tree === undefined || file === undefined ? undefined : { tree, file };
   }
