@@ -39,7 +39,12 @@ function formatOf({ name, sizeBytes }: Pick<BaseType, 'name' | 'sizeBytes'>): Fl
 /** As a JavaScript number, rounded to what one holds. */
 export function floatNumber(type: BaseType, bits: bigint): number {
   const format = formatOf(type);
-  return format === undefined ? NaN : Number(floatValueText(format, bits));
+  if (format === undefined) return NaN;
+  const { sign, special, significand, exponent } = decoded(format, bits);
+  // In two steps: the power alone may be beyond what a number holds.
+  const half = Math.trunc(exponent / 2);
+  const magnitude = Number(significand) * 2 ** half * 2 ** (exponent - half);
+  return (sign === '' ? 1 : -1) * (special === undefined ? magnitude : special === 'inf' ? Infinity : NaN);
 }
 
 export function floatText(type: BaseType, bits: bigint): string {
@@ -57,20 +62,34 @@ function complexText(type: BaseType, bits: bigint): string {
   return `${real} + ${floatValueText(format, bits >> BigInt(width))}i`;
 }
 
-function floatValueText(format: FloatFormat, bits: bigint): string {
+/** `significand` × 2^`exponent`, unless it is `special`. */
+interface Decoded {
+  readonly sign: '' | '-';
+  readonly special: string | undefined;
+  readonly significand: bigint;
+  readonly exponent: number;
+}
+
+function decoded(format: FloatFormat, bits: bigint): Decoded {
   const { exponentBits, fractionBits, hasIntegerBit } = format;
   const storedBits = BigInt(fractionBits + (hasIntegerBit ? 1 : 0));
   const fraction = BigInt.asUintN(fractionBits, bits);
   const mantissa = BigInt.asUintN(Number(storedBits), bits);
   const biased = Number((bits >> storedBits) & ((1n << BigInt(exponentBits)) - 1n));
   const sign = (bits >> (storedBits + BigInt(exponentBits))) & 1n ? '-' : '';
-  const top = 2 ** exponentBits - 1;
-  if (biased === top) return `${sign}${fraction === 0n ? 'inf' : `nan(0x${mantissa.toString(16)})`}`;
-  const isNormal = biased !== 0;
-  const significand = hasIntegerBit || !isNormal ? mantissa : fraction | (1n << BigInt(fractionBits));
-  if (significand === 0n) return `${sign}0`;
-  const exponent = Math.max(biased, 1) - (2 ** (exponentBits - 1) - 1) - fractionBits;
-  return sign + shortestDecimal(significand, exponent);
+  const isSpecial = biased === 2 ** exponentBits - 1;
+  const isImplicit = !hasIntegerBit && biased !== 0;
+  return {
+    sign,
+    special: !isSpecial ? undefined : fraction === 0n ? 'inf' : `nan(0x${mantissa.toString(16)})`,
+    significand: isImplicit ? fraction | (1n << BigInt(fractionBits)) : mantissa,
+    exponent: Math.max(biased, 1) - (2 ** (exponentBits - 1) - 1) - fractionBits,
+  };
+}
+
+function floatValueText(format: FloatFormat, bits: bigint): string {
+  const { sign, special, significand, exponent } = decoded(format, bits);
+  return sign + (special ?? (significand === 0n ? '0' : shortestDecimal(significand, exponent)));
 }
 
 const ten = (power: number): bigint => 10n ** BigInt(power);

@@ -15,7 +15,8 @@ export function formatScalar(value: TargetValue, bits: bigint, letter?: string):
   const kind = characterKind(value.type);
   if (kind === undefined) return baseText(bare, bits, sizeBits);
   const isSigned = bare.encoding === DW_ATE.signed_char || bare.encoding === DW_ATE.signed;
-  return characterText(isSigned ? BigInt.asIntN(sizeBits, bits) : bits, bits, kind);
+  const number = isSigned ? BigInt.asIntN(sizeBits, bits) : bits;
+  return characterText(number, BigInt.asUintN(8 * kind.sizeBytes, number), kind);
 }
 
 /** Undefined for letters that say nothing about a scalar. */

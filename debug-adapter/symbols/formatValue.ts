@@ -277,13 +277,16 @@ async function arrayText(value: TargetValue, array: ArrayType, style: Style): Pr
   return style.isRust ? `[${parts.join(', ')}]` : braced(parts);
 }
 
-async function arrayString(
-  value: TargetValue,
-  count: number,
-  kind: { readonly prefix: string; readonly sizeBytes: number },
-): Promise<string> {
+/** Up to the zero that ends text; of data, without the zeros at its end. */
+async function arrayString(value: TargetValue, count: number, kind: CharacterKind): Promise<string> {
   const bytes = await value.bytes(kind.sizeBytes * Math.min(count, MAX_STRING));
-  const end = endOfText(bytes, kind.sizeBytes);
+  const last = bytes.findLastIndex((byte) => byte !== 0);
+  const end =
+    kind.isData === true
+      ? last < bytes.length - 1
+        ? last + 1
+        : undefined
+      : endOfText(bytes, kind.sizeBytes);
   const read = { units: bytes.subarray(0, end), isCut: end === undefined && count > MAX_STRING };
   return textOf(read, kind, value.world.littleEndian);
 }

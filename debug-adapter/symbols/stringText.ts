@@ -11,6 +11,8 @@ export interface CharacterKind {
   readonly sizeBytes: number;
   /** `u` of `u"text"`. */
   readonly prefix: string;
+  /** Unsigned bytes are data more often than text: a zero among them does not end it. */
+  readonly isData?: boolean;
 }
 
 /** By encoding, or by the name a typedef has on the way down: in C `wchar_t` is an int with another name. */
@@ -28,7 +30,8 @@ export function characterKind(type: Type): CharacterKind | undefined {
   const { encoding, sizeBytes } = at;
   if (encoding === DW_ATE.UTF) return { sizeBytes, prefix: '' }; // Rust's char, C++'s char8_t
   const isChar = encoding === DW_ATE.signed_char || encoding === DW_ATE.unsigned_char;
-  return isChar && sizeBytes === 1 ? { sizeBytes, prefix: '' } : undefined;
+  if (!isChar || sizeBytes !== 1) return undefined;
+  return { sizeBytes, prefix: '', isData: encoding === DW_ATE.unsigned_char };
 }
 
 const WIDE_NAMES: Readonly<Record<string, string>> = { wchar_t: 'L', char16_t: 'u', char32_t: 'U' };

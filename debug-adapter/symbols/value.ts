@@ -77,10 +77,9 @@ export class TargetValue implements Value {
   }
 
   async childCounts(): Promise<ChildCounts> {
-    if (this.place.kind === 'missing') return NO_CHILDREN;
+    const inner = await this.unfolded();
+    if (inner === undefined) return NO_CHILDREN;
     try {
-      const inner = await this.unfolded();
-      if (inner === undefined) return NO_CHILDREN;
       const { bare } = inner;
       if (bare.kind === 'array') return { named: 0, indexed: bare.count ?? 0 };
       if (bare.kind !== 'struct') return { named: 1, indexed: 0 };
@@ -93,8 +92,20 @@ export class TargetValue implements Value {
     }
   }
 
-  /** What has the children: the value, what a pointer to a structure or a reference leads to. Undefined for what does not unfold. */
+  /**
+   * What has the children: the value, what a pointer to a structure or a reference leads to. Undefined for what does not unfold, such as
+   * a pointer that cannot be read.
+   */
   private async unfolded(): Promise<TargetValue | undefined> {
+    try {
+      return this.place.kind === 'missing' ? undefined : await this.unfoldedPart();
+    } catch (error) {
+      if (error instanceof QueryError) return undefined;
+      throw error;
+    }
+  }
+
+  private async unfoldedPart(): Promise<TargetValue | undefined> {
     const { bare } = this;
     if (bare.kind === 'struct' || bare.kind === 'array') return this;
     if (bare.kind !== 'pointer') return undefined;
@@ -111,7 +122,7 @@ export class TargetValue implements Value {
   }
 
   async children(start = 0, count = DEFAULT_COUNT): Promise<readonly NamedValue[]> {
-    const inner = this.place.kind === 'missing' ? undefined : await this.unfolded();
+    const inner = await this.unfolded();
     if (inner === undefined) return [];
     const { bare } = inner;
     if (bare.kind === 'array') return inner.elements(start, Math.min(count, (bare.count ?? 0) - start));

@@ -18,7 +18,7 @@ export interface LiveFrame {
 
 export interface LiveStop {
   readonly frames: readonly LiveFrame[];
-  /** Expression text to gdb's answer. */
+  /** Expression text to gdb's answer; `/x text` to that in a format. */
   readonly expressions: Readonly<Record<string, string>>;
   /** Address to bytes in hex. */
   readonly memory: Readonly<Record<string, string>>;
@@ -102,7 +102,7 @@ def snapshot():
     gdb.newest_frame().select()
     answers = {}
     for e in EXPRESSIONS:
-        try: answers[e] = gdb.parse_and_eval(e).format_string(symbols=True)
+        try: answers[e] = gdb.execute("output" + e, to_string=True) if e[0] == "/" else gdb.parse_and_eval(e).format_string(symbols=True)
         except gdb.error as error: answers[e] = "error: " + str(error)
     memory = {}
     inferior = gdb.selected_inferior()

@@ -1,0 +1,289 @@
+/**
+ * Every kind of C value, and every format, beside gdb. What we write otherwise than gdb 13, on purpose:
+ * - floating point numbers have the digits that tell them from their neighbours, no more, and exponents as JavaScript writes them;
+ *   their arithmetic is that of double, also for wider ones;
+ * - text ends at its first zero; zeros at the end of other bytes are left out; bytes that are no UTF-8 are written one by one;
+ * - a flexible array of characters is its text, and `,s` of a pointer the text alone;
+ * - an array of variable length has its length in its type.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
+import type { FrameContext, NamedValue, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import { PROGRAMS, compile, missingTool, openImage, scratchDirectory } from './compile.ts';
+import { gdbUnavailable } from './gdb.ts';
+import { recordStops, recordedMemory } from './live.ts';
+
+const directory = scratchDirectory();
+
+const GLOBALS = [
+  ...[
+    'one_and_half',
+    'huge',
+    'tiny',
+    'not_a_number',
+    'infinite',
+    'tenth',
+    'single',
+    'smallest',
+    'extended',
+    'extended_huge',
+  ],
+  ...[
+    'complex_double',
+    'complex_single',
+    'quad',
+    'decimal',
+    'small_decimal',
+    'wide_negative',
+    'wide_positive',
+  ],
+  ...[
+    'sparse',
+    'zeros',
+    'text',
+    'full',
+    'escapes',
+    'small',
+    'utf',
+    'wide_text',
+    'wide_pointer',
+    'text16',
+    'letter32',
+  ],
+  ...[
+    'access_both',
+    'access_odd',
+    'access_none',
+    'mixed_sum',
+    'minus',
+    'vector',
+    'float_vector',
+    'bits',
+    'bits.small',
+  ],
+  ...[
+    'bits.wide',
+    'bits.access',
+    'bits.far',
+    'bits.tiny',
+    'nested',
+    'nested.named.b',
+    'nested.d',
+    'nested.other.f',
+  ],
+  ...['nested.table', 'nested.grid', 'nested.grid[0][1]', 'nested.rings', 'first', '*first.next->next'],
+  ...[
+    'first.next->next->next->value',
+    'yes',
+    'function',
+    '*function',
+    'anything',
+    'shared',
+    'shared.bytes',
+    'atomic',
+  ],
+  ...[
+    'fixed',
+    'byte',
+    'sparse[49]@3',
+    '*sparse@3',
+    '&sparse',
+    '&sparse[50] - sparse',
+    '(char)byte',
+    '(signed char)byte',
+  ],
+  ...[
+    '-bits.small',
+    'bits.far >> 40',
+    'function == twice',
+    '&nested.grid[0][1]',
+    '*nested.grid',
+    '**nested.grid[0]',
+  ],
+  ...[
+    '(struct ring *)anything',
+    '((struct ring *)&first)->next->value',
+    '(int (*)(int))function',
+    'sizeof(struct nested)',
+  ],
+  ...['sizeof(struct bits)', 'access_both & READ', 'READ | EXEC', 'minus < 0', '0x7fffffff + 1', '5 % 3 - 7'],
+  ...[
+    '(short)70000',
+    '1 ? utf : 0',
+    '!utf',
+    '~fixed',
+    '&lengths',
+    'lengths',
+    'first.next == &second',
+    '"abc"',
+  ],
+  ...['sizeof("abc")', "'\\n'", '1.0 / 3', '_Alignof(struct ring)', 'sizeof(vector)', 'vector[2]'],
+];
+
+const FORMATS = [
+  ...[
+    '/x one_and_half',
+    '/x extended',
+    '/d sparse[0]',
+    '/c 65',
+    '/x small',
+    '/o 8',
+    '/x text',
+    '/d text',
+    '/x yes',
+  ],
+  ...[
+    '/x access_both',
+    '/x vector',
+    '/c text',
+    '/u small',
+    '/d fixed',
+    '/x &sparse',
+    '/a &sparse[1]',
+    '/x utf',
+  ],
+  ...[
+    '/z byte',
+    '/f 1065353216',
+    '/x raw',
+    '/x nested.grid',
+    '/x bits.wide',
+    '/x wide_positive',
+    '/x first',
+    '/d wide_text',
+  ],
+];
+
+const LOCALS = [
+  ...[
+    'vla',
+    'grid',
+    'grid[1]',
+    'name',
+    '*pointer',
+    'sizeof(vla)',
+    'sizeof(grid)',
+    'sizeof(*pointer)',
+    'vla[1] + vla[2]',
+  ],
+  ...['*numbers', 'numbers->values', 'numbers->values[0]@2', 'flexible->count', '&flexible->text[1]', 'n'],
+];
+
+const VARIANTS: readonly (readonly [compiler: string, ...options: string[]])[] = [
+  ['gcc', '-O0', '-gdwarf-4'],
+  ['gcc', '-O0', '-gdwarf-5'],
+  ['gcc', '-O2', '-gdwarf-5'],
+  ['clang-14', '-O0', '-gdwarf-4'],
+  ['clang-14', '-O0', '-gdwarf-5'],
+  ['clang-14', '-O2', '-gdwarf-5'],
+];
+
+for (const [compiler, ...options] of VARIANTS) {
+  const title = `${compiler} ${options.join(' ')}`;
+  test(`${title}: every kind of C value is written as gdb writes it`, async (t) => {
+    const reason = gdbUnavailable() ?? missingTool(compiler);
+    if (reason !== undefined) return t.skip(reason);
+    const output = join(directory, title.replaceAll(' ', ''));
+    const program = compile(compiler, 'kinds.c', output, ['-no-pie', '-g', ...options]);
+    const image = openImage(program);
+    const address = image.addressesOf('kinds.c', lineOf('lengths'))[0]?.address;
+    assert.ok(address !== undefined);
+    const isPlain = options.includes('-O0');
+    const asked = [...GLOBALS, ...FORMATS, ...(isPlain ? LOCALS : [])].filter(
+      // clang has no such numbers here, and does not say how long what `pointer` points to is.
+      (it) => compiler === 'gcc' || !/quad|decimal|\*pointer/.test(it),
+    );
+    const [stop] = recordStops(program, directory, [address], asked, 1 << 16);
+    if (stop === undefined) return t.skip('gdb cannot run programs here');
+    const registers = Object.entries(stop.frames[0]?.registers ?? {});
+    const frame: FrameContext = {
+      registers: new Map(registers.map(([name, value]) => [name, BigInt(value)])),
+      memory: recordedMemory(stop),
+    };
+    const wrong: string[] = [];
+    for (const expression of asked) {
+      const theirs = stop.expressions[expression] ?? '';
+      const ours = await answer(image, expression, frame);
+      if (!agrees(ours, theirs)) wrong.push(`${expression}: ${ours}, gdb ${theirs}`);
+    }
+    if (isPlain) {
+      assert.equal(await answer(image, '*flexible', frame), '{count = 3, text = "hello"}');
+      assert.equal(await answer(image, '/3 vla', frame), '{0, 1, 4}');
+      assert.match(
+        await answer(image, '/2x numbers', frame),
+        /^\{\{count = 0x3, values = 0x[0-9a-f]+ <storage\+4>\}, \{count = 0x/,
+      );
+    }
+    // gdb loses the byte before one that is no UTF-8.
+    assert.equal(await answer(image, 'raw', frame), '"\\001\\002\\310"');
+    assert.equal(await answer(image, 'text == "ab" && text != "abc"', frame), '1');
+    assert.equal(await answer(image, 'container_of(&first.next, struct ring, next)->value', frame), '1');
+    assert.equal(
+      await answer(image, 'offsetof(struct nested, grid[1][0])', frame),
+      await answer(image, '(unsigned long)&((struct nested *)0)->grid[1][0]', frame),
+    );
+    const rows = await visit(image, frame, await globalRows(image, frame), wrong, 0);
+    assert.deepEqual(wrong.slice(0, 20), []);
+    assert.ok(rows > 80, `${rows} rows`);
+    assert.deepEqual(image.problems(), []);
+  });
+}
+
+/** `/x text` is `text` in a format. */
+async function answer(image: SymbolImage, expression: string, frame: FrameContext): Promise<string> {
+  const [, format, asked = expression] = /^\/(\w+) (.*)$/.exec(expression) ?? [];
+  try {
+    return await (await image.evaluate(asked, frame)).display(format);
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    return `error: ${error.message}`;
+  }
+}
+
+/** Both in the form that is left when the differences on purpose are taken away; a line cut short has to begin alike. */
+function agrees(ours: string, theirs: string): boolean {
+  const cut = ours.indexOf('...');
+  if (cut >= 0) return plain(theirs).startsWith(plain(ours.slice(0, cut)).replace(/[, {]+$/, ''));
+  return plain(ours) === plain(theirs);
+}
+
+function plain(text: string): string {
+  return text
+    .replace('.constprop.0>', '>') // gdb has the name from the source here, we that of the code
+    .replace(/(?:\\000)+(?=")/g, '')
+    .replace(/^("ab)\\000cd/, '$1')
+    .replace(/[-+]?\d+\.\d+(?:e[+-]?\d+)?|\d+[eE][+-]?\d+/g, (number) => String(Math.fround(Number(number))));
+}
+
+async function globalRows(image: SymbolImage, frame: FrameContext): Promise<NamedValue[]> {
+  const names = ['nested', 'first', 'bits', 'shared', 'text', 'vector', 'anything', 'function', 'utf'];
+  return Promise.all(
+    names.map(async (name) => ({ name, expression: name, value: await image.evaluate(name, frame) })),
+  );
+}
+
+/** The expression of every row, and of what unfolds from it, comes to the same value; circles are walked as far as one asks. */
+async function visit(
+  image: SymbolImage,
+  frame: FrameContext,
+  rows: readonly NamedValue[],
+  wrong: string[],
+  depth: number,
+): Promise<number> {
+  let count = 0;
+  for (const { expression, value } of rows) {
+    const direct = await value.display();
+    const again = await answer(image, expression, frame);
+    if (direct !== again) wrong.push(`${expression}: ${direct}, but evaluates to ${again}`);
+    count += 1 + (depth < 4 ? await visit(image, frame, await value.children(0, 6), wrong, depth + 1) : 0);
+  }
+  return count;
+}
+
+function lineOf(marker: string): number {
+  const lines = readFileSync(join(PROGRAMS, 'kinds.c'), 'utf8').split('\n');
+  return lines.findIndex((line) => line.endsWith(`/* marker: ${marker} */`)) + 1;
+}
