@@ -1,7 +1,7 @@
 /** All that is wrong with a configuration: each statement by itself (kept until it changes), then what they say about each other. */
 import { checkStatement, Findings } from './checkStatement.ts';
 import type { ConfigHost } from './configHost.ts';
-import type { Problem } from './problem.ts';
+import { distinct, type Problem } from './problem.ts';
 import type { ConfigTree, DirectiveNode, Statement, ValueNode } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
 import { isNoLladdr, parseLladdr } from './values.ts';
@@ -16,9 +16,10 @@ export function checkConfig(tree: ConfigTree, host: ConfigHost): Problem[] {
   }
   problems.push(...checkBetween(tree, host), ...unusedMacros(tree));
   const order = new Map(tree.files.map((file, i) => [file, i]));
-  return problems.sort(
+  problems.sort(
     (a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || a.start - b.start || a.end - b.end,
   );
+  return distinct(problems);
 }
 
 export function hasErrors(problems: readonly Problem[]): boolean {

@@ -144,11 +144,10 @@ function once(item: DirectiveNode, tally: Tally, findings: Findings, key: string
 function checkMemory(size: ValueNode, findings: Findings): void {
   const bytes = size.isNumber ? BigInt(size.text) : scanScaled(size.text);
   if (bytes === undefined) {
-    return findings.error(
-      size,
-      'value',
-      `"${size.text}" is not a size: write a number and one of B K M G T P E, such as 512M`,
-    );
+    const meant = /^(\d+(?:\.\d+)?[KMGT])i?B$/i.exec(size.text)?.[1];
+    const rule = 'write a number and one of B K M G T P E';
+    const message = `"${size.text}" is not a size: ${rule}, such as ${meant ?? '512M'}`;
+    return findings.error(size, 'value', message, meant);
   }
   if (bytes < MIN_MEMORY) {
     const subject = size.isNumber && bytes > 0n ? `${size.text}M` : undefined;

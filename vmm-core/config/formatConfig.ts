@@ -5,7 +5,7 @@
  */
 import type { ConfigHost } from './configHost.ts';
 import { readStatements } from './parse.ts';
-import type { Problem } from './problem.ts';
+import { distinct, type Problem } from './problem.ts';
 import { SourceFile } from './sourceFile.ts';
 import type { Statement } from './syntaxTree.ts';
 import type { MacroDefinition, Token } from './token.ts';
@@ -27,7 +27,9 @@ export function formatConfig(path: string, text: string, host: ConfigHost = ALON
     .filter((it) => !it.macroUses.some(({ definition }) => definition === PLACEHOLDER))
     .flatMap((it) => it.problems)
     .filter((it) => it.code !== 'include' && it.file === root);
-  return problems.length > 0 ? { problems } : { text: layOut(root, statements), problems };
+  return problems.length > 0
+    ? { problems: distinct(problems) }
+    : { text: layOut(root, statements), problems };
 }
 
 const ALONE: ConfigHost = { resolve: (name) => name, readText: () => undefined };

@@ -20,6 +20,7 @@ const START_EXPAND = 1;
 const DONE_EXPAND = 2;
 
 const NEWLINE = 0x0a;
+const RETURN = 0x0d;
 const BLANK = 0x20;
 const TAB = 0x09;
 const BACKSLASH = 0x5c;
@@ -28,6 +29,8 @@ const DOLLAR = 0x24;
 const MINUS = 0x2d;
 const DOUBLE_QUOTE = 0x22;
 const SINGLE_QUOTE = 0x27;
+
+const CRLF_MESSAGE = 'this file has CRLF line ends, which vmd does not read: save it with LF';
 
 /** Upstream's token buffer. */
 const BUFFER_BYTES = 8096;
@@ -111,7 +114,7 @@ export class Lexer {
     if (written !== undefined) return written;
     for (;;) {
       let c = this.#read();
-      while (c === BLANK || c === TAB) c = this.#read();
+      while (c === BLANK || c === TAB || (c === RETURN && this.#endsLine())) c = this.#read();
       if (c === HASH) c = this.#skipComment();
       if (c !== DOLLAR || this.#expanding) return this.#token(c);
       const failed = this.#expandMacro();
@@ -231,6 +234,17 @@ export class Lexer {
   }
 
   // Layer 3: tokens.
+
+  /**
+   * Whether the carriage return just read belongs to the end of its line: an error, after which it is taken for a blank, so that the rest
+   * of the line means what was meant. checkConfig.ts keeps the first of a file.
+   */
+  #endsLine(): boolean {
+    const { file, pushed, at } = this.#cursor;
+    if (pushed.length > 0 || file.text.charCodeAt(at) !== NEWLINE) return false;
+    this.#report(problem(file, 'crlf', CRLF_MESSAGE, this.#start, this.#end));
+    return true;
+  }
 
   #skipComment(): number {
     const { file } = this.#cursor;

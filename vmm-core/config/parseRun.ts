@@ -398,9 +398,7 @@ export class ParseRun {
   #unexpected(wanted: string): never {
     const token = this.#peek();
     if (token.kind === 'error') this.#fail();
-    this.#report(token.text === '\r' ? 'crlf' : 'syntax', `expected ${wanted}, not ${describe(token)}`, [
-      token,
-    ]);
+    this.#report('syntax', `expected ${wanted}, not ${describe(token)}`, [token]);
     throw new Unparsable();
   }
 
@@ -532,9 +530,7 @@ function describe(token: Token): string {
     case 'error':
       return 'this';
     case 'mark':
-      return token.text === '\r'
-        ? 'a carriage return (save the file with LF line ends)'
-        : `"${printable(token.text)}"`;
+      return `"${printable(token.text)}"`;
     case 'word':
     case 'number':
     case 'keyword':

@@ -62,3 +62,13 @@ export function formatProblem(problem: Problem): string {
   const kind = problem.severity === 'warning' ? 'warning: ' : '';
   return `${problem.file.path}:${line + 1}:${character + 1}: ${kind}${problem.message}`;
 }
+
+/** Without what would only be said again: line ends are wrong once in a file. */
+export function distinct(problems: readonly Problem[]): Problem[] {
+  const files = new Set<SourceFile>();
+  return problems.filter(({ code, file }) => {
+    const isAgain = code === 'crlf' && files.has(file);
+    if (code === 'crlf') files.add(file);
+    return !isAgain;
+  });
+}

@@ -4,7 +4,7 @@ import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
 import type { Problem, ProblemCode } from '../../../vmm-core/config/problem.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
+import { type ConfigTree, directivesIn } from '../../../vmm-core/config/syntaxTree.ts';
 import type { Token } from '../../../vmm-core/config/token.ts';
 import { suggestion } from './navigation.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';
@@ -25,12 +25,12 @@ export function codeActions(
   diagnostics: readonly Diagnostic[],
 ): CodeAction[] {
   return problems.flatMap((problem) =>
-    fixes(problem, tree).map(({ title, edits, createDisk }): CodeAction => {
+    fixes(problem, tree).map(({ title, edits, createDisk }, i): CodeAction => {
       const matching = diagnostics.filter((it) => it.code === problem.code && isAt(it, problem));
       return {
         title,
         kind: CodeActionKind.QuickFix,
-        isPreferred: true,
+        isPreferred: i === 0,
         diagnostics: matching,
         ...(edits === undefined ? {} : { edit: { changes: { [uriOf(problem.file.path)]: [...edits] } } }),
         ...(createDisk === undefined
@@ -50,16 +50,14 @@ type Maker = (problem: Problem, tree: ConfigTree) => readonly Fix[];
 
 const MAKERS: Partial<Record<ProblemCode, Maker>> = {
   'brace-on-next-line': moveBrace,
-  'newline-needed': (problem) => [
-    { title: 'Put this on a line of its own', edits: [insert(problem, problem.start, '\n')] },
-  ],
+  'newline-needed': (problem) => [splitLine(problem)],
   'quotes-needed': (problem) => [quote(problem)],
   'unknown-word': (problem) => replaceWith(problem),
   'disk-format': (problem) => replaceWith(problem),
   rounded: (problem) => replaceWith(problem),
   value: (problem) => replaceWith(problem),
-  comma: (problem) => [{ title: 'Remove the comma', edits: [{ range: rangeOf(problem), newText: '' }] }],
-  'missing-brace': (problem) => [closeBlock(problem)],
+  comma: (problem) => [moveComma(problem)],
+  'missing-brace': closeBlock,
   'unused-macro': (problem) => [removeLine(problem)],
   crlf: (problem) => [fixLineEnds(problem)],
   'unknown-switch': addSwitch,
@@ -68,8 +66,32 @@ const MAKERS: Partial<Record<ProblemCode, Maker>> = {
 };
 
 function fixes(problem: Problem, tree: ConfigTree): readonly Fix[] {
-  const isComma = problem.code !== 'comma' || problem.file.text.charAt(problem.start) === ',';
-  return isComma ? (MAKERS[problem.code]?.(problem, tree) ?? []) : [];
+  return MAKERS[problem.code]?.(problem, tree) ?? [];
+}
+
+/** Where the blanks before a problem begin. */
+function blanksBefore({ file, start }: Problem): number {
+  return (
+    start -
+    (/[ \t]*$/.exec(file.text.slice(file.lineStart(file.position(start).line), start))?.[0].length ?? 0)
+  );
+}
+
+/** Indented as its line is. */
+function splitLine(problem: Problem): Fix {
+  const { file, start } = problem;
+  const lineStart = file.lineStart(file.position(start).line);
+  const indent =
+    file.text.charAt(start) === '}' ? '' : (/^[ \t]*/.exec(file.text.slice(lineStart, start))?.[0] ?? '');
+  const range = rangeOf({ file, start: blanksBefore(problem), end: start });
+  return { title: 'Put this on a line of its own', edits: [{ range, newText: `\n${indent}` }] };
+}
+
+/** One too many, or one that is missing before this. */
+function moveComma(problem: Problem): Fix {
+  if (problem.file.text.charAt(problem.start) === ',')
+    return { title: 'Remove the comma', edits: [{ range: rangeOf(problem), newText: '' }] };
+  return { title: 'Insert a comma', edits: [insert(problem, blanksBefore(problem), ',')] };
 }
 
 function insert({ file }: Problem, offset: number, newText: string): TextEdit {
@@ -154,10 +176,19 @@ function defineMacro(problem: Problem): readonly Fix[] {
   return [{ title: `Define macro ${subject}`, edits: [insert(problem, 0, `${subject} = ""\n`)] }];
 }
 
-function closeBlock(problem: Problem): Fix {
-  const { text } = problem.file;
-  const brace = text.endsWith('\n') ? '}\n' : '\n}\n';
-  return { title: 'Close the block at the end of the file', edits: [insert(problem, text.length, brace)] };
+/** After the last line that was taken to belong to it. */
+function closeBlock({ file, start }: Problem, tree: ConfigTree): readonly Fix[] {
+  for (const { node } of tree.statements) {
+    for (const it of node === undefined ? [] : directivesIn(node)) {
+      if (it.open?.file !== file || it.open.start !== start || it.last.file !== file) continue;
+      const at = it.last.end;
+      const newText = file.text.charAt(at - 1) === '\n' ? '}\n' : '\n}\n';
+      return [
+        { title: 'Close the block', edits: [{ range: rangeOf({ file, start: at, end: at }), newText }] },
+      ];
+    }
+  }
+  return [];
 }
 
 /** In the format that the line or the name asks for. */
