@@ -167,12 +167,19 @@ function expectNextItem(block: Block, line: readonly Token[]): Expectation[] {
 
 /** Everything to offer; the editor filters by what is typed. */
 export function completions(tree: ConfigTree, file: SourceFile, offset: number): CompletionItem[] {
+  if (isInComment(tree, file, offset)) return [];
   const context = contextAt(tree, file, offset);
   const start = file.position(offset - context.prefix.length);
   const range = { start, end: file.position(offset) };
   const items = context.expectations.flatMap((it) => itemsFor(it, context, { tree, file, range }));
   const macros = context.quote === '' ? macroItems(tree, range) : [];
   return [...items, ...(context.prefix.startsWith('$') || wantsValue(context) ? macros : [])];
+}
+
+function isInComment(tree: ConfigTree, file: SourceFile, offset: number): boolean {
+  return tree.statements.some(({ comments }) =>
+    comments.some((it) => it.file === file && it.start < offset && offset <= it.end),
+  );
 }
 
 function wantsValue({ expectations }: Context): boolean {
