@@ -3,6 +3,7 @@
  * and waits for the answers: the target may be at the other end of a socket.
  */
 import { binary, compare, unary } from './arithmetic.ts';
+import { DW_ATE } from './constants.ts';
 import { DwarfError } from './dwarfError.ts';
 import { DW_OP, operatorName } from './operators.ts';
 import { Reader } from './reader.ts';
@@ -13,6 +14,7 @@ import {
   convert,
   fromBytes,
   genericType,
+  isFloat,
   typed,
 } from './typedValue.ts';
 
@@ -56,6 +58,10 @@ export interface ExpressionContext {
   baseType?(unitOffset: number): ValueType | undefined;
   /** The location expression of another entry: DW_OP_call2, call4 (unit offsets) and call_ref (section offset). */
   calledExpression?(offset: number, inSection: boolean): Uint8Array | undefined;
+  /** What the caller passed for a parameter, by its entry's offset in the unit (DW_OP_GNU_parameter_ref). */
+  parameterValue?(unitOffset: number): Promise<TypedValue | undefined>;
+  /** The value of the variable at a section offset (DW_OP_GNU_variable_value). */
+  variableValue?(dieOffset: number): Promise<TypedValue | undefined>;
   /** What a sub-expression was worth when the function was entered (§2.5.1.7). */
   entryValue?(expression: Uint8Array): Promise<TypedValue | undefined>;
 }
@@ -70,6 +76,8 @@ export class UnavailableError extends DwarfError {
 const MAX_STEPS = 10_000;
 const MAX_STACK = 1000;
 const MAX_CALLS = 16;
+/** No base type is larger, and a broken size must not make numbers of a gigabyte. */
+const MAX_TYPE_BYTES = 16;
 
 /** A location: what DW_AT_location and location lists hold. Throws DwarfError. */
 export async function evaluateLocation(
@@ -276,7 +284,7 @@ class ExpressionMachine {
       }
       case DW_OP.convert:
       case DW_OP.GNU_convert:
-        stack.push(convert(this.pop(), this.baseType(reader.uleb())));
+        stack.push(convert(this.operand(), this.computable(this.baseType(reader.uleb()))));
         return true;
       case DW_OP.reinterpret:
       case DW_OP.GNU_reinterpret:
@@ -285,7 +293,7 @@ class ExpressionMachine {
       case DW_OP.abs:
       case DW_OP.neg:
       case DW_OP.not: {
-        const result = unary(operator, this.pop());
+        const result = unary(operator, this.operand());
         if (result !== undefined) stack.push(result);
         return true;
       }
@@ -295,8 +303,8 @@ class ExpressionMachine {
       case DW_OP.le:
       case DW_OP.lt:
       case DW_OP.ne: {
-        const right = this.pop();
-        this.push(compare(operator, this.pop(), right) === true ? 1n : 0n);
+        const right = this.operand();
+        this.push(compare(operator, this.operand(), right) === true ? 1n : 0n);
         return true;
       }
       case DW_OP.and:
@@ -310,8 +318,8 @@ class ExpressionMachine {
       case DW_OP.shr:
       case DW_OP.shra:
       case DW_OP.xor: {
-        const right = this.pop();
-        const result = binary(operator, this.pop(), right);
+        const right = this.operand();
+        const result = binary(operator, this.operand(), right);
         if (result === 'zero') throw this.fail('expression divides by zero');
         if (result === undefined) throw this.fail(`${operatorName(operator)} on a floating point value`);
         stack.push(result);
@@ -324,7 +332,7 @@ class ExpressionMachine {
 
   /** §2.6.1: operators that end or build a location description. */
   private describe(operator: number): boolean {
-    const { reader, context } = this;
+    const { reader } = this;
     switch (operator) {
       case DW_OP.regx:
         this.inRegister(reader.uleb());
@@ -337,9 +345,7 @@ class ExpressionMachine {
         return true;
       case DW_OP.implicit_pointer:
       case DW_OP.GNU_implicit_pointer: {
-        // Version 2 wrote the reference with the size of an address (GNU's operator).
-        const dieOffset =
-          context.version <= 2 ? reader.address(context.addressSize) : reader.sectionOffset(context.is64);
+        const dieOffset = this.dieReference();
         this.location = { kind: 'implicitPointer', dieOffset, byteOffset: reader.sleb() };
         return true;
       }
@@ -371,6 +377,14 @@ class ExpressionMachine {
         const sizeBytes = reader.u8();
         return this.load(sizeBytes, this.baseType(reader.uleb()));
       }
+      case DW_OP.xderef:
+        return this.loadFromSpace(context.addressSize, this.generic);
+      case DW_OP.xderef_size:
+        return this.loadFromSpace(reader.u8(), this.generic);
+      case DW_OP.xderef_type: {
+        const sizeBytes = reader.u8();
+        return this.loadFromSpace(sizeBytes, this.baseType(reader.uleb()));
+      }
       case DW_OP.fbreg: {
         const offset = reader.slebBig();
         return this.push(this.answer(await context.frameBase?.(), 'no frame base') + offset);
@@ -398,8 +412,19 @@ class ExpressionMachine {
         return this.call(reader.u32(), false, depth);
       case DW_OP.call_ref:
         return this.call(reader.sectionOffset(context.is64), true, depth);
-      case DW_OP.GNU_parameter_ref:
-        throw new UnavailableError(this.reader.pos, 'the parameter was optimized out');
+      case DW_OP.GNU_parameter_ref: {
+        const value = await context.parameterValue?.(reader.u32());
+        if (value === undefined)
+          throw new UnavailableError(this.reader.pos, 'what the caller passed is not known');
+        this.stack.push(value);
+        return;
+      }
+      case DW_OP.GNU_variable_value: {
+        const value = await context.variableValue?.(this.dieReference());
+        if (value === undefined) throw new UnavailableError(this.reader.pos, 'the variable has no value');
+        this.stack.push(value);
+        return;
+      }
       default:
         throw this.fail(`unsupported operator: ${operatorName(operator)}`);
     }
@@ -417,6 +442,21 @@ class ExpressionMachine {
     const bytes = await this.context.memory(address, sizeBytes);
     if (bytes === undefined) throw this.fail(`memory at 0x${address.toString(16)} cannot be read`);
     this.stack.push(typed(type, fromBytes(bytes, this.context.littleEndian)));
+  }
+
+  /** The flat memory of our machines is address space 0. */
+  private async loadFromSpace(sizeBytes: number, type: ValueType): Promise<void> {
+    const address = this.pop();
+    const space = this.pop().bits;
+    if (space !== 0n) throw this.fail(`no address space ${space}`);
+    this.stack.push(address);
+    return this.load(sizeBytes, type);
+  }
+
+  /** A reference into .debug_info; version 2 wrote it with the size of an address (GNU's operators). */
+  private dieReference(): number {
+    const { reader, context } = this;
+    return context.version <= 2 ? reader.address(context.addressSize) : reader.sectionOffset(context.is64);
   }
 
   private inRegister(register: number): void {
@@ -440,7 +480,10 @@ class ExpressionMachine {
 
   private baseType(unitOffset: number): ValueType {
     if (unitOffset === 0) return this.generic;
-    return this.answer(this.context.baseType?.(unitOffset), 'expression names no base type');
+    const type = this.answer(this.context.baseType?.(unitOffset), 'expression names no base type');
+    if (!(type.sizeBytes > 0 && type.sizeBytes <= MAX_TYPE_BYTES))
+      throw this.fail(`base type of ${type.sizeBytes} bytes`);
+    return type;
   }
 
   private jump(distance: number): void {
@@ -459,6 +502,20 @@ class ExpressionMachine {
     const value = this.stack.pop();
     if (value === undefined) throw this.fail('expression stack underflows');
     return value;
+  }
+
+  /** A value to compute with. */
+  private operand(): TypedValue {
+    const value = this.pop();
+    this.computable(value.type);
+    return value;
+  }
+
+  /** The 80- and 128-bit floating point numbers are carried, but JavaScript cannot compute with them. */
+  private computable(type: ValueType): ValueType {
+    if (type.encoding === DW_ATE.float && !isFloat(type))
+      throw this.fail(`floating point numbers of ${type.sizeBytes} bytes are not computed`);
+    return type;
   }
 
   private answer<T>(value: T | undefined, missing: string): T {

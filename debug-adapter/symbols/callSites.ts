@@ -4,6 +4,7 @@
  */
 import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
+import { DW_OP } from '../dwarf/operators.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { childrenOf } from './dieTree.ts';
 import { type FunctionNode, originChain } from './unitFunctions.ts';
@@ -26,16 +27,49 @@ export function callSiteAt(caller: FunctionNode, returnAddress: number): CallSit
   return { die, unit: die.unit, callee: callee && plainNameOf(callee), target };
 }
 
-/** The expression, for the caller's frame, of what a call passed in the place `expression` names. */
-export function passedValue(site: CallSite, expression: Uint8Array): Uint8Array | undefined {
-  for (const parameter of childrenOf(site.die)) {
-    if (parameter.tag !== DW_TAG.call_site_parameter && parameter.tag !== DW_TAG.GNU_call_site_parameter)
-      continue;
+/**
+ * The expression, for the caller's frame, of what a call passed in the place `expression` names: a register, or what a register
+ * points at (`DW_OP_breg5 0, DW_OP_deref`).
+ */
+export function passedIn(site: CallSite, expression: Uint8Array): Uint8Array | undefined {
+  const pointer = registerPointedAt(expression);
+  for (const parameter of parametersOf(site)) {
     const place = parameter.block(DW_AT.location);
-    if (place === undefined || !sameBytes(place, expression)) continue;
-    return parameter.block(DW_AT.call_value) ?? parameter.block(DW_AT.GNU_call_site_value);
+    if (place === undefined) continue;
+    if (sameBytes(place, expression))
+      return parameter.block(DW_AT.call_value) ?? parameter.block(DW_AT.GNU_call_site_value);
+    if (pointer !== undefined && place.length === 1 && place[0] === DW_OP.reg0 + pointer)
+      return parameter.block(DW_AT.call_data_value) ?? parameter.block(DW_AT.GNU_call_site_data_value);
   }
   return undefined;
+}
+
+/** What a call passed for a parameter that the optimiser removed from the function called. */
+export function passedFor(site: CallSite, formal: Die): Uint8Array | undefined {
+  const wanted = originChain(formal);
+  for (const parameter of parametersOf(site)) {
+    const named = parameter.ref(DW_AT.call_parameter) ?? parameter.ref(DW_AT.abstract_origin);
+    if (named === undefined) continue;
+    const isWanted = originChain(named).some((one) =>
+      wanted.some((it) => it.offset === one.offset && it.unit === one.unit),
+    );
+    if (isWanted) return parameter.block(DW_AT.call_value) ?? parameter.block(DW_AT.GNU_call_site_value);
+  }
+  return undefined;
+}
+
+function parametersOf(site: CallSite): Die[] {
+  return [...childrenOf(site.die)].filter(
+    ({ tag }) => tag === DW_TAG.call_site_parameter || tag === DW_TAG.GNU_call_site_parameter,
+  );
+}
+
+/** Of `DW_OP_bregN 0, DW_OP_deref` or the same with a size. */
+function registerPointedAt(expression: Uint8Array): number | undefined {
+  const [operator = 0, offset, load] = expression;
+  const isBreg = operator >= DW_OP.breg0 && operator < DW_OP.breg0 + 32;
+  const isLoad = load === DW_OP.deref || load === DW_OP.deref_size;
+  return isBreg && offset === 0 && isLoad ? operator - DW_OP.breg0 : undefined;
 }
 
 /** Whether a function may jump to itself as its last act: what it was entered with is then not what its caller passed. */

@@ -13,9 +13,10 @@ import {
 } from '../dwarf/expression.ts';
 import { describeExpression } from '../dwarf/expressionText.ts';
 import { expressionAt } from '../dwarf/locationLists.ts';
+import { joinPieces } from '../dwarf/pieces.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../dwarf/typedValue.ts';
 import type { Unit } from '../dwarf/unit.ts';
-import { type CallSite, callSiteAt, passedValue, plainNameOf, tailCallsItself } from './callSites.ts';
+import { type CallSite, callSiteAt, passedFor, passedIn, plainNameOf, tailCallsItself } from './callSites.ts';
 import { childrenOf, variablesOf } from './dieTree.ts';
 import type { FrameUnwinder } from './frameUnwinder.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
@@ -47,6 +48,9 @@ export interface ScopeImage {
   /** What a name is to the preprocessor at a link-time address. */
   macro(name: string, address: number): Macro | undefined;
 }
+
+/** A larger piece of an object is a mistake of the expression. */
+const MAX_PIECE_BYTES = 1 << 20;
 
 const LOCAL_TYPE_TAGS = new Set<number>([
   DW_TAG.typedef,
@@ -219,7 +223,11 @@ export class FrameScope {
       indexedAddress: (index) => toUnsigned(unit.indexedAddress(index)),
       baseType: (offset) => baseType(unit, offset),
       calledExpression: (offset, inSection) => this.calledExpression(unit, offset, inSection),
-      entryValue: (expression) => this.entryValue(expression, unit),
+      // DW_OP_entry_value (§2.5.1.7)
+      entryValue: (expression) => this.passedValue(unit, (site) => passedIn(site, expression)),
+      parameterValue: (offset) =>
+        this.passedValue(unit, (site) => passedFor(site, unit.die(unit.header.offset + offset))),
+      variableValue: (offset) => this.variableValue(offset, unit),
     };
   }
 
@@ -337,28 +345,19 @@ export class FrameScope {
   /** An object in several places (DW_OP_piece): its bytes brought together as far as they are known. */
   private async collect(pieces: readonly Piece[], type: Type): Promise<Place> {
     const total = sizeOf(type) ?? Math.ceil(pieces.reduce((sum, { sizeBits = 0 }) => sum + sizeBits, 0) / 8);
-    const bytes = new Uint8Array(total);
-    const known = new Uint8Array(total);
-    let at = 0;
-    for (const { location, sizeBits = 0, offsetBits } of pieces) {
-      const start = Math.floor(at / 8);
-      const length = Math.min(Math.ceil(sizeBits / 8), total - start);
-      at += sizeBits;
-      if (length <= 0 || sizeBits % 8 !== 0 || offsetBits % 8 !== 0) continue; // bits within bytes: not produced for C
-      const skip = offsetBits / 8;
-      const place = this.placeOfLocation(location, length + skip);
-      const part = new TargetValue(
-        { kind: 'unknown', name: '', sizeBytes: length + skip },
-        place,
-        this.world,
-        '',
-      );
-      if (place.kind === 'missing') continue;
-      bytes.set((await part.bytes(length + skip)).subarray(skip), start);
-      known.fill(1, start, start + length);
-    }
+    const parts = pieces.map(async ({ location, sizeBits = 0, offsetBits }) => {
+      const sizeBytes = Math.min(Math.ceil((offsetBits + sizeBits) / 8), MAX_PIECE_BYTES);
+      return { bytes: await this.pieceBytes(location, sizeBytes), sizeBits, offsetBits };
+    });
+    const { bytes, known } = joinPieces(await Promise.all(parts), total, this.image.littleEndian);
     if (!known.includes(1)) return missing(OPTIMIZED_OUT);
     return { kind: 'bytes', bytes, known };
+  }
+
+  private async pieceBytes(location: Location, sizeBytes: number): Promise<Uint8Array | undefined> {
+    const place = this.placeOfLocation(location, sizeBytes);
+    if (place.kind === 'missing') return undefined;
+    return new TargetValue({ kind: 'unknown', name: '', sizeBytes }, place, this.world, '').bytes(sizeBytes);
   }
 
   private cfa(): Promise<bigint | undefined> {
@@ -379,13 +378,25 @@ export class FrameScope {
     return location?.kind === 'memory' ? location.address : undefined;
   }
 
+  /** DW_OP_GNU_variable_value: what another variable is worth, for sizes that depend on one. */
+  private async variableValue(offset: number, unit: Unit): Promise<TypedValue | undefined> {
+    const die = unit.file.dieAt(offset, unit);
+    const value = die && (await this.valueOf(die, ''));
+    if (value === undefined || value.place.kind === 'missing') return undefined;
+    const bits = await value.unsigned();
+    return bits === undefined ? undefined : typed(genericType(unit.header.addressSize), bits);
+  }
+
   private calledExpression(unit: Unit, offset: number, inSection: boolean): Uint8Array | undefined {
     const die = unit.file.dieAt(inSection ? offset : unit.header.offset + offset, unit);
     return die && expressionAt(die, DW_AT.location, this.address ?? 0);
   }
 
-  /** DW_OP_entry_value: the caller's call site says what it passed (§3.4, §2.5.1.7). */
-  private async entryValue(expression: Uint8Array, unit: Unit): Promise<TypedValue | undefined> {
+  /** The caller's call site says what it passed (§3.4): in the place an entry value names, or for a parameter. */
+  private async passedValue(
+    unit: Unit,
+    find: (site: CallSite) => Uint8Array | undefined,
+  ): Promise<TypedValue | undefined> {
     const type = genericType(unit.header.addressSize);
     const caller = await this.callerFrame();
     if (caller === undefined || this.functionNode === undefined) return undefined;
@@ -395,7 +406,7 @@ export class FrameScope {
     const scope = new FrameScope(this.image, caller, 0);
     if (scope.functionNode === undefined) return undefined;
     const site = callSiteAt(scope.functionNode, this.image.unbiased(pc));
-    const passed = site && passedValue(site, expression);
+    const passed = site && find(site);
     if (site === undefined || passed === undefined || !(await this.isCallOf(site, scope, pc)))
       return undefined;
     const value = await evaluateValue(passed, scope.context(site.unit));
