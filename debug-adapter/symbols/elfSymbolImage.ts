@@ -215,7 +215,7 @@ export class ElfSymbolImage implements SymbolImage {
   };
 
   get isIndexed(): boolean {
-    return this.index.now !== undefined;
+    return this.index.tables !== undefined || this.index.now !== undefined;
   }
 
   async prepareIndex(): Promise<boolean> {

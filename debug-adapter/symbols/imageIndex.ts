@@ -1,6 +1,7 @@
 /** The index of one image: built on the spot where that takes no time, else got once, when first needed. */
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { buildIndex } from './buildIndex.ts';
+import { type NameTables, nameTablesOf } from './nameTables.ts';
 import { finish, inSlices } from './steps.ts';
 import { SymbolIndex, type SymbolIndexData } from './symbolIndex.ts';
 
@@ -24,6 +25,7 @@ export class ImageIndex {
   private readonly file: DwarfFile;
   private readonly identity: ImageIdentity;
   private readonly load: LoadIndex | undefined;
+  private knownTables: NameTables | null | undefined;
   private index: SymbolIndex | undefined;
   private kept: Promise<void> | undefined;
   private loading: Promise<SymbolIndex | undefined> | undefined;
@@ -32,6 +34,12 @@ export class ImageIndex {
     this.file = file;
     this.identity = identity;
     this.load = load;
+  }
+
+  /** What the file itself brings along to find names by. */
+  get tables(): NameTables | undefined {
+    this.knownTables ??= nameTablesOf(this.file) ?? null;
+    return this.knownTables ?? undefined;
   }
 
   get isSmall(): boolean {

@@ -8,7 +8,8 @@ import type { ImageIndex } from './imageIndex.ts';
 import { LruCache } from './lruCache.ts';
 import { normalizePath, pathMatch } from './sourcePath.ts';
 import { scopeOfName, splitPath, templateSpellings } from './qualifiedNames.ts';
-import { NAME_ENUMERATOR, NAME_FUNCTION, NAME_VARIABLE, TYPE_KINDS } from './symbolIndex.ts';
+import type { NamePlace, NameTables } from './nameTables.ts';
+import { NAME_ENUMERATOR, NAME_FUNCTION, NAME_VARIABLE, nameKind, TYPE_KINDS } from './symbolIndex.ts';
 import { TypeReader } from './typeReader.ts';
 import type { Type } from './types.ts';
 import { originChain } from './unitFunctions.ts';
@@ -49,8 +50,11 @@ export class ImageNames {
     );
   }
 
-  /** Resolves when names can be found anywhere, or will not be. */
-  async ensureIndex(): Promise<void> {
+  /** Resolves when names can be found anywhere, or will not be; with a name, when that one can. */
+  async ensureIndex(name?: string): Promise<void> {
+    const { tables } = this.index;
+    if (tables !== undefined && (name === undefined || tables.hasEnumerators || this.isListed(tables, name)))
+      return;
     await this.index.ensure();
   }
 
@@ -128,7 +132,7 @@ export class ImageNames {
 
   private typeEntry(name: string, near: Unit | undefined): Die | undefined {
     const local = near === undefined ? undefined : this.typeInUnit(name, near);
-    const common = local ?? (this.index.now === undefined ? this.typeInFirstUnits(name) : undefined);
+    const common = local ?? (this.isSearched ? this.typeInFirstUnits(name) : undefined);
     if (common !== undefined) return common;
     const [, keyword, bare = name] = /^(struct|union|class|enum) (.+)$/.exec(name) ?? [];
     const found = this.typeDefinition(bare, (tag) => keyword === undefined || tagFits(tag, keyword));
@@ -167,12 +171,61 @@ export class ImageNames {
     return undefined;
   }
 
+  /** Whether names are neither indexed nor listed (yet). */
+  private get isSearched(): boolean {
+    return this.index.tables === undefined && this.index.now === undefined;
+  }
+
   private *definitions(name: string, kinds: readonly number[]): Generator<Die> {
     const simple = splitPath(name).at(-1) ?? name;
+    let isListed = false;
+    for (const die of this.listed(name, simple, kinds)) {
+      isListed = true;
+      yield die;
+    }
+    if (isListed) return;
     for (const offset of this.index.now?.candidates(simple, kinds) ?? []) {
       const die = this.file.dieAt(offset);
       if (die !== undefined && this.isNamed(die, name, simple)) yield die;
     }
+  }
+
+  /** Definitions by the tables the file brings along: some have simple names, some qualified ones. */
+  private *listed(name: string, simple: string, kinds: readonly number[]): Generator<Die> {
+    const { tables } = this.index;
+    const seen = new Set<number>();
+    for (const spelling of tables === undefined ? [] : new Set([name, simple])) {
+      for (const place of tables?.find(spelling, kinds) ?? []) {
+        for (const die of this.entriesAt(place, name, kinds)) {
+          if (seen.has(die.offset) || !this.isNamed(die, name, simple)) continue;
+          seen.add(die.offset);
+          yield die;
+        }
+      }
+    }
+  }
+
+  private *entriesAt(place: NamePlace, name: string, kinds: readonly number[]): Generator<Die> {
+    const { dieOffset, unitOffset } = place;
+    if (dieOffset !== undefined) {
+      const die = this.file.dieAt(dieOffset);
+      if (die !== undefined && !die.has(DW_AT.declaration)) yield die;
+    } else if (unitOffset !== undefined) {
+      const unit = this.file.unitAt(unitOffset);
+      for (const entry of this.namesOf(unit).find(name)) {
+        if (!entry.isDeclaration && kinds.includes(nameKind(entry.tag))) yield unit.die(entry.dieOffset);
+      }
+    }
+  }
+
+  private isListed(tables: NameTables, name: string): boolean {
+    const kinds = [...TYPE_KINDS, NAME_VARIABLE, NAME_FUNCTION];
+    const bare = name.replace(/^(?:struct|union|class|enum) /, '');
+    const simple = splitPath(bare).at(-1) ?? bare;
+    return [bare, simple].some((spelling) => {
+      const [first] = tables.find(spelling, kinds);
+      return first !== undefined;
+    });
   }
 
   /** Whether a candidate of the index has the name indeed, with its namespaces when the name has some. */

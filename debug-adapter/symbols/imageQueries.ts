@@ -67,7 +67,7 @@ export class ImageQueries {
   async describeType(name: string): Promise<string | undefined> {
     // Types with names a parser would stumble over (`&str`, `(u8, char)`) are tried as they are first.
     const base = /^[\w\s:*]+$/.test(name) ? parseTypeName(name).base : name;
-    if (this.names.type(base, undefined) === undefined) await this.names.ensureIndex();
+    if (this.names.type(base, undefined) === undefined) await this.names.ensureIndex(base);
     const type = this.names.type(base, undefined);
     return type && describe(type, true);
   }

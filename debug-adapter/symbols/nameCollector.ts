@@ -3,17 +3,7 @@ import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import { Die } from '../dwarf/die.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import type { Unit } from '../dwarf/unit.ts';
-import {
-  hashName,
-  NAME_ENUMERATION,
-  NAME_ENUMERATOR,
-  NAME_FUNCTION,
-  NAME_STRUCTURE,
-  NAME_TYPE,
-  NAME_UNION,
-  NAME_VARIABLE,
-  type SymbolIndexData,
-} from './symbolIndex.ts';
+import { hashName, NAME_ENUMERATOR, NAME_TYPE, nameKind, type SymbolIndexData } from './symbolIndex.ts';
 import { skipTree } from './unitFunctions.ts';
 
 /** The same structure is in every unit that includes its header: this many definitions of one name and kind are kept. */
@@ -89,7 +79,7 @@ export class NameCollector {
     let offset = die.nextOffset;
     while (offset < endOffset && die.moveTo(offset)) {
       const { hasChildren, tag } = die;
-      const kind = kindOf(tag);
+      const kind = nameKind(tag);
       if (kind !== 0 && !die.has(DW_AT.declaration)) this.addDie(die, kind, offset);
       if (tag === DW_TAG.enumeration_type && hasChildren) this.addEnumerators(unit, offset);
       if ((tag === DW_TAG.namespace || tag === DW_TAG.module) && depth < 32)
@@ -174,26 +164,5 @@ export class NameCollector {
     const kinds = new Uint8Array(capacity);
     kinds.set(this.kinds);
     this.kinds = kinds;
-  }
-}
-
-function kindOf(tag: number): number {
-  switch (tag) {
-    case DW_TAG.variable:
-      return NAME_VARIABLE;
-    case DW_TAG.subprogram:
-      return NAME_FUNCTION;
-    case DW_TAG.base_type:
-    case DW_TAG.typedef:
-      return NAME_TYPE;
-    case DW_TAG.structure_type:
-    case DW_TAG.class_type:
-      return NAME_STRUCTURE;
-    case DW_TAG.union_type:
-      return NAME_UNION;
-    case DW_TAG.enumeration_type:
-      return NAME_ENUMERATION;
-    default:
-      return 0;
   }
 }

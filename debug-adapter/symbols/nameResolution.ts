@@ -98,7 +98,7 @@ export class NameResolver {
     if (near !== undefined && near.place.kind !== 'missing') return near;
     const macro = await this.macroValue(name);
     if (macro !== undefined) return macro;
-    await this.names.ensureIndex();
+    await this.names.ensureIndex(name);
     for (const one of this.spellings(name)) {
       const found = await this.firstPlaced(this.names.anywhere(one), one);
       if (found !== undefined) return found;

@@ -250,7 +250,7 @@ export interface SymbolImage {
   readonly hasLines: boolean;
 
   readonly sliced: SlicedQuestions;
-  /** Whether every name and file is known without reading through the units. */
+  /** Whether names are known without reading through the units: by an index of ours, or by one the file brings along. */
   readonly isIndexed: boolean;
   /**
    * Gets the index of names and files of a large image (a small one has it at once), by SymbolImageOptions.loadIndex. Until it is

@@ -2,6 +2,7 @@
  * What a large image is asked by name: every file-scope name with its entries, every source file with the units that have code
  * from it. Flat arrays without strings: a kernel's quarter of a million names take 4 MB, in memory and on disk (indexFile.ts).
  */
+import { DW_TAG } from '../dwarf/constants.ts';
 
 /** Kinds of names. */
 export const NAME_VARIABLE = 1;
@@ -15,6 +16,30 @@ export const NAME_UNION = 6;
 export const NAME_ENUMERATION = 7;
 
 export const TYPE_KINDS: readonly number[] = [NAME_TYPE, NAME_STRUCTURE, NAME_UNION, NAME_ENUMERATION];
+
+/** The kind of an entry with that DW_TAG; 0 when it is none of these. */
+export function nameKind(tag: number): number {
+  switch (tag) {
+    case DW_TAG.enumerator:
+      return NAME_ENUMERATOR;
+    case DW_TAG.variable:
+      return NAME_VARIABLE;
+    case DW_TAG.subprogram:
+      return NAME_FUNCTION;
+    case DW_TAG.base_type:
+    case DW_TAG.typedef:
+      return NAME_TYPE;
+    case DW_TAG.structure_type:
+    case DW_TAG.class_type:
+      return NAME_STRUCTURE;
+    case DW_TAG.union_type:
+      return NAME_UNION;
+    case DW_TAG.enumeration_type:
+      return NAME_ENUMERATION;
+    default:
+      return 0;
+  }
+}
 
 /** Names are sorted by hash, files by path; the uses of file `n` are those from firstUse[n] up to firstUse[n + 1]. */
 export interface SymbolIndexData {

@@ -53,7 +53,9 @@ function specifiers(reader: TokenReader): string {
     else if (QUALIFIERS.has(text)) reader.next();
     else if (TAG_WORDS.has(text) && words.length === 0) {
       reader.next();
-      words.push(text, reader.qualifiedName());
+      const name = reader.qualifiedName();
+      words.push(text, name);
+      reader.names.isType(`${text} ${name}`); // a type for certain, but whoever knows types may have to fetch it first
     } else if (BASE_WORDS.has(text) && words.every((word) => BASE_WORDS.has(word))) {
       words.push(text);
       reader.next();

@@ -1,10 +1,11 @@
 /**
- * Which unit an address belongs to. .debug_aranges answers when it is there; units it does not mention (clang writes none) are
- * asked for their root entry's ranges the first time an address is found nowhere.
+ * Which unit an address belongs to. .debug_aranges answers when it is there, else the address area of .gdb_index; units they do not
+ * mention (clang writes none) are asked for their root entry's ranges the first time an address is found nowhere.
  */
 import type { Range } from '../dwarf/address.ts';
 import { readAranges } from '../dwarf/aranges.ts';
 import { DW_TAG, DW_UT } from '../dwarf/constants.ts';
+import { GdbIndex } from '../dwarf/gdbIndex.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { rangesOf } from '../dwarf/ranges.ts';
 import type { Unit } from '../dwarf/unit.ts';
@@ -53,10 +54,22 @@ export class UnitRanges {
 
   private fromAranges(): UnitRange[] {
     const section = this.file.section('.debug_aranges');
-    if (section === undefined) return [];
-    const entries = readAranges(section, (problem) => this.file.report(problem));
+    const entries =
+      section === undefined
+        ? this.fromGdbIndex()
+        : readAranges(section, (problem) => this.file.report(problem));
     for (const { unitOffset } of entries) this.listed.add(unitOffset);
     return entries.filter(({ start }) => this.isCode(start)).sort(byStart);
+  }
+
+  private fromGdbIndex(): readonly UnitRange[] {
+    const section = this.file.littleEndian ? this.file.section('.gdb_index') : undefined;
+    try {
+      return section === undefined ? [] : new GdbIndex(section).ranges();
+    } catch (error) {
+      this.file.report(error);
+      return [];
+    }
   }
 
   /** Whether anything was added. Once only. */

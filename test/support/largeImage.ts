@@ -1,6 +1,6 @@
-/** An ELF file whose debugging information is too large to be indexed on the spot: two units, between them one of nothing much. */
+/** An ELF file whose debugging information is too large to be indexed on the spot: what is asked for comes after much of nothing. */
 import { DW_AT, DW_ATE, DW_FORM, DW_LANG, DW_TAG } from '../../debug-adapter/dwarf/constants.ts';
-import { DW_LNE, DW_LNS } from '../../debug-adapter/dwarf/sectionConstants.ts';
+import { DW_IDX, DW_LNE, DW_LNS } from '../../debug-adapter/dwarf/sectionConstants.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOTE, SHT_PROGBITS } from '../../vmm-core/elf/elfConstants.ts';
 import { Bytes } from './bytes.ts';
 import { buildLineProgram, die, DwarfBuilder } from './dwarfBuilder.ts';
@@ -11,23 +11,31 @@ export interface LargeImageOptions {
   readonly buildId?: string;
   /** Of the entry that makes it large. */
   readonly paddingBytes?: number;
+  /** Whether a .debug_names lists the structure, the variable and the function, as compilers do: without the enumerator. */
+  readonly hasNameTable?: boolean;
 }
 
 export const LARGE_TEXT = 0x100000;
 const TEXT_BYTES = 0x200;
+const PADDING_UNIT_BYTES = 1 << 19;
 
 const EM_X86_64 = 62;
 const NT_GNU_BUILD_ID = 3;
 
-/** The unit of `far_main`, /src/far.c lines 10 to 12, and one of `struct far_away`, `int far_counter` and the enumerator FAR_RED (7) are the last. */
-export function largeImage({ buildId, paddingBytes = 9 << 20 }: LargeImageOptions = {}): Uint8Array {
+/**
+ * The last units are that of `far_main`, /src/far.c lines 10 to 12, and one of `struct far_away`, `int far_counter` and the enumerator
+ * FAR_RED, which is 7.
+ */
+export function largeImage(options: LargeImageOptions = {}): Uint8Array {
+  const { buildId, paddingBytes = 9 << 20, hasNameTable = false } = options;
   const dwarf = new DwarfBuilder();
+  const units: number[] = [];
   const unit = (
     name: string,
     extra: Parameters<typeof die>[1],
     children: Parameters<typeof die>[2],
   ): void => {
-    dwarf.unit(
+    const offset = dwarf.unit(
       die(
         DW_TAG.compile_unit,
         [
@@ -39,11 +47,12 @@ export function largeImage({ buildId, paddingBytes = 9 << 20 }: LargeImageOption
         children,
       ),
     );
+    units.push(offset);
   };
   unit('near.c', [], []);
-  // Entries one after the other, each a block of its own: progress and cancelling need something to pass.
-  for (let done = 0; done < paddingBytes; done += 1 << 20) {
-    const block = new Uint8Array(1 << 20);
+  // More units than are searched without an index.
+  for (let done = 0; done < paddingBytes; done += PADDING_UNIT_BYTES) {
+    const block = new Uint8Array(PADDING_UNIT_BYTES);
     unit('padding.c', [], [die(DW_TAG.constant, [[DW_AT.const_value, DW_FORM.exprloc, block]])]);
   }
   const far: Parameters<typeof die>[1] = [
@@ -54,6 +63,7 @@ export function largeImage({ buildId, paddingBytes = 9 << 20 }: LargeImageOption
   unit('far.c', far, [farMain()]);
   unit('names.c', [], farNames());
   dwarf.section('.debug_line', farLines());
+  if (hasNameTable) dwarf.section('.debug_names', nameTable(dwarf, units));
   const sections = [...dwarf.sections()].map(([name, bytes]) => ({ name, type: SHT_PROGBITS, bytes }));
   const text = { name: '.text', type: SHT_PROGBITS, flags: SHF_ALLOC | SHF_EXECINSTR, address: LARGE_TEXT };
   return buildElf({
@@ -63,11 +73,16 @@ export function largeImage({ buildId, paddingBytes = 9 << 20 }: LargeImageOption
 }
 
 function farMain(): ReturnType<typeof die> {
-  return die(DW_TAG.subprogram, [
-    [DW_AT.name, DW_FORM.string, 'far_main'],
-    [DW_AT.low_pc, DW_FORM.addr, LARGE_TEXT],
-    [DW_AT.high_pc, DW_FORM.data2, TEXT_BYTES],
-  ]);
+  return die(
+    DW_TAG.subprogram,
+    [
+      [DW_AT.name, DW_FORM.string, 'far_main'],
+      [DW_AT.low_pc, DW_FORM.addr, LARGE_TEXT],
+      [DW_AT.high_pc, DW_FORM.data2, TEXT_BYTES],
+    ],
+    undefined,
+    'far_main',
+  );
 }
 
 function farNames(): ReturnType<typeof die>[] {
@@ -91,11 +106,16 @@ function farNames(): ReturnType<typeof die>[] {
     [name, DW_FORM.string, 'far_away'],
     [byte_size, DW_FORM.data1, 4],
   ];
-  const counter = die(DW_TAG.variable, [
-    [name, DW_FORM.string, 'far_counter'],
-    [type, DW_FORM.ref4, { label: 'int' }],
-    [location, DW_FORM.exprloc, new Bytes().u8(0x03).u64(0x200000).done()],
-  ]);
+  const counter = die(
+    DW_TAG.variable,
+    [
+      [name, DW_FORM.string, 'far_counter'],
+      [type, DW_FORM.ref4, { label: 'int' }],
+      [location, DW_FORM.exprloc, new Bytes().u8(0x03).u64(0x200000).done()],
+    ],
+    undefined,
+    'far_counter',
+  );
   const red = die(DW_TAG.enumerator, [
     [name, DW_FORM.string, 'FAR_RED'],
     [const_value, DW_FORM.data1, 7],
@@ -106,10 +126,39 @@ function farNames(): ReturnType<typeof die>[] {
   ];
   return [
     int,
-    die(DW_TAG.structure_type, struct, [member]),
+    die(DW_TAG.structure_type, struct, [member], 'far_away'),
     counter,
     die(DW_TAG.enumeration_type, colour, [red]),
   ];
+}
+
+/** Without a hash table (§6.1.1.4.5 allows that), entries with section offsets. */
+function nameTable(dwarf: DwarfBuilder, units: readonly number[]): Uint8Array {
+  const tags = { far_away: DW_TAG.structure_type, far_counter: DW_TAG.variable, far_main: DW_TAG.subprogram };
+  const names = Object.entries(tags);
+  const abbrevs = new Bytes();
+  const pool = new Bytes();
+  const places = names.map(([name, tag], index) => {
+    abbrevs.uleb(index + 1, tag, DW_IDX.die_offset, DW_FORM.ref_addr, 0, 0);
+    const at = pool.length;
+    pool
+      .uleb(index + 1)
+      .u32(dwarf.offsetOf(name))
+      .u8(0);
+    return at;
+  });
+  abbrevs.u8(0);
+  return new Bytes()
+    .sized((bytes) =>
+      bytes
+        .u16(5, 0)
+        .u32(units.length, 0, 0, 0, names.length, abbrevs.length, 0)
+        .u32(...units)
+        .u32(...names.map(([name]) => dwarf.string(name)))
+        .u32(...places)
+        .bytes(abbrevs.done(), pool.done()),
+    )
+    .done();
 }
 
 function farLines(): Uint8Array {
