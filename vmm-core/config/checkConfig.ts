@@ -148,25 +148,41 @@ function checkInstance(node: DirectiveNode, known: Known, findings: Findings): v
       findings.loadError(disk, 'instance', `this disk is VM "${name.text}"'s: an instance needs its own`);
   }
   for (const item of node.items) {
-    if (item.id === 'allowInstance' && !allowsNesting(parent.node)) {
-      findings.loadError(
-        item.words,
-        'instance',
-        'an instance cannot have instances in turn unless "allow instance" of its VM lists "instance"',
-      );
+    if (item.id === 'allowInstance' && item.items.some((it) => it.id !== 'allowOwner')) {
+      const message = `an instance has the "allow instance" of VM "${name.text}" and cannot have its own`;
+      findings.loadError(item.words, 'instance', message);
     }
   }
+  checkInstanceOwner(node, parent.node, findings);
+}
+
+/** vmd takes root, which has uid and gid 0 and is what it starts from, for nobody. */
+function checkInstanceOwner(node: DirectiveNode, parent: DirectiveNode, findings: Findings): void {
+  const own = ownerOf(node);
+  const base = ownerOf(parent);
+  const at = own.value ?? vmName(node) ?? node.words;
+  const vm = `VM "${node.args['name']?.text ?? ''}"`;
+  if (!ROOT_USERS.has(own.user) && own.user !== base.user)
+    findings.loadError(at, 'instance', `the owner of ${vm}'s instances can only be root or its own`);
+  if (!ROOT_GROUPS.has(own.group) && own.group !== base.group) {
+    const wanted = base.group === '' ? 'no group' : `"owner :${base.group}"`;
+    findings.loadError(at, 'instance', `an instance must have the group of ${vm}: give it ${wanted}`);
+  }
+}
+
+const ROOT_USERS: ReadonlySet<string> = new Set(['', 'root', '0']);
+const ROOT_GROUPS: ReadonlySet<string> = new Set(['wheel', 'root']);
+
+/** The last one counts. */
+function ownerOf(node: DirectiveNode): { user: string; group: string; value: ValueNode | undefined } {
+  const value = node.items.findLast((it) => it.id === 'owner')?.args['owner'];
+  const [, user = '', group = ''] = /^([^:]*):?(.*)$/s.exec(value?.text ?? '') ?? [];
+  return { user, group, value };
 }
 
 function disks(node: DirectiveNode): ValueNode[] {
   return node.items.flatMap((it) =>
     it.id === 'disk' && it.args['path'] !== undefined ? [it.args['path']] : [],
-  );
-}
-
-function allowsNesting(parent: DirectiveNode): boolean {
-  return parent.items.some(
-    (it) => it.id === 'allowInstance' && it.items.some((item) => item.id === 'allowNested'),
   );
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hostOfTexts } from './configHost.ts';
 import { EXAMPLES, firstVm, read } from './testSupport.ts';
+import { KEYWORDS } from './token.ts';
 
 const vm = (option: string): string => `vm a {\n${option}\n}\n`;
 const sw = (option: string): string => `switch s {\ninterface bridge0\n${option}\n}\n`;
@@ -21,6 +22,11 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   'adjacent strings': 'vm "a" \'b\' c { memory 1G }\n',
   'two words as a name, without a brace between': 'vm a b {\nmemory 1G\n}\n',
   'a number at the end of the file': 'staggered start parallel 2 delay 30',
+  'a reserved word in quotes as a name': 'vm "start" { memory 1G }\n',
+  'words that begin with a colon, an underscore or a slash': 'vm _a { cdrom :x\n}\nvm b { cdrom /x\n}\n',
+  'dollars, quotes and brackets inside a word': 'vm a { cdrom x$y"z[0]~*@.;\n}\n',
+  'a negative number': 'staggered start parallel -1 delay -30\n',
+  'a word of 8094 bytes': `m=${'w'.repeat(8094)}\n`,
   'digits that begin a word': 'vm 9a { memory 512M }\n',
   'digits before a brace, which are a name': 'vm 5{ memory 1G }\n',
   'a macro': 'm="512M"\nvm a { memory $m }\n',
@@ -167,6 +173,10 @@ const REFUSED: Readonly<Record<string, readonly [text: string, place: string]>> 
   'the old kernel keyword': [vm('kernel /bsd'), '2:1'],
   'a VM name of 64 bytes': [`vm ${'n'.repeat(64)} { memory 1G }\n`, '1:4'],
   'a number that is too long': ['staggered start parallel 9223372036854775808 delay 1\n', '1:26'],
+  'a negative rdomain': [sw('rdomain -1'), '3:9'],
+  'a word of more than 8095 bytes': [`m=${'w'.repeat(8096)}\n`, '1:3'],
+  'a macro name of more than 8094 bytes': [vm(`cdrom $${'m'.repeat(8096)}`), '2:7'],
+  'values that begin with a mark': [vm('cdrom ~x\ncdrom @x\ncdrom $'), '2:7'],
   'an unterminated string': ['vm "a { memory 1G }\n', '1:4'],
   'a string of more than 8094 bytes': [vm(`cdrom "${'x'.repeat(8095)}"`), '2:7'],
   'an unreadable include': ['include "nope.conf"\n', '1:9'],
@@ -188,6 +198,31 @@ describe('what vmd accepts, and nothing that loading would refuse, is accepted w
       const isNul = text.includes('\0');
       assert.deepEqual(
         errors.filter((it) => !loadOnly.includes(it.code) && !isNul),
+        [],
+      );
+    });
+  }
+});
+
+describe('reserved words', () => {
+  for (const word of KEYWORDS.keys()) {
+    it(`${word} is no name, and no macro, but in quotes`, () => {
+      assert.match(read(`vm ${word} { memory 1G }\n`).errors[0] ?? '', /^vm\.conf:1:4: /);
+      assert.match(read(`${word} = "x"\n`).errors[0] ?? '', /^vm\.conf:1:1: /);
+      assert.deepEqual(read(`vm "${word}" { memory 1G }\n`).errors, []);
+    });
+  }
+});
+
+describe('extensions', () => {
+  const lines = (EXAMPLES['extensions'] ?? '').split('\n');
+  const extensions = lines.filter((it) => /^\t(?!memory|initrd|\})\w/.test(it) && !it.endsWith('{'));
+  for (const line of extensions) {
+    it(`vmd does not know ${line.trim()}`, () => {
+      const text = `kernel = "x"\nvm a {\n${line}\n}\n`;
+      assert.match(read(text).errors[0] ?? '', /^vm\.conf:3:2: .* is an extension/);
+      assert.deepEqual(
+        read(text, 'trapframe').problems.filter((it) => it.code === 'extension'),
         [],
       );
     });
@@ -347,6 +382,22 @@ vm p { disk x }
     ]);
   });
 
+  it('is found: owners that an instance cannot have', () => {
+    const codes = (parent: string, instance: string): string[] =>
+      read(
+        `vm p {\n disk d\n allow instance disk\n${parent}\n}\nvm p instance i {\n disk e\n${instance}\n}\n`,
+        'trapframe',
+      ).errors.map((it) => it.split(':')[1] ?? '');
+    assert.deepEqual(codes('', ''), []);
+    assert.deepEqual(codes('owner alice', ''), []);
+    assert.deepEqual(codes('owner alice', 'owner alice'), []);
+    assert.deepEqual(codes('owner alice', 'owner bob'), ['8']);
+    assert.deepEqual(codes('owner alice:staff', ''), ['6']);
+    assert.deepEqual(codes('owner alice:staff', 'owner :staff'), []);
+    assert.deepEqual(codes('owner 1000', 'owner :wheel'), []);
+    assert.deepEqual(codes('', 'owner :staff'), ['8']);
+  });
+
   it('asks the host for files, formats, accounts, memory and CPUs', () => {
     const host = {
       ...hostOfTexts({}),
@@ -357,7 +408,9 @@ vm p { disk x }
       cpus: 2,
       memoryBytes: 2 ** 30,
     };
-    const text = vm('disk missing\ndisk there format raw\nowner a:b\nmemory 2G\ncpus 4\ncdrom gone');
+    const text = vm(
+      'disk missing\ndisk there format raw\nowner a:b\nmemory 2G\ncpus 4\ncdrom gone\nboot gone',
+    );
     const codes = read(text, 'trapframe', { host }).problems.map((it) => it.code);
     assert.deepEqual(codes, [
       'disk-missing',
@@ -367,13 +420,14 @@ vm p { disk x }
       'host',
       'host',
       'file-missing',
+      'file-missing',
     ]);
-    const errors = read(vm('disk missing\ncdrom gone\nowner a'), 'vmd', { host }).problems.filter(
+    const errors = read(vm('disk missing\ncdrom gone\nboot gone\nowner a'), 'vmd', { host }).problems.filter(
       (it) => it.severity === 'error',
     );
     assert.deepEqual(
       errors.map((it) => it.code),
-      ['disk-missing', 'unknown-user'],
+      ['disk-missing', 'file-missing', 'unknown-user'],
     );
   });
 });

@@ -136,6 +136,7 @@ export class ParseRun {
     const candidates = directivesWith(block, first.text);
     if (candidates.length === 0) this.#unknownWord(first, block);
     this.#take();
+    if (block === 'file' && isMark(this.#peek(), '=')) this.#unknownWord(first, block);
     const words = [first];
     const id = this.#longest(candidates, words);
     const { isExtension, args, opens } = directive(id);
