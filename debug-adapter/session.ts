@@ -7,6 +7,8 @@ import {
   setInstructionBreakpoints,
 } from './handlers/breakpoints.ts';
 import { disassemble } from './handlers/disassemble.ts';
+import { setExpression } from './handlers/assignments.ts';
+import { completions } from './handlers/completions.ts';
 import { evaluate } from './handlers/evaluate.ts';
 import { exceptionInfo } from './handlers/exceptionInfo.ts';
 import { continueVm, next, pause, stepIn, stepOut } from './handlers/execution.ts';
@@ -57,7 +59,9 @@ const HANDLERS = {
   scopes,
   variables,
   setVariable,
+  setExpression,
   evaluate,
+  completions,
   exceptionInfo,
 
   readMemory,

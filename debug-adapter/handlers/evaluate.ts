@@ -4,6 +4,7 @@ import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
 import { QueryError } from '../symbols/queryError.ts';
+import type { Value } from '../symbols/symbolImage.ts';
 import {
   evaluateExpression,
   type ExpressionEnvironment,
@@ -14,7 +15,8 @@ import { topFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { examineMemory } from './examine.ts';
 import { framesOf } from './frames.ts';
-import { assignTyped, evaluateTyped, localVariables } from './locals.ts';
+import { assignTyped } from './assignments.ts';
+import { evaluateTyped, explain, formatOf, localVariables, showValue } from './locals.ts';
 import { memoryChanged } from './memory.ts';
 import { registersChanged } from './variables.ts';
 
@@ -24,6 +26,10 @@ type EvaluateBody = DebugProtocol.EvaluateResponse['body'];
 const ASSIGNMENT = /^([^=]+)=([^=]+)$/;
 /** gdb's `x/16xb ADDRESS`. */
 const EXAMINE = /^x(?:\/(\S*))?\s+(.+)$/;
+/** gdb's `print/x EXPRESSION`. */
+const PRINT = /^(?:p|print|inspect|output)(?:\s*\/(\w+))?\s+(.+)$/s;
+/** gdb's `ptype TYPE` and `whatis EXPRESSION`. */
+const ASK_TYPE = /^(ptype|whatis)\s+(.+)$/s;
 
 export async function evaluate(
   state: SessionState,
@@ -31,16 +37,58 @@ export async function evaluate(
 ): Promise<EvaluateBody> {
   const shown = args.frameId === undefined ? await topShownFrame(state) : state.frame(args.frameId);
   const text = args.expression.trim();
-  if (args.context === 'repl') {
-    const [, format, address] = EXAMINE.exec(text) ?? [];
-    if (address !== undefined) {
-      const start = await evaluateNumber(state, address, shown);
-      return plain(await examineMemory(state, shown?.cpu ?? state.currentCpu, format ?? '', start));
-    }
-    const [, left, right] = ASSIGNMENT.exec(text) ?? [];
-    if (left !== undefined && right !== undefined) return assign(state, left.trim(), right.trim(), shown);
+  if (args.context !== 'repl') return valueOf(state, text, shown, formatOf(args.format));
+  try {
+    return await command(state, text, shown, formatOf(args.format));
+  } catch (error) {
+    throw withCaret(error, text);
   }
-  return valueOf(state, text, shown);
+}
+
+/** What is typed in the Debug Console: gdb's commands for looking at things, assignments, expressions. */
+async function command(
+  state: SessionState,
+  text: string,
+  shown: ShownFrame | undefined,
+  format: string | undefined,
+): Promise<EvaluateBody> {
+  const [, how, address] = EXAMINE.exec(text) ?? [];
+  if (address !== undefined) {
+    const start = await evaluateNumber(state, address, shown);
+    return plain(await examineMemory(state, shown?.cpu ?? state.currentCpu, how ?? '', start));
+  }
+  const [, asked, name] = ASK_TYPE.exec(text) ?? [];
+  if (asked !== undefined && name !== undefined && shown !== undefined)
+    return plain(await typeText(state, asked === 'ptype', name, shown));
+  const [, letters, printed] = PRINT.exec(text) ?? [];
+  if (printed !== undefined && !/^[-+*/%&|^<>=]/.test(printed))
+    return valueOf(state, printed, shown, letters ?? format);
+  return (await assign(state, text, shown)) ?? valueOf(state, text, shown, format);
+}
+
+/** The place of a mistake under the expression it is in. */
+function withCaret(error: unknown, text: string): unknown {
+  const { cause } = error instanceof UserError ? error : { cause: error };
+  if (!(cause instanceof QueryError) || cause.column === undefined || text.includes('\n')) return error;
+  const caret = `${' '.repeat(cause.column - 1)}^`;
+  return new UserError(USER_ERROR.expression, `${cause.message}\n${text}\n${caret}`, { cause });
+}
+
+async function typeText(
+  state: SessionState,
+  whole: boolean,
+  name: string,
+  shown: ShownFrame,
+): Promise<string> {
+  const explained = await explain(state, shown);
+  if (explained === undefined) throw new UserError(USER_ERROR.expression, 'no symbols describe types here');
+  const described = whole ? await explained.image.describeType(name) : undefined;
+  if (described !== undefined) return described;
+  const value = await evaluateTyped(state, name, shown);
+  if (value === undefined || value instanceof QueryError)
+    throw new UserError(USER_ERROR.expression, value?.message ?? `no type named ${name}`, { cause: value });
+  const type = value.type ?? '';
+  return (whole ? await explained.image.describeType(type.replace(/[\s*&]+$/, '')) : undefined) ?? type;
 }
 
 /** Without a frame: that of the vCPU last stopped. */
@@ -51,15 +99,17 @@ async function topShownFrame(state: SessionState): Promise<ShownFrame | undefine
   return frame && { cpu, depth: 0, inlineDepth: 0, frame };
 }
 
-/** As C, where the program's types are known; else, and for what C does not know, as an expression over addresses. */
+/** By the program's types, where they are known; else, and for what those do not know, as an expression over addresses. */
 async function valueOf(
   state: SessionState,
   text: string,
   shown: ShownFrame | undefined,
+  format?: string,
 ): Promise<EvaluateBody> {
+  const isAsked = format !== undefined && format !== 'h';
   const typed =
-    shown !== undefined && (await namesProgram(state, text, shown))
-      ? await evaluateTyped(state, text, shown)
+    shown !== undefined && (isAsked || (await namesProgram(state, text, shown)))
+      ? await evaluateTyped(state, text, shown, format)
       : undefined;
   if (typed !== undefined && !(typed instanceof QueryError)) {
     const { value, ...rest } = typed;
@@ -70,7 +120,7 @@ async function valueOf(
   } catch (error) {
     const unknown = error instanceof UserError && error.id === USER_ERROR.expression;
     if (unknown && typed !== undefined)
-      throw new UserError(USER_ERROR.expression, typed.message, { cause: error });
+      throw new UserError(USER_ERROR.expression, typed.message, { cause: typed });
     throw error;
   }
 }
@@ -136,8 +186,48 @@ function readRegister(
   return BigInt.asUintN(alias.widthBits, value >> BigInt(alias.shift));
 }
 
-/** `$rax = 1`, `*(u32*)0x1000 = 5`: in the console only, a watch must not change what it watches. */
+/** `$rax = 1`, `p->x += 2`, `*(u32*)0x1000 = 5`: in the console only, a watch must not change what it watches. */
 async function assign(
+  state: SessionState,
+  text: string,
+  shown: ShownFrame | undefined,
+): Promise<EvaluateBody | undefined> {
+  const [, before, after] = ASSIGNMENT.exec(text) ?? [];
+  const [left, right] = [before?.trim() ?? '', after?.trim() ?? ''];
+  // Registers alone are set as the CPU sets them, and shown in hex.
+  const isRegister =
+    /^\$?\w+$/.test(left) && registerAlias(left.replace('$', '').toLowerCase()) !== undefined;
+  let mistake: unknown;
+  if (shown !== undefined && (left === '' || !isRegister || (await namesProgram(state, left, shown)))) {
+    try {
+      const written = await assignTyped(state, text, shown);
+      if (written !== undefined) return await shownResult(state, written, shown);
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      mistake = error;
+    }
+  }
+  if (before === undefined || after === undefined) return undefined;
+  try {
+    return await assignPlain(state, left, right, shown);
+  } catch (error) {
+    const unknown = error instanceof UserError && error.id === USER_ERROR.expression;
+    if (
+      unknown &&
+      mistake instanceof QueryError &&
+      !/^no symbol|^a constant|not allowed/.test(mistake.message)
+    )
+      throw new UserError(USER_ERROR.expression, mistake.message, { cause: mistake });
+    throw error;
+  }
+}
+
+async function shownResult(state: SessionState, value: Value, shown: ShownFrame): Promise<EvaluateBody> {
+  const { value: result, ...rest } = await showValue(state, value, shown);
+  return { result, ...rest };
+}
+
+async function assignPlain(
   state: SessionState,
   left: string,
   right: string,
@@ -145,9 +235,6 @@ async function assign(
 ): Promise<EvaluateBody> {
   const target = state.requireTarget();
   const cpu = shown?.cpu ?? state.currentCpu;
-  if (shown !== undefined && !left.startsWith('$') && (await assignTyped(state, left, right, shown))) {
-    return valueOf(state, left, shown.depth === 0 ? await topShownFrame(state) : shown);
-  }
   const value = await evaluateNumber(state, right, shown);
   const alias = registerAlias(left.replace(/^\$/, '').toLowerCase());
   if (alias !== undefined) {

@@ -1,23 +1,12 @@
-/** Typed values of the program being debugged: local variables, what expressions come to, what unfolds below them, assignments. */
+/** Typed values of the program being debugged: local variables, what expressions come to, what unfolds below them. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
 import { splitFormat } from '../symbols/expressionText.ts';
 import { QueryError } from '../symbols/queryError.ts';
-import type {
-  Assignment,
-  FrameContext,
-  NamedValue,
-  SymbolImage,
-  Value,
-  Variable,
-} from '../symbols/symbolImage.ts';
-import { registerAlias } from '../target/registers.ts';
+import type { FrameContext, NamedValue, SymbolImage, Value, Variable } from '../symbols/symbolImage.ts';
 import { frameContext, lookupAddress } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { framesOf, unwindContext } from './frames.ts';
-import { memoryChanged } from './memory.ts';
-import { registersChanged } from './variables.ts';
 
 /** Elements of an array fetched for a client that asks for all of them. */
 const DEFAULT_CHILDREN = 1000;
@@ -26,7 +15,7 @@ const DEFAULT_CHILDREN = 1000;
 const UNTYPED = 'no debug info';
 
 /** A frame together with the image that explains it. */
-interface ExplainedFrame {
+export interface ExplainedFrame {
   readonly image: SymbolImage;
   readonly context: FrameContext;
 }
@@ -58,33 +47,51 @@ export async function localVariables(state: SessionState, shown: ShownFrame): Pr
 }
 
 /** Parameters first, as they are written; an inner variable hides an outer one of its name. */
-export async function showLocals(state: SessionState, shown: ShownFrame): Promise<DebugProtocol.Variable[]> {
+export async function showLocals(
+  state: SessionState,
+  shown: ShownFrame,
+  format?: string,
+): Promise<DebugProtocol.Variable[]> {
   const variables = await localVariables(state, shown);
   const visible = variables.filter((it, i) => variables.findIndex(({ name }) => name === it.name) === i);
   const ordered = [...visible.filter((it) => it.isParameter), ...visible.filter((it) => !it.isParameter)];
-  return showAll(state, ordered, shown);
+  return showAll(state, ordered, shown, format);
 }
 
 export async function showChildren(
   state: SessionState,
   value: Value,
   shown: ShownFrame,
-  page: { readonly start?: number | undefined; readonly count?: number | undefined },
+  page: Pick<DebugProtocol.VariablesArguments, 'start' | 'count' | 'filter'>,
+  format?: string,
 ): Promise<DebugProtocol.Variable[]> {
+  const { named } = await value.childCounts();
+  // A value has members or elements, never both: the other filter gets nothing.
+  if (page.filter !== undefined && (page.filter === 'named') !== named > 0) return [];
   const children = await value.children(page.start ?? 0, page.count || DEFAULT_CHILDREN);
-  return showAll(state, children, shown);
+  return showAll(state, children, shown, format);
 }
 
 async function showAll(
   state: SessionState,
   values: readonly NamedValue[],
   shown: ShownFrame,
+  format: string | undefined,
 ): Promise<DebugProtocol.Variable[]> {
   const rows: DebugProtocol.Variable[] = [];
-  for (const { name, expression, value } of values) {
-    rows.push({ name, evaluateName: expression, ...(await showValue(state, value, shown)) });
+  for (const { name, expression, value, role } of values) {
+    const row = { name, evaluateName: expression, ...(await showValue(state, value, shown, format)) };
+    if (role === 'base') rows.push({ ...row, presentationHint: { kind: 'baseClass' } });
+    else if (role === 'static')
+      rows.push({ ...row, presentationHint: { kind: 'data', attributes: ['static'] } });
+    else rows.push(row);
   }
   return rows;
+}
+
+/** What an editor's switch to hexadecimal asks for: integers in hex, everything else as it is. */
+export function formatOf(asked: DebugProtocol.ValueFormat | undefined): string | undefined {
+  return asked?.hex === true ? 'h' : undefined;
 }
 
 type ShownValue = Pick<
@@ -127,11 +134,12 @@ async function displayed(value: Value, format: string | undefined): Promise<stri
   }
 }
 
-/** The value of a C expression, or the reason why it has none. `undefined`: nothing here knows types. */
+/** The value of an expression, or the reason why it has none. `undefined`: nothing here knows types. */
 export async function evaluateTyped(
   state: SessionState,
   text: string,
   shown: ShownFrame,
+  preferred?: string,
 ): Promise<ShownValue | QueryError | undefined> {
   const explained = await explain(state, shown);
   if (explained === undefined) return undefined;
@@ -139,67 +147,9 @@ export async function evaluateTyped(
   try {
     const value = await explained.image.evaluate(expression, explained.context, shown.inlineDepth);
     if (value.typeName.endsWith(UNTYPED)) return undefined; // a label of the assembler: its address is all there is
-    return { ...(await showValue(state, value, shown, format)) };
+    return { ...(await showValue(state, value, shown, format ?? preferred)) };
   } catch (error) {
     if (error instanceof QueryError) return error;
     throw error;
   }
-}
-
-/** `place = value` in C. `false` when the place is none of the program's. */
-export async function assignTyped(
-  state: SessionState,
-  place: string,
-  value: string,
-  shown: ShownFrame,
-): Promise<boolean> {
-  const explained = await explain(state, shown);
-  if (explained === undefined) return false;
-  try {
-    const { image, context } = explained;
-    const compiled = await image.compile(`${place} = ${value}`, context, shown.inlineDepth);
-    await carryOut(state, await compiled.assignment(context, shown.inlineDepth), shown);
-    return true;
-  } catch (error) {
-    if (error instanceof QueryError) return false;
-    throw error;
-  }
-}
-
-/** setVariable on a local or on a member of a value. */
-export async function setMember(
-  state: SessionState,
-  members: readonly NamedValue[],
-  name: string,
-  text: string,
-  shown: ShownFrame,
-): Promise<void> {
-  const member = members.find((it) => it.name === name);
-  if (member === undefined) throw new UserError(USER_ERROR.badValue, `no variable ${name} here`);
-  try {
-    await carryOut(state, await member.value.assign(text), shown);
-  } catch (error) {
-    if (error instanceof QueryError)
-      throw new UserError(USER_ERROR.badValue, error.message, { cause: error });
-    throw error;
-  }
-}
-
-async function carryOut(state: SessionState, assignment: Assignment, shown: ShownFrame): Promise<void> {
-  const target = state.requireTarget();
-  const { cpu } = shown;
-  if (assignment.kind === 'memory') {
-    const { address, bytes } = assignment;
-    await target.writeMemory({ address, cpu }, bytes);
-    return memoryChanged(state, hex(address), 0, bytes.length);
-  }
-  if (shown.depth > 0) {
-    throw new UserError(
-      USER_ERROR.badValue,
-      'it lives in a register of a calling function, which cannot be set',
-    );
-  }
-  const key = registerAlias(assignment.register)?.key ?? assignment.register;
-  await target.writeRegisters(cpu, { [key]: assignment.value });
-  registersChanged(state, cpu, [key]);
 }

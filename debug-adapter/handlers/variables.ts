@@ -23,7 +23,8 @@ import {
 import { hex } from '../target/vmTarget.ts';
 import { evaluateNumber } from './evaluate.ts';
 import { memoryReferences } from './frames.ts';
-import { hasLocals, localVariables, setMember, showChildren, showLocals, showValue } from './locals.ts';
+import { setMember } from './assignments.ts';
+import { formatOf, hasLocals, localVariables, showChildren, showLocals, showValue } from './locals.ts';
 
 type Variable = DebugProtocol.Variable;
 
@@ -61,9 +62,9 @@ export async function variables(
     case 'segment':
       return { variables: segmentMembers(registers.segments[container.name]) };
     case 'locals':
-      return { variables: await showLocals(state, shown) };
+      return { variables: await showLocals(state, shown, formatOf(args.format)) };
     case 'value':
-      return { variables: await showChildren(state, container.value, shown, args) };
+      return { variables: await showChildren(state, container.value, shown, args, formatOf(args.format)) };
   }
 }
 
@@ -102,12 +103,17 @@ async function setTyped(
   args: DebugProtocol.SetVariableArguments,
 ): Promise<DebugProtocol.SetVariableResponse['body']> {
   const { shown } = container;
-  const members = (): Promise<readonly NamedValue[]> =>
-    container.kind === 'locals' ? localVariables(state, shown) : container.value.children();
-  await setMember(state, await members(), args.name, args.value, shown);
-  const written = (await members()).find((it) => it.name === args.name);
+  const found = async (): Promise<NamedValue | undefined> => {
+    const rows =
+      container.kind === 'locals'
+        ? await localVariables(state, shown)
+        : await container.value.children(Number(/^\[(\d+)\]$/.exec(args.name)?.[1] ?? 0));
+    return rows.find((it) => it.name === args.name);
+  };
+  await setMember(state, await found(), args.name, args.value, shown);
+  const written = await found();
   if (written === undefined) throw readOnly(args.name);
-  return showValue(state, written.value, shown);
+  return showValue(state, written.value, shown, formatOf(args.format));
 }
 
 /** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */

@@ -10,6 +10,7 @@ import type { NamedRegister } from './machineRegisters.ts';
 import { QueryError } from './queryError.ts';
 import { rustView, sequenceElement } from './rustValue.ts';
 import { CHAR, type Language, Scalars, alignOf, integer, isFloat, pointerOf } from './scalars.ts';
+import { characterKind } from './stringText.ts';
 import type { Assignment } from './symbolImage.ts';
 import { comparedText } from './textComparison.ts';
 import { castValue } from './typeCasts.ts';
@@ -74,6 +75,8 @@ class Evaluator {
     const target = await this.referred(await this.value(place));
     const source = await this.value(value);
     const { bare } = target;
+    if (bare.kind === 'array' && value.kind === 'string' && characterKind(bare.element)?.sizeBytes === 1)
+      return this.textAssignment(target, await source.bytes(), bare.count ?? 0, value.column);
     if (bare.kind === 'struct' || bare.kind === 'array') {
       if (typeName(source.type) !== typeName(target.type) || target.address === undefined)
         throw new QueryError(`a value of type ${target.typeName} cannot be set as a whole`, place.column);
@@ -83,6 +86,13 @@ class Evaluator {
       const converted = await castValue(source, target.type, this.scalars);
       return target.assignBits(await converted.unsigned());
     });
+  }
+
+  /** As C initialises an array: the zero at the end may find no room (C11 §6.7.9p14). */
+  private textAssignment(target: TargetValue, text: Uint8Array, room: number, column: number): Assignment {
+    if (target.address === undefined || text.length - 1 > room)
+      throw new QueryError(`there is room for ${room} characters`, column);
+    return { kind: 'memory', address: target.address, bytes: text.subarray(0, room) };
   }
 
   private async valueOf(node: Node): Promise<TargetValue> {

@@ -21,7 +21,7 @@ export interface Format {
   readonly count: number | undefined;
 }
 
-const SUFFIX = /^(\d{0,6})([xzduobtcsaf]?)$/;
+const SUFFIX = /^(\d{0,6})([xzhduobtcsaf]?)$/;
 
 /** `x`, `10`, `10x`, and gdb's order `x10` too. Undefined for anything else. */
 export function parseFormat(text: string | undefined): Format | undefined {

@@ -24,6 +24,8 @@ function formatBits(value: TargetValue, bits: bigint, sizeBits: number, letter: 
   switch (letter) {
     case 'x':
       return `0x${bits.toString(16)}`;
+    case 'h':
+      return isInteger(value) ? `0x${bits.toString(16)}` : undefined;
     case 'z':
       return `0x${bits.toString(16).padStart(Math.ceil(sizeBits / 4), '0')}`;
     case 'o':
@@ -44,6 +46,12 @@ function formatBits(value: TargetValue, bits: bigint, sizeBits: number, letter: 
     default:
       return undefined;
   }
+}
+
+/** A number that is no character, truth value or fraction: the ones an editor's switch to hexadecimal is about. */
+function isInteger({ bare, type }: TargetValue): boolean {
+  if (bare.kind !== 'base' || characterKind(type) !== undefined) return false;
+  return bare.sizeBytes > 0 && (bare.encoding === DW_ATE.signed || bare.encoding === DW_ATE.unsigned);
 }
 
 /** The bits of an integer taken as those of a floating point number; a number of another size stays what it is. */

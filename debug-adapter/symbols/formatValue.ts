@@ -95,7 +95,7 @@ async function text(value: TargetValue, style: Style): Promise<string> {
       if (bare.sigil !== '*') return text(await value.dereference(), style);
       return pointerValueText(value, bare.target, style);
     case 'memberPointer':
-      return style.letter === undefined ? memberPointerText(value) : scalarText(value, style);
+      return isPlain(style.letter) ? memberPointerText(value) : scalarText(value, style);
     case 'function':
       return value.address === undefined
         ? typeName(bare)
@@ -119,12 +119,12 @@ async function scalarText(value: TargetValue, { letter }: Style): Promise<string
 async function pointerValueText(value: TargetValue, target: Type, style: Style): Promise<string> {
   const { letter, count } = style;
   if (count !== undefined && style.depth === 0) return elementsText(await value.dereference(), count, style);
-  if (letter === undefined && isBox(value.bare)) {
+  if (isPlain(letter) && isBox(value.bare)) {
     if (style.depth >= MAX_DEPTH) return 'Box(...)';
     return `Box(${await elementText(await value.dereference(), { ...style, isRust: true })})`;
   }
   const address = await value.unsigned();
-  if (letter !== undefined && letter !== 'a' && letter !== 's') return formatScalar(value, address, letter);
+  if (!isPlain(letter) && letter !== 'a' && letter !== 's') return formatScalar(value, address, letter);
   const pointer = pointerText(value, address);
   const kind = textKind(target, style) ?? (letter === 's' && sizeOf(target) === 1 ? BYTES : undefined);
   if (address === 0n || kind === undefined || letter === 'a') return pointer;
@@ -135,6 +135,11 @@ async function pointerValueText(value: TargetValue, target: Type, style: Style):
 }
 
 const BYTES = { prefix: '', sizeBytes: 1 };
+
+/** No format, or the one that only changes the radix of integers. */
+function isPlain(letter: string | undefined): boolean {
+  return letter === undefined || letter === 'h';
+}
 
 /** Who owns what is in a box thinks of that, not of where it is. */
 function isBox(type: Type): boolean {
@@ -263,7 +268,7 @@ async function listText(values: readonly TargetValue[], style: Style): Promise<s
 
 async function arrayText(value: TargetValue, array: ArrayType, style: Style): Promise<string> {
   const { element, count } = array;
-  const isString = style.letter === undefined || style.letter === 's';
+  const isString = isPlain(style.letter) || style.letter === 's';
   const kind = isString && array.isVector !== true ? textKind(element, style) : undefined;
   if (kind !== undefined && value.place.kind === 'memory' && count === undefined) {
     const read = await readText(value.world, value.place.address, kind.sizeBytes);

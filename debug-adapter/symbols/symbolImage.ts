@@ -142,7 +142,7 @@ export interface Value {
   reference(): Promise<bigint | undefined>;
   /**
    * One line: `42`, `0x401136 <main>`, `{x = 1, y = 2}`, `<optimized out>`. `format` is a suffix without its comma: `x` hex, `z` hex
-   * with all zeros, `d` decimal, `u` unsigned, `b` binary, `o` octal, `c` character, `s` string, `a` address, `f` floating point, a
+   * with all zeros, `h` hex for integers only, `d` decimal, `u` unsigned, `b` binary, `o` octal, `c` character, `s` string, `a` address, `f` floating point, a
    * number for that many elements, or both as in `10x`.
    */
   display(format?: string): Promise<string>;

@@ -92,3 +92,83 @@ test('code without debug information has registers only', async (t) => {
     ['Registers'],
   );
 });
+
+test('a watch is set by its expression, and to an expression', async (t) => {
+  const { client, vmm } = await stoppedAtLine(t, 43);
+  const frameId = (await stackOf(client))[0]?.id;
+  const set = (expression: string, value: string): Promise<{ value: string; type: string }> =>
+    client.ask('setExpression', { expression, value, frameId });
+  assert.deepEqual(await set('p->y', 'a + 1').then(({ value, type }) => [value, type]), ['10', 'int']);
+  assert.equal(vmm.memory.load(0x101004n, 4), 10n);
+  assert.match(await client.fails('setExpression', { expression: 'p->z', value: '1', frameId }), /no member/);
+  const { reference } = await localsOf(client);
+  const changed = await client.ask<{ value: string }>('setVariable', {
+    variablesReference: reference,
+    name: 'a',
+    value: 'b * 2 + p->x',
+  });
+  assert.equal(changed.value, '35');
+});
+
+test('the console knows short assignments, formats and types; a mistake is shown with its place', async (t) => {
+  const { client } = await stoppedAtLine(t, 43);
+  const frameId = (await stackOf(client))[0]?.id;
+  const typed = async (expression: string): Promise<string> =>
+    (await client.ask<{ result: string }>('evaluate', { expression, frameId, context: 'repl' })).result;
+  assert.equal(await typed('p->x += 2'), '5');
+  assert.equal(await typed('a++'), '10');
+  assert.equal(await typed('p/x a'), '0xa');
+  assert.equal(await typed('print a + 1'), '11');
+  assert.equal(await typed('a,x'), '0xa');
+  assert.equal(await typed('*p,x'), '{x = 0x5, y = 0x4}');
+  assert.equal(await typed('whatis *p'), 'const struct point');
+  assert.match(await typed('ptype struct point'), /^struct point \{\n.*int x;\n.*int y;\n\}/);
+  assert.equal(
+    await client.fails('evaluate', { expression: 'a + nothing * 2', frameId, context: 'repl' }),
+    'no symbol "nothing" in the current context\na + nothing * 2\n    ^',
+  );
+  assert.match(
+    await client.fails('evaluate', { expression: 'square(2)', frameId, context: 'repl' }),
+    /functions of the program cannot be called/,
+  );
+  // What only looks changes nothing.
+  assert.match(
+    await client.fails('evaluate', { expression: 'a++', frameId, context: 'watch' }),
+    /assignment is not allowed/,
+  );
+});
+
+test('the switch to hexadecimal changes integers', async (t) => {
+  const { client } = await stoppedAtLine(t, 43);
+  const frameId = (await stackOf(client))[0]?.id;
+  const format = { hex: true };
+  const evaluated = await client.ask<{ result: string }>('evaluate', { expression: '*p', frameId, format });
+  assert.equal(evaluated.result, '{x = 0x3, y = 0x4}');
+  const { reference } = await localsOf(client);
+  const { variables } = await client.ask<DebugProtocol.VariablesResponse['body']>('variables', {
+    variablesReference: reference,
+    format,
+  });
+  assert.deepEqual(
+    variables.map(({ name, value }) => `${name} = ${value}`),
+    ['p = 0x101000 <origin>', 'a = 0x9', 'b = 0x10'],
+  );
+});
+
+test('the console completes members, registers and locals', async (t) => {
+  const { client } = await stoppedAtLine(t, 43);
+  const frameId = (await stackOf(client))[0]?.id;
+  const completed = async (text: string): Promise<string[]> => {
+    const { targets } = await client.ask<DebugProtocol.CompletionsResponse['body']>('completions', {
+      text,
+      column: text.length + 1,
+      frameId,
+    });
+    return targets.map(({ label }) => label);
+  };
+  assert.deepEqual(await completed('p->'), ['x', 'y']);
+  assert.deepEqual(await completed('1 + (*p).y'), ['y']);
+  assert.deepEqual(await completed('b'), ['b']);
+  assert.deepEqual(await completed('$r1'), ['r10', 'r11', 'r12', 'r13', 'r14', 'r15']);
+  assert.deepEqual(await completed('nothing.'), []);
+});

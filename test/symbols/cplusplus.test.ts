@@ -211,6 +211,13 @@ for (const [compiler, ...options] of VARIANTS) {
       if (marker === 'size' && options.includes('-O0')) {
         assert.equal(await answer(image, 'this->Shape::id', frame), '42');
         assert.equal(await answer(image, 'inner::origin.y', frame), '5');
+        const rows = await (await image.evaluate('circle', frame)).children();
+        assert.deepEqual(
+          rows.map(({ name, role }) => `${role ?? ''} ${name}`),
+          ['base outer::Shape', 'base outer::Named', ' radius'],
+        );
+        const inherited = await (await image.evaluate('(outer::Shape)circle', frame)).children();
+        assert.ok(inherited.some(({ name, role }) => name === 'count' && role === 'static'));
       }
       compared.evaluateNames += await roundTrip(image, frame, compared.wrong);
     }

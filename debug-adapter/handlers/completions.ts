@@ -1,0 +1,67 @@
+/** What could follow in the Debug Console: members after a dot or an arrow, registers after a dollar, else what the frame has. */
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { SessionState, ShownFrame } from '../sessionState.ts';
+import { QueryError } from '../symbols/queryError.ts';
+import type { NamedValue } from '../symbols/symbolImage.ts';
+import { generalRows } from '../target/registers.ts';
+import { explain, localVariables } from './locals.ts';
+
+const MAX_MEMBERS = 1000;
+/** The operand before the last dot or arrow: names, members, elements and one level of parentheses. */
+const MEMBER = /((?:\w|::|\.|->|\[[^[\]]*\]|\([^()]*\))+)(?:\.|->)(\w*)$/;
+
+export async function completions(
+  state: SessionState,
+  args: DebugProtocol.CompletionsArguments,
+): Promise<DebugProtocol.CompletionsResponse['body']> {
+  if (args.frameId === undefined || state.requireTarget().state !== 'paused') return { targets: [] };
+  const shown = state.frame(args.frameId);
+  const firstColumn = state.client.columnsStartAt1 === false ? 0 : 1;
+  const typed = (args.text.split('\n')[(args.line ?? 1) - 1] ?? '').slice(0, args.column - firstColumn);
+  const [, owner, member] = MEMBER.exec(typed) ?? [];
+  if (owner !== undefined) return { targets: await members(state, owner, member ?? '', shown) };
+  const [, register] = /\$(\w*)$/.exec(typed) ?? [];
+  if (register !== undefined) return { targets: await registers(state, register, shown) };
+  const [word = ''] = /\w*$/.exec(typed) ?? [];
+  const variables = await localVariables(state, shown);
+  return { targets: targetsOf(variables, word, 'variable') };
+}
+
+async function members(
+  state: SessionState,
+  owner: string,
+  prefix: string,
+  shown: ShownFrame,
+): Promise<DebugProtocol.CompletionItem[]> {
+  const explained = await explain(state, shown);
+  if (explained === undefined) return [];
+  try {
+    const value = await explained.image.evaluate(owner, explained.context, shown.inlineDepth);
+    const { indexed } = await value.childCounts();
+    return indexed > 0 ? [] : targetsOf(await value.children(0, MAX_MEMBERS), prefix, 'field');
+  } catch (error) {
+    if (error instanceof QueryError) return []; // not an expression yet
+    throw error;
+  }
+}
+
+async function registers(
+  state: SessionState,
+  prefix: string,
+  shown: ShownFrame,
+): Promise<DebugProtocol.CompletionItem[]> {
+  const { mode } = await state.requireTarget().readRegisters(shown.cpu);
+  const names = generalRows(mode).map(({ name }) => ({ name }));
+  return targetsOf(names, prefix, 'property');
+}
+
+function targetsOf(
+  rows: readonly Pick<NamedValue, 'name'>[],
+  prefix: string,
+  type: DebugProtocol.CompletionItemType,
+): DebugProtocol.CompletionItem[] {
+  const names = new Set(rows.map(({ name }) => name));
+  return [...names]
+    .filter((name) => /^\w+$/.test(name) && name.startsWith(prefix))
+    .map((label) => ({ label, type, length: prefix.length }));
+}
