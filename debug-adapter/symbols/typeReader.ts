@@ -172,7 +172,7 @@ export class TypeReader {
       {
         members: () => this.members(die),
         statics: () => this.statics(die),
-        variants: () => this.variants(die),
+        variants: () => this.safely(die, () => this.variants(die)),
         parameters: () => this.typeParameters(die),
       },
     );
@@ -209,27 +209,38 @@ export class TypeReader {
   }
 
   private members(die: Die): Member[] {
-    const members: Member[] = [];
-    for (const child of childrenOf(die)) {
+    return this.eachChild(die, (child) => {
       const isBase = child.tag === DW_TAG.inheritance;
       // A static member has a place of its own, not one in the structure.
       const isStatic = child.flag(DW_AT.external) || child.flag(DW_AT.declaration);
-      if ((child.tag !== DW_TAG.member && !isBase) || isStatic) continue;
-      if (members.length >= MAX_MEMBERS) break;
-      members.push(this.member(child, isBase));
+      return (child.tag !== DW_TAG.member && !isBase) || isStatic ? undefined : this.member(child, isBase);
+    });
+  }
+
+  /** What `read` finds in the children. Those that are broken are left out, and the file hears of them. */
+  private eachChild<T>(parent: Die, read: (child: Die) => T | undefined): T[] {
+    const found: T[] = [];
+    for (const child of childrenOf(parent)) {
+      if (found.length >= MAX_MEMBERS) break;
+      try {
+        const one = read(child);
+        if (one !== undefined) found.push(one);
+      } catch (error) {
+        child.unit.file.report(error);
+      }
     }
-    return members;
+    return found;
   }
 
   /** Variables of a class (version 5), members without a place in it (version 4). */
   private statics(die: Die): StaticMember[] {
     if (!hasNamespaces(die.unit.root.language)) return [];
-    return [...childrenOf(die)].flatMap((child) => {
+    return this.eachChild(die, (child) => {
       const isStatic = child.flag(DW_AT.external) || child.flag(DW_AT.declaration);
       const name = child.string(DW_AT.name);
       if (!isStatic || name === undefined || (child.tag !== DW_TAG.variable && child.tag !== DW_TAG.member))
-        return [];
-      return [lazy({ name, die: child }, { type: () => this.typeOf(child) })];
+        return undefined;
+      return lazy({ name, die: child }, { type: () => this.typeOf(child) });
     });
   }
 
@@ -239,23 +250,31 @@ export class TypeReader {
     if (part === undefined) return undefined;
     const discriminant = part.ref(DW_AT.discr);
     const isSigned = discriminant !== undefined && isSignedType(this.typeOf(discriminant));
-    const cases = [...childrenOf(part)]
-      .filter(({ tag }) => tag === DW_TAG.variant)
-      .flatMap((variant) => {
-        const member = [...childrenOf(variant)].find(({ tag }) => tag === DW_TAG.member);
-        const value = variant.bigint(DW_AT.discr_value, isSigned);
-        return member === undefined ? [] : [{ value, member: this.member(member, false) }];
-      });
+    const cases = this.eachChild(part, (variant) => {
+      if (variant.tag !== DW_TAG.variant) return undefined;
+      const member = [...childrenOf(variant)].find(({ tag }) => tag === DW_TAG.member);
+      const value = variant.bigint(DW_AT.discr_value, isSigned);
+      return member && { value, member: this.member(member, false) };
+    });
     return { discriminant: discriminant && this.member(discriminant, false), cases };
   }
 
   private typeParameters(die: Die): Map<string, Type> {
-    const parameters = new Map<string, Type>();
-    for (const child of childrenOf(die)) {
-      if (child.tag === DW_TAG.template_type_parameter)
-        parameters.set(child.string(DW_AT.name) ?? '', this.typeOf(child));
+    const parameters = this.eachChild(die, (child): [string, Type] | undefined =>
+      child.tag === DW_TAG.template_type_parameter
+        ? [child.string(DW_AT.name) ?? '', this.typeOf(child)]
+        : undefined,
+    );
+    return new Map(parameters);
+  }
+
+  private safely<T>(die: Die, read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      die.unit.file.report(error);
+      return undefined;
     }
-    return parameters;
   }
 
   private member(child: Die, isBase: boolean): Member {
@@ -302,14 +321,16 @@ export class TypeReader {
     return lazy(
       { kind: 'enum', ...this.nameOf(die), sizeBytes, isSigned },
       {
-        scope: () => enumScope(die, this.qualify(die)),
+        scope: () => this.safely(die, () => enumScope(die, this.qualify(die))) ?? '',
         enumerators: () =>
-          [...childrenOf(die)]
-            .filter((child) => child.tag === DW_TAG.enumerator)
-            .map((child) => ({
-              name: child.string(DW_AT.name) ?? '?',
-              value: fitted(child.bigint(DW_AT.const_value) ?? 0n),
-            })),
+          this.eachChild(die, (child) =>
+            child.tag === DW_TAG.enumerator
+              ? {
+                  name: child.string(DW_AT.name) ?? '?',
+                  value: fitted(child.bigint(DW_AT.const_value) ?? 0n),
+                }
+              : undefined,
+          ),
       },
     );
   }
