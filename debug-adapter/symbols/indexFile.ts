@@ -14,7 +14,7 @@ import { createHash } from 'node:crypto';
 import type { SymbolIndexData } from './symbolIndex.ts';
 
 /** Raised whenever what the tables mean changes. */
-export const INDEX_VERSION = 1;
+export const INDEX_VERSION = 2;
 
 const MAGIC = new TextEncoder().encode('TFSYMIDX');
 const CHECKED_FROM = 48;

@@ -3,7 +3,14 @@ import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import { Die } from '../dwarf/die.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import type { Unit } from '../dwarf/unit.ts';
-import { hashName, NAME_ENUMERATOR, NAME_TYPE, nameKind, type SymbolIndexData } from './symbolIndex.ts';
+import {
+  hashName,
+  NAME_ENUMERATOR,
+  NAME_TYPE,
+  NAME_VARIABLE,
+  nameKind,
+  type SymbolIndexData,
+} from './symbolIndex.ts';
 import { skipTree } from './unitFunctions.ts';
 
 /** The same structure is in every unit that includes its header: this many definitions of one name and kind are kept. */
@@ -81,6 +88,7 @@ export class NameCollector {
       const { hasChildren, tag } = die;
       const kind = nameKind(tag);
       if (kind !== 0 && !die.has(DW_AT.declaration)) this.addDie(die, kind, offset);
+      else if (kind === NAME_VARIABLE) this.addDeclaration(die, offset);
       if (tag === DW_TAG.enumeration_type && hasChildren) this.addEnumerators(unit, offset);
       if ((tag === DW_TAG.namespace || tag === DW_TAG.module) && depth < 32)
         this.scan(unit, offset, depth + 1);
@@ -102,9 +110,21 @@ export class NameCollector {
     }
   }
 
+  /**
+   * `extern int x;` in the first unit that has it: the type of what the linker or an assembler file defines (Linux's `jiffies`). An
+   * entry that defines it comes later, and has the same place.
+   */
+  private addDeclaration(die: Die, offset: number): void {
+    const id = this.nameId(die);
+    if (id >= 0 && (this.kept[id * 8 + NAME_VARIABLE] ?? 0) === 0) this.addName(id, NAME_VARIABLE, offset);
+  }
+
   private addDie(die: Die, kind: number, offset: number): void {
     const id = this.nameId(die);
-    if (id < 0) return;
+    if (id >= 0) this.addName(id, kind, offset);
+  }
+
+  private addName(id: number, kind: number, offset: number): void {
     const slot = id * 8 + kind;
     if (slot >= this.kept.length) {
       const wider = new Uint16Array(this.kept.length * 2);
@@ -127,7 +147,7 @@ export class NameCollector {
     if (offset === undefined) return this.textId(die);
     let id = this.idByOffset.get(offset);
     if (id === undefined) {
-      id = this.addName(die.string(DW_AT.name) ?? '');
+      id = this.newId(die.string(DW_AT.name) ?? '');
       this.idByOffset.set(offset, id);
     }
     return id;
@@ -142,13 +162,13 @@ export class NameCollector {
     if (name === undefined) return -1;
     let id = this.idByText.get(name);
     if (id === undefined) {
-      id = this.addName(name);
+      id = this.newId(name);
       this.idByText.set(name, id);
     }
     return id;
   }
 
-  private addName(name: string): number {
+  private newId(name: string): number {
     this.hashById.push(hashName(encoder.encode(name)));
     return this.hashById.length - 1;
   }

@@ -21,6 +21,7 @@ import {
  *   main   [T, T+0x40)       /src/main.c lines 10 to 13, prologue until T+4
  *     helper inlined at [T+0x10, T+0x20), called on line 12; its code is on line 5 of /src/inc/help.h
  *   asm_entry [T+0x40, T+0x50) a symbol without DWARF
+ *   asm_data at D+0x20, an int that main.c only declares
  *   counter at D, an int; p at D+8, a struct pair *; pair is { int first; unsigned flag : 1, rest : 7; char name[4]; }
  */
 const T = 0xffffffff81000000n;
@@ -99,6 +100,14 @@ test('stepping by line stays inside the statement and the function', () => {
   assert.equal(image.prologueEnd(T), T + 4n);
   assert.equal(image.isInPrologue(T + 3n), true);
   assert.equal(image.isInPrologue(T + 4n), false);
+});
+
+test('what is only declared has its type from there and its place from the symbol table', async () => {
+  const image = open();
+  const { memory } = frameAt(T);
+  const anywhere = { registers: new Map<string, bigint>(), memory };
+  assert.equal(await (await image.evaluate('asm_data + 1', anywhere)).display(), '8');
+  assert.equal((await image.evaluate('&asm_data', anywhere)).typeName, 'int *');
 });
 
 test('a load bias moves every answer', () => {
@@ -284,6 +293,7 @@ function elfOf(sections: ReadonlyMap<string, Uint8Array>): Uint8Array {
   symbol('asm_entry.isra.0', T + 0x60n, 0x10, 2, 1);
   symbol('asm_entry.cold', T + 0x70n, 0x10, 2, 1);
   symbol('counter', D, 4, 1, 2);
+  symbol('asm_data', D + 0x20n, 4, 1, 2);
   return buildElf({
     sections: [
       { name: '.text', flags: 6, address: T, bytes: new Uint8Array(0x80) },
@@ -414,7 +424,13 @@ function code(): BuiltDie[] {
       inlined,
     ],
   );
-  return [helper, main, variable('counter', 'int', at(D)), variable('p', 'pair *', at(D + 8n))];
+  const declared = die(DW_TAG.variable, [
+    [DW_AT.name, DW_FORM.string, 'asm_data'],
+    [DW_AT.type, DW_FORM.ref4, { label: 'int' }],
+    [DW_AT.external, DW_FORM.flag_present, true],
+    [DW_AT.declaration, DW_FORM.flag_present, true],
+  ]);
+  return [helper, main, declared, variable('counter', 'int', at(D)), variable('p', 'pair *', at(D + 8n))];
 }
 
 function lines(): Uint8Array {
