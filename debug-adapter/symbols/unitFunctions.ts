@@ -38,6 +38,7 @@ interface Scope {
 const MAX_HOPS = 16;
 
 const KINDS: readonly NodeKind[] = ['function', 'inlined', 'block'];
+const BLOCK = KINDS.indexOf('block');
 
 /**
  * Flat arrays, because a kernel has half a million entries and all of them should fit: nodes in the unit's order, and their ranges
@@ -88,7 +89,11 @@ export class UnitFunctions {
 
   /** The functions around an address, outermost (the function proper) first. */
   chainAt(address: number): FunctionNode[] {
-    return this.nodesAt(address).filter(({ kind }) => kind !== 'block');
+    const chain: FunctionNode[] = [];
+    for (let index = this.innermostAt(address); index >= 0; index = this.nodes.parent[index] as number) {
+      if (this.nodes.kind[index] !== BLOCK) chain.push(this.node(index));
+    }
+    return chain.reverse();
   }
 
   /** As chainAt, with the blocks between. */
