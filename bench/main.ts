@@ -1,5 +1,5 @@
 /**
- * `npm run bench [PART…]`: speed and memory beside QEMU, alternating on the same machine in the same run. Prints a table and, when all
+ * `npm run bench [PART…]`: speed and memory beside QEMU and gdb, alternating on the same machine in the same run. Prints a table and, when all
  * parts ran, writes it to bench/RESULTS.md.
  */
 import { execFileSync } from 'node:child_process';
@@ -12,7 +12,9 @@ import { guest } from '../test/guests/build.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
 import { readSpeed } from './memoryReads.ts';
+import type { Part, Result } from './part.ts';
 import { alternate, type Summary } from './statistics.ts';
+import { SYMBOL_PARTS } from './symbols.ts';
 import { firstByte, portWrites, warmFirstByte } from './timing.ts';
 import { busyServerMb, keyPress, macroKeyPress, parseAndCheck, serverMb } from './vmConf.ts';
 
@@ -20,28 +22,13 @@ const ROOT = path.join(import.meta.dirname, '..');
 const RESULTS = path.join(import.meta.dirname, 'RESULTS.md');
 const ROUNDS = 7;
 
-interface Result {
-  readonly ours: Summary;
-  /** Absent where QEMU has no counterpart. */
-  readonly theirs?: Summary;
-}
-
-interface Part {
-  readonly name: string;
-  readonly title: string;
-  readonly unit: string;
-  /** Of ours / QEMU's (at most), or an absolute value (at least). Neither: for information. */
-  readonly target: { readonly atMostRatio?: number; readonly atLeast?: number; readonly atMost?: number };
-  readonly how: string;
-  readonly run: (node: string) => Promise<Result>;
-}
-
 const PARTS: readonly Part[] = [
   {
     name: 'portWrites',
     title: '100 000 port writes of a guest',
     unit: 'ms',
     target: { atMostRatio: 1.05 },
+    needsKvm: true,
     how:
       'The guest prints a byte, writes 100 000 times to port 0x80, which nobody answers, and prints another byte. The time ' +
       "between the two bytes, as they come out of the VMM's standard output.",
@@ -55,6 +42,7 @@ const PARTS: readonly Part[] = [
     title: 'process start to first serial byte, cold',
     unit: 'ms',
     target: { atMostRatio: 2.5 },
+    needsKvm: true,
     how: "From before the process is spawned to the guest's first byte on the VMM's standard output. File caches are warm for both. NODE_EXTRA_CA_CERTS is not set: it makes any Node program read certificates first.",
     run: async (node) => {
       const kernel = await guest('firstByte');
@@ -66,6 +54,7 @@ const PARTS: readonly Part[] = [
     title: 'first serial byte from a warm core (what F5 uses)',
     unit: 'ms',
     target: { atMostRatio: 1 },
+    needsKvm: true,
     how:
       "Ours: from sending `vm/create` to a waiting `vmm serve` to the guest's first byte at the client, over the control socket. " +
       'QEMU: process start to first byte, as above (it has no waiting process).',
@@ -83,6 +72,7 @@ const PARTS: readonly Part[] = [
     title: 'memory beside the guest’s RAM, 1 vCPU',
     unit: 'MiB',
     target: { atMostRatio: 1.3 },
+    needsKvm: true,
     how:
       'PSS of the whole process from /proc/PID/smaps, three seconds after a guest that spins has printed its first byte, less the ' +
       'mapping of guest RAM. Pages of the node binary count in part, because this program runs from it too, as the extension host ' +
@@ -97,6 +87,7 @@ const PARTS: readonly Part[] = [
     title: 'the same, where no other Node program runs',
     unit: 'MiB',
     target: {},
+    needsKvm: true,
     how: 'As above, from a private copy of the node binary: all of its pages count.',
     run: async (node) => {
       const kernel = await guest('spin');
@@ -108,6 +99,7 @@ const PARTS: readonly Part[] = [
     title: 'the same, each of four VMs',
     unit: 'MiB',
     target: {},
+    needsKvm: true,
     how: 'As above with four VMs at once: each counts its share of the pages of the binary that all four map.',
     run: async (node) => {
       const kernel = await guest('spin');
@@ -119,6 +111,7 @@ const PARTS: readonly Part[] = [
     title: '64 KiB memory reads through the control socket',
     unit: 'MB/s',
     target: { atLeast: 200 },
+    needsKvm: true,
     how: 'One client, four requests in flight, 100 MiB of guest RAM by physical address, VM paused. 1 MB is 10⁶ bytes.',
     run: async () => {
       const kernel = await guest('firstByte');
@@ -131,6 +124,7 @@ const PARTS: readonly Part[] = [
     title: 'read and check a vm.conf of 10 000 lines',
     unit: 'ms',
     target: { atMost: 100 },
+    needsKvm: false,
     how: 'A thousand VMs, in this process; no file is looked for on disk. The first, cold one does not count.',
     run: async () => alternate(ROUNDS, { ours: parseAndCheck }),
   },
@@ -139,6 +133,7 @@ const PARTS: readonly Part[] = [
     title: 'a key press in such a file, to its diagnostics',
     unit: 'ms',
     target: { atMost: 50 },
+    needsKvm: false,
     how: 'From sending the change to the language server, over stdio, to its answer: the median of 21, five milliseconds of waiting for further changes included.',
     run: async (node) => alternate(ROUNDS, { ours: () => keyPress(node) }),
   },
@@ -147,6 +142,7 @@ const PARTS: readonly Part[] = [
     title: 'the same in a macro that all of its VMs use',
     unit: 'ms',
     target: { atMost: 50 },
+    needsKvm: false,
     how: 'As above, in the value of a macro: a thousand VMs are read anew.',
     run: async (node) => alternate(ROUNDS, { ours: () => macroKeyPress(node) }),
   },
@@ -155,6 +151,7 @@ const PARTS: readonly Part[] = [
     title: 'memory of the language server, a small file open',
     unit: 'MB',
     target: { atMost: 60 },
+    needsKvm: false,
     how: 'Resident set of its process, node included, after the first diagnostics. 1 MB is 10⁶ bytes.',
     run: async (node) => alternate(ROUNDS, { ours: () => serverMb(node) }),
   },
@@ -163,9 +160,11 @@ const PARTS: readonly Part[] = [
     title: 'the same with 10 000 lines open and typed in',
     unit: 'MB',
     target: { atMost: 60 },
+    needsKvm: false,
     how: 'As above: the most that is seen after the first diagnostics and after each of 63 key presses in the middle.',
     run: async (node) => alternate(ROUNDS, { ours: () => busyServerMb(node) }),
   },
+  ...SYMBOL_PARTS,
 ];
 
 async function besideQemu(
@@ -181,16 +180,16 @@ async function besideQemu(
 
 async function main(wanted: readonly string[]): Promise<number> {
   const unknown = wanted.filter((it) => !PARTS.some(({ name }) => name === it));
+  const parts = PARTS.filter((it) => wanted.length === 0 || wanted.includes(it.name));
   const problem =
     unknown.length > 0
       ? `no part is called ${unknown.join(', ')}: there are ${PARTS.map((it) => it.name).join(', ')}`
-      : ((await ensurePackages(['qemu-system-x86', 'gcc'])) ?? (await buildForTests(ROOT)) ?? kvmProblem());
+      : await missingFor(parts);
   if (problem !== undefined) {
     console.error(`bench: ${problem}`);
     return 1;
   }
   const [load = 0] = loadavg();
-  const parts = PARTS.filter((it) => wanted.length === 0 || wanted.includes(it.name));
   const { node, remove } = privateNode();
   process.once('exit', remove);
   const rows: string[] = [];
@@ -204,13 +203,23 @@ async function main(wanted: readonly string[]): Promise<number> {
   return 0;
 }
 
+/** What the parts cannot do without, as a sentence. */
+async function missingFor(parts: readonly Part[]): Promise<string | undefined> {
+  const usesKvm = parts.some((it) => it.needsKvm);
+  const usesGdb = parts.some((it) => SYMBOL_PARTS.includes(it));
+  const packages = [...(usesKvm ? ['qemu-system-x86', 'gcc'] : []), ...(usesGdb ? ['gdb'] : [])];
+  return (
+    (await ensurePackages(packages)) ?? (await buildForTests(ROOT)) ?? (usesKvm ? kvmProblem() : undefined)
+  );
+}
+
 function kvmProblem(): string | undefined {
   return existsSync('/dev/kvm')
     ? undefined
     : 'there is no /dev/kvm on this machine, so there is nothing to measure';
 }
 
-const HEAD = `| Measurement | Trapframe | QEMU | Ratio | Target | |
+const HEAD = `| Measurement | Trapframe | QEMU or gdb | Ratio | Target | |
 | --- | --- | --- | --- | --- | --- |`;
 
 function row({ title, unit, target }: Part, { ours, theirs }: Result): string {
@@ -243,9 +252,10 @@ function digits(value: number): string {
 }
 
 function document(table: string, load: number): string {
-  return `# Beside QEMU
+  return `# Beside QEMU and gdb
 
-Written by \`npm run bench\`. Median (least–most) of ${ROUNDS} runs of each, alternating, after one that does not count.
+Written by \`npm run bench\`. Median (least–most) of ${ROUNDS} runs of each (of symbols 5, or 3 where gdb takes long), alternating, after
+one that does not count.
 
 ${machine(load)}
 
@@ -255,10 +265,16 @@ How:
 
 ${PARTS.map((it) => `- **${it.title}**: ${it.how}`).join('\n')}
 
-Both get 256 MiB, one vCPU, COM1 on standard output. QEMU is
+Both VMMs get 256 MiB, one vCPU, COM1 on standard output. QEMU is
 \`${qemu('GUEST').command} ${qemu('GUEST').args.join(' ')}\`;
-\`acpi=off\` makes it start by qboot, its quickest firmware.
+\`acpi=off\` makes it start by qboot, its quickest firmware. gdb is ${gdbVersion()}; the kernel is Debian's, of a
+\`linux-image-6.1.0-*-cloud-amd64-dbg\` package.
 `;
+}
+
+function gdbVersion(): string {
+  const text = execFileSync('gdb', ['--version'], { encoding: 'utf8' });
+  return /GNU gdb .*?(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? 'of unknown version';
 }
 
 /** What the numbers depend on. */
