@@ -52,6 +52,12 @@ import { UnitRanges } from './unitRanges.ts';
 
 const MAX_PROBLEMS = 200;
 
+interface PartialPosition {
+  readonly file?: string;
+  readonly line?: number;
+  readonly column?: number;
+}
+
 export class ElfSymbolImage implements SymbolImage {
   readonly path: string;
   readonly buildId: string | undefined;
@@ -384,7 +390,7 @@ export class ElfSymbolImage implements SymbolImage {
     const functions = this.cache.functionsOf(unit);
     const lines = this.cache.linesOf(unit);
     const frames: InlineFrame[] = [];
-    let position: { file?: string; line?: number; column?: number } = this.position(at);
+    let position = lines === undefined ? {} : this.positionIn(lines, at);
     for (const node of [...nodes].reverse()) {
       const range = containing(node.ranges, at) ?? { start: at, end: at + 1 };
       const name = functions.nameOf(node) ?? this.symbols?.at(range.start)?.name ?? '??';
@@ -405,11 +411,20 @@ export class ElfSymbolImage implements SymbolImage {
     return frames;
   }
 
-  private position(at: number): { file?: string; line?: number; column?: number } {
+  private position(at: number): PartialPosition {
     const lines = this.linesAt(at);
-    const row = lines?.rowAt(at) ?? -1;
-    const found = lines === undefined || row < 0 ? undefined : this.lineRow(lines, row);
-    return found === undefined ? {} : { file: found.file, line: found.line, column: found.column };
+    return lines === undefined ? {} : this.positionIn(lines, at);
+  }
+
+  private positionIn(lines: UnitLines, at: number): PartialPosition {
+    const row = lines.rowAt(at);
+    const { rows } = lines;
+    if (row < 0 || rows.line[row] === 0) return {};
+    return {
+      file: lines.path(rows.file[row] as number),
+      line: rows.line[row] as number,
+      column: rows.column[row] as number,
+    };
   }
 
   /** A row without a line (line 0) is code that belongs to no source line. */

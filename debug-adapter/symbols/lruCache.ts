@@ -1,8 +1,19 @@
+/** What is kept when there is too much. */
+const KEPT = 0.9;
+
+interface Entry<V> {
+  readonly value: V;
+  readonly weight: number;
+  /** The larger, the later. */
+  used: number;
+}
+
 /** A map that forgets what was used least recently once the weights of its entries add up to more than its capacity. */
 export class LruCache<K, V> {
-  private readonly entries = new Map<K, { value: V; weight: number }>();
+  private readonly entries = new Map<K, Entry<V>>();
   private readonly capacity: number;
   private weight = 0;
+  private uses = 0;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -11,18 +22,23 @@ export class LruCache<K, V> {
   get(key: K): V | undefined {
     const entry = this.entries.get(key);
     if (entry === undefined) return undefined;
-    this.entries.delete(key);
-    this.entries.set(key, entry);
+    entry.used = ++this.uses;
     return entry.value;
   }
 
   set(key: K, value: V, weight: number): void {
     this.delete(key);
-    this.entries.set(key, { value, weight });
+    this.entries.set(key, { value, weight, used: ++this.uses });
     this.weight += weight;
-    for (const oldest of this.entries.keys()) {
-      if (this.weight <= this.capacity || oldest === key) break;
-      this.delete(oldest);
+    if (this.weight > this.capacity) this.trim(key);
+  }
+
+  /** Makes room for more than one entry: the order of use is worked out only here, so that a use costs next to nothing. */
+  private trim(newest: K): void {
+    const byUse = [...this.entries].sort(([, a], [, b]) => a.used - b.used);
+    for (const [key] of byUse) {
+      if (this.weight <= this.capacity * KEPT || key === newest) break;
+      this.delete(key);
     }
   }
 

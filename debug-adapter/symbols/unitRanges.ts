@@ -13,6 +13,8 @@ import type { UnitHeader } from '../dwarf/unitHeader.ts';
 
 interface UnitRange extends Range {
   readonly unitOffset: number;
+  /** Once it was asked for. */
+  unit?: Unit;
 }
 
 export class UnitRanges {
@@ -29,17 +31,17 @@ export class UnitRanges {
 
   unitAt(address: number): Unit | undefined {
     this.ranges ??= this.fromAranges();
-    const offset = this.find(address) ?? (this.addUnlisted() ? this.find(address) : undefined);
-    if (offset === undefined) return undefined;
+    const range = this.find(address) ?? (this.addUnlisted() ? this.find(address) : undefined);
+    if (range === undefined) return undefined;
     try {
-      return this.file.unitAt(offset);
+      return (range.unit ??= this.file.unitAt(range.unitOffset));
     } catch (error) {
       this.file.report(error);
       return undefined;
     }
   }
 
-  private find(address: number): number | undefined {
+  private find(address: number): UnitRange | undefined {
     const ranges = this.ranges ?? [];
     let low = 0;
     let high = ranges.length;
@@ -49,7 +51,7 @@ export class UnitRanges {
       else high = middle;
     }
     const range = ranges[low - 1];
-    return range !== undefined && address < range.end ? range.unitOffset : undefined;
+    return range !== undefined && address < range.end ? range : undefined;
   }
 
   private fromAranges(): UnitRange[] {
