@@ -37,7 +37,8 @@ export async function applyFrameRow(
   return { cfa, registers, savedAt };
 }
 
-async function computeCfa(rule: CfaRule, context: ExpressionContext): Promise<bigint> {
+/** The canonical frame address alone. */
+export async function computeCfa(rule: CfaRule, context: ExpressionContext): Promise<bigint> {
   const bits = 8 * context.addressSize;
   if (rule.kind === 'expression') return (await evaluateValue(rule.expression, context)).bits;
   const base = context.register(rule.register);

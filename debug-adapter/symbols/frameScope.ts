@@ -1,6 +1,6 @@
 /** The variables of one frame: which are in scope at its address, and where each lives. DWARF 5 §3.4, §4.1, §2.6. */
 import { toUnsigned } from '../dwarf/address.ts';
-import { DW_AT, DW_LANG, DW_TAG } from '../dwarf/constants.ts';
+import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
 import { DwarfError } from '../dwarf/dwarfError.ts';
 import {
@@ -16,18 +16,18 @@ import { expressionAt } from '../dwarf/locationLists.ts';
 import { joinPieces } from '../dwarf/pieces.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../dwarf/typedValue.ts';
 import type { Unit } from '../dwarf/unit.ts';
+import { type CodePlace, type DeclaredVariable, codePlace } from './codePlace.ts';
 import { type CallSite, callSiteAt, passedFor, passedIn, plainNameOf, tailCallsItself } from './callSites.ts';
-import { childrenOf, variablesOf } from './dieTree.ts';
+import { childrenOf } from './dieTree.ts';
 import type { FrameUnwinder } from './frameUnwinder.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
-import { hasNamespaces } from './qualifiedNames.ts';
 import { QueryError } from './queryError.ts';
 import type { Language } from './scalars.ts';
 import type { FrameContext, LocalDescription, Macro } from './symbolImage.ts';
 import type { TypeReader } from './typeReader.ts';
 import { type Type, sizeOf, typeName } from './types.ts';
 import { withBounds } from './variableLengths.ts';
-import type { FunctionNode, UnitFunctions } from './unitFunctions.ts';
+import type { UnitFunctions } from './unitFunctions.ts';
 import { originChain } from './unitFunctions.ts';
 import { OPTIMIZED_OUT, type Place, TargetValue, type ValueWorld, littleToMemory } from './value.ts';
 
@@ -67,12 +67,6 @@ export interface ScopeVariable {
   readonly depth: number;
 }
 
-interface Declared {
-  readonly name: string;
-  readonly die: Die;
-  readonly depth: number;
-}
-
 export class FrameScope {
   readonly image: ScopeImage;
   readonly frame: FrameContext;
@@ -80,10 +74,7 @@ export class FrameScope {
   /** Link-time address the frame's variables are looked up at. */
   readonly address: number | undefined;
   readonly unit: Unit | undefined;
-  /** The function of the frame, then the blocks inside it around the address. */
-  private readonly nodes: readonly FunctionNode[];
-  /** The real function all of it is in: its frame base counts. */
-  private readonly functionNode: FunctionNode | undefined;
+  private readonly place: CodePlace;
   private knownCfa: Promise<bigint | undefined> | undefined;
 
   constructor(image: ScopeImage, frame: FrameContext, inlineDepth: number) {
@@ -93,10 +84,8 @@ export class FrameScope {
     const pc = frame.registers.get(machine.names[machine.programCounter] as string);
     this.address =
       pc === undefined ? undefined : image.unbiased(pc) - (frame.pcIsReturnAddress === true ? 1 : 0);
-    this.unit = this.address === undefined ? undefined : image.unitAt(this.address);
-    const all = this.unit === undefined ? [] : image.functionsOf(this.unit).nodesAt(this.address as number);
-    this.functionNode = all[0];
-    this.nodes = nodesOfFrame(all, inlineDepth);
+    this.place = codePlace(image, this.address, inlineDepth);
+    this.unit = this.place.unit;
     this.world = {
       littleEndian: image.littleEndian,
       addressSize: image.addressSize,
@@ -109,21 +98,18 @@ export class FrameScope {
 
   /** Whose syntax and conversions expressions of this frame have. */
   get language(): Language {
-    const language = this.unit?.root.language;
-    if (language === DW_LANG.Rust) return 'rust';
-    return hasNamespaces(language) ? 'c++' : 'c';
+    return this.place.language;
   }
 
   /** `outer::Circle::size`: names are looked up in the scopes around it. */
   get functionName(): string | undefined {
-    const [node] = this.nodes;
-    return node && this.image.functionsOf(node.unit).nameOf(node);
+    return this.place.functionName;
   }
 
   /** A type declared inside the function, innermost block first. */
   findType(name: string): Type | undefined {
     const bare = name.replace(/^(?:struct|union|class|enum) /, '');
-    for (const node of [...this.nodes].reverse()) {
+    for (const node of [...this.place.nodes].reverse()) {
       const die = node.unit.die(node.dieOffset);
       for (const parent of originChain(die)) {
         for (const child of childrenOf(parent))
@@ -136,13 +122,13 @@ export class FrameScope {
 
   /** Innermost block first; parameters before locals within the function. */
   async variables(): Promise<ScopeVariable[]> {
-    const declared = this.declared();
+    const declared = this.place.variables;
     return Promise.all(declared.map((one) => this.variable(one)));
   }
 
   /** Where the variables are, as text, without reading any. */
   describe(): Omit<LocalDescription, 'function' | 'inlineDepth'>[] {
-    return this.declared().map(({ name, die }) => {
+    return this.place.variables.map(({ name, die }) => {
       const chain = originChain(die);
       const typeDie = chain.find((candidate) => candidate.has(DW_AT.type));
       const type = typeDie === undefined ? '?' : typeName(this.image.types.typeOf(typeDie));
@@ -156,12 +142,12 @@ export class FrameScope {
   }
 
   declares(name: string): boolean {
-    return this.declared().some((candidate) => candidate.name === name);
+    return this.place.variables.some((candidate) => candidate.name === name);
   }
 
   /** The innermost variable of that name. */
   async find(name: string): Promise<TargetValue | undefined> {
-    const one = this.declared().find((candidate) => candidate.name === name);
+    const one = this.place.variables.find((candidate) => candidate.name === name);
     return one && (await this.variable(one)).value;
   }
 
@@ -231,19 +217,7 @@ export class FrameScope {
     };
   }
 
-  private declared(): Declared[] {
-    const found: Declared[] = [];
-    for (let depth = this.nodes.length - 1; depth >= 0; depth--) {
-      const { unit, dieOffset } = this.nodes[depth] as FunctionNode;
-      for (const die of variablesOf(unit.die(dieOffset))) {
-        const name = plainNameOf(die);
-        if (name !== undefined) found.push({ name, die, depth });
-      }
-    }
-    return found;
-  }
-
-  private async variable({ name, die, depth }: Declared): Promise<ScopeVariable> {
+  private async variable({ name, die, depth }: DeclaredVariable): Promise<ScopeVariable> {
     const value = await this.valueOf(die, name);
     return { name, value, isParameter: die.tag === DW_TAG.formal_parameter, depth };
   }
@@ -365,7 +339,7 @@ export class FrameScope {
   }
 
   private async frameBase(): Promise<bigint | undefined> {
-    const node = this.functionNode;
+    const node = this.place.functionNode;
     if (node === undefined || this.address === undefined) return undefined;
     const die = node.unit.die(node.dieOffset);
     const expression = expressionAt(die, DW_AT.frame_base, this.address);
@@ -399,13 +373,13 @@ export class FrameScope {
   ): Promise<TypedValue | undefined> {
     const type = genericType(unit.header.addressSize);
     const caller = await this.callerFrame();
-    if (caller === undefined || this.functionNode === undefined) return undefined;
+    if (caller === undefined || this.place.functionNode === undefined) return undefined;
     const { machine } = this.image;
     const pc = caller.registers.get(machine.names[machine.programCounter] as string);
     if (pc === undefined) return undefined;
     const scope = new FrameScope(this.image, caller, 0);
-    if (scope.functionNode === undefined) return undefined;
-    const site = callSiteAt(scope.functionNode, this.image.unbiased(pc));
+    if (scope.place.functionNode === undefined) return undefined;
+    const site = callSiteAt(scope.place.functionNode, this.image.unbiased(pc));
     const passed = site && find(site);
     if (site === undefined || passed === undefined || !(await this.isCallOf(site, scope, pc)))
       return undefined;
@@ -418,7 +392,7 @@ export class FrameScope {
    * the arguments were somebody else's.
    */
   private async isCallOf(site: CallSite, caller: FrameScope, pc: bigint): Promise<boolean> {
-    const node = this.functionNode;
+    const node = this.place.functionNode;
     const start = node?.ranges[0]?.start;
     if (node === undefined || start === undefined || tailCallsItself(node)) return false;
     if (site.callee !== undefined) return site.callee === plainNameOf(node.unit.die(node.dieOffset));
@@ -433,15 +407,6 @@ export class FrameScope {
     const caller = await this.image.unwinder.unwind(this.frame);
     return caller && { registers: caller.registers, memory: this.frame.memory, pcIsReturnAddress: true };
   }
-}
-
-/** The function at `inlineDepth` (0 the innermost) and the blocks in it. `all` is outermost first. */
-function nodesOfFrame(all: readonly FunctionNode[], inlineDepth: number): FunctionNode[] {
-  const functions = all.flatMap(({ kind }, index) => (kind === 'block' ? [] : [index]));
-  const from = functions.at(-1 - inlineDepth);
-  if (from === undefined) return [];
-  const to = all.findIndex(({ kind }, index) => index > from && kind !== 'block');
-  return all.slice(from, to < 0 ? undefined : to);
 }
 
 /** Where the x86 `call rel32` that ends at `returnAddress` leads: compilers leave calls of clones they made unnamed. */

@@ -9,7 +9,7 @@ import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { type ExpressionContext, UnavailableError } from '../dwarf/expression.ts';
 import { OrcTable } from '../dwarf/orc.ts';
 import { fromBytes } from '../dwarf/typedValue.ts';
-import { applyFrameRow } from '../dwarf/unwind.ts';
+import { applyFrameRow, computeCfa } from '../dwarf/unwind.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
 import { describeRow } from './frameText.ts';
 import type { FrameContext, FrameDescription, Registers, UnwoundFrame } from './symbolImage.ts';
@@ -53,9 +53,17 @@ export class FrameUnwinder {
     return row && describeRow(row, this.image.machine, this.image);
   }
 
-  /** The canonical frame address, for DW_OP_call_frame_cfa. */
+  /** The canonical frame address, for DW_OP_call_frame_cfa. The outermost frame has one too, although it has no caller. */
   async cfa(frame: FrameContext): Promise<bigint | undefined> {
-    return (await this.unwind(frame))?.cfa;
+    const pc = this.lookupAddress(frame);
+    const row = pc === undefined ? undefined : (this.rowAt(pc) ?? this.orcRowAt(pc));
+    if (row === undefined) return (await this.unwind(frame))?.cfa;
+    try {
+      return await computeCfa(row.cfa, this.context(frame));
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) this.image.dwarf.report(error);
+      return undefined;
+    }
   }
 
   /** Registers and memory of a frame for expressions that have nothing else to ask. */

@@ -16,6 +16,7 @@ import { originChain } from './unitFunctions.ts';
 import { UnitNames } from './unitNames.ts';
 
 const MAX_NAMES = 400_000;
+const MAX_FOUND = 2000;
 const FIRST_UNITS = 16;
 /** A function inlined everywhere has an entry in every unit: one that has a place is among the first, if any has. */
 const MAX_ANYWHERE = 256;
@@ -37,6 +38,8 @@ export class ImageNames {
   readonly types: TypeReader;
   private readonly file: DwarfFile;
   private readonly addressSize: number;
+  /** What names were found to mean, by the scope that asked and the name. */
+  readonly found = new LruCache<string, Die>(MAX_FOUND);
   private readonly byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
   private readonly index: ImageIndex;
 

@@ -98,11 +98,8 @@ export class NameResolver {
     if (near !== undefined && near.place.kind !== 'missing') return near;
     const macro = await this.macroValue(name);
     if (macro !== undefined) return macro;
-    await this.names.ensureIndex(name);
-    for (const one of this.spellings(name)) {
-      const found = await this.firstPlaced(this.names.anywhere(one), one);
-      if (found !== undefined) return found;
-    }
+    const global = await this.global(name);
+    if (global !== undefined) return global;
     const imported = name.includes('::') ? this.names.anywhereEndingWith(name) : [];
     return (
       near ?? (await this.firstPlaced(imported, name)) ?? (await this.inFunction(name)) ?? this.untyped(name)
@@ -126,6 +123,25 @@ export class NameResolver {
       if (!(error instanceof QueryError)) throw error;
       throw new QueryError(`${name} is the macro ${macro.body}: ${error.message}`);
     }
+  }
+
+  /** Anywhere in the program. What was found once is kept: looking through a kernel's names takes longer than evaluating. */
+  private async global(name: string): Promise<TargetValue | undefined> {
+    const key = `${this.prefixes[0] ?? ''}${name}`;
+    const before = this.names.found.get(key);
+    if (before !== undefined) return this.entryValue(before, name);
+    await this.names.ensureIndex(name);
+    let first: TargetValue | undefined;
+    for (const one of this.spellings(name)) {
+      for (const die of this.names.anywhere(one)) {
+        const value = await this.entryValue(die, one);
+        first ??= value;
+        if (value.place.kind === 'missing') continue;
+        this.names.found.set(key, die, 1);
+        return value;
+      }
+    }
+    return first;
   }
 
   /** `Class::member` of a member that every object has. */

@@ -311,10 +311,16 @@ export class TargetValue implements Value {
 const MAX_MEMBERS = 100_000;
 const MAX_DEPTH = 16;
 
+const flattened = new WeakMap<StructType, readonly Member[]>();
+
 /** Members with those of anonymous structures and unions in their place. */
-export function flatMembers(struct: StructType): Member[] {
+export function flatMembers(struct: StructType): readonly Member[] {
+  const before = flattened.get(struct);
+  if (before !== undefined) return before;
   const found: Member[] = [];
   flatten(struct, 0, 0, found);
+  // One that is only declared may be found later.
+  if (!struct.incomplete) flattened.set(struct, found);
   return found;
 }
 
