@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { checkMutation } from './fuzz.ts';
+import { checkDependencies, checkMutation } from './fuzz.ts';
 
 const COUNT = 3000;
 
 it(`${COUNT} seeded mutations: never a crash, an error without a place, or an edit that differs from reading anew; fmt holds`, () => {
   for (let seed = 1; seed <= COUNT; seed++) assert.equal(checkMutation(seed), undefined, `seed ${seed}`);
+});
+
+it(`${COUNT} files whose macros and includes depend on each other are edited as if they were read anew`, () => {
+  for (let seed = 1; seed <= COUNT; seed++) assert.equal(checkDependencies(seed), undefined, `seed ${seed}`);
 });

@@ -13,6 +13,7 @@ const HOST = hostOfTexts({
   'a.conf': 'm = "1G"\n',
   'b.conf': 'vm open {\n memory 1G\n',
   'c.conf': 'include "vm.conf"\n',
+  'd.conf': '# only\nn = "2G" # x\nvm "in d" { memory $m\n}',
 });
 const OPTIONS = { host: HOST };
 
@@ -70,6 +71,42 @@ export function checkMutation(seed: number): string | undefined {
     ({ tree } = reparse(tree, edit, OPTIONS));
   }
   return disagreement(tree, text) ?? layoutFault(text);
+}
+
+const NAMES = ['m', 'n', 'k'];
+const VALUES = ['1G', '2G', 'x', '', '{', '#', "'"];
+
+/** Statements that depend on each other: macros of macros, includes that use and define them. */
+function randomStatement(random: (below: number) => number): string {
+  const pick = (list: readonly string[]): string => list[random(list.length)] ?? '';
+  const forms = [
+    `${pick(NAMES)} = "${pick(VALUES)}"\n`,
+    `${pick(NAMES)} = $${pick(NAMES)}\n`,
+    `vm v${random(4)} {\n\tmemory $${pick(NAMES)}\n\tcdrom $${pick(NAMES)}/x\n}\n`,
+    'vm w { disable\n}\n',
+    `include "${pick(['a', 'b', 'd'])}.conf"\n`,
+    `include $${pick(NAMES)}\n`,
+    '# $m\n',
+  ];
+  return pick(forms);
+}
+
+/** The same for edits of what others depend on. */
+export function checkDependencies(seed: number): string | undefined {
+  const random = randomNumbers(seed);
+  let text = Array.from({ length: 3 + random(8) }, () => randomStatement(random)).join('');
+  let tree = parseConfigFile(new SourceFile('vm.conf', text), OPTIONS);
+  for (let i = 0; i < 4; i++) {
+    const values = [...text.matchAll(/= "/g)].map((it) => it.index + 3);
+    const start = values[random(values.length + 1)] ?? random(text.length + 1);
+    const end = Math.min(text.length, start + random(3));
+    const edit = { start, end, text: ['', '1', '5G', '"', '\n', '{', '$m', ' '][random(8)] ?? '' };
+    text = text.slice(0, start) + edit.text + text.slice(end);
+    ({ tree } = reparse(tree, edit, OPTIONS));
+    const wrong = disagreement(tree, text);
+    if (wrong !== undefined) return `${JSON.stringify(text)}\n${wrong}`;
+  }
+  return undefined;
 }
 
 type Tree = ReturnType<typeof parseConfigFile>;

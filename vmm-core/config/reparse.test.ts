@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { checkConfig } from './checkConfig.ts';
 import { hostOfTexts } from './configHost.ts';
 import { parseConfigFile } from './parse.ts';
+import { formatProblem } from './problem.ts';
 import { reparse } from './reparse.ts';
 import { SourceFile } from './sourceFile.ts';
 
@@ -29,9 +30,41 @@ describe('an edit', () => {
     assert.ok(read >= 1 && read < 60, String(read));
   });
 
-  it('that adds a macro reads everything', () => {
+  it('of a macro reads what uses it, as far as the next definition of the name', () => {
+    const vm = (name: string, value: string): string => `vm ${name} { cdrom ${value}\n}\n`;
+    const text = `m = "x"\nn = "y"\n${vm('a', '$m')}${vm('b', '$n')}k = $m\n${vm('c', '$k')}m = "z"\n${vm('d', '$m')}`;
+    const before = parseConfigFile(new SourceFile('vm.conf', text), options);
+    const { tree: after, read } = reparse(before, { start: 5, end: 6, text: 'long' }, options);
+    assert.equal(read, 4); // m itself, a, k, c
+    const isos = after.statements.flatMap(({ node }) => node?.items.map((it) => it.args['path']?.text) ?? []);
+    assert.deepEqual(isos, ['long', 'y', 'long', 'z']);
+    assert.equal(after.macros.get('k')?.value, 'long');
+  });
+
+  it('that adds a macro which nobody uses reads little', () => {
     const { read } = reparse(tree(), { start: 0, end: 0, text: 'm = "x"\n' }, options);
-    assert.equal(read, 102);
+    assert.equal(read, 2);
+  });
+
+  it('that changes where statements begin reads everything', () => {
+    const before = parseConfigFile(
+      new SourceFile('vm.conf', `m = "x"\nvm a { cdrom $m\n}\n${TEXT}`),
+      options,
+    );
+    const { read } = reparse(before, { start: 5, end: 6, text: '{' }, options);
+    assert.equal(read, 103);
+  });
+
+  it('behind an include reads that statement only, and its problems stay in their files', () => {
+    const host = hostOfTexts({ 'a.conf': 'vm z { colour red\n}\n' });
+    const text = `include "a.conf"\n${TEXT}`;
+    const before = parseConfigFile(new SourceFile('vm.conf', text), { host });
+    const places = (it: typeof before): string[] => checkConfig(it, host).map(formatProblem);
+    const expected = places(before);
+    const at = text.indexOf('d50');
+    const { tree: after, read } = reparse(before, { start: at, end: at, text: 'x' }, { host });
+    assert.equal(read, 1);
+    assert.deepEqual(places(after), expected);
   });
 
   it('keeps the findings of statements it does not touch', () => {

@@ -1,9 +1,10 @@
 /**
- * An edit of the root file, for editors: statements before it are kept as they are, statements after it are kept and moved, what lies
- * between is read again. Everything is read again when the edit could reach further: when it touches a macro or an include.
+ * An edit of the root file, for editors. Statements before it are kept as they are, statements after it are kept and moved, what lies
+ * between is read again, and so is what uses a macro that has another value now. Everything is read when other files come or go, and
+ * when statements do not begin where they did.
  */
 import { parseConfigFile, type ParseOptions, readStatements } from './parse.ts';
-import type { Edit } from './sourceFile.ts';
+import type { Edit, SourceFile } from './sourceFile.ts';
 import type { ConfigTree, Statement } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
 
@@ -13,28 +14,19 @@ export interface Reparsed {
   readonly read: number;
 }
 
+type Macros = Map<string, MacroDefinition>;
+
 /** Changes the root's text. The old tree must not be used any more: its statements live on in the new one. */
 export function reparse(tree: ConfigTree, edit: Edit, options: ParseOptions): Reparsed {
-  const { root, statements } = tree;
-  const delta = edit.text.length - (edit.end - edit.start);
-  const kept = countBefore(statements, edit.start);
-  root.edit(edit);
-  if (hasEffects(statements.slice(0, kept), 'include')) return readAll(tree, options);
-  return readFrom(tree, kept, edit, delta, options) ?? readAll(tree, options);
+  const kept = countBefore(tree.statements, edit.start);
+  tree.root.edit(edit);
+  return readFrom(tree, kept, edit, options) ?? readAll(tree, options);
 }
 
-/** Statements that end before the edit, and so were read without looking at it. */
+/** Up to the last statement that ends before the edit, and so was read without looking at it. */
 function countBefore(statements: readonly Statement[], offset: number): number {
-  let low = 0;
-  let high = statements.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const { next, reach } = statements[middle] ?? { next: -1, reach: Infinity };
-    // -1: an include or the like; such files are read from there on.
-    if (next >= 0 && reach <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  // -1: of an included file, or the include; they belong to what follows.
+  return statements.findLastIndex(({ next, reach }) => next >= 0 && reach <= offset) + 1;
 }
 
 function readAll(tree: ConfigTree, options: ParseOptions): Reparsed {
@@ -42,79 +34,110 @@ function readAll(tree: ConfigTree, options: ParseOptions): Reparsed {
   return { tree: fresh, read: fresh.statements.length };
 }
 
-function readFrom(
-  tree: ConfigTree,
-  kept: number,
-  edit: Edit,
-  delta: number,
-  options: ParseOptions,
-): Reparsed | undefined {
+function readFrom(tree: ConfigTree, kept: number, edit: Edit, options: ParseOptions): Reparsed | undefined {
   const { root, statements } = tree;
+  const delta = edit.text.length - (edit.end - edit.start);
   // Where an untouched statement would begin, moved: -> its index.
   let old = kept;
-  const isEnough = (statement: Statement): boolean => {
-    while (old < statements.length && !isAtOrBehind(statements[old], edit.end, statement.next - delta)) old++;
-    return statements[old]?.next === statement.next - delta;
+  const isEnough = ({ next }: Statement): boolean => {
+    if (next < 0) return false;
+    while (old < statements.length && !isAtOrBehind(statements[old], edit.end, next - delta)) old++;
+    return statements[old]?.next === next - delta;
   };
-  const offset = kept === 0 ? 0 : (statements[kept - 1]?.next ?? 0);
-  const macros = macrosBefore(statements.slice(0, kept), options);
-  const files = [root];
+  const before = statements.slice(0, kept);
+  const macros = macrosOf(before, options);
+  const offset = before.at(-1)?.next ?? 0;
+  const files = [...tree.files];
   const read = readStatements({ root, offset, macros, files, options, isEnough });
-  const isSynchronised =
-    old < statements.length && read.at(-1)?.next === (statements[old]?.next ?? -2) + delta;
+  const last = read.at(-1);
+  const isSynchronised = last !== undefined && isEnough(last);
   const replaced = statements.slice(kept, isSynchronised ? old + 1 : undefined);
-  if ([read, replaced].some((it) => hasEffects(it, 'macro', 'include'))) return undefined;
+  if (includesOf(read) !== includesOf(replaced)) return undefined;
   const rest = isSynchronised ? statements.slice(old + 1) : [];
-  if (hasEffects(rest, 'include')) return undefined;
-  if (delta !== 0) for (const statement of rest) move(statement, delta);
+  if (delta !== 0) for (const statement of rest) move(statement, root, delta);
+  const changed = differences(macrosOf(replaced, {}), macrosOf(read, {}));
+  const again = readUsers(rest, changed, { root, offset: last?.next ?? -1, macros, files, options });
+  if (again === undefined) return undefined;
   return {
-    tree: { ...tree, statements: [...statements.slice(0, kept), ...read, ...rest] },
-    read: read.length,
+    tree: { ...tree, statements: [...before, ...read, ...again.statements], macros },
+    read: read.length + again.read,
   };
-}
-
-/** Without includes. */
-function macrosBefore(
-  statements: readonly Statement[],
-  { define = {} }: ParseOptions,
-): Map<string, MacroDefinition> {
-  const macros = new Map<string, MacroDefinition>();
-  for (const [name, value] of Object.entries(define)) macros.set(name, { name, value, isFixed: true });
-  for (const { node } of statements) {
-    if (node?.id !== 'macro') continue;
-    const { name, value } = node.args;
-    const [token] = name?.tokens ?? [];
-    if (
-      name === undefined ||
-      value === undefined ||
-      token === undefined ||
-      macros.get(name.text)?.isFixed === true
-    )
-      continue;
-    macros.set(name.text, { name: name.text, value: value.text, token, isFixed: false });
-  }
-  return macros;
 }
 
 function isAtOrBehind(statement: Statement | undefined, editEnd: number, offset: number): boolean {
   return statement !== undefined && statement.next >= editEnd && statement.next >= offset;
 }
 
-function hasEffects(statements: readonly Statement[], ...ids: readonly string[]): boolean {
-  return statements.some(({ node, tokens }) => {
-    // An unreadable macro or include still begins with a value or the word.
-    const id =
-      node?.id ??
-      (tokens.some((it) => it.text === 'include')
-        ? 'include'
-        : tokens.some((it) => it.text === '=')
-          ? 'macro'
-          : '');
-    return ids.includes(id);
-  });
+/** As they are defined behind these statements. */
+function macrosOf(statements: readonly Statement[], { define = {} }: Pick<ParseOptions, 'define'>): Macros {
+  const macros: Macros = new Map();
+  for (const [name, value] of Object.entries(define)) macros.set(name, { name, value, isFixed: true });
+  for (const statement of statements) defineIn(statement, macros);
+  return macros;
 }
 
-function move(statement: Statement, delta: number): void {
+function defineIn({ node }: Statement, macros: Macros): void {
+  const { name, value } = node?.id === 'macro' ? node.args : {};
+  const [token] = name?.tokens ?? [];
+  if (name === undefined || value === undefined || token === undefined) return;
+  if (/^.+\s/s.test(name.text) || macros.get(name.text)?.isFixed === true) return;
+  macros.set(name.text, { name: name.text, value: value.text, token, isFixed: false });
+}
+
+function differences(a: Macros, b: Macros): Set<string> {
+  const names = [...a.keys(), ...b.keys()];
+  return new Set(names.filter((name) => a.get(name)?.value !== b.get(name)?.value));
+}
+
+/** What is included, in order, as one text to compare. An include that is refused includes nothing. */
+function includesOf(statements: readonly Statement[]): string {
+  let found = '';
+  for (const { node, problems } of statements)
+    if (node?.id === 'include' && problems.length === 0) found += `${node.args['file']?.text ?? ''}\n`;
+  return found;
+}
+
+interface Reading {
+  readonly root: SourceFile;
+  /** Where the first statement begins; -1 when reading cannot begin there. */
+  readonly offset: number;
+  /** As they are there; in the end as they are behind the last one. */
+  readonly macros: Macros;
+  readonly files: SourceFile[];
+  readonly options: ParseOptions;
+}
+
+/** The statements, with those that use a changed macro read again. Undefined when they do not end where they did. */
+function readUsers(
+  statements: readonly Statement[],
+  changed: Set<string>,
+  { root, offset: first, macros, files, options }: Reading,
+): { statements: readonly Statement[]; read: number } | undefined {
+  const found: Statement[] = [];
+  let offset = first;
+  let read = 0;
+  for (const old of statements) {
+    let statement = old;
+    if (old.macroUses.some((it) => changed.has(it.name))) {
+      if (offset < 0 || old.next < 0) return undefined;
+      const [fresh, ...more] = readStatements({ root, offset, macros, files, options, isEnough: () => true });
+      if (more.length > 0 || fresh?.next !== old.next || fresh.reach !== old.reach) return undefined;
+      if (includesOf([fresh]) !== '' || includesOf([old]) !== '') return undefined;
+      statement = fresh;
+      read++;
+    }
+    const defined = macrosOf([statement], {});
+    // From here on a name means what it means here; whether that is something new is another question.
+    for (const name of defined.keys()) changed.delete(name);
+    if (statement !== old) for (const name of differences(macrosOf([old], {}), defined)) changed.add(name);
+    defineIn(statement, macros);
+    found.push(statement);
+    offset = statement.next;
+  }
+  return { statements: found, read };
+}
+
+function move(statement: Statement, root: SourceFile, delta: number): void {
   for (const list of [
     statement.tokens,
     statement.comments,
@@ -123,6 +146,7 @@ function move(statement: Statement, delta: number): void {
     statement.findings ?? [],
   ]) {
     for (const it of list) {
+      if (it.file !== root) continue;
       it.start += delta;
       it.end += delta;
     }

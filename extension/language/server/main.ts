@@ -2,7 +2,7 @@
  * The language server of vm.conf, over stdio: `vmm lsp` or the extension starts it, any editor may. It owns no knowledge of the language:
  * that is vmm-core/config's. Diagnostics follow a change at once; a key press re-reads one statement (workspace.ts).
  */
-import { tidyUp } from './leanEngine.ts'; // first
+import { preferSpeed, tidyUp } from './leanEngine.ts'; // first
 import {
   CodeActionKind,
   createConnection,
@@ -46,6 +46,7 @@ const connection = createConnection(
   new StreamMessageWriter(process.stdout),
 );
 const workspace = new Workspace();
+workspace.onLargeRead = preferSpeed;
 const pending = new Set<string>();
 let canRenameFiles = false;
 let timer: NodeJS.Timeout | undefined;

@@ -5,7 +5,6 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
 import { localConfigHost } from '../../../vmm-core/client/localConfigHost.ts';
 import { checkConfig } from '../../../vmm-core/config/checkConfig.ts';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
@@ -34,7 +33,7 @@ export interface Settings {
 /** Folders of a workspace are searched for roots that deep, and no more files than this are looked at. */
 const MAX_DEPTH = 4;
 const MAX_ENTRIES = 5000;
-/** When a key press makes us read as many again, optimised code is worth its memory (leanEngine.ts). */
+/** As many read again for one key press are told. */
 const MANY_STATEMENTS = 300;
 const CONFIG_FILE = /(^|\.)vm\.conf$/;
 const SKIPPED = new Set(['node_modules', '.git', 'dist', 'build']);
@@ -48,6 +47,8 @@ interface OpenFile {
 export class Workspace {
   readonly host: Required<ConfigHost>;
   settings: Settings = { openbsd: false };
+  /** A key press changed what much of a large file depends on; the next one will, too. */
+  onLargeRead: () => void = () => undefined;
   readonly #open = new Map<string, OpenFile>();
   /** Roots that are not open, read when an open file belongs to none. */
   #closedRoots: Map<string, ConfigTree> | undefined;
@@ -95,7 +96,7 @@ export class Workspace {
     if (open.tree === undefined) file.edit(edit);
     else {
       const { tree, read } = reparse(open.tree, edit, this.#options);
-      if (read >= MANY_STATEMENTS) setFlagsFromString('--opt'); // the next key press will be another such
+      if (read >= MANY_STATEMENTS) this.onLargeRead();
       open.tree = tree;
     }
   }
