@@ -259,6 +259,10 @@ export class ElfSymbolImage implements SymbolImage {
     });
   }
 
+  isOutermost(frame: FrameContext): boolean {
+    return this.guard(false, () => this.unwinder?.isOutermost(frame) ?? false);
+  }
+
   async unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined> {
     return this.guardAsync(undefined, async () => this.unwinder?.unwind(frame));
   }

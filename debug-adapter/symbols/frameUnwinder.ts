@@ -53,10 +53,15 @@ export class FrameUnwinder {
     return row && describeRow(row, this.image.machine, this.image);
   }
 
+  /** Whether the tables say that a frame has no caller (§6.4.4), rather than nothing of it. */
+  isOutermost(frame: FrameContext): boolean {
+    const row = this.rowOf(frame);
+    return row?.registers.get(row.returnAddressRegister)?.kind === 'undefined';
+  }
+
   /** The canonical frame address, for DW_OP_call_frame_cfa. The outermost frame has one too, although it has no caller. */
   async cfa(frame: FrameContext): Promise<bigint | undefined> {
-    const pc = this.lookupAddress(frame);
-    const row = pc === undefined ? undefined : (this.rowAt(pc) ?? this.orcRowAt(pc));
+    const row = this.rowOf(frame);
     if (row === undefined) return (await this.unwind(frame))?.cfa;
     try {
       return await computeCfa(row.cfa, this.context(frame));
@@ -84,6 +89,11 @@ export class FrameUnwinder {
     const pc = registerOf(registers, this.image.machine, this.image.machine.programCounter);
     // The call may be the function's last instruction: what follows belongs to the next function (DWARF 5 §6.4.4).
     return pc === undefined ? undefined : this.image.unbiased(pc) - (pcIsReturnAddress === true ? 1 : 0);
+  }
+
+  private rowOf(frame: FrameContext): FrameRow | undefined {
+    const pc = this.lookupAddress(frame);
+    return pc === undefined ? undefined : (this.rowAt(pc) ?? this.orcRowAt(pc));
   }
 
   private rowAt(pc: number): FrameRow | undefined {

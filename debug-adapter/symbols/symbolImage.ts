@@ -304,6 +304,8 @@ export interface SymbolImage {
    * the outermost frame and where neither knows the way.
    */
   unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined>;
+  /** Whether the tables say that a frame has no caller, rather than nothing of it: then nothing else need be tried. */
+  isOutermost(frame: FrameContext): boolean;
 
   /**
    * Parameters and local variables in scope at a frame, innermost block first. `inlineDepth` counts from the innermost function of

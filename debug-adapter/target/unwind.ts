@@ -67,6 +67,8 @@ export const symbolUnwinder: Unwinder = {
     const image = context.imageAt(lookupAddress(frame));
     const symbols = image && frameContext(frame, context, image);
     const unwound = symbols && (await image?.unwindFrame(symbols));
+    if (unwound === undefined && symbols !== undefined && image?.isOutermost(symbols) === true)
+      return undefined;
     if (unwound === undefined || unwound.method === 'framePointer')
       return framePointerUnwinder.caller(frame, context);
     const bits = codeBits(context.cpu.mode);
