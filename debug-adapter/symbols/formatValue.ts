@@ -85,7 +85,9 @@ async function counted(value: TargetValue, count: number): Promise<TargetValue> 
 }
 
 async function text(value: TargetValue, style: Style): Promise<string> {
-  const { bare } = value;
+  const { bare, place } = value;
+  if (place.kind === 'missing' && bare.kind !== 'void' && bare.kind !== 'function')
+    throw new QueryError(place.reason);
   switch (bare.kind) {
     case 'struct':
       return structText(value, bare, style);
@@ -194,6 +196,7 @@ async function memberTexts(value: TargetValue, struct: StructType, style: Style)
 async function nestedText(part: TargetValue, struct: StructType, style: Style): Promise<string> {
   if (part.place.kind === 'missing') return `<${part.place.reason}>`;
   const depth = style.depth + 0.25;
+  style.line.left -= 4; // its braces: broken debug information may nest without end and without members
   return depth >= MAX_DEPTH ? '{...}' : braced(await memberTexts(part, struct, { ...style, depth }));
 }
 

@@ -186,6 +186,49 @@ test('assignments say what to write: memory, bit-fields, registers', async () =>
   );
 });
 
+test('an expression is parsed once for many frames, also before anything runs', async () => {
+  const image = open();
+  const condition = await image.compileAt('argc > 2 && p->first == 7', T + 0x22n);
+  assert.equal(condition.assigns, false);
+  assert.equal(await (await condition.evaluate(frameAt(T + 0x22n))).display(), '1');
+  const other = frameAt(T + 0x22n);
+  const registers = new Map([...other.registers, ['rdi', 2n]]);
+  assert.equal(await (await condition.evaluate({ ...other, registers })).display(), '0');
+  await assert.rejects(condition.assignment(other), /there is no assignment/);
+
+  const step = await image.compile('counter += argc', other);
+  assert.equal(step.assigns, true);
+  assert.equal(await (await step.place(other)).display(), '42');
+  await assert.rejects(step.evaluate(other), /assignment is not allowed/);
+  assert.deepEqual(await step.assignment(other), {
+    kind: 'memory',
+    address: D,
+    bytes: Uint8Array.of(45, 0, 0, 0),
+  });
+  await assert.rejects(image.compileAt('argc >', T + 0x22n), (error: unknown) => {
+    assert.ok(error instanceof QueryError);
+    return error.column === 7;
+  });
+});
+
+test('text is compared and set as text', async () => {
+  const image = open();
+  const frame = frameAt(T + 0x22n);
+  assert.equal(await (await image.evaluate('p->name == "hey"', frame)).display(), '1');
+  assert.equal(await (await image.evaluate('p->name != "hello"', frame)).display(), '1');
+  await assert.rejects(image.evaluate('counter == "x"', frame), /only text can be compared/);
+  const set = await image.compile('p->name = "hi"', frame);
+  assert.deepEqual(await set.assignment(frame), {
+    kind: 'memory',
+    address: D + 0x26n,
+    bytes: Uint8Array.of(0x68, 0x69, 0),
+  });
+  await assert.rejects(
+    (await image.compile('p->name = "much too long"', frame)).assignment(frame),
+    /room for/,
+  );
+});
+
 test('mistakes in expressions point at their column', async () => {
   const image = open();
   const column = async (text: string): Promise<string> => {

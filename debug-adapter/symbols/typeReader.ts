@@ -20,11 +20,13 @@ import {
 } from './types.ts';
 
 const MAX_TYPES = 50_000;
+const MAX_NESTING = 64;
 /** A structure with more members than this is broken debug information. */
 const MAX_MEMBERS = 100_000;
 
 export class TypeReader {
   private readonly types = new LruCache<string, Type>(MAX_TYPES);
+  private depth = 0;
   /** Finds a definition of a structure that is only declared in its own unit. */
   private readonly complete: (die: Die) => Die | undefined;
   /** The name with its namespaces. */
@@ -51,7 +53,11 @@ export class TypeReader {
     const key = `${die.unit.file.id}${die.unit.header.section.name}${die.offset}`;
     let type = this.types.get(key);
     if (type === undefined) {
+      // Arrays read what they are of at once: one that is of itself, or of a thousand others, is broken.
+      if (this.depth >= MAX_NESTING) return unknown('<endless type>');
+      this.depth++;
       type = this.makeSafely(die);
+      this.depth--;
       this.types.set(key, type, 1);
     }
     return type;

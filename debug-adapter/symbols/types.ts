@@ -159,11 +159,11 @@ export function strip(type: Type): Type {
   return { kind: 'unknown', name: '<endless typedef>', sizeBytes: undefined };
 }
 
-export function sizeOf(type: Type): number | undefined {
+export function sizeOf(type: Type, depth = 0): number | undefined {
   const bare = strip(type);
   switch (bare.kind) {
     case 'array': {
-      const element = sizeOf(bare.element);
+      const element = depth > MAX_LAYERS ? undefined : sizeOf(bare.element, depth + 1);
       return element === undefined || bare.count === undefined ? undefined : element * bare.count;
     }
     case 'base':
@@ -253,7 +253,9 @@ function declareQualified(type: QualifiedType, inner: string, depth: number): st
 }
 
 function isQualified(type: Type, qualifier: QualifiedType['qualifier']): boolean {
-  for (let at = type; at.kind === 'qualified' || at.kind === 'array';) {
+  let at = type;
+  for (let layer = 0; layer < MAX_LAYERS; layer++) {
+    if (at.kind !== 'qualified' && at.kind !== 'array') return false;
     if (at.kind === 'qualified' && at.qualifier === qualifier) return true;
     at = at.kind === 'array' ? at.element : at.target;
   }
