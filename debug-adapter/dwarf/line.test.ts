@@ -26,10 +26,7 @@ function run(bytes: Uint8Array, littleEndian = true) {
 
 function rowsOf(recipe: BuiltLineProgram): number[][] {
   const { rows } = run(buildLineProgram(recipe), recipe.littleEndian);
-  return Array.from({ length: rows.count }, (_, row) => [
-    rows.address[row] as number,
-    rows.line[row] as number,
-  ]);
+  return Array.from({ length: rows.count }, (_, row) => [rows.address.at(row), rows.line[row] as number]);
 }
 
 for (const version of [2, 3, 4, 5]) {

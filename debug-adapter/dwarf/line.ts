@@ -1,4 +1,5 @@
 /** The line number state machine. DWARF 5 §6.2.2, §6.2.5. Rows come out as columns of numbers: kernels have 30 million of them. */
+import { AddressArray } from './address.ts';
 import { DwarfError } from './dwarfError.ts';
 import type { LineHeader } from './lineHeader.ts';
 import type { Reader } from './reader.ts';
@@ -29,7 +30,7 @@ export type RowColumn = Uint8Array | Uint16Array | Uint32Array;
 
 export interface LineRows {
   readonly count: number;
-  readonly address: Float64Array;
+  readonly address: AddressArray;
   readonly file: RowColumn;
   readonly line: RowColumn;
   /** Columns past 65535 are kept as that. */
@@ -242,7 +243,7 @@ class RowMachine extends LineMachine {
     const count = this.sequenceFirst;
     return {
       count,
-      address: this.addresses.slice(0, count),
+      address: new AddressArray(this.addresses, count),
       file: narrowed(this.files, count),
       line: narrowed(this.lines, count),
       column: narrowed(this.columns, count),

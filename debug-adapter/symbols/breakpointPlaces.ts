@@ -100,7 +100,7 @@ export class BreakpointPlaces {
   private locationOf({ unit, lines, row }: MatchedRow, taken: Set<string>): CodeLocation | undefined {
     const { cache, finder, biased } = this.options;
     const { rows } = lines;
-    let address = rows.address[row] as number;
+    let address = rows.address.at(row);
     const functions = cache.functionsOf(unit);
     const nodes = functions.nodesAt(address);
     const block = nodes.findLast(
@@ -165,5 +165,5 @@ function hasVariables(block: Die): boolean {
 }
 
 function addressOf({ lines, row }: MatchedRow): number {
-  return lines.rows.address[row] as number;
+  return lines.rows.address.at(row);
 }

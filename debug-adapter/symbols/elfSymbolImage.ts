@@ -440,7 +440,7 @@ export class ElfSymbolImage implements SymbolImage {
       file: lines.path(rows.file[row] as number),
       line,
       column: rows.column[row] as number,
-      range: this.range({ start: rows.address[row] as number, end: lines.rowEnd(row) }),
+      range: this.range({ start: rows.address.at(row), end: lines.rowEnd(row) }),
       isStatement: ((rows.flags[row] as number) & ROW_IS_STMT) !== 0,
     };
   }
@@ -509,5 +509,5 @@ function statementAround(lines: UnitLines, row: number, at: number): Range {
   while (from > first && belongs(from - 1)) from--;
   let to = row + 1;
   while (to < last && belongs(to)) to++;
-  return { start: rows.address[from] as number, end: rows.address[to] as number };
+  return { start: rows.address.at(from), end: rows.address.at(to) };
 }

@@ -228,7 +228,7 @@ function mergeByUnit(matches: readonly FileMatch[]): FileMatch[] {
  * line (gdb agrees).
  */
 function isShadowed(rows: LineRows, row: number): boolean {
-  for (let next = row + 1; next < rows.count && rows.address[next] === rows.address[row]; next++) {
+  for (let next = row + 1; next < rows.count && rows.address.at(next) === rows.address.at(row); next++) {
     if (rows.file[next] !== rows.file[row] && ((rows.flags[next] as number) & ROW_IS_STMT) !== 0) return true;
   }
   return false;

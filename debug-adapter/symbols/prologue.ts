@@ -15,7 +15,7 @@ export function findPrologueEnd(lines: UnitLines, root: UnitRoot, start: number,
   const { rows } = lines;
   let second: number | undefined;
   for (let row = first; row < rows.count; row++) {
-    const address = rows.address[row] as number;
+    const address = rows.address.at(row);
     const flags = rows.flags[row] as number;
     if (address >= end || (flags & ROW_END_SEQUENCE) !== 0) break;
     if (address < start) continue;

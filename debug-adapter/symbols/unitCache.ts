@@ -6,8 +6,8 @@ import type { SplitUnits } from './splitUnits.ts';
 import { UnitFunctions } from './unitFunctions.ts';
 import { UnitLines } from './unitLines.ts';
 
-const MAX_LINE_TABLES_BYTES = 52 << 20;
-const MAX_FUNCTIONS_BYTES = 40 << 20;
+const MAX_LINE_TABLES_BYTES = 40 << 20;
+const MAX_FUNCTIONS_BYTES = 28 << 20;
 
 export class UnitCache {
   readonly file: DwarfFile;
@@ -43,8 +43,8 @@ export class UnitCache {
     const known = this.lines.get(unit);
     if (known !== undefined) return known ?? undefined;
     const lines = this.openLines(unit);
-    // Decoded rows take about 4 times their program.
-    const weight = lines === undefined ? 1 : 4 * (lines.header.endOffset - lines.header.offset);
+    // Decoded rows take about 3 times their program.
+    const weight = lines === undefined ? 1 : 3 * (lines.header.endOffset - lines.header.offset);
     this.lines.set(unit, lines ?? null, weight);
     return lines;
   }

@@ -2,7 +2,7 @@
  * The functions of one unit and the functions inlined into them, as a tree with code ranges; found by one pass over the unit's
  * entries that decodes nothing else. DWARF 5 §3.3.
  */
-import type { Range } from '../dwarf/address.ts';
+import { AddressArray, type Range } from '../dwarf/address.ts';
 import { DW_AT, DW_LANG, DW_TAG } from '../dwarf/constants.ts';
 import { Die } from '../dwarf/die.ts';
 import { DwarfError } from '../dwarf/dwarfError.ts';
@@ -71,7 +71,7 @@ export class UnitFunctions {
 
   /** About what this takes in memory. */
   get sizeBytes(): number {
-    return 1000 + 21 * this.nodeCount + 40 * this.nodes.start.length + 100 * this.scopes.size;
+    return 1000 + 13 * this.nodeCount + 24 * this.nodes.start.length + 100 * this.scopes.size;
   }
 
   /** The function whose code contains the address, with the range that does. */
@@ -145,12 +145,12 @@ export class UnitFunctions {
     const ranges: Range[] = [];
     const last = nodes.firstRange[index + 1] ?? nodes.start.length;
     for (let at = nodes.firstRange[index] as number; at < last; at++) {
-      ranges.push({ start: nodes.start[at] as number, end: nodes.end[at] as number });
+      ranges.push({ start: nodes.start.at(at), end: nodes.end.at(at) });
     }
     return {
       unit,
       index,
-      dieOffset: nodes.dieOffset[index] as number,
+      dieOffset: nodes.dieOffset.at(index),
       kind: KINDS[nodes.kind[index] as number] ?? 'block',
       ranges,
     };
@@ -158,16 +158,9 @@ export class UnitFunctions {
 
   private innermostAt(address: number): number {
     const { start, end, node, around } = this.sorted;
-    let low = 0;
-    let high = start.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((start[middle] as number) <= address) low = middle + 1;
-      else high = middle;
-    }
     // Whatever contains the address begins before it, and is around the last range that does.
-    let at = low - 1;
-    while (at >= 0 && (end[at] as number) <= address) at = around[at] as number;
+    let at = start.countUpTo(address) - 1;
+    while (at >= 0 && end.at(at) <= address) at = around[at] as number;
     return at < 0 ? -1 : (node[at] as number);
   }
 
@@ -269,15 +262,15 @@ export class UnitFunctions {
 }
 
 interface NodeArrays {
-  readonly dieOffset: Float64Array;
+  readonly dieOffset: AddressArray;
   /** Index in KINDS. */
   readonly kind: Uint8Array;
   /** -1 for functions. */
   readonly parent: Int32Array;
   /** Index of a node's first range; the next node's begins where they end. */
   readonly firstRange: Uint32Array;
-  readonly start: Float64Array;
-  readonly end: Float64Array;
+  readonly start: AddressArray;
+  readonly end: AddressArray;
 }
 
 class NodeBuilder {
@@ -304,19 +297,19 @@ class NodeBuilder {
 
   finish(): NodeArrays {
     return {
-      dieOffset: Float64Array.from(this.dieOffset),
+      dieOffset: new AddressArray(this.dieOffset),
       kind: Uint8Array.from(this.kind),
       parent: Int32Array.from(this.parent),
       firstRange: Uint32Array.from(this.firstRange),
-      start: Float64Array.from(this.start),
-      end: Float64Array.from(this.end),
+      start: new AddressArray(this.start),
+      end: new AddressArray(this.end),
     };
   }
 }
 
 interface SortedRanges {
-  readonly start: Float64Array;
-  readonly end: Float64Array;
+  readonly start: AddressArray;
+  readonly end: AddressArray;
   readonly node: Uint32Array;
   /** Index of the nearest range before that contains this one's start, or -1. */
   readonly around: Int32Array;
@@ -329,23 +322,19 @@ function sortRanges(nodes: NodeArrays): SortedRanges {
   for (let node = 0; node < firstRange.length; node++)
     owner.fill(node, firstRange[node], firstRange[node + 1] ?? count);
   // Where two begin together the enclosing one comes first: its node is the older.
-  const order = Uint32Array.from(start, (_, index) => index).sort(
-    (a, b) => (start[a] as number) - (start[b] as number) || (owner[a] as number) - (owner[b] as number),
+  const order = Uint32Array.from(owner, (_, index) => index).sort(
+    (a, b) => start.at(a) - start.at(b) || (owner[a] as number) - (owner[b] as number),
   );
   const around = new Int32Array(count);
   const open: number[] = [];
   order.forEach((range, position) => {
-    while (
-      open.length > 0 &&
-      (end[order[open.at(-1) as number] as number] as number) <= (start[range] as number)
-    )
-      open.pop();
+    while (open.length > 0 && end.at(order[open.at(-1) as number] as number) <= start.at(range)) open.pop();
     around[position] = open.at(-1) ?? -1;
     open.push(position);
   });
   return {
-    start: Float64Array.from(order, (range) => start[range] as number),
-    end: Float64Array.from(order, (range) => end[range] as number),
+    start: new AddressArray(Float64Array.from(order, (range) => start.at(range))),
+    end: new AddressArray(Float64Array.from(order, (range) => end.at(range))),
     node: Uint32Array.from(order, (range) => owner[range] as number),
     around,
   };

@@ -53,15 +53,9 @@ export class UnitLines {
     const sequence = this.sequenceAt(address);
     if (sequence === undefined) return -1;
     const { address: addresses, file: files, flags } = this.rows;
-    let low = sequence.first;
-    let high = sequence.last;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((addresses[middle] as number) <= address) low = middle + 1;
-      else high = middle;
-    }
-    const last = low - 1;
-    for (let row = last; row >= sequence.first && addresses[row] === addresses[last]; row--) {
+    const last = addresses.countUpTo(address, sequence.first, sequence.last) - 1;
+    const start = addresses.at(last);
+    for (let row = last; row >= sequence.first && addresses.at(row) === start; row--) {
       if (((flags[row] as number) & ROW_IS_STMT) === 0) continue;
       // A further block of a statement gives way to the file's next line.
       const isFurtherBlock = ((flags[row] as number) & ROW_CONTINUES) !== 0;
@@ -87,8 +81,8 @@ export class UnitLines {
   rowEnd(row: number): number {
     const { address, count } = this.rows;
     let next = row + 1;
-    while (next < count - 1 && address[next] === address[row]) next++;
-    return address[next] as number;
+    while (next < count - 1 && address.at(next) === address.at(row)) next++;
+    return address.at(next);
   }
 
   /** The full path of a directory by its number in the table. */
