@@ -5,6 +5,7 @@
  * - a reference shows what it refers to, without its address;
  * - floating point numbers have the digits that tell them from their neighbours, no more;
  * - text ends at its first zero, as C has it;
+ * - an object of which nothing is left says so once, not for each member;
  * - a function that the optimiser left no code of still has its type.
  */
 import assert from 'node:assert/strict';
@@ -247,6 +248,7 @@ async function answer(image: SymbolImage, expression: string, frame: FrameContex
 
 /** Both in the form that is left when the differences on purpose are taken away; a line cut short has to begin alike; both may refuse. */
 function agrees(ours: string, theirs: string): boolean {
+  if (ours === '<optimized out>' && /^\{(?:\w+ = <optimized out>(?:, )?)+\}$/.test(theirs)) return true;
   const cut = ours.indexOf('...');
   const [a, b] = [plain(ours), plain(theirs)];
   if (cut >= 0) return b.startsWith(plain(ours.slice(0, cut)));
