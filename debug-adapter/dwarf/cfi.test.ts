@@ -49,6 +49,20 @@ for (const version of [1, 3, 4]) {
   });
 }
 
+test('a CFA register given alone has an offset of 0 (MIPS compilers)', () => {
+  const cie = new Bytes()
+    .u32(0xffffffff)
+    .u8(1)
+    .cstring('')
+    .uleb(1)
+    .sleb(-8)
+    .u8(31)
+    .u8(DW_CFA.def_cfa_register, 29);
+  const out = new Bytes().u32(cie.align(4).length).bytes(cie.done());
+  out.sized((fde) => fde.u32(0).u64(0x1000, 0x100));
+  assert.deepEqual(row(out.done(), 0x1000).cfa, { kind: 'register', register: 29, offset: 0 });
+});
+
 test('remembered states come back, restored registers get the rule of the CIE (§6.4.2.3, §6.4.2.4)', () => {
   const bytes = debugFrame((b) => {
     b.u8(DW_CFA.def_cfa_offset, 32, DW_CFA.remember_state, DW_CFA.advance_loc | 4);

@@ -431,8 +431,8 @@ class FrameProgram {
 
   private registerCfa(reader: Reader): { kind: 'register'; register: number; offset: number } {
     const { cfa } = this.rules;
-    if (cfa?.kind !== 'register') throw reader.error('CFA is no register and offset to change');
-    return cfa;
+    if (cfa?.kind === 'expression') throw reader.error('CFA is no register and offset to change');
+    return cfa ?? { kind: 'register', register: 0, offset: 0 }; // MIPS compilers leave out an offset of 0
   }
 
   private advance(delta: number): boolean {

@@ -21,7 +21,6 @@ import { ImageMacros } from './imageMacros.ts';
 import { ImageNames } from './imageNames.ts';
 import { ImageQueries } from './imageQueries.ts';
 import { type MachineRegisters, machineRegisters } from './machineRegisters.ts';
-import { QueryError } from './queryError.ts';
 import type {
   AddressRange,
   CodeLocation,
@@ -75,9 +74,9 @@ export class ElfSymbolImage implements SymbolImage {
   private readonly places: BreakpointPlaces;
   private readonly found = new Set<string>();
   private readonly macros: ImageMacros;
-  private readonly unwinder: FrameUnwinder | undefined;
+  private readonly unwinder: FrameUnwinder;
   private readonly names: ImageNames;
-  private readonly queries: ImageQueries | undefined;
+  private readonly queries: ImageQueries;
   private symbolIndex: ElfSymbolIndex | null | undefined;
 
   constructor(source: ByteSource, options: SymbolImageOptions) {
@@ -121,8 +120,8 @@ export class ElfSymbolImage implements SymbolImage {
     });
     this.macros = new ImageMacros(this.cache);
     const machine = machineRegisters(this.elf.machine);
-    this.unwinder = machine && this.makeUnwinder(machine);
-    this.queries = machine && this.unwinder && this.makeQueries(machine, this.unwinder);
+    this.unwinder = this.makeUnwinder(machine);
+    this.queries = this.makeQueries(machine, this.unwinder);
   }
 
   get entry(): bigint {
@@ -260,15 +259,15 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   isOutermost(frame: FrameContext): boolean {
-    return this.guard(false, () => this.unwinder?.isOutermost(frame) ?? false);
+    return this.guard(false, () => this.unwinder.isOutermost(frame));
   }
 
   async unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined> {
-    return this.guardAsync(undefined, async () => this.unwinder?.unwind(frame));
+    return this.guardAsync(undefined, () => this.unwinder.unwind(frame));
   }
 
   async localsAt(frame: FrameContext, inlineDepth = 0): Promise<readonly Variable[]> {
-    return this.guardAsync([], async () => (await this.queries?.localsAt(frame, inlineDepth)) ?? []);
+    return this.guardAsync([], () => this.queries.localsAt(frame, inlineDepth));
   }
 
   async evaluate(expression: string, frame: FrameContext, inlineDepth = 0): Promise<Value> {
@@ -276,23 +275,23 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   async compile(expression: string, frame: FrameContext, inlineDepth = 0): Promise<CompiledExpression> {
-    return this.requireQueries().compile(expression, frame, inlineDepth);
+    return this.queries.compile(expression, frame, inlineDepth);
   }
 
   async compileAt(expression: string, address: bigint): Promise<CompiledExpression> {
-    return this.requireQueries().compileAt(expression, address);
+    return this.queries.compileAt(expression, address);
   }
 
   async describeType(name: string): Promise<string | undefined> {
-    return this.guardAsync(undefined, async () => this.queries?.describeType(name));
+    return this.guardAsync(undefined, () => this.queries.describeType(name));
   }
 
   describeLocals(address: bigint): readonly LocalDescription[] {
-    return this.guard([], () => this.queries?.describeLocals(address, this.inlineChainAt(address)) ?? []);
+    return this.guard([], () => this.queries.describeLocals(address, this.inlineChainAt(address)));
   }
 
   describeFrame(address: bigint): FrameDescription | undefined {
-    return this.guard(undefined, () => this.unwinder?.describe(this.unbiased(address)));
+    return this.guard(undefined, () => this.unwinder.describe(this.unbiased(address)));
   }
 
   macro(name: string, address?: bigint): Macro | undefined {
@@ -308,11 +307,6 @@ export class ElfSymbolImage implements SymbolImage {
       if (found.length >= limit) break;
     }
     return found.sort();
-  }
-
-  private requireQueries(): ImageQueries {
-    if (this.queries === undefined) throw new QueryError(`expressions are not supported on ${this.machine}`);
-    return this.queries;
   }
 
   private makeUnwinder(machine: MachineRegisters): FrameUnwinder {

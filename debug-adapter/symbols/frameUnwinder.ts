@@ -195,7 +195,7 @@ export class FrameUnwinder {
     const { machine, addressSize } = this.image;
     const stackPointer = registerOf(frame.registers, machine, machine.stackPointer);
     const framePointer = registerOf(frame.registers, machine, machine.framePointer);
-    if (stackPointer === undefined) return undefined;
+    if (stackPointer === undefined || !machine.pushesReturnAddress) return undefined;
     if (frame.pcIsReturnAddress !== true && this.image.functionStart(pc) === pc) {
       return this.pop(frame, stackPointer, undefined);
     }

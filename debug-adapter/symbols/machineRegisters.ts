@@ -1,24 +1,32 @@
-/** Registers by name and by DWARF number, and what the ABI says of them. System V ABI of x86-64 Figure 3.36, of i386 Figure 2.14. */
-import { EM_386, EM_X86_64 } from '../../vmm-core/elf/elfConstants.ts';
+/**
+ * Registers by name and by DWARF number, and what the ABI says of them. System V ABI of x86-64 Figure 3.36, of i386 Figure 2.14; DWARF
+ * for the Arm Architecture §4.1, for AArch64 §4.1; RISC-V DWARF Specification, Table 1.
+ */
+import { EM_386, EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64 } from '../../vmm-core/elf/elfConstants.ts';
 
 export interface MachineRegisters {
   /** Index is the DWARF number. */
   readonly names: readonly string[];
   readonly stackPointer: number;
   readonly framePointer: number;
-  /** The column of the return address: the caller's program counter. */
+  /** The caller's program counter; on machines that do not number it, a number that DWARF does not use there. */
   readonly programCounter: number;
+  readonly wordBytes: 4 | 8;
+  /** A call pushes the return address, and functions push the frame pointer below it. */
+  readonly pushesReturnAddress: boolean;
 }
 
 const X86_64: MachineRegisters = {
   names: [
     ...['rax', 'rdx', 'rcx', 'rbx', 'rsi', 'rdi', 'rbp', 'rsp'],
     ...['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'rip'],
-    ...Array.from({ length: 16 }, (_, index) => `xmm${index}`),
+    ...numbered('xmm', 16),
   ],
   stackPointer: 7,
   framePointer: 6,
   programCounter: 16,
+  wordBytes: 8,
+  pushesReturnAddress: true,
 };
 
 const I386: MachineRegisters = {
@@ -26,13 +34,66 @@ const I386: MachineRegisters = {
   stackPointer: 4,
   framePointer: 5,
   programCounter: 8,
+  wordBytes: 4,
+  pushesReturnAddress: true,
 };
 
-/** Undefined for machines whose frames we do not unwind. */
-export function machineRegisters(machine: number): MachineRegisters | undefined {
-  if (machine === EM_X86_64) return X86_64;
-  if (machine === EM_386) return I386;
-  return undefined;
+const AARCH64: MachineRegisters = {
+  names: [...numbered('x', 31), 'sp', 'pc'],
+  stackPointer: 31,
+  framePointer: 29,
+  programCounter: 32,
+  wordBytes: 8,
+  pushesReturnAddress: false,
+};
+
+const ARM: MachineRegisters = {
+  names: [...numbered('r', 13), 'sp', 'lr', 'pc'],
+  stackPointer: 13,
+  framePointer: 11,
+  programCounter: 15,
+  wordBytes: 4,
+  pushesReturnAddress: false,
+};
+
+const RISCV: MachineRegisters = {
+  names: [
+    ...['zero', 'ra', 'sp', 'gp', 'tp', 't0', 't1', 't2', 's0', 's1'],
+    ...[...numbered('a', 8), ...numbered('s', 12).slice(2), ...numbered('t', 7).slice(3)],
+    ...numbered('f', 32),
+    'pc',
+  ],
+  stackPointer: 2,
+  framePointer: 8,
+  programCounter: 64,
+  wordBytes: 8,
+  pushesReturnAddress: false,
+};
+
+/** Registers of machines we know no names of: enough for types, lines and where variables live. */
+const OTHER: MachineRegisters = {
+  names: [...numbered('r', 128), 'pc'],
+  stackPointer: -1,
+  framePointer: -1,
+  programCounter: 128,
+  wordBytes: 8,
+  pushesReturnAddress: false,
+};
+
+const MACHINES: ReadonlyMap<number, MachineRegisters> = new Map([
+  [EM_X86_64, X86_64],
+  [EM_386, I386],
+  [EM_AARCH64, AARCH64],
+  [EM_ARM, ARM],
+  [EM_RISCV, RISCV],
+]);
+
+export function machineRegisters(machine: number): MachineRegisters {
+  return MACHINES.get(machine) ?? OTHER;
+}
+
+function numbered(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 }
 
 /** A register as an expression names it: a part of a full register, which is what can be set. */
@@ -59,7 +120,7 @@ export function registerByName(
   const full = alias === undefined ? name : (machine.names[alias] as string);
   const wide = registers.get(full);
   if (wide !== undefined) {
-    const sizeBytes = full.startsWith('xmm') ? 16 : machine === X86_64 ? 8 : 4;
+    const sizeBytes = full.startsWith('xmm') ? 16 : machine.wordBytes;
     return { value: wide, sizeBytes, full, fullValue: wide, offsetBytes: 0 };
   }
   const part = partOf(name);

@@ -18,6 +18,9 @@ export const ET_DYN = 3;
 export const ET_CORE = 4;
 
 export const EM_386 = 3;
+export const EM_MIPS = 8;
+export const EM_PPC64 = 21;
+export const EM_S390 = 22;
 export const EM_ARM = 40;
 export const EM_X86_64 = 62;
 export const EM_AARCH64 = 183;
@@ -29,12 +32,12 @@ const MACHINE_NAMES: ReadonlyMap<number, string> = new Map([
   [2, 'SPARC'],
   [EM_386, 'i386'],
   [4, 'm68k'],
-  [8, 'MIPS'],
+  [EM_MIPS, 'MIPS'],
   [15, 'PA-RISC'],
   [18, 'SPARC v8+'],
   [20, 'PowerPC'],
-  [21, 'PowerPC64'],
-  [22, 's390'],
+  [EM_PPC64, 'PowerPC64'],
+  [EM_S390, 's390'],
   [EM_ARM, 'ARM'],
   [42, 'SuperH'],
   [43, 'SPARC v9'],

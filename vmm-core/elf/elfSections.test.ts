@@ -173,6 +173,48 @@ test('relocations of a relocatable object are applied to a copy, unknown ones co
   assert.deepEqual(original, new Uint8Array(24), 'the original stays');
 });
 
+test('differences of labels are set and taken away in place, some in the low bits of a byte (RISC-V psABI §8.5)', () => {
+  const symbols = new Bytes()
+    .padTo(24)
+    .u32(0)
+    .u8(3, 0)
+    .u16(1)
+    .u64(0x40, 0)
+    .u32(0)
+    .u8(3, 0)
+    .u16(1)
+    .u64(0x12, 0);
+  const relocations = new Bytes();
+  const entry = (offset: number, type: number, symbol: number): void => {
+    relocations.u64(offset, (BigInt(symbol) << 32n) | BigInt(type), 0);
+  };
+  entry(0, 53, 1); // R_RISCV_SET6
+  entry(0, 52, 2); // R_RISCV_SUB6
+  entry(4, 35, 1); // R_RISCV_ADD32
+  entry(4, 39, 2); // R_RISCV_SUB32
+  entry(8, 55, 1); // R_RISCV_SET16
+  const elf = parse(
+    buildElf({
+      type: ET_REL,
+      machine: 243,
+      sections: [
+        { name: '.text', flags: 6, bytes: new Uint8Array(0x80) },
+        { name: '.symtab', type: SHT_SYMTAB, bytes: symbols.done(), link: 3, entrySizeBytes: 24 },
+        { name: '.strtab', type: SHT_STRTAB, bytes: Uint8Array.of(0) },
+        { name: '.debug_frame', bytes: new Uint8Array(12) },
+        { name: '.rela.debug_frame', type: SHT_RELA, bytes: relocations.done(), link: 2, info: 4 },
+      ],
+    }),
+  );
+  const before = new Bytes().u8(0x40).padTo(12).done(); // DW_CFA_advance_loc | 0
+  const { bytes, skipped } = relocated(elf, sectionOf(elf, '.debug_frame'), before, () => 0n);
+  assert.equal(skipped, 0);
+  assert.equal(bytes[0], 0x40 | ((0x40 - 0x12) & 0x3f), 'the operation stays');
+  const view = new DataView(bytes.buffer);
+  assert.equal(view.getUint32(4, true), 0x40 - 0x12);
+  assert.equal(view.getUint16(8, true), 0x40);
+});
+
 test('mutated relocatable objects end in bytes or in an ElfError', () => {
   const seed = relocatable();
   const random = seededRandom(8);

@@ -1,12 +1,16 @@
 /**
  * Applies relocations to sections of relocatable objects (kernel modules, .o files), which debug information needs before it can be
  * read: offsets between its sections are relocations there. Only the kinds that compilers use in debug sections are known; psABI of
- * x86-64 §4.4, i386 §4.6, AArch64 §5.7, RISC-V §8.5.
+ * x86-64 §4.4, i386 §4.6, AArch64 §5.7, RISC-V §8.5, and those of ARM, MIPS, PowerPC and S/390.
  */
 import {
   EM_386,
   EM_AARCH64,
+  EM_ARM,
+  EM_MIPS,
+  EM_PPC64,
   EM_RISCV,
+  EM_S390,
   EM_X86_64,
   SHN_ABS,
   SHN_UNDEF,
@@ -24,6 +28,8 @@ interface Howto {
   readonly relative?: true;
   /** Added to or taken from what is there (RISC-V's label differences). */
   readonly accumulate?: 1 | -1;
+  /** Only the low bits of the field: the delta in DW_CFA_advance_loc. */
+  readonly bits?: 6;
 }
 
 const NONE: Howto = { sizeBytes: 1 };
@@ -70,7 +76,44 @@ const HOWTO: ReadonlyMap<number, ReadonlyMap<number, Howto>> = new Map([
       [38, { sizeBytes: 2, accumulate: -1 }],
       [39, { sizeBytes: 4, accumulate: -1 }],
       [40, { sizeBytes: 8, accumulate: -1 }],
+      [52, { sizeBytes: 1, accumulate: -1, bits: 6 }], // R_RISCV_SUB6
+      [53, { sizeBytes: 1, bits: 6 }], // R_RISCV_SET6
+      [54, { sizeBytes: 1 }], // R_RISCV_SET8
+      [55, { sizeBytes: 2 }],
+      [56, { sizeBytes: 4 }],
       [57, { sizeBytes: 4, relative: true }], // R_RISCV_32_PCREL
+    ]),
+  ],
+  [
+    EM_ARM,
+    new Map<number, Howto>([
+      [2, { sizeBytes: 4 }], // R_ARM_ABS32
+      [3, { sizeBytes: 4, relative: true }], // R_ARM_REL32
+    ]),
+  ],
+  [
+    EM_MIPS,
+    new Map<number, Howto>([
+      [2, { sizeBytes: 4 }], // R_MIPS_32
+      [18, { sizeBytes: 8 }], // R_MIPS_64
+    ]),
+  ],
+  [
+    EM_PPC64,
+    new Map<number, Howto>([
+      [1, { sizeBytes: 4 }], // R_PPC64_ADDR32
+      [26, { sizeBytes: 4, relative: true }], // R_PPC64_REL32
+      [38, { sizeBytes: 8 }], // R_PPC64_ADDR64
+      [44, { sizeBytes: 8, relative: true }], // R_PPC64_REL64
+    ]),
+  ],
+  [
+    EM_S390,
+    new Map<number, Howto>([
+      [4, { sizeBytes: 4 }], // R_390_32
+      [5, { sizeBytes: 4, relative: true }], // R_390_PC32
+      [22, { sizeBytes: 8 }], // R_390_64
+      [23, { sizeBytes: 8, relative: true }], // R_390_PC64
     ]),
   ],
 ]);
@@ -126,7 +169,9 @@ function applyTable(
   let skipped = 0;
   for (let entry = 0; entry + entryBytes <= at.bytes.length; entry += entryBytes) {
     const offset = at.word(entry);
-    const type = elf.is64 ? at.u32(entry + (elf.littleEndian ? 8 : 12)) : at.u32(entry + 4) & 0xff;
+    const type = elf.is64
+      ? typeOf(elf, at.u32(entry + (elf.littleEndian ? 8 : 12)))
+      : at.u32(entry + 4) & 0xff;
     const symbol = elf.is64 ? at.u32(entry + (elf.littleEndian ? 12 : 8)) : at.u32(entry + 4) >>> 8;
     const howto = type === 0 ? NONE : howtos?.get(type);
     if (howto === undefined || !(offset + howto.sizeBytes <= target.length)) {
@@ -147,9 +192,18 @@ function applyTable(
   return skipped;
 }
 
+/** MIPS packs three types and a second symbol into the place of one type; the first type is what debug sections use. */
+function typeOf(elf: ElfFile, info: number): number {
+  return elf.machine === EM_MIPS ? info & 0xff : info;
+}
+
 function compute(howto: Howto, value: bigint, inPlace: bigint, place: bigint): bigint {
-  if (howto.accumulate !== undefined) return inPlace + BigInt(howto.accumulate) * value;
-  return howto.relative === true ? value - place : value;
+  const accumulated = howto.accumulate === undefined ? value : inPlace + BigInt(howto.accumulate) * value;
+  if (howto.bits !== undefined) {
+    const mask = (1n << BigInt(howto.bits)) - 1n;
+    return (inPlace & ~mask) | (accumulated & mask);
+  }
+  return howto.relative === true ? accumulated - place : accumulated;
 }
 
 function readField(view: DataView, offset: number, sizeBytes: number, littleEndian: boolean): bigint {
