@@ -130,7 +130,8 @@ async function valueOf(
  * variable with the name of a register is still a variable; `$sp` is always the register.
  */
 async function namesProgram(state: SessionState, text: string, shown: ShownFrame): Promise<boolean> {
-  if (/[^\w\s$()*+&-]/.test(text)) return true;
+  // Products and masks are arithmetic; `(u32*)` is not.
+  if (/[^\w\s$()*+&-]/.test(text) || /[\w)]\s*(?:&|\*(?!\s*\)))/.test(text)) return true;
   const names = (text.match(/[$\w]+/g) ?? []).filter((it) => !/^[\d$]/.test(it));
   if (!names.every((it) => registerAlias(it.toLowerCase()) !== undefined)) return true;
   if (names.length === 0) return false;

@@ -172,3 +172,15 @@ test('the console completes members, registers and locals', async (t) => {
   assert.deepEqual(await completed('$r1'), ['r10', 'r11', 'r12', 'r13', 'r14', 'r15']);
   assert.deepEqual(await completed('nothing.'), []);
 });
+
+test('registers are part of expressions, also those of the system, and their halves', async (t) => {
+  const { client } = await stoppedAtLine(t, 43);
+  const frameId = (await stackOf(client))[0]?.id;
+  const typed = async (expression: string): Promise<string> =>
+    (await client.ask<{ result: string }>('evaluate', { expression, frameId, context: 'watch' })).result;
+  assert.match(await typed('$rip == 0 ? 1 : 2'), /^2$/);
+  assert.match(await typed('$cr0 & 1'), /^[01]$/);
+  assert.equal(await typed('($eax & 0xff) == ($al & 0xff)'), '1');
+  assert.match(await typed('*(int *)$rsp == *(int *)$sp'), /^1$/);
+  assert.match(await typed('$sp,x'), /^0x[0-9a-f]+$/);
+});
