@@ -8,6 +8,8 @@ import { SourceFile } from '../vmm-core/config/sourceFile.ts';
 
 const SERVER = path.join(import.meta.dirname, '../dist/language-server.js');
 const FILE = '/nonexistent/vm.conf';
+/** Where it is set, any Node program first reads those certificates. */
+const ENVIRONMENT = { ...process.env, NODE_EXTRA_CA_CERTS: undefined };
 const LINES_PER_VM = 10;
 const VMS = 1000;
 
@@ -54,7 +56,7 @@ async function withServer<T>(
   text: string,
   use: (client: LanguageClient) => Promise<T>,
 ): Promise<T> {
-  const client = await LanguageClient.start([node, SERVER, '--stdio'], '/nonexistent');
+  const client = await LanguageClient.start([node, SERVER, '--stdio'], '/nonexistent', ENVIRONMENT);
   try {
     await client.open(FILE, text);
     await client.diagnostics(FILE);

@@ -23,9 +23,13 @@ export class LanguageClient {
     this.connection = connection;
   }
 
-  static async start(command: readonly string[], folder: string): Promise<LanguageClient> {
+  static async start(
+    command: readonly string[],
+    folder: string,
+    env: NodeJS.ProcessEnv = process.env,
+  ): Promise<LanguageClient> {
     const [file = '', ...args] = command;
-    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'], env });
     const connection = createMessageConnection(child.stdout, child.stdin);
     const client = new LanguageClient(child, connection);
     connection.onNotification(

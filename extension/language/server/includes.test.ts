@@ -26,6 +26,8 @@ const FILES = {
   'parts/more.conf': 'vm "c" {\n\tdisk "c.img"\n\tcdrom "/srv/x.iso"\n}\n',
   'macro.vm.conf': 'd = "parts/single"\ninclude $d.conf\n',
   'parts/single.conf': '',
+  'closed.vm.conf': 'include "parts/boot.conf"\n',
+  'parts/boot.conf': 'vm "k" { kernel "single.conf"\n}\n',
 };
 
 describe('included files', () => {
@@ -135,6 +137,24 @@ describe('included files', () => {
     assert.deepEqual(
       await rename('a.vm.conf', '3:24', 'wan'),
       everywhere.map((it) => it.replace('net', 'wan')),
+    );
+  });
+
+  it('run from their root, be it open or not', async () => {
+    await client.open(at('parts/boot.conf'), FILES['parts/boot.conf']);
+    const lenses = await client.request<{ command: { arguments: readonly string[] } }[]>(
+      'codeLens',
+      at('parts/boot.conf'),
+    );
+    const [root = '', name] = lenses[0]?.command.arguments ?? [];
+    assert.deepEqual([path.basename(root), name], ['closed.vm.conf', 'k']);
+    const vms = await client.connection.sendRequest<{ config: { name: string; kernel: string } }[]>(
+      'trapframe/vms',
+      { uri: pathToFileURL(root).href },
+    );
+    assert.deepEqual(
+      vms.map(({ config }) => [config.name, config.kernel]),
+      [['k', at('parts/single.conf')]],
     );
   });
 });
