@@ -111,10 +111,14 @@ export class SymbolSet {
   /** Gets the indexes of large files, which costs seconds once. Whether there is one more than before. */
   async prepareIndexes(): Promise<boolean> {
     this.#isIndexing = true;
-    const large = this.images.filter((it) => !it.isIndexed);
-    const got = await Promise.all(large.map((it) => it.prepareIndex().catch(() => false))); // closed meanwhile
+    let isNew = false;
+    // One after the other: each takes a CPU and some 200 MB while it lasts.
+    for (const image of this.images.filter((it) => !it.isIndexed)) {
+      const isThere = await image.prepareIndex().catch(() => false); // closed meanwhile
+      isNew ||= isThere;
+    }
     this.#isIndexing = false;
-    return got.includes(true);
+    return isNew;
   }
 
   /** Whether names that are not found now may be found later. */

@@ -62,6 +62,7 @@ export const SUITES: readonly Suite[] = [
       gdb: 'gdb',
       'g++': 'g++',
       'clang-14': 'clang-14',
+      'ld.lld-14': 'lld-14',
       'llvm-dwp-14': 'llvm-14',
       rustc: 'rustc',
     },

@@ -31,7 +31,7 @@ interface Producer {
 }
 
 function clang(directory: string, source: string, options: readonly string[]): string {
-  const driver = source.endsWith('.cc') ? 'clang++' : 'clang';
+  const driver = source.endsWith('.cc') ? 'clang++-14' : 'clang-14';
   return compile(driver, source, path.join(directory, 'program'), ['-O1', ...options]);
 }
 
@@ -45,13 +45,13 @@ function gdbIndexed(directory: string, source: string, options: readonly string[
 const PRODUCERS: readonly Producer[] = [
   {
     title: 'clang -gpubnames, DWARF 5',
-    tools: ['clang'],
+    tools: ['clang-14'],
     section: '.debug_names',
     build: (directory, source) => clang(directory, source, ['-gdwarf-5', '-gpubnames']),
   },
   {
     title: 'lld --gdb-index',
-    tools: ['clang', 'ld.lld'],
+    tools: ['clang-14', 'ld.lld-14'],
     section: '.gdb_index',
     build: (directory, source) =>
       clang(directory, source, ['-gdwarf-4', '-ggnu-pubnames', '-fuse-ld=lld', '-Wl,--gdb-index']),
