@@ -49,6 +49,33 @@ for (const version of [1, 3, 4]) {
   });
 }
 
+for (const littleEndian of [true, false]) {
+  test(`the 64-bit format has CIE references of 8 bytes (§7.4), ${littleEndian ? 'little' : 'big'} endian`, () => {
+    const bytes = (): Bytes => new Bytes(littleEndian);
+    const cie = bytes()
+      .u64(-1n)
+      .u8(3)
+      .cstring('')
+      .uleb(1)
+      .sleb(-8)
+      .uleb(16)
+      .u8(DW_CFA.def_cfa, 7, 8)
+      .align(8);
+    const out = bytes().u32(0xffffffff).u64(cie.length).bytes(cie.done());
+    const fde = bytes().u64(0, 0xffffffff81000000n, 0x100).u8(DW_CFA.advance_loc2).u16(0x10);
+    fde.u8(DW_CFA.def_cfa_offset, 24).align(8);
+    out.u32(0xffffffff).u64(fde.length).bytes(fde.done());
+    const frames = new FrameTable(new Section('.debug_frame', memorySection(out.done()), littleEndian), {
+      isEhFrame: false,
+      addressSize: 8,
+      bases: { section: 0 },
+      onProblem: (problem: DwarfError): void => assert.fail(problem),
+    });
+    assert.deepEqual(frames.rowAt(-0x7f000000)?.cfa, { kind: 'register', register: 7, offset: 8 });
+    assert.deepEqual(frames.rowAt(-0x7efffff0)?.cfa, { kind: 'register', register: 7, offset: 24 });
+  });
+}
+
 test('a CFA register given alone has an offset of 0 (MIPS compilers)', () => {
   const cie = new Bytes()
     .u32(0xffffffff)

@@ -1,16 +1,18 @@
 /** Expressions as text, for people: `DW_OP_fbreg -20`, with names for registers. Stops where it meets an operator it does not know. */
 import { DwarfError } from './dwarfError.ts';
+import { readEncodedPointer } from './encodedPointer.ts';
 import { DW_OP, operatorName } from './operators.ts';
 import { Reader } from './reader.ts';
 
-export function describeExpression(
-  expression: Uint8Array,
-  options: {
-    readonly littleEndian: boolean;
-    readonly addressSize: number;
-    readonly registerName: (register: number) => string;
-  },
-): string {
+export interface DescribeOptions {
+  readonly littleEndian: boolean;
+  readonly addressSize: number;
+  /** The unit has the 64-bit format: its references are 8 bytes. */
+  readonly is64?: boolean;
+  readonly registerName: (register: number) => string;
+}
+
+export function describeExpression(expression: Uint8Array, options: DescribeOptions): string {
   const constant = constantOf(expression, options);
   if (constant !== undefined) return `constant ${constant}`;
   const reader = new Reader(expression, options.littleEndian, 'expression', 0);
@@ -43,14 +45,7 @@ function constantOf(
   }
 }
 
-function describeOperator(
-  reader: Reader,
-  options: {
-    readonly addressSize: number;
-    readonly littleEndian: boolean;
-    readonly registerName: (register: number) => string;
-  },
-): string {
+function describeOperator(reader: Reader, options: DescribeOptions): string {
   const operator = reader.u8();
   const name = operatorName(operator);
   if (operator >= DW_OP.reg0 && operator < DW_OP.reg0 + 32)
@@ -69,6 +64,8 @@ function describeOperator(
     case DW_OP.piece:
     case DW_OP.addrx:
     case DW_OP.constx:
+    case DW_OP.GNU_addr_index:
+    case DW_OP.GNU_const_index:
     case DW_OP.convert:
     case DW_OP.GNU_convert:
     case DW_OP.reinterpret:
@@ -84,10 +81,16 @@ function describeOperator(
       return `${name} ${reader.uleb()} ${reader.uleb()}`;
     case DW_OP.deref_type:
     case DW_OP.GNU_deref_type:
+    case DW_OP.xderef_type:
       return `${name} ${reader.u8()} ${reader.uleb()}`;
     case DW_OP.implicit_pointer:
     case DW_OP.GNU_implicit_pointer:
-      return `${name} 0x${reader.u32().toString(16)}${signed(reader.sleb())}`;
+      return `${name} ${reference(reader, options)}${signed(reader.sleb())}`;
+    case DW_OP.call_ref:
+    case DW_OP.GNU_variable_value:
+      return `${name} ${reference(reader, options)}`;
+    case DW_OP.GNU_encoded_addr:
+      return `${name} ${readEncodedPointer(reader, reader.u8(), options.addressSize, { section: 0 })}`;
     case DW_OP.GNU_parameter_ref:
       return `${name} 0x${reader.u32().toString(16)}`;
     case DW_OP.implicit_value:
@@ -124,12 +127,18 @@ const CONSTANTS: ReadonlyMap<number, ReadOperand> = new Map<number, ReadOperand>
 const FIXED_OPERANDS: ReadonlyMap<number, ReadOperand> = new Map<number, ReadOperand>([
   ...CONSTANTS,
   [DW_OP.deref_size, (reader) => reader.u8()],
+  [DW_OP.xderef_size, (reader) => reader.u8()],
   [DW_OP.pick, (reader) => reader.u8()],
   [DW_OP.skip, (reader) => reader.s16()],
   [DW_OP.bra, (reader) => reader.s16()],
   [DW_OP.call2, (reader) => reader.u16()],
   [DW_OP.call4, (reader) => reader.u32()],
 ]);
+
+/** An offset in .debug_info. */
+function reference(reader: Reader, { is64 = false }: DescribeOptions): string {
+  return `0x${reader.sectionOffset(is64).toString(16)}`;
+}
 
 function signed(value: number): string {
   return value < 0 ? ` - ${-value}` : value > 0 ? ` + ${value}` : '';

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Bytes } from '../../test/support/bytes.ts';
 import { DW_ATE } from './constants.ts';
 import { type ExpressionContext, UnavailableError, evaluateLocation, evaluateValue } from './expression.ts';
+import { describeExpression } from './expressionText.ts';
 import { DW_OP } from './operators.ts';
 import { type TypedValue, type ValueType, asFloat, asInteger } from './typedValue.ts';
 
@@ -47,6 +48,8 @@ const context: ExpressionContext = {
   parameterValue: async (offset) => ({ type: INT, bits: BigInt(offset) }),
   variableValue: async (offset) => ({ type: INT, bits: BigInt(offset) }),
 };
+
+const TEXT = { littleEndian: true, addressSize: 8, registerName: (register: number) => `r${register}` };
 
 type Expected = bigint | number | RegExp | { readonly location: unknown };
 type Row = readonly [code: Bytes, expected: Expected];
@@ -252,7 +255,12 @@ const ROWS: Readonly<Record<keyof typeof DW_OP, readonly Row[]>> = {
 
 for (const [name, rows] of Object.entries(ROWS)) {
   test(`DW_OP_${name}`, async () => {
-    for (const [bytes, expected] of rows) await check(bytes.done(), expected);
+    for (const [bytes, expected] of rows) {
+      await check(bytes.done(), expected);
+      // As text it ends where its operands do.
+      const text = describeExpression(bytes.u8(DW_OP.lit0 + 27).done(), TEXT);
+      assert.match(text, /(?:^|, )DW_OP_lit27$/, text);
+    }
   });
 }
 

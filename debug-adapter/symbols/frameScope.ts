@@ -251,7 +251,12 @@ export class FrameScope {
       const expression = expressionAt(die, DW_AT.location, this.address ?? 0);
       return expression === undefined
         ? OPTIMIZED_OUT
-        : describeExpression(expression, { littleEndian, addressSize, registerName });
+        : describeExpression(expression, {
+            littleEndian,
+            addressSize,
+            is64: die.unit.header.is64,
+            registerName,
+          });
     }
     return OPTIMIZED_OUT;
   }
