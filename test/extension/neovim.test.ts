@@ -82,7 +82,7 @@ it('neovim shows diagnostics, completes, hovers, renames in two files and lays o
     const result = JSON.parse(await readFile(path.join(folder, 'result.json'), 'utf8')) as Result;
     assert.deepEqual([result.failure, result.timeout], [undefined, undefined]);
     assert.deepEqual(result.diagnostics, [
-      '"1GB" is not a size: write a number and one of B K M G T P E, such as 512M',
+      '"1GB" is not a size: write a number and one of B K M G T P E, such as 1G',
     ]);
     assert.ok(result.completion.includes('interface') && result.completion.includes('interfaces'));
     assert.match(result.hover, /`memory` \*size\*/);
