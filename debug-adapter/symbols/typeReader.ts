@@ -96,7 +96,7 @@ export class TypeReader {
       case DW_TAG.typedef:
       case DW_TAG.template_alias:
         return lazy(
-          { kind: 'alias', name: die.string(DW_AT.name) ?? '<unnamed>' },
+          { kind: 'alias', name: this.nameOf(die).name ?? '<unnamed>' },
           { target: () => this.typeOf(die) },
         );
       case DW_TAG.const_type:

@@ -22,6 +22,8 @@ export class UnitNames {
   /** Names with namespaces of the entries that are inside some. */
   private readonly qualified = new Map<number, string>();
   private readonly completions: number[] = [];
+  /** Prefixes of inline namespaces, and those of what is around them. */
+  private readonly exported = new Map<string, string>();
   private readonly entersTypes: boolean = false;
   count = 0;
 
@@ -116,7 +118,10 @@ export class UnitNames {
   }
 
   private namespace(offset: number, prefix: string): void {
-    const name = this.unit.die(offset).string(DW_AT.name);
+    const die = this.unit.die(offset);
+    const name = die.string(DW_AT.name);
+    // An inline namespace's names are its parent's too (§3.2.2).
+    if (name !== undefined && die.flag(DW_AT.export_symbols)) this.exported.set(`${prefix}${name}::`, prefix);
     if (prefix.length < MAX_PREFIX) this.scan(offset, name === undefined ? prefix : `${prefix}${name}::`);
   }
 
@@ -126,6 +131,10 @@ export class UnitNames {
   }
 
   private add(name: string, entry: NamedEntry): void {
+    for (const [inner, outer] of this.exported) {
+      const [, keyword = '', bare = name] = /^((?:struct|class|union|enum) )(.+)$/.exec(name) ?? [];
+      if (bare.startsWith(inner)) this.add(keyword + outer + bare.slice(inner.length), entry);
+    }
     const known = this.entries.get(name);
     if (known === undefined) this.entries.set(name, [entry]);
     else known.push(entry);

@@ -31,6 +31,10 @@ const EXPRESSIONS = [
     'secret.inside',
   ],
   ...[
+    'outer::v1::versioned',
+    'outer::v1::current',
+    'sizeof(outer::v1::Versioned)',
+    '(outer::v1::word_t)70000',
     'outer::Shape::count',
     'outer::Shape::limit',
     'outer::Shape::FLAT',
@@ -208,6 +212,12 @@ for (const [compiler, ...options] of VARIANTS) {
         if (!agrees(ours, theirs) && !isLostFunction(expression, ours, theirs))
           compared.wrong.push(`${marker}: ${expression}: ${ours}, gdb ${theirs}`);
       }
+      // gdb 13 does not look into inline namespaces from outside.
+      assert.equal(await answer(image, 'outer::versioned + 1', frame), '9');
+      // A type unit does not say that the namespace is inline.
+      if (!options.includes('-fdebug-types-section'))
+        assert.equal(await answer(image, 'sizeof(outer::Versioned)', frame), '4');
+      assert.equal((await image.evaluate('outer::versioned', frame)).typeName, 'outer::v1::word_t');
       // gdb 13 parses neither of these.
       if (marker === 'size' && options.includes('-O0')) {
         assert.equal(await answer(image, 'this->Shape::id', frame), '42');

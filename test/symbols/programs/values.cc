@@ -56,6 +56,17 @@ public:
 };
 } // namespace outer
 
+namespace outer {
+inline namespace v1 {
+typedef short word_t;
+word_t versioned = 8;
+struct Versioned {
+  int release;
+};
+Versioned current = { 2 };
+} // namespace v1
+} // namespace outer
+
 namespace {
 int hidden = 77;
 struct Hidden {
@@ -178,6 +189,6 @@ int main()
   total += (circle.*virtual_member)() > 1 ? (outer::inner::origin.*function_member)() : box.first() + (mixed + 1);
   total += circle.number(1) + hidden + secret.inside + reference + nested.items[0].a + deep.a.x + Box<int, 3>::size;
   std::printf("%d %d %d\n", total, left_half->root, same.inner.tag); // marker: main print
-  return shade == outer::Shade::Dark && vars.yes && extra && none && part.tag && odd == level && shape && !data_member &&
+  return shade == outer::Shade::Dark && outer::versioned && outer::current.release && vars.yes && extra && none && part.tag && odd == level && shape && !data_member &&
          !no_member && plain && mode && kind && bits;
 }
