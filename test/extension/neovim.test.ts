@@ -1,6 +1,7 @@
 /** The language server of vm.conf under a client that nobody here wrote: Debian's neovim, headless, `vmm lsp` as it is installed. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -46,6 +47,12 @@ local ok, failure = pcall(function()
   vim.lsp.util.apply_workspace_edit(edit, 'utf-16')
   local edits = request('textDocument/formatting', { textDocument = document, options = { tabSize = 8, insertSpaces = false } })
   vim.lsp.util.apply_text_edits(edits, 0, 'utf-16')
+  vim.cmd('wall')
+
+  local at_include = { textDocument = document, position = { line = 5, character = 12 }, newName = 'switches.conf' }
+  local file_edit = request('textDocument/rename', at_include)
+  vim.lsp.util.apply_workspace_edit(file_edit, 'utf-16')
+  wait_for('no diagnostic after a file was renamed', function() return #vim.diagnostic.get(0) == 0 end)
   note('errors', vim.tbl_map(function(it) return it.message end, vim.diagnostic.get(0)))
   vim.cmd('wall')
 end)
@@ -62,7 +69,7 @@ interface Result {
   readonly hover: string;
 }
 
-it('neovim shows diagnostics, completes, hovers, renames in two files and lays out', async (t) => {
+it('neovim shows diagnostics, completes, hovers, renames in two files, renames a file and lays out', async (t) => {
   const missing = await ensurePackages(['neovim']);
   if (missing !== undefined) {
     t.skip(missing);
@@ -89,9 +96,10 @@ it('neovim shows diagnostics, completes, hovers, renames in two files and lays o
     const after = await readFile(path.join(folder, 'vm.conf'), 'utf8');
     assert.equal(
       after,
-      'vm "a" {\n\tmemory 1G\n\tinterface { switch "lan" }\n\tkernel "k"\n}\ninclude "sw.conf"\n',
+      'vm "a" {\n\tmemory 1G\n\tinterface { switch "lan" }\n\tkernel "k"\n}\ninclude "switches.conf"\n',
     );
-    assert.match(await readFile(path.join(folder, 'sw.conf'), 'utf8'), /^switch "lan" \{/);
+    assert.match(await readFile(path.join(folder, 'switches.conf'), 'utf8'), /^switch "lan" \{/);
+    assert.equal(existsSync(path.join(folder, 'sw.conf')), false);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,6 +1,6 @@
 /** vm.conf in VS Code: a diagnostic, a completion, a rename over two files, and a VM booted by the lens above it. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -115,6 +115,26 @@ describe('a vm.conf in VS Code', () => {
         return other.includes('switch "lan"') && (await text()).includes('switch "lan"');
       });
       assert.equal(await errors().count(), 0);
+    });
+  });
+
+  it('renames the included file, on disk too', async () => {
+    await vscode.step('vmconf-rename-file', async () => {
+      const { page } = vscode;
+      await vscode.goToLine(1);
+      await page.keyboard.press('End');
+      for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowLeft');
+      await page.keyboard.press('F2');
+      const input = page.locator('.rename-box input');
+      await input.waitFor();
+      await input.fill('net.conf');
+      await input.press('Enter');
+      await until('the file has its new name', () => existsSync(path.join(folder, 'net.conf')));
+      await page.locator('.editor-instance .view-line', { hasText: 'include "net.conf"' }).waitFor();
+      await vscode.runCommand('File: Save All Files');
+      await until('its name is saved', async () => (await text()).startsWith('include "net.conf"\n'));
+      assert.equal(existsSync(path.join(folder, 'switches.conf')), false);
+      await errors().first().waitFor({ state: 'detached' });
     });
   });
 

@@ -39,6 +39,8 @@ import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 /** Changes of one burst are answered together. */
 const SETTLE_MS = 5;
 const REQUEST_FAILED = -32803;
+/** All that a vm.conf may include by custom, and its own names. */
+const CONFIG_FILES = { filters: [{ scheme: 'file', pattern: { glob: '**/*.conf' } }] };
 
 const connection = createConnection(
   ProposedFeatures.all,
@@ -55,8 +57,8 @@ connection.onInitialize((params: InitializeParams): InitializeResult => {
   workspace.folders = (params.workspaceFolders ?? []).map((it) => pathOf(it.uri));
   const options = params.initializationOptions as { openbsd?: boolean } | undefined;
   workspace.settings = { openbsd: options?.openbsd === true };
-  const edits = params.capabilities.workspace?.workspaceEdit;
-  canRenameFiles = edits?.documentChanges === true && edits.resourceOperations?.includes('rename') === true;
+  const operations = params.capabilities.workspace?.workspaceEdit?.resourceOperations;
+  canRenameFiles = operations?.includes('rename') === true;
   return {
     serverInfo: { name: 'trapframe-vm-conf' },
     capabilities: {
@@ -86,7 +88,7 @@ connection.onInitialize((params: InitializeParams): InitializeResult => {
       executeCommandProvider: { commands: [CREATE_DISK] },
       workspace: {
         workspaceFolders: { supported: true },
-        fileOperations: { willRename: { filters: [{ scheme: 'file', pattern: { glob: '**/*.conf' } }] } },
+        fileOperations: { willRename: CONFIG_FILES, didRename: CONFIG_FILES },
       },
     },
   };
@@ -111,10 +113,8 @@ connection.onDidCloseTextDocument(({ textDocument: { uri } }) => {
 });
 
 connection.onDidSaveTextDocument(refreshHost);
-connection.onDidChangeWatchedFiles(() => {
-  workspace.forgetTrees();
-  refreshHost();
-});
+connection.onDidChangeWatchedFiles(refreshFiles);
+connection.workspace.onDidRenameFiles(refreshFiles); // editors tell it before they see the change on disk
 connection.onDidChangeConfiguration(({ settings }: { settings?: unknown }) => {
   const openbsd = (settings as { trapframe?: { vmConf?: { openbsd?: boolean } } } | undefined)?.trapframe
     ?.vmConf?.openbsd;
@@ -122,6 +122,11 @@ connection.onDidChangeConfiguration(({ settings }: { settings?: unknown }) => {
   workspace.forgetTrees();
   for (const name of workspace.openFiles) schedule(name);
 });
+
+function refreshFiles(): void {
+  workspace.forgetTrees();
+  refreshHost();
+}
 
 function refreshHost(): void {
   workspace.forgetHost();
