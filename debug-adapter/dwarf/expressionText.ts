@@ -10,6 +10,8 @@ export interface DescribeOptions {
   /** The unit has the 64-bit format: its references are 8 bytes. */
   readonly is64?: boolean;
   readonly registerName: (register: number) => string;
+  /** The address at an index of .debug_addr, to show instead of the index. */
+  readonly indexedAddress?: (index: number) => number;
 }
 
 export function describeExpression(expression: Uint8Array, options: DescribeOptions): string {
@@ -59,12 +61,17 @@ function describeOperator(reader: Reader, options: DescribeOptions): string {
     case DW_OP.fbreg:
       return `frame base${signed(reader.sleb())}`;
     case DW_OP.addr:
-      return `0x${BigInt.asUintN(64, BigInt(reader.address(options.addressSize))).toString(16)}`;
+      return addressText(reader.address(options.addressSize));
+    case DW_OP.addrx:
+    case DW_OP.GNU_addr_index: {
+      const index = reader.uleb();
+      return options.indexedAddress === undefined
+        ? `${name} ${index}`
+        : addressText(options.indexedAddress(index));
+    }
     case DW_OP.plus_uconst:
     case DW_OP.piece:
-    case DW_OP.addrx:
     case DW_OP.constx:
-    case DW_OP.GNU_addr_index:
     case DW_OP.GNU_const_index:
     case DW_OP.convert:
     case DW_OP.GNU_convert:
@@ -138,6 +145,10 @@ const FIXED_OPERANDS: ReadonlyMap<number, ReadOperand> = new Map<number, ReadOpe
 /** An offset in .debug_info. */
 function reference(reader: Reader, { is64 = false }: DescribeOptions): string {
   return `0x${reader.sectionOffset(is64).toString(16)}`;
+}
+
+function addressText(address: number): string {
+  return `0x${BigInt.asUintN(64, BigInt(address)).toString(16)}`;
 }
 
 function signed(value: number): string {

@@ -112,7 +112,7 @@ export class BreakpointPlaces {
       taken.add(key);
     }
     const innermost = nodes.findLast(({ kind }) => kind !== 'block');
-    const found = innermost?.kind !== 'inlined' ? finder.around(address) : undefined;
+    const found = finder.around(address);
     if (found !== undefined) address = Math.max(address, finder.afterPrologue(found));
     const name = innermost === undefined ? found?.name : functions.nameOf(innermost);
     return {

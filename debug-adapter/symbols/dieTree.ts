@@ -30,17 +30,43 @@ export function* childrenOf(parent: Die): Generator<Die> {
  */
 export function* variablesOf(parent: Die): Generator<Die> {
   const copied = new Set<number>();
+  const inBlocks = new Set<number>();
   for (const child of childrenOf(parent)) {
     yield* variablesIn(child);
     for (const { offset } of originChain(child)) copied.add(offset);
+    // Not every compiler says of a block what it is a copy of; all say it of the variables in it.
+    if (child.tag === DW_TAG.lexical_block && !child.has(DW_AT.abstract_origin)) addOrigins(child, inBlocks);
   }
   const origin = parent.ref(DW_AT.abstract_origin);
   if (origin === undefined) return;
-  for (const child of childrenOf(origin)) if (!copied.has(child.offset)) yield* variablesIn(child);
+  for (const die of notCopied(origin, copied)) {
+    const hasPlace = die.has(DW_AT.location) || die.has(DW_AT.const_value);
+    if (hasPlace || !inBlocks.has(die.offset)) yield die;
+  }
+}
+
+function addOrigins(block: Die, origins: Set<number>): void {
+  for (const child of childrenOf(block)) {
+    for (const { offset } of originChain(child)) origins.add(offset);
+    if (child.tag === DW_TAG.lexical_block) addOrigins(child, origins);
+  }
+}
+
+/** Variables of the abstract function or block, and of the blocks in it. */
+function* notCopied(parent: Die, copied: ReadonlySet<number>): Generator<Die> {
+  for (const child of childrenOf(parent)) {
+    if (copied.has(child.offset)) continue;
+    if (isVariable(child)) yield child;
+    if (child.tag === DW_TAG.lexical_block) yield* notCopied(child, copied);
+  }
+}
+
+function isVariable({ tag }: Die): boolean {
+  return tag === DW_TAG.formal_parameter || tag === DW_TAG.variable;
 }
 
 function* variablesIn(die: Die): Generator<Die> {
-  if (die.tag === DW_TAG.formal_parameter || die.tag === DW_TAG.variable) yield die;
+  if (isVariable(die)) yield die;
   const isBlock = die.tag === DW_TAG.lexical_block;
   if (isBlock && !die.has(DW_AT.low_pc) && !die.has(DW_AT.ranges)) yield* variablesOf(die);
 }

@@ -256,6 +256,7 @@ export class FrameScope {
             addressSize,
             is64: die.unit.header.is64,
             registerName,
+            indexedAddress: (index) => die.unit.indexedAddress(index),
           });
     }
     return OPTIMIZED_OUT;

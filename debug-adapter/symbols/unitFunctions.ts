@@ -29,13 +29,19 @@ export interface CallPlace {
   readonly column: number | undefined;
 }
 
-/** A namespace or class around functions. */
+/** A namespace or class around functions, or the function around a class of its own (a lambda's). */
 interface Scope {
   readonly dieOffset: number;
   readonly parent: Scope | undefined;
 }
 
 const MAX_HOPS = 16;
+
+const UNNAMED_SCOPES: ReadonlyMap<number, string> = new Map([
+  [DW_TAG.namespace, '(anonymous namespace)'],
+  [DW_TAG.class_type, '{lambda}'],
+  [DW_TAG.structure_type, '{lambda}'],
+]);
 
 const KINDS: readonly NodeKind[] = ['function', 'inlined', 'block'];
 const BLOCK = KINDS.indexOf('block');
@@ -166,24 +172,32 @@ export class UnitFunctions {
 
   private findName(node: FunctionNode): string | undefined {
     try {
-      const chain = originChain(this.unit.die(node.dieOffset));
-      const name = chain.find((die) => die.has(DW_AT.name))?.string(DW_AT.name);
-      if (name === undefined)
-        return chain.find((die) => die.has(DW_AT.linkage_name))?.string(DW_AT.linkage_name);
-      const scope = chain.map((die) => this.scopes.get(die.offset)).find((found) => found !== undefined);
-      return [...this.scopeNames(scope), name].join('::');
+      const parts = this.nameParts(this.unit.die(node.dieOffset));
+      return parts.length === 0 ? undefined : parts.join('::');
     } catch (error) {
       this.unit.file.report(error);
       return undefined;
     }
   }
 
+  /** The name of a function after those of what is around it; none when nothing names it. */
+  private nameParts(die: Die): string[] {
+    const chain = originChain(die);
+    const name = chain.find((it) => it.has(DW_AT.name))?.string(DW_AT.name);
+    if (name === undefined) {
+      const linkage = chain.find((it) => it.has(DW_AT.linkage_name))?.string(DW_AT.linkage_name);
+      return linkage === undefined ? [] : [linkage];
+    }
+    const scope = chain.map((it) => this.scopes.get(it.offset)).find((found) => found !== undefined);
+    return [...this.scopeNames(scope), name];
+  }
+
   private scopeNames(scope: Scope | undefined): string[] {
     const names: string[] = [];
     for (let at = scope; at !== undefined; at = at.parent) {
       const die = this.unit.die(at.dieOffset);
-      const name =
-        die.string(DW_AT.name) ?? (die.tag === DW_TAG.namespace ? '(anonymous namespace)' : undefined);
+      if (die.tag === DW_TAG.subprogram) return [...this.nameParts(die), ...names];
+      const name = ownName(die) ?? UNNAMED_SCOPES.get(die.tag);
       if (name !== undefined) names.unshift(name);
     }
     return names;
@@ -195,7 +209,7 @@ export class UnitFunctions {
     const die = new Die(unit, unit.reader());
     const enterTypes = mayNestFunctions(unit.root.language);
     /** What encloses the entries of each open level. */
-    const levels: { node: number; scope: Scope | undefined }[] = [];
+    const levels: { node: number; scope: Scope | undefined; own: Scope | undefined }[] = [];
     let offset = entriesOffset;
     while (offset < endOffset) {
       if (!die.moveTo(offset)) {
@@ -206,16 +220,18 @@ export class UnitFunctions {
       }
       const level = levels.at(-1);
       const { tag, hasChildren } = die;
-      let { node, scope } = level ?? { node: -1, scope: undefined };
+      let { node, scope, own } = level ?? { node: -1, scope: undefined, own: undefined };
       let enter = hasChildren;
       switch (tag) {
         case DW_TAG.subprogram:
         case DW_TAG.inlined_subroutine: {
-          if (scope !== undefined) this.scopes.set(offset, scope);
           const kind = tag === DW_TAG.subprogram ? 0 : 1;
+          // An inlined function has the name of what it is a copy of, wherever the copy is.
+          if (scope !== undefined && kind === 0) this.scopes.set(offset, scope);
           // A nested function (GNU C, Ada) is a function of its own, not a part of its parent.
           node = builder.add(offset, kind, kind === 0 ? -1 : node, codeOf(die, isCode));
           enter = hasChildren && node >= 0;
+          if (kind === 0) own = { dieOffset: offset, parent: scope };
           break;
         }
         case DW_TAG.lexical_block:
@@ -243,7 +259,7 @@ export class UnitFunctions {
         case DW_TAG.enumeration_type:
         case DW_TAG.interface_type:
           enter = hasChildren && enterTypes;
-          scope = { dieOffset: offset, parent: scope };
+          scope = { dieOffset: offset, parent: own ?? scope };
           break;
         default:
           enter = false;
@@ -252,7 +268,7 @@ export class UnitFunctions {
         offset = die.nextOffset;
         if (levels.length === 0) break;
       } else if (enter) {
-        levels.push({ node, scope });
+        levels.push({ node, scope, own });
         offset = die.nextOffset;
       } else {
         offset = skipTree(die, offset, endOffset);
@@ -342,6 +358,12 @@ function sortRanges(nodes: NodeArrays): SortedRanges {
 
 function codeOf(die: Die, isCode: (address: number) => boolean): Range[] {
   return rangesOf(die).filter(({ start }) => isCode(start));
+}
+
+/** clang leaves the name of a type that has a unit of its own (§3.1.4) to that unit. */
+export function ownName(die: Die): string | undefined {
+  const name = die.string(DW_AT.name);
+  return name ?? (die.has(DW_AT.signature) ? die.ref(DW_AT.signature)?.string(DW_AT.name) : undefined);
 }
 
 /** An entry followed by its DW_AT_abstract_origin or DW_AT_specification, and so on. */

@@ -1,5 +1,12 @@
 /** One unit's line table with its file names as paths, searchable by address. Rows are decoded when first asked for. */
-import { type LineRows, ROW_CONTINUES, ROW_IS_STMT, type Sequence, runLineProgram } from '../dwarf/line.ts';
+import {
+  type LineRows,
+  ROW_CONTINUES,
+  ROW_END_SEQUENCE,
+  ROW_IS_STMT,
+  type Sequence,
+  runLineProgram,
+} from '../dwarf/line.ts';
 import { type LineHeader, type StringPlace, readLineHeader } from '../dwarf/lineHeader.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { joinPath } from './sourcePath.ts';
@@ -52,8 +59,10 @@ export class UnitLines {
   rowAt(address: number): number {
     const sequence = this.sequenceAt(address);
     if (sequence === undefined) return -1;
-    const { address: addresses, file: files, flags } = this.rows;
-    const last = addresses.countUpTo(address, sequence.first, sequence.last) - 1;
+    const { address: addresses, file: files, line: lines, flags } = this.rows;
+    let last = addresses.countUpTo(address, sequence.first, sequence.last) - 1;
+    // Code of no line (line 0, §6.2.2) counts as the line's before it.
+    while (last > sequence.first && lines[last] === 0) last--;
     const start = addresses.at(last);
     for (let row = last; row >= sequence.first && addresses.at(row) === start; row--) {
       if (((flags[row] as number) & ROW_IS_STMT) === 0) continue;
@@ -77,11 +86,14 @@ export class UnitLines {
     return sequence !== undefined && address < sequence.end ? sequence : undefined;
   }
 
-  /** The first address after `row` that another row starts at. */
+  /** The first address after `row` that another row with a line starts at. */
   rowEnd(row: number): number {
-    const { address, count } = this.rows;
+    const { address, count, flags, line } = this.rows;
     let next = row + 1;
-    while (next < count - 1 && address.at(next) === address.at(row)) next++;
+    const start = address.at(row);
+    const isPartOfRow = (at: number): boolean =>
+      address.at(at) === start || (line[at] === 0 && ((flags[at] as number) & ROW_END_SEQUENCE) === 0);
+    while (next < count - 1 && isPartOfRow(next)) next++;
     return address.at(next);
   }
 

@@ -4,7 +4,7 @@ import { Die } from '../dwarf/die.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { childrenOf } from './dieTree.ts';
 import { hasNamespaces, scopeOfName } from './qualifiedNames.ts';
-import { skipTree } from './unitFunctions.ts';
+import { ownName, skipTree } from './unitFunctions.ts';
 
 /** Names of names: deeper nesting is broken debug information. */
 const MAX_PREFIX = 1000;
@@ -73,7 +73,7 @@ export class UnitNames {
     if (keyword === undefined) return;
     // What completes a declaration has its scope there, which may come later (§2.13.2).
     if (die.has(DW_AT.specification)) this.completions.push(offset);
-    else this.enter(die, offset, keyword, prefix, die.string(DW_AT.name));
+    else this.enter(die, offset, keyword, prefix, ownName(die));
   }
 
   private complete(): void {
