@@ -3,6 +3,7 @@ import { basename, normalize } from 'node:path/posix';
 import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { Agreement } from './agreement.ts';
 import { run } from './compile.ts';
+import { canonicalName, withoutParameters } from './gdbNames.ts';
 import { gdbPlaces } from './gdbPlaces.ts';
 import type {
   AddressAnswer,
@@ -36,12 +37,25 @@ const RULES = {
   /** After a function that does not return, the line table claims the bytes up to the next. gdb stops there, once a file; we do not. */
   padding: (image: SymbolImage, extra: readonly bigint[], missing: readonly bigint[]): boolean =>
     extra.length === 0 && missing.every((it) => image.inlineChainAt(it).length === 0),
+  /** gdb looks for the end of a prologue that has no mark, and leaves the function doing so. */
+  leavesFunction: (image: SymbolImage, extra: readonly bigint[], missing: readonly bigint[]): boolean =>
+    extra.length === missing.length &&
+    missing.every((it, index) => {
+      const [ours, theirs] = [image.functionAt(extra[index] ?? 0n), image.functionAt(it)];
+      return ours !== undefined && ours.start !== theirs?.start;
+    }),
 };
+
+export interface CompareOptions {
+  /** We name types otherwise than gdb: in Rust as their programmer does. */
+  readonly hasOtherTypes?: boolean;
+}
 
 export async function compareAnswers(
   image: SymbolImage,
   answers: readonly GroupAnswer[],
   groups: Groups,
+  options: CompareOptions = {},
 ): Promise<void> {
   for (const answer of answers) {
     switch (answer.kind) {
@@ -49,7 +63,7 @@ export async function compareAnswers(
         compareAddress(image, answer, groups.addresses);
         break;
       case 'scope':
-        compareScope(image, answer, groups.scopes);
+        compareScope(image, answer, groups.scopes, options);
         break;
       case 'type':
         await compareType(image, answer, groups.types);
@@ -70,15 +84,18 @@ function compareAddress(image: SymbolImage, answer: AddressAnswer, group: Agreem
   const chain = image.inlineChainAt(address);
   if (answer.functions.length === 0 && answer.line === 0 && row === undefined) return; // nothing is known of it
   const ourPlace = `${row?.file ?? '-'}:${row?.line ?? 0}`;
-  const ours = `${chain.map((it) => it.function).join(' < ')} ${ourPlace}`;
+  const theirPlace = `${answer.file === null ? '-' : normalize(answer.file)}:${answer.line}`;
+  const ours = chain.map((it) => canonicalName(it.function)).join(' < ');
   // Of assembler gdb knows no function, only the symbol that it is in: that is a question of its own.
-  const functions = answer.functions.length > 0 ? answer.functions : chain.map((it) => it.function);
-  const theirs = `${functions.join(' < ')} ${answer.file === null ? '-' : normalize(answer.file)}:${answer.line}`;
-  if (ours === theirs) return group.agree();
-  const isExplained = RULES.repeatedRow(image.path, answer.address, ourPlace);
+  const functions = answer.functions.map(withoutParameters);
+  // A lambda's function is nested in the one around it; it is not inlined there.
+  const isNested = functions[0]?.includes('{lambda}') === true && chain[0]?.inlined === false;
+  const theirs = functions.length === 0 ? ours : functions.slice(0, isNested ? 1 : undefined).join(' < ');
+  if (ours === theirs && ourPlace === theirPlace) return group.agree();
+  const isExplained = ours === theirs && RULES.repeatedRow(image.path, answer.address, ourPlace);
   group.differ(
     isExplained ? 'repeatedRow' : undefined,
-    () => `${basename(image.path)} ${answer.address}: ${ours}, gdb ${theirs}`,
+    () => `${basename(image.path)} ${answer.address}: ${ours} ${ourPlace}, gdb ${theirs} ${theirPlace}`,
   );
 }
 
@@ -87,32 +104,52 @@ function binutilsPlace(program: string, address: string): string {
   return place.replace(/ \(discriminator \d+\)$/, '');
 }
 
-function compareScope(image: SymbolImage, answer: ScopeAnswer, group: Agreement): void {
+function compareScope(
+  image: SymbolImage,
+  answer: ScopeAnswer,
+  group: Agreement,
+  { hasOtherTypes = false }: CompareOptions,
+): void {
+  const typeText = (type: string): string => (hasOtherTypes ? '' : squeezed(type));
   const address = BigInt(answer.address);
   const places = gdbPlaces(answer.places, address);
-  // gdb gives up on some functions as a whole ("No function found for block for symbol"): names and types are left to compare.
-  const gaveUp = places.length === 0;
-  const withPlace = (place: string | undefined): string => (gaveUp ? '' : `, ${place ?? '?'}`);
+  if (places.length === 0) return; // gdb gives up on some functions as a whole: "No function found for block for symbol"
   const ours = image
     .describeLocals(address)
     .filter((it) => it.inlineDepth === 0)
     .map((it) => {
       const kind = it.isParameter ? 'argument' : 'variable';
-      return `${kind} ${it.name}: ${squeezed(it.type)}${withPlace(ourPlace(it.location))}`;
+      return `${kind} ${it.name}: ${typeText(it.type)}, ${ourPlace(it.location)}`;
     });
   const theirs = answer.symbols.flatMap(({ kind, name, type }, index) => {
     const place = places[index];
     if (kind === 'other') return [];
-    return [`${kind} ${name}: ${squeezed(type)}${withPlace(place?.name === name ? place.place : undefined)}`];
+    return [`${kind} ${name}: ${typeText(type)}, ${place?.name === name ? place.place : '?'}`];
   });
-  const [left, right] = [ours.sort().join('\n'), theirs.sort().join('\n')];
-  if (left === right) group.agree();
+  const left = withoutUnplaced(ours, theirs);
+  const right = withoutUnplaced(theirs, ours);
+  if (left.join('\n') === right.join('\n')) group.agree();
   else
     group.differ(undefined, () => {
-      const missing = theirs.filter((it) => !ours.includes(it)).join('; ');
-      const extra = ours.filter((it) => !theirs.includes(it)).join('; ');
+      const missing = right.filter((it) => !left.includes(it)).join('; ');
+      const extra = left.filter((it) => !right.includes(it)).join('; ');
       return `${basename(image.path)} ${answer.function} at ${answer.address}: ours ${extra}, gdb ${missing}`;
     });
+}
+
+/**
+ * Sorted, and without the variables that have no place here and that only one of us lists: those of an inlined function's blocks that
+ * have no code here. Compilers do not say of every block what it is a copy of; gdb then lists what is in the original once more.
+ */
+function withoutUnplaced(variables: readonly string[], others: readonly string[]): string[] {
+  const isUnplaced = (variable: string): boolean => variable.endsWith(', optimized out');
+  const count = (list: readonly string[], variable: string): number =>
+    list.filter((it) => it === variable).length;
+  const sorted = [...variables].sort();
+  return sorted.filter((variable, index) => {
+    const seen = sorted.slice(0, index).filter((it) => it === variable).length;
+    return !isUnplaced(variable) || seen < count(others, variable);
+  });
 }
 
 function compareBreakpoint(image: SymbolImage, answer: BreakpointAnswer, group: Agreement): void {
@@ -135,8 +172,8 @@ function compareAddresses(
   const extra = ours.filter((it) => !theirs.includes(it));
   const missing = theirs.filter((it) => !ours.includes(it));
   if (extra.length === 0 && missing.length === 0) return group.agree();
-  const isExplained = RULES.padding(image, extra, missing);
-  group.differ(isExplained ? 'padding' : undefined, () => {
+  const rule = (['padding', 'leavesFunction'] as const).find((it) => RULES[it](image, extra, missing));
+  group.differ(rule, () => {
     const text = `${basename(image.path)} ${asked}: ${ours.length} of ours, gdb ${theirs.length}`;
     return `${text}: extra ${addressList(extra)}, missing ${addressList(missing)}`;
   });
@@ -155,10 +192,10 @@ function ourPlace(place: string): string {
     .replace(/DW_OP_implicit_value ((?:[0-9a-f]{2} ?)+)/g, (_, bytes: string) => {
       return `DW_OP_implicit_value ${bytes.trim().split(' ').length}`;
     })
-    .replace(/DW_OP_lit(\d+), DW_OP_stack_value, DW_OP_piece/g, 'constant $1, DW_OP_piece');
+    .replace(/DW_OP_(?:lit|constu )(\d+), DW_OP_stack_value, DW_OP_piece/g, 'constant $1, DW_OP_piece');
 }
 
 /** Spacing within a type is taste. */
 export function squeezed(type: string): string {
-  return type.replaceAll(' ', '');
+  return canonicalName(type).replaceAll(' ', '');
 }

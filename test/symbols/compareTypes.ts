@@ -5,6 +5,7 @@ import { describe } from '../../debug-adapter/symbols/typeDescription.ts';
 import { type StructType, type Type, strip, typeName } from '../../debug-adapter/symbols/types.ts';
 import { TargetValue } from '../../debug-adapter/symbols/value.ts';
 import type { Agreement } from './agreement.ts';
+import { canonicalName } from './gdbNames.ts';
 import type { TypeAnswer } from './gdbQuestions.ts';
 
 export async function compareType(image: SymbolImage, answer: TypeAnswer, group: Agreement): Promise<void> {
@@ -16,7 +17,7 @@ export async function compareType(image: SymbolImage, answer: TypeAnswer, group:
   const types = variables.flatMap(({ value }) => (value instanceof TargetValue ? [target(value.type)] : []));
   const type = types.find((it) => squeezed(typeName(it)) === squeezed(answer.type)) ?? types[0];
   const printed = type?.kind === 'enum' ? [] : printedLines(answer.printed); // one long line, which no one of ours can equal
-  const theirs = [`size ${answer.size}`, ...answer.members.map(squeezed), ...printed];
+  const theirs = [`size ${answer.size}`, ...members(answer.members), ...printed];
   const ours = type === undefined ? ['no such variable'] : described(type);
   const first = theirs.findIndex((line, index) => line !== ours[index]);
   if (first < 0 && ours.length === theirs.length) group.agree();
@@ -34,15 +35,20 @@ function described(type: Type): string[] {
   if (type.kind === 'struct' && type.incomplete)
     return ['size 0', ...printedLines(`${typeName(type)} {\n<incomplete type>\n}`)];
   if (type.kind === 'enum') {
-    const members = type.enumerators.map(({ name, value }) => squeezed(`${name} = ${value}`));
-    return [`size ${type.sizeBytes}`, ...members];
+    const values = type.enumerators.map(({ name, value }) => squeezed(`${name} = ${value}`));
+    return [`size ${type.sizeBytes}`, ...values];
   }
   if (type.kind !== 'struct') return [`not a structure: ${typeName(type)}`];
   return [
     `size ${type.sizeBytes}`,
-    ...layout(type, 0).map(squeezed),
+    ...members(layout(type, 0)),
     ...printedLines(collapsed(describe(type, false))),
   ];
+}
+
+/** Without the pointer to virtual functions: gdb takes functions of any parameters for functions of none. */
+function members(lines: readonly string[]): string[] {
+  return lines.filter((line) => !line.includes(' _vptr')).map(squeezed);
 }
 
 function layout(type: StructType, base: number): string[] {
@@ -57,11 +63,20 @@ function layout(type: StructType, base: number): string[] {
 
 /** Lines without spacing and without the parts that only C++ has (methods, access, typedefs): members as they are declared. */
 function printedLines(text: string): string[] {
+  const access = /\b(?:public|protected|private) /g;
   const lines = text
     .replace(/^type = /, '')
-    .split('\n')
-    .map(squeezed);
-  return lines.filter((line) => line !== '' && line !== '<nodatafields>');
+    .replaceAll(access, '')
+    .split('\n');
+  return lines.filter((line) => !isNoMember(line)).map(squeezed);
+}
+
+/** What gdb's listing of a class has beside its data: access, functions, typedefs, the pointer to the virtual functions. */
+function isNoMember(line: string): boolean {
+  const text = line.trim();
+  if (text === '' || text === '<no data fields>' || /^(?:public|protected|private):$/.test(text)) return true;
+  const isMethod = /\)(?: const)?;$/.test(text) && !text.includes('(*');
+  return isMethod || text.startsWith('typedef ') || text.includes('_vptr');
 }
 
 /** gdb shows one level of anonymous members, and `{...}` for those inside. */
@@ -85,5 +100,5 @@ function target(type: Type): Type {
 }
 
 function squeezed(text: string): string {
-  return text.replaceAll(' ', '');
+  return canonicalName(text).replaceAll(' ', '');
 }

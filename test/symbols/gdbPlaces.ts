@@ -4,7 +4,7 @@
 export function gdbPlaces(text: string, address: bigint): { name: string; place: string }[] {
   const found: { name: string; place: string }[] = [];
   for (const part of text.split(/^Symbol /m).slice(1)) {
-    const [, name, description] = /^(\S+) is (.*?)(?:, length \d+)?\.?\s*$/s.exec(part) ?? [];
+    const [, name, description] = /^(.*?) is (.*?)(?:, length \d+)?\.?\s*$/s.exec(part) ?? [];
     if (name !== undefined && description !== undefined)
       found.push({ name, place: placeAt(description, address) });
   }
@@ -97,11 +97,14 @@ function operator(offset: number, name: string, operand: string): string {
   if (name === 'fbreg') return `frame base${signed(Number(operand))}`;
   // gdb counts from the expression's start, the operand from the next operator.
   if (name === 'bra' || name === 'skip') return `DW_OP_${name} ${Number(operand) - offset - 3}`;
-  if (name === 'addr') return operand;
+  if (name === 'addr' || name === 'addrx' || name === 'GNU_addr_index') return operand;
   if (name === 'GNU_parameter_ref') return `DW_OP_${name} 0x${operand.replace('offset ', '')}`;
   const [, die, at] = /^DIE ([0-9a-f]+) offset (-?\d+)$/.exec(operand) ?? [];
   if (die !== undefined) return `DW_OP_${name} 0x${die}${signed(Number(at))}`;
   const type = /^<(?:.* \[0x([0-9a-f]+)\]|0)>$/.exec(operand);
+  const constant = /^<.* \[0x([0-9a-f]+)\]> \d+ byte block: (.*)$/.exec(operand);
+  if (constant !== null)
+    return `DW_OP_${name} ${Number.parseInt(constant[1] ?? '0', 16)} ${constant[2]?.trim()}`;
   if (type !== null) return `DW_OP_${name} ${Number.parseInt(type[1] ?? '0', 16)}`;
   return operand === '' ? `DW_OP_${name}` : `DW_OP_${name} ${operand}`;
 }

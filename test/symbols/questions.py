@@ -110,12 +110,14 @@ def answer_types(address, seen):
     found = []
     for block in function_blocks(address):
         for symbol in block:
-            if not (symbol.is_argument or symbol.is_variable):
+            is_placed = symbol.is_variable and symbol.addr_class != gdb.SYMBOL_LOC_OPTIMIZED_OUT
+            if not (symbol.is_argument or is_placed):
                 continue
             target = named_target(symbol.type)
             if target is None or str(target) in seen:
                 continue
             seen.add(str(target))
+            # Not read: gdb only wants an expression of the type.
             gdb.set_convenience_variable("shown", gdb.Value(0).cast(target.pointer()))
             members = []
             if target.code == gdb.TYPE_CODE_ENUM:

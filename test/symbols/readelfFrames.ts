@@ -88,6 +88,9 @@ export function frameDifference(
   frame: FrameContext,
   caller: UnwoundFrame | undefined,
 ): string | undefined {
+  // The outermost frame, as that of _start: its return address is undefined (DWARF 5 §6.4.4).
+  if (rule.registers.get('ra') === 'u')
+    return caller === undefined ? undefined : 'a caller of the outermost frame';
   const [, base, offset] = /^(\w+)([+-]\d+)$/.exec(rule.cfa) ?? [];
   if (base === undefined || offset === undefined) return `a rule of another kind: ${rule.cfa}`;
   const value = frame.registers.get(base);

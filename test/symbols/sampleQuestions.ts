@@ -6,6 +6,8 @@ export interface CodeSection {
   readonly name: string;
   readonly address: bigint;
   readonly sizeBytes: number;
+  /** Where in the section it begins, when it is a part of one. */
+  readonly start?: number;
 }
 
 /** Executable sections, as readelf lists them. */
@@ -16,6 +18,19 @@ export function codeSections(program: string): CodeSection[] {
       const sizeBytes = Number(`0x${size}`);
       const isCode = flags.includes('X') && flags.includes('A') && sizeBytes > 0;
       return isCode ? [{ name, address: BigInt(`0x${address}`), sizeBytes }] : [];
+    },
+  );
+}
+
+/** The functions whose symbols match, as parts of .text. */
+export function codeOfFunctions(program: string, names: RegExp): CodeSection[] {
+  const text = codeSections(program).find(({ name }) => name === '.text');
+  const row = /^([0-9a-f]+) ([0-9a-f]+) [tTwW] (.+)$/gm;
+  return [...run('nm', ['-S', '--defined-only', program]).matchAll(row)].flatMap(
+    ([, address, size, name = '']) => {
+      const [at, sizeBytes] = [BigInt(`0x${address}`), Number(`0x${size}`)];
+      if (text === undefined || !names.test(name)) return [];
+      return [{ name: '.text', address: at, sizeBytes, start: Number(at - text.address) }];
     },
   );
 }
@@ -49,20 +64,24 @@ export function drawAddresses(
         : Math.min(total - 1, window + Math.floor(random() * WINDOW_BYTES));
     return {
       ...place(sections, at),
-      scope: index % sampling.scopeEvery === 0,
-      types: index % sampling.typesEvery === 0,
-      breakpointNear:
-        index % sampling.breakpointEvery === 0
-          ? Math.floor(random() * (2 * NEAR_LINES + 1)) - NEAR_LINES
-          : null,
+      scope: isTurn(index, sampling.scopeEvery),
+      types: isTurn(index, sampling.typesEvery),
+      breakpointNear: isTurn(index, sampling.breakpointEvery)
+        ? Math.floor(random() * (2 * NEAR_LINES + 1)) - NEAR_LINES
+        : null,
     };
   });
 }
 
+/** Never for an `every` that is infinite. */
+function isTurn(index: number, every: number): boolean {
+  return Number.isFinite(every) && index % every === 0;
+}
+
 function place(sections: readonly CodeSection[], at: number): { section: string; offset: number } {
   let offset = at;
-  for (const { name, sizeBytes } of sections) {
-    if (offset < sizeBytes) return { section: name, offset };
+  for (const { name, sizeBytes, start = 0 } of sections) {
+    if (offset < sizeBytes) return { section: name, offset: start + offset };
     offset -= sizeBytes;
   }
   throw new RangeError('past the last section');
