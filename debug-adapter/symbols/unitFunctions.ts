@@ -188,6 +188,8 @@ export class UnitFunctions {
       const linkage = chain.find((it) => it.has(DW_AT.linkage_name))?.string(DW_AT.linkage_name);
       return linkage === undefined ? [] : [linkage];
     }
+    const declared = chain.at(-1) ?? die;
+    if (declared.unit !== this.unit) return [...foreignScopeNames(declared), name];
     const scope = chain.map((it) => this.scopes.get(it.offset)).find((found) => found !== undefined);
     return [...this.scopeNames(scope), name];
   }
@@ -364,6 +366,28 @@ function codeOf(die: Die, isCode: (address: number) => boolean): Range[] {
 export function ownName(die: Die): string | undefined {
   const name = die.string(DW_AT.name);
   return name ?? (die.has(DW_AT.signature) ? die.ref(DW_AT.signature)?.string(DW_AT.name) : undefined);
+}
+
+/** Names of what is around an entry of a unit that was not scanned (link-time optimisation inlines across units). */
+function foreignScopeNames({ unit, offset: target }: Die): string[] {
+  const { endOffset } = unit.header;
+  const names: string[] = [];
+  let parent = unit.rootDie();
+  let offset = parent.nextOffset;
+  while (offset < endOffset) {
+    const child = unit.die(offset);
+    if (child.tag === 0 || offset >= target) break;
+    const next = child.hasChildren ? skipTree(unit.die(offset), offset, endOffset) : child.nextOffset;
+    if (next <= target) {
+      offset = next;
+      continue;
+    }
+    const name = ownName(child) ?? UNNAMED_SCOPES.get(child.tag);
+    if (name !== undefined) names.push(name);
+    parent = child;
+    offset = parent.nextOffset;
+  }
+  return names;
 }
 
 /** An entry followed by its DW_AT_abstract_origin or DW_AT_specification, and so on. */

@@ -85,7 +85,7 @@ function compareAddress(image: SymbolImage, answer: AddressAnswer, group: Agreem
   if (answer.functions.length === 0 && answer.line === 0 && row === undefined) return; // nothing is known of it
   const ourPlace = `${row?.file ?? '-'}:${row?.line ?? 0}`;
   const theirPlace = `${answer.file === null ? '-' : normalize(answer.file)}:${answer.line}`;
-  const ours = chain.map((it) => canonicalName(it.function)).join(' < ');
+  const ours = chain.map((it) => withoutParameters(it.function)).join(' < ');
   // Of assembler gdb knows no function, only the symbol that it is in: that is a question of its own.
   const functions = answer.functions.map(withoutParameters);
   // A lambda's function is nested in the one around it; it is not inlined there.

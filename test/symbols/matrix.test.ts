@@ -73,7 +73,11 @@ for (const [number, variant] of VARIANTS.entries()) {
       ...(losesRows(variant) && { breakpointEvery: Infinity }),
       ...(losesLists(variant) && { scopeEvery: Infinity }),
     });
-    const { answers } = await askQuestions(program, directory, { addresses, headers: true, functions: [] });
+    const { answers } = await askQuestions(program, directory, {
+      addresses,
+      headers: language !== 'rs',
+      functions: [],
+    });
     const image = openImage(program);
     await compareAnswers(image, answers, groups, { hasOtherTypes: language === 'rs' });
     const tables = new ReadelfFrames(run('readelf', ['--debug-dump=frames-interp', program]));

@@ -155,7 +155,8 @@ def main(questions):
                 for shown in answer_types(address, seen):
                     emit("type", {"address": hex(address), **shown})
         near = question["breakpointNear"]
-        is_header = found["file"] is not None and found["file"].endswith(".h")
+        # Rust's library is in as many units as a popular header.
+        is_header = found["file"] is not None and (found["file"].endswith(".h") or "/library/" in found["file"])
         if near is not None and found["line"] > 0 and (questions["headers"] or not is_header):
             line = max(1, found["line"] + near)
             # gdb takes `a/./b.h` for another file than `b.h`, which other units call it.
