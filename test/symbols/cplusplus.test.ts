@@ -179,6 +179,8 @@ const LOCAL_EXPRESSIONS: Readonly<Record<string, readonly string[]>> = {
   largest: ['a', 'b', 'sizeof(a)', 'a > b'],
 };
 
+const MARKERS = ['main print', 'size', 'combine', 'largest'];
+
 const VARIANTS: readonly (readonly [compiler: string, ...options: string[]])[] = [
   ['g++', '-O0', '-gdwarf-4'],
   ['g++', '-O0', '-gdwarf-5'],
@@ -200,13 +202,16 @@ for (const [compiler, ...options] of VARIANTS) {
     const program = compile(compiler, 'values.cc', output, ['-no-pie', '-std=c++17', '-g', ...options]);
     const image = openImage(program);
     const compared = { expressions: 0, evaluateNames: 0, wrong: [] as string[] };
-    for (const marker of ['main print', 'size', 'combine', 'largest']) {
-      const address = image.addressesOf('values.cc', lineOf(marker))[0]?.address;
-      const expressions = [...EXPRESSIONS, ...(LOCAL_EXPRESSIONS[marker] ?? [])];
-      const stop = address && recordStops(program, directory, [address], expressions, 1 << 16)[0];
-      if (!stop) continue; // an optimised copy that this run does not reach
+    const places = MARKERS.map((marker) => image.addressesOf('values.cc', lineOf(marker))[0]?.address);
+    const addresses = places.filter((address) => address !== undefined);
+    const all = [...EXPRESSIONS, ...new Set(Object.values(LOCAL_EXPRESSIONS).flat())];
+    const stops = recordStops(program, directory, addresses, all, 1 << 16);
+    for (const [index, marker] of MARKERS.entries()) {
+      const stop = stops.find(({ frames }) => BigInt(frames[0]?.pc ?? 0) === places[index]);
+      if (stop === undefined) continue; // an optimised copy that this run does not reach
       const frame = frameOf(stop);
-      for (const [expression, theirs] of Object.entries(stop.expressions)) {
+      for (const expression of [...EXPRESSIONS, ...(LOCAL_EXPRESSIONS[marker] ?? [])]) {
+        const theirs = stop.expressions[expression] ?? '';
         const ours = await answer(image, expression, frame);
         compared.expressions++;
         if (!agrees(ours, theirs) && !isLostFunction(expression, ours, theirs))
