@@ -29,7 +29,7 @@ import { type Type, sizeOf, typeName } from './types.ts';
 import { withBounds } from './variableLengths.ts';
 import type { UnitFunctions } from './unitFunctions.ts';
 import { originChain } from './unitFunctions.ts';
-import { OPTIMIZED_OUT, type Place, TargetValue, type ValueWorld, littleToMemory } from './value.ts';
+import { OPTIMIZED_OUT, type Place, TargetValue, type ValueWorld, littleToMemory, placeAt } from './value.ts';
 
 export interface ScopeImage {
   readonly machine: MachineRegisters;
@@ -229,7 +229,11 @@ export class FrameScope {
         if (!die.has(DW_AT.location)) continue;
         const expression = expressionAt(die, DW_AT.location, this.address ?? 0);
         if (expression === undefined || expression.length === 0) return missing(OPTIMIZED_OUT);
-        return await this.placeOfPieces(await evaluateLocation(expression, this.context(die.unit)), type);
+        return await this.placeOfPieces(
+          await evaluateLocation(expression, this.context(die.unit)),
+          type,
+          die.unit,
+        );
       }
       return this.declaredElsewhere(chain);
     } catch (error) {
@@ -287,9 +291,14 @@ export class FrameScope {
       : { kind: 'bytes', bytes: new TextEncoder().encode(`${text}\0`) };
   }
 
-  private async placeOfPieces(pieces: readonly Piece[], type: Type): Promise<Place> {
+  /** `unit` is the one the description is in. */
+  private async placeOfPieces(pieces: readonly Piece[], type: Type, unit: Unit): Promise<Place> {
     const [first] = pieces;
     if (first === undefined) return missing(OPTIMIZED_OUT);
+    if (first.location.kind === 'implicitPointer' && first.sizeBits === undefined) {
+      const { location } = first;
+      return { kind: 'missing', reason: 'synthetic pointer', target: () => this.pointee(location, unit) };
+    }
     if (pieces.length === 1 && first.sizeBits === undefined)
       return this.placeOfLocation(first.location, sizeOf(type) ?? 0);
     return this.collect(pieces, type);
@@ -312,6 +321,19 @@ export class FrameScope {
       case 'optimizedOut':
         return missing(OPTIMIZED_OUT);
     }
+  }
+
+  /** The optimiser removed the pointer, not what it pointed at (§2.6.1.1.4). */
+  private async pointee(
+    { dieOffset, byteOffset }: Extract<Location, { kind: 'implicitPointer' }>,
+    unit: Unit,
+  ): Promise<TargetValue | undefined> {
+    const die = unit.file.dieAt(dieOffset, unit);
+    if (die === undefined) return undefined;
+    const whole = await this.valueOf(die, plainNameOf(die) ?? '');
+    if (byteOffset === 0) return whole;
+    const place = placeAt(whole.place, byteOffset, Math.max((whole.sizeBytes ?? 0) - byteOffset, 0));
+    return new TargetValue(whole.type, place, whole.world, whole.expression);
   }
 
   private registerPlace(register: number, sizeBytes: number): Place {

@@ -20,7 +20,12 @@ export type Place =
       /** The register the bytes are the low end of, for assignments. */
       readonly register?: { readonly name: string; readonly value: bigint; readonly offsetBytes: number };
     }
-  | { readonly kind: 'missing'; readonly reason: string };
+  | {
+      readonly kind: 'missing';
+      readonly reason: string;
+      /** Of a pointer that is nowhere: what it would lead to (DW_OP_implicit_pointer). */
+      readonly target?: () => Promise<TargetValue | undefined>;
+    };
 
 /** What values ask of the world around them. */
 export interface ValueWorld {
@@ -98,7 +103,8 @@ export class TargetValue implements Value {
    */
   private async unfolded(): Promise<TargetValue | undefined> {
     try {
-      return this.place.kind === 'missing' ? undefined : await this.unfoldedPart();
+      const { place } = this;
+      return place.kind === 'missing' && place.target === undefined ? undefined : await this.unfoldedPart();
     } catch (error) {
       if (error instanceof QueryError) return undefined;
       throw error;
@@ -160,10 +166,12 @@ export class TargetValue implements Value {
 
   /** What a pointer or reference leads to. Throws QueryError for anything else. */
   async dereference(): Promise<TargetValue> {
-    const { bare } = this;
+    const { bare, place } = this;
     if (bare.kind !== 'pointer') throw new QueryError(`${this.typeName} is no pointer`);
-    const address = await this.unsigned();
     const expression = `*${parenthesized(this.expression)}`;
+    const known = place.kind === 'missing' ? await place.target?.() : undefined;
+    if (known !== undefined) return known.as(bare.target, expression);
+    const address = await this.unsigned();
     return new TargetValue(bare.target, { kind: 'memory', address }, this.world, expression);
   }
 
@@ -349,7 +357,7 @@ function fieldName(struct: StructType, { name }: Member): string {
 }
 
 export function placeAt(place: Place, offsetBytes: number, sizeBytes: number): Place {
-  if (place.kind === 'missing') return place;
+  if (place.kind === 'missing') return { kind: 'missing', reason: place.reason };
   if (place.kind === 'memory')
     return { kind: 'memory', address: BigInt.asUintN(64, place.address + BigInt(offsetBytes)) };
   const { register, known } = place;
