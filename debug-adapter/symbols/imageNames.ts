@@ -215,9 +215,14 @@ export class ImageNames {
       if (die !== undefined && !die.has(DW_AT.declaration)) yield die;
     } else if (unitOffset !== undefined) {
       const unit = this.file.unitAt(unitOffset);
-      for (const entry of this.namesOf(unit).find(name)) {
-        if (!entry.isDeclaration && kinds.includes(nameKind(entry.tag))) yield unit.die(entry.dieOffset);
-      }
+      const entries = this.namesOf(unit)
+        .find(name)
+        .filter(({ tag }) => kinds.includes(nameKind(tag)));
+      const definitions = entries.filter(({ isDeclaration }) => !isDeclaration);
+      // Of a variable gdb lists one unit, which may only declare it: that tells its type, and the symbol table where it is.
+      const declared = entries.filter(({ tag }) => tag === DW_TAG.variable);
+      for (const { dieOffset: offset } of definitions.length > 0 ? definitions : declared)
+        yield unit.die(offset);
     }
   }
 
