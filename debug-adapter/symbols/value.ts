@@ -7,7 +7,7 @@ import { QueryError } from './queryError.ts';
 import { rustChildCounts, rustChildren } from './rustValue.ts';
 import { scalarBits } from './scalarText.ts';
 import type { Assignment, ChildCounts, NamedValue, Value } from './symbolImage.ts';
-import { type Member, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
+import { type ArrayType, type Member, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
 
 /** Where a value is. `bytes` have been collected already: registers, constants, pieces. */
 export type Place =
@@ -86,7 +86,7 @@ export class TargetValue implements Value {
     if (inner === undefined) return NO_CHILDREN;
     try {
       const { bare } = inner;
-      if (bare.kind === 'array') return { named: 0, indexed: bare.count ?? 0 };
+      if (bare.kind === 'array') return { named: 0, indexed: countable(bare) };
       if (bare.kind !== 'struct') return { named: 1, indexed: 0 };
       if (bare.incomplete) return NO_CHILDREN;
       const named = flatMembers(bare).length + (bare.statics?.length ?? 0);
@@ -131,7 +131,7 @@ export class TargetValue implements Value {
     const inner = await this.unfolded();
     if (inner === undefined) return [];
     const { bare } = inner;
-    if (bare.kind === 'array') return inner.elements(start, Math.min(count, (bare.count ?? 0) - start));
+    if (bare.kind === 'array') return inner.elements(start, Math.min(count, countable(bare) - start));
     if (bare.kind === 'struct') {
       const operator = this.bare.kind === 'pointer' && this.bare.sigil === '*' ? '->' : '.';
       return (
@@ -348,6 +348,11 @@ function flatten(struct: StructType, offsetBytes: number, depth: number, found: 
       });
     }
   }
+}
+
+/** How many elements can be told apart: none of a type without a size. */
+function countable({ element, count }: ArrayType): number {
+  return sizeOf(element) === undefined ? 0 : (count ?? 0);
 }
 
 /** Rust writes `0` for the field that its debug information calls `__0`. */

@@ -11,7 +11,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
-import type { FrameContext, NamedValue, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import {
+  type FrameContext,
+  type NamedValue,
+  type SymbolImage,
+  openSymbolImage,
+} from '../../debug-adapter/symbols/symbolImage.ts';
+import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
+import { parseElf } from '../../vmm-core/elf/elfFile.ts';
+import { seededRandom } from '../support/bytes.ts';
 import { PROGRAMS, compile, missingTool, openImage, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
 import { recordStops, recordedMemory } from './live.ts';
@@ -230,6 +238,59 @@ for (const [compiler, ...options] of VARIANTS) {
     assert.ok(rows > 80, `${rows} rows`);
     assert.deepEqual(image.problems(), []);
   });
+}
+
+test('whatever the debug information says, values end or say what is wrong', async (t) => {
+  const reason = gdbUnavailable() ?? missingTool('gcc');
+  if (reason !== undefined) return t.skip(reason);
+  const program = compile('gcc', 'kinds.c', join(directory, 'broken'), ['-no-pie', '-g', '-O0']);
+  const address = openImage(program).addressesOf('kinds.c', lineOf('lengths'))[0]?.address;
+  assert.ok(address !== undefined);
+  const [stop] = recordStops(program, directory, [address], [], 1 << 16);
+  if (stop === undefined) return t.skip('gdb cannot run programs here');
+  const registers = Object.entries(stop.frames[0]?.registers ?? {});
+  const frame: FrameContext = {
+    registers: new Map(registers.map(([name, value]) => [name, BigInt(value)])),
+    memory: recordedMemory(stop),
+  };
+  const seed = Uint8Array.from(readFileSync(program));
+  const info = parseElf(bytesSource('kinds', seed)).sections.find(({ name }) => name === '.debug_info');
+  assert.ok(info !== undefined);
+  const random = seededRandom(11);
+  let refused = 0;
+  for (let round = 0; round < 200; round++) {
+    const bytes = seed.slice();
+    for (let change = Math.floor(random() * 30); change >= 0; change--)
+      bytes[Number(info.offset) + Math.floor(random() * Number(info.sizeBytes))] = Math.floor(random() * 256);
+    const image = openSymbolImage(bytesSource('broken', bytes));
+    await walk(await image.localsAt(frame), 0);
+    for (const expression of [
+      'nested',
+      'first',
+      'bits',
+      'shared',
+      'sparse[50]',
+      '(struct ring *)anything',
+      '&grid',
+    ]) {
+      try {
+        await walk([{ name: '', expression, value: await image.evaluate(expression, frame) }], 0);
+      } catch (error) {
+        assert.ok(error instanceof QueryError, `round ${round}, ${expression}: ${String(error)}`);
+        refused++;
+      }
+    }
+    await image.describeType('struct nested');
+  }
+  assert.ok(refused > 100, `${refused} refused`);
+});
+
+async function walk(rows: readonly NamedValue[], depth: number): Promise<void> {
+  for (const { value } of rows) {
+    await value.display();
+    await value.childCounts();
+    if (depth < 3) await walk(await value.children(0, 10), depth + 1);
+  }
 }
 
 /** `/x text` is `text` in a format. */
