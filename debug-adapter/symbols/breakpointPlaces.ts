@@ -4,6 +4,7 @@
  */
 import type { Die } from '../dwarf/die.ts';
 import { rangesOf } from '../dwarf/ranges.ts';
+import type { Unit } from '../dwarf/unit.ts';
 import { variablesOf } from './dieTree.ts';
 import type { ElfSymbolIndex } from './elfSymbolIndex.ts';
 import type { FunctionFinder } from './functionFinder.ts';
@@ -140,7 +141,11 @@ export class BreakpointPlaces {
   private *inlinedCopies(name: string): Steps<FunctionLocation[]> {
     const { cache, finder, biased } = this.options;
     const copies: FunctionLocation[] = [];
-    const units = new Set([...this.options.names.functions(name)].map((die) => die.unit));
+    const units = new Set<Unit>();
+    for (const { unit } of this.options.names.functions(name)) {
+      units.add(unit);
+      yield;
+    }
     for (const unit of units) {
       const functions = cache.functionsOf(unit);
       for (const node of functions.inlinedNamed(name)) {
