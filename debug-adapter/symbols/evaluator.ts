@@ -300,9 +300,10 @@ class Evaluator {
     return first.as({ kind: 'array', element: first.type, count: number }, `${first.expression}@${number}`);
   }
 
-  private async member(owner: TargetValue, name: string): Promise<TargetValue> {
+  private async member(object: TargetValue, name: string): Promise<TargetValue> {
+    const owner = await this.referred(object);
     // `.` and `->` are taken for each other, as gdb does: what is meant is never in doubt.
-    const struct = await this.referred(pointerOf(owner) === undefined ? owner : await owner.dereference());
+    const struct = pointerOf(owner) === undefined ? owner : await owner.dereference();
     const inner = struct.bare;
     if (inner.kind !== 'struct') throw new QueryError(`${owner.typeName} has no members`);
     const member = await findMember(struct, name);

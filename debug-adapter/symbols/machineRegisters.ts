@@ -141,6 +141,7 @@ function partOf(name: string): { full: string; sizeBytes: number; offsetBytes: n
   }
   const wide = /^e(ax|bx|cx|dx|si|di|bp|sp|ip)$/.exec(name);
   if (wide?.[1] !== undefined) return { full: `r${wide[1]}`, sizeBytes: 4, offsetBytes: 0 };
+  if (name === 'eflags') return { full: 'rflags', sizeBytes: 4, offsetBytes: 0 };
   const word = /^(ax|bx|cx|dx|si|di|bp|sp)$/.exec(name);
   if (word?.[1] !== undefined) return { full: `r${word[1]}`, sizeBytes: 2, offsetBytes: 0 };
   const byte = /^([abcd])([lh])$/.exec(name);

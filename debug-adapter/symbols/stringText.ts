@@ -21,7 +21,7 @@ export function characterKind(type: Type): CharacterKind | undefined {
   for (let layer = 0; layer < 64; layer++) {
     if (at.kind === 'alias' || at.kind === 'base') {
       const prefix = WIDE_NAMES[at.name];
-      if (prefix !== undefined) return { prefix, sizeBytes: prefix === 'u' ? 2 : 4 };
+      if (prefix !== undefined) return { prefix, sizeBytes: prefix === '' ? 1 : prefix === 'u' ? 2 : 4 };
     }
     if (at.kind === 'alias' || at.kind === 'qualified') at = at.target;
     else break;
@@ -34,7 +34,12 @@ export function characterKind(type: Type): CharacterKind | undefined {
   return { sizeBytes, prefix: '', isData: encoding === DW_ATE.unsigned_char };
 }
 
-const WIDE_NAMES: Readonly<Record<string, string>> = { wchar_t: 'L', char16_t: 'u', char32_t: 'U' };
+const WIDE_NAMES: Readonly<Record<string, string>> = {
+  wchar_t: 'L',
+  char8_t: '',
+  char16_t: 'u',
+  char32_t: 'U',
+};
 
 /** `97 'a'`; the number may be negative where the code is not. */
 export function characterText(number: bigint, code: bigint, kind: CharacterKind): string {

@@ -31,6 +31,11 @@ const EXPRESSIONS = [
     'secret.inside',
   ],
   ...[
+    'pointed_again->x',
+    '*pointed_again',
+    'same_numbers[1]',
+    'sizeof(same_numbers)',
+    '&same_numbers[2] - numbers',
     'outer::v1::versioned',
     'outer::v1::current',
     'sizeof(outer::v1::Versioned)',

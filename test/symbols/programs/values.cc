@@ -165,6 +165,10 @@ int outer::inner::Point::*no_member = nullptr;
 int (outer::inner::Point::*function_member)() const = &outer::inner::Point::area;
 double (outer::Shape::*virtual_member)() const = &outer::Shape::size;
 int &reference = outer::depth;
+outer::inner::Point *pointed = &outer::inner::origin;
+outer::inner::Point *&pointed_again = pointed;
+int numbers[3] = { 1, 2, 3 };
+int (&same_numbers)[3] = numbers;
 outer::Circle circle(42, 2.5);
 outer::Shape *shape = &circle;
 outer::Circle &same = circle;
@@ -189,6 +193,6 @@ int main()
   total += (circle.*virtual_member)() > 1 ? (outer::inner::origin.*function_member)() : box.first() + (mixed + 1);
   total += circle.number(1) + hidden + secret.inside + reference + nested.items[0].a + deep.a.x + Box<int, 3>::size;
   std::printf("%d %d %d\n", total, left_half->root, same.inner.tag); // marker: main print
-  return shade == outer::Shade::Dark && outer::versioned && outer::current.release && vars.yes && extra && none && part.tag && odd == level && shape && !data_member &&
+  return shade == outer::Shade::Dark && pointed_again->x && same_numbers[0] && outer::versioned && outer::current.release && vars.yes && extra && none && part.tag && odd == level && shape && !data_member &&
          !no_member && plain && mode && kind && bits;
 }
