@@ -74,7 +74,7 @@ const offsets = (index: SymbolIndex, name: string, ...kinds: number[]): number[]
 
 const DECLARATION: BuiltAttribute = [DW_AT.declaration, DW_FORM.flag_present, true];
 
-test('names of file scope and of namespaces are listed by kind; declarations and what is in functions are not', () => {
+test('names of file scope and of namespaces are listed by kind; what is in functions and what is only declared are not', () => {
   const dwarf = new DwarfBuilder();
   const local = named(DW_TAG.variable, 'local');
   const inner = die(
@@ -101,6 +101,7 @@ test('names of file scope and of namespaces are listed by kind; declarations and
       named(DW_TAG.variable, 'counter'),
       named(DW_TAG.variable, 'shared', DECLARATION),
       completed,
+      named(DW_TAG.structure_type, 'opaque', DECLARATION),
       named(DW_TAG.typedef, 'word_t'),
       named(DW_TAG.union_type, 'number'),
       colour,
@@ -111,11 +112,9 @@ test('names of file scope and of namespaces are listed by kind; declarations and
   const at = (label: string): number[] => [dwarf.offsetOf(label)];
   assert.deepEqual(offsets(index, 'main', NAME_FUNCTION), at('main'));
   assert.deepEqual(offsets(index, 'counter', NAME_VARIABLE), at('counter'));
-  assert.deepEqual(
-    offsets(index, 'shared', NAME_VARIABLE),
-    at('completed'),
-    'by the name of what it completes',
-  );
+  // A definition has the name of what it completes; a variable's first declaration tells the type of what no unit defines.
+  assert.deepEqual(offsets(index, 'shared', NAME_VARIABLE), [...at('shared'), ...at('completed')]);
+  assert.deepEqual(offsets(index, 'opaque', NAME_STRUCTURE), []);
   assert.deepEqual(offsets(index, 'word_t', NAME_TYPE), at('word_t'));
   assert.deepEqual(offsets(index, 'number', NAME_UNION), at('number'));
   assert.deepEqual(offsets(index, 'colour', NAME_ENUMERATION), at('colour'));
