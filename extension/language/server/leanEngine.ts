@@ -1,40 +1,51 @@
 /**
  * Imported first, for its effect. A language server waits nearly all of its life and few files are large, so V8 is told to be small: no
  * optimising compiler (its part of the binary alone is 4 MB), tight heaps, and garbage collected before there is much of it. An edit
- * leaves a copy of the whole text behind, which V8 would let lie until there are 8 MB. Who needs speed asks for it.
+ * leaves a copy of the whole text behind, which V8 would let lie until there are 8 MB. Who needs speed asks for it, and has it until
+ * it is quiet again.
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-setFlagsFromString('--no-opt');
-setFlagsFromString('--optimize-for-size');
-// Trees live long and garbage is little: a young generation that grows would only make the process larger.
-setFlagsFromString('--semi-space-growth-factor=1');
-setFlagsFromString('--expose-gc'); // shows in contexts that are made after it
+const SMALL = ['--no-opt', '--optimize-for-size', '--semi-space-growth-factor=1'];
+const FAST = ['--opt', '--no-optimize-for-size'];
 
-/** Some 10 ms with 10 000 lines open. */
-const collect = runInNewContext('globalThis.gc') as (() => void) | undefined;
-
-let busyGarbage = 2 ** 21;
+const BUSY_GARBAGE = 2 ** 21;
+const FAST_GARBAGE = 2 ** 25;
 const QUIET_GARBAGE = 2 ** 18;
 const QUIET_MS = 500;
 
-let collected = getHeapStatistics().used_heap_size;
+let busyGarbage = BUSY_GARBAGE;
 let timer: NodeJS.Timeout | undefined;
+
+prefer(SMALL);
+setFlagsFromString('--expose-gc'); // shows in contexts that are made after it
+/** Some 10 ms with 10 000 lines open. */
+const collect = runInNewContext('globalThis.gc') as (() => void) | undefined;
+let collected = getHeapStatistics().used_heap_size;
+
+function prefer(flags: readonly string[]): void {
+  for (const flag of flags) setFlagsFromString(flag);
+}
+
+/** While somebody types where much of a large file depends on it: a key press takes a third of the time, and 30 MB. */
+export function preferSpeed(): void {
+  prefer(FAST);
+  busyGarbage = FAST_GARBAGE;
+}
 
 /** After an answer was sent: collects when it has become much, and whatever there is once nothing more is asked. */
 export function tidyUp(): void {
   collectBeyond(busyGarbage);
-  timer ??= setTimeout(() => {
-    timer = undefined;
-    collectBeyond(QUIET_GARBAGE);
-  }, QUIET_MS).unref();
+  if (timer === undefined) timer = setTimeout(quiet, QUIET_MS).unref();
+  else timer.refresh();
 }
 
-/** From here on, while somebody types where much depends on it. */
-export function preferSpeed(): void {
-  setFlagsFromString('--opt');
-  busyGarbage = 2 ** 24;
+function quiet(): void {
+  prefer(SMALL);
+  const wasFast = busyGarbage === FAST_GARBAGE;
+  busyGarbage = BUSY_GARBAGE;
+  collectBeyond(wasFast ? -Infinity : QUIET_GARBAGE); // V8 may have collected meanwhile, and kept what it got
 }
 
 function collectBeyond(bytes: number): void {
