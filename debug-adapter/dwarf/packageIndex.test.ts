@@ -76,6 +76,7 @@ for (const version of [2, 5]) {
         assert.equal(found?.has('.debug_line'), false);
       }
       assert.equal(index.find(0x1111_0000_0000_0002n), undefined);
+      assert.deepEqual([...index.signatures()].sort(), UNITS.map(([signature]) => signature).sort());
     });
   }
 }

@@ -63,6 +63,12 @@ export class PackageIndex {
     return undefined;
   }
 
+  /** Of every unit the package has. */
+  *signatures(): Generator<bigint> {
+    for (let slot = 0; slot < this.slotCount; slot++)
+      if (this.u32(HEADER_BYTES + 8 * this.slotCount + 4 * slot) !== 0) yield this.signatureAt(slot);
+  }
+
   private readColumns(version: number, count: number): (string | undefined)[] {
     const names = version === 2 ? DW_SECT_V2 : DW_SECT;
     const byId = new Map<number, string>(

@@ -4,6 +4,7 @@ import { DwarfError } from '../dwarf/dwarfError.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { type Contributions, PackageIndex } from '../dwarf/packageIndex.ts';
 import { type SectionData, Section, sectionPiece } from '../dwarf/section.ts';
+import type { Unit } from '../dwarf/unit.ts';
 import { LruCache } from './lruCache.ts';
 
 /** The sections of a split file, by name without `.dwo`, and how to read them. */
@@ -42,14 +43,26 @@ export class DwarfPackage {
     return pieces && this.openPiece(this.pieceOf(pieces), this.typeBySignature);
   }
 
-  private readonly typeBySignature: TypeFinder = (signature) => {
+  /** Every type unit. Throws DwarfError. */
+  *typeUnits(): Generator<Unit> {
+    for (const signature of this.types?.signatures() ?? []) {
+      const file = this.typeFile(signature);
+      const header = file?.unitHeaders().find(({ typeSignature }) => typeSignature === signature);
+      if (file !== undefined && header !== undefined) yield file.unitOf(header);
+    }
+  }
+
+  private readonly typeBySignature: TypeFinder = (signature) =>
+    this.typeFile(signature)?.typeBySignature(signature);
+
+  private typeFile(signature: bigint): DwarfFile | undefined {
     let file = this.typeFiles.get(signature);
     if (file === undefined) {
       file = this.openTypeFile(signature) ?? null;
       this.typeFiles.set(signature, file, 1);
     }
-    return file?.typeBySignature(signature);
-  };
+    return file ?? undefined;
+  }
 
   private openTypeFile(signature: bigint): DwarfFile | undefined {
     const pieces = this.types?.find(signature);

@@ -9,6 +9,7 @@ import { DwarfError } from '../dwarf/dwarfError.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
+import { AsideUnits } from './asideUnits.ts';
 import { BreakpointPlaces } from './breakpointPlaces.ts';
 import { ElfSymbolIndex } from './elfSymbolIndex.ts';
 import { FunctionFinder } from './functionFinder.ts';
@@ -107,7 +108,12 @@ export class ElfSymbolImage implements SymbolImage {
       options.loadIndex,
     );
     this.sources = new SourceFinder(this.cache, () => this.index.now);
-    this.names = new ImageNames(this.dwarf, this.index, this.addressSize);
+    const aside = new AsideUnits(
+      this.dwarf,
+      (unit) => this.cache.fullUnit(unit),
+      () => split.packagedTypes(),
+    );
+    this.names = new ImageNames(this.dwarf, this.index, aside, this.addressSize);
     this.finder = new FunctionFinder(this.cache, this.units, () => this.symbols);
     this.places = new BreakpointPlaces({
       cache: this.cache,

@@ -42,9 +42,12 @@ export class ImageNames {
   readonly found = new LruCache<string, Die>(MAX_FOUND);
   private readonly byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
   private readonly index: ImageIndex;
+  private readonly aside: Iterable<Unit>;
 
-  constructor(file: DwarfFile, index: ImageIndex, addressSize: number) {
+  /** `aside` are the units that the index does not cover. */
+  constructor(file: DwarfFile, index: ImageIndex, aside: Iterable<Unit>, addressSize: number) {
     this.file = file;
+    this.aside = aside;
     this.index = index;
     this.addressSize = addressSize;
     this.types = new TypeReader(
@@ -189,7 +192,21 @@ export class ImageNames {
     if (isListed) return;
     for (const offset of this.index.now?.candidates(simple, kinds) ?? []) {
       const die = this.file.dieAt(offset);
-      if (die !== undefined && this.isNamed(die, name, simple)) yield die;
+      if (die === undefined || !this.isNamed(die, name, simple)) continue;
+      isListed = true;
+      yield die;
+    }
+    if (!isListed) yield* this.definedAside(name, kinds);
+  }
+
+  private *definedAside(name: string, kinds: readonly number[]): Generator<Die> {
+    for (const unit of this.aside) {
+      try {
+        for (const { tag, dieOffset, isDeclaration } of this.namesOf(unit).find(name))
+          if (!isDeclaration && kinds.includes(nameKind(tag))) yield unit.die(dieOffset);
+      } catch (error) {
+        unit.file.report(error);
+      }
     }
   }
 

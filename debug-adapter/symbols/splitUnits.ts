@@ -49,6 +49,11 @@ export class SplitUnits {
     return full;
   }
 
+  /** Type units of a package: those of .dwo files are in the file of the unit that uses them. Throws DwarfError. */
+  packagedTypes(): Iterable<Unit> {
+    return this.guard(() => this.openPackage())?.typeUnits() ?? [];
+  }
+
   private resolve(skeleton: Unit): Unit | undefined {
     const { dwoName, dwoId, name } = skeleton.root;
     if (dwoName === undefined) return undefined;

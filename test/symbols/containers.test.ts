@@ -42,7 +42,7 @@ for (const { tool, compilers, versions } of PACKAGERS) {
     for (const version of versions) {
       for (const types of [[], ['-fdebug-types-section']]) {
         const options = ['-O2', '-g', `-gdwarf-${version}`, '-gsplit-dwarf', ...types];
-        test(`${compiler} ${options.join(' ')}: a package made by ${tool} answers as the .dwo files did`, (t) => {
+        test(`${compiler} ${options.join(' ')}: a package made by ${tool} answers as the .dwo files did`, async (t) => {
           const reason = missingTool(compiler, tool);
           if (reason !== undefined) return t.skip(reason);
           const folder = join(directory, `${tool}-${compiler}-${version}-${types.length}`);
@@ -53,13 +53,22 @@ for (const { tool, compilers, versions } of PACKAGERS) {
           execFileSync(tool, ['-e', program, '-o', `${program}.dwp`], { cwd: folder, timeout: 20_000 });
           assert.match(run('readelf', ['-SW', `${program}.dwp`]), /\.debug_cu_index/);
           const files = answersOf(openImage(program));
+          const known = await typesOf(openImage(program));
           for (const file of readdirSync(folder)) if (file.endsWith('.dwo')) rmSync(join(folder, file));
           assert.deepEqual(answersOf(openImage(program)), files);
+          assert.deepEqual(await typesOf(openImage(program)), known);
         });
       }
     }
   }
 }
+
+test('types in units of their own are found by name in DWARF 4 too', async (t) => {
+  const reason = missingTool('gcc');
+  if (reason !== undefined) return t.skip(reason);
+  const options = ['-g', '-gdwarf-4', '-fdebug-types-section', join(PROGRAMS, 'package.c')];
+  await typesOf(openImage(compile('gcc', 'values.c', join(directory, 'types4'), options)));
+});
 
 test('an object with a section for each of its types describes them as the linked program does', async (t) => {
   const reason = missingTool('gcc');
@@ -110,6 +119,15 @@ function answersOf(image: SymbolImage): unknown[] {
   );
   assert.deepEqual(image.problems(), []);
   return answers;
+}
+
+/** Types of both units by name: no index of the program has them. */
+async function typesOf(image: SymbolImage): Promise<(string | undefined)[]> {
+  const types = [await image.describeType('struct node'), await image.describeType('struct parcel')];
+  assert.match(types[0] ?? '', /^struct node \{/);
+  assert.match(types[1] ?? '', /^struct parcel \{/);
+  assert.deepEqual(image.problems(), []);
+  return types;
 }
 
 function mainOf(image: SymbolImage): bigint {
