@@ -169,7 +169,7 @@ class Evaluator {
   /** As gdb has it: signed numbers, but pointers to code and data where the register is one. */
   private registerType({ full, sizeBytes }: NamedRegister): Type {
     const isWhole = sizeBytes === this.scope.world.addressSize;
-    if (isWhole && /^[re]ip$/.test(full)) {
+    if (isWhole && /^(?:[re]ip|pc)$/.test(full)) {
       const code: Type = {
         kind: 'function',
         result: VOID,
@@ -179,7 +179,7 @@ class Evaluator {
       };
       return this.scalars.pointerTo(code);
     }
-    if (isWhole && /^[re][sb]p$/.test(full)) return this.scalars.pointerTo(VOID);
+    if (isWhole && /^(?:[re][sb]p|sp)$/.test(full)) return this.scalars.pointerTo(VOID);
     return integer(REGISTER_TYPES[sizeBytes] ?? 'long', sizeBytes, sizeBytes <= 8);
   }
 

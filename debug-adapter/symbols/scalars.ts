@@ -6,7 +6,7 @@ import { floatBits } from './scalarText.ts';
 import { type BaseType, type PointerType, type Type, sizeOf, strip } from './types.ts';
 import { TargetValue, type ValueWorld, littleToMemory } from './value.ts';
 
-export const DOUBLE: BaseType = { kind: 'base', name: 'double', encoding: DW_ATE.float, sizeBytes: 8 };
+const DOUBLE: BaseType = { kind: 'base', name: 'double', encoding: DW_ATE.float, sizeBytes: 8 };
 const FLOAT: BaseType = { kind: 'base', name: 'float', encoding: DW_ATE.float, sizeBytes: 4 };
 export const CHAR: BaseType = { kind: 'base', name: 'char', encoding: DW_ATE.signed_char, sizeBytes: 1 };
 const BOOL: BaseType = { kind: 'base', name: 'bool', encoding: DW_ATE.boolean, sizeBytes: 1 };

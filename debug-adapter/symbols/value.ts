@@ -386,7 +386,7 @@ function bitShift(offset: number, size: number, countBytes: number, littleEndian
   return littleEndian ? inFirst : 8 * countBytes - inFirst - size;
 }
 
-export function memoryToLittle(bytes: Uint8Array, littleEndian: boolean): bigint {
+function memoryToLittle(bytes: Uint8Array, littleEndian: boolean): bigint {
   let bits = 0n;
   for (let index = 0; index < bytes.length; index++) {
     const byte = bytes[littleEndian ? bytes.length - 1 - index : index] as number;
