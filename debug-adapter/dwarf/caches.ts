@@ -10,7 +10,12 @@ export const PAGE_BYTES = 0x4000;
 /** Units whose bytes are loaded. The least recently used forget theirs when all together are too many. */
 export class LoadedUnits {
   private readonly units = new Set<Unit>();
+  private readonly maxBytes: number;
   private bytes = 0;
+
+  constructor(maxBytes = MAX_UNIT_BYTES) {
+    this.maxBytes = maxBytes;
+  }
 
   touch(unit: Unit): void {
     const size = sizeOf(unit);
@@ -18,7 +23,7 @@ export class LoadedUnits {
     this.units.add(unit);
     this.bytes += size;
     for (const oldest of this.units) {
-      if (this.bytes <= MAX_UNIT_BYTES || oldest === unit) break;
+      if (this.bytes <= this.maxBytes || oldest === unit) break;
       this.units.delete(oldest);
       this.bytes -= sizeOf(oldest);
       oldest.release();

@@ -5,6 +5,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
+import { LoadedUnits, PageCache } from '../dwarf/caches.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { buildIndex } from './buildIndex.ts';
 import { NODE_DECOMPRESSORS } from './decompressors.ts';
@@ -27,6 +28,9 @@ export type IndexerMessage =
   | { readonly kind: 'failed'; readonly message: string };
 
 const PROGRESS_INTERVAL_MS = 100;
+/** Each unit is read once, one after the other: few are worth keeping. */
+const MAX_UNIT_BYTES = 1 << 20;
+const MAX_PAGES = 512; // 8 MiB for all sections
 
 export function runIndexer(input: IndexerInput, post: (message: IndexerMessage) => void): void {
   const source = openFileSource(input.path);
@@ -39,7 +43,10 @@ export function runIndexer(input: IndexerInput, post: (message: IndexerMessage) 
     // Whoever answers questions reports what is broken: here it is only left out.
     const file = new DwarfFile(
       elfSectionLoader(elf, NODE_DECOMPRESSORS, () => undefined),
-      { littleEndian: elf.littleEndian },
+      {
+        littleEndian: elf.littleEndian,
+        caches: { units: new LoadedUnits(MAX_UNIT_BYTES), pages: new PageCache(MAX_PAGES) },
+      },
     );
     const data = buildWithProgress(file, (fraction) => post({ kind: 'progress', fraction }));
     post({ kind: 'done', data, problem: store(input, data) });
