@@ -2,6 +2,7 @@
  * Rust's values as their programmers think of them: an enum is one of its cases, a String its text, a Vec or slice its elements.
  * Found by the shape of the debug information, not by offsets, which change from release to release.
  */
+import { QueryError } from './queryError.ts';
 import type { ChildCounts, NamedValue } from './symbolImage.ts';
 import { type StructType, type Type, sizeOf, strip } from './types.ts';
 import { TargetValue, flatMembers } from './value.ts';
@@ -34,11 +35,21 @@ const TEXT = /^(?:&(?:mut )?|\*(?:const|mut) |alloc::boxed::Box<)str\b/;
 /** `__0`: how the debug information calls the first field of a tuple. */
 const TUPLE_FIELD = /^__\d+$/;
 
-/** Throws QueryError when memory it needs cannot be read. */
+/** Throws QueryError when it cannot be read which case of an enum it is. */
 export async function rustView(value: TargetValue): Promise<RustView | undefined> {
   const { bare } = value;
   if (bare.kind !== 'struct' || bare.isRust !== true) return undefined;
   if (bare.variants !== undefined) return variantView(value, bare);
+  try {
+    return await structView(value, bare);
+  } catch (error) {
+    // A vector whose length is lost still has its other fields.
+    if (error instanceof QueryError) return { kind: 'struct' };
+    throw error;
+  }
+}
+
+async function structView(value: TargetValue, bare: StructType): Promise<RustView | undefined> {
   const name = bare.name ?? '';
   if (value.member('data_ptr') !== undefined && value.member('length') !== undefined)
     return fatPointerView(value, TEXT.test(name));
