@@ -1,7 +1,12 @@
 /** `dist/symbols.js`: the entry of `vmm sym`. Everything it does is in cli.ts. */
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type FileSource, NotAFileError, openFileSource } from '../../vmm-core/client/fileSource.ts';
+import {
+  type FileSource,
+  NotAFileError,
+  openFileSource,
+  openOccasionalSource,
+} from '../../vmm-core/client/fileSource.ts';
 import { run } from './cli.ts';
 import { NODE_DECOMPRESSORS } from './decompressors.ts';
 import { obtainIndex } from './indexLoader.ts';
@@ -23,11 +28,7 @@ export function main(argv: readonly string[]): Promise<number> {
   // The first file is the one that is asked about; the others are parts of it.
   let opened: FileSource | undefined;
   return run(argv, {
-    open: (path) => {
-      const source = openFile(path);
-      opened ??= source;
-      return source;
-    },
+    open: (path) => (opened === undefined ? (opened = openFile(path)) : openOccasionalSource(path)),
     decompressors: NODE_DECOMPRESSORS,
     loadIndex: async (image, mayBuild) => {
       if (opened === undefined) return undefined;

@@ -94,7 +94,7 @@ export class SplitUnits {
     const { open, decompressors, note } = this.options;
     const source = open?.(path);
     if (source === undefined) return undefined;
-    const elf = parseElf(source);
+    const elf = parseElf(withElfErrors(source));
     const load = elfSectionLoader(elf, decompressors, (message) => note(`${path}: ${message}`));
     // The indexes of a package have no suffix.
     const { littleEndian } = elf;
@@ -119,6 +119,21 @@ export class SplitUnits {
       return undefined;
     }
   }
+}
+
+/** A file that was removed or rebuilt after it was first read is as good as broken. */
+function withElfErrors(source: ByteSource): ByteSource {
+  return {
+    name: source.name,
+    sizeBytes: source.sizeBytes,
+    readInto(offset, target) {
+      try {
+        source.readInto(offset, target);
+      } catch (error) {
+        throw new ElfError(`${source.name} cannot be read any more (${String(error)})`);
+      }
+    },
+  };
 }
 
 /** The unit of a file that completes a skeleton. */

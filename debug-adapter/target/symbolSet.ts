@@ -1,7 +1,12 @@
 /** All symbol files of a session as one: the first image that knows an address answers for it. */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type FileSource, openFileSource, versionOf } from '../../vmm-core/client/fileSource.ts';
+import {
+  type FileSource,
+  openFileSource,
+  openOccasionalSource,
+  versionOf,
+} from '../../vmm-core/client/fileSource.ts';
 import { messageOf } from '../errors.ts';
 import { NODE_DECOMPRESSORS } from '../symbols/decompressors.ts';
 import type { LoadIndex } from '../symbols/imageIndex.ts';
@@ -33,8 +38,7 @@ export interface Indexing {
 
 interface LoadedFile {
   readonly file: SymbolFile;
-  /** The file, and those with the split part of its debug information. */
-  readonly sources: readonly FileSource[];
+  readonly source: FileSource;
   readonly image: SymbolImage;
 }
 
@@ -149,7 +153,7 @@ export class SymbolSet {
 
   close(): void {
     this.#closed.abort();
-    for (const it of this.#loaded) for (const source of it.sources) source.close();
+    for (const it of this.#loaded) it.source.close();
   }
 
   lineAt(address: bigint): FoundLine | undefined {
@@ -259,21 +263,15 @@ interface FileIndexing extends Indexing {
 
 function loadFile(file: SymbolFile, indexing: FileIndexing | undefined): LoadedFile {
   const source = openFileSource(file.path, { wholeUpToBytes: READ_WHOLE_BYTES });
-  const sources = [source];
-  const openDwo = (path: string): FileSource | undefined => {
-    const split = openIfPresent(path);
-    if (split !== undefined) sources.push(split);
-    return split;
-  };
   try {
     const loadIndex = indexing && indexLoader(source, indexing);
     const image = openSymbolImage(source, {
       loadBias: file.offset,
       decompressors: NODE_DECOMPRESSORS,
-      openDwo,
+      openDwo: openIfPresent,
       ...(loadIndex !== undefined && { loadIndex }),
     });
-    return { file, sources, image };
+    return { file, source, image };
   } catch (error) {
     source.close();
     throw error;
@@ -315,7 +313,7 @@ function indexLoader({ name, version }: FileSource, indexing: FileIndexing): Loa
 /** The image says what it lacks without the file. */
 function openIfPresent(path: string): FileSource | undefined {
   try {
-    return openFileSource(path, { wholeUpToBytes: READ_WHOLE_BYTES });
+    return openOccasionalSource(path);
   } catch {
     return undefined;
   }

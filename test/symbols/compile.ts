@@ -10,7 +10,7 @@ import {
   type SymbolImageOptions,
   openSymbolImage,
 } from '../../debug-adapter/symbols/symbolImage.ts';
-import { openFileSource } from '../../vmm-core/client/fileSource.ts';
+import { openFileSource, openOccasionalSource } from '../../vmm-core/client/fileSource.ts';
 
 export const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url));
 
@@ -61,6 +61,6 @@ export function openImage(path: string, options: SymbolImageOptions = {}): Symbo
   return openSymbolImage(openFileSource(path), {
     ...options,
     decompressors: NODE_DECOMPRESSORS,
-    openDwo: (dwo) => (existsSync(dwo) ? openFileSource(dwo) : undefined),
+    openDwo: (dwo) => (existsSync(dwo) ? openOccasionalSource(dwo) : undefined),
   });
 }

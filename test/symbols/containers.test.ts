@@ -1,13 +1,41 @@
 /** Debug information as the tools of this machine pack it, compressed by objcopy or split and packaged by dwp: it answers as it did. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { PROGRAMS, compile, missingTool, openImage, run, scratchDirectory } from './compile.ts';
 
 const directory = scratchDirectory();
+
+test('a .dwo file that can no longer be read, whenever that is, is as good as missing', (t) => {
+  const reason = missingTool('gcc');
+  if (reason !== undefined) return t.skip(reason);
+  const program = compile('gcc', 'values.c', join(directory, 'split'), ['-O1', '-g', '-gsplit-dwarf']);
+  let withProblems = 0;
+  for (let reads = 0; reads < 24; reads++) {
+    let left = reads;
+    const image = openSymbolImage(openFileSource(program), {
+      openDwo: (path) => {
+        if (!existsSync(path)) return undefined;
+        const source = openFileSource(path);
+        const readInto = (offset: number, target: Uint8Array): void => {
+          if (left-- <= 0) throw new RangeError('rebuilt');
+          source.readInto(offset, target);
+        };
+        return { name: path, sizeBytes: source.sizeBytes, readInto };
+      },
+    });
+    const main = mainOf(image);
+    assert.equal(image.lineAt(main)?.file.endsWith('values.c'), true);
+    image.describeLocals(main + 8n);
+    image.inlineChainAt(main + 8n);
+    if (image.problems().some((problem) => problem.includes('cannot be read any more'))) withProblems++;
+  }
+  assert.ok(withProblems >= 8, `${withProblems} noticed`);
+});
 
 for (const method of ['zlib', 'zlib-gnu', 'zstd']) {
   test(`sections compressed with ${method} answer as they did before`, (t) => {

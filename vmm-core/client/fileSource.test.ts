@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { NotAFileError, openFileSource } from './fileSource.ts';
+import { NotAFileError, openFileSource, openOccasionalSource } from './fileSource.ts';
 
 function fileWith(t: TestContext, text: string): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'fileSource-'));
@@ -47,3 +47,27 @@ test('a directory is no file, and a missing file says so', (t) => {
   assert.throws(() => openFileSource(path.dirname(file)), NotAFileError);
   assert.throws(() => openFileSource(`${file}.none`), { code: 'ENOENT' });
 });
+
+test('a file of thousands is open only while it is read, and not read once it was rebuilt', (t) => {
+  const file = fileWith(t, 'kernel image');
+  const source = openOccasionalSource(file);
+  assert.equal(source.sizeBytes, 12);
+  assert.equal(textAt(source, 7, 5), 'image');
+  assert.equal(isOpen(file), false);
+  assert.throws(() => textAt(source, 10, 5), RangeError);
+  writeFileSync(file, 'another image');
+  assert.throws(() => textAt(source, 7, 5), /image was rebuilt/);
+  rmSync(file);
+  assert.throws(() => textAt(source, 7, 5), /ENOENT/);
+  assert.throws(() => openOccasionalSource(file), /ENOENT/);
+});
+
+function isOpen(file: string): boolean {
+  return readdirSync('/proc/self/fd').some((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === file;
+    } catch {
+      return false; // the descriptor that listed them
+    }
+  });
+}

@@ -14,6 +14,31 @@ export interface FileSourceOptions {
   readonly wholeUpToBytes?: number;
 }
 
+/**
+ * A file of which a program has thousands: open only while it is read, so that it costs neither a descriptor nor memory. Throws the
+ * errors of node:fs, and NotAFileError.
+ */
+export function openOccasionalSource(path: string): FileSource {
+  const opened = openFileSource(path);
+  const { name, sizeBytes, version } = opened;
+  opened.close();
+  return {
+    name,
+    sizeBytes,
+    version,
+    close: () => undefined,
+    readInto(offset, target) {
+      const source = openFileSource(path);
+      try {
+        if (source.version !== version) throw new RangeError(`${path} was rebuilt`);
+        source.readInto(offset, target);
+      } finally {
+        source.close();
+      }
+    },
+  };
+}
+
 /** A directory, a device or a socket where a file was expected. */
 export class NotAFileError extends Error {
   constructor(path: string) {
