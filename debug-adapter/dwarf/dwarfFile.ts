@@ -4,12 +4,11 @@
  */
 import { AbbrevTable } from './abbrev.ts';
 import { LoadedUnits, type PageCache, type SharedCaches } from './caches.ts';
-import { DW_UT } from './constants.ts';
 import type { Die } from './die.ts';
 import { DwarfError } from './dwarfError.ts';
 import { Section, type SectionLoader } from './section.ts';
 import { Unit } from './unit.ts';
-import { type UnitHeader, readUnitHeader, unitEnd } from './unitHeader.ts';
+import { isTypeUnit, type UnitHeader, readUnitHeader, unitEnd } from './unitHeader.ts';
 
 const MAX_ABBREV_TABLES = 64;
 
@@ -129,7 +128,7 @@ export class DwarfFile {
   typeBySignature(signature: bigint): Die | undefined {
     this.signatures ??= new Map(
       this.unitHeaders()
-        .filter(({ unitType }) => unitType === DW_UT.type || unitType === DW_UT.split_type)
+        .filter(isTypeUnit)
         .map((header) => [header.typeSignature ?? 0n, header]),
     );
     const header = this.signatures.get(signature);

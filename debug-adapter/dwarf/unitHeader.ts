@@ -22,6 +22,11 @@ export interface UnitHeader extends UnitFormat {
   readonly typeOffset?: number;
 }
 
+/** Whether the unit defines one type, and shares the line table of the unit it was taken out of (§3.1.4). */
+export function isTypeUnit({ unitType }: UnitHeader): boolean {
+  return unitType === DW_UT.type || unitType === DW_UT.split_type;
+}
+
 /** Longest header: 64-bit format, type unit. */
 const MAX_HEADER_BYTES = 12 + 2 + 1 + 1 + 8 + 8 + 8;
 

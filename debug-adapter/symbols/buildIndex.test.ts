@@ -9,7 +9,7 @@ import {
   DwarfBuilder,
   loaderOf,
 } from '../../test/support/dwarfBuilder.ts';
-import { DW_AT, DW_FORM, DW_TAG } from '../dwarf/constants.ts';
+import { DW_AT, DW_FORM, DW_TAG, DW_UT } from '../dwarf/constants.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { DW_LNE, DW_LNS } from '../dwarf/sectionConstants.ts';
 import { buildIndex } from './buildIndex.ts';
@@ -159,6 +159,21 @@ test('each file is listed once, with the units that have statements of it and be
     { unitOffset: b, file: 1, firstLine: 5, lastLine: 5 },
   ]);
   assert.deepEqual(index.usesOf(3), [], 'named, but without code');
+});
+
+test('a line table is that of the unit with the code, not of a type unit that was taken out of it', () => {
+  const dwarf = new DwarfBuilder();
+  const header = new Bytes().u64(0x1234).u32(0).done();
+  const type: readonly BuiltAttribute[] = [[DW_AT.stmt_list, DW_FORM.sec_offset, 0]];
+  dwarf.unit(die(DW_TAG.type_unit, type, [named(DW_TAG.structure_type, 'taken')]), DW_UT.type, header);
+  const a = dwarf.unit(unitOf('a.c', [], 0));
+  dwarf.section('.debug_line', lines(['a.c', 'help.h']));
+  const index = build(dwarf);
+  assert.deepEqual(
+    index.usesOf(0).map((it) => it.unitOffset),
+    [a],
+  );
+  assert.deepEqual(offsets(index, 'taken', NAME_STRUCTURE), [dwarf.offsetOf('taken')]);
 });
 
 test('mutated units and line tables end in an index and in problems', () => {

@@ -2,6 +2,7 @@
 import { DwarfError } from '../dwarf/dwarfError.ts';
 import { type LineRows, ROW_CONTINUES, ROW_END_SEQUENCE, ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
+import { isTypeUnit } from '../dwarf/unitHeader.ts';
 import { LruCache } from './lruCache.ts';
 import { baseName, commonTail, normalizePath, pathMatch } from './sourcePath.ts';
 import type { Steps } from './steps.ts';
@@ -189,6 +190,7 @@ export class SourceFinder {
     const { file } = this.cache;
     const byOffset = new Map<number, Unit>();
     for (const header of file.unitHeaders()) {
+      if (isTypeUnit(header)) continue;
       try {
         const unit = file.unitOf(header);
         const { lineOffset } = unit.root;
