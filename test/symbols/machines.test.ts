@@ -60,13 +60,15 @@ function hasLine(image: SymbolImage, address: bigint, lines: readonly number[]):
   return lines.includes(image.lineAt(address)?.line ?? 0);
 }
 
-/** Address and the lines readelf has there. */
+/** Address and the lines readelf has there; code of line 0 belongs to the line before. */
 function decodedLines(object: string): (readonly [bigint, readonly number[]])[] {
   const found = new Map<bigint, number[]>();
+  let before = 0;
   for (const line of run('readelf', ['--debug-dump=decodedline', object]).split('\n')) {
     const [, number, address] = /^\S+\s+(\d+)\s+(0x[0-9a-f]+|0)\b/.exec(line) ?? [];
     if (number === undefined || address === undefined) continue;
-    found.set(BigInt(address), [...(found.get(BigInt(address)) ?? []), Number(number)]);
+    before = Number(number) || before;
+    found.set(BigInt(address), [...(found.get(BigInt(address)) ?? []), before]);
   }
   return [...found];
 }
