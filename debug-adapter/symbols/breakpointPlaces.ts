@@ -2,17 +2,27 @@
  * Where breakpoints go: from source lines and function names to addresses. In steps, because a line of a header or an inlined
  * function may be in a thousand units.
  */
+import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
 import { rangesOf } from '../dwarf/ranges.ts';
 import type { Unit } from '../dwarf/unit.ts';
-import { variablesOf } from './dieTree.ts';
+import { childrenOf, variablesOf } from './dieTree.ts';
 import type { ElfSymbolIndex } from './elfSymbolIndex.ts';
-import type { FunctionFinder } from './functionFinder.ts';
+import type { FoundFunction, FunctionFinder } from './functionFinder.ts';
+import {
+  haveSameParameters,
+  isFunctionNamed,
+  mangledFragment,
+  parseFunctionName,
+  type WantedFunction,
+} from './functionNames.ts';
 import type { ImageNames } from './imageNames.ts';
 import type { MatchedRow, SourceFinder } from './lineBreakpoints.ts';
 import type { Steps } from './steps.ts';
 import type { CodeLocation, FunctionLocation } from './symbolImage.ts';
+import { typeName } from './types.ts';
 import type { UnitCache } from './unitCache.ts';
+import { originChain } from './unitFunctions.ts';
 
 export interface PlacesOptions {
   readonly cache: UnitCache;
@@ -24,6 +34,9 @@ export interface PlacesOptions {
   /** To the address the image's users see. */
   readonly biased: (address: number) => bigint;
 }
+
+/** Up to this much debug information every unit can be asked. */
+const SMALL_BYTES = 2 << 20;
 
 export class BreakpointPlaces {
   private readonly options: PlacesOptions;
@@ -62,6 +75,61 @@ export class BreakpointPlaces {
 
   /** As far as the symbol table and the index of names (if it is there) know the name. */
   *functionsNamed(name: string): Steps<readonly FunctionLocation[]> {
+    const exact = yield* this.functionsCalled(name);
+    const wanted = parseFunctionName(name);
+    const found = new Map(exact.map((it) => [it.start, it]));
+    yield* this.functionsAnywhere(wanted, found);
+    if (exact.length > 0 && this.symbolStarts(name).size > 0) return [...found.values()];
+    const starts = new Set<number>();
+    yield* this.mangledStarts(wanted, starts);
+    for (const start of starts) {
+      const location = this.functionLocation(name, start);
+      found.set(location.start, location);
+    }
+    // What is inlined has no symbol.
+    for (const qualified of this.options.names.functionScopes(wanted.parts.at(-1) ?? name)) {
+      if (!isFunctionNamed(wanted, qualified)) continue;
+      const locations = wanted.parameters === undefined ? yield* this.functionsCalled(qualified) : [];
+      locations.push(...(yield* this.inlinedCopies(qualified, wanted)));
+      for (const location of locations) found.set(location.start, location);
+    }
+    return [...found.values()];
+  }
+
+  /** In small files: the index does not know what is in .dwo files, nor which functions of type units were inlined. */
+  private *functionsAnywhere(wanted: WantedFunction, found: Map<bigint, FunctionLocation>): Steps<void> {
+    const { cache } = this.options;
+    const { file } = cache;
+    if ((file.section('.debug_info')?.sizeBytes ?? 0) > SMALL_BYTES) return;
+    for (const header of file.unitHeaders()) {
+      const functions = cache.functionsOf(file.unitOf(header));
+      for (const node of functions.inlinedCopies()) {
+        const [range] = node.ranges;
+        const name = functions.nameOf(node);
+        if (range === undefined || name === undefined || !isFunctionNamed(wanted, name)) continue;
+        const copy = { ...range, name, node, functions };
+        const start = this.options.biased(range.start);
+        if (!found.has(start) && this.hasParameters(wanted, copy)) found.set(start, this.copyLocation(copy));
+      }
+      yield;
+    }
+  }
+
+  /** Where a function that is inlined begins; after the prologue of the one around it. */
+  private copyLocation(copy: FoundFunction): FunctionLocation {
+    const { biased, finder } = this.options;
+    const around = finder.around(copy.start);
+    const address = around === undefined ? copy.start : Math.max(copy.start, finder.afterPrologue(around));
+    return {
+      name: copy.name,
+      start: biased(copy.start),
+      address: biased(address),
+      ...finder.declaration(copy),
+    };
+  }
+
+  /** By the very name that symbols or entries have. */
+  private *functionsCalled(name: string): Steps<FunctionLocation[]> {
     const starts = this.symbolStarts(name);
     if (starts.size === 0) yield* this.entryStarts(name, starts);
     const proper: FunctionLocation[] = [];
@@ -84,6 +152,32 @@ export class BreakpointPlaces {
       if (start !== undefined && this.options.isCode(start)) starts.add(start);
       yield;
     }
+  }
+
+  /** Names that are not written as entries have them: without namespaces or template arguments, with parameters. */
+  private *mangledStarts(wanted: WantedFunction, starts: Set<number>): Steps<void> {
+    const { finder, symbols } = this.options;
+    for (const { address } of symbols()?.mangledFunctions(mangledFragment(wanted) ?? '') ?? []) {
+      const found = finder.around(address);
+      const isMeant = found !== undefined && found.start === address && isFunctionNamed(wanted, found.name);
+      if (isMeant && this.hasParameters(wanted, found)) starts.add(address);
+      yield;
+    }
+  }
+
+  private hasParameters(wanted: WantedFunction, { node, functions }: FoundFunction): boolean {
+    if (wanted.parameters === undefined || node === undefined || functions === undefined) return true;
+    // The declaration has all of them, unless it only stands for one in a type unit; copies may lack some.
+    const entries = originChain(node.unit.die(node.dieOffset)).map((die) => [...childrenOf(die)]);
+    const entry = entries.findLast((it) => it.some(isParameter)) ?? [];
+    const types = entry
+      .filter((it) => isParameter(it) && !it.flag(DW_AT.artificial))
+      .map((it) =>
+        typeName(
+          this.options.names.types.typeOf(it.has(DW_AT.type) ? it : (it.ref(DW_AT.abstract_origin) ?? it)),
+        ),
+      );
+    return haveSameParameters(wanted, types);
   }
 
   /** Whether a row is in a function or at least in a symbol, if there are symbols. */
@@ -138,8 +232,8 @@ export class BreakpointPlaces {
   }
 
   /** Where a function was inlined, of the units that know it. */
-  private *inlinedCopies(name: string): Steps<FunctionLocation[]> {
-    const { cache, finder, biased } = this.options;
+  private *inlinedCopies(name: string, wanted?: WantedFunction): Steps<FunctionLocation[]> {
+    const { cache } = this.options;
     const copies: FunctionLocation[] = [];
     const units = new Set<Unit>();
     for (const { unit } of this.options.names.functions(name)) {
@@ -151,18 +245,18 @@ export class BreakpointPlaces {
       for (const node of functions.inlinedNamed(name)) {
         const range = node.ranges[0];
         if (range === undefined) continue;
-        const start = biased(range.start);
-        copies.push({
-          name,
-          start,
-          address: start,
-          ...finder.declaration({ ...range, name, node, functions }),
-        });
+        if (wanted !== undefined && !this.hasParameters(wanted, { ...range, name, node, functions }))
+          continue;
+        copies.push(this.copyLocation({ ...range, name, node, functions }));
       }
       yield;
     }
     return copies;
   }
+}
+
+function isParameter({ tag }: Die): boolean {
+  return tag === DW_TAG.formal_parameter;
 }
 
 function hasVariables(block: Die): boolean {

@@ -307,12 +307,16 @@ export class ElfSymbolImage implements SymbolImage {
   }
 
   functionsMatching(pattern: RegExp, limit = 1000): readonly string[] {
-    const found: string[] = [];
-    for (const name of this.symbols?.functionNames() ?? []) {
-      if (pattern.test(name)) found.push(name);
-      if (found.length >= limit) break;
-    }
-    return found.sort();
+    const found = new Set<string>();
+    const add = (name: string): void => {
+      if (found.size < limit && pattern.test(name)) found.add(name);
+    };
+    const isMangled = (name: string): boolean => /^_[ZR]/.test(name);
+    for (const name of this.symbols?.functionNames() ?? []) if (!isMangled(name)) add(name);
+    // The others as their programmers write them, if their entries are there.
+    for (const { name, address } of this.symbols?.mangledFunctions('') ?? [])
+      add(this.guard(undefined, () => this.finder.around(address)?.name) ?? name);
+    return [...found].sort();
   }
 
   private makeUnwinder(machine: MachineRegisters): FrameUnwinder {

@@ -95,6 +95,20 @@ export class ElfSymbolIndex {
     }
   }
 
+  /** Functions whose names are mangled (C++, Rust) and contain `fragment`. */
+  *mangledFunctions(fragment: string): Generator<ElfSymbol> {
+    const seen = new Set<number>();
+    for (let index = 0; index < this.table.count; index++) {
+      if (!this.isUsable(index) || !this.isFunction(index)) continue;
+      const name = this.table.name(index);
+      if (!/^_[ZR]/.test(name) || !name.includes(fragment) || /\.cold(?:\.|$)/.test(name)) continue;
+      const symbol = this.symbol(index);
+      if (seen.has(symbol.address)) continue; // complete and base object constructors share their code
+      seen.add(symbol.address);
+      yield symbol;
+    }
+  }
+
   private symbol(index: number): ElfSymbol {
     return {
       name: this.table.name(index),

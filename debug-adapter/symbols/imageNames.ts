@@ -125,6 +125,18 @@ export class ImageNames {
     return this.definitions(name, [NAME_FUNCTION]);
   }
 
+  /** Names with namespaces of the functions whose own name that is, each once. Only when the index is there. */
+  *functionScopes(simple: string): Generator<string> {
+    const seen = new Set<string>();
+    for (const offset of this.index.now?.candidates(simple, [NAME_FUNCTION]) ?? []) {
+      const die = this.file.dieAt(offset);
+      const name = die && this.namesOf(die.unit).qualifiedName(offset);
+      if (name === undefined || seen.has(name)) continue;
+      seen.add(name);
+      yield name;
+    }
+  }
+
   /** `struct node`, `unsigned long`, `word_t`, `a::Box<int, 3>::Item`; without its keyword too. */
   type(name: string, near: Unit | undefined): Type | undefined {
     const builtin = builtinType(name, this.addressSize);

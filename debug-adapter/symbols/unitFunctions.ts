@@ -111,6 +111,11 @@ export class UnitFunctions {
     return chain.reverse();
   }
 
+  *inlinedCopies(): Generator<FunctionNode> {
+    for (let index = 0; index < this.nodeCount; index++)
+      if (this.nodes.kind[index] === 1) yield this.node(index);
+  }
+
   /** Inlined copies of the function of that name. */
   *inlinedNamed(name: string): Generator<FunctionNode> {
     for (let index = 0; index < this.nodeCount; index++) {

@@ -55,6 +55,19 @@ const RUST_SAMPLING: Sampling = { ...SAMPLING, typesEvery: Infinity };
 /** Of a Rust program only its own code: what its library was built with depends on where rustc is from. */
 const RUST_FUNCTIONS = /^_ZN6values/;
 const FRAMES = 40;
+/** Names given to `break`: with and without namespaces, template arguments and parameters. */
+const FUNCTIONS: Readonly<Record<Variant['language'], readonly string[]>> = {
+  c: ['main', 'f2', 'f3', 'f5', 'f20'],
+  cc: [
+    'main',
+    'shapes::Shape0::area',
+    'Shape1::area',
+    'shapes::Shape2::step(long, int)',
+    'shapes::Shape2::step(int)',
+    'shapes::detail::Box<int, 3>::sum',
+  ],
+  rs: ['values::main', 'values::total'],
+};
 
 const groups = new Groups();
 const frames = new Agreement('unwound frames');
@@ -76,7 +89,7 @@ for (const [number, variant] of VARIANTS.entries()) {
     const { answers } = await askQuestions(program, directory, {
       addresses,
       headers: language !== 'rs',
-      functions: [],
+      functions: FUNCTIONS[language],
     });
     const image = openImage(program);
     await compareAnswers(image, answers, groups, { hasOtherTypes: language === 'rs' });
@@ -91,6 +104,7 @@ for (const [group, atLeast] of [
   [groups.scopes, 1500],
   [groups.types, 400],
   [groups.breakpoints, 1000],
+  [groups.functions, 200],
   [frames, 1000],
 ] as const) {
   test(`${group.name}: at least ${atLeast}, and what differs is explained`, (t) => {
