@@ -55,9 +55,9 @@ for (const { target, name, pointBytes, parameters, cfa } of MACHINES) {
   }
 }
 
-/** Several rows may begin at one address: one of their lines is the answer. */
+/** Several rows may begin at one address: one of their lines is the answer. Code of line 0 belongs to the line before. */
 function hasLine(image: SymbolImage, address: bigint, lines: readonly number[]): boolean {
-  return lines.includes(image.lineAt(address)?.line ?? 0);
+  return lines.includes(0) || lines.includes(image.lineAt(address)?.line ?? 0);
 }
 
 /** Address and the lines readelf has there; code of line 0 belongs to the line before. */
