@@ -12,19 +12,27 @@ const MENTION =
 export function symbolizeLine(image: SymbolImage, line: string): string {
   // Except for the instruction pointer itself, a backtrace shows return addresses: the call is on the line before.
   const isReturnAddress = !/\b(?:RIP|EIP|pc)\b/.test(line);
-  return line.replace(
-    MENTION,
-    (mention: string, name?: string, offset?: string, size?: string, prefixed?: string, bare?: string) => {
-      const address =
-        name === undefined
-          ? BigInt(`0x${prefixed ?? bare ?? '0'}`)
-          : addressOf(image, name, offset ?? '0', size);
-      if (address === undefined) return mention;
-      const isCall = isReturnAddress && name !== undefined && BigInt(`0x${offset ?? '0'}`) > 0n;
-      const place = placeOf(image, isCall ? address - 1n : address, name === undefined);
-      return place === undefined ? mention : `${mention} (${place})`;
-    },
-  );
+  return line.replace(MENTION, (mention: string, ...groups: unknown[]) => {
+    const [name, offset, size, prefixed, bare] = groups as (string | undefined)[];
+    const rest = line.slice((groups.at(-2) as number) + mention.length);
+    if (isOfOtherModule(image, rest)) return mention;
+    const address =
+      name === undefined
+        ? BigInt(`0x${prefixed ?? bare ?? '0'}`)
+        : addressOf(image, name, offset ?? '0', size);
+    if (address === undefined) return mention;
+    const isCall = isReturnAddress && name !== undefined && BigInt(`0x${offset ?? '0'}`) > 0n;
+    const place = placeOf(image, isCall ? address - 1n : address, name === undefined);
+    return place === undefined ? mention : `${mention} (${place})`;
+  });
+}
+
+/** `ext4_iget+0x12/0x34 [ext4]`: the kernel says which module a function is in. */
+function isOfOtherModule({ path }: SymbolImage, rest: string): boolean {
+  const module = /^ \[([\w-]+)\]/.exec(rest)?.[1];
+  if (module === undefined) return false;
+  const own = baseName(path).replace(/\.ko(?:\.debug)?$/, '');
+  return own.replaceAll('-', '_') !== module.replaceAll('-', '_');
 }
 
 /** A symbol may have several addresses: the one whose size is the one the kernel printed. */
