@@ -4,6 +4,7 @@ import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { type CliAnswer, answer, looksLikeQuery } from './cliQueries.ts';
 import type { LoadIndex } from './imageIndex.ts';
+import { findSeparateDebug } from './separateDebug.ts';
 import { type SymbolImage, openSymbolImage } from './symbolImage.ts';
 import { symbolizeLine } from './symbolizeText.ts';
 
@@ -47,7 +48,10 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   }
   let image: SymbolImage;
   try {
-    image = openSymbolImage(io.open(parsed.file), {
+    const source = io.open(parsed.file);
+    const separate = findSeparateDebug(source, (path) => openIfPresent(path, io));
+    if (separate.problem !== undefined) io.writeError(`vmm sym: ${separate.problem}\n`);
+    image = openSymbolImage(separate.source ?? source, {
       ...(io.loadIndex !== undefined && { loadIndex: io.loadIndex }),
       loadBias: parsed.bias,
       decompressors: io.decompressors,

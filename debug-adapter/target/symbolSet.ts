@@ -11,6 +11,7 @@ import { messageOf } from '../errors.ts';
 import { NODE_DECOMPRESSORS } from '../symbols/decompressors.ts';
 import type { LoadIndex } from '../symbols/imageIndex.ts';
 import type { IndexRequest } from '../symbols/indexLoader.ts';
+import { findSeparateDebug } from '../symbols/separateDebug.ts';
 import type { SymbolIndexData } from '../symbols/symbolIndex.ts';
 import {
   type CodeLocation,
@@ -93,7 +94,7 @@ export class SymbolSet {
     const failures: { readonly index: number; readonly message: string }[] = [];
     const loaded = files.flatMap((file, index) => {
       try {
-        return [loadFile(file, indexing && { ...indexing, report, closed: closed.signal })];
+        return [loadFile(file, report, indexing && { ...indexing, report, closed: closed.signal })];
       } catch (error) {
         failures.push({ index, message: `no symbols from ${file.path}: ${messageOf(error)}` });
         return [];
@@ -261,8 +262,12 @@ interface FileIndexing extends Indexing {
   readonly closed: AbortSignal;
 }
 
-function loadFile(file: SymbolFile, indexing: FileIndexing | undefined): LoadedFile {
-  const source = openFileSource(file.path, { wholeUpToBytes: READ_WHOLE_BYTES });
+function loadFile(
+  file: SymbolFile,
+  report: (message: string) => void,
+  indexing: FileIndexing | undefined,
+): LoadedFile {
+  const source = openDebugFile(file.path, report);
   try {
     const loadIndex = indexing && indexLoader(source, indexing);
     const image = openSymbolImage(source, {
@@ -275,6 +280,24 @@ function loadFile(file: SymbolFile, indexing: FileIndexing | undefined): LoadedF
   } catch (error) {
     source.close();
     throw error;
+  }
+}
+
+/** The file itself, or the one that its debug information was split off to. */
+function openDebugFile(path: string, report: (message: string) => void): FileSource {
+  const source = openFileSource(path, { wholeUpToBytes: READ_WHOLE_BYTES });
+  const separate = findSeparateDebug(source, openWhere, (it) => it.close());
+  if (separate.problem !== undefined) report(separate.problem);
+  if (separate.source === undefined) return source;
+  source.close();
+  return separate.source;
+}
+
+function openWhere(path: string): FileSource | undefined {
+  try {
+    return openFileSource(path, { wholeUpToBytes: READ_WHOLE_BYTES });
+  } catch {
+    return undefined; // one of several places, and not there
   }
 }
 
