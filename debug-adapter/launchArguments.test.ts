@@ -52,7 +52,7 @@ test('every wrong key is named with what is accepted', () => {
     [{ ...KERNEL, stopOnEntry: 'yes' }, /"stopOnEntry" must be true or false, not "yes"/],
     [
       { ...KERNEL, symbolFiles: 'x' },
-      /"symbolFiles" must be a list of paths or of \{ "path", "offset" \}, not "x"/,
+      /"symbolFiles" must be a list of paths or of \{ "path", "offset", "addressSpace" \}, not "x"/,
     ],
     [{ ...KERNEL, symbolFiles: [7] }, /"symbolFiles\[0\]" must be a path or/],
     [
@@ -61,7 +61,11 @@ test('every wrong key is named with what is accepted', () => {
     ],
     [
       { ...KERNEL, symbolFiles: [{ path: 'x', slide: 1 }] },
-      /"symbolFiles\[0\]\.slide" is not a known setting; known are path, offset/,
+      /"symbolFiles\[0\]\.slide" is not a known setting; known are path, offset, addressSpace/,
+    ],
+    [
+      { ...KERNEL, symbolFiles: [{ path: 'x', addressSpace: -4096 }] },
+      /"symbolFiles\[0\]\.addressSpace" must be what CR3 holds while the file is mapped/,
     ],
     [{ ...KERNEL, sourceMap: [] }, /"sourceMap" must be an object such as/],
     [{ ...KERNEL, sourceMap: { '/a': 1 } }, /"sourceMap\.\/a" must be the path of a folder, not 1/],

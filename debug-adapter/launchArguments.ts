@@ -135,10 +135,13 @@ function parseMode(input: Input, report: Report): BreakpointMode {
   );
 }
 
+const SYMBOL_FILE_KEYS: readonly string[] = ['path', 'offset', 'addressSpace'];
+const SYMBOL_FILE_FORM = '{ "path", "offset", "addressSpace" }';
+
 function parseSymbolFiles(input: Input, report: Report): SymbolFile[] {
   const value = input.symbolFiles ?? [];
   if (!Array.isArray(value)) {
-    report('symbolFiles', `must be a list of paths or of { "path", "offset" }, not ${describe(value)}`);
+    report('symbolFiles', `must be a list of paths or of ${SYMBOL_FILE_FORM}, not ${describe(value)}`);
     return [];
   }
   const folder = baseFolder(input);
@@ -150,11 +153,12 @@ function parseSymbolFiles(input: Input, report: Report): SymbolFile[] {
 function parseSymbolFile(item: unknown, key: string, folder: string, report: Report): SymbolFile | undefined {
   if (typeof item === 'string' && item !== '') return { path: path.resolve(folder, item), offset: 0n };
   if (!isObject(item) || typeof item.path !== 'string' || item.path === '') {
-    return report(key, `must be a path or { "path", "offset" }, not ${describe(item)}`);
+    return report(key, `must be a path or ${SYMBOL_FILE_FORM}, not ${describe(item)}`);
   }
-  const unknownKey = Object.keys(item).find((it) => it !== 'path' && it !== 'offset');
-  if (unknownKey !== undefined)
-    return report(`${key}.${unknownKey}`, 'is not a known setting; known are path, offset');
+  const unknownKey = Object.keys(item).find((it) => !SYMBOL_FILE_KEYS.includes(it));
+  if (unknownKey !== undefined) {
+    return report(`${key}.${unknownKey}`, `is not a known setting; known are ${SYMBOL_FILE_KEYS.join(', ')}`);
+  }
   const offset = parseOffset(item.offset ?? 0);
   if (offset === undefined) {
     return report(
@@ -162,7 +166,16 @@ function parseSymbolFile(item: unknown, key: string, folder: string, report: Rep
       `must be a number of bytes or a string such as "0x100000", not ${describe(item.offset)}`,
     );
   }
-  return { path: path.resolve(folder, item.path), offset };
+  const file = { path: path.resolve(folder, item.path), offset };
+  if (item.addressSpace === undefined) return file;
+  const addressSpace = parseOffset(item.addressSpace);
+  if (addressSpace === undefined || addressSpace < 0n) {
+    return report(
+      `${key}.addressSpace`,
+      `must be what CR3 holds while the file is mapped, such as "0x1f4000", not ${describe(item.addressSpace)}`,
+    );
+  }
+  return { ...file, addressSpace };
 }
 
 function parseOffset(value: unknown): bigint | undefined {

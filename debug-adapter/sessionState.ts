@@ -8,6 +8,7 @@ import { HandleMap } from './handleMap.ts';
 import type { Log } from './log.ts';
 import { obtainIndex } from './symbols/indexLoader.ts';
 import type { Value } from './symbols/symbolImage.ts';
+import type { AddressView } from './target/addressView.ts';
 import { BreakpointTable } from './target/breakpointTable.ts';
 import type { Disassembler } from './target/disassembler.ts';
 import { SourcePaths } from './target/sourcePaths.ts';
@@ -117,6 +118,15 @@ export class SessionState {
   requireTarget(): VmTarget {
     if (this.target === undefined) throw new UserError(USER_ERROR.noVm, 'no VM is being debugged');
     return this.target;
+  }
+
+  /** What addresses mean to a vCPU at this stop. While it runs its page tables cannot be asked for. */
+  async viewOf(cpu: number): Promise<AddressView> {
+    const { symbols } = this;
+    const target = this.requireTarget();
+    if (!symbols.hasSpaces || target.state !== 'paused') return symbols.everywhere;
+    const { values } = await target.readRegisters(cpu);
+    return symbols.inSpace(BigInt(values['cr3'] ?? 0));
   }
 
   /** The vCPU of a DAP thread. Threads are numbered from 1: some clients take 0 for "none". */

@@ -185,7 +185,7 @@ function placeInstruction(wanted: DebugProtocol.InstructionBreakpoint): Placemen
 }
 
 function lineOf(state: SessionState, address: bigint): Placement['shown'] {
-  const found = state.symbols.lineAt(address);
+  const found = state.symbols.everywhere.lineAt(address);
   const file = found && state.sources.toEditor(found.row.file, found.imagePath);
   if (found === undefined || file === undefined) return {};
   return { source: { name: path.basename(file), path: file }, line: toClientLine(state, found.row.line) };

@@ -10,6 +10,7 @@ import {
   endingAt,
   MAX_INSTRUCTION_BYTES,
 } from '../target/disassembler.ts';
+import type { AddressView } from '../target/addressView.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
 import { codeBase, codeBits } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
@@ -51,7 +52,7 @@ export async function disassembleAt(
   const window = before > 0 ? [...earlier, ...later].slice(0, count) : later.slice(skipped, skipped + count);
   let previous = '';
   return window.map((it) => {
-    const shown = show(state, it);
+    const shown = show(state, code.view, it);
     const location = `${shown.location?.path ?? ''}:${shown.line ?? ''}`;
     const repeats = location === previous;
     previous = location;
@@ -68,15 +69,18 @@ class CodeReader {
   readonly #cpu: number;
   readonly #bits: CodeBits;
   readonly #base: bigint;
+  readonly view: AddressView;
 
   private constructor(
     state: SessionState,
     disassembler: Disassembler,
+    view: AddressView,
     cpu: number,
     bits: CodeBits,
     base: bigint,
   ) {
     this.#state = state;
+    this.view = view;
     this.#disassembler = disassembler;
     this.#cpu = cpu;
     this.#bits = bits;
@@ -87,10 +91,11 @@ class CodeReader {
     state.disassembler ??= Disassembler.load();
     const target = state.requireTarget();
     const disassembler = await state.disassembler;
+    const view = await state.viewOf(cpu);
     // While it runs the mode cannot be asked for; what a kernel runs most is 64-bit code.
-    if (target.state !== 'paused') return new CodeReader(state, disassembler, cpu, 64, 0n);
+    if (target.state !== 'paused') return new CodeReader(state, disassembler, view, cpu, 64, 0n);
     const registers = await target.readRegisters(cpu);
-    return new CodeReader(state, disassembler, cpu, codeBits(registers.mode), codeBase(registers));
+    return new CodeReader(state, disassembler, view, cpu, codeBits(registers.mode), codeBase(registers));
   }
 
   async forwards(address: bigint, count: number): Promise<CodeLine[]> {
@@ -120,7 +125,7 @@ class CodeReader {
 
   /** Some instructions that end at `end`: from the start of the function before it, else from wherever decoding falls in step. */
   async #chunkBefore(end: bigint, wanted: number): Promise<readonly CodeLine[] | undefined> {
-    const start = this.#state.symbols.codeStart(end - 1n);
+    const start = this.view.codeStart(end - 1n);
     if (start !== undefined && start < end && end - start <= MAX_FUNCTION_BYTES) {
       const bytes = await this.#read(start, Number(end - start));
       if (bytes.length === Number(end - start)) {
@@ -163,29 +168,29 @@ function endOf(line: CodeLine | undefined, start: bigint): bigint {
   return line.address + BigInt('bytes' in line ? line.bytes.length : 1);
 }
 
-function show(state: SessionState, line: CodeLine): Shown {
+function show(state: SessionState, view: AddressView, line: CodeLine): Shown {
   const address = hex(line.address);
   if ('unreadable' in line) return { address, instruction: '??', presentationHint: 'invalid' };
-  const symbol = state.symbols.describe(line.address);
-  const target = line.target === undefined ? undefined : nameTarget(state, line, line.target);
+  const symbol = view.describe(line.address);
+  const target = line.target === undefined ? undefined : nameTarget(view, line, line.target);
   return {
     address,
     instructionBytes: [...line.bytes].map((it) => it.toString(16).padStart(2, '0')).join(' '),
     instruction: target === undefined ? line.text : `${line.text} <${target}>`,
     ...(symbol === undefined ? {} : { symbol }),
     ...(line.valid ? {} : { presentationHint: 'invalid' as const }),
-    ...sourceOf(state, line.address),
+    ...sourceOf(state, view, line.address),
   };
 }
 
 /** The symbol of a branch target; in code whose segment has a base, the linear address behind the offset that is shown. */
-function nameTarget(state: SessionState, line: DecodedInstruction, target: bigint): string | undefined {
-  const symbol = state.symbols.describe(target);
+function nameTarget(view: AddressView, line: DecodedInstruction, target: bigint): string | undefined {
+  const symbol = view.describe(target);
   return symbol ?? (line.text.includes(hex(target)) ? undefined : hex(target));
 }
 
-function sourceOf(state: SessionState, address: bigint): Pick<Shown, 'location' | 'line'> {
-  const found = state.symbols.lineAt(address);
+function sourceOf(state: SessionState, view: AddressView, address: bigint): Pick<Shown, 'location' | 'line'> {
+  const found = view.lineAt(address);
   const file = found && state.sources.toEditor(found.row.file, found.imagePath);
   if (found === undefined || file === undefined || found.row.line === 0) return {};
   return { location: { name: path.basename(file), path: file }, line: toClientLine(state, found.row.line) };

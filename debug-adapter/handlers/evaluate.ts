@@ -10,6 +10,7 @@ import {
   type ExpressionEnvironment,
   type ExpressionValue,
 } from '../target/expression.ts';
+import type { AddressView } from '../target/addressView.ts';
 import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
 import { topFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
@@ -116,7 +117,8 @@ async function valueOf(
     return { result: value, ...rest };
   }
   try {
-    return describe(state, await evaluateExpression(text, await environment(state, shown)));
+    const result = await evaluateExpression(text, await environment(state, shown));
+    return describe(await state.viewOf(shown?.cpu ?? state.currentCpu), result);
   } catch (error) {
     const unknown = error instanceof UserError && error.id === USER_ERROR.expression;
     if (unknown && typed !== undefined)
@@ -248,7 +250,7 @@ async function assignPlain(
     const kept = alias.widthBits === 32 ? 0n : before & ~mask;
     await target.writeRegisters(cpu, { [alias.key]: kept | bits });
     registersChanged(state, cpu, [alias.key]);
-    return describe(state, await evaluateExpression(left, await environment(state, shown)));
+    return describe(await state.viewOf(cpu), await evaluateExpression(left, await environment(state, shown)));
   }
   const place = await evaluateExpression(left, await environment(state, shown));
   if (place.address === undefined || place.lengthBytes === undefined) {
@@ -261,13 +263,16 @@ async function assignPlain(
   data.writeBigUInt64LE(BigInt.asUintN(64, value));
   await target.writeMemory({ address: place.address, cpu }, data.subarray(0, place.lengthBytes));
   memoryChanged(state, hex(place.address), 0, place.lengthBytes);
-  return describe(state, { ...place, value: BigInt.asUintN(place.lengthBytes * 8, value) });
+  return describe(await state.viewOf(cpu), {
+    ...place,
+    value: BigInt.asUintN(place.lengthBytes * 8, value),
+  });
 }
 
 /** `0x100120 <kmain+0x20>`, or `0x2a (42)` for what is no address. */
-function describe(state: SessionState, result: ExpressionValue): EvaluateBody {
+function describe(view: AddressView, result: ExpressionValue): EvaluateBody {
   const { value } = result;
-  const symbol = value < 0x1000n ? undefined : state.symbols.describe(value);
+  const symbol = value < 0x1000n ? undefined : view.describe(value);
   const note = symbol === undefined ? `(${value})` : `<${symbol}>`;
   const reference = result.address ?? value;
   return { ...plain(`${hex(value)} ${note}`), memoryReference: hex(reference) };

@@ -32,15 +32,15 @@ export async function framesOf(
 /** What unwinding and the symbols need of a vCPU at this stop. */
 export async function unwindContext(state: SessionState, cpu: number): Promise<UnwindContext> {
   const target = state.requireTarget();
-  const { symbols } = state;
+  const view = await state.viewOf(cpu);
   return {
     cpu: await target.readRegisters(cpu),
     read: async (address, lengthBytes) => {
       const { data, unreadableBytes } = await target.readMemory({ address, cpu }, lengthBytes);
       return unreadableBytes === 0 ? data : undefined;
     },
-    codeStart: (address) => symbols.codeStart(address),
-    imageAt: (address) => symbols.imageAt(address),
+    codeStart: (address) => view.codeStart(address),
+    imageAt: (address) => view.imageAt(address),
   };
 }
 

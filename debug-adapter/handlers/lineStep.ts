@@ -5,6 +5,7 @@
 import type { CpuRegisters, StopEvent } from '../../vmm-core/protocol/debug.ts';
 import { messageOf } from '../errors.ts';
 import type { SessionState, StepPlan } from '../sessionState.ts';
+import type { AddressView } from '../target/addressView.ts';
 import { interruptedPc } from '../target/interruptFrame.ts';
 import { codeBits, linearPc, linearSp } from '../target/registers.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
@@ -69,19 +70,19 @@ export class LineStep implements StepPlan {
 
   /** `undefined` in code without line information, where a step is one instruction, and out of what is not inlined. */
   static async prepare(state: SessionState, cpu: number, kind: StepKind): Promise<LineStep | undefined> {
-    const { symbols } = state;
+    const view = await state.viewOf(cpu);
     const pc = linearPc(await state.requireTarget().readRegisters(cpu));
-    const chain = symbols.inlineChainAt(pc);
+    const chain = view.inlineChainAt(pc);
     const hidden = state.hiddenFrames.get(cpu) ?? 0;
     const visible = chain[hidden];
     const level = chain.length - hidden;
-    const row = symbols.lineAt(pc)?.row;
+    const row = view.lineAt(pc)?.row;
     const position = hidden > 0 ? visible : row;
     if (row === undefined || (kind === 'out' && level <= 1)) return undefined;
     const range =
-      kind === 'out' ? visible?.range : hidden > 0 ? chain[hidden - 1]?.range : symbols.statementRange(pc);
+      kind === 'out' ? visible?.range : hidden > 0 ? chain[hidden - 1]?.range : view.statementRange(pc);
     if (range === undefined) return undefined;
-    const functionStart = symbols.functionAt(pc)?.start;
+    const functionStart = view.functionAt(pc)?.start;
     const { file, line } = position ?? {};
     const origin: Origin = { file, line, functionStart, level, functionName: visible?.function };
     return new LineStep(state, cpu, kind, { pc, origin, range });
@@ -148,10 +149,10 @@ export class LineStep implements StepPlan {
 
   /** At a stop outside the last range: is this where the user wants to be? */
   async #decide(): Promise<Decision> {
-    const { symbols } = this.#state;
+    const view = await this.#state.viewOf(this.#cpu);
     const registers = await this.#target.readRegisters(this.#cpu);
     const pc = linearPc(registers);
-    const functionStart = symbols.functionAt(pc)?.start;
+    const functionStart = view.functionAt(pc)?.start;
     if (this.#steppingOver && functionStart !== this.#origin.functionStart) {
       // `next` goes over the handler of a fault or an interrupt as over a call; `stepIn` is how to look into it.
       const interrupted = await interruptedPc(
@@ -162,15 +163,15 @@ export class LineStep implements StepPlan {
       if (interrupted !== undefined)
         return { kind: 'return', to: interrupted, stackAbove: linearSp(registers) };
     }
-    const found = symbols.lineAt(pc);
-    const range = symbols.statementRange(pc);
-    if (found === undefined || range === undefined) return this.#calledCode(pc, registers);
+    const found = view.lineAt(pc);
+    const range = view.statementRange(pc);
+    if (found === undefined || range === undefined) return this.#calledCode(view, pc, registers);
     if (functionStart === pc && this.#kind === 'into') {
-      const end = symbols.prologueEnd(pc);
+      const end = view.prologueEnd(pc);
       return end > pc ? { kind: 'step', range: { start: pc, end }, over: true, last: true } : STOP;
     }
     if (functionStart !== this.#origin.functionStart) return STOP; // returned, or jumped away
-    const inlined = this.#kind === 'out' ? this.#leaving(pc) : this.#inlined(pc);
+    const inlined = this.#kind === 'out' ? this.#leaving(view, pc) : this.#inlined(view, pc);
     if (inlined !== undefined) return inlined;
     const { row } = found;
     const sameLine = row.file === this.#origin.file && row.line === this.#origin.line;
@@ -179,8 +180,8 @@ export class LineStep implements StepPlan {
   }
 
   /** Inside copies inlined in the frame the step began in: as if they had been called. */
-  #inlined(pc: bigint): Decision | undefined {
-    const chain = this.#state.symbols.inlineChainAt(pc);
+  #inlined(view: AddressView, pc: bigint): Decision | undefined {
+    const chain = view.inlineChainAt(pc);
     const entered = chain.length - this.#origin.level;
     const callee = chain[entered - 1];
     const caller = chain[entered];
@@ -194,21 +195,21 @@ export class LineStep implements StepPlan {
   }
 
   /** Out of an inlined copy: until no piece of it is left. */
-  #leaving(pc: bigint): Decision {
-    const chain = this.#state.symbols.inlineChainAt(pc);
+  #leaving(view: AddressView, pc: bigint): Decision {
+    const chain = view.inlineChainAt(pc);
     const left = chain[chain.length - this.#origin.level];
     const inside = left !== undefined && left.inlined && left.function === this.#origin.functionName;
     return inside ? { kind: 'step', range: left.range, over: true } : STOP;
   }
 
   /** `stepIn` into a function without lines: let it return. Any other way there (a jump, a return, an interrupt): stop. */
-  async #calledCode(pc: bigint, registers: CpuRegisters): Promise<Decision> {
-    if (this.#steppingOver || this.#state.symbols.codeStart(pc) !== pc) return STOP;
+  async #calledCode(view: AddressView, pc: bigint, registers: CpuRegisters): Promise<Decision> {
+    if (this.#steppingOver || view.codeStart(pc) !== pc) return STOP;
     const sp = linearSp(registers);
     const word = await this.#read(sp, codeBits(registers.mode) / 8);
     if (word === undefined) return STOP;
     const returnTo = word.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
-    const caller = this.#state.symbols.functionAt(returnTo)?.start;
+    const caller = view.functionAt(returnTo)?.start;
     if (caller === undefined || caller !== this.#origin.functionStart) return STOP;
     return { kind: 'return', to: returnTo, stackAbove: sp };
   }

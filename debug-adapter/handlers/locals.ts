@@ -22,8 +22,8 @@ export interface ExplainedFrame {
 
 /** Locals exist where the code at the frame belongs to an image with debug information, of the width the vCPU executes. */
 export async function explain(state: SessionState, shown: ShownFrame): Promise<ExplainedFrame | undefined> {
-  const image =
-    state.symbols.imageAt(lookupAddress(shown.frame)) ?? state.symbols.images.find((it) => it.hasLines);
+  const view = await state.viewOf(shown.cpu);
+  const image = view.imageAt(lookupAddress(shown.frame)) ?? view.images.find((it) => it.hasLines);
   if (image === undefined) return undefined;
   const unwinding = await unwindContext(state, shown.cpu);
   const context = frameContext(shown.frame, unwinding, image);
@@ -31,7 +31,7 @@ export async function explain(state: SessionState, shown: ShownFrame): Promise<E
   const caller = async (): Promise<FrameContext | undefined> => {
     const frames = await framesOf(state, shown.cpu, shown.depth + 2);
     const frame = frames[shown.depth + 1];
-    const above = frame && state.symbols.imageAt(lookupAddress(frame));
+    const above = frame && view.imageAt(lookupAddress(frame));
     return frame && above && frameContext(frame, unwinding, above);
   };
   return { image, context: { ...context, caller } };

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { SessionState } from '../sessionState.ts';
 import type { InlineFrame } from '../symbols/symbolImage.ts';
+import type { AddressView } from '../target/addressView.ts';
 import { lookupAddress, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { toClientColumn, toClientLine } from './breakpoints.ts';
@@ -44,8 +45,9 @@ export async function stackTrace(
   // Inlined copies make several shown frames of one: never fewer, so this many unwound ones are enough.
   const frames = await framesOf(state, cpu, start + levels);
   const hidden = state.hiddenFrames.get(cpu) ?? 0;
+  const view = await state.viewOf(cpu);
   const shown = frames.flatMap((frame, depth) =>
-    shownFrames(state, frame, depth === 0 ? hidden : 0).map((it) => ({ ...it, frame, depth })),
+    shownFrames(state, view, frame, depth === 0 ? hidden : 0).map((it) => ({ ...it, frame, depth })),
   );
   const page = shown.slice(start, start + levels);
   const complete = isComplete(state, cpu);
@@ -66,16 +68,17 @@ type FrameBody = Omit<DebugProtocol.StackFrame, 'id' | 'instructionPointerRefere
 /** One physical frame, and above it the functions inlined there but for the innermost `hidden`. */
 function shownFrames(
   state: SessionState,
+  view: AddressView,
   frame: UnwindFrame,
   hidden: number,
 ): { readonly inlineDepth: number; readonly body: FrameBody }[] {
   const address = lookupAddress(frame);
-  const found = state.symbols.lineAt(address);
+  const found = view.lineAt(address);
   const imagePath = found?.imagePath;
-  const chain = state.symbols.inlineChainAt(address);
+  const chain = view.inlineChainAt(address);
   if (chain.length <= 1) {
     // Code without lines: the offset says where in it.
-    const name = (found && chain[0]?.function) ?? state.symbols.describe(frame.pc) ?? hex(frame.pc);
+    const name = (found && chain[0]?.function) ?? view.describe(frame.pc) ?? hex(frame.pc);
     return [{ inlineDepth: 0, body: withSource(state, name, imagePath, found?.row) }];
   }
   const all = chain.map((it, i) => ({

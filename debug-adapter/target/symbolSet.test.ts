@@ -40,17 +40,32 @@ test('a symbol file that is missing is reported', () => {
 
 test('addresses are shown as function or symbol and offset', () => {
   const { symbols } = load([STEPS_ELF]);
-  assert.equal(symbols.describe(0x100093n), 'kmain');
-  assert.equal(symbols.describe(0x100097n), 'kmain+0x4');
-  assert.equal(symbols.describe(0x1000f2n), 'plain+0x4');
-  assert.equal(symbols.describe(0x9999_0000n), undefined);
+  assert.equal(symbols.everywhere.describe(0x100093n), 'kmain');
+  assert.equal(symbols.everywhere.describe(0x100097n), 'kmain+0x4');
+  assert.equal(symbols.everywhere.describe(0x1000f2n), 'plain+0x4');
+  assert.equal(symbols.everywhere.describe(0x9999_0000n), undefined);
   assert.equal(symbols.addressByName('ticks'), 0x101008n);
 });
 
 test('an offset moves all addresses of its file', async () => {
   const symbols = SymbolSet.load([{ path: STEPS_ELF, offset: 0x1000_0000n }], assert.fail);
   assert.equal((await symbols.functionsByName('kmain'))[0]?.start, 0x1010_0093n);
-  assert.equal(symbols.lineAt(0x1010_000bn)?.row.line, 28);
+  assert.equal(symbols.everywhere.lineAt(0x1010_000bn)?.row.line, 28);
+});
+
+test('a file of an address space is known under its page table, before those that are everywhere', () => {
+  const program = { path: STEPS_ELF, offset: 0x1000n, addressSpace: 0x5000n };
+  const symbols = SymbolSet.load([{ path: STEPS_ELF, offset: 0n }, program], assert.fail);
+  assert.equal(symbols.hasSpaces, true);
+  const inside = symbols.inSpace(0x8000_0000_0000_5018n); // with a PCID, and asking not to flush
+  assert.equal(inside.describe(0x101093n), 'kmain');
+  assert.equal(inside.describe(0x100093n), 'kmain');
+  assert.equal(inside.images[0]?.loadBias, 0x1000n);
+  const outside = symbols.inSpace(0x6000n);
+  assert.notEqual(outside.describe(0x101093n), 'kmain');
+  assert.equal(outside.describe(0x100093n), 'kmain');
+  assert.equal(outside.images.length, 1);
+  assert.equal(symbols.everywhere.images.length, 2);
 });
 
 test('a file that was written again is stale', (t) => {

@@ -1,4 +1,4 @@
-/** All symbol files of a session as one: the first image that knows an address answers for it. */
+/** All symbol files of a session. Names and source lines are asked of all of them, addresses in an address space (AddressView). */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import {
@@ -16,18 +16,17 @@ import type { SymbolIndexData } from '../symbols/symbolIndex.ts';
 import {
   type CodeLocation,
   type FunctionLocation,
-  type FunctionRange,
-  type InlineFrame,
-  type LineRow,
   openSymbolImage,
-  type SymbolAt,
   type SymbolImage,
 } from '../symbols/symbolImage.ts';
+import { AddressView } from './addressView.ts';
 
 export interface SymbolFile {
   readonly path: string;
   /** Added to the file's link-time addresses. */
   readonly offset: bigint;
+  /** It is mapped only where CR3 holds this page table; everywhere when absent. Bits of CR3 that are no address do not count. */
+  readonly addressSpace?: bigint;
 }
 
 /** How indexes of large files are got, and who is told meanwhile. */
@@ -43,22 +42,19 @@ interface LoadedFile {
   readonly image: SymbolImage;
 }
 
-/** A source line and where it was recorded, so that its path can be resolved against the file that names it. */
-export interface FoundLine {
-  readonly row: LineRow;
-  readonly imagePath: string;
-}
-
 const CANCELLED =
   'reading its names was cancelled: until the next session, names are found only in the symbol table and in the source file of the frame';
 
 /** Files up to this size are held in memory: a guest is rebuilt while it is debugged. */
 const READ_WHOLE_BYTES = 32 << 20;
 
-/** A nearest symbol further away than this names nothing any more. */
-const MAX_SYMBOL_OFFSET = 0x10_0000n;
+/** Of CR3: bits 11:0 are flags or the PCID, bit 63 asks not to flush (SDM Vol. 3, §4.5, §4.10.4.1). */
+const CR3_ADDRESS = 0x000f_ffff_ffff_f000n;
 
 export class SymbolSet {
+  /** As if every file were mapped: where no vCPU is meant. */
+  readonly everywhere: AddressView;
+  readonly #spaces = new Map<bigint, AddressView>();
   readonly #loaded: readonly LoadedFile[];
   readonly #files: readonly SymbolFile[];
   readonly #versions: readonly (string | undefined)[];
@@ -76,6 +72,7 @@ export class SymbolSet {
     this.#closed = closed;
     this.#files = files;
     this.#loaded = loaded;
+    this.everywhere = new AddressView(loaded.map(({ image }) => image));
     this.#versions = files.map((it) => currentVersion(it.path));
   }
 
@@ -144,7 +141,28 @@ export class SymbolSet {
   }
 
   get images(): readonly SymbolImage[] {
-    return this.#loaded.map((it) => it.image);
+    return this.everywhere.images;
+  }
+
+  /** Whether addresses mean different things under different page tables. */
+  get hasSpaces(): boolean {
+    return this.#files.some(({ addressSpace }) => addressSpace !== undefined);
+  }
+
+  /** What addresses mean under that CR3. */
+  inSpace(cr3: bigint): AddressView {
+    const space = cr3 & CR3_ADDRESS;
+    let view = this.#spaces.get(space);
+    if (view === undefined) {
+      const mapped = this.#loaded.filter(
+        ({ file: { addressSpace } }) => addressSpace === undefined || (addressSpace & CR3_ADDRESS) === space,
+      );
+      // A program's own symbols before those that are everywhere.
+      const own = mapped.filter(({ file }) => file.addressSpace !== undefined);
+      view = new AddressView([...own, ...mapped.filter((it) => !own.includes(it))].map(({ image }) => image));
+      this.#spaces.set(space, view);
+    }
+    return view;
   }
 
   /** Whether a file was rebuilt since it was loaded. */
@@ -157,58 +175,13 @@ export class SymbolSet {
     for (const it of this.#loaded) it.source.close();
   }
 
-  lineAt(address: bigint): FoundLine | undefined {
-    for (const { image } of this.#loaded) {
-      const row = image.lineAt(address);
-      if (row !== undefined) return { row, imagePath: image.path };
-    }
-    return undefined;
-  }
-
-  functionAt(address: bigint): FunctionRange | undefined {
-    return this.#first((it) => it.functionAt(address));
-  }
-
-  symbolAt(address: bigint): SymbolAt | undefined {
-    const found = this.#loaded.flatMap(({ image }) => image.symbolAt(address) ?? []);
-    const [nearest] = found.sort((a, b) => (a.offset < b.offset ? -1 : 1));
-    return nearest !== undefined && nearest.offset <= MAX_SYMBOL_OFFSET ? nearest : undefined;
-  }
-
-  /** `kmain+0x12`, the function's name where DWARF knows it, else the symbol's. */
-  describe(address: bigint): string | undefined {
-    const found = this.functionAt(address);
-    const named =
-      found === undefined ? this.symbolAt(address) : { name: found.name, offset: address - found.start };
-    if (named === undefined) return undefined;
-    return named.offset === 0n ? named.name : `${named.name}+0x${named.offset.toString(16)}`;
-  }
-
-  /** Innermost first; empty when no function is known. */
-  inlineChainAt(address: bigint): readonly InlineFrame[] {
-    return this.#first((it) => nonEmpty(it.inlineChainAt(address))) ?? [];
-  }
-
-  /** The image whose code or data an address is in. */
-  imageAt(address: bigint): SymbolImage | undefined {
-    const { images } = this;
-    return (
-      images.find((it) => it.functionAt(address) !== undefined) ??
-      images.find((it) => it.symbolAt(address) !== undefined)
-    );
-  }
-
-  /** First address of the code `address` is in, as DWARF or the symbol table knows it. */
-  codeStart(address: bigint): bigint | undefined {
-    const start = this.functionAt(address)?.start;
-    if (start !== undefined) return start;
-    const symbol = this.symbolAt(address);
-    return symbol === undefined ? undefined : address - symbol.offset;
-  }
-
   /** From the symbol tables alone: a miss must be quick, the editor asks for every word under the mouse. */
   addressByName(name: string): bigint | undefined {
-    return this.#first((it) => it.symbolByName(name)?.address);
+    for (const image of this.images) {
+      const address = image.symbolByName(name)?.address;
+      if (address !== undefined) return address;
+    }
+    return undefined;
   }
 
   functionsByName(name: string): Promise<FunctionLocation[]> {
@@ -219,16 +192,6 @@ export class SymbolSet {
   filesNamed(name: string): Promise<{ readonly file: string; readonly elfPath: string }[]> {
     return this.#all(async (image) =>
       (await image.sliced.filesNamed(name)).map((file) => ({ file, elfPath: image.path })),
-    );
-  }
-
-  statementRange(address: bigint): { readonly start: bigint; readonly end: bigint } | undefined {
-    return this.#first((it) => it.statementRange(address));
-  }
-
-  prologueEnd(start: bigint): bigint {
-    return (
-      this.#first((it) => (it.functionAt(start) === undefined ? undefined : it.prologueEnd(start))) ?? start
     );
   }
 
@@ -246,14 +209,6 @@ export class SymbolSet {
 
   async #all<T>(ask: (image: SymbolImage) => Promise<readonly T[]>): Promise<T[]> {
     return (await Promise.all(this.images.map(ask))).flat();
-  }
-
-  #first<T>(ask: (image: SymbolImage) => T | undefined): T | undefined {
-    for (const { image } of this.#loaded) {
-      const answer = ask(image);
-      if (answer !== undefined) return answer;
-    }
-    return undefined;
   }
 }
 
@@ -340,10 +295,6 @@ function openIfPresent(path: string): FileSource | undefined {
   } catch {
     return undefined;
   }
-}
-
-function nonEmpty<T>(items: readonly T[]): readonly T[] | undefined {
-  return items.length === 0 ? undefined : items;
 }
 
 function currentVersion(path: string): string | undefined {

@@ -57,7 +57,11 @@ const debugAttributes: Described<DebugKey> = {
         { type: 'string' },
         {
           type: 'object',
-          properties: { path: { type: 'string' }, offset: { type: ['string', 'number'] } },
+          properties: {
+            path: { type: 'string' },
+            offset: { type: ['string', 'number'] },
+            addressSpace: { type: ['string', 'number'] },
+          },
           required: ['path'],
           additionalProperties: false,
         },
@@ -65,7 +69,7 @@ const debugAttributes: Described<DebugKey> = {
     },
     default: [],
     markdownDescription:
-      'More ELF files with DWARF, for what `kernel` does not describe: the `vmlinux` of a `bzImage`, a user program. `{ "path": …, "offset": "0x100000" }` when it runs at another address than it was linked for.',
+      'More ELF files with DWARF, for what `kernel` does not describe: the `vmlinux` of a `bzImage`, a user program. `{ "path": …, "offset": "0x100000" }` when it runs at another address than it was linked for; `"addressSpace": "0x1f4000"` when it is mapped only while CR3 holds that, as a program among several is.',
   },
   sourceMap: {
     type: 'object',

@@ -8,6 +8,7 @@ import {
   membersOf,
   runUntilStopped,
   stackOf,
+  STEPS_ELF,
   stoppedAtEntry,
   stoppedAtLine,
 } from '../support/debugSession.ts';
@@ -32,6 +33,16 @@ test('general registers are named, typed and point into memory', async (t) => {
   assert.equal(rip?.memoryReference, '0x1000f3');
   assert.equal(rip?.evaluateName, '$rip');
   assert.equal(values.get('rflags')?.value, '0x0000000000000002 []');
+});
+
+test('a symbol file of an address space counts while CR3 holds that', async (t) => {
+  const program = (addressSpace: string): object => ({
+    symbolFiles: [{ path: STEPS_ELF, offset: '0x40000000', addressSpace }],
+  });
+  const own = await stoppedAtEntry(t, program('0x1000'));
+  assert.equal(await evaluate(own.client, '0x40100093'), '0x40100093 <kmain>');
+  const other = await stoppedAtEntry(t, program('0x2000'));
+  assert.equal(await evaluate(other.client, '0x40100093'), '0x40100093 (1074790547)');
 });
 
 test('32-bit code shows 32-bit registers', async (t) => {
