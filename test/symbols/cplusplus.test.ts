@@ -12,11 +12,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
 import type { FrameContext, NamedValue, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { PROGRAMS, compile, missingTool, openImage, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
-import { type LiveStop, recordStops, recordedMemory } from './live.ts';
+import { recordStops } from './live.ts';
+import { answer, frameOf, roundTrip } from './stopFrame.ts';
 
 const directory = scratchDirectory();
 
@@ -240,30 +240,13 @@ for (const [compiler, ...options] of VARIANTS) {
         const inherited = await (await image.evaluate('(outer::Shape)circle', frame)).children();
         assert.ok(inherited.some(({ name, role }) => name === 'count' && role === 'static'));
       }
-      compared.evaluateNames += await roundTrip(image, frame, compared.wrong);
+      compared.evaluateNames += await allRowsRoundTrip(image, frame, compared.wrong);
     }
     assert.deepEqual(compared.wrong.slice(0, 20), []);
     assert.ok(compared.expressions > 120, `${compared.expressions} expressions`);
     assert.ok(options.includes('-O2') || compared.evaluateNames > 20, `${compared.evaluateNames} children`);
     assert.deepEqual(image.problems(), []);
   });
-}
-
-function frameOf(stop: LiveStop): FrameContext {
-  const registers = Object.entries(stop.frames[0]?.registers ?? {});
-  return {
-    registers: new Map(registers.map(([name, value]) => [name, BigInt(value)])),
-    memory: recordedMemory(stop),
-  };
-}
-
-async function answer(image: SymbolImage, expression: string, frame: FrameContext): Promise<string> {
-  try {
-    return await (await image.evaluate(expression, frame)).display();
-  } catch (error) {
-    if (!(error instanceof QueryError)) throw error;
-    return `error: ${error.message}`;
-  }
 }
 
 /** Both in the form that is left when the differences on purpose are taken away; a line cut short has to begin alike; both may refuse. */
@@ -302,23 +285,14 @@ function plain(text: string): string {
 }
 
 /** Every row of the variables, and of what unfolds from them, has an expression that comes to the same value. */
-async function roundTrip(image: SymbolImage, frame: FrameContext, wrong: string[]): Promise<number> {
+async function allRowsRoundTrip(image: SymbolImage, frame: FrameContext, wrong: string[]): Promise<number> {
   const globals: NamedValue[] = [];
   for (const name of ['circle', 'diamond', 'mixed', 'nested', 'vars', 'shape', 'left_half'])
     globals.push({ name, expression: name, value: await image.evaluate(name, frame) });
-  return visit([...(await image.localsAt(frame)), ...globals], 0);
-
-  async function visit(rows: readonly NamedValue[], depth: number): Promise<number> {
-    let count = 0;
-    for (const { expression, value } of rows) {
-      const direct = await value.display();
-      const again = await answer(image, expression, frame);
-      if (direct !== again && !/^<|^error: .*(?:optimized out|not in memory)/.test(direct + again))
-        wrong.push(`${expression}: ${direct}, but evaluates to ${again}`);
-      count += 1 + (depth < 3 ? await visit(await value.children(0, 20), depth + 1) : 0);
-    }
-    return count;
-  }
+  const rows = [...(await image.localsAt(frame)), ...globals];
+  // What is nowhere in memory has no address to be asked by.
+  const excused = /^<|^error: .*(?:optimized out|not in memory)/;
+  return roundTrip(rows, { image, frame, depth: 3, children: 20, excused, wrong });
 }
 
 function lineOf(marker: string): number {

@@ -22,7 +22,8 @@ import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { seededRandom } from '../support/bytes.ts';
 import { PROGRAMS, compile, missingTool, openImage, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
-import { recordStops, recordedMemory } from './live.ts';
+import { recordStops } from './live.ts';
+import { answer, frameOf, roundTrip } from './stopFrame.ts';
 
 const directory = scratchDirectory();
 
@@ -206,11 +207,7 @@ for (const [compiler, ...options] of VARIANTS) {
     );
     const [stop] = recordStops(program, directory, [address], asked, 1 << 16);
     if (stop === undefined) return t.skip('gdb cannot run programs here');
-    const registers = Object.entries(stop.frames[0]?.registers ?? {});
-    const frame: FrameContext = {
-      registers: new Map(registers.map(([name, value]) => [name, BigInt(value)])),
-      memory: recordedMemory(stop),
-    };
+    const frame = frameOf(stop);
     const wrong: string[] = [];
     for (const expression of asked) {
       const theirs = stop.expressions[expression] ?? '';
@@ -233,7 +230,13 @@ for (const [compiler, ...options] of VARIANTS) {
       await answer(image, 'offsetof(struct nested, grid[1][0])', frame),
       await answer(image, '(unsigned long)&((struct nested *)0)->grid[1][0]', frame),
     );
-    const rows = await visit(image, frame, await globalRows(image, frame), wrong, 0);
+    const rows = await roundTrip(await globalRows(image, frame), {
+      image,
+      frame,
+      depth: 4,
+      children: 6,
+      wrong,
+    });
     assert.deepEqual(wrong.slice(0, 20), []);
     assert.ok(rows > 80, `${rows} rows`);
     assert.deepEqual(image.problems(), []);
@@ -248,11 +251,7 @@ test('whatever the debug information says, values end or say what is wrong', asy
   assert.ok(address !== undefined);
   const [stop] = recordStops(program, directory, [address], [], 1 << 16);
   if (stop === undefined) return t.skip('gdb cannot run programs here');
-  const registers = Object.entries(stop.frames[0]?.registers ?? {});
-  const frame: FrameContext = {
-    registers: new Map(registers.map(([name, value]) => [name, BigInt(value)])),
-    memory: recordedMemory(stop),
-  };
+  const frame = frameOf(stop);
   const seed = Uint8Array.from(readFileSync(program));
   const info = parseElf(bytesSource('kinds', seed)).sections.find(({ name }) => name === '.debug_info');
   assert.ok(info !== undefined);
@@ -293,17 +292,6 @@ async function walk(rows: readonly NamedValue[], depth: number): Promise<void> {
   }
 }
 
-/** `/x text` is `text` in a format. */
-async function answer(image: SymbolImage, expression: string, frame: FrameContext): Promise<string> {
-  const [, format, asked = expression] = /^\/(\w+) (.*)$/.exec(expression) ?? [];
-  try {
-    return await (await image.evaluate(asked, frame)).display(format);
-  } catch (error) {
-    if (!(error instanceof QueryError)) throw error;
-    return `error: ${error.message}`;
-  }
-}
-
 /** Both in the form that is left when the differences on purpose are taken away; a line cut short has to begin alike. */
 function agrees(ours: string, theirs: string): boolean {
   const cut = ours.indexOf('...');
@@ -324,24 +312,6 @@ async function globalRows(image: SymbolImage, frame: FrameContext): Promise<Name
   return Promise.all(
     names.map(async (name) => ({ name, expression: name, value: await image.evaluate(name, frame) })),
   );
-}
-
-/** The expression of every row, and of what unfolds from it, comes to the same value; circles are walked as far as one asks. */
-async function visit(
-  image: SymbolImage,
-  frame: FrameContext,
-  rows: readonly NamedValue[],
-  wrong: string[],
-  depth: number,
-): Promise<number> {
-  let count = 0;
-  for (const { expression, value } of rows) {
-    const direct = await value.display();
-    const again = await answer(image, expression, frame);
-    if (direct !== again) wrong.push(`${expression}: ${direct}, but evaluates to ${again}`);
-    count += 1 + (depth < 4 ? await visit(image, frame, await value.children(0, 6), wrong, depth + 1) : 0);
-  }
-  return count;
 }
 
 function lineOf(marker: string): number {

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { FrameContext, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { compile, missingTool, openImage, run, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
-import { type LiveStop, recordStops, recordedMemory } from './live.ts';
+import { recordStops } from './live.ts';
+import { frameOf } from './stopFrame.ts';
 
 const directory = scratchDirectory();
 
@@ -77,12 +78,4 @@ function lineStarts(image: SymbolImage, name: string): bigint[] {
   const starts = new Set<bigint>();
   for (let address = start; address < end; address++) starts.add(image.lineAt(address)?.range.start ?? start);
   return [...starts].filter((address) => address >= start);
-}
-
-function frameOf(stop: LiveStop): FrameContext {
-  const registers = Object.entries(stop.frames[0]?.registers ?? {});
-  return {
-    registers: new Map(registers.map(([name, value]) => [name, BigInt(value)])),
-    memory: recordedMemory(stop),
-  };
 }

@@ -10,11 +10,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
-import type { FrameContext, NamedValue, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { FrameContext, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { PROGRAMS, missingTool, openImage, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
-import { type LiveStop, recordStops, recordedMemory } from './live.ts';
+import { type LiveStop, recordStops } from './live.ts';
+import { answer, frameOf, roundTrip } from './stopFrame.ts';
 
 const directory = scratchDirectory();
 
@@ -162,7 +162,13 @@ for (const compiler of compilers()) {
     assert.equal(await answer(image, 'self.age', frameOf(inMethod)), '5');
     const counts = await (await image.evaluate('long', frame)).childCounts();
     assert.deepEqual(counts, { named: 0, indexed: 1000 });
-    const rows = await visit(image, frame, await image.localsAt(frame), wrong, 0);
+    const rows = await roundTrip(await image.localsAt(frame), {
+      image,
+      frame,
+      depth: 4,
+      children: 10,
+      wrong,
+    });
     assert.deepEqual(wrong.slice(0, 20), []);
     assert.ok(rows > 120, `${rows} rows`);
     assert.deepEqual(image.problems(), []);
@@ -205,23 +211,6 @@ function recordedProgram(
   return { image, stops: addresses.flatMap(at) };
 }
 
-function frameOf(stop: LiveStop): FrameContext {
-  const registers = Object.entries(stop.frames[0]?.registers ?? {});
-  return {
-    registers: new Map(registers.map(([name, value]) => [name, BigInt(value)])),
-    memory: recordedMemory(stop),
-  };
-}
-
-async function answer(image: SymbolImage, expression: string, frame: FrameContext): Promise<string> {
-  try {
-    return await (await image.evaluate(expression, frame)).display();
-  } catch (error) {
-    if (!(error instanceof QueryError)) throw error;
-    return `error: ${error.message}`;
-  }
-}
-
 /** gdb's answer with types by their last names. */
 function plain(text: string): string {
   return text
@@ -229,24 +218,6 @@ function plain(text: string): string {
     .replace(/\b(?!<)(?:\w+::)+(?=[A-Z])/g, (path, at: number) => (text[at - 1] === '<' ? path : ''))
     .replace(/(\w)<\w+> ?(?=[({])/g, '$1 ')
     .replace(/(\w) \(/g, '$1(');
-}
-
-/** The expression of every row, and of what unfolds from it, comes to the same value. */
-async function visit(
-  image: SymbolImage,
-  frame: FrameContext,
-  rows: readonly NamedValue[],
-  wrong: string[],
-  depth: number,
-): Promise<number> {
-  let count = 0;
-  for (const { expression, value } of rows) {
-    const direct = await value.display();
-    const again = await answer(image, expression, frame);
-    if (direct !== again) wrong.push(`${expression}: ${direct}, but evaluates to ${again}`);
-    count += 1 + (depth < 4 ? await visit(image, frame, await value.children(0, 10), wrong, depth + 1) : 0);
-  }
-  return count;
 }
 
 async function shown(image: SymbolImage, frame: FrameContext): Promise<Map<string, string>> {
