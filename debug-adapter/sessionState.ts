@@ -7,7 +7,7 @@ import { USER_ERROR, UserError } from './errors.ts';
 import { HandleMap } from './handleMap.ts';
 import type { Log } from './log.ts';
 import { obtainIndex } from './symbols/indexLoader.ts';
-import type { Value } from './symbols/symbolImage.ts';
+import type { SymbolImage, Value } from './symbols/symbolImage.ts';
 import type { AddressView } from './target/addressView.ts';
 import { BreakpointTable } from './target/breakpointTable.ts';
 import type { Disassembler } from './target/disassembler.ts';
@@ -82,6 +82,8 @@ export class SessionState {
   /** Set when the adapter started the process itself. */
   core: CoreProcess | undefined;
   symbols = SymbolSet.empty;
+  /** Images known to be of the running build or not: see checkBuilds. */
+  readonly checkedBuilds = new WeakSet<SymbolImage>();
   /** Tests have their own. */
   obtainIndex: typeof obtainIndex = obtainIndex;
   /** What ends the work behind a progress the editor is shown. */

@@ -6,6 +6,7 @@ import { messageOf } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
 import type { BreakpointKind } from '../target/breakpointTable.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
+import { checkBuilds } from './checkBuilds.ts';
 import { reloadSymbols } from './symbols.ts';
 
 /** DAP's word for a stop, and what the editor writes beside the thread. */
@@ -63,6 +64,7 @@ export function emitStopped(state: SessionState, event: StopEvent): void {
     if (state.phase !== 'active') return;
     if (event.reason === 'error' || event.reason === 'tripleFault') reportFailure(state, event);
     state.send('stopped', body);
+    void checkBuilds(state, event.cpu);
   });
 }
 

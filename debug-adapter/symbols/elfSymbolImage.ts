@@ -2,7 +2,7 @@
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import { ElfError } from '../../vmm-core/elf/elfError.ts';
 import { type ElfFile, parseElf } from '../../vmm-core/elf/elfFile.ts';
-import { buildId } from '../../vmm-core/elf/elfNotes.ts';
+import { buildIdNote } from '../../vmm-core/elf/elfNotes.ts';
 import { bestSymbolTable } from '../../vmm-core/elf/elfSymbols.ts';
 import { toSigned, toUnsigned, type Range } from '../dwarf/address.ts';
 import { DwarfError } from '../dwarf/dwarfError.ts';
@@ -61,6 +61,7 @@ interface PartialPosition {
 export class ElfSymbolImage implements SymbolImage {
   readonly path: string;
   readonly buildId: string | undefined;
+  readonly buildIdAddress: bigint | undefined;
   readonly loadBias: bigint;
   readonly machine: string;
   private readonly elf: ElfFile;
@@ -87,7 +88,9 @@ export class ElfSymbolImage implements SymbolImage {
     this.machine = this.elf.machineName;
     this.addressSize = this.elf.is64 ? 8 : 4;
     this.code = codeRanges(this.elf);
-    this.buildId = this.guard(undefined, () => buildId(this.elf));
+    const note = this.guard(undefined, () => buildIdNote(this.elf));
+    this.buildId = note?.id;
+    this.buildIdAddress = note?.address && this.biased(toSigned(note.address, this.addressSize));
     const isCode = (address: number): boolean => rangesInclude(this.code, address);
     const { decompressors = {} } = options;
     this.dwarf = new DwarfFile(

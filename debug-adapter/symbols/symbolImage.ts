@@ -242,6 +242,8 @@ export interface SymbolImage {
   readonly path: string;
   /** In lower-case hex. */
   readonly buildId: string | undefined;
+  /** Where the note with it is in the running program's memory; undefined when it is not loaded. */
+  readonly buildIdAddress: bigint | undefined;
   readonly entry: bigint;
   readonly loadBias: bigint;
   /** `x86-64`, … */

@@ -3,10 +3,20 @@ import { test } from 'node:test';
 import { Bytes, mutate, seededRandom } from '../../test/support/bytes.ts';
 import { buildElf } from '../../test/support/dwarfBuilderElf.ts';
 import { bytesSource } from './byteSource.ts';
-import { EM_386, EM_X86_64, ET_EXEC, PF_R, PF_X, PT_LOAD, PT_NOTE, SHT_NOTE } from './elfConstants.ts';
+import {
+  EM_386,
+  EM_X86_64,
+  ET_EXEC,
+  PF_R,
+  PF_X,
+  PT_LOAD,
+  PT_NOTE,
+  SHF_ALLOC,
+  SHT_NOTE,
+} from './elfConstants.ts';
 import { ElfError } from './elfError.ts';
 import { findSection, isElf, loadSegments, parseElf, sectionBytes, segmentBytes } from './elfFile.ts';
-import { buildId, elfNotes } from './elfNotes.ts';
+import { buildId, buildIdInMemory, buildIdNote, elfNotes } from './elfNotes.ts';
 
 const noteOf = (name: string, type: number, descriptor: readonly number[], littleEndian = true): Uint8Array =>
   new Bytes(littleEndian)
@@ -75,6 +85,23 @@ test('the build-id is found in a PT_NOTE segment without any section table', () 
   const elf = parse(file);
   assert.deepEqual(elf.sections, []);
   assert.equal(buildId(elf), 'deadbeef');
+});
+
+test('a build-id is known by its place in memory, and read from there', () => {
+  const note = noteOf('GNU', 3, [0xde, 0xad, 0xbe, 0xef]);
+  const notes = new Bytes().bytes(noteOf('Xen', 18, [1, 2, 3, 4]), note).done();
+  const segment = { type: PT_NOTE, bytes: notes, align: 4, virtualAddress: 0xffffffff82000000n };
+  const loaded = parse(buildElf({ segments: [segment] }));
+  const address = segment.virtualAddress + BigInt(notes.length - note.length);
+  assert.deepEqual(buildIdNote(loaded), { id: 'deadbeef', address });
+  const section = { name: '.note', type: SHT_NOTE, bytes: note, align: 4 };
+  assert.equal(buildIdNote(parse(buildElf({ sections: [section] })))?.address, undefined);
+  const allocated = { ...section, flags: SHF_ALLOC, address: 0x4000 };
+  assert.equal(buildIdNote(parse(buildElf({ sections: [allocated] })))?.address, 0x4000n);
+  assert.equal(buildIdInMemory(note), 'deadbeef');
+  assert.equal(buildIdInMemory(notes), undefined, 'another note is there');
+  assert.equal(buildIdInMemory(note.subarray(0, -1)), undefined);
+  assert.equal(buildIdInMemory(new Uint8Array(80)), undefined, 'nothing is loaded there yet');
 });
 
 test('several notes of one section are listed, and a note in both a segment and a section once', () => {

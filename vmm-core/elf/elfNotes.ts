@@ -1,5 +1,5 @@
 /** Notes (PT_NOTE segments and SHT_NOTE sections, gABI chapter 5): build-id, the PVH entry point, and whatever else is there. */
-import { NT_GNU_BUILD_ID, PT_NOTE, SHT_NOTE } from './elfConstants.ts';
+import { NT_GNU_BUILD_ID, PT_NOTE, SHF_ALLOC, SHT_NOTE } from './elfConstants.ts';
 import { type ElfFile, sectionBytes, segmentBytes } from './elfFile.ts';
 import { ElfReader, cString } from './elfReader.ts';
 
@@ -10,6 +10,8 @@ export interface ElfNote {
   readonly descriptor: Uint8Array;
   /** Of the note's header in the file. */
   readonly fileOffset: number;
+  /** Of the note's header in memory; undefined when it is not loaded. */
+  readonly address: bigint | undefined;
 }
 
 /** Every note, segments first, none twice. A note cut short ends its segment's list: what came before it stays usable. */
@@ -17,28 +19,51 @@ export function elfNotes(elf: ElfFile): ElfNote[] {
   const notes = new Map<number, ElfNote>();
   for (const segment of elf.programHeaders) {
     if (segment.type !== PT_NOTE) continue;
-    collectNotes(elf, segmentBytes(elf, segment), segment.offset, segment.align, notes);
+    const { offset, align } = segment;
+    const address = segment.virtualAddress === 0n ? undefined : segment.virtualAddress;
+    collectNotes(elf, segmentBytes(elf, segment), { offset, align, address }, notes);
   }
   for (const section of elf.sections) {
     if (section.type !== SHT_NOTE) continue;
-    collectNotes(elf, sectionBytes(elf, section), section.offset, section.align, notes);
+    const { offset, align } = section;
+    const address = (section.flags & SHF_ALLOC) === 0 ? undefined : section.address;
+    const known = new Map<number, ElfNote>();
+    collectNotes(elf, sectionBytes(elf, section), { offset, align, address }, known);
+    for (const [at, note] of known) if (!notes.has(at)) notes.set(at, note);
   }
   return [...notes.values()];
 }
 
 /** The linker's identification of this build in lower-case hex, the key of debug files and of our caches. */
 export function buildId(elf: ElfFile): string | undefined {
-  const note = elfNotes(elf).find(({ name, type }) => name === 'GNU' && type === NT_GNU_BUILD_ID);
-  return note && toHex(note.descriptor);
+  return buildIdNote(elf)?.id;
+}
+
+/** The build-id, and where a program that is loaded has its note. */
+export function buildIdNote(elf: ElfFile): { id: string; address: bigint | undefined } | undefined {
+  const note = elfNotes(elf).find(isBuildId);
+  return note && { id: toHex(note.descriptor), address: note.address };
+}
+
+/** The build-id in memory where a note of one is expected: undefined when there is none. Little endian. */
+export function buildIdInMemory(bytes: Uint8Array): string | undefined {
+  const notes = new Map<number, ElfNote>();
+  collectNotes({ is64: true, littleEndian: true }, bytes, { offset: 0, align: 4, address: undefined }, notes);
+  const note = notes.get(0);
+  return note !== undefined && isBuildId(note) ? toHex(note.descriptor) : undefined;
+}
+
+function isBuildId({ name, type }: ElfNote): boolean {
+  return name === 'GNU' && type === NT_GNU_BUILD_ID;
 }
 
 function collectNotes(
-  elf: ElfFile,
+  elf: Pick<ElfFile, 'is64' | 'littleEndian'>,
   bytes: Uint8Array,
-  fileOffset: number,
-  align: number,
+  place: { readonly offset: number; readonly align: number; readonly address: bigint | undefined },
   notes: Map<number, ElfNote>,
 ): void {
+  const { offset: fileOffset, align, address } = place;
   // The gABI asks for 8-byte alignment in ELF64, but only notes in segments aligned to 8 (.note.gnu.property) have it.
   const unit = align === 8 ? 8 : 4;
   const at = new ElfReader(bytes, elf.is64, elf.littleEndian, fileOffset);
@@ -54,6 +79,7 @@ function collectNotes(
       type: at.u32(offset + 8),
       descriptor: bytes.subarray(descriptorStart, descriptorStart + descriptorBytes),
       fileOffset: fileOffset + offset,
+      address: address === undefined ? undefined : address + BigInt(offset),
     });
     offset = roundUp(descriptorStart + descriptorBytes, unit);
   }
