@@ -27,9 +27,7 @@ export function elfNotes(elf: ElfFile): ElfNote[] {
     if (section.type !== SHT_NOTE) continue;
     const { offset, align } = section;
     const address = (section.flags & SHF_ALLOC) === 0 ? undefined : section.address;
-    const known = new Map<number, ElfNote>();
-    collectNotes(elf, sectionBytes(elf, section), { offset, align, address }, known);
-    for (const [at, note] of known) if (!notes.has(at)) notes.set(at, note);
+    collectNotes(elf, sectionBytes(elf, section), { offset, align, address }, notes);
   }
   return [...notes.values()];
 }
@@ -74,13 +72,15 @@ function collectNotes(
     const nameStart = offset + 12;
     const descriptorStart = roundUp(nameStart + nameBytes, unit);
     if (descriptorStart + descriptorBytes > bytes.length) return;
-    notes.set(fileOffset + offset, {
+    const noteOffset = fileOffset + offset;
+    const note: ElfNote = {
       name: cString(bytes.subarray(nameStart, nameStart + nameBytes), 0),
       type: at.u32(offset + 8),
       descriptor: bytes.subarray(descriptorStart, descriptorStart + descriptorBytes),
-      fileOffset: fileOffset + offset,
+      fileOffset: noteOffset,
       address: address === undefined ? undefined : address + BigInt(offset),
-    });
+    };
+    if (!notes.has(noteOffset)) notes.set(noteOffset, note);
     offset = roundUp(descriptorStart + descriptorBytes, unit);
   }
 }
