@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Bytes, Bytes as ByteAssembler, mutate, seededRandom } from '../../test/support/bytes.ts';
-import { type BuiltDie, DwarfBuilder, buildLineProgram, die } from '../../test/support/dwarfBuilder.ts';
+import {
+  baseType,
+  type BuiltDie,
+  DwarfBuilder,
+  buildLineProgram,
+  die,
+} from '../../test/support/dwarfBuilder.ts';
 import { buildElf } from '../../test/support/dwarfBuilderElf.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { DW_AT, DW_ATE, DW_FORM, DW_INL, DW_LANG, DW_TAG } from '../dwarf/constants.ts';
@@ -368,17 +374,6 @@ function program(): DwarfBuilder {
 }
 
 function types(): BuiltDie[] {
-  const base = (name: string, encoding: number, size: number): BuiltDie =>
-    die(
-      DW_TAG.base_type,
-      [
-        [DW_AT.name, DW_FORM.string, name],
-        [DW_AT.encoding, DW_FORM.data1, encoding],
-        [DW_AT.byte_size, DW_FORM.data1, size],
-      ],
-      undefined,
-      name,
-    );
   const member = (name: string, type: string, offset: number): BuiltDie =>
     die(DW_TAG.member, [
       [DW_AT.name, DW_FORM.string, name],
@@ -393,9 +388,9 @@ function types(): BuiltDie[] {
       [DW_AT.bit_size, DW_FORM.data1, size],
     ]);
   return [
-    base('int', DW_ATE.signed, 4),
-    base('unsigned int', DW_ATE.unsigned, 4),
-    base('char', DW_ATE.signed_char, 1),
+    baseType('int', DW_ATE.signed, 4),
+    baseType('unsigned int', DW_ATE.unsigned, 4),
+    baseType('char', DW_ATE.signed_char, 1),
     die(
       DW_TAG.array_type,
       [[DW_AT.type, DW_FORM.ref4, { label: 'char' }]],

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type BuiltDie, type BuiltFormat, DwarfBuilder, die } from '../../test/support/dwarfBuilder.ts';
+import {
+  baseType,
+  type BuiltDie,
+  type BuiltFormat,
+  DwarfBuilder,
+  die,
+} from '../../test/support/dwarfBuilder.ts';
 import { DW_AT, DW_ATE, DW_FORM, DW_LANG, DW_TAG } from '../dwarf/constants.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { DW_OP } from '../dwarf/operators.ts';
@@ -12,24 +18,11 @@ import { TargetValue, flatMembers } from './value.ts';
 
 const BASE = 0x1000n;
 
-function base(name: string, sizeBytes: number, encoding: number): BuiltDie {
-  return die(
-    DW_TAG.base_type,
-    [
-      [DW_AT.name, DW_FORM.string, name],
-      [DW_AT.byte_size, DW_FORM.data1, sizeBytes],
-      [DW_AT.encoding, DW_FORM.data1, encoding],
-    ],
-    undefined,
-    name,
-  );
-}
-
 const BASES = [
-  base('int', 4, DW_ATE.signed),
-  base('unsigned', 4, DW_ATE.unsigned),
-  base('u8', 1, DW_ATE.unsigned),
-  base('long', 8, DW_ATE.signed),
+  baseType('int', DW_ATE.signed, 4),
+  baseType('unsigned', DW_ATE.unsigned, 4),
+  baseType('u8', DW_ATE.unsigned, 1),
+  baseType('long', DW_ATE.signed, 8),
 ];
 
 /** `extra` are attributes beside the name and the type. */

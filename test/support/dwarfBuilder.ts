@@ -2,7 +2,7 @@
  * Builds .debug_info, .debug_abbrev, .debug_str and .debug_line for tests from trees of entries, byte by byte as the standard lays
  * them out, so that a test shows the bytes it is about. Every entry gets an abbreviation of its own.
  */
-import { DW_FORM, DW_UT } from '../../debug-adapter/dwarf/constants.ts';
+import { DW_AT, DW_FORM, DW_TAG, DW_UT } from '../../debug-adapter/dwarf/constants.ts';
 import { type SectionLoader, memorySection } from '../../debug-adapter/dwarf/section.ts';
 import { Bytes } from './bytes.ts';
 
@@ -37,6 +37,16 @@ export function die(
   label?: string,
 ): BuiltDie {
   return { tag, attributes, ...(children && { children }), ...(label !== undefined && { label }) };
+}
+
+/** Its name is its label. `encoding` is one of DW_ATE. */
+export function baseType(name: string, encoding: number, sizeBytes: number): BuiltDie {
+  const attributes: readonly BuiltAttribute[] = [
+    [DW_AT.name, DW_FORM.string, name],
+    [DW_AT.byte_size, DW_FORM.data1, sizeBytes],
+    [DW_AT.encoding, DW_FORM.data1, encoding],
+  ];
+  return die(DW_TAG.base_type, attributes, undefined, name);
 }
 
 export class DwarfBuilder {

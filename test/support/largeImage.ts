@@ -3,7 +3,7 @@ import { DW_AT, DW_ATE, DW_FORM, DW_LANG, DW_TAG } from '../../debug-adapter/dwa
 import { DW_IDX, DW_LNE, DW_LNS } from '../../debug-adapter/dwarf/sectionConstants.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOTE, SHT_PROGBITS } from '../../vmm-core/elf/elfConstants.ts';
 import { Bytes } from './bytes.ts';
-import { buildLineProgram, die, DwarfBuilder } from './dwarfBuilder.ts';
+import { baseType, buildLineProgram, die, DwarfBuilder } from './dwarfBuilder.ts';
 import { buildElf } from './dwarfBuilderElf.ts';
 
 export interface LargeImageOptions {
@@ -86,17 +86,8 @@ function farMain(): ReturnType<typeof die> {
 }
 
 function farNames(): ReturnType<typeof die>[] {
-  const { name, type, byte_size, encoding, data_member_location, location, const_value } = DW_AT;
-  const int = die(
-    DW_TAG.base_type,
-    [
-      [name, DW_FORM.string, 'int'],
-      [byte_size, DW_FORM.data1, 4],
-      [encoding, DW_FORM.data1, DW_ATE.signed],
-    ],
-    undefined,
-    'int',
-  );
+  const { name, type, byte_size, data_member_location, location, const_value } = DW_AT;
+  const int = baseType('int', DW_ATE.signed, 4);
   const member = die(DW_TAG.member, [
     [name, DW_FORM.string, 'depth'],
     [type, DW_FORM.ref4, { label: 'int' }],
