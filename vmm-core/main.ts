@@ -1,4 +1,5 @@
 /** The `vmm` command: a table from command to a small file. Also the vmm-core process itself (`run`, `serve`). */
+import { endProcess, standardError, standardOutput } from './client/output.ts';
 import { log } from './log.ts';
 import { version } from './version.ts';
 
@@ -46,29 +47,26 @@ function usage(): string {
 async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === '--version') {
-    process.stdout.write(`vmm ${version()}\n`);
+    standardOutput.write(`vmm ${version()}\n`);
     return 0;
   }
   if (name === undefined || name === '--help' || name === 'help') {
-    process.stdout.write(usage());
+    standardOutput.write(usage());
     return name === undefined ? 1 : 0;
   }
   const entry = COMMANDS[name];
   if (entry === undefined) {
-    process.stderr.write(`vmm: ${name} is not a command; "vmm help" lists them\n`);
+    standardError.write(`vmm: ${name} is not a command; "vmm help" lists them\n`);
     return 1;
   }
   const command = await entry.load();
   return command(rest);
 }
 
-main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    // Nothing that a user can cause comes here: a bug, with its stack.
-    log.error('main', 'internal error', {
-      stack: error instanceof Error ? (error.stack ?? '') : String(error),
-    });
-    process.exit(70); // EX_SOFTWARE, sysexits.h
-  },
-);
+main(process.argv.slice(2)).then(endProcess, (error: unknown) => {
+  // Nothing that a user can cause comes here: a bug, with its stack.
+  log.error('main', 'internal error', {
+    stack: error instanceof Error ? (error.stack ?? '') : String(error),
+  });
+  process.exit(70); // EX_SOFTWARE, sysexits.h
+});

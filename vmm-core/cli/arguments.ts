@@ -1,6 +1,7 @@
 /** Command lines: node's parser with our errors. Every error is one line that says what is wrong and what to do. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { nearest } from '../config/parseConfig.ts';
+import { standardError } from '../client/output.ts';
 import { RuntimeDirError } from '../client/runtimeDir.ts';
 import { UserError } from '../errors.ts';
 
@@ -74,6 +75,6 @@ export function isForUser(error: unknown): error is Error {
 
 /** Prints an error for people as `vmm: …` and gives the exit code of usage and host errors. */
 export function fail(message: string): number {
-  process.stderr.write(`vmm: ${message}\n`);
+  standardError.write(`vmm: ${message}\n`);
   return 1;
 }

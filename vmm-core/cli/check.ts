@@ -1,4 +1,5 @@
 /** `vmm check [--json]`: what this host can do, and for each thing missing the one sentence that fixes it. */
+import { standardOutput } from '../client/output.ts';
 import { fail, isForUser, parseArguments } from './arguments.ts';
 import type { Finding, HostCheck } from '../protocol/hostCheck.ts';
 import { inspectHost } from './hostCheck.ts';
@@ -13,13 +14,13 @@ export async function check(argv: readonly string[]): Promise<number> {
       'check',
     );
     if (values.help === true) {
-      process.stdout.write(
+      standardOutput.write(
         'usage: vmm check [--json]\n\nExit code 0 when guests can run on this host, 1 when not.\n',
       );
       return 0;
     }
     const result = await inspectHost();
-    process.stdout.write(values.json === true ? `${JSON.stringify(result)}\n` : render(result));
+    standardOutput.write(values.json === true ? `${JSON.stringify(result)}\n` : render(result));
     return result.usable ? 0 : 1;
   } catch (error) {
     if (isForUser(error)) return fail(error.message);

@@ -1,6 +1,7 @@
 /** `vmm fmt [--check] FILE...`: the one layout of vm.conf, written back. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { localConfigHost } from '../client/localConfigHost.ts';
+import { standardError, standardOutput } from '../client/output.ts';
 import { formatConfig } from '../config/formatConfig.ts';
 import { formatProblem } from '../config/problem.ts';
 import { UserError } from '../errors.ts';
@@ -20,7 +21,7 @@ export async function fmt(argv: readonly string[]): Promise<number> {
     const options = { check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
     const { values, positionals } = parseArguments(argv, options, 'fmt', Infinity);
     if (values.help === true) {
-      process.stdout.write(USAGE);
+      standardOutput.write(USAGE);
       return 0;
     }
     if (positionals.length === 0) return fail('fmt needs the path of a vm.conf, or - for standard input');
@@ -36,14 +37,14 @@ function formatFile(file: string, isCheck: boolean): number {
   const text = readText(file, isStdin);
   const { text: result, problems } = formatConfig(isStdin ? 'stdin' : file, text, localConfigHost());
   if (result === undefined) {
-    process.stderr.write(problems.map((it) => `${formatProblem(it)}\n`).join(''));
+    standardError.write(problems.map((it) => `${formatProblem(it)}\n`).join(''));
     return 1;
   }
   if (isCheck) {
-    if (result !== text) process.stdout.write(`${file}\n`);
+    if (result !== text) standardOutput.write(`${file}\n`);
     return result === text ? 0 : 1;
   }
-  if (isStdin) process.stdout.write(result);
+  if (isStdin) standardOutput.write(result);
   else if (result !== text) writeFileSync(file, result);
   return 0;
 }

@@ -1,5 +1,6 @@
 /** `vmm load -n [--openbsd] [--json] FILE`: checks a vm.conf, every error in one go. */
 import { localConfigHost } from '../client/localConfigHost.ts';
+import { standardError, standardOutput } from '../client/output.ts';
 import { hasErrors } from '../config/checkConfig.ts';
 import { type LoadedConfig, loadConfig } from '../config/loadConfig.ts';
 import { formatProblem, type Problem } from '../config/problem.ts';
@@ -40,7 +41,7 @@ export async function load(argv: readonly string[]): Promise<number> {
   try {
     const { values, positionals } = parseArguments(argv, OPTIONS, 'load', 1);
     if (values.help === true) {
-      process.stdout.write(USAGE);
+      standardOutput.write(USAGE);
       return 0;
     }
     if (values.check !== true)
@@ -48,7 +49,7 @@ export async function load(argv: readonly string[]): Promise<number> {
     const [file] = positionals;
     if (file === undefined) return fail('load needs the path of a vm.conf');
     const loaded = readConfig(file, { isOpenbsd: values.openbsd === true, define: defines(values.define) });
-    if (values.json === true) process.stdout.write(`${JSON.stringify(jsonOf(loaded))}\n`);
+    if (values.json === true) standardOutput.write(`${JSON.stringify(jsonOf(loaded))}\n`);
     else report(loaded.problems);
     return hasErrors(loaded.problems) ? 1 : 0;
   } catch (error) {
@@ -83,7 +84,7 @@ function defines(given: unknown): Record<string, string> {
 
 function report(problems: readonly Problem[]): void {
   const lines = problems.map((it) => `${formatProblem(it)}\n`).join('');
-  process.stderr.write(hasErrors(problems) ? lines : `${lines}configuration OK\n`);
+  standardError.write(hasErrors(problems) ? lines : `${lines}configuration OK\n`);
 }
 
 function jsonOf({ problems, vms }: LoadedConfig): unknown {

@@ -1,5 +1,6 @@
 /** `vmm lsp`: the language server of vm.conf on standard input and output, for any editor. It is a bundle of its own beside ours. */
 import { pathToFileURL } from 'node:url';
+import { standardOutput } from '../client/output.ts';
 import { UserError } from '../errors.ts';
 import { fail } from './arguments.ts';
 import { siblingBundle } from './siblingBundle.ts';
@@ -14,7 +15,7 @@ export async function lsp(argv: readonly string[]): Promise<number> {
   if (unknown !== undefined)
     return fail(`${unknown} is not an option of lsp; it always uses standard input and output`);
   if (argv.some((it) => it !== '--stdio')) {
-    process.stdout.write(USAGE);
+    standardOutput.write(USAGE);
     return 0;
   }
   try {

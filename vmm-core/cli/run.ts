@@ -3,6 +3,7 @@
  * vmm-core: its control socket opens once the guest runs, so that nothing of it delays the first instruction.
  */
 import { BootError } from '../boot/bootError.ts';
+import { standardOutput } from '../client/output.ts';
 import { parseSerialBackend, parseVmConfig } from '../config/parseConfig.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
@@ -56,7 +57,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     const { values, positionals } = parseArguments(argv, OPTIONS, 'run', 1);
     if (values.help === true) {
-      process.stdout.write(USAGE);
+      standardOutput.write(USAGE);
       return 0;
     }
     log.setLevel(values['log-json'] === true ? 'info' : 'error');

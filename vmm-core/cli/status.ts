@@ -1,5 +1,6 @@
 /** `vmm status [--json]`: the VMs that answer; sockets of dead ones are removed. */
 import { rmSync } from 'node:fs';
+import { standardOutput } from '../client/output.ts';
 import { socketNames, socketPath } from '../client/runtimeDir.ts';
 import { ConnectError, connectVmm } from '../client/vmmClient.ts';
 import { formatSize } from '../config/parseConfig.ts';
@@ -24,13 +25,13 @@ export async function status(argv: readonly string[]): Promise<number> {
       'status',
     );
     if (values.help === true) {
-      process.stdout.write(
+      standardOutput.write(
         'usage: vmm status [--json]\n\nLists running VMs and removes the sockets of dead ones.\n',
       );
       return 0;
     }
     const rows = await runningVms();
-    process.stdout.write(values.json === true ? `${JSON.stringify(rows)}\n` : table(rows));
+    standardOutput.write(values.json === true ? `${JSON.stringify(rows)}\n` : table(rows));
     return 0;
   } catch (error) {
     if (isForUser(error)) return fail(error.message);

@@ -1,5 +1,6 @@
 /** `vmm sym`: questions about the symbols of an ELF file. Answered by a bundle of its own (debug-adapter/symbols/main.ts). */
 import { createRequire } from 'node:module';
+import { standardOutput } from '../client/output.ts';
 import { UserError } from '../errors.ts';
 import { fail } from './arguments.ts';
 import { siblingBundle } from './siblingBundle.ts';
@@ -25,7 +26,7 @@ Without a query, lines come from standard input: queries, or any text, in which 
 
 export async function sym(argv: readonly string[]): Promise<number> {
   if (argv[0] === '--help' || argv[0] === '-h') {
-    process.stdout.write(USAGE);
+    standardOutput.write(USAGE);
     return 0;
   }
   try {

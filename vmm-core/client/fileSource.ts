@@ -1,6 +1,9 @@
 /** A file as a ByteSource, read where it is asked for: images of guests, symbol files. */
-import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, readSync, type Stats } from 'node:fs';
 import { bytesSource, type ByteSource } from '../elf/byteSource.ts';
+import { openRegularFile, type RegularFile } from './regularFile.ts';
+
+export { NotAFileError } from './regularFile.ts';
 
 export interface FileSource extends ByteSource {
   /** Changes when the file is rebuilt: see versionOf. */
@@ -39,18 +42,9 @@ export function openOccasionalSource(path: string): FileSource {
   };
 }
 
-/** A directory, a device or a socket where a file was expected. */
-export class NotAFileError extends Error {
-  constructor(path: string) {
-    super(`${path} is not a regular file`);
-    this.name = 'NotAFileError';
-  }
-}
-
 /** Throws the errors of node:fs, and NotAFileError. */
 export function openFileSource(path: string, options: FileSourceOptions = {}): FileSource {
-  const fd = openSync(path, 'r');
-  const source = new OpenFile(path, fd, fstatSync(fd));
+  const source = new OpenFile(path, openRegularFile(path));
   if (source.sizeBytes > (options.wholeUpToBytes ?? 0)) return source;
   try {
     const bytes = new Uint8Array(source.sizeBytes);
@@ -71,11 +65,7 @@ class OpenFile implements FileSource {
   readonly version: string;
   #fd: number;
 
-  constructor(path: string, fd: number, stat: Stats) {
-    if (!stat.isFile()) {
-      closeSync(fd);
-      throw new NotAFileError(path);
-    }
+  constructor(path: string, { fd, stat }: RegularFile) {
     this.name = path;
     this.sizeBytes = stat.size;
     this.version = versionOf(stat);

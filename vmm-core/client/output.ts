@@ -1,0 +1,108 @@
+/**
+ * Standard output and standard error of a command. What is written arrives however slow the reader is, when the command ends with
+ * `endProcess`; what cannot be written ends it with a sentence. Node alone loses what a pipe has not taken at process.exit, and the rest
+ * of a short write to a file.
+ */
+import { fstatSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { fileErrorText } from './regularFile.ts';
+
+/** Ended by SIGPIPE (13), as a shell shows it: the reader has what it wanted (`| head`). */
+const EXIT_SIGPIPE = 128 + 13;
+
+const STDERR = 2;
+
+export class Output {
+  /** What happens when nothing can be written any more: by default the process ends, quietly when the reader left. Called once. */
+  onBroken: (error: Error) => void;
+  readonly #fd: number;
+  readonly #getStream: () => NodeJS.WriteStream;
+  #isFile: boolean | undefined;
+  #isBroken = false;
+  #isWatched = false;
+
+  constructor(fd: number, getStream: () => NodeJS.WriteStream, onBroken: (error: Error) => void) {
+    this.#fd = fd;
+    this.#getStream = getStream;
+    this.onBroken = onBroken;
+  }
+
+  /** False when the reader is behind: whoever has a lot to say waits for `drained` before the next. */
+  write(data: string | Uint8Array): boolean {
+    if (this.#isBroken) return true;
+    this.#isFile ??= isFileLike(this.#fd);
+    if (!this.#isFile) return this.#stream().write(data);
+    try {
+      writeAll(this.#fd, typeof data === 'string' ? Buffer.from(data) : data);
+    } catch (error) {
+      this.#break(error as Error);
+    }
+    return true;
+  }
+
+  /** Written, but not taken by the reader yet. */
+  get pendingBytes(): number {
+    return this.#isFile === true || this.#isBroken ? 0 : this.#stream().writableLength;
+  }
+
+  /** Settles when all that was written here, or to the stream of `process`, has been taken; at once when nothing can be written. */
+  async drained(): Promise<void> {
+    this.#isFile ??= isFileLike(this.#fd);
+    if (this.#isFile || this.#isBroken) return;
+    const stream = this.#stream();
+    await new Promise<void>((resolve) => stream.write('', () => resolve()));
+  }
+
+  #stream(): NodeJS.WriteStream {
+    const stream = this.#getStream();
+    if (!this.#isWatched) stream.on('error', (error: Error) => this.#break(error));
+    this.#isWatched = true;
+    return stream;
+  }
+
+  #break(error: Error): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.onBroken(error);
+  }
+}
+
+export const standardOutput = new Output(1, () => process.stdout, endBrokenCommand);
+/** Nobody can be told that it is gone. */
+export const standardError = new Output(
+  STDERR,
+  () => process.stderr,
+  () => undefined,
+);
+
+/** Ends the process when all its output has been taken. */
+export async function endProcess(exitCode: number): Promise<never> {
+  await Promise.all([standardOutput.drained(), standardError.drained()]);
+  process.exit(exitCode);
+}
+
+function endBrokenCommand(error: Error): void {
+  if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(EXIT_SIGPIPE);
+  // With writeSync: process.exit is next. A standard error that is full or gone as well hears nothing.
+  try {
+    writeSync(STDERR, `vmm: cannot write to standard output: ${fileErrorText(error)}\n`);
+  } catch {
+    // The exit code says it.
+  }
+  process.exit(1);
+}
+
+/** Whether write(2) there takes all or fails: files, /dev/null, /dev/full. */
+function isFileLike(fd: number): boolean {
+  try {
+    const found = fstatSync(fd);
+    return found.isFile() || (found.isCharacterDevice() && !isatty(fd));
+  } catch {
+    return false; // closed: node's stream says so
+  }
+}
+
+/** A disk that fills up takes a part first, and refuses the next. */
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+}
