@@ -1,4 +1,4 @@
-/** `vmm load -n` and `vmm fmt` as a user calls them. */
+/** `vmm load -n` as a user calls it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -97,15 +97,5 @@ describe('a VM of a vm.conf for vmm run -f', () => {
       [config.serial[0], config.kernel, wait],
       [{ kind: 'stdio' }, path.join(directory, 'k'), true],
     );
-  });
-});
-
-describe('vmm fmt', () => {
-  it('lays out in place, and --check only tells', () => {
-    const it = file('fmt.conf', 'vm  a{\n memory 1G\n disable\n}');
-    assert.deepEqual(vmm('fmt', '--check', it), { code: 1, out: `${it}\n`, err: '' });
-    assert.equal(vmm('fmt', it).code, 0);
-    assert.equal(readFileSync(it, 'utf8'), 'vm a {\n\tmemory 1G\n\tdisable\n}\n');
-    assert.equal(vmm('fmt', '--check', it).code, 0);
   });
 });

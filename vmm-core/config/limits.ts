@@ -1,0 +1,13 @@
+/**
+ * What a configuration may ask for at most. vmd has none of these limits; they are far beyond what people write, and keep a file that
+ * includes itself by many ways, or one that is no configuration at all, from taking an editor's language server with it.
+ */
+
+/** One file. */
+export const MAX_FILE_BYTES = 32 * 1024 * 1024;
+/** The root and all that it includes, as often as it is included. */
+export const MAX_TOTAL_CHARACTERS = 64 * 1024 * 1024;
+/** How often a file may be included, in one configuration. */
+export const MAX_INCLUDES = 10_000;
+/** Files open at once: includes of includes. */
+export const MAX_INCLUDE_DEPTH = 100;
