@@ -1,14 +1,16 @@
 /**
- * `npm test [-- SUITE… --only PATH_PART]`: builds, then runs the suites one after the other. One line per suite, failures in full,
- * and as the very last line the totals. What this machine cannot run is counted as skipped, with the reason.
+ * `npm test [-- SUITE… --only PATH_PART]`: builds, then runs the suites, side by side where they may (suites.ts). One line per suite,
+ * failures in full, and as the very last line the totals. What this machine cannot run is counted as skipped, with the reason.
  */
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildForTests } from './testing/buildForTests.ts';
 import { STATIC, runStatic } from './testing/commandChecks.ts';
 import { printSuite, printTotals } from './testing/report.ts';
-import { type SuiteResult, runSuite } from './testing/runSuite.ts';
-import { SUITES } from './testing/suites.ts';
+import { type SuiteResult, prepareSuite, runSuite } from './testing/runSuite.ts';
+import { runSideBySide } from './testing/sideBySide.ts';
+import { SUITES, type Suite } from './testing/suites.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 
@@ -29,18 +31,39 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`no suite is called ${unknown.join(', ')}; there are:\n${suiteList()}`);
     return 1;
   }
-  const isWanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
+  const isWanted = ({ name }: { name: string }): boolean =>
+    positionals.length === 0 || positionals.includes(name);
+  const results = await runSuites(SUITES.filter(isWanted), isWanted(STATIC), values.only);
+  return printTotals(results);
+}
+
+async function runSuites(
+  suites: readonly Suite[],
+  withStatic: boolean,
+  filter: string | undefined,
+): Promise<SuiteResult[]> {
   const results: SuiteResult[] = [];
   const report = (result: SuiteResult): void => {
     printSuite(result);
     results.push(result);
   };
-  if (isWanted(STATIC.name)) report(await runStatic(ROOT));
-  const buildProblem = await buildForTests(ROOT);
-  for (const suite of SUITES.filter((it) => isWanted(it.name))) {
-    report(await runSuite(suite, { root: ROOT, buildProblem, filter: values.only }));
-  }
-  return printTotals(results);
+  const built = buildForTests(ROOT);
+  const jobs = suites.map((suite) => {
+    const prepared = prepareSuite(suite);
+    const ready = Promise.all([prepared, suite.needsBuild ? built : undefined]);
+    const run = async (): Promise<void> => {
+      const buildProblem = suite.needsBuild ? await built : undefined;
+      report(await runSuite(suite, { root: ROOT, buildProblem, filter, prepared }));
+    };
+    return { suite, ready, run };
+  });
+  const together = jobs.flatMap(({ suite: { load }, ...job }) =>
+    load === 'alone' ? [] : [{ ...job, cores: load }],
+  );
+  const staticJob = { cores: 2, ready: Promise.resolve(), run: async () => report(await runStatic(ROOT)) };
+  await runSideBySide([...(withStatic ? [staticJob] : []), ...together], availableParallelism());
+  for (const { suite, run } of jobs) if (suite.load === 'alone') await run();
+  return results;
 }
 
 function suiteList(): string {

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { runNodeTests } from './nodeTests.ts';
+import { AGAIN_MARK } from '../../test/support/again.ts';
+import { countsText } from './report.ts';
 import type { Tally } from './tally.ts';
 
 const HEADER = `import test, { describe, it } from 'node:test';
@@ -91,4 +93,25 @@ test('a suite that hangs is killed with everything it started', async (t) => {
   assert.equal(tally.passed, 0);
   assert.match(tally.failures[0]?.error ?? '', /did not end within 2.5 s/);
   assert.equal(tally.failures.length, 1, 'nothing is left to find afterwards');
+});
+
+test('what ran a second time is counted and named, and is no failure', async (t) => {
+  const tally = await run(t, {
+    'again.test.ts': `test('the lab', async (t) => {
+      t.diagnostic('${AGAIN_MARK}a second CPU: its guest was lost');
+      await t.test('a second CPU', () => {});
+    });`,
+  });
+  assert.deepEqual(tally.again, ['a second CPU: its guest was lost']);
+  assert.equal(countsText(tally), '1 passed (1 run again: lost by the emulator)');
+});
+
+test('the processor time of a suite is that of its test processes', async (t) => {
+  const tally = await run(t, {
+    'busy.test.ts': `test('computes', () => {
+      const start = process.cpuUsage().user;
+      while (process.cpuUsage().user - start < 1_000_000);
+    });`,
+  });
+  assert.ok(tally.cpuSeconds >= 1 && tally.cpuSeconds < 20, `${tally.cpuSeconds} s`);
 });

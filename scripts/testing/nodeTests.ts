@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { type RunDirectory, makeRunDirectory } from './runDirectory.ts';
-import { type OutputEvent, Tally, type TestEvent } from './tally.ts';
+import { type AgainEvent, type CpuEvent, type OutputEvent, Tally, type TestEvent } from './tally.ts';
 
 export interface NodeTestOptions {
   readonly root: string;
@@ -64,7 +64,7 @@ async function runOnce(
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   const lines = createInterface({ input: child.stdout });
-  lines.on('line', (line) => tally.add(JSON.parse(line) as TestEvent | OutputEvent));
+  lines.on('line', (line) => tally.add(JSON.parse(line) as TestEvent | OutputEvent | CpuEvent | AgainEvent));
   const linesEnded = new Promise((resolve) => lines.once('close', resolve));
   const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
   clearTimeout(timer);

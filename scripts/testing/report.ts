@@ -10,7 +10,8 @@ const OUTPUT_TAIL_LINES = 60;
 /** The suite's line, then its failures in full. */
 export function printSuite({ name, tally, unavailable, seconds }: SuiteResult): void {
   const counts = unavailable === undefined ? countsText(tally) : 'could not run';
-  const line = `${name.padEnd(NAME_WIDTH)} ${counts.padEnd(COUNTS_WIDTH)} ${seconds.toFixed(1).padStart(6)} s`;
+  const cpu = `cpu ${tally.cpuSeconds.toFixed(0).padStart(4)} s`;
+  const line = `${name.padEnd(NAME_WIDTH)} ${counts.padEnd(COUNTS_WIDTH)} ${seconds.toFixed(1).padStart(6)} s  ${cpu}`;
   console.log(unavailable === undefined ? line : `${line}  (${unavailable})`);
   const shownOutput = new Set<string>();
   for (const failure of tally.failures) {
@@ -18,6 +19,7 @@ export function printSuite({ name, tally, unavailable, seconds }: SuiteResult): 
     shownOutput.add(failure.file);
   }
   if (unavailable === undefined) printSkips(tally);
+  for (const it of tally.again) console.log(indent(`run again: ${it}`));
 }
 
 /** The totals, always the last line. Returns the exit code. */
@@ -28,11 +30,12 @@ export function printTotals(results: readonly SuiteResult[]): number {
   return failed === 0 ? 0 : 1;
 }
 
-function countsText(tally: Tally): string {
+export function countsText(tally: Tally): string {
   const parts = [`${tally.passed} passed`];
   if (tally.failures.length > 0) parts.push(`${tally.failures.length} FAILED`);
   if (tally.skips.length > 0) parts.push(`${tally.skips.length} skipped`);
-  return parts.join(', ');
+  const again = tally.again.length === 0 ? '' : ` (${tally.again.length} run again: lost by the emulator)`;
+  return parts.join(', ') + again;
 }
 
 function printFailure(suite: string, { titles, file, error }: Failure, output: string): void {

@@ -20,6 +20,18 @@ export interface SuiteOptions {
   readonly buildProblem: string | undefined;
   /** Only the test files whose path contains this. */
   readonly filter: string | undefined;
+  /** Of `prepareSuite`, when that was begun before. */
+  readonly prepared?: Promise<string | undefined>;
+}
+
+/** Installs and fetches what the suite needs. Returns a sentence when this machine cannot run it. */
+export async function prepareSuite(suite: Suite): Promise<string | undefined> {
+  const unavailable = suite.unavailable?.();
+  if (unavailable !== undefined) return unavailable;
+  await missingCommands(suite.optionalCommands ?? {}); // its tests say what they miss
+  const missing = await missingCommands(suite.commands);
+  if (missing === undefined) await suite.prepare?.().catch(() => undefined); // as above
+  return missing;
 }
 
 export async function runSuite(suite: Suite, options: SuiteOptions): Promise<SuiteResult> {
@@ -37,8 +49,7 @@ export async function runSuite(suite: Suite, options: SuiteOptions): Promise<Sui
   if (suite.needsBuild && options.buildProblem !== undefined) {
     return result(failedTally(suite, `npm run build failed:\n${options.buildProblem}`));
   }
-  await missingCommands(suite.optionalCommands ?? {}); // its tests say what they miss
-  const unavailable = suite.unavailable?.() ?? (await missingCommands(suite.commands));
+  const unavailable = await (options.prepared ?? prepareSuite(suite));
   if (unavailable !== undefined) {
     const tally = new Tally();
     tally.skips.push(...files.map((title) => ({ title, reason: unavailable })));

@@ -1,7 +1,12 @@
-/** The suites of `npm test`, in the order they run. Every `*.test.ts` belongs to exactly one (test/architecture.test.ts). */
+/**
+ * The suites of `npm test`, and which of them may run side by side. Those that only wait or compute share the machine, the longest
+ * first; those that measure, or stop a guest by the clock, run one by one when all else is over and everything is downloaded.
+ * Every `*.test.ts` belongs to exactly one (test/architecture.test.ts).
+ */
 import { constants, accessSync, existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { fetchLabPackages, fetchKernelDebug, fetchVsCode } from './downloads.ts';
 
 export interface Suite {
   readonly name: string;
@@ -9,6 +14,8 @@ export interface Suite {
   /** Of paths relative to the repository. */
   readonly includes: (file: string) => boolean;
   readonly concurrency: number;
+  /** How many processors it keeps busy (the reports say: cpu seconds by seconds); `alone`: nothing may disturb what it measures. */
+  readonly load: number | 'alone';
   readonly fileTimeoutMs: number;
   readonly timeoutMs: number;
   /** Uses dist/: is skipped with an error when the build failed. */
@@ -17,6 +24,8 @@ export interface Suite {
   readonly commands: Readonly<Record<string, string>>;
   /** Commands that some of its tests use, and skip without. */
   readonly optionalCommands?: Readonly<Record<string, string>>;
+  /** Gets what its tests would else wait for, from the start of the run on. What fails here is said by the tests that miss it. */
+  readonly prepare?: () => Promise<unknown>;
   /** A sentence when this machine cannot run it. */
   readonly unavailable?: () => string | undefined;
 }
@@ -28,32 +37,36 @@ const UNIT_FOLDERS = ['vmm-core/', 'debug-adapter/', 'extension/', 'scripts/', '
 
 export const SUITES: readonly Suite[] = [
   {
-    name: 'unit',
-    what: 'tests beside the sources, and the import rules',
-    includes: (file) =>
-      UNIT_FOLDERS.some((it) => file.startsWith(it)) || isHostSideLabTest(file) || isTopLevelTest(file),
-    concurrency: 2,
-    fileTimeoutMs: MINUTE_MS,
-    timeoutMs: 4 * MINUTE_MS,
-    needsBuild: false,
+    name: 'lab',
+    what: 'stock kernels under full hardware semantics, inside QEMU',
+    includes: isBootingLabTest,
+    concurrency: 1,
+    load: 1,
+    fileTimeoutMs: 12 * MINUTE_MS,
+    timeoutMs: 14 * MINUTE_MS,
+    needsBuild: true,
     commands: {},
-    optionalCommands: { 'qemu-img': 'qemu-utils', iasl: 'acpica-tools' },
+    prepare: fetchLabPackages,
   },
   {
-    name: 'abi',
-    what: "structs and numbers against the kernel's own headers",
-    includes: inFolder('test/abi/'),
+    name: 'extension',
+    what: 'VS Code in a browser, from the gutter to the serial terminal',
+    includes: inFolder('test/extension/'),
     concurrency: 1,
-    fileTimeoutMs: MINUTE_MS,
-    timeoutMs: 2 * MINUTE_MS,
-    needsBuild: false,
-    commands: COMPILER,
+    load: 1,
+    fileTimeoutMs: 10 * MINUTE_MS,
+    timeoutMs: 12 * MINUTE_MS,
+    needsBuild: true,
+    commands: {},
+    optionalCommands: { nvim: 'neovim' },
+    prepare: fetchVsCode,
   },
   {
     name: 'symbols',
     what: "the symbol engine on programs of this machine's compiler",
     includes: (file) => file.startsWith('test/symbols/') && !isKernelSymbolsTest(file),
     concurrency: 1,
+    load: 1,
     fileTimeoutMs: 3 * MINUTE_MS,
     timeoutMs: 6 * MINUTE_MS,
     needsBuild: true,
@@ -72,19 +85,69 @@ export const SUITES: readonly Suite[] = [
     what: "the symbol engine on Debian's kernel and its modules, beside gdb and binutils",
     includes: isKernelSymbolsTest,
     concurrency: 1,
+    load: 1,
     fileTimeoutMs: 5 * MINUTE_MS,
     timeoutMs: 8 * MINUTE_MS,
     needsBuild: false,
     commands: { readelf: 'binutils' },
     optionalCommands: { gdb: 'gdb' },
+    prepare: fetchKernelDebug,
+  },
+  {
+    name: 'unit',
+    what: 'tests beside the sources, and the import rules',
+    includes: (file) =>
+      UNIT_FOLDERS.some((it) => file.startsWith(it)) || isHostSideLabTest(file) || isTopLevelTest(file),
+    concurrency: 2,
+    load: 2,
+    fileTimeoutMs: MINUTE_MS,
+    timeoutMs: 4 * MINUTE_MS,
+    needsBuild: false,
+    commands: {},
+    optionalCommands: { 'qemu-img': 'qemu-utils', iasl: 'acpica-tools', cpio: 'cpio' },
+  },
+  {
+    name: 'fuzz',
+    what: 'the long runs of the fuzz tests',
+    includes: (file) => ['test/config/', 'test/fuzz/'].some((it) => file.startsWith(it)),
+    concurrency: 1,
+    load: 1,
+    fileTimeoutMs: 6 * MINUTE_MS,
+    timeoutMs: 8 * MINUTE_MS,
+    needsBuild: false,
+    commands: {},
+  },
+  {
+    name: 'package',
+    what: 'the VSIX builds, holds what it must and runs',
+    includes: inFolder('test/package/'),
+    concurrency: 1,
+    load: 1,
+    fileTimeoutMs: 2 * MINUTE_MS,
+    timeoutMs: 3 * MINUTE_MS,
+    needsBuild: true,
+    commands: {},
+    optionalCommands: { mandoc: 'mandoc' },
   },
   {
     name: 'samples',
     what: 'sample and test guests rebuild to what is checked in',
     includes: (file) => ['samples/', 'test/samples/', 'test/guests/'].some((it) => file.startsWith(it)),
     concurrency: 1,
+    load: 1,
     fileTimeoutMs: 2 * MINUTE_MS,
     timeoutMs: 4 * MINUTE_MS,
+    needsBuild: false,
+    commands: COMPILER,
+  },
+  {
+    name: 'abi',
+    what: "structs and numbers against the kernel's own headers",
+    includes: inFolder('test/abi/'),
+    concurrency: 1,
+    load: 1,
+    fileTimeoutMs: MINUTE_MS,
+    timeoutMs: 2 * MINUTE_MS,
     needsBuild: false,
     commands: COMPILER,
   },
@@ -93,6 +156,7 @@ export const SUITES: readonly Suite[] = [
     what: "guests on this machine's /dev/kvm",
     includes: inFolder('test/kvm/'),
     concurrency: 1,
+    load: 'alone',
     fileTimeoutMs: 3 * MINUTE_MS,
     timeoutMs: 8 * MINUTE_MS,
     needsBuild: true,
@@ -104,48 +168,9 @@ export const SUITES: readonly Suite[] = [
     what: 'the debug adapter against a VMM that needs no KVM',
     includes: inFolder('test/dap/'),
     concurrency: 1,
+    load: 'alone',
     fileTimeoutMs: 3 * MINUTE_MS,
     timeoutMs: 6 * MINUTE_MS,
-    needsBuild: true,
-    commands: {},
-  },
-  {
-    name: 'fuzz',
-    what: 'the long runs of the fuzz tests',
-    includes: (file) => ['test/config/', 'test/fuzz/'].some((it) => file.startsWith(it)),
-    concurrency: 2,
-    fileTimeoutMs: 6 * MINUTE_MS,
-    timeoutMs: 8 * MINUTE_MS,
-    needsBuild: false,
-    commands: {},
-  },
-  {
-    name: 'package',
-    what: 'the VSIX builds, holds what it must and runs',
-    includes: inFolder('test/package/'),
-    concurrency: 1,
-    fileTimeoutMs: 2 * MINUTE_MS,
-    timeoutMs: 3 * MINUTE_MS,
-    needsBuild: true,
-    commands: {},
-  },
-  {
-    name: 'lab',
-    what: 'stock kernels under full hardware semantics, inside QEMU',
-    includes: (file) => file === 'test/lab/lab.test.ts',
-    concurrency: 1,
-    fileTimeoutMs: 12 * MINUTE_MS,
-    timeoutMs: 14 * MINUTE_MS,
-    needsBuild: true,
-    commands: {},
-  },
-  {
-    name: 'extension',
-    what: 'VS Code in a browser, from the gutter to the serial terminal',
-    includes: inFolder('test/extension/'),
-    concurrency: 1,
-    fileTimeoutMs: 10 * MINUTE_MS,
-    timeoutMs: 12 * MINUTE_MS,
     needsBuild: true,
     commands: {},
   },
@@ -187,9 +212,13 @@ function isTopLevelTest(file: string): boolean {
   return path.posix.dirname(file) === 'test';
 }
 
-/** How the lab's image is made is tested on the host; only lab.test.ts boots it. */
+/** They boot QEMU; how the lab's image is made and its reports are read is tested without. */
+function isBootingLabTest(file: string): boolean {
+  return ['test/lab/lab.test.ts', 'test/lab/payloads.test.ts'].includes(file);
+}
+
 function isHostSideLabTest(file: string): boolean {
-  return file.startsWith('test/lab/') && file !== 'test/lab/lab.test.ts';
+  return file.startsWith('test/lab/') && !isBootingLabTest(file);
 }
 
 function kvmUnavailable(): string | undefined {

@@ -20,6 +20,18 @@ export interface OutputEvent {
   readonly text: string;
 }
 
+/** Of the runner with every process it reaped; the last event. */
+export interface CpuEvent {
+  readonly type: 'cpu';
+  readonly seconds: number;
+}
+
+/** Something ran a second time, and why. What became of it is its own event. */
+export interface AgainEvent {
+  readonly type: 'again';
+  readonly what: string;
+}
+
 export interface Failure {
   /** Titles from the outermost test inwards; empty when the file itself failed. */
   readonly titles: readonly string[];
@@ -38,6 +50,10 @@ export interface Skip {
  */
 export class Tally {
   passed = 0;
+  /** User and system time of all test processes: what a suite costs however busy the machine is. */
+  cpuSeconds = 0;
+  /** What ran a second time because the emulator under it failed. */
+  readonly again: string[] = [];
   readonly failures: Failure[] = [];
   readonly skips: Skip[] = [];
   /** What each file printed; shown only with its failures. */
@@ -47,7 +63,15 @@ export class Tally {
   /** Failures of children whose parents' titles are not known yet. */
   #pending: { nesting: number; titles: string[]; error: string }[] = [];
 
-  add(event: TestEvent | OutputEvent): void {
+  add(event: TestEvent | OutputEvent | CpuEvent | AgainEvent): void {
+    if (event.type === 'again') {
+      this.again.push(event.what);
+      return;
+    }
+    if (event.type === 'cpu') {
+      this.cpuSeconds = event.seconds;
+      return;
+    }
     if (event.type === 'output') {
       this.#output.set(event.file, (this.#output.get(event.file) ?? '') + event.text);
       return;

@@ -1,0 +1,40 @@
+/** What suites get from the network before their tests ask for it. Tests get the same by the same functions, and skip without. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { ensureChromium, ensureCodeServer } from '../codeServer.ts';
+import { ensurePackages, fetchPackage } from '../debian.ts';
+
+/** The lab's: what L1 boots, and the guest in it. */
+export const KERNEL_PACKAGE = 'linux-image-6.1.0-*-cloud-amd64';
+export const BUSYBOX_PACKAGE = 'busybox-static';
+
+/** Older emulation of AMD-V stops a guest's guest neither at breakpoints nor at watchpoints. */
+const QEMU_MAJOR = 10;
+const QEMU_VERSION = { suite: 'backports', minimumVersion: `1:${QEMU_MAJOR}` };
+
+export async function fetchKernelDebug(): Promise<void> {
+  await fetchPackage(`${KERNEL_PACKAGE}-dbg`);
+}
+
+/** A QEMU for the lab: the machine's own, or Debian's. Returns a sentence when there is none. */
+export async function ensureQemu(): Promise<string | undefined> {
+  if ((await installedQemuMajor()) >= QEMU_MAJOR) return undefined;
+  return ensurePackages(['qemu-system-x86'], QEMU_VERSION);
+}
+
+async function installedQemuMajor(): Promise<number> {
+  try {
+    const { stdout } = await promisify(execFile)('qemu-system-x86_64', ['--version']);
+    return Number(/version (\d+)\./.exec(stdout)?.[1] ?? 0);
+  } catch {
+    return 0; // not installed
+  }
+}
+
+export async function fetchLabPackages(): Promise<void> {
+  await Promise.all([ensureQemu(), fetchPackage(KERNEL_PACKAGE), fetchPackage(BUSYBOX_PACKAGE)]);
+}
+
+export async function fetchVsCode(): Promise<void> {
+  await Promise.all([ensureChromium(), ensureCodeServer()]);
+}
