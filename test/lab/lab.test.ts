@@ -7,53 +7,26 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { bundleName } from './image.ts';
-import type { LabMessage } from './inside/labProtocol.ts';
+import { AGAIN_MARK } from '../support/again.ts';
 import { prepareLab, runLab } from './lab.ts';
 import { Mirror } from './mirror.ts';
-
-const BOOT = 'L1 boots to node';
+import { runWithSecondChance } from './secondChance.ts';
 
 test('the lab', async (t) => {
   const files = await labFiles(process.env['LAB_FILTER']);
   const missing = await prepareLab();
   if (missing !== undefined) return t.skip(missing);
-
-  let current: Mirror | undefined = new Mirror(t, BOOT);
-  let notRun = files.map(bundleName);
-  let ended: Promise<void> = Promise.resolve();
-  const finish = (problem?: string): void => {
-    if (current !== undefined) ended = current.finish(problem);
-    current = undefined;
-  };
-  const onMessage = (message: LabMessage): void => {
-    switch (message.type) {
-      case 'ready':
-        t.diagnostic(
-          `node ${message.node} on Linux ${message.kernel}, ${message.uptimeSeconds} s after its start`,
-        );
-        finish();
-        break;
-      case 'fileStart':
-        notRun = notRun.filter((it) => it !== message.bundle);
-        current = new Mirror(t, path.basename(message.bundle, '.js'));
-        break;
-      case 'test':
-        current?.handle(message.event);
-        break;
-      case 'fileEnd':
-        finish(message.problem);
-        break;
-      case 'done': // runLab resolves when L1 is off
-    }
-  };
-  try {
-    await runLab({ files, onMessage, ...environmentOptions() });
-    await ended;
-  } catch (error) {
-    await (current ?? new Mirror(t, 'L1 powers off')).finish((error as Error).message);
-    for (const it of notRun)
-      await new Mirror(t, path.basename(it, '.js')).finish('did not run: L1 had failed');
-  }
+  await runWithSecondChance({
+    bundles: files.map(bundleName),
+    runInL1: (bundles, onMessage) => {
+      const chosen = files.filter((it) => bundles.includes(bundleName(it)));
+      return runLab({ files: chosen, onMessage, ...environmentOptions() });
+    },
+    mirror: (title) => new Mirror(t, title),
+    onReady: ({ node, kernel, uptimeSeconds }) =>
+      t.diagnostic(`node ${node} on Linux ${kernel}, ${uptimeSeconds} s after its start`),
+    onAgain: (what, reason) => t.diagnostic(`${AGAIN_MARK}${what}: ${reason}`),
+  });
 });
 
 async function labFiles(filter = ''): Promise<string[]> {

@@ -2,20 +2,18 @@
  * Boots L1, a Linux with full AMD-V under QEMU's software emulation, and has it run test files that need more than the
  * machine's own /dev/kvm can do. See README.md; what goes into L1 is image.ts's, what runs in it is in inside/.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { promisify } from 'node:util';
+import type { Duplex, Readable } from 'node:stream';
 import { cacheDirectory, withLock } from '../../scripts/cache.ts';
-import { ensurePackages, fetchPackage } from '../../scripts/debian.ts';
+import { fetchPackage } from '../../scripts/debian.ts';
+import { BUSYBOX_PACKAGE, ensureQemu, KERNEL_PACKAGE } from '../../scripts/testing/downloads.ts';
 import { buildImage, type LabImage } from './image.ts';
 import { type LabMessage, RESULTS_PORT } from './inside/labProtocol.ts';
-import { KERNEL_PACKAGE } from './payloads.ts';
+import { L1LostError } from './secondChance.ts';
 
-/** Older emulation of AMD-V stops a guest's guest neither at breakpoints nor at watchpoints. */
-const QEMU_MAJOR = 10;
 const QEMU = 'qemu-system-x86_64';
 
 /** On a busy machine of two cores; a quiet one needs about 15 s. */
@@ -24,6 +22,10 @@ const FILE_TIMEOUT_MS = 600_000;
 const CONSOLE_TAIL = 6000;
 /** QEMU's end of the results port. */
 const RESULTS_FD = 3;
+/** QEMU's end of its monitor's terminal. */
+const MONITOR_FD = 4;
+const MONITOR_PROMPT = '(qemu) ';
+const MONITOR_MS = 10_000;
 
 export interface LabRun {
   /** Paths of `*.lab.ts` files. */
@@ -36,14 +38,11 @@ export interface LabRun {
 
 /** Makes sure that a lab can be had on this machine, installing what is missing. Returns a sentence when it cannot. */
 export async function prepareLab(): Promise<string | undefined> {
-  if ((await qemuMajor()) < QEMU_MAJOR) {
-    const wanted = { suite: 'backports', minimumVersion: `1:${QEMU_MAJOR}` };
-    const missing = await ensurePackages(['qemu-system-x86'], wanted);
-    if (missing !== undefined) return missing;
-  }
+  const missing = await ensureQemu();
+  if (missing !== undefined) return missing;
   try {
     await fetchPackage(KERNEL_PACKAGE);
-    await fetchPackage('busybox-static');
+    await fetchPackage(BUSYBOX_PACKAGE);
     return undefined;
   } catch (error) {
     return (error as Error).message;
@@ -83,15 +82,6 @@ async function withLab(action: (directory: string) => Promise<void>): Promise<vo
   });
 }
 
-async function qemuMajor(): Promise<number> {
-  try {
-    const { stdout } = await promisify(execFile)(QEMU, ['--version']);
-    return Number(/version (\d+)\./.exec(stdout)?.[1] ?? 0);
-  } catch {
-    return 0; // not installed
-  }
-}
-
 function machineArguments(image: LabImage, cmdline: string, devices: string): string[] {
   // Without five-level paging: the emulator walks both its levels of page tables again after every exit of a guest.
   const machine =
@@ -117,10 +107,11 @@ class L1 {
     this.#directory = directory;
     const results = `-device virtio-serial-pci -device virtserialport,chardev=results,name=${RESULTS_PORT}`;
     const ends = `-chardev stdio,id=console,signal=off -chardev socket,id=results,fd=${RESULTS_FD}`;
-    const options = machineArguments(image, 'quiet', `${ends} ${results} -d cpu_reset`);
+    const monitor = `-chardev socket,id=monitor,fd=${MONITOR_FD} -mon chardev=monitor,mode=readline`;
+    const options = machineArguments(image, 'quiet', `${ends} ${results} ${monitor} -d cpu_reset`);
     // However this process ends, QEMU ends with it.
     const command = ['--pdeathsig', 'KILL', QEMU, ...options, '-D', this.#resetLog];
-    this.#qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+    this.#qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] });
     // node makes its pipes of sockets, so this one is QEMU's connected socket.
     this.#results = createInterface({ input: this.#qemu.stdio[RESULTS_FD] as Readable });
     for (const stream of [this.#qemu.stdout, this.#qemu.stderr]) {
@@ -136,8 +127,13 @@ class L1 {
     try {
       await this.#watch();
     } catch (error) {
-      const reason = `${(error as Error).message}; the end of its console:\n${this.#console}`;
-      throw new Error(reason + (await this.#tripleFault()), { cause: error });
+      const { message } = error as Error;
+      const tripleFault = tripleFaultIn(await readFile(this.#resetLog, 'utf8').catch(() => ''));
+      const end = `the end of its console:\n${this.#console}`;
+      if (tripleFault !== undefined)
+        throw new L1LostError(`${message}: ${tripleFault}\n${end}`, { cause: error });
+      const registers = this.#qemu.exitCode === null ? `\n--- its CPUs ---\n${await this.#registers()}` : '';
+      throw new Error(`${message}; ${end}${registers}`, { cause: error });
     } finally {
       await killed(this.#qemu);
     }
@@ -174,12 +170,28 @@ class L1 {
     return path.join(this.#directory, 'resets.log');
   }
 
-  /** A triple fault of L1 says nothing on its console; its registers are in the emulator's log. */
-  async #tripleFault(): Promise<string> {
-    const log = await readFile(this.#resetLog, 'utf8').catch(() => '');
-    const at = log.indexOf('Triple fault');
-    return at < 0 ? '' : `\n--- L1 triple faulted ---\n${log.slice(at, at + 3000)}`;
+  /** Of an L1 that hangs, as QEMU's monitor tells them. */
+  async #registers(): Promise<string> {
+    const monitor = this.#qemu.stdio[MONITOR_FD] as Duplex;
+    let text = '';
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(`${text}\n(no more in ${MONITOR_MS / 1000} s)`), MONITOR_MS);
+      monitor.setEncoding('latin1').on('data', (chunk: string) => {
+        text += chunk;
+        // One prompt is before the command, and one after what it printed.
+        if (text.split(MONITOR_PROMPT).length < 3) return;
+        clearTimeout(timer);
+        resolve(text);
+      });
+      monitor.write('info registers -a\n');
+    });
   }
+}
+
+/** A triple fault of L1 says nothing on its console; its registers are in the emulator's log (`-d cpu_reset`). */
+export function tripleFaultIn(resetLog: string): string | undefined {
+  const at = resetLog.indexOf('Triple fault');
+  return at < 0 ? undefined : `lost by the emulator: L1 triple faulted:\n${resetLog.slice(at, at + 3000)}`;
 }
 
 async function killed(child: ChildProcess): Promise<void> {

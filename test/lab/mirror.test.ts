@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import { before, describe, it } from 'node:test';
 
 /** Runs the fixture in a process of its own, for most of its tests fail. Returns its TAP and then node's "spec" report. */
-async function mirroredOutcomes(): Promise<string[]> {
+async function mirroredOutcomes(fixture: string): Promise<string[]> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const tap = ['--test-reporter=tap', '--test-reporter-destination=stdout'];
   const spec = ['--test-reporter=spec', '--test-reporter-destination=stderr'];
-  const args = ['--import', 'tsx', ...tap, ...spec, 'fixtures/mirrorEveryOutcome.ts'];
+  const args = ['--import', 'tsx', ...tap, ...spec, `fixtures/${fixture}`];
   const output = await new Promise<string>((resolve) => {
     const options = { cwd: import.meta.dirname, env, timeout: 60_000 };
     execFile(process.execPath, args, options, (_error, stdout, stderr) => resolve(stdout + stderr));
@@ -18,7 +18,7 @@ async function mirroredOutcomes(): Promise<string[]> {
 describe('the mirror of tests that run elsewhere', () => {
   let report: string[] = [];
   before(async () => {
-    report = await mirroredOutcomes();
+    report = await mirroredOutcomes('mirrorEveryOutcome.ts');
   });
 
   const has = (pattern: RegExp): void => {
@@ -61,5 +61,33 @@ describe('the mirror of tests that run elsewhere', () => {
   it('fails what was running when the other side is gone', () => {
     has(/^not ok \d+ - was running$/);
     has(/L1 is gone/);
+  });
+});
+
+describe('the mirror of a file that ran a second time', () => {
+  let report: string[] = [];
+  before(async () => {
+    report = await mirroredOutcomes('mirrorSecondRun.ts');
+  });
+
+  /** How often, so that nothing is reported twice. */
+  const count = (line: RegExp): number => report.filter((it) => line.test(it)).length;
+
+  it('keeps what ended in the first run, failures too', () => {
+    assert.equal(count(/^ok \d+ - passes once$/), 1);
+    assert.equal(count(/^not ok \d+ - fails once$/), 1);
+    assert.equal(count(/^(not )?ok \d+ - (passes|fails) once$/), 2);
+  });
+
+  it('names the lost tests, and reports of them what the second run says', () => {
+    assert.equal(count(/^# lost: is lost once \(lost by the emulator: vCPU 1\), is lost twice \(.*\)$/), 1);
+    assert.equal(count(/^ok \d+ - is lost once$/), 1);
+    assert.equal(count(/^not ok \d+ - is lost twice$/), 1);
+  });
+
+  it('goes on with a test during which L1 died', () => {
+    for (const name of ['had passed', 'was cut off', 'had not begun'])
+      assert.equal(count(new RegExp(`^ok \\d+ - ${name}$`)), 1, name);
+    assert.equal(count(/^ok \d+ - a file whose L1 died$/), 1);
   });
 });

@@ -1,7 +1,9 @@
 /** Turns the tests that run inside L1 into subtests of the host's own test run, while they run. */
 import type { TestContext } from 'node:test';
 import { toHostPaths } from './image.ts';
+import { EmulatorLostError } from './inside/emulatorLoss.ts';
 import { type LabError, type LabOutcome, type LabTestEvent, plainError } from './inside/labProtocol.ts';
+import type { FileMirror } from './secondChance.ts';
 
 /** A test seen to begin inside. Its host-side subtest ends when `end` is called and all its own subtests have ended. */
 class MirroredTest {
@@ -23,7 +25,10 @@ class MirroredTest {
     this.#children.push(child.run(this.context));
   }
 
+  hasEnded = false;
+
   end(outcome: LabOutcome): void {
+    this.hasEnded = true;
     this.#ended.resolve(outcome);
   }
 
@@ -46,16 +51,35 @@ class MirroredTest {
  * The tests of one file, or of anything else that happens in sequence. Tests inside are expected to run one after another
  * (node:test's default): with concurrent ones a subtest may be shown under its parent's sibling.
  */
-export class Mirror {
+export class Mirror implements FileMirror {
   readonly #root: MirroredTest;
   readonly #finished: Promise<void>;
   /** The tests that are open, outermost first. */
   readonly #open: MirroredTest[] = [];
+  /** All that were seen, by the titles that lead to them, so that a second run's are known again. */
+  readonly #tests = new Map<string, MirroredTest>();
+  /** How often each title was met in the present run: a file may use one twice. */
+  readonly #met = new Map<string, number>();
+  readonly #lost: { readonly test: MirroredTest; readonly outcome: LabOutcome }[] = [];
+  #isSecondRun = false;
   #diagnostics: Promise<void> = Promise.resolve();
 
   constructor(parent: TestContext, name: string) {
     this.#root = new MirroredTest(name);
     this.#finished = this.#root.run(Promise.resolve(parent));
+  }
+
+  get lost(): readonly { readonly title: string; readonly reason: string }[] {
+    return this.#lost.map(({ test, outcome }) => ({
+      title: test.name,
+      reason: outcome.error?.message.split('\n')[0] ?? '',
+    }));
+  }
+
+  beginAgain(): void {
+    this.#isSecondRun = true;
+    this.#open.length = 0;
+    this.#met.clear();
   }
 
   handle(event: LabTestEvent): void {
@@ -74,20 +98,33 @@ export class Mirror {
   /** Ends what is still open: with `problem` when there is one. Resolves when the host's subtests have ended, too. */
   async finish(problem?: string): Promise<void> {
     const outcome = problem === undefined ? { passed: true } : failure(problem);
-    for (const test of this.#open.splice(0).reverse()) test.end(failure(problem ?? 'did not end'));
+    for (const { test, outcome: lost } of this.#lost) if (!test.hasEnded) test.end(lost);
+    for (const test of [...this.#tests.values()].reverse())
+      if (!test.hasEnded) test.end(failure(problem ?? 'did not end'));
     await this.#diagnostics;
     this.#root.end(outcome);
     await this.#finished;
   }
 
   #begin(nesting: number, name: string): MirroredTest {
-    const parent = this.#open[nesting - 1] ?? this.#root;
-    const test = new MirroredTest(name);
-    this.#open[nesting]?.end(failure('did not end before the next test began'));
+    const before = this.#open[nesting];
+    if (before !== undefined && !before.hasEnded)
+      before.end(failure('did not end before the next test began'));
     this.#open.length = nesting;
+    const path = [...this.#open.map((it) => it.name), name].join('\0');
+    const met = this.#met.get(path) ?? 0;
+    this.#met.set(path, met + 1);
+    const test = this.#tests.get(`${path}\0${met}`) ?? new MirroredTest(name);
     this.#open[nesting] = test;
-    parent.add(test);
+    if (!this.#tests.has(`${path}\0${met}`)) this.#parentAt(nesting).add(test);
+    this.#tests.set(`${path}\0${met}`, test);
     return test;
+  }
+
+  /** What a second run alone has shown cannot be under a parent that ended in the first. */
+  #parentAt(nesting: number): MirroredTest {
+    const parent = this.#open[nesting - 1];
+    return parent === undefined || parent.hasEnded ? this.#root : parent;
   }
 
   #end(nesting: number, name: string, outcome: LabOutcome): void {
@@ -95,7 +132,10 @@ export class Mirror {
     // A test cancelled with its parent ends without ever having begun.
     const test = open?.name === name ? open : this.#begin(nesting, name);
     this.#open.length = nesting;
-    test.end(outcome);
+    if (test.hasEnded) return; // in the first run
+    if (!this.#isSecondRun && outcome.error?.name === EmulatorLostError.name)
+      this.#lost.push({ test, outcome });
+    else test.end(outcome);
   }
 }
 

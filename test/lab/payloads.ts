@@ -5,10 +5,9 @@
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fetchPackage } from '../../scripts/debian.ts';
+import { BUSYBOX_PACKAGE, KERNEL_PACKAGE } from '../../scripts/testing/downloads.ts';
 import { CpioArchive } from './cpio.ts';
 import { decodeLegacyLz4 } from './lz4.ts';
-
-export const KERNEL_PACKAGE = 'linux-image-6.1.0-*-cloud-amd64';
 
 // Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
 const SETUP_SECTS = 0x1f1;
@@ -44,7 +43,7 @@ export function innerVmlinux(bzImage: Buffer): Buffer {
 }
 
 export async function staticBusybox(): Promise<Buffer> {
-  return readFile(path.join(await fetchPackage('busybox-static'), 'bin/busybox'));
+  return readFile(path.join(await fetchPackage(BUSYBOX_PACKAGE), 'bin/busybox'));
 }
 
 export async function guestInitrd(): Promise<Buffer> {

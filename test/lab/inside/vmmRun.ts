@@ -1,7 +1,9 @@
 /** One foreground `vmm run` inside L1, with the guest's COM1 on pipes: type, wait for what it prints, get the exit code. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import path from 'node:path';
+import { EmulatorLostError } from './emulatorLoss.ts';
 import { LAB_ROOT } from './labProtocol.ts';
+import { guestState } from './lostGuest.ts';
 
 export const VMM = path.join(LAB_ROOT, 'dist/vmm.js');
 
@@ -57,20 +59,21 @@ export class VmmRun {
         throw this.#error(`the guest said "${hopeless[0]}" instead of ${String(pattern)}`);
       if (this.#over) throw this.#error(`vmm run ended before the guest said ${String(pattern)}`);
       const left = deadline - Date.now();
-      if (left <= 0) throw this.#error(`the guest did not say ${String(pattern)} in ${timeoutMs / 1000} s`);
+      if (left <= 0)
+        throw await this.#late(`the guest did not say ${String(pattern)} in ${timeoutMs / 1000} s`);
       await this.#change(left);
     }
   }
 
   async exitCode(timeoutMs: number): Promise<number | null> {
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(this.#error(`vmm run did not end in ${timeoutMs / 1000} s`)),
-        timeoutMs,
-      );
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), timeoutMs);
     });
-    return Promise.race([this.#exited, late]).finally(() => clearTimeout(timer));
+    const code = await Promise.race([this.#exited, late]);
+    clearTimeout(timer);
+    if (code === 'late') throw await this.#late(`vmm run did not end in ${timeoutMs / 1000} s`);
+    return code;
   }
 
   async kill(): Promise<void> {
@@ -86,6 +89,14 @@ export class VmmRun {
         resolve();
       };
     });
+  }
+
+  /** Something took too long: because the emulator lost the guest, or because of us. */
+  async #late(message: string): Promise<Error> {
+    if (this.#over) return this.#error(message);
+    const { loss, text } = await guestState(this.#child.pid);
+    const error = this.#error(`${message}\n--- its vCPUs ---\n${text}`);
+    return loss === undefined ? error : new EmulatorLostError(`${loss}\n${error.message}`);
   }
 
   #error(message: string): Error {

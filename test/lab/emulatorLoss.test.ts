@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { emulatorLoss, functionRange, type VcpuState } from './inside/emulatorLoss.ts';
+
+const MIB = 1n << 20n;
+const MACHINE = {
+  memoryEnd: 256n * MIB,
+  vmrun: { start: 0xffff_ffff_c04e_0000n, end: 0xffff_ffff_c04e_0120n },
+};
+
+/** A Linux guest in its idle loop, and what a test changes. */
+function linux(changed: Readonly<Record<string, string>> = {}, cpu = 0): VcpuState {
+  const values = {
+    rip: '0xffffffff81a0c3ab',
+    rsp: '0xffffffff82a03e50',
+    cr0: '0x80050033',
+    cr3: '0x2a10000',
+  };
+  return { cpu, values: { ...values, ...changed } };
+}
+
+describe('a guest whose test timed out', () => {
+  it('is not lost while all its vCPUs have page tables and code of its own', () => {
+    assert.equal(emulatorLoss([linux(), linux({ cr3: '0xffff000' }, 1)], MACHINE), undefined);
+  });
+
+  it("is lost when a vCPU is at L1's VMRUN, and the registers are named", () => {
+    const loss = emulatorLoss([linux(), linux({ rip: '0xffffffffc04e008b' }, 1)], MACHINE);
+    assert.match(
+      loss ?? '',
+      /^lost by the emulator: vCPU 1: RIP is in L1's own code.*rip 0xffffffffc04e008b/,
+    );
+  });
+
+  it('is lost when CR3 is above its memory while paging is on', () => {
+    const loss = emulatorLoss([linux({ cr3: '0x10000000' })], MACHINE);
+    assert.match(loss ?? '', /vCPU 0: CR3 is above the guest's memory, which ends at 0x10000000/);
+  });
+
+  it('is not lost by a PCID or reserved bits in CR3', () => {
+    assert.equal(emulatorLoss([linux({ cr3: '0x8000000002a10fff' })], MACHINE), undefined);
+  });
+
+  it('is not lost by what is in CR3 while paging is off: the guest may keep anything there', () => {
+    assert.equal(emulatorLoss([linux({ cr0: '0x60000010', cr3: '0x10000000' })], MACHINE), undefined);
+  });
+
+  it("is judged by CR3 alone where L1's symbols are hidden", () => {
+    const machine = { ...MACHINE, vmrun: undefined };
+    assert.equal(emulatorLoss([linux({ rip: '0xffffffffc04e008b' })], machine), undefined);
+    assert.notEqual(emulatorLoss([linux({ cr3: '0x1035c4000' })], machine), undefined);
+  });
+});
+
+describe("a function's place in /proc/kallsyms", () => {
+  const text = [
+    'ffffffffc04e0000 t __svm_vcpu_run\t[kvm_amd]',
+    'ffffffffc04e0200 t svm_other\t[kvm_amd]',
+    'ffffffffc04e0120 t __svm_sev_es_vcpu_run\t[kvm_amd]',
+    'ffffffff81000000 T _text',
+    '',
+  ].join('\n');
+
+  it('ends where the nearest symbol after it begins', () => {
+    assert.deepEqual(functionRange(text, '__svm_vcpu_run'), MACHINE.vmrun);
+  });
+
+  it('is unknown when the symbol is not there or its address hidden', () => {
+    assert.equal(functionRange(text, 'vmx_vcpu_run'), undefined);
+    assert.equal(
+      functionRange('0000000000000000 t __svm_vcpu_run\t[kvm_amd]\n', '__svm_vcpu_run'),
+      undefined,
+    );
+  });
+});
