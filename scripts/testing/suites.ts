@@ -33,7 +33,11 @@ export interface Suite {
 const MINUTE_MS = 60_000;
 const COMPILER = { gcc: 'gcc', make: 'make', ld: 'binutils' };
 
-const UNIT_FOLDERS = ['vmm-core/', 'debug-adapter/', 'extension/', 'scripts/', 'bench/', 'test/support/'];
+const UNIT_FOLDERS = [
+  ...['vmm-core/', 'debug-adapter/', 'extension/', 'scripts/', 'bench/'],
+  ...['test/support/', 'test/fuzz/', 'test/soak/'],
+];
+const FUZZERS_TEST = 'test/fuzz/fuzzers.test.ts';
 
 export const SUITES: readonly Suite[] = [
   {
@@ -41,7 +45,7 @@ export const SUITES: readonly Suite[] = [
     what: 'stock kernels under full hardware semantics, inside QEMU',
     includes: isBootingLabTest,
     concurrency: 1,
-    load: 1,
+    load: 1.5,
     fileTimeoutMs: 12 * MINUTE_MS,
     timeoutMs: 14 * MINUTE_MS,
     needsBuild: true,
@@ -53,7 +57,7 @@ export const SUITES: readonly Suite[] = [
     what: 'VS Code in a browser, from the gutter to the serial terminal',
     includes: inFolder('test/extension/'),
     concurrency: 1,
-    load: 1,
+    load: 0.5,
     fileTimeoutMs: 10 * MINUTE_MS,
     timeoutMs: 12 * MINUTE_MS,
     needsBuild: true,
@@ -97,7 +101,9 @@ export const SUITES: readonly Suite[] = [
     name: 'unit',
     what: 'tests beside the sources, and the import rules',
     includes: (file) =>
-      UNIT_FOLDERS.some((it) => file.startsWith(it)) || isHostSideLabTest(file) || isTopLevelTest(file),
+      (UNIT_FOLDERS.some((it) => file.startsWith(it)) && file !== FUZZERS_TEST) ||
+      isHostSideLabTest(file) ||
+      isTopLevelTest(file),
     concurrency: 2,
     load: 2,
     fileTimeoutMs: MINUTE_MS,
@@ -108,8 +114,8 @@ export const SUITES: readonly Suite[] = [
   },
   {
     name: 'fuzz',
-    what: 'the long runs of the fuzz tests',
-    includes: (file) => ['test/config/', 'test/fuzz/'].some((it) => file.startsWith(it)),
+    what: 'every fuzzer for a short time, with other seeds each time',
+    includes: (file) => file === FUZZERS_TEST,
     concurrency: 1,
     load: 1,
     fileTimeoutMs: 6 * MINUTE_MS,
@@ -221,7 +227,7 @@ function isHostSideLabTest(file: string): boolean {
   return file.startsWith('test/lab/') && !isBootingLabTest(file);
 }
 
-function kvmUnavailable(): string | undefined {
+export function kvmUnavailable(): string | undefined {
   if (!existsSync('/dev/kvm')) return 'there is no /dev/kvm on this machine';
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);

@@ -31,6 +31,8 @@ export interface LabRun {
   /** Paths of `*.lab.ts` files. */
   readonly files: readonly string[];
   readonly testNamePattern?: string;
+  /** Added to the environment of the test files in L1. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly onMessage: (message: LabMessage) => void;
   /** Everything L1 writes on its console. */
   readonly onConsole?: (text: string) => void;
@@ -52,8 +54,12 @@ export async function prepareLab(): Promise<string | undefined> {
 /** Runs test files in a fresh L1. Resolves when all have reported; rejects, with the end of L1's console, when L1 fails. */
 export async function runLab(run: LabRun): Promise<void> {
   await withLab(async (directory) => {
-    const pattern = run.testNamePattern === undefined ? {} : { testNamePattern: run.testNamePattern };
-    const image = await buildImage(directory, run.files, { fileTimeoutMs: FILE_TIMEOUT_MS, ...pattern });
+    const { files, testNamePattern, environment } = run;
+    const image = await buildImage(directory, files, {
+      fileTimeoutMs: FILE_TIMEOUT_MS,
+      ...(testNamePattern === undefined ? {} : { testNamePattern }),
+      ...(environment === undefined ? {} : { environment }),
+    });
     await new L1(directory, image, run).finished();
   });
 }
@@ -82,10 +88,12 @@ async function withLab(action: (directory: string) => Promise<void>): Promise<vo
   });
 }
 
+/** LAB_CPUS and LAB_THREADS (`single`: one thread of QEMU runs all CPUs) are for measuring what the emulator loses. */
 function machineArguments(image: LabImage, cmdline: string, devices: string): string[] {
+  const { LAB_CPUS: cpus = '2', LAB_THREADS: threads = 'multi' } = process.env;
   // Without five-level paging: the emulator walks both its levels of page tables again after every exit of a guest.
-  const machine =
-    '-accel tcg,thread=multi,tb-size=512 -cpu max,+svm,+npt,-la57 -smp 2 -m 3072 -nodefaults -display none';
+  const cpu = `-accel tcg,thread=${threads},tb-size=512 -cpu max,+svm,+npt,-la57 -smp ${cpus}`;
+  const machine = `${cpu} -m 3072 -nodefaults -display none`;
   // panic=-1 and no reboot: a crash of L1 ends QEMU. Mitigations cost emulation time and protect nobody here.
   const parameters = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
   const boot = ['-no-reboot', '-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters];

@@ -28,26 +28,36 @@ const MAX_GROWTH_BYTES = 256 << 20;
 
 /** How many rounds ended with an error. Throws when a round ends otherwise than it may. */
 export async function fuzz(target: FuzzTarget, { rounds, firstRound = 0 }: FuzzOptions): Promise<number> {
-  for (const seed of target.seeds) await target.run(seed); // good files have no errors
+  await runGoodFiles(target);
   let refused = 0;
-  for (let round = firstRound; round < firstRound + rounds; round++) {
-    const sections = broken(target, round);
-    const before = allocated();
-    const start = performance.now();
-    try {
-      await target.run(sections);
-    } catch (error) {
-      if (!target.isTyped(error))
-        throw new Error(`${target.name}, round ${round}: ${String(error)}`, { cause: error });
-      refused++;
-    }
-    const ms = performance.now() - start;
-    if (ms > MAX_ROUND_MS) throw new Error(`${target.name}, round ${round}: took ${Math.round(ms)} ms`);
-    const growth = allocated() - before;
-    if (growth > MAX_GROWTH_BYTES)
-      throw new Error(`${target.name}, round ${round}: took ${growth >> 20} MiB`);
-  }
+  for (let round = firstRound; round < firstRound + rounds; round++)
+    if ((await fuzzRound(target, round)) === 'refused') refused++;
   return refused;
+}
+
+/** Good files have no errors. */
+export async function runGoodFiles({ seeds, run }: FuzzTarget): Promise<void> {
+  for (const seed of seeds) await run(seed);
+}
+
+/** One broken file. Throws when it ends otherwise than it may. */
+export async function fuzzRound(target: FuzzTarget, round: number): Promise<'read' | 'refused'> {
+  const sections = broken(target, round);
+  const before = allocated();
+  const start = performance.now();
+  let outcome: 'read' | 'refused' = 'read';
+  try {
+    await target.run(sections);
+  } catch (error) {
+    if (!target.isTyped(error))
+      throw new Error(`${target.name}, round ${round}: ${String(error)}`, { cause: error });
+    outcome = 'refused';
+  }
+  const ms = performance.now() - start;
+  if (ms > MAX_ROUND_MS) throw new Error(`${target.name}, round ${round}: took ${Math.round(ms)} ms`);
+  const growth = allocated() - before;
+  if (growth > MAX_GROWTH_BYTES) throw new Error(`${target.name}, round ${round}: took ${growth >> 20} MiB`);
+  return outcome;
 }
 
 /** The broken file of a round. */

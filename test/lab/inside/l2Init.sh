@@ -19,7 +19,27 @@ for word in a b c d; do
 done
 echo "forked: $forked of 4"
 
+# Every CPU runs, forks and wakes others at once; a round is a fraction of a second.
+busy() {
+  for worker in 1 2 3 4; do
+    (
+      turn=0
+      while [ $turn -lt 300 ]; do turn=$((turn + 1)); done
+      echo $worker | cat >/dev/null
+    ) &
+  done
+  wait
+}
+
 case "$line" in
+  busy*)
+    round=0
+    while :; do
+      busy
+      round=$((round + 1))
+      echo "round $round"
+    done
+    ;;
   reboot*) reboot -f ;;
   *) poweroff -f ;;
 esac

@@ -23,6 +23,8 @@ export interface LabJob {
   readonly bundles: readonly string[];
   /** `--test-name-pattern`, to run only some tests of the files. */
   readonly testNamePattern?: string;
+  /** Added to the environment of the test files. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** A file that takes longer is killed, so that the others still run. */
   readonly fileTimeoutMs: number;
 }

@@ -13,6 +13,7 @@ export interface FileRun {
   readonly cwd: string;
   readonly timeoutMs: number;
   readonly testNamePattern?: string;
+  readonly environment?: Readonly<Record<string, string>>;
   readonly onEvent: (event: LabTestEvent) => void;
 }
 
@@ -23,7 +24,7 @@ export async function runFile(run: FileRun): Promise<string | undefined> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env; // set when we ourselves run under node --test
   const child = spawn(process.execPath, [...args, run.bundle], {
     cwd: run.cwd,
-    env,
+    env: { ...env, ...run.environment },
     stdio: ['ignore', 'inherit', 'pipe', 'pipe'],
   });
   let failures = 0;

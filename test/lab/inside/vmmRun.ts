@@ -20,11 +20,13 @@ export class VmmRun {
   #consumed = 0;
   #over = false;
   #changed: () => void = () => undefined;
+  #lastHeardMs = performance.now();
 
   constructor(args: readonly string[]) {
     this.#child = spawn(process.execPath, [VMM, 'run', ...args], { cwd: LAB_ROOT });
     this.#child.stdout.setEncoding('latin1').on('data', (text: string) => {
       this.#output += text;
+      this.#lastHeardMs = performance.now();
       this.#changed();
     });
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -44,9 +46,12 @@ export class VmmRun {
     this.#child.stdin.write(text);
   }
 
-  /** Resolves with the match of `pattern` in what the guest printed after the previous match; rejects when it cannot come. */
-  async expect(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray> {
-    const deadline = Date.now() + timeoutMs;
+  /**
+   * Resolves with the match of `pattern` in what the guest printed after the previous match; rejects when it cannot come, which is
+   * also when the guest says nothing for so long: one that still talks is only slow, as on a busy machine.
+   */
+  async expect(pattern: RegExp, silenceMs: number): Promise<RegExpExecArray> {
+    this.#lastHeardMs = performance.now();
     for (;;) {
       const fresh = this.#output.slice(this.#consumed);
       const match = pattern.exec(fresh);
@@ -58,9 +63,9 @@ export class VmmRun {
       if (hopeless !== null)
         throw this.#error(`the guest said "${hopeless[0]}" instead of ${String(pattern)}`);
       if (this.#over) throw this.#error(`vmm run ended before the guest said ${String(pattern)}`);
-      const left = deadline - Date.now();
+      const left = this.#lastHeardMs + silenceMs - performance.now();
       if (left <= 0)
-        throw await this.#late(`the guest did not say ${String(pattern)} in ${timeoutMs / 1000} s`);
+        throw await this.#late(`the guest was silent for ${silenceMs / 1000} s, before ${String(pattern)}`);
       await this.#change(left);
     }
   }

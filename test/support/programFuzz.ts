@@ -1,31 +1,31 @@
-/** Programs whose debug information is broken: every question of the debugger is answered, by what is left or by a QueryError. */
-import assert from 'node:assert/strict';
+/** What the fuzz tests of whole programs run: their debug information is broken, and everything an editor asks is asked. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
 import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
 import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { SHT_NOBITS } from '../../vmm-core/elf/elfConstants.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
-import { type FuzzTarget, type Sections, fuzz } from '../support/fuzz.ts';
 import { compile, missingTool, scratchDirectory } from '../symbols/compile.ts';
+import type { FuzzTarget, Sections } from './fuzz.ts';
 
-const ROUNDS = 400;
-const directory = scratchDirectory();
+export interface FuzzProgram {
+  readonly compiler: string;
+  readonly options: readonly string[];
+}
 
-for (const [index, { compiler, options }] of [
+export const FUZZ_PROGRAMS: readonly FuzzProgram[] = [
   { compiler: 'gcc', options: ['-O2', '-g3', '-gdwarf-4'] },
   { compiler: 'gcc', options: ['-O2', '-g3', '-gdwarf-5'] },
   { compiler: 'clang-14', options: ['-O1', '-g', '-gdwarf-5'] },
-].entries()) {
-  test(`${compiler} ${options.join(' ')}: ${ROUNDS} broken programs are answered for`, async (t) => {
-    const reason = missingTool(compiler);
-    if (reason !== undefined) return t.skip(reason);
-    const program = compile(compiler, 'values.c', join(directory, `program${index}`), options);
-    const target = targetOf(Uint8Array.from(readFileSync(program)));
-    assert.equal(await fuzz(target, { rounds: ROUNDS }), 0, 'nothing is thrown');
-  });
+];
+
+/** Compiles the program; a sentence when that compiler is not there. */
+export function programTarget({ compiler, options }: FuzzProgram): FuzzTarget | string {
+  const missing = missingTool(compiler);
+  if (missing !== undefined) return missing;
+  const program = compile(compiler, 'values.c', join(scratchDirectory(), 'program'), options);
+  return targetOf(Uint8Array.from(readFileSync(program)));
 }
 
 /** Its sections are broken in place: the rest of the file stays, and so do their sizes. */

@@ -1,0 +1,51 @@
+/** One fuzzer, and how long it runs. A seed decides all of a round, so a failure names the command that shows it again. */
+
+export interface Fuzzer {
+  /** On the command line. */
+  readonly name: string;
+  /** What holds in every round: the title of its test. */
+  readonly claim: string;
+  /** Before the rounds. Returns a sentence when this machine cannot run it. */
+  readonly prepare?: () => string | undefined | Promise<string | undefined>;
+  /** Throws when the claim does not hold. */
+  readonly round: (seed: number) => unknown;
+}
+
+export interface FuzzLimit {
+  readonly firstSeed: number;
+  /** Ends when one of them is reached; at least one round is run. */
+  readonly ms?: number;
+  readonly rounds?: number;
+}
+
+/** Seeds are below 2^31, so that none is a new one after it wrapped in some generator. */
+const SEEDS = 2 ** 31;
+/** How often the clock is looked at. */
+const ROUNDS_PER_LOOK = 16;
+
+/** Another one each time, so that every run looks where none has. */
+export function freshSeed(): number {
+  return Math.floor(Math.random() * SEEDS);
+}
+
+export function seedAfter(firstSeed: number, rounds: number): number {
+  return (firstSeed + rounds) % SEEDS;
+}
+
+/** Returns how many rounds were run. Throws with the round's seed and the command that repeats it. */
+export async function runRounds(fuzzer: Fuzzer, { firstSeed, ms, rounds }: FuzzLimit): Promise<number> {
+  const end = performance.now() + (ms ?? Infinity);
+  for (let done = 0; ; done++) {
+    if (done > 0 && done >= (rounds ?? Infinity)) return done;
+    if (done > 0 && done % ROUNDS_PER_LOOK === 0 && performance.now() >= end) return done;
+    const seed = seedAfter(firstSeed, done);
+    try {
+      await fuzzer.round(seed);
+    } catch (cause) {
+      const again = `npm run fuzz -- ${fuzzer.name} --seed ${seed} --rounds 1`;
+      throw new Error(`${fuzzer.name}, seed ${seed}: ${(cause as Error).message}\nagain: ${again}`, {
+        cause,
+      });
+    }
+  }
+}

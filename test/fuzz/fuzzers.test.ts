@@ -1,0 +1,20 @@
+/**
+ * Every fuzzer for its share of the time that `npm test` has for all of them, with other seeds in each run. A failure says how to see
+ * it again; a fuzzer that hangs has printed its first seed. `npm run fuzz` runs them for as long as wanted.
+ */
+import { test } from 'node:test';
+import { freshSeed, runRounds } from './fuzzer.ts';
+import { FUZZERS } from './fuzzers.ts';
+
+const ALL_MS = 60_000;
+
+for (const fuzzer of FUZZERS) {
+  test(`${fuzzer.name}: ${fuzzer.claim}`, async (t) => {
+    const missing = await fuzzer.prepare?.();
+    if (missing !== undefined) return t.skip(missing);
+    const firstSeed = freshSeed();
+    console.log(`npm run fuzz -- ${fuzzer.name} --seed ${firstSeed}`);
+    const rounds = await runRounds(fuzzer, { firstSeed, ms: ALL_MS / FUZZERS.length });
+    t.diagnostic(`${rounds} rounds`);
+  });
+}

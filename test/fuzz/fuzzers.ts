@@ -1,0 +1,55 @@
+/** Every fuzzer there is. A new one is a line here; all share the time that `npm test` has for them. */
+import assert from 'node:assert/strict';
+import { checkDependencies, checkMutation } from '../../vmm-core/config/fuzz.ts';
+import { dwarfTargets } from '../support/dwarfFuzz.ts';
+import { elfTargets } from '../support/elfFuzz.ts';
+import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
+import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
+import type { Fuzzer } from './fuzzer.ts';
+
+export const FUZZERS: readonly Fuzzer[] = [
+  ...[...dwarfTargets(), ...elfTargets()].map(fileFuzzer),
+  ...FUZZ_PROGRAMS.map(programFuzzer),
+  {
+    name: 'vm.conf',
+    claim: "mutations of vm.conf never crash, hang or lose an error's place, and fmt keeps their meaning",
+    round: (seed) => assert.equal(checkMutation(seed), undefined),
+  },
+  {
+    name: 'vm.conf-dependencies',
+    claim: 'files whose macros and includes depend on each other are edited as if they were read anew',
+    round: (seed) => assert.equal(checkDependencies(seed), undefined),
+  },
+];
+
+function fileFuzzer(target: FuzzTarget): Fuzzer {
+  return {
+    name: target.name,
+    claim: `broken ${target.name} files end soon, within their memory, in answers or in a typed error`,
+    prepare: async () => {
+      await runGoodFiles(target);
+      return undefined;
+    },
+    round: (seed) => fuzzRound(target, seed),
+  };
+}
+
+function programFuzzer(program: FuzzProgram): Fuzzer {
+  const version = program.options.find((it) => it.startsWith('-gdwarf'));
+  let target: FuzzTarget | undefined;
+  return {
+    name: `${program.compiler}${version ?? ''}`,
+    claim: `programs of ${program.compiler} ${program.options.join(' ')} with broken debug information are answered for`,
+    prepare: async () => {
+      const made = programTarget(program);
+      if (typeof made === 'string') return made;
+      target = made;
+      await runGoodFiles(made);
+      return undefined;
+    },
+    round: async (seed) => {
+      assert.ok(target !== undefined, 'prepare() comes first');
+      assert.equal(await fuzzRound(target, seed), 'read', 'nothing is thrown');
+    },
+  };
+}

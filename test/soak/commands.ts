@@ -1,0 +1,52 @@
+/** Soaks that are commands of their own, repeated until the time is over. */
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { kvmUnavailable } from '../../scripts/testing/suites.ts';
+import type { Soak, SoakCount } from './soak.ts';
+
+const ROOT = path.join(import.meta.dirname, '../..');
+const KVM_TESTS = path.join(ROOT, 'test/kvm');
+
+export const runControl: Soak = {
+  name: 'run-control',
+  what: 'the tests of pausing, stepping and breakpoints on this /dev/kvm, again and again (after npm run build)',
+  run: async (ms) => {
+    const unavailable = kvmUnavailable();
+    if (unavailable !== undefined) return unavailable;
+    const files = readdirSync(KVM_TESTS).filter((it) =>
+      /^(runControl|smp|breakpoints).*\.test\.ts$/.test(it),
+    );
+    return repeated(['--test', '--test-reporter=dot', ...files.map((it) => path.join(KVM_TESTS, it))], ms);
+  },
+};
+
+export const fuzz: Soak = {
+  name: 'fuzz',
+  what: 'every fuzzer, with fresh seeds',
+  run: async (ms) => {
+    const output = await run([path.join(ROOT, 'test/fuzz/main.ts'), '--minutes', String(ms / 60_000)]);
+    const rounds = [...output.text.matchAll(/: (\d+) rounds$/gm)].reduce((sum, it) => sum + Number(it[1]), 0);
+    return { passed: rounds, lost: [], failures: output.code === 0 ? [] : [output.text] };
+  },
+};
+
+/** A round is one run of the command. Ends early at a failure: its output is what is wanted. */
+async function repeated(args: readonly string[], ms: number): Promise<SoakCount> {
+  const end = performance.now() + ms;
+  let passed = 0;
+  do {
+    const { code, text } = await run(args);
+    if (code !== 0) return { passed, lost: [], failures: [text] };
+    passed++;
+  } while (performance.now() < end);
+  return { passed, lost: [], failures: [] };
+}
+
+function run(args: readonly string[]): Promise<{ readonly code: number | null; readonly text: string }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: ROOT });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, text })));
+}

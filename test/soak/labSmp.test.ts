@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type LabMessage, type LabTestEvent, plainError } from '../lab/inside/labProtocol.ts';
+import { L1LostError } from '../lab/secondChance.ts';
+import { soakLab } from './labSmp.ts';
+import { countLine } from './soak.ts';
+
+function told(event: LabTestEvent): LabMessage {
+  return { type: 'test', bundle: 'smp.soak.js', event };
+}
+
+describe('the SMP soak', () => {
+  it('counts the rounds of every VM, those that were lost, and what failed', async () => {
+    const count = await soakLab(0, async ({ onMessage }) => {
+      onMessage(told({ type: 'diagnostic', message: 'rounds: 77' }));
+      onMessage(told({ type: 'diagnostic', message: 'lost: lost by the emulator: vCPU 1' }));
+      onMessage(told({ type: 'diagnostic', message: 'rounds: 5' }));
+      const outcome = { passed: false, error: plainError('the guest was silent') };
+      onMessage(told({ type: 'close', nesting: 1, name: 'VM 3', outcome }));
+    });
+    assert.equal(countLine('lab-smp', count), 'lab-smp: 82 rounds passed, 1 lost by the emulator, 1 FAILED');
+    assert.deepEqual(count.lost, ['lost by the emulator: vCPU 1']);
+    assert.match(count.failures[0] ?? '', /^VM 3: Error: the guest was silent/);
+  });
+
+  it('counts an L1 that was lost, and goes on with a fresh one until the time is over', async () => {
+    let boots = 0;
+    const count = await soakLab(20, async ({ onMessage }) => {
+      if (boots++ === 0) throw new L1LostError('lost by the emulator: L1 triple faulted');
+      await new Promise((resolve) => setTimeout(resolve, 20)); // an L1 takes its time
+      onMessage(told({ type: 'diagnostic', message: 'rounds: 1' }));
+    });
+    assert.equal(count.passed, 1);
+    assert.deepEqual(count.lost, ['lost by the emulator: L1 triple faulted']);
+  });
+
+  it('ends with any other failure of L1', async () => {
+    const failing = soakLab(0, () => Promise.reject(new Error('L1 did not boot in 180 s')));
+    await assert.rejects(failing, /did not boot/);
+  });
+});
