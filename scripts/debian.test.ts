@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { copiedEntry } from './debian.ts';
+import { afterHiccups, copiedEntry } from './debian.ts';
 
 const DEB822 = `# A comment
 Types: deb
@@ -45,5 +45,36 @@ describe('the copy of an apt entry for another suite', () => {
       () => copiedEntry('# nothing\n', { file: 'sources.list', entry: 1 }, 'x'),
       /is not a deb entry/,
     );
+  });
+});
+
+describe('an apt command', () => {
+  /** Fails as execFile does, once for each of `errors`, then succeeds. Returns what came of it, and how often it ran. */
+  async function outcome(errors: readonly string[], waitsMs: readonly number[]): Promise<[string, number]> {
+    let runs = 0;
+    const action = async (): Promise<string> => {
+      const stderr = errors[runs++];
+      if (stderr !== undefined) throw Object.assign(new Error('Command failed: apt-get'), { stderr });
+      return 'done';
+    };
+    const result = await afterHiccups(action, waitsMs).catch((error: { stderr: string }) => error.stderr);
+    return [result, runs];
+  }
+
+  const LOCKED = 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (apt-get)';
+  const BUSY = 'E: Failed to fetch http://mirror.example/x.deb  503  Service Unavailable [IP: 192.0.2.1 80]';
+  const SYNC = 'E: Failed to fetch http://mirror.example/Packages.xz  Hash Sum mismatch';
+  const GONE = 'E: Failed to fetch http://mirror.example/x.deb  404  Not Found [IP: 192.0.2.1 80]';
+
+  it('runs again after what passes: a lock of another apt, a busy mirror, one that is being updated', async () => {
+    assert.deepEqual(await outcome([LOCKED, BUSY, SYNC], [0, 0, 0]), ['done', 4]);
+  });
+
+  it('fails at last when that does not pass', async () => {
+    assert.deepEqual(await outcome([LOCKED, LOCKED, LOCKED], [0, 0]), [LOCKED, 3]);
+  });
+
+  it('fails at once for anything else: a file that is gone needs new lists', async () => {
+    assert.deepEqual(await outcome([GONE], [0, 0]), [GONE, 1]);
   });
 });

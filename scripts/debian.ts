@@ -19,6 +19,22 @@ const APT_TIMEOUT_MS = 15 * 60_000;
 const BACKPORTS_ENTRY = '/etc/apt/sources.list.d/trapframe-backports';
 /** apt waits this long for a dpkg that somebody else is running. */
 const DPKG_LOCK_SECONDS = 300;
+/** Each file is asked for again so often before apt gives up. */
+const ACQUIRE_RETRIES = 3;
+const APT_OPTIONS = [
+  ...['-o', `DPkg::Lock::Timeout=${DPKG_LOCK_SECONDS}`],
+  ...['-o', `Acquire::Retries=${ACQUIRE_RETRIES}`],
+];
+
+/** What apt says when the same command may work in a moment: another apt has its lists, or a mirror is being updated or out of breath. */
+const TRANSIENT = new RegExp(
+  [
+    'Could not get lock|Unable to (?:acquire|lock)',
+    'Temporary failure|timed out|Could not connect|Connection (?:failed|reset|refused)|Could not wait for server',
+    'Hash Sum mismatch|unexpected size|Mirror sync in progress|\\b(?:429|50[0234]) +[A-Z]',
+  ].join('|'),
+);
+const TRANSIENT_WAITS_MS = [2000, 10_000, 30_000, 60_000];
 
 export interface PackageOptions {
   /** A suite to prefer, as for `apt-get install -t`; `backports` is this release's own backports, enabled when needed. */
@@ -81,7 +97,7 @@ export async function fetchPackage(nameOrPattern: string): Promise<string> {
     const again = await newestCached(store, nameOrPattern);
     if (again !== undefined) return again;
     try {
-      return await downloadInto(store, await resolveName(nameOrPattern));
+      return await downloadNewest(store, nameOrPattern);
     } catch (cause) {
       throw new Error(`cannot fetch the Debian package ${nameOrPattern}: ${lastLine(cause)}`, { cause });
     }
@@ -138,8 +154,25 @@ async function installPackages(
 
 async function apt(sudo: readonly string[], args: readonly string[]): Promise<string> {
   const command = [...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '--quiet'];
-  command.push('-o', `DPkg::Lock::Timeout=${DPKG_LOCK_SECONDS}`, ...args);
-  return run(command[0] ?? 'env', command.slice(1), APT_TIMEOUT_MS);
+  command.push(...APT_OPTIONS, ...args);
+  return afterHiccups(() => run(command[0] ?? 'env', command.slice(1), APT_TIMEOUT_MS));
+}
+
+/** Tries again, after longer and longer waits, while what fails is none of ours and passes. */
+export async function afterHiccups<T>(
+  action: () => Promise<T>,
+  waitsMs: readonly number[] = TRANSIENT_WAITS_MS,
+): Promise<T> {
+  for (const waitMs of waitsMs) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!TRANSIENT.test(`${(error as { stderr?: string }).stderr ?? ''}${(error as Error).message}`))
+        throw error;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+  return action();
 }
 
 /** What to put before a command to run it as root, or the sentence that says why that is not possible. */
@@ -248,6 +281,18 @@ async function newestCached(store: string, pattern: string): Promise<string | un
   return newest === undefined ? undefined : path.join(store, newest);
 }
 
+/** Lists older than the mirror name files, and kernels whole packages, that it no longer has: then both are asked for anew. */
+async function downloadNewest(store: string, pattern: string): Promise<string> {
+  try {
+    return await downloadInto(store, await resolveName(pattern));
+  } catch (error) {
+    const sudo = await rootPrefix();
+    if (typeof sudo === 'string') throw error;
+    await apt(sudo, ['update']);
+    return downloadInto(store, await resolveName(pattern));
+  }
+}
+
 async function resolveName(pattern: string): Promise<string> {
   let name = await newestCandidate(pattern);
   if (name === undefined) {
@@ -297,16 +342,10 @@ async function downloadInto(store: string, name: string): Promise<string> {
 
 async function download(name: string, directory: string): Promise<void> {
   // As root, apt drops to the user _apt, which may not enter our cache: it warns and goes on as root. We say so up front.
-  const args = ['-c', 'cd "$1" && exec apt-get --quiet -o APT::Sandbox::User=root download "$2"'];
-  const once = (): Promise<string> => run('sh', [...args, 'sh', directory, name], APT_TIMEOUT_MS);
-  try {
-    await once();
-  } catch (error) {
-    const sudo = await rootPrefix();
-    if (typeof sudo === 'string') throw error;
-    await apt(sudo, ['update']); // stale lists name files the mirror no longer has
-    await once();
-  }
+  const options = [...APT_OPTIONS, '-o', 'APT::Sandbox::User=root'];
+  const script = 'cd "$1" && shift && exec apt-get --quiet "$@"';
+  const args = ['-c', script, 'sh', directory, ...options, 'download', name];
+  await afterHiccups(() => run('sh', args, APT_TIMEOUT_MS));
 }
 
 // Helpers.
