@@ -108,10 +108,17 @@ export async function startCodeServer(options: CodeServerOptions): Promise<CodeS
 
 // Installing.
 
+/** A sentence where it cannot run at all: its native modules are of one version of Node. */
+export function codeServerUnavailable(): string | undefined {
+  const isRight = process.versions.node.split('.')[0] === '20';
+  return isRight
+    ? undefined
+    : `code-server ${CODE_SERVER_VERSION} runs on Node 20; this is ${process.version}`;
+}
+
 async function requireTools(): Promise<void> {
-  if (process.versions.node.split('.')[0] !== '20') {
-    throw new Error(`code-server ${CODE_SERVER_VERSION} runs on Node 20; this is ${process.version}`);
-  }
+  const unavailable = codeServerUnavailable();
+  if (unavailable !== undefined) throw new Error(unavailable);
   const missing: string[] = [];
   for (const tool of ['python3', 'make', 'g++', 'npm']) {
     if (firstOnPath([tool]) === undefined) missing.push(tool);
@@ -147,6 +154,7 @@ async function installInto(home: string): Promise<void> {
 
 async function npmInstall(directory: string, packages: readonly string[]): Promise<void> {
   const flags = ['--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  flags.push('--fetch-retries=5'); // a busy registry
   await run('npm', ['install', ...flags, ...packages], { cwd: directory, timeout: INSTALL_TIMEOUT_MS });
 }
 

@@ -6,7 +6,8 @@
 import { constants, accessSync, existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { fetchLabPackages, fetchKernelDebug, fetchVsCode } from './downloads.ts';
+import { codeServerUnavailable } from '../codeServer.ts';
+import { fetchKernelDebug, fetchLabPackages, fetchVsCode } from './downloads.ts';
 
 export interface Suite {
   readonly name: string;
@@ -37,7 +38,6 @@ const UNIT_FOLDERS = [
   ...['vmm-core/', 'debug-adapter/', 'extension/', 'scripts/', 'bench/'],
   ...['test/support/', 'test/fuzz/', 'test/soak/'],
 ];
-const FUZZERS_TEST = 'test/fuzz/fuzzers.test.ts';
 
 export const SUITES: readonly Suite[] = [
   {
@@ -64,6 +64,7 @@ export const SUITES: readonly Suite[] = [
     commands: {},
     optionalCommands: { nvim: 'neovim' },
     prepare: fetchVsCode,
+    unavailable: codeServerUnavailable,
   },
   {
     name: 'symbols',
@@ -101,7 +102,7 @@ export const SUITES: readonly Suite[] = [
     name: 'unit',
     what: 'tests beside the sources, and the import rules',
     includes: (file) =>
-      (UNIT_FOLDERS.some((it) => file.startsWith(it)) && file !== FUZZERS_TEST) ||
+      (UNIT_FOLDERS.some((it) => file.startsWith(it)) && !isFuzzTest(file)) ||
       isHostSideLabTest(file) ||
       isTopLevelTest(file),
     concurrency: 2,
@@ -114,8 +115,8 @@ export const SUITES: readonly Suite[] = [
   },
   {
     name: 'fuzz',
-    what: 'every fuzzer for a short time, with other seeds each time',
-    includes: (file) => file === FUZZERS_TEST,
+    what: 'hostile input: the same every time, then for a minute with other seeds each time',
+    includes: isFuzzTest,
     concurrency: 1,
     load: 1,
     fileTimeoutMs: 6 * MINUTE_MS,
@@ -212,6 +213,11 @@ function inFolder(folder: string): (file: string) => boolean {
 /** They need a package of 280 MB, which is kept. */
 function isKernelSymbolsTest(file: string): boolean {
   return file.startsWith('test/symbols/kernel/');
+}
+
+/** Beside the source they have seeds that do not change; test/fuzz/fuzzers.test.ts looks where none has. */
+function isFuzzTest(file: string): boolean {
+  return /(?:^|\.)fuzz\.test\.ts$/.test(path.posix.basename(file)) || file === 'test/fuzz/fuzzers.test.ts';
 }
 
 function isTopLevelTest(file: string): boolean {

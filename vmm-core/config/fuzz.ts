@@ -1,4 +1,4 @@
-/** Seeded mutations of configurations, and what must hold for every one of them. For tests: see fuzz.test.ts and test/config/. */
+/** Seeded mutations of configurations, and what must hold for every one of them. For tests: see fuzz.test.ts and test/fuzz/. */
 import { checkConfig, hasErrors } from './checkConfig.ts';
 import { hostOfTexts } from './configHost.ts';
 import { formatConfig } from './formatConfig.ts';
