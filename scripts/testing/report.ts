@@ -10,8 +10,8 @@ const OUTPUT_TAIL_LINES = 60;
 /** The suite's line, then its failures in full. */
 export function printSuite({ name, tally, unavailable, seconds }: SuiteResult): void {
   const counts = unavailable === undefined ? countsText(tally) : 'could not run';
-  const cpu = `cpu ${tally.cpuSeconds.toFixed(0).padStart(4)} s`;
-  const line = `${name.padEnd(NAME_WIDTH)} ${counts.padEnd(COUNTS_WIDTH)} ${seconds.toFixed(1).padStart(6)} s  ${cpu}`;
+  const cpu = tally.cpuSeconds > 0 ? `  cpu ${tally.cpuSeconds.toFixed(0).padStart(4)} s` : '';
+  const line = `${name.padEnd(NAME_WIDTH)} ${counts.padEnd(COUNTS_WIDTH)} ${seconds.toFixed(1).padStart(6)} s${cpu}`;
   console.log(unavailable === undefined ? line : `${line}  (${unavailable})`);
   const shownOutput = new Set<string>();
   for (const failure of tally.failures) {

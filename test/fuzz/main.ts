@@ -65,27 +65,32 @@ function readArguments(args: readonly string[]): Wanted | string {
       allowPositionals: true,
       options: { minutes: { type: 'string' }, rounds: { type: 'string' }, seed: { type: 'string' } },
     });
-    const exact = FUZZERS.filter((it) => positionals.includes(it.name));
-    const fuzzers =
-      exact.length > 0 || positionals.length === 0
-        ? exact
-        : FUZZERS.filter(({ name }) => positionals.some((it) => name.includes(it)));
-    if (positionals.length > 0 && fuzzers.length === 0)
-      return `no fuzzer is called ${positionals.join(', ')}`;
-    const numbers = [values.minutes ?? `${DEFAULT_MINUTES}`, values.rounds ?? '1', values.seed ?? '0'].map(
-      Number,
-    );
-    const [minutes = NaN, rounds = NaN, seed = NaN] = numbers;
-    if (!(minutes > 0 && rounds >= 1 && seed >= 0)) return '--minutes, --rounds and --seed take numbers';
+    const fuzzers = fuzzersNamed(positionals);
+    if (fuzzers.length === 0) return `no fuzzer is called ${positionals.join(', ')}`;
     return {
-      fuzzers: positionals.length === 0 ? FUZZERS : fuzzers,
-      seed: values.seed === undefined ? freshSeed() : seed,
-      ms: minutes * 60_000,
-      rounds: values.rounds === undefined ? undefined : rounds,
+      fuzzers,
+      seed: numberOf('--seed', values.seed, 0) ?? freshSeed(),
+      ms: (numberOf('--minutes', values.minutes, 0) ?? DEFAULT_MINUTES) * 60_000,
+      rounds: numberOf('--rounds', values.rounds, 1),
     };
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** All without a name; a whole name means only that one, a part of it all that have it. */
+function fuzzersNamed(names: readonly string[]): readonly Fuzzer[] {
+  if (names.length === 0) return FUZZERS;
+  const exact = FUZZERS.filter((it) => names.includes(it.name));
+  return exact.length > 0 ? exact : FUZZERS.filter(({ name }) => names.some((it) => name.includes(it)));
+}
+
+function numberOf(option: string, text: string | undefined, least: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= least))
+    throw new Error(`${option} takes a number of at least ${least}`);
+  return value;
 }
 
 process.exitCode = 1; // should the event loop run dry before main is through
