@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { guestState } from './inside/lostGuest.ts';
+import { tripleFaultIn } from './lab.ts';
 import { emulatorLoss, functionRange, type VcpuState } from './inside/emulatorLoss.ts';
 
 const MIB = 1n << 20n;
@@ -72,4 +74,25 @@ describe("a function's place in /proc/kallsyms", () => {
       undefined,
     );
   });
+});
+
+describe('what cannot be seen is no loss', () => {
+  it('of a guest whose VMM does not answer: the report says so', async () => {
+    const noVmm = -1;
+    const { loss, text } = await guestState(noVmm);
+    assert.equal(loss, undefined);
+    assert.match(text, /^the VMM cannot be asked: no control socket of process -1 answers$/);
+  });
+
+  it("of an L1 whose emulator's log has only the resets of its boot", () => {
+    assert.equal(tripleFaultIn('CPU Reset (CPU 0)\nEAX=00000000 EBX=00000000\n'), undefined);
+  });
+});
+
+it('an L1 that triple faulted is lost, with the registers it had then', () => {
+  const log = 'CPU Reset (CPU 0)\nEAX=00000000\nTriple fault\nCPU Reset (CPU 1)\nRAX=ffffffff81a0c3ab\n';
+  assert.match(
+    tripleFaultIn(log) ?? '',
+    /^lost by the emulator: L1 triple faulted:\nTriple fault\n.*\nRAX=ffffffff81a0c3ab/,
+  );
 });

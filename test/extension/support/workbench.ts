@@ -17,7 +17,7 @@ import { ROOT } from './root.ts';
 const ARTIFACTS = path.join(ROOT, 'test-artifacts/extension');
 
 /** A cold VS Code on two busy cores takes its time; a step that fails still fails in finite time. */
-const STEP_TIMEOUT_MS = 45_000;
+const STEP_TIMEOUT_MS = 90_000;
 /** Between two looks at something that sends no event. */
 const POLL_MS = 50;
 const WINDOW = { width: 1280, height: 800 };
