@@ -7,6 +7,7 @@ import { freshSeed, runRounds } from './fuzzer.ts';
 import { FUZZERS } from './fuzzers.ts';
 
 const ALL_MS = 60_000;
+const ALL_SHARES = FUZZERS.reduce((sum, { share = 1 }) => sum + share, 0);
 
 for (const fuzzer of FUZZERS) {
   test(`${fuzzer.name}: ${fuzzer.claim}`, async (t) => {
@@ -14,7 +15,8 @@ for (const fuzzer of FUZZERS) {
     if (missing !== undefined) return t.skip(missing);
     const firstSeed = freshSeed();
     console.log(`npm run fuzz -- ${fuzzer.name} --seed ${firstSeed}`);
-    const rounds = await runRounds(fuzzer, { firstSeed, ms: ALL_MS / FUZZERS.length });
+    const ms = (ALL_MS * (fuzzer.share ?? 1)) / ALL_SHARES;
+    const rounds = await runRounds(fuzzer, { firstSeed, ms });
     t.diagnostic(`${rounds} rounds`);
   });
 }

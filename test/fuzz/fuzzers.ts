@@ -40,6 +40,7 @@ function programFuzzer(program: FuzzProgram): Fuzzer {
   return {
     name: `${program.compiler}${version ?? ''}`,
     claim: `programs of ${program.compiler} ${program.options.join(' ')} with broken debug information are answered for`,
+    share: 4,
     prepare: async () => {
       const made = programTarget(program);
       if (typeof made === 'string') return made;
