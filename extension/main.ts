@@ -6,6 +6,7 @@ import { registerConfigurations } from './debug/resolveConfig.ts';
 import { registerVmSessions } from './debug/vmSession.ts';
 import { HostCheckPanel } from './hostCheck.ts';
 import { registerVmConf } from './language/client.ts';
+import { registerRunningVmCommands } from './runningVmCommands.ts';
 import { SerialTerminals } from './terminal/serialTerminal.ts';
 import { VmProcesses } from './vmProcess.ts';
 
@@ -19,7 +20,9 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     log,
     processes,
+    terminals,
     hostCheck.register(),
+    registerRunningVmCommands(terminals),
     registerConfigurations({ processes, hostCheck }),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),
     registerVmSessions({ log, processes, terminals, hostCheck }),

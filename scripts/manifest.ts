@@ -28,6 +28,12 @@ const BREAKPOINT_LANGUAGES = [
   'platformio-debug.asm',
 ];
 
+const COMMANDS = [
+  { command: 'trapframe.checkHost', title: 'Check Host' },
+  { command: 'trapframe.showConsole', title: 'Show Serial Console' },
+  { command: 'trapframe.stopVm', title: 'Stop VM' },
+];
+
 const KEYWORDS = ['kernel', 'debugger', 'kvm', 'virtual machine', 'osdev', 'unikernel'];
 
 type Json = Readonly<Record<string, unknown>>;
@@ -74,7 +80,7 @@ function contributions(): Json {
         },
       },
     ],
-    commands: [{ command: 'trapframe.checkHost', title: 'Check Host', category: 'Trapframe' }],
+    commands: COMMANDS.map(({ command, title }) => ({ command, title, category: 'Trapframe' })),
     ...languageContributions(),
   };
 }

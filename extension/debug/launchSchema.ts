@@ -155,7 +155,11 @@ export const launchAttributes: Described<VmKey | DebugKey> = {
 };
 
 export const attachAttributes: Described<'vm' | 'socket' | 'kernel' | DebugKey> = {
-  vm: { type: 'string', markdownDescription: 'Name of the running VM, as `vmm status` shows it.' },
+  vm: {
+    type: 'string',
+    markdownDescription:
+      'Name of the running VM, as `vmm status` shows it. VS Code asks when it is not given.',
+  },
   socket: { type: 'string', markdownDescription: 'Path of its control socket, instead of `vm`.' },
   kernel: { type: 'string', markdownDescription: 'The image it booted, for its symbols.' },
   ...debugAttributes,
@@ -189,7 +193,7 @@ export const configurationSnippets = [
   },
   {
     label: 'Trapframe: Attach to a running VM',
-    description: 'Debug a VM that "vmm run" started',
-    body: { type: 'vmm', request: 'attach', name: 'Attach to ${1:vm}', vm: '${1:vm}' },
+    description: 'Debug a VM that "vmm run" or another window started, chosen from those that run',
+    body: { type: 'vmm', request: 'attach', name: 'Attach to a VM' },
   },
 ] as const;

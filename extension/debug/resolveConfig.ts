@@ -5,7 +5,9 @@
  */
 import { accessSync, constants } from 'node:fs';
 import * as vscode from 'vscode';
+import { runningVms } from '../../vmm-core/client/runningVms.ts';
 import type { HostCheckPanel } from '../hostCheck.ts';
+import { chooseVm } from '../runningVmCommands.ts';
 import type { VmProcesses } from '../vmProcess.ts';
 import { kernelConfiguration, withDefaults } from './defaultConfig.ts';
 import { findKernels } from './findKernels.ts';
@@ -20,7 +22,8 @@ export function registerConfigurations(services: ConfigServices): vscode.Disposa
     provideDebugConfigurations: (folder) => initialConfigurations(folder),
     resolveDebugConfiguration: async (folder, config) => {
       const given = isEmpty(config) ? await onlyKernel(folder) : config;
-      return given && withDefaults(given, folder?.uri.fsPath);
+      const complete = given?.request === 'attach' ? await withVm(given) : given;
+      return complete && withDefaults(complete, folder?.uri.fsPath);
     },
     resolveDebugConfigurationWithSubstitutedVariables: (_, config) =>
       config.request === 'launch' ? withCore(config, services) : config,
@@ -34,6 +37,14 @@ export function registerConfigurations(services: ConfigServices): vscode.Disposa
       vscode.DebugConfigurationProviderTriggerKind.Dynamic,
     ),
   );
+}
+
+/** A configuration that names no VM asks which, unless its own name is that of one. `undefined` ends the launch. */
+async function withVm(config: vscode.DebugConfiguration): Promise<vscode.DebugConfiguration | undefined> {
+  const isNamed = [config['vm'], config['socket']].some((it) => it !== undefined && it !== '');
+  if (isNamed || (await runningVms('vscode')).some((it) => it.name === config.name)) return config;
+  const vm = await chooseVm('VM to attach to');
+  return vm && { ...config, vm: vm.name };
 }
 
 /** F5 without a launch.json. */

@@ -3,10 +3,14 @@ import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import { ended, serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/control.ts';
 import type { SerialTerminal, SerialTerminals } from '../terminal/serialTerminal.ts';
 
+/** A paste comes as one text; it is sent in messages of at most this, in order. */
+const MAX_INPUT_BYTES = 4096;
+
 export interface SerialOptions {
   /** Control socket. */
   readonly socket: string;
-  readonly configurationName: string;
+  /** Names the terminals: of the launch configuration, or of the VM. */
+  readonly name: string;
   /** UARTs to show: 0 is COM1. */
   readonly ports: readonly number[];
   readonly terminals: SerialTerminals;
@@ -38,7 +42,7 @@ export class SerialConnection {
 
   /** Opens a terminal per port; COM1 last, so that it is the one in front. Throws ConnectError. */
   async open(): Promise<void> {
-    const { socket, configurationName, ports, terminals } = this.#options;
+    const { socket, name, ports, terminals } = this.#options;
     const client = await connectVmm(socket, { client: 'vscode' });
     const { connection, closed } = client;
     connection.onNotification(ended, (end) => {
@@ -48,10 +52,13 @@ export class SerialConnection {
     this.#closed = closed;
     void closed.then(() => this.#lost());
     for (const port of [...ports].reverse()) {
-      const send = (data: Uint8Array): void => {
-        void connection.sendNotification(serialInput, { port, data }).catch(() => undefined); // `closed` tells
+      const send = (bytes: Uint8Array): void => {
+        for (let at = 0; at < bytes.length; at += MAX_INPUT_BYTES) {
+          const data = bytes.subarray(at, at + MAX_INPUT_BYTES);
+          void connection.sendNotification(serialInput, { port, data }).catch(() => undefined); // `closed` tells
+        }
       };
-      const terminal = terminals.open(configurationName, port, send, () => {
+      const terminal = terminals.open({ name, pid: client.info.pid }, port, send, () => {
         this.#open.delete(port);
         if (this.#options.endsWithTerminals === true && this.#open.size === 0) client.dispose();
       });

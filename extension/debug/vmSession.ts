@@ -92,7 +92,7 @@ class VmSession implements vscode.DebugAdapterTracker {
     setTimeout(() => processes.warmUp(), WARM_UP_DELAY_MS);
     this.#serial = new SerialConnection({
       socket: vm.socket,
-      configurationName: this.#session.name,
+      name: this.#session.name,
       ports: vm.serial.filter((it) => it.kind === 'client').map((it) => it.port),
       terminals,
       describeLoss: () => this.#describeLoss(),

@@ -40,6 +40,13 @@ export function languageContributions(): Json {
           markdownDescription:
             "Check `vm.conf` files exactly as OpenBSD's `vmd -n` does: our extensions are errors.",
         },
+        'trapframe.serial.addCarriageReturns': {
+          type: 'boolean',
+          default: true,
+          scope: 'window',
+          markdownDescription:
+            'Begin a new line in the serial terminal where the guest sends a line feed without a carriage return. Turn it off for a guest that goes down one line with a line feed and means just that; full-screen programs on the alternate screen are left alone anyway.',
+        },
       },
     },
   };

@@ -3,13 +3,10 @@
  * and its terminals are where they always are. Of a VM that runs already, here or elsewhere, Run and Console show the console; Debug
  * attaches.
  */
-import path from 'node:path';
 import * as vscode from 'vscode';
-import { socketPath } from '../../vmm-core/client/runtimeDir.ts';
-import { ConnectError, connectVmm } from '../../vmm-core/client/vmmClient.ts';
-import type { SerialBackend, VmConfig } from '../../vmm-core/config/vmConfig.ts';
+import { runningVms, type RunningVm } from '../../vmm-core/client/runningVms.ts';
 import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
-import { SerialConnection } from '../debug/serialConnection.ts';
+import { showConsole } from '../terminal/console.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
 import { attachConfiguration, launchConfiguration } from './launchConfiguration.ts';
 import { LENS_COMMANDS } from './server/contract.ts';
@@ -33,11 +30,11 @@ export function registerLenses({ terminals, vmOf }: LensServices): vscode.Dispos
     command(LENS_COMMANDS.run, async (file, vm) => {
       const running = await runningVm(vm.config.name);
       if (running === undefined) await launch(file, vm, true);
-      else await showConsole(running, terminals);
+      else await showConsole(running, CONSOLE_PORT, terminals);
     }),
     command(LENS_COMMANDS.console, async (file, vm) => {
       const running = await runningVm(vm.config.name);
-      if (running !== undefined) return showConsole(running, terminals);
+      if (running !== undefined) return showConsole(running, CONSOLE_PORT, terminals);
       terminals.awaitFocus(vm.config.name, CONSOLE_PORT);
       await launch(file, vm, true);
     }),
@@ -61,46 +58,6 @@ function folderOf(file: string): vscode.WorkspaceFolder | undefined {
   return vscode.workspace.getWorkspaceFolder(vscode.Uri.file(file));
 }
 
-/** As it was started, which need not be as the file says now. */
-async function runningVm(name: string): Promise<VmConfig | undefined> {
-  try {
-    const client = await connectVmm(socketPath(name), { client: 'vscode' });
-    client.dispose();
-    return client.info.end === undefined ? client.info.config : undefined;
-  } catch (error) {
-    if (error instanceof ConnectError && (error.kind === 'missing' || error.kind === 'stale'))
-      return undefined;
-    throw error;
-  }
-}
-
-async function showConsole({ name, serial }: VmConfig, terminals: SerialTerminals): Promise<void> {
-  if (terminals.focus(name, CONSOLE_PORT)) return;
-  const [com1] = serial;
-  if (com1?.kind !== 'client') {
-    throw new Error(
-      `VM "${name}" is running, but its COM1 ${whereabouts(com1)}: there is no console to show.`,
-    );
-  }
-  terminals.awaitFocus(name, CONSOLE_PORT);
-  const connection = new SerialConnection({
-    socket: socketPath(name),
-    configurationName: name,
-    ports: [CONSOLE_PORT],
-    terminals,
-    describeLoss: () => Promise.resolve('the connection to the VM is lost'),
-    endsWithTerminals: true,
-  });
-  await connection.open();
-}
-
-function whereabouts(backend: SerialBackend | undefined): string {
-  switch (backend?.kind) {
-    case 'stdio':
-      return 'is the terminal it was started in';
-    case 'file':
-      return `goes to ${path.basename(backend.path)}`;
-    default:
-      return 'goes nowhere';
-  }
+async function runningVm(name: string): Promise<RunningVm | undefined> {
+  return (await runningVms('vscode')).find((it) => it.name === name);
 }

@@ -3,32 +3,53 @@
  * again by the next session of the same configuration.
  */
 import * as vscode from 'vscode';
+import { LineFeeds } from './lineFeeds.ts';
 import { SerialText } from './serialText.ts';
 
 /** Output kept while VS Code has not opened the terminal yet. The newest is kept: it tells where the guest got to. */
 const MAX_BUFFERED_CHARACTERS = 256 * 1024;
 
+/** Whose UARTs they are. */
+export interface TerminalOwner {
+  /** Names the terminal: of the launch configuration, or of the VM. */
+  readonly name: string;
+  /** The VM's process. */
+  readonly pid: number;
+}
+
 /** All serial terminals of this window. */
-export class SerialTerminals {
+export class SerialTerminals implements vscode.Disposable {
   readonly #terminals = new Set<SerialTerminal>();
+  /** By the VM's process: a terminal that is opened again is called what it was. */
+  readonly #names = new Map<number, string>();
+  readonly #settings: vscode.Disposable;
   /** Title of the one that was asked for before it is there. */
   #awaited: string | undefined;
 
+  constructor() {
+    this.#settings = vscode.workspace.onDidChangeConfiguration((change) => {
+      if (!change.affectsConfiguration('trapframe.serial')) return;
+      for (const terminal of this.#terminals) terminal.addsReturns = addsReturns();
+    });
+  }
+
   /**
-   * The terminal for a port of a configuration: the one an earlier session left, or a new one. Takes the focus only when it is awaited.
-   * `onClosed`: the user closed it while it was connected.
+   * The terminal for a port of a VM: the one an earlier session of this name left, or a new one. Takes the focus only when it is
+   * awaited. `onClosed`: the user closed it while it was connected.
    */
   open(
-    configurationName: string,
+    owner: TerminalOwner,
     port: number,
     onInput: (bytes: Uint8Array) => void,
     onClosed?: () => void,
   ): SerialTerminal {
-    const title = titleOf(configurationName, port);
+    const title = titleOf(owner.name, port);
     const left = [...this.#terminals].find((it) => it.title === title && !it.connected);
     const terminal = left ?? new SerialTerminal(title, () => this.#terminals.delete(terminal));
+    terminal.addsReturns = addsReturns();
     this.#terminals.add(terminal);
-    terminal.connect(onInput, onClosed);
+    this.#names.set(owner.pid, owner.name);
+    terminal.connect({ vm: owner.pid, port }, onInput, onClosed);
     if (this.#awaited === title) {
       this.#awaited = undefined;
       terminal.focus();
@@ -37,27 +58,43 @@ export class SerialTerminals {
   }
 
   /** Whether one is connected, which then has the focus. */
-  focus(configurationName: string, port: number): boolean {
-    const title = titleOf(configurationName, port);
-    const terminal = [...this.#terminals].find((it) => it.title === title && it.connected);
+  focus(vm: number, port: number): boolean {
+    const terminal = [...this.#terminals].find((it) => it.shows(vm, port));
     terminal?.focus();
     return terminal !== undefined;
   }
 
-  awaitFocus(configurationName: string, port: number): void {
-    this.#awaited = titleOf(configurationName, port);
+  awaitFocus(name: string, port: number): void {
+    this.#awaited = titleOf(name, port);
+  }
+
+  /** What a VM's terminals were called in this window. */
+  nameOf(vm: number): string | undefined {
+    return this.#names.get(vm);
+  }
+
+  dispose(): void {
+    this.#settings.dispose();
   }
 }
 
-function titleOf(configurationName: string, port: number): string {
-  return `COM${port + 1} · ${configurationName}`;
+function titleOf(name: string, port: number): string {
+  return `COM${port + 1} · ${name}`;
+}
+
+function addsReturns(): boolean {
+  return vscode.workspace.getConfiguration('trapframe.serial').get('addCarriageReturns', true);
 }
 
 export class SerialTerminal {
   readonly title: string;
+  /** Whether a line feed that the guest sends without a carriage return gets one. */
+  addsReturns = true;
   readonly #writes = new vscode.EventEmitter<string>();
   readonly #terminal: vscode.Terminal;
   #text = new SerialText();
+  #lineFeeds = new LineFeeds();
+  #shown: { readonly vm: number; readonly port: number } | undefined;
   /** Until VS Code opens the terminal; what is written earlier would be lost. */
   #buffer: string | undefined = '';
   #onInput: ((bytes: Uint8Array) => void) | undefined;
@@ -90,10 +127,20 @@ export class SerialTerminal {
     return this.#onInput !== undefined;
   }
 
-  connect(onInput: (bytes: Uint8Array) => void, onClosed?: () => void): void {
+  shows(vm: number, port: number): boolean {
+    return this.connected && this.#shown?.vm === vm && this.#shown.port === port;
+  }
+
+  connect(
+    shown: { readonly vm: number; readonly port: number },
+    onInput: (bytes: Uint8Array) => void,
+    onClosed?: () => void,
+  ): void {
     if (this.#usedBefore) this.#notice('new session');
     this.#usedBefore = true;
     this.#text = new SerialText();
+    this.#lineFeeds = new LineFeeds();
+    this.#shown = shown;
     this.#onInput = onInput;
     this.#onClosed = onClosed;
     this.#terminal.show(true);
@@ -104,12 +151,12 @@ export class SerialTerminal {
   }
 
   write(bytes: Uint8Array): void {
-    this.#put(this.#text.decode(bytes));
+    this.#put(this.#lines(this.#text.decode(bytes)));
   }
 
   /** The VM is gone; what it wrote stays. */
   disconnect(why: string): void {
-    this.#put(this.#text.end());
+    this.#put(this.#lines(this.#text.end()) + this.#lineFeeds.end());
     this.#onInput = undefined;
     this.#notice(why);
   }
@@ -118,6 +165,10 @@ export class SerialTerminal {
   #notice(text: string): void {
     const newLine = this.#atLineStart ? '' : '\r\n';
     this.#put(`\x1b[0m${newLine}\x1b[2m── ${text} ──\x1b[0m\r\n`);
+  }
+
+  #lines(text: string): string {
+    return this.#lineFeeds.translate(text, this.addsReturns);
   }
 
   #put(text: string): void {

@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { KVM_CAP } from '../abi/kvm.ts';
+import { runningVms } from '../client/runningVms.ts';
 import { formatSize } from '../config/parseConfig.ts';
 import { probeDebugFacilities } from '../debug/probe.ts';
 import { KvmUnavailableError } from '../errors.ts';
 import { Kvm, kvmPath } from '../kvm/kvm.ts';
 import type { Finding, HostCheck } from '../protocol/hostCheck.ts';
-import { runningVms } from './status.ts';
 
 export async function inspectHost(): Promise<HostCheck> {
   const findings = [virtualization(), nestedPaging()];
@@ -136,9 +136,9 @@ function debugging(kvm: Kvm): Finding[] {
 }
 
 async function resources(): Promise<Finding> {
-  const vms = await runningVms();
-  const used = vms.reduce((sum, vm) => sum + vm.memoryBytes, 0);
-  const cpus = vms.reduce((sum, vm) => sum + vm.cpus, 0);
+  const vms = await runningVms('vmm check');
+  const used = vms.reduce((sum, vm) => sum + vm.config.memoryBytes, 0);
+  const cpus = vms.reduce((sum, vm) => sum + vm.config.cpus, 0);
   const running =
     vms.length === 0
       ? 'no VM is running'

@@ -1,10 +1,7 @@
 /** `vmm status [--json]`: the VMs that answer; sockets of dead ones are removed. */
-import { rmSync } from 'node:fs';
 import { standardOutput } from '../client/output.ts';
-import { socketNames, socketPath } from '../client/runtimeDir.ts';
-import { ConnectError, connectVmm } from '../client/vmmClient.ts';
+import { runningVms, type RunningVm } from '../client/runningVms.ts';
 import { formatSize } from '../config/parseConfig.ts';
-import type { VmInfo } from '../protocol/control.ts';
 import { fail, isForUser, parseArguments } from './arguments.ts';
 
 /** One line of `--json`: an array of these. */
@@ -30,7 +27,7 @@ export async function status(argv: readonly string[]): Promise<number> {
       );
       return 0;
     }
-    const rows = await runningVms();
+    const rows = (await runningVms('vmm status')).map(row);
     standardOutput.write(values.json === true ? `${JSON.stringify(rows)}\n` : table(rows));
     return 0;
   } catch (error) {
@@ -39,29 +36,7 @@ export async function status(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Every VM that answers. Warm cores without a VM are left out. */
-export async function runningVms(): Promise<Row[]> {
-  const rows = await Promise.all(socketNames().map(ask));
-  return rows.filter((row) => row !== undefined);
-}
-
-async function ask(name: string): Promise<Row | undefined> {
-  const path = socketPath(name);
-  try {
-    const client = await connectVmm(path, { client: 'vmm status' });
-    client.dispose();
-    return row(name, path, client.info);
-  } catch (error) {
-    if (!(error instanceof ConnectError)) throw error;
-    if (error.kind === 'stale') rmSync(path, { force: true });
-    return undefined;
-  }
-}
-
-function row(name: string, socket: string, info: VmInfo): Row | undefined {
-  const { config, pid, state } = info;
-  // A warm core that got its VM listens at two sockets; the one with the VM's name counts.
-  if (config === undefined || config.name !== name) return undefined;
+function row({ name, socket, pid, state, config }: RunningVm): Row {
   return { name, pid, state, cpus: config.cpus, memoryBytes: config.memoryBytes, socket };
 }
 

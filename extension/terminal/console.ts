@@ -1,0 +1,30 @@
+/** The console of a VM that runs: its terminal, when it has one in this window, else a new one that begins with the recent output. */
+import type { RunningVm } from '../../vmm-core/client/runningVms.ts';
+import { SerialConnection } from '../debug/serialConnection.ts';
+import type { SerialTerminals } from './serialTerminal.ts';
+
+/** `port`: 0 is COM1. Closing the terminal leaves the VM running. Throws ConnectError, and an Error for a port that goes nowhere. */
+export async function showConsole(vm: RunningVm, port: number, terminals: SerialTerminals): Promise<void> {
+  if (terminals.focus(vm.pid, port)) return;
+  if (!consolePorts(vm).includes(port)) {
+    throw new Error(
+      `VM "${vm.name}" is running, but its COM${port + 1} goes nowhere: there is no console to show.`,
+    );
+  }
+  const name = terminals.nameOf(vm.pid) ?? vm.name;
+  terminals.awaitFocus(name, port);
+  const connection = new SerialConnection({
+    socket: vm.socket,
+    name,
+    ports: [port],
+    terminals,
+    describeLoss: () => Promise.resolve('the connection to the VM is lost'),
+    endsWithTerminals: true,
+  });
+  await connection.open();
+}
+
+/** The ports that somebody listens to: a shell and a file hear the guest as before while a terminal is attached. */
+export function consolePorts({ config }: RunningVm): number[] {
+  return config.serial.flatMap(({ kind }, port) => (kind === 'null' ? [] : [port]));
+}
