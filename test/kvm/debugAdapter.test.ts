@@ -186,11 +186,30 @@ kvmTest('locals and parameters show what the guest has, and can be changed', asy
     context: 'watch',
   });
   assert.equal(evaluated.result, '1');
-  // The key is in a register here; another one is echoed instead.
+  // Another key is echoed instead.
   const variablesReference = scopes[0]?.variablesReference ?? 0;
   await client.ask('setVariable', { variablesReference, name: 'key', value: "'~'" });
   await client.ask('continue', { threadId: 1 });
   await serial.waitFor('~');
+  await client.ask('disconnect');
+});
+
+kvmTest('parameters keep their values on every line of a function, after its calls too', async (t) => {
+  const { client } = await stoppedInOnKey(t, 's');
+  const lines = [await where(client)];
+  while (lines.at(-1)?.startsWith('on_key:') === true) {
+    const frameId = (await stackOf(client))[0]?.id;
+    const { scopes } = await client.ask<DebugProtocol.ScopesResponse['body']>('scopes', { frameId });
+    const locals = await membersOf(client, scopes[0]?.variablesReference ?? 0);
+    assert.equal(locals.get('key')?.value, "115 's'", lines.at(-1));
+    assert.match(locals.get('statistics')?.value ?? '', /^0x[1-9a-f]/, lines.at(-1));
+    lines.push(await step(client, 'next'));
+  }
+  const inFunction = lines.slice(0, -1);
+  assert.deepEqual(
+    inFunction,
+    [95, 96, 97, 99, 104, 105].map((it) => `on_key:${it}`),
+  );
   await client.ask('disconnect');
 });
 
@@ -200,6 +219,7 @@ kvmTest('next goes over the page fault that a line takes', async (t) => {
   await runUntilStopped(client, 'continue');
   assert.equal(await where(client), 'provoke_page_fault:68');
   assert.equal(await step(client, 'next'), 'provoke_page_fault:69');
+  assert.equal(await step(client, 'next'), 'provoke_page_fault:70');
   assert.equal(await step(client, 'next'), 'on_key:108');
   await serial.waitFor('wrote 1 to');
   await client.ask('disconnect');
@@ -230,7 +250,6 @@ kvmTest('registers are read, set and read back; the guest goes on with them', as
   const control = (await registerGroup(client, 'Control')).values;
   assert.match(control.get('cr0')?.value ?? '', /\[PG .*PE\]$/);
   assert.match(control.get('efer')?.value ?? '', /LMA.*LME/);
-  // The key arrived in SIL; another one is echoed instead.
   const { threads } = await client.ask<{ threads: { name: string }[] }>('threads');
   assert.deepEqual(
     threads.map((it) => it.name),
