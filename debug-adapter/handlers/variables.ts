@@ -183,7 +183,7 @@ function groupVariable(
     name: group,
     value,
     variablesReference,
-    presentationHint: { kind: 'virtual', attributes: ['readOnly'] },
+    presentationHint: { attributes: ['readOnly'] }, // no kind "virtual": VS Code greys it until it cannot be read
   };
 }
 

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { Arrivals, within } from '../../test/support/deadline.ts';
+import { messageStream, type MessageStream } from '../../vmm-core/client/messageStream.ts';
+import {
+  ended,
+  initialize,
+  serialAttach,
+  serialInput,
+  serialOutput,
+} from '../../vmm-core/protocol/control.ts';
+import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
+import type { SerialTerminals, TerminalOwner } from '../terminal/serialTerminal.ts';
+import { SerialConnection } from './serialConnection.ts';
+
+const INFO = { protocolVersion: PROTOCOL_VERSION, version: 'test', pid: 4242, state: 'running' } as const;
+const BACKLOG = 'what the guest said before\n';
+
+/** The terminals of a window, as plain text. */
+class FakeTerminals {
+  readonly opened: string[] = [];
+  readonly text: string[] = [];
+  readonly type: ((bytes: Uint8Array) => void)[] = [];
+  readonly close: (() => void)[] = [];
+
+  open({ name, pid }: TerminalOwner, port: number, type: (bytes: Uint8Array) => void, close: () => void) {
+    this.opened.push(`${name} ${pid} ${port}`);
+    this.text[port] = '';
+    this.type[port] = type;
+    this.close[port] = close;
+    return {
+      write: (bytes: Uint8Array) => void (this.text[port] += Buffer.from(bytes).toString()),
+      disconnect: (why: string) => void (this.text[port] += `[${why}]`),
+    };
+  }
+}
+
+/** COM1 and COM2 of a core that a test plays. */
+async function openPorts(t: TestContext, endsWithTerminals: boolean) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'tf-'));
+  const socket = path.join(folder, 's');
+  const typed = new Arrivals<{ readonly port: number; readonly data: Uint8Array }>('keys');
+  const streams: MessageStream[] = [];
+  const server = createServer((it) => {
+    const stream = messageStream(it);
+    stream.onRequest(initialize, () => INFO);
+    stream.onRequest(serialAttach, () => ({ backlog: Buffer.from(BACKLOG) }));
+    stream.onNotification(serialInput, (it) => typed.put(it));
+    stream.listen();
+    streams.push(stream);
+  }).listen(socket);
+  await once(server, 'listening');
+  const terminals = new FakeTerminals();
+  const connection = new SerialConnection({
+    socket,
+    name: 'Hello',
+    ports: [0, 1],
+    terminals: terminals as unknown as SerialTerminals,
+    describeLoss: () => Promise.resolve('the VM is lost'),
+    endsWithTerminals,
+  });
+  await connection.open();
+  const [core] = streams;
+  assert.ok(core !== undefined);
+  t.after(() => {
+    core.end();
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+  return { core, terminals, connection, typed };
+}
+
+test('each port has a terminal of its VM, COM1 the last and so in front, and begins with what was said before', async (t) => {
+  const { terminals } = await openPorts(t, false);
+  assert.deepEqual(terminals.opened, ['Hello 4242 1', 'Hello 4242 0']);
+  assert.deepEqual(terminals.text, [BACKLOG, BACKLOG]);
+});
+
+test('a paste of 100 000 keys arrives whole and in order, in messages of bounded size', async (t) => {
+  const { terminals, typed } = await openPorts(t, false);
+  const paste = Buffer.from(Array.from({ length: 100_000 }, (_, i) => `${i} `).join('')).subarray(0, 100_000);
+  terminals.type[1]?.(paste);
+  terminals.type[1]?.(Buffer.from('!'));
+  let received = Buffer.alloc(0);
+  while (received.at(-1) !== 0x21) {
+    const { port, data } = await typed.take();
+    assert.equal(port, 1);
+    assert.ok(data.length <= 4096, `a message of ${data.length} bytes`);
+    received = Buffer.concat([received, data]);
+  }
+  assert.equal(received.toString(), `${paste.toString()}!`);
+});
+
+test('output goes to the terminal of its port, also after the other was closed, and the end is said last', async (t) => {
+  const { core, terminals, connection } = await openPorts(t, false);
+  terminals.close[0]?.();
+  await core.sendNotification(serialOutput, { port: 0, data: Buffer.from('nobody looks') });
+  await core.sendNotification(serialOutput, { port: 1, data: Buffer.from('two') });
+  await core.sendNotification(ended, { kind: 'powerOff', exitCode: 0, message: 'the guest powered off' });
+  core.end();
+  await within(connection.closed, 'the end of the connection');
+  assert.deepEqual(terminals.text, [BACKLOG, `${BACKLOG}two[the guest powered off]`]);
+});
+
+test('a connection for a console ends when the last of its terminals is closed', async (t) => {
+  const { core, terminals, connection } = await openPorts(t, true);
+  terminals.close[0]?.();
+  await core.sendNotification(serialOutput, { port: 1, data: Buffer.from('still there') });
+  terminals.close[1]?.();
+  await within(connection.closed, 'the end of the connection');
+});

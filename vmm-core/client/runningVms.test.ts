@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { spawnSync } from 'node:child_process';
+import { parseVmConfig } from '../config/parseConfig.ts';
+import { initialize, type VmInfo, type VmState } from '../protocol/control.ts';
+import { PROTOCOL_VERSION } from '../protocol/version.ts';
+import { messageStream } from './messageStream.ts';
+import { runningVms } from './runningVms.ts';
+import { socketPath } from './runtimeDir.ts';
+
+/** An XDG_RUNTIME_DIR of this test's own. */
+function ownRuntimeDir(t: TestContext): void {
+  const base = mkdtempSync(path.join(tmpdir(), 'tf-'));
+  const before = process.env['XDG_RUNTIME_DIR'];
+  process.env['XDG_RUNTIME_DIR'] = base;
+  t.after(() => {
+    if (before === undefined) delete process.env['XDG_RUNTIME_DIR'];
+    else process.env['XDG_RUNTIME_DIR'] = before;
+    rmSync(base, { recursive: true, force: true });
+  });
+}
+
+/** A core that listens as `socketName`, with a VM called `name`, or none. */
+async function core(t: TestContext, socketName: string, state: VmState, name?: string): Promise<void> {
+  const { config } = parseVmConfig({ name, kernel: '/boot/kernel.elf' });
+  assert.ok(config !== undefined);
+  const info: VmInfo = {
+    protocolVersion: PROTOCOL_VERSION,
+    version: 'test',
+    pid: 7,
+    state,
+    ...(name === undefined ? {} : { config }),
+  };
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    const stream = messageStream(socket);
+    stream.onRequest(initialize, () => info);
+    stream.listen();
+  }).listen(socketPath(socketName));
+  await once(server, 'listening');
+  t.after(() => {
+    for (const it of sockets) it.destroy();
+    server.close();
+  });
+}
+
+/** What a process leaves that was killed. */
+function staleSocket(name: string): string {
+  const socket = socketPath(name);
+  const script = `require('net').createServer().listen(${JSON.stringify(socket)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', script]);
+  return socket;
+}
+
+test('VMs that run or stand are listed by name; warm cores and VMs that are over are not', async (t) => {
+  ownRuntimeDir(t);
+  await core(t, 'b', 'running', 'b');
+  await core(t, 'a', 'paused', 'a');
+  await core(t, 'warm', 'empty');
+  await core(t, 'over', 'ended', 'over');
+  await core(t, 'core-of-b', 'running', 'b'); // its other socket, from when it was warm
+  const vms = await runningVms('test');
+  assert.deepEqual(
+    vms.map(({ name, socket, pid, state, config }) => [name, socket, pid, state, config.name]),
+    [
+      ['a', socketPath('a'), 7, 'paused', 'a'],
+      ['b', socketPath('b'), 7, 'running', 'b'],
+    ],
+  );
+});
+
+test('the socket of a VM that was killed is removed', async (t) => {
+  ownRuntimeDir(t);
+  const socket = staleSocket('dead');
+  assert.equal(existsSync(socket), true);
+  assert.deepEqual(await runningVms('test'), []);
+  assert.equal(existsSync(socket), false);
+});
