@@ -2,6 +2,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { registerAdapterFactory } from './debug/adapterFactory.ts';
+import { registerBoot } from './debug/bootCommand.ts';
 import { registerConfigurations } from './debug/resolveConfig.ts';
 import { registerVmSessions } from './debug/vmSession.ts';
 import { HostCheckPanel } from './hostCheck.ts';
@@ -24,6 +25,7 @@ export function activate(context: vscode.ExtensionContext): void {
     hostCheck.register(),
     registerRunningVmCommands(terminals),
     registerConfigurations({ processes, hostCheck }),
+    registerBoot(),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),
     registerVmSessions({ log, processes, terminals, hostCheck }),
     registerVmConf(dist, terminals),

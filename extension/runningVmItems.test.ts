@@ -14,7 +14,10 @@ function runningVm(name: string, kinds: readonly SerialBackend['kind'][]): Runni
 
 test('a VM is listed with what tells it from others of its name', () => {
   const { label, description, detail } = vmItem(runningVm('hello', ['client']));
-  assert.deepEqual([label, description, detail], ['hello', 'running, 1 CPU, 256 MiB, pid 7', '/boot/hello.elf']);
+  assert.deepEqual(
+    [label, description, detail],
+    ['hello', 'running, 1 CPU, 256 MiB, pid 7', '/boot/hello.elf'],
+  );
 });
 
 test('a stopped VM with several CPUs is listed as that', () => {

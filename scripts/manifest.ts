@@ -28,7 +28,18 @@ const BREAKPOINT_LANGUAGES = [
   'platformio-debug.asm',
 ];
 
+/** The most usual names among those that extension/debug/findKernels.ts knows: VS Code searches for each when it starts. */
+const BOOTABLE_FILES = [
+  '**/*.elf',
+  '**/vmlinux',
+  '**/bzImage',
+  '**/kernel.bin',
+  '**/vm.conf',
+  '**/*.vm.conf',
+];
+
 const COMMANDS = [
+  { command: 'trapframe.boot', title: 'Boot the Kernel of This Workspace' },
   { command: 'trapframe.checkHost', title: 'Check Host' },
   { command: 'trapframe.showConsole', title: 'Show Serial Console' },
   { command: 'trapframe.stopVm', title: 'Stop VM' },
@@ -53,6 +64,8 @@ export function withContributions(manifest: Json): Json {
       'onDebugResolve:vmm',
       'onDebugInitialConfigurations',
       'onDebugDynamicConfigurations:vmm',
+      // So that F5 is ours, and no other debugger stands before it, where there is something to boot.
+      ...BOOTABLE_FILES.map((it) => `workspaceContains:${it}`),
       // So that a core is warm before the first F5; activate() does nothing more when no configuration is ours.
       'workspaceContains:.vscode/launch.json',
     ],
@@ -81,6 +94,13 @@ function contributions(): Json {
       },
     ],
     commands: COMMANDS.map(({ command, title }) => ({ command, title, category: 'Trapframe' })),
+    keybindings: [
+      {
+        command: 'trapframe.boot',
+        key: 'f5',
+        when: "trapframe.answersF5 && debuggersAvailable && debugState == 'inactive' && !debugConfigurationType",
+      },
+    ],
     ...languageContributions(),
   };
 }

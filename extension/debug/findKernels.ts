@@ -14,12 +14,13 @@ const CANDIDATES = [
   '**/target/*-none/debug/*',
   '**/target/*-none/release/*',
 ];
+export const KERNEL_PATTERN = CANDIDATES.join(',');
 const EXCLUDED = '{**/node_modules/**,**/.git/**,**/deps/**}';
 const MAX_CANDIDATES = 200;
 
 /** Paths within `folder`, newest first: what was built last is what one wants to boot. */
 export async function findKernels(folder: vscode.WorkspaceFolder): Promise<string[]> {
-  const pattern = new vscode.RelativePattern(folder, `{${CANDIDATES.join(',')}}`);
+  const pattern = new vscode.RelativePattern(folder, `{${KERNEL_PATTERN}}`);
   const files = await vscode.workspace.findFiles(pattern, EXCLUDED, MAX_CANDIDATES);
   const checked = await Promise.all(
     files.map(async ({ fsPath }) => ({ fsPath, builtMs: await kernelTime(fsPath) })),

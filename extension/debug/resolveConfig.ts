@@ -1,6 +1,6 @@
 /**
- * From what launch.json says, or does not say, to what the debug adapter gets: defaults, a kernel found in the workspace when there
- * is no configuration, the host checked, and a warm core. Wrong keys and types are the debug adapter's to report: VS Code
+ * From what launch.json says, or does not say, to what the debug adapter gets: defaults, what the workspace has to boot when there is
+ * no configuration, the host checked, and a warm core. Wrong keys and types are the debug adapter's to report: VS Code
  * shows its message with "Open launch.json".
  */
 import { accessSync, constants } from 'node:fs';
@@ -10,7 +10,7 @@ import type { HostCheckPanel } from '../hostCheck.ts';
 import { chooseVm } from '../runningVmCommands.ts';
 import type { VmProcesses } from '../vmProcess.ts';
 import { kernelConfiguration, withDefaults } from './defaultConfig.ts';
-import { findKernels } from './findKernels.ts';
+import { bootable, chooseBootable, kernelConfigurations } from './workspaceConfigurations.ts';
 
 export interface ConfigServices {
   readonly processes: VmProcesses;
@@ -21,14 +21,16 @@ export function registerConfigurations(services: ConfigServices): vscode.Disposa
   const resolver: vscode.DebugConfigurationProvider = {
     provideDebugConfigurations: (folder) => initialConfigurations(folder),
     resolveDebugConfiguration: async (folder, config) => {
-      const given = isEmpty(config) ? await onlyKernel(folder) : config;
+      const given = isEmpty(config) ? await onlyBootable(folder) : config;
       const complete = given?.request === 'attach' ? await withVm(given) : given;
       return complete && withDefaults(complete, folder?.uri.fsPath);
     },
     resolveDebugConfigurationWithSubstitutedVariables: (_, config) =>
       config.request === 'launch' ? withCore(config, services) : config,
   };
-  const dynamic: vscode.DebugConfigurationProvider = { provideDebugConfigurations: kernelConfigurations };
+  const dynamic: vscode.DebugConfigurationProvider = {
+    provideDebugConfigurations: (folder) => (folder === undefined ? [] : bootable(folder)),
+  };
   return vscode.Disposable.from(
     vscode.debug.registerDebugConfigurationProvider('vmm', resolver),
     vscode.debug.registerDebugConfigurationProvider(
@@ -52,12 +54,11 @@ function isEmpty(config: vscode.DebugConfiguration): boolean {
   return !config.type && !config.request && !config.name;
 }
 
-/** The newest kernel of the workspace; `null` makes VS Code open launch.json. */
-async function onlyKernel(
+/** What the workspace has to boot; `null` makes VS Code open launch.json. */
+async function onlyBootable(
   folder: vscode.WorkspaceFolder | undefined,
 ): Promise<vscode.DebugConfiguration | undefined | null> {
-  const [newest] = await kernelConfigurations(folder);
-  if (newest !== undefined) return newest;
+  if (folder !== undefined && (await bootable(folder)).length > 0) return chooseBootable(folder);
   const message =
     'No kernel image was found in this workspace: build it, or name it in launch.json as "kernel".';
   void vscode.window.showErrorMessage(message);
@@ -68,15 +69,8 @@ async function onlyKernel(
 async function initialConfigurations(
   folder: vscode.WorkspaceFolder | undefined,
 ): Promise<vscode.DebugConfiguration[]> {
-  const found = await kernelConfigurations(folder);
+  const found = folder === undefined ? [] : await kernelConfigurations(folder);
   return found.length > 0 ? found : [kernelConfiguration('kernel.elf')];
-}
-
-async function kernelConfigurations(
-  folder: vscode.WorkspaceFolder | undefined,
-): Promise<vscode.DebugConfiguration[]> {
-  if (folder === undefined) return [];
-  return (await findKernels(folder)).map(kernelConfiguration);
 }
 
 /** `undefined` ends the launch without another message. */

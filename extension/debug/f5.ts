@@ -1,0 +1,36 @@
+/** Whether F5 is ours where no launch.json says what it does. Pure. */
+
+export interface F5Situation {
+  /** The workspace has something that a VM could boot. */
+  readonly hasCandidates: boolean;
+  /** Some launch.json, or the settings, say what to debug. */
+  readonly hasConfigurations: boolean;
+  /** Of the file in the active editor; undefined when none is open, or something that is not text. */
+  readonly language: string | undefined;
+  /** Languages that debuggers of others want. */
+  readonly othersLanguages: ReadonlySet<string>;
+}
+
+/**
+ * Without an answer VS Code lists all debuggers there are, in the order of the alphabet, when no file is open, and says that it has
+ * none when it is a README. A file that another debugger wants is left to VS Code, which asks where there are several.
+ */
+export function answersF5({
+  hasCandidates,
+  hasConfigurations,
+  language,
+  othersLanguages,
+}: F5Situation): boolean {
+  if (!hasCandidates || hasConfigurations) return false;
+  return language === undefined || !othersLanguages.has(language);
+}
+
+/** The part of an extension's manifest that is looked at. */
+interface Manifest {
+  readonly contributes?: { readonly debuggers?: readonly { readonly languages?: readonly string[] }[] };
+}
+
+export function debuggedLanguages(manifests: readonly unknown[]): Set<string> {
+  const debuggers = manifests.flatMap((it) => (it as Manifest).contributes?.debuggers ?? []);
+  return new Set(debuggers.flatMap((it) => it.languages ?? []));
+}
