@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -42,6 +42,8 @@ export interface CodeServerOptions {
   readonly folder: string;
   /** A .vsix file to install. */
   readonly extension?: string;
+  /** The folder of an extension that needs no packaging. */
+  readonly unpackedExtension?: string;
   /** 0 or absent: any free port. */
   readonly port?: number;
   /** Added to the environment of the server, and so of the extension. `undefined` removes a variable. */
@@ -200,6 +202,8 @@ async function launch(entry: string, dataDirectory: string, options: CodeServerO
   const userDirectory = path.join(dataDirectory, 'user');
   await mkdir(path.join(userDirectory, 'User'), { recursive: true });
   await mkdir(extensionsDirectory);
+  if (options.unpackedExtension !== undefined)
+    await addUnpacked(options.unpackedExtension, extensionsDirectory);
   const settings = { ...QUIET_SETTINGS, ...options.settings };
   await writeFile(path.join(userDirectory, 'User/settings.json'), JSON.stringify(settings, undefined, 2));
   const places = ['--user-data-dir', userDirectory, '--extensions-dir', extensionsDirectory];
@@ -232,6 +236,12 @@ async function launch(entry: string, dataDirectory: string, options: CodeServerO
     await stop();
     throw error;
   }
+}
+
+/** VS Code takes what it finds in an extensions folder that it has not used yet. */
+export async function addUnpacked(extension: string, extensionsDirectory: string): Promise<void> {
+  const place = path.join(extensionsDirectory, path.basename(extension));
+  await cp(extension, place, { recursive: true });
 }
 
 /** Without what a terminal inside another VS Code sets, which would make code-server open the folder there. */

@@ -12,13 +12,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { startCodeServer } from './codeServer.ts';
+import { addUnpacked, startCodeServer } from './codeServer.ts';
 import { packageVsix } from './vsix.ts';
 
 const run = promisify(execFile);
 
 const ROOT = path.join(import.meta.dirname, '..');
 const SAMPLE = path.join(ROOT, 'samples/hello');
+const OPENER = path.join(import.meta.dirname, 'demoOpener');
 const INTRODUCTION =
   'The folder is a small kernel: set a breakpoint in on_key of src/main.c, press F5, then a key in the terminal';
 
@@ -48,7 +49,12 @@ async function main(args: readonly string[]): Promise<void> {
 
 async function demoInBrowser(vsix: string, options: DemoOptions): Promise<void> {
   const stopRequested = untilSignal();
-  const server = await startCodeServer({ folder: SAMPLE, extension: vsix, port: options.port });
+  const server = await startCodeServer({
+    folder: SAMPLE,
+    extension: vsix,
+    unpackedExtension: OPENER,
+    port: options.port,
+  });
   try {
     await checkReachable(server.url);
     console.log(`\nOpen ${server.url} in a browser and press F5.\n${INTRODUCTION}. Ctrl-C ends the demo.`);
@@ -69,6 +75,7 @@ async function demoOnDesktop(code: string, vsix: string, options: DemoOptions): 
   ];
   const stopRequested = untilSignal();
   try {
+    await addUnpacked(OPENER, path.join(data, 'extensions'));
     await run(code, [...places, '--install-extension', vsix]);
     if (options.check) return console.log(`VS Code is ready: ${code}`);
     const flags = ['--disable-workspace-trust', '--skip-welcome', '--new-window', '--wait'];
