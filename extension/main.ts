@@ -25,7 +25,7 @@ export function activate(context: vscode.ExtensionContext): void {
     hostCheck.register(),
     registerRunningVmCommands(terminals),
     registerConfigurations({ processes, hostCheck }),
-    registerBoot(),
+    registerBoot(() => processes.warmUp()),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),
     registerVmSessions({ log, processes, terminals, hostCheck }),
     registerVmConf(dist, terminals),

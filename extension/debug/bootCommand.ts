@@ -13,9 +13,15 @@ export const ANSWERS_F5 = 'trapframe.answersF5';
 /** Builds write and delete several files at once. */
 const SETTLE_MS = 200;
 
-export function registerBoot(): vscode.Disposable {
-  const context = new F5Context();
-  return vscode.Disposable.from(context, vscode.commands.registerCommand(BOOT_COMMAND, boot));
+/** `onAnswers`: F5 is ours from now on. */
+export function registerBoot(onAnswers: () => void): vscode.Disposable {
+  const context = new F5Context(onAnswers);
+  let booting: Promise<void> | undefined;
+  const bootOnce = (): Promise<void> => {
+    booting ??= boot().finally(() => (booting = undefined)); // a key pressed twice boots one VM
+    return booting;
+  };
+  return vscode.Disposable.from(context, vscode.commands.registerCommand(BOOT_COMMAND, bootOnce));
 }
 
 async function boot(): Promise<void> {
@@ -41,14 +47,16 @@ async function folderToBoot(): Promise<vscode.WorkspaceFolder | undefined> {
 
 /** Keeps the context key true to what is open, configured and built. */
 class F5Context implements vscode.Disposable {
+  readonly #onAnswers: () => void;
   readonly #subscriptions: vscode.Disposable;
   #timer: NodeJS.Timeout | undefined;
   #hasCandidates = false;
 
-  constructor() {
+  constructor(onAnswers: () => void) {
+    this.#onAnswers = onAnswers;
     const files = vscode.workspace.createFileSystemWatcher(BOOTABLE_PATTERN, false, true, false);
     const look = (): void => this.#lookSoon();
-    const update = (): void => this.#update();
+    const update = (): void => void this.#update();
     this.#subscriptions = vscode.Disposable.from(
       files,
       files.onDidCreate(look),
@@ -74,10 +82,10 @@ class F5Context implements vscode.Disposable {
   async #look(): Promise<void> {
     const found = await Promise.all((vscode.workspace.workspaceFolders ?? []).map(bootable));
     this.#hasCandidates = found.some((it) => it.length > 0);
-    this.#update();
+    await this.#update();
   }
 
-  #update(): void {
+  async #update(): Promise<void> {
     const others = vscode.extensions.all.filter((it) => !isOurs(it)).map((it): unknown => it.packageJSON);
     const answers = answersF5({
       hasCandidates: this.#hasCandidates,
@@ -85,7 +93,8 @@ class F5Context implements vscode.Disposable {
       language: vscode.window.activeTextEditor?.document.languageId,
       othersLanguages: debuggedLanguages(others),
     });
-    void vscode.commands.executeCommand('setContext', ANSWERS_F5, answers);
+    await vscode.commands.executeCommand('setContext', ANSWERS_F5, answers);
+    if (answers) this.#onAnswers();
   }
 }
 

@@ -28,6 +28,13 @@ class FakeTerminals {
   readonly type: ((bytes: Uint8Array) => void)[] = [];
   readonly close: (() => void)[] = [];
 
+  /** Ports that have a terminal already. */
+  readonly shown: number[] = [];
+
+  shows(vm: number, port: number): boolean {
+    return vm === INFO.pid && this.shown.includes(port);
+  }
+
   open({ name, pid }: TerminalOwner, port: number, type: (bytes: Uint8Array) => void, close: () => void) {
     this.opened.push(`${name} ${pid} ${port}`);
     this.text[port] = '';
@@ -41,7 +48,7 @@ class FakeTerminals {
 }
 
 /** COM1 and COM2 of a core that a test plays. */
-async function openPorts(t: TestContext, endsWithTerminals: boolean) {
+async function openPorts(t: TestContext, endsWithTerminals: boolean, shown: readonly number[] = []) {
   const folder = mkdtempSync(path.join(tmpdir(), 'tf-'));
   const socket = path.join(folder, 's');
   const typed = new Arrivals<{ readonly port: number; readonly data: Uint8Array }>('keys');
@@ -56,6 +63,7 @@ async function openPorts(t: TestContext, endsWithTerminals: boolean) {
   }).listen(socket);
   await once(server, 'listening');
   const terminals = new FakeTerminals();
+  terminals.shown.push(...shown);
   const connection = new SerialConnection({
     socket,
     name: 'Hello',
@@ -79,6 +87,11 @@ test('each port has a terminal of its VM, COM1 the last and so in front, and beg
   const { terminals } = await openPorts(t, false);
   assert.deepEqual(terminals.opened, ['Hello 4242 1', 'Hello 4242 0']);
   assert.deepEqual(terminals.text, [BACKLOG, BACKLOG]);
+});
+
+test('a port that has a terminal in this window gets no second one', async (t) => {
+  const { terminals } = await openPorts(t, false, [0]);
+  assert.deepEqual(terminals.opened, ['Hello 4242 1']);
 });
 
 test('a paste of 100 000 keys arrives whole and in order, in messages of bounded size', async (t) => {

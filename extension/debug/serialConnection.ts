@@ -40,7 +40,7 @@ export class SerialConnection {
     return this.#closed;
   }
 
-  /** Opens a terminal per port; COM1 last, so that it is the one in front. Throws ConnectError. */
+  /** Opens a terminal per port that has none; COM1 last, so that it is the one in front. Throws ConnectError. */
   async open(): Promise<void> {
     const { socket, name, ports, terminals } = this.#options;
     const client = await connectVmm(socket, { client: 'vscode' });
@@ -52,6 +52,7 @@ export class SerialConnection {
     this.#closed = closed;
     void closed.then(() => this.#lost());
     for (const port of [...ports].reverse()) {
+      if (terminals.shows(client.info.pid, port)) continue; // a console that was there before the session
       const send = (bytes: Uint8Array): void => {
         for (let at = 0; at < bytes.length; at += MAX_INPUT_BYTES) {
           const data = bytes.subarray(at, at + MAX_INPUT_BYTES);

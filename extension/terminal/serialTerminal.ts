@@ -59,9 +59,13 @@ export class SerialTerminals implements vscode.Disposable {
 
   /** Whether one is connected, which then has the focus. */
   focus(vm: number, port: number): boolean {
-    const terminal = [...this.#terminals].find((it) => it.shows(vm, port));
+    const terminal = this.#showing(vm, port);
     terminal?.focus();
     return terminal !== undefined;
+  }
+
+  shows(vm: number, port: number): boolean {
+    return this.#showing(vm, port) !== undefined;
   }
 
   awaitFocus(name: string, port: number): void {
@@ -71,6 +75,10 @@ export class SerialTerminals implements vscode.Disposable {
   /** What a VM's terminals were called in this window. */
   nameOf(vm: number): string | undefined {
     return this.#names.get(vm);
+  }
+
+  #showing(vm: number, port: number): SerialTerminal | undefined {
+    return [...this.#terminals].find((it) => it.shows(vm, port));
   }
 
   dispose(): void {

@@ -1,10 +1,11 @@
-/** F5 in a folder that has a kernel and no launch.json. */
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+/** F5 in a folder that has something to boot and no launch.json. */
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, it } from 'node:test';
 import { HELLO, HELLO_FOLDER } from './support/hello.ts';
-import { Workbench } from './support/workbench.ts';
+import { until, Workbench } from './support/workbench.ts';
 
 let folder: string;
 let vscode: Workbench;
@@ -12,6 +13,7 @@ let vscode: Workbench;
 before(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'trapframe-bare-'));
   await cp(path.join(HELLO_FOLDER, 'src'), path.join(folder, 'src'), { recursive: true });
+  await cp(path.join(HELLO_FOLDER, 'README.md'), path.join(folder, 'README.md'));
   await cp(path.join(HELLO_FOLDER, 'hello.elf'), path.join(folder, 'hello.elf'));
   vscode = await Workbench.open({ folder });
 });
@@ -21,10 +23,51 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-it('boots the kernel it finds', async () => {
+/** The terminal's last line: the guest's, or ours about its end. */
+const lastLine = (text: string | RegExp): Promise<void> =>
+  until(`the terminal ends with ${String(text)}`, async () => {
+    const line = (await vscode.terminalText()).split('\n').at(-1) ?? '';
+    return typeof text === 'string' ? line === text : text.test(line);
+  });
+
+/** F5 in that workspace, once a core is warm for it. */
+async function boot(terminal: string): Promise<void> {
+  await until('a core is warm', () => vscode.vmProcesses().length > 0);
+  await vscode.page.keyboard.press('F5');
+  await vscode.terminalTab(terminal).first().waitFor();
+  await lastLine(HELLO.greeting);
+}
+
+async function stop(): Promise<void> {
+  await vscode.page.keyboard.press('Shift+F5');
+  await lastLine(/^── .* ──$/);
+}
+
+it('boots the kernel it finds when nothing is open, without asking for a debugger', async () => {
   await vscode.step('no-configuration', async () => {
-    await vscode.openFile('main.c');
-    await vscode.runCommand('Debug: Start Debugging');
-    await vscode.waitForTerminal(HELLO.greeting);
+    await boot('COM1 · Boot hello.elf');
+    assert.equal(await vscode.page.locator('.quick-input-widget').isVisible(), false);
+    await vscode.screenshot('no-configuration');
+    await stop();
+  });
+});
+
+it('boots it from a file that nobody debugs, too, where VS Code would say that it has no debugger', async () => {
+  await vscode.step('no-configuration-readme', async () => {
+    await vscode.openFile('README.md');
+    await boot('COM1 · Boot hello.elf');
+    assert.equal(await vscode.dialog().count(), 0);
+    await stop();
+  });
+});
+
+it('boots the VM of a vm.conf rather than the kernel, since that says what is wanted', async () => {
+  await vscode.step('no-configuration-vmconf', async () => {
+    await writeFile(
+      path.join(folder, 'vm.conf'),
+      'vm "classroom" {\n\tmemory 64M\n\tkernel "hello.elf"\n}\n',
+    );
+    await boot('COM1 · classroom');
+    await stop();
   });
 });

@@ -261,6 +261,11 @@ export class Workbench {
     await until(`the terminal shows "${text}" ${count} times`, async () => (await lines.count()) === count);
   }
 
+  /** The name of the terminal on the screen, where its panel shows it. */
+  terminalTab(name: string): Locator {
+    return this.page.locator('.part.panel .single-terminal-tab, .terminal-tabs-entry', { hasText: name });
+  }
+
   /** How many terminals there are, shown or not. */
   async terminalCount(): Promise<number> {
     return this.page.locator('.terminal-wrapper').count();
@@ -281,6 +286,11 @@ export class Workbench {
   /** The page inside a webview. */
   webview(): FrameLocator {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');
+  }
+
+  /** A row of the list to choose from, by the beginning of its text. */
+  choice(text: string): Locator {
+    return this.page.locator(`.quick-input-list .monaco-list-row[aria-label^="${text}"]`).first();
   }
 
   dialog(): Locator {
