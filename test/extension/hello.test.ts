@@ -4,6 +4,14 @@ import { after, before, describe, it } from 'node:test';
 import { HELLO, HELLO_FOLDER } from './support/hello.ts';
 import { Workbench } from './support/workbench.ts';
 
+/** The last is the one that the pictures of README have. */
+const THEMES = [
+  ['Light Modern', 'vs'],
+  ['Dark High Contrast', 'hc-black'],
+  ['Light High Contrast', 'hc-light'],
+  ['Dark Modern', 'vs-dark'],
+] as const;
+
 describe('samples/hello in VS Code', () => {
   let vscode: Workbench;
   before(async () => {
@@ -41,6 +49,16 @@ describe('samples/hello in VS Code', () => {
       const text = await vscode.variable('rip').textContent();
       assert.match(text ?? '', /0x[0-9a-f]+/i);
       await vscode.screenshot('breakpoint', 'for README');
+    });
+  });
+
+  it('shows the groups of registers as legibly as their members, in every theme', async () => {
+    await vscode.step('themes', async () => {
+      for (const [theme, kind] of THEMES) {
+        await vscode.useTheme(theme, kind);
+        assert.equal(await vscode.variableOpacity('General'), await vscode.variableOpacity('rax'), theme);
+        await vscode.screenshot(`registers-${kind}`);
+      }
     });
   });
 

@@ -43,6 +43,13 @@ const SETTINGS = {
   'workbench.colorTheme': 'Default Dark Modern',
 };
 
+/** Runs in the page, whose types are not those of Node. */
+const OPACITY = `(element) => {
+  let opacity = 1;
+  for (let it = element; it !== null; it = it.parentElement) opacity *= Number(getComputedStyle(it).opacity);
+  return opacity;
+}`;
+
 export type WorkbenchOptions = Pick<CodeServerOptions, 'folder' | 'environment' | 'settings'>;
 
 export class Workbench {
@@ -90,6 +97,16 @@ export class Workbench {
     this.#closed = true;
     await this.#browser.close();
     await this.server.stop();
+  }
+
+  /** Switches to a theme by its name, as the list of themes has it. */
+  async useTheme(name: string, kind: 'vs' | 'vs-dark' | 'hc-black' | 'hc-light'): Promise<void> {
+    await this.runCommand('Preferences: Color Theme');
+    const input = this.page.locator('.quick-input-widget input');
+    await input.fill(name);
+    await this.choice(name).waitFor();
+    await input.press('Enter');
+    await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
   }
 
   // Files and editors.
@@ -202,6 +219,11 @@ export class Workbench {
     return this.page
       .locator('.debug-variables .monaco-list-row', { hasText: new RegExp(`^\\s*${name}\\b`, 'i') })
       .first();
+  }
+
+  /** How opaque the name in a row of the Variables view is, with all that it lies in. */
+  async variableOpacity(name: string): Promise<number> {
+    return this.variable(name).locator('.name').evaluate<number, unknown>(OPACITY, undefined);
   }
 
   /** Unfolds a row of the Variables view. */
