@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { parseAttachArguments, parseLaunchArguments } from '../debug-adapter/launchArguments.ts';
@@ -8,7 +8,8 @@ import {
   configurationSnippets,
   launchAttributes,
 } from '../extension/debug/launchSchema.ts';
-import { withContributions } from './manifest.ts';
+import { SETTINGS } from '../extension/language/contributions.ts';
+import { COMMANDS, withContributions } from './manifest.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 
@@ -23,6 +24,21 @@ test('package.json is what scripts/manifest.ts writes', () => {
 test('the icon and the entry that the manifest names are there to be packaged', () => {
   const manifest = withContributions({});
   assert.ok(readFileSync(path.join(ROOT, String(manifest['icon']))).length > 0);
+});
+
+test('every command and setting that the manifest names is used by the extension', () => {
+  const folder = path.join(ROOT, 'extension');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const sources = files
+    .filter((it) => it.endsWith('.ts') && !it.endsWith('.test.ts') && !it.endsWith('contributions.ts'))
+    .map((it) => readFileSync(path.join(folder, it), 'utf8'))
+    .join('\n');
+  for (const { command } of COMMANDS) assert.ok(sources.includes(`'${command}'`), command);
+  for (const name of Object.keys(SETTINGS)) {
+    const at = name.lastIndexOf('.');
+    assert.ok(sources.includes(`getConfiguration('${name.slice(0, at)}')`), name);
+    assert.ok(sources.includes(`get('${name.slice(at + 1)}'`), name);
+  }
 });
 
 /** Every attribute with a value of its default, or a plausible one. */

@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { ANSWERS_F5, BOOT_COMMAND } from '../extension/debug/f5.ts';
 import {
   attachAttributes,
   configurationSnippets,
@@ -38,11 +39,30 @@ const BOOTABLE_FILES = [
   '**/*.vm.conf',
 ];
 
-const COMMANDS = [
-  { command: 'trapframe.boot', title: 'Boot the Kernel of This Workspace' },
-  { command: 'trapframe.checkHost', title: 'Check Host' },
-  { command: 'trapframe.showConsole', title: 'Show Serial Console' },
-  { command: 'trapframe.stopVm', title: 'Stop VM' },
+/** In the palette, all of category Trapframe. `description` is README's. */
+export const COMMANDS = [
+  {
+    command: BOOT_COMMAND,
+    title: 'Boot the Kernel of This Workspace',
+    description:
+      'The VM of its `vm.conf`, or the newest kernel image. F5 does that where no `launch.json` says otherwise and no other debugger wants the open file.',
+  },
+  {
+    command: 'trapframe.showConsole',
+    title: 'Show Serial Console',
+    description:
+      'A serial port of any VM that runs, from this window or elsewhere, with the last 64 KiB it said: also one whose terminal was closed.',
+  },
+  {
+    command: 'trapframe.stopVm',
+    title: 'Stop VM',
+    description: 'Ends any VM that runs, at once, as pulling the plug does.',
+  },
+  {
+    command: 'trapframe.checkHost',
+    title: 'Check Host',
+    description: 'What this machine has and what it lacks for running VMs.',
+  },
 ];
 
 const KEYWORDS = ['kernel', 'debugger', 'kvm', 'virtual machine', 'osdev', 'unikernel'];
@@ -96,9 +116,9 @@ function contributions(): Json {
     commands: COMMANDS.map(({ command, title }) => ({ command, title, category: 'Trapframe' })),
     keybindings: [
       {
-        command: 'trapframe.boot',
+        command: BOOT_COMMAND,
         key: 'f5',
-        when: "trapframe.answersF5 && debuggersAvailable && debugState == 'inactive' && !debugConfigurationType",
+        when: `${ANSWERS_F5} && debuggersAvailable && debugState == 'inactive' && !debugConfigurationType`,
       },
     ],
     ...languageContributions(),

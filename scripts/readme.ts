@@ -7,6 +7,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type AttributeSchema, attachAttributes, launchAttributes } from '../extension/debug/launchSchema.ts';
+import { SETTINGS } from '../extension/language/contributions.ts';
+import { COMMANDS } from './manifest.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const README = path.join(ROOT, 'README.md');
@@ -17,6 +19,8 @@ export async function withReference(readme: string): Promise<string> {
   const parts = {
     launch: attributeTable(launchAttributes),
     attach: attributeTable(attachOnly()),
+    commands: commandTable(),
+    settings: settingTable(),
     vmm: await usages(),
   };
   return Object.entries(parts).reduce((text, [name, content]) => replacePart(text, name, content), readme);
@@ -35,9 +39,27 @@ function attributeTable(attributes: Readonly<Record<string, AttributeSchema>>): 
     schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``,
     (schema.markdownDescription ?? '').replaceAll('|', '\\|'),
   ]);
-  return [['Attribute', 'Type', 'Default', ''], ['---', '---', '---', '---'], ...rows]
-    .map(tableRow)
-    .join('\n');
+  return table(['Attribute', 'Type', 'Default', ''], rows);
+}
+
+function commandTable(): string {
+  return table(
+    ['Command', ''],
+    COMMANDS.map(({ title, description }) => [`**Trapframe: ${title}**`, description]),
+  );
+}
+
+function settingTable(): string {
+  const rows = Object.entries(SETTINGS).map(([name, setting]) => [
+    `\`${name}\``,
+    `\`${JSON.stringify(setting.default)}\``,
+    setting.markdownDescription,
+  ]);
+  return table(['Setting', 'Default', ''], rows);
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [header, header.map(() => '---'), ...rows].map(tableRow).join('\n');
 }
 
 function tableRow(cells: readonly string[]): string {

@@ -4,12 +4,9 @@
  */
 import * as vscode from 'vscode';
 import { VM_CONF } from '../language/contributions.ts';
-import { answersF5, debuggedLanguages } from './f5.ts';
+import { ANSWERS_F5, answersF5, BOOT_COMMAND, debuggedLanguages } from './f5.ts';
 import { bootable, BOOTABLE_PATTERN, chooseBootable } from './workspaceConfigurations.ts';
 
-export const BOOT_COMMAND = 'trapframe.boot';
-/** Set while F5 is ours. */
-export const ANSWERS_F5 = 'trapframe.answersF5';
 /** Builds write and delete several files at once. */
 const SETTLE_MS = 200;
 

@@ -1,5 +1,9 @@
 /** Whether F5 is ours where no launch.json says what it does. Pure. */
 
+export const BOOT_COMMAND = 'trapframe.boot';
+/** The context key that is set while F5 is ours. */
+export const ANSWERS_F5 = 'trapframe.answersF5';
+
 export interface F5Situation {
   /** The workspace has something that a VM could boot. */
   readonly hasCandidates: boolean;

@@ -4,6 +4,24 @@ export const GUEST_LOG = 'guestlog';
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** Settings, by their names. */
+export const SETTINGS = {
+  'trapframe.vmConf.openbsd': {
+    type: 'boolean',
+    default: false,
+    scope: 'window',
+    markdownDescription:
+      "Check `vm.conf` files exactly as OpenBSD's `vmd -n` does: our extensions are errors.",
+  },
+  'trapframe.serial.addCarriageReturns': {
+    type: 'boolean',
+    default: true,
+    scope: 'window',
+    markdownDescription:
+      'Begin a new line in the serial terminal where the guest sends a line feed without a carriage return. Turn it off for a guest that goes down one line with a line feed and means just that; full-screen programs on the alternate screen are left alone anyway.',
+  },
+};
+
 /** Keys of `contributes`. */
 export function languageContributions(): Json {
   return {
@@ -32,22 +50,7 @@ export function languageContributions(): Json {
     },
     configuration: {
       title: 'Trapframe',
-      properties: {
-        'trapframe.vmConf.openbsd': {
-          type: 'boolean',
-          default: false,
-          scope: 'window',
-          markdownDescription:
-            "Check `vm.conf` files exactly as OpenBSD's `vmd -n` does: our extensions are errors.",
-        },
-        'trapframe.serial.addCarriageReturns': {
-          type: 'boolean',
-          default: true,
-          scope: 'window',
-          markdownDescription:
-            'Begin a new line in the serial terminal where the guest sends a line feed without a carriage return. Turn it off for a guest that goes down one line with a line feed and means just that; full-screen programs on the alternate screen are left alone anyway.',
-        },
-      },
+      properties: SETTINGS,
     },
   };
 }
