@@ -142,14 +142,14 @@ async function setBreakpoints(core: Core, client: Client, specs: readonly debug.
   return { breakpoints: await vm.runControl.hold(() => vm.breakpoints.replace(client, wanted)) };
 }
 
-function read(core: Core, params: debug.MemoryParams & { readonly lengthBytes: number }) {
+async function read(core: Core, params: debug.MemoryParams & { readonly lengthBytes: number }) {
   const { lengthBytes } = params;
   if (!Number.isInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > MAX_READ_BYTES) {
     throw new UserError(`a read of ${lengthBytes} bytes: at most ${MAX_READ_BYTES} at once`);
   }
   const { vm } = core;
   const range = { address: address(params.address), lengthBytes, paging: paging(core, params) };
-  const bytes = readMemory(vm.machine.memory, vm.breakpoints, range);
+  const bytes = await readMemory(vm.machine.memory, vm.breakpoints, range);
   return { data: bytes, unreadableBytes: lengthBytes - bytes.length };
 }
 

@@ -212,15 +212,39 @@ test('an internal breakpoint stops without an id', () => {
   assert.equal(r.table.count, 0);
 });
 
-test('readers see the guest’s bytes where int3s are planted', () => {
+test('readers see the guest’s bytes where int3s are planted', async () => {
   const r = rig();
   arm(r, 'sw', [CODE, CODE + 3]);
   const range = { address: BigInt(CODE - 1), lengthBytes: 6, paging: undefined };
-  assert.deepEqual([...readMemory(r.memory, r.breakpoints, range)], [0, 0, 1, 2, 3, 4]);
+  assert.deepEqual([...(await readMemory(r.memory, r.breakpoints, range))], [0, 0, 1, 2, 3, 4]);
   assert.deepEqual([...r.memory.slice(gpa(CODE), 4)], [INT3, 1, 2, INT3]);
   const bytes = Uint8Array.of(0x90);
   r.breakpoints.hide(CODE, bytes);
   assert.deepEqual([...bytes], [0x90], 'a byte that is no int3 any more is left alone');
+});
+
+test('a read through page tables that loop leaves the event loop its turns, however many int3s are planted', async () => {
+  const r = rig();
+  const table = 0x1000;
+  for (let i = 0; i < 512; i++) r.memory.writeU64(gpa(table + 8 * i), BigInt(table) | 7n); // every level, every page
+  arm(
+    r,
+    'sw',
+    Array.from({ length: MAX_ARMED }, (_, i) => CODE + i),
+  );
+  const range = { address: 0n, lengthBytes: 64 * MIB, paging: longMode({ cr3: BigInt(table) }) };
+  let turns = 0;
+  let reading = true;
+  const count = (): void => {
+    turns += 1;
+    if (reading) setImmediate(count);
+  };
+  setImmediate(count);
+  const bytes = await readMemory(r.memory, r.breakpoints, range);
+  reading = false;
+  assert.equal(bytes.length, range.lengthBytes);
+  assert.deepEqual(bytes.subarray(-8), r.memory.slice(gpa(table + 0xff8), 8).slice());
+  assert.ok(turns >= 1, `${turns} turns of the event loop`);
 });
 
 test('a write lands under the planted int3s, which stay armed over the new bytes', () => {

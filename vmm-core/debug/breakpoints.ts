@@ -38,6 +38,8 @@ export interface Status {
 /** A breakpoint at which a vCPU stands: whose, and its number there. */
 export type Hit = Pick<Breakpoint, 'owner' | 'id'>;
 
+const PAGE_BYTES = 4096;
+
 type Outcome = { readonly entry: Armed } | { readonly message: string };
 
 export class Breakpoints {
@@ -112,12 +114,28 @@ export class Breakpoints {
 
   /** Hides planted int3s in bytes read from `gpa`. */
   hide(gpa: number, bytes: Uint8Array): void {
+    this.hider()(gpa, bytes);
+  }
+
+  /** `hide` for many pieces: the list of breakpoints is looked through once, not once a piece. True until it changes. */
+  hider(): (gpa: number, bytes: Uint8Array) => void {
+    const byPage = new Map<number, Extract<Armed, { readonly kind: typeof ARMED_SW }>[]>();
     for (const entry of this.#table.entries()) {
       if (entry.kind !== ARMED_SW) continue;
-      const offset = entry.gpa - gpa;
-      if (offset >= 0 && offset < bytes.length && bytes[offset] === OPCODE_INT3)
-        bytes[offset] = entry.original;
+      const page = Math.floor(entry.gpa / PAGE_BYTES);
+      byPage.set(page, [...(byPage.get(page) ?? []), entry]);
     }
+    return (gpa, bytes) => {
+      if (byPage.size === 0) return;
+      const last = Math.floor((gpa + bytes.length - 1) / PAGE_BYTES);
+      for (let page = Math.floor(gpa / PAGE_BYTES); page <= last; page++) {
+        for (const entry of byPage.get(page) ?? []) {
+          const offset = entry.gpa - gpa;
+          if (offset >= 0 && offset < bytes.length && bytes[offset] === OPCODE_INT3)
+            bytes[offset] = entry.original;
+        }
+      }
+    };
   }
 
   /** Runs `body`, which changes RAM, on the real bytes: int3s are taken out before and planted over the new contents after. */

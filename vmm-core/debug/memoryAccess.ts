@@ -4,7 +4,7 @@
  */
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { GuestAddressError, gpa } from '../memory/guestMemory.ts';
-import { linearPieces, type Piece } from '../memory/linearMemory.ts';
+import { eachLinearPiece, type Piece } from '../memory/linearMemory.ts';
 import type { PagingState } from '../memory/pageWalk.ts';
 import type { Breakpoints } from './breakpoints.ts';
 
@@ -15,17 +15,36 @@ export interface MemoryRange {
   readonly paging: PagingState | undefined;
 }
 
-/** As many bytes as can be read from the start of the range on. */
-export function readMemory(memory: GuestMemory, breakpoints: Breakpoints, range: MemoryRange): Uint8Array {
-  const pieces = piecesOf(memory, range);
-  const last = pieces.at(-1);
-  const out = new Uint8Array(last === undefined ? 0 : last.offset + last.lengthBytes);
-  for (const piece of pieces) {
+/** The main thread serves terminals and other clients too: it pauses that often in long work. */
+const SLICE_MS = 10;
+/** Copied at once. */
+const MAX_PIECE_BYTES = 2 ** 20;
+
+/** As many bytes as can be read from the start of the range on. In slices: a guest may make a range expensive to walk. */
+export async function readMemory(
+  memory: GuestMemory,
+  breakpoints: Breakpoints,
+  range: MemoryRange,
+): Promise<Uint8Array> {
+  const out = new Uint8Array(range.lengthBytes);
+  let readBytes = 0;
+  let hide = breakpoints.hider();
+  let sliceEnd = performance.now() + SLICE_MS;
+  for (const piece of piecesOf(memory, range)) {
     const part = out.subarray(piece.offset, piece.offset + piece.lengthBytes);
     part.set(memory.slice(piece.gpa, piece.lengthBytes));
-    breakpoints.hide(piece.gpa, part);
+    hide(piece.gpa, part);
+    readBytes = piece.offset + piece.lengthBytes;
+    if (performance.now() < sliceEnd) continue;
+    await nextTurn();
+    hide = breakpoints.hider(); // another client may have set some meanwhile
+    sliceEnd = performance.now() + SLICE_MS;
   }
-  return out;
+  return out.subarray(0, readBytes);
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** All or nothing; vCPUs stopped. Throws GuestAddressError at the first byte that is not RAM. */
@@ -35,7 +54,7 @@ export function writeMemory(
   range: Omit<MemoryRange, 'lengthBytes'>,
   bytes: Uint8Array,
 ): void {
-  const pieces = piecesOf(memory, { ...range, lengthBytes: bytes.length });
+  const pieces = [...piecesOf(memory, { ...range, lengthBytes: bytes.length })];
   const last = pieces.at(-1);
   const mapped = last === undefined ? 0 : last.offset + last.lengthBytes;
   if (mapped < bytes.length)
@@ -46,16 +65,31 @@ export function writeMemory(
   });
 }
 
-function piecesOf(memory: GuestMemory, { address, lengthBytes, paging }: MemoryRange): Piece[] {
-  if (paging !== undefined) return linearPieces(memory, paging, address, lengthBytes);
-  const pieces: Piece[] = [];
-  // A range may run from one RAM slot into the next.
+/** Each contiguous in RAM and no longer than is copied at once. */
+function* piecesOf(memory: GuestMemory, range: MemoryRange): Generator<Piece, void, undefined> {
+  const { address, lengthBytes, paging } = range;
+  const pieces =
+    paging === undefined
+      ? physicalPieces(memory, Number(address), lengthBytes)
+      : eachLinearPiece(memory, paging, address, lengthBytes);
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.lengthBytes; at += MAX_PIECE_BYTES) {
+      const length = Math.min(MAX_PIECE_BYTES, piece.lengthBytes - at);
+      yield { gpa: gpa(piece.gpa + at), offset: piece.offset + at, lengthBytes: length };
+    }
+  }
+}
+
+/** A range may run from one RAM slot into the next. */
+function* physicalPieces(
+  memory: GuestMemory,
+  address: number,
+  lengthBytes: number,
+): Generator<Piece, void, undefined> {
   for (let offset = 0; offset < lengthBytes;) {
-    const at = Number(address) + offset;
-    const length = Math.min(lengthBytes - offset, memory.contiguousBytes(at));
-    if (length === 0) break;
-    pieces.push({ gpa: gpa(at), offset, lengthBytes: length });
+    const length = Math.min(lengthBytes - offset, memory.contiguousBytes(address + offset));
+    if (length === 0) return;
+    yield { gpa: gpa(address + offset), offset, lengthBytes: length };
     offset += length;
   }
-  return pieces;
 }

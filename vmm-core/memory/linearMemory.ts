@@ -1,8 +1,6 @@
 /** Reads and writes by linear address, page by page through the guest's tables. Used by stepping and by the debugger's memory requests. */
 import type { Gpa, GuestMemory } from './guestMemory.ts';
-import { type PagingState, walk } from './pageWalk.ts';
-
-const PAGE_BYTES = 4096;
+import { type PagingState, RangeWalker } from './pageWalk.ts';
 
 /** One piece of a linear range: contiguous in RAM. */
 export interface Piece {
@@ -11,24 +9,32 @@ export interface Piece {
   readonly lengthBytes: number;
 }
 
-/** The pieces that map [linear, linear + lengthBytes), up to the first byte that is not mapped. */
+/** The pieces that map [linear, linear + lengthBytes), up to the first byte that is not mapped. One a page, found as they are asked for. */
+export function* eachLinearPiece(
+  memory: GuestMemory,
+  state: PagingState,
+  linear: bigint,
+  lengthBytes: number,
+): Generator<Piece, void, undefined> {
+  const walker = new RangeWalker(memory, state);
+  for (let offset = 0; offset < lengthBytes;) {
+    const address = BigInt.asUintN(64, linear + BigInt(offset));
+    const place = walker.find(address);
+    if (place === undefined) return;
+    const inPage = place.pageBytes - Number(address & BigInt(place.pageBytes - 1));
+    const length = Math.min(inPage, lengthBytes - offset, memory.contiguousBytes(place.gpa));
+    yield { gpa: place.gpa, offset, lengthBytes: length };
+    offset += length;
+  }
+}
+
 export function linearPieces(
   memory: GuestMemory,
   state: PagingState,
   linear: bigint,
   lengthBytes: number,
 ): Piece[] {
-  const pieces: Piece[] = [];
-  for (let offset = 0; offset < lengthBytes;) {
-    const address = BigInt.asUintN(64, linear + BigInt(offset));
-    const { gpa } = walk(memory, state, address);
-    if (gpa === undefined) break;
-    const inPage = PAGE_BYTES - Number(address & 0xfffn);
-    const length = Math.min(inPage, lengthBytes - offset, memory.contiguousBytes(gpa));
-    pieces.push({ gpa, offset, lengthBytes: length });
-    offset += length;
-  }
-  return pieces;
+  return [...eachLinearPiece(memory, state, linear, lengthBytes)];
 }
 
 /** As many bytes as are mapped, from `linear` on. */

@@ -60,6 +60,56 @@ export function walk(memory: GuestMemory, state: PagingState, linear: bigint): T
   return walkTables(memory, state, format, linear);
 }
 
+/** Where a linear address is in RAM, and the size of the page that maps it. */
+export interface PagePlace {
+  readonly gpa: Gpa;
+  readonly pageBytes: number;
+}
+
+/**
+ * Translates address after address of a range: neighbouring pages are mapped by neighbouring entries of one table, so the levels above
+ * are walked once a table, not once a page. For as long as a caller may call the tables unchanged.
+ */
+export class RangeWalker {
+  readonly #memory: GuestMemory;
+  readonly #state: PagingState;
+  /** The table of 4 KiB pages that the last walk ended in. */
+  #table: { readonly linear: bigint; readonly gpa: number } | undefined;
+
+  constructor(memory: GuestMemory, state: PagingState) {
+    this.#memory = memory;
+    this.#state = state;
+  }
+
+  /** `undefined` where nothing is mapped. */
+  find(linear: bigint): PagePlace | undefined {
+    const format = chooseFormat(this.#state);
+    if ((this.#state.cr0 & CR0_PG) === 0n) return place(identity(this.#memory, linear & 0xffff_ffffn));
+    const spanBits = BigInt(12 + (format.bitsPerLevel.at(-1) ?? 9));
+    const start = (linear >> spanBits) << spanBits;
+    if (this.#table?.linear === start) return this.#inTable(this.#table.gpa, format, linear - start, linear);
+    const translation = walk(this.#memory, this.#state, linear);
+    const last = translation.entries.at(-1);
+    // Present or not, an entry of level 1 says where its table is.
+    if (last?.level === 1)
+      this.#table = { linear: start, gpa: last.gpa - Number((linear - start) >> 12n) * format.entryBytes };
+    return place(translation);
+  }
+
+  #inTable(table: number, format: Format, offset: bigint, linear: bigint): PagePlace | undefined {
+    const at = gpa(table + Number(offset >> 12n) * format.entryBytes);
+    const value = format.entryBytes === 4 ? BigInt(this.#memory.readU32(at)) : this.#memory.readU64(at);
+    if ((value & PTE_P) === 0n) return undefined;
+    const frame = value & (format.entryBytes === 4 ? ADDRESS_MASK_32 : ADDRESS_MASK);
+    const address = Number(frame | (linear & 0xfffn));
+    return this.#memory.contains(address, 1) ? { gpa: gpa(address), pageBytes: PAGE_BYTES } : undefined;
+  }
+}
+
+function place({ gpa: address, pageBytes }: Translation): PagePlace | undefined {
+  return address === undefined ? undefined : { gpa: address, pageBytes };
+}
+
 /** True when the two addresses have the same upper bits that paging needs (SDM 1 §3.3.7.1); 32-bit modes wrap instead. */
 function isCanonical(linear: bigint, format: Format): boolean {
   return (
