@@ -1,32 +1,42 @@
 /**
- * The editor's side of the wire: frames DAP messages (ProtocolServer), looks requests up in a table, and is the one place
- * where a handler's exception becomes an error response. Handlers are plain `arguments => body` functions.
+ * The editor's side of the wire: takes DAP messages, looks requests up in a table, and is the one place where a handler's exception
+ * becomes an error response. Handlers are plain `arguments => body` functions.
  */
-import { ProtocolServer } from '@vscode/debugadapter/lib/protocol';
+import type { Readable, Writable } from 'node:stream';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { isShown, messageOf, UserError } from './errors.ts';
+import { isShown, messageOf, USER_ERROR, UserError } from './errors.ts';
 import type { Log } from './log.ts';
+import { FramingError, MessageFraming } from './messageFraming.ts';
+import { Cancelled } from './pace.ts';
 
 /** One request being served. */
 export interface RequestCall {
   /** Runs `action` once the response has been sent: for events that must not overtake it. */
   after(action: () => void): void;
+  /** Aborted by `cancel`: long work looks at it. */
+  readonly signal: AbortSignal;
+  /** Cancels the request with that number, when it is still being served. */
+  cancel(requestId: number): void;
 }
 
-export type RequestHandler = (args: never, call: RequestCall) => unknown;
+export type RequestHandler = (args: unknown, call: RequestCall) => unknown;
 export type RequestTable = Readonly<Record<string, RequestHandler>>;
 
 /** Sends events to the editor. */
 export type SendEvent = (event: string, body?: object) => void;
 
-export class DapConnection extends ProtocolServer {
+export class DapConnection {
+  /** What comes can be followed no more: the editor was told why. */
+  onBroken: () => void = () => undefined;
   readonly #log: Log;
+  readonly #framing = new MessageFraming();
+  readonly #serving = new Map<number, AbortController>();
   #table: RequestTable = {};
+  #output: Writable | undefined;
+  #nextSeq = 1;
 
   constructor(log: Log) {
-    super();
     this.#log = log;
-    this.on('error', (event: DebugProtocol.Event) => log('error', 'dap', JSON.stringify(event)));
   }
 
   /** Before `start`. */
@@ -34,48 +44,96 @@ export class DapConnection extends ProtocolServer {
     this.#table = table;
   }
 
-  readonly emitEvent: SendEvent = (event, body) => {
-    this.#log('debug', 'dap.event', event);
-    this.sendEvent({ type: 'event', seq: 0, event, ...(body === undefined ? {} : { body }) });
-  };
-
-  protected override dispatchRequest(request: DebugProtocol.Request): void {
-    void this.#answer(request);
+  start(input: Readable, output: Writable): void {
+    this.#output = output;
+    output.on('error', (error) => this.#log('error', 'dap', `output: ${error.message}`));
+    input.on('error', (error) => this.#log('error', 'dap', `input: ${error.message}`));
+    const take = (chunk: Buffer): void => {
+      try {
+        for (const body of this.#framing.push(chunk)) this.#receive(body);
+      } catch (error) {
+        if (!(error instanceof FramingError)) throw error;
+        input.off('data', take);
+        input.resume(); // until the other end closes it
+        this.#log('error', 'dap', error.message);
+        this.emitEvent('output', { category: 'important', output: `${error.message}\n` });
+        this.onBroken();
+      }
+    };
+    input.on('data', take);
   }
 
-  async #answer(request: DebugProtocol.Request): Promise<void> {
-    const { command, seq } = request;
+  readonly emitEvent: SendEvent = (event, body) => {
+    this.#log('debug', 'dap.event', event);
+    this.#send({ type: 'event', event, ...(body === undefined ? {} : { body }) });
+  };
+
+  #send(message: object): void {
+    const json = JSON.stringify({ seq: this.#nextSeq++, ...message });
+    this.#output?.write(`Content-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`);
+  }
+
+  #receive(body: Buffer): void {
+    const request = parseRequest(body);
+    if (typeof request === 'string') this.#log('error', 'dap', request);
+    else void this.#answer(request);
+  }
+
+  async #answer({ command, seq, args }: IncomingRequest): Promise<void> {
     this.#log('debug', 'dap.request', command);
     const actions: (() => void)[] = [];
-    const response: DebugProtocol.Response = {
-      type: 'response',
-      seq: 0,
-      request_seq: seq,
-      command,
-      success: true,
+    const controller = new AbortController();
+    this.#serving.set(seq, controller);
+    const call: RequestCall = {
+      after: (action) => actions.push(action),
+      signal: controller.signal,
+      cancel: (requestId) => this.#serving.get(requestId)?.abort(),
     };
+    const response = { type: 'response', request_seq: seq, command };
     try {
       const handler = Object.hasOwn(this.#table, command) ? this.#table[command] : undefined;
-      if (handler === undefined) throw new Error(`request not supported: ${command}`);
-      const args = (request.arguments ?? {}) as never;
-      const body = await handler(args, { after: (action) => actions.push(action) });
-      if (body !== undefined) response.body = body;
+      if (handler === undefined)
+        throw new UserError(USER_ERROR.request, `request not supported: ${command.slice(0, 100)}`);
+      const body = await handler(args, call);
+      this.#send({ ...response, success: true, ...(body === undefined ? {} : { body }) });
     } catch (error) {
-      this.#describeFailure(response, error);
+      this.#send({ ...response, success: false, ...this.#failure(command, error) });
+    } finally {
+      this.#serving.delete(seq);
     }
-    this.sendResponse(response);
     for (const action of actions) action();
   }
 
-  #describeFailure(response: DebugProtocol.Response, error: unknown): void {
+  #failure(command: string, error: unknown): object {
     const text = messageOf(error);
+    if (error instanceof Cancelled) return { message: text };
     const id = error instanceof UserError ? error.id : 1;
     if (!(error instanceof UserError)) {
-      this.#log('error', 'dap', `${response.command}: ${error instanceof Error ? error.stack : text}`);
+      this.#log('error', 'dap', `${command}: ${error instanceof Error ? error.stack : text}`);
     }
-    response.success = false;
-    response.message = text;
     // `{text}` keeps braces in the text from being taken for variables.
-    response.body = { error: { id, format: '{text}', variables: { text }, showUser: isShown(id) } };
+    const described = { id, format: '{text}', variables: { text }, showUser: isShown(id) };
+    return { message: text, body: { error: described } };
   }
+}
+
+interface IncomingRequest {
+  readonly seq: number;
+  readonly command: string;
+  readonly args: unknown;
+}
+
+/** The request, or why the message is none: without a number and a name it cannot be answered. */
+function parseRequest(body: Buffer): IncomingRequest | string {
+  let message: unknown;
+  try {
+    message = JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    return `a message that is no JSON: ${messageOf(error)}`;
+  }
+  if (typeof message !== 'object' || message === null) return 'a message that is no object';
+  const { type, seq, command, arguments: args } = message as Partial<DebugProtocol.Request>;
+  if (type !== 'request' || typeof command !== 'string' || typeof seq !== 'number')
+    return 'a message that is no request: "type", "seq" or "command" is missing';
+  return { seq, command, args: args as unknown };
 }

@@ -19,6 +19,9 @@ export const USER_ERROR = {
   vmRunning: 1004,
   vmGone: 1005,
   symbols: 1006,
+  /** The client asked for something that is no request here, or at the wrong time. */
+  request: 1007,
+  limit: 1008,
   badValue: 2001,
   badReference: 2002,
   expression: 2003,
@@ -36,6 +39,8 @@ const SILENT: ReadonlySet<number> = new Set([
   USER_ERROR.expression,
   USER_ERROR.memory,
   USER_ERROR.stale,
+  USER_ERROR.request,
+  USER_ERROR.limit,
 ]);
 
 export function isShown(id: number): boolean {

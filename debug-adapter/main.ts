@@ -14,6 +14,8 @@ function main(): void {
   connection.serve(requestTable(state));
   connection.start(process.stdin, process.stdout);
   const leave = (): void => void editorGone(state).finally(() => process.exit(0));
+  connection.onBroken = () =>
+    void editorGone(state).finally(() => process.stdout.write('', () => process.exit(1)));
   process.stdin.once('close', leave);
   process.once('SIGTERM', leave);
   process.stdout.on('error', () => undefined); // the editor's end is closed: stdin tells the same

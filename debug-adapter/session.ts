@@ -1,7 +1,9 @@
 /** The requests of a debug session, as a table of contents. Handlers get the session's state; there is no logic here. */
-import type { RequestTable } from './dapConnection.ts';
+import type { RequestCall, RequestTable } from './dapConnection.ts';
 import {
   breakpointLocations,
+  type ExceptionBreakpoints,
+  refusedExceptionBreakpoints,
   setBreakpoints,
   setFunctionBreakpoints,
   setInstructionBreakpoints,
@@ -25,6 +27,8 @@ import { readMemory, writeMemory } from './handlers/memory.ts';
 import { stackTrace, threads } from './handlers/stack.ts';
 import { cancel } from './handlers/progress.ts';
 import { scopes, setVariable, variables } from './handlers/variables.ts';
+import { USER_ERROR, UserError } from './errors.ts';
+import { decodeArguments } from './requestArguments.ts';
 import type { SessionState } from './sessionState.ts';
 
 /** A handler as the handlers' files write it: state first. */
@@ -42,8 +46,7 @@ const HANDLERS = {
   setBreakpoints,
   setFunctionBreakpoints,
   setInstructionBreakpoints,
-  // Clients of older DAP versions send it although no filter is advertised.
-  setExceptionBreakpoints: () => ({ breakpoints: [] }),
+  setExceptionBreakpoints: (_state, args: ExceptionBreakpoints) => refusedExceptionBreakpoints(args),
   breakpointLocations,
 
   cancel,
@@ -73,7 +76,21 @@ export function requestTable(state: SessionState): RequestTable {
   return Object.fromEntries(
     Object.entries(HANDLERS).map(([command, handler]) => [
       command,
-      (handler as (state: SessionState, ...rest: unknown[]) => unknown).bind(undefined, state),
+      (args: unknown, call: RequestCall) => {
+        admit(state, command);
+        return (handler as AnyHandler)(state, decodeArguments(command, args), call);
+      },
     ]),
   );
+}
+
+type AnyHandler = (state: SessionState, args: object, call: RequestCall) => unknown;
+
+/** Throws UserError for a request out of its time. */
+function admit(state: SessionState, command: string): void {
+  if (command === 'initialize' || command === 'disconnect') return;
+  if (!state.initialized)
+    throw new UserError(USER_ERROR.request, `${command} before initialize: that comes first`);
+  if (state.left !== undefined)
+    throw new UserError(USER_ERROR.request, `${command} after disconnect: the session is over`);
 }

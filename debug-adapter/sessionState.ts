@@ -72,6 +72,7 @@ export class SessionState {
     noDebug: false,
   };
   client: Partial<DebugProtocol.InitializeRequestArguments> = {};
+  initialized = false;
   /** Whether we created the VM, and end it with the session. */
   launched = false;
   /** We are ending the session ourselves: the VM's end needs no message. */
@@ -135,7 +136,7 @@ export class SessionState {
   cpuOf(threadId: number): number {
     const cpu = threadId - 1;
     if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.requireTarget().cpuCount) {
-      throw new Error(`no thread ${threadId}`);
+      throw new UserError(USER_ERROR.badReference, `there is no thread ${threadId}`);
     }
     return cpu;
   }

@@ -18,19 +18,20 @@ export async function setBreakpoints(
   args: DebugProtocol.SetBreakpointsArguments,
 ): Promise<Breakpoints> {
   const file = args.source.path;
-  if (file === undefined) throw new Error('breakpoints in sources without a path are not supported');
+  if (file === undefined)
+    throw new UserError(USER_ERROR.request, 'setBreakpoints: breakpoints need a source with a path');
   const requested =
     args.breakpoints ?? (args.lines ?? []).map((line): DebugProtocol.SourceBreakpoint => ({ line }));
   const wanted = requested.map((it): WantedBreakpoint => {
     const line = toServerLine(state, it.line);
     const column = it.column === undefined ? undefined : toServerColumn(state, it.column);
     const mode = parseMode(it.mode);
-    return {
+    return refuseConditions(it, {
       key: `${line}:${column ?? ''}:${mode ?? ''}`,
       kind: 'source',
       ...(mode === undefined ? {} : { mode }),
       place: () => placeLine(state, file, line, column),
-    };
+    });
   });
   const breakpoints = await state.breakpoints.replace(`source:${file}`, wantedUnlessOff(state, wanted));
   for (const problem of state.symbols.takeProblems()) state.output(`symbols: ${problem}`);
@@ -43,7 +44,11 @@ export async function setFunctionBreakpoints(
 ): Promise<Breakpoints> {
   const wanted = args.breakpoints.map((it): WantedBreakpoint => {
     const name = it.name.trim();
-    return { key: name, kind: 'function', place: () => placeFunction(state, name) };
+    return refuseConditions(it, {
+      key: name,
+      kind: 'function',
+      place: () => placeFunction(state, name),
+    });
   });
   return { breakpoints: await state.breakpoints.replace('function', wantedUnlessOff(state, wanted)) };
 }
@@ -54,14 +59,54 @@ export async function setInstructionBreakpoints(
 ): Promise<Breakpoints> {
   const wanted = args.breakpoints.map((it): WantedBreakpoint => {
     const mode = parseMode(it.mode);
-    return {
+    return refuseConditions(it, {
       key: `${it.instructionReference}+${it.offset ?? 0}:${mode ?? ''}`,
       kind: 'instruction',
       ...(mode === undefined ? {} : { mode }),
       place: () => placeInstruction(it),
-    };
+    });
   });
   return { breakpoints: await state.breakpoints.replace('instruction', wantedUnlessOff(state, wanted)) };
+}
+
+type Conditions = Pick<DebugProtocol.SourceBreakpoint, 'condition' | 'hitCondition' | 'logMessage'>;
+
+/**
+ * A breakpoint that must not always stop would, were it armed: until conditions are evaluated it stays off, and says so. It keeps the
+ * place it was asked for, so that the editor leaves it where it is.
+ */
+function refuseConditions(asked: Conditions, wanted: WantedBreakpoint): WantedBreakpoint {
+  const given = [
+    ...(isGiven(asked.condition) ? ['a condition'] : []),
+    ...(isGiven(asked.hitCondition) ? ['a hit count'] : []),
+    ...(isGiven(asked.logMessage) ? ['a log message'] : []),
+  ];
+  if (given.length === 0) return wanted;
+  const what = given.join(' and ');
+  const message = `${what} cannot be evaluated yet: the breakpoint is off until it has none`;
+  const place = async (): Promise<Placement> => ({
+    addresses: [],
+    shown: (await wanted.place()).shown,
+    problem: { reason: 'failed', message },
+  });
+  return { ...wanted, key: `${wanted.key}:${what}`, place };
+}
+
+/** Editors send an empty text for a condition that was removed. */
+function isGiven(text: string | undefined): boolean {
+  return text !== undefined && text.trim() !== '';
+}
+
+export interface ExceptionBreakpoints {
+  readonly filters?: readonly string[];
+  readonly filterOptions?: readonly object[];
+}
+
+/** No filter is advertised; clients of older DAP versions send the request all the same. */
+export function refusedExceptionBreakpoints(args: ExceptionBreakpoints): Breakpoints {
+  const asked = [...(args.filters ?? []), ...(args.filterOptions ?? [])];
+  const message = 'the VM cannot stop at exceptions of the guest yet';
+  return { breakpoints: asked.map(() => ({ verified: false, reason: 'failed', message })) };
 }
 
 export async function breakpointLocations(

@@ -1,7 +1,7 @@
 /** From `initialize` to `disconnect`: how a VM comes into the session and how it leaves. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { RequestCall } from '../dapConnection.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, USER_ERROR, UserError } from '../errors.ts';
 import {
   type AttachArguments,
   changedVmKeys,
@@ -31,6 +31,7 @@ export function initialize(
   args: DebugProtocol.InitializeRequestArguments,
 ): DebugProtocol.Capabilities {
   state.client = args;
+  state.initialized = true;
   return CAPABILITIES;
 }
 
@@ -53,7 +54,9 @@ export async function attach(state: SessionState, raw: object, call: RequestCall
 }
 
 function requireNoVm(state: SessionState): void {
-  if (state.target !== undefined) throw new Error('this session already debugs a VM');
+  if (state.target !== undefined) {
+    throw new UserError(USER_ERROR.request, 'this session already debugs a VM');
+  }
 }
 
 /** The kernel of a running VM is known to its core; it may have been started elsewhere and be gone by now. */

@@ -3,6 +3,7 @@
  * shown, nor is anything to a client that does not know progress.
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { RequestCall } from '../dapConnection.ts';
 import type { SessionState } from '../sessionState.ts';
 
 const SHOWN_AFTER_MS = 1000;
@@ -42,7 +43,12 @@ export function beginProgress(state: SessionState, title: string, cancel: () => 
   };
 }
 
-/** Requests are quick or wait for nothing but a progress: only those are cancelled, the others get their answer. */
-export function cancel(state: SessionState, { progressId }: DebugProtocol.CancelArguments): void {
+/** Ends the work behind a progress, or a request that takes long: others are quick, and get their answer. */
+export function cancel(
+  state: SessionState,
+  { progressId, requestId }: DebugProtocol.CancelArguments,
+  call: RequestCall,
+): void {
   if (progressId !== undefined) state.cancellable.get(progressId)?.();
+  if (requestId !== undefined) call.cancel(requestId);
 }
