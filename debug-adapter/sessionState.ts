@@ -24,14 +24,16 @@ export interface SessionOptions {
   readonly noDebug: boolean;
 }
 
-/** A stack frame as DAP shows it; several share one `UnwindFrame` where code was inlined. */
+/**
+ * A stack frame as DAP shows it; several share one `UnwindFrame` where code was inlined. It says which, not what is in it: a write may
+ * change that, see frameNow().
+ */
 export interface ShownFrame {
   readonly cpu: number;
   /** 0 for the frame the vCPU executes and for what is inlined there. */
   readonly depth: number;
   /** Counts from the innermost function inlined at the frame's address. */
   readonly inlineDepth: number;
-  readonly frame: UnwindFrame;
 }
 
 /** What a `variablesReference` stands for. */
@@ -40,7 +42,15 @@ export type VariableContainer =
   | { readonly kind: 'group'; readonly group: string; readonly shown: ShownFrame }
   | { readonly kind: 'segment'; readonly name: string; readonly shown: ShownFrame }
   | { readonly kind: 'locals'; readonly shown: ShownFrame }
-  | { readonly kind: 'value'; readonly value: Value; readonly shown: ShownFrame };
+  | {
+      readonly kind: 'value';
+      readonly value: Value;
+      /** `SessionState.writes` when it was looked up: after a later one it is looked up anew. */
+      readonly asOfWrite: number;
+      /** The first child shown, when those before it are shown elsewhere. */
+      readonly start?: number;
+      readonly shown: ShownFrame;
+    };
 
 /** Something that runs the VM in several pieces, and decides at each stop whether it is one for the user. */
 export interface StepPlan {
@@ -100,6 +110,8 @@ export class SessionState {
   /** Resolves when the VM has been ended or let go, once somebody asked for that. */
   left: Promise<void> | undefined;
   disassembler: Promise<Disassembler> | undefined;
+  /** Writes to registers and memory so far: what was read before the last one may be out of date. */
+  writes = 0;
   /** Frames of each vCPU at this stop, as far as somebody asked. */
   stacks = new Map<number, { readonly frames: UnwindFrame[]; complete: boolean }>();
   /**
@@ -158,6 +170,12 @@ export class SessionState {
     this.variables.clear();
     this.stacks.clear();
     this.hiddenFrames.clear();
+  }
+
+  /** After any write, to whatever: nothing that was computed from registers or memory is kept. */
+  forgetRead(): void {
+    this.writes += 1;
+    this.stacks.clear();
   }
 
   /** Stop events wait until the response of `call`, which sets the VM running, is out. */

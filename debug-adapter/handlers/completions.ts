@@ -7,6 +7,8 @@ import { generalRows } from '../target/registers.ts';
 import { explain, localVariables } from './locals.ts';
 
 const MAX_MEMBERS = 1000;
+/** What is completed is at the end of the text, and no longer than this: the patterns below try every place to start at. */
+const MAX_TYPED = 1000;
 /** The operand before the last dot or arrow: names, members, elements and one level of parentheses. */
 const MEMBER = /((?:\w|::|\.|->|\[[^[\]]*\]|\([^()]*\))+)(?:\.|->)(\w*)$/;
 
@@ -17,7 +19,9 @@ export async function completions(
   if (args.frameId === undefined || state.requireTarget().state !== 'paused') return { targets: [] };
   const shown = state.frame(args.frameId);
   const firstColumn = state.client.columnsStartAt1 === false ? 0 : 1;
-  const typed = (args.text.split('\n')[(args.line ?? 1) - 1] ?? '').slice(0, args.column - firstColumn);
+  const typed = (args.text.split('\n')[(args.line ?? 1) - 1] ?? '')
+    .slice(0, Math.max(0, args.column - firstColumn))
+    .slice(-MAX_TYPED);
   const [, owner, member] = MEMBER.exec(typed) ?? [];
   if (owner !== undefined) return { targets: await members(state, owner, member ?? '', shown) };
   const [, register] = /\$(\w*)$/.exec(typed) ?? [];

@@ -1,7 +1,9 @@
 /** Disassembly with symbols and source lines, forwards and backwards, in the width the vCPU executes. */
 import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
+import { Pace } from '../pace.ts';
 import type { SessionState } from '../sessionState.ts';
 import {
   type CodeBits,
@@ -18,7 +20,12 @@ import { toClientLine } from './breakpoints.ts';
 
 type Shown = DebugProtocol.DisassembledInstruction;
 
+/** Shown at once. */
 const MAX_INSTRUCTIONS = 10_000;
+/** All code on the way there is decoded. */
+const MAX_OFFSET = 100_000;
+/** Looked for backwards in one go. */
+const MAX_BACK = 256;
 /** Back from an address without a symbol: enough for the decoder to fall in step with the code. */
 const RESYNC_BYTES = 64;
 /** A function larger than this is not decoded from its start for every page of the view. */
@@ -27,37 +34,57 @@ const MAX_FUNCTION_BYTES = 0x1_0000n;
 export async function disassemble(
   state: SessionState,
   args: DebugProtocol.DisassembleArguments,
+  call: RequestCall,
 ): Promise<{ instructions: Shown[] }> {
   const at = parseMemoryReference(args.memoryReference, args.offset ?? 0);
   if (at.physical === true)
     throw new UserError(USER_ERROR.badReference, 'disassembly needs a linear address, not a physical one');
-  const count = Math.min(Math.max(0, args.instructionCount), MAX_INSTRUCTIONS);
-  const cpu = at.cpu ?? state.currentCpu;
-  return { instructions: await disassembleAt(state, cpu, at.address, args.instructionOffset ?? 0, count) };
+  const { instructionCount: count, instructionOffset = 0 } = args;
+  if (count > MAX_INSTRUCTIONS)
+    throw tooMuch(`${count} instructions: at most ${MAX_INSTRUCTIONS} can be asked for at once`);
+  if (Math.abs(instructionOffset) > MAX_OFFSET)
+    throw tooMuch(
+      `${instructionOffset} instructions from ${hex(at.address)}: at most ${MAX_OFFSET} lead there, name a nearer address`,
+    );
+  const pace = new Pace(call.signal);
+  const from = { cpu: at.cpu ?? state.currentCpu, address: at.address, instructionOffset };
+  return { instructions: await disassembleAt(state, from, count, pace) };
+}
+
+function tooMuch(what: string): UserError {
+  return new UserError(USER_ERROR.limit, `disassemble: ${what}`);
+}
+
+export interface DisassemblyStart {
+  readonly cpu: number;
+  readonly address: bigint;
+  /** Instructions to go on, or back when negative. */
+  readonly instructionOffset: number;
 }
 
 /** Exactly `count` lines: where there is no code to be had, lines that say so. */
 export async function disassembleAt(
   state: SessionState,
-  cpu: number,
-  address: bigint,
-  instructionOffset: number,
+  { cpu, address, instructionOffset }: DisassemblyStart,
   count: number,
+  pace: Pace,
 ): Promise<Shown[]> {
-  const code = await CodeReader.open(state, cpu);
+  const code = await CodeReader.open(state, cpu, pace);
   const before = Math.max(0, -instructionOffset);
   const skipped = Math.max(0, instructionOffset);
   const earlier = before === 0 ? [] : await code.backwards(address, before);
   const later = before >= count ? [] : await code.forwards(address, skipped + count - before);
   const window = before > 0 ? [...earlier, ...later].slice(0, count) : later.slice(skipped, skipped + count);
+  const lines: Shown[] = [];
   let previous = '';
-  return window.map((it) => {
+  for (const it of window) {
     const shown = show(state, code.view, it);
     const location = `${shown.location?.path ?? ''}:${shown.line ?? ''}`;
-    const repeats = location === previous;
+    lines.push(location === previous ? withoutLine(shown) : shown);
     previous = location;
-    return repeats ? withoutLine(shown) : shown;
-  });
+    await pace.turn();
+  }
+  return lines;
 }
 
 /** A line as it comes out of memory: an instruction, or an address where nothing can be read. */
@@ -69,38 +96,41 @@ class CodeReader {
   readonly #cpu: number;
   readonly #bits: CodeBits;
   readonly #base: bigint;
+  readonly #pace: Pace;
   readonly view: AddressView;
 
   private constructor(
     state: SessionState,
     disassembler: Disassembler,
     view: AddressView,
-    cpu: number,
-    bits: CodeBits,
-    base: bigint,
+    code: { readonly cpu: number; readonly bits: CodeBits; readonly base: bigint },
+    pace: Pace,
   ) {
     this.#state = state;
     this.view = view;
     this.#disassembler = disassembler;
-    this.#cpu = cpu;
-    this.#bits = bits;
-    this.#base = base;
+    this.#cpu = code.cpu;
+    this.#bits = code.bits;
+    this.#base = code.base;
+    this.#pace = pace;
   }
 
-  static async open(state: SessionState, cpu: number): Promise<CodeReader> {
+  static async open(state: SessionState, cpu: number, pace: Pace): Promise<CodeReader> {
     state.disassembler ??= Disassembler.load();
     const target = state.requireTarget();
     const disassembler = await state.disassembler;
     const view = await state.viewOf(cpu);
     // While it runs the mode cannot be asked for; what a kernel runs most is 64-bit code.
-    if (target.state !== 'paused') return new CodeReader(state, disassembler, view, cpu, 64, 0n);
+    if (target.state !== 'paused')
+      return new CodeReader(state, disassembler, view, { cpu, bits: 64, base: 0n }, pace);
     const registers = await target.readRegisters(cpu);
-    return new CodeReader(state, disassembler, view, cpu, codeBits(registers.mode), codeBase(registers));
+    const code = { cpu, bits: codeBits(registers.mode), base: codeBase(registers) };
+    return new CodeReader(state, disassembler, view, code, pace);
   }
 
   async forwards(address: bigint, count: number): Promise<CodeLine[]> {
     const bytes = await this.#read(address, count * MAX_INSTRUCTION_BYTES);
-    const lines: CodeLine[] = this.#decode(address, bytes, count);
+    const lines: CodeLine[] = await this.#decode(address, bytes, count);
     let next = endOf(lines.at(-1), address);
     for (; lines.length < count; next++) lines.push({ address: BigInt.asUintN(64, next), unreadable: true });
     return lines;
@@ -108,19 +138,20 @@ class CodeReader {
 
   /** The `count` lines before `address`, which the last of them ends at. */
   async backwards(address: bigint, count: number): Promise<CodeLine[]> {
-    let lines: CodeLine[] = [];
+    const chunks: (readonly CodeLine[])[] = []; // the last one comes first in memory
+    let found = 0;
     let end = address;
-    while (lines.length < count && end > 0n) {
-      const chunk = await this.#chunkBefore(end, count - lines.length);
+    while (found < count && end > 0n) {
+      const chunk = await this.#chunkBefore(end, Math.min(count - found, MAX_BACK));
       if (chunk === undefined) break;
-      lines = [...chunk, ...lines];
+      chunks.push(chunk);
+      found += chunk.length;
       end = chunk[0]?.address ?? 0n;
     }
-    while (lines.length < count) {
-      end -= 1n;
-      lines.unshift({ address: BigInt.asUintN(64, end), unreadable: true });
-    }
-    return lines.slice(-count);
+    const unreadable = Array.from({ length: Math.max(0, count - found) }, (_, i): CodeLine => {
+      return { address: BigInt.asUintN(64, end - BigInt(i + 1)), unreadable: true };
+    });
+    return [...unreadable.reverse(), ...chunks.reverse().flat()].slice(-count);
   }
 
   /** Some instructions that end at `end`: from the start of the function before it, else from wherever decoding falls in step. */
@@ -129,7 +160,7 @@ class CodeReader {
     if (start !== undefined && start < end && end - start <= MAX_FUNCTION_BYTES) {
       const bytes = await this.#read(start, Number(end - start));
       if (bytes.length === Number(end - start)) {
-        const decoded = endingAt(this.#decode(start, bytes, bytes.length), end);
+        const decoded = endingAt(await this.#decode(start, bytes, bytes.length), end);
         if (decoded !== undefined) return decoded;
       }
     }
@@ -148,7 +179,7 @@ class CodeReader {
     }
     for (let skip = 0; skip < Math.min(MAX_INSTRUCTION_BYTES, bytes.length); skip++) {
       const from = start + BigInt(skip);
-      const decoded = endingAt(this.#decode(from, bytes.subarray(skip), bytes.length), end);
+      const decoded = endingAt(await this.#decode(from, bytes.subarray(skip), bytes.length), end);
       if (decoded !== undefined) return decoded.slice(-wanted);
     }
     return undefined;
@@ -158,8 +189,9 @@ class CodeReader {
     return (await this.#state.requireTarget().readMemory({ address, cpu: this.#cpu }, lengthBytes)).data;
   }
 
-  #decode(address: bigint, bytes: Uint8Array, count: number): DecodedInstruction[] {
-    return this.#disassembler.decode({ address, bytes, bits: this.#bits, base: this.#base }, count);
+  #decode(address: bigint, bytes: Uint8Array, count: number): Promise<DecodedInstruction[]> {
+    const block = { address, bytes, bits: this.#bits, base: this.#base };
+    return this.#disassembler.decodePaced(block, count, this.#pace);
   }
 }
 

@@ -12,10 +12,10 @@ import {
 } from '../target/expression.ts';
 import type { AddressView } from '../target/addressView.ts';
 import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
-import { topFrame } from '../target/unwind.ts';
+import { topFrame, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { examineMemory } from './examine.ts';
-import { framesOf } from './frames.ts';
+import { frameNow, framesOf } from './frames.ts';
 import { assignTyped } from './assignments.ts';
 import { evaluateTyped, explain, formatOf, localVariables, showValue } from './locals.ts';
 import { memoryChanged } from './memory.ts';
@@ -97,7 +97,7 @@ async function topShownFrame(state: SessionState): Promise<ShownFrame | undefine
   if (state.requireTarget().state !== 'paused') return undefined;
   const cpu = state.currentCpu;
   const [frame] = await framesOf(state, cpu, 1);
-  return frame && { cpu, depth: 0, inlineDepth: 0, frame };
+  return frame && { cpu, depth: 0, inlineDepth: 0 };
 }
 
 /** By the program's types, where they are known; else, and for what those do not know, as an expression over addresses. */
@@ -158,10 +158,11 @@ async function environment(
   const cpu = shown?.cpu ?? state.currentCpu;
   // While the VM runs there are no registers; symbols and memory still answer.
   const registers = target.state === 'paused' ? await target.readRegisters(cpu) : undefined;
+  const callerFrame = shown !== undefined && shown.depth > 0 ? await frameNow(state, shown) : undefined;
   return {
     wordBytes: registers === undefined ? 8 : codeBits(registers.mode) / 8,
     register: (name) =>
-      registerAlias(name) === undefined ? undefined : readRegister(name, registers, shown),
+      registerAlias(name) === undefined ? undefined : readRegister(name, registers, callerFrame),
     symbol: (name) => state.symbols.addressByName(name),
     read: async (address, lengthBytes) => {
       const { data, unreadableBytes } = await target.readMemory({ address, cpu }, lengthBytes);
@@ -174,16 +175,15 @@ async function environment(
 function readRegister(
   name: string,
   registers: CpuRegisters | undefined,
-  shown: ShownFrame | undefined,
+  caller: UnwindFrame | undefined,
 ): bigint {
   const alias = registerAlias(name);
   if (registers === undefined)
     throw new UserError(USER_ERROR.vmRunning, `the VM is running: pause it to see ${name}`);
   if (alias === undefined) throw new UserError(USER_ERROR.expression, `no register ${name}`);
-  const isCaller = shown !== undefined && shown.depth > 0 && topFrame(registers).registers.has(alias.key);
   const system = /^(cr|efer|fs_|gs_|gdt|idt)/.test(alias.key);
-  const value =
-    isCaller && !system ? shown.frame.registers.get(alias.key) : registerValue(registers, alias.key);
+  const isCallers = caller !== undefined && !system && topFrame(registers).registers.has(alias.key);
+  const value = isCallers ? caller.registers.get(alias.key) : registerValue(registers, alias.key);
   if (value === undefined)
     throw new UserError(USER_ERROR.expression, `${name} was not saved by the functions called from here`);
   return BigInt.asUintN(alias.widthBits, value >> BigInt(alias.shift));

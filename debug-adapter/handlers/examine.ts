@@ -1,5 +1,6 @@
 /** The console's `x/NFU ADDRESS`, with gdb's letters: count, format (x d u c s i), unit (b h w g). */
 import { USER_ERROR, UserError } from '../errors.ts';
+import { Pace } from '../pace.ts';
 import type { SessionState } from '../sessionState.ts';
 import { hex } from '../target/vmTarget.ts';
 import { disassembleAt } from './disassemble.ts';
@@ -24,7 +25,9 @@ export async function examineMemory(
       `x/${format}: write x/COUNT, a format of x d u c s i, and a unit of b h w g`,
     );
   const [, digits, first, unitAfter, unitBefore, second, string] = match;
-  const count = digits === undefined || digits === '' ? 1 : Math.min(Number(digits), MAX_COUNT);
+  const count = digits === undefined || digits === '' ? 1 : Number(digits);
+  if (count > MAX_COUNT)
+    throw new UserError(USER_ERROR.limit, `x/${format}: at most ${MAX_COUNT} can be shown at once`);
   const letter = first ?? second ?? string ?? 'x';
   if (letter === 'i') return instructions(state, cpu, start, count);
   if (letter === 's') return text(state, cpu, start);
@@ -33,7 +36,8 @@ export async function examineMemory(
 }
 
 async function instructions(state: SessionState, cpu: number, start: bigint, count: number): Promise<string> {
-  const lines = await disassembleAt(state, cpu, start, 0, count);
+  const from = { cpu, address: start, instructionOffset: 0 };
+  const lines = await disassembleAt(state, from, count, new Pace());
   return lines
     .map((it) => `${it.address} ${it.symbol === undefined ? '' : `<${it.symbol}> `}${it.instruction}`)
     .join('\n');

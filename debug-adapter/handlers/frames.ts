@@ -1,5 +1,6 @@
 /** The unwound frames of a vCPU at this stop: computed as far as somebody asks, kept until the VM runs. */
-import type { SessionState } from '../sessionState.ts';
+import { USER_ERROR, UserError } from '../errors.ts';
+import type { SessionState, ShownFrame } from '../sessionState.ts';
 import { hex } from '../target/vmTarget.ts';
 import { topFrame, type UnwindContext, type UnwindFrame } from '../target/unwind.ts';
 
@@ -27,6 +28,14 @@ export async function framesOf(
     else stack.frames.push(caller);
   }
   return stack.frames.slice(0, count);
+}
+
+/** What a shown frame has now: since it was shown, registers or the stack may have been written. */
+export async function frameNow(state: SessionState, { cpu, depth }: ShownFrame): Promise<UnwindFrame> {
+  const frame = (await framesOf(state, cpu, depth + 1))[depth];
+  if (frame === undefined)
+    throw new UserError(USER_ERROR.stale, `frame ${depth} of vCPU${cpu} is gone: the stack was written to`);
+  return frame;
 }
 
 /** What unwinding and the symbols need of a vCPU at this stop. */

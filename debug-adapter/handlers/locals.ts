@@ -1,15 +1,19 @@
 /** Typed values of the program being debugged: local variables, what expressions come to, what unfolds below them. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { SessionState, ShownFrame } from '../sessionState.ts';
+import { USER_ERROR, UserError } from '../errors.ts';
+import type { Pace } from '../pace.ts';
+import type { SessionState, ShownFrame, VariableContainer } from '../sessionState.ts';
 import { splitFormat } from '../symbols/expressionText.ts';
 import { QueryError } from '../symbols/queryError.ts';
 import type { FrameContext, NamedValue, SymbolImage, Value, Variable } from '../symbols/symbolImage.ts';
 import { frameContext, lookupAddress } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
-import { framesOf, unwindContext } from './frames.ts';
+import { frameNow, framesOf, unwindContext } from './frames.ts';
 
-/** Elements of an array fetched for a client that asks for all of them. */
+/** Shown to a client that asks for all there are; a row below them leads to the next ones. */
 const DEFAULT_CHILDREN = 1000;
+/** Asked for at once. */
+const MAX_CHILDREN = 10_000;
 
 /** How symbols/ names the type of a symbol that no debug information describes. */
 const UNTYPED = 'no debug info';
@@ -23,10 +27,11 @@ export interface ExplainedFrame {
 /** Locals exist where the code at the frame belongs to an image with debug information, of the width the vCPU executes. */
 export async function explain(state: SessionState, shown: ShownFrame): Promise<ExplainedFrame | undefined> {
   const view = await state.viewOf(shown.cpu);
-  const image = view.imageAt(lookupAddress(shown.frame)) ?? view.images.find((it) => it.hasLines);
+  const own = await frameNow(state, shown);
+  const image = view.imageAt(lookupAddress(own)) ?? view.images.find((it) => it.hasLines);
   if (image === undefined) return undefined;
   const unwinding = await unwindContext(state, shown.cpu);
-  const context = frameContext(shown.frame, unwinding, image);
+  const context = frameContext(own, unwinding, image);
   if (context === undefined) return undefined;
   const caller = async (): Promise<FrameContext | undefined> => {
     const frames = await framesOf(state, shown.cpu, shown.depth + 2);
@@ -50,36 +55,86 @@ export async function localVariables(state: SessionState, shown: ShownFrame): Pr
 export async function showLocals(
   state: SessionState,
   shown: ShownFrame,
+  pace: Pace,
   format?: string,
 ): Promise<DebugProtocol.Variable[]> {
   const variables = await localVariables(state, shown);
   const visible = variables.filter((it, i) => variables.findIndex(({ name }) => name === it.name) === i);
   const ordered = [...visible.filter((it) => it.isParameter), ...visible.filter((it) => !it.isParameter)];
-  return showAll(state, ordered, shown, format);
+  return showAll(state, ordered, shown, pace, format);
+}
+
+type ValueContainer = Extract<VariableContainer, { kind: 'value' }>;
+
+/** A value that was shown, as it is now: one in a register, or behind one, was looked up at a moment. */
+export async function valueNow(state: SessionState, container: ValueContainer): Promise<Value> {
+  const { value, shown, asOfWrite } = container;
+  if (asOfWrite === state.writes) return value;
+  try {
+    const explained = await explain(state, shown);
+    const again = await explained?.image.evaluate(value.expression, explained.context, shown.inlineDepth);
+    return again?.typeName === value.typeName ? again : value;
+  } catch (error) {
+    if (error instanceof QueryError) return value; // nothing evaluates to it: it is what it was
+    throw error;
+  }
 }
 
 export async function showChildren(
   state: SessionState,
-  value: Value,
-  shown: ShownFrame,
-  page: Pick<DebugProtocol.VariablesArguments, 'start' | 'count' | 'filter'>,
-  format?: string,
+  container: ValueContainer,
+  page: Pick<DebugProtocol.VariablesArguments, 'start' | 'count' | 'filter' | 'format'>,
+  pace: Pace,
 ): Promise<DebugProtocol.Variable[]> {
-  const { named } = await value.childCounts();
+  const value = await valueNow(state, container);
+  const { named, indexed } = await value.childCounts();
   // A value has members or elements, never both: the other filter gets nothing.
   if (page.filter !== undefined && (page.filter === 'named') !== named > 0) return [];
-  const children = await value.children(page.start ?? 0, page.count || DEFAULT_CHILDREN);
-  return showAll(state, children, shown, format);
+  const asked = page.count ?? 0;
+  if (asked > MAX_CHILDREN)
+    throw new UserError(
+      USER_ERROR.limit,
+      `variables: ${asked} children at once: at most ${MAX_CHILDREN}, ask for them in pages`,
+    );
+  const start = (container.start ?? 0) + (page.start ?? 0);
+  const children = await value.children(start, asked === 0 ? DEFAULT_CHILDREN : asked);
+  const rows = await showAll(state, children, container.shown, pace, formatOf(page.format));
+  const left = Math.max(named, indexed) - start - children.length;
+  // Who asks for a page knows of the others.
+  return asked === 0 && left > 0 ? [...rows, moreRow(state, container, start + children.length, left)] : rows;
+}
+
+/** Leads on to the children that were too many to be shown. */
+function moreRow(
+  state: SessionState,
+  container: ValueContainer,
+  start: number,
+  left: number,
+): DebugProtocol.Variable {
+  const next = Math.min(left, DEFAULT_CHILDREN);
+  return {
+    name: `… ${grouped(left)} more`,
+    value: next < left ? `unfold for the next ${grouped(next)}` : '',
+    variablesReference: state.variables.add({ ...container, start }),
+    presentationHint: { kind: 'virtual', attributes: ['readOnly'] },
+  };
+}
+
+/** `12 345`. */
+function grouped(count: number): string {
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ' ');
 }
 
 async function showAll(
   state: SessionState,
   values: readonly NamedValue[],
   shown: ShownFrame,
+  pace: Pace,
   format: string | undefined,
 ): Promise<DebugProtocol.Variable[]> {
   const rows: DebugProtocol.Variable[] = [];
   for (const { name, expression, value, role } of values) {
+    await pace.turn();
     const row = { name, evaluateName: expression, ...(await showValue(state, value, shown, format)) };
     if (role === 'base') rows.push({ ...row, presentationHint: { kind: 'baseClass' } });
     else if (role === 'static')
@@ -111,7 +166,9 @@ export async function showValue(
   return {
     value: text,
     type: value.typeName,
-    variablesReference: unfolds ? state.variables.add({ kind: 'value', value, shown }) : 0,
+    variablesReference: unfolds
+      ? state.variables.add({ kind: 'value', value, asOfWrite: state.writes, shown })
+      : 0,
     ...(named > 0 ? { namedVariables: named } : {}),
     ...(indexed > 0 ? { indexedVariables: indexed } : {}),
     ...(await memoryReference(value)),

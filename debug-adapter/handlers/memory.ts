@@ -13,9 +13,12 @@ export async function readMemory(
   args: DebugProtocol.ReadMemoryArguments,
 ): Promise<DebugProtocol.ReadMemoryResponse['body']> {
   const at = resolve(state, args.memoryReference, args.offset);
-  const lengthBytes = Math.min(Math.max(0, args.count), MAX_READ_BYTES);
-  const { data } = await state.requireTarget().readMemory(at, lengthBytes);
-  const unreadableBytes = args.count - data.length;
+  if (args.count > MAX_READ_BYTES)
+    throw new UserError(
+      USER_ERROR.limit,
+      `readMemory of ${args.count} bytes: at most ${MAX_READ_BYTES} can be read at once`,
+    );
+  const { data, unreadableBytes } = await state.requireTarget().readMemory(at, args.count);
   return {
     address: hex(at.address),
     data: Buffer.from(data).toString('base64'),
@@ -28,13 +31,23 @@ export async function writeMemory(
   args: DebugProtocol.WriteMemoryArguments,
 ): Promise<DebugProtocol.WriteMemoryResponse['body']> {
   const at = resolve(state, args.memoryReference, args.offset);
-  const data = Buffer.from(args.data, 'base64');
+  const data = decodeBase64(args.data);
   const written = args.allowPartial === true ? await writableBytes(state, at, data.length) : data.length;
   if (written === 0 && data.length > 0)
     throw new UserError(USER_ERROR.memory, `no memory at ${hex(at.address)}`);
   const bytesWritten = await state.requireTarget().writeMemory(at, data.subarray(0, written));
   memoryChanged(state, args.memoryReference, args.offset ?? 0, bytesWritten);
   return { offset: 0, bytesWritten };
+}
+
+/** RFC 4648 §4, nothing else: `Buffer` decodes whatever it is given, and would write what nobody meant. */
+function decodeBase64(text: string): Buffer {
+  const data = Buffer.from(text, 'base64');
+  if (data.toString('base64') === text) return data;
+  throw new UserError(
+    USER_ERROR.badValue,
+    'writeMemory: data is no base64: letters, digits, + and /, padded with = to a multiple of 4 characters',
+  );
 }
 
 /** The VM writes all or nothing; a partial write is one up to the end of what is readable. */
@@ -50,7 +63,7 @@ export function memoryChanged(
   count: number,
 ): void {
   if (state.client.supportsMemoryEvent === true) state.send('memory', { memoryReference, offset, count });
-  state.stacks.clear();
+  state.forgetRead();
   state.invalidate(['variables']);
 }
 

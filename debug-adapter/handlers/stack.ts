@@ -54,7 +54,7 @@ export async function stackTrace(
   const reference = await memoryReferences(state, cpu);
   return {
     stackFrames: page.map(({ frame, depth, inlineDepth, body }) => ({
-      id: state.frames.add({ cpu, depth, inlineDepth, frame }),
+      id: state.frames.add({ cpu, depth, inlineDepth }),
       ...body,
       instructionPointerReference: reference(frame.pc),
     })),

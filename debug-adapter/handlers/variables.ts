@@ -1,7 +1,9 @@
 /** Scopes and what unfolds in them: the vCPU's registers in groups, decoded, readable and settable. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CpuRegisters, SegmentValue } from '../../vmm-core/protocol/debug.ts';
+import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
+import { Pace } from '../pace.ts';
 import type { SessionState, ShownFrame, VariableContainer } from '../sessionState.ts';
 import type { NamedValue } from '../symbols/symbolImage.ts';
 import {
@@ -20,11 +22,20 @@ import {
   TABLE_ROWS,
   withField,
 } from '../target/registers.ts';
+import type { UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { evaluateNumber } from './evaluate.ts';
-import { memoryReferences } from './frames.ts';
+import { frameNow, memoryReferences } from './frames.ts';
 import { setMember } from './assignments.ts';
-import { formatOf, hasLocals, localVariables, showChildren, showLocals, showValue } from './locals.ts';
+import {
+  formatOf,
+  hasLocals,
+  localVariables,
+  showChildren,
+  showLocals,
+  showValue,
+  valueNow,
+} from './locals.ts';
 
 type Variable = DebugProtocol.Variable;
 
@@ -49,10 +60,12 @@ export async function scopes(
 export async function variables(
   state: SessionState,
   args: DebugProtocol.VariablesArguments,
+  call: RequestCall,
 ): Promise<{ variables: Variable[] }> {
   const container = state.variables.get(args.variablesReference);
   if (container === undefined) throw staleVariables(args.variablesReference);
   const { shown } = container;
+  const pace = new Pace(call.signal);
   const registers = await state.requireTarget().readRegisters(shown.cpu);
   switch (container.kind) {
     case 'registers':
@@ -62,9 +75,9 @@ export async function variables(
     case 'segment':
       return { variables: segmentMembers(registers.segments[container.name]) };
     case 'locals':
-      return { variables: await showLocals(state, shown, formatOf(args.format)) };
+      return { variables: await showLocals(state, shown, pace, formatOf(args.format)) };
     case 'value':
-      return { variables: await showChildren(state, container.value, shown, args, formatOf(args.format)) };
+      return { variables: await showChildren(state, container, args, pace) };
   }
 }
 
@@ -107,7 +120,7 @@ async function setTyped(
     const rows =
       container.kind === 'locals'
         ? await localVariables(state, shown)
-        : await container.value.children(Number(/^\[(\d+)\]$/.exec(args.name)?.[1] ?? 0));
+        : await (await valueNow(state, container)).children(childIndex(args.name) ?? container.start ?? 0);
     return rows.find((it) => it.name === args.name);
   };
   await setMember(state, await found(), args.name, args.value, shown);
@@ -116,10 +129,16 @@ async function setTyped(
   return showValue(state, written.value, shown, formatOf(args.format));
 }
 
+/** Of an element. */
+function childIndex(name: string): number | undefined {
+  const [, digits] = /^\[(\d{1,15})\]$/.exec(name) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
 /** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */
 export function registersChanged(state: SessionState, cpu: number, keys: readonly string[]): void {
   const movesFrames = keys.some((it) => ['rip', 'rsp', 'rbp', 'cs', 'ss', 'cr0', 'cr3', 'efer'].includes(it));
-  state.stacks.delete(cpu);
+  state.forgetRead();
   if (keys.includes('rip')) state.hiddenFrames.delete(cpu);
   state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables'], cpu + 1);
 }
@@ -202,27 +221,28 @@ async function groupMembers(
     }));
   }
   const reference = await memoryReferences(state, shown.cpu);
-  const rows = rowsOf(group, registers).map((row) => rowVariable(row, shown, registers, reference));
+  const caller = shown.depth > 0 ? await frameNow(state, shown) : undefined;
+  const rows = rowsOf(group, registers).map((row) => rowVariable(row, caller, registers, reference));
   if (group !== 'Segment') return rows;
   return [...SEGMENT_NAMES.flatMap((name) => segmentVariable(state, name, shown, registers)), ...rows];
 }
 
 function rowVariable(
   row: RegisterRow,
-  shown: ShownFrame,
+  caller: UnwindFrame | undefined,
   registers: CpuRegisters,
   reference: (address: bigint) => string,
 ): Variable {
   const base = { name: row.name, variablesReference: 0, type: `u${row.widthBits}` };
   // A caller's frame knows only what the unwinder recovered; system registers are the vCPU's whatever the frame.
-  const inFrame = shown.depth === 0 || !generalRows(registers.mode).some((it) => it.key === row.key);
-  const value = inFrame ? registerValue(registers, row.key) : shown.frame.registers.get(row.key);
+  const inFrame = caller === undefined || !generalRows(registers.mode).some((it) => it.key === row.key);
+  const value = inFrame ? registerValue(registers, row.key) : caller.registers.get(row.key);
   if (value === undefined)
     return { ...base, value: '<not saved>', presentationHint: { attributes: ['readOnly'] } };
   return {
     ...base,
     value: `${formatRegister(value, row.widthBits)}${decodeBits(row.key, value)}`,
-    ...(shown.depth === 0 ? { evaluateName: `$${row.name}` } : {}),
+    ...(caller === undefined ? { evaluateName: `$${row.name}` } : {}),
     ...memoryReference(row, value, reference),
   };
 }

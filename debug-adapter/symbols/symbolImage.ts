@@ -136,6 +136,8 @@ export interface Value {
   /** Where it lives; undefined for values in registers, constants and bit-fields. */
   readonly address: bigint | undefined;
   readonly sizeBytes: number | undefined;
+  /** Evaluates to it in the same frame, when there is such an expression. */
+  readonly expression: string;
   /** How much unfolds from it. May read memory: a vector's length is there. */
   childCounts(): Promise<ChildCounts>;
   /** Where a memory view would look: what a pointer leads to, else where the value lives. */

@@ -1,5 +1,6 @@
 /** Bytes to instructions with iced-x86, loaded on first use (its wasm costs some ten milliseconds). Pure: knows no VM. */
 import type { Decoder, Formatter } from 'iced-x86';
+import type { Pace } from '../pace.ts';
 
 export type CodeBits = 16 | 32 | 64;
 
@@ -24,6 +25,8 @@ export interface CodeBlock {
 }
 
 export const MAX_INSTRUCTION_BYTES = 15;
+/** Decoded between two looks at the clock. */
+const BATCH = 256;
 
 type Iced = typeof import('iced-x86');
 let iced: Promise<Iced> | undefined;
@@ -66,6 +69,27 @@ export class Disassembler {
     } finally {
       decoder.free();
     }
+  }
+
+  /** As `decode`, for more than a few. */
+  async decodePaced(block: CodeBlock, count: number, pace: Pace): Promise<DecodedInstruction[]> {
+    const decoded: DecodedInstruction[] = [];
+    let offset = 0;
+    while (decoded.length < count) {
+      const rest = {
+        ...block,
+        address: BigInt.asUintN(64, block.address + BigInt(offset)),
+        bytes: block.bytes.subarray(offset, offset + BATCH * MAX_INSTRUCTION_BYTES),
+      };
+      const batch = this.decode(rest, Math.min(BATCH, count - decoded.length));
+      if (batch.length === 0) break;
+      for (const it of batch) {
+        decoded.push(it);
+        offset += it.bytes.length;
+      }
+      await pace.turn();
+    }
+    return decoded;
   }
 
   #decodeOne(decoder: Decoder, block: CodeBlock): DecodedInstruction | undefined {
