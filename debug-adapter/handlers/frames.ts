@@ -30,6 +30,14 @@ export async function framesOf(
   return stack.frames.slice(0, count);
 }
 
+/** Whether bytes at a linear address are part of how the shown frames hang together: a return address, or the link beside it. */
+export function linksFrames(state: SessionState, address: bigint, lengthBytes: number): boolean {
+  const slots = [...state.stacks.values()].flatMap(({ frames }) => frames.map((it) => it.returnSlot));
+  return slots.some(
+    (slot) => slot !== undefined && address < slot + 8n && slot - 8n < address + BigInt(lengthBytes),
+  );
+}
+
 /** What a shown frame has now: since it was shown, registers or the stack may have been written. */
 export async function frameNow(state: SessionState, { cpu, depth }: ShownFrame): Promise<UnwindFrame> {
   const frame = (await framesOf(state, cpu, depth + 1))[depth];

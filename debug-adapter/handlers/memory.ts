@@ -4,6 +4,7 @@ import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
 import { type GuestAddress, hex } from '../target/vmTarget.ts';
+import { linksFrames } from './frames.ts';
 
 /** More than an editor shows; keeps one mistyped length from filling its memory. */
 const MAX_READ_BYTES = 16 * 1024 * 1024;
@@ -63,8 +64,11 @@ export function memoryChanged(
   count: number,
 ): void {
   if (state.client.supportsMemoryEvent === true) state.send('memory', { memoryReference, offset, count });
+  const { address, physical } = parseMemoryReference(memoryReference, offset);
+  const movesFrames = physical === true || linksFrames(state, address, count);
   state.forgetRead();
-  state.invalidate(['variables']);
+  // An editor that reads the stack anew also goes back to its top: only where it must.
+  state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables']);
 }
 
 /** References without a vCPU mean the one last stopped. */

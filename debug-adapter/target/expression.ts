@@ -169,6 +169,10 @@ class Parser {
   }
 }
 
+/** Of an expression, as much as a message repeats. */
+const MAX_QUOTED = 200;
+
 function syntaxError(text: string, what: string): UserError {
-  return new UserError(USER_ERROR.expression, `cannot evaluate "${text}": ${what}`);
+  const quoted = text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`;
+  return new UserError(USER_ERROR.expression, `cannot evaluate "${quoted}": ${what}`);
 }

@@ -8,6 +8,9 @@ import { FakeVmm } from '../support/fakeVmm.ts';
 
 const MAIN = path.join(import.meta.dirname, '..', '..', 'debug-adapter', 'main.ts');
 
+/** As far as the adapter goes. */
+const FAR = { memoryReference: '0x100093', instructionOffset: -100_000, instructionCount: 1 };
+
 async function launchedProcess(t: TestContext) {
   const vmm = await FakeVmm.start();
   const adapter = spawnAdapter(MAIN, { nodeArgs: ['--import', 'tsx'] });
@@ -49,6 +52,23 @@ test('SIGTERM ends the VM and the adapter', async (t) => {
   const { process: child, exited, vmm } = await launchedProcess(t);
   child.kill('SIGTERM');
   assert.equal(await exited, 0);
+  assert.equal(vmm.end?.kind, 'killed');
+});
+
+test('SIGTERM ends an adapter that disassembles', async (t) => {
+  const { client, process: child, exited } = await launchedProcess(t);
+  void client.request('disassemble', FAR).catch(() => undefined);
+  await client.ask('threads'); // answered while it disassembles
+  child.kill('SIGTERM');
+  assert.equal(await exited, 0);
+});
+
+test('a message larger than any client sends ends the adapter with a sentence, not with its memory', async (t) => {
+  const { client, process: child, exited, vmm } = await launchedProcess(t);
+  child.stdin?.write('Content-Length: 700000000\r\n\r\n');
+  child.stdin?.write('x'.repeat(100_000));
+  assert.equal(await exited, 1);
+  assert.match(client.console, /a message of 700000000 bytes: at most 67108864 are accepted/);
   assert.equal(vmm.end?.kind, 'killed');
 });
 

@@ -37,6 +37,11 @@ export class DapClient {
     input.on('data', (chunk: Buffer) => this.#receive(chunk));
   }
 
+  /** Of the last request: what `cancel` names it by. */
+  get lastSeq(): number {
+    return this.#nextSeq - 1;
+  }
+
   /** The response, successful or not. */
   request(command: string, args?: object): Promise<DebugProtocol.Response> {
     const message: DebugProtocol.Request = {
