@@ -78,10 +78,14 @@ test('every wrong key is named with what is accepted', () => {
   for (const [input, message] of wrong) assert.throws(() => parseLaunchArguments({ ...input }), message);
 });
 
-test('attach finds the VM by vm, socket or name', () => {
+test('attach names the VM by vm or socket; the name of the configuration is one too', () => {
   assert.equal(parseAttachArguments({ vm: 'alpine', name: 'Attach to my VM' }).vm, 'alpine');
   assert.equal(parseAttachArguments({ socket: 'x.sock', cwd: '/run' }).vm, '/run/x.sock');
-  assert.equal(parseAttachArguments({ name: 'alpine' }).vm, 'alpine');
+  assert.deepEqual(
+    [{ name: 'alpine' }, { name: 'alpine', vm: '' }].map((it) => parseAttachArguments(it).vm),
+    [undefined, undefined],
+  );
+  assert.equal(parseAttachArguments({ name: 'alpine' }).name, 'alpine');
   assert.throws(() => parseAttachArguments({ vm: 5 }), /"vm" must be a string, not 5/);
   assert.throws(
     () => parseAttachArguments({ memory: '1G' }),

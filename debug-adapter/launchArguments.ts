@@ -27,8 +27,10 @@ export interface LaunchArguments extends DebugSettings {
 }
 
 export interface AttachArguments extends DebugSettings {
-  /** Name of a running VM, or the path of its control socket. */
-  readonly vm: string;
+  /** Name of a running VM, or the path of its control socket; `undefined`: the one that runs. */
+  readonly vm: string | undefined;
+  /** Of the configuration: the VM's too, where one has it. */
+  readonly name: string | undefined;
   /** For its symbols. */
   readonly kernel?: string;
 }
@@ -92,17 +94,14 @@ export function parseAttachArguments(input: Input): AttachArguments {
   const settings = parseDebugSettings(input, report);
   const kernel = text(input, 'kernel', report);
   const socket = text(input, 'socket', report);
-  const vm = text(input, 'vm', report) ?? socket ?? text(input, 'name', report);
-  if (vm === undefined || vm === '')
-    report(
-      'vm',
-      'is required: the name of a running VM ("vmm status" lists them), or the path of its socket',
-    );
-  if (vm === undefined || problems.length > 0) throw invalidArguments('attach', problems);
+  const vm = text(input, 'vm', report) ?? socket;
+  const name = text(input, 'name', report);
+  if (problems.length > 0) throw invalidArguments('attach', problems);
   const folder = baseFolder(input);
   return {
     ...settings,
-    vm: socket !== undefined && vm === socket ? path.resolve(folder, vm) : vm,
+    vm: socket !== undefined && vm === socket ? path.resolve(folder, vm) : vm === '' ? undefined : vm,
+    name,
     ...(kernel === undefined ? {} : { kernel: path.resolve(folder, kernel) }),
   };
 }

@@ -48,7 +48,8 @@ export async function launch(state: SessionState, raw: object, call: RequestCall
 export async function attach(state: SessionState, raw: object, call: RequestCall): Promise<void> {
   requireNoVm(state);
   const args = parseAttachArguments(raw as Record<string, unknown>);
-  const { target, socket } = await attachVm(args.vm);
+  const { target, socket, chosen } = await attachVm(args);
+  if (chosen !== undefined) state.output(`attached to ${chosen}, the only VM that is running`);
   await begin(state, target, args, attachedSymbolFiles(args, target), call);
   announceVm(state, target, socket, 'attach');
 }

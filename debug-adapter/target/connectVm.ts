@@ -1,11 +1,12 @@
 /** Gets the session its VM: a warm core given by the extension, a core of our own, or a VM that runs already. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { runningVms } from '../../vmm-core/client/runningVms.ts';
 import { socketPath } from '../../vmm-core/client/runtimeDir.ts';
 import { type CoreProcess, spawnCore } from '../../vmm-core/client/spawnCore.ts';
 import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
 import { messageOf, USER_ERROR, UserError } from '../errors.ts';
-import type { LaunchArguments } from '../launchArguments.ts';
+import type { AttachArguments, LaunchArguments } from '../launchArguments.ts';
 import type { Log } from '../log.ts';
 import { VmTarget } from './vmTarget.ts';
 
@@ -42,9 +43,22 @@ export async function createVm(args: LaunchArguments, listener: CoreListener): P
   }
 }
 
-/** `vm`: a name, or the path of a socket. */
-export async function attachVm(vm: string): Promise<{ readonly target: VmTarget; readonly socket: string }> {
-  const socket = vm.includes('/') ? vm : namedSocket(vm);
+export interface AttachedVm {
+  readonly target: VmTarget;
+  readonly socket: string;
+  /** Its name, when nobody had given one. */
+  readonly chosen: string | undefined;
+}
+
+/** `vm`: a name, or the path of a socket. Without it the VM that has the configuration's name, or the only one that runs. */
+export async function attachVm({ vm, name }: Pick<AttachArguments, 'vm' | 'name'>): Promise<AttachedVm> {
+  const chosen = vm === undefined ? await chooseVm(name) : undefined;
+  const wanted = vm ?? chosen ?? '';
+  const socket = wanted.includes('/') ? wanted : namedSocket(wanted);
+  if (!wanted.includes('/') && !existsSync(socket)) {
+    const running = await namesOfRunning();
+    throw new UserError(USER_ERROR.host, `no VM named "${wanted}" is running: ${whatRuns(running)}`);
+  }
   const client = await connect(socket);
   if (client.info.state === 'empty') {
     client.dispose();
@@ -53,7 +67,32 @@ export async function attachVm(vm: string): Promise<{ readonly target: VmTarget;
       `the process behind ${socket} has no VM yet: launch one instead of attaching`,
     );
   }
-  return { target: new VmTarget(client), socket };
+  return { target: new VmTarget(client), socket, chosen: chosen === name ? undefined : chosen };
+}
+
+async function chooseVm(name: string | undefined): Promise<string> {
+  const running = await namesOfRunning();
+  if (name !== undefined && running.includes(name)) return name;
+  const [only, ...others] = running;
+  if (only !== undefined && others.length === 0) return only;
+  throw new UserError(
+    USER_ERROR.launchArguments,
+    `"vm" is missing, the name of a running VM: ${whatRuns(running)}`,
+  );
+}
+
+function whatRuns(running: readonly string[]): string {
+  const [first] = running;
+  if (first === undefined) return 'none is; start one with "vmm run", or launch instead of attaching';
+  return `running ${running.length === 1 ? 'is' : 'are'} ${running.join(', ')}; write "vm": "${first}"`;
+}
+
+async function namesOfRunning(): Promise<string[]> {
+  try {
+    return (await runningVms(IDENTITY.client)).map((it) => it.name);
+  } catch (error) {
+    throw new UserError(USER_ERROR.host, messageOf(error), { cause: error });
+  }
 }
 
 function namedSocket(name: string): string {

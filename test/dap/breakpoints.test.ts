@@ -213,3 +213,60 @@ test('restart reads a rebuilt kernel and announces breakpoints that moved', asyn
   assert.match(client.console, /the kernel was rebuilt: its symbols were read again/);
   assert.equal(await where(client), 'square:28');
 });
+
+test('a breakpoint with a condition, a hit count or a log message is off and says why', async (t) => {
+  const { client, vmm } = await launched(t);
+  const refused = (what: string) => ({
+    verified: false,
+    reason: 'failed',
+    message: `${what} cannot be evaluated yet: the breakpoint is off until it has none`,
+  });
+  const standing = ({ breakpoints }: Breakpoints) =>
+    breakpoints.map(({ verified, reason, message }) => ({ verified, reason, message }));
+  const set = (command: string, breakpoints: object[], more: object = {}): Promise<Breakpoints> =>
+    client.ask(command, { ...more, breakpoints });
+  const lines = await set(
+    'setBreakpoints',
+    [
+      { line: 28, condition: 'n == 3' },
+      { line: 28, hitCondition: '2' },
+      { line: 28, logMessage: 'n is {n}', hitCondition: '>1' },
+    ],
+    { source: { path: STEPS_C } },
+  );
+  assert.deepEqual(standing(lines), [
+    refused('a condition'),
+    refused('a hit count'),
+    refused('a hit count and a log message'),
+  ]);
+  assert.equal(lines.breakpoints[0]?.line, 28);
+  assert.deepEqual(standing(await set('setFunctionBreakpoints', [{ name: 'square', condition: 'n' }])), [
+    refused('a condition'),
+  ]);
+  assert.deepEqual(
+    standing(
+      await set('setInstructionBreakpoints', [{ instructionReference: '0x100093', hitCondition: '5' }]),
+    ),
+    [refused('a hit count')],
+  );
+  assert.deepEqual(vmm.breakpoints, []);
+  // An empty text is what editors send for a condition that was removed.
+  const removed = await set('setBreakpoints', [{ line: 28, condition: ' ', logMessage: '' }], {
+    source: { path: STEPS_C },
+  });
+  assert.equal(removed.breakpoints[0]?.verified, true);
+  assert.equal(vmm.breakpoints.length, 1);
+});
+
+test('filters for exceptions, which none is advertised of, are not verified', async (t) => {
+  const { client } = await launched(t);
+  const { breakpoints } = await client.ask<{ breakpoints: DebugProtocol.Breakpoint[] }>(
+    'setExceptionBreakpoints',
+    { filters: ['all'], filterOptions: [{ filterId: 'uncaught', condition: 'x' }] },
+  );
+  assert.deepEqual(
+    breakpoints.map((it) => it.verified),
+    [false, false],
+  );
+  assert.deepEqual(await client.ask('setExceptionBreakpoints', { filters: [] }), { breakpoints: [] });
+});

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { socketPath } from '../../vmm-core/client/runtimeDir.ts';
 import { ErrorCode } from '../../vmm-core/protocol/control.ts';
 import { parseVmConfig } from '../../vmm-core/config/parseConfig.ts';
 import { FakeVmm } from '../support/fakeVmm.ts';
@@ -17,6 +18,18 @@ import {
   stoppedAtEntry,
   where,
 } from '../support/debugSession.ts';
+
+/** A folder for control sockets of this test's own. */
+function ownRuntimeDir(t: TestContext): void {
+  const folder = mkdtempSync(path.join(tmpdir(), 'run-'));
+  const before = process.env.XDG_RUNTIME_DIR;
+  process.env.XDG_RUNTIME_DIR = folder;
+  t.after(() => {
+    if (before === undefined) delete process.env.XDG_RUNTIME_DIR;
+    else process.env.XDG_RUNTIME_DIR = before;
+    rmSync(folder, { recursive: true, force: true });
+  });
+}
 
 function config() {
   const parsed = parseVmConfig({ kernel: STEPS_ELF, memory: '4M', name: 'running' });
@@ -129,11 +142,44 @@ test('a control socket that is missing, stale or foreign is the error of attach'
     /no VM is listening at .*none\.sock/,
   );
   assert.match(await client.fails('attach', { socket: foreign }), /is a socket of another program/);
-  assert.match(await client.fails('attach', {}), /"vm" is required/);
   assert.match(
     await client.fails('attach', { vm: 'x', kernle: 'y' }),
     /"kernle" is not a known setting; did you mean "kernel"/,
   );
+});
+
+test('attach without "vm" takes the VM of that name or the only one, and names them where there are several', async (t) => {
+  ownRuntimeDir(t);
+  const { client } = await initialized(t);
+  assert.equal(
+    await client.fails('attach', { name: 'Attach' }),
+    '"vm" is missing, the name of a running VM: none is; start one with "vmm run", or launch instead of attaching',
+  );
+  const alpine = await FakeVmm.start({ socket: socketPath('alpine') });
+  t.after(() => alpine.close());
+  alpine.createNow({ ...config(), name: 'alpine' });
+  assert.equal(
+    await client.fails('attach', { vm: 'alpin' }),
+    'no VM named "alpin" is running: running is alpine; write "vm": "alpine"',
+  );
+  const hello = await FakeVmm.start({ socket: socketPath('hello') });
+  t.after(() => hello.close());
+  hello.createNow({ ...config(), name: 'hello' });
+  assert.equal(
+    await client.fails('attach', { name: 'Attach', vm: '' }),
+    '"vm" is missing, the name of a running VM: running are alpine, hello; write "vm": "alpine"',
+  );
+  await client.ask('attach', { name: 'hello' });
+  assert.equal(client.eventsOf<{ name: string }>('vmm.started')[0]?.name, 'hello');
+  alpine.crash();
+  hello.crash();
+
+  const only = await FakeVmm.start({ socket: socketPath('only') });
+  const second = await initialized(t);
+  t.after(() => only.close());
+  only.createNow({ ...config(), name: 'only' });
+  await second.client.ask('attach', { name: 'Attach' });
+  assert.match(second.client.console, /attached to only, the only VM that is running/);
 });
 
 test('attach to a paused VM shows it stopped; its symbols come from its own kernel', async (t) => {

@@ -184,3 +184,52 @@ test('registers are part of expressions, also those of the system, and their hal
   assert.match(await typed('*(int *)$rsp == *(int *)$sp'), /^1$/);
   assert.match(await typed('$sp,x'), /^0x[0-9a-f]+$/);
 });
+
+test('a client that asks for all elements gets a thousand, and a row that leads to the others', async (t) => {
+  const { client } = await stoppedAtLine(t, 28);
+  const frameId = (await stackOf(client))[0]?.id;
+  const expression = '*(unsigned char (*)[2500])0x100000';
+  const { variablesReference, indexedVariables } = await client.ask<DebugProtocol.EvaluateResponse['body']>(
+    'evaluate',
+    { expression, frameId, context: 'watch' },
+  );
+  assert.equal(indexedVariables, 2500);
+  const ask = async (args: object): Promise<DebugProtocol.Variable[]> =>
+    (await client.ask<DebugProtocol.VariablesResponse['body']>('variables', args)).variables;
+  const seen: string[] = [];
+  const more: string[] = [];
+  for (let reference = variablesReference; reference !== 0;) {
+    const rows = await ask({ variablesReference: reference });
+    seen.push(...rows.filter((it) => it.name.startsWith('[')).map((it) => it.name));
+    const last = rows.at(-1);
+    const leadsOn = last?.name.startsWith('…') === true;
+    if (leadsOn) more.push(`${last.name}: ${last.value}`);
+    reference = leadsOn ? last.variablesReference : 0;
+  }
+  assert.deepEqual(more, ['… 1 500 more: unfold for the next 1 000', '… 500 more: ']);
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 2500 }, (_, i) => `[${i}]`),
+  );
+  // Who pages knows the number of elements, and gets what it asked for.
+  const page = await ask({ variablesReference, filter: 'indexed', start: 1000, count: 1200 });
+  assert.equal(page.length, 1200);
+  assert.equal(page.at(-1)?.name, '[2199]');
+  assert.match(
+    await client.fails('variables', { variablesReference, start: 0, count: 2_000_000 }),
+    /2000000 children at once: at most 10000, ask for them in pages/,
+  );
+});
+
+test('an element behind the row that leads on can be set', async (t) => {
+  const { client, vmm } = await stoppedAtLine(t, 28);
+  const frameId = (await stackOf(client))[0]?.id;
+  const expression = '*(unsigned char (*)[2500])0x100000';
+  const { variablesReference } = await client.ask<DebugProtocol.EvaluateResponse['body']>('evaluate', {
+    ...{ expression, frameId, context: 'watch' },
+  });
+  const more = [...(await membersOf(client, variablesReference)).values()].at(-1)?.variablesReference ?? 0;
+  await client.ask('setVariable', { variablesReference: more, name: '[1234]', value: '77' });
+  assert.equal(vmm.memory.load(0x100000n + 1234n, 1), 77n);
+  assert.equal((await membersOf(client, more)).get('[1234]')?.value, "77 'M'");
+});

@@ -24,6 +24,8 @@ const SLICE = 200;
 export interface FakeVmmOptions {
   /** What the guest does with its power button. Default: `ignores`. */
   readonly onPowerButton?: 'powersOff' | 'ignores' | 'notListening';
+  /** Where to listen, instead of in a folder of its own. */
+  readonly socket?: string;
   /** Answer of `create`, instead of a VM. */
   readonly createError?: { readonly code: number; readonly message: string };
 }
@@ -56,7 +58,7 @@ export class FakeVmm {
   private constructor(options: FakeVmmOptions) {
     this.#options = options;
     this.#folder = mkdtempSync(path.join(tmpdir(), 'fake-vmm-'));
-    this.socket = path.join(this.#folder, 'fake.sock');
+    this.socket = options.socket ?? path.join(this.#folder, 'fake.sock');
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
