@@ -18,6 +18,7 @@ import { FakeCpu, FakeMemory } from './fakeCpu.ts';
 
 const PT_LOAD = 1;
 const FAKE_PID = 4242;
+const MAX_READ_BYTES = 64 * 1024 * 1024;
 /** Instructions between two looks at the socket while the machine runs. */
 const SLICE = 200;
 
@@ -45,7 +46,7 @@ export class FakeVmm {
   readonly #options: FakeVmmOptions;
   readonly #folder: string;
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Map<Socket, MessageConnection>();
   readonly #clients = new Map<MessageConnection, readonly debug.BreakpointSpec[]>();
   #owner: MessageConnection | undefined;
   #config: VmConfig | undefined;
@@ -101,7 +102,7 @@ export class FakeVmm {
   /** The process is gone without a word: SIGKILL. */
   crash(): void {
     this.#running = undefined;
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.keys()) socket.destroy();
     this.#server.close();
   }
 
@@ -122,8 +123,8 @@ export class FakeVmm {
   }
 
   #accept(socket: Socket): void {
-    this.#sockets.add(socket);
     const connection = messageStream(socket);
+    this.#sockets.set(socket, connection);
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.#sockets.delete(socket);
@@ -160,7 +161,8 @@ export class FakeVmm {
       control.create,
       note('create', ({ config }) => {
         const { createError } = this.#options;
-        if (createError !== undefined) return new ResponseError<void>(createError.code, createError.message);
+        if (createError !== undefined) throw new ResponseError<void>(createError.code, createError.message);
+        if (this.state !== 'empty') throw refused('State', 'this process has a VM already');
         this.#owner = connection;
         this.createNow(config);
         return this.#info();
@@ -172,11 +174,11 @@ export class FakeVmm {
     );
     connection.onRequest(
       control.powerButton,
-      note('powerButton', () => this.#powerButton()),
+      note('powerButton', () => this.#withVm(() => this.#powerButton())),
     );
     connection.onRequest(
       control.reset,
-      note('reset', () => this.#reset()),
+      note('reset', () => this.#withVm(() => this.#reset())),
     );
     connection.onRequest(
       control.detach,
@@ -188,30 +190,29 @@ export class FakeVmm {
     );
     connection.onRequest(
       debug.resume,
-      note('resume', () => this.#resume()),
+      note('resume', () => this.#withVm(() => this.#resume())),
     );
     connection.onRequest(
       debug.pause,
-      note('pause', () => this.#pause()),
+      note('pause', () => this.#withVm(() => this.#pause())),
     );
     connection.onRequest(
       debug.step,
-      note('step', (params) => this.#step(params)),
+      note('step', (params) => this.#whenPaused(() => this.#step(params))),
     );
     connection.onRequest(
       debug.setBreakpoints,
-      note('setBreakpoints', ({ breakpoints }) => this.#setBreakpoints(connection, breakpoints)),
+      note('setBreakpoints', ({ breakpoints }) =>
+        this.#withVm(() => this.#setBreakpoints(connection, breakpoints)),
+      ),
     );
     connection.onRequest(debug.readRegisters, ({ cpu }) => this.#whenPaused(() => this.#registers(cpu)));
     connection.onRequest(debug.writeRegisters, ({ cpu, values }) =>
       this.#whenPaused(() => this.#writeRegisters(cpu, values)),
     );
-    connection.onRequest(debug.readMemory, ({ address, lengthBytes }) => {
-      const bytes = this.memory.read(BigInt(address), lengthBytes);
-      return { data: Uint8Array.from(bytes), unreadableBytes: lengthBytes - bytes.length };
-    });
+    connection.onRequest(debug.readMemory, (params) => this.#withVm(() => this.#readMemory(params)));
     connection.onRequest(debug.writeMemory, ({ address, data }) =>
-      this.#writeMemory(BigInt(address), Buffer.from(data)),
+      this.#withVm(() => this.#writeMemory(number(address), data)),
     );
   }
 
@@ -242,13 +243,10 @@ export class FakeVmm {
     this.cpus = Array.from({ length: this.#config.cpus }, () => new FakeCpu(this.memory, elf.entry));
   }
 
-  #powerButton(): ResponseError<void> | void {
+  #powerButton(): void {
     switch (this.#options.onPowerButton ?? 'ignores') {
       case 'notListening':
-        return new ResponseError<void>(
-          control.ErrorCode.State,
-          'the guest does not listen to the power button',
-        );
+        throw refused('State', 'the guest does not listen to the power button');
       case 'powersOff':
         setImmediate(() => this.#finish({ kind: 'powerOff', exitCode: 0, message: 'the guest powered off' }));
         return;
@@ -264,7 +262,7 @@ export class FakeVmm {
     this.#broadcast((it) => it.sendNotification(control.ended, end));
     // The real process exits now: its connections close after what was sent.
     setImmediate(() => {
-      for (const socket of this.#sockets) socket.end();
+      for (const open of this.#sockets.values()) open.end();
     });
   }
 
@@ -297,8 +295,8 @@ export class FakeVmm {
 
   #step(params: debug.StepParams): void {
     const cpu = this.#cpu(params.cpu);
-    const start = BigInt(params.range?.start ?? 0);
-    const end = BigInt(params.range?.end ?? 0);
+    const start = number(params.range?.start ?? '0x0');
+    const end = number(params.range?.end ?? '0x0');
     let returnTo: { address: bigint; stack: bigint } | undefined;
     const stepOnce = (): Stop | undefined => {
       if (returnTo === undefined) {
@@ -339,28 +337,41 @@ export class FakeVmm {
   #stop(stop: Stop): void {
     this.#running = undefined;
     this.#pauseWanted = false;
+    const own = this.#ownHits(stop);
     for (const [client, specs] of this.#clients)
       this.#clients.set(
         client,
         specs.filter((it) => it.temporary !== true),
       );
     const pc = hex(this.#cpu(stop.cpu).rip);
-    this.#broadcast((it) => it.sendNotification(debug.stopped, { ...stop, pc }));
+    for (const [client, ids] of own) {
+      const breakpointIds = stop.breakpointIds.filter((it) => ids.has(it));
+      client.sendNotification(debug.stopped, { ...stop, pc, breakpointIds }).catch(() => undefined); // it is going away
+    }
   }
 
   #breakpointStop(): Stop | undefined {
     for (const [index, cpu] of this.cpus.entries()) {
-      const hits = this.#hits(cpu).filter((it) => it.cpu === undefined || it.cpu === index);
+      const hits = this.#hits(cpu, index, this.breakpoints);
       if (hits.length > 0)
         return { reason: 'breakpoint', cpu: index, breakpointIds: hits.map((it) => it.id) };
     }
     return undefined;
   }
 
-  #hits(cpu: FakeCpu): debug.BreakpointSpec[] {
-    return this.breakpoints.filter(
+  /** Numbers are each client's own: which of them it is told of. */
+  #ownHits(stop: Stop): Map<MessageConnection, ReadonlySet<number>> {
+    const cpu = this.#cpu(stop.cpu);
+    const hitBy = (specs: readonly debug.BreakpointSpec[]): ReadonlySet<number> =>
+      new Set(this.#hits(cpu, stop.cpu, specs).map((it) => it.id));
+    return new Map([...this.#clients].map(([client, specs]) => [client, hitBy(specs)]));
+  }
+
+  #hits(cpu: FakeCpu, index: number, specs: readonly debug.BreakpointSpec[]): debug.BreakpointSpec[] {
+    return specs.filter(
       (it) =>
         BigInt(it.address) === cpu.rip &&
+        (it.cpu === undefined || it.cpu === index) &&
         (it.stackAbove === undefined || (cpu.registers.rsp ?? 0n) > BigInt(it.stackAbove)),
     );
   }
@@ -380,15 +391,19 @@ export class FakeVmm {
     return { breakpoints };
   }
 
-  #whenPaused<R>(body: () => R): R | ResponseError<void> {
-    if (this.#running !== undefined)
-      return new ResponseError<void>(control.ErrorCode.State, 'the VM is running: pause it first');
+  #withVm<R>(body: () => R): R {
+    if (this.#config === undefined) throw refused('State', 'there is no VM yet');
     return body();
+  }
+
+  #whenPaused<R>(body: () => R): R {
+    if (this.#running !== undefined) throw refused('State', 'the VM is running: pause it first');
+    return this.#withVm(body);
   }
 
   #cpu(index: number): FakeCpu {
     const cpu = this.cpus[index];
-    if (cpu === undefined) throw new Error(`no vCPU ${index}`);
+    if (cpu === undefined) throw refused('User', `there is no vCPU ${index}`);
     return cpu;
   }
 
@@ -417,22 +432,26 @@ export class FakeVmm {
     return { cpu: index, mode: this.mode, cpl: 0, runnable: true, values, segments };
   }
 
-  #writeRegisters(
-    index: number,
-    values: Readonly<Record<string, string>>,
-  ): debug.CpuRegisters | ResponseError<void> {
+  #writeRegisters(index: number, values: Readonly<Record<string, string>>): debug.CpuRegisters {
     const cpu = this.#cpu(index);
     const unknown = Object.keys(values).find((it) => !(it in cpu.registers));
-    if (unknown !== undefined)
-      return new ResponseError<void>(control.ErrorCode.User, `KVM refuses to set ${unknown}`);
-    for (const [name, value] of Object.entries(values)) cpu.registers[name] = BigInt(value);
+    if (unknown !== undefined) throw refused('User', `KVM refuses to set ${unknown}`);
+    const numbers = Object.entries(values).map(([name, value]) => [name, number(value)] as const);
+    for (const [name, value] of numbers) cpu.registers[name] = value;
     return this.#registers(index);
   }
 
-  #writeMemory(address: bigint, bytes: Uint8Array): { writtenBytes: number } | ResponseError<void> {
-    if (address + BigInt(bytes.length) > BigInt(this.memory.bytes.length)) {
-      return new ResponseError<void>(control.ErrorCode.Address, `no memory at ${hex(address)}`);
-    }
+  /** One flat memory: linear is physical. */
+  #readMemory({ address, lengthBytes }: debug.MemoryParams & { readonly lengthBytes: number }) {
+    if (lengthBytes < 0 || lengthBytes > MAX_READ_BYTES)
+      throw refused('User', `a read of ${lengthBytes} bytes: at most ${MAX_READ_BYTES} at once`);
+    const bytes = this.memory.read(number(address), lengthBytes);
+    return { data: Uint8Array.from(bytes), unreadableBytes: lengthBytes - bytes.length };
+  }
+
+  #writeMemory(address: bigint, bytes: Uint8Array): { writtenBytes: number } {
+    if (address + BigInt(bytes.length) > BigInt(this.memory.bytes.length))
+      throw refused('Address', `no memory at ${hex(address)}`);
     this.memory.bytes.set(bytes, Number(address));
     return { writtenBytes: bytes.length };
   }
@@ -449,6 +468,15 @@ function tryStep(once: () => Stop | undefined): Stop | undefined {
     const message = error instanceof Error ? error.message : String(error);
     return { reason: 'error', cpu: 0, breakpointIds: [], message, details: 'no details' };
   }
+}
+
+function refused(code: keyof typeof control.ErrorCode, message: string): ResponseError<void> {
+  return new ResponseError<void>(control.ErrorCode[code], message);
+}
+
+function number(text: debug.Hex): bigint {
+  if (!/^0x[0-9a-f]{1,16}$/i.test(text)) throw refused('User', `${text} is not an address`);
+  return BigInt(text);
 }
 
 function hex(value: bigint): string {
