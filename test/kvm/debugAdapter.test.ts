@@ -1,8 +1,8 @@
 /** The debug adapter, the core and samples/hello together, as they are built, on the host's own KVM. */
 import assert from 'node:assert/strict';
-
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { guest } from '../guests/build.ts';
 import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
@@ -17,12 +17,14 @@ import {
   type Stopped,
   where,
 } from '../support/debugSession.ts';
+import { within } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const ADAPTER = path.join(ROOT, 'dist', 'debug-adapter.js');
 const HELLO = path.join(ROOT, 'samples', 'hello', 'hello.elf');
 const MAIN_C = path.join(ROOT, 'samples', 'hello', 'src', 'main.c');
+const LOOK_INTERVAL_MS = 20;
 const BANNER = 'Press h for help.';
 
 // Lines of main.c.
@@ -67,7 +69,7 @@ class Serial {
 
   /** Resolves when the guest has printed `text`, and takes it: the next wait for the same text is for a new one. */
   async waitFor(text: string): Promise<void> {
-    await new Promise<void>((resolve) => {
+    const printed = new Promise<void>((resolve) => {
       this.#look = () => {
         const at = this.#text.indexOf(text);
         if (at < 0) return;
@@ -77,6 +79,7 @@ class Serial {
       };
       this.#look();
     });
+    await within(printed, () => `"${text}" from the guest, which printed ${JSON.stringify(this.#text)}`);
   }
 
   close(): void {
@@ -147,8 +150,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** The adapter's child, not ours: nobody tells us when it ends, so we look. */
 async function waitUntilGone(pid: number): Promise<void> {
-  while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+  const gone = async (): Promise<void> => {
+    while (isAlive(pid)) await setTimeout(LOOK_INTERVAL_MS);
+  };
+  await within(gone(), `process ${pid} to end`);
 }
 
 kvmTest('a key stops at the breakpoint on its line; steps go over, into and out of functions', async (t) => {
@@ -188,7 +195,18 @@ kvmTest('locals and parameters show what the guest has, and can be changed', asy
   assert.equal(evaluated.result, '1');
   // Another key is echoed instead.
   const variablesReference = scopes[0]?.variablesReference ?? 0;
-  await client.ask('setVariable', { variablesReference, name: 'key', value: "'~'" });
+  const evaluate = async (expression: string, context = 'watch'): Promise<string> =>
+    (await client.ask<{ result: string }>('evaluate', { expression, frameId, context })).result;
+  const shown = async (): Promise<string> =>
+    `${(await membersOf(client, variablesReference)).get('key')?.value} ${await evaluate('key')}`;
+  assert.equal(await evaluate('key = 104', 'repl'), "104 'h'");
+  assert.equal(await shown(), "104 'h' 104 'h'");
+  const set = await client.ask('setExpression', { expression: 'key', value: '105', frameId });
+  assert.equal(set.value, "105 'i'");
+  assert.equal(await shown(), "105 'i' 105 'i'");
+  const answer = await client.ask('setVariable', { variablesReference, name: 'key', value: "'~'" });
+  assert.equal(answer.value, "126 '~'");
+  assert.equal(await shown(), "126 '~' 126 '~'");
   await client.ask('continue', { threadId: 1 });
   await serial.waitFor('~');
   await client.ask('disconnect');

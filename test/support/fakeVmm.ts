@@ -2,6 +2,7 @@
  * A vmm-core without KVM, for tests of its clients: serves the control protocol on a unix socket over a machine that interprets
  * the DAP tests' fixture (fakeCpu.ts). It runs in the test's own process, so that a test can look at it and break it.
  */
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,6 +15,7 @@ import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import * as control from '../../vmm-core/protocol/control.ts';
 import * as debug from '../../vmm-core/protocol/debug.ts';
 import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
+import { within } from './deadline.ts';
 import { FakeCpu, FakeMemory } from './fakeCpu.ts';
 
 const PT_LOAD = 1;
@@ -38,6 +40,7 @@ export class FakeVmm {
   readonly socket: string;
   /** Every request, in order, for tests of what a client asks. */
   readonly requests: string[] = [];
+  readonly #asked = new EventEmitter();
   memory = new FakeMemory(0);
   cpus: FakeCpu[] = [];
   /** Overrides of what readRegisters reports. */
@@ -55,6 +58,7 @@ export class FakeVmm {
   #fatal = false;
   #running: { stopWhen: () => Stop | undefined } | undefined;
   #pauseWanted = false;
+  #silent = false;
 
   private constructor(options: FakeVmmOptions) {
     this.#options = options;
@@ -99,6 +103,16 @@ export class FakeVmm {
     this.#resume();
   }
 
+  /** Resolves when a request of that name has come, now or before. */
+  async asked(name: string): Promise<void> {
+    if (!this.requests.includes(name)) await within(once(this.#asked, name), `a request ${name}`);
+  }
+
+  /** Reads of memory get no answer any more, as from a process that is about to die. */
+  stopAnswering(): void {
+    this.#silent = true;
+  }
+
   /** The process is gone without a word: SIGKILL. */
   crash(): void {
     this.#running = undefined;
@@ -141,6 +155,7 @@ export class FakeVmm {
     const note = <A extends unknown[], R>(name: string, handler: (...args: A) => R) => {
       return (...args: A): R => {
         this.requests.push(name);
+        this.#asked.emit(name);
         return handler(...args);
       };
     };
@@ -210,7 +225,12 @@ export class FakeVmm {
     connection.onRequest(debug.writeRegisters, ({ cpu, values }) =>
       this.#whenPaused(() => this.#writeRegisters(cpu, values)),
     );
-    connection.onRequest(debug.readMemory, (params) => this.#withVm(() => this.#readMemory(params)));
+    connection.onRequest(
+      debug.readMemory,
+      note('readMemory', (params) =>
+        this.#silent ? new Promise<never>(() => undefined) : this.#withVm(() => this.#readMemory(params)),
+      ),
+    );
     connection.onRequest(debug.writeMemory, ({ address, data }) =>
       this.#withVm(() => this.#writeMemory(number(address), data)),
     );
