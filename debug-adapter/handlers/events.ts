@@ -1,13 +1,15 @@
 /** What the VM reports, as DAP events. A stop is shown only when it is one for the user: steps in several pieces keep theirs. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { VmEnd } from '../../vmm-core/protocol/control.ts';
-import type { StopEvent, StopReason } from '../../vmm-core/protocol/debug.ts';
+import type { Change, StopEvent, StopReason } from '../../vmm-core/protocol/debug.ts';
 import { messageOf } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
 import type { BreakpointKind } from '../target/breakpointTable.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
 import { checkBuilds } from './checkBuilds.ts';
+import { memoryChanged } from './memory.ts';
 import { reloadSymbols } from './symbols.ts';
+import { registersChanged } from './variables.ts';
 
 /** DAP's word for a stop, and what the editor writes beside the thread. */
 const STOP_TEXTS: Readonly<Record<StopReason, { readonly reason: string; readonly description: string }>> = {
@@ -31,6 +33,7 @@ const EXIT_TIMEOUT_MS = 2000;
 export function followTarget(state: SessionState, target: VmTarget): void {
   target.on('stopped', (event) => onStopped(state, event));
   target.on('resumed', () => onResumed(state));
+  target.on('changed', (change) => onChanged(state, change));
   target.on('reset', (message) => void onReset(state, message));
   target.on('ended', (end) => onEnded(state, end));
   target.on('closed', () => void onClosed(state, target));
@@ -81,6 +84,14 @@ function onResumed(state: SessionState): void {
   if (state.phase !== 'active' || state.quiet || state.wasRunning || state.plan !== undefined) return;
   state.wasRunning = true;
   state.send('continued', { threadId: state.currentCpu + 1, allThreadsContinued: true });
+}
+
+/** By another debugger of the same VM. */
+function onChanged(state: SessionState, change: Change): void {
+  if (state.phase !== 'active' || state.quiet) return;
+  if (change.kind === 'registers') return registersChanged(state, change.cpu, change.names);
+  const { address, physical, lengthBytes } = change;
+  memoryChanged(state, physical === true ? `phys:${address}` : address, 0, lengthBytes);
 }
 
 /** By the guest or by another client; our own `restart` is quiet. A rebuilt image was loaded along the way. */

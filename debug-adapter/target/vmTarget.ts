@@ -28,6 +28,8 @@ export type RunState = 'paused' | 'running' | 'ended';
 interface TargetEvents {
   stopped: [debug.StopEvent];
   resumed: [];
+  /** By another client; what was read before may be out of date. */
+  changed: [debug.Change];
   /** By whom, as a sentence. */
   reset: [string];
   ended: [control.VmEnd];
@@ -54,6 +56,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     const { connection } = client;
     connection.onNotification(debug.stopped, (event) => this.#onStopped(event));
     connection.onNotification(debug.resumed, () => this.#onResumed());
+    connection.onNotification(debug.changed, (change) => this.#onChanged(change));
     connection.onNotification(control.wasReset, ({ message }) => this.emit('reset', message));
     connection.onNotification(control.ended, (end) => this.#onEnded(end));
     void client.closed.then(() => this.#onClosed());
@@ -215,6 +218,11 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   #onResumed(): void {
     this.#setRunning();
     this.emit('resumed');
+  }
+
+  #onChanged(change: debug.Change): void {
+    if (change.kind === 'registers') this.#registers.delete(change.cpu);
+    this.emit('changed', change);
   }
 
   #onEnded(end: control.VmEnd): void {

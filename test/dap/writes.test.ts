@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { DapClient } from '../support/dapClient.ts';
+import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
+import { writeMemory, writeRegisters } from '../../vmm-core/protocol/debug.ts';
 import { membersOf, registerGroup, stackOf, stoppedAtLine } from '../support/debugSession.ts';
 
 async function localsOf(client: DapClient) {
@@ -68,4 +70,22 @@ test('memory written by writeMemory is seen by the values that lie there and by 
   assert.equal(await evaluator(client, frameId)('n'), '3');
   const invalidated = client.eventsOf<{ areas: string[] }>('invalidated');
   assert.deepEqual(invalidated.at(-1)?.areas, ['stacks', 'variables']);
+});
+
+test('what another debugger of the VM writes is shown without another stop', async (t) => {
+  const { client, vmm } = await stoppedAtLine(t, 43);
+  const { frameId, reference } = await localsOf(client);
+  const evaluate = evaluator(client, frameId);
+  assert.equal(await evaluate('$rax'), '0x10 (16)');
+  assert.equal((await membersOf(client, reference)).get('a')?.value, '9');
+  const other = await connectVmm(vmm.socket, { client: 'test', debugger: true });
+  t.after(() => other.dispose());
+  await other.connection.sendRequest(writeRegisters, { cpu: 0, values: { rax: '0x55' } });
+  assert.deepEqual(await client.waitFor('invalidated'), { areas: ['variables'], threadId: 1 });
+  assert.equal(await evaluate('$rax'), '0x55 (85)');
+  const { memoryReference } = (await membersOf(client, reference)).get('a') ?? {};
+  const address = memoryReference ?? '';
+  await other.connection.sendRequest(writeMemory, { address, data: Uint8Array.of(8) });
+  assert.deepEqual(await client.waitFor('memory'), { memoryReference: address, offset: 0, count: 1 });
+  assert.equal((await membersOf(client, reference)).get('a')?.value, '8');
 });

@@ -223,7 +223,11 @@ export class FakeVmm {
     );
     connection.onRequest(debug.readRegisters, ({ cpu }) => this.#whenPaused(() => this.#registers(cpu)));
     connection.onRequest(debug.writeRegisters, ({ cpu, values }) =>
-      this.#whenPaused(() => this.#writeRegisters(cpu, values)),
+      this.#whenPaused(() => {
+        const written = this.#writeRegisters(cpu, values);
+        this.#tellOthers(connection, { kind: 'registers', cpu, names: Object.keys(values) });
+        return written;
+      }),
     );
     connection.onRequest(
       debug.readMemory,
@@ -231,8 +235,12 @@ export class FakeVmm {
         this.#silent ? new Promise<never>(() => undefined) : this.#withVm(() => this.#readMemory(params)),
       ),
     );
-    connection.onRequest(debug.writeMemory, ({ address, data }) =>
-      this.#withVm(() => this.#writeMemory(number(address), data)),
+    connection.onRequest(debug.writeMemory, ({ data, ...at }) =>
+      this.#withVm(() => {
+        const written = this.#writeMemory(number(at.address), data);
+        this.#tellOthers(connection, { kind: 'memory', ...at, lengthBytes: data.length });
+        return written;
+      }),
     );
   }
 
@@ -474,6 +482,10 @@ export class FakeVmm {
       throw refused('Address', `no memory at ${hex(address)}`);
     this.memory.bytes.set(bytes, Number(address));
     return { writtenBytes: bytes.length };
+  }
+
+  #tellOthers(by: MessageConnection, change: debug.Change): void {
+    this.#broadcast((it) => (it === by ? Promise.resolve() : it.sendNotification(debug.changed, change)));
   }
 
   #broadcast(send: (connection: MessageConnection) => Promise<void>): void {

@@ -22,6 +22,7 @@ export class LiveClient {
   /** Resolves with the VM's end, told by `vm/ended`. */
   readonly ended: Promise<control.VmEnd>;
   readonly #stops = new Arrivals<debug.StopEvent>('a stop of the VM');
+  readonly #changes = new Arrivals<debug.Change>('a change by another client');
   readonly #resumes = new Arrivals<true>('a resume of the VM');
   #serial = '';
   #serialChanged: () => void = () => undefined;
@@ -31,6 +32,7 @@ export class LiveClient {
     const { connection } = vmm;
     connection.onNotification(debug.stopped, (event) => this.#stops.put(event));
     connection.onNotification(debug.resumed, () => this.#resumes.put(true));
+    connection.onNotification(debug.changed, (change) => this.#changes.put(change));
     connection.onNotification(control.serialOutput, ({ data }) => this.#print(data));
     this.ended = new Promise((resolve) => connection.onNotification(control.ended, resolve));
   }
@@ -65,6 +67,13 @@ export class LiveClient {
   /** Stops that nobody took: none, when a test has looked at all of them. */
   untakenStops(): debug.StopEvent[] {
     return this.#stops.takeAll();
+  }
+  /** What another client wrote. */
+  change(): Promise<debug.Change> {
+    return this.#changes.take();
+  }
+  untakenChanges(): debug.Change[] {
+    return this.#changes.takeAll();
   }
   resumed(): Promise<true> {
     return this.#resumes.take();

@@ -258,6 +258,19 @@ function declareState(declare: DeclareTest, withVm: WithVm): void {
     assert.notEqual((await client.step()).pc, SECOND);
   });
 
+  declare('what one client writes is told to the others, and not to itself', async (t) => {
+    const { client, connect } = await withVm(t);
+    const other = await connect();
+    await client.writeRegisters({ r12: '0x1', rax: '0x2' });
+    assert.deepEqual(await other.change(), { kind: 'registers', cpu: 0, names: ['r12', 'rax'] });
+    await other.write({ address: TICKS, cpu: 0 }, [1, 2, 3]);
+    assert.deepEqual(await client.change(), { kind: 'memory', address: TICKS, cpu: 0, lengthBytes: 3 });
+    await refused(ErrorCode.User, client.writeRegisters({ nonsense: '0x1' }));
+    await refused(ErrorCode.Address, client.write({ address: NO_MEMORY, physical: true }, [1]));
+    await client.info();
+    for (const it of [client, other]) assert.deepEqual(it.untakenChanges(), []);
+  });
+
   declare('registers are those of a VM that stands, and of vCPUs it has', async (t) => {
     const { client } = await withVm(t, 2);
     assert.equal((await client.registers(1)).cpu, 1);

@@ -8,7 +8,7 @@ import type { Hit } from '../debug/breakpoints.ts';
 import { log } from '../log.ts';
 import { coolDown, warmUp, type WarmParts } from '../machine/machine.ts';
 import { ended, type VmEnd, type VmInfo, wasReset } from '../protocol/control.ts';
-import { resumed, type StopEvent, stopped } from '../protocol/debug.ts';
+import { type Change, changed, resumed, type StopEvent, stopped } from '../protocol/debug.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { version } from '../version.ts';
 import { Vm, type VmEvents } from '../vm.ts';
@@ -136,6 +136,13 @@ export class Core implements VmEvents {
     log.info('vm', end.message);
     this.#broadcast(({ connection }) => connection.sendNotification(ended, end));
     this.onOver(end);
+  }
+
+  /** `by` has written registers or memory. */
+  onChanged(change: Change, by: Client): void {
+    this.#broadcast((client) =>
+      client === by ? Promise.resolve() : client.connection.sendNotification(changed, change),
+    );
   }
 
   debuggerPresent(): boolean {

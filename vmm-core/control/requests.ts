@@ -38,10 +38,11 @@ export function serveRequests(core: Core, client: Client): void {
   on.request(debug.writeRegisters, ({ cpu, values }) => {
     const { vcpu } = stoppedThread(core, cpu);
     writeRegisters(vcpu, core.vm.machine.memory, values);
+    core.onChanged({ kind: 'registers', cpu, names: Object.keys(values) }, client);
     return readRegisters(vcpu);
   });
   on.request(debug.readMemory, (params) => read(core, params));
-  on.request(debug.writeMemory, (params) => write(core, params));
+  on.request(debug.writeMemory, (params) => write(core, client, params));
   on.request(debug.translate, (params) => translate(core, params));
 }
 
@@ -153,11 +154,13 @@ async function read(core: Core, params: debug.MemoryParams & { readonly lengthBy
   return { data: bytes, unreadableBytes: lengthBytes - bytes.length };
 }
 
-async function write(core: Core, params: debug.MemoryParams & { readonly data: Uint8Array }) {
+async function write(core: Core, client: Client, params: debug.MemoryParams & { readonly data: Uint8Array }) {
   const { vm } = core;
   const bytes = bytesOf(params.data);
   const range = { address: address(params.address), paging: paging(core, params) };
   await vm.runControl.hold(() => writeMemory(vm.machine.memory, vm.breakpoints, range, bytes));
+  const { data: _, ...at } = params;
+  core.onChanged({ kind: 'memory', ...at, lengthBytes: bytes.length }, client);
   return { writtenBytes: bytes.length };
 }
 

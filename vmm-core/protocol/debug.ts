@@ -154,6 +154,14 @@ export const writeMemory = new RequestType<
   void
 >('debug/writeMemory');
 
+/** What a client wrote. */
+export type Change =
+  | { readonly kind: 'registers'; readonly cpu: number; readonly names: readonly string[] }
+  | (MemoryParams & { readonly kind: 'memory'; readonly lengthBytes: number });
+
+/** To all clients but the one that wrote: what they have read before may be out of date. */
+export const changed = new NotificationType<Change>('debug/changed');
+
 /** A walk of the page tables. `gpa` is absent when not mapped; `entries` from the top level down. */
 export const translate = new RequestType<
   MemoryParams,
