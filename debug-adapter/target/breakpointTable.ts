@@ -5,6 +5,7 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { BreakpointMode, BreakpointSpec, BreakpointStatus } from '../../vmm-core/protocol/debug.ts';
 import { messageOf } from '../errors.ts';
+import { Pace } from '../pace.ts';
 import { hex, type VmTarget } from './vmTarget.ts';
 
 export type BreakpointKind = 'source' | 'function' | 'instruction';
@@ -80,14 +81,16 @@ export class BreakpointTable {
   }
 
   async #replaceNow(group: string, wanted: readonly WantedBreakpoint[]): Promise<DebugProtocol.Breakpoint[]> {
-    const old = [...(this.#groups.get(group) ?? [])];
-    const entries = await Promise.all(
-      wanted.map(async (it): Promise<Entry> => {
-        const at = old.findIndex((entry) => entry.wanted.key === it.key);
-        const id = (at < 0 ? undefined : old.splice(at, 1)[0]?.id) ?? this.#nextId++;
-        return { id, wanted: it, placement: await it.place(), vmIds: [], statuses: [] };
-      }),
-    );
+    const old = new Map<string, number[]>(); // the same place may be wanted twice
+    for (const { wanted: it, id } of this.#groups.get(group) ?? [])
+      old.set(it.key, [...(old.get(it.key) ?? []), id]);
+    const entries: Entry[] = [];
+    const pace = new Pace();
+    for (const it of wanted) {
+      const id = old.get(it.key)?.shift() ?? this.#nextId++;
+      entries.push({ id, wanted: it, placement: await it.place(), vmIds: [], statuses: [] });
+      await pace.turn();
+    }
     this.#groups.set(group, entries);
     await this.#send();
     return entries.map(describe);
@@ -97,7 +100,11 @@ export class BreakpointTable {
   async relocate(): Promise<DebugProtocol.Breakpoint[]> {
     const entries = this.#entries();
     const before = entries.map((it) => JSON.stringify(describe(it)));
-    await Promise.all(entries.map(async (it) => (it.placement = await it.wanted.place())));
+    const pace = new Pace();
+    for (const it of entries) {
+      it.placement = await it.wanted.place();
+      await pace.turn();
+    }
     await this.#send();
     return entries.filter((it, i) => JSON.stringify(describe(it)) !== before[i]).map(describe);
   }
