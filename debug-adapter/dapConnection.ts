@@ -3,7 +3,6 @@
  * becomes an error response. Handlers are plain `arguments => body` functions.
  */
 import type { Readable, Writable } from 'node:stream';
-import type { DebugProtocol } from '@vscode/debugprotocol';
 import { isShown, messageOf, USER_ERROR, UserError } from './errors.ts';
 import type { Log } from './log.ts';
 import { FramingError, MessageFraming } from './messageFraming.ts';
@@ -132,8 +131,8 @@ function parseRequest(body: Buffer): IncomingRequest | string {
     return `a message that is no JSON: ${messageOf(error)}`;
   }
   if (typeof message !== 'object' || message === null) return 'a message that is no object';
-  const { type, seq, command, arguments: args } = message as Partial<DebugProtocol.Request>;
+  const { type, seq, command, arguments: args } = message as Readonly<Record<string, unknown>>;
   if (type !== 'request' || typeof command !== 'string' || typeof seq !== 'number')
     return 'a message that is no request: "type", "seq" or "command" is missing';
-  return { seq, command, args: args as unknown };
+  return { seq, command, args };
 }

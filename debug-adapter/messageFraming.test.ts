@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { FramingError, MAX_MESSAGE_BYTES, MessageFraming } from './messageFraming.ts';
 
 function bodies(framing: MessageFraming, text: string): string[] {
-  return framing.push(Buffer.from(text)).map((it) => it.toString());
+  return [...framing.push(Buffer.from(text))].map((it) => it.toString());
 }
 
 test('messages are found whatever pieces they arrive in', () => {
@@ -39,4 +39,13 @@ test('what is no header is refused at once, and a header without an end soon', (
   assert.throws(() => {
     for (let i = 0; i < 100; i++) bodies(framing, 'x'.repeat(100));
   }, /header of more than 4096 bytes/);
+});
+
+test('messages before one that follows no rule are still found', () => {
+  const found: string[] = [];
+  assert.throws(() => {
+    for (const it of new MessageFraming().push(Buffer.from('Content-Length: 2\r\n\r\n{}rubbish\r\n\r\n')))
+      found.push(it.toString());
+  }, FramingError);
+  assert.deepEqual(found, ['{}']);
 });

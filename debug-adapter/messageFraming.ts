@@ -24,16 +24,16 @@ export class MessageFraming {
   /** Of the body that comes next; `undefined` while its header is not complete. */
   #bodyBytes: number | undefined;
 
-  /** The bodies that `chunk` completes. Throws FramingError. */
-  push(chunk: Buffer): Buffer[] {
+  /** The bodies that `chunk` completes, each as soon as it is found. Throws FramingError at what follows no rule. */
+  *push(chunk: Buffer): Generator<Buffer, void, undefined> {
     this.#chunks.push(chunk);
     this.#bufferedBytes += chunk.length;
-    const bodies: Buffer[] = [];
     for (;;) {
       this.#bodyBytes ??= this.#takeHeader();
-      if (this.#bodyBytes === undefined || this.#bufferedBytes < this.#bodyBytes) return bodies;
-      bodies.push(this.#take(this.#bodyBytes));
+      if (this.#bodyBytes === undefined || this.#bufferedBytes < this.#bodyBytes) return;
+      const body = this.#take(this.#bodyBytes);
       this.#bodyBytes = undefined;
+      yield body;
     }
   }
 

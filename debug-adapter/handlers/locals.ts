@@ -101,7 +101,8 @@ export async function showChildren(
   const rows = await showAll(state, children, container.shown, pace, formatOf(page.format));
   const left = Math.max(named, indexed) - start - children.length;
   // Who asks for a page knows of the others.
-  return asked === 0 && left > 0 ? [...rows, moreRow(state, container, start + children.length, left)] : rows;
+  const leadsOn = asked === 0 && left > 0 && children.length > 0;
+  return leadsOn ? [...rows, moreRow(state, container, start + children.length, left)] : rows;
 }
 
 /** Leads on to the children that were too many to be shown. */

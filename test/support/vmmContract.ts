@@ -15,10 +15,10 @@ import { temporaryFolder } from './vmmProcess.ts';
 export interface ContractCore {
   /** Will own the VM. */
   readonly client: LiveClient;
-  connect(): Promise<LiveClient>;
+  readonly connect: () => Promise<LiveClient>;
 }
 
-export type DeclareTest = (title: string, body: (t: TestContext) => Promise<void>) => void;
+export type DeclareTest = (title: string, body: (t: TestContext) => Promise<void>) => unknown;
 
 const STEPS_ELF = path.join(import.meta.dirname, '..', 'dap', 'fixtures', 'steps.elf');
 // steps.elf: see steps.c.
