@@ -14,6 +14,8 @@ export interface RequestCall {
   after(action: () => void): void;
   /** Aborted by `cancel`: long work looks at it. */
   readonly signal: AbortSignal;
+  /** Resolves when the client has taken what was sent so far, but for a bounded rest: for answers that are large. */
+  room(): Promise<void>;
   /** Cancels the request with that number, when it is still being served. */
   cancel(requestId: number): void;
 }
@@ -24,13 +26,18 @@ export type RequestTable = Readonly<Record<string, RequestHandler>>;
 /** Sends events to the editor. */
 export type SendEvent = (event: string, body?: object) => void;
 
+/** Sent and not taken by the client: beyond this nothing more is read from it. */
+const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
+
 export class DapConnection {
   /** What comes can be followed no more: the editor was told why. */
   onBroken: () => void = () => undefined;
   readonly #log: Log;
   readonly #framing = new MessageFraming();
   readonly #serving = new Map<number, AbortController>();
+  readonly #waiting: (() => void)[] = [];
   #table: RequestTable = {};
+  #input: Readable | undefined;
   #output: Writable | undefined;
   #nextSeq = 1;
 
@@ -44,6 +51,7 @@ export class DapConnection {
   }
 
   start(input: Readable, output: Writable): void {
+    this.#input = input;
     this.#output = output;
     output.on('error', (error) => this.#log('error', 'dap', `output: ${error.message}`));
     input.on('error', (error) => this.#log('error', 'dap', `input: ${error.message}`));
@@ -60,6 +68,7 @@ export class DapConnection {
       }
     };
     input.on('data', take);
+    for (const event of ['drain', 'error', 'close']) output.on(event, () => this.#flow());
   }
 
   readonly emitEvent: SendEvent = (event, body) => {
@@ -70,6 +79,22 @@ export class DapConnection {
   #send(message: object): void {
     const json = JSON.stringify({ seq: this.#nextSeq++, ...message });
     this.#output?.write(`Content-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`);
+    if (this.#isBackedUp()) this.#input?.pause();
+  }
+
+  #isBackedUp(): boolean {
+    const output = this.#output;
+    return output !== undefined && !output.destroyed && output.writableLength > MAX_UNREAD_BYTES;
+  }
+
+  async #room(): Promise<void> {
+    while (this.#isBackedUp()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** The client has taken all, or is gone: only the input tells that, so it is read on in any case. */
+  #flow(): void {
+    this.#input?.resume();
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   #receive(body: Buffer): void {
@@ -86,6 +111,7 @@ export class DapConnection {
     const call: RequestCall = {
       after: (action) => actions.push(action),
       signal: controller.signal,
+      room: () => this.#room(),
       cancel: (requestId) => this.#serving.get(requestId)?.abort(),
     };
     const response = { type: 'response', request_seq: seq, command };

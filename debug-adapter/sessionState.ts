@@ -97,6 +97,8 @@ export class SessionState {
   readonly checkedBuilds = new WeakSet<SymbolImage>();
   /** Tests have their own. */
   obtainIndex: typeof obtainIndex = obtainIndex;
+  /** The last of those that were asked for: one at a time, see readMemory. */
+  largeReads: Promise<unknown> = Promise.resolve();
   /** What ends the work behind a progress the editor is shown. */
   readonly cancellable = new Map<string, () => void>();
   nextProgress = 1;

@@ -1,17 +1,21 @@
 /** readMemory and writeMemory, linear and physical; both work while the VM runs. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
+import { Cancelled } from '../pace.ts';
 import type { SessionState } from '../sessionState.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
-import { type GuestAddress, hex } from '../target/vmTarget.ts';
+import { type GuestAddress, hex, type MemoryRead } from '../target/vmTarget.ts';
 import { linksFrames } from './frames.ts';
 
 /** More than an editor shows; keeps one mistyped length from filling its memory. */
 const MAX_READ_BYTES = 16 * 1024 * 1024;
+const LARGE_READ_BYTES = 1024 * 1024;
 
 export async function readMemory(
   state: SessionState,
   args: DebugProtocol.ReadMemoryArguments,
+  call: RequestCall,
 ): Promise<DebugProtocol.ReadMemoryResponse['body']> {
   const at = resolve(state, args.memoryReference, args.offset);
   if (args.count > MAX_READ_BYTES)
@@ -19,12 +23,24 @@ export async function readMemory(
       USER_ERROR.limit,
       `readMemory of ${args.count} bytes: at most ${MAX_READ_BYTES} can be read at once`,
     );
-  const { data, unreadableBytes } = await state.requireTarget().readMemory(at, args.count);
+  const read = async (): Promise<MemoryRead> => {
+    if (call.signal.aborted) throw new Cancelled();
+    return state.requireTarget().readMemory(at, args.count);
+  };
+  const { data, unreadableBytes } =
+    args.count < LARGE_READ_BYTES ? await read() : await inTurn(state, call, read);
   return {
     address: hex(at.address),
     data: Buffer.from(data).toString('base64'),
     ...(unreadableBytes > 0 ? { unreadableBytes } : {}),
   };
+}
+
+/** Large reads one after the other, and only while the client takes the answers: until then each is in our memory. */
+function inTurn<T>(state: SessionState, call: RequestCall, read: () => Promise<T>): Promise<T> {
+  const turn = state.largeReads.then(() => call.room()).then(read);
+  state.largeReads = turn.catch(() => undefined);
+  return turn;
 }
 
 export async function writeMemory(
