@@ -169,10 +169,6 @@ class Parser {
   }
 }
 
-/** Of an expression, as much as a message repeats. */
-const MAX_QUOTED = 200;
-
 function syntaxError(text: string, what: string): UserError {
-  const quoted = text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`;
-  return new UserError(USER_ERROR.expression, `cannot evaluate "${quoted}": ${what}`);
+  return new UserError(USER_ERROR.expression, `cannot evaluate "${text}": ${what}`);
 }

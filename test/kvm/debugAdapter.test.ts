@@ -195,6 +195,7 @@ kvmTest('locals and parameters show what the guest has, and can be changed', asy
   assert.equal(evaluated.result, '1');
   // Another key is echoed instead.
   const variablesReference = scopes[0]?.variablesReference ?? 0;
+  // What is written is seen at once, behind the handles of before.
   const evaluate = async (expression: string, context = 'watch'): Promise<string> =>
     (await client.ask<{ result: string }>('evaluate', { expression, frameId, context })).result;
   const shown = async (): Promise<string> =>
