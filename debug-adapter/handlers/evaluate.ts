@@ -12,7 +12,7 @@ import {
 } from '../target/expression.ts';
 import type { AddressView } from '../target/addressView.ts';
 import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
-import { topFrame, type UnwindFrame } from '../target/unwind.ts';
+import { topFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { examineMemory } from './examine.ts';
 import { frameNow, framesOf } from './frames.ts';
@@ -175,7 +175,7 @@ async function environment(
 function readRegister(
   name: string,
   registers: CpuRegisters | undefined,
-  caller: UnwindFrame | undefined,
+  caller: { readonly registers: ReadonlyMap<string, bigint> } | undefined,
 ): bigint {
   const alias = registerAlias(name);
   if (registers === undefined)
