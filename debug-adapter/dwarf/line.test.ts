@@ -4,6 +4,7 @@ import { type Bytes, mutate, seededRandom } from '../../test/support/bytes.ts';
 import { type BuiltLineProgram, buildLineProgram } from '../../test/support/dwarfBuilder.ts';
 import { DwarfError } from './dwarfError.ts';
 import {
+  ROW_CONTINUES,
   ROW_END_SEQUENCE,
   ROW_EPILOGUE_BEGIN,
   ROW_IS_STMT,
@@ -115,6 +116,34 @@ test('statement, prologue and epilogue marks belong to one row; is_stmt stays (�
     [...rows.flags],
     [ROW_PROLOGUE_END, ROW_IS_STMT | ROW_EPILOGUE_BEGIN, ROW_IS_STMT | ROW_END_SEQUENCE],
   );
+});
+
+test('a line goes on in further blocks, but not from a row of no code of its own (§6.2.2)', () => {
+  const rowsAfter = (isStmt: boolean): number[] => {
+    const { rows } = run(
+      buildLineProgram({
+        files: [
+          { name: 'a.c', directory: 0 },
+          { name: 'b.h', directory: 0 },
+        ],
+        program: (bytes) => {
+          const discriminator = (value: number): Bytes =>
+            bytes.u8(0).uleb(2).u8(DW_LNE.set_discriminator).uleb(value);
+          setAddress(bytes, 0x10).u8(DW_LNS.set_file).uleb(2).u8(DW_LNS.copy);
+          bytes.u8(DW_LNS.set_file).uleb(1);
+          if (!isStmt) bytes.u8(DW_LNS.negate_stmt);
+          discriminator(3).u8(DW_LNS.copy);
+          if (!isStmt) bytes.u8(DW_LNS.negate_stmt);
+          discriminator(3).u8(DW_LNS.advance_pc).uleb(4).u8(DW_LNS.copy);
+          endSequence(bytes.u8(DW_LNS.advance_pc).uleb(1));
+        },
+      }),
+    );
+    return Array.from(rows.flags.subarray(0, 3), (flags) => flags & (ROW_CONTINUES | ROW_IS_STMT));
+  };
+  // The second row is where the first is: a statement there has code, the mere mention of another file does not.
+  assert.deepEqual(rowsAfter(true), [ROW_IS_STMT, ROW_IS_STMT, ROW_IS_STMT | ROW_CONTINUES]);
+  assert.deepEqual(rowsAfter(false), [ROW_IS_STMT, 0, ROW_IS_STMT]);
 });
 
 test('unknown standard and extended opcodes are skipped by the lengths the header and the opcode give (§6.2.4, §6.2.5.3)', () => {

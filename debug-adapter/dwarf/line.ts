@@ -223,9 +223,12 @@ class RowMachine extends LineMachine {
   private columns: Uint16Array;
   private flags: Uint8Array;
   private sequenceFirst = 0;
-  /** Of the last row that had a line. */
+  /** Of the last row that had a line and counts: see isAside. */
   private lastFile = -1;
   private lastLine = -1;
+  /** Where the last row was, and whether a statement begins there. */
+  private lastAddress = NaN;
+  private hasStatement = false;
 
   constructor(header: LineHeader, reader: Reader) {
     super(header, reader);
@@ -265,9 +268,22 @@ class RowMachine extends LineMachine {
       this.rowFlags | extraFlags | (this.isStmt ? ROW_IS_STMT : 0) | (continues ? ROW_CONTINUES : 0);
     this.rowFlags = 0;
     this.discriminator = 0;
-    if (this.line === 0) return;
-    this.lastFile = this.file;
-    this.lastLine = this.line;
+    if (this.line !== 0 && !this.isAside()) {
+      this.lastFile = this.file;
+      this.lastLine = this.line;
+    }
+    if (this.address !== this.lastAddress) this.hasStatement = false;
+    this.lastAddress = this.address;
+    if (this.isStmt) this.hasStatement = true;
+  }
+
+  /**
+   * A row of another file that is no statement, where a statement begins: an inlined function's first instruction, named a second time.
+   * No code is the row's own, so what comes after it does not go on from it (gdb leaves such rows out).
+   */
+  private isAside(): boolean {
+    const isHere = this.address === this.lastAddress;
+    return isHere && this.hasStatement && !this.isStmt && this.file !== this.lastFile;
   }
 
   private grow(): void {
@@ -289,6 +305,8 @@ class RowMachine extends LineMachine {
     }
     this.sequenceFirst = this.count;
     this.lastFile = -1;
+    this.lastAddress = NaN;
+    this.hasStatement = false;
   }
 
   /** §6.2.5: addresses only increase within a sequence. A sequence that does otherwise cannot be searched. */
