@@ -4,7 +4,7 @@ import { ElfError } from './elfError.ts';
 import { type ElfFile, type SectionHeader, sectionBytes } from './elfFile.ts';
 import { ElfReader } from './elfReader.ts';
 
-/** Decompressors are the caller's: this folder has no dependency. Each must return exactly `sizeBytes` bytes or throw. */
+/** Decompressors are the caller's: this folder has no dependency. Each must return exactly `sizeBytes` bytes or throw, and make no more on the way. */
 export interface Decompressors {
   readonly zlib?: (compressed: Uint8Array, sizeBytes: number) => Uint8Array;
   readonly zstd?: (compressed: Uint8Array, sizeBytes: number) => Uint8Array;
@@ -20,46 +20,79 @@ export function isCompressed(section: SectionHeader): boolean {
   return (section.flags & SHF_COMPRESSED) !== 0 || section.name.startsWith('.zdebug_');
 }
 
-/** A section's contents, decompressed when it is compressed. */
+/** Debug information shrinks to a fourth or fifth; a file whose sections claim more than this is made to fill the memory. */
+const MAX_GROWTH = 32;
+const ALWAYS_ALLOWED_BYTES = 64 << 20;
+
+/** What the compressed sections of a file may become, together. */
+export function decompressionBudget(elf: ElfFile): number {
+  return mayBecomeBytes(elf.source.sizeBytes);
+}
+
+/** The most that something compressed of that size is unpacked to. */
+export function mayBecomeBytes(sizeBytes: number): number {
+  return ALWAYS_ALLOWED_BYTES + MAX_GROWTH * sizeBytes;
+}
+
+/** A section's contents, decompressed when it is compressed: then at most `maxBytes`. Throws ElfError. */
 export function uncompressedBytes(
   elf: ElfFile,
   section: SectionHeader,
   decompressors: Decompressors,
+  maxBytes = decompressionBudget(elf),
 ): Uint8Array {
   if (!isCompressed(section)) return sectionBytes(elf, section);
   const bytes = sectionBytes(elf, section);
   const at = new ElfReader(bytes, elf.is64, elf.littleEndian, section.offset);
   return (section.flags & SHF_COMPRESSED) !== 0
-    ? fromHeader(at, section, decompressors)
-    : fromZdebug(at, section, decompressors);
+    ? fromHeader(at, section, decompressors, maxBytes)
+    : fromZdebug(at, section, decompressors, maxBytes);
 }
 
 /** Elf32_Chdr {type, size, align}; Elf64_Chdr {type, reserved, size, align}. */
-function fromHeader(at: ElfReader, section: SectionHeader, decompressors: Decompressors): Uint8Array {
+function fromHeader(
+  at: ElfReader,
+  section: SectionHeader,
+  { zlib, zstd }: Decompressors,
+  maxBytes: number,
+): Uint8Array {
   const type = at.u32(0);
   const data = at.bytes.subarray(at.is64 ? 24 : 12);
   const sizeBytes = at.word(at.is64 ? 8 : 4);
-  if (type === ELFCOMPRESS_ZLIB) return decompress(decompressors.zlib, 'zlib', data, sizeBytes, section);
-  if (type === ELFCOMPRESS_ZSTD) return decompress(decompressors.zstd, 'zstd', data, sizeBytes, section);
+  const claim = { section, data, sizeBytes, maxBytes };
+  if (type === ELFCOMPRESS_ZLIB) return decompress(zlib, 'zlib', claim);
+  if (type === ELFCOMPRESS_ZSTD) return decompress(zstd, 'zstd', claim);
   throw new ElfError(`section ${section.name} has unknown compression ${type}`, section.offset);
 }
 
 /** "ZLIB", then the size as 8 bytes big endian whatever the file's byte order. */
-function fromZdebug(at: ElfReader, section: SectionHeader, decompressors: Decompressors): Uint8Array {
+function fromZdebug(
+  at: ElfReader,
+  section: SectionHeader,
+  { zlib }: Decompressors,
+  maxBytes: number,
+): Uint8Array {
   const { bytes } = at;
   if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(0, 4)) !== 'ZLIB') {
     throw new ElfError(`section ${section.name} does not start with ZLIB`, section.offset);
   }
   const bigEndian = new ElfReader(bytes, true, false, section.offset);
-  return decompress(decompressors.zlib, 'zlib', bytes.subarray(12), bigEndian.word(4), section);
+  const claim = { section, data: bytes.subarray(12), sizeBytes: bigEndian.word(4), maxBytes };
+  return decompress(zlib, 'zlib', claim);
+}
+
+/** What a section says of itself, and what it may be. */
+interface Claim {
+  readonly section: SectionHeader;
+  readonly data: Uint8Array;
+  readonly sizeBytes: number;
+  readonly maxBytes: number;
 }
 
 function decompress(
   decompressor: Decompressors['zlib'],
   method: keyof typeof MAX_RATIO,
-  data: Uint8Array,
-  sizeBytes: number,
-  section: SectionHeader,
+  { section, data, sizeBytes, maxBytes }: Claim,
 ): Uint8Array {
   if (decompressor === undefined) {
     throw new ElfError(
@@ -70,6 +103,12 @@ function decompress(
   if (sizeBytes > data.length * MAX_RATIO[method]) {
     throw new ElfError(
       `section ${section.name} claims ${sizeBytes} bytes from ${data.length}`,
+      section.offset,
+    );
+  }
+  if (sizeBytes > maxBytes) {
+    throw new ElfError(
+      `section ${section.name} claims ${sizeBytes} bytes once decompressed, more than the ${maxBytes} a file of this size may need`,
       section.offset,
     );
   }
