@@ -27,7 +27,7 @@ async function sym(args: readonly string[], input: readonly string[] = []): Prom
     lines: async function* () {
       yield* input;
     },
-    write: (text) => (out += text),
+    write: async (text) => void (out += text),
     writeError: (text) => (err += text),
   });
   return { code, out, err };

@@ -1,9 +1,10 @@
 /** `vmm sym FILE [--json] [QUERY…]`: questions about an ELF file's symbols, from the command line or from standard input. */
 import { ElfError } from '../../vmm-core/elf/elfError.ts';
-import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
+import { type ByteSource, bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { type CliAnswer, answer, looksLikeQuery } from './cliQueries.ts';
 import type { LoadIndex } from './imageIndex.ts';
+import { unpacked } from './packedFile.ts';
 import { findSeparateDebug } from './separateDebug.ts';
 import { type SymbolImage, openSymbolImage } from './symbolImage.ts';
 import { symbolizeLine } from './symbolizeText.ts';
@@ -17,7 +18,8 @@ export interface CliIo {
   readonly loadIndex?: LoadIndex;
   /** Lines of standard input without their ends. Only read when no query is on the command line. */
   lines(): AsyncIterable<string>;
-  write(text: string): void;
+  /** Settles when more can be written: the reader may be slower than we are. */
+  write(text: string): Promise<void>;
   writeError(text: string): void;
 }
 
@@ -48,7 +50,9 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   }
   let image: SymbolImage;
   try {
-    const source = io.open(parsed.file);
+    const opened = io.open(parsed.file);
+    const bytes = unpacked(opened);
+    const source = bytes === undefined ? opened : bytesSource(opened.name, bytes);
     const separate = findSeparateDebug(source, (path) => openIfPresent(path, io));
     if (separate.problem !== undefined) io.writeError(`vmm sym: ${separate.problem}\n`);
     image = openSymbolImage(separate.source ?? source, {
@@ -76,9 +80,11 @@ function openIfPresent(path: string, io: CliIo): ByteSource | undefined {
 
 async function runQueries(image: SymbolImage, { queries, json }: Arguments, io: CliIo): Promise<number> {
   let failures = 0;
+  const problems = new Problems(image, io);
   for (const query of queries) {
     const result = await answer(image, query);
-    print(result, json, io);
+    problems.tell();
+    await print(result, json, io);
     if ('error' in result.json) failures++;
   }
   return failures > 0 ? 1 : 0;
@@ -86,17 +92,41 @@ async function runQueries(image: SymbolImage, { queries, json }: Arguments, io: 
 
 /** With --json every line is a query; without, a line that is no query is text to explain. */
 async function runLines(image: SymbolImage, { json }: Arguments, io: CliIo): Promise<number> {
+  const problems = new Problems(image, io);
   for await (const line of io.lines()) {
-    if (json ? line.trim() !== '' : looksLikeQuery(line)) print(await answer(image, line), json, io);
-    else if (!json) io.write(`${symbolizeLine(image, line)}\n`);
+    const isQuery = json ? line.trim() !== '' : looksLikeQuery(line);
+    const result = isQuery ? await answer(image, line) : undefined;
+    const text = isQuery || json ? '' : `${symbolizeLine(image, line)}\n`;
+    problems.tell();
+    if (result !== undefined) await print(result, json, io);
+    else if (!json) await io.write(text);
   }
   return 0;
 }
 
-function print(result: CliAnswer, json: boolean, io: CliIo): void {
-  if (json) io.write(`${JSON.stringify(result.json)}\n`);
+async function print(result: CliAnswer, json: boolean, io: CliIo): Promise<void> {
+  if (json) await io.write(`${JSON.stringify(result.json)}\n`);
   else if ('error' in result.json) io.writeError(`vmm sym: ${result.text}\n`);
-  else io.write(`${result.text}\n`);
+  else await io.write(`${result.text}\n`);
+}
+
+/** What turned out broken or missing in the file, each told once, before the answer that it may explain. */
+class Problems {
+  private readonly image: SymbolImage;
+  private readonly io: CliIo;
+  private told = 0;
+
+  constructor(image: SymbolImage, io: CliIo) {
+    this.image = image;
+    this.io = io;
+  }
+
+  tell(): void {
+    const all = this.image.problems();
+    for (const problem of all.slice(this.told))
+      this.io.writeError(`vmm sym: ${this.image.path}: ${problem}\n`);
+    this.told = all.length;
+  }
 }
 
 /** The usage text when the arguments make no sense. */

@@ -7,6 +7,7 @@ import {
   openFileSource,
   openOccasionalSource,
 } from '../../vmm-core/client/fileSource.ts';
+import { endProcess, standardError, standardOutput } from '../../vmm-core/client/output.ts';
 import { run } from './cli.ts';
 import { NODE_DECOMPRESSORS } from './decompressors.ts';
 import { obtainIndex } from './indexLoader.ts';
@@ -42,13 +43,15 @@ export function main(argv: readonly string[]): Promise<number> {
       }
     },
     lines: () => createInterface({ input: process.stdin, crlfDelay: Infinity }),
-    write: (text) => void process.stdout.write(text),
-    writeError: (text) => void process.stderr.write(text),
+    write: async (text) => {
+      if (!standardOutput.write(text)) await standardOutput.drained();
+    },
+    writeError: (text) => void standardError.write(text),
   });
 }
 
 function warn(message: string): void {
-  process.stderr.write(`vmm sym: ${message}\n`);
+  standardError.write(`vmm sym: ${message}\n`);
 }
 
 /** A line on the terminal, for what takes more than a second; it is gone when that is over. */
@@ -70,9 +73,5 @@ function terminalProgress(what: string): { report(fraction: number): void; end()
 
 // The bundle is run (`node dist/symbols.js`) or loaded by `vmm`, which calls main() itself.
 if (/symbols\.js$|symbols[\\/]main\.ts$/.test(process.argv[1] ?? '')) {
-  // A reader that went away (`| head`) is no error.
-  process.stdout.on('error', () => process.exit(0));
-  void main(process.argv.slice(2)).then((code) => {
-    process.exitCode = code;
-  });
+  void main(process.argv.slice(2)).then(endProcess);
 }

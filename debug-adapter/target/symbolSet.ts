@@ -7,10 +7,12 @@ import {
   openOccasionalSource,
   versionOf,
 } from '../../vmm-core/client/fileSource.ts';
+import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { messageOf } from '../errors.ts';
 import { NODE_DECOMPRESSORS } from '../symbols/decompressors.ts';
 import type { LoadIndex } from '../symbols/imageIndex.ts';
 import type { IndexRequest } from '../symbols/indexLoader.ts';
+import { unpacked } from '../symbols/packedFile.ts';
 import { findSeparateDebug } from '../symbols/separateDebug.ts';
 import type { SymbolIndexData } from '../symbols/symbolIndex.ts';
 import {
@@ -240,12 +242,27 @@ function loadFile(
 
 /** The file itself, or the one that its debug information was split off to. */
 function openDebugFile(path: string, report: (message: string) => void): FileSource {
-  const source = openFileSource(path, { wholeUpToBytes: READ_WHOLE_BYTES });
+  const source = openUnpacked(path);
   const separate = findSeparateDebug(source, openWhere, (it) => it.close());
   if (separate.problem !== undefined) report(separate.problem);
   if (separate.source === undefined) return source;
   source.close();
   return separate.source;
+}
+
+/** A compressed module is read whole. Throws with a sentence for what has no symbols in it. */
+function openUnpacked(path: string): FileSource {
+  const source = openFileSource(path, { wholeUpToBytes: READ_WHOLE_BYTES });
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = unpacked(source);
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+  if (bytes === undefined) return source;
+  source.close();
+  return { ...bytesSource(path, bytes), version: source.version, close: () => undefined };
 }
 
 function openWhere(path: string): FileSource | undefined {

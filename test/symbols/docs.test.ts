@@ -91,7 +91,7 @@ async function ask(
     lines: async function* () {
       // nothing: every query is on the command line
     },
-    write: (text) => (out += text),
+    write: async (text) => void (out += text),
     writeError: (text) => assert.fail(text),
   });
   assert.equal(code, 0, out);

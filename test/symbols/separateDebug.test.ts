@@ -40,7 +40,7 @@ async function ask(file: string, query: string): Promise<{ out: string; err: str
     lines: async function* () {
       // nothing: the query is on the command line
     },
-    write: (text) => (out += text),
+    write: async (text) => void (out += text),
     writeError: (text) => (err += text),
   });
   return { out, err };
