@@ -104,7 +104,7 @@ export class Die {
         return unit.indexedString(reader.u32());
       case DW_FORM.strp_sup:
       case DW_FORM.GNU_strp_alt:
-        return undefined; // in a supplementary file (dwz -m), which we do not open
+        return unit.file.supplement?.string('.debug_str', reader.sectionOffset(is64));
       default:
         throw this.unexpected(name, 'a string');
     }
@@ -228,7 +228,7 @@ export class Die {
     }
   }
 
-  /** Class reference inside the same section, as a section offset. Signatures and supplementary files: see refSignature. */
+  /** Class reference inside the same section, as a section offset. Others: see refSignature, supplementOffset. */
   refOffset(name: number): number | undefined {
     if (!this.locate(name)) return undefined;
     const { reader, unit } = this;
@@ -257,12 +257,31 @@ export class Die {
     return this.locate(name) && this.form === DW_FORM.ref_sig8 ? this.reader.u64() : undefined;
   }
 
-  /** The entry an attribute refers to, in whatever unit; undefined when there is none or it cannot be read. */
+  /** The offset in .debug_info of the supplementary file that an attribute refers to. */
+  supplementOffset(name: number): number | undefined {
+    if (!this.locate(name)) return undefined;
+    const { reader, unit } = this;
+    switch (this.form) {
+      case DW_FORM.ref_sup4:
+        return reader.u32();
+      case DW_FORM.ref_sup8:
+        return reader.u64Number();
+      case DW_FORM.GNU_ref_alt:
+        return reader.sectionOffset(unit.header.is64);
+      default:
+        return undefined;
+    }
+  }
+
+  /** The entry an attribute refers to, in whatever unit or file; undefined when there is none or it cannot be read. */
   ref(name: number): Die | undefined {
+    const { file } = this.unit;
     const offset = this.refOffset(name);
-    if (offset !== undefined) return this.unit.file.dieAt(offset, this.unit);
+    if (offset !== undefined) return file.dieAt(offset, this.unit);
+    const supplementary = this.supplementOffset(name);
+    if (supplementary !== undefined) return file.supplement?.dieAt(supplementary);
     const signature = this.refSignature(name);
-    return signature === undefined ? undefined : this.unit.file.typeBySignature(signature);
+    return signature === undefined ? undefined : file.typeBySignature(signature);
   }
 
   /** DW_AT_high_pc: an address, or since version 4 a constant counted from low_pc (§2.17.2). */

@@ -8,6 +8,7 @@ import type { Die } from './die.ts';
 import { DwarfError } from './dwarfError.ts';
 import { Section, type SectionLoader } from './section.ts';
 import { Unit } from './unit.ts';
+import { UnitImports } from './unitImports.ts';
 import { isTypeUnit, type UnitHeader, readUnitHeader, unitEnd } from './unitHeader.ts';
 
 const MAX_ABBREV_TABLES = 64;
@@ -20,6 +21,8 @@ export interface DwarfFileOptions {
   readonly caches?: SharedCaches;
   /** A type unit that is not in this file: a package has each in a place of its own. */
   readonly typeElsewhere?: (signature: bigint) => Die | undefined;
+  /** The supplementary file (§7.3.6): what several files have in common is in that one. */
+  readonly supplement?: DwarfFile | undefined;
 }
 
 let files = 0;
@@ -28,6 +31,10 @@ export class DwarfFile {
   /** Tells entries at the same offset of different files apart: a split program has many. */
   readonly id = ++files;
   readonly littleEndian: boolean;
+  /** Undefined for a file that needs none, and for one whose supplementary file was not found. */
+  readonly supplement: DwarfFile | undefined;
+  /** Who imports whom; of a supplementary file its image knows. */
+  imports = new UnitImports(this);
   private readonly loader: SectionLoader;
   private readonly onProblem: (problem: DwarfError) => void;
   private readonly sections = new Map<string, Section | undefined>();
@@ -46,6 +53,8 @@ export class DwarfFile {
     this.loaded = options.caches?.units ?? new LoadedUnits();
     this.pages = options.caches?.pages;
     this.typeElsewhere = options.typeElsewhere ?? (() => undefined);
+    this.supplement = options.supplement;
+    if (this.supplement !== undefined) this.supplement.imports = this.imports;
   }
 
   section(name: string): Section | undefined {

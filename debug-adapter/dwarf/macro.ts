@@ -9,6 +9,7 @@ import { type UnitFormat, skipForm } from './form.ts';
 import type { Reader } from './reader.ts';
 import type { Section } from './section.ts';
 import { DW_MACINFO, DW_MACRO, macroEntryName } from './sectionConstants.ts';
+import type { DwarfFile } from './dwarfFile.ts';
 import type { Unit } from './unit.ts';
 
 export interface MacroDefinition {
@@ -122,7 +123,8 @@ function macroEvents(unit: Unit): Iterable<MacroEvent> {
   const offset = macroOffset(unit);
   const oldOffset = unit.rootDie().sectionOffset(DW_AT.macro_info);
   if (offset !== undefined) {
-    const walk = { unit, section: unit.file.requireSection('.debug_macro'), entries: 0 };
+    const section = unit.file.requireSection('.debug_macro');
+    const walk = { unit, file: unit.file, section, budget: { entries: MAX_ENTRIES } };
     return readMacroUnit(walk, offset, []);
   }
   if (oldOffset === undefined) return [];
@@ -131,9 +133,11 @@ function macroEvents(unit: Unit): Iterable<MacroEvent> {
 
 interface MacroWalk {
   readonly unit: Unit;
+  /** The unit's, or its supplementary file. */
+  readonly file: DwarfFile;
   readonly section: Section;
-  /** Read so far, those of imported units included. */
-  entries: number;
+  /** May still be read, those of imported units included. */
+  readonly budget: { entries: number };
 }
 
 interface MacroHeader {
@@ -165,6 +169,7 @@ function readHeader(reader: Reader, addressSize: number): MacroHeader {
 interface Import {
   readonly kind: 'import';
   readonly offset: number;
+  readonly isSupplementary: boolean;
 }
 
 /** `importers` are the offsets of the units that lead here. */
@@ -179,12 +184,19 @@ function* readMacroUnit(
     end: reader.offset,
   }));
   const entries = readEntries<MacroEvent | Import>(section, end, (reader, opcode) =>
-    readEntry(reader, opcode, unit, header),
+    readEntry(reader, opcode, walk, header),
   );
   for (const entry of entries) {
-    if (++walk.entries > MAX_ENTRIES) throw new DwarfError(section.name, offset, 'macros do not end');
+    if (walk.budget.entries-- <= 0) throw new DwarfError(section.name, offset, 'macros do not end');
     if (entry.kind !== 'import') {
       yield entry;
+      continue;
+    }
+    if (entry.isSupplementary) {
+      const file = walk.file.supplement;
+      const common = file?.section('.debug_macro');
+      if (file !== undefined && common !== undefined)
+        yield* readMacroUnit({ ...walk, file, section: common }, entry.offset, []);
       continue;
     }
     // gcc leaves imports of .dwo files unresolved: they would lead back to the first unit.
@@ -224,11 +236,11 @@ function* readEntries<T>(
   }
 }
 
-/** Undefined for entries that say nothing about macros, or whose text is in a file we do not open. */
+/** Undefined for entries that say nothing about macros, or whose text is in a supplementary file that was not found. */
 function readEntry(
   reader: Reader,
   opcode: number,
-  unit: Unit,
+  { unit, file }: MacroWalk,
   { format, operands }: MacroHeader,
 ): MacroEvent | Import | undefined {
   const vendor = operands.get(opcode);
@@ -241,7 +253,7 @@ function readEntry(
     case DW_MACRO.define_strp:
     case DW_MACRO.undef_strp: {
       const line = reader.uleb();
-      const text = unit.file.string('.debug_str', reader.sectionOffset(format.is64));
+      const text = file.string('.debug_str', reader.sectionOffset(format.is64));
       return { kind: opcode === DW_MACRO.define_strp ? 'define' : 'undef', line, text };
     }
     case DW_MACRO.define_strx:
@@ -255,17 +267,19 @@ function readEntry(
       return { kind: 'startFile', line, file: reader.uleb() };
     }
     case DW_MACRO.import:
-      return { kind: 'import', offset: reader.sectionOffset(format.is64) };
+    case DW_MACRO.import_sup: {
+      const isSupplementary = opcode === DW_MACRO.import_sup;
+      return { kind: 'import', offset: reader.sectionOffset(format.is64), isSupplementary };
+    }
     case DW_MACRO.end_file:
       return { kind: 'endFile' };
     case DW_MACRO.define_sup:
-    case DW_MACRO.undef_sup:
-      reader.skipLeb();
-      reader.skip(format.is64 ? 8 : 4);
-      return undefined;
-    case DW_MACRO.import_sup:
-      reader.skip(format.is64 ? 8 : 4);
-      return undefined;
+    case DW_MACRO.undef_sup: {
+      const line = reader.uleb();
+      const text = file.supplement?.string('.debug_str', reader.sectionOffset(format.is64));
+      const kind = opcode === DW_MACRO.define_sup ? 'define' : 'undef';
+      return text === undefined ? undefined : { kind, line, text };
+    }
     default:
       if (vendor === undefined) throw reader.error(`unsupported macro entry: ${macroEntryName(opcode)}`);
       for (const form of vendor) skipForm(reader, form, format);

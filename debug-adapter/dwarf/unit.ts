@@ -1,6 +1,6 @@
 /** One unit: its header, its root entry's attributes and the bases its indexed values count from. DWARF 5 §3.1. */
 import type { AbbrevTable } from './abbrev.ts';
-import { DW_AT, DW_UT } from './constants.ts';
+import { DW_AT, DW_TAG, DW_UT } from './constants.ts';
 import { Die } from './die.ts';
 import type { DwarfFile } from './dwarfFile.ts';
 import { DwarfError } from './dwarfError.ts';
@@ -59,7 +59,7 @@ export class Unit {
   }
 
   get root(): UnitRoot {
-    return (this.knownRoot ??= this.readRoot());
+    return (this.knownRoot ??= this.withLanguage(this.readRoot()));
   }
 
   /** The entry at a section offset, as an object of its own. Throws DwarfError when there is none. */
@@ -150,6 +150,12 @@ export class Unit {
       },
       256,
     );
+  }
+
+  /** Partial units have the language of who imports them, and need not say it (§3.1.1.1). */
+  private withLanguage(root: UnitRoot): UnitRoot {
+    if (root.tag !== DW_TAG.partial_unit || root.language !== undefined) return root;
+    return { ...root, language: this.file.imports.compileUnitOf(this)?.root.language };
   }
 
   private parseRoot(reader: Reader): UnitRoot {

@@ -237,7 +237,10 @@ export class BreakpointPlaces {
     const copies: FunctionLocation[] = [];
     const units = new Set<Unit>();
     for (const { unit } of this.options.names.functions(name)) {
-      units.add(unit);
+      // Copies of what partial units define (dwz) are in the units that import them.
+      const { imports } = cache.file;
+      for (const it of unit.root.tag === DW_TAG.partial_unit ? imports.importersOf(unit) : [unit])
+        units.add(it);
       yield;
     }
     for (const unit of units) {

@@ -29,11 +29,11 @@ export function* childrenOf(parent: Die): Generator<Die> {
  * Last come those that the optimiser removed from this copy: they are still in the entry it is a copy of (§3.3.8.2).
  */
 export function* variablesOf(parent: Die): Generator<Die> {
-  const copied = new Set<number>();
-  const inBlocks = new Set<number>();
+  const copied = new Set<string>();
+  const inBlocks = new Set<string>();
   for (const child of childrenOf(parent)) {
     yield* variablesIn(child);
-    for (const { offset } of originChain(child)) copied.add(offset);
+    for (const original of originChain(child)) copied.add(keyOf(original));
     // Not every compiler says of a block what it is a copy of; all say it of the variables in it.
     if (child.tag === DW_TAG.lexical_block && !child.has(DW_AT.abstract_origin)) addOrigins(child, inBlocks);
   }
@@ -41,24 +41,29 @@ export function* variablesOf(parent: Die): Generator<Die> {
   if (origin === undefined) return;
   for (const die of notCopied(origin, copied)) {
     const hasPlace = die.has(DW_AT.location) || die.has(DW_AT.const_value);
-    if (hasPlace || !inBlocks.has(die.offset)) yield die;
+    if (hasPlace || !inBlocks.has(keyOf(die))) yield die;
   }
 }
 
-function addOrigins(block: Die, origins: Set<number>): void {
+function addOrigins(block: Die, origins: Set<string>): void {
   for (const child of childrenOf(block)) {
-    for (const { offset } of originChain(child)) origins.add(offset);
+    for (const original of originChain(child)) origins.add(keyOf(original));
     if (child.tag === DW_TAG.lexical_block) addOrigins(child, origins);
   }
 }
 
 /** Variables of the abstract function or block, and of the blocks in it. */
-function* notCopied(parent: Die, copied: ReadonlySet<number>): Generator<Die> {
+function* notCopied(parent: Die, copied: ReadonlySet<string>): Generator<Die> {
   for (const child of childrenOf(parent)) {
-    if (copied.has(child.offset)) continue;
+    if (copied.has(keyOf(child))) continue;
     if (isVariable(child)) yield child;
     if (child.tag === DW_TAG.lexical_block) yield* notCopied(child, copied);
   }
+}
+
+/** The original may be in another file (dwz -m). */
+function keyOf({ unit, offset }: Die): string {
+  return `${unit.file.id}+${offset}`;
 }
 
 function isVariable({ tag }: Die): boolean {

@@ -44,6 +44,7 @@ import type {
 } from './symbolImage.ts';
 import { readableSymbol } from './symbolNames.ts';
 import { SplitUnits } from './splitUnits.ts';
+import { openSupplement } from './supplement.ts';
 import { finish, inSlices, type Steps } from './steps.ts';
 import { UnitCache } from './unitCache.ts';
 import { type FunctionNode, containing } from './unitFunctions.ts';
@@ -88,26 +89,30 @@ export class ElfSymbolImage implements SymbolImage {
     this.machine = this.elf.machineName;
     this.addressSize = this.elf.is64 ? 8 : 4;
     this.code = codeRanges(this.elf);
-    const note = this.guard(undefined, () => buildIdNote(this.elf));
-    this.buildId = note?.id;
-    this.buildIdAddress = note?.address && this.biased(toSigned(note.address, this.addressSize));
+    const id = this.guard(undefined, () => buildIdNote(this.elf));
+    this.buildId = id?.id;
+    this.buildIdAddress = id?.address && this.biased(toSigned(id.address, this.addressSize));
     const isCode = (address: number): boolean => rangesInclude(this.code, address);
     const { decompressors = {} } = options;
-    this.dwarf = new DwarfFile(
-      elfSectionLoader(this.elf, decompressors, (message) => this.note(message)),
-      { littleEndian: this.elf.littleEndian, onProblem: (problem) => this.note(problem.message) },
-    );
+    const note = (message: string): void => this.note(message);
+    const { openDwo: open } = options;
+    const supplement = openSupplement(this.elf, { open, decompressors, note });
+    this.dwarf = new DwarfFile(elfSectionLoader(this.elf, decompressors, note), {
+      littleEndian: this.elf.littleEndian,
+      onProblem: (problem) => this.note(problem.message),
+      supplement,
+    });
     const split = new SplitUnits({
       programPath: source.name,
-      open: options.openDwo,
+      open,
       decompressors,
-      note: (message) => this.note(message),
+      note,
     });
     this.cache = new UnitCache(this.dwarf, isCode, split);
     this.units = new UnitRanges(this.dwarf, isCode);
     this.index = new ImageIndex(
       this.dwarf,
-      { buildId: this.buildId, sections: debugSections(this.elf) },
+      { buildId: this.buildId, sections: debugSections(this.elf, supplement) },
       options.loadIndex,
     );
     this.sources = new SourceFinder(this.cache, () => this.index.now);

@@ -3,13 +3,22 @@ import { DW_AT, DW_TAG } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
 import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import type { Unit } from '../dwarf/unit.ts';
+import { buildIndex } from './buildIndex.ts';
 import { builtinType } from './builtinTypes.ts';
 import type { ImageIndex } from './imageIndex.ts';
 import { LruCache } from './lruCache.ts';
 import { normalizePath, pathMatch } from './sourcePath.ts';
 import { scopeOfName, splitPath, templateSpellings } from './qualifiedNames.ts';
 import type { NamePlace, NameTables } from './nameTables.ts';
-import { NAME_ENUMERATOR, NAME_FUNCTION, NAME_VARIABLE, nameKind, TYPE_KINDS } from './symbolIndex.ts';
+import { finish } from './steps.ts';
+import {
+  NAME_ENUMERATOR,
+  NAME_FUNCTION,
+  NAME_VARIABLE,
+  nameKind,
+  SymbolIndex,
+  TYPE_KINDS,
+} from './symbolIndex.ts';
 import { TypeReader } from './typeReader.ts';
 import type { Type } from './types.ts';
 import { originChain } from './unitFunctions.ts';
@@ -43,6 +52,7 @@ export class ImageNames {
   private readonly byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
   private readonly index: ImageIndex;
   private readonly aside: Iterable<Unit>;
+  private supplementIndex: SymbolIndex | undefined;
 
   /** `aside` are the units that the index does not cover. */
   constructor(file: DwarfFile, index: ImageIndex, aside: Iterable<Unit>, addressSize: number) {
@@ -108,13 +118,12 @@ export class ImageNames {
   anywhereEndingWith(name: string): Die[] {
     const simple = splitPath(name).at(-1) ?? name;
     const found: Die[] = [];
-    for (const offset of this.index.now?.candidates(simple, VALUE_KINDS) ?? []) {
-      const die = this.file.dieAt(offset);
-      if (die === undefined || found.length >= MAX_ANYWHERE) break;
+    for (const die of this.candidates(simple, VALUE_KINDS)) {
+      if (found.length >= MAX_ANYWHERE) break;
       const names = this.namesOf(die.unit);
-      const own = names.qualifiedName(offset) ?? '';
+      const own = names.qualifiedName(die.offset) ?? '';
       const whole = die.tag === DW_TAG.enumeration_type ? `${own}::${simple}` : own;
-      const isThere = names.find(whole).some(({ dieOffset }) => dieOffset === offset);
+      const isThere = names.find(whole).some(({ dieOffset }) => dieOffset === die.offset);
       if (`::${whole}`.endsWith(`::${name}`) && isThere) found.push(die);
     }
     return found;
@@ -128,9 +137,8 @@ export class ImageNames {
   /** Names with namespaces of the functions whose own name that is, each once. Only when the index is there. */
   *functionScopes(simple: string): Generator<string> {
     const seen = new Set<string>();
-    for (const offset of this.index.now?.candidates(simple, [NAME_FUNCTION]) ?? []) {
-      const die = this.file.dieAt(offset);
-      const name = die && this.namesOf(die.unit).qualifiedName(offset);
+    for (const die of this.candidates(simple, [NAME_FUNCTION])) {
+      const name = this.namesOf(die.unit).qualifiedName(die.offset);
       if (name === undefined || seen.has(name)) continue;
       seen.add(name);
       yield name;
@@ -202,13 +210,28 @@ export class ImageNames {
       yield die;
     }
     if (isListed) return;
-    for (const offset of this.index.now?.candidates(simple, kinds) ?? []) {
-      const die = this.file.dieAt(offset);
-      if (die === undefined || !this.isNamed(die, name, simple)) continue;
+    for (const die of this.candidates(simple, kinds)) {
+      if (!this.isNamed(die, name, simple)) continue;
       isListed = true;
       yield die;
     }
     if (!isListed) yield* this.definedAside(name, kinds);
+  }
+
+  /** Entries that may have that name: the caller compares. */
+  private *candidates(simple: string, kinds: readonly number[]): Generator<Die> {
+    for (const offset of this.index.now?.candidates(simple, kinds) ?? []) {
+      const die = this.file.dieAt(offset);
+      if (die !== undefined) yield die;
+    }
+    // The supplementary file serves other images too: what this one imports is its own.
+    const { supplement, imports } = this.file;
+    if (supplement === undefined) return;
+    this.supplementIndex ??= new SymbolIndex(finish(buildIndex(supplement)));
+    for (const offset of this.supplementIndex.candidates(simple, kinds)) {
+      const die = supplement.dieAt(offset);
+      if (die !== undefined && imports.importersOf(die.unit).length > 0) yield die;
+    }
   }
 
   private *definedAside(name: string, kinds: readonly number[]): Generator<Die> {
@@ -225,12 +248,13 @@ export class ImageNames {
   /** Definitions by the tables the file brings along: some have simple names, some qualified ones. */
   private *listed(name: string, simple: string, kinds: readonly number[]): Generator<Die> {
     const { tables } = this.index;
-    const seen = new Set<number>();
+    const seen = new Set<string>();
     for (const spelling of tables === undefined ? [] : new Set([name, simple])) {
       for (const place of tables?.find(spelling, kinds) ?? []) {
         for (const die of this.entriesAt(place, name, kinds)) {
-          if (seen.has(die.offset) || !this.isNamed(die, name, simple)) continue;
-          seen.add(die.offset);
+          const key = `${die.unit.file.id}+${die.offset}`;
+          if (seen.has(key) || !this.isNamed(die, name, simple)) continue;
+          seen.add(key);
           yield die;
         }
       }
@@ -244,15 +268,20 @@ export class ImageNames {
       if (die !== undefined && !die.has(DW_AT.declaration)) yield die;
     } else if (unitOffset !== undefined) {
       const unit = this.file.unitAt(unitOffset);
-      const entries = this.namesOf(unit)
-        .find(name)
-        .filter(({ tag }) => kinds.includes(nameKind(tag)));
-      const definitions = entries.filter(({ isDeclaration }) => !isDeclaration);
-      // Of a variable gdb lists one unit, which may only declare it: that tells its type, and the symbol table where it is.
-      const declared = entries.filter(({ tag }) => tag === DW_TAG.variable);
-      for (const { dieOffset: offset } of definitions.length > 0 ? definitions : declared)
-        yield unit.die(offset);
+      // What a unit imports counts as its own (dwz).
+      for (const part of [unit, ...this.file.imports.of(unit)]) yield* this.entriesIn(part, name, kinds);
     }
+  }
+
+  private *entriesIn(unit: Unit, name: string, kinds: readonly number[]): Generator<Die> {
+    const entries = this.namesOf(unit)
+      .find(name)
+      .filter(({ tag }) => kinds.includes(nameKind(tag)));
+    const definitions = entries.filter(({ isDeclaration }) => !isDeclaration);
+    // Of a variable gdb lists one unit, which may only declare it: that tells its type, and the symbol table where it is.
+    const declared = entries.filter(({ tag }) => tag === DW_TAG.variable);
+    for (const { dieOffset: offset } of definitions.length > 0 ? definitions : declared)
+      yield unit.die(offset);
   }
 
   private isListed(tables: NameTables, name: string): boolean {

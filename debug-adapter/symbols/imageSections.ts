@@ -1,5 +1,10 @@
 /** The sections of an ELF file as the DWARF reader wants them: read on demand, decompressed when they are compressed. */
-import { type Decompressors, isCompressed, uncompressedBytes } from '../../vmm-core/elf/compressedSection.ts';
+import {
+  type Decompressors,
+  decompressionBudget,
+  isCompressed,
+  uncompressedBytes,
+} from '../../vmm-core/elf/compressedSection.ts';
 import {
   ET_REL,
   PF_X,
@@ -12,6 +17,7 @@ import { ElfError } from '../../vmm-core/elf/elfError.ts';
 import { type ElfFile, type SectionHeader, readSection } from '../../vmm-core/elf/elfFile.ts';
 import { layOutSections, relocated, relocationsOf } from '../../vmm-core/elf/relocations.ts';
 import { type Range, toSigned } from '../dwarf/address.ts';
+import type { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { type SectionData, type SectionLoader, memorySection } from '../dwarf/section.ts';
 
 /**
@@ -23,11 +29,16 @@ export function elfSectionLoader(
   decompressors: Decompressors,
   onProblem: (message: string) => void,
 ): SectionLoader {
+  let left = decompressionBudget(elf);
+  const prepare = (section: SectionHeader): Uint8Array => {
+    const bytes = uncompressedBytes(elf, section, decompressors, left);
+    if (isCompressed(section)) left -= bytes.length;
+    return relocatedBytes(elf, section, bytes, onProblem);
+  };
   return (name) => {
     try {
       const [section, ...more] = sectionsNamed(elf, name);
       if (section === undefined) return undefined;
-      const prepare = (one: SectionHeader): Uint8Array => preparedBytes(elf, one, decompressors, onProblem);
       if (more.length > 0) return memorySection(joined([section, ...more].map(prepare)));
       if (isCompressed(section) || needsRelocation(elf, section)) return memorySection(prepare(section));
       if (section.offset + section.sizeBytes > elf.source.sizeBytes) {
@@ -90,26 +101,28 @@ export function placed(elf: ElfFile, given: ReadonlyMap<string, bigint> | undefi
   return { ...elf, sections: elf.sections.map((section) => ({ ...section, address: addressOf(section) })) };
 }
 
-/** Names and sizes of the debugging sections: two files with the same build-id may differ in them (stripped, compressed, rewritten). */
-export function debugSections(elf: ElfFile): string {
-  return elf.sections
+/**
+ * Names and sizes of the debugging sections: two files with the same build-id may differ in them (stripped, compressed, rewritten).
+ * Without its supplementary file an image has fewer names than with it.
+ */
+export function debugSections(elf: ElfFile, supplement: DwarfFile | undefined): string {
+  const sections = elf.sections
     .filter(({ name }) => /^\.z?debug_/.test(name))
-    .map(({ name, sizeBytes }) => `${name}:${sizeBytes}`)
-    .join(' ');
+    .map(({ name, sizeBytes }) => `${name}:${sizeBytes}`);
+  return [...sections, ...(supplement === undefined ? [] : ['supplement'])].join(' ');
 }
 
 function needsRelocation(elf: ElfFile, section: SectionHeader): boolean {
   return elf.type === ET_REL && relocationsOf(elf, section).length > 0;
 }
 
-/** Decompressed first: relocations count in the uncompressed bytes (gABI, Compressed Sections). */
-function preparedBytes(
+/** Relocations count in the uncompressed bytes (gABI, Compressed Sections). */
+function relocatedBytes(
   elf: ElfFile,
   section: SectionHeader,
-  decompressors: Decompressors,
+  bytes: Uint8Array,
   onProblem: (message: string) => void,
 ): Uint8Array {
-  const bytes = uncompressedBytes(elf, section, decompressors);
   if (!needsRelocation(elf, section)) return bytes;
   const result = relocated(elf, section, bytes, (index) => elf.sections[index]?.address ?? 0n);
   if (result.skipped > 0) onProblem(`${section.name}: ${result.skipped} relocations of unknown kinds`);

@@ -3,7 +3,8 @@
  * is to terminate it.
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { openFileSource } from '../../vmm-core/client/fileSource.ts';
+import { type FileSource, openFileSource, openOccasionalSource } from '../../vmm-core/client/fileSource.ts';
+import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { LoadedUnits, PageCache } from '../dwarf/caches.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
@@ -11,6 +12,8 @@ import { buildIndex } from './buildIndex.ts';
 import { NODE_DECOMPRESSORS } from './decompressors.ts';
 import { elfSectionLoader, placed } from './imageSections.ts';
 import { type IndexKey, IndexStore } from './indexStore.ts';
+import { unpacked } from './packedFile.ts';
+import { openSupplement } from './supplement.ts';
 import type { SymbolIndexData } from './symbolIndex.ts';
 
 export interface IndexerInput {
@@ -39,12 +42,18 @@ export function runIndexer(input: IndexerInput, post: (message: IndexerMessage) 
       post({ kind: 'failed', message: `${input.path} was rebuilt` });
       return;
     }
-    const elf = placed(parseElf(source), undefined);
+    const bytes = unpacked(source);
+    const elf = placed(parseElf(bytes === undefined ? source : bytesSource(source.name, bytes)), undefined);
     // Whoever answers questions reports what is broken: here it is only left out.
     const file = new DwarfFile(
       elfSectionLoader(elf, NODE_DECOMPRESSORS, () => undefined),
       {
         littleEndian: elf.littleEndian,
+        supplement: openSupplement(elf, {
+          open: openIfThere,
+          decompressors: NODE_DECOMPRESSORS,
+          note: () => undefined,
+        }),
         caches: { units: new LoadedUnits(MAX_UNIT_BYTES), pages: new PageCache(MAX_PAGES) },
       },
     );
@@ -52,6 +61,14 @@ export function runIndexer(input: IndexerInput, post: (message: IndexerMessage) 
     post({ kind: 'done', data, problem: store(input, data) });
   } finally {
     source.close();
+  }
+}
+
+function openIfThere(path: string): FileSource | undefined {
+  try {
+    return openOccasionalSource(path);
+  } catch {
+    return undefined;
   }
 }
 

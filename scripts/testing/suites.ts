@@ -83,6 +83,7 @@ export const SUITES: readonly Suite[] = [
       'clang-14': 'clang-14',
       'ld.lld-14': 'lld-14',
       'llvm-dwp-14': 'llvm-14',
+      dwz: 'dwz',
       rustc: 'rustc',
     },
   },

@@ -34,6 +34,7 @@ import { applyFrameRow } from '../../debug-adapter/dwarf/unwind.ts';
 import { Bytes } from './bytes.ts';
 import { DwarfBuilder, buildLineProgram, die, loaderOf } from './dwarfBuilder.ts';
 import type { FuzzTarget, Sections } from './fuzz.ts';
+import { openSupplemented, withSupplement } from './supplementFuzz.ts';
 
 const isTyped = (error: unknown): boolean => error instanceof DwarfError;
 
@@ -48,6 +49,7 @@ export function dwarfTargets(): readonly FuzzTarget[] {
       run: askUnits,
       isTyped,
     },
+    { name: 'supplementary files', seeds: [withSupplement()], run: askSupplement, isTyped },
     { name: '.debug_line', seeds: [2, 3, 4, 5].map(lineProgram), run: askLines, isTyped },
     { name: '.debug_aranges', seeds: [new Map([['.debug_aranges', aranges()]])], run: askAranges, isTyped },
     {
@@ -177,7 +179,10 @@ function units(version: number, is64: boolean): Sections {
 }
 
 function askUnits(sections: Sections): void {
-  const file = new DwarfFile(loaderOf(sections), { littleEndian: true });
+  askUnitsOf(new DwarfFile(loaderOf(sections), { littleEndian: true }));
+}
+
+function askUnitsOf(file: DwarfFile): void {
   for (const header of file.unitHeaders()) {
     const unit = file.unitOf(header);
     void unit.root;
@@ -199,6 +204,18 @@ function askUnits(sections: Sections): void {
       entry.string(DW_AT.producer);
     }
   }
+}
+
+function askSupplement(sections: Sections): void {
+  const file = openSupplemented(sections);
+  const { supplement, imports } = file;
+  if (supplement !== undefined) askUnitsOf(supplement);
+  for (const header of supplement?.unitHeaders() ?? []) {
+    const unit = supplement?.unitOf(header);
+    if (unit !== undefined) imports.compileUnitOf(unit);
+  }
+  for (const header of file.unitHeaders()) imports.of(file.unitOf(header));
+  askUnitsOf(file);
 }
 
 function lineProgram(version: number): Sections {

@@ -28,6 +28,8 @@ import {
 import { buildId, elfNotes } from '../../vmm-core/elf/elfNotes.ts';
 import { bestSymbolTable } from '../../vmm-core/elf/elfSymbols.ts';
 import { layOutSections, relocated, relocationsOf } from '../../vmm-core/elf/relocations.ts';
+import { supplementId, supplementLink } from '../../vmm-core/elf/supplementLink.ts';
+import { unzstd } from '../../debug-adapter/symbols/zstd.ts';
 import { Bytes } from './bytes.ts';
 import { buildElf } from './dwarfBuilderElf.ts';
 import type { FuzzTarget, Sections } from './fuzz.ts';
@@ -95,6 +97,9 @@ function file({ is64, littleEndian, machine }: Kind): Sections {
       },
       { name: '.note.gnu.build-id', type: SHT_NOTE, bytes: note },
       { name: '.gnu_debuglink', bytes: bytes().cstring('prog.debug').align(4).u32(0x1234).done() },
+      { name: '.debug_types', flags: SHF_COMPRESSED, bytes: zstdSection({ is64, littleEndian }) },
+      { name: '.gnu_debugaltlink', bytes: bytes().cstring('common.debug').u8(1, 2, 3, 4).done() },
+      { name: '.debug_sup', bytes: bytes().u16(5).u8(0).cstring('common.sup').u8(3, 9, 8, 7).done() },
     ],
     segments: [
       { type: PT_LOAD, flags: 5, virtualAddress: 0x1000, bytes: new Uint8Array(32), memorySizeBytes: 64 },
@@ -104,7 +109,27 @@ function file({ is64, littleEndian, machine }: Kind): Sections {
   return new Map([['ELF', elf]]);
 }
 
+/** RFC 8878: TEXT as one block that is stored as it is, and after it one that repeats a byte. */
+function zstdSection({ is64, littleEndian }: Omit<Kind, 'machine'>): Uint8Array {
+  const repeated = 40;
+  const header = (sizeBytes: number, type: number, isLast: boolean): number[] => {
+    const bits = Number(isLast) | (type << 1) | (sizeBytes << 3);
+    return [bits & 0xff, (bits >> 8) & 0xff, bits >> 16];
+  };
+  const word = is64 ? 8 : 4;
+  const section = new Bytes(littleEndian).u32(2);
+  if (is64) section.u32(0);
+  section.word(word, TEXT.length + repeated).word(word, 1);
+  const frame = new Bytes()
+    .u32(0xfd2fb528)
+    .u8(0xa0)
+    .u32(TEXT.length + repeated);
+  frame.bytes(header(TEXT.length, 0, false), TEXT, header(repeated, 1, true)).u8(0x41);
+  return section.bytes(frame.done()).done();
+}
+
 const DECOMPRESSORS = {
+  zstd: unzstd,
   zlib: (compressed: Uint8Array, sizeBytes: number): Uint8Array =>
     inflateSync(compressed, { maxOutputLength: Math.max(sizeBytes, 1) }),
 };
@@ -124,6 +149,8 @@ function ask(sections: Sections): void {
   attempt(() => elfNotes(elf));
   attempt(() => buildId(elf));
   attempt(() => debugLink(elf));
+  attempt(() => supplementLink(elf));
+  attempt(() => supplementId(elf));
   attempt(() => {
     const table = bestSymbolTable(elf);
     for (let index = 0; table !== undefined && index < table.count; index++) {
