@@ -3,7 +3,14 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { type RunDirectory, makeRunDirectory } from './runDirectory.ts';
-import { type AgainEvent, type CpuEvent, type OutputEvent, Tally, type TestEvent } from './tally.ts';
+import {
+  type AgainEvent,
+  type CpuEvent,
+  type OutputEvent,
+  type RemarkEvent,
+  Tally,
+  type TestEvent,
+} from './tally.ts';
 
 export interface NodeTestOptions {
   readonly root: string;
@@ -64,7 +71,8 @@ async function runOnce(
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   const lines = createInterface({ input: child.stdout });
-  lines.on('line', (line) => tally.add(JSON.parse(line) as TestEvent | OutputEvent | CpuEvent | AgainEvent));
+  type Event = TestEvent | OutputEvent | CpuEvent | AgainEvent | RemarkEvent;
+  lines.on('line', (line) => tally.add(JSON.parse(line) as Event));
   const linesEnded = new Promise((resolve) => lines.once('close', resolve));
   const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
   clearTimeout(timer);

@@ -19,6 +19,7 @@ export function printSuite({ name, tally, unavailable, seconds }: SuiteResult): 
     shownOutput.add(failure.file);
   }
   if (unavailable === undefined) printSkips(tally);
+  for (const remark of tally.remarks) console.log(indent(remark));
   for (const it of tally.again) console.log(indent(`run again: ${it}`));
 }
 

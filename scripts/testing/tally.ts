@@ -32,6 +32,12 @@ export interface AgainEvent {
   readonly what: string;
 }
 
+/** What a test tells although it passes. */
+export interface RemarkEvent {
+  readonly type: 'remark';
+  readonly text: string;
+}
+
 export interface Failure {
   /** Titles from the outermost test inwards; empty when the file itself failed. */
   readonly titles: readonly string[];
@@ -55,6 +61,7 @@ export class Tally {
   /** What ran a second time because the emulator under it failed. */
   readonly again: string[] = [];
   readonly failures: Failure[] = [];
+  readonly remarks: string[] = [];
   readonly skips: Skip[] = [];
   /** What each file printed; shown only with its failures. */
   readonly #output = new Map<string, string>();
@@ -63,7 +70,11 @@ export class Tally {
   /** Failures of children whose parents' titles are not known yet. */
   #pending: { nesting: number; titles: string[]; error: string }[] = [];
 
-  add(event: TestEvent | OutputEvent | CpuEvent | AgainEvent): void {
+  add(event: TestEvent | OutputEvent | CpuEvent | AgainEvent | RemarkEvent): void {
+    if (event.type === 'remark') {
+      this.remarks.push(event.text);
+      return;
+    }
     if (event.type === 'again') {
       this.again.push(event.what);
       return;

@@ -13,13 +13,19 @@ import type {
   ScopeAnswer,
 } from './gdbQuestions.ts';
 import { compareType } from './compareTypes.ts';
+import { type SectionPlaces, type Showing, sectionAt, showing } from './showing.ts';
 
 export class Groups {
   readonly addresses = new Agreement('addresses');
   readonly scopes = new Agreement('functions with their variables');
   readonly types = new Agreement('types');
   readonly breakpoints = new Agreement('breakpoints');
-  readonly functions = new Agreement('breakpoints on functions');
+  readonly functions: Agreement;
+
+  /** A few functions are no group of their own where a share is asked for: one of six is more than half a percent. */
+  constructor({ countsFunctions = true } = {}) {
+    this.functions = countsFunctions ? new Agreement('breakpoints on functions') : this.breakpoints;
+  }
 
   get all(): readonly Agreement[] {
     return [this.addresses, this.scopes, this.types, this.breakpoints, this.functions];
@@ -32,8 +38,12 @@ const RULES = {
    * gdb leaves out rows that repeat the line of the row before once a discriminator was seen, and shows the statement before them.
    * binutils reads all rows, and says what we say.
    */
-  repeatedRow: (program: string, address: string, ours: string): boolean =>
-    binutilsPlace(program, address) === ours,
+  repeatedRow: (
+    program: string,
+    address: bigint,
+    sections: SectionPlaces | undefined,
+    ours: string,
+  ): boolean => binutilsPlace(program, address, sections) === ours,
   /** After a function that does not return, the line table claims the bytes up to the next. gdb stops there, once a file; we do not. */
   padding: (image: SymbolImage, extra: readonly bigint[], missing: readonly bigint[]): boolean =>
     extra.length === 0 && missing.every((it) => image.inlineChainAt(it).length === 0),
@@ -49,6 +59,15 @@ const RULES = {
 export interface CompareOptions {
   /** We name types otherwise than gdb: in Rust as their programmer does. */
   readonly hasOtherTypes?: boolean;
+  /** Of a relocatable object: where gdb has its sections. */
+  readonly sections?: SectionPlaces;
+}
+
+/** What a comparison needs to know of the file. */
+interface Compared {
+  readonly image: SymbolImage;
+  readonly options: CompareOptions;
+  readonly show: Showing;
 }
 
 export async function compareAnswers(
@@ -57,28 +76,29 @@ export async function compareAnswers(
   groups: Groups,
   options: CompareOptions = {},
 ): Promise<void> {
+  const compared = { image, options, show: showing(image.path, options.sections) };
   for (const answer of answers) {
     switch (answer.kind) {
       case 'address':
-        compareAddress(image, answer, groups.addresses);
+        compareAddress(compared, answer, groups.addresses);
         break;
       case 'scope':
-        compareScope(image, answer, groups.scopes, options);
+        compareScope(compared, answer, groups.scopes);
         break;
       case 'type':
-        await compareType(image, answer, groups.types);
+        await compareType(image, answer, groups.types, compared.show);
         break;
       case 'breakpoint':
-        compareBreakpoint(image, answer, groups.breakpoints);
+        compareBreakpoint(compared, answer, groups.breakpoints);
         break;
       case 'function':
-        compareFunction(image, answer, groups.functions);
+        compareFunction(compared, answer, groups.functions);
         break;
     }
   }
 }
 
-function compareAddress(image: SymbolImage, answer: AddressAnswer, group: Agreement): void {
+function compareAddress({ image, options, show }: Compared, answer: AddressAnswer, group: Agreement): void {
   const address = BigInt(answer.address);
   const row = image.lineAt(address);
   const chain = image.inlineChainAt(address);
@@ -92,24 +112,32 @@ function compareAddress(image: SymbolImage, answer: AddressAnswer, group: Agreem
   const isNested = functions[0]?.includes('{lambda}') === true && chain[0]?.inlined === false;
   const theirs = functions.length === 0 ? ours : functions.slice(0, isNested ? 1 : undefined).join(' < ');
   if (ours === theirs && ourPlace === theirPlace) return group.agree();
-  const isExplained = ours === theirs && RULES.repeatedRow(image.path, answer.address, ourPlace);
+  const isExplained = ours === theirs && RULES.repeatedRow(image.path, address, options.sections, ourPlace);
   group.differ(
     isExplained ? 'repeatedRow' : undefined,
     () => `${basename(image.path)} ${answer.address}: ${ours} ${ourPlace}, gdb ${theirs} ${theirPlace}`,
+    [
+      show.ours((at) => at, address),
+      show.gdb(`info symbol ${answer.address}`, `info line *${answer.address}`),
+    ],
   );
 }
 
-function binutilsPlace(program: string, address: string): string {
-  const place = run('addr2line', ['-e', program, address]).trim();
+/** Of a relocatable object binutils has every section at 0. */
+function binutilsPlace(program: string, address: bigint, sections: SectionPlaces | undefined): string {
+  const at = sections && sectionAt(sections, address);
+  const where = at === undefined ? [] : ['-j', at.name];
+  const place = run('addr2line', [
+    '-e',
+    program,
+    ...where,
+    `0x${(at?.offset ?? address).toString(16)}`,
+  ]).trim();
   return place.replace(/ \(discriminator \d+\)$/, '');
 }
 
-function compareScope(
-  image: SymbolImage,
-  answer: ScopeAnswer,
-  group: Agreement,
-  { hasOtherTypes = false }: CompareOptions,
-): void {
+function compareScope({ image, options, show }: Compared, answer: ScopeAnswer, group: Agreement): void {
+  const { hasOtherTypes = false } = options;
   const typeText = (type: string): string => (hasOtherTypes ? '' : squeezed(type));
   const address = BigInt(answer.address);
   const places = gdbPlaces(answer.places, address);
@@ -134,7 +162,7 @@ function compareScope(
       const missing = right.filter((it) => !left.includes(it)).join('; ');
       const extra = left.filter((it) => !right.includes(it)).join('; ');
       return `${basename(image.path)} ${answer.function} at ${answer.address}: ours ${extra}, gdb ${missing}`;
-    });
+    }, [show.ours((at) => `locals ${at}`, address), show.gdb(`info scope *${answer.address}`)]);
 }
 
 /**
@@ -152,18 +180,18 @@ function withoutUnplaced(variables: readonly string[], others: readonly string[]
   });
 }
 
-function compareBreakpoint(image: SymbolImage, answer: BreakpointAnswer, group: Agreement): void {
-  const ours = image.addressesOf(answer.file, answer.line).map(({ address }) => address);
-  compareAddresses(image, ours, answer.addresses.map(BigInt), `${answer.file}:${answer.line}`, group);
+function compareBreakpoint(compared: Compared, answer: BreakpointAnswer, group: Agreement): void {
+  const ours = compared.image.addressesOf(answer.file, answer.line).map(({ address }) => address);
+  compareAddresses(compared, ours, answer.addresses.map(BigInt), `${answer.file}:${answer.line}`, group);
 }
 
-function compareFunction(image: SymbolImage, answer: FunctionAnswer, group: Agreement): void {
-  const ours = image.functionByName(answer.name).map(({ address }) => address);
-  compareAddresses(image, ours, answer.addresses.map(BigInt), answer.name, group);
+function compareFunction(compared: Compared, answer: FunctionAnswer, group: Agreement): void {
+  const ours = compared.image.functionByName(answer.name).map(({ address }) => address);
+  compareAddresses(compared, ours, answer.addresses.map(BigInt), answer.name, group);
 }
 
 function compareAddresses(
-  image: SymbolImage,
+  { image, show }: Compared,
   ours: readonly bigint[],
   theirs: readonly bigint[],
   asked: string,
@@ -176,7 +204,7 @@ function compareAddresses(
   group.differ(rule, () => {
     const text = `${basename(image.path)} ${asked}: ${ours.length} of ours, gdb ${theirs.length}`;
     return `${text}: extra ${addressList(extra)}, missing ${addressList(missing)}`;
-  });
+  }, [show.ours(() => asked), show.gdb(`break ${asked}`, 'info breakpoints')]);
 }
 
 function addressList(addresses: readonly bigint[]): string {

@@ -20,6 +20,10 @@ export async function compareFrames(
     const frame = syntheticFrame(pc);
     const difference = frameDifference(rule, frame, await image.unwindFrame(frame));
     if (difference === undefined) group.agree();
-    else group.differ(undefined, () => `${basename(image.path)} 0x${pc.toString(16)}: ${difference}`);
+    else
+      group.differ(undefined, () => `${basename(image.path)} 0x${pc.toString(16)}: ${difference}`, [
+        `vmm sym ${image.path} 'unwind 0x${pc.toString(16)}'`,
+        `readelf --debug-dump=frames-interp ${image.path}`,
+      ]);
   }
 }

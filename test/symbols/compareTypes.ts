@@ -6,9 +6,15 @@ import { type StructType, type Type, strip, typeName } from '../../debug-adapter
 import { TargetValue } from '../../debug-adapter/symbols/value.ts';
 import type { Agreement } from './agreement.ts';
 import { canonicalName } from './gdbNames.ts';
+import type { Showing } from './showing.ts';
 import type { TypeAnswer } from './gdbQuestions.ts';
 
-export async function compareType(image: SymbolImage, answer: TypeAnswer, group: Agreement): Promise<void> {
+export async function compareType(
+  image: SymbolImage,
+  answer: TypeAnswer,
+  group: Agreement,
+  show: Showing,
+): Promise<void> {
   const frame = {
     registers: new Map([['rip', BigInt(answer.address)]]),
     memory: { read: async () => undefined },
@@ -27,6 +33,10 @@ export async function compareType(image: SymbolImage, answer: TypeAnswer, group:
       undefined,
       () =>
         `${basename(image.path)} ${answer.type} of ${answer.variable} at ${answer.address}: ${ours[at]}, gdb ${theirs[at]}`,
+      [
+        show.ours(() => `type ${answer.type}`),
+        show.gdb(`list *${answer.address}`, `ptype /o ${answer.type}`),
+      ],
     );
   }
 }

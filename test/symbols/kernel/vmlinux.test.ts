@@ -1,6 +1,7 @@
 /**
  * Debian's vmlinux and twenty of its modules: what gdb and readelf say of them, against what we say. The package is fetched once and
- * kept; without it these tests are skipped with the reason.
+ * kept; without it these tests are skipped with the reason. The mirror replaces it by newer ones: what must hold exactly is tested on
+ * programs that are built here (matrix.test.ts), and kinds of differences once met have tests of their own.
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
@@ -23,7 +24,7 @@ const FRAMES = { vmlinux: 1800, module: 60 };
 /** Names given to `break`. */
 const FUNCTIONS = ['start_kernel', 'vfs_read', 'schedule', 'kfree', 'do_sys_openat2', 'ext4_file_open'];
 
-const groups = new Groups();
+const groups = new Groups({ countsFunctions: false });
 const frames = new Agreement('unwound frames');
 const directory = scratchDirectory();
 let files: KernelFiles | string = 'not fetched';
@@ -53,7 +54,7 @@ test('addresses, variables, types and breakpoints of twenty modules agree with g
       functions: [],
     });
     const image = openImage(path, { sectionAddresses: sections });
-    await compareAnswers(image, answers, groups);
+    await compareAnswers(image, answers, groups, { sections });
     assert.deepEqual(image.problems(), []);
   }
 });
@@ -86,12 +87,11 @@ for (const [group, atLeast] of [
   [groups.scopes, 500],
   [groups.types, 200],
   [groups.breakpoints, 1000],
-  [groups.functions, FUNCTIONS.length],
   [frames, 2000],
 ] as const) {
-  test(`${group.name}: at least ${atLeast}, and what differs is explained`, (t) => {
+  test(`${group.name}: at least ${atLeast}, nearly all of them alike, and every difference told`, (t) => {
     if (typeof files === 'string') return t.skip(files);
     t.diagnostic(group.summary);
-    group.check(atLeast);
+    group.checkShare(atLeast, (difference) => t.diagnostic(difference));
   });
 }
