@@ -276,7 +276,8 @@ function readEntry(
     case DW_MACRO.define_sup:
     case DW_MACRO.undef_sup: {
       const line = reader.uleb();
-      const text = file.supplement?.string('.debug_str', reader.sectionOffset(format.is64));
+      const offset = reader.sectionOffset(format.is64); // read whether the file is there or not
+      const text = file.supplement?.string('.debug_str', offset);
       const kind = opcode === DW_MACRO.define_sup ? 'define' : 'undef';
       return text === undefined ? undefined : { kind, line, text };
     }
