@@ -398,6 +398,15 @@ export const DW_LANG = {
   Mips_Assembler: 0x8001,
 } as const;
 
+/** Byte orders of a data object. DWARF 5 §7.8, Table 7.12. */
+export const DW_END = { default: 0x00, big: 0x01, little: 0x02 } as const;
+
+/** Array orderings. DWARF 5 §7.19, Table 7.21. */
+export const DW_ORD = { row_major: 0x00, col_major: 0x01 } as const;
+
+/** How a discriminant list gives its values. DWARF 5 §7.20, Table 7.22. */
+export const DW_DSC = { label: 0x00, range: 0x01 } as const;
+
 /** Inline codes. DWARF 5 §7.18, Table 7.20. */
 export const DW_INL = {
   not_inlined: 0x00,

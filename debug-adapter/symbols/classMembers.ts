@@ -8,6 +8,7 @@ import { rustMember } from './rustValue.ts';
 import type { NamedValue } from './symbolImage.ts';
 import { type Member, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
 import { type Place, TargetValue, type ValueWorld, flatMembers, placeAt } from './value.ts';
+import { activeMembers } from './variantParts.ts';
 
 /** Classes are not derived this deep; broken debug information may derive one from itself. */
 const MAX_DEPTH = 32;
@@ -23,7 +24,10 @@ export async function findMember(value: TargetValue, name: string): Promise<Targ
     return base && findMember(base, splitPath(name).at(-1) ?? name);
   }
   const own =
-    value.member(name) ?? (await rustMember(value, name)) ?? (await staticMember(value, bare, name));
+    value.member(name) ??
+    (await rustMember(value, name)) ??
+    (await variantMember(value, bare, name)) ??
+    (await staticMember(value, bare, name));
   if (own !== undefined) return own;
   const path = basePath(bare, (base) => hasOwn(base, name));
   const base = path && (await followed(value, path));
@@ -86,6 +90,16 @@ function hasOwn(struct: StructType, name: string): boolean {
 /** `Shape` for `outer::Shape` too: a base is named as inside its class. */
 function isNamed(type: StructType, name: string): boolean {
   return type.name === name || (type.name !== undefined && splitPath(type.name).at(-1) === name);
+}
+
+/** Of the cases the object is: the others have no such member now. */
+async function variantMember(
+  value: TargetValue,
+  { variantParts = [] }: StructType,
+  name: string,
+): Promise<TargetValue | undefined> {
+  const found = (await activeMembers(value, variantParts)).find((member) => member.name === name);
+  return found && value.partAt(found);
 }
 
 async function staticMember(

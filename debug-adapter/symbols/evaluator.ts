@@ -357,7 +357,7 @@ class Evaluator {
   private async dereference(operand: TargetValue): Promise<TargetValue> {
     const value = await this.referred(operand);
     const { bare } = value;
-    if (bare.kind === 'array') return value.element(0);
+    if (bare.kind === 'array') return value.element(bare.lowerBound ?? 0);
     if (bare.kind === 'function') return value;
     if (bare.kind === 'pointer') {
       if (strip(bare.target).kind === 'void')

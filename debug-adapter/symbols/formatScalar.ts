@@ -1,21 +1,27 @@
 /** Scalars as text, from their bits: in the form of their type, or the one a format letter asks for. */
 import { DW_ATE } from '../dwarf/constants.ts';
 import { decimalFloatText, floatText } from './floatText.ts';
+import { isSigned } from './scalars.ts';
 import { characterKind, characterText } from './stringText.ts';
 import { type BaseType, type EnumType, sizeOf } from './types.ts';
 import type { TargetValue } from './value.ts';
 
-export function formatScalar(value: TargetValue, bits: bigint, letter?: string): string {
+export function formatScalar(value: TargetValue, fieldBits: bigint, letter?: string): string {
   const { bare } = value;
-  const sizeBits = value.bits?.size ?? 8 * (sizeOf(bare) ?? 0);
+  const typeBits = 8 * (sizeOf(bare) ?? 0);
+  const isSignedField = value.bits !== undefined && isSigned(bare);
+  // In whatever form: a negative bit-field is a negative number of its type.
+  const bits = isSignedField
+    ? BigInt.asUintN(typeBits, BigInt.asIntN(value.bits.size, fieldBits))
+    : fieldBits;
+  const sizeBits = isSignedField ? typeBits : (value.bits?.size ?? typeBits);
   const asked = letter === undefined ? undefined : formatBits(value, bits, sizeBits, letter);
   if (asked !== undefined) return asked;
   if (bare.kind === 'enum') return enumText(bare, bare.isSigned ? BigInt.asIntN(sizeBits, bits) : bits);
   if (bare.kind !== 'base') return `0x${bits.toString(16)}`;
   const kind = characterKind(value.type);
   if (kind === undefined) return baseText(bare, bits, sizeBits);
-  const isSigned = bare.encoding === DW_ATE.signed_char || bare.encoding === DW_ATE.signed;
-  const number = isSigned ? BigInt.asIntN(sizeBits, bits) : bits;
+  const number = isSigned(bare) ? BigInt.asIntN(sizeBits, bits) : bits;
   return characterText(number, BigInt.asUintN(8 * kind.sizeBytes, number), kind);
 }
 

@@ -14,7 +14,8 @@ import {
   textOf,
 } from './stringText.ts';
 import { type ArrayType, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
-import { type TargetValue, type ValueWorld, flatMembers } from './value.ts';
+import { type TargetValue, type ValueWorld, flatMembers, isLittleEndian } from './value.ts';
+import { activeMembers } from './variantParts.ts';
 
 /** A line longer than this says `...` instead of the rest. */
 const MAX_LINE = 240;
@@ -76,7 +77,7 @@ async function counted(value: TargetValue, count: number): Promise<TargetValue> 
   if (bare.kind === 'array') {
     return bare.isVector === true
       ? value
-      : value.as({ kind: 'array', element: bare.element, count: Math.min(count, bare.count ?? count) });
+      : value.as({ ...bare, count: Math.min(count, bare.count ?? count) });
   }
   const isObject =
     bare.kind === 'base' || bare.kind === 'enum' || (bare.kind === 'struct' && bare.isRust !== true);
@@ -132,7 +133,7 @@ async function pointerValueText(value: TargetValue, target: Type, style: Style):
   if (address === 0n || kind === undefined || letter === 'a') return pointer;
   const read = await readText(value.world, address, kind.sizeBytes);
   if (read === undefined) return pointer;
-  const shown = textOf(read, kind, value.world.littleEndian);
+  const shown = textOf(read, kind, isLittleEndian(target, value.world));
   return letter === 's' ? shown : `${pointer} ${shown}`;
 }
 
@@ -172,7 +173,7 @@ async function structText(value: TargetValue, struct: StructType, style: Style):
 /** As the programmer nested them: bases and unnamed parts in braces of their own. */
 async function memberTexts(value: TargetValue, struct: StructType, style: Style): Promise<string[]> {
   const parts: string[] = [];
-  for (const member of struct.members) {
+  for (const member of [...struct.members, ...(await activeMembers(value, struct.variantParts ?? []))]) {
     if (style.line.left <= 0) return [...parts, '...'];
     // An object has each of its virtual bases once, whoever leads to it.
     if (member.virtualOffset !== undefined && style.virtualBases?.has(typeName(member.type)) === true)
@@ -271,22 +272,28 @@ async function listText(values: readonly TargetValue[], style: Style): Promise<s
 
 async function arrayText(value: TargetValue, array: ArrayType, style: Style): Promise<string> {
   const { element, count } = array;
+  const littleEndian = isLittleEndian(element, value.world);
   const isString = isPlain(style.letter) || style.letter === 's';
   const kind = isString && array.isVector !== true ? textKind(element, style) : undefined;
   if (kind !== undefined && value.place.kind === 'memory' && count === undefined) {
     const read = await readText(value.world, value.place.address, kind.sizeBytes);
-    if (read !== undefined) return textOf(read, kind, value.world.littleEndian);
+    if (read !== undefined) return textOf(read, kind, littleEndian);
   }
   if (count === undefined) return value.address === undefined ? '{}' : pointerText(value, value.address);
   if (kind !== undefined || (style.letter === 's' && sizeOf(element) === 1))
-    return arrayString(value, count, kind ?? BYTES);
+    return arrayString(value, count, kind ?? BYTES, littleEndian);
   if (style.depth >= MAX_DEPTH) return style.isRust ? '[...]' : '{...}';
-  const parts = await elementTexts(value, count, style);
+  const parts = await elementTexts(value, array, count, style);
   return style.isRust ? `[${parts.join(', ')}]` : braced(parts);
 }
 
 /** Up to the zero that ends text; of data, without the zeros at its end. */
-async function arrayString(value: TargetValue, count: number, kind: CharacterKind): Promise<string> {
+async function arrayString(
+  value: TargetValue,
+  count: number,
+  kind: CharacterKind,
+  littleEndian: boolean,
+): Promise<string> {
   const bytes = await value.bytes(kind.sizeBytes * Math.min(count, MAX_STRING));
   const last = bytes.findLastIndex((byte) => byte !== 0);
   const end =
@@ -296,17 +303,22 @@ async function arrayString(value: TargetValue, count: number, kind: CharacterKin
         : undefined
       : endOfText(bytes, kind.sizeBytes);
   const read = { units: bytes.subarray(0, end), isCut: end === undefined && count > MAX_STRING };
-  return textOf(read, kind, value.world.littleEndian);
+  return textOf(read, kind, littleEndian);
 }
 
 /** Each element's text; of many equal ones in a row the first, with their number. */
-async function elementTexts(value: TargetValue, count: number, style: Style): Promise<string[]> {
+async function elementTexts(
+  value: TargetValue,
+  { lowerBound = 0 }: ArrayType,
+  count: number,
+  style: Style,
+): Promise<string[]> {
   const parts: string[] = [];
   let index = 0;
   while (index < count) {
     if (style.line.left <= 0 || parts.length >= MAX_ELEMENTS) return [...parts, '...'];
     const run = await runLength(value, index, count);
-    const one = await elementText(value.element(index), style);
+    const one = await elementText(value.element(lowerBound + index), style);
     const isRun = run >= MIN_REPEATS;
     parts.push(isRun ? `${one} <repeats ${run} times>` : one);
     index += isRun ? run : 1;

@@ -16,6 +16,7 @@ import { expressionAt } from '../dwarf/locationLists.ts';
 import { joinPieces } from '../dwarf/pieces.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../dwarf/typedValue.ts';
 import type { Unit } from '../dwarf/unit.ts';
+import { type Dimension, isComputed, lowerBoundOf } from './arrayBounds.ts';
 import { type CodePlace, type DeclaredVariable, codePlace } from './codePlace.ts';
 import { type CallSite, callSiteAt, passedFor, passedIn, plainNameOf, tailCallsItself } from './callSites.ts';
 import { childrenOf } from './dieTree.ts';
@@ -159,25 +160,33 @@ export class FrameScope {
       typeDie === undefined
         ? { kind: 'unknown', name: '?', sizeBytes: undefined }
         : this.image.types.typeOf(typeDie);
-    const type = await withBounds(declared, (bound) => this.elementCount(bound));
+    const type = await withBounds(declared, (bound) => this.dimension(bound));
     return new TargetValue(type, await this.placeOf(chain, type), this.world, name);
   }
 
-  /** Of an array of variable length: its bound is an expression or an artificial variable (§5.13). */
-  private async elementCount(bound: Die): Promise<number | undefined> {
+  /** Of an array of variable length: a bound is an expression or an artificial variable (§5.13). */
+  private async dimension(bound: Die): Promise<Dimension> {
     const isCount = bound.has(DW_AT.count);
-    const attribute = isCount ? DW_AT.count : DW_AT.upper_bound;
+    const last = await this.boundOf(bound, isCount ? DW_AT.count : DW_AT.upper_bound);
+    const lowerBound = isComputed(bound, DW_AT.lower_bound)
+      ? ((await this.boundOf(bound, DW_AT.lower_bound)) ?? 0)
+      : lowerBoundOf(bound, (die) => this.image.types.typeOf(die));
+    const count = last === undefined || isCount ? last : last - lowerBound + 1;
+    const isPossible = count !== undefined && count >= 0 && Number.isSafeInteger(count);
+    return { count: isPossible ? count : undefined, ...(lowerBound !== 0 && { lowerBound }) };
+  }
+
+  private async boundOf(bound: Die, attribute: number): Promise<number | undefined> {
+    const constant = bound.bigint(attribute);
     const expression = bound.block(attribute);
     const variable = expression === undefined ? bound.ref(attribute) : undefined;
     try {
       const value =
-        expression !== undefined
+        constant ??
+        (expression !== undefined
           ? (await evaluateValue(expression, this.context(bound.unit))).bits
-          : variable && (await (await this.valueOf(variable, '')).unsigned());
-      if (value === undefined) return undefined;
-      const count =
-        Number(BigInt.asIntN(64, value)) - (bound.number(DW_AT.lower_bound) ?? 0) + (isCount ? 0 : 1);
-      return count >= 0 && Number.isSafeInteger(count) ? count : undefined;
+          : variable && (await (await this.valueOf(variable, '')).unsigned()));
+      return value === undefined ? undefined : Number(BigInt.asIntN(64, value));
     } catch (error) {
       if (error instanceof DwarfError || error instanceof QueryError) return undefined;
       throw error;

@@ -4,7 +4,7 @@ import { floatNumber } from './floatText.ts';
 import { QueryError } from './queryError.ts';
 import { floatBits } from './scalarText.ts';
 import { type BaseType, type PointerType, type Type, sizeOf, strip } from './types.ts';
-import { TargetValue, type ValueWorld, littleToMemory } from './value.ts';
+import { TargetValue, type ValueWorld, isLittleEndian, littleToMemory } from './value.ts';
 
 const DOUBLE: BaseType = { kind: 'base', name: 'double', encoding: DW_ATE.float, sizeBytes: 8 };
 const FLOAT: BaseType = { kind: 'base', name: 'float', encoding: DW_ATE.float, sizeBytes: 4 };
@@ -32,7 +32,7 @@ export class Scalars {
 
   constant(type: Type, bits: bigint, expression: string): TargetValue {
     const sizeBytes = sizeOf(type) ?? this.world.addressSize;
-    const { littleEndian } = this.world;
+    const littleEndian = isLittleEndian(type, this.world);
     const bytes = littleToMemory(BigInt.asUintN(8 * sizeBytes, bits), sizeBytes, littleEndian);
     return new TargetValue(type, { kind: 'bytes', bytes }, this.world, expression);
   }

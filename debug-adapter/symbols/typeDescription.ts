@@ -4,10 +4,13 @@ import {
   type Member,
   type StructType,
   type Type,
+  type VariantCase,
+  type VariantPart,
   declaration,
   strip,
   typeName,
 } from './types.ts';
+import { possibleMembers } from './variantParts.ts';
 
 /** Structures without a name are written inside their owner, this deep at most. */
 const MAX_NESTING = 16;
@@ -24,7 +27,14 @@ export function describe(type: Type, offsets: boolean): string {
   if (bare.incomplete) return `${bare.keyword} ${bare.name ?? ''} {} /* incomplete */`;
   const lines: string[] = [];
   structLines(bare, { indent: 0, base: 0, offsets }, lines);
-  return lines.join('\n');
+  return aligned(lines).join('\n');
+}
+
+/** Where bit-fields have places, those of whole members leave room for the bit. */
+function aligned(lines: readonly string[]): readonly string[] {
+  const whole = /^( *\/\* +\d+) \*\//;
+  const hasBits = lines.some((line) => /^ *\/\* +\d+:/.test(line));
+  return hasBits ? lines.map((line) => line.replace(whole, '$1    */')) : lines;
 }
 
 interface Layout {
@@ -47,14 +57,31 @@ function structLines(type: StructType, layout: Layout, lines: string[]): void {
     memberLines(member, layout, lines);
     if (value !== undefined) lines.push(`${lines.pop() ?? ''} /* when ${value} */`);
   }
+  for (const { member, part, ranges } of possibleMembers(type.variantParts ?? [])) {
+    memberLines(member, layout, lines);
+    lines.push(`${lines.pop() ?? ''} /* ${conditionText(part, ranges)} */`);
+  }
   lines.push(`${pad}}${offsets && indent === 0 && base === 0 ? ` /* ${type.sizeBytes} bytes */` : ''}`);
+}
+
+/** `when k = 2, 5 .. 7`, with the enumerators' names; `otherwise` for all other values. */
+function conditionText({ discriminant }: VariantPart, ranges: VariantCase['ranges']): string {
+  if (ranges.length === 0) return 'otherwise';
+  const bare = discriminant === undefined ? undefined : strip(discriminant.type);
+  const valueText = (value: bigint): string =>
+    (bare?.kind === 'enum' ? bare.enumerators.find((one) => one.value === value)?.name : undefined) ??
+    value.toString();
+  const list = ranges.map(({ low, high }) =>
+    low === high ? valueText(low) : `${valueText(low)} .. ${valueText(high)}`,
+  );
+  return `when ${discriminant?.name ?? 'the discriminant'} = ${list.join(', ')}`;
 }
 
 function memberLines(member: Member, { indent, base, offsets }: Layout, lines: string[]): void {
   if (lines.length > MAX_LINES) return;
   const pad = '  '.repeat(indent);
   const offset = base + member.offsetBytes;
-  const place = offsets ? `/* ${String(offset).padStart(4)} */ ` : '';
+  const place = offsets ? `/* ${placeText(base, member)} */ ` : '';
   const bits = member.bits === undefined ? '' : ` : ${member.bits.size}`;
   const { before, type, after, isPointed } = unnamedBase(member.type, member.name ?? '') ?? {};
   if (type?.kind === 'struct' && indent < MAX_NESTING) {
@@ -67,6 +94,13 @@ function memberLines(member: Member, { indent, base, offsets }: Layout, lines: s
   } else {
     lines.push(`${pad}  ${place}${declaration(member.type, member.name ?? '')}${bits};`);
   }
+}
+
+/** `  12`, and for a bit-field the byte and the bit in it where it begins: `  12: 3`, as gdb and pahole count. */
+function placeText(base: number, { bits, offsetBytes }: Member): string {
+  if (bits === undefined) return String(base + offsetBytes).padStart(4);
+  const byte = Math.floor(bits.offset / 8);
+  return `${String(base + byte).padStart(4)}:${String(bits.offset - 8 * byte).padStart(2)}`;
 }
 
 /** Stands for a type that is written out in a declaration. */

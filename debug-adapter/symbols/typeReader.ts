@@ -1,12 +1,14 @@
 /** Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to each other in circles. */
-import { DW_AT, DW_ATE, DW_LANG, DW_TAG, tagName } from '../dwarf/constants.ts';
+import { DW_AT, DW_ATE, DW_END, DW_LANG, DW_TAG, tagName } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
+import { dimensionsOf } from './arrayBounds.ts';
+import { bitRangeOf } from './bitFields.ts';
 import { plainName } from './builtinTypes.ts';
 import { childrenOf } from './dieTree.ts';
 import { LruCache } from './lruCache.ts';
 import { hasNamespaces, splitPath } from './qualifiedNames.ts';
 import {
-  type ArrayType,
+  type ByteOrder,
   type EnumType,
   type FunctionType,
   type Member,
@@ -18,6 +20,7 @@ import {
   sizeOf,
   strip,
 } from './types.ts';
+import { possibleMembers, readVariantParts } from './variantParts.ts';
 
 const MAX_TYPES = 50_000;
 const MAX_NESTING = 64;
@@ -84,6 +87,7 @@ export class TypeReader {
           name: plainName(die.string(DW_AT.name) ?? '<unnamed>'),
           encoding: die.number(DW_AT.encoding) ?? DW_ATE.unsigned,
           sizeBytes: sizeAttribute(die),
+          ...byteOrder(die),
         };
       case DW_TAG.unspecified_type:
         return unknown(die.string(DW_AT.name) ?? 'void');
@@ -116,6 +120,8 @@ export class TypeReader {
         return this.enumeration(die);
       case DW_TAG.array_type:
         return this.array(die);
+      case DW_TAG.string_type:
+        return characters(die);
       case DW_TAG.subroutine_type:
       case DW_TAG.subprogram:
         return this.functionType(die);
@@ -165,20 +171,22 @@ export class TypeReader {
     const keyword =
       die.tag === DW_TAG.union_type ? 'union' : die.tag === DW_TAG.class_type ? 'class' : 'struct';
     if (die.flag(DW_AT.declaration)) return this.declaredStruct(die, keyword);
+    const isRust = die.unit.root.language === DW_LANG.Rust;
     return lazy(
       {
         kind: 'struct',
         keyword,
         ...this.nameOf(die),
-        sizeBytes: die.number(DW_AT.byte_size) ?? 0,
         incomplete: false,
-        isRust: die.unit.root.language === DW_LANG.Rust,
+        isRust,
         die,
       },
       {
+        sizeBytes: () => this.structBytes(die),
         members: () => this.members(die),
         statics: () => this.statics(die),
-        variants: () => this.safely(die, () => this.variants(die)),
+        variants: () => (isRust ? this.safely(die, () => this.variants(die)) : undefined),
+        variantParts: () => (isRust ? undefined : this.safely(die, () => readVariantParts(die, this))),
         parameters: () => this.typeParameters(die),
       },
     );
@@ -205,6 +213,9 @@ export class TypeReader {
       get members() {
         return definition()?.members ?? [];
       },
+      get variantParts() {
+        return definition()?.variantParts;
+      },
       get statics() {
         return definition()?.statics ?? [];
       },
@@ -212,6 +223,17 @@ export class TypeReader {
         return definition()?.die;
       },
     };
+  }
+
+  /** A record with cases of different sizes has an expression for its own: the largest counts, which every object has room for. */
+  private structBytes(die: Die): number {
+    const size = die.number(DW_AT.byte_size);
+    if (size !== undefined || !die.has(DW_AT.byte_size)) return size ?? 0;
+    const possible = [...possibleMembers(readVariantParts(die, this))].map(({ member }) => member);
+    return [...this.members(die), ...possible].reduce(
+      (end, { offsetBytes, type }) => Math.max(end, offsetBytes + (sizeOf(type) ?? 0)),
+      0,
+    );
   }
 
   private members(die: Die): Member[] {
@@ -260,9 +282,9 @@ export class TypeReader {
       if (variant.tag !== DW_TAG.variant) return undefined;
       const member = [...childrenOf(variant)].find(({ tag }) => tag === DW_TAG.member);
       const value = variant.bigint(DW_AT.discr_value, isSigned);
-      return member && { value, member: this.member(member, false) };
+      return member && { value, member: this.member(member) };
     });
-    return { discriminant: discriminant && this.member(discriminant, false), cases };
+    return { discriminant: discriminant && this.member(discriminant), cases };
   }
 
   private typeParameters(die: Die): Map<string, Type> {
@@ -283,7 +305,8 @@ export class TypeReader {
     }
   }
 
-  private member(child: Die, isBase: boolean): Member {
+  /** Throws DwarfError. */
+  member(child: Die, isBase = false): Member {
     const block = child.block(DW_AT.data_member_location);
     const location = child.number(DW_AT.data_member_location) ?? constantLocation(block);
     const parts = lazy(
@@ -295,24 +318,8 @@ export class TypeReader {
       },
       { type: () => this.typeOf(child) },
     );
-    const size = child.number(DW_AT.bit_size);
-    const bits =
-      size === undefined ? undefined : { size, offset: this.bitOffset(child, location ?? 0, size) };
+    const bits = bitRangeOf(child, location ?? 0, () => sizeOf(this.typeOf(child)));
     return Object.defineProperty(parts, 'bits', { value: bits, enumerable: true }) as unknown as Member;
-  }
-
-  /**
-   * From the start of the structure, in the order the machine counts bits in (§5.7.6). DWARF 3 §5.5.6 counted from the most
-   * significant bit of the storage unit, which is where big-endian machines begin.
-   */
-  private bitOffset(child: Die, offsetBytes: number, sizeBits: number): number {
-    const direct = child.number(DW_AT.data_bit_offset);
-    if (direct !== undefined) return 8 * offsetBytes + direct;
-    const fromTop = child.number(DW_AT.bit_offset);
-    if (fromTop === undefined) return 8 * offsetBytes;
-    if (!child.unit.file.littleEndian) return 8 * offsetBytes + fromTop;
-    const storage = child.number(DW_AT.byte_size) ?? sizeOf(this.typeOf(child)) ?? 4;
-    return 8 * offsetBytes + (8 * storage - fromTop - sizeBits);
   }
 
   private enumeration(die: Die): EnumType {
@@ -325,7 +332,7 @@ export class TypeReader {
     // 128 of an int may be one byte (DW_FORM_data1): only the type's own width has a sign.
     const fitted = (value: bigint): bigint => (isSigned ? BigInt.asIntN(8 * sizeBytes, value) : value);
     return lazy(
-      { kind: 'enum', ...this.nameOf(die), sizeBytes, isSigned },
+      { kind: 'enum', ...this.nameOf(die), sizeBytes, isSigned, ...byteOrder(die) },
       {
         scope: () => this.safely(die, () => enumScope(die, this.qualify(die))) ?? '',
         enumerators: () =>
@@ -345,14 +352,7 @@ export class TypeReader {
   private array(die: Die): Type {
     const isVector = die.flag(DW_AT.GNU_vector);
     const isRust = die.unit.root.language === DW_LANG.Rust;
-    const dimensions: Pick<ArrayType, 'count' | 'bound'>[] = [];
-    for (const child of childrenOf(die)) {
-      if (child.tag === DW_TAG.subrange_type || child.tag === DW_TAG.enumeration_type)
-        dimensions.push(
-          isComputed(child) ? { count: undefined, bound: child } : { count: elementCount(child) },
-        );
-    }
-    if (dimensions.length === 0) dimensions.push({ count: undefined });
+    const dimensions = dimensionsOf(die, (child) => this.typeOf(child));
     let type = this.typeOf(die);
     for (const dimension of dimensions.reverse())
       type = {
@@ -385,26 +385,22 @@ function unknown(name: string, sizeBytes?: number): Type {
   return { kind: 'unknown', name, sizeBytes };
 }
 
+/** Fortran's `character(len=5)` (§5.8). */
+function characters(die: Die): Type {
+  const element: Type = { kind: 'base', name: 'character', encoding: DW_ATE.signed_char, sizeBytes: 1 };
+  const count = die.number(DW_AT.string_length) === undefined ? die.number(DW_AT.byte_size) : undefined;
+  return { kind: 'array', element, count, lowerBound: 1 };
+}
+
 function sizeAttribute(die: Die): number {
   return die.number(DW_AT.byte_size) ?? Math.ceil((die.number(DW_AT.bit_size) ?? 0) / 8);
 }
 
-function elementCount(subrange: Die): number | undefined {
-  const count = subrange.number(DW_AT.count);
-  if (count !== undefined) return count;
-  const upper = subrange.bigint(DW_AT.upper_bound);
-  if (upper === undefined) return undefined;
-  // gcc wrote [0] as an upper bound of -1, in 4 or 8 bytes; in one byte 0xff is 255.
-  if (upper === -1n || upper === 0xffff_ffffn || upper === 0xffff_ffff_ffff_ffffn) return 0;
-  const between = Number(upper) - (subrange.number(DW_AT.lower_bound) ?? 0) + 1;
-  return between >= 0 && between <= Number.MAX_SAFE_INTEGER ? between : 0;
-}
-
-/** A bound that only a frame knows: an expression, or the variable that holds it (§5.13). */
-function isComputed(subrange: Die): boolean {
-  const attribute = subrange.has(DW_AT.count) ? DW_AT.count : DW_AT.upper_bound;
-  if (!subrange.has(attribute) || subrange.bigint(attribute) !== undefined) return false;
-  return subrange.block(attribute) !== undefined || subrange.refOffset(attribute) !== undefined;
+/** Where an entry says that it is not the machine's (§5.1.1). */
+function byteOrder(die: Die): { byteOrder?: ByteOrder } {
+  const endianity = die.number(DW_AT.endianity);
+  if (endianity === DW_END.big) return { byteOrder: 'big' };
+  return endianity === DW_END.little ? { byteOrder: 'little' } : {};
 }
 
 /** `Colour::` for an enum class, the namespace or class around the others, which is where their names are. Rust's cases go without. */

@@ -7,7 +7,11 @@ export interface BaseType {
   /** DW_ATE */
   readonly encoding: number;
   readonly sizeBytes: number;
+  /** Where it is not the machine's (DW_AT_endianity). */
+  readonly byteOrder?: ByteOrder;
 }
+
+export type ByteOrder = 'big' | 'little';
 
 export interface PointerType {
   readonly kind: 'pointer';
@@ -51,8 +55,10 @@ export interface StructType {
   readonly members: readonly Member[];
   /** Rust's: shown in its syntax, with its standard types as what they mean. */
   readonly isRust?: boolean;
-  /** An enum with data (§5.7.10): which of its cases it is, a discriminant says. */
+  /** Rust's enum with data (§5.7.10): which of its cases it is, a discriminant says. */
   readonly variants?: Variants | undefined;
+  /** Of a record of Ada or Pascal: members that it has or has not, as a discriminant says. */
+  readonly variantParts?: readonly VariantPart[] | undefined;
   /** Type parameters by name: `T` of `Vec<T>`. */
   readonly parameters?: ReadonlyMap<string, Type>;
   /** Members the class has once, for all its objects. */
@@ -75,11 +81,26 @@ export interface Variants {
   readonly cases: readonly { readonly value: bigint | undefined; readonly member: Member }[];
 }
 
+export interface VariantPart {
+  /** Undefined where nothing in the record tells which case it is. */
+  readonly discriminant: Member | undefined;
+  readonly cases: readonly VariantCase[];
+}
+
+export interface VariantCase {
+  /** Values of the discriminant, both ends included. Without any, the case is for all that no other has. */
+  readonly ranges: readonly { readonly low: bigint; readonly high: bigint }[];
+  readonly members: readonly Member[];
+  /** Inside the case. */
+  readonly parts: readonly VariantPart[];
+}
+
 export interface EnumType {
   readonly kind: 'enum';
   readonly name: string | undefined;
   readonly needsKeyword: boolean;
   readonly sizeBytes: number;
+  readonly byteOrder?: ByteOrder;
   readonly isSigned: boolean;
   /** What stands before an enumerator: `Colour::` of an enum class, else the namespace or class around the enumeration. */
   readonly scope: string;
@@ -91,8 +112,10 @@ export interface ArrayType {
   readonly element: Type;
   /** Undefined for `[]`: a flexible array member or an extern declaration. */
   readonly count: number | undefined;
+  /** The index of the first element, where it is not 0: Ada, Fortran and others count from where they like. */
+  readonly lowerBound?: number;
   /** The entry whose bound a frame has to compute: the array has a variable length. */
-  readonly bound?: Die;
+  readonly bound?: Die | undefined;
   readonly isVector?: boolean;
   /** Named in Rust's way: `[u8; 4]`. */
   readonly isRust?: boolean;

@@ -1,5 +1,6 @@
 /** Values of the target: a type and a place. Memory is read when a value is displayed, and only as much as it shows. */
 import type { Die } from '../dwarf/die.ts';
+import { type BitRange, bitBytes, bitShift } from './bitFields.ts';
 import { memberPlace, staticMembers } from './classMembers.ts';
 import { castExpression, memberExpression, parenthesized } from './expressionText.ts';
 import { formatValue } from './formatValue.ts';
@@ -8,6 +9,7 @@ import { rustChildCounts, rustChildren } from './rustValue.ts';
 import { scalarBits } from './scalarText.ts';
 import type { Assignment, ChildCounts, NamedValue, Value } from './symbolImage.ts';
 import { type ArrayType, type Member, type StructType, type Type, sizeOf, strip, typeName } from './types.ts';
+import { presentMembers } from './variantParts.ts';
 
 /** Where a value is. `bytes` have been collected already: registers, constants, pieces. */
 export type Place =
@@ -38,11 +40,6 @@ export interface ValueWorld {
   readonly isRust?: boolean;
   /** The value of a variable entry at file scope or in a class. */
   entry?(die: Die, expression: string): Promise<TargetValue>;
-}
-
-export interface BitRange {
-  readonly offset: number;
-  readonly size: number;
 }
 
 export const OPTIMIZED_OUT = 'optimized out';
@@ -81,6 +78,11 @@ export class TargetValue implements Value {
     return sizeOf(this.type);
   }
 
+  /** Of the value's bytes in memory. */
+  get littleEndian(): boolean {
+    return isLittleEndian(this.type, this.world);
+  }
+
   async childCounts(): Promise<ChildCounts> {
     const inner = await this.unfolded();
     if (inner === undefined) return NO_CHILDREN;
@@ -89,7 +91,7 @@ export class TargetValue implements Value {
       if (bare.kind === 'array') return { named: 0, indexed: countable(bare) };
       if (bare.kind !== 'struct') return { named: 1, indexed: 0 };
       if (bare.incomplete) return NO_CHILDREN;
-      const named = flatMembers(bare).length + (bare.statics?.length ?? 0);
+      const named = (await presentMembers(inner, bare)).length + (bare.statics?.length ?? 0);
       return (await rustChildCounts(inner)) ?? { named, indexed: 0 };
     } catch (error) {
       if (error instanceof QueryError) return NO_CHILDREN;
@@ -131,7 +133,7 @@ export class TargetValue implements Value {
     const inner = await this.unfolded();
     if (inner === undefined) return [];
     const { bare } = inner;
-    if (bare.kind === 'array') return inner.elements(start, Math.min(count, countable(bare) - start));
+    if (bare.kind === 'array') return inner.elements(bare, start, Math.min(count, countable(bare) - start));
     if (bare.kind === 'struct') {
       const operator = this.bare.kind === 'pointer' && this.bare.sigil === '*' ? '->' : '.';
       return (
@@ -161,7 +163,7 @@ export class TargetValue implements Value {
   async assignBits(bits: bigint): Promise<Assignment> {
     if (this.bits !== undefined) return this.assignBitField(bits, this.bits);
     const size = this.requireSize();
-    return this.write(littleToMemory(bits, size, this.world.littleEndian), 0);
+    return this.write(littleToMemory(bits, size, this.littleEndian), 0);
   }
 
   /** What a pointer or reference leads to. Throws QueryError for anything else. */
@@ -193,13 +195,15 @@ export class TargetValue implements Value {
     return found && this.part(found);
   }
 
+  /** By the index the program has for it. */
   element(index: number): TargetValue {
     const { bare } = this;
     if (bare.kind !== 'array') throw new QueryError(`${this.typeName} is no array`);
     const size = sizeOf(bare.element);
     if (size === undefined) throw new QueryError(`elements of ${this.typeName} have no size`);
     const expression = `${parenthesized(this.expression)}[${index}]`;
-    return new TargetValue(bare.element, placeAt(this.place, index * size, size), this.world, expression);
+    const offset = (index - (bare.lowerBound ?? 0)) * size;
+    return new TargetValue(bare.element, placeAt(this.place, offset, size), this.world, expression);
   }
 
   /** A value of the same type that many bytes further on. */
@@ -227,7 +231,7 @@ export class TargetValue implements Value {
   /** A scalar's bits as an unsigned integer. */
   async unsigned(): Promise<bigint> {
     if (this.bits !== undefined) return this.bitField(this.bits);
-    return memoryToLittle(await this.bytes(), this.world.littleEndian);
+    return memoryToLittle(await this.bytes(), this.littleEndian);
   }
 
   /** The same value in another world: one that remembers what it read. */
@@ -240,17 +244,19 @@ export class TargetValue implements Value {
     return new TargetValue(type, this.place, this.world, expression, this.bits);
   }
 
-  private elements(start: number, count: number): NamedValue[] {
+  /** `start` counts from the first one. */
+  private elements({ lowerBound = 0 }: ArrayType, start: number, count: number): NamedValue[] {
     return Array.from({ length: Math.max(count, 0) }, (_, at) => {
-      const value = this.element(start + at);
-      return { name: `[${start + at}]`, expression: value.expression, value };
+      const index = lowerBound + start + at;
+      const value = this.element(index);
+      return { name: `[${index}]`, expression: value.expression, value };
     });
   }
 
   private async members(struct: StructType, operator: '.' | '->'): Promise<NamedValue[]> {
     const owner = this.expression;
     const found: NamedValue[] = [];
-    for (const member of flatMembers(struct)) {
+    for (const member of await presentMembers(this, struct)) {
       const place = await memberPlace(this, member);
       const value = this.memberValue(member, place, operator, owner);
       const name = member.isBase ? typeName(member.type) : fieldName(struct, member);
@@ -284,21 +290,26 @@ export class TargetValue implements Value {
     return size;
   }
 
-  private async bitField({ offset, size }: BitRange): Promise<bigint> {
-    const { first, count } = bitBytes(offset, size);
-    const part = new TargetValue(this.type, placeAt(this.place, first, count), this.world, this.expression);
-    const whole = memoryToLittle(await part.bytes(count), this.world.littleEndian);
-    return BigInt.asUintN(size, whole >> BigInt(bitShift(offset, size, count, this.world.littleEndian)));
+  private async bitField(bits: BitRange): Promise<bigint> {
+    const whole = await this.bitFieldBytes(bits);
+    return BigInt.asUintN(bits.size, whole >> bitShift(bits, this.littleEndian));
   }
 
-  private async assignBitField(bits: bigint, { offset, size }: BitRange): Promise<Assignment> {
-    const { first, count } = bitBytes(offset, size);
+  /** The bytes around it are read and written back: its neighbours stay what they are. */
+  private async assignBitField(value: bigint, bits: BitRange): Promise<Assignment> {
+    const { littleEndian } = this;
+    const { first, count } = bitBytes(bits);
+    const shift = bitShift(bits, littleEndian);
+    const mask = ((1n << BigInt(bits.size)) - 1n) << shift;
+    const merged = ((await this.bitFieldBytes(bits)) & ~mask) | ((value << shift) & mask);
+    return this.write(littleToMemory(merged, count, littleEndian), first);
+  }
+
+  /** What holds a bit-field, as one integer. */
+  private async bitFieldBytes(bits: BitRange): Promise<bigint> {
+    const { first, count } = bitBytes(bits);
     const part = new TargetValue(this.type, placeAt(this.place, first, count), this.world, this.expression);
-    const whole = memoryToLittle(await part.bytes(count), this.world.littleEndian);
-    const shift = BigInt(bitShift(offset, size, count, this.world.littleEndian));
-    const mask = ((1n << BigInt(size)) - 1n) << shift;
-    const merged = (whole & ~mask) | ((bits << shift) & mask);
-    return this.write(littleToMemory(merged, count, this.world.littleEndian), first);
+    return memoryToLittle(await part.bytes(count), this.littleEndian);
   }
 
   private write(bytes: Uint8Array, offsetBytes: number): Assignment {
@@ -374,16 +385,11 @@ export function placeAt(place: Place, offsetBytes: number, sizeBytes: number): P
   };
 }
 
-/** The bytes that hold a bit-field. */
-function bitBytes(offset: number, size: number): { first: number; count: number } {
-  const first = Math.floor(offset / 8);
-  return { first, count: Math.ceil((offset + size) / 8) - first };
-}
-
-/** How far to shift those bytes, read as one integer, to bring the field down. Big-endian machines count from the top. */
-function bitShift(offset: number, size: number, countBytes: number, littleEndian: boolean): number {
-  const inFirst = offset % 8;
-  return littleEndian ? inFirst : 8 * countBytes - inFirst - size;
+/** Whether a value of that type has its low byte first: as its type says, else as the machine has it. */
+export function isLittleEndian(type: Type, world: { readonly littleEndian: boolean }): boolean {
+  const bare = strip(type);
+  const order = bare.kind === 'base' || bare.kind === 'enum' ? bare.byteOrder : undefined;
+  return order === undefined ? world.littleEndian : order === 'little';
 }
 
 function memoryToLittle(bytes: Uint8Array, littleEndian: boolean): bigint {

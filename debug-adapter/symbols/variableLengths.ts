@@ -1,5 +1,6 @@
 /** Types whose arrays are as long as a frame says: C's variable length arrays, also behind pointers and typedefs. */
 import type { Die } from '../dwarf/die.ts';
+import type { Dimension } from './arrayBounds.ts';
 import type { Type } from './types.ts';
 
 const MAX_LAYERS = 64;
@@ -7,25 +8,25 @@ const MAX_LAYERS = 64;
 /** The type with every bound in it computed; the very type when there is none. */
 export async function withBounds(
   type: Type,
-  count: (bound: Die) => Promise<number | undefined>,
+  dimension: (bound: Die) => Promise<Dimension>,
   depth = 0,
 ): Promise<Type> {
   if (depth > MAX_LAYERS) return type;
   switch (type.kind) {
     case 'array': {
-      const element = await withBounds(type.element, count, depth + 1);
+      const element = await withBounds(type.element, dimension, depth + 1);
       if (type.bound === undefined) return element === type.element ? type : { ...type, element };
-      return { kind: 'array', element, count: await count(type.bound) };
+      return { ...type, element, bound: undefined, ...(await dimension(type.bound)) };
     }
     case 'alias':
     case 'qualified': {
-      const target = await withBounds(type.target, count, depth + 1);
+      const target = await withBounds(type.target, dimension, depth + 1);
       return target === type.target ? type : { ...type, target };
     }
     case 'pointer': {
       // Only arrays: whatever else it points to may lead back here, and is asked when it is reached.
       if (type.target.kind !== 'array') return type;
-      const target = await withBounds(type.target, count, depth + 1);
+      const target = await withBounds(type.target, dimension, depth + 1);
       return target === type.target ? type : { ...type, target };
     }
     default:
