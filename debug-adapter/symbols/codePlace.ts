@@ -9,7 +9,7 @@ import { plainNameOf } from './callSites.ts';
 import { variablesOf } from './dieTree.ts';
 import { LruCache } from './lruCache.ts';
 import { hasNamespaces } from './qualifiedNames.ts';
-import type { Language } from './scalars.ts';
+import type { Language } from './literals.ts';
 import type { FunctionNode, UnitFunctions } from './unitFunctions.ts';
 
 export interface DeclaredVariable {

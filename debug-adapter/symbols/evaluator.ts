@@ -6,10 +6,11 @@ import { DW_ATE } from '../dwarf/constants.ts';
 import { compareValues, integerArithmetic, usualType } from './cArithmetic.ts';
 import { findMember, memberOf } from './classMembers.ts';
 import type { Node, TypeSyntax } from './expressionTree.ts';
+import type { Language } from './literals.ts';
 import type { NamedRegister } from './machineRegisters.ts';
 import { QueryError } from './queryError.ts';
 import { rustView, sequenceElement } from './rustValue.ts';
-import { CHAR, type Language, Scalars, alignOf, integer, isFloat, pointerOf } from './scalars.ts';
+import { CHAR, Scalars, alignOf, integer, isFloat, pointerOf } from './scalars.ts';
 import { characterKind } from './stringText.ts';
 import type { Assignment } from './symbolImage.ts';
 import { comparedText } from './textComparison.ts';
@@ -38,6 +39,12 @@ export interface EvaluationScope {
   register(name: string): NamedRegister | undefined;
 }
 
+type Binary = Node & { readonly kind: 'binary' };
+
+/** Requests of others are answered in between. */
+const OPERATIONS_A_SLICE = 1000;
+/** Of a name in a message. */
+const MAX_NAME = 200;
 const MAX_ARRAY = 1 << 20;
 const COMPARISONS = new Set(['==', '!=', '<', '>', '<=', '>=']);
 
@@ -59,6 +66,7 @@ class Evaluator {
   private readonly scope: EvaluationScope;
   private readonly text: string;
   private readonly scalars: Scalars;
+  private operations = 0;
 
   constructor(scope: EvaluationScope, text: string) {
     this.scope = scope;
@@ -72,7 +80,7 @@ class Evaluator {
   }
 
   async assignment(place: Node, value: Node): Promise<Assignment> {
-    const target = await this.referred(await this.value(place));
+    const target = await this.scalars.referred(await this.value(place));
     const source = await this.value(value);
     const { bare } = target;
     if (bare.kind === 'array' && value.kind === 'string' && characterKind(bare.element)?.sizeBytes === 1)
@@ -110,7 +118,7 @@ class Evaluator {
       case 'unary':
         return this.unary(node.operator, node.operand);
       case 'binary':
-        return this.binary(node.operator, node.left, node.right, node.column);
+        return this.row(node);
       case 'conditional':
         return this.value((await this.truth(node.test)) ? node.yes : node.no);
       case 'cast':
@@ -139,7 +147,8 @@ class Evaluator {
         return this.constant(this.scalars.pointerTo(VOID), 0n);
     }
     const where = node.file === undefined ? '' : ` in ${node.file}`;
-    throw new QueryError(`no symbol "${node.name}"${where} in the current context`, node.column);
+    const name = node.name.length > MAX_NAME ? `${node.name.slice(0, MAX_NAME)}…` : node.name;
+    throw new QueryError(`no symbol "${name}"${where} in the current context`, node.column);
   }
 
   private truthValue(value: boolean): TargetValue {
@@ -207,18 +216,29 @@ class Evaluator {
     return this.isRust && bare.kind === 'base' && bare.encoding !== DW_ATE.boolean && !isFloat(bare);
   }
 
-  private async binary(operator: string, left: Node, right: Node, column: number): Promise<TargetValue> {
-    if (operator === '&&') return this.logical((await this.truth(left)) && (await this.truth(right)));
-    if (operator === '||') return this.logical((await this.truth(left)) || (await this.truth(right)));
-    if (operator === '.*' || operator === '->*') {
-      const object = await this.value(left);
-      return memberOf(
-        operator === '.*' ? await this.referred(object) : await object.dereference(),
-        await this.value(right),
-      );
+  /** `a + b + c …` from the left, without recursion: a row may have thousands of operators. */
+  private async row(last: Binary): Promise<TargetValue> {
+    const operations: Binary[] = [];
+    let first: Node = last;
+    for (; first.kind === 'binary'; first = first.left) operations.push(first);
+    let result = await this.value(first);
+    for (const operation of operations.reverse()) {
+      if (++this.operations % OPERATIONS_A_SLICE === 0) await otherWork();
+      const before = result;
+      result = await this.at(operation.column, () => this.binary(operation, before));
     }
-    if (operator === '@') return this.repeated(await this.value(left), await this.value(right));
-    const [x, y] = [await this.value(left), await this.value(right)];
+    return result;
+  }
+
+  private async binary({ operator, left, right, column }: Binary, x: TargetValue): Promise<TargetValue> {
+    if (operator === '&&' || operator === '||') {
+      const isTrue = await this.at(left.column, () => this.isTrue(x));
+      return this.logical(isTrue === (operator === '||') ? isTrue : await this.truth(right));
+    }
+    const y = await this.value(right);
+    if (operator === '.*' || operator === '->*')
+      return memberOf(operator === '.*' ? await this.scalars.referred(x) : await x.dereference(), y);
+    if (operator === '@') return this.repeated(x, y);
     if (left.kind === 'string' || right.kind === 'string') return this.compareText(operator, x, y);
     return this.at(column, () => this.arithmetic(operator, x, y));
   }
@@ -301,7 +321,7 @@ class Evaluator {
   }
 
   private async member(object: TargetValue, name: string): Promise<TargetValue> {
-    const owner = await this.referred(object);
+    const owner = await this.scalars.referred(object);
     // `.` and `->` are taken for each other, as gdb does: what is meant is never in doubt.
     const struct = pointerOf(owner) === undefined ? owner : await owner.dereference();
     const inner = struct.bare;
@@ -314,7 +334,7 @@ class Evaluator {
 
   private async index(owner: TargetValue, index: TargetValue): Promise<TargetValue> {
     const at = Number(await this.scalars.integer(await this.scalars.decayed(index)));
-    const array = await this.referred(owner);
+    const array = await this.scalars.referred(owner);
     if (array.bare.kind === 'array') return array.element(at);
     const view = await rustView(array);
     if (view?.kind === 'sequence') {
@@ -331,7 +351,7 @@ class Evaluator {
     const found =
       operand.kind === 'name' && operand.file === undefined ? this.memberPointer(operand.name) : undefined;
     if (found !== undefined) return found;
-    const value = await this.referred(await this.value(operand));
+    const value = await this.scalars.referred(await this.value(operand));
     if (value.address === undefined) throw new QueryError(`${value.expression} is not in memory`);
     return this.scalars.constant(
       this.scalars.pointerTo(value.type),
@@ -355,7 +375,7 @@ class Evaluator {
 
   /** A pointer's target; an array's first element; an integer as the address of a long, as gdb has it. */
   private async dereference(operand: TargetValue): Promise<TargetValue> {
-    const value = await this.referred(operand);
+    const value = await this.scalars.referred(operand);
     const { bare } = value;
     if (bare.kind === 'array') return value.element(bare.lowerBound ?? 0);
     if (bare.kind === 'function') return value;
@@ -369,13 +389,6 @@ class Evaluator {
     if (bare.kind !== 'base') throw new QueryError(`${value.typeName} is no pointer`);
     const pointer = this.scalars.pointerTo(this.scalars.long);
     return this.constant(pointer, await this.scalars.integer(value)).dereference();
-  }
-
-  /** What a C++ reference refers to: nobody ever means the reference. */
-  private async referred(value: TargetValue): Promise<TargetValue> {
-    const { bare } = value;
-    if (bare.kind !== 'pointer' || bare.sigil === '*') return value;
-    return this.referred((await value.dereference()).as(bare.target, value.expression));
   }
 
   private async typeOf(
@@ -421,8 +434,12 @@ class Evaluator {
   }
 
   private async truth(node: Node): Promise<boolean> {
-    const value = await this.scalars.decayed(await this.value(node));
-    return this.at(node.column, () => this.scalars.truth(value));
+    const value = await this.value(node);
+    return this.at(node.column, () => this.isTrue(value));
+  }
+
+  private async isTrue(value: TargetValue): Promise<boolean> {
+    return this.scalars.truth(await this.scalars.decayed(value));
   }
 
   private get isRust(): boolean {
@@ -447,6 +464,10 @@ class Evaluator {
       throw error;
     }
   }
+}
+
+function otherWork(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 const REGISTER_TYPES: Readonly<Record<number, string>> = {

@@ -1,6 +1,6 @@
 /** Tokens of the expression language: C's, C++'s and Rust's literals, with `$register` and `file.c::name`. */
 import { QueryError } from './queryError.ts';
-import { parseInteger, unescaped } from './scalarText.ts';
+import { type Language, leadingCharacter, leadingNumber, unescaped } from './literals.ts';
 
 export type Token =
   | { readonly kind: 'integer'; readonly value: bigint; readonly text: string; readonly column: number }
@@ -22,25 +22,28 @@ const SYMBOLS = [
   ...['(', ')', '[', ']', '{', '}', ';'],
 ];
 
-const FLOAT =
-  /^(?:\d[\d_]*\.(?!\.)[\d_]*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)(?:_?f(?:32|64)|[fFlL])?/;
-const RUST_FLOAT = /^\d[\d_]*f(?:32|64)\b/;
-const INTEGER =
-  /^(?:0[xX][0-9a-fA-F'_]+?|0[bB][01'_]+|0o[0-7_]+|\d[\d'_]*?)(?:_?[ui](?:8|16|32|64|128|size)|[uUlL]{0,3})(?![\w'])/;
-const CHARACTER =
-  /^(?:[bLuU]|u8)?'(?:\\(?:x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}|[0-7]{1,3}|.)|[^\\'])'/su;
 const STRING = /^(?:[bLuU]|u8)?"((?:\\.|[^"\\])*)"/su;
 /** gcc's and clang's names of the pointer to a class's virtual functions are no identifiers. */
 const NAME = /^(?:_vptr[.$][\w:]+|[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)/;
-/** `main.c` or `fs/read_write.c` right before `::`, in quotes (as gdb has it) or without. */
+/**
+ * `main.c` or `fs/read_write.c` right before `::`, in quotes (as gdb has it) or without. A sum looks like the beginning of a path: how far
+ * to look is bounded.
+ */
 const FILE =
-  /^(?:[\w./+-]*[\w+-]\.(?:c|h|cc|cpp|cxx|c\+\+|hh|hpp|hxx|inc|ipp|rs|s|S|m|mm|zig|d)(?=::)|'([^']+\.\w+)'(?=::)|"([^"]+)"(?=::))/;
+  /^(?:[\w./+-]{0,255}[\w+-]\.(?:c|h|cc|cpp|cxx|c\+\+|hh|hpp|hxx|inc|ipp|rs|s|S|m|mm|zig|d)(?=::)|'([^']+\.\w+)'(?=::)|"([^"]+)"(?=::))/;
 /** The name compilers give what has none; units list its members without it. */
 const ANONYMOUS = /^\(anonymous namespace\)\s*::/;
 
+/** Sums of ten thousand terms are fine; what is longer was not meant to be an expression. */
+const MAX_CHARACTERS = 100_000;
+
 /** Throws QueryError with the column of what is no token. */
-export function tokenize(text: string): Token[] {
+export function tokenize(text: string, language: Language): Token[] {
+  if (text.length > MAX_CHARACTERS)
+    throw new QueryError(`expression too long: ${text.length} characters, at most ${MAX_CHARACTERS}`, 1);
   const tokens: Token[] = [];
+  // Without it there are no files to look for, which sums look like from afar.
+  const hasScopes = text.includes('::');
   let at = 0;
   for (;;) {
     at += /^\s*/.exec(text.slice(at))?.[0].length ?? 0;
@@ -51,7 +54,7 @@ export function tokenize(text: string): Token[] {
       at += skipped[0].length;
       continue;
     }
-    const { token, length } = nextToken(rest, at + 1, tokens.at(-1));
+    const { token, length } = nextToken(rest, at + 1, { before: tokens.at(-1), language, hasScopes });
     tokens.push(token);
     at += length;
   }
@@ -64,11 +67,17 @@ interface Found {
   readonly length: number;
 }
 
-function nextToken(rest: string, column: number, before: Token | undefined): Found {
-  const file = FILE.exec(rest);
+interface Around {
+  readonly before: Token | undefined;
+  readonly language: Language;
+  readonly hasScopes: boolean;
+}
+
+function nextToken(rest: string, column: number, { before, language, hasScopes }: Around): Found {
+  const file = hasScopes ? FILE.exec(rest) : null;
   if (file !== null)
     return { token: { kind: 'file', text: file[1] ?? file[2] ?? file[0], column }, length: file[0].length };
-  const found = fieldToken(rest, column, before) ?? literalToken(rest, column);
+  const found = fieldToken(rest, column, before) ?? literalToken(rest, column, language);
   if (found !== undefined) return found;
   const name = NAME.exec(rest);
   if (name !== null) return { token: { kind: 'name', text: name[0], column }, length: name[0].length };
@@ -79,8 +88,13 @@ function nextToken(rest: string, column: number, before: Token | undefined): Fou
   }
   const symbol = SYMBOLS.find((candidate) => rest.startsWith(candidate));
   if (symbol !== undefined) return { token: { kind: 'symbol', text: symbol, column }, length: symbol.length };
-  const what = /^['"]/.test(rest) ? 'a quote that does not end' : `unexpected character: ${rest[0] ?? ''}`;
-  throw new QueryError(what, column);
+  throw new QueryError(mistakeAt(rest), column);
+}
+
+function mistakeAt(rest: string): string {
+  const quoted = /^'[^']*'/.exec(rest)?.[0];
+  if (quoted !== undefined) return `not one character: ${quoted}`;
+  return /^['"]/.test(rest) ? 'a quote that does not end' : `unexpected character: ${rest[0] ?? ''}`;
 }
 
 /** `.0.1` after a value: Rust's fields, not a fraction. */
@@ -93,21 +107,14 @@ function fieldToken(rest: string, column: number, before: Token | undefined): Fo
   return { token: { kind: 'name', text: digits, column }, length: digits.length };
 }
 
-function literalToken(rest: string, column: number): Found | undefined {
-  const float = FLOAT.exec(rest) ?? RUST_FLOAT.exec(rest);
-  if (float !== null) {
-    const [text] = float;
-    const value = Number.parseFloat(text.replaceAll('_', ''));
-    return { token: { kind: 'float', value, text, column }, length: text.length };
-  }
+function literalToken(rest: string, column: number, language: Language): Found | undefined {
   const string = STRING.exec(rest);
   if (string?.[1] !== undefined) {
     const value = unescaped(string[1]);
     return { token: { kind: 'string', value, text: string[0], column }, length: string[0].length };
   }
-  const number = INTEGER.exec(rest) ?? CHARACTER.exec(rest) ?? /^\d[\w']*/.exec(rest);
-  if (number === null) return undefined;
-  const value = parseInteger(number[0]);
-  if (value === undefined) throw new QueryError(`not a number: ${number[0]}`, column);
-  return { token: { kind: 'integer', value, text: number[0], column }, length: number[0].length };
+  const number = leadingNumber(rest, language, column);
+  if (number !== undefined) return { token: { ...number, column }, length: number.text.length };
+  const character = leadingCharacter(rest, column);
+  return character && { token: { kind: 'integer', ...character, column }, length: character.text.length };
 }

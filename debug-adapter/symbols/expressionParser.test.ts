@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mutate, seededRandom } from '../../test/support/bytes.ts';
 import { parseExpression, parseTypeName } from './expressionParser.ts';
-import type { Node, TypeSyntax } from './expressionTree.ts';
+import { type Node, type TypeSyntax, depthOf } from './expressionTree.ts';
+import type { Language } from './literals.ts';
 import { QueryError } from './queryError.ts';
 
 const TYPES = new Set(['word_t', 'ns::Type', 'Box<int, 3>', 'struct node', 'u64']);
@@ -12,8 +13,8 @@ const NAMES = {
 };
 
 /** The tree with every operator in parentheses. */
-function tree(text: string): string {
-  return shown(parseExpression(text, NAMES));
+function tree(text: string, language: Language = 'c'): string {
+  return shown(parseExpression(text, { ...NAMES, language }));
 }
 
 function shown(node: Node): string {
@@ -101,8 +102,8 @@ test('Rust writes casts, fields, borrows and numbers its own way', () => {
   assert.equal(tree('p as &[u64; 4]'), '(p as u64 [4] *)');
   assert.equal(tree('pair.0.1 + 0.5'), '(pair.0.1 + 0.5)');
   assert.equal(tree('&mut x'), '(&x)');
-  assert.equal(tree('0x1f_u8 + 1_000i64'), '(0x1f_u8 + 1_000i64)');
-  assert.equal(tree("b'a' == '\\u{e9}'"), "(b'a' == '\\u{e9}')");
+  assert.equal(tree('0x1f_u8 + 1_000i64', 'rust'), '(0x1f_u8 + 1_000i64)');
+  assert.equal(tree("b'a' == '\\u{e9}'", 'rust'), "(b'a' == '\\u{e9}')");
 });
 
 test('names have scopes, files, template arguments and operators', () => {
@@ -145,8 +146,9 @@ test('mistakes name their column', () => {
   assert.equal(mistake('main(1)'), '5: functions of the program cannot be called');
   assert.equal(mistake('a +'), '4: the expression ends, a value is missing');
   assert.equal(mistake('a["x'), '3: a quote that does not end');
-  assert.equal(mistake('12abc'), '1: not a number: 12abc');
-  assert.equal(mistake('09'), '1: not a number: 09');
+  assert.equal(mistake('12abc'), '1: invalid number: 12abc');
+  assert.equal(mistake('1 + 09'), '5: invalid octal number 09: a leading 0 means base 8');
+  assert.equal(mistake("'ab'"), "1: not one character: 'ab'");
   assert.equal(mistake('(int [n])x'), '7: an array type needs a number of elements');
   assert.equal(mistake('a b'), '3: unexpected b');
 });
@@ -167,5 +169,60 @@ test('whatever is typed ends in a tree or in a mistake with a column', () => {
       assert.ok(error instanceof QueryError, `${text}: ${String(error)}`);
       assert.ok((error.column ?? 0) >= 1 && (error.column ?? 0) <= text.length + 1, text);
     }
+  }
+});
+
+test('rows of operators may be long; what lies inside is at most 256 levels deep', () => {
+  const sum = parseExpression(`1${'+1'.repeat(40_000)}`, NAMES);
+  assert.equal(depthOf(sum), 1);
+  const deep = [
+    `${'('.repeat(5000)}1${')'.repeat(5000)}`,
+    `${'- '.repeat(40_000)}1`,
+    `a${'.b'.repeat(40_000)}`,
+    `a${'[0]'.repeat(30_000)}`,
+    `${'1?'.repeat(20_000)}1${':1'.repeat(20_000)}`,
+    `${'a='.repeat(30_000)}1`,
+    `${'(int)'.repeat(10_000)}1`,
+    `1${' as u64'.repeat(10_000)}`,
+    `${'offsetof(struct node, x['.repeat(3000)}1${'])'.repeat(3000)}`,
+    `${'('.repeat(200)}a${'.b'.repeat(200)}${')'.repeat(200)}`,
+    // Each has its place twice: looking at every path would not end.
+    `${'a['.repeat(300)}1${']++'.repeat(300)}`,
+  ];
+  for (const text of deep)
+    assert.throws(
+      () => parseExpression(text, NAMES),
+      /^QueryError: expression too deeply nested: 256 levels$/,
+    );
+  const inside = `${'a['.repeat(60)}1${']++'.repeat(60)}`;
+  assert.ok(depthOf(parseExpression(inside, NAMES)) > 100);
+  assert.throws(
+    () => parseExpression('1'.repeat(100_001), NAMES),
+    /^QueryError: expression too long: 100001 characters, at most 100000$/,
+  );
+});
+
+test('the time to parse grows with the length, not with its square', () => {
+  const time = (text: string): number => {
+    const start = performance.now();
+    try {
+      parseExpression(text, NAMES);
+    } catch (error) {
+      assert.ok(error instanceof QueryError);
+    }
+    return performance.now() - start;
+  };
+  const repeated: readonly ((count: number) => string)[] = [
+    (count) => `x${'+1'.repeat(count)}`,
+    (count) => `a/b.c::x${'+1'.repeat(count)}`,
+    (count) => `x${'<y'.repeat(count)}`,
+    (count) => `a${'::b'.repeat(count)}`,
+    (count) => ' '.repeat(2 * count),
+  ];
+  for (const text of repeated) {
+    time(text(3000));
+    const [short, long] = [time(text(3000)), time(text(30_000))];
+    // Ten times the length: a square would take a hundred times as long.
+    assert.ok(long < 40 * short + 200, `${text(2)}: ${short} ms, ${long} ms`);
   }
 });

@@ -2,12 +2,10 @@
  * Expressions as trees: C's grammar and precedence with C++'s and Rust's additions. Names are resolved later, except that a cast and
  * template arguments need to know what is a type.
  */
-import type { Node, TypeSyntax } from './expressionTree.ts';
+import { MAX_DEPTH, type Node, type TypeSyntax, depthOf } from './expressionTree.ts';
 import { QueryError } from './queryError.ts';
 import { type KnownNames, TokenReader } from './tokenReader.ts';
 import { isTypeWord, parseRustType, parseType } from './typeParser.ts';
-
-const MAX_DEPTH = 200;
 
 /** C++ §7.6 (and C11 §6.5.5 to §6.5.14); `@` is gdb's: `*p@3`, as many elements from there. */
 const PRECEDENCE: Readonly<Record<string, number>> = {
@@ -68,6 +66,8 @@ class Parser {
   whole(): Node {
     const node = this.assignment(0);
     this.reader.expectEnd();
+    // Chains such as `a.b.c` nest without recursion here, but not where they are evaluated.
+    if (depthOf(node) > MAX_DEPTH) throw this.reader.nestedTooDeeply(MAX_DEPTH);
     return node;
   }
 
@@ -116,7 +116,7 @@ class Parser {
 
   private unary(depth: number): Node {
     const { reader } = this;
-    if (depth > MAX_DEPTH) throw reader.nestedTooDeeply();
+    if (depth > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);
     const { kind, text, column } = reader.peek;
     if (kind === 'symbol' && (text === '++' || text === '--')) {
       reader.next();
@@ -219,7 +219,7 @@ class Parser {
     const { text, column } = reader.peek;
     const after = reader.peekAt(1).text;
     if (CPP_CASTS.has(text) && after === '<') return this.cppCast(depth);
-    if (after === '(' && /^(?:__builtin_)?offsetof$/.test(text)) return this.offsetOf();
+    if (after === '(' && /^(?:__builtin_)?offsetof$/.test(text)) return this.offsetOf(depth);
     if (after === '(' && text === 'container_of') return this.containerOf(depth);
     return { kind: 'name', name: reader.qualifiedName(), file: undefined, column };
   }
@@ -235,16 +235,16 @@ class Parser {
   }
 
   /** `offsetof(struct node, at.x)`: the address of that member of an object at zero, as a number. */
-  private offsetOf(): Node {
+  private offsetOf(depth: number): Node {
     const { reader } = this;
     const { column } = reader.next();
     reader.next();
     const type = parseType(reader);
     reader.expect(',');
-    return this.offsetFrom(type, column);
+    return this.offsetFrom(type, column, depth);
   }
 
-  private offsetFrom(type: TypeSyntax, column: number): Node {
+  private offsetFrom(type: TypeSyntax, column: number, depth: number): Node {
     const { reader } = this;
     const pointer: TypeSyntax = { ...type, layers: [...type.layers, { kind: 'pointer', sigil: '*' }] };
     const zero: Node = { kind: 'integer', value: 0n, text: '0', column };
@@ -252,7 +252,7 @@ class Parser {
     do {
       member = { kind: 'member', owner: member, name: reader.qualifiedName(), column: reader.peek.column };
       while (reader.take('[')) {
-        const index = this.assignment(1);
+        const index = this.assignment(depth + 1);
         reader.expect(']');
         member = { kind: 'index', array: member, index, column };
       }
@@ -271,7 +271,7 @@ class Parser {
     reader.expect(',');
     const type = parseType(reader);
     reader.expect(',');
-    const offset = this.offsetFrom(type, column);
+    const offset = this.offsetFrom(type, column, depth);
     const bytes: TypeSyntax = { base: 'char', layers: [{ kind: 'pointer', sigil: '*' }], column };
     const start: Node = {
       kind: 'binary',

@@ -35,3 +35,53 @@ export type Node =
   | (At & { readonly kind: 'sizeofType' | 'alignofType'; readonly type: TypeSyntax })
   | (At & { readonly kind: 'sizeof' | 'alignof'; readonly operand: Node })
   | (At & { readonly kind: 'assign'; readonly place: Node; readonly value: Node });
+
+/** How deep expressions may nest: in the parser's recursion and in the tree. */
+export const MAX_DEPTH = 256;
+
+/**
+ * How many levels lie one inside another. Operators in a row, as in a sum, are one level: they are evaluated in a row. Parts may be shared:
+ * `a += 1` has its place twice.
+ */
+export function depthOf(root: Node): number {
+  const depths = new Map<Node, number>();
+  const open: Node[] = [root];
+  for (let node = open.at(-1); node !== undefined; node = open.at(-1)) {
+    const parts = partsOf(node);
+    const unknown = parts.filter((part) => !depths.has(part));
+    if (unknown.length > 0) {
+      open.push(...unknown);
+      continue;
+    }
+    open.pop();
+    const isRow = (part: Node): boolean =>
+      node.kind === 'binary' && part === node.left && part.kind === 'binary';
+    depths.set(
+      node,
+      parts.reduce((most, part) => Math.max(most, (depths.get(part) ?? 0) + (isRow(part) ? 0 : 1)), 0),
+    );
+  }
+  return depths.get(root) ?? 0;
+}
+
+function partsOf(node: Node): Node[] {
+  switch (node.kind) {
+    case 'unary':
+    case 'cast':
+    case 'sizeof':
+    case 'alignof':
+      return [node.operand];
+    case 'binary':
+      return [node.left, node.right];
+    case 'conditional':
+      return [node.test, node.yes, node.no];
+    case 'member':
+      return [node.owner];
+    case 'index':
+      return [node.array, node.index];
+    case 'assign':
+      return [node.place, node.value];
+    default:
+      return [];
+  }
+}

@@ -95,7 +95,7 @@ async function text(value: TargetValue, style: Style): Promise<string> {
     case 'array':
       return arrayText(value, bare, style);
     case 'pointer':
-      if (bare.sigil !== '*') return text(await value.dereference(), style);
+      if (bare.sigil !== '*') return referenceText(value, style);
       return pointerValueText(value, bare.target, style);
     case 'memberPointer':
       return isPlain(style.letter) ? memberPointerText(value) : scalarText(value, style);
@@ -113,6 +113,12 @@ async function text(value: TargetValue, style: Style): Promise<string> {
     case 'qualified':
       return scalarText(value, style);
   }
+}
+
+/** What it refers to. Broken debug information refers to references without end. */
+async function referenceText(value: TargetValue, style: Style): Promise<string> {
+  if (style.depth > MAX_DEPTH + 1) return '...';
+  return text(await value.dereference(), { ...style, depth: style.depth + 1 / 64 });
 }
 
 async function scalarText(value: TargetValue, { letter }: Style): Promise<string> {

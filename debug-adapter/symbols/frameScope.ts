@@ -23,7 +23,7 @@ import { childrenOf } from './dieTree.ts';
 import type { FrameUnwinder } from './frameUnwinder.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
 import { QueryError } from './queryError.ts';
-import type { Language } from './scalars.ts';
+import type { Language } from './literals.ts';
 import type { FrameContext, LocalDescription, Macro } from './symbolImage.ts';
 import type { TypeReader } from './typeReader.ts';
 import { type Type, sizeOf, typeName } from './types.ts';

@@ -117,6 +117,7 @@ export class ImageQueries {
       return isKnown;
     };
     const known: KnownNames = {
+      language: scope.language,
       isType: (name) => noticed(names.isType(name), name),
       isTemplate: (name) => noticed(names.isTemplate(name), name),
     };

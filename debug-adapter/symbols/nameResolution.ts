@@ -11,6 +11,7 @@ import { findMember } from './classMembers.ts';
 import { childrenOf } from './dieTree.ts';
 import { type EvaluationScope, evaluateNode } from './evaluator.ts';
 import { parseExpression } from './expressionParser.ts';
+import { MAX_DEPTH } from './expressionTree.ts';
 import type { FrameScope, ScopeImage } from './frameScope.ts';
 import type { ImageNames } from './imageNames.ts';
 import { registerByName } from './machineRegisters.ts';
@@ -27,13 +28,20 @@ export interface ElfSymbolPlace {
 
 export type ElfSymbolFinder = (name: string) => ElfSymbolPlace | undefined;
 
+/** Macros whose bodies lead here, and how many more may be looked into: each may name two that name two more. */
+interface Expansion {
+  readonly names: readonly string[];
+  readonly count: { left: number };
+}
+
+const MAX_EXPANSIONS = 1000;
+
 export class NameResolver {
   private readonly image: ScopeImage;
   private readonly names: ImageNames;
   private readonly elfSymbol: ElfSymbolFinder;
   private readonly scope: FrameScope;
-  /** Macros whose bodies lead here. */
-  private readonly expanding: readonly string[];
+  private readonly expanding: Expansion;
   private knownPrefixes: readonly string[] | undefined;
 
   constructor(
@@ -41,7 +49,7 @@ export class NameResolver {
     names: ImageNames,
     elfSymbol: ElfSymbolFinder,
     scope: FrameScope,
-    expanding: readonly string[] = [],
+    expanding: Expansion = { names: [], count: { left: MAX_EXPANSIONS } },
   ) {
     this.image = image;
     this.names = names;
@@ -110,11 +118,19 @@ export class NameResolver {
   private async macroValue(name: string): Promise<TargetValue | undefined> {
     const { image, scope, expanding } = this;
     const macro =
-      scope.address === undefined || expanding.includes(name) ? undefined : image.macro(name, scope.address);
+      scope.address === undefined || expanding.names.includes(name)
+        ? undefined
+        : image.macro(name, scope.address);
     if (macro === undefined || macro.parameters !== undefined || macro.body === '') return undefined;
-    const names = new NameResolver(image, this.names, this.elfSymbol, scope, [...expanding, name]);
+    if (expanding.count.left-- <= 0 || expanding.names.length >= MAX_DEPTH)
+      throw new QueryError(`the macro ${name} expands to too many others`);
+    const names = new NameResolver(image, this.names, this.elfSymbol, scope, {
+      ...expanding,
+      names: [...expanding.names, name],
+    });
     try {
       const known = {
+        language: scope.language,
         isType: (it: string) => names.isType(it),
         isTemplate: (it: string) => names.isTemplate(it),
       };

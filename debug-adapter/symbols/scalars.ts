@@ -1,6 +1,7 @@
 /** Numbers of the target as JavaScript's and back: constants, conversions to integers, floats and truth, the types of literals. */
 import { DW_ATE } from '../dwarf/constants.ts';
 import { floatNumber } from './floatText.ts';
+import type { Language } from './literals.ts';
 import { QueryError } from './queryError.ts';
 import { floatBits } from './scalarText.ts';
 import { type BaseType, type PointerType, type Type, sizeOf, strip } from './types.ts';
@@ -8,10 +9,13 @@ import { TargetValue, type ValueWorld, isLittleEndian, littleToMemory } from './
 
 const DOUBLE: BaseType = { kind: 'base', name: 'double', encoding: DW_ATE.float, sizeBytes: 8 };
 const FLOAT: BaseType = { kind: 'base', name: 'float', encoding: DW_ATE.float, sizeBytes: 4 };
+/** References to references: broken debug information has them without end. */
+const MAX_REFERENCES = 16;
+
+const LONG_DOUBLE_16: BaseType = { kind: 'base', name: 'long double', encoding: DW_ATE.float, sizeBytes: 16 };
+const LONG_DOUBLE_12: BaseType = { ...LONG_DOUBLE_16, sizeBytes: 12 };
 export const CHAR: BaseType = { kind: 'base', name: 'char', encoding: DW_ATE.signed_char, sizeBytes: 1 };
 const BOOL: BaseType = { kind: 'base', name: 'bool', encoding: DW_ATE.boolean, sizeBytes: 1 };
-
-export type Language = 'c' | 'c++' | 'rust';
 
 export class Scalars {
   readonly world: ValueWorld;
@@ -73,13 +77,23 @@ export class Scalars {
   }
 
   /** Arrays and functions as pointers to what they begin with, references as what they refer to. */
-  async decayed(value: TargetValue): Promise<TargetValue> {
+  async decayed(reference: TargetValue): Promise<TargetValue> {
+    const value = await this.referred(reference);
     const { bare } = value;
-    if (bare.kind === 'pointer' && bare.sigil !== '*') return this.decayed(await value.dereference());
     if (bare.kind !== 'array' && bare.kind !== 'function') return value;
     if (value.address === undefined) throw new QueryError(`${value.expression} is not in memory`);
     const target = bare.kind === 'array' ? bare.element : bare;
     return this.constant(this.pointerTo(target), value.address, value.expression);
+  }
+
+  /** What a C++ reference refers to: nobody ever means the reference. */
+  async referred(value: TargetValue): Promise<TargetValue> {
+    let at = value;
+    for (let count = 0; at.bare.kind === 'pointer' && at.bare.sigil !== '*'; count++) {
+      if (count > MAX_REFERENCES) throw new QueryError(`${value.typeName} is an endless reference`);
+      at = (await at.dereference()).as(at.bare.target, at.expression);
+    }
+    return at;
   }
 
   arithmeticType(value: TargetValue): BaseType {
@@ -99,7 +113,7 @@ export class Scalars {
    * the type. A character is one: gdb has no int there even in C.
    */
   literalType(value: bigint, text: string): BaseType {
-    const character = /^(\w*)'/.exec(text);
+    const character = /^([bLuU]?|u8)'/.exec(text);
     if (character !== null) return this.characterType(character[1] ?? '');
     const rust = /_?([ui])(8|16|32|64|128|size)$/.exec(
       /^0x/i.test(text) ? text.replace(/^0x[^_ui]*/i, '') : text,
@@ -108,22 +122,35 @@ export class Scalars {
       const sizeBytes = rust[2] === 'size' ? this.world.addressSize : Number(rust[2]) / 8;
       return integer(`${rust[1] ?? ''}${rust[2] ?? ''}`, sizeBytes, rust[1] === 'i');
     }
-    const suffix = /[uUlL]*$/.exec(text)?.[0].toLowerCase() ?? '';
+    const suffix = /[uUlLzZ]*$/.exec(text)?.[0].toLowerCase() ?? '';
     const mustBeUnsigned = suffix.includes('u');
-    const mayBeUnsigned = mustBeUnsigned || !/^[1-9]/.test(text);
-    const fits = (bits: bigint, unsigned: boolean): boolean => value < 1n << (unsigned ? bits : bits - 1n);
-    for (const sizeBytes of suffix.includes('l') ? [8] : [4, 8]) {
-      const bits = BigInt(8 * sizeBytes);
-      const signed = sizeBytes === 4 ? this.int.name : 'long';
-      if (!mustBeUnsigned && fits(bits, false)) return integer(signed, sizeBytes, true);
-      if (mayBeUnsigned && fits(bits, true))
-        return integer(sizeBytes === 4 ? 'unsigned int' : 'unsigned long', sizeBytes, false);
+    const mayBeUnsigned = mustBeUnsigned || (this.language !== 'rust' && !/^[1-9]/.test(text));
+    for (const type of this.literalTypes(suffix)) {
+      const bits = BigInt(8 * type.sizeBytes);
+      if (!mustBeUnsigned && value < 1n << (bits - 1n)) return type;
+      if (mayBeUnsigned && value < 1n << bits) return integer(`unsigned ${type.name}`, type.sizeBytes, false);
     }
-    return fits(64n, true) ? integer('unsigned long', 8, false) : integer('unsigned __int128', 16, false);
+    const isRust = this.language === 'rust';
+    return value < 1n << 64n
+      ? integer(isRust ? 'u64' : 'unsigned long', 8, false)
+      : integer(isRust ? 'u128' : 'unsigned __int128', 16, false);
+  }
+
+  /** Signed, in the order they are tried in. */
+  private literalTypes(suffix: string): BaseType[] {
+    const { int, long } = this;
+    if (this.language === 'rust') return [int, integer('i64', 8, true)];
+    const longLong = integer('long long', 8, true);
+    if (suffix.includes('ll')) return [longLong];
+    return /[lz]/.test(suffix) ? [long, longLong] : [int, long, longLong];
   }
 
   floatType(text: string): BaseType {
-    return /f(?:32)?$/i.test(text) && !/^0x/i.test(text) ? FLOAT : DOUBLE;
+    // `0x1p3f` has a suffix, other hexadecimal digits have none.
+    const isNumberOnly = /^0x/i.test(text) && !/p/i.test(text);
+    if (isNumberOnly) return DOUBLE;
+    if (/l$/i.test(text)) return this.world.addressSize === 4 ? LONG_DOUBLE_12 : LONG_DOUBLE_16;
+    return /f(?:32)?$/i.test(text) ? FLOAT : DOUBLE;
   }
 
   private characterType(prefix: string): BaseType {

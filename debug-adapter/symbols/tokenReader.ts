@@ -1,9 +1,12 @@
 /** The tokens of an expression in order, and the names that several of them make up. */
 import { type Token, tokenize } from './expressionLexer.ts';
+import type { Language } from './literals.ts';
 import { QueryError } from './queryError.ts';
 
-/** What a parser has to know about names: whether `(name)` begins a cast, and `name<` template arguments. */
+/** What a parser has to know about the code around: its language, whether `(name)` begins a cast, and `name<` template arguments. */
 export interface KnownNames {
+  /** Whose literals count; C's when nobody says. */
+  readonly language?: Language;
   isType(name: string): boolean;
   /** A type, function or variable with exactly these template arguments, however they are spaced. */
   isTemplate(name: string): boolean;
@@ -20,7 +23,7 @@ export class TokenReader {
 
   constructor(text: string, names: KnownNames) {
     this.text = text;
-    this.tokens = tokenize(text);
+    this.tokens = tokenize(text, names.language ?? 'c');
     this.names = names;
   }
 
@@ -110,8 +113,8 @@ export class TokenReader {
     return new QueryError(wanted === undefined ? found : `${found}, ${wanted} is missing`, column);
   }
 
-  nestedTooDeeply(): QueryError {
-    return new QueryError('expression is nested too deeply', this.peek.column);
+  nestedTooDeeply(levels: number): QueryError {
+    return new QueryError(`expression too deeply nested: ${levels} levels`, this.peek.column);
   }
 
   private tryOutAndStay<T>(read: () => T): T | undefined {

@@ -9,7 +9,7 @@ import { TargetValue } from './value.ts';
 export async function castValue(value: TargetValue, type: Type, scalars: Scalars): Promise<TargetValue> {
   const to = strip(type);
   if (value.bare.kind === 'pointer' && value.bare.sigil !== '*')
-    return castValue(await value.dereference(), type, scalars);
+    return castValue(await scalars.referred(value), type, scalars);
   if (to.kind === 'pointer' && to.sigil !== '*') return castReference(value, to, scalars);
   if (to.kind === 'struct' || to.kind === 'array') return castObject(value, type, to);
   // A label of the assembler has no type of its own: the bytes there are what the user says.

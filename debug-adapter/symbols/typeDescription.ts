@@ -15,6 +15,8 @@ import { possibleMembers } from './variantParts.ts';
 /** Structures without a name are written inside their owner, this deep at most. */
 const MAX_NESTING = 16;
 const MAX_LINES = 20_000;
+/** Pointers, arrays and qualifiers around one; more are broken debug information. */
+const MAX_LAYERS = 64;
 
 /** `offsets` adds each member's place. */
 export function describe(type: Type, offsets: boolean): string {
@@ -113,15 +115,16 @@ function unnamedBase(
 ): { before: string; type: StructType | EnumType; after: string; isPointed: boolean } | undefined {
   let found: StructType | EnumType | undefined;
   let isPointed = false;
-  const marked = (type: Type): Type => {
+  const marked = (type: Type, depth: number): Type => {
+    if (depth > MAX_LAYERS) return type;
     switch (type.kind) {
       case 'pointer':
         isPointed = true;
-        return { ...type, target: marked(type.target) };
+        return { ...type, target: marked(type.target, depth + 1) };
       case 'qualified':
-        return { ...type, target: marked(type.target) };
+        return { ...type, target: marked(type.target, depth + 1) };
       case 'array':
-        return { ...type, element: marked(type.element) };
+        return { ...type, element: marked(type.element, depth + 1) };
       case 'struct':
       case 'enum':
         if (type.name !== undefined) return type;
@@ -131,7 +134,7 @@ function unnamedBase(
         return type;
     }
   };
-  const [before = '', after = ''] = declaration(marked(declared), name).split('\0');
+  const [before = '', after = ''] = declaration(marked(declared, 0), name).split('\0');
   return found && { before, type: found, after, isPointed };
 }
 

@@ -18,7 +18,7 @@ export function isTypeWord(word: string): boolean {
 
 /** `const struct node *(*)[4]`. Throws QueryError. */
 export function parseType(reader: TokenReader, depth = 0): TypeSyntax {
-  if (depth > MAX_DEPTH) throw reader.nestedTooDeeply();
+  if (depth > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);
   const { column } = reader.peek;
   const base = specifiers(reader);
   return { base, layers: declarator(reader, depth), column };
@@ -26,7 +26,7 @@ export function parseType(reader: TokenReader, depth = 0): TypeSyntax {
 
 /** `*const u8`, `&[u16]`, `[T; 4]`, or a name. */
 export function parseRustType(reader: TokenReader, depth = 0): TypeSyntax {
-  if (depth > MAX_DEPTH) throw reader.nestedTooDeeply();
+  if (depth > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);
   const { column } = reader.peek;
   if (reader.take('*') || reader.take('&')) {
     if (reader.peek.kind === 'name' && ['const', 'mut'].includes(reader.peek.text)) reader.next();
@@ -68,7 +68,7 @@ function specifiers(reader: TokenReader): string {
 
 /** What is made of the base: stars first, then what follows in brackets, then what the parentheses around a star say (C11 §6.7.7). */
 function declarator(reader: TokenReader, depth: number): TypeLayer[] {
-  if (depth > MAX_DEPTH) throw reader.nestedTooDeeply();
+  if (depth > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);
   const layers: TypeLayer[] = pointers(reader);
   let inner: TypeLayer[] = [];
   if (reader.peek.text === '(' && startsDeclarator(reader)) {
@@ -78,6 +78,7 @@ function declarator(reader: TokenReader, depth: number): TypeLayer[] {
   }
   const suffixes: TypeLayer[] = [];
   for (;;) {
+    if (suffixes.length > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);
     if (reader.take('[')) {
       suffixes.push({ kind: 'array', count: arrayCount(reader) });
       reader.expect(']');
@@ -90,6 +91,7 @@ function declarator(reader: TokenReader, depth: number): TypeLayer[] {
 function pointers(reader: TokenReader): TypeLayer[] {
   const layers: TypeLayer[] = [];
   for (;;) {
+    if (layers.length > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);
     const { kind, text } = reader.peek;
     if (kind === 'name' && QUALIFIERS.has(text)) reader.next();
     else if (reader.take('*')) layers.push({ kind: 'pointer', sigil: '*' });

@@ -213,12 +213,24 @@ export function typeName(type: Type): string {
 
 /** `int (*compare)(const struct node *)`: a declaration of `name`. */
 export function declaration(type: Type, name: string): string {
-  return declare(type, name, 0);
+  return declare(type, name, { depth: 0, parts: { left: MAX_PARTS } });
+}
+
+/** Types without a name are written out wherever they occur: how deep, and how often in one name. */
+interface Naming {
+  readonly depth: number;
+  readonly parts: { left: number };
+}
+
+const MAX_PARTS = 1000;
+
+function inside({ depth, parts }: Naming): Naming {
+  return { depth: depth + 1, parts };
 }
 
 /** `inner` is the declarator built so far, outside in. */
-function declare(type: Type, inner: string, depth: number): string {
-  if (depth > MAX_LAYERS) return '...';
+function declare(type: Type, inner: string, naming: Naming): string {
+  if (naming.depth > MAX_LAYERS || naming.parts.left-- <= 0) return '...';
   switch (type.kind) {
     case 'pointer': {
       if (type.name !== undefined) {
@@ -228,51 +240,52 @@ function declare(type: Type, inner: string, depth: number): string {
       const bare = type.target;
       const wrapped =
         bare.kind === 'array' || bare.kind === 'function' ? `(${type.sigil}${inner})` : type.sigil + inner;
-      return declare(bare, wrapped, depth + 1);
+      return declare(bare, wrapped, inside(naming));
     }
     case 'memberPointer': {
-      const sigil = `${typeName(type.owner)}::*${inner}`;
+      const sigil = `${declare(type.owner, '', inside(naming))}::*${inner}`;
       const bare = type.target;
       return declare(
         bare,
         bare.kind === 'function' || bare.kind === 'array' ? `(${sigil})` : sigil,
-        depth + 1,
+        inside(naming),
       );
     }
     case 'array': {
       if (type.isRust === true) {
-        const name = `[${declare(type.element, '', depth + 1)}; ${type.count ?? ''}]`;
+        const name = `[${declare(type.element, '', inside(naming))}; ${type.count ?? ''}]`;
         return inner === '' ? name : `${name} ${inner}`;
       }
       if (type.isVector === true) {
         const vector = `__attribute__ ((vector_size(${type.count ?? ''})))`;
-        return declare(type.element, inner === '' ? vector : `${vector} ${inner}`, depth + 1);
+        return declare(type.element, inner === '' ? vector : `${vector} ${inner}`, inside(naming));
       }
-      return declare(type.element, `${inner}[${type.count ?? ''}]`, depth + 1);
+      return declare(type.element, `${inner}[${type.count ?? ''}]`, inside(naming));
     }
     case 'function':
-      return declare(type.result, `${inner}(${parameterList(type, depth)})`, depth + 1);
+      return declare(type.result, `${inner}(${parameterList(type, naming)})`, inside(naming));
     case 'qualified':
-      return declareQualified(type, inner, depth);
+      return declareQualified(type, inner, naming);
     default:
       return inner === '' ? specifier(type) : `${specifier(type)} ${inner}`;
   }
 }
 
 /** Qualifiers of pointers stand after the star, all others before the name. */
-function declareQualified(type: QualifiedType, inner: string, depth: number): string {
+function declareQualified(type: QualifiedType, inner: string, naming: Naming): string {
   const { target, qualifier } = type;
   const bare = target.kind === 'qualified' ? strip(target) : target;
   if (bare.kind === 'pointer') {
-    return declare(target, inner === '' ? qualifier : `${qualifier} ${inner}`, depth + 1);
+    return declare(target, inner === '' ? qualifier : `${qualifier} ${inner}`, inside(naming));
   }
   // A qualified array is one of qualified elements (C11 §6.7.3p9): compilers say so twice.
-  if (bare.kind === 'array' && isQualified(bare.element, qualifier)) return declare(target, inner, depth + 1);
+  if (bare.kind === 'array' && isQualified(bare.element, qualifier))
+    return declare(target, inner, inside(naming));
   // `const` first, in whatever order they were written.
   if (qualifier !== 'const' && target.kind === 'qualified' && target.qualifier === 'const') {
-    return `const ${declare({ ...type, target: target.target }, inner, depth + 1)}`;
+    return `const ${declare({ ...type, target: target.target }, inner, inside(naming))}`;
   }
-  return `${qualifier} ${declare(target, inner, depth + 1)}`;
+  return `${qualifier} ${declare(target, inner, inside(naming))}`;
 }
 
 function isQualified(type: Type, qualifier: QualifiedType['qualifier']): boolean {
@@ -285,9 +298,9 @@ function isQualified(type: Type, qualifier: QualifiedType['qualifier']): boolean
   return false;
 }
 
-function parameterList(type: FunctionType, depth: number): string {
+function parameterList(type: FunctionType, naming: Naming): string {
   const written = type.isMethod === true ? type.parameters.slice(1) : type.parameters;
-  const parameters = written.map((parameter) => declare(parameter, '', depth + 1));
+  const parameters = written.map((parameter) => declare(parameter, '', inside(naming)));
   if (type.variadic) parameters.push('...');
   if (parameters.length > 0) return parameters.join(', ');
   return type.prototyped ? 'void' : '';

@@ -156,7 +156,8 @@ export class TargetValue implements Value {
   }
 
   async assign(text: string): Promise<Assignment> {
-    return this.assignBits(scalarBits(this.type, text, this.bits?.size));
+    const language = this.world.isRust === true ? 'rust' : 'c';
+    return this.assignBits(scalarBits(this.type, text, { language, bitSize: this.bits?.size }));
   }
 
   /** The write that gives this value other bits. */

@@ -102,9 +102,7 @@ async function activeCase(value: TargetValue, part: VariantPart): Promise<Varian
 }
 
 /** Every member of every case, with the values it is there for: of types, where no object says which it is. */
-export function* possibleMembers(
-  parts: readonly VariantPart[],
-): Generator<{
+export function* possibleMembers(parts: readonly VariantPart[]): Generator<{
   readonly member: Member;
   readonly part: VariantPart;
   readonly ranges: VariantCase['ranges'];
