@@ -199,6 +199,7 @@ async function placeFunction(state: SessionState, name: string): Promise<Placeme
 async function placeExpression(state: SessionState, text: string): Promise<Placement> {
   try {
     const { value } = await evaluateExpression(text, {
+      language: 'c',
       wordBytes: 8,
       register: () => undefined, // an address that moves with the registers is none for a breakpoint
       symbol: (name) => state.symbols.addressByName(name),

@@ -27,8 +27,13 @@ export async function completions(
   const [, register] = /\$(\w*)$/.exec(typed) ?? [];
   if (register !== undefined) return { targets: await registers(state, register, shown) };
   const [word = ''] = /\w*$/.exec(typed) ?? [];
-  const variables = await localVariables(state, shown);
-  return { targets: targetsOf(variables, word, 'variable') };
+  const variables = targetsOf(await localVariables(state, shown), word, 'variable');
+  if (word === '') return { targets: variables };
+  // The program's names win over those of registers, which come after them: editors sort by `sortText`.
+  const rest = (await registers(state, word, shown)).filter(({ label }) =>
+    variables.every((it) => it.label !== label),
+  );
+  return { targets: [...variables, ...rest.map((it) => ({ ...it, sortText: `~${it.label}` }))] };
 }
 
 async function members(

@@ -3,6 +3,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
+import type { Language } from '../symbols/literals.ts';
 import { QueryError } from '../symbols/queryError.ts';
 import type { Value } from '../symbols/symbolImage.ts';
 import {
@@ -12,12 +13,12 @@ import {
 } from '../target/expression.ts';
 import type { AddressView } from '../target/addressView.ts';
 import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
-import { topFrame } from '../target/unwind.ts';
+import { lookupAddress, topFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { examineMemory } from './examine.ts';
 import { frameNow, framesOf } from './frames.ts';
 import { assignTyped } from './assignments.ts';
-import { evaluateTyped, explain, formatOf, localVariables, showValue } from './locals.ts';
+import { evaluateTyped, explain, formatOf, showValue } from './locals.ts';
 import { memoryChanged } from './memory.ts';
 import { registersChanged } from './variables.ts';
 
@@ -27,6 +28,8 @@ type EvaluateBody = DebugProtocol.EvaluateResponse['body'];
 const ASSIGNMENT = /^([^=]+)=([^=]+)$/;
 /** gdb's `x/16xb ADDRESS`. */
 const EXAMINE = /^x(?:\/(\S*))?\s+(.+)$/;
+/** `1e3` and `0x1p3`; those with a point are not taken for anything else. */
+const FRACTION = /(?<![\w$])(?:\d+[eE][-+]?\d|0[xX][\da-fA-F]*[pP])/;
 /** gdb's `print/x EXPRESSION`. */
 const PRINT = /^(?:p|print|inspect|output)(?:\s*\/(\w+))?\s+(.+)$/s;
 /** gdb's `ptype TYPE` and `whatis EXPRESSION`. */
@@ -128,17 +131,20 @@ async function valueOf(
 }
 
 /**
- * Registers and numbers alone are addresses and bits, not numbers of some C type: they are shown in hex, with their symbol. A local
- * variable with the name of a register is still a variable; `$sp` is always the register.
+ * Registers and integers alone are addresses and bits, not numbers of some C type: they are shown in hex, with their symbol. Whatever the
+ * program has with the name of a register is the program's; `$sp` is always the register.
  */
 async function namesProgram(state: SessionState, text: string, shown: ShownFrame): Promise<boolean> {
   // Products and masks are arithmetic; `(u32*)` is not.
-  if (/[^\w\s$()*+&-]/.test(text) || /[\w)]\s*(?:&|\*(?!\s*\)))/.test(text)) return true;
+  if (/[^\w\s$()*+&-]/.test(text) || /[\w)]\s*(?:&|\*(?!\s*\)))/.test(text) || FRACTION.test(text))
+    return true;
   const names = (text.match(/[$\w]+/g) ?? []).filter((it) => !/^[\d$]/.test(it));
   if (!names.every((it) => registerAlias(it.toLowerCase()) !== undefined)) return true;
-  if (names.length === 0) return false;
-  const locals = await localVariables(state, shown);
-  return names.some((it) => locals.some(({ name }) => name === it));
+  const explained = names.length === 0 ? undefined : await explain(state, shown);
+  if (explained === undefined) return false;
+  for (const name of new Set(names))
+    if (await explained.image.knows(name, explained.context, shown.inlineDepth)) return true;
+  return false;
 }
 
 /** For value fields and addresses: the number an expression comes to. */
@@ -160,6 +166,7 @@ async function environment(
   const registers = target.state === 'paused' ? await target.readRegisters(cpu) : undefined;
   const callerFrame = shown !== undefined && shown.depth > 0 ? await frameNow(state, shown) : undefined;
   return {
+    language: shown === undefined ? 'c' : await languageOf(state, shown),
     wordBytes: registers === undefined ? 8 : codeBits(registers.mode) / 8,
     register: (name) =>
       registerAlias(name) === undefined ? undefined : readRegister(name, registers, callerFrame),
@@ -170,6 +177,11 @@ async function environment(
       return data.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
     },
   };
+}
+
+async function languageOf(state: SessionState, { cpu, frame }: ShownFrame): Promise<Language> {
+  const address = lookupAddress(frame);
+  return (await state.viewOf(cpu)).imageAt(address)?.languageAt(address) ?? 'c';
 }
 
 function readRegister(
@@ -239,7 +251,8 @@ async function assignPlain(
   const target = state.requireTarget();
   const cpu = shown?.cpu ?? state.currentCpu;
   const value = await evaluateNumber(state, right, shown);
-  const alias = registerAlias(left.replace(/^\$/, '').toLowerCase());
+  const isSymbol = state.symbols.addressByName(left) !== undefined;
+  const alias = isSymbol ? undefined : registerAlias(left.replace(/^\$/, '').toLowerCase());
   if (alias !== undefined) {
     if (shown !== undefined && shown.depth > 0)
       throw new UserError(USER_ERROR.badValue, `${left} can be set in the innermost frame only`);

@@ -21,6 +21,7 @@ import { ImageIndex } from './imageIndex.ts';
 import { ImageMacros } from './imageMacros.ts';
 import { ImageNames } from './imageNames.ts';
 import { ImageQueries } from './imageQueries.ts';
+import type { Language } from './literals.ts';
 import { type MachineRegisters, machineRegisters } from './machineRegisters.ts';
 import type {
   AddressRange,
@@ -290,6 +291,14 @@ export class ElfSymbolImage implements SymbolImage {
 
   async compile(expression: string, frame: FrameContext, inlineDepth = 0): Promise<CompiledExpression> {
     return this.queries.compile(expression, frame, inlineDepth);
+  }
+
+  async knows(name: string, frame: FrameContext, inlineDepth = 0): Promise<boolean> {
+    return this.guardAsync(false, () => this.queries.knows(name, frame, inlineDepth));
+  }
+
+  languageAt(address: bigint): Language {
+    return this.guard('c', () => this.queries.languageAt(this.unbiased(address)));
   }
 
   async compileAt(expression: string, address: bigint): Promise<CompiledExpression> {

@@ -145,6 +145,9 @@ class Evaluator {
       if (node.name === 'true' || node.name === 'false') return this.truthValue(node.name === 'true');
       if (node.name === 'nullptr' || node.name === 'NULL')
         return this.constant(this.scalars.pointerTo(VOID), 0n);
+      // What the program does not name may be a register, as it is where there are no symbols.
+      const register = node.name.toLowerCase();
+      if (this.scope.register(register) !== undefined) return this.register(register, node.column);
     }
     const where = node.file === undefined ? '' : ` in ${node.file}`;
     const name = node.name.length > MAX_NAME ? `${node.name.slice(0, MAX_NAME)}…` : node.name;

@@ -1,11 +1,13 @@
 /** Variables and expressions of an image's frames: ties scopes, names and the evaluator together. */
 import type { Unit } from '../dwarf/unit.ts';
 import { DwarfError } from '../dwarf/dwarfError.ts';
+import { codePlace } from './codePlace.ts';
 import { evaluateAssign, evaluateNode } from './evaluator.ts';
 import { parseExpression, parseTypeName } from './expressionParser.ts';
 import type { Node } from './expressionTree.ts';
 import { FrameScope, type ScopeImage } from './frameScope.ts';
 import type { ImageNames } from './imageNames.ts';
+import type { Language } from './literals.ts';
 import { LruCache } from './lruCache.ts';
 import { type ElfSymbolFinder, NameResolver } from './nameResolution.ts';
 import { QueryError } from './queryError.ts';
@@ -62,6 +64,21 @@ export class ImageQueries {
   /** Parsed once for all frames of the code at `address`. */
   async compileAt(text: string, address: bigint): Promise<CompiledExpression> {
     return this.compile(text, this.frameAt(address), 0);
+  }
+
+  /** Symbols without a type do not count: their address is known without a frame. */
+  async knows(name: string, frame: FrameContext, inlineDepth: number): Promise<boolean> {
+    try {
+      const value = await this.resolver(frame, inlineDepth).names.variable(name, undefined);
+      return value !== undefined && value.bare.kind !== 'unknown';
+    } catch (error) {
+      if (error instanceof QueryError) return true; // a macro that comes to nothing here
+      throw error;
+    }
+  }
+
+  languageAt(address: number): Language {
+    return codePlace(this.image, address, 0).language;
   }
 
   async describeType(name: string): Promise<string | undefined> {

@@ -11,6 +11,7 @@ import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { ElfSymbolImage } from './elfSymbolImage.ts';
 import type { LoadIndex } from './imageIndex.ts';
+import type { Language } from './literals.ts';
 
 /** Half open: `end` is the first address after it. */
 export interface AddressRange {
@@ -324,6 +325,10 @@ export interface SymbolImage {
   evaluate(expression: string, frame: FrameContext, inlineDepth?: number): Promise<Value>;
   /** Parses for the frame's code; good for every frame of that function. Throws QueryError with the column of a mistake. */
   compile(expression: string, frame: FrameContext, inlineDepth?: number): Promise<CompiledExpression>;
+  /** Whether a name is something of the program where a frame is: a variable, a function, an enumerator, a macro. */
+  knows(name: string, frame: FrameContext, inlineDepth?: number): Promise<boolean>;
+  /** Whose syntax expressions have at an address. */
+  languageAt(address: bigint): Language;
   /** The same for code at an address, where nothing runs yet: a breakpoint's condition. */
   compileAt(expression: string, address: bigint): Promise<CompiledExpression>;
   /** A type by name (`struct node`, `word_t`, `node`) with its members and offsets, printed. Undefined when there is none. */

@@ -1,27 +1,51 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../errors.ts';
+import type { Language } from '../symbols/literals.ts';
 import { evaluateExpression, type ExpressionEnvironment } from './expression.ts';
 
-const REGISTERS: Readonly<Record<string, bigint>> = { rax: 0x10n, rsp: 0x8000n, al: 0x10n };
-const SYMBOLS: Readonly<Record<string, bigint>> = { kmain: 0x100000n, 'a.b': 0x200000n };
+const REGISTERS: Readonly<Record<string, bigint>> = { rax: 0x10n, rsp: 0x8000n, al: 0x10n, sp: 0x8000n };
+const SYMBOLS: Readonly<Record<string, bigint>> = { kmain: 0x100000n, 'a.b': 0x200000n, sp: 0x300000n };
 
 /** Memory holds its own address in every 8 bytes. */
 const env: ExpressionEnvironment = {
+  language: 'c',
   wordBytes: 8,
   register: (name) => REGISTERS[name],
   symbol: (name) => SYMBOLS[name],
   read: async (address, lengthBytes) => BigInt.asUintN(lengthBytes * 8, address),
 };
 
-async function value(text: string): Promise<bigint> {
-  return (await evaluateExpression(text, env)).value;
+async function value(text: string, language: Language = 'c'): Promise<bigint> {
+  return (await evaluateExpression(text, { ...env, language })).value;
 }
 
 test('numbers are decimal, hexadecimal or binary, with underscores', async () => {
   assert.equal(await value('42'), 42n);
   assert.equal(await value('0xffff_0000'), 0xffff_0000n);
   assert.equal(await value('0b1010'), 10n);
+});
+
+test('a leading zero means what the language at hand says', async () => {
+  assert.equal(await value('017'), 15n);
+  assert.equal(await value('017', 'rust'), 17n);
+  assert.equal(await value('0o17', 'rust'), 15n);
+  await assert.rejects(value('1 + 08'), /cannot evaluate "1 \+ 08": invalid octal number 08/);
+  await assert.rejects(value('1e3'), /1e3 is no integer/);
+  await assert.rejects(value('12ab'), /invalid number: 12ab/);
+});
+
+test("the program's names win over those of registers, which have a dollar for themselves", async () => {
+  assert.equal(await value('sp'), 0x300000n);
+  assert.equal(await value('$sp'), 0x8000n);
+  assert.equal(await value('SP'), 0x8000n, 'no symbol is spelled like that');
+});
+
+test('expressions have a bound in length and depth', async () => {
+  assert.equal(await value(`1${'+1'.repeat(20_000)}`), 20_001n);
+  await assert.rejects(value('('.repeat(1000)), /expression too deeply nested: 64 levels/);
+  await assert.rejects(value('-'.repeat(1000)), /expression too deeply nested: 64 levels/);
+  await assert.rejects(value(`1${'+1'.repeat(50_000)}`), /100001 characters are too many, at most 100000/);
 });
 
 test('registers are known with and without the dollar, symbols without', async () => {
@@ -59,7 +83,6 @@ test('what is no expression is refused with what is wrong in it', async () => {
   await assert.rejects(value('1 2'), /unexpected "2"/);
   await assert.rejects(value('*(u128*)1'), /unknown type u128/);
   await assert.rejects(value('1 ; 2'), /unexpected ";"/);
-  await assert.rejects(value('('.repeat(1000)), /nested too deeply/);
 });
 
 test('any text ends in a value or a UserError (seeded)', async () => {

@@ -3,8 +3,12 @@
  * memory (`*expr`, `*(u32*)expr`). Pure: where values come from is the environment's business.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
+import { type Language, leadingNumber } from '../symbols/literals.ts';
+import { QueryError } from '../symbols/queryError.ts';
 
 export interface ExpressionEnvironment {
+  /** Of the code at hand: `017` is 15 in C and 17 in Rust. */
+  readonly language: Language;
   /** Size of a pointer on the vCPU as it executes now; `*expr` reads that much. */
   readonly wordBytes: number;
   /** `undefined` when there is no register of that name. */
@@ -25,8 +29,7 @@ export interface ExpressionValue {
   readonly kind: 'number' | 'register' | 'symbol' | 'memory';
 }
 
-const TOKEN =
-  /\s*(?:(0[xX][0-9a-fA-F][0-9a-fA-F_]*|0[bB][01][01_]*|\d[\d_]*)|(\$?[A-Za-z_.][\w.$@]*)|([-+*&()]))/y;
+const TOKEN = /\s*(?:(\d\w*(?:\.\d*)?)|(\$?[A-Za-z_.][\w.$@]*)|([-+*&()]))/y;
 const CASTS: Readonly<Record<string, number>> = {
   u8: 1,
   u16: 2,
@@ -38,6 +41,9 @@ const CASTS: Readonly<Record<string, number>> = {
   long: 8,
 };
 const MAX_DEPTH = 64;
+const MAX_CHARACTERS = 100_000;
+/** Of an expression in a message about it. */
+const MAX_QUOTED = 200;
 
 interface Token {
   readonly kind: 'number' | 'name' | 'operator';
@@ -53,6 +59,8 @@ export async function evaluateExpression(text: string, env: ExpressionEnvironmen
 }
 
 function tokenize(text: string): Token[] {
+  if (text.length > MAX_CHARACTERS)
+    throw syntaxError(text, `${text.length} characters are too many, at most ${MAX_CHARACTERS}`);
   const tokens: Token[] = [];
   const end = text.trimEnd().length;
   TOKEN.lastIndex = 0;
@@ -98,7 +106,7 @@ class Parser {
   }
 
   async #unary(depth: number): Promise<ExpressionValue> {
-    if (depth > MAX_DEPTH) throw syntaxError(this.#text, 'nested too deeply');
+    if (depth > MAX_DEPTH) throw syntaxError(this.#text, `expression too deeply nested: ${MAX_DEPTH} levels`);
     if (this.#take('-')) return { kind: 'number', value: -(await this.#unary(depth + 1)).value };
     if (this.#take('&')) {
       const operand = await this.#unary(depth + 1);
@@ -123,7 +131,7 @@ class Parser {
     const token = this.#tokens[this.#next];
     if (token === undefined) throw syntaxError(this.#text, 'an operand is missing');
     this.#next += 1;
-    if (token.kind === 'number') return { kind: 'number', value: BigInt(token.text) };
+    if (token.kind === 'number') return { kind: 'number', value: this.#number(token.text) };
     if (token.kind === 'name') return this.#name(token.text);
     if (token.text === '(') {
       const inner = await this.sum(depth + 1);
@@ -133,12 +141,25 @@ class Parser {
     throw syntaxError(this.#text, `unexpected ${JSON.stringify(token.text)}`);
   }
 
+  /** Addresses are long: underscores may part their digits in every language. */
+  #number(text: string): bigint {
+    try {
+      const number = leadingNumber(text.replaceAll('_', ''), this.#env.language);
+      if (number?.kind === 'integer') return number.value;
+    } catch (error) {
+      if (error instanceof QueryError) throw syntaxError(this.#text, error.message);
+      throw error;
+    }
+    throw syntaxError(this.#text, `${text} is no integer`);
+  }
+
+  /** The program's names before those of registers: `$ch` is always the register. */
   #name(text: string): ExpressionValue {
     const explicit = text.startsWith('$');
-    const register = this.#env.register((explicit ? text.slice(1) : text).toLowerCase());
-    if (register !== undefined) return { kind: 'register', value: register };
     const symbol = explicit ? undefined : this.#env.symbol(text);
     if (symbol !== undefined) return { kind: 'symbol', value: symbol };
+    const register = this.#env.register((explicit ? text.slice(1) : text).toLowerCase());
+    if (register !== undefined) return { kind: 'register', value: register };
     throw new UserError(
       USER_ERROR.expression,
       explicit ? `no register ${text}` : `no register or symbol "${text}"`,
@@ -170,5 +191,6 @@ class Parser {
 }
 
 function syntaxError(text: string, what: string): UserError {
-  return new UserError(USER_ERROR.expression, `cannot evaluate "${text}": ${what}`);
+  const quoted = text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
+  return new UserError(USER_ERROR.expression, `cannot evaluate "${quoted}": ${what}`);
 }
