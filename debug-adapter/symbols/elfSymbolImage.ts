@@ -18,6 +18,7 @@ import { FrameUnwinder } from './frameUnwinder.ts';
 import { codeRanges, debugSections, elfSectionLoader, placed, rangesInclude } from './imageSections.ts';
 import { SourceFinder } from './lineBreakpoints.ts';
 import { ImageIndex } from './imageIndex.ts';
+import { imageMachine } from './imageMachine.ts';
 import { ImageMacros } from './imageMacros.ts';
 import { ImageNames } from './imageNames.ts';
 import { ImageQueries } from './imageQueries.ts';
@@ -87,12 +88,7 @@ export class ElfSymbolImage implements SymbolImage {
     this.path = source.name;
     this.loadBias = options.loadBias ?? 0n;
     this.elf = placed(parseElf(source), options.sectionAddresses);
-    this.machine = this.elf.machineName;
-    this.addressSize = this.elf.is64 ? 8 : 4;
     this.code = codeRanges(this.elf);
-    const id = this.guard(undefined, () => buildIdNote(this.elf));
-    this.buildId = id?.id;
-    this.buildIdAddress = id?.address && this.biased(toSigned(id.address, this.addressSize));
     const isCode = (address: number): boolean => rangesInclude(this.code, address);
     const { decompressors = {} } = options;
     const note = (message: string): void => this.note(message);
@@ -103,6 +99,12 @@ export class ElfSymbolImage implements SymbolImage {
       onProblem: (problem) => this.note(problem.message),
       supplement,
     });
+    const machine = imageMachine(this.elf, this.dwarf);
+    this.machine = machine.name;
+    this.addressSize = machine.addressSize;
+    const id = this.guard(undefined, () => buildIdNote(this.elf));
+    this.buildId = id?.id;
+    this.buildIdAddress = id?.address && this.biased(toSigned(id.address, this.addressSize));
     const split = new SplitUnits({
       programPath: source.name,
       open,
@@ -134,9 +136,9 @@ export class ElfSymbolImage implements SymbolImage {
       biased: (address) => this.biased(address),
     });
     this.macros = new ImageMacros(this.cache);
-    const machine = machineRegisters(this.elf.machine);
-    this.unwinder = this.makeUnwinder(machine);
-    this.queries = this.makeQueries(machine, this.unwinder);
+    const registers = machineRegisters(machine.number);
+    this.unwinder = this.makeUnwinder(registers);
+    this.queries = this.makeQueries(registers, this.unwinder);
   }
 
   get entry(): bigint {
@@ -145,6 +147,14 @@ export class ElfSymbolImage implements SymbolImage {
 
   get hasLines(): boolean {
     return this.dwarf.section('.debug_line') !== undefined && this.dwarf.section('.debug_info') !== undefined;
+  }
+
+  get debugInfoBytes(): number {
+    return this.dwarf.section('.debug_info')?.sizeBytes ?? 0;
+  }
+
+  get codeRanges(): readonly AddressRange[] {
+    return this.code.map((range) => this.range(range));
   }
 
   problems(): readonly string[] {

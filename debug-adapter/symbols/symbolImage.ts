@@ -249,10 +249,14 @@ export interface SymbolImage {
   readonly buildIdAddress: bigint | undefined;
   readonly entry: bigint;
   readonly loadBias: bigint;
-  /** `x86-64`, … */
+  /** `x86-64`, …: what the debug information is of, also in a file of another class. */
   readonly machine: string;
   /** Whether there is line information at all; without it only symbolAt and functionByName (from .symtab) answer. */
   readonly hasLines: boolean;
+  /** How much there is to know: the size of .debug_info, 0 without any. */
+  readonly debugInfoBytes: number;
+  /** Where its code is. */
+  readonly codeRanges: readonly AddressRange[];
 
   readonly sliced: SlicedQuestions;
   /** Whether names are known without reading through the units: by an index of ours, or by one the file brings along. */

@@ -87,3 +87,29 @@ export class AddressView {
 function nonEmpty<T>(items: readonly T[]): readonly T[] | undefined {
   return items.length === 0 ? undefined : items;
 }
+
+/**
+ * Of images of the same code the one that knows most comes first: a kernel repacked for a boot loader has a symbol table at most, the file
+ * it was made of has the rest. All others stay in their order.
+ */
+export function bestFirst(images: readonly SymbolImage[]): SymbolImage[] {
+  const ordered: SymbolImage[] = [];
+  for (const image of images) {
+    const worse = ordered.findIndex((other) => knowsMore(image, other) && shareCode(image, other));
+    ordered.splice(worse < 0 ? ordered.length : worse, 0, image);
+  }
+  return ordered;
+}
+
+/** 64-bit information before that of the 32-bit code which leads there, then the larger. */
+function knowsMore(image: SymbolImage, other: SymbolImage): boolean {
+  const [bytes, otherBytes] = [image.debugInfoBytes, other.debugInfoBytes];
+  if (bytes === 0 || otherBytes === 0 || image.machine === other.machine) return bytes > otherBytes;
+  return image.machine === 'x86-64';
+}
+
+function shareCode(image: SymbolImage, other: SymbolImage): boolean {
+  return image.codeRanges.some((range) =>
+    other.codeRanges.some(({ start, end }) => start < range.end && range.start < end),
+  );
+}

@@ -21,7 +21,7 @@ import {
   openSymbolImage,
   type SymbolImage,
 } from '../symbols/symbolImage.ts';
-import { AddressView } from './addressView.ts';
+import { AddressView, bestFirst } from './addressView.ts';
 
 export interface SymbolFile {
   readonly path: string;
@@ -74,7 +74,7 @@ export class SymbolSet {
     this.#closed = closed;
     this.#files = files;
     this.#loaded = loaded;
-    this.everywhere = new AddressView(loaded.map(({ image }) => image));
+    this.everywhere = new AddressView(bestFirst(loaded.map(({ image }) => image)));
     this.#versions = files.map((it) => currentVersion(it.path));
   }
 
@@ -161,7 +161,8 @@ export class SymbolSet {
       );
       // A program's own symbols before those that are everywhere.
       const own = mapped.filter(({ file }) => file.addressSpace !== undefined);
-      view = new AddressView([...own, ...mapped.filter((it) => !own.includes(it))].map(({ image }) => image));
+      const others = mapped.filter((it) => !own.includes(it));
+      view = new AddressView([own, others].flatMap((group) => bestFirst(group.map(({ image }) => image))));
       this.#spaces.set(space, view);
     }
     return view;
