@@ -73,6 +73,13 @@ export class UnavailableError extends DwarfError {
   }
 }
 
+/** It computes from a register of a caller that nothing saved: debuggers say `not saved`. */
+export class NotSavedError extends UnavailableError {
+  constructor(offset: number, register: number) {
+    super(offset, `register ${register} is not saved`);
+  }
+}
+
 const MAX_STEPS = 10_000;
 const MAX_STACK = 1000;
 const MAX_CALLS = 16;
@@ -440,7 +447,7 @@ class ExpressionMachine {
     const address = this.pop().bits;
     if (sizeBytes === 0 || sizeBytes > 16) throw this.fail(`memory access of ${sizeBytes} bytes`);
     const bytes = await this.context.memory(address, sizeBytes);
-    if (bytes === undefined) throw this.fail(`memory at 0x${address.toString(16)} cannot be read`);
+    if (bytes === undefined) throw this.fail(`cannot read memory at 0x${address.toString(16)}`);
     this.stack.push(typed(type, fromBytes(bytes, this.context.littleEndian)));
   }
 
@@ -474,7 +481,7 @@ class ExpressionMachine {
 
   private register(register: number): bigint {
     const value = this.context.register(register);
-    if (value === undefined) throw new UnavailableError(this.reader.pos, `register ${register} is not known`);
+    if (value === undefined) throw new NotSavedError(this.reader.pos, register);
     return value;
   }
 

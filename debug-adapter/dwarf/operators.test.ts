@@ -163,7 +163,7 @@ const ROWS: Readonly<Record<keyof typeof DW_OP, readonly Row[]>> = {
   fbreg: [[code(DW_OP.fbreg).sleb(-8), 0x4ff8n]],
   bregx: [
     [code(DW_OP.bregx).uleb(33).sleb(-1), 0x120n],
-    [code(DW_OP.bregx).uleb(99).sleb(0), /register 99 is not known/],
+    [code(DW_OP.bregx).uleb(99).sleb(0), /register 99 is not saved/],
   ],
   piece: [
     [

@@ -1,6 +1,6 @@
 /** Applies call frame rules to a frame's registers: the registers of its caller. DWARF 5 §6.4.1. */
 import type { CfaRule, FrameRow, RegisterRule } from './cfi.ts';
-import { type ExpressionContext, UnavailableError, evaluateValue } from './expression.ts';
+import { type ExpressionContext, NotSavedError, evaluateValue } from './expression.ts';
 import { fromBytes } from './typedValue.ts';
 
 export interface CallerRegisters {
@@ -42,7 +42,7 @@ export async function computeCfa(rule: CfaRule, context: ExpressionContext): Pro
   const bits = 8 * context.addressSize;
   if (rule.kind === 'expression') return (await evaluateValue(rule.expression, context)).bits;
   const base = context.register(rule.register);
-  if (base === undefined) throw new UnavailableError(0, `register ${rule.register} is not known`);
+  if (base === undefined) throw new NotSavedError(0, rule.register);
   return BigInt.asUintN(bits, base + BigInt(rule.offset));
 }
 

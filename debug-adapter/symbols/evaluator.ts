@@ -25,7 +25,7 @@ import {
   strip,
   typeName,
 } from './types.ts';
-import { TargetValue, type ValueWorld, littleToMemory } from './value.ts';
+import { NOT_SAVED, TargetValue, type ValueWorld, littleToMemory } from './value.ts';
 
 /** Where names come from. */
 export interface EvaluationScope {
@@ -36,7 +36,9 @@ export interface EvaluationScope {
   type(name: string): Type | undefined;
   /** A data member by `Class::member`, for pointers to it. */
   dataMember(name: string): { readonly owner: StructType; readonly member: Member } | undefined;
+  /** Undefined for what is none, and for one of a caller that nothing saved. */
   register(name: string): NamedRegister | undefined;
+  isRegister(name: string): boolean;
 }
 
 type Binary = Node & { readonly kind: 'binary' };
@@ -147,7 +149,7 @@ class Evaluator {
         return this.constant(this.scalars.pointerTo(VOID), 0n);
       // What the program does not name may be a register, as it is where there are no symbols.
       const register = node.name.toLowerCase();
-      if (this.scope.register(register) !== undefined) return this.register(register, node.column);
+      if (this.scope.isRegister(register)) return this.register(register, node.column);
     }
     const where = node.file === undefined ? '' : ` in ${node.file}`;
     const name = node.name.length > MAX_NAME ? `${node.name.slice(0, MAX_NAME)}…` : node.name;
@@ -167,12 +169,24 @@ class Evaluator {
 
   private register(name: string, column: number): TargetValue {
     const register = this.scope.register(name);
-    if (register === undefined) throw new QueryError(`no register $${name}`, column);
+    if (register === undefined) {
+      if (!this.scope.isRegister(name)) throw new QueryError(`no register $${name}`, column);
+      return new TargetValue(
+        this.scalars.long,
+        { kind: 'missing', reason: NOT_SAVED },
+        this.scope.world,
+        `$${name}`,
+      );
+    }
     const { value, sizeBytes, full, offsetBytes, fullValue } = register;
     const bytes = littleToMemory(value, sizeBytes, this.scope.world.littleEndian);
     return new TargetValue(
       this.registerType(register),
-      { kind: 'bytes', bytes, register: { name: full, value: fullValue, offsetBytes } },
+      {
+        kind: 'bytes',
+        bytes,
+        register: { name: full, value: fullValue, offsetBytes, wholeBytes: sizeBytes },
+      },
       this.scope.world,
       `$${name}`,
     );

@@ -7,6 +7,7 @@ import {
   type ExpressionContext,
   type Location,
   type Piece,
+  NotSavedError,
   UnavailableError,
   evaluateLocation,
   evaluateValue,
@@ -30,7 +31,15 @@ import { type Type, sizeOf, typeName } from './types.ts';
 import { withBounds } from './variableLengths.ts';
 import type { UnitFunctions } from './unitFunctions.ts';
 import { originChain } from './unitFunctions.ts';
-import { OPTIMIZED_OUT, type Place, TargetValue, type ValueWorld, littleToMemory, placeAt } from './value.ts';
+import {
+  NOT_SAVED,
+  OPTIMIZED_OUT,
+  type Place,
+  TargetValue,
+  type ValueWorld,
+  littleToMemory,
+  placeAt,
+} from './value.ts';
 
 export interface ScopeImage {
   readonly machine: MachineRegisters;
@@ -246,7 +255,9 @@ export class FrameScope {
       }
       return this.declaredElsewhere(chain);
     } catch (error) {
+      if (error instanceof NotSavedError) return missing(NOT_SAVED);
       if (error instanceof UnavailableError) return missing(OPTIMIZED_OUT);
+      if (error instanceof QueryError) return missing(error.message);
       if (!(error instanceof DwarfError)) throw error;
       return missing(error.message.replace(/ at expression\+0x[0-9a-f]+$/, ''));
     }
@@ -280,8 +291,9 @@ export class FrameScope {
     const isExtern = chain.some((die) => die.flag(DW_AT.declaration) && die.flag(DW_AT.external));
     const linkage = chain.find((die) => die.has(DW_AT.linkage_name))?.string(DW_AT.linkage_name);
     const name = linkage ?? chain.find((die) => die.has(DW_AT.name))?.string(DW_AT.name);
-    const address = isExtern && name !== undefined ? this.image.symbolAddress(name) : undefined;
-    return address === undefined ? missing(OPTIMIZED_OUT) : { kind: 'memory', address };
+    if (!isExtern || name === undefined) return missing(OPTIMIZED_OUT);
+    const address = this.image.symbolAddress(name);
+    return address === undefined ? missing(`no symbol ${name} defines it`) : { kind: 'memory', address };
   }
 
   private constantPlace(die: Die, type: Type): Place {
@@ -348,27 +360,41 @@ export class FrameScope {
   private registerPlace(register: number, sizeBytes: number): Place {
     const name = this.image.machine.names[register];
     const value = name === undefined ? undefined : this.frame.registers.get(name);
-    if (name === undefined || value === undefined) return missing(OPTIMIZED_OUT);
-    const bytes = littleToMemory(value, Math.max(sizeBytes, this.image.addressSize), true);
-    return { kind: 'bytes', bytes, register: { name, value, offsetBytes: 0 } };
+    if (name === undefined) return missing(`register ${register} is not known`);
+    if (value === undefined) return missing(NOT_SAVED);
+    const { littleEndian, addressSize } = this.image;
+    // Smaller objects are the low end of the register, which big-endian machines would store last.
+    const wholeBytes = littleEndian || sizeBytes === 0 ? Math.max(sizeBytes, addressSize) : sizeBytes;
+    const bytes = littleToMemory(value, wholeBytes, littleEndian);
+    return { kind: 'bytes', bytes, register: { name, value, offsetBytes: 0, wholeBytes } };
   }
 
   /** An object in several places (DW_OP_piece): its bytes brought together as far as they are known. */
   private async collect(pieces: readonly Piece[], type: Type): Promise<Place> {
     const total = sizeOf(type) ?? Math.ceil(pieces.reduce((sum, { sizeBits = 0 }) => sum + sizeBits, 0) / 8);
+    let lost: string | undefined;
     const parts = pieces.map(async ({ location, sizeBits = 0, offsetBits }) => {
       const sizeBytes = Math.min(Math.ceil((offsetBits + sizeBits) / 8), MAX_PIECE_BYTES);
-      return { bytes: await this.pieceBytes(location, sizeBytes), sizeBits, offsetBits };
+      const found = await this.pieceBytes(location, sizeBytes);
+      if (typeof found === 'string') lost ??= found;
+      return { bytes: typeof found === 'string' ? undefined : found, sizeBits, offsetBits };
     });
     const { bytes, known } = joinPieces(await Promise.all(parts), total, this.image.littleEndian);
-    if (!known.includes(1)) return missing(OPTIMIZED_OUT);
-    return { kind: 'bytes', bytes, known };
+    if (!known.includes(1)) return missing(lost ?? OPTIMIZED_OUT);
+    return { kind: 'bytes', bytes, known, ...(lost !== undefined && { lost }) };
   }
 
-  private async pieceBytes(location: Location, sizeBytes: number): Promise<Uint8Array | undefined> {
+  /** The bytes of one piece, or why there are none. */
+  private async pieceBytes(location: Location, sizeBytes: number): Promise<Uint8Array | string> {
     const place = this.placeOfLocation(location, sizeBytes);
-    if (place.kind === 'missing') return undefined;
-    return new TargetValue({ kind: 'unknown', name: '', sizeBytes }, place, this.world, '').bytes(sizeBytes);
+    if (place.kind === 'missing') return place.reason;
+    const value = new TargetValue({ kind: 'unknown', name: '', sizeBytes }, place, this.world, '');
+    try {
+      return await value.bytes(sizeBytes);
+    } catch (error) {
+      if (error instanceof QueryError) return error.message;
+      throw error;
+    }
   }
 
   private cfa(): Promise<bigint | undefined> {

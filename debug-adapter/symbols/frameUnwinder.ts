@@ -59,14 +59,18 @@ export class FrameUnwinder {
     return row?.registers.get(row.returnAddressRegister)?.kind === 'undefined';
   }
 
-  /** The canonical frame address, for DW_OP_call_frame_cfa. The outermost frame has one too, although it has no caller. */
+  /**
+   * The canonical frame address, for DW_OP_call_frame_cfa. The outermost frame has one too, although it has no caller. Throws
+   * UnavailableError when it counts from a register that is not known.
+   */
   async cfa(frame: FrameContext): Promise<bigint | undefined> {
     const row = this.rowOf(frame);
     if (row === undefined) return (await this.unwind(frame))?.cfa;
     try {
       return await computeCfa(row.cfa, this.context(frame));
     } catch (error) {
-      if (!(error instanceof UnavailableError)) this.image.dwarf.report(error);
+      if (error instanceof UnavailableError) throw error;
+      this.image.dwarf.report(error);
       return undefined;
     }
   }
@@ -214,8 +218,11 @@ export class FrameUnwinder {
     const pc = await this.word(frame, at);
     if (pc === undefined || !this.image.isCode(this.image.unbiased(pc))) return undefined;
     const cfa = at + BigInt(this.image.addressSize);
-    const registers = new Map(frame.registers);
+    // The function may have saved and changed any other register: without its tables nothing is known of them.
+    const registers = new Map<string, bigint>();
     const name = (register: number): string => machine.names[register] as string;
+    const own = registerOf(frame.registers, machine, machine.framePointer);
+    if (own !== undefined) registers.set(name(machine.framePointer), own);
     registers.set(name(machine.programCounter), pc);
     registers.set(name(machine.stackPointer), cfa);
     const savedAt = new Map([[name(machine.programCounter), at]]);

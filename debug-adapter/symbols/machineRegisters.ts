@@ -105,18 +105,25 @@ export interface NamedRegister {
   readonly offsetBytes: number;
 }
 
+/** Whether the machine has a register of that name, known in a frame or not. */
+export function isRegisterName(machine: MachineRegisters, name: string): boolean {
+  const full = partOf(name)?.full ?? name;
+  return (
+    Object.hasOwn(aliasesOf(machine), name) || machine.names.includes(name) || machine.names.includes(full)
+  );
+}
+
+function aliasesOf(machine: MachineRegisters): Readonly<Record<string, number>> {
+  return { pc: machine.programCounter, sp: machine.stackPointer, fp: machine.framePointer };
+}
+
 /** `rax`, its parts `eax`, `ax`, `al`, `ah`, and gdb's `pc`, `sp`, `fp`. Undefined when the frame does not have it. */
 export function registerByName(
   machine: MachineRegisters,
   registers: ReadonlyMap<string, bigint>,
   name: string,
 ): NamedRegister | undefined {
-  const aliases: Readonly<Record<string, number>> = {
-    pc: machine.programCounter,
-    sp: machine.stackPointer,
-    fp: machine.framePointer,
-  };
-  const alias = aliases[name];
+  const alias = aliasesOf(machine)[name];
   const full = alias === undefined ? name : (machine.names[alias] as string);
   const wide = registers.get(full);
   if (wide !== undefined) {

@@ -14,12 +14,12 @@ import { parseExpression } from './expressionParser.ts';
 import { MAX_DEPTH } from './expressionTree.ts';
 import type { FrameScope, ScopeImage } from './frameScope.ts';
 import type { ImageNames } from './imageNames.ts';
-import { registerByName } from './machineRegisters.ts';
+import { isRegisterName, registerByName } from './machineRegisters.ts';
 import { QueryError } from './queryError.ts';
 import { enclosingScopes, scopeOfName, splitPath, templateSpellings } from './qualifiedNames.ts';
 import { type StructType, type Type, sizeOf, strip } from './types.ts';
 import { originChain } from './unitFunctions.ts';
-import { TargetValue, flatMembers, littleToMemory } from './value.ts';
+import { OPTIMIZED_OUT, TargetValue, flatMembers, littleToMemory } from './value.ts';
 
 export interface ElfSymbolPlace {
   readonly address: bigint;
@@ -67,6 +67,7 @@ export class NameResolver {
       type: (name) => this.type(name),
       dataMember: (name) => this.dataMember(name),
       register: (name) => registerByName(this.image.machine, scope.frame.registers, name),
+      isRegister: (name) => isRegisterName(this.image.machine, name) || scope.frame.registers.has(name),
     };
   }
 
@@ -271,7 +272,7 @@ export class NameResolver {
         : this.image.relocate(toUnsigned(start));
     const place =
       address === undefined
-        ? ({ kind: 'missing', reason: 'optimized out' } as const)
+        ? ({ kind: 'missing', reason: OPTIMIZED_OUT } as const)
         : { kind: 'memory' as const, address };
     return new TargetValue(type, place, scope.world, name);
   }

@@ -19,8 +19,10 @@ export type Place =
       readonly bytes: Uint8Array;
       /** 1 for every byte that is known; undefined when all are. */
       readonly known?: Uint8Array;
-      /** The register the bytes are the low end of, for assignments. */
-      readonly register?: { readonly name: string; readonly value: bigint; readonly offsetBytes: number };
+      /** Why the others are not. */
+      readonly lost?: string;
+      /** The register the bytes are in, for assignments. */
+      readonly register?: RegisterPart;
     }
   | {
       readonly kind: 'missing';
@@ -28,6 +30,15 @@ export type Place =
       /** Of a pointer that is nowhere: what it would lead to (DW_OP_implicit_pointer). */
       readonly target?: () => Promise<TargetValue | undefined>;
     };
+
+/** Bytes of a register: so many from where the object in it begins, which is its low end. */
+export interface RegisterPart {
+  readonly name: string;
+  readonly value: bigint;
+  readonly offsetBytes: number;
+  /** Of the object, as the machine would store it. */
+  readonly wholeBytes: number;
+}
 
 /** What values ask of the world around them. */
 export interface ValueWorld {
@@ -42,7 +53,10 @@ export interface ValueWorld {
   entry?(die: Die, expression: string): Promise<TargetValue>;
 }
 
+/** Said only of what the debug information says it of: no place, or none at this address. */
 export const OPTIMIZED_OUT = 'optimized out';
+/** Of a caller: in a register that no function called from there kept. */
+export const NOT_SAVED = 'not saved';
 /** Elements asked for at once when the caller sets no limit. */
 const DEFAULT_COUNT = 1000;
 const NO_CHILDREN: ChildCounts = { named: 0, indexed: 0 };
@@ -223,9 +237,10 @@ export class TargetValue implements Value {
       return bytes;
     }
     const bytes = place.bytes.subarray(0, sizeBytes);
-    if (bytes.length < sizeBytes || place.known?.subarray(0, sizeBytes).includes(0) === true) {
-      throw new QueryError(OPTIMIZED_OUT);
-    }
+    if (bytes.length < sizeBytes)
+      throw new QueryError(`only ${bytes.length} of its ${sizeBytes} bytes are described`);
+    if (place.known?.subarray(0, sizeBytes).includes(0) === true)
+      throw new QueryError(place.lost ?? OPTIMIZED_OUT);
     return bytes;
   }
 
@@ -319,8 +334,9 @@ export class TargetValue implements Value {
       return { kind: 'memory', address: place.address + BigInt(offsetBytes), bytes };
     if (place.kind === 'missing') throw new QueryError(`cannot be set: ${place.reason}`);
     if (place.register === undefined) throw new QueryError('a constant cannot be set');
-    const { name, value, offsetBytes: inRegister } = place.register;
-    const shift = BigInt(8 * (inRegister + offsetBytes));
+    const { name, value, wholeBytes, offsetBytes: inRegister } = place.register;
+    const at = inRegister + offsetBytes;
+    const shift = BigInt(8 * (this.world.littleEndian ? at : wholeBytes - at - bytes.length));
     const mask = ((1n << BigInt(8 * bytes.length)) - 1n) << shift;
     const bits = memoryToLittle(bytes, this.world.littleEndian) << shift;
     return { kind: 'register', register: name, value: (value & ~mask) | bits };
@@ -377,11 +393,12 @@ export function placeAt(place: Place, offsetBytes: number, sizeBytes: number): P
   if (place.kind === 'missing') return { kind: 'missing', reason: place.reason };
   if (place.kind === 'memory')
     return { kind: 'memory', address: BigInt.asUintN(64, place.address + BigInt(offsetBytes)) };
-  const { register, known } = place;
+  const { register, known, lost } = place;
   return {
     kind: 'bytes',
     bytes: place.bytes.subarray(offsetBytes, offsetBytes + sizeBytes),
     ...(known && { known: known.subarray(offsetBytes, offsetBytes + sizeBytes) }),
+    ...(lost !== undefined && { lost }),
     ...(register && { register: { ...register, offsetBytes: register.offsetBytes + offsetBytes } }),
   };
 }
