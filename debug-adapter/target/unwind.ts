@@ -1,9 +1,10 @@
 /**
- * From a frame to its caller: by call frame information where the symbols have it, else along the frame pointers, which every kernel
- * built with `-fno-omit-frame-pointer` allows.
+ * From a frame to its caller: by call frame information where the symbols have it, else by what the code does to the stack, else along the
+ * frame pointers, which every kernel built with `-fno-omit-frame-pointer` allows.
  */
 import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
 import type { FrameContext, SymbolImage, UnwoundFrame } from '../symbols/symbolImage.ts';
+import { PrologueReader } from './prologue.ts';
 import { codeBase, codeBits, linearPc, linearSp, registerValue, stackBase } from './registers.ts';
 
 /** Registers of one frame, as far as they are known there. Addresses are linear. */
@@ -131,11 +132,16 @@ const ENDBR = [0xf3, 0x0f, 0x1e];
 const ENDBR_BYTES = 4;
 const MOV_BP_SP_BYTES = 3; // 48 89 e5; without the prefix 89 e5 in 32-bit code
 
-/** RBP chains: [rbp] is the caller's RBP, [rbp + word] the return address. 32- and 64-bit code. */
+/**
+ * By what the function's code does to the stack, else along RBP: [rbp] is the caller's RBP, [rbp + word] the return address. 32- and 64-bit
+ * code.
+ */
 export const framePointerUnwinder: Unwinder = {
   async caller(frame, context) {
     const bits = codeBits(context.cpu.mode);
     if (bits === 16) return undefined;
+    const recovered = await byPrologue(frame, context, bits);
+    if (recovered !== undefined) return recovered;
     const wordBytes = bits / 8;
     const fp = frame.registers.get('rbp') ?? 0n;
     const pushed = frame.isCaller ? undefined : await wordsOnStack(frame.pc, context, bits);
@@ -151,6 +157,69 @@ export const framePointerUnwinder: Unwinder = {
     return returnTo(frame, link + BigInt(wordBytes), saved, context, wordBytes);
   },
 };
+
+/** Functions are not longer; the last symbol of a file may seem so. */
+const MAX_FUNCTION_BYTES = 1 << 16;
+
+/** By the code from the function's first instruction on. Registers that it leaves alone are the caller's. */
+async function byPrologue(
+  frame: UnwindFrame,
+  context: UnwindContext,
+  bits: 32 | 64,
+): Promise<UnwindFrame | undefined> {
+  const range = functionAround(lookupAddress(frame), context);
+  const length = range === undefined ? 0n : range.end - range.start;
+  if (range === undefined || length <= 0n || length > MAX_FUNCTION_BYTES) return undefined;
+  const bytes = await context.read(range.start, Number(length));
+  if (bytes === undefined) return undefined;
+  const reader = await PrologueReader.read({ bytes, bits });
+  const layout = reader.layoutAt(Number(frame.pc - range.start), frame.isCaller);
+  const base = layout && frame.registers.get(layout.base);
+  if (layout === undefined || base === undefined) return undefined;
+  const wordBytes = bits / 8;
+  const cfa = stackBase(context.cpu) + base + BigInt(layout.offset);
+  const word = (place: number): Promise<bigint | undefined> =>
+    readWord(cfa + BigInt(place), context, wordBytes);
+  // Code without a frame may be no function at all (`_start`): then what is on its stack is no return address.
+  const target = await word(-wordBytes);
+  const isCalled = target !== undefined && (await followsCall(codeBase(context.cpu) + target, context));
+  if (layout.base === 'rsp' && !isCalled) return undefined;
+  const own = frame.registers.get('rbp') ?? 0n;
+  const caller = await returnTo(frame, cfa - BigInt(wordBytes), own, context, wordBytes);
+  if (caller === undefined) return undefined;
+  const registers = new Map<string, bigint | undefined>(caller.registers);
+  registers.delete('rbp');
+  for (const name of layout.kept) registers.set(name, frame.registers.get(name));
+  for (const [name, place] of layout.saved) registers.set(name, await word(place));
+  return { ...caller, registers: known(registers) };
+}
+
+/** From its first instruction: a part that was moved elsewhere (`name.cold`) begins in the middle of a frame. */
+function functionAround(
+  address: bigint,
+  context: UnwindContext,
+): { readonly start: bigint; readonly end: bigint } | undefined {
+  const image = context.imageAt(address);
+  const found = image?.functionAt(address);
+  if (image === undefined || found === undefined) return undefined;
+  return image.symbolAt(found.start)?.name.includes('.cold') === true ? undefined : found;
+}
+
+/** Longest first: `call` with a 32-bit distance, then those through a register or memory (SDM Vol. 2, CALL). */
+async function followsCall(address: bigint, context: UnwindContext): Promise<boolean> {
+  const before = await context.read(address - 7n, 7);
+  if (before === undefined) return false;
+  if (before[2] === 0xe8) return true;
+  // ff /2 with its ModRM byte 2, 3, 4, 6 or 7 bytes before.
+  return [2, 3, 4, 6, 7].some(
+    (length) => before[7 - length] === 0xff && ((before[8 - length] ?? 0) & 0x38) === 0x10,
+  );
+}
+
+function known(registers: ReadonlyMap<string, bigint | undefined>): Map<string, bigint> {
+  const all = [...registers].filter((it): it is [string, bigint] => it[1] !== undefined);
+  return new Map(all);
+}
 
 /**
  * How many words lie above the return address when the frame is not (or no longer) set up at `pc`: 0 at a function's first
