@@ -108,9 +108,12 @@ def snapshot():
     inferior = gdb.selected_inferior()
     sp = int(gdb.newest_frame().read_register("rsp"))
     regions = [(sp - 256, 8192)]
+    end_of_own = ""  # right after the program's file is its .bss
     for line in gdb.execute("info proc mappings", to_string=True).splitlines():
         p = line.split()
-        if len(p) >= 5 and p[0].startswith("0x") and (p[-1] == "[heap]" or p[-1] == gdb.current_progspace().filename):
+        own = len(p) >= 5 and p[0].startswith("0x") and (p[-1] in ("[heap]", gdb.current_progspace().filename) or p[0] == end_of_own and p[-1].startswith("rw"))
+        end_of_own = p[1] if own else ""
+        if own:
             regions.append((int(p[0], 16), min(int(p[1], 16) - int(p[0], 16), ${regionBytes})))
     for start, size in regions:
         while size > 0:

@@ -1,0 +1,5 @@
+with Shapes;
+procedure Top is
+begin
+   Shapes.Kmain;
+end Top;
