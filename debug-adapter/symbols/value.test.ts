@@ -7,14 +7,14 @@ import {
   DwarfBuilder,
   die,
 } from '../../test/support/dwarfBuilder.ts';
-import { DW_AT, DW_ATE, DW_FORM, DW_LANG, DW_TAG } from '../dwarf/constants.ts';
+import { DW_AT, DW_ATE, DW_END, DW_FORM, DW_LANG, DW_TAG } from '../dwarf/constants.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { DW_OP } from '../dwarf/operators.ts';
 import { findMember } from './classMembers.ts';
 import { describe } from './typeDescription.ts';
 import { TypeReader } from './typeReader.ts';
 import type { Type } from './types.ts';
-import { TargetValue, flatMembers } from './value.ts';
+import { TargetValue, flatMembers, littleToMemory } from './value.ts';
 
 const BASE = 0x1000n;
 
@@ -151,6 +151,234 @@ for (const littleEndian of [true, false]) {
     }
   });
 }
+
+const FIELD_BITS: BuiltDie['attributes'] = [
+  at(0),
+  [DW_AT.byte_size, DW_FORM.data1, 1],
+  [DW_AT.bit_size, DW_FORM.data1, 4],
+];
+
+for (const [form, offset] of [
+  [DW_FORM.data8, 0xffff_ffff_ffff_fffdn],
+  [DW_FORM.data4, 0xffff_fffd],
+  [DW_FORM.sdata, -3],
+] as const) {
+  test(`a bit-field may begin after its storage unit: an offset of -3 in form ${form}`, async () => {
+    // unsigned char a : 7, b : 4, packed: b reaches into the next byte.
+    const first = member('a', 'u8', [
+      at(0),
+      [DW_AT.bit_size, DW_FORM.data1, 7],
+      [DW_AT.bit_offset, DW_FORM.data1, 1],
+    ]);
+    const second = member('b', 'u8', [...FIELD_BITS, [DW_AT.bit_offset, form, offset]]);
+    const type = typeOf([struct('tight', 2, [first, second])], 'tight', { version: 4 });
+    const value = valueOf(type, [0x01, 0x01]);
+    assert.equal(await value.display(), '{a = 1, b = 2}');
+    assert.match(describe(type, true), /0: 7 \*\/ u8 b : 4;/);
+    assert.deepEqual(await value.member('b')?.assign('15'), {
+      kind: 'memory',
+      address: BASE,
+      bytes: Uint8Array.of(0x81, 0x07),
+    });
+  });
+}
+
+for (const littleEndian of [true, false]) {
+  const order = littleEndian ? 'little' : 'big';
+  test(`a bit-field in a register of a ${order}-endian machine is set beside its neighbours`, async () => {
+    const type = typeOf([bitFields(littleEndian).recent], 'recent', { littleEndian });
+    // a = 5, b = 0x123, c = -2: the number a load of the four bytes gives.
+    const number = littleEndian ? 0xe91dn : 0xb23e_0000n;
+    const value = 0xaaaa_bbbb_0000_0000n | number;
+    const bytes = littleToMemory(number, 4, littleEndian);
+    const register = { name: 'r3', value, offsetBytes: 0, wholeBytes: 4 };
+    const world = valueOf(type, [], littleEndian).world;
+    const object = new TargetValue(type, { kind: 'bytes', bytes, register }, world, 'object');
+    assert.equal(await object.display(), '{a = 5, b = 291, c = -2}');
+    assert.deepEqual(await object.member('b')?.assign('0'), {
+      kind: 'register',
+      register: 'r3',
+      value: 0xaaaa_bbbb_0000_0000n | (littleEndian ? 0xe005n : 0xa00e_0000n),
+    });
+    assert.deepEqual(await object.member('c')?.assign('1'), {
+      kind: 'register',
+      register: 'r3',
+      value: 0xaaaa_bbbb_0000_0000n | (littleEndian ? 0x191dn : 0xb231_0000n),
+    });
+  });
+}
+
+test('members may have their bytes in the other order (DW_AT_endianity)', async () => {
+  const big = die(
+    DW_TAG.base_type,
+    [
+      [DW_AT.name, DW_FORM.string, 'int'],
+      [DW_AT.byte_size, DW_FORM.data1, 4],
+      [DW_AT.encoding, DW_FORM.data1, DW_ATE.signed],
+      [DW_AT.endianity, DW_FORM.data1, DW_END.big],
+    ],
+    undefined,
+    'big int',
+  );
+  const alias = die(
+    DW_TAG.typedef,
+    [
+      [DW_AT.name, DW_FORM.string, 'word'],
+      [DW_AT.type, DW_FORM.ref4, { label: 'big int' }],
+    ],
+    undefined,
+    'word',
+  );
+  const bits = (from: number, size: number): BuiltDie['attributes'] => [
+    [DW_AT.data_bit_offset, DW_FORM.data1, from],
+    [DW_AT.bit_size, DW_FORM.data1, size],
+  ];
+  const entries = [
+    big,
+    alias,
+    struct('net', 12, [
+      member('x', 'word', [at(0)]),
+      member('a', 'big int', bits(32, 4)),
+      member('b', 'big int', bits(36, 12)),
+      member('own', 'int', [at(8)]),
+    ]),
+  ];
+  const value = valueOf(typeOf(entries, 'net'), [0xff, 0xff, 0xff, 0xfe, 0x57, 0x89, 0, 0, 1, 0, 0, 0]);
+  assert.equal(await value.display(), '{x = -2, a = 5, b = 1929, own = 1}');
+  assert.deepEqual(await value.member('x')?.assign('1'), {
+    kind: 'memory',
+    address: BASE,
+    bytes: Uint8Array.of(0, 0, 0, 1),
+  });
+  assert.deepEqual(await value.member('b')?.assign('1'), {
+    kind: 'memory',
+    address: BASE + 4n,
+    bytes: Uint8Array.of(0x50, 0x01),
+  });
+  // The other way around on a machine that stores high bytes first.
+  const little = die(
+    DW_TAG.base_type,
+    [...big.attributes.slice(0, 3), [DW_AT.endianity, DW_FORM.data1, DW_END.little]],
+    undefined,
+    'little',
+  );
+  const type = typeOf([little], 'little', { littleEndian: false });
+  assert.equal(await valueOf(type, [2, 0, 0, 0], false).display(), '2');
+});
+
+test('where a lower bound is absent the language says it (§5.13, table 7.17)', async () => {
+  const entry = die(
+    DW_TAG.array_type,
+    [[DW_AT.type, DW_FORM.ref4, { label: 'int' }]],
+    [
+      die(DW_TAG.subrange_type, [
+        [DW_AT.type, DW_FORM.ref4, { label: 'int' }],
+        [DW_AT.upper_bound, DW_FORM.data1, 2],
+      ]),
+    ],
+    'array',
+  );
+  const memory = [11, 0, 0, 0, 12, 0, 0, 0, 13, 0, 0, 0];
+  const { Ada83, Ada95, Cobol74, Cobol85, Fortran77, Fortran90, Fortran95, Fortran03, Fortran08 } = DW_LANG;
+  const { Pascal83, Modula2, Modula3, PLI, Julia, C11, C_plus_plus_14, Rust, Go, D, Swift } = DW_LANG;
+  const ones = [Ada83, Ada95, Cobol74, Cobol85, Fortran77, Fortran90, Fortran95, Fortran03, Fortran08];
+  for (const language of [...ones, Pascal83, Modula2, Modula3, PLI, Julia]) {
+    const value = valueOf(typeOf([entry], 'array', { language }), memory);
+    assert.equal(value.sizeBytes, 8, `language ${language}`);
+    assert.equal(await value.display(), '{11, 12}');
+    assert.equal(await value.element(1).display(), '11');
+    assert.deepEqual(
+      (await value.children()).map(({ name, expression }) => name + expression),
+      ['[1]object[1]', '[2]object[2]'],
+    );
+    assert.deepEqual(
+      (await value.children(1, 1)).map(({ name }) => name),
+      ['[2]'],
+    );
+  }
+  for (const language of [C11, C_plus_plus_14, Rust, Go, D, Swift])
+    assert.equal(
+      valueOf(typeOf([entry], 'array', { language }), memory).sizeBytes,
+      12,
+      `language ${language}`,
+    );
+});
+
+test('bounds have the sign of the index type', async () => {
+  const entry = die(
+    DW_TAG.array_type,
+    [[DW_AT.type, DW_FORM.ref4, { label: 'u8' }]],
+    [
+      die(DW_TAG.subrange_type, [
+        [DW_AT.type, DW_FORM.ref4, { label: 'int' }],
+        [DW_AT.lower_bound, DW_FORM.data4, 0xffff_fffd],
+        [DW_AT.upper_bound, DW_FORM.sdata, -2],
+      ]),
+    ],
+    'array',
+  );
+  const value = valueOf(typeOf([entry], 'array', { language: DW_LANG.Ada95 }), [7, 8]);
+  assert.equal(value.sizeBytes, 2);
+  assert.deepEqual(
+    (await value.children()).map(({ name }) => name),
+    ['[-3]', '[-2]'],
+  );
+  assert.equal(await value.element(-2).display(), '8');
+});
+
+/** A record of Ada: what it has beside `kind` and `id`, `kind` says. */
+function record(kind: string): BuiltDie {
+  const variant = (attributes: BuiltDie['attributes'], children: readonly BuiltDie[]): BuiltDie =>
+    die(DW_TAG.variant, attributes, children);
+  const list = (...bytes: number[]): BuiltDie['attributes'] => [
+    [DW_AT.discr_list, DW_FORM.block1, Uint8Array.from(bytes)],
+  ];
+  const discriminant = { ...member('kind', kind, [at(0)]), label: 'kind' };
+  const part = die(
+    DW_TAG.variant_part,
+    [[DW_AT.discr, DW_FORM.ref4, { label: 'kind' }]],
+    [
+      variant([[DW_AT.discr_value, DW_FORM.data1, 1]], [member('one', 'int', [at(8)])]),
+      // -3 to -1 of a signed discriminant, 125 to 127 of an unsigned one; and 9.
+      variant(list(1, 0x7d, 0x7f, 0, 9), [member('low', 'int', [at(8)]), member('high', 'int', [at(12)])]),
+      variant([[DW_AT.discr_value, DW_FORM.data1, 2]], []),
+      variant([], [member('rest', 'long', [at(8)])]),
+    ],
+  );
+  return struct('record', 16, [discriminant, member('id', 'int', [at(4)]), part]);
+}
+
+test('a record has the members of its variant: by a value, a list with ranges, or no value of any', async () => {
+  const entries = [baseType('i8', DW_ATE.signed, 1), record('i8')];
+  const type = typeOf(entries, 'record', { language: DW_LANG.Ada95 });
+  const shown = (kind: number): Promise<string> =>
+    valueOf(type, [kind, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0]).display();
+  assert.equal(await shown(1), '{kind = 1, id = 5, one = 6}');
+  for (const kind of [0xfd, 0xff])
+    assert.match(await shown(kind), /^\{kind = -\d, id = 5, low = 6, high = 7\}$/);
+  assert.equal(await shown(9), '{kind = 9, id = 5, low = 6, high = 7}');
+  assert.equal(await shown(2), '{kind = 2, id = 5}');
+  assert.equal(await shown(3), '{kind = 3, id = 5, rest = 30064771078}');
+  assert.equal(await shown(0x7d), '{kind = 125, id = 5, rest = 30064771078}');
+  const value = valueOf(type, [9, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0]);
+  assert.deepEqual(
+    (await value.children()).map(({ name }) => name),
+    ['kind', 'id', 'low', 'high'],
+  );
+  assert.deepEqual(await value.childCounts(), { named: 4, indexed: 0 });
+  assert.equal(await (await findMember(value, 'high'))?.display(), '7');
+  assert.equal(await findMember(value, 'one'), undefined, 'of another variant');
+  assert.match(
+    describe(type, true),
+    /int high; \/\* when kind = -3 \.\. -1, 9 \*\/\n.*rest; \/\* otherwise \*\//,
+  );
+});
+
+test('ranges of an unsigned discriminant have no sign', async () => {
+  const type = typeOf([record('u8')], 'record', { language: DW_LANG.Ada95 });
+  const value = valueOf(type, [0x7e, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0]);
+  assert.equal(await value.display(), '{kind = 126, id = 5, low = 6, high = 7}');
+});
 
 test('a structure that contains, or is derived from, itself has an end', async () => {
   const inside = struct('inside', 8, [
