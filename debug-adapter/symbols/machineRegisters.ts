@@ -151,6 +151,8 @@ function partOf(name: string): { full: string; sizeBytes: number; offsetBytes: n
   if (name === 'eflags') return { full: 'rflags', sizeBytes: 4, offsetBytes: 0 };
   const word = /^(ax|bx|cx|dx|si|di|bp|sp)$/.exec(name);
   if (word?.[1] !== undefined) return { full: `r${word[1]}`, sizeBytes: 2, offsetBytes: 0 };
+  const low = /^([sd]i|[bs]p)l$/.exec(name);
+  if (low?.[1] !== undefined) return { full: `r${low[1]}`, sizeBytes: 1, offsetBytes: 0 };
   const byte = /^([abcd])([lh])$/.exec(name);
   if (byte?.[1] !== undefined)
     return { full: `r${byte[1]}x`, sizeBytes: 1, offsetBytes: byte[2] === 'h' ? 1 : 0 };

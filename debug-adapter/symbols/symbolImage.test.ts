@@ -156,6 +156,45 @@ test('variables and expressions read registers and memory of the frame', async (
   assert.equal(await (await image.evaluate('counter', frame)).display('x'), '0x2a');
 });
 
+test('what has no value says why: not saved, unreadable, optimized out', async () => {
+  const image = open();
+  const frame = frameAt(T + 0x22n);
+  const caller: FrameContext = {
+    registers: new Map([...frame.registers].filter(([name]) => name !== 'rdi' && name !== 'rbx')),
+    memory: { read: async () => undefined },
+  };
+  const evaluated = async (text: string): Promise<string> => (await image.evaluate(text, caller)).display();
+  assert.equal(await evaluated('argc'), '<not saved>');
+  assert.equal(await evaluated('$rbx'), '<not saved>');
+  assert.equal(await evaluated('$dil'), '<not saved>');
+  assert.equal(await evaluated('rbx'), '<not saved>', 'a name that only registers have');
+  assert.equal(await evaluated('gone'), '<optimized out>');
+  assert.equal(await evaluated('counter'), `<cannot read memory at 0x${D.toString(16)}>`);
+  await assert.rejects(evaluated('argc + 1'), /not saved/);
+  await assert.rejects(evaluated('$rbx + 1'), /not saved/);
+  await assert.rejects(evaluated('counter + 1'), /cannot read memory at 0x/);
+  await assert.rejects(evaluated('$nothing'), /no register \$nothing/);
+  await assert.rejects(
+    (await image.compile('argc = 1', caller)).assignment(caller),
+    /cannot be set: not saved/,
+  );
+});
+
+test('sums of thousands of terms are computed, and others are served meanwhile', async () => {
+  const image = open();
+  const frame = frameAt(T + 0x22n);
+  let served = 0;
+  const timer = setInterval(() => served++, 0);
+  const sum = await image.evaluate(`counter${'+1'.repeat(30_000)}`, frame);
+  clearInterval(timer);
+  assert.equal(await sum.display(), '30042');
+  assert.ok(served > 0);
+  assert.equal(await (await image.evaluate(`0${'||0'.repeat(20_000)}||1`, frame)).display(), '1');
+  assert.equal(await (await image.evaluate(`1${'&&argc'.repeat(10_000)}`, frame)).display(), '1');
+  // What follows the answer is not evaluated, as in C.
+  assert.equal(await (await image.evaluate('0 && *(int *)0 || 1 || *(int *)0', frame)).display(), '1');
+});
+
 test('assignments say what to write: memory, bit-fields, registers', async () => {
   const image = open();
   const frame = frameAt(T + 0x22n);
