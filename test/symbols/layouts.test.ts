@@ -152,7 +152,8 @@ function gdbPlaces(program: string): string[] {
 function membersOf(text: string, line: RegExp): string[] {
   return text.split('\n').flatMap((row) => {
     const [, byte, bit, declaration] = line.exec(row) ?? [];
-    if (declaration === undefined || /^(?:int u1|unsigned int u2|unsigned short [hk] )/.test(declaration)) return [];
+    if (declaration === undefined || /^(?:int u1|unsigned int u2|unsigned short [hk] )/.test(declaration))
+      return [];
     return [`${byte ?? ''}:${bit ?? '-'} ${declaration.replace('enum colour colour', 'colour')}`];
   });
 }
