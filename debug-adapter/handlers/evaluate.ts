@@ -179,9 +179,9 @@ async function environment(
   };
 }
 
-async function languageOf(state: SessionState, { cpu, frame }: ShownFrame): Promise<Language> {
-  const address = lookupAddress(frame);
-  return (await state.viewOf(cpu)).imageAt(address)?.languageAt(address) ?? 'c';
+async function languageOf(state: SessionState, shown: ShownFrame): Promise<Language> {
+  const address = lookupAddress(await frameNow(state, shown));
+  return (await state.viewOf(shown.cpu)).imageAt(address)?.languageAt(address) ?? 'c';
 }
 
 function readRegister(
