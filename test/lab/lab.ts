@@ -20,6 +20,8 @@ const QEMU = 'qemu-system-x86_64';
 const BOOT_TIMEOUT_MS = 180_000;
 const FILE_TIMEOUT_MS = 600_000;
 const CONSOLE_TAIL = 6000;
+/** The registers of two CPUs. */
+const RESET_LOG_SHOWN = 5000;
 /** QEMU's end of the results port. */
 const RESULTS_FD = 3;
 /** QEMU's end of its monitor's terminal. */
@@ -94,9 +96,9 @@ function machineArguments(image: LabImage, cmdline: string, devices: string): st
   // Without five-level paging: the emulator walks both its levels of page tables again after every exit of a guest.
   const cpu = `-accel tcg,thread=${threads},tb-size=512 -cpu max,+svm,+npt,-la57 -smp ${cpus}`;
   const machine = `${cpu} -m 3072 -nodefaults -display none`;
-  // panic=-1 and no reboot: a crash of L1 ends QEMU. Mitigations cost emulation time and protect nobody here.
+  // panic=-1: a crash of L1 starts it anew, and its second `ready` tells. Mitigations cost emulation time and protect nobody here.
   const parameters = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
-  const boot = ['-no-reboot', '-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters];
+  const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters];
   const words = `${machine} -serial chardev:console ${devices} ${process.env['LAB_QEMU'] ?? ''}`.trim();
   return [...boot, ...words.split(/\s+/)];
 }
@@ -108,6 +110,7 @@ class L1 {
   readonly #qemu: ChildProcess;
   readonly #results: Interface;
   #console = '';
+  #isUp = false;
   #done = false;
 
   constructor(directory: string, image: LabImage, run: LabRun) {
@@ -149,7 +152,9 @@ class L1 {
 
   #watch(): Promise<void> {
     return new Promise((resolve, reject) => {
+      let failed = false;
       const fail = (reason: string): void => {
+        failed = true;
         clearTimeout(timer);
         reject(new Error(reason));
       };
@@ -157,8 +162,11 @@ class L1 {
         setTimeout(() => fail(`L1 did not ${what} in ${ms / 1000} s`), ms);
       let timer = arm(BOOT_TIMEOUT_MS, 'boot');
       this.#results.on('line', (line) => {
+        if (failed) return; // it is about to be killed
         const message = JSON.parse(line) as LabMessage;
         clearTimeout(timer);
+        if (message.type === 'ready' && this.#isUp) return fail('L1 crashed and started again');
+        if (message.type === 'ready') this.#isUp = true;
         if (message.type === 'done') this.#done = true;
         // The runner limits each file itself; this is for an L1 that hangs as a whole.
         timer = arm(FILE_TIMEOUT_MS + 60_000, this.#done ? 'power off' : 'report anything');
@@ -196,10 +204,15 @@ class L1 {
   }
 }
 
-/** A triple fault of L1 says nothing on its console; its registers are in the emulator's log (`-d cpu_reset`). */
+/**
+ * A triple fault of L1 says nothing on its console; its registers are in the emulator's log (`-d cpu_reset`), for they are logged when
+ * the CPUs are reset. With -no-reboot they are not: QEMU then ends instead.
+ */
 export function tripleFaultIn(resetLog: string): string | undefined {
   const at = resetLog.indexOf('Triple fault');
-  return at < 0 ? undefined : `lost by the emulator: L1 triple faulted:\n${resetLog.slice(at, at + 3000)}`;
+  return at < 0
+    ? undefined
+    : `lost by the emulator: L1 triple faulted:\n${resetLog.slice(at, at + RESET_LOG_SHOWN)}`;
 }
 
 async function killed(child: ChildProcess): Promise<void> {
