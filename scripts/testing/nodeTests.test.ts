@@ -24,8 +24,8 @@ async function run(t: TestContext, files: Record<string, string>, limits = {}): 
     suite: 'sample',
     files: Object.keys(files).filter((it) => it.endsWith('.test.ts')),
     concurrency: 1,
-    fileTimeoutMs: 20_000,
-    timeoutMs: 40_000,
+    fileTimeoutMs: 60_000,
+    timeoutMs: 90_000,
     graceMs: 1,
     ...limits,
   });
@@ -110,8 +110,9 @@ test('the processor time of a suite is that of its test processes', async (t) =>
   const tally = await run(t, {
     'busy.test.ts': `test('computes', () => {
       const start = process.cpuUsage().user;
-      while (process.cpuUsage().user - start < 1_000_000);
+      while (process.cpuUsage().user - start < 300_000);
     });`,
   });
-  assert.ok(tally.cpuSeconds >= 1 && tally.cpuSeconds < 20, `${tally.cpuSeconds} s`);
+  assert.deepEqual(tally.failures, []);
+  assert.ok(tally.cpuSeconds >= 0.3, `${tally.cpuSeconds} s`);
 });
