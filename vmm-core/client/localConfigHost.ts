@@ -1,8 +1,10 @@
 /** This machine, as vm.conf is checked against it: for `vmm load` and the language server, which must not differ. */
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, readSync, statSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import path from 'node:path';
 import type { ConfigHost, DiskFormat } from '../config/configHost.ts';
+import { MAX_FILE_BYTES } from '../config/limits.ts';
+import { fileErrorText, kindOfFile, NotAFileError, openRegularFile, readRegularFile } from './regularFile.ts';
 
 /** The first bytes of a qcow2 image, of any version. */
 const QCOW_SIGNATURE = 'QFI\xfb';
@@ -21,7 +23,8 @@ export function localConfigHost(cwd?: string): Required<ConfigHost> {
       return name.endsWith('/') && absolute !== '/' ? `${absolute}/` : absolute; // only a directory is there then
     },
     readText,
-    exists,
+    whyUnreadable,
+    kindOf,
     diskFormat,
     userExists: (name) => hasAccount('/etc/passwd', name),
     groupExists: (name) => hasAccount('/etc/group', name),
@@ -32,15 +35,24 @@ export function localConfigHost(cwd?: string): Required<ConfigHost> {
 
 function readText(name: string): string | undefined {
   try {
-    return readFileSync(name, 'utf8');
+    return readRegularFile(name, { maxBytes: MAX_FILE_BYTES }).toString('utf8');
   } catch {
-    return undefined; // the caller says that it cannot be read
+    return undefined; // who wants to know why asks for it
+  }
+}
+
+function whyUnreadable(name: string): string | undefined {
+  try {
+    readRegularFile(name, { maxBytes: MAX_FILE_BYTES });
+    return undefined; // it can be, by now
+  } catch (error) {
+    return error instanceof NotAFileError ? `it is ${error.kind}, not a file` : fileErrorText(error);
   }
 }
 
 function diskFormat(name: string): DiskFormat | undefined {
   try {
-    const fd = openSync(name, 'r');
+    const { fd } = openRegularFile(name);
     try {
       const bytes = Buffer.alloc(QCOW_SIGNATURE.length);
       readSync(fd, bytes, 0, bytes.length, 0);
@@ -58,10 +70,12 @@ function accountNames(file: string): ReadonlySet<string> {
   return new Set(lines.map((it) => it.split(':', 1)[0] ?? ''));
 }
 
-function exists(name: string): boolean {
+function kindOf(name: string): string | undefined {
   try {
-    return statSync(name, { throwIfNoEntry: false }) !== undefined;
+    const found = statSync(name, { throwIfNoEntry: false });
+    if (found === undefined) return undefined;
+    return found.isBlockDevice() ? 'a block device' : kindOfFile(found);
   } catch {
-    return false; // a name that no file can have, or a directory closed to us
+    return undefined; // a name that no file can have, or a directory closed to us
   }
 }

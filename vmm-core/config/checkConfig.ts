@@ -11,10 +11,12 @@ export function checkConfig(tree: ConfigTree, host: ConfigHost): Problem[] {
   const problems: Problem[] = [];
   for (const statement of tree.statements) {
     statement.findings ??= checkStatement(statement, host, tree.dialect);
-    if (statement.problems.length > 0) problems.push(...statement.problems);
-    if (statement.findings.length > 0) problems.push(...statement.findings);
+    // Not as arguments of one call: a statement may have more problems than the stack has room for.
+    for (const it of statement.problems) problems.push(it);
+    for (const it of statement.findings) problems.push(it);
   }
-  problems.push(...checkBetween(tree, host), ...unusedMacros(tree));
+  for (const it of checkBetween(tree, host)) problems.push(it);
+  for (const it of unusedMacros(tree)) problems.push(it);
   const order = new Map(tree.files.map((file, i) => [file, i]));
   problems.sort(
     (a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || a.start - b.start || a.end - b.end,

@@ -216,12 +216,21 @@ function checkPath(path: ValueNode | undefined, what: string, findings: Findings
     findings.error(path, 'too-long', `the path of the ${what} is longer than ${MAX_PATH_BYTES} bytes`);
     return false;
   }
+  if (host.kindOf === undefined) return true;
   const absolute = host.resolve(path.text, span(path).file.path);
-  if (host.exists === undefined || (path.text !== '' && host.exists(absolute))) return true;
+  const kind = path.text === '' ? undefined : host.kindOf(absolute);
+  if (kind !== undefined) return checkKind(path, kind, what, findings);
   const message = `there is no file "${path.text}"`;
   const code = what === 'disk' ? 'disk-missing' : 'file-missing';
   if (what === 'cdrom') findings.warning(path, code, message, absolute);
   else findings.hostError(path, code, message, absolute);
+  return false;
+}
+
+/** vmd -n looks only whether there is something. Disks may be devices. */
+function checkKind(path: ValueNode, kind: string, what: string, findings: Findings): boolean {
+  if (kind === 'a file' || ((what === 'disk' || what === 'cdrom') && kind === 'a block device')) return true;
+  findings.warning(path, 'not-a-file', `"${path.text}" is ${kind}, not a file`);
   return false;
 }
 

@@ -9,7 +9,10 @@ export interface ConfigHost {
   readonly resolve: (path: string, from: string) => string;
   /** The text of a file, undefined when it cannot be read. */
   readonly readText: (path: string) => string | undefined;
-  readonly exists?: (path: string) => boolean;
+  /** Why it cannot, in words for behind a colon. */
+  readonly whyUnreadable?: (path: string) => string | undefined;
+  /** What stands there: "a file", "a directory", "a FIFO", "a block device"; undefined when nothing does. */
+  readonly kindOf?: (path: string) => string | undefined;
   /** By the file's signature; undefined when it cannot be read. */
   readonly diskFormat?: (path: string) => DiskFormat | undefined;
   readonly userExists?: (name: string) => boolean;

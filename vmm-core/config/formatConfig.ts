@@ -4,6 +4,7 @@
  * Where a blank would change what the neighbours mean (`5{` is a name and a brace, `5 {` a number and a brace) the text is kept.
  */
 import type { ConfigHost } from './configHost.ts';
+import { IncludeBudget } from './includeBudget.ts';
 import { readStatements } from './parse.ts';
 import { distinct, type Problem } from './problem.ts';
 import { SourceFile } from './sourceFile.ts';
@@ -22,7 +23,15 @@ export function formatConfig(path: string, text: string, host: ConfigHost = ALON
   const options = { host };
   const macros = new AnyMacros();
   const files = [root];
-  const statements = readStatements({ root, offset: 0, macros, files, options, isEnough: () => false });
+  const statements = readStatements({
+    root,
+    offset: 0,
+    macros,
+    files,
+    includes: new IncludeBudget(),
+    options,
+    isEnough: () => false,
+  });
   const problems = statements
     .filter((it) => !it.macroUses.some(({ definition }) => definition === PLACEHOLDER))
     .flatMap((it) => it.problems)

@@ -92,7 +92,12 @@ export class Lexer {
   }
 
   isOpen(path: string): boolean {
-    return [...this.#parents, this.#cursor].some((it) => it.file.path === path);
+    return this.#cursor.file.path === path || this.#parents.some((it) => it.file.path === path);
+  }
+
+  /** How many files are open: 1 in the root. */
+  get depth(): number {
+    return this.#parents.length + 1;
   }
 
   /** Whether reading can start again at `offset` with nothing but the macros: in the root, outside an expansion. */

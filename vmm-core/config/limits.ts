@@ -4,10 +4,10 @@
  */
 
 /** One file. */
-export const MAX_FILE_BYTES = 32 * 1024 * 1024;
-/** The root and all that it includes, as often as it is included. */
-export const MAX_TOTAL_CHARACTERS = 64 * 1024 * 1024;
-/** How often a file may be included, in one configuration. */
+export const MAX_FILE_BYTES = 16 * 1024 * 1024;
+/** All that is included, as often as it is included. */
+export const MAX_INCLUDED_CHARACTERS = 16 * 1024 * 1024;
+/** How often something may be included, in one configuration. */
 export const MAX_INCLUDES = 10_000;
-/** Files open at once: includes of includes. */
+/** Includes of includes. */
 export const MAX_INCLUDE_DEPTH = 100;

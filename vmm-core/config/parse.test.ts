@@ -401,7 +401,7 @@ vm p { disk x }
   it('asks the host for files, formats, accounts, memory and CPUs', () => {
     const host = {
       ...hostOfTexts({}),
-      exists: (path: string) => path === 'there',
+      kindOf: (path: string) => (path === 'there' ? 'a file' : undefined),
       diskFormat: () => 'qcow2' as const,
       userExists: () => false,
       groupExists: () => false,

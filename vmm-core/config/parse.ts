@@ -3,6 +3,7 @@
  * reports, and goes on with the next option or statement. What vmd refuses for a value rather than for its form is check.ts's.
  */
 import type { ConfigHost } from './configHost.ts';
+import { IncludeBudget } from './includeBudget.ts';
 import { Lexer } from './lexer.ts';
 import { ParseRun } from './parseRun.ts';
 import type { Problem } from './problem.ts';
@@ -23,8 +24,18 @@ export function parseConfigFile(root: SourceFile, options: ParseOptions): Config
     macros.set(name, { name, value, isFixed: true });
   }
   const files = [root];
-  const statements = readStatements({ root, offset: 0, macros, files, options, isEnough: () => false });
-  return { root, dialect: options.dialect ?? 'trapframe', statements, files, macros };
+  const includes = new IncludeBudget();
+  const statements = readStatements({
+    root,
+    offset: 0,
+    macros,
+    files,
+    includes,
+    options,
+    isEnough: () => false,
+  });
+  const dialect = options.dialect ?? 'trapframe';
+  return { root, dialect, statements, files, macros, isCut: includes.isSpent };
 }
 
 export interface ReadRequest {
@@ -35,6 +46,7 @@ export interface ReadRequest {
   readonly macros: Map<string, MacroDefinition>;
   /** Grows with every file that is included. */
   readonly files: SourceFile[];
+  readonly includes: IncludeBudget;
   readonly options: ParseOptions;
   /** Asked after every statement of the root: stop here? */
   readonly isEnough: (statement: Statement) => boolean;
@@ -52,6 +64,7 @@ export function readStatements(request: ReadRequest): Statement[] {
     problems,
     macros: request.macros,
     files: request.files,
+    includes: request.includes,
     host: options.host,
     dialect: options.dialect ?? 'trapframe',
   });

@@ -8,6 +8,7 @@ import {
   directivesOf,
   directivesWith,
 } from './directives.ts';
+import type { IncludeBudget } from './includeBudget.ts';
 import type { Lexer } from './lexer.ts';
 import { nearest } from './nearest.ts';
 import type { Problem, ProblemCode } from './problem.ts';
@@ -21,6 +22,7 @@ interface Environment {
   readonly problems: Problem[];
   readonly macros: Map<string, MacroDefinition>;
   readonly files: SourceFile[];
+  readonly includes: IncludeBudget;
   readonly host: ConfigHost;
   readonly dialect: Dialect;
 }
@@ -37,8 +39,12 @@ export class ParseRun {
   isOver = false;
   readonly #env: Environment;
   readonly #tokens: Token[] = [];
+  /** Made at the first include. */
+  #filesByPath: Map<string, SourceFile> | undefined;
   #ahead: Token | undefined;
   #last: Token | undefined;
+  /** The include in the root that all which is read now came through. */
+  #outermost: readonly Token[] = [];
 
   constructor(environment: Environment) {
     this.#env = environment;
@@ -113,18 +119,36 @@ export class ParseRun {
   }
 
   #include(node: DirectiveNode): void {
-    const { host, lexer, files } = this.#env;
+    const { host, lexer, includes } = this.#env;
     const value = node.args['file'];
-    if (value === undefined) return;
+    if (value === undefined || includes.isSpent) return; // said already
+    if (lexer.depth === 1) this.#outermost = value.tokens;
     const path = host.resolve(value.text, node.first.file.path);
     // vmd has no such check: it goes on until it can open no more files, and then refuses.
     if (lexer.isOpen(path)) return this.#report('include', `"${value.text}" includes itself`, value.tokens);
-    const known = files.find((it) => it.path === path);
-    const text = known?.text ?? host.readText(path);
-    if (text === undefined) return this.#report('include', `cannot read "${value.text}"`, value.tokens);
-    const file = known ?? new SourceFile(path, text);
-    if (known === undefined) files.push(file);
-    lexer.include(file);
+    const file = this.#fileAt(path);
+    const excess = includes.refusal(file?.text.length ?? 0, lexer.depth);
+    if (excess !== undefined) {
+      // Where a user sees it: an editor shows the root, and the place is one of thousands.
+      return this.#report('include', `this includes ${excess}: the rest is left out`, this.#outermost);
+    }
+    if (file !== undefined) return lexer.include(file);
+    const reason = host.whyUnreadable?.(path);
+    const why = reason === undefined ? '' : `: ${reason}`;
+    this.#report('include', `cannot read "${value.text}"${why}`, value.tokens);
+  }
+
+  #fileAt(path: string): SourceFile | undefined {
+    const { host, files } = this.#env;
+    this.#filesByPath ??= new Map(files.map((it) => [it.path, it]));
+    const known = this.#filesByPath.get(path);
+    if (known !== undefined) return known;
+    const text = host.readText(path);
+    if (text === undefined) return undefined;
+    const file = new SourceFile(path, text);
+    files.push(file);
+    this.#filesByPath.set(path, file);
+    return file;
   }
 
   // Directives.

@@ -34,6 +34,7 @@ export type ProblemCode =
   | 'reused'
   | 'no-boot'
   | 'file-missing'
+  | 'not-a-file'
   | 'disk-missing'
   | 'disk-format'
   | 'unknown-user'

@@ -3,6 +3,7 @@
  * between is read again, and so is what uses a macro that has another value now. Everything is read when other files come or go, and
  * when statements do not begin where they did.
  */
+import { IncludeBudget } from './includeBudget.ts';
 import { parseConfigFile, type ParseOptions, readStatements } from './parse.ts';
 import type { Edit, SourceFile } from './sourceFile.ts';
 import type { ConfigTree, Statement } from './syntaxTree.ts';
@@ -36,6 +37,7 @@ function readAll(tree: ConfigTree, options: ParseOptions): Reparsed {
 
 function readFrom(tree: ConfigTree, kept: number, edit: Edit, options: ParseOptions): Reparsed | undefined {
   const { root, statements } = tree;
+  if (tree.isCut) return undefined; // where it is cut depends on all before
   const delta = edit.text.length - (edit.end - edit.start);
   // Where an untouched statement would begin, moved: -> its index.
   let old = kept;
@@ -48,11 +50,12 @@ function readFrom(tree: ConfigTree, kept: number, edit: Edit, options: ParseOpti
   const macros = macrosOf(before, options);
   const offset = before.at(-1)?.next ?? 0;
   const files = [...tree.files];
-  const read = readStatements({ root, offset, macros, files, options, isEnough });
+  const includes = new IncludeBudget();
+  const read = readStatements({ root, offset, macros, files, includes, options, isEnough });
   const last = read.at(-1);
   const isSynchronised = last !== undefined && isEnough(last);
   const replaced = statements.slice(kept, isSynchronised ? old + 1 : undefined);
-  if (includesOf(read) !== includesOf(replaced)) return undefined;
+  if (includes.isSpent || includesOf(read) !== includesOf(replaced)) return undefined;
   const rest = isSynchronised ? statements.slice(old + 1) : [];
   if (delta !== 0) for (const statement of rest) move(statement, root, delta);
   const changed = differences(macrosOf(replaced, {}), macrosOf(read, {}));
@@ -120,7 +123,15 @@ function readUsers(
     let statement = old;
     if (old.macroUses.some((it) => changed.has(it.name))) {
       if (offset < 0 || old.next < 0) return undefined;
-      const [fresh, ...more] = readStatements({ root, offset, macros, files, options, isEnough: () => true });
+      const [fresh, ...more] = readStatements({
+        root,
+        offset,
+        macros,
+        files,
+        includes: new IncludeBudget(),
+        options,
+        isEnough: () => true,
+      });
       if (more.length > 0 || fresh?.next !== old.next || fresh.reach !== old.reach) return undefined;
       if (includesOf([fresh]) !== '' || includesOf([old]) !== '') return undefined;
       statement = fresh;

@@ -57,6 +57,8 @@ export interface ConfigTree {
   /** The root and all that was included. */
   readonly files: readonly SourceFile[];
   readonly macros: ReadonlyMap<string, MacroDefinition>;
+  /** Too much was included: some is left out. */
+  readonly isCut: boolean;
 }
 
 export function span(value: ValueNode): { file: SourceFile; start: number; end: number } {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, it } from 'node:test';
@@ -17,6 +17,14 @@ it('a raw disk is a hole of its size, and is not made twice', () => {
   assert.deepEqual([statSync(file).size, statSync(file).blocks], [SIZE, 0]);
   assert.equal(localConfigHost().diskFormat(file), 'raw');
   assert.throws(() => createDisk(file, 'raw', SIZE), /EEXIST/);
+});
+
+it('a disk that cannot be made leaves no file behind', () => {
+  for (const format of ['raw', 'qcow2'] as const) {
+    const file = path.join(folder, `no.${format}`);
+    assert.throws(() => createDisk(file, format, 1.5), RangeError);
+    assert.equal(existsSync(file), false);
+  }
 });
 
 it('a qcow2 disk is one to its signature', () => {

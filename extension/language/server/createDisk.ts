@@ -1,5 +1,5 @@
 /** New, empty disk images: raw ones are holes, qcow2 ones a header and the tables that say that nothing is there. */
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
 
 const CLUSTER_BITS = 16;
@@ -10,12 +10,16 @@ const HEADER_LENGTH = 104;
 /** Header, reference count table, its one block, first table: a cluster each. */
 const CLUSTERS = 4;
 
-/** Fails when the file is there already. */
+/** Fails when the file is there already; leaves none behind when it fails. */
 export function createDisk(path: string, format: DiskFormat, sizeBytes: number): void {
+  const image = format === 'raw' ? undefined : emptyQcow2(sizeBytes);
   const fd = openSync(path, 'wx', 0o600);
   try {
-    if (format === 'raw') ftruncateSync(fd, sizeBytes);
-    else writeSync(fd, emptyQcow2(sizeBytes));
+    if (image === undefined) ftruncateSync(fd, sizeBytes);
+    else for (let done = 0; done < image.length;) done += writeSync(fd, image, done);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
   } finally {
     closeSync(fd);
   }

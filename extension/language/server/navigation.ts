@@ -17,7 +17,7 @@ export function definition(tree: ConfigTree, file: SourceFile, offset: number, h
     return [];
   const path = host.resolve(spot.value.text, file.path);
   const start = { line: 0, character: 0 };
-  return host.exists?.(path) === true ? [{ uri: uriOf(path), range: { start, end: start } }] : [];
+  return host.kindOf?.(path) === 'a file' ? [{ uri: uriOf(path), range: { start, end: start } }] : [];
 }
 
 /** Of a macro the definition that counts where it is used: the last one before. */
@@ -117,12 +117,12 @@ function renameInclude(
   const { target } = include;
   const to = host.resolve(wanted, file.path);
   if (to === target) return { documentChanges: [] };
-  if (host.exists?.(to) === true) return `There is a file ${to} already.`;
+  if (host.kindOf?.(to) !== undefined) return `There is a file ${to} already.`;
   if (!canRenameFiles)
     return `This editor does not rename files for us: rename ${target} and its includes by hand.`;
   const edits = editsForRename(allTrees, host, target, to);
   if (typeof edits === 'string') return edits;
-  const isThere = host.exists?.(target) === true;
+  const isThere = host.kindOf?.(target) !== undefined;
   return { documentChanges: [...edits, ...(isThere ? [RenameFile.create(uriOf(target), uriOf(to))] : [])] };
 }
 
@@ -151,7 +151,8 @@ export function links(tree: ConfigTree, file: SourceFile, host: ConfigHost): Doc
       for (const [name, value] of Object.entries(it.args)) {
         if (value === undefined || !isPath(it.id, name)) continue;
         const path = host.resolve(value.text, file.path);
-        if (host.exists?.(path) === true) found.push({ range: rangeOf(span(value)), target: uriOf(path) });
+        if (host.kindOf?.(path) === 'a file')
+          found.push({ range: rangeOf(span(value)), target: uriOf(path) });
       }
     }
   }

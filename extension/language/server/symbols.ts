@@ -93,7 +93,8 @@ export function foldingRanges(tree: ConfigTree, file: SourceFile): FoldingRange[
       const endLine = file.position(it.close.start).line;
       if (endLine > startLine) found.push({ startLine, endLine: endLine - 1 });
     }
-    found.push(...commentRuns(comments.filter((it) => it.file === file).map((it) => rangeOf(it))));
+    for (const it of commentRuns(comments.filter((other) => other.file === file).map(rangeOf)))
+      found.push(it);
   }
   return found;
 }
