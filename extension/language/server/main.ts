@@ -15,10 +15,10 @@ import {
   ProposedFeatures,
   ResponseError,
   SignatureHelpTriggerKind,
-  StreamMessageReader,
-  StreamMessageWriter,
   TextDocumentSyncKind,
 } from 'vscode-languageserver/node';
+import { endProcess } from '../../../vmm-core/client/output.ts';
+import { fileErrorText } from '../../../vmm-core/client/regularFile.ts';
 import type { Problem } from '../../../vmm-core/config/problem.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
@@ -32,7 +32,9 @@ import { formatOnType, formatRange, formatWhole } from './formatting.ts';
 import { hover, signatureHelp } from './hover.ts';
 import { VMS_REQUEST, type VmsParams, type VmsResult } from './contract.ts';
 import { editsForRename } from './includes.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { definition, links, prepareRename, references, rename, type Scope } from './navigation.ts';
+import { PatientReader, PatientWriter, untilQuiet } from './pipes.ts';
 import { documentSymbols, foldingRanges, selectionRange, workspaceSymbols } from './symbols.ts';
 import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 
@@ -42,11 +44,24 @@ const REQUEST_FAILED = -32803;
 /** All that a vm.conf may include by custom, and its own names. */
 const CONFIG_FILES = { filters: [{ scheme: 'file', pattern: { glob: '**/*.conf' } }] };
 
+const lifecycle = new Lifecycle();
+const writer = new PatientWriter(process.stdout);
 const connection = createConnection(
   ProposedFeatures.all,
-  new StreamMessageReader(process.stdin),
-  new StreamMessageWriter(process.stdout),
+  new PatientReader(process.stdin, () => void leave()),
+  writer,
+  {
+    messageStrategy: {
+      handleMessage: (message, next) =>
+        lifecycle.take(message, {
+          handle: next,
+          answer: (response) => void writer.write(response),
+          exit: () => void leave(),
+        }),
+    },
+  },
 );
+connection.onShutdown(() => clearTimeout(timer));
 const workspace = new Workspace();
 workspace.onLargeRead = preferSpeed;
 const pending = new Set<string>();
@@ -261,8 +276,7 @@ connection.onExecuteCommand(({ command, arguments: args = [] }) => {
   try {
     createDisk(name, format, bytes);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ResponseError(REQUEST_FAILED, `cannot create ${name}: ${reason}`);
+    throw new ResponseError(REQUEST_FAILED, `cannot create ${name}: ${fileErrorText(error)}`);
   }
   refreshHost();
   return null;
@@ -274,6 +288,12 @@ connection.onRequest(VMS_REQUEST, ({ uri }: VmsParams) =>
     return file === tree.root || tree.files.includes(file) ? vmSettings(tree, workspace.host) : null;
   }),
 );
+
+/** When all that came before has been handled, and the answers to it have been read, however slowly. */
+async function leave(): Promise<void> {
+  await untilQuiet(lifecycle, writer);
+  await endProcess(lifecycle.exitCode);
+}
 
 /** A sentence becomes the error that the editor shows. */
 function orFail<T extends object>(result: T | string): T {
