@@ -1,4 +1,5 @@
 /** A VM of a vm.conf as a launch configuration. Pure, for tests. */
+import { unsupportedSentence } from '../../vmm-core/config/unsupported.ts';
 import type { SerialBackend } from '../../vmm-core/config/vmConfig.ts';
 import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
 
@@ -15,8 +16,7 @@ export function launchConfiguration({
   debug,
   unsupported,
 }: VmSettings): LaunchConfiguration | string {
-  if (unsupported.length > 0)
-    return `VM "${config.name}" asks for what Trapframe cannot do yet: ${unsupported.join(', ')}.`;
+  if (unsupported.length > 0) return `${unsupportedSentence(config.name, unsupported)}.`;
   if (config.kernel === '') return `VM "${config.name}" has no kernel: give it one with kernel "PATH".`;
   const [com1, com2, com3, com4] = config.serial.map(serialForm);
   return {

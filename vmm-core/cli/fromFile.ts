@@ -1,6 +1,7 @@
 /** `vmm run -f FILE NAME`: a VM of a vm.conf, as far as this VMM can do what it asks for. */
 import { hasErrors } from '../config/checkConfig.ts';
 import { formatProblem } from '../config/problem.ts';
+import { unsupportedSentence } from '../config/unsupported.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { VmSettings } from '../config/vmSettings.ts';
 import { UserError } from '../errors.ts';
@@ -20,9 +21,7 @@ export function chooseVm(file: string, name: string | undefined): ChosenVm {
   }
   const vm = pick(file, name, vms);
   if (vm.unsupported.length > 0) {
-    throw new UserError(
-      `VM "${vm.config.name}" asks for what this VMM cannot do yet: ${vm.unsupported.join(', ')}`,
-    );
+    throw new UserError(unsupportedSentence(vm.config.name, vm.unsupported));
   }
   if (vm.config.kernel === '')
     throw new UserError(`VM "${vm.config.name}" has no kernel: give it one with kernel "PATH"`);

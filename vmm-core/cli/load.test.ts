@@ -69,6 +69,20 @@ describe('vmm load -n', () => {
     ]);
   });
 
+  it('warns of what this VMM cannot do yet in the words of vmm run, and vmd knows no such limit', () => {
+    const it = file('todo.conf', 'vm a {\n\tkernel "/dev/null"\n\tinterface tap\n\tvsock cid 3\n}\n');
+    const sentence = (what: string): string => `VM "a" asks for what this VMM cannot do yet: ${what}`;
+    const { code, err } = vmm('load', '-n', it);
+    assert.equal(code, 0);
+    const warnings = err.split('\n').filter((line) => line.includes('cannot do yet'));
+    assert.deepEqual(warnings, [
+      `${it}:3:2: warning: ${sentence('network interfaces')}`,
+      `${it}:4:2: warning: ${sentence('vsock')}`,
+    ]);
+    assert.throws(() => chooseVm(it, 'a'), { message: sentence('network interfaces, vsock') });
+    assert.doesNotMatch(vmm('load', '-n', '--openbsd', it).err, /cannot do yet/);
+  });
+
   it('says what is missing in one line', () => {
     assert.match(vmm('load', file('x.conf', '')).err, /^vmm: load needs -n.*\n$/);
     assert.match(vmm('load', '-n', path.join(directory, 'none')).err, /^vmm: cannot read .*\n$/);

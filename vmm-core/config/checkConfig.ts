@@ -2,7 +2,7 @@
 import { checkStatement, Findings } from './checkStatement.ts';
 import type { ConfigHost } from './configHost.ts';
 import { distinct, type Problem } from './problem.ts';
-import type { ConfigTree, DirectiveNode, Statement, ValueNode } from './syntaxTree.ts';
+import { type ConfigTree, type DirectiveNode, type Statement, type ValueNode, vmName } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
 import { isNoLladdr, parseLladdr } from './values.ts';
 
@@ -54,11 +54,6 @@ function checkBetween(tree: ConfigTree, host: ConfigHost): Problem[] {
   const known: Known = { switches, allVms, vms: new Map(), taps: new Map(), lladdrs: new Map() };
   for (const { node } of tree.statements) if (node?.id === 'vm') checkOneVm(node, known, findings);
   return findings.problems;
-}
-
-/** The name that the VM goes by: an instance's is the second. */
-export function vmName(node: DirectiveNode): ValueNode | undefined {
-  return node.args['instance'] ?? node.args['name'];
 }
 
 function declaredSwitches(statements: readonly Statement[], findings: Findings): Map<string, Declared> {

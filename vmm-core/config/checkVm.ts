@@ -1,7 +1,8 @@
 /** Value rules inside one `vm` block. */
 import { checkForward, checkInterfaceOption, checkOwner, type Findings } from './checkStatement.ts';
 import { byteLength } from './sourceFile.ts';
-import { span, type DirectiveNode, type ValueNode } from './syntaxTree.ts';
+import { span, type DirectiveNode, type ValueNode, vmName } from './syntaxTree.ts';
+import { unsupportedPart, unsupportedSentence } from './unsupported.ts';
 import {
   isInterfaceName,
   isVmName,
@@ -39,8 +40,18 @@ interface Tally {
 export function checkVm(node: DirectiveNode, findings: Findings): void {
   checkNames(node, findings);
   const tally: Tally = { disks: 0, interfaces: 0, minimum: 0, seen: new Set() };
-  for (const item of node.items) checkOption(item, tally, findings);
+  for (const item of node.items) {
+    checkOption(item, tally, findings);
+    checkSupported(item, node, findings);
+  }
   if (node.args['instance'] === undefined) checkBootable(node, findings);
+}
+
+/** Of the language, but not of this machine: vmd has them all. */
+function checkSupported(item: DirectiveNode, vm: DirectiveNode, findings: Findings): void {
+  const part = findings.dialect === 'vmd' ? undefined : unsupportedPart(item);
+  if (part === undefined) return;
+  findings.warning(item.words, 'not-supported', unsupportedSentence(vmName(vm)?.text ?? '', [part]));
 }
 
 function checkNames({ args }: DirectiveNode, findings: Findings): void {

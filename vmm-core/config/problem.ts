@@ -35,6 +35,7 @@ export type ProblemCode =
   | 'no-boot'
   | 'file-missing'
   | 'not-a-file'
+  | 'not-supported'
   | 'disk-missing'
   | 'disk-format'
   | 'unknown-user'

@@ -8,7 +8,7 @@ import { reparse } from './reparse.ts';
 import { SourceFile } from './sourceFile.ts';
 
 const options = { host: hostOfTexts({}) };
-const TEXT = Array.from({ length: 100 }, (_, i) => `vm v${i} {\n\tdisk d${i}\n}\n`).join('');
+const TEXT = Array.from({ length: 100 }, (_, i) => `vm v${i} {\n\tkernel d${i}\n}\n`).join('');
 
 describe('an edit', () => {
   const tree = () => parseConfigFile(new SourceFile('vm.conf', TEXT), options);

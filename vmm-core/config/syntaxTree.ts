@@ -70,6 +70,11 @@ export function span(value: ValueNode): { file: SourceFile; start: number; end: 
   return { file: first.file, start: first.start, end };
 }
 
+/** The name that a VM goes by: an instance's is the second. */
+export function vmName(node: DirectiveNode): ValueNode | undefined {
+  return node.args['instance'] ?? node.args['name'];
+}
+
 /** Every directive of a statement, outer ones first. */
 export function* directivesIn(node: DirectiveNode): Generator<DirectiveNode> {
   yield node;

@@ -17,7 +17,8 @@ export interface Outcome {
 export function read(text: string, dialect: Dialect = 'vmd', extra: Partial<ParseOptions> = {}): Outcome {
   const host: ConfigHost = extra.host ?? hostOfTexts({});
   const tree = parseConfigFile(new SourceFile('vm.conf', text), { dialect, ...extra, host });
-  const problems = checkConfig(tree, host);
+  // What the language has and this VMM lacks shrinks as the machine grows: unsupported.test.ts.
+  const problems = checkConfig(tree, host).filter((it) => it.code !== 'not-supported');
   const lines = (severity: string): string[] =>
     problems.filter((it) => it.severity === severity).map(formatProblem);
   return { tree, problems, errors: lines('error'), warnings: lines('warning') };

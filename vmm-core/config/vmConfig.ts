@@ -35,7 +35,7 @@ export interface VmConfig {
   /** `reboot`: a guest reset starts it again; `exit`: a guest reset ends the VM. */
   readonly onReset: 'reboot' | 'exit';
 
-  // What vm.conf can say and the machine cannot do yet (unsupportedParts names it); absent when not asked for.
+  // What vm.conf can say and the machine cannot do yet (unsupported.ts names it); absent when not asked for.
   readonly disks?: readonly DiskConfig[];
   readonly cdrom?: string;
   /** `bios`, `uefi` or a path. */

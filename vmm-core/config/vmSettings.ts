@@ -1,7 +1,7 @@
 /** From a checked vm.conf to what machine/ assembles: one VmConfig per `vm`, with what an instance takes from its parent. */
-import { vmName } from './checkConfig.ts';
 import type { ConfigHost } from './configHost.ts';
-import { type ConfigTree, type DirectiveNode, directivesIn, span, type ValueNode } from './syntaxTree.ts';
+import { type ConfigTree, type DirectiveNode, span, type ValueNode, vmName } from './syntaxTree.ts';
+import { UNSUPPORTED, unsupportedPart } from './unsupported.ts';
 import { isNoLladdr, parseForwardEnd, parseLladdr, scanScaled, VM_CONF_DEFAULT_MEMORY } from './values.ts';
 import {
   BOOT_PROTOCOLS,
@@ -101,7 +101,7 @@ function settingsOf(name: string, options: Options, instanceOf: string | undefin
       ),
       breakpoints: mode === 'hw' || mode === 'sw' ? mode : 'auto',
     },
-    unsupported: [...unsupportedParts(config), ...unsupportedSerial(options)],
+    unsupported: unsupportedParts(options),
   };
 }
 
@@ -220,26 +220,8 @@ function serialNode(options: Options, port: number): DirectiveNode | undefined {
   return options.all('serial').findLast((it) => (it.args['port']?.text ?? 'com1') === `com${port + 1}`);
 }
 
-function unsupportedSerial(options: Options): string[] {
-  const kinds = options
-    .all('serial')
-    .flatMap((it) => [...directivesIn(it)].map((item) => item.args['target']?.text));
-  return ['pty', 'unix'].filter((it) => kinds.includes(it)).map((it) => `serial ${it}`);
-}
-
-/** In words, for "… is not supported yet". Shrinks as the machine grows. */
-export function unsupportedParts(config: VmConfig): string[] {
-  const parts: string[] = [];
-  const has = (value: unknown, what: string): void => {
-    if (value !== undefined) parts.push(what);
-  };
-  has(config.disks, 'disk');
-  has(config.cdrom, 'cdrom');
-  has(config.firmware, 'firmware');
-  has(config.bootDevice, 'boot device');
-  has(config.interfaces, 'network interfaces');
-  has(config.vsockCid, 'vsock');
-  has(config.gdbSocket, 'gdb socket');
-  has(config.memoryEncryption, config.memoryEncryption ?? '');
-  return parts;
+/** Each once, in words. */
+function unsupportedParts(options: Options): string[] {
+  const parts = UNSUPPORTED.flatMap((ids) => options.all(...ids).map(unsupportedPart));
+  return [...new Set(parts.filter((it) => it !== undefined))];
 }

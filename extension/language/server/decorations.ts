@@ -5,9 +5,14 @@ import {
   InlayHintKind,
   SemanticTokensBuilder,
 } from 'vscode-languageserver/node';
-import { vmName } from '../../../vmm-core/config/checkConfig.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import { type ConfigTree, directivesIn, span, type Statement } from '../../../vmm-core/config/syntaxTree.ts';
+import {
+  type ConfigTree,
+  directivesIn,
+  span,
+  type Statement,
+  vmName,
+} from '../../../vmm-core/config/syntaxTree.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
 import { LENS_COMMANDS } from './contract.ts';
 import { type Range, rangeOf } from './workspace.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { LanguageClient } from '../../../test/support/languageServer.ts';
+import { type Diagnostic, LanguageClient } from '../../../test/support/languageServer.ts';
 
 interface Item {
   readonly label: string;
@@ -31,6 +31,11 @@ vm "one" {
 `;
 const SWITCHES = 'switch "uplink" {\n\tinterface bridge0\n}\n';
 
+/** Without what this VMM cannot do yet, which changes with it. */
+function codesOf(diagnostics: readonly Diagnostic[]): string[] {
+  return diagnostics.map((it) => it.code).filter((it) => it !== 'not-supported');
+}
+
 describe('the language server', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'tf-lsp-'));
   const file = path.join(folder, 'vm.conf');
@@ -55,7 +60,7 @@ describe('the language server', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const codes = async (): Promise<string[]> => (await client.diagnostics(file)).map((it) => it.code);
+  const codes = async (): Promise<string[]> => codesOf(await client.diagnostics(file));
   /** Types text into line 6, before the closing brace, asks, and takes it back. */
   const typed = async <T>(text: string, ask: (at: string) => Promise<T>): Promise<T> => {
     await client.edit(file, '6:0', '6:0', `${text}\n`);
@@ -259,6 +264,17 @@ describe('the language server', () => {
     await client.connection.sendRequest('workspace/executeCommand', command);
     assert.equal(statSync(path.join(folder, 'one.img')).size, 10 * 2 ** 30);
     assert.deepEqual(await until(codes, (it) => it.length === 0), []);
+  });
+
+  it('tells of what this VMM cannot do yet, as a remark, where it is written', async () => {
+    const found = (await client.diagnostics(file)).filter((it) => it.code === 'not-supported');
+    assert.deepEqual(
+      found.map(({ message, severity, range }) => [range.start.line, severity, message]),
+      [
+        [4, 3, 'VM "one" asks for what this VMM cannot do yet: disk'],
+        [5, 3, 'VM "one" asks for what this VMM cannot do yet: network interfaces'],
+      ],
+    );
   });
 
   it('gives the VMs of a file without errors', async () => {

@@ -171,9 +171,15 @@ function diagnosticOf(problem: Problem): Diagnostic {
     message: problem.message,
     code: problem.code,
     source: 'vm.conf',
-    severity: problem.severity === 'error' ? DiagnosticSeverity.Error : DiagnosticSeverity.Warning,
+    severity: severityOf(problem),
     ...(problem.code === 'unused-macro' ? { tags: [DiagnosticTag.Unnecessary] } : {}),
   };
+}
+
+/** Nothing is wrong with what only this VMM lacks: the file may be another's. */
+function severityOf({ severity, code }: Problem): DiagnosticSeverity {
+  if (code === 'not-supported') return DiagnosticSeverity.Information;
+  return severity === 'error' ? DiagnosticSeverity.Error : DiagnosticSeverity.Warning;
 }
 
 // Requests.

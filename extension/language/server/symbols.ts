@@ -7,9 +7,13 @@ import {
   SymbolKind,
   type WorkspaceSymbol,
 } from 'vscode-languageserver/node';
-import { vmName } from '../../../vmm-core/config/checkConfig.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import { type ConfigTree, directivesIn, type DirectiveNode } from '../../../vmm-core/config/syntaxTree.ts';
+import {
+  type ConfigTree,
+  directivesIn,
+  type DirectiveNode,
+  vmName,
+} from '../../../vmm-core/config/syntaxTree.ts';
 import { occurrences, statementAt } from './occurrences.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';
 

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { checkConfig } from './checkConfig.ts';
+import { hostOfTexts } from './configHost.ts';
+import { parseConfigFile } from './parse.ts';
+import { SourceFile } from './sourceFile.ts';
+import type { Dialect } from './syntaxTree.ts';
+import { unsupportedSentence } from './unsupported.ts';
+import { vmSettings } from './vmSettings.ts';
+
+const HOST = hostOfTexts({});
+
+/** What is said where an option is written, and what `vmm run` refuses the VM for. */
+function parts(
+  options: string,
+  dialect: Dialect = 'trapframe',
+): { written: string[]; refused: readonly string[] } {
+  const text = `vm a {\n\tkernel "/k"\n\t${options}\n}\n`;
+  const tree = parseConfigFile(new SourceFile('vm.conf', text), { host: HOST, dialect });
+  const prefix = unsupportedSentence('a', ['']);
+  const found = checkConfig(tree, HOST).filter((it) => it.code === 'not-supported');
+  for (const it of found) assert.ok(it.severity === 'warning' && it.message.startsWith(prefix));
+  const written = found.map((it) => it.message.slice(prefix.length));
+  return { written, refused: vmSettings(tree, HOST)[0]?.unsupported ?? [] };
+}
+
+it('what vmm run refuses a VM for is told where it is written, and the other way round', () => {
+  const options: Readonly<Record<string, string>> = {
+    'disk "/d"': 'disk',
+    'cdrom "/c"': 'cdrom',
+    'firmware bios': 'firmware',
+    'boot device disk': 'boot device',
+    'interface tap': 'network interfaces',
+    'local interface': 'network interfaces',
+    'network user': 'network interfaces',
+    'interfaces 2': 'network interfaces',
+    'vsock cid 3': 'vsock',
+    'gdb socket "/s"': 'gdb socket',
+    sev: 'sev',
+    seves: 'seves',
+    'serial pty': 'serial pty',
+    'serial com2 unix "/s"': 'serial unix',
+  };
+  for (const [option, part] of Object.entries(options))
+    assert.deepEqual(parts(option), { written: [part], refused: [part] }, option);
+});
+
+it('what is done is not told', () => {
+  for (const option of [
+    'interfaces 0',
+    'serial stdio',
+    'serial com2 file "/f"',
+    'memory 1G',
+    'cpus 2',
+    'debug exit',
+  ])
+    assert.deepEqual(parts(option), { written: [], refused: [] }, option);
+});
+
+it('each place is told, and each part refused once', () => {
+  assert.deepEqual(parts('disk "/d"\ndisk "/e"\ninterface tap'), {
+    written: ['disk', 'disk', 'network interfaces'],
+    refused: ['disk', 'network interfaces'],
+  });
+});
+
+it('nothing is told when the file is checked for OpenBSD', () => {
+  assert.deepEqual(parts('disk "/d"\ninterface tap', 'vmd').written, []);
+});
