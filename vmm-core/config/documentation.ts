@@ -48,6 +48,13 @@ const SECTIONS: readonly Section[] = [
     paragraphs: [
       '`vmm load -n` *file* checks a file and prints every error as `file:line:column: message`; `-D` *name*`=`*value* defines a macro. `vmm run -f` *file* *name* boots a VM. `vmm fmt` *file* lays a file out, `vmm fmt --check` only tells which would change. `vmm lsp` serves editors: in VS Code nothing needs to be set up, others start it as the language server of `vm.conf` and `*.vm.conf`.',
       JSON_NOTE,
+      'What this VMM cannot do yet (disks and networks, for example) may be written all the same: `vmm load -n` warns of each place, editors remark on it, and `vmm run` refuses the VM with the same sentence.',
+    ],
+  },
+  {
+    title: 'Limits',
+    paragraphs: [
+      'Only regular files are read, and none beyond 16 MiB: a FIFO, a device or a directory where a file is expected is reported. A configuration may include 10 000 files, 100 deep, and 16 MiB in all, each as often as it is included; what goes beyond is left out, and reported at the `include` of the first file. Editors are told of the first 1000 problems of a file, errors first. `vmm fmt` writes a file beside the old one and puts it in its place, so that a full disk costs nothing; owner and mode stay, a hard link does not.',
     ],
   },
   {

@@ -71,7 +71,8 @@ function layOut(root: SourceFile, statements: readonly Statement[]): string {
 
 class Layout {
   readonly #text: string;
-  #out = '';
+  /** Parts of the text, joined at the end: looking at the end of what grows with every piece would cost its whole length each time. */
+  readonly #out: string[] = [];
   #depth = 0;
   #emptyLines = 0;
   #previous: Piece | undefined;
@@ -86,15 +87,17 @@ class Layout {
     this.#at = piece.end;
     if (piece.kind === 'newline') return this.#newline(piece, gap);
     if (piece.kind === 'close') this.#depth = Math.max(0, this.#depth - 1);
-    this.#out += this.#isLineStart() ? this.#indent(piece, gap) : this.#between(piece, gap);
-    this.#out += this.#text.slice(piece.start, piece.end);
+    this.#out.push(this.#isLineStart() ? this.#indent(piece, gap) : this.#between(piece, gap));
+    this.#out.push(this.#text.slice(piece.start, piece.end));
     if (piece.kind === 'open') this.#depth++;
     this.#previous = piece;
   }
 
   finish(): string {
-    const body = this.#out.replace(/\n+$/, '\n');
-    return body === '\n' || body === '' ? '' : body.endsWith('\n') ? body : `${body}\n`;
+    const all = this.#out.join('');
+    let end = all.length;
+    while (all.charAt(end - 1) === '\n') end--;
+    return end === 0 ? '' : `${all.slice(0, end)}\n`;
   }
 
   #isLineStart(): boolean {
@@ -103,23 +106,28 @@ class Layout {
 
   /** The gap holds blanks and joined lines that are empty; both go. */
   #newline(piece: Piece, gap: string): void {
-    if (!/^[ \t\\\n]*$/.test(gap)) this.#out += gap;
+    if (!/^[ \t\\\n]*$/.test(gap)) this.#out.push(gap);
     else if (this.#isLineStart()) {
       this.#emptyLines++;
       this.#previous = piece;
       return;
     }
-    this.#out += '\n';
+    this.#out.push('\n');
     this.#emptyLines = 0;
     this.#previous = piece;
   }
 
   #indent(piece: Piece, gap: string): string {
     const hadEmpty = this.#emptyLines > 0;
-    const isEdge = this.#out === '' || /\{\n$/.test(this.#out) || piece.kind === 'close';
+    const isEdge = this.#out.length === 0 || this.#endsWithOpenLine() || piece.kind === 'close';
     this.#emptyLines = 0;
     const joined = gap.includes('\\') ? gap.slice(gap.indexOf('\\')) : '';
     return (hadEmpty && !isEdge ? '\n' : '') + '\t'.repeat(this.#depth) + joined;
+  }
+
+  /** The newline is the last part; before it may be a gap without text. */
+  #endsWithOpenLine(): boolean {
+    return this.#out.slice(-3).join('').endsWith('{\n');
   }
 
   #between(piece: Piece, gap: string): string {

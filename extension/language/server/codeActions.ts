@@ -3,13 +3,15 @@ import { type CodeAction, CodeActionKind, type Diagnostic, type TextEdit } from 
 import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
 import type { Problem, ProblemCode } from '../../../vmm-core/config/problem.ts';
-import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import type { Position } from '../../../vmm-core/config/sourceFile.ts';
 import { type ConfigTree, directivesIn } from '../../../vmm-core/config/syntaxTree.ts';
-import type { Token } from '../../../vmm-core/config/token.ts';
 import { suggestion } from './navigation.ts';
+import { statementAt } from './occurrences.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';
 
 export const CREATE_DISK = 'trapframe.vmConf.createDisk';
+/** Nobody reads a longer list; a whole file may be asked about. */
+const MAX_PROBLEMS = 100;
 const NEW_DISK_SIZE = '10G';
 
 interface Fix {
@@ -24,9 +26,16 @@ export function codeActions(
   problems: readonly Problem[],
   diagnostics: readonly Diagnostic[],
 ): CodeAction[] {
-  return problems.flatMap((problem) =>
+  const byPlace = new Map<string, Diagnostic[]>();
+  for (const it of diagnostics) {
+    const key = placeKey(it.code, it.range.start);
+    const list = byPlace.get(key);
+    if (list === undefined) byPlace.set(key, [it]);
+    else list.push(it);
+  }
+  return problems.slice(0, MAX_PROBLEMS).flatMap((problem) =>
     fixes(problem, tree).map(({ title, edits, createDisk }, i): CodeAction => {
-      const matching = diagnostics.filter((it) => it.code === problem.code && isAt(it, problem));
+      const matching = byPlace.get(placeKey(problem.code, rangeOf(problem).start)) ?? [];
       return {
         title,
         kind: CodeActionKind.QuickFix,
@@ -41,9 +50,8 @@ export function codeActions(
   );
 }
 
-function isAt(diagnostic: Diagnostic, problem: Problem): boolean {
-  const { start } = rangeOf(problem);
-  return diagnostic.range.start.line === start.line && diagnostic.range.start.character === start.character;
+function placeKey(code: Diagnostic['code'], { line, character }: Position): string {
+  return `${code ?? ''}:${line}:${character}`;
 }
 
 type Maker = (problem: Problem, tree: ConfigTree) => readonly Fix[];
@@ -100,7 +108,7 @@ function insert({ file }: Problem, offset: number, newText: string): TextEdit {
 
 /** To the end of the header, before a comment there: what is between stays below it. */
 function moveBrace({ file, start, end }: Problem, tree: ConfigTree): readonly Fix[] {
-  const tokens = tree.statements.find((it) => it.tokens.some((token) => isOf(token, file, end - 1)))?.tokens;
+  const tokens = statementAt(tree, file, end - 1)?.tokens;
   const header = tokens?.findLast((it) => it.file === file && it.kind !== 'newline' && it.end <= start);
   if (header === undefined) return [];
   const place = (from: number, to: number): Range => rangeOf({ file, start: from, end: to });
@@ -109,10 +117,6 @@ function moveBrace({ file, start, end }: Problem, tree: ConfigTree): readonly Fi
     { range: place(end - 1, end), newText: '' },
   ];
   return [{ title: 'Move { to the line above', edits }];
-}
-
-function isOf(token: Token, file: SourceFile, start: number): boolean {
-  return token.file === file && token.start === start && token.text === '{';
 }
 
 function quote(problem: Problem): Fix {
@@ -178,15 +182,12 @@ function defineMacro(problem: Problem): readonly Fix[] {
 
 /** After the last line that was taken to belong to it. */
 function closeBlock({ file, start }: Problem, tree: ConfigTree): readonly Fix[] {
-  for (const { node } of tree.statements) {
-    for (const it of node === undefined ? [] : directivesIn(node)) {
-      if (it.open?.file !== file || it.open.start !== start || it.last.file !== file) continue;
-      const at = it.last.end;
-      const newText = file.text.charAt(at - 1) === '\n' ? '}\n' : '\n}\n';
-      return [
-        { title: 'Close the block', edits: [{ range: rangeOf({ file, start: at, end: at }), newText }] },
-      ];
-    }
+  const node = statementAt(tree, file, start)?.node;
+  for (const it of node === undefined ? [] : directivesIn(node)) {
+    if (it.open?.file !== file || it.open.start !== start || it.last.file !== file) continue;
+    const at = it.last.end;
+    const newText = file.text.charAt(at - 1) === '\n' ? '}\n' : '\n}\n';
+    return [{ title: 'Close the block', edits: [{ range: rangeOf({ file, start: at, end: at }), newText }] }];
   }
   return [];
 }

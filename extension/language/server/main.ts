@@ -40,6 +40,8 @@ import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 
 /** Changes of one burst are answered together. */
 const SETTLE_MS = 5;
+/** Of one file: more than anybody reads, and than editors list. */
+const MAX_DIAGNOSTICS = 1000;
 const REQUEST_FAILED = -32803;
 /** All that a vm.conf may include by custom, and its own names. */
 const CONFIG_FILES = { filters: [{ scheme: 'file', pattern: { glob: '**/*.conf' } }] };
@@ -158,10 +160,27 @@ function publish(): void {
   const names = new Set([...pending].flatMap((it) => workspace.related(it)));
   pending.clear();
   for (const name of names) {
-    const diagnostics = workspace.problems(name).map(diagnosticOf);
+    const diagnostics = diagnosticsOf(workspace.problems(name));
     void connection.sendDiagnostics({ uri: uriOf(name), version: workspace.version(name), diagnostics });
   }
   setImmediate(tidyUp); // they are on their way first
+}
+
+/** Errors go first when not all can be shown. */
+function diagnosticsOf(problems: readonly Problem[]): Diagnostic[] {
+  if (problems.length <= MAX_DIAGNOSTICS) return problems.map(diagnosticOf);
+  const ranked = [
+    ...problems.filter((it) => it.severity === 'error'),
+    ...problems.filter((it) => it.severity !== 'error'),
+  ];
+  const start = { line: 0, character: 0 };
+  const rest: Diagnostic = {
+    range: { start, end: start },
+    message: `${problems.length - MAX_DIAGNOSTICS} more problems are not shown; "vmm load -n" prints all`,
+    source: 'vm.conf',
+    severity: DiagnosticSeverity.Information,
+  };
+  return [...ranked.slice(0, MAX_DIAGNOSTICS).map(diagnosticOf), rest];
 }
 
 function diagnosticOf(problem: Problem): Diagnostic {
@@ -290,7 +309,7 @@ connection.onExecuteCommand(({ command, arguments: args = [] }) => {
 
 connection.onRequest(VMS_REQUEST, ({ uri }: VmsParams) =>
   inFile<VmsResult>({ textDocument: { uri } }, null, (tree, file) => {
-    if (tree.files.some((it) => hasErrors(workspace.problems(it.path)))) return null;
+    if (hasErrors(workspace.problemsOf(tree))) return null;
     return file === tree.root || tree.files.includes(file) ? vmSettings(tree, workspace.host) : null;
   }),
 );

@@ -159,9 +159,13 @@ export function links(tree: ConfigTree, file: SourceFile, host: ConfigHost): Doc
   return found;
 }
 
+/** Names of the switches that a tree declares: asked for once for every problem with one. */
+const switchNames = new WeakMap<ConfigTree, readonly string[]>();
+
 export function suggestion(name: string, tree: ConfigTree): string | undefined {
-  const switches = [...occurrences(tree)]
-    .filter((it) => it.kind === 'switch' && it.isDeclaration)
-    .map((it) => it.name);
+  const switches =
+    switchNames.get(tree) ??
+    tree.statements.flatMap(({ node }) => (node?.id === 'switch' ? (node.args['name']?.text ?? []) : []));
+  switchNames.set(tree, switches);
   return nearest(name, switches);
 }

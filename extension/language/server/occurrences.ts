@@ -57,16 +57,42 @@ export function occurrenceAt(tree: ConfigTree, file: SourceFile, offset: number)
   );
 }
 
+/** Where the statements of a file begin, in its order. A tree is not changed: an edit makes another one. */
+interface Beginnings {
+  readonly starts: readonly number[];
+  readonly statements: readonly Statement[];
+}
+
+const beginnings = new WeakMap<ConfigTree, Map<SourceFile, Beginnings>>();
+
 /** The statement that has, or is followed by, this place. */
 export function statementAt(tree: ConfigTree, file: SourceFile, offset: number): Statement | undefined {
-  let found: Statement | undefined;
-  for (const statement of tree.statements) {
+  const known = beginnings.get(tree) ?? new Map<SourceFile, Beginnings>();
+  beginnings.set(tree, known);
+  const { starts, statements } = known.get(file) ?? beginningsIn(tree, file);
+  known.set(file, { starts, statements });
+  let low = 0;
+  let high = starts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((starts[middle] ?? 0) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return statements[low - 1];
+}
+
+/** Of a file that is included several times, the first. */
+function beginningsIn({ statements }: ConfigTree, file: SourceFile): Beginnings {
+  const found: Statement[] = [];
+  const starts: number[] = [];
+  for (const statement of statements) {
     const first = statement.tokens.find((it) => it.file === file && it.kind !== 'newline');
     if (first === undefined) continue;
-    if (first.start > offset) return found;
-    found = statement;
+    if (first.start < (starts.at(-1) ?? 0)) break;
+    found.push(statement);
+    starts.push(first.start);
   }
-  return found;
+  return { starts, statements: found };
 }
 
 /** What the cursor is on: the innermost directive, and the argument or word of it. */

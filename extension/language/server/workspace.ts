@@ -35,6 +35,8 @@ const MAX_DEPTH = 4;
 const MAX_ENTRIES = 5000;
 /** As many read again for one key press are told. */
 const MANY_STATEMENTS = 300;
+/** Thousands of VMs: whatever is asked about them takes long. */
+const LARGE_TEXT = 2 ** 20;
 const CONFIG_FILE = /(^|\.)vm\.conf$/;
 const SKIPPED = new Set(['node_modules', '.git', 'dist', 'build']);
 
@@ -47,12 +49,14 @@ interface OpenFile {
 export class Workspace {
   readonly host: Required<ConfigHost>;
   settings: Settings = { openbsd: false };
-  /** A key press changed what much of a large file depends on; the next one will, too. */
+  /** Much is to be read: of a large file, or because a key press changed what much of it depends on, as the next one will. */
   onLargeRead: () => void = () => undefined;
   readonly #open = new Map<string, OpenFile>();
   /** Roots that are not open, read when an open file belongs to none. */
   #closedRoots: Map<string, ConfigTree> | undefined;
   #folders: readonly string[] = [];
+  /** Until an edit makes another tree, or the host is looked at anew. */
+  #problems = new WeakMap<ConfigTree, readonly Problem[]>();
 
   constructor() {
     const local = localConfigHost();
@@ -73,6 +77,7 @@ export class Workspace {
   }
 
   open(name: string, version: number, text: string): void {
+    if (text.length >= LARGE_TEXT) this.onLargeRead();
     this.#open.set(name, { version, file: new SourceFile(name, text), tree: undefined });
     this.#forgetIncluding(name);
   }
@@ -109,6 +114,7 @@ export class Workspace {
   /** Files or accounts of the machine may have changed. */
   forgetHost(): void {
     this.#closedRoots = undefined;
+    this.#problems = new WeakMap();
     for (const { tree } of this.#open.values())
       for (const it of tree?.statements ?? []) it.findings = undefined;
   }
@@ -143,7 +149,14 @@ export class Workspace {
   problems(name: string): readonly Problem[] {
     const found = this.treeOf(name);
     if (found === undefined) return [];
-    return checkConfig(found.tree, this.host).filter((it) => it.file === found.file);
+    return this.problemsOf(found.tree).filter((it) => it.file === found.file);
+  }
+
+  /** What is wrong in all of its files. */
+  problemsOf(tree: ConfigTree): readonly Problem[] {
+    const problems = this.#problems.get(tree) ?? checkConfig(tree, this.host);
+    this.#problems.set(tree, problems);
+    return problems;
   }
 
   /** Open files that show something of this one. */
