@@ -131,6 +131,11 @@ describe('vmm fmt', () => {
       `vmm: cannot read ${it}.none: no such file or directory (ENOENT)`,
     ]);
     assert.equal(readFileSync(it, 'utf8'), PRETTY);
+    assert.deepEqual(fmt(['-'], { prefix: ['sh', '-c', 'exec "$@" < /', 'sh'] }), {
+      code: 1,
+      out: '',
+      err: 'vmm: standard input is a directory, not a file\n',
+    });
   });
 
   it('gives a pipe all of a large file, and a full disk is an error', () => {

@@ -1,5 +1,6 @@
 /** `vmm fmt [--check] FILE...`: the one layout of vm.conf, written back. */
 import { isUtf8 } from 'node:buffer';
+import { fstatSync } from 'node:fs';
 import { localConfigHost } from '../client/localConfigHost.ts';
 import { standardError, standardOutput } from '../client/output.ts';
 import { fileErrorText, readRegularFile } from '../client/regularFile.ts';
@@ -16,6 +17,8 @@ Lays out vm.conf files in place. FILE "-" is standard input, laid out to standar
 
   --check    change nothing; name the files that would change and exit with 1
 `;
+
+const STDIN = 0;
 
 export async function fmt(argv: readonly string[]): Promise<number> {
   try {
@@ -86,9 +89,11 @@ async function readStdin(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let total = 0;
   try {
+    // To node's stream a directory is a file without a byte.
+    if (fstatSync(STDIN).isDirectory()) throw new UserError('standard input is a directory, not a file');
     for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
       total += chunk.length;
-      if (total > MAX_FILE_BYTES) throw new UserError(`standard input is larger than a vm.conf may be`);
+      if (total > MAX_FILE_BYTES) throw new UserError('standard input is larger than a vm.conf may be');
       chunks.push(chunk);
     }
   } catch (cause) {

@@ -85,7 +85,12 @@ describe('vmm load -n', () => {
 
   it('says what is missing in one line', () => {
     assert.match(vmm('load', file('x.conf', '')).err, /^vmm: load needs -n.*\n$/);
-    assert.match(vmm('load', '-n', path.join(directory, 'none')).err, /^vmm: cannot read .*\n$/);
+    assert.match(
+      vmm('load', '-n', path.join(directory, 'none')).err,
+      /^vmm: cannot read .*: no such file .*\n$/,
+    );
+    const refusal = 'vmm: cannot read /dev/zero: it is a device, not a file; give the path of a vm.conf\n';
+    assert.deepEqual(vmm('load', '-n', '/dev/zero'), { code: 1, out: '', err: refusal });
   });
 });
 

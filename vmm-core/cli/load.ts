@@ -67,7 +67,10 @@ export interface ReadOptions {
 export function readConfig(file: string, { isOpenbsd = false, define = {} }: ReadOptions = {}): LoadedConfig {
   const host = localConfigHost(isOpenbsd ? process.cwd() : undefined);
   const loaded = loadConfig(file, { host, dialect: isOpenbsd ? 'vmd' : 'trapframe', define });
-  if (loaded === undefined) throw new UserError(`cannot read ${file}: give the path of a vm.conf`);
+  if (loaded === undefined) {
+    const why = host.whyUnreadable(file) ?? 'it changed just now';
+    throw new UserError(`cannot read ${file}: ${why}; give the path of a vm.conf`);
+  }
   return loaded;
 }
 
