@@ -68,5 +68,5 @@ main(process.argv.slice(2)).then(endProcess, (error: unknown) => {
   log.error('main', 'internal error', {
     stack: error instanceof Error ? (error.stack ?? '') : String(error),
   });
-  process.exit(70); // EX_SOFTWARE, sysexits.h
+  return endProcess(70); // EX_SOFTWARE, sysexits.h
 });
