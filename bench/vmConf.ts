@@ -42,11 +42,13 @@ function vm(i: number): string {
 
 /** Milliseconds to read the whole text and check it; a host that has every file. */
 export async function parseAndCheck(): Promise<number> {
-  const host = { resolve: (name: string) => name, readText: () => undefined, exists: () => true };
+  const host = { resolve: (name: string) => name, readText: () => undefined, kindOf: () => 'a file' };
   const startedMs = performance.now();
   const problems = checkConfig(parseConfigFile(new SourceFile(FILE, LARGE_FILE), { host }), host);
   const took = performance.now() - startedMs;
-  if (problems.length > 0) throw new Error(`${problems.length} problems in a text that has none`);
+  // What this VMM lacks is a remark, and changes with it.
+  if (problems.some((it) => it.code !== 'not-supported'))
+    throw new Error(`${problems.length} problems in a text that has none`);
   return took;
 }
 

@@ -42,6 +42,8 @@ import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 const SETTLE_MS = 5;
 /** Of one file: more than anybody reads, and than editors list. */
 const MAX_DIAGNOSTICS = 1000;
+/** Of what this VMM cannot do yet. */
+const MAX_REMARKS = 100;
 const REQUEST_FAILED = -32803;
 /** All that a vm.conf may include by custom, and its own names. */
 const CONFIG_FILES = { filters: [{ scheme: 'file', pattern: { glob: '**/*.conf' } }] };
@@ -167,7 +169,8 @@ function publish(): void {
 }
 
 /** Errors go first when not all can be shown. */
-function diagnosticsOf(problems: readonly Problem[]): Diagnostic[] {
+function diagnosticsOf(found: readonly Problem[]): Diagnostic[] {
+  const problems = withFewRemarks(found);
   if (problems.length <= MAX_DIAGNOSTICS) return problems.map(diagnosticOf);
   const ranked = [
     ...problems.filter((it) => it.severity === 'error'),
@@ -181,6 +184,12 @@ function diagnosticsOf(problems: readonly Problem[]): Diagnostic[] {
     severity: DiagnosticSeverity.Information,
   };
   return [...ranked.slice(0, MAX_DIAGNOSTICS).map(diagnosticOf), rest];
+}
+
+/** A file with thousands of VMs says the same of each; it would be sent with every key press. */
+function withFewRemarks(problems: readonly Problem[]): readonly Problem[] {
+  let remarks = 0;
+  return problems.filter(({ code }) => code !== 'not-supported' || remarks++ < MAX_REMARKS);
 }
 
 function diagnosticOf(problem: Problem): Diagnostic {
