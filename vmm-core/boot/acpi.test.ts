@@ -8,6 +8,7 @@ import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { writeAcpiTables } from './acpi.ts';
 import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, string } from './aml.ts';
+import { BootArea } from './bootArea.ts';
 import { loadKernel } from './loadKernel.ts';
 import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from './testImages.ts';
 
@@ -42,7 +43,7 @@ function tablesOf(memory: GuestMemory, rsdp: number): Map<string, Uint8Array> {
 
 function build(cpus = 1): Map<string, Uint8Array> {
   const memory = ram(MIB);
-  return tablesOf(memory, writeAcpiTables(memory, { cpus }));
+  return tablesOf(memory, writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus }));
 }
 
 function view(tables: Map<string, Uint8Array>, signature: string): DataView {
@@ -53,7 +54,7 @@ function view(tables: Map<string, Uint8Array>, signature: string): DataView {
 
 test('the RSDP is found on a 16-byte boundary between 0xe0000 and 0xfffff, both checksums right (§5.2.5)', () => {
   const memory = ram(MIB);
-  const returned = writeAcpiTables(memory, { cpus: 1 });
+  const returned = writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus: 1 });
   const found: number[] = [];
   for (let address = 0xe0000; address < 0x100000; address += 16) {
     const bytes = memory.slice(gpa(address), 36 <= 0x100000 - address ? 36 : 16);
@@ -179,7 +180,10 @@ test('iasl disassembles all tables without a complaint and compiles the DSDT bac
     name('_CRS', resourceTemplate(memory32Fixed(0xd0000000, 0x1000), interrupt(5))),
   );
   const memory = ram(MIB);
-  const tables = tablesOf(memory, writeAcpiTables(memory, { cpus: 4, devices: [virtio] }));
+  const tables = tablesOf(
+    memory,
+    writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus: 4, devices: [virtio] }),
+  );
   const iasl = (...args: string[]) => {
     const { status, stdout, stderr } = spawnSync('iasl', args, { cwd: folder, encoding: 'utf8' });
     const output = `${stdout}${stderr}`;

@@ -1,6 +1,6 @@
 /**
  * ACPI tables: how an operating system finds its CPUs and interrupt controllers, powers off, and resets. ACPI 6.5 §5.2.
- * RSDP at 0xe0000, where a scan of the BIOS area finds it; the other tables behind it, below 0xf0000.
+ * The RSDP first, in the BIOS area, where a scan finds it; the other tables behind it.
  *
  * Not hardware-reduced: this machine has the PM1 registers, a PM timer, the PIC and the PIT. There is no SMI_CMD, so ACPI mode is
  * always on, and SCI_EN in PM1_CNT has to read as 1.
@@ -15,8 +15,10 @@ import {
 } from '../abi/ports.ts';
 import { struct, u16, u32, u64, u8 } from '../abi/struct.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { ACPI_TABLES, ACPI_TABLES_END, IOAPIC_BASE, LAPIC_BASE } from '../memory/layout.ts';
+import { ACPI_TABLES, ACPI_TABLES_BYTES, IOAPIC_BASE, LAPIC_BASE } from '../memory/layout.ts';
 import { type Aml, concat } from './aml.ts';
+import type { BootArea } from './bootArea.ts';
+import { checksum } from './checksum.ts';
 import { dsdtTerms } from './dsdt.ts';
 
 export interface AcpiOptions {
@@ -25,13 +27,15 @@ export interface AcpiOptions {
   readonly devices?: readonly Aml[];
 }
 
+const TABLE_ALIGNMENT = 64; // the FACS's, §5.2.10
 const OEM_ID = 'TRAPFR';
 const OEM_TABLE_ID = 'TRAPFRAM';
 const CREATOR_ID = 'TFVM';
 
 /** Writes all tables and returns the RSDP's address. */
-export function writeAcpiTables(memory: GuestMemory, options: AcpiOptions): number {
-  const allocator = { next: ACPI_TABLES };
+export function writeAcpiTables(memory: GuestMemory, area: BootArea, options: AcpiOptions): number {
+  const start = area.place(ACPI_TABLES, ACPI_TABLES_BYTES, TABLE_ALIGNMENT);
+  const allocator = { next: start, end: start + ACPI_TABLES_BYTES };
   const rsdpAddress = reserve(allocator, Rsdp.size);
   const facs = place(memory, allocator, facsTable());
   const dsdt = place(memory, allocator, table('DSDT', 2, concat(...dsdtTerms(options.devices))));
@@ -226,23 +230,23 @@ function interruptOverride(irq: number, gsi: number, flags: number): Uint8Array 
   return Uint8Array.of(MADT_INTERRUPT_OVERRIDE, 10, isaBus, irq, ...u32List([gsi]), flags, 0);
 }
 
-/** Hands out the area from ACPI_TABLES up, in units of 64 bytes (the FACS must be aligned so). */
-function reserve(allocator: { next: number }, sizeBytes: number): number {
+interface Allocator {
+  next: number;
+  readonly end: number;
+}
+
+/** Hands out the area in units that suit the FACS. */
+function reserve(allocator: Allocator, sizeBytes: number): number {
   const address = allocator.next;
-  allocator.next += Math.ceil(sizeBytes / 64) * 64;
-  if (allocator.next > ACPI_TABLES_END) throw new RangeError('ACPI tables do not fit below 0xf0000');
+  allocator.next += Math.ceil(sizeBytes / TABLE_ALIGNMENT) * TABLE_ALIGNMENT;
+  if (allocator.next > allocator.end) throw new RangeError('ACPI tables do not fit into their area');
   return address;
 }
 
-function place(memory: GuestMemory, allocator: { next: number }, bytes: Uint8Array): number {
+function place(memory: GuestMemory, allocator: Allocator, bytes: Uint8Array): number {
   const address = reserve(allocator, bytes.length);
   memory.write(gpa(address), bytes);
   return address;
-}
-
-/** The byte that makes the sum of all bytes zero; `bytes` has 0 in its place. */
-function checksum(bytes: Uint8Array): number {
-  return -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff;
 }
 
 function putText(bytes: Uint8Array, offset: number, text: string): void {

@@ -21,7 +21,7 @@ export type BootErrorCode =
   | 'commandLineTooLong';
 
 const ADDRESS_CURE =
-  'give its segments physical addresses from 0x100000 (1 MiB) up to 0xc0000000, by AT() in the linker script';
+  'give its segments physical addresses from 0x100000 (1 MiB) up to 0xc0000000 (3 GiB), by AT() in the linker script';
 
 export class BootError extends Error {
   override readonly name = 'BootError';
@@ -38,11 +38,11 @@ export function imageEmpty(image: string): BootError {
   return new BootError('imageEmpty', `kernel image ${image} is empty: build it again`);
 }
 
-export function imageUnknown(image: string, found: string): BootError {
+export function imageUnknown(image: string): BootError {
   const looked = 'no bzImage header, ELF header or multiboot header in its first 8 KiB';
   return new BootError(
     'imageUnknown',
-    `kernel image ${image} is of no known kind (${looked}${found}): give another file, or set protocol to "flat" if it is raw code`,
+    `kernel image ${image} is of no known kind (${looked}): give another file, or set protocol to "flat" if it is raw code`,
   );
 }
 
@@ -79,6 +79,44 @@ export function needsMemory(what: string, end: number, memoryBytes: number): Boo
   return new BootError(
     'needsMemory',
     `${what} needs ${mebibytes(neededBytes)} of guest memory, the VM has ${mebibytes(memoryBytes)}: raise memory`,
+  );
+}
+
+/** A size that no amount of memory satisfies: the image says so of itself, and it is wrong or hostile. */
+export function claimsTooMuch(image: string, address: number, sizeBytes: number): BootError {
+  return new BootError(
+    'imageUnsupported',
+    `kernel image ${image} claims ${mebibytes(sizeBytes)} from ${hex(address)} on while it starts (init_size in its header), which end above 0xc0000000 (3 GiB), where devices are: build it again`,
+  );
+}
+
+/** `start` and `end` bound where it had to be. */
+export function noRoomForBootData(image: string, sizeBytes: number, start: number, end: number): BootError {
+  return new BootError(
+    'addressTaken',
+    `kernel image ${image} fills memory at ${hex(start)}..${hex(end)} and leaves no ${sizeBytes} bytes there for the VM's boot data: ${ADDRESS_CURE}`,
+  );
+}
+
+/** `reason` is what its header says. */
+export function needsRealMode(image: string, reason: string): BootError {
+  return new BootError(
+    'imageUnsupported',
+    `kernel image ${image} needs its 16-bit real-mode part and the BIOS which that calls (${reason}), and this VM has no BIOS: give one with a 32-bit entry point, such as a bzImage of Linux 2.4 or later, or an ELF`,
+  );
+}
+
+export function needsBios(image: string): BootError {
+  return new BootError(
+    'imageUnsupported',
+    `kernel image ${image} is a BIOS boot sector or a disk image, and this VM has no BIOS: give the kernel itself, or set protocol to "flat" if it is real-mode code that calls no BIOS`,
+  );
+}
+
+export function argumentsUnsupported(initrd: string, given: string, protocol: string): BootError {
+  return new BootError(
+    'imageUnsupported',
+    `initrd ${initrd} has arguments ("${given}"), which a kernel started by ${protocol} cannot be told: remove them, or put them into cmdline`,
   );
 }
 

@@ -6,6 +6,8 @@ import type { GuestMemory } from '../memory/guestMemory.ts';
 export interface BootRequest {
   readonly kernel: ByteSource;
   readonly initrd?: ByteSource | undefined;
+  /** What a multiboot module is told beside its name. */
+  readonly initrdArguments?: string | undefined;
   readonly cmdline: string;
   readonly protocol: BootProtocol;
   readonly cpus: number;

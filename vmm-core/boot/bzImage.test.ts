@@ -114,9 +114,36 @@ test('a zImage, and protocols before 2.02, are errors', () => {
   refuse({ version: 0x0201, loadflags: LOADED_HIGH });
 });
 
+test('an image that needs its real-mode part is told so: iPXE leaves code32_start zero', () => {
+  assert.throws(
+    () => boot({ version: 0x0207, code32_start: 0 }),
+    bootError('imageUnsupported', /needs its 16-bit real-mode part .*code32_start.* this VM has no BIOS/),
+  );
+});
+
+test('an init_size that no VM can have is called what it is, not a want of memory', () => {
+  for (const init_size of [0xffff_ffff, 0xc000_0000]) {
+    assert.throws(
+      () => boot({ init_size }),
+      bootError('imageUnsupported', /claims \d{4} MiB from 0x1000000 on while it starts \(init_size/),
+    );
+  }
+});
+
+test('syssize counts paragraphs and a checksum, so that up to 19 bytes may be missing', () => {
+  const image = bzImage({ syssize: 0x100 });
+  for (const missing of [7, 15, 16, 19]) {
+    assert.equal(loadKernel(request(image.slice(0, image.length - missing))).protocol, 'bzImage');
+  }
+  assert.throws(
+    () => loadKernel(request(image.slice(0, image.length - 20))),
+    bootError('imageDamaged', /4076 bytes of code where its header says 4096/),
+  );
+});
+
 test('an image shorter than its syssize is an error', () => {
   assert.throws(
-    () => boot({ syssize: 0x1001 / 16 + 1 }),
+    () => boot({ syssize: 0x1000 / 16 + 2 }),
     bootError('imageDamaged', /4096 bytes of code where its header says/),
   );
 });

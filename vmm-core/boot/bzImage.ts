@@ -5,8 +5,8 @@
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { ByteSource } from '../elf/byteSource.ts';
 import { HIGH_RAM_BASE, HOLE_BASE, PAGE_BYTES } from '../memory/layout.ts';
-import { writeAcpiTables } from './acpi.ts';
-import { imageDamaged, imageUnsupported, needsMemory } from './bootError.ts';
+import { BootArea } from './bootArea.ts';
+import { claimsTooMuch, imageDamaged, needsMemory, needsRealMode } from './bootError.ts';
 import {
   BOOT_FLAG,
   BootParams,
@@ -20,13 +20,18 @@ import {
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeCommandLine } from './cmdline.ts';
+import { writeFirmwareTables } from './firmwareTables.ts';
 import { type ImageRegion, checkRegions, isRam, loadRegions } from './imageRegions.ts';
 import { loadInitrd } from './initrd.ts';
 import { enterLongMode } from './longMode.ts';
 import { enterProtectedMode } from './protectedMode.ts';
+import { LINUX_SELECTORS } from './segments.ts';
 import { writeZeroPage } from './zeroPage.ts';
 
 const LOAD_ADDRESS = HIGH_RAM_BASE;
+const PARAGRAPH_BYTES = 16; // syssize counts them
+/** syssize is the code and room for a checksum of 4 bytes (Linux's tools/build), rounded up: a file without them is this much shorter. */
+const SYSSIZE_SLACK_BYTES = PARAGRAPH_BYTES - 1 + 4;
 const ENTRY_64_OFFSET = 0x200; // "64-bit Boot Protocol": the entry point is 0x200 after the load address
 const DEFAULT_SETUP_SECTORS = 4; // what setup_sects = 0 means
 const HEADER_FIELDS_START = 0x202; // the jump's target counts from here
@@ -52,15 +57,17 @@ export function loadBzImage(request: BootRequest, head: Uint8Array): BootState {
   checkRegions(kernel, [payload], memory);
   const running = runtimeRange(header, payload);
   const end = running.address + running.memoryBytes;
-  if (end > HOLE_BASE || !isRam(memory, running.address, running.memoryBytes)) {
+  if (end > HOLE_BASE) throw claimsTooMuch(kernel.name, running.address, running.memoryBytes);
+  if (!isRam(memory, running.address, running.memoryBytes)) {
     throw needsMemory(`kernel image ${kernel.name}`, end, memory.sizeBytes);
   }
 
-  const commandLine = writeCommandLine(memory, request.cmdline, header.cmdline_size);
+  const area = new BootArea(kernel.name, [payload, running]);
+  const commandLine = writeCommandLine(memory, area, request.cmdline, header.cmdline_size);
   const placedInitrd = loadInitrd(initrd, memory, [payload, running], header.initrd_addr_max);
+  const rsdp = writeFirmwareTables(memory, area, request.cpus);
   loadRegions(kernel, [payload], memory);
-  const rsdp = writeAcpiTables(memory, { cpus: request.cpus });
-  const zeroPage = writeZeroPage(memory, {
+  const zeroPage = writeZeroPage(memory, area, {
     template,
     code32Start: LOAD_ADDRESS,
     commandLine,
@@ -72,7 +79,7 @@ export function loadBzImage(request: BootRequest, head: Uint8Array): BootState {
   const entry = BigInt(is64 ? LOAD_ADDRESS + ENTRY_64_OFFSET : LOAD_ADDRESS);
   return {
     regs: { rip: entry, rsi: BigInt(zeroPage), rflags: RFLAGS_RESERVED1 },
-    sregs: is64 ? enterLongMode(memory) : enterProtectedMode(memory),
+    sregs: is64 ? enterLongMode(memory, area) : enterProtectedMode(memory, area, LINUX_SELECTORS),
     entry,
     protocol: 'bzImage',
   };
@@ -92,12 +99,10 @@ function readSetupHeader(
   const raw = BootParams.read(new DataView(template.buffer));
   if (raw.version < 0x0202 || (raw.loadflags & LOADED_HIGH) === 0) {
     const version = `${raw.version >> 8}.${(raw.version & 0xff).toString().padStart(2, '0')}`;
-    throw imageUnsupported(
-      kernel.name,
-      `is a Linux zImage or uses boot protocol ${version}`,
-      'build it as a bzImage of Linux 2.4 or later',
-    );
+    throw needsRealMode(kernel.name, `it is a Linux zImage or uses boot protocol ${version}`);
   }
+  // iPXE's and Syslinux' images: only the real-mode part knows how to start the rest.
+  if (raw.code32_start === 0) throw needsRealMode(kernel.name, 'its header has no code32_start');
   const header = {
     ...raw,
     setup_sects: raw.setup_sects || DEFAULT_SETUP_SECTORS,
@@ -116,8 +121,8 @@ function locatePayload(kernel: ByteSource, header: SetupHeader): ImageRegion {
   const fileOffset = (header.setup_sects + 1) * SECTOR_BYTES;
   const fileBytes = kernel.sizeBytes - fileOffset;
   // Before 2.04 syssize was 16 bits wide and says nothing of a bzImage.
-  const statedBytes = header.version >= 0x0204 ? header.syssize * 16 : 0;
-  if (fileBytes <= ENTRY_64_OFFSET || fileBytes < statedBytes) {
+  const statedBytes = header.version >= 0x0204 ? header.syssize * PARAGRAPH_BYTES : 0;
+  if (fileBytes <= ENTRY_64_OFFSET || fileBytes < statedBytes - SYSSIZE_SLACK_BYTES) {
     throw imageDamaged(
       kernel.name,
       `${Math.max(fileBytes, 0)} bytes of code where its header says ${statedBytes}`,

@@ -1,6 +1,7 @@
-/** The kernel's command line: one NUL-terminated string at a fixed address, whatever the protocol. */
+/** The kernel's command line: one NUL-terminated string, whatever the protocol. */
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { COMMAND_LINE, COMMAND_LINE_MAX_BYTES } from '../memory/layout.ts';
+import type { BootArea } from './bootArea.ts';
 import { commandLineInvalid, commandLineTooLong } from './bootError.ts';
 
 export interface PlacedCommandLine {
@@ -12,6 +13,7 @@ export interface PlacedCommandLine {
 /** `maximumBytes` is what the kernel takes, without the NUL. */
 export function writeCommandLine(
   memory: GuestMemory,
+  area: BootArea,
   cmdline: string,
   maximumBytes = COMMAND_LINE_MAX_BYTES - 1,
 ): PlacedCommandLine {
@@ -19,7 +21,8 @@ export function writeCommandLine(
   const bytes = new TextEncoder().encode(cmdline);
   const limit = Math.min(maximumBytes, COMMAND_LINE_MAX_BYTES - 1);
   if (bytes.length > limit) throw commandLineTooLong(bytes.length, limit);
-  memory.write(gpa(COMMAND_LINE), bytes);
-  memory.writeU8(gpa(COMMAND_LINE + bytes.length), 0);
-  return { address: COMMAND_LINE, lengthBytes: bytes.length };
+  const address = area.place(COMMAND_LINE, bytes.length + 1);
+  memory.write(gpa(address), bytes);
+  memory.writeU8(gpa(address + bytes.length), 0);
+  return { address, lengthBytes: bytes.length };
 }

@@ -1,11 +1,12 @@
 /** What every protocol that boots an ELF shares: is it one for this machine, where do its segments go, where does it start. */
 import type { ByteSource } from '../elf/byteSource.ts';
-import { EM_386, EM_X86_64, ET_DYN, ET_EXEC, fileTypeName } from '../elf/elfConstants.ts';
+import { EM_386, EM_X86_64, ET_DYN, ET_EXEC, PT_NOTE, fileTypeName } from '../elf/elfConstants.ts';
 import { ElfError } from '../elf/elfError.ts';
-import { type ElfFile, loadSegments, parseElf } from '../elf/elfFile.ts';
+import { type ElfFile, type ProgramHeader, loadSegments, parseElf } from '../elf/elfFile.ts';
+import type { GuestMemory } from '../memory/guestMemory.ts';
 import { HOLE_END } from '../memory/layout.ts';
 import { badEntry, imageDamaged, imageUnsupported, wrongArchitecture } from './bootError.ts';
-import type { ImageRegion } from './imageRegions.ts';
+import { type ImageRegion, isRam } from './imageRegions.ts';
 
 /** Throws BootError unless the file is a linked x86 program in good order. */
 export function openElf(kernel: ByteSource): ElfFile {
@@ -19,16 +20,28 @@ export function openElf(kernel: ByteSource): ElfFile {
   return elf;
 }
 
-/** The PT_LOAD segments at their physical addresses. */
-export function elfRegions(kernel: ByteSource, elf: ElfFile): ImageRegion[] {
+/**
+ * The PT_LOAD segments at their physical addresses. One that holds nothing but notes is left out where there is no RAM: linkers put
+ * the build-id at 0x08048000 when told where the code goes, and no kernel reads it there.
+ */
+export function elfRegions(kernel: ByteSource, elf: ElfFile, memory: GuestMemory): ImageRegion[] {
   const segments = orDamaged(kernel, () => loadSegments(elf));
   if (segments.length === 0) throw imageDamaged(kernel.name, 'it has no segments to load');
-  return segments.map(({ physicalAddress, offset, fileSizeBytes, memorySizeBytes }) => ({
+  const isNeeded = (segment: ProgramHeader) =>
+    !isNotesOnly(elf, segment) || isRam(memory, Number(segment.physicalAddress), segment.memorySizeBytes);
+  return segments.filter(isNeeded).map(({ physicalAddress, offset, fileSizeBytes, memorySizeBytes }) => ({
     address: Number(physicalAddress),
     fileOffset: offset,
     fileBytes: fileSizeBytes,
     memoryBytes: memorySizeBytes,
   }));
+}
+
+function isNotesOnly(elf: ElfFile, { offset, memorySizeBytes }: ProgramHeader): boolean {
+  return elf.programHeaders.some(
+    (it) =>
+      it.type === PT_NOTE && it.offset <= offset && offset + memorySizeBytes <= it.offset + it.fileSizeBytes,
+  );
 }
 
 /**

@@ -76,6 +76,9 @@ test('raw code takes no initrd', () => {
 test('a boot sector given without protocol "flat" is an error that mentions it', () => {
   assert.throws(
     () => loadKernel(request(bootSector())),
-    bootError('imageUnknown', /looks? like a boot sector.*protocol to "flat"/),
+    bootError(
+      'imageUnsupported',
+      /BIOS boot sector or a disk image, and this VM has no BIOS.*protocol to "flat"/,
+    ),
   );
 });

@@ -10,11 +10,12 @@
 import { RFLAGS_RESERVED1, type SystemRegisters } from '../abi/x86.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { BOOT_SECTOR, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, KIB, REAL_MODE_IRET } from '../memory/layout.ts';
-import { writeAcpiTables } from './acpi.ts';
+import { BootArea } from './bootArea.ts';
 import { imageUnsupported } from './bootError.ts';
 import { BOOT_FLAG, SECTOR_BYTES } from './bootParams.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
+import { writeFirmwareTables } from './firmwareTables.ts';
 import { loadRegions, readIntoRam } from './imageRegions.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 import { COMMON_SYSTEM_REGISTERS, dataSegments, realModeSegment } from './segments.ts';
@@ -33,7 +34,7 @@ export function loadFlat(request: BootRequest, head: Uint8Array): BootState {
   return isBootSector(head) ? loadBootSector(request) : loadRawCode(request);
 }
 
-function isBootSector(head: Uint8Array): boolean {
+export function isBootSector(head: Uint8Array): boolean {
   return head.length >= SECTOR_BYTES && head[510] === (BOOT_FLAG & 0xff) && head[511] === BOOT_FLAG >> 8;
 }
 
@@ -42,7 +43,7 @@ function loadBootSector({ kernel, memory, cpus }: BootRequest): BootState {
     const what = `is a boot sector with ${Math.ceil(kernel.sizeBytes / KIB)} KiB in all, which reach into the ROM area`;
     throw imageUnsupported(kernel.name, what, `keep it below ${BOOT_SECTOR_MAX_BYTES / KIB} KiB`);
   }
-  writeAcpiTables(memory, { cpus });
+  writeFirmwareTables(memory, new BootArea(kernel.name, []), cpus);
   writeVectors(memory);
   readIntoRam(kernel, 0, kernel.sizeBytes, memory, BOOT_SECTOR);
   return {
@@ -61,11 +62,12 @@ function loadBootSector({ kernel, memory, cpus }: BootRequest): BootState {
 function loadRawCode({ kernel, memory, cpus }: BootRequest): BootState {
   const sizeBytes = kernel.sizeBytes;
   const region = { address: HIGH_RAM_BASE, fileOffset: 0, fileBytes: sizeBytes, memoryBytes: sizeBytes };
+  const area = new BootArea(kernel.name, [region]);
+  writeFirmwareTables(memory, area, cpus);
   loadRegions(kernel, [region], memory);
-  writeAcpiTables(memory, { cpus });
   return {
     regs: { rip: BigInt(HIGH_RAM_BASE), rflags: RFLAGS_RESERVED1 },
-    sregs: enterProtectedMode(memory),
+    sregs: enterProtectedMode(memory, area),
     entry: BigInt(HIGH_RAM_BASE),
     protocol: 'flat',
   };

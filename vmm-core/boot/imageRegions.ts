@@ -4,7 +4,7 @@
  */
 import type { ByteSource } from '../elf/byteSource.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { BOOT_DATA_END, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, HOLE_BASE, HOLE_END } from '../memory/layout.ts';
+import { GIB, HOLE_BASE, HOLE_END } from '../memory/layout.ts';
 import { addressNotPhysical, addressTaken, imageDamaged, needsMemory } from './bootError.ts';
 
 /** `memoryBytes` from `address` on: `fileBytes` from the file, the rest zero (bss). */
@@ -15,22 +15,8 @@ export interface ImageRegion {
   readonly memoryBytes: number;
 }
 
-interface ReservedArea {
-  readonly start: number;
-  readonly end: number;
-  readonly owner: string;
-}
-
-const BOOT_DATA: ReservedArea = { start: 0, end: BOOT_DATA_END, owner: "the VM's boot data" };
-const ROM_AREA: ReservedArea = {
-  start: CONVENTIONAL_RAM_END,
-  end: HIGH_RAM_BASE,
-  owner: 'the ROM area below 1 MiB',
-};
-const DEVICE_HOLE: ReservedArea = { start: HOLE_BASE, end: HOLE_END, owner: 'the device area below 4 GiB' };
-
-/** No machine of ours has that much RAM, and no number up to here loses bits. */
-const PHYSICAL_LIMIT = 2 ** 46;
+/** The largest VM's RAM ends here. No number up to here loses bits. */
+const PHYSICAL_LIMIT = 128 * GIB + (HOLE_END - HOLE_BASE);
 
 export function loadRegions(image: ByteSource, regions: readonly ImageRegion[], memory: GuestMemory): void {
   checkRegions(image, regions, memory);
@@ -40,7 +26,10 @@ export function loadRegions(image: ByteSource, regions: readonly ImageRegion[], 
   }
 }
 
-/** Throws BootError unless every region is in the file and may be loaded where it wants to be. */
+/**
+ * Throws BootError unless every region is in the file and may be loaded where it wants to be. That is all of RAM, where a PC has
+ * video memory and ROM (0xa0000..0xfffff) too: to us that is RAM, and linkers put an ELF header there.
+ */
 export function checkRegions(image: ByteSource, regions: readonly ImageRegion[], memory: GuestMemory): void {
   let totalBytes = 0;
   for (const region of regions) {
@@ -50,8 +39,8 @@ export function checkRegions(image: ByteSource, regions: readonly ImageRegion[],
     }
     if (address >= PHYSICAL_LIMIT) throw addressNotPhysical(image.name, address);
     const end = address + memoryBytes;
-    for (const area of [BOOT_DATA, ROM_AREA, DEVICE_HOLE]) {
-      if (address < area.end && end > area.start) throw addressTaken(image.name, address, end, area.owner);
+    if (address < HOLE_END && end > HOLE_BASE) {
+      throw addressTaken(image.name, address, end, 'the device area below 4 GiB');
     }
     if (!isRam(memory, address, memoryBytes)) {
       throw needsMemory(`kernel image ${image.name}`, end, memory.sizeBytes);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB, PAGE_BYTES } from '../memory/layout.ts';
-import { type BusyRange, loadInitrd } from './initrd.ts';
+import type { BusyRange } from './bootArea.ts';
+import { loadInitrd } from './initrd.ts';
 import { bootError, ram, source } from './testImages.ts';
 
 function place(

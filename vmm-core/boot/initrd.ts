@@ -2,18 +2,13 @@
 import type { ByteSource } from '../elf/byteSource.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { HIGH_RAM_BASE, HOLE_BASE, PAGE_BYTES, lowRamEnd } from '../memory/layout.ts';
+import type { BusyRange } from './bootArea.ts';
 import { initrdEmpty, initrdTooLarge, needsMemory } from './bootError.ts';
 import { readIntoRam } from './imageRegions.ts';
 
 export interface PlacedInitrd {
   readonly address: number;
   readonly sizeBytes: number;
-}
-
-/** A range the kernel uses while it starts. */
-export interface BusyRange {
-  readonly address: number;
-  readonly memoryBytes: number;
 }
 
 /**

@@ -4,14 +4,15 @@
  */
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { ElfFile } from '../elf/elfFile.ts';
-import { PAGE_BYTES, PAGE_TABLES } from '../memory/layout.ts';
-import { writeAcpiTables } from './acpi.ts';
+import { BOOT_STACK, PAGE_BYTES } from '../memory/layout.ts';
+import { BootArea } from './bootArea.ts';
 import { imageUnsupported } from './bootError.ts';
 import { BootParams, LOADED_HIGH, XLF_KERNEL_64 } from './bootParams.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeCommandLine } from './cmdline.ts';
 import { elfEntry, elfRegions } from './elfImage.ts';
+import { writeFirmwareTables } from './firmwareTables.ts';
 import { checkRegions, loadRegions } from './imageRegions.ts';
 import { loadInitrd } from './initrd.ts';
 import { enterLongMode } from './longMode.ts';
@@ -23,8 +24,8 @@ const COMMAND_LINE_BYTES = 2047; // COMMAND_LINE_SIZE - 1
 const INITRD_ADDR_MAX = 0x7fff_ffff;
 const KERNEL_ALIGNMENT = 0x100_0000; // must not be 0
 
-/** The protocol asks for no stack; kernels that push before they set one up get the free page below the page tables. */
-const STACK_TOP = PAGE_TABLES - 16;
+/** The protocol asks for no stack; kernels that push before they set one up get a page of their own. */
+const STACK_TOP = PAGE_BYTES - 16;
 
 export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
   const { kernel, initrd, memory } = request;
@@ -35,15 +36,17 @@ export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
       'add a multiboot header, or build it for x86-64',
     );
   }
-  const regions = elfRegions(kernel, elf);
+  const regions = elfRegions(kernel, elf, memory);
   checkRegions(kernel, regions, memory);
   const entry = elfEntry(kernel, elf);
 
-  const commandLine = writeCommandLine(memory, request.cmdline, COMMAND_LINE_BYTES);
+  const area = new BootArea(kernel.name, regions);
+  const stack = area.place(BOOT_STACK, PAGE_BYTES, PAGE_BYTES);
+  const commandLine = writeCommandLine(memory, area, request.cmdline, COMMAND_LINE_BYTES);
   const placedInitrd = loadInitrd(initrd, memory, regions, INITRD_ADDR_MAX);
+  const rsdp = writeFirmwareTables(memory, area, request.cpus);
   loadRegions(kernel, regions, memory);
-  const rsdp = writeAcpiTables(memory, { cpus: request.cpus });
-  const zeroPage = writeZeroPage(memory, {
+  const zeroPage = writeZeroPage(memory, area, {
     template: setupHeader(),
     code32Start: 0,
     commandLine,
@@ -51,8 +54,8 @@ export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
     rsdp,
   });
   return {
-    regs: { rip: entry, rsi: BigInt(zeroPage), rsp: BigInt(STACK_TOP), rflags: RFLAGS_RESERVED1 },
-    sregs: enterLongMode(memory),
+    regs: { rip: entry, rsi: BigInt(zeroPage), rsp: BigInt(stack + STACK_TOP), rflags: RFLAGS_RESERVED1 },
+    sregs: enterLongMode(memory, area),
     entry,
     protocol: 'linux64',
   };

@@ -6,10 +6,12 @@ import type { BootProtocol } from '../config/vmConfig.ts';
 import { readBytes, type ByteSource } from '../elf/byteSource.ts';
 import { type ElfFile, isElf } from '../elf/elfFile.ts';
 import {
+  argumentsUnsupported,
   type BootError,
   imageEmpty,
   imageUnknown,
   imageUnsupported,
+  needsBios,
   wrongArchitecture,
   wrongProtocol,
 } from './bootError.ts';
@@ -17,7 +19,7 @@ import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { isBzImage, loadBzImage } from './bzImage.ts';
 import { openElf } from './elfImage.ts';
-import { loadFlat } from './flat.ts';
+import { isBootSector, loadFlat } from './flat.ts';
 import { loadLinux64 } from './linux64.ts';
 import { MULTIBOOT_SEARCH_BYTES, findMultibootHeader, loadMultiboot } from './multiboot.ts';
 import { loadPvh, pvhEntry } from './pvh.ts';
@@ -26,6 +28,15 @@ export type { BootRequest } from './bootRequest.ts';
 
 /** Throws BootError for whatever is wrong with the files or the command line. Errors of reading them pass through. */
 export function loadKernel(request: BootRequest): BootState {
+  const { initrd, initrdArguments } = request;
+  const state = loadByProtocol(request);
+  if (initrd !== undefined && initrdArguments !== undefined && state.protocol !== 'multiboot') {
+    throw argumentsUnsupported(initrd.name, initrdArguments, state.protocol);
+  }
+  return state;
+}
+
+function loadByProtocol(request: BootRequest): BootState {
   const { kernel, protocol } = request;
   if (kernel.sizeBytes === 0) throw imageEmpty(kernel.name);
   const head = readBytes(kernel, 0, Math.min(kernel.sizeBytes, MULTIBOOT_SEARCH_BYTES));
@@ -122,7 +133,5 @@ function describeForeignImage(kernel: ByteSource, head: Uint8Array): BootError {
     bytes.every((byte, index) => head[offset + index] === byte),
   );
   if (known !== undefined) return known.error(kernel.name);
-  const found =
-    head.length < 512 || head[510] !== 0x55 || head[511] !== 0xaa ? '' : '; it does look like a boot sector';
-  return imageUnknown(kernel.name, found);
+  return isBootSector(head) ? needsBios(kernel.name) : imageUnknown(kernel.name);
 }

@@ -58,6 +58,18 @@ test('the machine is in 32-bit protected mode, flat 4 GiB segments, paging off, 
   }
 });
 
+test("the GDT has flat code at 0x08 and data at 0x10, out of a kernel's way (as GRUB and QEMU have it)", () => {
+  const memory = ram();
+  const { sregs } = loadKernel(request(multibootElf(), { memory }));
+  const { base, limit } = sregs.gdt;
+  assert.deepEqual([sregs.cs.selector, sregs.ds.selector, sregs.ss.selector], [0x08, 0x10, 0x10]);
+  assert.ok(limit >= 0x17);
+  assert.equal(memory.readU64(gpa(base + 0x08n)), 0x00cf9b000000ffffn);
+  assert.equal(memory.readU64(gpa(base + 0x10n)), 0x00cf93000000ffffn);
+  const reserved = e820Map(memory.slots).find(({ address, type }) => type === 2 && address < MIB);
+  assert.ok(reserved && base >= reserved.address && base < reserved.address + reserved.sizeBytes);
+});
+
 test('an ELF32 and an ELF64 are loaded by their program headers, bss zeroed', () => {
   for (const bits of [32, 64] as const) {
     const memory = ram();
@@ -161,14 +173,16 @@ test('without an initrd there are no modules', () => {
   assert.equal(information(memory, loadKernel(request(multibootElf(), { memory }))).mods_count, 0);
 });
 
-test('a long module name is cut and stays clear of the memory map', () => {
+test('arguments of the module follow its name, however long they are (§3.3)', () => {
   const memory = ram();
-  const initrd = source('n'.repeat(5000), SPIN);
-  const info = information(memory, loadKernel(request(multibootElf(), { memory, initrd })));
+  const initrd = source('/srv/images/tools.tar', Uint8Array.of(1));
+  const initrdArguments = `root=/tools ${'x'.repeat(5000)}`;
+  const state = loadKernel(request(multibootElf(), { memory, initrd, initrdArguments }));
+  const info = information(memory, state);
   const module = MultibootModule.read(viewAt(memory, info.mods_addr, MultibootModule.size));
-  const name = guestString(memory, module.cmdline);
-  assert.match(name, /^n+$/);
-  assert.ok(module.cmdline + name.length < info.mmap_addr);
+  assert.equal(guestString(memory, module.cmdline), `tools.tar ${initrdArguments}`);
+  assert.equal(info.mmap_length, e820Map(memory.slots).length * MultibootMmapEntry.size);
+  assert.equal(memory.readU32(gpa(info.mmap_addr)), MultibootMmapEntry.size - 4);
 });
 
 /** A raw file: `before` bytes, the header with addresses, code. */

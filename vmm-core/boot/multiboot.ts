@@ -12,18 +12,16 @@ import {
   HIGH_RAM_BASE,
   KIB,
   MULTIBOOT_INFO,
-  MULTIBOOT_LOADER_NAME,
-  MULTIBOOT_MEMORY_MAP,
-  MULTIBOOT_MODULE_LIST,
   e820Map,
   lowRamEnd,
 } from '../memory/layout.ts';
-import { writeAcpiTables } from './acpi.ts';
+import { BootArea } from './bootArea.ts';
 import { badEntry, imageDamaged, imageUnsupported } from './bootError.ts';
 import { type BootRequest, baseName } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
 import { elfEntry, elfRegions, openElf } from './elfImage.ts';
+import { writeFirmwareTables } from './firmwareTables.ts';
 import { type ImageRegion, checkRegions, loadRegions } from './imageRegions.ts';
 import { type PlacedInitrd, loadInitrd } from './initrd.ts';
 import { enterProtectedMode } from './protectedMode.ts';
@@ -117,19 +115,24 @@ export function loadMultiboot(request: BootRequest, header: FoundHeader, head: U
   const { regions, entry } = locateImage(request, header, head);
 
   // The first word is the image's name, as QEMU and GRUB Legacy pass it: kernels skip it when they parse options.
-  const commandLine = writeCommandLine(memory, `${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
+  const area = new BootArea(kernel.name, regions);
+  const commandLine = writeCommandLine(memory, area, `${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
   const module = loadInitrd(initrd, memory, regions);
+  writeFirmwareTables(memory, area, request.cpus); // found by the scan for the RSDP: multiboot 1 has no field for it
   loadRegions(kernel, regions, memory);
-  writeAcpiTables(memory, { cpus: request.cpus }); // found by the scan for the RSDP: multiboot 1 has no field for it
-  writeInformation(memory, commandLine, module, baseName(initrd?.name ?? ''));
+  const information = writeInformation(memory, area, {
+    commandLine,
+    module,
+    moduleString: moduleString(request),
+  });
   return {
     regs: {
       rip: entry,
       rax: BigInt(MULTIBOOT_BOOTLOADER_MAGIC),
-      rbx: BigInt(MULTIBOOT_INFO),
+      rbx: BigInt(information),
       rflags: RFLAGS_RESERVED1,
     },
-    sregs: enterProtectedMode(memory),
+    sregs: enterProtectedMode(memory, area),
     entry,
     protocol: 'multiboot',
   };
@@ -156,7 +159,7 @@ function locateImage({ kernel, memory }: BootRequest, header: FoundHeader, head:
     );
   }
   const elf = openElf(kernel);
-  const regions = elfRegions(kernel, elf);
+  const regions = elfRegions(kernel, elf, memory);
   checkRegions(kernel, regions, memory);
   return { regions, entry: elfEntry(kernel, elf) };
 }
@@ -180,29 +183,40 @@ function locateByAddresses(kernel: ByteSource, { offset, values }: FoundHeader):
   return { regions: [region], entry: BigInt(entry_addr) };
 }
 
+/** §3.3 `string`: the module's name, then its arguments, as QEMU and GRUB Legacy pass it. */
+function moduleString({ initrd, initrdArguments }: BootRequest): string {
+  return `${baseName(initrd?.name ?? '')} ${initrdArguments ?? ''}`.trimEnd();
+}
+
+interface Information {
+  readonly commandLine: PlacedCommandLine;
+  readonly module: PlacedInitrd | undefined;
+  readonly moduleString: string;
+}
+
+/** Returns its address, which the kernel gets in EBX. */
 function writeInformation(
   memory: GuestMemory,
-  commandLine: PlacedCommandLine,
-  module: PlacedInitrd | undefined,
-  moduleName: string,
-): void {
+  area: BootArea,
+  { commandLine, module, moduleString }: Information,
+): number {
   const map = e820Map(memory.slots);
+  const information = area.place(MULTIBOOT_INFO, MultibootInfo.size);
+  const memoryMap = area.place(MULTIBOOT_INFO, map.length * MultibootMmapEntry.size);
   memory.write(
-    gpa(MULTIBOOT_INFO),
+    gpa(information),
     MultibootInfo.bytes({
       flags: INFO_MEMORY | INFO_CMDLINE | INFO_MODS | INFO_MEM_MAP | INFO_BOOT_LOADER_NAME,
       mem_lower: CONVENTIONAL_RAM_END / KIB,
       mem_upper: Math.floor((lowRamEnd(memory.slots) - HIGH_RAM_BASE) / KIB),
       cmdline: commandLine.address,
       mods_count: module === undefined ? 0 : 1,
-      mods_addr: MULTIBOOT_MODULE_LIST,
+      mods_addr: module === undefined ? 0 : writeModule(memory, area, module, moduleString),
       mmap_length: map.length * MultibootMmapEntry.size,
-      mmap_addr: MULTIBOOT_MEMORY_MAP,
-      boot_loader_name: MULTIBOOT_LOADER_NAME,
+      mmap_addr: memoryMap,
+      boot_loader_name: writeString(memory, area, LOADER_NAME),
     }),
   );
-  writeString(memory, MULTIBOOT_LOADER_NAME, LOADER_NAME);
-  if (module !== undefined) writeModule(memory, module, moduleName);
   map.forEach(({ address, sizeBytes, type }, index) => {
     const values = {
       size: MultibootMmapEntry.size - 4,
@@ -210,29 +224,29 @@ function writeInformation(
       len: BigInt(sizeBytes),
       type,
     };
-    memory.write(
-      gpa(MULTIBOOT_MEMORY_MAP + index * MultibootMmapEntry.size),
-      MultibootMmapEntry.bytes(values),
-    );
+    memory.write(gpa(memoryMap + index * MultibootMmapEntry.size), MultibootMmapEntry.bytes(values));
   });
+  return information;
 }
 
-function writeModule(memory: GuestMemory, module: PlacedInitrd, name: string): void {
-  const nameAddress = MULTIBOOT_MODULE_LIST + MultibootModule.size;
+function writeModule(memory: GuestMemory, area: BootArea, module: PlacedInitrd, text: string): number {
+  const address = area.place(MULTIBOOT_INFO, MultibootModule.size);
   memory.write(
-    gpa(MULTIBOOT_MODULE_LIST),
+    gpa(address),
     MultibootModule.bytes({
       mod_start: module.address,
       mod_end: module.address + module.sizeBytes,
-      cmdline: nameAddress,
+      cmdline: writeString(memory, area, text),
     }),
   );
-  writeString(memory, nameAddress, name, MULTIBOOT_MEMORY_MAP - nameAddress);
+  return address;
 }
 
-/** NUL-terminated, cut to fit `maximumBytes` with the NUL. */
-function writeString(memory: GuestMemory, address: number, text: string, maximumBytes = 64): void {
-  const bytes = new TextEncoder().encode(text).subarray(0, maximumBytes - 1);
+/** NUL-terminated. Returns its address. */
+function writeString(memory: GuestMemory, area: BootArea, text: string): number {
+  const bytes = new TextEncoder().encode(text);
+  const address = area.place(MULTIBOOT_INFO, bytes.length + 1);
   memory.write(gpa(address), bytes);
   memory.writeU8(gpa(address + bytes.length), 0);
+  return address;
 }

@@ -9,12 +9,13 @@ import type { ElfFile } from '../elf/elfFile.ts';
 import { elfNotes } from '../elf/elfNotes.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { PVH_MEMORY_MAP, PVH_MODULE_LIST, PVH_START_INFO, e820Map } from '../memory/layout.ts';
-import { writeAcpiTables } from './acpi.ts';
+import { BootArea } from './bootArea.ts';
 import { badEntry, imageDamaged } from './bootError.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
 import { elfRegions, orDamaged } from './elfImage.ts';
+import { writeFirmwareTables } from './firmwareTables.ts';
 import { checkRegions, loadRegions } from './imageRegions.ts';
 import { type PlacedInitrd, loadInitrd } from './initrd.ts';
 import { enterProtectedMode } from './protectedMode.ts';
@@ -63,50 +64,61 @@ export function pvhEntry(kernel: ByteSource, elf: ElfFile): number | undefined {
 
 export function loadPvh(request: BootRequest, elf: ElfFile, entry: number): BootState {
   const { kernel, initrd, memory } = request;
-  const regions = elfRegions(kernel, elf);
+  const regions = elfRegions(kernel, elf, memory);
   checkRegions(kernel, regions, memory);
   if (!regions.some(({ address, memoryBytes }) => entry >= address && entry < address + memoryBytes)) {
     throw badEntry(kernel.name, entry);
   }
-  const commandLine = writeCommandLine(memory, request.cmdline);
+  const area = new BootArea(kernel.name, regions);
+  const commandLine = writeCommandLine(memory, area, request.cmdline);
   const placedInitrd = loadInitrd(initrd, memory, regions);
+  const rsdp = writeFirmwareTables(memory, area, request.cpus);
   loadRegions(kernel, regions, memory);
-  const rsdp = writeAcpiTables(memory, { cpus: request.cpus });
-  writeStartInfo(memory, commandLine, placedInitrd, rsdp);
+  const startInfo = writeStartInfo(memory, area, { commandLine, initrd: placedInitrd, rsdp });
   return {
-    regs: { rip: BigInt(entry), rbx: BigInt(PVH_START_INFO), rflags: RFLAGS_RESERVED1 },
-    sregs: enterProtectedMode(memory),
+    regs: { rip: BigInt(entry), rbx: BigInt(startInfo), rflags: RFLAGS_RESERVED1 },
+    sregs: enterProtectedMode(memory, area),
     entry: BigInt(entry),
     protocol: 'PVH',
   };
 }
 
+interface StartInfo {
+  readonly commandLine: PlacedCommandLine;
+  readonly initrd: PlacedInitrd | undefined;
+  readonly rsdp: number;
+}
+
+/** Returns its address, which the kernel gets in EBX. */
 function writeStartInfo(
   memory: GuestMemory,
-  commandLine: PlacedCommandLine,
-  initrd: PlacedInitrd | undefined,
-  rsdp: number,
-): void {
+  area: BootArea,
+  { commandLine, initrd, rsdp }: StartInfo,
+): number {
   const map = e820Map(memory.slots);
+  const startInfo = area.place(PVH_START_INFO, HvmStartInfo.size);
+  const moduleList = area.place(PVH_MODULE_LIST, HvmModlistEntry.size);
+  const memoryMap = area.place(PVH_MEMORY_MAP, map.length * HvmMemmapTableEntry.size);
   memory.write(
-    gpa(PVH_START_INFO),
+    gpa(startInfo),
     HvmStartInfo.bytes({
       magic: XEN_HVM_START_MAGIC_VALUE,
       version: START_INFO_VERSION,
       nr_modules: initrd === undefined ? 0 : 1,
-      modlist_paddr: BigInt(initrd === undefined ? 0 : PVH_MODULE_LIST),
+      modlist_paddr: BigInt(initrd === undefined ? 0 : moduleList),
       cmdline_paddr: BigInt(commandLine.address),
       rsdp_paddr: BigInt(rsdp),
-      memmap_paddr: BigInt(PVH_MEMORY_MAP),
+      memmap_paddr: BigInt(memoryMap),
       memmap_entries: map.length,
     }),
   );
   if (initrd !== undefined) {
     const values = { paddr: BigInt(initrd.address), size: BigInt(initrd.sizeBytes) };
-    memory.write(gpa(PVH_MODULE_LIST), HvmModlistEntry.bytes(values));
+    memory.write(gpa(moduleList), HvmModlistEntry.bytes(values));
   }
   map.forEach(({ address, sizeBytes, type }, index) => {
     const values = { addr: BigInt(address), size: BigInt(sizeBytes), type };
-    memory.write(gpa(PVH_MEMORY_MAP + index * HvmMemmapTableEntry.size), HvmMemmapTableEntry.bytes(values));
+    memory.write(gpa(memoryMap + index * HvmMemmapTableEntry.size), HvmMemmapTableEntry.bytes(values));
   });
+  return startInfo;
 }

@@ -3,11 +3,18 @@ import type { DescriptorTable, Segment, SystemRegisters } from '../abi/x86.ts';
 import { CR0_ET } from '../abi/x86.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { BOOT_GDT } from '../memory/layout.ts';
+import type { BootArea } from './bootArea.ts';
 
-// The selectors that Linux calls __BOOT_CS, __BOOT_DS and __BOOT_TSS (Documentation/arch/x86/boot.rst). Other protocols leave them open.
-export const SELECTOR_CODE = 0x10;
-export const SELECTOR_DATA = 0x18;
-export const SELECTOR_TASK = 0x20;
+export interface Selectors {
+  readonly code: number;
+  readonly data: number;
+}
+
+/** Linux's __BOOT_CS and __BOOT_DS (Documentation/arch/x86/boot.rst). */
+export const LINUX_SELECTORS: Selectors = { code: 0x10, data: 0x18 };
+/** Other protocols leave them open; kernels whose IDT names 0x08 without a GDT of their own run under GRUB and QEMU. */
+export const FLAT_SELECTORS: Selectors = { code: 0x08, data: 0x10 };
+const SELECTOR_TASK = 0x20; // __BOOT_TSS
 
 const TYPE_DATA_RW_ACCESSED = 0x3;
 const TYPE_CODE_RX_ACCESSED = 0xb;
@@ -15,6 +22,7 @@ const TYPE_LDT = 0x2;
 const TYPE_TASK_BUSY = 0xb; // 32-bit TSS, and the 64-bit one of long mode
 
 const TASK_LIMIT = 0x67;
+const GDT_BYTES = SELECTOR_TASK + 16; // a 64-bit TSS descriptor takes two entries; base 0 makes the second one zero
 
 const flat = {
   base: 0n,
@@ -29,9 +37,17 @@ const flat = {
   unusable: false,
 } as const;
 
-export const CODE_32: Segment = { ...flat, selector: SELECTOR_CODE, type: TYPE_CODE_RX_ACCESSED };
-export const CODE_64: Segment = { ...CODE_32, l: true, db: false };
-export const DATA_FLAT: Segment = { ...flat, selector: SELECTOR_DATA, type: TYPE_DATA_RW_ACCESSED };
+export function code32(selector: number): Segment {
+  return { ...flat, selector, type: TYPE_CODE_RX_ACCESSED };
+}
+
+export function code64(selector: number): Segment {
+  return { ...code32(selector), l: true, db: false };
+}
+
+export function dataFlat(selector: number): Segment {
+  return { ...flat, selector, type: TYPE_DATA_RW_ACCESSED };
+}
 
 const TASK: Segment = {
   ...flat,
@@ -86,11 +102,13 @@ export function dataSegments(segment: Segment): Pick<SystemRegisters, 'ds' | 'es
 }
 
 /** Writes a GDT whose entries equal the hidden parts given to the vCPU, so that a guest may reload its selectors. */
-export function writeGdt(memory: GuestMemory, code: Segment, data: Segment): DescriptorTable {
-  // A 64-bit TSS descriptor takes two entries; base 0 makes the second one zero.
-  const entries = [0n, 0n, descriptor(code), descriptor(data), descriptor(TASK), 0n];
-  entries.forEach((value, index) => memory.writeU64(gpa(BOOT_GDT + 8 * index), value));
-  return { base: BigInt(BOOT_GDT), limit: 8 * entries.length - 1 };
+export function writeGdt(memory: GuestMemory, area: BootArea, code: Segment, data: Segment): DescriptorTable {
+  const address = area.place(BOOT_GDT, GDT_BYTES);
+  memory.slice(gpa(address), GDT_BYTES).fill(0);
+  for (const segment of [code, data, TASK]) {
+    memory.writeU64(gpa(address + segment.selector), descriptor(segment));
+  }
+  return { base: BigInt(address), limit: GDT_BYTES - 1 };
 }
 
 /** SDM 3A figure 3-8: the eight bytes in which base and limit are scattered. */

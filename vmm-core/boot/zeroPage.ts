@@ -1,6 +1,7 @@
 /** Fills in Linux's zero page: setup_header, memory map, command line, initrd, RSDP. Used by the bzImage and linux64 protocols. */
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { PAGE_BYTES, ZERO_PAGE, e820Map } from '../memory/layout.ts';
+import type { BootArea } from './bootArea.ts';
 import {
   BOOT_FLAG,
   BOOT_PARAMS_E820_TABLE,
@@ -22,8 +23,9 @@ export interface ZeroPageContents {
 }
 
 /** Returns the page's address, which the kernel gets in RSI. */
-export function writeZeroPage(memory: GuestMemory, contents: ZeroPageContents): number {
-  const page = memory.slice(gpa(ZERO_PAGE), PAGE_BYTES);
+export function writeZeroPage(memory: GuestMemory, area: BootArea, contents: ZeroPageContents): number {
+  const address = area.place(ZERO_PAGE, PAGE_BYTES, PAGE_BYTES);
+  const page = memory.slice(gpa(address), PAGE_BYTES);
   page.fill(0);
   page.set(contents.template);
 
@@ -46,5 +48,5 @@ export function writeZeroPage(memory: GuestMemory, contents: ZeroPageContents): 
     const values = { addr: BigInt(address), size: BigInt(sizeBytes), type };
     BootE820Entry.write(view, values, BOOT_PARAMS_E820_TABLE + index * BootE820Entry.size);
   });
-  return ZERO_PAGE;
+  return address;
 }

@@ -17,6 +17,7 @@ import {
   KVM_RUN,
 } from '../abi/kvm.ts';
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
+import { BootArea } from '../boot/bootArea.ts';
 import { enterLongMode } from '../boot/longMode.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { type GuestDebug, KvmVcpu } from '../kvm/vcpu.ts';
@@ -38,7 +39,7 @@ export interface DebugFacilities {
 
 /** Changes with the probe itself: older results on disk are then ignored. */
 const PROBE_VERSION = 1;
-const SCRATCH_BYTES = 1 << 20;
+const SCRATCH_BYTES = 1 << 20; // reaches to the GDT of enterLongMode
 const CODE = 0x40000;
 const DATA = 0x50000;
 const DR7_WRITE_4_BYTES = 0x400n | 2n | (1n << 16n) | (3n << 18n);
@@ -118,7 +119,7 @@ function trial(kvm: Kvm, code: readonly number[], debug: Partial<GuestDebug>): n
 
 function start(vcpu: KvmVcpu, memory: GuestMemory, code: readonly number[]): void {
   memory.write(gpa(CODE), Uint8Array.from(code));
-  vcpu.writeSystem(enterLongMode(memory));
+  vcpu.writeSystem(enterLongMode(memory, new BootArea('probe', [])));
   vcpu.writeGeneral({
     ...vcpu.readGeneral(),
     rip: BigInt(CODE),

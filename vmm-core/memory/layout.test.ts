@@ -72,17 +72,20 @@ test('the e820 map is sorted, disjoint, and calls RAM only what a slot backs, ou
   }
 });
 
-test('the boot data areas do not overlap, nor reach into the ROM area', () => {
+test('the places that boot data prefers do not overlap', () => {
   const starts = [
-    layout.BOOT_GDT,
+    layout.BIOS_DATA,
+    layout.BIOS_DATA_END,
     layout.PVH_START_INFO,
     layout.ZERO_PAGE,
+    layout.BOOT_STACK,
     layout.PAGE_TABLES,
     layout.COMMAND_LINE,
-    layout.BOOT_DATA_END,
-    layout.CONVENTIONAL_RAM_END,
+    layout.EBDA,
     layout.ACPI_TABLES,
-    layout.ACPI_TABLES_END,
+    layout.ACPI_TABLES + layout.ACPI_TABLES_BYTES,
+    layout.MP_TABLE,
+    layout.BOOT_GDT,
     layout.REAL_MODE_IRET,
     layout.HIGH_RAM_BASE,
   ];

@@ -1,16 +1,22 @@
 /**
  * The guest-physical address map. Every address the VM itself chooses is named here; devices and boot code import it.
  *
+ * Boot data stands where it says here unless the image is loaded there: then it goes elsewhere (boot/bootArea.ts).
+ *
  *   0x0_0000_0000  interrupt vector table (flat images in real mode only)
- *   0x0_0000_0500  GDT
+ *   0x0_0000_0400  BIOS data area
  *   0x0_0000_6000  PVH start_info, module list        | multiboot information, module list, memory map
  *   0x0_0000_7000  Linux zero page                    | PVH memory map
  *   0x0_0000_7c00  boot sector (flat)
- *   0x0_0000_9000  page tables: PML4, PDPT, 4 page directories (identity map of 4 GiB)
+ *   0x0_0000_8000  boot stack (linux64), then page tables: PML4, PDPT, 4 page directories (identity map of 4 GiB)
  *   0x0_0002_0000  command line, 64 KiB at most
  *   0x0_0003_0000  free
- *   0x0_0009_fc00  ── end of conventional RAM; up to 1 MiB is the "ROM area": RAM to us, reserved to the guest
+ *   0x0_0009_fc00  ── end of conventional RAM: extended BIOS data area, 1 KiB
+ *   0x0_000a_0000  up to 1 MiB video memory and ROM on a PC: plain RAM to us, reserved to the guest; images may be loaded there
+ *   0x0_000b_8000  text memory
  *   0x0_000e_0000  ACPI: RSDP and tables
+ *   0x0_000f_0000  MP floating pointer structure and table
+ *   0x0_000f_8000  GDT: here no kernel that keeps to the memory map overwrites it
  *   0x0_000f_ff53  IRET stub of the real-mode vectors (flat)
  *   0x0_0010_0000  kernel … initrd at the top of low RAM
  *   0x0_c000_0000  ── end of low RAM at most: the 3 GiB hole starts (PCI memory windows)
@@ -27,26 +33,31 @@ export const MIB = 1024 * KIB;
 export const GIB = 1024 * MIB;
 export const PAGE_BYTES = 4096;
 
-// Boot data, below the kernel. [0, BOOT_DATA_END) is ours until the guest runs: no image may be loaded there.
-export const BOOT_GDT = 0x500;
+export const BIOS_DATA = 0x400;
+export const BIOS_DATA_END = 0x500;
+
+// Boot data, where the image leaves it room.
 export const PVH_START_INFO = 0x6000;
 export const PVH_MODULE_LIST = 0x6040;
 export const MULTIBOOT_INFO = 0x6000;
-export const MULTIBOOT_MODULE_LIST = 0x6100;
-export const MULTIBOOT_MEMORY_MAP = 0x6200;
-export const MULTIBOOT_LOADER_NAME = 0x6f00;
 export const ZERO_PAGE = 0x7000;
 export const PVH_MEMORY_MAP = 0x7000;
+export const BOOT_STACK = 0x8000;
 export const PAGE_TABLES = 0x9000;
 export const COMMAND_LINE = 0x20000;
 export const COMMAND_LINE_MAX_BYTES = 64 * KIB; // with its NUL
-export const BOOT_DATA_END = COMMAND_LINE + COMMAND_LINE_MAX_BYTES;
 
 export const BOOT_SECTOR = 0x7c00;
 
 export const CONVENTIONAL_RAM_END = 0x9fc00; // where a PC's extended BIOS data area starts
-export const ACPI_TABLES = 0xe0000;
-export const ACPI_TABLES_END = 0xf0000;
+export const EBDA = CONVENTIONAL_RAM_END;
+export const EBDA_BYTES = KIB;
+/** Scanned by operating systems for the RSDP (from here on) and the MP floating pointer (from 0xf0000 on). */
+export const BIOS_AREA = 0xe0000;
+export const ACPI_TABLES = BIOS_AREA;
+export const ACPI_TABLES_BYTES = 16 * KIB;
+export const MP_TABLE = 0xf0000;
+export const BOOT_GDT = 0xf8000;
 export const REAL_MODE_IRET = 0xfff53; // F000:FF53, the address that BIOSes give vectors nobody serves
 export const HIGH_RAM_BASE = MIB; // "high" as in a PC's HIMEM
 

@@ -1,0 +1,13 @@
+/** What a PC's firmware leaves in memory for whatever it starts, whatever the boot protocol: BIOS data area, MP table, ACPI. */
+import type { GuestMemory } from '../memory/guestMemory.ts';
+import { writeAcpiTables } from './acpi.ts';
+import { writeBiosData } from './biosData.ts';
+import type { BootArea } from './bootArea.ts';
+import { writeMpTable } from './mpTable.ts';
+
+/** Before the image is loaded, which may lie over the BIOS data. Returns the RSDP's address. */
+export function writeFirmwareTables(memory: GuestMemory, area: BootArea, cpus: number): number {
+  writeBiosData(memory);
+  writeMpTable(memory, area, cpus);
+  return writeAcpiTables(memory, area, { cpus });
+}
