@@ -8,8 +8,10 @@ import {
   IRQ_RTC,
   PORT_ACPI_PM1_EVENT,
   PORT_CMOS_INDEX,
+  PORT_CRTC_INDEX,
   PORT_DEBUGCON,
   PORT_FIRMWARE_DEBUG,
+  PORT_FW_CFG_SELECTOR,
   PORT_I8042_COMMAND,
   PORT_I8042_DATA,
   PORT_ISA_DEBUG_EXIT,
@@ -23,7 +25,9 @@ import { SharedIrqLine } from '../bus/sharedIrqLine.ts';
 import { StateBlock } from '../bus/stateBlock.ts';
 import { AcpiPm } from './acpiPm.ts';
 import type { Clock } from './clock.ts';
+import { Crtc } from './crtc.ts';
 import { Debugcon } from './debugcon.ts';
+import { FwCfg } from './fwCfg.ts';
 import type { GuestPower } from './guestPower.ts';
 import { I8042 } from './i8042.ts';
 import { IsaDebugExit } from './isaDebugExit.ts';
@@ -55,6 +59,7 @@ export interface DeviceSet {
   readonly uarts: readonly Uart16550[];
   readonly rtc: RtcCmos;
   readonly acpiPm: AcpiPm;
+  readonly fwCfg: FwCfg;
   /** What the guest writes: COM1..COM4, debugcon, firmware log. */
   readonly outputs: readonly ByteRing[];
   /** What COM1..COM4 receive. */
@@ -91,6 +96,8 @@ function plan(layout: Layout) {
     resetControl: layout.take(StateBlock.sizeOf(ResetControl)),
     debugcon: [layout.take(StateBlock.sizeOf(Debugcon)), layout.take(StateBlock.sizeOf(Debugcon))],
     acpiPm: layout.take(StateBlock.sizeOf(AcpiPm)),
+    crtc: layout.take(StateBlock.sizeOf(Crtc)),
+    fwCfg: layout.take(StateBlock.sizeOf(FwCfg)),
   };
 }
 
@@ -148,11 +155,16 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
     power: host.power,
   });
 
+  const crtc = new Crtc({ state: StateBlock.open(Crtc, buffer, at.crtc) });
+  const fwCfg = new FwCfg({ state: StateBlock.open(FwCfg, buffer, at.fwCfg) });
+
   const ports = new Bus('port');
   COM_RESOURCES.forEach(({ port }, i) => ports.register(port, 8, mustHave(uarts[i])));
   ports.register(PORT_I8042_DATA, 1, i8042, 0);
   ports.register(PORT_I8042_COMMAND, 1, i8042, PORT_I8042_COMMAND - PORT_I8042_DATA);
   ports.register(PORT_CMOS_INDEX, 2, rtc);
+  ports.register(PORT_CRTC_INDEX, 2, crtc);
+  ports.register(PORT_FW_CFG_SELECTOR, 2, fwCfg);
   ports.register(PORT_DEBUGCON, 1, mustHave(debugcons[0]));
   ports.register(PORT_FIRMWARE_DEBUG, 1, mustHave(debugcons[1]));
   ports.register(PORT_PVPANIC, 1, new Pvpanic({ power: host.power }));
@@ -160,9 +172,9 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
   ports.register(PORT_RESET_CONTROL, 1, resetControl);
   if (host.debugExit) ports.register(PORT_ISA_DEBUG_EXIT, 4, new IsaDebugExit({ power: host.power }));
 
-  const resettable = [...uarts, rtc, i8042, resetControl, acpiPm];
+  const resettable = [...uarts, rtc, i8042, resetControl, acpiPm, crtc, fwCfg];
   const reset = (): void => resettable.forEach((device) => device.reset());
-  return { ports, mmio: new Bus('mmio'), uarts, rtc, acpiPm, outputs, inputs, reset };
+  return { ports, mmio: new Bus('mmio'), uarts, rtc, acpiPm, fwCfg, outputs, inputs, reset };
 }
 
 function mustHave<T>(value: T | undefined): T {

@@ -183,6 +183,7 @@ export class Machine {
       memoryAbove4G: this.config.memoryBytes - low,
       cpus: this.config.cpus,
     });
+    devices.fwCfg.powerOn({ cpus: this.config.cpus, memoryBytes: this.config.memoryBytes });
     devices.reset();
     return devices;
   }

@@ -1,0 +1,20 @@
+/** The CRT controller of a VGA in text mode, 0x3d4: registers of its index/data pair. IBM PS/2 Video Subsystem, "CRT Controller". */
+export const CRTC_INDEX = 0; // RW  which register the data port is
+export const CRTC_DATA = 1; // RW
+
+export const CRTC_START_HIGH = 0x0c; // of the text memory that is shown, in characters
+export const CRTC_START_LOW = 0x0d;
+export const CRTC_CURSOR_HIGH = 0x0e; // cursor location, in characters
+export const CRTC_CURSOR_LOW = 0x0f;
+export const CRTC_OVERFLOW = 0x07;
+export const CRTC_OVERFLOW_LINE_COMPARE = 1 << 4; // the one bit there that CRTC_V_SYNC_END does not protect
+export const CRTC_V_SYNC_END = 0x11;
+export const CRTC_PROTECT = 1 << 7; // in CRTC_V_SYNC_END: registers 0 to 7 cannot be written
+export const CRTC_REGISTERS = 0x19;
+
+/** Text mode 3, 80 by 25, as a VGA's BIOS sets it: registers 0x00 to 0x18. */
+// prettier-ignore
+export const CRTC_TEXT_MODE_3 = [
+  0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0x00, 0x4f, 0x0d, 0x0e, 0x00,
+  0x00, 0x00, 0x00, 0x9c, 0x8e, 0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff,
+] as const;

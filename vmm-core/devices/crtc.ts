@@ -1,0 +1,59 @@
+/**
+ * The CRT controller's index and data port, for drivers of text mode: what they write they read back, above all the cursor's
+ * place. There is no picture: text memory at 0xb8000 is RAM like any other, and no other port of a VGA answers.
+ */
+import * as abi from '../abi/crtc.ts';
+import type { Device } from '../bus/device.ts';
+import type { StateBlock } from '../bus/stateBlock.ts';
+
+const FIELDS = ['index'] as const;
+type Field = (typeof FIELDS)[number];
+
+export class Crtc implements Device {
+  static readonly fields = FIELDS;
+  static readonly extraBytes = abi.CRTC_REGISTERS;
+
+  readonly name = 'crtc';
+  readonly accessBytes = 1; // `outw` writes index and value at once
+  readonly #state: StateBlock<Field>;
+  readonly #regs: Record<Field, number>;
+
+  constructor(options: { readonly state: StateBlock<Field> }) {
+    this.#state = options.state;
+    this.#regs = options.state.regs;
+  }
+
+  /** As firmware leaves it: a PC's BIOS has set the mode before anything of the user's runs. */
+  reset(): void {
+    this.#state.locked(() => {
+      this.#regs.index = 0;
+      this.#state.extra.set(abi.CRTC_TEXT_MODE_3);
+    });
+  }
+
+  read(offset: number): number {
+    return this.#state.locked(() => {
+      const { index } = this.#regs;
+      return offset === abi.CRTC_INDEX ? index : (this.#state.extra[index] ?? 0);
+    });
+  }
+
+  write(offset: number, _sizeBytes: number, value: number): void {
+    this.#state.locked(() => {
+      if (offset === abi.CRTC_INDEX) this.#regs.index = value;
+      else this.#writeRegister(this.#regs.index, value);
+    });
+  }
+
+  #writeRegister(index: number, value: number): void {
+    if (index >= abi.CRTC_REGISTERS) return;
+    const registers = this.#state.extra;
+    const isProtected = ((registers[abi.CRTC_V_SYNC_END] ?? 0) & abi.CRTC_PROTECT) !== 0;
+    if (!isProtected || index > abi.CRTC_OVERFLOW) {
+      registers[index] = value;
+    } else if (index === abi.CRTC_OVERFLOW) {
+      const bit = abi.CRTC_OVERFLOW_LINE_COMPARE;
+      registers[index] = ((registers[index] ?? 0) & ~bit) | (value & bit);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * QEMU's firmware configuration device, its traditional interface: a guest selects an item and reads it byte by byte. It has what
+ * kernels ask a machine of QEMU's for (how many CPUs, how much memory); there are no files. Unknown items are empty and read 0.
+ */
+import * as abi from '../abi/fwCfg.ts';
+import type { Device } from '../bus/device.ts';
+import type { StateBlock } from '../bus/stateBlock.ts';
+
+const FIELDS = ['selector', 'offset', 'cpus', 'memoryMiB'] as const;
+type Field = (typeof FIELDS)[number];
+
+const SIGNATURE = [0x51, 0x45, 0x4d, 0x55]; // "QEMU"
+const MIB_SHIFT = 20;
+
+export class FwCfg implements Device {
+  static readonly fields = FIELDS;
+  static readonly extraBytes = 0;
+
+  readonly name = 'fw-cfg';
+  readonly accessBytes = 2;
+  readonly #state: StateBlock<Field>;
+  readonly #regs: Record<Field, number>;
+
+  constructor(options: { readonly state: StateBlock<Field> }) {
+    this.#state = options.state;
+    this.#regs = options.state.regs;
+  }
+
+  /** Main thread, once: what the items say. */
+  powerOn(machine: { readonly cpus: number; readonly memoryBytes: number }): void {
+    this.#state.locked(() => {
+      this.#regs.cpus = machine.cpus;
+      this.#regs.memoryMiB = Math.floor(machine.memoryBytes / 2 ** MIB_SHIFT);
+    });
+  }
+
+  reset(): void {
+    this.#state.locked(() => this.#select(abi.FW_CFG_SIGNATURE));
+  }
+
+  /** The selector reads 0. A word at the selector's port is not the data behind it. */
+  read(offset: number, sizeBytes: number): number {
+    if (offset !== abi.FW_CFG_DATA || sizeBytes !== 1) return 0;
+    return this.#state.locked(() => this.#item()[this.#regs.offset++] ?? 0);
+  }
+
+  /** Writing to an item is no part of the interface any more. */
+  write(offset: number, sizeBytes: number, value: number): void {
+    if (offset === abi.FW_CFG_SELECTOR && sizeBytes === 2) this.#state.locked(() => this.#select(value));
+  }
+
+  #select(key: number): void {
+    this.#regs.selector = key;
+    this.#regs.offset = 0;
+  }
+
+  #item(): readonly number[] {
+    const { selector, cpus, memoryMiB } = this.#regs;
+    switch (selector) {
+      case abi.FW_CFG_SIGNATURE:
+        return SIGNATURE;
+      case abi.FW_CFG_ID:
+        return littleEndian(abi.FW_CFG_VERSION, 4);
+      case abi.FW_CFG_RAM_SIZE:
+        return littleEndian(memoryMiB * 2 ** MIB_SHIFT, 8);
+      case abi.FW_CFG_NOGRAPHIC:
+        return littleEndian(1, 2);
+      case abi.FW_CFG_NB_CPUS:
+      case abi.FW_CFG_MAX_CPUS:
+        return littleEndian(cpus, 2);
+      case abi.FW_CFG_FILE_DIR:
+        return [0, 0, 0, 0];
+      default:
+        return [];
+    }
+  }
+}
+
+function littleEndian(value: number, bytes: number): number[] {
+  return Array.from({ length: bytes }, (_, i) => Math.floor(value / 256 ** i) % 256);
+}
