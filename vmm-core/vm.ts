@@ -2,7 +2,7 @@
  * A VM as its clients see it: a machine, run control, serial ports, and how it ends. Main thread. Used by the control server and by
  * `vmm run`; knows neither sockets nor argv.
  */
-import { COM_PORTS, type VmConfig } from './config/vmConfig.ts';
+import type { VmConfig } from './config/vmConfig.ts';
 import { Breakpoints, type Hit } from './debug/breakpoints.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { hex, readRegisters, registerReport } from './debug/registers.ts';
@@ -32,8 +32,6 @@ const EXIT_HOST_ERROR = 1;
 const EXIT_TRIPLE_FAULT = 3;
 const OUTPUT_LOG = 4; // debugcon and the firmware's log go to our log
 const CODE_BYTES = 16;
-const MAX_TYPED_BYTES = 1 << 20; // a pasted file, not a leak
-const RETRY_MS = 20;
 
 export class Vm {
   readonly machine: Machine;
@@ -41,7 +39,6 @@ export class Vm {
   readonly breakpoints: Breakpoints;
   readonly serial: readonly SerialPort[];
   readonly #events: VmEvents;
-  readonly #typed: Uint8Array[] = Array.from({ length: COM_PORTS }, () => new Uint8Array());
   #end: VmEnd | undefined;
   /** Set while stopped by something that cannot be continued: `resume` ends the VM with it. */
   #fatal: VmEnd | undefined;
@@ -82,12 +79,9 @@ export class Vm {
     this.runControl.step(plan);
   }
 
-  /** Keys for a UART. What the guest is too slow to read waits here, bounded. */
+  /** Keys for a UART. */
   typed(port: number, bytes: Uint8Array): void {
-    const waiting = this.#typed[port];
-    if (waiting === undefined || waiting.length + bytes.length > MAX_TYPED_BYTES) return;
-    this.#typed[port] = Buffer.concat([waiting, bytes]);
-    this.#feed(port);
+    this.machine.serialInputs[port]?.type(bytes);
   }
 
   /**
@@ -130,15 +124,6 @@ export class Vm {
     this.#fatal = undefined;
     this.breakpoints.forgetPlanted();
     this.#events.onReset(message);
-  }
-
-  #feed(port: number): void {
-    const waiting = this.#typed[port];
-    if (waiting === undefined || waiting.length === 0) return;
-    const taken = this.machine.receive(port, waiting);
-    this.#typed[port] = waiting.subarray(taken);
-    // The guest takes the rest when it reads; nothing tells us, so look again.
-    if (taken < waiting.length) setTimeout(() => this.#feed(port), RETRY_MS).unref();
   }
 
   #output(port: number, bytes: Uint8Array): void {

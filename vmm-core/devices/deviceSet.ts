@@ -117,6 +117,7 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
         name: `com${i + 1}`,
         state: StateBlock.open(Uart16550, buffer, at.uarts[i] ?? 0),
         irq: mustHave(shared[i % 2]).source(i),
+        clock: host.clock,
         output: ring(outputs, i),
         input: ring(inputs, i),
         onOutput: () => host.onOutput(i),

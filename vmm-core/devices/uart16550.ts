@@ -1,10 +1,12 @@
 /**
  * A PC16550D UART. Datasheet: National Semiconductor PC16550D, § numbers below are its register chapters 8.x.
  * Registers in a StateBlock, code on whichever thread touches them: vCPU threads by read()/write(), the main thread by
- * receive(). Deviations, all towards an infinitely fast wire:
- *  - a transmitted byte leaves at once: THRE and TEMT always read 1, the baud rate is stored and ignored;
- *  - host input waits in its ring until the FIFO has room, so host input never overruns (OE only in loopback);
- *  - the character time-out comes at once when the ring holds nothing more, not after 4 character times;
+ * receive(). Deviations from a wire between two chips:
+ *  - a transmitted byte leaves at once: THRE and TEMT always read 1;
+ *  - host input never overruns (OE only in loopback): it waits in its ring and comes in bursts of a FIFO's depth, the next one only
+ *    when the guest has emptied the FIFO and then had the time that the burst takes on the wire. A driver that reads "while data
+ *    is ready" so comes to an end, and what it feeds gets its turn, as with a real line; see #refill();
+ *  - the character time-out comes at once, not after 4 character times;
  *  - parity, framing and break errors do not happen; RTS and DTR are not asked, kernels that never set them want input too.
  */
 import * as abi from '../abi/uart16550.ts';
@@ -13,6 +15,7 @@ import type { Device } from '../bus/device.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
 import type { StateBlock } from '../bus/stateBlock.ts';
 import { log } from '../log.ts';
+import type { Clock } from './clock.ts';
 import { GuestOutput } from './guestOutput.ts';
 
 const FIELDS = [
@@ -28,6 +31,8 @@ const FIELDS = [
   'thrPending', // 1: the THRE interrupt has not been acknowledged by reading IIR or writing THR
   'rxStart', // the oldest byte of the RX FIFO, an index into the extra bytes
   'rxCount',
+  'rxEmptied', // when the guest took the last byte of the RX FIFO: microseconds modulo 2^32
+  'rxPause', // for how long after that the line is still busy with the burst: microseconds
   'irqAsserted',
   'outputDropped', // bytes, for the inspector
 ] as const;
@@ -35,6 +40,10 @@ export type UartField = (typeof FIELDS)[number];
 
 /** The divisor of 115200 / 9600, what PC firmware leaves behind. */
 const RESET_DIVISOR = 12;
+/** One character at divisor 1: start bit, 8 data bits, stop bit at 115200 baud. */
+const CHARACTER_US = 87;
+/** A line set to less than 38400 baud is no slower than that: nobody wants to wait for it. */
+const SLOWEST_DIVISOR = 3;
 /** A cable with the other end ready. */
 const PEER_LINES = abi.UART_MSR_CTS | abi.UART_MSR_DSR | abi.UART_MSR_DCD;
 
@@ -43,6 +52,7 @@ export interface UartOptions {
   readonly name?: string;
   readonly state: StateBlock<UartField>;
   readonly irq: IrqLine;
+  readonly clock: Clock;
   /** Guest to host; the device is the producer, under its lock. */
   readonly output: ByteRing;
   /** Host to guest; the device is the consumer, under its lock; the main thread pushes, then calls receive(). */
@@ -64,6 +74,7 @@ export class Uart16550 implements Device {
   readonly #state: StateBlock<UartField>;
   readonly #regs: Record<UartField, number>;
   readonly #irq: IrqLine;
+  readonly #clock: Clock;
   readonly #input: ByteRing;
   readonly #output: GuestOutput;
   readonly #out2Gate: boolean;
@@ -74,6 +85,7 @@ export class Uart16550 implements Device {
     this.#state = options.state;
     this.#regs = options.state.regs;
     this.#irq = options.irq;
+    this.#clock = options.clock;
     this.#input = options.input;
     this.#out2Gate = options.out2Gate ?? true;
     const wait = options.outputWaitMs === undefined ? {} : { waitMs: options.outputWaitMs };
@@ -96,11 +108,15 @@ export class Uart16550 implements Device {
     });
   }
 
-  /** Main thread, after pushing into the input ring. */
-  receive(): void {
-    this.#state.locked(() => {
+  /**
+   * Main thread, after pushing into the input ring, and from time to time while that is not empty: a guest that waits for an interrupt
+   * touches no register. Returns how many bytes the guest has yet to read.
+   */
+  receive(): number {
+    return this.#state.locked(() => {
       this.#refill();
       this.#updateIrq();
+      return this.#regs.rxCount;
     });
   }
 
@@ -195,23 +211,36 @@ export class Uart16550 implements Device {
     const byte = this.#state.extra[start] ?? 0;
     regs.rxStart = (start + 1) % abi.UART_FIFO_DEPTH;
     regs.rxCount = count - 1;
+    if (count === 1) regs.rxEmptied = this.#microseconds();
     // The line drops for a moment whatever is left: it is edge-triggered, and a guest that takes one byte per interrupt
     // needs a new edge for the next byte, be it a trigger or, reset by the read (§8.11.3), a time-out.
     this.#driveIrq(false);
-    this.#refill();
     this.#updateIrq();
     return byte;
   }
 
-  /** Moves host input into the FIFO while there is room. In loopback the receiver is cut off from the wire (§8.6). */
+  /** Moves a burst of host input into an empty FIFO when it is time. In loopback the receiver is cut off from the wire (§8.6). */
   #refill(): void {
-    if (this.#loop) return;
+    const regs = this.#regs;
+    if (regs.rxCount !== 0 || this.#input.length === 0 || this.#loop) return;
+    if ((this.#microseconds() - regs.rxEmptied) >>> 0 < regs.rxPause) return;
     const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
-    while (this.#regs.rxCount < depth) {
+    while (regs.rxCount < depth) {
       const byte = this.#input.shift();
-      if (byte === undefined) return;
+      if (byte === undefined) break;
       this.#append(byte);
     }
+    regs.rxPause = regs.rxCount * this.#characterUs();
+  }
+
+  #characterUs(): number {
+    const divisor = this.#regs.dll | (this.#regs.dlm << 8);
+    return CHARACTER_US * Math.min(Math.max(divisor, 1), SLOWEST_DIVISOR);
+  }
+
+  /** Modulo 2^32: 71 minutes, far more than any pause. */
+  #microseconds(): number {
+    return Number(BigInt.asUintN(32, this.#clock.monotonicNs() / 1000n));
   }
 
   #append(byte: number): void {
@@ -267,8 +296,10 @@ export class Uart16550 implements Device {
   #writeFcr(value: number): void {
     const regs = this.#regs;
     const enable = (value & abi.UART_FCR_ENABLE_FIFO) !== 0;
-    if (enable !== this.#fifoEnabled || (enable && (value & abi.UART_FCR_CLEAR_RCVR) !== 0))
-      this.#regs.rxCount = 0;
+    if (enable !== this.#fifoEnabled || (enable && (value & abi.UART_FCR_CLEAR_RCVR) !== 0)) {
+      regs.rxCount = 0;
+      regs.rxPause = 0;
+    }
     regs.fcr = enable ? value & (abi.UART_FCR_ENABLE_FIFO | (0b11 << abi.UART_FCR_TRIGGER_SHIFT)) : 0;
     this.#updateIrq();
     this.#refill();
@@ -305,6 +336,7 @@ export class Uart16550 implements Device {
 
   #readLsr(): number {
     const regs = this.#regs;
+    if (regs.rxCount === 0) this.#receiveWhatIsDue();
     const ready = regs.rxCount === 0 ? 0 : abi.UART_LSR_DR;
     const errors = regs.lsrErrors;
     if (errors !== 0) {
@@ -312,6 +344,12 @@ export class Uart16550 implements Device {
       this.#updateIrq();
     }
     return abi.UART_LSR_THRE | abi.UART_LSR_TEMT | errors | ready;
+  }
+
+  /** For guests that poll: their looking is what makes time pass. */
+  #receiveWhatIsDue(): void {
+    this.#refill();
+    if (this.#regs.rxCount !== 0) this.#updateIrq();
   }
 
   /** Reading IIR acknowledges the THRE interrupt, if that is what it reports (§8.5). */

@@ -29,6 +29,7 @@ import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { spawnVcpuWorker } from '../vcpu/vcpuWorker.ts';
 import { openImage } from './openImage.ts';
+import { SerialInput } from './serialInput.ts';
 
 /** What can be made before the configuration is known: F5 then only waits for what depends on it. */
 export interface WarmParts {
@@ -71,6 +72,8 @@ export class Machine {
   readonly devices: DeviceSet;
   readonly threads: readonly VcpuThread[];
   readonly breakpoints = new BreakpointTable();
+  /** Keys for COM1 (0) to COM4 (3). */
+  readonly serialInputs: readonly SerialInput[];
   readonly kvm: Kvm;
   boot: BootState;
   readonly #vm: KvmVm;
@@ -100,6 +103,7 @@ export class Machine {
       this.#powerOn = { chips: this.#vm.saveChips(), vcpus: vcpus.map((vcpu) => vcpu.save()) };
       const deviceMemory = allocateDevices();
       this.devices = this.#buildDevices(deviceMemory);
+      this.serialInputs = serialInputs(this.devices);
       this.boot = this.#load();
       for (const vcpu of vcpus) powerOnVcpu(vcpu, vcpu.index === 0 ? this.boot : undefined);
       this.threads = vcpus.map((vcpu, i) =>
@@ -132,13 +136,6 @@ export class Machine {
     });
   }
 
-  /** Keys for COM1 (0) to COM4 (3). Returns how many bytes were taken; the rest is for later (the guest does not read). */
-  receive(port: number, bytes: Uint8Array): number {
-    const taken = this.devices.inputs[port]?.pushAll(bytes) ?? 0;
-    this.devices.uarts[port]?.receive();
-    return taken;
-  }
-
   /** False when the guest has not enabled the button. */
   powerButton(): boolean {
     return this.devices.acpiPm.powerButton();
@@ -151,6 +148,7 @@ export class Machine {
 
   async close(): Promise<void> {
     clearTimeout(this.#rtcTimer);
+    for (const input of this.serialInputs) input.close();
     await Promise.all(this.threads.map((thread) => thread.end()));
     this.drainOutputs();
     for (const { vcpu } of this.threads) vcpu.close();
@@ -260,6 +258,13 @@ export class Machine {
     this.#files.kernel.close();
     this.#files.initrd?.close();
   }
+}
+
+function serialInputs({ uarts, inputs }: DeviceSet): SerialInput[] {
+  return uarts.flatMap((uart, port) => {
+    const ring = inputs[port];
+    return ring === undefined ? [] : [new SerialInput(uart.name, uart, ring)];
+  });
 }
 
 function openImages(config: VmConfig): { kernel: FileSource; initrd: FileSource | undefined } {
