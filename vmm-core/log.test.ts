@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { GUEST_LINES, GUEST_WINDOW_MS, Log } from './log.ts';
 
@@ -45,4 +47,39 @@ test('messages made of guest data share one budget in the end', () => {
   const { log, lines } = newLog();
   for (let i = 0; i < 5000; i++) log.guest('x', `message ${i}`);
   assert.equal(lines.length, 1000 + GUEST_LINES);
+});
+
+test('a guest line has the level it is given', () => {
+  const { log, lines } = newLog();
+  log.guest('vm', 'the guest reset the machine', undefined, 'info');
+  assert.match(lines[0] ?? '', /"level":"info"/);
+});
+
+/** Lines outside log.guest() in code that a guest's doing reaches, and why each cannot be repeated at will. */
+const UNLIMITED: Readonly<Record<string, readonly string[]>> = {
+  'bus/bus.ts': ["this.#log.error('bus', `${device.name} threw`"], // a bug of ours, once per register
+  'control/core.ts': ["log.debug('control', 'client connected'", "log.info('vm', end.message"], // a client; once
+  'control/responseErrors.ts': ["log.error('control', 'request failed'"], // a client
+  'debug/probe.ts': ["log.info('probe', ", "log.warn('probe', "], // once, of a VM of ours
+  'guestText.ts': ['this.#log.info(this.#tag'], // limited by bytes
+  'machine/machine.ts': ["log.warn('machine', 'guest memory exceeds"], // once, at the start
+  'vm.ts': ["log.error('vcpu', 'a vCPU thread died'"], // once per thread
+};
+
+test('whatever else code that a guest reaches logs, a guest cannot repeat', () => {
+  const root = import.meta.dirname;
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    (file) =>
+      /^((bus|control|debug|devices|machine|memory|vcpu|boot)\/.*|[^/]*)\.ts$/.test(file) &&
+      !file.endsWith('.test.ts') &&
+      !['log.ts', 'main.ts'].includes(file),
+  );
+  assert.ok(files.length > 50, `${files.length} files`);
+  for (const file of files) {
+    const source = readFileSync(path.join(root, file), 'utf8');
+    const calls = source.match(/(?:this\.#)?\blog\.(?:debug|info|warn|error)\([^\n]*/g) ?? [];
+    const allowed = UNLIMITED[file] ?? [];
+    const surprising = calls.filter((call) => !allowed.some((known) => call.startsWith(known)));
+    assert.deepEqual(surprising, [], `${file}: use log.guest(), or say above why it is not needed`);
+  }
 });

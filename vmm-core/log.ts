@@ -76,11 +76,11 @@ export class Log {
   }
 
   /**
-   * What a guest can make us say as often as it likes: a warning, at most GUEST_LINES per call site in GUEST_WINDOW_MS.
+   * What a guest can make us say as often as it likes: at most GUEST_LINES per call site in GUEST_WINDOW_MS.
    * Tag and message name the call site, so the message is a constant and what varies goes into `values`.
    */
-  guest(tag: string, message: string, values?: LogValues): void {
-    if (!this.isEnabled('warn')) return;
+  guest(tag: string, message: string, values?: LogValues, level: LogLevel = 'warn'): void {
+    if (!this.isEnabled(level)) return;
     const now = this.#nowMs();
     const site = this.#site(`${tag}\0${message}`, now);
     if (now - site.windowStartMs >= GUEST_WINDOW_MS || now < site.windowStartMs) {
@@ -94,7 +94,7 @@ export class Log {
     site.lines++;
     const { suppressed } = site;
     site.suppressed = 0;
-    this.#line('warn', tag, message, suppressed === 0 ? values : { ...values, suppressed });
+    this.#line(level, tag, message, suppressed === 0 ? values : { ...values, suppressed });
   }
 
   #site(key: string, now: number): Site {

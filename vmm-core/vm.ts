@@ -7,7 +7,9 @@ import { Breakpoints, type Hit } from './debug/breakpoints.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { hex, readRegisters, registerReport } from './debug/registers.ts';
 import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
+import { OUTPUT_DEBUGCON } from './devices/deviceSet.ts';
 import { UserError } from './errors.ts';
+import { GuestText } from './guestText.ts';
 import { log } from './log.ts';
 import { Machine, type WarmParts } from './machine/machine.ts';
 import { SerialPort } from './machine/serialPort.ts';
@@ -30,7 +32,6 @@ export interface VmEvents {
 
 const EXIT_HOST_ERROR = 1;
 const EXIT_TRIPLE_FAULT = 3;
-const OUTPUT_LOG = 4; // debugcon and the firmware's log go to our log
 const CODE_BYTES = 16;
 
 export class Vm {
@@ -39,6 +40,8 @@ export class Vm {
   readonly breakpoints: Breakpoints;
   readonly serial: readonly SerialPort[];
   readonly #events: VmEvents;
+  readonly #debugcon = new GuestText('debugcon');
+  readonly #firmware = new GuestText('firmware');
   #end: VmEnd | undefined;
   /** Set while stopped by something that cannot be continued: `resume` ends the VM with it. */
   #fatal: VmEnd | undefined;
@@ -49,7 +52,7 @@ export class Vm {
     this.serial = config.serial.map((backend) => new SerialPort(backend));
     this.machine = new Machine(config, warm, {
       onOutput: (port, bytes) => this.#output(port, bytes),
-      onPanic: (event) => log.warn('guest', `the guest reports by pvpanic: ${event}`),
+      onPanic: (event) => log.guest('guest', `the guest reports by pvpanic: ${event}`),
       onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
     });
     const { memory, breakpoints, threads, kvm } = this.machine;
@@ -129,8 +132,7 @@ export class Vm {
   #output(port: number, bytes: Uint8Array): void {
     const serial = this.serial[port];
     if (serial !== undefined) return serial.write(bytes);
-    const tag = port === OUTPUT_LOG ? 'debugcon' : 'firmware';
-    log.info(tag, Buffer.from(bytes).toString('latin1'));
+    (port === OUTPUT_DEBUGCON ? this.#debugcon : this.#firmware).write(bytes);
   }
 
   #conclude(verdict: Verdict): void {

@@ -12,6 +12,7 @@ import { type Change, changed, resumed, type StopEvent, stopped } from '../proto
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { version } from '../version.ts';
 import { Vm, type VmEvents } from '../vm.ts';
+import { ResetNotices } from './resetNotices.ts';
 import { StateError } from './responseErrors.ts';
 
 /** A connected client, as the core knows it. */
@@ -24,6 +25,9 @@ export interface Client {
 
 export class Core implements VmEvents {
   readonly #clients = new Set<Client>();
+  readonly #resets = new ResetNotices((message) =>
+    this.#broadcast(({ connection }) => connection.sendNotification(wasReset, { message })),
+  );
   #owner: Client | undefined;
   #warm: WarmParts | undefined;
   #vm: Vm | undefined;
@@ -115,6 +119,7 @@ export class Core implements VmEvents {
   }
 
   onStopped(event: Omit<StopEvent, 'breakpointIds'>, hits: readonly Hit[]): void {
+    this.#resets.flush();
     this.#broadcast((client) => {
       const breakpointIds = hits.flatMap(({ owner, id }) =>
         owner === client && id !== undefined ? [id] : [],
@@ -124,15 +129,17 @@ export class Core implements VmEvents {
   }
 
   onResumed(): void {
+    this.#resets.flush();
     this.#broadcast(({ connection }) => connection.sendNotification(resumed, {}));
   }
 
   onReset(message: string): void {
-    log.info('vm', message);
-    this.#broadcast(({ connection }) => connection.sendNotification(wasReset, { message }));
+    log.guest('vm', message, undefined, 'info');
+    this.#resets.reset(message);
   }
 
   onEnded(end: VmEnd): void {
+    this.#resets.flush();
     log.info('vm', end.message);
     this.#broadcast(({ connection }) => connection.sendNotification(ended, end));
     this.onOver(end);
