@@ -9,6 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { totalmem, tmpdir } from 'node:os';
@@ -22,7 +23,7 @@ import { guest } from '../guests/build.ts';
 import { within } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';
 import { startCore, vmConfig } from '../support/liveVm.ts';
-import { temporaryFolder, vmm } from '../support/vmmProcess.ts';
+import { temporaryFolder, vmm, VMM } from '../support/vmmProcess.ts';
 
 const NOBODY = 65534;
 
@@ -112,6 +113,29 @@ for (const [title, args, message] of IMAGES) {
     await refused(t, ['run', ...args], message, { cwd: await badImages(t) });
   });
 }
+
+kvmTest("a process that may not reserve a VM's address space says so, whatever part finds out", async (t) => {
+  const kernel = await guest('firstByte');
+  const folder = temporaryFolder(t);
+  // A WebAssembly.Memory takes some 10 GiB of address space: the first limit is too small for any, the second for guest RAM.
+  for (const [limitKib, what] of [
+    [4_000_000, 'address space for vCPU 0: raise'],
+    [16_000_000, '3 GiB: ask for less, or raise'],
+  ] as const) {
+    const script = `ulimit -v ${limitKib} && exec "$@"`;
+    const args = [process.execPath, VMM, 'run', '--kernel', kernel, '--memory', '3G'];
+    const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', ...args], {
+      encoding: 'utf8',
+      env: { ...process.env, XDG_RUNTIME_DIR: folder },
+      input: '',
+    });
+    assert.equal(status, 1, stderr);
+    assert.match(
+      stderr,
+      new RegExp(`^vmm: \\w+: this process cannot reserve ${what} [^\\n]*ulimit -v[^\\n]*\\n$`),
+    );
+  }
+});
 
 kvmTest('a truncated kernel is refused with where its end is missed', async (t) => {
   const message =

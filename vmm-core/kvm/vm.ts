@@ -26,6 +26,7 @@ import {
   KvmUserspaceMemoryRegion,
 } from '../abi/kvm.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
+import { UserError } from '../errors.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { discard, hostAddress, ioctlStruct, mapOver, mustIoctl } from './libc.ts';
 
@@ -92,8 +93,8 @@ export class KvmVm {
   }
 
   createVcpu(index: number): VcpuHandle {
+    const run = reserveRunPage(index);
     const fd = mustIoctl('KVM_CREATE_VCPU', this.fd, KVM_CREATE_VCPU, index);
-    const run = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     mapOver(run, this.#vcpuMmapSizeBytes, fd);
     return { index, fd, run };
   }
@@ -138,4 +139,17 @@ export function kvmIrqLine(vmFd: number, gsi: number): IrqLine {
       if (level) ioctlStruct('KVM_IRQ_LINE', vmFd, KVM_IRQ_LINE, level);
     },
   };
+}
+
+/** The memory that the vCPU's kvm_run page is mapped over. Throws UserError where this process may not have any. */
+function reserveRunPage(index: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new UserError(
+      `cpus: this process cannot reserve address space for vCPU ${index}: raise its limit (ulimit -v unlimited)`,
+      { cause },
+    );
+  }
 }

@@ -283,7 +283,7 @@ function reserveMemory(memoryBytes: number): GuestMemory {
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     throw new UserError(
-      `memory: this process cannot reserve ${formatSize(memoryBytes)}: ask for less, or raise its limit (ulimit -v)`,
+      `memory: this process cannot reserve ${formatSize(memoryBytes)}: ask for less, or raise its limit (ulimit -v unlimited)`,
       { cause },
     );
   }
