@@ -16,6 +16,8 @@ const PROTOCOLS: Readonly<Record<GuestKind, readonly string[]>> = {
   multiboot: ['multiboot'],
   elf64: ['PVH', 'linux64'],
   bootSector: ['flat'],
+  low: ['multiboot'],
+  plain: ['multiboot'],
 };
 
 test('every source is a guest, and says in its first line what it proves', () => {

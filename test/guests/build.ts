@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 /** How a guest is linked, which decides how it is booted. */
-export type GuestKind = 'multiboot' | 'elf64' | 'bootSector';
+export type GuestKind = 'multiboot' | 'elf64' | 'bootSector' | 'low' | 'plain';
 
 /** Every guest; its source says what it prints on COM1. Those that end by themselves do so by isa-debug-exit. */
 export const GUESTS = {
@@ -29,6 +29,13 @@ export const GUESTS = {
   linux64: { kind: 'elf64' },
   fault: { kind: 'elf64' },
   realMode16: { kind: 'bootSector' },
+  biosData: { kind: 'multiboot' },
+  bootGdt: { kind: 'multiboot' },
+  fwCfg: { kind: 'multiboot' },
+  mpTable: { kind: 'multiboot' },
+  module: { kind: 'multiboot' },
+  linkedLow: { kind: 'low' },
+  plainLink: { kind: 'plain' },
 } as const satisfies Record<string, { readonly kind: GuestKind }>;
 
 export type GuestName = keyof typeof GUESTS;
@@ -40,11 +47,21 @@ export const EXIT_FAILED = 0x20;
 const SOURCE_FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const OUTPUT_FOLDER = fileURLToPath(new URL('../../build/guests/', import.meta.url));
 
-const COMMON_OPTIONS = ['-g', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-z,noexecstack'];
+const COMMON_OPTIONS = ['-g', '-nostdlib', '-static', '-no-pie', '-Wl,-z,noexecstack'];
+const SCRIPTED_OPTIONS = ['-Wl,--build-id=none', '-Wl,-z,max-page-size=4096'];
 const KIND_OPTIONS: Readonly<Record<GuestKind, readonly string[]>> = {
-  multiboot: ['-m32', '-Wl,-z,max-page-size=4096'],
-  elf64: ['-m64', '-Wl,-z,max-page-size=4096'],
-  bootSector: ['-m32', '-Wl,--oformat=binary'],
+  multiboot: ['-m32', ...SCRIPTED_OPTIONS],
+  elf64: ['-m64', ...SCRIPTED_OPTIONS],
+  bootSector: ['-m32', '-Wl,--build-id=none', '-Wl,--oformat=binary'],
+  // Without a script, as people link their first kernel.
+  low: ['-m32', '-Wl,--build-id=none', '-Wl,-N', '-Wl,-Ttext=0x8000'],
+  plain: ['-m32', '-Wl,--build-id', '-Wl,-Ttext=0x100000'],
+};
+/** The linker script of a kind that has one. */
+const SCRIPTS: Partial<Record<GuestKind, string>> = {
+  multiboot: 'multiboot.ld',
+  elf64: 'elf64.ld',
+  bootSector: 'bootSector.ld',
 };
 
 const builds = new Map<GuestName, Promise<string>>();
@@ -62,13 +79,16 @@ export function guest(name: GuestName): Promise<string> {
 async function buildGuest(name: GuestName): Promise<string> {
   const { kind } = GUESTS[name];
   const output = join(OUTPUT_FOLDER, `${name}.${kind === 'bootSector' ? 'bin' : 'elf'}`);
-  const sources = [`${name}.S`, 'guest.h', `${kind}.ld`, 'build.ts'].map((file) => join(SOURCE_FOLDER, file));
+  const script = SCRIPTS[kind];
+  const files = [`${name}.S`, 'guest.h', 'build.ts', ...(script === undefined ? [] : [script])];
+  const sources = files.map((file) => join(SOURCE_FOLDER, file));
   if (await isNewerThan(output, sources)) return output;
   await mkdir(OUTPUT_FOLDER, { recursive: true });
   // Under a name of its own until it is complete: another test process may be running this guest.
   const unfinished = `${output}.${process.pid}`;
-  const [source = '', , script = ''] = sources;
-  await run('gcc', [...COMMON_OPTIONS, ...KIND_OPTIONS[kind], `-Wl,-T,${script}`, '-o', unfinished, source]);
+  const [source = ''] = sources;
+  const scriptOptions = script === undefined ? [] : [`-Wl,-T,${join(SOURCE_FOLDER, script)}`];
+  await run('gcc', [...COMMON_OPTIONS, ...KIND_OPTIONS[kind], ...scriptOptions, '-o', unfinished, source]);
   await rename(unfinished, output);
   return output;
 }

@@ -1,9 +1,11 @@
 /** Every test guest under `vmm run`: what it prints, what the command exits with. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { EXIT_OK, guest, GUESTS, type GuestName } from '../guests/build.ts';
+import { PATIENCE_MS } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';
 import { type Finished, startVmm, temporaryFolder, vmm } from '../support/vmmProcess.ts';
 
@@ -76,6 +78,23 @@ const ENDINGS: readonly Expected[] = [
     stdout: 'ready\nhello ',
     code: OK,
   },
+  {
+    title: 'what plain gcc and ld link for 1 MiB, with memory that ends below its build-id',
+    guest: 'plainLink',
+    stdout: 'P',
+    code: OK,
+  },
+  { title: 'a kernel linked below 1 MiB', guest: 'linkedLow', stdout: 'L', code: OK },
+  { title: 'what a BIOS leaves in memory, and a text cursor', guest: 'biosData', stdout: 'YYYYYY', code: OK },
+  {
+    title: "an interrupt gate with selector 0x08 and the loader's GDT",
+    guest: 'bootGdt',
+    stdout: 'AB',
+    code: OK,
+  },
+  { title: 'fw_cfg with two CPUs', guest: 'fwCfg', args: ['--cpus', '2'], stdout: 'QEMU 2', code: OK },
+  { title: 'the MP table of one CPU', guest: 'mpTable', stdout: '1 CPUs', code: OK },
+  { title: 'the MP table of four', guest: 'mpTable', args: ['--cpus', '4'], stdout: '4 CPUs', code: OK },
   { title: 'one CPU finds itself alone', guest: 'smp', stdout: 'CPUS 1\n', code: (1 << 1) | 1 },
   {
     title: 'INIT and SIPI start all of two CPUs',
@@ -97,6 +116,46 @@ for (const expected of ENDINGS) {
   kvmTest(`${expected.title}: exit code ${expected.code} (${expected.guest})`, async (t) => {
     const { code, stdout, stderr } = await run(t, expected.guest, expected.args, expected.input);
     assert.deepEqual({ code, stdout, stderr }, { code: expected.code, stdout: expected.stdout, stderr: '' });
+  });
+}
+
+kvmTest('a multiboot module gets the arguments that follow its name in --initrd', async (t) => {
+  const file = path.join(temporaryFolder(t), 'tools.tar');
+  writeFileSync(file, '!');
+  const { code, stdout, stderr } = await run(t, 'module', ['--initrd', `${file} verbose root=/tools`]);
+  assert.deepEqual(
+    { code, stdout, stderr },
+    { code: OK, stdout: 'tools.tar verbose root=/tools!', stderr: '' },
+  );
+});
+
+kvmTest('an initrd whose name has a space is that file', async (t) => {
+  const file = path.join(temporaryFolder(t), 'tools v2');
+  writeFileSync(file, '!');
+  assert.equal((await run(t, 'module', ['--initrd', file])).stdout, 'tools v2!');
+});
+
+/** Guests whose answer QEMU gives too: what it says is the right value. */
+const BESIDE_QEMU: readonly Expected[] = ENDINGS.filter(({ guest: name }) =>
+  ['plainLink', 'linkedLow', 'biosData', 'bootGdt', 'fwCfg', 'mpTable'].includes(name),
+);
+
+for (const { title, guest: name, args = [], stdout, code } of BESIDE_QEMU) {
+  test(`QEMU says the same of ${title} (${name})`, async (t) => {
+    const kernel = await guest(name);
+    const options = ['-display', 'none', '-monitor', 'none', '-no-reboot', '-serial', 'stdio'];
+    const exit = ['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04'];
+    const cpus = args[0] === '--cpus' ? args[1] : '1';
+    const smp = ['-smp', `${cpus},sockets=${cpus}`]; // its MP table has one entry a socket
+    const qemu = spawnSync('qemu-system-x86_64', ['-kernel', kernel, ...options, ...exit, ...smp], {
+      encoding: 'latin1',
+      input: '',
+      timeout: PATIENCE_MS,
+    });
+    if (qemu.error !== undefined && 'code' in qemu.error && qemu.error.code === 'ENOENT') {
+      return t.skip('qemu-system-x86_64 is not installed');
+    }
+    assert.deepEqual({ code: qemu.status, stdout: qemu.stdout }, { code, stdout }, qemu.stderr);
   });
 }
 

@@ -37,7 +37,7 @@ const USAGE = `usage: vmm run [NAME] --kernel FILE [OPTIONS]
 
   -f FILE            a vm.conf that describes the VM; NAME when it has several
   --kernel FILE      the image to boot: ELF, bzImage, multiboot or flat
-  --initrd FILE      its initial RAM disk
+  --initrd FILE      its initial RAM disk; "FILE ARGUMENTS" for a multiboot kernel's module
   --cmdline TEXT     its command line
   --protocol P       auto, multiboot, linux64, bzimage, pvh or flat (auto)
   --memory SIZE      512M, 2G … (256M)

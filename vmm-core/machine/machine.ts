@@ -28,7 +28,7 @@ import { RunLoop } from '../vcpu/runLoop.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { spawnVcpuWorker } from '../vcpu/vcpuWorker.ts';
-import { openImage } from './openImage.ts';
+import { type Initrd, openImage, openInitrd } from './openImage.ts';
 import { SerialInput } from './serialInput.ts';
 
 /** What can be made before the configuration is known: F5 then only waits for what depends on it. */
@@ -77,7 +77,7 @@ export class Machine {
   readonly kvm: Kvm;
   boot: BootState;
   readonly #vm: KvmVm;
-  readonly #files: { readonly kernel: FileSource; readonly initrd: FileSource | undefined };
+  readonly #files: Images;
   readonly #events: MachineEvents;
   readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuSnapshot[] };
   #ahead: RunLoop | undefined;
@@ -160,7 +160,15 @@ export class Machine {
   #load(): BootState {
     const { kernel, initrd } = this.#files;
     const { cmdline, protocol, cpus } = this.config;
-    return loadKernel({ kernel, initrd, cmdline, protocol, cpus, memory: this.memory });
+    return loadKernel({
+      kernel,
+      initrd: initrd?.source,
+      initrdArguments: initrd?.arguments,
+      cmdline,
+      protocol,
+      cpus,
+      memory: this.memory,
+    });
   }
 
   #buildDevices(memory: SharedArrayBuffer): DeviceSet {
@@ -256,7 +264,7 @@ export class Machine {
 
   #closeFiles(): void {
     this.#files.kernel.close();
-    this.#files.initrd?.close();
+    this.#files.initrd?.source.close();
   }
 }
 
@@ -267,10 +275,15 @@ function serialInputs({ uarts, inputs }: DeviceSet): SerialInput[] {
   });
 }
 
-function openImages(config: VmConfig): { kernel: FileSource; initrd: FileSource | undefined } {
+interface Images {
+  readonly kernel: FileSource;
+  readonly initrd: Initrd | undefined;
+}
+
+function openImages(config: VmConfig): Images {
   const kernel = openImage(config.kernel, 'kernel');
   try {
-    return { kernel, initrd: config.initrd === undefined ? undefined : openImage(config.initrd, 'initrd') };
+    return { kernel, initrd: config.initrd === undefined ? undefined : openInitrd(config.initrd) };
   } catch (error) {
     kernel.close();
     throw error;

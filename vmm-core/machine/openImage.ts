@@ -1,4 +1,5 @@
 /** Opens the kernel and the initrd. They stay open for the VM's life, so that a reset loads them again (and sees a rebuild). */
+import { existsSync } from 'node:fs';
 import { type FileSource, NotAFileError, openFileSource } from '../client/fileSource.ts';
 import { UserError } from '../errors.ts';
 
@@ -11,6 +12,21 @@ export function openImage(path: string, what: string): FileSource {
       throw new UserError(`the ${what} ${path} is not a file: give the path of an image`, { cause });
     throw new UserError(`cannot open the ${what} ${path}: ${reason(cause)}`, { cause });
   }
+}
+
+export interface Initrd {
+  readonly source: FileSource;
+  /** For a multiboot module. */
+  readonly arguments?: string;
+}
+
+/** `given` is a path, or a path, a space and arguments, as QEMU's -initrd takes them; a file whose name has spaces comes first. */
+export function openInitrd(given: string): Initrd {
+  const space = given.indexOf(' ');
+  if (space <= 0 || existsSync(given)) return { source: openImage(given, 'initrd') };
+  const source = openImage(given.slice(0, space), 'initrd');
+  const words = given.slice(space + 1).trim();
+  return words === '' ? { source } : { source, arguments: words };
 }
 
 function reason(cause: unknown): string {
