@@ -19,6 +19,15 @@ test('the BIOS data area has the fields where kernels read them', () => {
   assert.equal(u8(0x9fc00), 1); // KiB of the extended area
 });
 
+test('every real-mode interrupt vector leads to an IRET', () => {
+  const memory = ram(MIB);
+  writeBiosData(memory);
+  for (let vector = 0; vector < 256; vector++) {
+    const target = memory.readU16(gpa(vector * 4)) + 16 * memory.readU16(gpa(vector * 4 + 2));
+    assert.equal(memory.readU8(gpa(target)), 0xcf, `vector ${vector}`);
+  }
+});
+
 test('every protocol leaves it in place', () => {
   const boots = [
     request(multibootElf()),

@@ -1,12 +1,12 @@
 /**
- * The BIOS data area (0x400..0x4ff) and the extended one, as a PC's firmware leaves them after its self-test in text mode 3: kernels
+ * The real-mode vectors, the BIOS data area (0x400..0x4ff) and the extended one, as a PC's firmware leaves them after its self-test in text mode 3: kernels
  * of the BIOS era, xv6 and Xen look here for the base memory, the extended area and the serial ports. IBM PS/2 and PC BIOS
  * Interface Technical Reference, "BIOS data area". An image that is loaded here overwrites it, as it would on a PC.
  */
 import { PORT_CRTC_INDEX, COM_RESOURCES } from '../abi/ports.ts';
 import { struct, u16, u8 } from '../abi/struct.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { BIOS_DATA, CONVENTIONAL_RAM_END, EBDA, EBDA_BYTES, KIB } from '../memory/layout.ts';
+import { BIOS_DATA, CONVENTIONAL_RAM_END, EBDA, EBDA_BYTES, KIB, REAL_MODE_IRET } from '../memory/layout.ts';
 
 export const BiosData = struct('bios_data_area', 0x100, {
   com1: u16(0x00),
@@ -34,11 +34,15 @@ const HAS_FPU = 1 << 1;
 const VIDEO_80_COLUMNS_COLOUR = 2 << 4;
 const SERIAL_PORTS_SHIFT = 9;
 
+const VECTORS = 256;
+const OPCODE_IRET = 0xcf;
+
 const KEYBOARD_RING = 0x1e;
 const KEYBOARD_RING_END = 0x3e;
 const TEXT_MODE_80_BY_25 = 3;
 
 export function writeBiosData(memory: GuestMemory): void {
+  writeVectors(memory);
   const [com1, com2, com3, com4] = COM_RESOURCES;
   memory.write(
     gpa(BIOS_DATA),
@@ -64,4 +68,15 @@ export function writeBiosData(memory: GuestMemory): void {
     }),
   );
   memory.writeU8(gpa(EBDA), EBDA_BYTES / KIB); // its first byte is its size
+}
+
+/** Nobody serves an interrupt: each returns at once. Xen goes back to real mode to ask the BIOS, and takes no answer for none. */
+function writeVectors(memory: GuestMemory): void {
+  const segment = (REAL_MODE_IRET >>> 4) & 0xf000;
+  const offset = REAL_MODE_IRET - segment * 16;
+  for (let vector = 0; vector < VECTORS; vector++) {
+    memory.writeU16(gpa(vector * 4), offset);
+    memory.writeU16(gpa(vector * 4 + 2), segment);
+  }
+  memory.writeU8(gpa(REAL_MODE_IRET), OPCODE_IRET);
 }

@@ -8,8 +8,7 @@
  *    and interrupts off, all general registers zero.
  */
 import { RFLAGS_RESERVED1, type SystemRegisters } from '../abi/x86.ts';
-import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { BOOT_SECTOR, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, KIB, REAL_MODE_IRET } from '../memory/layout.ts';
+import { BIOS_DATA, BOOT_SECTOR, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, KIB } from '../memory/layout.ts';
 import { BootArea } from './bootArea.ts';
 import { imageUnsupported } from './bootError.ts';
 import { BOOT_FLAG, SECTOR_BYTES } from './bootParams.ts';
@@ -22,9 +21,7 @@ import { COMMON_SYSTEM_REGISTERS, dataSegments, realModeSegment } from './segmen
 
 const BOOT_SECTOR_MAX_BYTES = CONVENTIONAL_RAM_END - BOOT_SECTOR;
 const FIRST_HARD_DISK = 0x80n; // DL
-const VECTORS = 256;
-const REAL_MODE_VECTOR_TABLE = { base: 0n, limit: VECTORS * 4 - 1 } as const;
-const OPCODE_IRET = 0xcf;
+const REAL_MODE_VECTOR_TABLE = { base: 0n, limit: BIOS_DATA - 1 } as const;
 
 export function loadFlat(request: BootRequest, head: Uint8Array): BootState {
   if (request.initrd !== undefined) {
@@ -44,7 +41,6 @@ function loadBootSector({ kernel, memory, cpus }: BootRequest): BootState {
     throw imageUnsupported(kernel.name, what, `keep it below ${BOOT_SECTOR_MAX_BYTES / KIB} KiB`);
   }
   writeFirmwareTables(memory, new BootArea(kernel.name, []), cpus);
-  writeVectors(memory);
   readIntoRam(kernel, 0, kernel.sizeBytes, memory, BOOT_SECTOR);
   return {
     regs: {
@@ -81,14 +77,4 @@ function realMode(): SystemRegisters {
     gdt: { base: 0n, limit: 0xffff },
     idt: REAL_MODE_VECTOR_TABLE,
   };
-}
-
-function writeVectors(memory: GuestMemory): void {
-  const segment = (REAL_MODE_IRET >>> 4) & 0xf000;
-  const offset = REAL_MODE_IRET - segment * 16;
-  for (let vector = 0; vector < VECTORS; vector++) {
-    memory.writeU16(gpa(vector * 4), offset);
-    memory.writeU16(gpa(vector * 4 + 2), segment);
-  }
-  memory.writeU8(gpa(REAL_MODE_IRET), OPCODE_IRET);
 }

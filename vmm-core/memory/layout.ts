@@ -3,7 +3,7 @@
  *
  * Boot data stands where it says here unless the image is loaded there: then it goes elsewhere (boot/bootArea.ts).
  *
- *   0x0_0000_0000  interrupt vector table (flat images in real mode only)
+ *   0x0_0000_0000  real-mode interrupt vectors, each at an IRET
  *   0x0_0000_0400  BIOS data area
  *   0x0_0000_6000  PVH start_info, module list        | multiboot information, module list, memory map
  *   0x0_0000_7000  Linux zero page                    | PVH memory map
@@ -17,7 +17,7 @@
  *   0x0_000e_0000  ACPI: RSDP and tables
  *   0x0_000f_0000  MP floating pointer structure and table
  *   0x0_000f_8000  GDT: here no kernel that keeps to the memory map overwrites it
- *   0x0_000f_ff53  IRET stub of the real-mode vectors (flat)
+ *   0x0_000f_ff53  IRET of the real-mode vectors
  *   0x0_0010_0000  kernel … initrd at the top of low RAM
  *   0x0_c000_0000  ── end of low RAM at most: the 3 GiB hole starts (PCI memory windows)
  *   0x0_d000_0000  virtio-mmio devices, 4 KiB each
