@@ -31,6 +31,7 @@ export const GUESTS = {
   realMode16: { kind: 'bootSector' },
   biosData: { kind: 'multiboot' },
   bootGdt: { kind: 'multiboot' },
+  intGate: { kind: 'multiboot' },
   fwCfg: { kind: 'multiboot' },
   mpTable: { kind: 'multiboot' },
   module: { kind: 'multiboot' },

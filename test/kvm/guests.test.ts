@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { EXIT_OK, guest, GUESTS, type GuestName } from '../guests/build.ts';
 import { PATIENCE_MS } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';
-import { type Finished, startVmm, temporaryFolder, vmm } from '../support/vmmProcess.ts';
+import { type Finished, hostEmulatesKernels, startVmm, temporaryFolder, vmm } from '../support/vmmProcess.ts';
 
 const OK = (EXIT_OK << 1) | 1;
 const TRIPLE_FAULT = 3;
@@ -118,6 +118,13 @@ for (const expected of ENDINGS) {
     assert.deepEqual({ code, stdout, stderr }, { code: expected.code, stdout: expected.stdout, stderr: '' });
   });
 }
+
+kvmTest("`int` through a gate with selector 0x08 works with the loader's GDT (intGate)", async (t) => {
+  if (hostEmulatesKernels())
+    return t.skip("this host's KVM cannot emulate int in protected mode: see test/lab");
+  const { code, stdout } = await run(t, 'intGate');
+  assert.deepEqual({ code, stdout }, { code: OK, stdout: 'AB' });
+});
 
 kvmTest('a multiboot module gets the arguments that follow its name in --initrd', async (t) => {
   const file = path.join(temporaryFolder(t), 'tools.tar');

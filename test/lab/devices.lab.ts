@@ -28,3 +28,12 @@ describe("a stock Debian kernel's drivers", { skip }, () => {
     assert.equal(await run.exitCode(60_000), 0);
   });
 });
+
+describe('a kernel without a GDT of its own', { skip }, () => {
+  it("takes an interrupt through a gate with selector 0x08, by the loader's GDT", async (t) => {
+    const run = new VmmRun(['--kernel', PAYLOADS.intGate, '--memory', '16M', '--debug-exit', '--no-reboot']);
+    t.after(() => run.kill());
+    await run.expect(/^AB$/, 20_000);
+    assert.equal(await run.exitCode(20_000), 33);
+  });
+});

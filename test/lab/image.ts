@@ -12,6 +12,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { cacheDirectory } from '../../scripts/cache.ts';
+import { guest } from '../guests/build.ts';
 import { CpioArchive } from './cpio.ts';
 import { JOB_FILE, type LabJob, LAB_ROOT, PAYLOADS } from './inside/labProtocol.ts';
 import { moduleClosure } from './kernelModules.ts';
@@ -129,6 +130,7 @@ async function overlayArchive(files: readonly string[], job: Omit<LabJob, 'bundl
   const archive = new CpioArchive();
   const dist = path.join(REPOSITORY, 'dist');
   for (const [name, data] of await readTree(dist)) archive.file(`${LAB_ROOT}/dist/${name}`, data, 0o755);
+  archive.file(PAYLOADS.intGate, await readFile(await guest('intGate')));
   const runner = path.join(INSIDE, 'runner.ts');
   for (const file of [...files, runner])
     archive.file(`${LAB_ROOT}/${bundleName(file)}`, await bundle(file, 'cjs'));

@@ -173,7 +173,7 @@ export const DIRECTIVES = {
     ...extension, block: 'vm', words: ['kernel'], args: string('path'), form: '`kernel` *path*', snippet: ' "$1"',
     text: 'The kernel image to boot: ELF, bzImage, multiboot, PVH or flat. The same as `boot`, of which only one may be given.',
   },
-  initrd: { ...extension, block: 'vm', words: ['initrd'], args: string('path'), form: '`initrd` *path*', text: "The kernel's initial RAM disk.", snippet: ' "$1"' },
+  initrd: { ...extension, block: 'vm', words: ['initrd'], args: string('path'), form: '`initrd` *path*', text: "The kernel's initial RAM disk, or the first multiboot module.", snippet: ' "$1"' },
   cmdline: { ...extension, block: 'vm', words: ['cmdline'], args: string('text'), form: '`cmdline` *text*', text: "The kernel's command line.", snippet: ' "${1:console=ttyS0}"' },
   protocol: {
     ...extension, block: 'vm', words: ['protocol'], args: [{ name: 'protocol', kind: PROTOCOL_WORDS }], form: '`protocol` (`auto` | `multiboot` | `linux64` | `bzimage` | `pvh` | `flat`)',

@@ -15,6 +15,8 @@ export const PAYLOADS = {
   bzImage: '/payloads/bzImage',
   vmlinux: '/payloads/vmlinux',
   initrd: '/payloads/initrd.cpio',
+  /** A guest of test/guests. */
+  intGate: '/payloads/intGate.elf',
 } as const;
 
 /** What the host asks L1 to do; packed into its image. */
