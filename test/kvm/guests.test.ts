@@ -119,6 +119,20 @@ for (const expected of ENDINGS) {
   });
 }
 
+kvmTest('a paste of 3 000 keys into the sample kernel is echoed whole and in order', async (t) => {
+  const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
+  const kernel = path.join(import.meta.dirname, '../../samples/hello/hello.elf');
+  const process = startVmm(t, ['run', '--kernel', kernel], { env });
+  await process.printed('Press h for help.');
+  const keys = Array.from({ length: 3000 }, (_, i) =>
+    '0123456789ABCDEFGH'.charAt((i * 7 + (i >> 4)) % 18),
+  ).join('');
+  process.type(keys);
+  await process.printed(keys);
+  process.type('q');
+  assert.equal((await process.finished).code, 0);
+});
+
 kvmTest("`int` through a gate with selector 0x08 works with the loader's GDT (intGate)", async (t) => {
   if (hostEmulatesKernels())
     return t.skip("this host's KVM cannot emulate int in protected mode: see test/lab");
