@@ -14,6 +14,9 @@ start:
         LOAD_IDT
         SET_GATE VECTOR, handler        /* its selector is SELECTOR_CODE */
         PUT     'A'
+        mov     $0xff, %al              /* a firmware's timer ticks on: mask both 8259s */
+        out     %al, $0x21
+        out     %al, $0xa1
         movl    $LAPIC_ENABLE, LAPIC_SPURIOUS
         sti
         movl    $ICR_SELF, LAPIC_ICR
