@@ -7,6 +7,7 @@ import { Breakpoints, type Hit } from './debug/breakpoints.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { hex, readRegisters, registerReport } from './debug/registers.ts';
 import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
+import { fileErrorText } from './client/regularFile.ts';
 import { OUTPUT_DEBUGCON } from './devices/deviceSet.ts';
 import { UserError } from './errors.ts';
 import { GuestText } from './guestText.ts';
@@ -26,6 +27,8 @@ export interface VmEvents {
   onReset(message: string): void;
   /** Once; all output has been delivered, the machine still stands (for a last look) until `close`. */
   onEnded(end: VmEnd): void;
+  /** A back end of a serial port takes nothing any more; the guest runs on. `message` is a sentence for the user. */
+  onOutputLost(message: string): void;
   /** True while somebody wants to look at a VM that cannot go on. */
   debuggerPresent(): boolean;
 }
@@ -43,26 +46,61 @@ export class Vm {
   readonly #debugcon = new GuestText('debugcon');
   readonly #firmware = new GuestText('firmware');
   #end: VmEnd | undefined;
+  #isOutputLost = false;
   /** Set while stopped by something that cannot be continued: `resume` ends the VM with it. */
   #fatal: VmEnd | undefined;
 
   /** Stopped at the first instruction. Throws what Machine and SerialPort throw. */
   constructor(config: VmConfig, warm: WarmParts, events: VmEvents) {
     this.#events = events;
-    this.serial = config.serial.map((backend) => new SerialPort(backend));
-    this.machine = new Machine(config, warm, {
-      onOutput: (port, bytes) => this.#output(port, bytes),
-      onPanic: (event) => log.guest('guest', `the guest reports by pvpanic: ${event}`),
-      onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
-    });
+    this.serial = openSerialPorts(config);
+    try {
+      this.machine = this.#assemble(config, warm);
+    } catch (error) {
+      for (const port of this.serial) port.close();
+      throw error;
+    }
+    this.serial.forEach((port, i) => this.#watch(port, i, config));
     const { memory, breakpoints, threads, kvm } = this.machine;
     this.breakpoints = new Breakpoints(memory, breakpoints, threads, () => debugFacilities(kvm));
     this.runControl = new RunControl(this.machine, this.breakpoints, (verdict) => this.#conclude(verdict));
   }
 
+  #assemble(config: VmConfig, warm: WarmParts): Machine {
+    return new Machine(config, warm, {
+      onOutput: (port, bytes) => this.#output(port, bytes),
+      wantsOutput: (port) => this.serial[port]?.isBehind !== true,
+      onPanic: (event) => log.guest('guest', `the guest reports by pvpanic: ${event}`),
+      onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
+    });
+  }
+
+  #watch(port: SerialPort, index: number, config: VmConfig): void {
+    port.onDrained = () => this.machine.takeOutput(index);
+    port.onBroken = (error) => {
+      if (error.code === 'EPIPE') return; // the reader has what it wanted
+      this.#isOutputLost = true;
+      const backend = config.serial[index];
+      const target = backend?.kind === 'file' ? backend.path : 'standard output';
+      this.#events.onOutputLost(
+        `cannot write the output of COM${index + 1} to ${target}: ${fileErrorText(error)}; the guest runs on without it`,
+      );
+    };
+  }
+
   get state(): VmState {
     if (this.#end !== undefined) return 'ended';
     return this.runControl.running ? 'running' : 'paused';
+  }
+
+  /** Some of what the guest printed could not be written where it belongs. */
+  get isOutputLost(): boolean {
+    return this.#isOutputLost;
+  }
+
+  /** Resolves when the back ends of the serial ports have taken all output, however slow they are, or take nothing any more. */
+  async outputTaken(): Promise<void> {
+    await Promise.all(this.serial.map((port) => port.drained()));
   }
 
   get end(): VmEnd | undefined {
@@ -212,5 +250,17 @@ export class Vm {
     const code = readLinear(this.machine.memory, vcpu.run.readSystem(), rip, CODE_BYTES);
     const bytes = Array.from(code, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
     return `${registerReport(readRegisters(vcpu))}\ncode at ${hex(rip)}: ${bytes || 'not mapped'}`;
+  }
+}
+
+/** Throws UserError; then none is left open. */
+function openSerialPorts(config: VmConfig): SerialPort[] {
+  const ports: SerialPort[] = [];
+  try {
+    for (const backend of config.serial) ports.push(new SerialPort(backend));
+    return ports;
+  } catch (error) {
+    for (const port of ports) port.close();
+    throw error;
   }
 }

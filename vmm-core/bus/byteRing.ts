@@ -7,7 +7,10 @@ const HEAD = 0; // next write, counting modulo 2^32; only the producer stores it
 const TAIL = 1; // next read, likewise; only the consumer stores it
 const CONSUMER_AWAKE = 2; // 0: the consumer has drained, the next byte must wake it
 const PRODUCER_WAITS = 3; // 1: somebody sleeps in waitForSpace()
-const HEADER_WORDS = 4;
+const HURRIED = 4; // 1: nobody may sleep in waitForSpace()
+const HEADER_WORDS = 5;
+/** How much longer than necessary a producer may sleep once it is hurried. */
+const SLICE_MS = 50;
 
 export class ByteRing {
   /** Header and bytes; a multiple of 4 for any capacity of at least 4. */
@@ -41,10 +44,11 @@ export class ByteRing {
     return this.#bytes.length - this.length;
   }
 
-  /** Producer. False when the ring is full: the byte is not stored. */
-  push(byte: number): boolean {
+  /** Producer. False when fewer than `reserve` + 1 bytes are free: the byte is not stored. In a hurry the reserve is used up too. */
+  push(byte: number, reserve = 0): boolean {
     const head = Atomics.load(this.#words, HEAD);
-    if ((head - Atomics.load(this.#words, TAIL)) >>> 0 >= this.#bytes.length) return false;
+    const used = (head - Atomics.load(this.#words, TAIL)) >>> 0;
+    if (used >= this.#bytes.length - reserve && !this.#fitsHurried(used)) return false;
     this.#bytes[head & this.#mask] = byte;
     Atomics.store(this.#words, HEAD, (head + 1) | 0); // after the byte: the consumer may look now
     return true;
@@ -73,19 +77,39 @@ export class ByteRing {
   }
 
   /**
-   * Producer, with no lock held: sleeps until there is room for a byte. False when `timeoutMs` passed without any. A vCPU
-   * thread waits here when the guest writes faster than the host reads: slow beats lost.
+   * Producer, with no lock held: sleeps until push() with that `reserve` has room. False when `timeoutMs` passed without any, or the ring
+   * is full in a hurry. A vCPU thread waits here when the guest writes faster than the host reads: slow beats lost.
    */
-  waitForSpace(timeoutMs: number): boolean {
+  waitForSpace(timeoutMs: number, reserve = 0): boolean {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       Atomics.store(this.#words, PRODUCER_WAITS, 1); // before the look at the tail; the consumer stores the tail first
       const tail = Atomics.load(this.#words, TAIL);
-      if ((Atomics.load(this.#words, HEAD) - tail) >>> 0 < this.#bytes.length) return true;
+      const used = (Atomics.load(this.#words, HEAD) - tail) >>> 0;
+      if (used < this.#bytes.length - reserve || this.#fitsHurried(used)) return true;
+      if (this.#isHurried) return false;
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) return false;
-      Atomics.wait(this.#words, TAIL, tail, leftMs);
+      // In slices: `hurried` changes no word that the sleep could see, so a notification just before it is lost.
+      Atomics.wait(this.#words, TAIL, tail, Math.min(leftMs, SLICE_MS));
     }
+  }
+
+  /**
+   * Any thread: while on, producers do not wait. Who pauses a vCPU cannot have it sleep until somebody reads what the guest wrote; what it
+   * still has to write of its instruction goes into the reserve.
+   */
+  set hurried(on: boolean) {
+    Atomics.store(this.#words, HURRIED, on ? 1 : 0);
+    if (on) Atomics.notify(this.#words, TAIL);
+  }
+
+  get #isHurried(): boolean {
+    return Atomics.load(this.#words, HURRIED) !== 0;
+  }
+
+  #fitsHurried(used: number): boolean {
+    return used < this.#bytes.length && this.#isHurried;
   }
 
   /** Consumer. The next byte, or undefined when empty. */

@@ -32,6 +32,12 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } satisfies Options;
 
+/** How long the output is waited for once the user wants to leave. */
+const LAST_OUTPUT_MS = 1000;
+/** Instead of the code of a guest that ended by itself. */
+const EXIT_OUTPUT_LOST = 1;
+const ENDED_WELL: readonly VmEnd['kind'][] = ['powerOff', 'debugExit', 'reset'];
+
 const USAGE = `usage: vmm run [NAME] --kernel FILE [OPTIONS]
        vmm run -f FILE [NAME] [--wait] [--log-json]
 
@@ -129,19 +135,13 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
       core?.onEnded(reason);
       end(reason);
     },
+    onOutputLost: (message) => void fail(message),
     debuggerPresent: () => core?.debuggerPresent() ?? false,
   });
   const stdioPort = config.serial.findIndex(({ kind }) => kind === 'stdio');
-  const terminal =
-    stdioPort < 0
-      ? undefined
-      : attachTerminal(
-          (bytes) => vm.typed(stdioPort, bytes),
-          () => leave(vm),
-        );
-  const onSignal = (): void => leave(vm);
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
+  const { left, leave } = leaving(vm);
+  const terminal = stdioPort < 0 ? undefined : attachTerminal((bytes) => vm.typed(stdioPort, bytes), leave);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, leave);
   if (!wait) vm.resume();
   const server = await openControl(vm).catch((error: unknown) => {
     // The guest runs all the same.
@@ -152,13 +152,35 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   core = server?.core;
   const result = await over;
   terminal?.restore();
+  await Promise.all([lastOutput(vm, left), server?.close()]);
   report(result);
-  await server?.close();
-  return result.exitCode;
+  return vm.isOutputLost && ENDED_WELL.includes(result.kind) ? EXIT_OUTPUT_LOST : result.exitCode;
 }
 
-function leave(vm: Vm): void {
-  void vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' });
+/** `leave` ends the VM, and bounds how long its last output is waited for. */
+function leaving(vm: Vm): { readonly left: Promise<void>; readonly leave: () => void } {
+  let tell: () => void = () => undefined;
+  const left = new Promise<void>((resolve) => (tell = resolve));
+  const leave = (): void => {
+    tell();
+    void vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' });
+  };
+  return { left, leave };
+}
+
+/** A slow reader gets the end too: the lines that say how it ended. Whoever wants to leave does not wait for one that has stopped. */
+async function lastOutput(vm: Vm, left: Promise<void>): Promise<void> {
+  const { promise: impatient, cancel } = after(left, LAST_OUTPUT_MS);
+  await Promise.race([vm.outputTaken(), impatient]);
+  cancel();
+  const lost = vm.serial.reduce((sum, port) => sum + port.pendingBytes, 0);
+  if (lost > 0) fail(`the last ${lost} bytes of the guest's output are lost: nobody read them`);
+}
+
+function after(event: Promise<void>, ms: number) {
+  let timer: NodeJS.Timeout | undefined;
+  const promise = event.then(() => new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))));
+  return { promise, cancel: () => clearTimeout(timer) };
 }
 
 async function openControl(vm: Vm) {

@@ -19,7 +19,12 @@ export async function serve(): Promise<number> {
       if (!core.hasVm) resolve();
     };
     process.stdin.resume().once('end', orphaned).once('close', orphaned).on('error', orphaned);
-    process.once('SIGTERM', () => resolve());
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        core.end(`the VM's process was told to end (${signal})`); // its clients hear it before they lose their connection
+        resolve();
+      });
+    }
   });
   process.stdout.on('error', () => undefined); // the reader left after the first line
   let ready: CoreReady;

@@ -1,5 +1,5 @@
 /** `vmm status [--json]`: the VMs that answer; sockets of dead ones are removed. */
-import { standardOutput } from '../client/output.ts';
+import { standardError, standardOutput } from '../client/output.ts';
 import { runningVms, type RunningVm } from '../client/runningVms.ts';
 import { formatSize } from '../config/parseConfig.ts';
 import { fail, isForUser, parseArguments } from './arguments.ts';
@@ -27,13 +27,17 @@ export async function status(argv: readonly string[]): Promise<number> {
       );
       return 0;
     }
-    const rows = (await runningVms('vmm status')).map(row);
+    const rows = (await runningVms('vmm status', tell)).map(row);
     standardOutput.write(values.json === true ? `${JSON.stringify(rows)}\n` : table(rows));
     return 0;
   } catch (error) {
     if (isForUser(error)) return fail(error.message);
     throw error;
   }
+}
+
+function tell(message: string): void {
+  standardError.write(`vmm: ${message}\n`);
 }
 
 function row({ name, socket, pid, state, config }: RunningVm): Row {

@@ -1,52 +1,69 @@
-/** JSON-RPC over a socket with the protocol's codec: both ends of the control socket are made here. */
+/**
+ * JSON-RPC over a socket with the protocol's codec: both ends of the control socket are made here. Neither end's memory is the other's to
+ * fill: frames have a largest size, and a server hears no more requests from a client that does not read its answers.
+ */
 import type { Socket } from 'node:net';
-import {
-  createMessageConnection,
-  Message,
-  type MessageConnection,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from 'vscode-jsonrpc/node';
-import { decodeMessage, encodeMessage } from '../protocol/codec.ts';
+import { createMessageConnection, Message, type MessageConnection } from 'vscode-jsonrpc/node';
+import { FrameReader } from './frameReader.ts';
+import { FrameWriter } from './frameWriter.ts';
 
 export interface MessageStream extends MessageConnection {
   /** Resolves when the socket is closed and everything that came through it has been handled: `vm/ended` before the end. */
   readonly finished: Promise<void>;
+  /** Written, and not taken by the other side yet. */
+  readonly unreadBytes: number;
+  /** Resolves when the other side has taken everything that was written, or is gone. */
+  drained(): Promise<void>;
+  /** A frame of the other side that is larger is an error. */
+  maxFrameBytes: number;
+}
+
+export interface StreamOptions {
+  /**
+   * Requests wait while this many bytes of answers are unread. For the side that only answers: were both to wait for each other, none
+   * would go on.
+   */
+  readonly holdRequestsAt?: number;
+  /** So many unread bytes are an error: the other side will not read any more. */
+  readonly maxUnreadBytes?: number;
 }
 
 /** The longest way of a message through vscode-jsonrpc, in turns of the event loop, generously. */
 const IDLE_TURNS = 8;
 
-export function messageStream(socket: Socket): MessageStream {
-  const reader = new StreamMessageReader(socket, {
-    charset: 'utf-8',
-    contentTypeDecoder: {
-      name: 'trapframe',
-      decode: (body) => Promise.resolve().then(() => decodeMessage(body) as Message),
-    },
-  });
-  reader.partialMessageTimeout = 0; // a timer that outlives the reader, and keeps a process alive, when a body stays incomplete
-  const writer = new QuietWriter(socket, {
-    charset: 'utf-8',
-    contentTypeEncoder: {
-      name: 'trapframe',
-      encode: (message) => Promise.resolve(encodeMessage(message)),
-    },
-  });
+export function messageStream(socket: Socket, options: StreamOptions = {}): MessageStream {
+  const reader = new FrameReader(socket);
+  const writer = new FrameWriter(socket, options.maxUnreadBytes ?? Infinity);
+  const gate = new Gate(socket, options.holdRequestsAt ?? Infinity);
   let handled = 0;
   const connection = createMessageConnection(reader, writer, undefined, {
     messageStrategy: {
       handleMessage: (message, next) => {
-        handled++;
-        if (Message.isRequest(message)) writer.owe(message.id);
-        next(message);
+        gate.pass(() => {
+          handled++;
+          if (Message.isRequest(message)) writer.owe(message.id);
+          next(message);
+        });
       },
     },
   });
   // Not `once` of node:events: that rejects when an error comes before the close, as when the other side is killed.
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const finished = closed.then(() => idle(() => handled));
-  return Object.assign(connection, { finished });
+  return Object.defineProperties(connection, {
+    finished: { value: finished },
+    unreadBytes: { get: () => socket.writableLength },
+    drained: { value: () => drained(socket, closed) },
+    maxFrameBytes: {
+      get: () => reader.maxFrameBytes,
+      set: (bytes: number) => (reader.maxFrameBytes = bytes),
+    },
+  }) as MessageStream;
+}
+
+async function drained(socket: Socket, closed: Promise<void>): Promise<void> {
+  if (!socket.writableNeedDrain) return;
+  await Promise.race([closed, new Promise<void>((resolve) => socket.once('drain', () => resolve()))]);
 }
 
 /** Reading is asynchronous too: messages are handled one per turn of the event loop, some of them after the socket has closed. */
@@ -59,32 +76,38 @@ async function idle(progress: () => number): Promise<void> {
   }
 }
 
-/**
- * vscode-jsonrpc turns a failed write into an unhandled rejection besides the one of the request. The socket closes after it, which
- * both ends see; requests that wait are rejected when their connection is disposed. And `end` waits for the answers that are owed and
- * lets out what was written before: encoding is asynchronous, so without that the last words of a VM are lost.
- */
-class QuietWriter extends StreamMessageWriter {
-  /** Settles when everything written so far has been handed to the socket. */
-  #written: Promise<unknown> = Promise.resolve();
-  /** Requests of the other side without an answer: "kill" is answered when the VM is over and the core about to hang up. */
-  readonly #owed = new Set<number | string | null>();
-  #ending = false;
+/** Holds messages back, in order, and the socket with them, while the other side does not read what was written. */
+class Gate {
+  readonly #socket: Socket;
+  readonly #limitBytes: number;
+  #held: (() => void)[] = [];
 
-  owe(request: number | string | null): void {
-    this.#owed.add(request);
+  constructor(socket: Socket, limitBytes: number) {
+    this.#socket = socket;
+    this.#limitBytes = limitBytes;
+    socket.on('drain', () => this.#release());
+    socket.on('close', () => (this.#held = []));
   }
 
-  override write(message: Message): Promise<void> {
-    const written = super.write(message).catch(() => undefined);
-    this.#written = Promise.all([this.#written, written]);
-    if (Message.isResponse(message)) this.#owed.delete(message.id);
-    if (this.#ending) this.end();
-    return written;
+  pass(handle: () => void): void {
+    if (this.#held.length === 0 && !this.#isShut) return handle();
+    this.#held.push(handle);
+    this.#socket.pause();
   }
 
-  override end(): void {
-    this.#ending = true;
-    if (this.#owed.size === 0) void this.#written.then(() => super.end());
+  get #isShut(): boolean {
+    return this.#socket.writableLength > this.#limitBytes;
+  }
+
+  /** One at a time: its answer is written before the next turn of the event loop, and may shut the gate again. */
+  #release(): void {
+    if (this.#isShut) return;
+    const next = this.#held.shift();
+    if (next === undefined) {
+      this.#socket.resume();
+      return;
+    }
+    next();
+    setImmediate(() => this.#release());
   }
 }

@@ -1,5 +1,5 @@
 /** The VMs that run on this machine, of this user: whoever started them, they listen where all look. */
-import { rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { VmInfo } from '../protocol/control.ts';
 import { socketNames, socketPath } from './runtimeDir.ts';
@@ -15,26 +15,43 @@ export interface RunningVm {
   readonly config: VmConfig;
 }
 
+/** Nobody waits longer for a list. */
+const PATIENCE_MS = 5000;
+
 /**
  * Every VM that answers, by name; sockets of dead ones are removed. Warm cores without a VM and VMs that are over are left out.
- * `client` is who asks, for the VMs' logs. Throws RuntimeDirError.
+ * `client` is who asks, for the VMs' logs; `onSilent` hears a sentence for each that may be a VM without time. Throws RuntimeDirError.
  */
-export async function runningVms(client: string): Promise<RunningVm[]> {
-  const vms = await Promise.all(socketNames().map((name) => ask(name, client)));
+export async function runningVms(
+  client: string,
+  onSilent: (message: string) => void = () => undefined,
+): Promise<RunningVm[]> {
+  const vms = await Promise.all(socketNames().map((name) => ask(name, client, onSilent)));
   return vms.filter((it) => it !== undefined);
 }
 
-async function ask(name: string, identity: string): Promise<RunningVm | undefined> {
+async function ask(
+  name: string,
+  identity: string,
+  onSilent: (message: string) => void,
+): Promise<RunningVm | undefined> {
   const socket = socketPath(name);
+  const inode = inodeOf(socket);
   try {
-    const client = await connectVmm(socket, { client: identity });
+    const client = await connectVmm(socket, { client: identity }, { patienceMs: PATIENCE_MS });
     client.dispose();
     return running(name, socket, client.info);
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
-    if (error.kind === 'stale') rmSync(socket, { force: true });
+    // A dead socket never comes to life, but its name may be a new VM's by now (control/listen.ts).
+    if (error.kind === 'stale' && inodeOf(socket) === inode) rmSync(socket, { force: true });
+    if (error.kind === 'silent') onSilent(error.message);
     return undefined;
   }
+}
+
+function inodeOf(path: string): number | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.ino;
 }
 
 function running(name: string, socket: string, info: VmInfo): RunningVm | undefined {

@@ -1,5 +1,5 @@
 /** Where control sockets live: `<runtime dir>/trapframe/<name>.sock`, directory 0700, sockets 0600. */
-import { mkdirSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
@@ -27,7 +27,7 @@ export function runtimeDir(): string {
 function makeDir(dir: string): Stats {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    return statSync(dir);
+    return lstatSync(dir); // a link is somebody's who could have it lead elsewhere tomorrow
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
     throw new RuntimeDirError(

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import { ErrorCode, initialize, type VmInfo } from '../protocol/control.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
@@ -22,7 +23,7 @@ export interface VmmClient {
 
 /** The socket cannot be used. `message` is a sentence for the user. */
 export class ConnectError extends Error {
-  readonly kind: 'missing' | 'stale' | 'foreign' | 'version' | 'denied';
+  readonly kind: 'missing' | 'stale' | 'foreign' | 'version' | 'denied' | 'silent';
 
   constructor(kind: ConnectError['kind'], message: string, options?: ErrorOptions) {
     super(message, options);
@@ -31,8 +32,10 @@ export class ConnectError extends Error {
   }
 }
 
-/** Something that listens but does not answer `initialize` in this time is not a vmm-core. */
-const HANDSHAKE_TIMEOUT_MS = 5000;
+/** How long somebody who listens may take to say anything: a host can be loaded, a core stopped in a debugger. */
+const PATIENCE_MS = 30_000;
+/** connect(2) to a socket where too many wait to be accepted. */
+const RETRY_MS = 50;
 
 /** How the caller presents itself (InitializeParams). */
 export interface ClientIdentity {
@@ -41,9 +44,19 @@ export interface ClientIdentity {
   readonly debugger?: boolean;
 }
 
+export interface ConnectOptions {
+  /** After that an answer is not waited for any longer: `silent`. */
+  readonly patienceMs?: number;
+}
+
 /** Connects and checks the protocol's version. Throws ConnectError. */
-export async function connectVmm(path: string, identity: ClientIdentity): Promise<VmmClient> {
-  const socket = await openSocket(path);
+export async function connectVmm(
+  path: string,
+  identity: ClientIdentity,
+  options: ConnectOptions = {},
+): Promise<VmmClient> {
+  const deadline = performance.now() + (options.patienceMs ?? PATIENCE_MS);
+  const socket = await openSocket(path, deadline);
   const connection = messageStream(socket);
   // Not `once(socket, …)`: that rejects when an error precedes the close, as it does when the other side is killed.
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -55,7 +68,7 @@ export async function connectVmm(path: string, identity: ClientIdentity): Promis
     socket.destroy();
   };
   try {
-    const info = await handshake(path, connection, closed, identity);
+    const info = await handshake(path, connection, closed, identity, deadline);
     void connection.finished.then(() => connection.dispose()); // rejects what still waits for an answer
     return { connection, info, closed: connection.finished, dispose };
   } catch (error) {
@@ -64,13 +77,18 @@ export async function connectVmm(path: string, identity: ClientIdentity): Promis
   }
 }
 
-async function openSocket(path: string): Promise<Socket> {
+async function openSocket(path: string, deadline: number): Promise<Socket> {
   const socket = connect(path);
   try {
     await once(socket, 'connect');
     return socket;
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
+    if (code === 'EAGAIN') {
+      if (performance.now() > deadline) throw silent(path);
+      await delay(RETRY_MS);
+      return openSocket(path, deadline);
+    }
     if (code === 'ENOENT') throw new ConnectError('missing', `no VM is listening at ${path}`, { cause });
     if (code === 'ECONNREFUSED' && isSocket(path)) {
       throw new ConnectError('stale', `the VM behind ${path} is gone; remove the socket with "vmm status"`, {
@@ -96,10 +114,11 @@ async function handshake(
   connection: MessageConnection,
   closed: Promise<void>,
   identity: ClientIdentity,
+  deadline: number,
 ): Promise<VmInfo> {
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(foreign(path)), HANDSHAKE_TIMEOUT_MS);
+    timer = setTimeout(() => reject(silent(path)), Math.max(deadline - performance.now(), 0));
   });
   const gone = closed.then(() => Promise.reject(foreign(path)));
   const answer = connection.sendRequest(initialize, { protocolVersion: PROTOCOL_VERSION, ...identity });
@@ -120,6 +139,14 @@ async function handshake(
     gone.catch(() => undefined); // the losing branches of the race
     answer.catch(() => undefined);
   }
+}
+
+/** Not foreign: who says nothing may be a VM on a host that has no time for it. */
+function silent(path: string): ConnectError {
+  return new ConnectError(
+    'silent',
+    `whoever listens at ${path} does not answer: the VM is too busy or stopped, or it is another program; try again`,
+  );
 }
 
 function foreign(path: string, cause?: unknown): ConnectError {

@@ -16,8 +16,9 @@ import { encodeMessage } from '../protocol/codec.ts';
 import { create, ErrorCode, info, initialize } from '../protocol/control.ts';
 import { resume } from '../protocol/debug.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
-import { ControlServer, isAlive } from './controlServer.ts';
+import { ControlServer } from './controlServer.ts';
 import { Core } from './core.ts';
+import { isAlive } from './listen.ts';
 
 /** A core without a VM, that listens in a folder of its own. */
 async function served(

@@ -2,7 +2,7 @@
  * One vmm-core process: at most one VM, any number of clients. Decides who owns the VM, passes its events to every client, and
  * ends the process when the VM is over. Main thread. `vmm serve` starts it empty, `vmm run` with a VM.
  */
-import type { MessageConnection } from 'vscode-jsonrpc/node';
+import type { MessageStream } from '../client/messageStream.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Hit } from '../debug/breakpoints.ts';
 import { log } from '../log.ts';
@@ -17,7 +17,7 @@ import { StateError } from './responseErrors.ts';
 
 /** A connected client, as the core knows it. */
 export interface Client {
-  readonly connection: MessageConnection;
+  readonly connection: MessageStream;
   readonly identity: { client: string; debugger: boolean };
   /** What detaches it from each serial port it is attached to. */
   readonly serialPorts: Map<number, () => void>;
@@ -113,6 +113,11 @@ export class Core implements VmEvents {
     void vm.runControl.hold(() => vm.breakpoints.replace(client, [])).catch(ignore);
   }
 
+  /** Ends the VM, if there is one. */
+  end(message: string): void {
+    void this.#vm?.kill({ kind: 'killed', exitCode: 1, message });
+  }
+
   /** The owner lets go: its end no longer ends the VM. */
   detach(client: Client): void {
     if (this.#owner === client) this.#owner = undefined;
@@ -150,6 +155,10 @@ export class Core implements VmEvents {
     this.#broadcast((client) =>
       client === by ? Promise.resolve() : client.connection.sendNotification(changed, change),
     );
+  }
+
+  onOutputLost(message: string): void {
+    log.error('serial', message);
   }
 
   debuggerPresent(): boolean {

@@ -1,7 +1,7 @@
-/** The request table of the control socket: each constant of protocol/ with what answers it. No logic beyond decoding. Main thread. */
+/** The request table of the control socket: each constant of protocol/ with what decodes its parameters and what answers it. Main thread. */
 import type { MessageConnection, NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc/node';
 import { parseVmConfig } from '../config/parseConfig.ts';
-import type { SerialBackend, VmConfig } from '../config/vmConfig.ts';
+import type { VmConfig } from '../config/vmConfig.ts';
 import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
 import { hex, readRegisters, writeRegisters } from '../debug/registers.ts';
 import { UserError } from '../errors.ts';
@@ -10,53 +10,64 @@ import * as control from '../protocol/control.ts';
 import * as debug from '../protocol/debug.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
 import type { Client, Core } from './core.ts';
+import * as decode from './params.ts';
 import { StateError, toResponseError } from './responseErrors.ts';
-
-const MAX_READ_BYTES = 64 * 1024 * 1024;
+import { feedSerial } from './serialFeed.ts';
 
 /** Serves everything but `initialize` on a connection that has passed it. */
 export function serveRequests(core: Core, client: Client): void {
   const on = table(client.connection);
   on.request0(control.info, () => core.info());
-  on.request(control.create, ({ config }) => core.create(checkConfig(config), client));
+  on.request(control.create, decode.createParams, (input) => core.create(checkConfig(input), client));
   on.request0(control.detach, () => core.detach(client));
   on.request0(control.powerButton, () => pressButton(core));
   on.request0(control.reset, () => core.vm.reset());
   on.request0(control.kill, () =>
     core.vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' }),
   );
-  on.request(control.serialAttach, ({ port }) => attachSerial(core, client, port));
-  on.notification(control.serialInput, ({ port, data }) => {
-    core.vm.typed(port, bytesOf(data));
-  });
+  on.request(control.serialAttach, decode.portParams, ({ port }) => attachSerial(core, client, port));
+  on.notification(control.serialInput, decode.inputParams, ({ port, data }) => core.vm.typed(port, data));
 
   on.request0(debug.resume, () => core.vm.resume());
   on.request0(debug.pause, () => core.vm.runControl.pause());
-  on.request(debug.step, (params) => step(core, params));
-  on.request(debug.setBreakpoints, ({ breakpoints }) => setBreakpoints(core, client, breakpoints));
-  on.request(debug.readRegisters, ({ cpu }) => readRegisters(stoppedThread(core, cpu).vcpu));
-  on.request(debug.writeRegisters, ({ cpu, values }) => {
+  on.request(debug.step, decode.stepParams, (plan) => {
+    stoppedThread(core, plan.cpu);
+    core.vm.step(plan);
+  });
+  on.request(debug.setBreakpoints, decode.breakpointsParams, (specs) => setBreakpoints(core, client, specs));
+  on.request(debug.readRegisters, decode.cpuParams, ({ cpu }) =>
+    readRegisters(stoppedThread(core, cpu).vcpu),
+  );
+  on.request(debug.writeRegisters, decode.registersParams, ({ cpu, values }) => {
     const { vcpu } = stoppedThread(core, cpu);
     writeRegisters(vcpu, core.vm.machine.memory, values);
     core.onChanged({ kind: 'registers', cpu, names: Object.keys(values) }, client);
     return readRegisters(vcpu);
   });
-  on.request(debug.readMemory, (params) => read(core, params));
-  on.request(debug.writeMemory, (params) => write(core, client, params));
-  on.request(debug.translate, (params) => translate(core, params));
+  on.request(debug.readMemory, decode.readParams, (params) => read(core, params));
+  on.request(debug.writeMemory, decode.writeParams, (params) => write(core, client, params));
+  on.request(debug.translate, decode.placeParams, (place) => translate(core, place));
 }
 
-/** Registration with errors turned into response errors. */
+/** Registration with decoding, and with errors turned into response errors. `D`: the parameters as handlers want them. */
 function table(connection: MessageConnection) {
   return {
-    request<P, R>(type: RequestType<P, R, void>, handler: (params: P) => R | Promise<R>): void {
-      connection.onRequest(type, (params) => answer(() => handler(params)));
+    request<P, R, D>(
+      type: RequestType<P, R, void>,
+      decoded: (params: unknown) => D,
+      handler: (params: D) => R | Promise<R>,
+    ): void {
+      connection.onRequest(type, (params) => answer(() => handler(decoded(params))));
     },
     request0<R>(type: RequestType0<R, void>, handler: () => R | Promise<R>): void {
       connection.onRequest(type, () => answer(handler));
     },
-    notification<P>(type: NotificationType<P>, handler: (params: P) => void): void {
-      connection.onNotification(type, (params) => void answer(() => handler(params)));
+    notification<P, D>(
+      type: NotificationType<P>,
+      decoded: (params: unknown) => D,
+      handler: (params: D) => void,
+    ): void {
+      connection.onNotification(type, (params) => void answer(() => handler(decoded(params))));
     },
   };
 }
@@ -69,23 +80,11 @@ async function answer<R>(handler: () => R | Promise<R>) {
   }
 }
 
-/** The other side may be of another make: its configuration is checked like a user's. */
-function checkConfig(given: VmConfig): VmConfig {
-  const { memoryBytes, serial, ...rest } = given;
-  const ports = Array.isArray(serial) ? (serial as readonly SerialBackend[]) : [];
-  const { config, problems } = parseVmConfig({
-    ...rest,
-    memory: memoryBytes / 2 ** 20,
-    serial: Object.fromEntries(ports.map((backend, i) => [`com${i + 1}`, serialForm(backend)])),
-  });
+function checkConfig(input: decode.Fields): VmConfig {
+  const { config, problems } = parseVmConfig(input);
   if (config !== undefined) return config;
   const [first] = problems;
   throw new UserError(`${first?.key ?? 'config'}: ${first?.message ?? 'is not valid'}`);
-}
-
-function serialForm(backend: SerialBackend): string {
-  if (backend.kind === 'file') return `file:${backend.path}`;
-  return backend.kind === 'client' ? 'terminal' : String(backend.kind);
 }
 
 function pressButton(core: Core): void {
@@ -98,12 +97,10 @@ function attachSerial(core: Core, client: Client, port: number): { backlog: Uint
   const serial = core.vm.serial[port];
   if (serial === undefined)
     throw new UserError(`there is no serial port ${port}: ports are 0 (COM1) to 3 (COM4)`);
-  const listener = (bytes: Uint8Array): void => {
-    client.connection.sendNotification(control.serialOutput, { port, data: bytes }).catch(() => undefined); // it is going away
-  };
   client.serialPorts.get(port)?.(); // asked again: once is enough
-  client.serialPorts.set(port, () => serial.detach(listener));
-  return { backlog: serial.attach(listener) };
+  const { backlog, detach } = feedSerial(client, port, serial);
+  client.serialPorts.set(port, detach);
+  return { backlog };
 }
 
 function thread(core: Core, cpu: number): VcpuThread {
@@ -118,56 +115,36 @@ function stoppedThread(core: Core, cpu: number): VcpuThread {
   return thread(core, cpu);
 }
 
-function step(core: Core, params: debug.StepParams): void {
-  stoppedThread(core, params.cpu);
-  core.vm.step({
-    cpu: params.cpu,
-    start: params.range === undefined ? 0n : address(params.range.start),
-    end: params.range === undefined ? 0n : address(params.range.end),
-    over: params.over ?? false,
-    interrupts: params.interrupts ?? false,
-  });
-}
-
-async function setBreakpoints(core: Core, client: Client, specs: readonly debug.BreakpointSpec[]) {
+async function setBreakpoints(core: Core, client: Client, specs: readonly decode.Breakpoint[]) {
   const { vm } = core;
-  const wanted = specs.map((spec) => ({
-    owner: client,
-    id: spec.id,
-    address: address(spec.address),
-    mode: spec.mode,
-    temporary: spec.temporary ?? false,
-    ...(spec.cpu === undefined ? {} : { cpu: spec.cpu }),
-    ...(spec.stackAbove === undefined ? {} : { stackAbove: address(spec.stackAbove) }),
-  }));
+  const wanted = specs.map((spec) => ({ owner: client, ...spec }));
   return { breakpoints: await vm.runControl.hold(() => vm.breakpoints.replace(client, wanted)) };
 }
 
-async function read(core: Core, params: debug.MemoryParams & { readonly lengthBytes: number }) {
-  const { lengthBytes } = params;
-  if (!Number.isInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > MAX_READ_BYTES) {
-    throw new UserError(`a read of ${lengthBytes} bytes: at most ${MAX_READ_BYTES} at once`);
-  }
+async function read(core: Core, { lengthBytes, ...place }: decode.Place & { readonly lengthBytes: number }) {
   const { vm } = core;
-  const range = { address: address(params.address), lengthBytes, paging: paging(core, params) };
+  const range = { address: place.address, lengthBytes, paging: paging(core, place) };
   const bytes = await readMemory(vm.machine.memory, vm.breakpoints, range);
   return { data: bytes, unreadableBytes: lengthBytes - bytes.length };
 }
 
-async function write(core: Core, client: Client, params: debug.MemoryParams & { readonly data: Uint8Array }) {
+async function write(
+  core: Core,
+  client: Client,
+  { data, ...place }: decode.Place & { readonly data: Uint8Array },
+) {
   const { vm } = core;
-  const bytes = bytesOf(params.data);
-  const range = { address: address(params.address), paging: paging(core, params) };
-  await vm.runControl.hold(() => writeMemory(vm.machine.memory, vm.breakpoints, range, bytes));
-  const { data: _, ...at } = params;
-  core.onChanged({ kind: 'memory', ...at, lengthBytes: bytes.length }, client);
-  return { writtenBytes: bytes.length };
+  const range = { address: place.address, paging: paging(core, place) };
+  await vm.runControl.hold(() => writeMemory(vm.machine.memory, vm.breakpoints, range, data));
+  const at = { ...place, address: hex(place.address) };
+  core.onChanged({ kind: 'memory', ...at, lengthBytes: data.length }, client);
+  return { writtenBytes: data.length };
 }
 
-function translate(core: Core, params: debug.MemoryParams) {
+function translate(core: Core, place: decode.Place) {
   const { memory } = core.vm.machine;
-  const state = paging(core, { ...params, physical: false }) ?? { cr0: 0n, cr3: 0n, cr4: 0n, efer: 0n };
-  const { gpa, entries, ...rights } = walk(memory, state, address(params.address));
+  const state = paging(core, { ...place, physical: false }) ?? { cr0: 0n, cr3: 0n, cr4: 0n, efer: 0n };
+  const { gpa, entries, ...rights } = walk(memory, state, place.address);
   return {
     ...(gpa === undefined ? {} : { gpa: hex(gpa) }),
     ...rights,
@@ -175,18 +152,6 @@ function translate(core: Core, params: debug.MemoryParams) {
   };
 }
 
-function paging(core: Core, params: debug.MemoryParams): PagingState | undefined {
-  return params.physical === true ? undefined : thread(core, params.cpu ?? 0).vcpu.run.readSystem();
-}
-
-function bytesOf(value: Uint8Array): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new UserError('data must be bytes');
-  return value;
-}
-
-function address(text: debug.Hex): bigint {
-  if (typeof text !== 'string' || !/^0x[0-9a-f]{1,16}$/i.test(text)) {
-    throw new UserError(`${String(text)} is not an address: write it as 0x… with up to 16 digits`);
-  }
-  return BigInt(text);
+function paging(core: Core, { physical, cpu }: decode.Place): PagingState | undefined {
+  return physical ? undefined : thread(core, cpu).vcpu.run.readSystem();
 }

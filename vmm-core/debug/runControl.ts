@@ -90,6 +90,7 @@ export class RunControl {
     this.#breakpoints.arm(); // the guest may have mapped pages since they were decided
     this.#pauseWanted = false;
     this.#plan = plan().then((verdict) => {
+      this.#serveHeld(); // asked for after the last stop was looked at
       this.#plan = undefined;
       this.#breakpoints.dropTemporary();
       this.#onVerdict(verdict);
@@ -133,7 +134,9 @@ export class RunControl {
 
   async #runOnce(): Promise<Causes> {
     const { threads } = this.#machine;
-    const stops = threads.map((thread) => thread.run());
+    // From the last to the first: main may run vCPU 0 itself for a start, and the others need not wait for that.
+    const stops = [...threads].reverse().map((thread) => thread.run());
+    stops.reverse();
     if (this.#pauseWanted || this.#held.length > 0) this.#kickAll(); // asked for before the vCPUs ran
     await Promise.race(stops);
     this.#kickAll();

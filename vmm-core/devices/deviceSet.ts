@@ -45,6 +45,8 @@ export interface DeviceHost {
   irqLine(gsi: number): IrqLine;
   /** An output ring has something: 0..3 are COM1..COM4, then OUTPUT_DEBUGCON. */
   onOutput(port: number): void;
+  /** 0: this thread is the one that reads the output rings, and cannot wait for itself. */
+  readonly outputWaitMs?: 0;
 }
 
 export const OUTPUT_DEBUGCON = 4;
@@ -105,6 +107,7 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
   const at = plan(new Layout());
   const outputs = at.outputs.map((offset) => new ByteRing(buffer, offset, OUTPUT_RING_BYTES));
   const inputs = at.inputs.map((offset) => new ByteRing(buffer, offset, INPUT_RING_BYTES));
+  const wait = host.outputWaitMs === undefined ? {} : { outputWaitMs: host.outputWaitMs };
   const ring = (rings: readonly ByteRing[], i: number): ByteRing => mustHave(rings[i]);
 
   // COM1 and COM3 share IRQ 4, COM2 and COM4 share IRQ 3.
@@ -121,6 +124,7 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
         output: ring(outputs, i),
         input: ring(inputs, i),
         onOutput: () => host.onOutput(i),
+        ...wait,
         // QEMU does not gate the interrupt by OUT2, and kernels that were only ever run there (xv6) never set it.
         out2Gate: false,
       }),
@@ -147,6 +151,7 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
         state: StateBlock.open(Debugcon, buffer, at.debugcon[i] ?? 0),
         output: ring(outputs, port),
         onOutput: () => host.onOutput(port),
+        ...wait,
       }),
   );
   const acpiPm = new AcpiPm({

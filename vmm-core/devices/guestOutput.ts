@@ -1,12 +1,13 @@
 /**
  * The sending end of an output ring, for devices the guest prints through (UART, debugcon). Runs on the vCPU thread.
- * When the host falls behind, the guest is slowed down; when the host reads nothing at all for OUTPUT_WAIT_MS, bytes are
- * dropped (and counted) until it reads again, so that a dead reader cannot make a guest crawl at a byte per second.
+ * When the host falls behind, the guest is held back until it reads again: nothing is lost. A vCPU that shall stop does not wait for that
+ * (ByteRing.hurried): the rest of its instruction goes into a reserve, and what does not fit there is dropped and counted.
  */
 import type { ByteRing } from '../bus/byteRing.ts';
 import { log } from '../log.ts';
 
-export const OUTPUT_WAIT_MS = 1000;
+/** The part of a ring that is kept for vCPUs in a hurry: a port access exits with at most a page, and several vCPUs may print. */
+const RESERVED = 1 / 4;
 
 export interface GuestOutputOptions {
   /** The log tag. */
@@ -14,23 +15,29 @@ export interface GuestOutputOptions {
   readonly ring: ByteRing;
   /** Wakes the consumer: called once per drain(), on the producing thread. */
   readonly onOutput: () => void;
+  /**
+   * Default: for ever. 0 on the main thread, which reads the ring itself: it may not wait and uses the reserve. Other values drop what
+   * finds no room in that time.
+   */
   readonly waitMs?: number;
 }
 
 export class GuestOutput {
   readonly #options: GuestOutputOptions;
   readonly #waitMs: number;
+  readonly #reserve: number;
   #stalled = false;
 
   constructor(options: GuestOutputOptions) {
     this.#options = options;
-    this.#waitMs = options.waitMs ?? OUTPUT_WAIT_MS;
+    this.#waitMs = options.waitMs ?? Infinity;
+    this.#reserve = options.waitMs === undefined ? options.ring.capacity * RESERVED : 0;
   }
 
   /** With the device's lock held (it makes the producers one). False: full; release the lock, waitForSpace(), try again. */
   push(byte: number): boolean {
     const { ring, onOutput } = this.#options;
-    if (!ring.push(byte)) return false;
+    if (!ring.push(byte, this.#reserve)) return false;
     this.#stalled = false;
     if (ring.takeWakeup()) onOutput();
     return true;
@@ -38,8 +45,8 @@ export class GuestOutput {
 
   /** Without the device's lock. False: give the byte up. */
   waitForSpace(): boolean {
-    if (!this.#stalled && this.#options.ring.waitForSpace(this.#waitMs)) return true;
-    this.#stalled = true;
+    if (!this.#stalled && this.#options.ring.waitForSpace(this.#waitMs, this.#reserve)) return true;
+    this.#stalled = this.#waitMs !== Infinity;
     log.guest(this.#options.name, 'output dropped: the host does not read it');
     return false;
   }

@@ -22,6 +22,14 @@ const libcMmap = libc.func(
 ) as unknown as (...args: (number | bigint)[]) => number | bigint;
 const libcMadvise = libc.func('int madvise(uintptr_t addr, size_t length, int advice)') as unknown as IntCall;
 const libcSyscall = libc.func('long syscall(long number, long a, long b, long c)') as unknown as IntCall;
+// fcntl and flock: file flags and locks that node:fs does not offer. fcntl is variadic, see above.
+const libcFcntl = libc.func('int fcntl(int fd, int command, long value)') as unknown as IntCall;
+const libcFlock = libc.func('int flock(int fd, int operation)') as unknown as IntCall;
+const libcSetitimer = libc.func('int setitimer(int which, void *value, void *old)') as unknown as (
+  which: number,
+  value: BigInt64Array,
+  old: null,
+) => number;
 const libcGetpid = libc.func('int getpid()') as unknown as () => number;
 
 const PROT_READ_WRITE = 1 | 2;
@@ -30,6 +38,35 @@ const MAP_FIXED = 0x10;
 const MADV_DONTNEED = 4;
 const SYS_gettid = 186; // <asm/unistd_64.h>
 const SYS_tgkill = 234;
+
+const F_GETFL = 3; // <asm-generic/fcntl.h>
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+const ITIMER_REAL = 0; // <sys/time.h>
+
+/**
+ * Interrupts the main thread's KVM_RUN every `ms`, 0: no longer, by a signal that node's event loop takes note of. Safety: the kernel
+ * reads the struct (struct itimerval: two struct timeval of two longs) during the call only.
+ */
+export function interruptEvery(ms: number): void {
+  if (process.listenerCount('SIGALRM') === 0) process.on('SIGALRM', () => undefined);
+  const interval = [Math.floor(ms / 1000), (ms % 1000) * 1000].map(BigInt);
+  libcSetitimer(ITIMER_REAL, BigInt64Array.from([...interval, ...interval]), null);
+}
+
+/** Writes to `fd` fail with EAGAIN instead of waiting, for all who share it. Does nothing to a closed one. */
+export function setNonBlocking(fd: number): void {
+  const flags = libcFcntl(fd, F_GETFL, 0);
+  if (flags >= 0) libcFcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+/** Locks an open file against everybody else who asks; closing it, or the end of the process, unlocks it. False: somebody has it. */
+export function tryLock(fd: number): boolean {
+  return libcFlock(fd, LOCK_EX | LOCK_NB) === 0;
+}
 
 export function errno(): number {
   return koffi.errno();

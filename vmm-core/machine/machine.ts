@@ -3,7 +3,6 @@
  * of the host; what runs when, and what a stop means, is run control's business (debug/runControl.ts).
  */
 import { freemem, totalmem } from 'node:os';
-import type { Worker } from 'node:worker_threads';
 import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
 import type { BootState } from '../boot/bootState.ts';
 import { loadKernel } from '../boot/loadKernel.ts';
@@ -27,14 +26,14 @@ import { guestPower } from '../vcpu/powerEvents.ts';
 import { RunLoop } from '../vcpu/runLoop.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
-import { spawnVcpuWorker } from '../vcpu/vcpuWorker.ts';
+import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
 import { type Initrd, openImage, openInitrd } from './openImage.ts';
 import { SerialInput } from './serialInput.ts';
 
 /** What can be made before the configuration is known: F5 then only waits for what depends on it. */
 export interface WarmParts {
   /** Absent: main starts vCPU 0 itself and hands it over when its thread is there. */
-  readonly worker?: Worker;
+  readonly worker?: VcpuWorker;
   readonly kvm: Kvm;
   readonly vm: KvmVm;
   readonly vcpu: VcpuHandle;
@@ -46,7 +45,7 @@ export function warmUp(options: { readonly thread: boolean }): WarmParts {
   const vm = kvm.createVm();
   vm.createChips(KVM_TSS, KVM_IDENTITY_MAP);
   const parts = { kvm, vm, vcpu: vm.createVcpu(0) };
-  return options.thread ? { ...parts, worker: spawnVcpuWorker() } : parts;
+  return options.thread ? { ...parts, worker: new VcpuWorker() } : parts;
 }
 
 /** Gives up what no VM was made of. */
@@ -61,6 +60,8 @@ export function coolDown({ worker, kvm, vm, vcpu }: WarmParts): void {
 export interface MachineEvents {
   /** Bytes the guest wrote: 0..3 COM1..COM4, 4 debugcon, 5 firmware log. */
   onOutput(port: number, bytes: Uint8Array): void;
+  /** False: no more output of this port for now; `takeOutput` brings it later, and the guest is held back when its ring is full. */
+  wantsOutput(port: number): boolean;
   onPanic(event: 'panicked' | 'crash-loaded'): void;
   /** A vCPU's thread died: a bug of ours. */
   onCrash(error: Error): void;
@@ -81,6 +82,8 @@ export class Machine {
   readonly #events: MachineEvents;
   readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuSnapshot[] };
   #ahead: RunLoop | undefined;
+  /** Main runs a vCPU (`#ahead`) whose output waits for main. */
+  #isOutputStuck = false;
   #rtcTimer: NodeJS.Timeout | undefined;
   #rtcDueMs = 0;
 
@@ -141,9 +144,15 @@ export class Machine {
     return this.devices.acpiPm.powerButton();
   }
 
-  /** Everything the guest wrote and nobody took yet. */
+  /** Everything the guest wrote and nobody took yet, wanted or not. */
   drainOutputs(): void {
-    this.devices.outputs.forEach((_, port) => this.#drain(port));
+    this.devices.outputs.forEach((_, port) => this.takeOutput(port));
+  }
+
+  /** What the guest wrote to this port since. */
+  takeOutput(port: number): void {
+    const bytes = this.devices.outputs[port]?.drain();
+    if (bytes !== undefined && bytes.length > 0) this.#events.onOutput(port, bytes);
   }
 
   async close(): Promise<void> {
@@ -182,6 +191,7 @@ export class Machine {
       irqLine: (gsi) => kvmIrqLine(this.#vm.fd, gsi),
       rtcTimer: { arm: (delayMs) => this.#armRtc(delayMs) },
       onOutput: (port) => this.#drain(port),
+      outputWaitMs: 0,
     });
     const low = Math.min(this.config.memoryBytes, HOLE_BASE);
     devices.rtc.powerOn({
@@ -198,7 +208,7 @@ export class Machine {
     vcpu: KvmVcpu,
     handle: VcpuHandle | undefined,
     devices: SharedArrayBuffer,
-    warm: Worker | undefined,
+    warm: VcpuWorker | undefined,
   ): VcpuThread {
     if (handle === undefined) throw new Error('a vCPU without a handle');
     const mailbox = new Mailbox();
@@ -208,7 +218,7 @@ export class Machine {
     const head = vcpu.index === 0 && warm === undefined;
     if (head) this.#ahead = this.#runLoop(vcpu, mailbox, facilities);
     return new VcpuThread(
-      warm ?? spawnVcpuWorker(),
+      warm ?? new VcpuWorker(),
       vcpu,
       {
         vmName: this.config.name,
@@ -225,6 +235,7 @@ export class Machine {
       {
         onMessage: (message) => this.#receiveMessage(message),
         onCrash: (error) => this.#events.onCrash(error),
+        onHurry: (on) => this.#hurryOutput(on),
       },
       head ? this.#ahead : undefined,
     );
@@ -235,7 +246,18 @@ export class Machine {
     const { memory, breakpoints } = this;
     const { ports, mmio } = this.devices;
     const post = (message: VcpuMessage): void => this.#receiveMessage(message);
-    return new RunLoop({ vcpu, memory, ports, mmio, mailbox, breakpoints, facilities, post });
+    const isOutputStuck = (): boolean => this.#isOutputStuck;
+    return new RunLoop({
+      vcpu,
+      memory,
+      ports,
+      mmio,
+      mailbox,
+      breakpoints,
+      facilities,
+      post,
+      isOutputStuck,
+    });
   }
 
   #receiveMessage(message: VcpuMessage): void {
@@ -245,8 +267,12 @@ export class Machine {
   }
 
   #drain(port: number): void {
-    const bytes = this.devices.outputs[port]?.drain();
-    if (bytes !== undefined && bytes.length > 0) this.#events.onOutput(port, bytes);
+    if (this.#events.wantsOutput(port)) this.takeOutput(port);
+    else this.#isOutputStuck = true; // the event loop has to turn before it is
+  }
+
+  #hurryOutput(on: boolean): void {
+    for (const ring of this.devices.outputs) ring.hurried = on;
   }
 
   /** The earlier of what is pending and `delayMs`: messages of two vCPUs may come in either order, and a tick too early is harmless. */

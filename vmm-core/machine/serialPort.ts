@@ -2,15 +2,17 @@
  * The host's end of one UART: what the guest writes goes to the back end of its configuration and to attached clients; a bounded
  * backlog serves clients that come late. Main thread.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
 import type { SerialBackend } from '../config/vmConfig.ts';
-import { UserError } from '../errors.ts';
+import { fileSink, type OutputSink, standardOutputSink } from './outputSink.ts';
 
 export const BACKLOG_BYTES = 64 * 1024;
 
 export class SerialPort {
-  readonly #backend: SerialBackend;
-  readonly #fd: number | undefined;
+  /** What could not be written is lost from here on. Called once. */
+  onBroken: (error: NodeJS.ErrnoException) => void = () => undefined;
+  /** `isBehind` is over. */
+  onDrained: () => void = () => undefined;
+  readonly #sink: OutputSink | undefined;
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
   /** The last bytes written: byte n of all stands at n modulo its length. Made at the first byte. */
   #backlog: Uint8Array | undefined;
@@ -18,14 +20,24 @@ export class SerialPort {
 
   /** Throws UserError when the file of a `file` back end cannot be made. */
   constructor(backend: SerialBackend) {
-    this.#backend = backend;
-    this.#fd = backend.kind === 'file' ? openLog(backend.path) : undefined;
+    this.#sink = sinkOf(backend);
+    if (this.#sink === undefined) return;
+    this.#sink.onBroken = (error) => this.onBroken(error);
+    this.#sink.onDrained = () => this.onDrained();
+  }
+
+  /** The back end has not taken yet what it was given: better give it no more. */
+  get isBehind(): boolean {
+    return this.#sink?.isBehind ?? false;
+  }
+
+  get pendingBytes(): number {
+    return this.#sink?.pendingBytes ?? 0;
   }
 
   /** From the guest. */
   write(bytes: Uint8Array): void {
-    if (this.#backend.kind === 'stdio') writeAll(1, bytes);
-    if (this.#fd !== undefined) writeAll(this.#fd, bytes);
+    this.#sink?.write(bytes);
     this.#remember(bytes);
     for (const listener of this.#listeners) listener(bytes);
   }
@@ -43,8 +55,13 @@ export class SerialPort {
     this.#listeners.delete(listener);
   }
 
+  /** Resolves when the back end has taken everything, or takes nothing any more. */
+  async drained(): Promise<void> {
+    await this.#sink?.drained();
+  }
+
   close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#sink?.close();
   }
 
   #remember(bytes: Uint8Array): void {
@@ -58,21 +75,7 @@ export class SerialPort {
   }
 }
 
-function openLog(path: string): number {
-  try {
-    return openSync(path, 'w', 0o600);
-  } catch (cause) {
-    throw new UserError(`cannot write the serial log ${path}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-/** Synchronous: nothing is lost when the process ends right after. A full pipe is waited for; a closed one swallows. */
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) {
-    try {
-      done += writeSync(fd, bytes, done);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // EPIPE, EIO: nobody reads any more
-    }
-  }
+function sinkOf(backend: SerialBackend): OutputSink | undefined {
+  if (backend.kind === 'stdio') return standardOutputSink();
+  return backend.kind === 'file' ? fileSink(backend.path) : undefined;
 }

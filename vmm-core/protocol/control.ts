@@ -79,6 +79,8 @@ export const ended = new NotificationType<VmEnd>('vm/ended');
 export interface SerialData {
   readonly port: number;
   readonly data: Bytes;
+  /** From the guest: so many bytes before `data` are lost, because the client did not read what it had been sent. */
+  readonly droppedBytes?: number;
 }
 
 /** From the guest, to clients that asked with `serialAttach`. */

@@ -37,7 +37,12 @@ export interface RunLoopParts {
   readonly breakpoints: BreakpointTable;
   readonly facilities: DebugFacilities;
   readonly post: (message: VcpuMessage) => void;
+  /** Main thread, which runs ahead: what the guest prints cannot be taken before the event loop has turned. */
+  readonly isOutputStuck?: () => boolean;
 }
+
+/** `handOver`: the vCPU's thread shall run it from here. `interrupted`: something else wants this thread, then it may go on. */
+export type AheadOutcome = 'handOver' | 'interrupted' | StopCause;
 
 const PAUSE: StopCause = { kind: 'pause' };
 const STEP_DONE: StopCause = { kind: 'step' };
@@ -73,18 +78,36 @@ export class RunLoop {
     post({ kind: 'exited' });
   }
 
-  /**
-   * Main thread: runs the vCPU before its own thread is there, so that the guest need not wait for that. Undefined once the thread
-   * wants the vCPU; otherwise why the guest stopped before.
-   */
-  runAhead(): StopCause | undefined {
+  /** Main thread: runs the vCPU before its own thread is there, so that the guest need not wait for that. */
+  runAhead(): AheadOutcome {
     try {
-      const cause = this.#enterWhile(() => !this.#parts.mailbox.wanted);
-      if (cause !== undefined) this.#vcpu.settle();
-      return cause;
+      this.#prepare();
+      while (!this.#isOver()) {
+        if (!this.#enter()) return this.#isOver() ? 'handOver' : 'interrupted';
+        const cause = this.#answerExit();
+        if (cause === undefined) continue;
+        this.#vcpu.settle();
+        return cause;
+      }
+      return 'handOver';
     } catch (error) {
       return broken(error);
     }
+  }
+
+  /** Main thread, between two calls of runAhead: the vCPU stops where it is. */
+  pause(): StopCause {
+    try {
+      this.#vcpu.settle();
+      return PAUSE;
+    } catch (error) {
+      return broken(error);
+    }
+  }
+
+  /** The vCPU's thread is there, or has to be waited for. */
+  #isOver(): boolean {
+    return this.#parts.mailbox.wanted || this.#parts.isOutputStuck?.() === true;
   }
 
   #obey(step: boolean): StopCause {
@@ -99,18 +122,18 @@ export class RunLoop {
 
   #runFreely(): StopCause {
     const { mailbox } = this.#parts;
-    return this.#enterWhile(() => mailbox.request === REQUEST.RUN) ?? PAUSE;
-  }
-
-  #enterWhile(wanted: () => boolean): StopCause | undefined {
-    this.#debug.applyForRun();
-    this.#vcpu.run.immediateExit = false; // then look whether to go on: a kick in between sets both again
-    this.#parts.mailbox.fence();
-    while (wanted()) {
+    this.#prepare();
+    while (mailbox.request === REQUEST.RUN) {
       const cause = this.#enter() ? this.#answerExit() : undefined;
       if (cause !== undefined) return cause;
     }
-    return undefined;
+    return PAUSE;
+  }
+
+  #prepare(): void {
+    this.#debug.applyForRun();
+    this.#vcpu.run.immediateExit = false; // then look whether to go on: a kick in between sets both again
+    this.#parts.mailbox.fence();
   }
 
   /** One KVM_RUN. False when a signal ended it. Throws KvmError when the kernel refuses to run this vCPU. */

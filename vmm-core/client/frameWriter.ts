@@ -1,0 +1,51 @@
+/** The other direction of frameReader.ts. What the socket has not taken is counted, and has a limit. */
+import type { Socket } from 'node:net';
+import { AbstractMessageWriter, Message } from 'vscode-jsonrpc/node';
+import { encodeMessage } from '../protocol/codec.ts';
+
+export class FrameWriter extends AbstractMessageWriter {
+  readonly #socket: Socket;
+  readonly #maxUnreadBytes: number;
+  /** Requests of the other side without an answer: "kill" is answered when the VM is over and the core about to hang up. */
+  readonly #owed = new Set<number | string | null>();
+  #isEnding = false;
+
+  constructor(socket: Socket, maxUnreadBytes: number) {
+    super();
+    this.#socket = socket;
+    this.#maxUnreadBytes = maxUnreadBytes;
+  }
+
+  owe(request: number | string | null): void {
+    this.#owed.add(request);
+  }
+
+  /**
+   * Never fails: the socket closes after an error, which both ends see, and requests that wait are rejected when their connection is
+   * disposed. (vscode-jsonrpc would turn a failed write into an unhandled rejection besides.)
+   */
+  write(message: Message): Promise<void> {
+    const body = encodeMessage(message);
+    if (this.#socket.writable) this.#send(body);
+    if (Message.isResponse(message)) this.#owed.delete(message.id);
+    if (this.#isEnding) this.end();
+    return Promise.resolve();
+  }
+
+  /** After the answers that are owed. What was written before still goes out. */
+  end(): void {
+    this.#isEnding = true;
+    if (this.#owed.size === 0) this.#socket.end();
+  }
+
+  #send(body: Uint8Array): void {
+    this.#socket.cork();
+    this.#socket.write(`Content-Length: ${body.length}\r\n\r\n`, 'latin1');
+    this.#socket.write(body);
+    this.#socket.uncork();
+    if (this.#socket.writableLength <= this.#maxUnreadBytes) return;
+    this.fireError(
+      new Error(`the other side does not read: ${this.#socket.writableLength} bytes wait for it`),
+    );
+  }
+}
