@@ -2,12 +2,13 @@
  * A VM as its clients see it: a machine, run control, serial ports, and how it ends. Main thread. Used by the control server and by
  * `vmm run`; knows neither sockets nor argv.
  */
+import { fileErrorText } from './client/regularFile.ts';
 import type { VmConfig } from './config/vmConfig.ts';
 import { Breakpoints, type Hit } from './debug/breakpoints.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { hex, readRegisters, registerReport } from './debug/registers.ts';
 import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
-import { fileErrorText } from './client/regularFile.ts';
+import { isReset, lostRegistersReport, tripleFaultMessage } from './debug/tripleFault.ts';
 import { OUTPUT_DEBUGCON } from './devices/deviceSet.ts';
 import { UserError } from './errors.ts';
 import { GuestText } from './guestText.ts';
@@ -213,13 +214,13 @@ export class Vm {
   }
 
   #fail(verdict: Extract<Verdict, { kind: 'tripleFault' | 'error' }>): void {
-    const details = this.#report(verdict.cpu);
+    const details = this.#report(verdict);
     const end: VmEnd =
       verdict.kind === 'tripleFault'
         ? {
             kind: 'tripleFault',
             exitCode: EXIT_TRIPLE_FAULT,
-            message: this.#tripleFaultMessage(verdict.cpu),
+            message: this.#tripleFaultMessage(verdict),
             details,
           }
         : { kind: 'error', exitCode: EXIT_HOST_ERROR, message: verdict.message, details };
@@ -237,15 +238,17 @@ export class Vm {
     this.#events.onStopped({ reason, cpu, pc: hex(pc), ...more }, hits);
   }
 
-  #tripleFaultMessage(cpu: number): string {
-    const rip = this.machine.threads[cpu]?.vcpu.run.linearRip ?? 0n;
-    return `the guest triple faulted on vCPU ${cpu} at ${hex(rip)}: an exception could not be delivered, look at its IDT and stack`;
+  #tripleFaultMessage({ cpu, before }: Extract<Verdict, { kind: 'tripleFault' }>): string {
+    const run = this.machine.threads[cpu]?.vcpu.run;
+    return run === undefined ? '' : tripleFaultMessage(cpu, run, before);
   }
 
-  /** Registers of the vCPU and the bytes around RIP. */
-  #report(cpu: number): string {
+  /** Registers of the vCPU and the bytes around RIP; what is left of them where KVM has reset it. */
+  #report(verdict: Extract<Verdict, { kind: 'tripleFault' | 'error' }>): string {
+    const { cpu } = verdict;
     const vcpu = this.machine.threads[cpu]?.vcpu;
     if (vcpu === undefined) return '';
+    if (verdict.kind === 'tripleFault' && isReset(vcpu.run)) return lostRegistersReport(cpu, verdict.before);
     const rip = vcpu.run.linearRip;
     const code = readLinear(this.machine.memory, vcpu.run.readSystem(), rip, CODE_BYTES);
     const bytes = Array.from(code, (byte) => byte.toString(16).padStart(2, '0')).join(' ');

@@ -13,6 +13,7 @@ export type GuestKind = 'multiboot' | 'elf64' | 'bootSector' | 'low' | 'plain';
 
 /** Every guest; its source says what it prints on COM1. Those that end by themselves do so by isa-debug-exit. */
 export const GUESTS = {
+  longOutput: { kind: 'multiboot' },
   portWrites: { kind: 'multiboot' },
   firstByte: { kind: 'multiboot' },
   tripleFault: { kind: 'multiboot' },

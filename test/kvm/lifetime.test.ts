@@ -2,22 +2,24 @@
 import assert from 'node:assert/strict';
 import {
   existsSync,
-  mkdirSync,
+  cpSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  watch,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { type ConnectError, connectVmm } from '../../vmm-core/client/vmmClient.ts';
+import type { TestContext } from 'node:test';
+import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import * as control from '../../vmm-core/protocol/control.ts';
 import { guest } from '../guests/build.ts';
-import { Arrivals, within } from '../support/deadline.ts';
+import { connected } from '../support/connected.ts';
+import { within } from '../support/deadline.ts';
 import { guestSymbols } from '../support/guestSymbols.ts';
 import { kvmTest } from '../support/kvmTest.ts';
 import { LiveClient, startCore, startVm, vmConfig } from '../support/liveVm.ts';
-import { startVmm, temporaryFolder, vmm } from '../support/vmmProcess.ts';
+import { startVmm, temporaryFolder, VMM, vmm } from '../support/vmmProcess.ts';
 
 const EXIT_OK = 33;
 
@@ -109,6 +111,60 @@ kvmTest('the end of the client that created the VM ends the VM, whoever else is 
     message: 'the client that started the VM went away',
   });
   assert.equal((await within(vm.core.exited, 'the end of the core')).code, 0);
+});
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  kvmTest(`${signal} ends a core, and its clients hear of the end before they lose it`, async (t) => {
+    const { core, client } = await startVm(t, { kernel: await guest('spin') });
+    await client.resume();
+    core.process.kill(signal);
+    const end = await within(client.ended, 'vm/ended');
+    assert.deepEqual(end, {
+      kind: 'killed',
+      exitCode: 1,
+      message: `the VM's process was told to end (${signal})`,
+    });
+    assert.equal((await within(core.exited, 'the end of the core')).code, 0);
+    assert.equal(existsSync(core.socket), false);
+  });
+}
+
+/** What is installed, with a vCPU thread that runs `source` instead. */
+function brokenInstallation(t: Pick<TestContext, 'after'>, source: string): string {
+  const root = temporaryFolder(t);
+  const folder = path.join(root, 'dist');
+  cpSync(path.dirname(VMM), folder, { recursive: true });
+  symlinkSync(path.join(path.dirname(VMM), '..', 'node_modules'), path.join(root, 'node_modules'));
+  writeFileSync(path.join(folder, 'vcpu.worker.js'), source);
+  return path.join(folder, 'vmm.js');
+}
+
+for (const cpus of [1, 2]) {
+  kvmTest(`a vCPU thread that cannot start ends a VM of ${cpus} with a sentence`, async (t) => {
+    const installed = brokenInstallation(t, 'throw new Error("no thread today");');
+    const args = ['run', '--kernel', await guest('spin'), '--cpus', String(cpus)];
+    const run = startVmm(t, args, { env: { XDG_RUNTIME_DIR: temporaryFolder(t) }, vmmPath: installed });
+    const { code, stderr } = await within(run.finished, 'the end of vmm run');
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /^vmm: internal error in the thread of vCPU \d: no thread today$/m);
+    assert.match(stderr, /rip=[0-9a-f]{16}/, 'with the registers');
+  });
+}
+
+kvmTest('while a vCPU thread does not come, vmm run serves clients and obeys SIGTERM', async (t) => {
+  const installed = brokenInstallation(t, 'setInterval(() => undefined, 1000);');
+  const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
+  const args = ['run', '--kernel', await guest('spin'), '--name', 'late'];
+  const run = startVmm(t, args, { env, vmmPath: installed });
+  const client = new LiveClient(await connected(path.join(env.XDG_RUNTIME_DIR, 'trapframe', 'late.sock')));
+  t.after(() => client.vmm.dispose());
+  assert.equal((await client.info()).state, 'running');
+  await client.pause();
+  assert.equal((await client.stop()).reason, 'pause');
+  await client.registers();
+  run.kill('SIGTERM');
+  const { code, signal } = await within(run.finished, 'the end of vmm run');
+  assert.deepEqual({ code, signal }, { code: 1, signal: null });
 });
 
 kvmTest('a VM that its creator detached from runs on, until somebody ends it', async (t) => {
@@ -238,27 +294,6 @@ kvmTest('vmm run --wait stands at the first instruction until a client lets it r
   assert.deepEqual({ code, stdout }, { code: EXIT_OK, stdout: 'F' });
   assert.equal(existsSync(socket), false);
 });
-
-/** Connects as soon as somebody listens there. */
-async function connected(socket: string): ReturnType<typeof connectVmm> {
-  const folder = path.dirname(socket);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const changes = new Arrivals<void>(`a VM at ${socket}`);
-  const watcher = watch(folder, () => changes.put());
-  try {
-    for (;;) {
-      try {
-        return await connectVmm(socket, { client: 'test', debugger: true });
-      } catch (error) {
-        const { kind } = error as Partial<ConnectError>;
-        if (kind !== 'missing' && kind !== 'stale') throw error; // stale: bound, and not listening yet
-      }
-      await changes.take();
-    }
-  } finally {
-    watcher.close();
-  }
-}
 
 kvmTest('a second VM of the same name is called name-2, and both are listed', async (t) => {
   const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };

@@ -45,6 +45,8 @@ export interface ProcessOptions {
   readonly cwd?: string;
   readonly uid?: number;
   readonly gid?: number;
+  /** Another one than dist/vmm.js. */
+  readonly vmmPath?: string;
 }
 
 export class VmmProcess {
@@ -56,7 +58,7 @@ export class VmmProcess {
   #changed: () => void = () => undefined;
 
   constructor(args: readonly string[], options: ProcessOptions = {}) {
-    this.#child = spawn(process.execPath, [VMM, ...args], {
+    this.#child = spawn(process.execPath, [options.vmmPath ?? VMM, ...args], {
       ...options,
       env: { ...process.env, ...options.env },
     });

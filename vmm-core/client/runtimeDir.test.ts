@@ -75,6 +75,13 @@ test('a directory of another user is refused, one reached through a link too', (
   assert.match(refusal(), /must be a directory that only you can enter/);
 });
 
+test('a link is refused, even one to a directory of ours alone', (t) => {
+  const base = runtimeBase(t);
+  mkdirSync(path.join(base, 'elsewhere'), { mode: 0o700 });
+  symlinkSync(path.join(base, 'elsewhere'), path.join(base, 'trapframe'));
+  assert.match(refusal(), /trapframe must be a directory that only you can enter/);
+});
+
 test('what is no directory, or cannot be made, is refused with the reason', (t) => {
   const base = runtimeBase(t);
   const file = path.join(base, 'trapframe');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -132,6 +133,30 @@ test('a server of another program: foreign, whatever it says', async (t) => {
       { i, kind: 'foreign', message: `${socketPath} is a socket of another program, not of a Trapframe VM` },
     );
   }
+});
+
+test('who accepts and says nothing is silent, not foreign: it may be a VM without time', async (t) => {
+  const socketPath = await server(t, (socket) => void socket.resume());
+  const attempt = connectVmm(socketPath, { client: 'test' }, { patienceMs: 50 });
+  await assert.rejects(within(attempt, 'the refusal'), {
+    kind: 'silent',
+    message: `whoever listens at ${socketPath} does not answer: the VM is too busy or stopped, or it is another program; try again`,
+  });
+});
+
+test('a socket that has no room for one more connection is waited for', async (t) => {
+  const socketPath = path.join(folder(t), 's');
+  const program = `require('node:net').createServer().listen({ path: process.argv[1], backlog: 1 }, () => {
+    console.log('listening');
+    setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+  })`;
+  const deaf = spawn(process.execPath, ['-e', program, socketPath], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => void deaf.kill('SIGKILL'));
+  await once(deaf.stdout, 'data');
+  const waiting = Array.from({ length: 4 }, () => connect(socketPath).on('error', () => undefined));
+  t.after(() => waiting.forEach((socket) => socket.destroy()));
+  const attempt = connectVmm(socketPath, { client: 'test' }, { patienceMs: 200 });
+  await assert.rejects(within(attempt, 'the refusal'), { kind: 'silent' });
 });
 
 test('a language server, say, that knows no protocolVersion: foreign', async (t) => {

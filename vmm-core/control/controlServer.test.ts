@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { RequestType } from 'vscode-jsonrpc/node';
+import { RequestType, type ResponseError } from 'vscode-jsonrpc/node';
 import { mutate, seededRandom } from '../../test/support/bytes.ts';
 import { within } from '../../test/support/deadline.ts';
 import { messageStream } from '../client/messageStream.ts';
@@ -13,12 +13,12 @@ import { socketPath } from '../client/runtimeDir.ts';
 import { connectVmm, type VmmClient } from '../client/vmmClient.ts';
 import { log } from '../log.ts';
 import { encodeMessage } from '../protocol/codec.ts';
-import { create, ErrorCode, info, initialize } from '../protocol/control.ts';
-import { resume } from '../protocol/debug.ts';
+import { create, ErrorCode, info, initialize, serialAttach } from '../protocol/control.ts';
+import * as debug from '../protocol/debug.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { ControlServer } from './controlServer.ts';
 import { Core } from './core.ts';
-import { isAlive } from './listen.ts';
+import { isAlive, listenAs, type NamedServer, removeDead } from './listen.ts';
 
 /** A core without a VM, that listens in a folder of its own. */
 async function served(
@@ -90,7 +90,7 @@ test('before initialize no request is served', async (t) => {
   const connection = messageStream(await rawSocket(t, socket));
   connection.listen();
   await assert.rejects(within(connection.sendRequest(info), 'the refusal'), { code: -32601 });
-  await assert.rejects(within(connection.sendRequest(resume), 'the refusal'), { code: -32601 });
+  await assert.rejects(within(connection.sendRequest(debug.resume), 'the refusal'), { code: -32601 });
   connection.dispose();
 });
 
@@ -151,10 +151,133 @@ test('parameters of any shape end in an error answer, and the connection lives o
   for (const method of methods) {
     for (const shape of shapes) {
       const request = connection.sendRequest(new RequestType<unknown, unknown, void>(method), shape);
-      await assert.rejects(within(request, `${method} ${JSON.stringify(shape)} to be refused`));
+      await assert.rejects(
+        within(request, `${method} ${JSON.stringify(shape)} to be refused`),
+        (error: ResponseError<void>) => [ErrorCode.User, ErrorCode.State].includes(error.code as 1 | 4),
+      );
     }
   }
   assert.equal((await connection.sendRequest(info)).state, 'empty');
+});
+
+test('requests with damaged fields are answered with a sentence, and never with an internal error (seeded)', async (t) => {
+  const { path: socket } = await served(t);
+  const { connection } = await client(t, socket);
+  const random = seededRandom(0x7e57);
+  const below = (n: number): number => Math.floor(random() * n);
+  const values: unknown[] = [
+    null,
+    0,
+    -1,
+    1.5,
+    1e300,
+    true,
+    '',
+    '0x10',
+    'x'.repeat(500),
+    [],
+    [null],
+    {},
+    { toString: 1 },
+  ];
+  const keys = ['config', 'port', 'data', 'cpu', 'range', 'breakpoints', 'values', 'address', 'lengthBytes'];
+  const more = ['start', 'end', 'id', 'mode', 'kind', 'path', 'serial', 'kernel', 'name', 'memoryBytes'];
+  const pick = <T>(from: readonly T[]): T => from[below(from.length)] as T;
+  const shape = (depth: number): unknown =>
+    depth === 0 || below(3) === 0
+      ? pick(values)
+      : below(4) === 0
+        ? Array.from({ length: below(3) }, () => shape(depth - 1))
+        : Object.fromEntries(
+            Array.from({ length: 1 + below(5) }, () => [pick([...keys, ...more]), shape(depth - 1)]),
+          );
+  const types = [
+    create,
+    serialAttach,
+    ...[debug.step, debug.setBreakpoints, debug.readRegisters, debug.writeRegisters],
+    ...[debug.readMemory, debug.writeMemory, debug.translate],
+  ];
+  for (let round = 0; round < 3000; round++) {
+    const { method } = pick<{ readonly method: string }>(types);
+    const params = shape(3);
+    const request = connection.sendRequest(new RequestType<unknown, unknown, void>(method), params);
+    await assert.rejects(within(request, `the refusal of ${method}`), (error: ResponseError<void>) => {
+      const what = `${method} ${JSON.stringify(params)}: ${error.message}`;
+      assert.ok([ErrorCode.User, ErrorCode.State].includes(error.code as 1 | 4), what);
+      assert.doesNotMatch(error.message, /undefined|TypeError|Cannot read|is not a function|internal/, what);
+      return true;
+    });
+  }
+});
+
+test('an initialize of any shape is answered', async (t) => {
+  const { path: socket } = await served(t);
+  const connection = messageStream(await rawSocket(t, socket));
+  connection.listen();
+  for (const params of [null, 7, [], [null], { protocolVersion: { toString: 1, valueOf: 1 } }, {}]) {
+    const request = connection.sendRequest(new RequestType<unknown, unknown, void>('initialize'), params);
+    await assert.rejects(within(request, 'the refusal'), (error: ResponseError<void>) => {
+      assert.ok([ErrorCode.User, ErrorCode.VersionMismatch].includes(error.code as 1 | 3), error.message);
+      return true;
+    });
+  }
+  connection.dispose();
+});
+
+test('a frame larger than allowed ends its connection before it is read, and before initialize few are', async (t) => {
+  const { path: socket } = await served(t);
+  const stranger = await rawSocket(t, socket);
+  const gone = once(stranger.resume(), 'close');
+  stranger.write(`Content-Length: ${700 * 2 ** 20}\r\n\r\n`);
+  await within(gone, 'the end of the connection');
+  const endless = await rawSocket(t, socket);
+  const cut = once(endless.resume(), 'close');
+  endless.write('x'.repeat(8192)); // a header without an end
+  await within(cut, 'the end of the connection');
+  const { connection, closed } = await client(t, socket);
+  assert.equal((await connection.sendRequest(info)).state, 'empty');
+  const params = { address: '0x0', data: new Uint8Array(66 * 2 ** 20) };
+  void connection.sendRequest(debug.writeMemory, params).catch(() => undefined);
+  await within(closed, 'the end of the connection');
+});
+
+test('five that start at once where a dead one was get five names, and each is reached by its own', async (t) => {
+  const { path: first } = await served(t);
+  const folder = path.dirname(first);
+  for (let round = 0; round < 10; round++) {
+    writeFileSync(path.join(folder, `race${round}.sock`), '');
+    const accepted: string[] = [];
+    const named = await Promise.all(
+      Array.from({ length: 5 }, async (_, i) =>
+        listenAs(`race${round}`, (socket) => {
+          accepted.push(`${round}:${i}`);
+          socket.destroy();
+        }),
+      ),
+    );
+    t.after(() => named.forEach(({ server }) => server.close()));
+    assert.equal(new Set(named.map(({ name }) => name)).size, 5);
+    accepted.length = 0; // they looked at each other
+    for (const [i, { path: socket }] of named.entries()) {
+      const arrived = once((named[i] as NamedServer).server, 'connection');
+      assert.equal(await isAlive(socket), true);
+      await within(arrived, `a connection to server ${i}`);
+    }
+    assert.deepEqual(
+      accepted.sort(),
+      [0, 1, 2, 3, 4].map((i) => `${round}:${i}`),
+    );
+  }
+});
+
+test('a dead socket is removed, one that is alive again is not', async (t) => {
+  const { path: socket } = await served(t);
+  const dead = path.join(path.dirname(socket), 'dead.sock');
+  writeFileSync(dead, '');
+  await removeDead(dead);
+  assert.equal(existsSync(dead), false);
+  await removeDead(socket);
+  assert.equal(existsSync(socket), true);
 });
 
 test('garbage ends the connection that sent it, and no other', async (t) => {

@@ -3,6 +3,7 @@
  * under way; it ends with a verdict, which the owner (vm.ts) turns into events. Requests that need a stopped VM for an instant
  * (setBreakpoints while running) are `held` bodies: they run at the plan's next stop, and the plan goes on.
  */
+import type { GeneralRegisters } from '../abi/x86.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { STEP_INTERRUPTS, STEP_OVER, STEP_SILENT } from '../vcpu/mailbox.ts';
 import type { PowerEvent, StopCause } from '../vcpu/messages.ts';
@@ -15,7 +16,8 @@ export type Verdict =
   | { readonly kind: 'step'; readonly cpu: number }
   | { readonly kind: 'breakpoint'; readonly cpu: number; readonly hits: readonly Hit[] }
   | { readonly kind: 'power'; readonly event: PowerEvent }
-  | { readonly kind: 'tripleFault'; readonly cpu: number }
+  /** `before`: see StopCause. */
+  | { readonly kind: 'tripleFault'; readonly cpu: number; readonly before?: GeneralRegisters }
   | { readonly kind: 'error'; readonly cpu: number; readonly message: string };
 
 export interface StepPlan {
@@ -206,7 +208,7 @@ export class RunControl {
   #judge(causes: Causes): Verdict | undefined {
     for (const { cpu, cause } of causes) {
       if (cause.kind === 'power') return { kind: 'power', event: cause.event };
-      if (cause.kind === 'tripleFault') return { kind: 'tripleFault', cpu };
+      if (cause.kind === 'tripleFault') return { ...cause, cpu };
       if (cause.kind === 'error') return { kind: 'error', cpu, message: cause.message };
     }
     const hits = causes

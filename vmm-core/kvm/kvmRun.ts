@@ -47,6 +47,16 @@ export class KvmRun {
     this.view.setUint32(KVM_RUN.kvm_valid_regs, on ? MIRROR_ALL : 0, true);
   }
 
+  /** Only the general registers, at each exit. */
+  mirrorGeneral(): void {
+    this.view.setUint32(KVM_RUN.kvm_valid_regs, KVM_SYNC_X86_REGS, true);
+  }
+
+  /** The general registers in the mirror, as bytes. */
+  get generalBytes(): Uint8Array {
+    return this.bytes.subarray(KVM_RUN.s_regs, KVM_RUN.s_regs + KvmRegs.size);
+  }
+
   /** Makes the kernel take the general registers from the mirror at the next KVM_RUN. */
   markGeneralDirty(): void {
     const dirty = this.view.getUint32(KVM_RUN.kvm_dirty_regs, true);

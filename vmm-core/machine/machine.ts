@@ -2,6 +2,7 @@
  * Assembles a machine from a VmConfig: memory, KVM's VM and vCPUs, devices, the booted image. Main thread. Owns everything the VM holds
  * of the host; what runs when, and what a stop means, is run control's business (debug/runControl.ts).
  */
+import { existsSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
 import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
 import type { BootState } from '../boot/bootState.ts';
@@ -29,6 +30,9 @@ import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
 import { type Initrd, openImage, openInitrd } from './openImage.ts';
 import { SerialInput } from './serialInput.ts';
+
+/** AMD-V: see lastExit.ts. */
+const AMD_MODULE = '/sys/module/kvm_amd';
 
 /** What can be made before the configuration is known: F5 then only waits for what depends on it. */
 export interface WarmParts {
@@ -213,7 +217,7 @@ export class Machine {
     if (handle === undefined) throw new Error('a vCPU without a handle');
     const mailbox = new Mailbox();
     const blockIrq = (this.kvm.checkExtension(KVM_CAP.SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ) !== 0;
-    const facilities = { blockIrq };
+    const facilities = { blockIrq, resetsAtShutdown: existsSync(AMD_MODULE) };
     vcpu.refreshMirror(); // registers can be read before the first run
     const head = vcpu.index === 0 && warm === undefined;
     if (head) this.#ahead = this.#runLoop(vcpu, mailbox, facilities);

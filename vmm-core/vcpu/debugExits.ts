@@ -26,6 +26,8 @@ import type { StopCause } from './messages.ts';
 export interface DebugFacilities {
   /** KVM_GUESTDBG_BLOCKIRQ is there. */
   readonly blockIrq: boolean;
+  /** KVM re-initialises a vCPU that triple faults: its registers are kept at every exit (lastExit.ts). */
+  readonly resetsAtShutdown: boolean;
 }
 
 const VECTOR_DB = 1;

@@ -1,4 +1,5 @@
 /** What crosses between the main thread and a vCPU's worker, apart from the mailbox. One union per direction. */
+import type { GeneralRegisters } from '../abi/x86.ts';
 import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
 import type { LogLevel } from '../log.ts';
@@ -33,7 +34,8 @@ export type StopCause =
   | { readonly kind: 'call'; readonly returnAddress: bigint; readonly stack: bigint }
   | { readonly kind: 'breakpoint'; readonly address: bigint }
   | { readonly kind: 'power'; readonly event: PowerEvent }
-  | { readonly kind: 'tripleFault' }
+  /** `before`: the general registers at the exit before, on hosts where those of the fault are lost. */
+  | { readonly kind: 'tripleFault'; readonly before?: GeneralRegisters }
   /** The vCPU cannot go on. */
   | { readonly kind: 'error'; readonly message: string };
 

@@ -25,6 +25,7 @@ import {
 } from './mailbox.ts';
 import type { PowerEvent, StopCause, VcpuMessage } from './messages.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
+import { LastExit } from './lastExit.ts';
 import { isCall, isHalt } from './instruction.ts';
 import { hideTrapFlag, noteStepStart } from './trapFlag.ts';
 
@@ -51,11 +52,13 @@ export class RunLoop {
   readonly #parts: RunLoopParts;
   readonly #vcpu: KvmVcpu;
   readonly #debug: DebugExits;
+  readonly #lastExit: LastExit | undefined;
   #power: PowerEvent | undefined;
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
     this.#vcpu = parts.vcpu;
+    this.#lastExit = parts.facilities.resetsAtShutdown ? new LastExit(parts.vcpu.run) : undefined;
     this.#debug = new DebugExits(parts.vcpu, parts.memory, parts.breakpoints, parts.facilities);
   }
 
@@ -132,6 +135,7 @@ export class RunLoop {
 
   #prepare(): void {
     this.#debug.applyForRun();
+    this.#lastExit?.begin();
     this.#vcpu.run.immediateExit = false; // then look whether to go on: a kick in between sets both again
     this.#parts.mailbox.fence();
   }
@@ -139,7 +143,10 @@ export class RunLoop {
   /** One KVM_RUN. False when a signal ended it. Throws KvmError when the kernel refuses to run this vCPU. */
   #enter(): boolean {
     const result = this.#vcpu.enter();
-    if (result >= 0) return true;
+    if (result >= 0) {
+      this.#lastExit?.note();
+      return true;
+    }
     if (result === -EINTR || result === -EAGAIN) return false;
     throw new KvmError('KVM_RUN', -result);
   }
@@ -158,7 +165,9 @@ export class RunLoop {
       case KVM_EXIT.HLT: // only without an in-kernel LAPIC
         return undefined;
       case KVM_EXIT.SHUTDOWN:
-        return { kind: 'tripleFault' };
+        return this.#lastExit === undefined
+          ? { kind: 'tripleFault' }
+          : { kind: 'tripleFault', before: this.#lastExit.read() };
       case KVM_EXIT.SYSTEM_EVENT:
         return this.#systemEvent();
       default:
@@ -240,6 +249,7 @@ export class RunLoop {
   #trap(interrupts: boolean): StopCause {
     const { run } = this.#vcpu;
     this.#debug.applyForStep(interrupts);
+    this.#lastExit?.begin();
     run.immediateExit = false;
     run.mirrorRegisters = true;
     this.#parts.mailbox.fence();

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { generalRegisters, protectedMode, realMode } from '../../test/support/registerStates.ts';
+import { KVM_EXIT, KVM_RUN, KvmRegs } from '../abi/kvm.ts';
+import type { GeneralRegisters, SystemRegisters } from '../abi/x86.ts';
+import { encodeSregs, KvmRun } from '../kvm/kvmRun.ts';
+import { LastExit } from '../vcpu/lastExit.ts';
+import { isReset, lostRegistersReport, tripleFaultMessage } from './tripleFault.ts';
+
+const RESET = realMode();
+
+function runWith(regs: GeneralRegisters, sregs: SystemRegisters): KvmRun {
+  const run = new KvmRun(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
+  setGeneral(run, regs);
+  encodeSregs(run.view, sregs, KVM_RUN.s_sregs);
+  return run;
+}
+
+function setGeneral(run: KvmRun, regs: GeneralRegisters): void {
+  run.generalBytes.set(KvmRegs.bytes(regs));
+}
+
+function exit(run: KvmRun, reason: number, rip: bigint): void {
+  setGeneral(run, generalRegisters({ rip }));
+  run.view.setUint32(KVM_RUN.exit_reason, reason, true);
+}
+
+/** What AMD-V leaves behind: INIT. */
+function resetRun(): KvmRun {
+  const cs = { ...RESET.cs, selector: 0xf000, base: 0xffff_0000n };
+  return runWith(generalRegisters({ rip: 0xfff0n }), { ...RESET, cs });
+}
+
+test('where KVM leaves the registers alone, they say where the fault was', () => {
+  const run = runWith(generalRegisters({ rip: 0x10_001fn }), protectedMode());
+  assert.equal(isReset(run), false);
+  assert.equal(
+    tripleFaultMessage(0, run),
+    'the guest triple faulted on vCPU 0 at 0x10001f: an exception could not be delivered, look at its IDT and stack',
+  );
+});
+
+test('where KVM has reset the CPU, that is said, and what is known from before', () => {
+  const run = resetRun();
+  assert.equal(isReset(run), true);
+  assert.equal(
+    tripleFaultMessage(1, run, generalRegisters({ rip: 0x1234n })),
+    "the guest triple faulted on vCPU 1 after its last exit at RIP 0x1234: an exception could not be delivered, look at its IDT and stack (where it was is lost: this host's KVM resets the CPU at a triple fault)",
+  );
+  assert.doesNotMatch(tripleFaultMessage(1, run), /0xfff0|last exit/);
+  const report = lostRegistersReport(1, generalRegisters({ rax: 0xabcn, rip: 0x1234n }));
+  assert.match(
+    report,
+    /^vCPU 1 was reset by KVM at the triple fault: .* are lost; the general registers at its last exit before:\n/,
+  );
+  assert.match(report, /rax=0000000000000abc/);
+  assert.match(report, /rip=0000000000001234/);
+  assert.doesNotMatch(lostRegistersReport(1), /last exit/);
+});
+
+test('the registers of the last exit are kept, those of the shutdown are not', () => {
+  const run = resetRun();
+  const kept = new LastExit(run);
+  setGeneral(run, generalRegisters({ rip: 0x100n }));
+  kept.begin();
+  assert.equal(kept.read().rip, 0x100n, 'where it stood before it ran');
+  exit(run, KVM_EXIT.IO, 0x200n);
+  kept.note();
+  exit(run, KVM_EXIT.SHUTDOWN, 0xfff0n);
+  kept.note();
+  assert.equal(kept.read().rip, 0x200n);
+});
