@@ -85,29 +85,51 @@ for (const cpus of [2, 4]) {
   });
 }
 
+/** nop; the instruction with the breakpoint; a loop that is never left: whoever runs through it hits once. */
+const PASSAGE = [NOP, NOP, ...JMP_SELF];
+const PASSAGE_AT = AP_BASE + 0x100;
+
 kvmTest(
-  'a breakpoint that several vCPUs run into stops all of them, and every hit is one of them',
+  'a breakpoint that several vCPUs run into is hit by each of them, and stops all of them',
   async (t) => {
-    const { client, others } = await startSpinning(t, 4);
+    const { client } = await startSpinning(t, 4);
+    const [breakpoint, end] = [PASSAGE_AT + 1, PASSAGE_AT + 2].map((it) => `0x${it.toString(16)}`);
+    await client.write({ address: `0x${PASSAGE_AT.toString(16)}` }, PASSAGE);
     // In real mode a host that emulates kernels takes int3 through the guest's own vector 3, and KVM does not tell us.
     const emulated = hostEmulatesKernels();
     if (emulated) t.diagnostic('int3 in real mode is not tried: this host emulates it');
     for (const mode of emulated ? (['hw'] as const) : (['hw', 'sw'] as const)) {
-      await client.setBreakpoints({ id: 9, address: others[1], mode });
-      const seen = new Set<number>();
-      for (let i = 0; i < 60; i++) {
-        const stop = await client.runUntilStop();
-        assert.deepEqual(
-          { reason: stop.reason, pc: stop.pc, ids: stop.breakpointIds },
-          { reason: 'breakpoint', pc: others[1], ids: [9] },
-        );
-        seen.add(stop.cpu);
+      for (let round = 0; round < 10; round++) {
+        await client.setBreakpoints({ id: 9, address: breakpoint ?? '', mode });
+        for (const cpu of [1, 2, 3])
+          await client.writeRegisters({ rip: `0x${(PASSAGE_AT - AP_BASE).toString(16)}` }, cpu);
+        const hits = await hitsUntilAll(client, breakpoint ?? '', 3);
+        assert.deepEqual(hits.toSorted(), [1, 2, 3], 'each once, whether they came together or one by one');
+        await client.setBreakpoints();
+        await client.resume();
+        await client.pause();
+        await client.stop();
+        assert.deepEqual((await positions(client, 4)).slice(1), [end, end, end], 'and each went on');
       }
-      assert.ok(!seen.has(0), 'vCPU 0 does not come there');
-      await client.setBreakpoints();
     }
   },
 );
+
+/** Runs until `count` vCPUs have been seen standing on the breakpoint; each moves on when the VM is resumed. */
+async function hitsUntilAll(client: LiveClient, breakpoint: string, count: number): Promise<number[]> {
+  const hits: number[] = [];
+  for (;;) {
+    const stop = await client.runUntilStop();
+    const there = (await positions(client, 4)).flatMap((rip, cpu) => (rip === breakpoint ? [cpu] : []));
+    assert.deepEqual(
+      { reason: stop.reason, pc: stop.pc, ids: stop.breakpointIds },
+      { reason: 'breakpoint', pc: breakpoint, ids: [9] },
+    );
+    assert.ok(there.includes(stop.cpu), 'the vCPU that is named stands there');
+    hits.push(...there);
+    if (hits.length >= count) return hits;
+  }
+}
 
 kvmTest('a breakpoint of one vCPU stops only that one', async (t) => {
   const { client, others } = await startSpinning(t, 4);

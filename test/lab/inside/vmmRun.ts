@@ -81,6 +81,11 @@ export class VmmRun {
     return code;
   }
 
+  /** The end of what vmm has said on stderr. */
+  get errors(): string {
+    return this.#errors;
+  }
+
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#exited;
