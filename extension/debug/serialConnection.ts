@@ -48,7 +48,12 @@ export class SerialConnection {
     connection.onNotification(ended, (end) => {
       this.#end = end.message;
     });
-    connection.onNotification(serialOutput, ({ port, data }) => this.#open.get(port)?.write(data));
+    connection.onNotification(serialOutput, ({ port, data, droppedBytes }) => {
+      const terminal = this.#open.get(port);
+      if (droppedBytes !== undefined)
+        terminal?.write(Buffer.from(`\r\n[${droppedBytes} bytes of output came too fast and are lost]\r\n`));
+      terminal?.write(data);
+    });
     this.#closed = closed;
     void closed.then(() => this.#lost());
     for (const port of [...ports].reverse()) {

@@ -63,6 +63,8 @@ kvmTest('a reader that stops leaves the control socket and SIGTERM at work', asy
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (told += text));
   child.kill('SIGTERM');
   assert.deepEqual(await within(exited, 'the end of vmm run'), [1, null]);
+  child.stdout?.resume(); // what is left in the pipe: node waits for it
+  await within(once(child, 'close'), 'the end of its messages');
   assert.match(told, /^vmm: the last \d+ bytes of the guest's output are lost: nobody read them$/m);
   assert.equal(existsSync(socket), false);
 });

@@ -106,10 +106,12 @@ kvmTest(
         const hits = await hitsUntilAll(client, breakpoint ?? '', 3);
         assert.deepEqual(hits.toSorted(), [1, 2, 3], 'each once, whether they came together or one by one');
         await client.setBreakpoints();
-        await client.resume();
-        await client.pause();
-        await client.stop();
-        assert.deepEqual((await positions(client, 4)).slice(1), [end, end, end], 'and each went on');
+        for (let looks = 0; (await positions(client, 4)).slice(1).some((rip) => rip !== end); looks++) {
+          assert.ok(looks < MAX_LOOKS, 'not all vCPUs went on');
+          await client.resume();
+          await client.pause();
+          await client.stop();
+        }
       }
     }
   },
