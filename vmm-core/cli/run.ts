@@ -56,7 +56,8 @@ const USAGE = `usage: vmm run [NAME] --kernel FILE [OPTIONS]
   --log-json         log on stderr, a JSON object per line
 
 On the terminal, ~. at the start of a line ends the VM.
-Exit code: 0 power-off, (value << 1) | 1 isa-debug-exit, 1 usage or host error, 3 triple fault.
+Exit code: 0 power-off, (value << 1) | 1 isa-debug-exit, 1 usage or host error or output that could not be
+written, 3 triple fault. A reader of the output that is slow holds the guest back; nothing is lost.
 `;
 
 export async function run(argv: readonly string[]): Promise<number> {
