@@ -82,3 +82,19 @@ test('the socket of a VM that was killed is removed', async (t) => {
   assert.deepEqual(await runningVms('test'), []);
   assert.equal(existsSync(socket), false);
 });
+
+test('who listens and says nothing is not removed, but told of', async (t) => {
+  ownRuntimeDir(t);
+  const socket = socketPath('busy');
+  const sockets = new Set<Socket>();
+  const server = createServer((it) => void sockets.add(it.resume())).listen(socket);
+  await once(server, 'listening');
+  t.after(() => {
+    for (const it of sockets) it.destroy();
+    server.close();
+  });
+  const told: string[] = [];
+  assert.deepEqual(await runningVms('test', (message) => void told.push(message)), []);
+  assert.match(told.join('\n'), /^whoever listens at .*busy\.sock does not answer: /);
+  assert.equal(existsSync(socket), true);
+});

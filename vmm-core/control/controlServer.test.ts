@@ -18,7 +18,7 @@ import * as debug from '../protocol/debug.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { ControlServer } from './controlServer.ts';
 import { Core } from './core.ts';
-import { isAlive, listenAs, type NamedServer, removeDead } from './listen.ts';
+import { isAlive, listenAs, type NamedServer } from './listen.ts';
 
 /** A core without a VM, that listens in a folder of its own. */
 async function served(
@@ -268,16 +268,6 @@ test('five that start at once where a dead one was get five names, and each is r
       [0, 1, 2, 3, 4].map((i) => `${round}:${i}`),
     );
   }
-});
-
-test('a dead socket is removed, one that is alive again is not', async (t) => {
-  const { path: socket } = await served(t);
-  const dead = path.join(path.dirname(socket), 'dead.sock');
-  writeFileSync(dead, '');
-  await removeDead(dead);
-  assert.equal(existsSync(dead), false);
-  await removeDead(socket);
-  assert.equal(existsSync(socket), true);
 });
 
 test('garbage ends the connection that sent it, and no other', async (t) => {
