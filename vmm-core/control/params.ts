@@ -20,13 +20,32 @@ export interface Breakpoint {
   readonly stackAbove?: bigint;
 }
 
+export interface Greeting {
+  readonly protocolVersion: unknown;
+  readonly client: string;
+  readonly debugger: boolean;
+}
+
+export interface Step {
+  readonly cpu: number;
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly over: boolean;
+  readonly interrupts: boolean;
+}
+
+export interface RegisterValues {
+  readonly cpu: number;
+  readonly values: Readonly<Record<string, string>>;
+}
+
 export interface Place {
   readonly address: bigint;
   readonly physical: boolean;
   readonly cpu: number;
 }
 
-export function initializeParams(params: unknown) {
+export function initializeParams(params: unknown): Greeting {
   const it = fields(params);
   const client = typeof it['client'] === 'string' ? it['client'].slice(0, MAX_SHOWN) : 'unknown';
   return { protocolVersion: it['protocolVersion'], client, debugger: it['debugger'] === true };
@@ -55,7 +74,7 @@ export function cpuParams(params: unknown): { readonly cpu: number } {
   return { cpu: integer(fields(params), 'cpu') };
 }
 
-export function stepParams(params: unknown) {
+export function stepParams(params: unknown): Step {
   const it = fields(params);
   const range = it['range'] === undefined ? undefined : fields(it['range'], 'range');
   return {
@@ -81,7 +100,7 @@ export function breakpointsParams(params: unknown): readonly Breakpoint[] {
   });
 }
 
-export function registersParams(params: unknown) {
+export function registersParams(params: unknown): RegisterValues {
   const it = fields(params);
   const values: Record<string, string> = {};
   for (const [name, value] of Object.entries(fields(it['values'], 'values'))) {

@@ -137,8 +137,10 @@ export class RunControl {
   async #runOnce(): Promise<Causes> {
     const { threads } = this.#machine;
     // From the last to the first: main may run vCPU 0 itself for a start, and the others need not wait for that.
-    const stops = [...threads].reverse().map((thread) => thread.run());
-    stops.reverse();
+    const stops = [...threads]
+      .reverse()
+      .map((thread) => thread.run())
+      .reverse();
     if (this.#pauseWanted || this.#held.length > 0) this.#kickAll(); // asked for before the vCPUs ran
     await Promise.race(stops);
     this.#kickAll();
