@@ -23,7 +23,7 @@ export class OutputSink {
   #pending: Uint8Array[] = [];
   #isBroken = false;
   #retry: NodeJS.Timeout | undefined;
-  #waiters: (() => void)[] = [];
+  readonly #waiters: (() => void)[] = [];
 
   /** `fd` must not block. */
   constructor(fd: number, write: (fd: number, bytes: Uint8Array) => number = writeSync) {
