@@ -130,7 +130,8 @@ async function overlayArchive(files: readonly string[], job: Omit<LabJob, 'bundl
   const archive = new CpioArchive();
   const dist = path.join(REPOSITORY, 'dist');
   for (const [name, data] of await readTree(dist)) archive.file(`${LAB_ROOT}/dist/${name}`, data, 0o755);
-  archive.file(PAYLOADS.intGate, await readFile(await guest('intGate')));
+  for (const name of ['intGate', 'tripleFault'] as const)
+    archive.file(PAYLOADS[name], await readFile(await guest(name)));
   const runner = path.join(INSIDE, 'runner.ts');
   for (const file of [...files, runner])
     archive.file(`${LAB_ROOT}/${bundleName(file)}`, await bundle(file, 'cjs'));

@@ -15,8 +15,9 @@ export const PAYLOADS = {
   bzImage: '/payloads/bzImage',
   vmlinux: '/payloads/vmlinux',
   initrd: '/payloads/initrd.cpio',
-  /** A guest of test/guests. */
+  /** Guests of test/guests. */
   intGate: '/payloads/intGate.elf',
+  tripleFault: '/payloads/tripleFault.elf',
 } as const;
 
 /** What the host asks L1 to do; packed into its image. */
