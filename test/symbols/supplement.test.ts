@@ -111,7 +111,7 @@ test('macros, names and types are those of the program before dwz', async (t) =>
 });
 
 test('an index of gdb lists what units import', async (t) => {
-  const reason = missingTool('dwz', 'gcc', 'gdb-add-index');
+  const reason = missingTool('dwz', 'gcc', 'gdb');
   if (reason !== undefined) return t.skip(reason);
   const { program, plain, folder } = pack('indexed', 'c', ['-O1', '-g'], []);
   const all = openImage(plain).functionsMatching(/^f\d+$/);
