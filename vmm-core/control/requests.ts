@@ -136,7 +136,7 @@ async function write(
   const { vm } = core;
   const range = { address: place.address, paging: paging(core, place) };
   await vm.runControl.hold(() => writeMemory(vm.machine.memory, vm.breakpoints, range, data));
-  const at = { ...place, address: hex(place.address) };
+  const at = { address: hex(place.address), ...(place.physical ? { physical: true } : { cpu: place.cpu }) };
   core.onChanged({ kind: 'memory', ...at, lengthBytes: data.length }, client);
   return { writtenBytes: data.length };
 }
