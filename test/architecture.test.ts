@@ -82,6 +82,21 @@ const ATOMICS_FILES = [
   'vmm-core/virtio/queue.ts',
 ];
 
+/** Who else opens files, and which: what nobody but us names, or makes. */
+const FILE_OPENERS: Readonly<Record<string, string>> = {
+  'vmm-core/client/regularFile.ts': 'what a user names',
+  'vmm-core/kvm/kvm.ts': '/dev/kvm',
+  'vmm-core/cli/hostCheck.ts': '/proc and /sys',
+  'vmm-core/debug/probe.ts': 'a cache of ours',
+  'debug-adapter/symbols/indexStore.ts': 'a cache of ours',
+  'vmm-core/machine/outputSink.ts': 'to write, which may be a FIFO or a device: it looks first, too',
+  'vmm-core/machine/fileLock.ts': 'a lock in our directory',
+  'vmm-core/cli/replaceFile.ts': 'a file it makes',
+  'extension/language/server/createDisk.ts': 'a file it makes',
+  'extension/language/server/completion.ts': '/etc/passwd and /etc/group',
+};
+const OPENING = /\b(open|openSync|readFile|readFileSync|createReadStream)\b/;
+
 type Rule = (file: SourceFile, it: Import) => boolean;
 
 /** Title (as in ARCHITECTURE.md) -> whether an import is allowed. */
@@ -129,6 +144,15 @@ it('Atomics appear only in the state block, the byte ring, the mailbox and the v
   );
 });
 
+it('files that a user names are opened only by vmm-core/client/regularFile', () => {
+  const openers = SOURCES.filter(({ text }) =>
+    [...text.matchAll(/^import \{([^}]*)\} from 'node:fs(?:\/promises)?';/gm)].some(([, names]) =>
+      OPENING.test(names ?? ''),
+    ),
+  ).map((it) => it.file);
+  assert.deepEqual(openers.sort(), Object.keys(FILE_OPENERS).sort());
+});
+
 it('protocol/ changes only together with its version', () => {
   const text = sourceFiles(ROOT, ['vmm-core/protocol'])
     .flatMap((it) => tokens(it.text))
@@ -164,6 +188,7 @@ describe('the test itself', () => {
     const checked = [
       ...Object.keys(IMPORT_RULES),
       'Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue',
+      'files that a user names are opened only by vmm-core/client/regularFile',
       'protocol/ changes only together with its version',
       'every test file belongs to exactly one suite',
     ];

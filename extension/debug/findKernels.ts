@@ -1,7 +1,7 @@
 /** Kernel images in a workspace, for F5 without a launch.json and for the configurations VS Code offers by itself. */
-import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { openRegularFileAsync } from '../../vmm-core/client/regularFile.ts';
 import { isKernelImage, KERNEL_HEADER_BYTES } from './kernelImage.ts';
 
 /** Where builds put kernels: by their names, by their extension, and in Cargo's folders for bare-metal targets. */
@@ -34,23 +34,15 @@ export async function findKernels(folder: vscode.WorkspaceFolder): Promise<strin
 /** When the image was built. Undefined when the file is no kernel or cannot be read. */
 async function kernelTime(file: string): Promise<number | undefined> {
   try {
-    return (await isKernel(file)) ? (await stat(file)).mtimeMs : undefined;
+    const { handle, stat } = await openRegularFileAsync(file);
+    try {
+      const header = Buffer.alloc(KERNEL_HEADER_BYTES);
+      const { bytesRead } = await handle.read(header, 0, header.length, 0);
+      return isKernelImage(header.subarray(0, bytesRead)) ? stat.mtimeMs : undefined;
+    } finally {
+      await handle.close();
+    }
   } catch {
     return undefined; // deleted since it was found, or not ours to read: not a candidate
-  }
-}
-
-async function isKernel(file: string): Promise<boolean> {
-  const handle = await open(file);
-  try {
-    const { buffer, bytesRead } = await handle.read(
-      Buffer.alloc(KERNEL_HEADER_BYTES),
-      0,
-      KERNEL_HEADER_BYTES,
-      0,
-    );
-    return isKernelImage(buffer.subarray(0, bytesRead));
-  } finally {
-    await handle.close();
   }
 }
