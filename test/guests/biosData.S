@@ -1,4 +1,4 @@
-/* Proves that what a BIOS leaves is there: prints Y or N for each of the six checks below. */
+/* Proves that what a BIOS leaves is there: prints Y or N for each of the seven checks below. */
 #include "guest.h"
 
 #define BDA_COM1        0x400
@@ -7,6 +7,9 @@
 #define BDA_CRTC        0x463           /* port */
 #define CRTC            0x3d4
 #define CURSOR_LOW      15
+#define INPUT_STATUS_1  0x3da
+#define V_RETRACE       0x08
+#define PATIENCE        100000          /* reads; a picture of 60 Hz is over by then */
 #define TEXT_MEMORY     0xb8000
 
 /* Y if the flags say equal, else N. Clobbers EAX, EDX, EBX. */
@@ -45,5 +48,15 @@ start:
         ANSWER
         movw    $0x0741, TEXT_MEMORY
         cmpw    $0x0741, TEXT_MEMORY
+        ANSWER
+        mov     $INPUT_STATUS_1, %dx    /* the next retrace is one that begins after the present one ends */
+        mov     $PATIENCE, %ecx
+3:      in      %dx, %al
+        test    $V_RETRACE, %al
+        loopnz  3b
+4:      in      %dx, %al
+        and     $V_RETRACE, %al
+        cmp     $V_RETRACE, %al
+        loopne  4b
         ANSWER
         EXIT    EXIT_OK

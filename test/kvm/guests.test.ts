@@ -85,7 +85,12 @@ const ENDINGS: readonly Expected[] = [
     code: OK,
   },
   { title: 'a kernel linked below 1 MiB', guest: 'linkedLow', stdout: 'L', code: OK },
-  { title: 'what a BIOS leaves in memory, and a text cursor', guest: 'biosData', stdout: 'YYYYYY', code: OK },
+  {
+    title: 'what a BIOS leaves in memory, a text cursor and a retrace',
+    guest: 'biosData',
+    stdout: 'YYYYYYY',
+    code: OK,
+  },
   {
     title: "an interrupt gate with selector 0x08 and the loader's GDT",
     guest: 'bootGdt',

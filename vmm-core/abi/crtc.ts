@@ -2,6 +2,11 @@
 export const CRTC_INDEX = 0; // RW  which register the data port is
 export const CRTC_DATA = 1; // RW
 
+/** Input Status Register 1, at 0x3da beside a CRTC at 0x3d4. A write goes to the feature control register. */
+export const INPUT_STATUS_1 = 6; // R
+export const ST01_DISP_ENABLE = 1 << 0; // no picture is drawn: horizontal or vertical retrace
+export const ST01_V_RETRACE = 1 << 3;
+
 export const CRTC_START_HIGH = 0x0c; // of the text memory that is shown, in characters
 export const CRTC_START_LOW = 0x0d;
 export const CRTC_CURSOR_HIGH = 0x0e; // cursor location, in characters

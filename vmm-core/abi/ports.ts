@@ -5,6 +5,7 @@ export const PORT_CMOS_INDEX = 0x70; // and data at 0x71
 export const PORT_DEBUGCON = 0xe9;
 export const PORT_ISA_DEBUG_EXIT = 0xf4; // opt-in, 4 ports as in QEMU's -device isa-debug-exit,iobase=0xf4,iosize=0x04
 export const PORT_CRTC_INDEX = 0x3d4; // and data at 0x3d5
+export const PORT_VGA_INPUT_STATUS_1 = 0x3da;
 export const PORT_FIRMWARE_DEBUG = 0x402; // SeaBIOS and OVMF log here
 export const PORT_PVPANIC = 0x505;
 export const PORT_FW_CFG_SELECTOR = 0x510; // 16 bit; data at 0x511

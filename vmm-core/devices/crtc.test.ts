@@ -52,11 +52,21 @@ test('registers that do not exist read 0 and take nothing', () => {
   assert.deepEqual([get(abi.CRTC_REGISTERS), get(0xff)], [0, 0]);
 });
 
+test('input status 1 goes into a retrace and out of it again, so that waiting for either ends', () => {
+  const { crtc, get, set } = newCrtc();
+  const read = (): number => crtc.read(abi.INPUT_STATUS_1);
+  const retrace = abi.ST01_V_RETRACE | abi.ST01_DISP_ENABLE;
+  assert.deepEqual([read(), read(), read()], [retrace, 0, retrace]);
+  set(abi.CRTC_CURSOR_LOW, 0x12);
+  crtc.write(abi.INPUT_STATUS_1, 1, 0xff); // feature control, which we do not have
+  assert.equal(get(abi.CRTC_CURSOR_LOW), 0x12);
+});
+
 test('fuzz: random accesses stay in a byte', () => {
   fuzzDevice(newCrtc().crtc, {
     seed: 3,
     rounds: 5000,
-    windowBytes: 2,
+    windowBytes: 7,
     check: (value) => assert.ok(Number.isInteger(value) && value >= 0 && value <= 0xff),
   });
 });

@@ -1,12 +1,13 @@
 /**
  * The CRT controller's index and data port, for drivers of text mode: what they write they read back, above all the cursor's
- * place. There is no picture: text memory at 0xb8000 is RAM like any other, and no other port of a VGA answers.
+ * place; and the status port that they wait on for a retrace. There is no picture: text memory at 0xb8000 is RAM like any other,
+ * and no other port of a VGA answers.
  */
 import * as abi from '../abi/crtc.ts';
 import type { Device } from '../bus/device.ts';
 import type { StateBlock } from '../bus/stateBlock.ts';
 
-const FIELDS = ['index'] as const;
+const FIELDS = ['index', 'status'] as const;
 type Field = (typeof FIELDS)[number];
 
 export class Crtc implements Device {
@@ -27,6 +28,7 @@ export class Crtc implements Device {
   reset(): void {
     this.#state.locked(() => {
       this.#regs.index = 0;
+      this.#regs.status = 0;
       this.#state.extra.set(abi.CRTC_TEXT_MODE_3);
     });
   }
@@ -34,15 +36,29 @@ export class Crtc implements Device {
   read(offset: number): number {
     return this.#state.locked(() => {
       const { index } = this.#regs;
-      return offset === abi.CRTC_INDEX ? index : (this.#state.extra[index] ?? 0);
+      switch (offset) {
+        case abi.CRTC_INDEX:
+          return index;
+        case abi.CRTC_DATA:
+          return this.#state.extra[index] ?? 0;
+        case abi.INPUT_STATUS_1:
+          return this.#nextStatus();
+        default:
+          return 0;
+      }
     });
   }
 
   write(offset: number, _sizeBytes: number, value: number): void {
     this.#state.locked(() => {
       if (offset === abi.CRTC_INDEX) this.#regs.index = value;
-      else this.#writeRegister(this.#regs.index, value);
+      else if (offset === abi.CRTC_DATA) this.#writeRegister(this.#regs.index, value);
     });
+  }
+
+  /** Every other read is in a retrace: a loop that waits for its begin or its end, or for both, comes to an end. */
+  #nextStatus(): number {
+    return (this.#regs.status ^= abi.ST01_DISP_ENABLE | abi.ST01_V_RETRACE);
   }
 
   #writeRegister(index: number, value: number): void {

@@ -17,6 +17,7 @@ import {
   PORT_ISA_DEBUG_EXIT,
   PORT_PVPANIC,
   PORT_RESET_CONTROL,
+  PORT_VGA_INPUT_STATUS_1,
 } from '../abi/ports.ts';
 import { Bus } from '../bus/bus.ts';
 import { ByteRing } from '../bus/byteRing.ts';
@@ -170,6 +171,7 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
   ports.register(PORT_I8042_COMMAND, 1, i8042, PORT_I8042_COMMAND - PORT_I8042_DATA);
   ports.register(PORT_CMOS_INDEX, 2, rtc);
   ports.register(PORT_CRTC_INDEX, 2, crtc);
+  ports.register(PORT_VGA_INPUT_STATUS_1, 1, crtc, PORT_VGA_INPUT_STATUS_1 - PORT_CRTC_INDEX);
   ports.register(PORT_FW_CFG_SELECTOR, 2, fwCfg);
   ports.register(PORT_DEBUGCON, 1, mustHave(debugcons[0]));
   ports.register(PORT_FIRMWARE_DEBUG, 1, mustHave(debugcons[1]));
