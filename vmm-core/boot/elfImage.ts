@@ -21,14 +21,15 @@ export function openElf(kernel: ByteSource): ElfFile {
 }
 
 /**
- * The PT_LOAD segments at their physical addresses. One that holds nothing but notes is left out where there is no RAM: linkers put
- * the build-id at 0x08048000 when told where the code goes, and no kernel reads it there.
+ * The PT_LOAD segments at their physical addresses. One that holds nothing but notes, or nothing but the ELF file's own headers, is
+ * left out where there is no RAM: linkers put those at 0x08048000 when told where the code goes, and no kernel reads them there.
  */
 export function elfRegions(kernel: ByteSource, elf: ElfFile, memory: GuestMemory): ImageRegion[] {
   const segments = orDamaged(kernel, () => loadSegments(elf));
   if (segments.length === 0) throw imageDamaged(kernel.name, 'it has no segments to load');
   const isNeeded = (segment: ProgramHeader) =>
-    !isNotesOnly(elf, segment) || isRam(memory, Number(segment.physicalAddress), segment.memorySizeBytes);
+    isRam(memory, Number(segment.physicalAddress), segment.memorySizeBytes) ||
+    !(isNotesOnly(elf, segment) || isHeadersOnly(elf, segment));
   return segments.filter(isNeeded).map(({ physicalAddress, offset, fileSizeBytes, memorySizeBytes }) => ({
     address: Number(physicalAddress),
     fileOffset: offset,
@@ -42,6 +43,12 @@ function isNotesOnly(elf: ElfFile, { offset, memorySizeBytes }: ProgramHeader): 
     (it) =>
       it.type === PT_NOTE && it.offset <= offset && offset + memorySizeBytes <= it.offset + it.fileSizeBytes,
   );
+}
+
+/** The program headers follow the ELF header, as every linker writes them. */
+function isHeadersOnly(elf: ElfFile, { offset, memorySizeBytes }: ProgramHeader): boolean {
+  const [headerBytes, entryBytes] = elf.is64 ? [64, 56] : [52, 32];
+  return offset + memorySizeBytes <= headerBytes + entryBytes * elf.programHeaders.length;
 }
 
 /**

@@ -189,6 +189,19 @@ test('a segment of nothing but notes is left out where there is no RAM, and load
   assert.equal(large.readU32(gpa(128 * MIB)), 0x04030201);
 });
 
+test('a segment of nothing but the ELF headers is left out where there is no RAM, one with more is refused', () => {
+  const code = { physicalAddress: MIB, bytes: SPIN };
+  const headers = { physicalAddress: 128 * MIB, bytes: new Uint8Array(64 + 2 * 56) };
+  const image = elfImage({ segments: [code, headers] });
+  const view = new DataView(image.buffer);
+  view.setBigUint64(64 + 56 + 8, 0n, true); // p_offset: linkers let the segment begin with the file
+  assert.equal(loadKernel(request(image, { memory: sharedRam })).protocol, 'linux64');
+  const oneByteMore = BigInt(headers.bytes.length + 1);
+  view.setBigUint64(64 + 56 + 0x20, oneByteMore, true); // p_filesz, p_memsz
+  view.setBigUint64(64 + 56 + 0x28, oneByteMore, true);
+  assert.throws(() => loadKernel(request(image, { memory: sharedRam })), bootError('needsMemory', /129 MiB/));
+});
+
 test('an initrd with arguments is an error where they cannot be told', () => {
   const initrd = source('initrd.img', Uint8Array.of(1));
   for (const image of [elfImage(), bzImage()]) {
