@@ -7,6 +7,9 @@ import { ensurePackages, fetchPackage } from '../debian.ts';
 /** The lab's: what L1 boots, and the guest in it. */
 export const KERNEL_PACKAGE = 'linux-image-6.1.0-*-cloud-amd64';
 export const BUSYBOX_PACKAGE = 'busybox-static';
+/** Kernels that are no Linux. */
+export const XEN_PACKAGE = 'xen-hypervisor-*-amd64';
+export const MEMTEST_PACKAGE = 'memtest86+';
 
 /** Older emulation of AMD-V stops a guest's guest neither at breakpoints nor at watchpoints. */
 const QEMU_MAJOR = 10;
@@ -32,7 +35,8 @@ async function installedQemuMajor(): Promise<number> {
 }
 
 export async function fetchLabPackages(): Promise<void> {
-  await Promise.all([ensureQemu(), fetchPackage(KERNEL_PACKAGE), fetchPackage(BUSYBOX_PACKAGE)]);
+  const packages = [KERNEL_PACKAGE, BUSYBOX_PACKAGE, XEN_PACKAGE, MEMTEST_PACKAGE];
+  await Promise.all([ensureQemu(), ...packages.map(fetchPackage)]);
 }
 
 export async function fetchVsCode(): Promise<void> {

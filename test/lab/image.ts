@@ -16,7 +16,14 @@ import { guest } from '../guests/build.ts';
 import { CpioArchive } from './cpio.ts';
 import { JOB_FILE, type LabJob, LAB_ROOT, PAYLOADS } from './inside/labProtocol.ts';
 import { moduleClosure } from './kernelModules.ts';
-import { guestInitrd, innerVmlinux, type StockKernel, staticBusybox, stockKernel } from './payloads.ts';
+import {
+  foreignKernels,
+  guestInitrd,
+  innerVmlinux,
+  type StockKernel,
+  staticBusybox,
+  stockKernel,
+} from './payloads.ts';
 
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 const INSIDE = path.join(import.meta.dirname, 'inside');
@@ -132,6 +139,7 @@ async function overlayArchive(files: readonly string[], job: Omit<LabJob, 'bundl
   for (const [name, data] of await readTree(dist)) archive.file(`${LAB_ROOT}/dist/${name}`, data, 0o755);
   for (const name of ['intGate', 'tripleFault'] as const)
     archive.file(PAYLOADS[name], await readFile(await guest(name)));
+  for (const [name, data] of await foreignKernels()) archive.file(name, data);
   const runner = path.join(INSIDE, 'runner.ts');
   for (const file of [...files, runner])
     archive.file(`${LAB_ROOT}/${bundleName(file)}`, await bundle(file, 'cjs'));

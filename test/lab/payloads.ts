@@ -4,9 +4,16 @@
  */
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { fetchPackage } from '../../scripts/debian.ts';
-import { BUSYBOX_PACKAGE, KERNEL_PACKAGE } from '../../scripts/testing/downloads.ts';
+import {
+  BUSYBOX_PACKAGE,
+  KERNEL_PACKAGE,
+  MEMTEST_PACKAGE,
+  XEN_PACKAGE,
+} from '../../scripts/testing/downloads.ts';
 import { CpioArchive } from './cpio.ts';
+import { PAYLOADS, missingNote } from './inside/labProtocol.ts';
 import { decodeLegacyLz4 } from './lz4.ts';
 
 // Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
@@ -52,4 +59,38 @@ export async function guestInitrd(): Promise<Buffer> {
   archive.file('/bin/busybox', await staticBusybox(), 0o755);
   archive.file('/init', await readFile(path.join(import.meta.dirname, 'inside/l2Init.sh')), 0o755);
   return archive.finish();
+}
+
+/** Kernels that are no Linux, by their place in L1; for those of a package that cannot be had, a note with the reason. */
+export async function foreignKernels(): Promise<Map<string, Buffer>> {
+  const xen = await bootFiles(XEN_PACKAGE, { [PAYLOADS.xen]: /^xen-.*\.gz$/ });
+  const memtest = await bootFiles(MEMTEST_PACKAGE, {
+    [PAYLOADS.memtest64]: /^memtest86\+x64\.bin$/,
+    [PAYLOADS.memtest32]: /^memtest86\+ia32\.bin$/,
+  });
+  return new Map([...xen, ...memtest]);
+}
+
+/** Files of a package's /boot, unpacked; `wanted` says for each payload what its file is called. */
+async function bootFiles(
+  packageName: string,
+  wanted: Readonly<Record<string, RegExp>>,
+): Promise<[string, Buffer][]> {
+  const payloads = Object.entries(wanted);
+  try {
+    const directory = path.join(await fetchPackage(packageName), 'boot');
+    const names = await readdir(directory);
+    const read = async (pattern: RegExp): Promise<Buffer> => {
+      const name = names.find((it) => pattern.test(it));
+      if (name === undefined) throw new Error(`${directory} has no ${String(pattern)}`);
+      const data = await readFile(path.join(directory, name));
+      return name.endsWith('.gz') ? gunzipSync(data) : data;
+    };
+    return await Promise.all(
+      payloads.map(async ([payload, pattern]): Promise<[string, Buffer]> => [payload, await read(pattern)]),
+    );
+  } catch (error) {
+    const reason = Buffer.from((error as Error).message);
+    return payloads.map(([payload]) => [missingNote(payload), reason]);
+  }
 }

@@ -18,7 +18,16 @@ export const PAYLOADS = {
   /** Guests of test/guests. */
   intGate: '/payloads/intGate.elf',
   tripleFault: '/payloads/tripleFault.elf',
+  /** Kernels that are no Linux. Where one could not be had, `missingNote` of it says why. */
+  xen: '/payloads/xen',
+  memtest64: '/payloads/memtest64',
+  memtest32: '/payloads/memtest32',
 } as const;
+
+/** Of a payload that is not there: the file with the reason. */
+export function missingNote(payload: string): string {
+  return `${payload}.missing`;
+}
 
 /** What the host asks L1 to do; packed into its image. */
 export interface LabJob {
