@@ -171,7 +171,10 @@ test('meanwhile breakpoints, stacks and addresses answer, and a name waits for t
   const [far] = (
     await client.ask<{ breakpoints: DebugProtocol.Breakpoint[] }>('setFunctionBreakpoints', functions)
   ).breakpoints;
-  assert.match(far?.message ?? '', /no function "far_main" in vmlinux, kernel so far: its names are being read/);
+  assert.match(
+    far?.message ?? '',
+    /no function "far_main" in vmlinux, kernel so far: its names are being read/,
+  );
   const frame = await topFrame(session);
   assert.equal(`${frame?.name}:${frame?.line}`, 'far_main:12');
   const waiting = client.ask<{ result: string }>('evaluate', {
