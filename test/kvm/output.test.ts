@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import type { VmmClient } from '../../vmm-core/client/vmmClient.ts';
+import { kill, serialAttach, serialOutput } from '../../vmm-core/protocol/control.ts';
 import { guest } from '../guests/build.ts';
 import { within } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';
@@ -18,6 +20,8 @@ const OUTPUT_BYTES = 384 * 1024 + 4;
 const OUTPUT_MS = 60_000;
 const DISK_FULL = 'no space left on device (ENOSPC)';
 
+type Streams = [stdout: number | 'pipe', stderr: number | 'pipe'];
+
 interface Unread {
   readonly child: ChildProcess;
   readonly folder: string;
@@ -26,14 +30,35 @@ interface Unread {
 }
 
 /** `vmm run` whose standard output nobody reads yet. */
-function startUnread(t: TestContext, kernel: string): Unread {
+function startUnread(t: TestContext, kernel: string, stdio: Streams = ['pipe', 'pipe']): Unread {
   const folder = temporaryFolder(t);
   const args = [VMM, 'run', '--kernel', kernel, '--name', 'unread', '--memory', '16M', '--debug-exit'];
   const env = { ...process.env, XDG_RUNTIME_DIR: folder };
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', ...stdio] });
   t.after(() => void child.kill('SIGKILL'));
   const socket = path.join(folder, 'trapframe', 'unread.sock');
   return { child, folder, socket, exited: once(child, 'exit') };
+}
+
+/** A FIFO without room for a byte, whose reader has stopped: opened by nobody but us. */
+function fullFifo(t: TestContext): number {
+  const fifo = path.join(temporaryFolder(t), 'full');
+  execFileSync('mkfifo', [fifo]);
+  const filler = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  const fd = openSync(fifo, 'r+');
+  t.after(() => [filler, fd].forEach((it) => closeSync(it)));
+  const fill = (): void => {
+    for (;;) writeSync(filler, Buffer.alloc(4096));
+  };
+  assert.throws(fill, { code: 'EAGAIN' });
+  return fd;
+}
+
+/** The guest has printed: where nobody reads, a part of it waits. */
+async function hasPrinted({ connection }: VmmClient): Promise<void> {
+  const printed = new Promise<void>((resolve) => connection.onNotification(serialOutput, () => resolve()));
+  const { backlog } = await connection.sendRequest(serialAttach, { port: 0 });
+  if (backlog.length === 0) await within(printed, 'the first byte');
 }
 
 async function allOf(child: ChildProcess): Promise<Buffer> {
@@ -55,18 +80,38 @@ kvmTest('a reader that starts late gets everything, and the guest is held back u
 });
 
 kvmTest('a reader that stops leaves the control socket and SIGTERM at work', async (t) => {
-  const { child, folder, socket, exited } = startUnread(t, await guest('longOutput'));
-  (await connected(socket)).dispose();
+  const started = startUnread(t, await guest('longOutput'), [fullFifo(t), 'pipe']);
+  const { child, folder, socket } = started;
+  const client = await connected(socket);
+  await hasPrinted(client);
+  client.dispose();
   const status = await vmm(t, ['status'], { env: { XDG_RUNTIME_DIR: folder } });
   assert.match(status.stdout, /^unread +\d+ +running/m);
   let told = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (told += text));
   child.kill('SIGTERM');
-  assert.deepEqual(await within(exited, 'the end of vmm run'), [1, null]);
-  child.stdout?.resume(); // what is left in the pipe: node waits for it
-  await within(once(child, 'close'), 'the end of its messages');
+  assert.deepEqual(await within(once(child, 'close'), 'the end of vmm run'), [1, null]);
   assert.match(told, /^vmm: the last \d+ bytes of the guest's output are lost: nobody read them$/m);
   assert.equal(existsSync(socket), false);
+});
+
+kvmTest('SIGTERM ends it where standard error has the same reader, that has stopped', async (t) => {
+  const full = fullFifo(t);
+  const { child, socket, exited } = startUnread(t, await guest('longOutput'), [full, full]);
+  const client = await connected(socket);
+  await hasPrinted(client);
+  client.dispose();
+  child.kill('SIGTERM');
+  assert.deepEqual(await within(exited, 'the end of vmm run'), [1, null]);
+});
+
+kvmTest('a client that ends the VM ends its process, though nobody reads the output', async (t) => {
+  const { socket, exited } = startUnread(t, await guest('longOutput'), [fullFifo(t), 'pipe']);
+  const client = await connected(socket);
+  t.after(() => client.dispose());
+  await hasPrinted(client);
+  await client.connection.sendRequest(kill);
+  assert.deepEqual(await within(exited, 'the end of vmm run'), [1, null]);
 });
 
 kvmTest(

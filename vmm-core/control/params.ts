@@ -181,8 +181,10 @@ function serialForm(port: unknown): string {
   return kind === 'client' ? 'terminal' : typeof kind === 'string' ? kind : shown(kind);
 }
 
-/** A value of any kind and size in a message. */
+/** A value of any kind, size and depth in a message. */
 export function shown(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }
