@@ -2,6 +2,7 @@
  * `vmm run`: a VM in the foreground, COM1 on the terminal, leave with `~.`; exits with the guest's code. The process is the VM's
  * vmm-core: its control socket opens once the guest runs, so that nothing of it delays the first instruction.
  */
+import { fstatSync } from 'node:fs';
 import { BootError } from '../boot/bootError.ts';
 import { standardOutput } from '../client/output.ts';
 import { parseSerialBackend, parseVmConfig } from '../config/parseConfig.ts';
@@ -32,6 +33,9 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } satisfies Options;
 
+const LEAVING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const STDOUT = 1;
+const STDERR = 2;
 /** How long the output is waited for once the user wants to leave. */
 const LAST_OUTPUT_MS = 1000;
 /** Instead of the code of a guest that ended by itself. */
@@ -142,7 +146,7 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   const stdioPort = config.serial.findIndex(({ kind }) => kind === 'stdio');
   const { left, leave } = leaving(vm);
   const terminal = stdioPort < 0 ? undefined : attachTerminal((bytes) => vm.typed(stdioPort, bytes), leave);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, leave);
+  for (const signal of LEAVING) process.on(signal, leave);
   if (!wait) vm.resume();
   const server = await openControl(vm).catch((error: unknown) => {
     // The guest runs all the same.
@@ -152,8 +156,10 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   });
   core = server?.core;
   const result = await over;
+  if (result.kind === 'killed') leave(); // by a client: it does not wait either
   terminal?.restore();
   await Promise.all([lastOutput(vm, left), server?.close()]);
+  for (const signal of LEAVING) process.off(signal, leave); // standard error may have a reader that has stopped too
   report(result);
   return vm.isOutputLost && ENDED_WELL.includes(result.kind) ? EXIT_OUTPUT_LOST : result.exitCode;
 }
@@ -175,7 +181,18 @@ async function lastOutput(vm: Vm, left: Promise<void>): Promise<void> {
   await Promise.race([vm.outputTaken(), impatient]);
   cancel();
   const lost = vm.serial.reduce((sum, port) => sum + port.pendingBytes, 0);
-  if (lost > 0) fail(`the last ${lost} bytes of the guest's output are lost: nobody read them`);
+  if (lost > 0 && !isSameFile(STDOUT, STDERR))
+    fail(`the last ${lost} bytes of the guest's output are lost: nobody read them`);
+}
+
+/** What is said there waits behind what nobody reads; on a terminal, with the whole process. */
+function isSameFile(a: number, b: number): boolean {
+  try {
+    const [first, second] = [fstatSync(a), fstatSync(b)];
+    return first.dev === second.dev && first.ino === second.ino;
+  } catch {
+    return false; // one is closed
+  }
 }
 
 function after(event: Promise<void>, ms: number) {
