@@ -24,6 +24,14 @@ test('a recorded path that exists is itself', (t) => {
   );
 });
 
+test('a recorded path that nothing can be asked about is not found, and no error', (t) => {
+  const folder = folderWith(t, ['k.elf']);
+  symlinkSync('loop.c', `${folder}/loop.c`);
+  const paths = new SourcePaths();
+  assert.equal(paths.toEditor(`${folder}/loop.c`, `${folder}/k.elf`), undefined);
+  assert.equal(paths.toEditor(`/src/${'x'.repeat(5000)}.c`, `${folder}/k.elf`), undefined);
+});
+
 test('a path of another machine is found beside the ELF or above it by its tail', (t) => {
   const folder = folderWith(t, ['kernel/main.c', 'lib/print.c', 'out/k.elf']);
   const paths = new SourcePaths();

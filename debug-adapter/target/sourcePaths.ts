@@ -114,7 +114,11 @@ function joinPrefix(prefix: string, rest: string): string {
 }
 
 function isFile(candidate: string): boolean {
-  return statSync(candidate, { throwIfNoEntry: false })?.isFile() === true;
+  try {
+    return statSync(candidate, { throwIfNoEntry: false })?.isFile() === true;
+  } catch {
+    return false; // a link to itself, a name too long, a folder that is not ours to enter
+  }
 }
 
 function realPath(file: string): string {

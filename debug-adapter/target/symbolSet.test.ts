@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -36,6 +36,15 @@ test('a symbol file that is missing is reported', () => {
   const { reports } = load([STEPS_ELF, '/nowhere/module.elf']);
   assert.equal(reports.length, 1);
   assert.match(reports[0] ?? '', /no symbols from \/nowhere\/module\.elf: ENOENT/);
+});
+
+test('a symbol file that is a link to itself is reported, and never stale', (t) => {
+  const loop = path.join(path.dirname(fileWith(t, '')), 'loop.elf');
+  symlinkSync('loop.elf', loop);
+  const { symbols, reports } = load([STEPS_ELF, loop]);
+  assert.equal(reports.length, 1);
+  assert.match(reports[0] ?? '', /no symbols from .*loop\.elf: ELOOP/);
+  assert.equal(symbols.isStale(), false);
 });
 
 test('addresses are shown as function or symbol and offset', () => {

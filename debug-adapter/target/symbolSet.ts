@@ -315,7 +315,11 @@ function openIfPresent(path: string): FileSource | undefined {
   }
 }
 
+/** Undefined: there is nothing that could be opened. Why, opening it says. */
 function currentVersion(path: string): string | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? undefined : versionOf(stat);
+  try {
+    return versionOf(statSync(path));
+  } catch {
+    return undefined; // not there, a link to itself, a folder that is not ours to enter
+  }
 }
