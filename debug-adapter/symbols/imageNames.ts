@@ -50,6 +50,8 @@ export class ImageNames {
   /** What names were found to mean, by the scope that asked and the name. */
   readonly found = new LruCache<string, Die>(MAX_FOUND);
   private readonly byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
+  /** Units that complete each other's declarations, which is broken debug information, are not read in circles. */
+  private readonly reading = new Set<Unit>();
   private readonly index: ImageIndex;
   private readonly aside: Iterable<Unit>;
   private supplementIndex: SymbolIndex | undefined;
@@ -323,7 +325,11 @@ export class ImageNames {
   private namesOf(unit: Unit): UnitNames {
     let names = this.byUnit.get(unit);
     if (names === undefined) {
-      names = new UnitNames(unit);
+      this.reading.add(unit);
+      names = new UnitNames(unit, ({ unit: other, offset }) =>
+        this.reading.has(other) ? undefined : this.namesOf(other).qualifiedName(offset),
+      );
+      this.reading.delete(unit);
       this.byUnit.set(unit, names, names.count + 100);
     }
     return names;

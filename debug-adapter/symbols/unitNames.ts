@@ -15,8 +15,12 @@ export interface NamedEntry {
   readonly isDeclaration: boolean;
 }
 
+/** `qualifiedName` of an entry of another unit: dwz moves declarations away from what completes them. */
+export type OtherUnitsName = (die: Die) => string | undefined;
+
 export class UnitNames {
   readonly unit: Unit;
+  private readonly otherUnitsName: OtherUnitsName;
   /** Structures and the like under `struct name`, `union name`, `enum name`; all else under its name. */
   private readonly entries = new Map<string, NamedEntry[]>();
   /** Names with namespaces of the entries that are inside some. */
@@ -27,8 +31,9 @@ export class UnitNames {
   private readonly entersTypes: boolean = false;
   count = 0;
 
-  constructor(unit: Unit) {
+  constructor(unit: Unit, otherUnitsName: OtherUnitsName) {
     this.unit = unit;
+    this.otherUnitsName = otherUnitsName;
     try {
       this.entersTypes = hasNamespaces(unit.root.language);
       this.scan(unit.header.entriesOffset, '');
@@ -80,10 +85,14 @@ export class UnitNames {
     // Types completed here may hold more of them.
     for (let offset = this.completions.shift(); offset !== undefined; offset = this.completions.shift()) {
       const die = this.unit.die(offset);
-      const target = die.refOffset(DW_AT.specification) ?? -1;
-      const name = this.qualified.get(target) ?? die.ref(DW_AT.specification)?.string(DW_AT.name);
+      const declaration = die.ref(DW_AT.specification);
+      const name = declaration && (this.scopedName(declaration) ?? declaration.string(DW_AT.name));
       this.enter(die, offset, KEYWORDS.get(die.tag) ?? '', '', name);
     }
+  }
+
+  private scopedName(die: Die): string | undefined {
+    return die.unit === this.unit ? this.qualified.get(die.offset) : this.otherUnitsName(die);
   }
 
   private enter(die: Die, offset: number, keyword: string, prefix: string, own: string | undefined): void {

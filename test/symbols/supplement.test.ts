@@ -4,11 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { seededRandom } from '../support/bytes.ts';
 import { Groups, compareAnswers } from './compareAnswers.ts';
 import { missingTool, openImage, run, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
 import { askQuestions } from './gdbQuestions.ts';
+import { answer } from './stopFrame.ts';
 import { generateC, generateCpp } from './generateProgram.ts';
 import { codeSections, drawAddresses } from './sampleQuestions.ts';
 
@@ -28,11 +30,12 @@ function pack(
   language: 'c' | 'cc',
   options: readonly string[],
   dwz: readonly string[],
+  common = language === 'c' ? generateC(seededRandom(5)) : generateCpp(seededRandom(5)),
 ): Packed {
   const folder = join(directory, name);
   mkdirSync(folder);
   const header = join(folder, 'common.h');
-  writeFileSync(header, language === 'c' ? generateC(seededRandom(5)) : generateCpp(seededRandom(5)));
+  writeFileSync(header, common);
   const programs = ['first', 'second'].map((own) => {
     const source = join(folder, `${own}.${language}`);
     writeFileSync(source, `#include "common.h"\nint of_${own} = 1;\n`);
@@ -92,6 +95,35 @@ function gdbReads(program: string): boolean {
   } catch {
     return false; // gdb ends with its last command's failure
   }
+}
+
+/** Declarations that both programs have, and definitions that stay. */
+const COMMON = `namespace ns { extern int count; int twice(int); struct Part { static int made; int v; }; inline namespace v1 { extern short level; } }
+struct Base { static int made; unsigned narrow : 3; };
+int ns::count = 5; int ns::twice(int x) { return 2 * x; } int ns::Part::made = 6; short ns::v1::level = 7; int Base::made = 8;
+ns::Part part; Base base;
+int main() { return ns::twice(ns::count) + ns::Part::made + ns::level + base.narrow + Base::made + part.v; }
+`;
+const DEFINED = ['ns::count', 'ns::twice', 'ns::Part::made', 'ns::v1::level', 'Base::made'];
+
+for (const version of ['-gdwarf-4', '-gdwarf-5']) {
+  test(`g++ ${version}: definitions keep the namespaces and classes of declarations that were moved away`, async (t) => {
+    const reason = missingTool('dwz', 'g++');
+    if (reason !== undefined) return t.skip(reason);
+    const { program, plain } = pack(`scopes${version}`, 'cc', ['-O0', '-g', version], [], COMMON);
+    const [packed, before] = [openImage(program), openImage(plain)];
+    for (const name of DEFINED) {
+      const ours = await addressOf(packed, name);
+      assert.equal(ours, await addressOf(before, name));
+      assert.match(ours, /^0x[0-9a-f]+/, name);
+    }
+    assert.deepEqual(packed.problems(), []);
+  });
+}
+
+async function addressOf(image: SymbolImage, name: string): Promise<string> {
+  const frame = { registers: new Map([['rip', 0n]]), memory: { read: async () => undefined } };
+  return answer(image, `&${name}`, frame);
 }
 
 test('macros, names and types are those of the program before dwz', async (t) => {
