@@ -59,6 +59,8 @@ const RULES = {
 export interface CompareOptions {
   /** We name types otherwise than gdb: in Rust as their programmer does. */
   readonly hasOtherTypes?: boolean;
+  /** gdb was asked about another program of the same code: entries that locations refer to are elsewhere in it. */
+  readonly isTwin?: boolean;
   /** Of a relocatable object: where gdb has its sections. */
   readonly sections?: SectionPlaces;
 }
@@ -137,7 +139,8 @@ function binutilsPlace(program: string, address: bigint, sections: SectionPlaces
 }
 
 function compareScope({ image, options, show }: Compared, answer: ScopeAnswer, group: Agreement): void {
-  const { hasOtherTypes = false } = options;
+  const { hasOtherTypes = false, isTwin = false } = options;
+  const placeText = (place: string): string => (isTwin ? withoutEntries(place) : place);
   const typeText = (type: string): string => (hasOtherTypes ? '' : squeezed(type));
   const address = BigInt(answer.address);
   const places = gdbPlaces(answer.places, address);
@@ -147,12 +150,13 @@ function compareScope({ image, options, show }: Compared, answer: ScopeAnswer, g
     .filter((it) => it.inlineDepth === 0)
     .map((it) => {
       const kind = it.isParameter ? 'argument' : 'variable';
-      return `${kind} ${it.name}: ${typeText(it.type)}, ${ourPlace(it.location)}`;
+      return `${kind} ${it.name}: ${typeText(it.type)}, ${placeText(ourPlace(it.location))}`;
     });
   const theirs = answer.symbols.flatMap(({ kind, name, type }, index) => {
     const place = places[index];
     if (kind === 'other') return [];
-    return [`${kind} ${name}: ${typeText(type)}, ${place?.name === name ? place.place : '?'}`];
+    const text = place?.name === name ? placeText(place.place) : '?';
+    return [`${kind} ${name}: ${typeText(type)}, ${text}`];
   });
   const left = withoutUnplaced(ours, theirs);
   const right = withoutUnplaced(theirs, ours);
@@ -221,6 +225,16 @@ function ourPlace(place: string): string {
       return `DW_OP_implicit_value ${bytes.trim().split(' ').length}`;
     })
     .replace(/DW_OP_(?:lit|constu )(\d+), DW_OP_stack_value, DW_OP_piece/g, 'constant $1, DW_OP_piece');
+}
+
+/** Without the offsets of entries of .debug_info, and without conversions between types, which clang leaves out of split units. */
+function withoutEntries(place: string): string {
+  return place
+    .replace(/, DW_OP_(?:GNU_)?convert (?:0x)?[0-9a-f]+/g, '')
+    .replace(
+      /(DW_OP_(?:GNU_)?(?:reinterpret|\w+_type|\w+_ref|\w+_pointer|\w+_value)) (?:0x)?[0-9a-f]+/g,
+      '$1',
+    );
 }
 
 /** Spacing within a type is taste. */

@@ -1,4 +1,5 @@
 /** Compiles the test programs into a directory of their own and opens what comes out; used by the differential tests. */
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,6 +46,29 @@ export function compile(
     cwd: dirname(output),
   });
   return output;
+}
+
+/** What moves debug information elsewhere and leaves the code as it is. */
+const FORMS_OF_DEBUG_INFO = new Set(['-gsplit-dwarf', '-fdebug-types-section']);
+
+/**
+ * The options of a program's plain twin, which gdb is asked about in its place: releases of gdb lose the location lists of clang's
+ * split units, or half the rows of units beside type units, and which of them do is not what we test. None for a plain program.
+ */
+export function twinOptions(options: readonly string[]): readonly string[] | undefined {
+  const plain = options.filter((option) => !FORMS_OF_DEBUG_INFO.has(option));
+  return plain.length < options.length ? plain : undefined;
+}
+
+/** Answers about one are answers about the other: the same code at the same addresses. */
+export function assertSameCode(one: string, other: string): void {
+  assert.deepEqual(codeOf(one), codeOf(other), `${other} has the code of ${one}`);
+}
+
+function codeOf(program: string): string[] {
+  const headers = run('readelf', ['-SW', program]);
+  const places = [...headers.matchAll(/\.(?:text|data|rodata|bss) +\w+ +[0-9a-f]+ [0-9a-f]+ [0-9a-f]+/g)];
+  return [...places.map(([row]) => row.replace(/ +/g, ' ')), run('readelf', ['-x', '.text', program])];
 }
 
 export function run(tool: string, args: readonly string[], input?: string): string {

@@ -11,7 +11,15 @@ import { seededRandom } from '../support/bytes.ts';
 import { Agreement } from './agreement.ts';
 import { Groups, compareAnswers } from './compareAnswers.ts';
 import { compareFrames } from './compareFrames.ts';
-import { PROGRAMS, missingTool, openImage, run, scratchDirectory } from './compile.ts';
+import {
+  PROGRAMS,
+  assertSameCode,
+  missingTool,
+  openImage,
+  run,
+  scratchDirectory,
+  twinOptions,
+} from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
 import { askQuestions } from './gdbQuestions.ts';
 import { generateC, generateCpp } from './generateProgram.ts';
@@ -78,21 +86,23 @@ for (const [number, variant] of VARIANTS.entries()) {
   test(`${compiler} ${options.join(' ')}, .${language}: all questions agree with gdb and readelf`, async (t) => {
     const reason = gdbUnavailable() ?? missingTool(compiler, 'readelf');
     if (reason !== undefined) return t.skip(reason);
-    const program = build(variant, number);
+    const program = build(variant, number, 'program');
+    const twin = twinOptions(options);
+    const asked = twin === undefined ? program : build({ ...variant, options: twin }, number, 'twin');
+    if (asked !== program) assertSameCode(program, asked);
     const sampling = language === 'rs' ? RUST_SAMPLING : SAMPLING;
     const code = language === 'rs' ? codeOfFunctions(program, RUST_FUNCTIONS) : codeSections(program);
-    const addresses = drawAddresses(code, seededRandom(number), {
-      ...sampling,
-      ...(losesRows(variant) && { breakpointEvery: Infinity }),
-      ...(losesLists(variant) && { scopeEvery: Infinity }),
-    });
-    const { answers } = await askQuestions(program, directory, {
+    const addresses = drawAddresses(code, seededRandom(number), sampling);
+    const { answers } = await askQuestions(asked, directory, {
       addresses,
       headers: language !== 'rs',
       functions: FUNCTIONS[language],
     });
     const image = openImage(program);
-    await compareAnswers(image, answers, groups, { hasOtherTypes: language === 'rs' });
+    await compareAnswers(image, answers, groups, {
+      hasOtherTypes: language === 'rs',
+      isTwin: asked !== program,
+    });
     const tables = new ReadelfFrames(run('readelf', ['--debug-dump=frames-interp', program]));
     await compareFrames(image, tables, { random: seededRandom(number), count: FRAMES, from: 0n }, frames);
     assert.deepEqual(image.problems(), []);
@@ -114,8 +124,8 @@ for (const [group, atLeast] of [
   });
 }
 
-function build({ compiler, options, language }: Variant, number: number): string {
-  const program = join(directory, `program${number}`);
+function build({ compiler, options, language }: Variant, number: number, name: string): string {
+  const program = join(directory, `${name}${number}`);
   // clang leaves .dwo files in the working directory.
   const execute = (args: readonly string[]): void =>
     void execFileSync(compiler, args, { cwd: directory, stdio: 'ignore', timeout: 100_000 });
@@ -128,14 +138,4 @@ function build({ compiler, options, language }: Variant, number: number): string
   writeFileSync(source, language === 'c' ? generateC(random) : generateCpp(random));
   execute(['-w', '-g', ...options, '-o', program, source]);
   return program;
-}
-
-/** gdb 13 makes two files of one when a DWARF 5 unit has type units beside it, and sets a breakpoint in the rows of one only. */
-function losesRows({ options }: Variant): boolean {
-  return options.includes('-fdebug-types-section') && options.includes('-gdwarf-5');
-}
-
-/** gdb 13 does not find the location lists of clang's split units (DW_FORM_loclistx without a base): it has no places, we do. */
-function losesLists({ compiler, options }: Variant): boolean {
-  return compiler.startsWith('clang') && options.includes('-gsplit-dwarf') && options.includes('-gdwarf-5');
 }
