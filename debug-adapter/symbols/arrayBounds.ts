@@ -29,6 +29,12 @@ export function dimensionsOf(array: Die, typeOf: TypeOf): Dimension[] {
   return isColumnMajor(array) ? found.reverse() : found;
 }
 
+/** Bits from one element to the next, where the entry says so: they lie closer, or farther apart, than their type is large (§5.5). */
+export function strideOf(array: Die): number | undefined {
+  const bytes = array.number(DW_AT.byte_stride);
+  return bytes === undefined ? array.number(DW_AT.bit_stride) : 8 * bytes;
+}
+
 /** The first index. One that a frame computes counts as 0 here. */
 export function lowerBoundOf(dimension: Die, typeOf: TypeOf): number {
   if (dimension.has(DW_AT.lower_bound)) return Number(boundValue(dimension, DW_AT.lower_bound, typeOf) ?? 0n);

@@ -1,20 +1,17 @@
 /** Scalars as text, from their bits: in the form of their type, or the one a format letter asks for. */
 import { DW_ATE } from '../dwarf/constants.ts';
 import { decimalFloatText, floatText } from './floatText.ts';
-import { isSigned } from './scalars.ts';
+import { isSigned, isSignedField } from './scalars.ts';
 import { characterKind, characterText } from './stringText.ts';
 import { type BaseType, type EnumType, sizeOf } from './types.ts';
 import type { TargetValue } from './value.ts';
 
 export function formatScalar(value: TargetValue, fieldBits: bigint, letter?: string): string {
   const { bare } = value;
-  const typeBits = 8 * (sizeOf(bare) ?? 0);
-  const isSignedField = value.bits !== undefined && isSigned(bare);
-  // In whatever form: a negative bit-field is a negative number of its type.
-  const bits = isSignedField
-    ? BigInt.asUintN(typeBits, BigInt.asIntN(value.bits.size, fieldBits))
-    : fieldBits;
-  const sizeBits = isSignedField ? typeBits : (value.bits?.size ?? typeBits);
+  const sizeBits = 8 * (sizeOf(bare) ?? 0);
+  const isNegative = value.bits !== undefined && isSignedField(bare);
+  // In whatever form: a bit-field is a number of its type, negative or not.
+  const bits = isNegative ? BigInt.asUintN(sizeBits, BigInt.asIntN(value.bits.size, fieldBits)) : fieldBits;
   const asked = letter === undefined ? undefined : formatBits(value, bits, sizeBits, letter);
   if (asked !== undefined) return asked;
   if (bare.kind === 'enum') return enumText(bare, bare.isSigned ? BigInt.asIntN(sizeBits, bits) : bits);

@@ -335,7 +335,7 @@ async function elementTexts(
 /** How many elements from `start` have the same bytes. */
 async function runLength(value: TargetValue, start: number, count: number): Promise<number> {
   const { bare } = value;
-  const size = bare.kind === 'array' ? (sizeOf(bare.element) ?? 0) : 0;
+  const size = bare.kind === 'array' && bare.strideBits === undefined ? (sizeOf(bare.element) ?? 0) : 0;
   if (
     size === 0 ||
     count - start < MIN_REPEATS ||

@@ -61,8 +61,8 @@ export class Scalars {
     if (bare.kind === 'struct' || bare.kind === 'array' || bare.kind === 'void')
       throw new QueryError(`${value.typeName} is no number`);
     const bits = await value.unsigned();
-    const width = value.bits?.size ?? 8 * (sizeOf(bare) ?? 8);
-    return isSigned(bare) ? BigInt.asIntN(width, bits) : bits;
+    if (value.bits !== undefined) return isSignedField(bare) ? BigInt.asIntN(value.bits.size, bits) : bits;
+    return isSigned(bare) ? BigInt.asIntN(8 * (sizeOf(bare) ?? 8), bits) : bits;
   }
 
   async number(value: TargetValue): Promise<number> {
@@ -180,6 +180,11 @@ export function isFloat(type: Type): boolean {
 export function isSigned(type: Type): boolean {
   if (type.kind === 'enum') return type.isSigned;
   return type.kind === 'base' && (type.encoding === DW_ATE.signed || type.encoding === DW_ATE.signed_char);
+}
+
+/** Whether the highest bit of a bit-field of the type is its sign. */
+export function isSignedField(type: Type): boolean {
+  return isSigned(type) && !(type.kind === 'base' && type.isNatural === true);
 }
 
 /** The type a pointer or an array leads to. */

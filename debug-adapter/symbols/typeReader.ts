@@ -1,12 +1,13 @@
 /** Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to each other in circles. */
 import { DW_AT, DW_ATE, DW_END, DW_LANG, DW_TAG, tagName } from '../dwarf/constants.ts';
 import type { Die } from '../dwarf/die.ts';
-import { dimensionsOf } from './arrayBounds.ts';
+import { dimensionsOf, strideOf } from './arrayBounds.ts';
 import { bitRangeOf } from './bitFields.ts';
 import { plainName } from './builtinTypes.ts';
 import { childrenOf } from './dieTree.ts';
 import { LruCache } from './lruCache.ts';
 import { hasNamespaces, splitPath } from './qualifiedNames.ts';
+import { isSigned as hasSign } from './scalars.ts';
 import {
   type ByteOrder,
   type EnumType,
@@ -126,7 +127,7 @@ export class TypeReader {
       case DW_TAG.subprogram:
         return this.functionType(die);
       case DW_TAG.subrange_type:
-        return die.has(DW_AT.type) ? this.typeOf(die) : unknown('<range>', sizeAttribute(die));
+        return die.has(DW_AT.type) ? this.range(die) : unknown('<range>', sizeAttribute(die));
       default:
         return unknown(`<${tagName(die.tag)}>`, die.number(DW_AT.byte_size));
     }
@@ -322,12 +323,15 @@ export class TypeReader {
     return Object.defineProperty(parts, 'bits', { value: bits, enumerable: true }) as unknown as Member;
   }
 
+  private range(die: Die): Type {
+    const type = this.typeOf(die);
+    const lowest = die.bigint(DW_AT.lower_bound, true) ?? -1n;
+    return type.kind === 'base' && lowest >= 0n ? { ...type, isNatural: true } : type;
+  }
+
   private enumeration(die: Die): EnumType {
     const underlying = strip(this.typeOf(die));
-    const isSigned =
-      underlying.kind === 'base'
-        ? underlying.encoding === DW_ATE.signed || underlying.encoding === DW_ATE.signed_char
-        : true;
+    const isSigned = underlying.kind === 'base' ? hasSign(underlying) : hasNegatives(die);
     const sizeBytes = die.number(DW_AT.byte_size) ?? sizeOf(underlying) ?? 4;
     // 128 of an int may be one byte (DW_FORM_data1): only the type's own width has a sign.
     const fitted = (value: bigint): bigint => (isSigned ? BigInt.asIntN(8 * sizeBytes, value) : value);
@@ -354,14 +358,19 @@ export class TypeReader {
     const isRust = die.unit.root.language === DW_LANG.Rust;
     const dimensions = dimensionsOf(die, (child) => this.typeOf(child));
     let type = this.typeOf(die);
-    for (const dimension of dimensions.reverse())
+    let strideBits = strideOf(die);
+    for (const dimension of dimensions.reverse()) {
       type = {
         kind: 'array',
         element: type,
         ...dimension,
+        ...(strideBits !== undefined && { strideBits }),
         ...(isVector && { isVector }),
         ...(isRust && { isRust }),
       };
+      // Rows follow one another as closely as what is in them.
+      strideBits = strideBits && strideBits * (dimension.count ?? 0);
+    }
     return type;
   }
 
@@ -447,6 +456,13 @@ function lazy<F extends object, L extends Record<string, () => unknown>>(fixed: 
     });
   }
   return fixed as F & Lazy<L>;
+}
+
+/** Of an enumeration whose type is not recorded: Ada says its encoding, versions before 3 nothing. */
+function hasNegatives(enumeration: Die): boolean {
+  const encoding = enumeration.number(DW_AT.encoding);
+  if (encoding !== undefined) return encoding === DW_ATE.signed;
+  return [...childrenOf(enumeration)].some((child) => (child.bigint(DW_AT.const_value) ?? 0n) < 0n);
 }
 
 function isSignedType(type: Type): boolean {

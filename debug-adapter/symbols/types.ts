@@ -9,6 +9,8 @@ export interface BaseType {
   readonly sizeBytes: number;
   /** Where it is not the machine's (DW_AT_endianity). */
   readonly byteOrder?: ByteOrder;
+  /** A range from 0 up (Ada): in a field of a few bits, all of them are the number's. */
+  readonly isNatural?: boolean;
 }
 
 export type ByteOrder = 'big' | 'little';
@@ -114,6 +116,8 @@ export interface ArrayType {
   readonly count: number | undefined;
   /** The index of the first element, where it is not 0: Ada, Fortran and others count from where they like. */
   readonly lowerBound?: number;
+  /** From one element to the next, in bits, where that is not their size: Ada's packed arrays (§5.5). */
+  readonly strideBits?: number;
   /** The entry whose bound a frame has to compute: the array has a variable length. */
   readonly bound?: Die | undefined;
   readonly isVector?: boolean;
@@ -187,7 +191,10 @@ export function sizeOf(type: Type, depth = 0): number | undefined {
   switch (bare.kind) {
     case 'array': {
       const element = depth > MAX_LAYERS ? undefined : sizeOf(bare.element, depth + 1);
-      return element === undefined || bare.count === undefined ? undefined : element * bare.count;
+      if (element === undefined || bare.count === undefined) return undefined;
+      return bare.strideBits === undefined
+        ? element * bare.count
+        : Math.ceil((bare.strideBits * bare.count) / 8);
     }
     case 'base':
     case 'pointer':

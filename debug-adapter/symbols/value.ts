@@ -217,8 +217,26 @@ export class TargetValue implements Value {
     const size = sizeOf(bare.element);
     if (size === undefined) throw new QueryError(`elements of ${this.typeName} have no size`);
     const expression = `${parenthesized(this.expression)}[${index}]`;
-    const offset = (index - (bare.lowerBound ?? 0)) * size;
-    return new TargetValue(bare.element, placeAt(this.place, offset, size), this.world, expression);
+    const at = index - (bare.lowerBound ?? 0);
+    if (bare.strideBits !== undefined)
+      return this.packedElement(bare.element, at, bare.strideBits, expression);
+    return new TargetValue(bare.element, placeAt(this.place, at * size, size), this.world, expression);
+  }
+
+  /** An element that need not begin at a byte: a number is then like a bit-field. */
+  private packedElement(type: Type, at: number, strideBits: number, expression: string): TargetValue {
+    const size = sizeOf(type) ?? 0;
+    const offset = at * strideBits;
+    const isScalar = !['struct', 'array'].includes(strip(type).kind);
+    if (isScalar && (offset % 8 !== 0 || strideBits < 8 * size)) {
+      const bits = { offset, size: Math.min(strideBits, 8 * size) };
+      return new TargetValue(type, this.place, this.world, expression, bits);
+    }
+    const place: Place =
+      offset % 8 === 0
+        ? placeAt(this.place, offset / 8, size)
+        : { kind: 'missing', reason: 'does not begin at a byte' };
+    return new TargetValue(type, place, this.world, expression);
   }
 
   /** A value of the same type that many bytes further on. */

@@ -4,7 +4,7 @@ import type { Die } from '../dwarf/die.ts';
 import { Reader } from '../dwarf/reader.ts';
 import { childrenOf } from './dieTree.ts';
 import { QueryError } from './queryError.ts';
-import { isSigned } from './scalars.ts';
+import { isSigned, isSignedField } from './scalars.ts';
 import {
   type Member,
   type StructType,
@@ -91,8 +91,10 @@ async function activeCase(value: TargetValue, part: VariantPart): Promise<Varian
   if (discriminant === undefined) return undefined;
   try {
     const bits = await value.part(discriminant).unsigned();
-    const width = discriminant.bits?.size ?? 8 * (sizeOf(discriminant.type) ?? 8);
-    const tag = isSigned(strip(discriminant.type)) ? BigInt.asIntN(width, bits) : bits;
+    const type = strip(discriminant.type);
+    const width = discriminant.bits?.size ?? 8 * (sizeOf(type) ?? 8);
+    const hasSign = discriminant.bits === undefined ? isSigned(type) : isSignedField(type);
+    const tag = hasSign ? BigInt.asIntN(width, bits) : bits;
     const matching = cases.find(({ ranges }) => ranges.some(({ low, high }) => low <= tag && tag <= high));
     return matching ?? cases.find(({ ranges }) => ranges.length === 0);
   } catch (error) {

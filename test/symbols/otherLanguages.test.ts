@@ -1,6 +1,7 @@
 /** Programs of languages that count from 1 and whose records have variants, beside gdb. Expressions have the syntax of C. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { compile, missingTool, openImage, PROGRAMS, scratchDirectory } from './compile.ts';
@@ -9,6 +10,25 @@ import { recordStops } from './live.ts';
 import { answer, frameOf, roundTrip } from './stopFrame.ts';
 
 const directory = scratchDirectory();
+
+/** Of programs/ada/packs.ads. */
+const PACKED = {
+  packs__p: '{true, false, false, true, false, false, false, false, false, true}',
+  packs__c: '{packs__red, packs__green, packs__blue, packs__blue, packs__green, packs__red, packs__blue}',
+  packs__s: '{-8, 7, -1, 0, 1, 2, -3}',
+  packs__o: '{1, 4095, 2048, 5, 5, 5, 5, 77}',
+  packs__g: '{{1, -2, 3, 4}, {-4, 5, -6, 7}}',
+  packs__f: '{c = packs__blue, n = 4095, s = -8}',
+  packs__r:
+    '{a = {false, true, false, false, false, false, false, false, false, false}, b = {-5, -5, -5, -5, -5, -5, -5}}',
+  'packs__p[3]': 'true',
+  'packs__s[-1]': '-8',
+  'packs__o[1] + 1': '4096',
+  'packs__g[2][3]': '-6',
+  'packs__f.n - 4096': '-1',
+  'packs__f.c == 2': '1',
+  'sizeof(packs__o)': '12',
+};
 
 test('Ada: arrays begin where they say, records have the members of their variant', async (t) => {
   const reason = gdbUnavailable() ?? missingTool('gnatmake');
@@ -64,6 +84,30 @@ test('Ada: arrays begin where they say, records have the members of their varian
     (await image.describeType('shapes__shape')) ?? '',
     /integer small; \/\* when n = 1 \.\. 5, 9 \*\/\n.* long_integer big; \/\* otherwise \*\//,
   );
+  assert.deepEqual(image.problems(), []);
+});
+
+test('Ada: elements of packed arrays and fields of a few bits are what the program put there', async (t) => {
+  const reason = gdbUnavailable() ?? missingTool('gnatmake');
+  if (reason !== undefined) return t.skip(reason);
+  const program = join(directory, 'packing');
+  writeFileSync(
+    join(directory, 'packing.adb'),
+    'with Packs; procedure Packing is begin Packs.Run; end Packing;',
+  );
+  const sources = ['-q', '-g', '-O0', `-I${join(PROGRAMS, 'ada')}`, 'packing.adb'];
+  execFileSync('gnatmake', [...sources, '-o', program, '-largs', '-no-pie'], { cwd: directory });
+  const image = openImage(program);
+  const [run] = image.functionByName('packs__run');
+  assert.ok(run !== undefined);
+  const [stop] = recordStops(program, directory, [run.address], [], 1 << 16);
+  if (stop === undefined) return t.skip('gdb cannot run programs here');
+  const frame = frameOf(stop);
+  for (const [expression, value] of Object.entries(PACKED))
+    assert.equal(await answer(image, expression, frame), value, expression);
+  // Elements beside the one that is set stay what they are: 2048 and 5 share a byte.
+  const assignment = await (await image.compile('packs__o[3] = 4094', frame)).assignment(frame);
+  assert.deepEqual(assignment.kind === 'memory' && [...assignment.bytes], [0xe8, 0xff]);
   assert.deepEqual(image.problems(), []);
 });
 
