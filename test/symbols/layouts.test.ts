@@ -58,6 +58,10 @@ const FORMATTED = [
   '/d net.x',
   '/x net.neg',
   '/z flags.negative',
+  '/d flags',
+  '/d flags.b',
+  '/z flags.b',
+  '/d net.b',
   '/c net.c',
 ];
 const ASSIGNMENTS = [
