@@ -5,6 +5,7 @@ import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { type CliAnswer, answer, looksLikeQuery } from './cliQueries.ts';
 import type { LoadIndex } from './imageIndex.ts';
 import { unpacked } from './packedFile.ts';
+import { QueryError } from './queryError.ts';
 import { findSeparateDebug } from './separateDebug.ts';
 import { type SymbolImage, openSymbolImage } from './symbolImage.ts';
 import { symbolizeLine } from './symbolizeText.ts';
@@ -93,15 +94,21 @@ async function runQueries(image: SymbolImage, { queries, json }: Arguments, io: 
 /** With --json every line is a query; without, a line that is no query is text to explain. */
 async function runLines(image: SymbolImage, { json }: Arguments, io: CliIo): Promise<number> {
   const problems = new Problems(image, io);
-  for await (const line of io.lines()) {
-    const isQuery = json ? line.trim() !== '' : looksLikeQuery(line);
-    const result = isQuery ? await answer(image, line) : undefined;
-    const text = isQuery || json ? '' : `${symbolizeLine(image, line)}\n`;
-    problems.tell();
-    if (result !== undefined) await print(result, json, io);
-    else if (!json) await io.write(text);
+  try {
+    for await (const line of io.lines()) {
+      const isQuery = json ? line.trim() !== '' : looksLikeQuery(line);
+      const result = isQuery ? await answer(image, line) : undefined;
+      const text = isQuery || json ? '' : `${symbolizeLine(image, line)}\n`;
+      problems.tell();
+      if (result !== undefined) await print(result, json, io);
+      else if (!json) await io.write(text);
+    }
+    return 0;
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    io.writeError(`vmm sym: ${error.message}\n`);
+    return 1;
   }
-  return 0;
 }
 
 async function print(result: CliAnswer, json: boolean, io: CliIo): Promise<void> {

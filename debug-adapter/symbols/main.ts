@@ -1,6 +1,5 @@
 /** `dist/symbols.js`: the entry of `vmm sym`. Everything it does is in cli.ts. */
 import { basename } from 'node:path';
-import { createInterface } from 'node:readline';
 import {
   type FileSource,
   NotAFileError,
@@ -11,6 +10,7 @@ import { endProcess, standardError, standardOutput } from '../../vmm-core/client
 import { run } from './cli.ts';
 import { NODE_DECOMPRESSORS } from './decompressors.ts';
 import { obtainIndex } from './indexLoader.ts';
+import { textLines } from './textLines.ts';
 
 const SHOWN_AFTER_MS = 1000;
 
@@ -42,7 +42,7 @@ export function main(argv: readonly string[]): Promise<number> {
         progress.end();
       }
     },
-    lines: () => createInterface({ input: process.stdin, crlfDelay: Infinity }),
+    lines: () => textLines(process.stdin),
     write: async (text) => {
       if (!standardOutput.write(text)) await standardOutput.drained();
     },
