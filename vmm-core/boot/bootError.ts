@@ -86,7 +86,7 @@ export function needsMemory(what: string, end: number, memoryBytes: number): Boo
 export function claimsTooMuch(image: string, address: number, sizeBytes: number): BootError {
   return new BootError(
     'imageUnsupported',
-    `kernel image ${image} claims ${mebibytes(sizeBytes)} from ${hex(address)} on while it starts (init_size in its header), which end above 0xc0000000 (3 GiB), where devices are: build it again`,
+    `kernel image ${image} claims ${mebibytes(sizeBytes)} from ${hex(address)} on while it starts (pref_address and init_size in its header), which end above 0xc0000000 (3 GiB), where devices are: build it again`,
   );
 }
 
