@@ -125,7 +125,10 @@ test('an init_size that no VM can have is called what it is, not a want of memor
   for (const init_size of [0xffff_ffff, 0xc000_0000]) {
     assert.throws(
       () => boot({ init_size }),
-      bootError('imageUnsupported', /claims \d{4} MiB from 0x1000000 on while it starts \(pref_address and init_size/),
+      bootError(
+        'imageUnsupported',
+        /claims \d{4} MiB from 0x1000000 on while it starts \(pref_address and init_size/,
+      ),
     );
   }
 });
