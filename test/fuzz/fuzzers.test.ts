@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { freshSeed, runRounds } from './fuzzer.ts';
 import { FUZZERS } from './fuzzers.ts';
 
-const ALL_MS = 60_000;
+const ALL_MS = 40_000;
 const ALL_SHARES = FUZZERS.reduce((sum, { share = 1 }) => sum + share, 0);
 
 for (const fuzzer of FUZZERS) {

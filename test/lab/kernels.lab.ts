@@ -34,17 +34,14 @@ describe('Xen, which is multiboot', { skip: reasonToSkip(PAYLOADS.xen) }, () => 
   });
 });
 
-for (const [bits, payload] of [
-  ['64-bit', PAYLOADS.memtest64],
-  ['32-bit', PAYLOADS.memtest32],
-] as const) {
-  describe(`Memtest86+, a ${bits} bzImage`, { skip: reasonToSkip(payload) }, () => {
-    it('draws its screen on the serial port', async (t) => {
-      const run = new VmmRun(['--kernel', payload, '--memory', '32M', '--cmdline', 'console=ttyS0,115200']);
-      t.after(() => run.kill());
-      await run.expect(/Memtest86\+/, SILENCE_MS);
-      await run.expect(/Memory/, SILENCE_MS);
-      await run.expect(/Testing/, SILENCE_MS);
-    });
+// Of its two kinds the one that is entered in protected mode, as no other guest of the lab is.
+describe('Memtest86+, a 32-bit bzImage', { skip: reasonToSkip(PAYLOADS.memtest32) }, () => {
+  it('draws its screen on the serial port', async (t) => {
+    const guest = ['--kernel', PAYLOADS.memtest32, '--memory', '32M'];
+    const run = new VmmRun([...guest, '--cmdline', 'console=ttyS0,115200']);
+    t.after(() => run.kill());
+    await run.expect(/Memtest86\+/, SILENCE_MS);
+    await run.expect(/Memory/, SILENCE_MS);
+    await run.expect(/Testing/, SILENCE_MS);
   });
-}
+});

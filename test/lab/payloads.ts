@@ -65,7 +65,6 @@ export async function guestInitrd(): Promise<Buffer> {
 export async function foreignKernels(): Promise<Map<string, Buffer>> {
   const xen = await bootFiles(XEN_PACKAGE, { [PAYLOADS.xen]: /^xen-.*\.gz$/ });
   const memtest = await bootFiles(MEMTEST_PACKAGE, {
-    [PAYLOADS.memtest64]: /^memtest86\+x64\.bin$/,
     [PAYLOADS.memtest32]: /^memtest86\+ia32\.bin$/,
   });
   return new Map([...xen, ...memtest]);

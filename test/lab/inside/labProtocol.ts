@@ -20,7 +20,6 @@ export const PAYLOADS = {
   tripleFault: '/payloads/tripleFault.elf',
   /** Kernels that are no Linux. Where one could not be had, `missingNote` of it says why. */
   xen: '/payloads/xen',
-  memtest64: '/payloads/memtest64',
   memtest32: '/payloads/memtest32',
 } as const;
 
