@@ -38,9 +38,11 @@ async function boot(terminal: string): Promise<void> {
   await lastLine(HELLO.greeting);
 }
 
+/** Until the session is over for VS Code, too: before that, F5 means "continue". */
 async function stop(): Promise<void> {
   await vscode.page.keyboard.press('Shift+F5');
   await lastLine(/^── .* ──$/);
+  await vscode.debugButton('Stop').waitFor({ state: 'hidden' });
 }
 
 it('boots the kernel it finds when nothing is open, without asking for a debugger', async () => {
