@@ -1,29 +1,16 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { test, type TestContext } from 'node:test';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { test, type TestContext } from 'node:test';
+import { ownRuntimeDir } from '../../test/support/ownRuntimeDir.ts';
 import { parseVmConfig } from '../config/parseConfig.ts';
 import { initialize, type VmInfo, type VmState } from '../protocol/control.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { messageStream } from './messageStream.ts';
 import { runningVms } from './runningVms.ts';
 import { socketPath } from './runtimeDir.ts';
-
-/** An XDG_RUNTIME_DIR of this test's own. */
-function ownRuntimeDir(t: TestContext): void {
-  const base = mkdtempSync(path.join(tmpdir(), 'tf-'));
-  const before = process.env['XDG_RUNTIME_DIR'];
-  process.env['XDG_RUNTIME_DIR'] = base;
-  t.after(() => {
-    if (before === undefined) delete process.env['XDG_RUNTIME_DIR'];
-    else process.env['XDG_RUNTIME_DIR'] = before;
-    rmSync(base, { recursive: true, force: true });
-  });
-}
 
 /** A core that listens as `socketName`, with a VM called `name`, or none. */
 async function core(t: TestContext, socketName: string, state: VmState, name?: string): Promise<void> {

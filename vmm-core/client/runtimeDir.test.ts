@@ -1,31 +1,10 @@
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import { ownRuntimeDir } from '../../test/support/ownRuntimeDir.ts';
 import { RuntimeDirError, runtimeDir, socketNames, socketPath } from './runtimeDir.ts';
-
-/** An XDG_RUNTIME_DIR of this test's own. */
-function runtimeBase(t: TestContext): string {
-  const base = mkdtempSync(path.join(tmpdir(), 'tf-'));
-  const before = process.env['XDG_RUNTIME_DIR'];
-  process.env['XDG_RUNTIME_DIR'] = base;
-  t.after(() => {
-    if (before === undefined) delete process.env['XDG_RUNTIME_DIR'];
-    else process.env['XDG_RUNTIME_DIR'] = before;
-    rmSync(base, { recursive: true, force: true });
-  });
-  return base;
-}
 
 function refusal(): string {
   try {
@@ -38,7 +17,7 @@ function refusal(): string {
 }
 
 test('the directory is made for its user alone, and made once', (t) => {
-  const base = runtimeBase(t);
+  const base = ownRuntimeDir(t);
   const dir = runtimeDir();
   assert.equal(dir, path.join(base, 'trapframe'));
   assert.equal(statSync(dir).mode & 0o777, 0o700);
@@ -47,7 +26,7 @@ test('the directory is made for its user alone, and made once', (t) => {
 });
 
 test('without XDG_RUNTIME_DIR it is the user’s own below the temporary directory', (t) => {
-  runtimeBase(t);
+  ownRuntimeDir(t);
   delete process.env['XDG_RUNTIME_DIR'];
   const expected = path.join(tmpdir(), `trapframe-${userInfo().uid}`);
   const existed = existsSync(expected);
@@ -56,7 +35,7 @@ test('without XDG_RUNTIME_DIR it is the user’s own below the temporary directo
 });
 
 test('a directory that others may enter, list or change is refused', (t) => {
-  const dir = path.join(runtimeBase(t), 'trapframe');
+  const dir = path.join(ownRuntimeDir(t), 'trapframe');
   mkdirSync(dir);
   for (const mode of [0o701, 0o710, 0o740, 0o770, 0o755, 0o777]) {
     chmodSync(dir, mode);
@@ -70,20 +49,20 @@ test('a directory that others may enter, list or change is refused', (t) => {
 });
 
 test('a directory of another user is refused, one reached through a link too', (t) => {
-  const dir = path.join(runtimeBase(t), 'trapframe');
+  const dir = path.join(ownRuntimeDir(t), 'trapframe');
   symlinkSync(process.getuid?.() === 0 ? '/proc' : '/', dir); // a directory that is surely not only ours
   assert.match(refusal(), /must be a directory that only you can enter/);
 });
 
 test('a link is refused, even one to a directory of ours alone', (t) => {
-  const base = runtimeBase(t);
+  const base = ownRuntimeDir(t);
   mkdirSync(path.join(base, 'elsewhere'), { mode: 0o700 });
   symlinkSync(path.join(base, 'elsewhere'), path.join(base, 'trapframe'));
   assert.match(refusal(), /trapframe must be a directory that only you can enter/);
 });
 
 test('what is no directory, or cannot be made, is refused with the reason', (t) => {
-  const base = runtimeBase(t);
+  const base = ownRuntimeDir(t);
   const file = path.join(base, 'trapframe');
   writeFileSync(file, '');
   assert.equal(
@@ -95,7 +74,7 @@ test('what is no directory, or cannot be made, is refused with the reason', (t) 
 });
 
 test('socket names are those of all .sock files, sorted', (t) => {
-  runtimeBase(t);
+  ownRuntimeDir(t);
   for (const file of ['b.sock', 'a.sock', 'notes.txt', 'a.b.sock', '.sock'])
     writeFileSync(path.join(runtimeDir(), file), '');
   assert.deepEqual(socketNames(), ['', 'a', 'a.b', 'b']);
