@@ -155,12 +155,6 @@ export class Vm {
     this.#events.onEnded(end);
   }
 
-  async close(): Promise<void> {
-    await this.runControl.pause();
-    await this.machine.close();
-    for (const port of this.serial) port.close();
-  }
-
   #resetNow(message: string): void {
     this.machine.reset();
     this.#fatal = undefined;

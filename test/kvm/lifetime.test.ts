@@ -6,11 +6,13 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { spawnCore } from '../../vmm-core/client/spawnCore.ts';
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import * as control from '../../vmm-core/protocol/control.ts';
 import { guest } from '../guests/build.ts';
@@ -129,13 +131,15 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   });
 }
 
-/** What is installed, with a vCPU thread that runs `source` instead. */
+/** What is installed, with a vCPU thread that runs `source` instead; the real one is ./real.js to it. */
 function brokenInstallation(t: Pick<TestContext, 'after'>, source: string): string {
   const root = temporaryFolder(t);
   const folder = path.join(root, 'dist');
   cpSync(path.dirname(VMM), folder, { recursive: true });
   symlinkSync(path.join(path.dirname(VMM), '..', 'node_modules'), path.join(root, 'node_modules'));
-  writeFileSync(path.join(folder, 'vcpu.worker.js'), source);
+  const worker = path.join(folder, 'vcpu.worker.js');
+  renameSync(worker, path.join(folder, 'real.js'));
+  writeFileSync(worker, source);
   return path.join(folder, 'vmm.js');
 }
 
@@ -150,6 +154,34 @@ for (const cpus of [1, 2]) {
     assert.match(stderr, /rip=[0-9a-f]{16}/, 'with the registers');
   });
 }
+
+/** Loads koffi as the vCPU's thread does, again and again. */
+const LOADING = `
+  const koffi = require.resolve('@koromix/koffi-linux-x64/linux_x64/koffi.node');
+  const load = (ms) => { for (const end = Date.now() + ms; Date.now() < end;) process.dlopen({ exports: {} }, koffi); };
+`;
+
+kvmTest('a core ends in order while a vCPU thread is still loading', async (t) => {
+  const installed = brokenInstallation(t, `${LOADING} process.kill(process.pid, 'SIGTERM'); load(1e9);`);
+  const core = await spawnCore({ vmmPath: installed, env: { XDG_RUNTIME_DIR: temporaryFolder(t) } });
+  const { code, signal, stderrTail } = await within(core.exited, 'the end of the core');
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, stderrTail);
+});
+
+kvmTest(
+  'a VM that cannot be made while its vCPU thread is still loading leaves its core alive',
+  async (t) => {
+    const installed = brokenInstallation(t, `${LOADING} load(500); require('./real.js');`);
+    const { client } = await startCore(t, { vmmPath: installed });
+    for (let i = 0; i < 5; i++) {
+      await assert.rejects(client.create(vmConfig({ kernel: '/nonexistent/kernel' })), /no such file/);
+    }
+    await client.create(vmConfig({ kernel: await guest('serialEcho') }));
+    await client.attachSerial();
+    await client.resume();
+    await client.printed('ready\n');
+  },
+);
 
 kvmTest('while a vCPU thread does not come, vmm run serves clients and obeys SIGTERM', async (t) => {
   const installed = brokenInstallation(t, 'setInterval(() => undefined, 1000);');

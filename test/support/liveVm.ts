@@ -177,10 +177,10 @@ export interface LiveVm {
 /** A warm core without a VM, with a runtime folder of its own. It ends with the test. */
 export async function startCore(
   t: Cleanup,
-  options: { readonly debugger?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
+  options: { readonly debugger?: boolean; readonly env?: NodeJS.ProcessEnv; readonly vmmPath?: string } = {},
 ): Promise<LiveVm> {
   const env = { ...process.env, XDG_RUNTIME_DIR: temporaryFolder(t), ...options.env };
-  const core = await spawnCore({ vmmPath: VMM, env });
+  const core = await spawnCore({ vmmPath: options.vmmPath ?? VMM, env });
   t.after(async () => {
     core.process.kill('SIGKILL');
     await core.exited;

@@ -31,6 +31,7 @@ const libcSetitimer = libc.func('int setitimer(int which, void *value, void *old
   old: null,
 ) => number;
 const libcGetpid = libc.func('int getpid()') as unknown as () => number;
+const libcExit = libc.func('void _exit(int status)') as unknown as (status: number) => never;
 
 const PROT_READ_WRITE = 1 | 2;
 const MAP_SHARED = 0x01;
@@ -128,6 +129,11 @@ export function currentThreadId(): number {
 
 /** Has a handler that does nothing (vcpuWorker.ts): it only has to interrupt KVM_RUN. */
 export const KICK_SIGNAL = constants.signals.SIGUSR2;
+
+/** Ends the process with all its threads, wherever they are: exit_group(2). */
+export function exitNow(status: number): never {
+  return libcExit(status);
+}
 
 /** Interrupts a thread's KVM_RUN. The process must have a handler for `signal` (process.on). A thread that is gone is fine. */
 export function signalThread(threadId: number, signal: number): void {

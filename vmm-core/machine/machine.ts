@@ -54,7 +54,7 @@ export function warmUp(options: { readonly thread: boolean }): WarmParts {
 
 /** Gives up what no VM was made of. */
 export function coolDown({ worker, kvm, vm, vcpu }: WarmParts): void {
-  void worker?.terminate();
+  worker?.dismiss();
   new KvmVcpu(vcpu).close();
   vm.close();
   kvm.close();
@@ -157,17 +157,6 @@ export class Machine {
   takeOutput(port: number): void {
     const bytes = this.devices.outputs[port]?.drain();
     if (bytes !== undefined && bytes.length > 0) this.#events.onOutput(port, bytes);
-  }
-
-  async close(): Promise<void> {
-    clearTimeout(this.#rtcTimer);
-    for (const input of this.serialInputs) input.close();
-    await Promise.all(this.threads.map((thread) => thread.end()));
-    this.drainOutputs();
-    for (const { vcpu } of this.threads) vcpu.close();
-    this.#vm.close();
-    this.kvm.close();
-    this.#closeFiles();
   }
 
   #load(): BootState {

@@ -61,12 +61,3 @@ test('more than a megabyte that nobody reads is refused, and the log says so', (
   assert.equal(input.type(new Uint8Array(MAX_TYPED_BYTES)), false);
   assert.equal(said.mock.callCount(), 1);
 });
-
-test('closing ends the timer', (t) => {
-  const { input, guest } = newInput(t);
-  input.type(Buffer.from('x'.repeat(40)));
-  input.close();
-  const { looks } = guest;
-  t.mock.timers.tick(10_000);
-  assert.equal(guest.looks, looks);
-});

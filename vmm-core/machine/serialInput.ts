@@ -45,10 +45,6 @@ export class SerialInput {
     return true;
   }
 
-  close(): void {
-    clearTimeout(this.#timer);
-  }
-
   #feed(): void {
     this.#waiting = this.#waiting.subarray(this.#ring.pushAll(this.#waiting));
     const inFifo = this.#uart.receive();

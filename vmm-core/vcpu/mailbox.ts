@@ -5,13 +5,13 @@
  *   byte  0  i32  REQUEST    what the vCPU should do; written by main, and set back to PAUSE by the vCPU when it stops itself
  *   byte  4  i32  THREAD     kernel id of the vCPU's thread, 0 until it started
  *   byte  8  i32  FLAGS      STEP_* of a STEP
- *   byte 12  i32  ISSUED     how many RUN, STEP and EXIT main has posted: a vCPU that was told to run and to stop again before it
+ *   byte 12  i32  ISSUED     how many RUN and STEP main has posted: a vCPU that was told to run and to stop again before it
  *                            looked sees only PAUSE in REQUEST, and still owes an answer
  *   byte 16  u64  START      a STEP goes on while START <= linear RIP < END
  *   byte 24  u64  END
  *   byte 32  i32  LENT       1: main runs the vCPU until its thread is there; 2: the thread is there and wants it; 0: it has it
  */
-export const REQUEST = { PAUSE: 0, RUN: 1, STEP: 2, EXIT: 3 } as const;
+export const REQUEST = { PAUSE: 0, RUN: 1, STEP: 2 } as const;
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 
 /** Let interrupts be taken during a STEP. */
@@ -92,7 +92,7 @@ export class Mailbox {
     Atomics.wait(this.#words, WORD_LENT, 2);
   }
 
-  /** Main thread. The vCPU must be stopped, except for PAUSE and EXIT, which need a kick as well. */
+  /** Main thread. The vCPU must be stopped, except for PAUSE, which needs a kick as well. */
   post(request: Request): void {
     Atomics.store(this.#words, WORD_REQUEST, request);
     if (request === REQUEST.PAUSE) return;
@@ -117,10 +117,9 @@ export class Mailbox {
     };
   }
 
-  /** vCPU thread: it stopped by itself, whatever main asked meanwhile short of EXIT. */
+  /** vCPU thread: it stopped by itself, whatever main asked meanwhile. */
   stopSelf(): void {
-    const seen = this.request;
-    if (seen !== REQUEST.EXIT) Atomics.compareExchange(this.#words, WORD_REQUEST, seen, REQUEST.PAUSE);
+    Atomics.store(this.#words, WORD_REQUEST, REQUEST.PAUSE);
   }
 
   /** vCPU thread: sleeps until main has posted something it did not answer yet. PAUSE: told to run, and to stop before it looked. */

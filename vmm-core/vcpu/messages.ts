@@ -47,6 +47,4 @@ export type VcpuMessage =
   | { readonly kind: 'output'; readonly port: number }
   | { readonly kind: 'panic'; readonly event: 'panicked' | 'crash-loaded' }
   /** The RTC wants a tick on the main thread after this delay. */
-  | { readonly kind: 'rtcTimer'; readonly delayMs: number }
-  /** The thread is done (EXIT). */
-  | { readonly kind: 'exited' };
+  | { readonly kind: 'rtcTimer'; readonly delayMs: number };

@@ -67,18 +67,15 @@ export class RunLoop {
     this.#power = event;
   }
 
-  /** Returns after EXIT. */
-  serve(): void {
+  /** Own thread, for good. */
+  serve(): never {
     const { mailbox, post } = this.#parts;
     for (;;) {
       const request = mailbox.waitForRequest();
-      if (request === REQUEST.EXIT) break;
       const cause = this.#obey(request === REQUEST.STEP);
-      if (mailbox.request === REQUEST.EXIT) break;
       mailbox.stopSelf(); // before the message: main may answer it at once
       post({ kind: 'stopped', cause });
     }
-    post({ kind: 'exited' });
   }
 
   /** Main thread: runs the vCPU before its own thread is there, so that the guest need not wait for that. */

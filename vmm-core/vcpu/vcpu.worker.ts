@@ -16,8 +16,8 @@ import type { VcpuAssignment, VcpuMessage } from './messages.ts';
 import { guestPower } from './powerEvents.ts';
 import { RunLoop } from './runLoop.ts';
 
-/** Runs the vCPU until its mailbox says EXIT. */
-export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage) => void): void {
+/** Runs the vCPU for as long as the process lives. */
+export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage) => void): never {
   log.setThread(`vm/${assignment.vmName}/vcpu${assignment.vcpu.index}`);
   log.setLevel(assignment.logLevel);
   const mailbox = new Mailbox(assignment.mailbox);
@@ -48,11 +48,11 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
     vcpu.run.immediateExit = true;
     signalThread(process.pid, KICK_SIGNAL); // the main thread's id is the process's
   });
-  loop.serve();
+  return loop.serve();
 }
 
 if (!isMainThread) {
-  parentPort?.once('message', (assignment: VcpuAssignment) => {
-    runVcpu(assignment, (message) => parentPort?.postMessage(message));
+  parentPort?.once('message', (assignment: VcpuAssignment | 'dismissed') => {
+    if (assignment !== 'dismissed') runVcpu(assignment, (message) => parentPort?.postMessage(message));
   });
 }

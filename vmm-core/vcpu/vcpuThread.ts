@@ -14,7 +14,7 @@ const TURN_MS = 100;
 
 export interface VcpuThreadEvents {
   /** Everything but stops. */
-  onMessage(message: Exclude<VcpuMessage, { kind: 'stopped' | 'exited' }>): void;
+  onMessage(message: Exclude<VcpuMessage, { kind: 'stopped' }>): void;
   /** The thread died of a bug; a run or step that was under way ends with an error as well. */
   onCrash(error: Error): void;
   /** On: the vCPU shall stop, and cannot wait for somebody to read what it prints. Off: it runs. */
@@ -25,7 +25,6 @@ export class VcpuThread {
   readonly index: number;
   readonly vcpu: KvmVcpu;
   readonly #mailbox: Mailbox;
-  readonly #worker: VcpuWorker;
   readonly #events: VcpuThreadEvents;
   /** Set until the first run: main can start the vCPU before the worker is there. */
   #ahead: RunLoop | undefined;
@@ -45,13 +44,12 @@ export class VcpuThread {
     this.index = vcpu.index;
     this.#ahead = ahead;
     this.vcpu = vcpu;
-    this.#worker = worker;
     this.#events = events;
     this.#mailbox = new Mailbox(assignment.mailbox);
     if (ahead !== undefined) this.#mailbox.lend();
     worker.onMessage = (message) => {
       if (message.kind === 'stopped') this.#stopped(message.cause);
-      else if (message.kind !== 'exited') events.onMessage(message);
+      else events.onMessage(message);
     };
     worker.onFailure = (error) => this.#fail(error);
     worker.assign(assignment);
@@ -88,14 +86,6 @@ export class VcpuThread {
     }
     this.#mailbox.post(REQUEST.PAUSE);
     this.#kick();
-  }
-
-  /** Ends the thread, running or not. */
-  async end(): Promise<void> {
-    this.#mailbox.post(REQUEST.EXIT);
-    this.#giveBack();
-    this.#kick();
-    await this.#worker.terminate();
   }
 
   #runAhead(ahead: RunLoop): void {

@@ -1,9 +1,23 @@
 /** Starts the threads that vCPUs run on. The only spawner of vcpu.worker.ts. */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { exitNow } from '../kvm/libc.ts';
 import type { VcpuAssignment, VcpuMessage } from './messages.ts';
 
 const WORKER_FILE = 'vcpu.worker.js';
+
+let isProcessReady = false;
+
+/** Once, before the first thread. */
+function prepareProcess(): void {
+  if (isProcessReady) return;
+  isProcessReady = true;
+  // A kick is a signal that only has to interrupt KVM_RUN; without a handler it would end the process.
+  process.on('SIGUSR2', () => undefined);
+  // node would terminate the threads one by one first: one in KVM_RUN does not listen, and one that is still loading koffi
+  // aborts the process (its initialisation takes no exception).
+  process.on('exit', exitNow);
+}
 
 /** A thread without a vCPU yet. It takes longer to start than all else at boot: a JavaScript engine of its own. */
 export class VcpuWorker {
@@ -11,11 +25,10 @@ export class VcpuWorker {
   readonly #worker: Worker;
   #failure: Error | undefined;
   #onFailure: (error: Error) => void = () => undefined;
-  #isEnding = false;
+  #isDismissed = false;
 
   constructor(file: string = join(import.meta.dirname, WORKER_FILE)) {
-    // A kick is a signal that only has to interrupt KVM_RUN; without a handler it would end the process.
-    if (process.listenerCount('SIGUSR2') === 0) process.on('SIGUSR2', () => undefined);
+    prepareProcess();
     this.#worker = new Worker(file, {
       resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
     });
@@ -35,13 +48,14 @@ export class VcpuWorker {
     this.#worker.postMessage(assignment);
   }
 
-  async terminate(): Promise<void> {
-    this.#isEnding = true;
-    await this.#worker.terminate();
+  /** No VM will be made of it: the thread ends as soon as it has started. Not by terminate(), see prepareProcess. */
+  dismiss(): void {
+    this.#isDismissed = true;
+    this.#worker.postMessage('dismissed');
   }
 
   #fail(error: Error): void {
-    if (this.#isEnding || this.#failure !== undefined) return;
+    if (this.#isDismissed || this.#failure !== undefined) return;
     this.#failure = error;
     this.#onFailure(error);
   }
