@@ -74,6 +74,32 @@ test('a file that throws while loading, or declares no test, is a failure', asyn
   assert.match(tally.outputOf(throws?.file ?? ''), /no such module/);
 });
 
+test('files that share a process are told apart in what failed', async (t) => {
+  const tally = await run(
+    t,
+    {
+      'a.test.ts': `console.log('said by a'); test('good', () => {}); test('bad', () => assert.equal(1, 2));`,
+      'b.test.ts': `test('fine', () => {});`,
+      'c.test.ts': '',
+    },
+    { filesPerProcess: 3 },
+  );
+  assert.equal(tally.passed, 2);
+  assert.deepEqual(
+    tally.failures.map(({ titles, file }) => [path.basename(file), ...titles]),
+    [['a.test.ts', 'bad'], ['c.test.ts']],
+  );
+  assert.match(tally.failures[1]?.error ?? '', /declares no test/);
+  assert.match(tally.outputOf(tally.failures[0]?.file ?? ''), /said by a/);
+});
+
+test('a file that throws while loading fails those that share its process, and is named', async (t) => {
+  const files = { 'a.test.ts': `test('good', () => {});`, 'b.test.ts': "throw new Error('no such module');" };
+  const tally = await run(t, files, { filesPerProcess: 2 });
+  assert.equal(tally.failures.length, 1);
+  assert.match(tally.outputOf(tally.failures[0]?.file ?? ''), /no such module[^]*b\.test\.ts:/);
+});
+
 test('a process that outlives its test is ended and counted as a failure', async (t) => {
   const tally = await run(t, {
     'leak.test.ts': `test('leaks', () => { spawn('sleep', ['61'], { detached: true, stdio: 'ignore' }).unref(); });`,

@@ -1,7 +1,9 @@
-/** Runs test files with Node's own runner, one process per file, and tallies what it reports. */
+/** Runs test files with Node's own runner, a process for each or for several, and tallies what it reports. */
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { type RunDirectory, makeRunDirectory } from './runDirectory.ts';
 import {
   type AgainEvent,
@@ -17,8 +19,11 @@ export interface NodeTestOptions {
   readonly suite: string;
   /** Relative to `root`. */
   readonly files: readonly string[];
+  /** How many share a process, which costs half a second to start; 1 unless told otherwise. */
+  readonly filesPerProcess?: number;
+  /** How many processes at once. */
   readonly concurrency: number;
-  /** For one file; the runner then ends that file's process. */
+  /** For one process; the runner then ends it. */
   readonly fileTimeoutMs: number;
   /** For all of them; then everything the run started is killed. */
   readonly timeoutMs: number;
@@ -30,11 +35,13 @@ const GRACE_MS = 5000;
 
 export async function runNodeTests(options: NodeTestOptions): Promise<Tally> {
   const directory = makeRunDirectory(options.suite, options.graceMs ?? GRACE_MS);
-  const tally = new Tally();
+  const entries = entriesOf(options, directory);
+  const tally = new Tally(entries);
   process.once('exit', directory.remove); // we were interrupted
   try {
-    const problem = await runOnce(options, directory, tally);
-    tally.locateFailures(options.files.map((it) => path.join(options.root, it)));
+    const problem = await runOnce(options, [...entries.keys()], directory, tally);
+    tally.locateFailures();
+    if (problem === undefined) tally.failSilentFiles();
     if (problem !== undefined) tally.fail('', `the ${options.suite} suite`, problem);
     const leftovers = await directory.endLeftovers();
     if (leftovers.length > 0) {
@@ -54,10 +61,11 @@ export async function runNodeTests(options: NodeTestOptions): Promise<Tally> {
 /** Returns what went wrong with the run itself, if anything. */
 async function runOnce(
   options: NodeTestOptions,
+  entries: readonly string[],
   directory: RunDirectory,
   tally: Tally,
 ): Promise<string | undefined> {
-  const child = spawn(process.execPath, runnerArguments(options), {
+  const child = spawn(process.execPath, runnerArguments(options, entries), {
     cwd: options.root,
     env: directory.env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -85,7 +93,23 @@ async function runOnce(
   return undefined;
 }
 
-function runnerArguments(options: NodeTestOptions): string[] {
+/** What the runner gives a process each, and the test files it stands for: themselves, or lists of imports. */
+function entriesOf(options: NodeTestOptions, directory: RunDirectory): Map<string, readonly string[]> {
+  const files = options.files.map((it) => path.join(options.root, it));
+  const { filesPerProcess = 1 } = options;
+  if (filesPerProcess === 1) return new Map(files.map((it) => [it, [it]]));
+  const count = Math.ceil(files.length / filesPerProcess);
+  const groups = Array.from({ length: count }, (_, i) => files.filter((_file, at) => at % count === i));
+  return new Map(groups.map((group, i) => [writeEntry(directory, i, group), group]));
+}
+
+function writeEntry(directory: RunDirectory, index: number, files: readonly string[]): string {
+  const entry = path.join(directory.path, `files-${index}.mjs`);
+  writeFileSync(entry, files.map((it) => `import '${pathToFileURL(it).href}';\n`).join(''));
+  return entry;
+}
+
+function runnerArguments(options: NodeTestOptions, entries: readonly string[]): string[] {
   return [
     '--import',
     'tsx',
@@ -93,6 +117,6 @@ function runnerArguments(options: NodeTestOptions): string[] {
     `--test-concurrency=${options.concurrency}`,
     `--test-timeout=${options.fileTimeoutMs}`,
     `--test-reporter=${path.join(import.meta.dirname, 'reporter.mjs')}`,
-    ...options.files,
+    ...entries,
   ];
 }

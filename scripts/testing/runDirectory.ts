@@ -10,6 +10,7 @@ const MARK = 'TRAPFRAME_TEST_RUN';
 const POLL_MS = 100;
 
 export interface RunDirectory {
+  readonly path: string;
   readonly env: NodeJS.ProcessEnv;
   /** Ends every process of this run that still lives; returns a line for each. Waits a moment for those on their way out. */
   readonly endLeftovers: () => Promise<string[]>;
@@ -23,6 +24,7 @@ export function makeRunDirectory(suite: string, graceMs: number): RunDirectory {
   const directory = mkdtempSync(path.join(tmpdir(), 'tf-'));
   const mark = `${suite}:${path.basename(directory)}`;
   return {
+    path: directory,
     env: {
       ...process.env,
       [MARK]: mark,

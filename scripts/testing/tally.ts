@@ -50,6 +50,8 @@ export interface Skip {
   readonly reason: string;
 }
 
+const NO_TEST = 'the file declares no test';
+
 /**
  * Results of one run. Children come before their parent, and a file's events before those of the next one (node:test does that,
  * also with several files at once). An event's `file` is where the test was declared: a helper's, where a helper called test().
@@ -63,12 +65,20 @@ export class Tally {
   readonly failures: Failure[] = [];
   readonly remarks: string[] = [];
   readonly skips: Skip[] = [];
-  /** What each file printed; shown only with its failures. */
+  /** What the runner was given, and the test files it stands for. */
+  readonly #entries: ReadonlyMap<string, readonly string[]>;
+  /** Whose tests were reported. */
+  readonly #seen = new Set<string>();
+  /** What each entry printed; shown only with its files' failures. */
   readonly #output = new Map<string, string>();
   /** How many children each open nesting level has reported. */
   readonly #children: number[] = [];
   /** Failures of children whose parents' titles are not known yet. */
   #pending: { nesting: number; titles: string[]; error: string }[] = [];
+
+  constructor(entries: ReadonlyMap<string, readonly string[]> = new Map()) {
+    this.#entries = entries;
+  }
 
   add(event: TestEvent | OutputEvent | CpuEvent | AgainEvent | RemarkEvent): void {
     if (event.type === 'remark') {
@@ -87,6 +97,7 @@ export class Tally {
       this.#output.set(event.file, (this.#output.get(event.file) ?? '') + event.text);
       return;
     }
+    this.#seen.add(event.file);
     const levels = this.#children;
     const children = levels[event.nesting + 1] ?? 0;
     levels[event.nesting + 1] = 0;
@@ -96,16 +107,19 @@ export class Tally {
     if (event.nesting === 0) this.#closePending(event.file);
   }
 
+  /** Of its whole process. */
   outputOf(file: string): string {
-    return this.#output.get(file) ?? '';
+    const [entry = file] = [...this.#entries].find(([, files]) => files.includes(file)) ?? [];
+    return this.#output.get(entry) ?? '';
   }
 
   fail(file: string, title: string, error: string): void {
     this.failures.push({ titles: [title], file, error });
   }
 
-  /** A failure in a test that a helper declared belongs to the one of `files` that has its title. */
-  locateFailures(files: readonly string[]): void {
+  /** A failure in a test that a helper declared belongs to the file that has its title. */
+  locateFailures(): void {
+    const files = [...this.#entries.values()].flat();
     for (const [at, failure] of this.failures.entries()) {
       const { file, titles } = failure;
       if (file === '' || files.includes(file)) continue;
@@ -114,9 +128,19 @@ export class Tally {
     }
   }
 
+  /** The runner knows entries only: a file that shares a process that ended well, and of which no test came, declares none. */
+  failSilentFiles(): void {
+    for (const [entry, files] of this.#entries) {
+      if (files.length === 1 || this.failures.some(({ file }) => file === entry)) continue;
+      for (const file of files) {
+        if (!this.#seen.has(file)) this.failures.push({ titles: [], file, error: NO_TEST });
+      }
+    }
+  }
+
   /** The event of a whole file: reported only when it threw while loading, timed out, or declared no test. */
   #addFile(event: TestEvent): void {
-    const error = event.type === 'pass' ? 'the file declares no test' : (event.error ?? 'failed');
+    const error = event.type === 'pass' ? NO_TEST : (event.error ?? 'failed');
     this.failures.push({ titles: [], file: event.file, error });
   }
 
