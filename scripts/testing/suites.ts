@@ -14,6 +14,9 @@ export interface Suite {
   readonly what: string;
   /** Of paths relative to the repository. */
   readonly includes: (file: string) => boolean;
+  /** For files whose tests leave nothing behind in their process; else each has its own. */
+  readonly filesPerProcess?: number;
+  /** Processes at once. */
   readonly concurrency: number;
   /** How many processors it keeps busy (the reports say: cpu seconds by seconds); `alone`: nothing may disturb what it measures. */
   readonly load: number | 'alone';
@@ -85,6 +88,8 @@ export const SUITES: readonly Suite[] = [
       'llvm-dwp-14': 'llvm-14',
       dwz: 'dwz',
       rustc: 'rustc',
+      gfortran: 'gfortran',
+      gnatmake: 'gnat',
     },
   },
   {
@@ -107,9 +112,10 @@ export const SUITES: readonly Suite[] = [
       (UNIT_FOLDERS.some((it) => file.startsWith(it)) && !isFuzzTest(file)) ||
       isHostSideLabTest(file) ||
       isTopLevelTest(file),
+    filesPerProcess: 10,
     concurrency: 2,
     load: 2,
-    fileTimeoutMs: 3 * MINUTE_MS,
+    fileTimeoutMs: 8 * MINUTE_MS,
     timeoutMs: 10 * MINUTE_MS,
     needsBuild: false,
     commands: {},
