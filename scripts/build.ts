@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type BuildContext, type OutputFile, type Plugin, context } from 'esbuild';
+import { bundleOptions, ROOT } from './bundle.ts';
 
 interface Bundle {
   /** Relative to the repository. */
@@ -19,7 +20,6 @@ interface Bundle {
   readonly executable?: boolean;
 }
 
-const ROOT = path.join(import.meta.dirname, '..');
 const DIST = path.join(ROOT, 'dist');
 
 const BUNDLES: readonly Bundle[] = [
@@ -39,11 +39,8 @@ const ASSETS = [{ source: 'node_modules/iced-x86/iced_x86_bg.wasm', output: 'ice
 async function main(args: readonly string[]): Promise<number> {
   await mkdir(DIST, { recursive: true });
   await Promise.all(ASSETS.map((it) => copyFile(path.join(ROOT, it.source), path.join(DIST, it.output))));
-  const { version } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8')) as {
-    version: string;
-  };
   const present = [...BUNDLES, ...(await workerBundles())].filter(isPresent);
-  const contexts = await Promise.all(present.map((it) => bundleContext(it, version)));
+  const contexts = await Promise.all(present.map((it) => bundleContext(it)));
   if (args.includes('--watch')) {
     await Promise.all(contexts.map((it) => it.watch()));
     return 0; // esbuild keeps the process alive
@@ -70,41 +67,16 @@ async function workerBundles(): Promise<Bundle[]> {
   return listings.flat().map((source) => ({ source, output: path.basename(source).replace(/\.ts$/, '.js') }));
 }
 
-async function bundleContext(bundle: Bundle, version: string): Promise<BuildContext> {
-  return context({
-    absWorkingDir: ROOT,
-    entryPoints: [bundle.source],
-    outfile: path.join(DIST, bundle.output),
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    external: ['vscode', 'koffi'],
-    mainFields: ['module', 'main'], // vscode-languageserver and friends: their UMD `main` cannot be bundled
-    // A VM starts 5 ms sooner when there is less to parse; names stay, so that stack traces can be read.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    sourcemap: true,
-    sourcesContent: false,
-    banner: { js: await shebang(bundle) },
-    define: {
-      __TRAPFRAME_VERSION__: JSON.stringify(version),
-      'import.meta.dirname': '__dirname',
-      'import.meta.filename': '__filename',
-    },
-    logLevel: 'warning',
-    // `import.meta.url` does not exist in CommonJS: name the two above instead.
-    logOverride: { 'empty-import-meta': 'error' },
-    write: false,
-    plugins: [writeByRename(bundle)],
+async function bundleContext(bundle: Bundle): Promise<BuildContext> {
+  const options = bundleOptions(bundle.source, path.join(DIST, bundle.output), {
+    shebang: await lacksShebang(bundle),
   });
+  return context({ ...options, write: false, plugins: [writeByRename(bundle)] });
 }
 
-/** esbuild keeps the entry's own `#!` line, so it is added only where there is none. */
-async function shebang(bundle: Bundle): Promise<string> {
-  if (bundle.executable !== true) return '';
-  const source = await readFile(path.join(ROOT, bundle.source), 'utf8');
-  return source.startsWith('#!') ? '' : '#!/usr/bin/env node';
+async function lacksShebang(bundle: Bundle): Promise<boolean> {
+  if (bundle.executable !== true) return false;
+  return !(await readFile(path.join(ROOT, bundle.source), 'utf8')).startsWith('#!');
 }
 
 function writeByRename(bundle: Bundle): Plugin {

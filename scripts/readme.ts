@@ -8,9 +8,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type AttributeSchema, attachAttributes, launchAttributes } from '../extension/debug/launchSchema.ts';
 import { SETTINGS } from '../extension/language/contributions.ts';
+import { bundled, ROOT } from './bundle.ts';
 import { COMMANDS } from './manifest.ts';
 
-const ROOT = path.join(import.meta.dirname, '..');
 const README = path.join(ROOT, 'README.md');
 const execFileAsync = promisify(execFile);
 
@@ -82,8 +82,7 @@ async function usages(): Promise<string> {
 }
 
 async function usage(args: readonly string[]): Promise<string> {
-  const vmm = path.join(ROOT, 'vmm-core/main.ts');
-  const { stdout } = await execFileAsync(process.execPath, ['--import', 'tsx', vmm, ...args], { cwd: ROOT });
+  const { stdout } = await execFileAsync(process.execPath, [bundled('vmm-core/main.ts'), ...args]);
   return stdout;
 }
 

@@ -3,6 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { pathToFileURL } from 'node:url';
 import { createMessageConnection, type MessageConnection } from 'vscode-jsonrpc/node';
+import { bundled } from '../../scripts/bundle.ts';
+
+/** Of the server as its sources are now. */
+export function serverCommand(): string[] {
+  return [process.execPath, bundled('extension/language/server/main.ts'), '--stdio'];
+}
 
 export interface Diagnostic {
   readonly code: string;

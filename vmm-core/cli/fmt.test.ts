@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { bundled } from '../../scripts/bundle.ts';
 
-const MAIN = path.join(import.meta.dirname, '../main.ts');
 const UGLY = 'vm  a{\n memory 1G\n disable\n}';
 const PRETTY = 'vm a {\n\tmemory 1G\n\tdisable\n}\n';
 
@@ -30,9 +30,7 @@ function fmt(args: readonly string[], options: { prefix?: readonly string[]; inp
   const [command = '', ...rest] = [
     ...(options.prefix ?? []),
     process.execPath,
-    '--import',
-    'tsx',
-    MAIN,
+    bundled('vmm-core/main.ts'),
     'fmt',
     ...args,
   ];

@@ -5,9 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
+import { bundled } from '../../scripts/bundle.ts';
 import { chooseVm } from './fromFile.ts';
 
-const MAIN = path.join(import.meta.dirname, '../main.ts');
 const directory = mkdtempSync(path.join(tmpdir(), 'tf-load-'));
 after(() => rmSync(directory, { recursive: true }));
 
@@ -18,7 +18,7 @@ function file(name: string, text: string): string {
 }
 
 function vmm(...args: readonly string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bundled('vmm-core/main.ts'), ...args], {
     encoding: 'utf8',
   });
   return { code: status, out: stdout, err: stderr };

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
+import { bundled } from '../../scripts/bundle.ts';
 
 /** Far more than the 64 KiB that a pipe takes. */
 const MANY_BYTES = 3_000_000;
@@ -15,10 +16,10 @@ type Child = ChildProcessByStdio<null, Readable | null, Readable>;
 
 /** A process that runs `code` with the exports of output.ts. */
 function start(code: string, stdout: 'pipe' | number, prefix: readonly string[] = []): Child {
-  const module = JSON.stringify(path.join(import.meta.dirname, 'output.ts'));
+  const module = JSON.stringify(bundled('vmm-core/client/output.ts'));
   const program = `const { endProcess, standardError, standardOutput } = require(${module});
     void (async () => { ${code} })();`;
-  const [command = '', ...args] = [...prefix, process.execPath, '--import', 'tsx', '-e', program];
+  const [command = '', ...args] = [...prefix, process.execPath, '-e', program];
   return spawn(command, args, { stdio: ['ignore', stdout, 'pipe'] }) as Child;
 }
 

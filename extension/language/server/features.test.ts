@@ -5,7 +5,7 @@ import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Diagnostic, LanguageClient } from '../../../test/support/languageServer.ts';
+import { type Diagnostic, LanguageClient, serverCommand } from '../../../test/support/languageServer.ts';
 
 interface Range {
   readonly start: { readonly line: number; readonly character: number };
@@ -38,8 +38,7 @@ describe('the language server, feature by feature', () => {
   before(async () => {
     writeFileSync(path.join(folder, 'raw.img'), 'raw');
     writeFileSync(path.join(folder, 'part.conf'), '');
-    const main = path.join(import.meta.dirname, 'main.ts');
-    client = await LanguageClient.start([process.execPath, '--import', 'tsx', main, '--stdio'], folder);
+    client = await LanguageClient.start(serverCommand(), folder);
   });
   after(async () => {
     await client.stop();

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { LanguageClient } from '../../../test/support/languageServer.ts';
+import { LanguageClient, serverCommand } from '../../../test/support/languageServer.ts';
 
 interface Place {
   readonly start: { readonly line: number; readonly character: number };
@@ -39,8 +39,7 @@ describe('included files', () => {
   before(async () => {
     mkdirSync(at('parts'));
     for (const [name, text] of Object.entries(FILES)) writeFileSync(at(name), text);
-    const main = path.join(import.meta.dirname, 'main.ts');
-    client = await LanguageClient.start([process.execPath, '--import', 'tsx', main, '--stdio'], folder);
+    client = await LanguageClient.start(serverCommand(), folder);
     await client.open(at('a.vm.conf'), FILES['a.vm.conf']);
     await client.open(at('parts/common.conf'), FILES['parts/common.conf']);
   });

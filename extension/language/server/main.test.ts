@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Diagnostic, LanguageClient } from '../../../test/support/languageServer.ts';
+import { type Diagnostic, LanguageClient, serverCommand } from '../../../test/support/languageServer.ts';
 
 interface Item {
   readonly label: string;
@@ -45,14 +45,7 @@ describe('the language server', () => {
   before(async () => {
     writeFileSync(file, TEXT);
     writeFileSync(switches, SWITCHES);
-    const command = [
-      process.execPath,
-      '--import',
-      'tsx',
-      path.join(import.meta.dirname, 'main.ts'),
-      '--stdio',
-    ];
-    client = await LanguageClient.start(command, folder);
+    client = await LanguageClient.start(serverCommand(), folder);
     await client.open(file, TEXT);
   });
   after(async () => {

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { serverCommand } from '../../../test/support/languageServer.ts';
 import { pathToFileURL } from 'node:url';
 
 interface Answer {
@@ -16,7 +17,6 @@ interface Answer {
   readonly error?: { readonly code: number; readonly message: string };
 }
 
-const MAIN = path.join(import.meta.dirname, 'main.ts');
 const INITIALIZE = {
   id: 1,
   method: 'initialize',
@@ -26,7 +26,8 @@ const SHUTDOWN = { id: 2, method: 'shutdown' };
 const EXIT = { method: 'exit' };
 
 function start(t: TestContext): ChildProcessWithoutNullStreams {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, '--stdio']);
+  const [command = '', ...args] = serverCommand();
+  const child = spawn(command, args);
   t.after(() => child.kill('SIGKILL'));
   child.stderr.resume();
   return child;
