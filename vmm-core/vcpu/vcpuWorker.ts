@@ -15,7 +15,7 @@ function prepareProcess(): void {
   // A kick is a signal that only has to interrupt KVM_RUN; without a handler it would end the process.
   process.on('SIGUSR2', () => undefined);
   // node would terminate the threads one by one first: one in KVM_RUN does not listen, and one that is still loading koffi
-  // aborts the process (its initialisation takes no exception).
+  // aborts the process (its initialisation takes no exception). What node does after this event is lost: --cpu-prof writes nothing.
   process.on('exit', exitNow);
 }
 
