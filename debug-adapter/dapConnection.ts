@@ -3,9 +3,9 @@
  * becomes an error response. Handlers are plain `arguments => body` functions.
  */
 import type { Readable, Writable } from 'node:stream';
+import { FramingError, MessageCutter } from '../vmm-core/client/messageCutter.ts';
 import { isShown, messageOf, USER_ERROR, UserError } from './errors.ts';
 import type { Log } from './log.ts';
-import { FramingError, MessageFraming } from './messageFraming.ts';
 import { Cancelled } from './pace.ts';
 
 /** One request being served. */
@@ -26,6 +26,8 @@ export type RequestTable = Readonly<Record<string, RequestHandler>>;
 /** Sends events to the editor. */
 export type SendEvent = (event: string, body?: object) => void;
 
+/** More than any client sends: a `writeMemory` of 48 MiB. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /** Sent and not taken by the client: beyond this nothing more is read from it. */
 const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
@@ -33,7 +35,7 @@ export class DapConnection {
   /** What comes can be followed no more: the editor was told why. */
   onBroken: () => void = () => undefined;
   readonly #log: Log;
-  readonly #framing = new MessageFraming();
+  readonly #cutter = new MessageCutter('DAP', MAX_MESSAGE_BYTES);
   readonly #serving = new Map<number, AbortController>();
   readonly #waiting: (() => void)[] = [];
   #table: RequestTable = {};
@@ -57,7 +59,7 @@ export class DapConnection {
     input.on('error', (error) => this.#log('error', 'dap', `input: ${error.message}`));
     const take = (chunk: Buffer): void => {
       try {
-        for (const body of this.#framing.push(chunk)) this.#receive(body);
+        for (const body of this.#cutter.push(chunk)) this.#receive(body);
       } catch (error) {
         if (!(error instanceof FramingError)) throw error;
         input.off('data', take);

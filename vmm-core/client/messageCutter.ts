@@ -1,0 +1,85 @@
+/**
+ * Cuts a stream into messages: header lines of which one is `Content-Length: N`, an empty line, N bytes. So travel DAP and the control
+ * protocol. What a peer can make us keep in memory has a bound, however small the pieces are that it sends.
+ */
+
+/** Its end included. */
+const MAX_HEADER_BYTES = 4096;
+const HEADER_END = '\r\n\r\n';
+/** RFC 9110 §5.1: names of header fields are case-insensitive. */
+const CONTENT_LENGTH = /^content-length:[ \t]*(\d+)[ \t]*$/im;
+const NOTHING = Buffer.alloc(0);
+
+/** The stream cannot be followed any further. `message` is a sentence for the user. */
+export class FramingError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'FramingError';
+  }
+}
+
+export class MessageCutter {
+  /** A body that is larger is refused before any of it is kept. */
+  maxBytes: number;
+  readonly #protocol: string;
+  /** Of a header whose end has not come. */
+  #header: Buffer = NOTHING;
+  /** Of which not all has come. Made at once, so that its pieces need not be kept until they are joined. */
+  #body: Buffer | undefined;
+  #bodyBytes = 0;
+
+  /** `protocol`: what the stream is not when it follows no rule. */
+  constructor(protocol: string, maxBytes: number) {
+    this.#protocol = protocol;
+    this.maxBytes = maxBytes;
+  }
+
+  /** The bodies that `chunk` completes, each as soon as it is found. Throws FramingError at what follows no rule. */
+  *push(chunk: Buffer): Generator<Buffer, void, undefined> {
+    let rest = chunk;
+    if (this.#body !== undefined) {
+      const taken = rest.copy(this.#body, this.#bodyBytes);
+      this.#bodyBytes += taken;
+      if (this.#bodyBytes < this.#body.length) return;
+      const body = this.#body;
+      this.#body = undefined;
+      rest = rest.subarray(taken);
+      yield body;
+    }
+    for (;;) {
+      const received = this.#header.length === 0 ? rest : Buffer.concat([this.#header, rest]);
+      const end = this.#headerEnd(received);
+      this.#header = end === undefined ? received : NOTHING;
+      if (end === undefined) return;
+      const length = this.#contentLength(received.toString('latin1', 0, end));
+      rest = received.subarray(end + HEADER_END.length);
+      if (rest.length < length) {
+        this.#body = Buffer.allocUnsafeSlow(length);
+        this.#bodyBytes = rest.copy(this.#body);
+        return;
+      }
+      const body = rest.subarray(0, length);
+      rest = rest.subarray(length);
+      yield body;
+    }
+  }
+
+  #headerEnd(received: Buffer): number | undefined {
+    const end = received.subarray(0, MAX_HEADER_BYTES).indexOf(HEADER_END);
+    if (end >= 0) return end;
+    if (received.length < MAX_HEADER_BYTES) return undefined;
+    throw new FramingError(
+      `a message header of more than ${MAX_HEADER_BYTES} bytes: this is not ${this.#protocol}`,
+    );
+  }
+
+  #contentLength(header: string): number {
+    const digits = CONTENT_LENGTH.exec(header)?.[1];
+    if (digits === undefined)
+      throw new FramingError(`a message without Content-Length: this is not ${this.#protocol}`);
+    const length = Number(digits);
+    if (length > this.maxBytes)
+      throw new FramingError(`a message of ${length} bytes: at most ${this.maxBytes} are accepted`);
+    return length;
+  }
+}
