@@ -25,8 +25,8 @@ export class FrameWriter extends AbstractMessageWriter {
    * disposed. (vscode-jsonrpc would turn a failed write into an unhandled rejection besides.)
    */
   write(message: Message): Promise<void> {
-    const body = encodeMessage(message);
-    if (this.#socket.writable) this.#send(body);
+    const pieces = encodeMessage(message);
+    if (this.#socket.writable) this.#send(pieces);
     if (Message.isResponse(message)) this.#owed.delete(message.id);
     if (this.#isEnding) this.end();
     return Promise.resolve();
@@ -38,10 +38,13 @@ export class FrameWriter extends AbstractMessageWriter {
     if (this.#owed.size === 0) this.#socket.end();
   }
 
-  #send(body: Uint8Array): void {
+  /** By one system call. Runs of bytes can be large and are not copied; the text before them is short. */
+  #send([text, ...bytes]: ReturnType<typeof encodeMessage>): void {
+    const length = bytes.reduce((sum, piece) => sum + piece.length, text.length);
+    const head = Buffer.concat([Buffer.from(`Content-Length: ${length}\r\n\r\n`, 'latin1'), text]);
     this.#socket.cork();
-    this.#socket.write(`Content-Length: ${body.length}\r\n\r\n`, 'latin1');
-    this.#socket.write(body);
+    this.#socket.write(head);
+    for (const piece of bytes) this.#socket.write(piece);
     this.#socket.uncork();
     if (this.#socket.writableLength <= this.#maxUnreadBytes) return;
     this.fireError(

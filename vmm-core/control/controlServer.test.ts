@@ -54,8 +54,8 @@ async function rawSocket(t: TestContext, at: string): Promise<Socket> {
 }
 
 /** As it goes over the socket. */
-function frame(body: Uint8Array | string): Buffer {
-  const bytes = Buffer.from(body);
+function frame(...body: readonly (Uint8Array | string)[]): Buffer {
+  const bytes = Buffer.concat(body.map((it) => Buffer.from(it)));
   return Buffer.concat([Buffer.from(`Content-Length: ${bytes.length}\r\n\r\n`), bytes]);
 }
 
@@ -302,10 +302,10 @@ test('damaged conversations hurt only themselves (seeded)', async (t) => {
   const random = seededRandom(0x50c8e7);
   const params = { protocolVersion: PROTOCOL_VERSION, client: 'fuzz' };
   const conversation = Buffer.concat([
-    frame(encodeMessage({ jsonrpc: '2.0', id: 1, method: initialize.method, params })),
-    frame(encodeMessage({ jsonrpc: '2.0', id: 2, method: 'vm/info' })),
+    frame(...encodeMessage({ jsonrpc: '2.0', id: 1, method: initialize.method, params })),
+    frame(...encodeMessage({ jsonrpc: '2.0', id: 2, method: 'vm/info' })),
     frame(
-      encodeMessage({
+      ...encodeMessage({
         jsonrpc: '2.0',
         id: 3,
         method: 'debug/readMemory',
@@ -313,7 +313,7 @@ test('damaged conversations hurt only themselves (seeded)', async (t) => {
       }),
     ),
     frame(
-      encodeMessage({
+      ...encodeMessage({
         jsonrpc: '2.0',
         method: 'serial/input',
         params: { port: 0, data: Uint8Array.of(1, 2, 3) },

@@ -20,7 +20,11 @@ interface Message {
   result?: unknown;
 }
 
-export function encodeMessage(message: object): Uint8Array {
+/**
+ * The body in pieces, of which all but the first are the message's bytes themselves, not copies: who sends them must leave them as they
+ * are until they are written.
+ */
+export function encodeMessage(message: object): readonly [Uint8Array, ...Uint8Array[]] {
   const { params, result } = message as Message;
   const bytes: Uint8Array[] = [];
   const head = {
@@ -29,18 +33,12 @@ export function encodeMessage(message: object): Uint8Array {
     ...(result === undefined ? {} : { result: detach(result, bytes) }),
   };
   const json = encoder.encode(JSON.stringify(head));
-  if (bytes.length === 0) return json;
-  const total = bytes.reduce((sum, part) => sum + part.length, HEAD_BYTES + json.length);
-  const body = new Uint8Array(total);
-  body[0] = MARKER;
-  new DataView(body.buffer).setUint32(1, json.length, true);
-  body.set(json, HEAD_BYTES);
-  let at = HEAD_BYTES + json.length;
-  for (const part of bytes) {
-    body.set(part, at);
-    at += part.length;
-  }
-  return body;
+  if (bytes.length === 0) return [json];
+  const text = new Uint8Array(HEAD_BYTES + json.length);
+  text[0] = MARKER;
+  new DataView(text.buffer).setUint32(1, json.length, true);
+  text.set(json, HEAD_BYTES);
+  return [text, ...bytes];
 }
 
 /** The message; its bytes are views of `body`. Throws SyntaxError or RangeError for a body that no encodeMessage made. */
