@@ -15,6 +15,12 @@ export interface Reparsed {
   readonly read: number;
 }
 
+interface Place {
+  readonly file: SourceFile;
+  start: number;
+  end: number;
+}
+
 type Macros = Map<string, MacroDefinition>;
 
 /** Changes the root's text. The old tree must not be used any more: its statements live on in the new one. */
@@ -121,7 +127,7 @@ function readUsers(
   let read = 0;
   for (const old of statements) {
     let statement = old;
-    if (old.macroUses.some((it) => changed.has(it.name))) {
+    if (changed.size > 0 && old.macroUses.some((it) => changed.has(it.name))) {
       if (offset < 0 || old.next < 0) return undefined;
       const [fresh, ...more] = readStatements({
         root,
@@ -137,31 +143,34 @@ function readUsers(
       statement = fresh;
       read++;
     }
+    found.push(statement);
+    offset = statement.next;
+    if (old.node?.id !== 'macro' && statement.node?.id !== 'macro') continue; // nearly all
     const defined = macrosOf([statement], {});
     // From here on a name means what it means here; whether that is something new is another question.
     for (const name of defined.keys()) changed.delete(name);
     if (statement !== old) for (const name of differences(macrosOf([old], {}), defined)) changed.add(name);
     defineIn(statement, macros);
-    found.push(statement);
-    offset = statement.next;
   }
   return { statements: found, read };
 }
 
 function move(statement: Statement, root: SourceFile, delta: number): void {
-  for (const list of [
-    statement.tokens,
-    statement.comments,
-    statement.macroUses,
-    statement.problems,
-    statement.findings ?? [],
-  ]) {
-    for (const it of list) {
-      if (it.file !== root) continue;
-      it.start += delta;
-      it.end += delta;
-    }
-  }
+  moveAll(statement.tokens, root, delta);
+  moveAll(statement.comments, root, delta);
+  moveAll(statement.macroUses, root, delta);
+  moveAll(statement.problems, root, delta);
+  if (statement.findings !== undefined) moveAll(statement.findings, root, delta);
   if (statement.next >= 0) statement.next += delta;
   statement.reach += delta;
+}
+
+/** With every key press, half of all tokens there are: V8's interpreter makes an object for each step of an iterator. */
+function moveAll(places: readonly Place[], root: SourceFile, delta: number): void {
+  for (let i = 0; i < places.length; i++) {
+    const it = places[i];
+    if (it?.file !== root) continue;
+    it.start += delta;
+    it.end += delta;
+  }
 }
