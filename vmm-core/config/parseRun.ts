@@ -105,11 +105,11 @@ export class ParseRun {
     const equals = this.#peek();
     if (equals.kind !== 'mark' || equals.text !== '=') this.#unknownWord(name, 'file');
     this.#take();
-    const value = this.#value('word', `the value of macro "${name.text}"`);
+    const value = this.#value('word', 'value', name);
     if (/^.+\s/s.test(name.text)) this.#report('macro-name', 'a macro name must not contain blanks', [name]);
     else this.#define(name, value.text);
     const args = { name: { text: name.text, isNumber: false, tokens: [name] }, value };
-    return this.#node('macro', [], args, [], name);
+    return this.#node('macro', NOTHING, args, NOTHING, name);
   }
 
   #define(token: Token, value: string): void {
@@ -161,33 +161,34 @@ export class ParseRun {
     if (candidates.length === 0) this.#unknownWord(first, block);
     this.#take();
     if (block === 'file' && isMark(this.#peek(), '=')) this.#unknownWord(first, block);
-    const words = [first];
-    const id = this.#longest(candidates, words);
+    const id = this.#longest(candidates, first);
+    const second = this.#last;
+    const words = second === undefined || second === first ? [first] : [first, second];
     const { isExtension, args, opens } = directive(id);
     if (isExtension === true && this.#env.dialect === 'vmd') {
       const what = directive(id).words.join(' ');
       this.#report('extension', `"${what}" is an extension that OpenBSD's vmd does not know`, words);
     }
-    const values = this.#arguments(args ?? [], directive(id).words.join(' '));
-    if (opens === undefined) return this.#node(id, words, values, [], first);
+    const values = args === undefined ? NO_ARGS : this.#arguments(args, id);
+    if (opens === undefined) return this.#node(id, words, values, NOTHING, first);
     return this.#opened(id, opens, words, values);
   }
 
-  /** `boot` or `boot device`: takes the words that tell. */
-  #longest(candidates: readonly DirectiveId[], words: Token[]): DirectiveId {
+  /** `boot` or `boot device`: takes the word that tells. */
+  #longest(candidates: readonly DirectiveId[], first: Token): DirectiveId {
     for (const id of candidates) {
       const second = directive(id).words[1];
       if (second === undefined) return id;
       if (isWord(this.#peek(), second)) {
-        words.push(this.#take());
+        this.#take();
         return id;
       }
     }
     const seconds = candidates.map((id) => `"${directive(id).words[1] ?? ''}"`).join(' or ');
-    return this.#unexpected(`${seconds} after "${words[0]?.text ?? ''}"`);
+    return this.#unexpected(`${seconds} after "${first.text}"`);
   }
 
-  #arguments(specs: readonly Argument[], what: string): Args {
+  #arguments(specs: readonly Argument[], id: DirectiveId): Args {
     if (specs.length === 0) return NO_ARGS;
     const values: Args = {};
     for (const spec of specs) {
@@ -196,7 +197,7 @@ export class ParseRun {
         else if (spec.isOptional === true) continue;
         else this.#unexpected(`"${spec.after}"`);
       } else if (spec.isOptional === true && !this.#isArgument(spec)) continue;
-      values[spec.name] = this.#value(spec.kind, `the ${spec.name} of "${what}"`);
+      values[spec.name] = this.#value(spec.kind, spec.name, id);
     }
     return values;
   }
@@ -206,7 +207,8 @@ export class ParseRun {
     return typeof kind === 'string' ? isValue(token) : kind.some((it) => isWord(token, it));
   }
 
-  #value(kind: Argument['kind'], what: string): ValueNode {
+  /** `name` and `owner`, a directive or a macro, are for messages. */
+  #value(kind: Argument['kind'], name: string, owner: DirectiveId | Token): ValueNode {
     const token = this.#peek();
     if (typeof kind !== 'string') {
       if (!kind.some((it) => isWord(token, it))) this.#unexpected(oneOf(kind));
@@ -215,11 +217,12 @@ export class ParseRun {
     if (token.kind === 'number' && (kind === 'number' || kind === 'size' || kind === 'owner')) {
       return { text: token.text, isNumber: true, tokens: [this.#take()] };
     }
-    if (kind === 'number') this.#unexpected(`a number for ${what}`);
-    if (!isValue(token)) this.#noValue(what);
+    if (kind === 'number') this.#unexpected(`a number for ${inWords(name, owner)}`);
+    if (!isValue(token)) this.#noValue(inWords(name, owner));
     const tokens = [this.#take()];
-    if (kind === 'string') while (isValue(this.#peek())) tokens.push(this.#take());
-    return { text: tokens.map((it) => it.text).join(''), isNumber: false, tokens };
+    if (kind !== 'string' || !isValue(this.#peek())) return { text: token.text, isNumber: false, tokens };
+    while (isValue(this.#peek())) tokens.push(this.#take());
+    return { text: tokens.map((it) => it.text).join(''), isNumber: false, tokens: exact(tokens) };
   }
 
   /** What follows a directive that opens a block. */
@@ -485,7 +488,7 @@ export class ParseRun {
 
   #node(
     id: DirectiveId,
-    tokens: readonly Token[],
+    words: readonly Token[],
     args: Args,
     list: readonly DirectiveNode[],
     first: Token,
@@ -494,7 +497,6 @@ export class ParseRun {
   ): DirectiveNode {
     // Hot, and there are many: one shape for each combination, without spreading.
     const last = this.#last ?? first;
-    const words = exact(tokens);
     const items = exact(list);
     if (open === undefined) return { id, words, args, items, first, last };
     if (close === undefined) return { id, words, args, items, first, last, open };
@@ -521,6 +523,11 @@ function isWord(token: Token, text: string): boolean {
 
 function isMark(token: Token, text: string): boolean {
   return token.kind === 'mark' && token.text === text;
+}
+
+function inWords(name: string, owner: DirectiveId | Token): string {
+  const whose = typeof owner === 'string' ? `"${directive(owner).words.join(' ')}"` : `macro "${owner.text}"`;
+  return `the ${name} of ${whose}`;
 }
 
 function oneOf(words: readonly string[]): string {
