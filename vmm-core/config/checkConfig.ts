@@ -1,10 +1,10 @@
 /** All that is wrong with a configuration: each statement by itself (kept until it changes), then what they say about each other. */
 import { checkStatement, Findings } from './checkStatement.ts';
 import type { ConfigHost } from './configHost.ts';
-import { distinct, type Problem } from './problem.ts';
+import { byPlace, distinct, type Problem } from './problem.ts';
 import { type ConfigTree, type DirectiveNode, type Statement, type ValueNode, vmName } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
-import { isNoLladdr, parseLladdr } from './values.ts';
+import { isNoLladdr, parseLladdr, PLAIN_LLADDR } from './values.ts';
 
 /** Errors and warnings of lexer, parser and checks, in the order of the text, the root file first. */
 export function checkConfig(tree: ConfigTree, host: ConfigHost): Problem[] {
@@ -18,8 +18,9 @@ export function checkConfig(tree: ConfigTree, host: ConfigHost): Problem[] {
   for (const it of checkBetween(tree, host)) problems.push(it);
   for (const it of unusedMacros(tree)) problems.push(it);
   const order = new Map(tree.files.map((file, i) => [file, i]));
-  problems.sort(
-    (a, b) => (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || a.start - b.start || a.end - b.end,
+  // There may be thousands, with every key press: the quick way is that of one file, and they are nearly in order.
+  problems.sort((a, b) =>
+    a.file === b.file ? byPlace(a, b) : (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || byPlace(a, b),
   );
   return distinct(problems);
 }
@@ -113,9 +114,12 @@ function checkReferences(option: DirectiveNode, vm: string, known: Known, findin
   } else known.lladdrs.set(key, vm);
 }
 
-/** The same for every spelling of an address; undefined when there is none. The usual spelling takes the quick way. */
+/** The same for every spelling of an address; undefined when there is none. The usual ones take the quick way. */
 function lladdrKey(text: string): string | undefined {
-  if (/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(text)) return text === '00:00:00:00:00:00' ? undefined : text;
+  if (PLAIN_LLADDR.test(text)) {
+    const key = text.toLowerCase().replace(/\b[0-9a-f]\b/g, '0$&');
+    return key === '00:00:00:00:00:00' ? undefined : key;
+  }
   const bytes = parseLladdr(text);
   if (bytes === undefined || isNoLladdr(bytes)) return undefined;
   return bytes.map((it) => it.toString(16).padStart(2, '0')).join(':');

@@ -4,9 +4,9 @@
  */
 import type { ConfigHost } from './configHost.ts';
 import { checkVm } from './checkVm.ts';
-import type { Problem, ProblemCode, Severity } from './problem.ts';
+import { byPlace, type Problem, type ProblemCode, type Severity } from './problem.ts';
 import { byteLength } from './sourceFile.ts';
-import { type Dialect, type DirectiveNode, span, type Statement, type ValueNode } from './syntaxTree.ts';
+import { type Dialect, type DirectiveNode, spanOf, type Statement, type ValueNode } from './syntaxTree.ts';
 import type { Token } from './token.ts';
 import {
   isGroupName,
@@ -59,14 +59,10 @@ export class Findings {
     message: string,
     subject?: string,
   ): void {
-    const value = 'text' in at ? at : { text: '', isNumber: false, tokens: at };
-    this.problems.push({
-      severity,
-      code,
-      message,
-      ...span(value),
-      ...(subject === undefined ? {} : { subject }),
-    });
+    const { file, start, end } = spanOf('tokens' in at ? at.tokens : at);
+    // Hot, as in the parser: without spreading.
+    if (subject === undefined) this.problems.push({ severity, code, message, file, start, end });
+    else this.problems.push({ severity, code, message, file, start, end, subject });
   }
 }
 
@@ -77,7 +73,7 @@ export function checkStatement(statement: Statement, host: ConfigHost, dialect: 
   if (node.id === 'vm') checkVm(node, findings);
   else if (node.id === 'switch') checkSwitch(node, findings, statement.problems.length === 0);
   else checkGlobal(node, findings);
-  return findings.problems;
+  return findings.problems.sort(byPlace); // in order already when all problems are sorted with every key press
 }
 
 function checkGlobal(node: DirectiveNode, findings: Findings): void {

@@ -147,8 +147,10 @@ function checkOption(item: DirectiveNode, tally: Tally, findings: Findings): voi
 }
 
 function once(item: DirectiveNode, tally: Tally, findings: Findings, key: string = item.id): void {
-  const what = key === 'kernel' ? 'a kernel' : `"${item.words.map((it) => it.text).join(' ')}"`;
-  if (tally.seen.has(key)) findings.error(item.words, 'repeated', `${what} is given more than once`);
+  if (tally.seen.has(key)) {
+    const what = key === 'kernel' ? 'a kernel' : `"${item.words.map((it) => it.text).join(' ')}"`;
+    findings.error(item.words, 'repeated', `${what} is given more than once`);
+  }
   tally.seen.add(key);
 }
 

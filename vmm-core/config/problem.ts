@@ -65,6 +65,11 @@ export function formatProblem(problem: Problem): string {
   return `${problem.file.path}:${line + 1}:${character + 1}: ${kind}${problem.message}`;
 }
 
+/** In the order of the text. */
+export function byPlace(a: Problem, b: Problem): number {
+  return a.start - b.start || a.end - b.end;
+}
+
 /** Without what would only be said again: line ends are wrong once in a file. */
 export function distinct(problems: readonly Problem[]): Problem[] {
   const files = new Set<SourceFile>();

@@ -62,8 +62,12 @@ export interface ConfigTree {
 }
 
 export function span(value: ValueNode): { file: SourceFile; start: number; end: number } {
-  const [first] = value.tokens;
-  const last = value.tokens.at(-1);
+  return spanOf(value.tokens);
+}
+
+export function spanOf(tokens: readonly Token[]): { file: SourceFile; start: number; end: number } {
+  const first = tokens[0];
+  const last = tokens.at(-1);
   if (first === undefined || last === undefined) throw new Error('a value without tokens');
   // What an expansion or an include put together is shown at its beginning.
   const end = last.file === first.file && last.end >= first.start ? last.end : first.end;

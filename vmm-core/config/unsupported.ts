@@ -1,5 +1,5 @@
 /** What vm.conf can say and this VMM cannot do yet. Shrinks as the machine grows. */
-import type { DirectiveId } from './directives.ts';
+import { directive, type DirectiveId } from './directives.ts';
 import type { DirectiveNode } from './syntaxTree.ts';
 
 /** In the order they are told; directives in one row stand for each other, as when an instance inherits them. */
@@ -16,11 +16,14 @@ export const UNSUPPORTED: readonly (readonly DirectiveId[])[] = [
   ['serial'],
 ];
 
-const IDS: ReadonlySet<DirectiveId> = new Set(UNSUPPORTED.flat());
+const WORDS: ReadonlyMap<DirectiveId, string> = new Map(
+  UNSUPPORTED.flat().map((id) => [id, directive(id).words.join(' ')]),
+);
 
 /** In words; undefined when the directive is done. */
-export function unsupportedPart({ id, words, args }: DirectiveNode): string | undefined {
-  if (!IDS.has(id)) return undefined;
+export function unsupportedPart({ id, args }: DirectiveNode): string | undefined {
+  const words = WORDS.get(id);
+  if (words === undefined) return undefined;
   switch (id) {
     case 'interface':
     case 'localInterface':
@@ -35,7 +38,7 @@ export function unsupportedPart({ id, words, args }: DirectiveNode): string | un
     case 'vsock':
       return 'vsock'; // and not its "cid"
     default:
-      return words.map((it) => it.text).join(' ');
+      return words;
   }
 }
 

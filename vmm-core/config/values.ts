@@ -34,8 +34,12 @@ function scale(whole: string, fraction: string, rest: string): bigint | undefine
   return BigInt(whole) * factor + (BigInt(fraction || '0') * factor) / 10n ** BigInt(fraction.length);
 }
 
+/** As nearly everybody writes it. */
+export const PLAIN_LLADDR = /^(?:[0-9a-f]{1,2}:){5}[0-9a-f]{1,2}$/i;
+
 /** ether_aton(3): six bytes, or undefined. */
 export function parseLladdr(text: string): readonly number[] | undefined {
+  if (PLAIN_LLADDR.test(text)) return text.split(':').map((it) => Number.parseInt(it, 16));
   let rest = text.replace(/^\s+/, '');
   const bytes: number[] = [];
   for (let i = 0; i < 6; i++) {
