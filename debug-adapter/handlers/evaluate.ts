@@ -30,6 +30,8 @@ const ASSIGNMENT = /^([^=]+)=([^=]+)$/;
 const EXAMINE = /^x(?:\/(\S*))?\s+(.+)$/;
 /** `1e3` and `0x1p3`; those with a point are not taken for anything else. */
 const FRACTION = /(?<![\w$])(?:\d+[eE][-+]?\d|0[xX][\da-fA-F]*[pP])/;
+/** `7u`, `1LL`: with a suffix a number has a type of C. */
+const SUFFIXED = /(?<![\w$])(?:0[xX][\da-fA-F']+|\d[\d']*)(?:[uU]|[lL])/;
 /** gdb's `print/x EXPRESSION`. */
 const PRINT = /^(?:p|print|inspect|output)(?:\s*\/(\w+))?\s+(.+)$/s;
 /** gdb's `ptype TYPE` and `whatis EXPRESSION`. */
@@ -138,6 +140,7 @@ async function namesProgram(state: SessionState, text: string, shown: ShownFrame
   // Products and masks are arithmetic; `(u32*)` is not.
   if (/[^\w\s$()*+&-]/.test(text) || /[\w)]\s*(?:&|\*(?!\s*\)))/.test(text) || FRACTION.test(text))
     return true;
+  if (SUFFIXED.test(text)) return true;
   const names = (text.match(/[$\w]+/g) ?? []).filter((it) => !/^[\d$]/.test(it));
   if (!names.every((it) => registerAlias(it.toLowerCase()) !== undefined)) return true;
   const explained = names.length === 0 ? undefined : await explain(state, shown);
@@ -286,7 +289,7 @@ async function assignPlain(
 function describe(view: AddressView, result: ExpressionValue): EvaluateBody {
   const { value } = result;
   const symbol = value < 0x1000n ? undefined : view.describe(value);
-  const note = symbol === undefined ? `(${value})` : `<${symbol}>`;
+  const note = symbol === undefined ? `(${result.signed ?? value})` : `<${symbol}>`;
   const reference = result.address ?? value;
   return { ...plain(`${hex(value)} ${note}`), memoryReference: hex(reference) };
 }

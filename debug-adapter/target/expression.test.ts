@@ -35,6 +35,20 @@ test('a leading zero means what the language at hand says', async () => {
   await assert.rejects(value('12ab'), /invalid number: 12ab/);
 });
 
+test('numbers alone keep their sign, and more than 64 bits are refused', async () => {
+  const signed = async (text: string): Promise<bigint | undefined> =>
+    (await evaluateExpression(text, env)).signed;
+  assert.equal(await signed('-1'), -1n);
+  assert.equal(await signed('-2147483648'), -2147483648n);
+  assert.equal(await signed('5 - 8'), -3n);
+  assert.equal(await signed('8 - 5'), undefined);
+  assert.equal(await signed('rax - 0x20'), undefined, 'an address');
+  assert.equal(await signed('-kmain'), undefined);
+  assert.equal(await value('5 - 8'), 0xffff_ffff_ffff_fffdn);
+  assert.equal(await value('0xffffffffffffffff'), 0xffff_ffff_ffff_ffffn);
+  await assert.rejects(value('18446744073709551616'), /18446744073709551616 does not fit in 64 bits/);
+});
+
 test("the program's names win over those of registers, which have a dollar for themselves", async () => {
   assert.equal(await value('sp'), 0x300000n);
   assert.equal(await value('$sp'), 0x8000n);

@@ -25,6 +25,8 @@ export interface ExpressionValue {
   readonly address?: bigint;
   /** Size of the value read, or of what a cast pointer points to. */
   readonly lengthBytes?: number;
+  /** What numbers alone come to, where that is below zero: `-1` is not 18446744073709551615. */
+  readonly signed?: bigint;
   /** The expression is a bare register or symbol: how results name themselves. */
   readonly kind: 'number' | 'register' | 'symbol' | 'memory';
 }
@@ -55,7 +57,11 @@ export async function evaluateExpression(text: string, env: ExpressionEnvironmen
   const parser = new Parser(tokenize(text), env, text);
   const value = await parser.sum(0);
   parser.expectEnd();
-  return { ...value, value: BigInt.asUintN(64, value.value) };
+  return {
+    ...value,
+    value: BigInt.asUintN(64, value.value),
+    ...(parser.numbersOnly && value.value < 0n && { signed: value.value }),
+  };
 }
 
 function tokenize(text: string): Token[] {
@@ -81,11 +87,14 @@ class Parser {
   readonly #env: ExpressionEnvironment;
   readonly #text: string;
   #next = 0;
+  /** No register, symbol or memory is in it, so that a value below zero is no address. */
+  readonly numbersOnly: boolean;
 
   constructor(tokens: readonly Token[], env: ExpressionEnvironment, text: string) {
     this.#tokens = tokens;
     this.#env = env;
     this.#text = text;
+    this.numbersOnly = tokens.every(({ kind, text: it }) => kind !== 'name' && it !== '*' && it !== '&');
   }
 
   expectEnd(): void {
@@ -101,7 +110,7 @@ class Parser {
       this.#next += 1;
       const right = await this.#unary(depth);
       const value = minus ? left.value - right.value : left.value + right.value;
-      left = { kind: 'number', value: BigInt.asUintN(64, value) };
+      left = { kind: 'number', value: this.numbersOnly ? value : BigInt.asUintN(64, value) };
     }
   }
 
@@ -145,6 +154,8 @@ class Parser {
   #number(text: string): bigint {
     try {
       const number = leadingNumber(text.replaceAll('_', ''), this.#env.language);
+      if (number?.kind === 'integer' && number.value >= 1n << 64n)
+        throw syntaxError(this.#text, `${text} does not fit in 64 bits`);
       if (number?.kind === 'integer') return number.value;
     } catch (error) {
       if (error instanceof QueryError) throw syntaxError(this.#text, error.message);

@@ -166,6 +166,8 @@ test('the console evaluates registers, symbols and memory', async (t) => {
   assert.equal(await evaluate(client, '*0x101008', 'hover'), '0x1122334455667788 (1234605616436508552)');
   assert.equal(await evaluate(client, '*(u16*)(0x101008 + 2)'), '0x5566 (21862)');
   assert.equal(await evaluate(client, 'ax'), '0x0 (0)');
+  assert.equal(await evaluate(client, '-1'), '0xffffffffffffffff (-1)');
+  assert.equal(await evaluate(client, '7u - 8'), '4294967295');
   assert.equal(await evaluate(client, '2 - 0b11 + 1'), '0x0 (0)');
   assert.match(
     await client.fails('evaluate', { expression: '*0xffff000000', context: 'repl' }),
