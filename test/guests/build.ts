@@ -32,6 +32,7 @@ export const GUESTS = {
   realMode16: { kind: 'bootSector' },
   biosData: { kind: 'multiboot' },
   bootGdt: { kind: 'multiboot' },
+  earlyPush: { kind: 'multiboot' },
   intGate: { kind: 'multiboot' },
   fwCfg: { kind: 'multiboot' },
   mpTable: { kind: 'multiboot' },

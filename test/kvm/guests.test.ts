@@ -97,6 +97,12 @@ const ENDINGS: readonly Expected[] = [
     stdout: 'AB',
     code: OK,
   },
+  {
+    title: 'a kernel that pushes before it has a stack of its own',
+    guest: 'earlyPush',
+    stdout: 'S',
+    code: OK,
+  },
   { title: 'fw_cfg with two CPUs', guest: 'fwCfg', args: ['--cpus', '2'], stdout: 'QEMU 2', code: OK },
   { title: 'the MP table of one CPU', guest: 'mpTable', stdout: '1 CPUs', code: OK },
   { title: 'the MP table of four', guest: 'mpTable', args: ['--cpus', '4'], stdout: '4 CPUs', code: OK },
@@ -163,7 +169,7 @@ kvmTest('an initrd whose name has a space is that file', async (t) => {
 
 /** Guests whose answer QEMU gives too: what it says is the right value. */
 const BESIDE_QEMU: readonly Expected[] = ENDINGS.filter(({ guest: name }) =>
-  ['plainLink', 'linkedLow', 'biosData', 'bootGdt', 'fwCfg', 'mpTable'].includes(name),
+  ['plainLink', 'linkedLow', 'biosData', 'bootGdt', 'earlyPush', 'fwCfg', 'mpTable'].includes(name),
 );
 
 for (const { title, guest: name, args = [], stdout, code } of BESIDE_QEMU) {

@@ -2,7 +2,15 @@
  * Where the VM's own structures go below 1 MiB: each has an address it prefers (memory/layout.ts) and moves when a part of the
  * image is loaded there. One object a boot, used by the loaders in turn; the image itself is never moved.
  */
-import { BIOS_AREA, BIOS_DATA_END, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, MP_TABLE } from '../memory/layout.ts';
+import {
+  BIOS_AREA,
+  BIOS_DATA_END,
+  BOOT_STACK,
+  CONVENTIONAL_RAM_END,
+  HIGH_RAM_BASE,
+  MP_TABLE,
+  PAGE_BYTES,
+} from '../memory/layout.ts';
 import { noRoomForBootData } from './bootError.ts';
 
 /** A range of guest-physical memory that the image uses. */
@@ -41,6 +49,11 @@ export class BootArea {
     if (address === undefined) throw noRoomForBootData(this.#image, sizeBytes, zone.start, zone.end);
     this.#taken.push({ start: address, end: address + sizeBytes });
     return address;
+  }
+
+  /** The top of a page for kernels that push before they set up a stack. No protocol asks for one, but firmware's is there on a PC. */
+  placeStack(): number {
+    return this.place(BOOT_STACK, PAGE_BYTES, PAGE_BYTES) + PAGE_BYTES - 16;
   }
 
   #isFree(address: number, sizeBytes: number): boolean {

@@ -4,7 +4,7 @@
  */
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { ElfFile } from '../elf/elfFile.ts';
-import { BOOT_STACK, PAGE_BYTES } from '../memory/layout.ts';
+import { PAGE_BYTES } from '../memory/layout.ts';
 import { BootArea } from './bootArea.ts';
 import { imageUnsupported } from './bootError.ts';
 import { BootParams, LOADED_HIGH, XLF_KERNEL_64 } from './bootParams.ts';
@@ -24,9 +24,6 @@ const COMMAND_LINE_BYTES = 2047; // COMMAND_LINE_SIZE - 1
 const INITRD_ADDR_MAX = 0x7fff_ffff;
 const KERNEL_ALIGNMENT = 0x100_0000; // must not be 0
 
-/** The protocol asks for no stack; kernels that push before they set one up get a page of their own. */
-const STACK_TOP = PAGE_BYTES - 16;
-
 export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
   const { kernel, initrd, memory } = request;
   if (!elf.is64) {
@@ -41,7 +38,7 @@ export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
   const entry = elfEntry(kernel, elf);
 
   const area = new BootArea(kernel.name, regions);
-  const stack = area.place(BOOT_STACK, PAGE_BYTES, PAGE_BYTES);
+  const stack = area.placeStack();
   const commandLine = writeCommandLine(memory, area, request.cmdline, COMMAND_LINE_BYTES);
   const placedInitrd = loadInitrd(initrd, memory, regions, INITRD_ADDR_MAX);
   const rsdp = writeFirmwareTables(memory, area, request.cpus);
@@ -54,7 +51,7 @@ export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
     rsdp,
   });
   return {
-    regs: { rip: entry, rsi: BigInt(zeroPage), rsp: BigInt(stack + STACK_TOP), rflags: RFLAGS_RESERVED1 },
+    regs: { rip: entry, rsi: BigInt(zeroPage), rsp: BigInt(stack), rflags: RFLAGS_RESERVED1 },
     sregs: enterLongMode(memory, area),
     entry,
     protocol: 'linux64',

@@ -58,6 +58,11 @@ test('the machine is in 32-bit protected mode, flat 4 GiB segments, paging off, 
   }
 });
 
+test('ESP is the top of a page of free RAM, for kernels that push before they set up a stack', () => {
+  const esp = Number(loadKernel(request(multibootElf())).regs.rsp);
+  assert.ok(esp > 0x8000 && esp < 0x9000);
+});
+
 test("the GDT has flat code at 0x08 and data at 0x10, out of a kernel's way (as GRUB and QEMU have it)", () => {
   const memory = ram();
   const { sregs } = loadKernel(request(multibootElf(), { memory }));

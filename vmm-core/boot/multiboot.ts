@@ -116,6 +116,7 @@ export function loadMultiboot(request: BootRequest, header: FoundHeader, head: U
 
   // The first word is the image's name, as QEMU and GRUB Legacy pass it: kernels skip it when they parse options.
   const area = new BootArea(kernel.name, regions);
+  const stack = area.placeStack();
   const commandLine = writeCommandLine(memory, area, `${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
   const module = loadInitrd(initrd, memory, regions);
   writeFirmwareTables(memory, area, request.cpus); // found by the scan for the RSDP: multiboot 1 has no field for it
@@ -130,6 +131,7 @@ export function loadMultiboot(request: BootRequest, header: FoundHeader, head: U
       rip: entry,
       rax: BigInt(MULTIBOOT_BOOTLOADER_MAGIC),
       rbx: BigInt(information),
+      rsp: BigInt(stack),
       rflags: RFLAGS_RESERVED1,
     },
     sregs: enterProtectedMode(memory, area),

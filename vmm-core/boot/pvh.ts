@@ -70,13 +70,14 @@ export function loadPvh(request: BootRequest, elf: ElfFile, entry: number): Boot
     throw badEntry(kernel.name, entry);
   }
   const area = new BootArea(kernel.name, regions);
+  const stack = area.placeStack();
   const commandLine = writeCommandLine(memory, area, request.cmdline);
   const placedInitrd = loadInitrd(initrd, memory, regions);
   const rsdp = writeFirmwareTables(memory, area, request.cpus);
   loadRegions(kernel, regions, memory);
   const startInfo = writeStartInfo(memory, area, { commandLine, initrd: placedInitrd, rsdp });
   return {
-    regs: { rip: BigInt(entry), rbx: BigInt(startInfo), rflags: RFLAGS_RESERVED1 },
+    regs: { rip: BigInt(entry), rbx: BigInt(startInfo), rsp: BigInt(stack), rflags: RFLAGS_RESERVED1 },
     sregs: enterProtectedMode(memory, area),
     entry: BigInt(entry),
     protocol: 'PVH',

@@ -8,7 +8,7 @@
  *   0x0_0000_6000  PVH start_info, module list        | multiboot information, module list, memory map
  *   0x0_0000_7000  Linux zero page                    | PVH memory map
  *   0x0_0000_7c00  boot sector (flat)
- *   0x0_0000_8000  boot stack (linux64), then page tables: PML4, PDPT, 4 page directories (identity map of 4 GiB)
+ *   0x0_0000_8000  boot stack, then page tables: PML4, PDPT, 4 page directories (identity map of 4 GiB)
  *   0x0_0002_0000  command line, 64 KiB at most
  *   0x0_0003_0000  free
  *   0x0_0009_fc00  ── end of conventional RAM: extended BIOS data area, 1 KiB
