@@ -20,10 +20,11 @@ const PHYSICAL_LIMIT = 128 * GIB + (HOLE_END - HOLE_BASE);
 
 export function loadRegions(image: ByteSource, regions: readonly ImageRegion[], memory: GuestMemory): void {
   checkRegions(image, regions, memory);
-  for (const { address, fileOffset, fileBytes, memoryBytes } of regions) {
-    readIntoRam(image, fileOffset, fileBytes, memory, address);
+  // All of bss first: where one part's bss reaches over another's bytes, the bytes count, in whatever order they are listed.
+  for (const { address, fileBytes, memoryBytes } of regions)
     zeroRam(memory, address + fileBytes, memoryBytes - fileBytes);
-  }
+  for (const { address, fileOffset, fileBytes } of regions)
+    readIntoRam(image, fileOffset, fileBytes, memory, address);
 }
 
 /**

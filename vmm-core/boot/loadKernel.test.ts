@@ -202,6 +202,70 @@ test('a segment of nothing but the ELF headers is left out where there is no RAM
   assert.throws(() => loadKernel(request(image, { memory: sharedRam })), bootError('needsMemory', /129 MiB/));
 });
 
+test('a segment of the ELF headers and the notes behind them is left out where there is no RAM', () => {
+  const code = { physicalAddress: MIB, bytes: SPIN };
+  const headerBytes = 64 + 4 * 56; // the first note begins at the next multiple of 16
+  const noteBytes = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+  const note = { type: PT_NOTE, physicalAddress: 0, bytes: noteBytes };
+  const all = { physicalAddress: 128 * MIB, bytes: new Uint8Array(0), memoryBytes: headerBytes };
+  const image = elfImage({ segments: [code, all, note, note] });
+  const view = new DataView(image.buffer);
+  const noteEnd = Number(view.getBigUint64(64 + 3 * 56 + 8, true)) + noteBytes.length;
+  const span = (from: number, bytes: number): void => {
+    view.setBigUint64(64 + 56 + 8, BigInt(from), true);
+    view.setBigUint64(64 + 56 + 0x20, BigInt(bytes), true);
+    view.setBigUint64(64 + 56 + 0x28, BigInt(bytes), true);
+  };
+  // The builder aligns to 16: put the notes where a linker does, one behind the other and behind the headers.
+  view.setBigUint64(64 + 2 * 56 + 8, BigInt(headerBytes), true);
+  view.setBigUint64(64 + 2 * 56 + 0x20, 20n, true);
+  view.setBigUint64(64 + 3 * 56 + 8, BigInt(headerBytes + 24), true);
+  span(0, headerBytes + 24 + noteBytes.length);
+  assert.ok(headerBytes + 24 + noteBytes.length <= noteEnd);
+  assert.equal(loadKernel(request(image, { memory: sharedRam })).protocol, 'linux64');
+  span(0, noteEnd + 1);
+  assert.throws(
+    () => loadKernel(request(Uint8Array.of(...image, 0), { memory: sharedRam })),
+    bootError('needsMemory', /129 MiB/),
+  );
+});
+
+test('what only linkers and debuggers read may be damaged: a section table cut off, sizes and versions of zero', () => {
+  const spoil: readonly ((view: DataView) => void)[] = [
+    (view) => view.setBigUint64(0x28, 0x99999n, true), // e_shoff: behind the end of the file
+    (view) => {
+      view.setBigUint64(0x28, 0x40n, true);
+      view.setUint16(0x3a, 0, true); // e_shentsize
+      view.setUint16(0x3c, 3, true); // e_shnum
+    },
+    (view) => view.setUint8(6, 0), // EI_VERSION
+    (view) => view.setUint16(0x36, 0, true), // e_phentsize
+    (view) => view.setUint16(0x10, 0, true), // e_type: ET_NONE
+    (view) => view.setUint16(0x10, 0xfe00, true), // and one of an operating system
+  ];
+  for (const change of spoil) {
+    const image = elfImage();
+    change(new DataView(image.buffer));
+    const memory = ram();
+    const { protocol, entry } = loadKernel(request(image, { memory }));
+    assert.deepEqual({ protocol, entry }, { protocol: 'linux64', entry: BigInt(MIB) });
+    assert.deepEqual(memory.slice(gpa(MIB), 2), SPIN);
+  }
+});
+
+test("where one segment's bss reaches over another's bytes, the bytes are loaded, in whatever order they are listed", () => {
+  const code = { physicalAddress: MIB + 0x2000, bytes: SPIN };
+  const data = { physicalAddress: MIB, bytes: Uint8Array.of(1), memoryBytes: 0x3000 };
+  for (const segments of [
+    [code, data],
+    [data, code],
+  ]) {
+    const memory = ram();
+    loadKernel(request(elfImage({ entry: MIB + 0x2000, segments }), { memory }));
+    assert.deepEqual(memory.slice(gpa(MIB + 0x2000), 4), Uint8Array.of(...SPIN, 0, 0));
+  }
+});
+
 test('an initrd with arguments is an error where they cannot be told', () => {
   const initrd = source('initrd.img', Uint8Array.of(1));
   for (const image of [elfImage(), bzImage()]) {

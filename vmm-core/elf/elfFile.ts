@@ -88,19 +88,39 @@ export function parseElf(source: ByteSource): ElfFile {
   const sectionCount = header.sectionCount === 0 ? (first?.sizeBytes ?? 0) : header.sectionCount;
   const nameIndex = header.nameIndex === SHN_XINDEX ? (first?.link ?? 0) : header.nameIndex;
   const programCount = header.programCount === PN_XNUM ? (first?.info ?? PN_XNUM) : header.programCount;
-  return {
-    source,
-    is64: header.is64,
-    littleEndian: header.littleEndian,
-    osAbi: ident.osAbi,
-    type: header.type,
-    machine: header.machine,
-    machineName: machineName(header.machine),
-    flags: header.flags,
-    entry: header.entry,
+  return elfFile(source, ident, header, {
     programHeaders: readProgramHeaders(source, header, programCount),
     sections: header.sectionOffset > 0 ? readSectionHeaders(source, header, sectionCount, nameIndex) : [],
-  };
+  });
+}
+
+/**
+ * The file as a loader sees it. What only linkers and debuggers read may be missing or damaged, as it is in files that lost their section
+ * table, were cut behind their last segment, or were written by hand: then there are no sections.
+ */
+export function parseProgram(source: ByteSource): ElfFile {
+  try {
+    return parseElf(source);
+  } catch (error) {
+    if (!(error instanceof ElfError)) throw error;
+  }
+  const ident = readIdent(source, { anyVersion: true });
+  const header = readHeader(source, ident.is64, ident.littleEndian);
+  const programEntrySizeBytes = Math.max(header.programEntrySizeBytes, header.is64 ? 56 : 32);
+  return elfFile(source, ident, header, {
+    programHeaders: readProgramHeaders(source, { ...header, programEntrySizeBytes }, header.programCount),
+    sections: [],
+  });
+}
+
+function elfFile(
+  source: ByteSource,
+  { osAbi }: Ident,
+  { is64, littleEndian, type, machine, flags, entry }: Header,
+  tables: Pick<ElfFile, 'programHeaders' | 'sections'>,
+): ElfFile {
+  const name = machineName(machine);
+  return { source, is64, littleEndian, osAbi, type, machine, machineName: name, flags, entry, ...tables };
 }
 
 /** The first section with that name, by the usual convention that names are unique. */
@@ -164,7 +184,7 @@ interface Header {
   readonly nameIndex: number;
 }
 
-function readIdent(source: ByteSource): Ident {
+function readIdent(source: ByteSource, { anyVersion = false } = {}): Ident {
   if (source.sizeBytes < EI_NIDENT) throw new ElfError(`not an ELF file: only ${source.sizeBytes} bytes`);
   const ident = readFile(source, 0, EI_NIDENT, 'identification');
   if (!isElf(ident)) throw new ElfError('not an ELF file: no \\x7fELF magic', 0);
@@ -175,7 +195,7 @@ function readIdent(source: ByteSource): Ident {
   }
   if (data !== ELFDATA2LSB && data !== ELFDATA2MSB)
     throw new ElfError(`unknown ELF data encoding ${data}`, EI_DATA);
-  if (ident[EI_VERSION] !== EV_CURRENT)
+  if (ident[EI_VERSION] !== EV_CURRENT && !anyVersion)
     throw new ElfError(`unknown ELF version ${ident[EI_VERSION]}`, EI_VERSION);
   return { is64: elfClass === ELFCLASS64, littleEndian: data === ELFDATA2LSB, osAbi: ident[EI_OSABI] ?? 0 };
 }
