@@ -9,6 +9,7 @@ import { ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD, SHF_COMPRESSED } from '../../vmm-co
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { NODE_DECOMPRESSORS } from './decompressors.ts';
 import { elfSectionLoader } from './imageSections.ts';
+import { xxHash64 } from './xxHash64.ts';
 import { unzstd } from './zstd.ts';
 
 const MIB = 1 << 20;
@@ -73,6 +74,26 @@ test('broken zstd ends in an error, wherever it is cut', () => {
   assert.equal(unzstd(whole, 393216).length, 393216);
   for (let length = 1; length < whole.length; length++)
     assert.throws(() => unzstd(whole.subarray(0, length), 393216), Error, `${length} bytes`);
+});
+
+test("a zstd frame's checksum is checked (§3.1.1)", () => {
+  const frame = (checksum: number): Uint8Array => {
+    const bytes = new Bytes()
+      .u32(0xfd2fb528)
+      .u8(0x24)
+      .u8(3)
+      .u8((3 << 3) | 1, 0, 0);
+    return bytes.bytes(new TextEncoder().encode('abc')).u32(checksum).done();
+  };
+  assert.deepEqual(unzstd(frame(0xad770999), 3), new TextEncoder().encode('abc'));
+  assert.throws(() => unzstd(frame(0xad770998), 3), /wrong checksum/);
+});
+
+test('XXH64 is what its specification gives', () => {
+  const hash = (text: string): bigint => xxHash64(new TextEncoder().encode(text));
+  assert.equal(hash(''), 0xef46db3751d8e999n);
+  assert.equal(hash('abc'), 0x44bc2cf5ad770999n);
+  assert.equal(hash('Nobody inspects the spammish repetition'), 0xfbcea83c8a378bf1n);
 });
 
 test('a section that lies about its size, small or large, is missing, and one sentence says why', () => {

@@ -70,6 +70,28 @@ test('xz is told with the command that unpacks it', () => {
   );
 });
 
+test('other compressions are told with the command that unpacks each', () => {
+  const magics: readonly (readonly [command: string, ...magic: number[]])[] = [
+    ['bzip2 -dk', 0x42, 0x5a, 0x68],
+    ['lzma -dk', 0x5d, 0, 0],
+    ['lz4 -d', 0x04, 0x22, 0x4d, 0x18],
+    ['lz4 -d', 0x02, 0x21, 0x4c, 0x18],
+    ['lzop -d', 0x89, 0x4c, 0x5a, 0x4f, 0],
+  ];
+  for (const [command, ...magic] of magics)
+    assert.throws(
+      () =>
+        unpack(
+          new Bytes()
+            .u8(...magic)
+            .padTo(64)
+            .done(),
+          'e1000.ko.x',
+        ),
+      new RegExp(`compressed with \\w+, .*: unpack it with "${command} e1000\\.ko\\.x"`),
+    );
+});
+
 test('a kernel as it is booted has no symbols: its vmlinux is named', () => {
   assert.throws(
     () => unpack(bzImage('6.1.0-50-cloud-amd64 (debian-kernel@lists) #1 SMP'), 'vmlinuz'),

@@ -3,6 +3,7 @@
  * given to it: what a block makes is known or at most 128 KiB.
  */
 import { decompress } from 'fzstd';
+import { xxHash64 } from './xxHash64.ts';
 
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50; // to …5f
@@ -13,6 +14,8 @@ const MAX_WINDOW_BYTES = 1 << 27;
 /** Compressors make blocks of 128 KiB, and split some into parts of about this size. */
 const SMALL_BLOCK_BYTES = 1 << 11;
 const FEW_BLOCKS = 64;
+/** Kernel modules are far smaller. To check more would take longer than to unpack it. */
+const MAX_CHECKED_BYTES = 1 << 26;
 
 const BLOCK = { raw: 0, rle: 1, compressed: 2 } as const;
 
@@ -25,6 +28,8 @@ interface Frame {
   /** Bytes of blocks that are stored as they are or repeat one byte, and the number of all blocks. */
   readonly plainBytes: number;
   readonly blocks: number;
+  /** The library does not look at it. */
+  readonly checksum: number | undefined;
 }
 
 /** At most `maxBytes`, of however many frames: linkers that compress in parallel leave several. Throws for more, and for broken data. */
@@ -37,6 +42,8 @@ export function unzstd(compressed: Uint8Array, maxBytes: number): Uint8Array {
       checkFrame(frame, left);
       const part = decompress(compressed.subarray(at, frame.end));
       if (part.length > left) throw tooLarge(maxBytes);
+      if (frame.checksum !== undefined && part.length <= MAX_CHECKED_BYTES)
+        checkContent(part, frame.checksum);
       left -= part.length;
       parts.push(part);
     }
@@ -54,6 +61,11 @@ function checkFrame({ contentBytes, windowBytes, plainBytes, blocks }: Frame, le
     throw new Error(`a window of ${windowBytes} bytes for at most ${left}`);
 }
 
+/** §3.1.1 "Content_Checksum": the low 4 bytes. */
+function checkContent(content: Uint8Array, checksum: number): void {
+  if (Number(BigInt.asUintN(32, xxHash64(content))) !== checksum) throw new Error('wrong checksum');
+}
+
 function tooLarge(maxBytes: number): Error {
   return new Error(`more than ${maxBytes} bytes`);
 }
@@ -64,7 +76,14 @@ function readFrame(data: Uint8Array, start: number): Frame {
   const magic = view.getUint32(start, true);
   if ((magic & ~0xf) >>> 0 === SKIPPABLE_MAGIC) {
     const end = start + 8 + view.getUint32(start + 4, true);
-    return { end, isSkippable: true, contentBytes: undefined, windowBytes: 0, plainBytes: 0, blocks: 0 };
+    const nothing = {
+      contentBytes: undefined,
+      windowBytes: 0,
+      plainBytes: 0,
+      blocks: 0,
+      checksum: undefined,
+    };
+    return { ...nothing, end, isSkippable: true };
   }
   if (magic !== MAGIC) throw new Error('no zstd frame');
   const descriptor = view.getUint8(start + 4);
@@ -79,6 +98,7 @@ function readFrame(data: Uint8Array, start: number): Frame {
   return {
     ...blocks,
     end: blocks.end + (hasChecksum ? 4 : 0),
+    checksum: hasChecksum ? view.getUint32(blocks.end, true) : undefined,
     isSkippable: false,
     contentBytes,
     windowBytes: windowDescriptor === undefined ? (contentBytes ?? 0) : windowSize(windowDescriptor),
