@@ -80,7 +80,7 @@ test('an ELF for another architecture is named', () => {
   );
 });
 
-test('an AArch64 Image, a RISC-V Image, gzip, EFI and qcow2 files are told by their magic', () => {
+test('an AArch64 Image, a RISC-V Image, compressed, EFI and qcow2 files are told by their magic', () => {
   const file = (offset: number, ...bytes: number[]) => {
     const image = new Uint8Array(1024);
     image.set(bytes, offset);
@@ -92,6 +92,14 @@ test('an AArch64 Image, a RISC-V Image, gzip, EFI and qcow2 files are told by th
   refuse(file(0x38, 0x52, 0x53, 0x43, 5), 'wrongArchitecture', /RISC-V/);
   refuse(file(0, 0x1f, 0x8b), 'imageUnsupported', /gzip/);
   refuse(file(0, 0x4d, 0x5a), 'imageUnsupported', /EFI/);
+  refuse(
+    file(0, 0xfd, 0x37, 0x7a, 0x58, 0x5a),
+    'imageUnsupported',
+    /is an xz file: unpack it first \("xz -dk"\)/,
+  );
+  refuse(file(0, 0x28, 0xb5, 0x2f, 0xfd), 'imageUnsupported', /is a zstd file: unpack it first/);
+  refuse(file(0, 0x42, 0x5a, 0x68), 'imageUnsupported', /is a bzip2 file: unpack it first/);
+  refuse(file(0, 0x02, 0x21, 0x4c, 0x18), 'imageUnsupported', /is an lz4 file: unpack it first/);
   refuse(file(0, 0x51, 0x46, 0x49, 0xfb), 'imageUnsupported', /qcow2/);
 });
 

@@ -116,6 +116,19 @@ const FOREIGN: readonly Signature[] = [
     bytes: [0x1f, 0x8b],
     error: (image) => imageUnsupported(image, 'is a gzip file', 'unpack it first'),
   },
+  ...(
+    [
+      ['an xz', 'xz -dk', 0xfd, 0x37, 0x7a, 0x58, 0x5a],
+      ['a zstd', 'zstd -dk', 0x28, 0xb5, 0x2f, 0xfd],
+      ['a bzip2', 'bzip2 -dk', 0x42, 0x5a, 0x68],
+      ['an lz4', 'lz4 -d', 0x02, 0x21, 0x4c, 0x18],
+      ['an lz4', 'lz4 -d', 0x04, 0x22, 0x4d, 0x18],
+    ] as const
+  ).map(([kind, command, ...bytes]) => ({
+    offset: 0,
+    bytes,
+    error: (image: string) => imageUnsupported(image, `is ${kind} file`, `unpack it first ("${command}")`),
+  })),
   {
     offset: 0,
     bytes: [0x4d, 0x5a],
