@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -54,6 +55,22 @@ test('addresses are shown as function or symbol and offset', () => {
   assert.equal(symbols.everywhere.describe(0x1000f2n), 'plain+0x4');
   assert.equal(symbols.everywhere.describe(0x9999_0000n), undefined);
   assert.equal(symbols.addressByName('ticks'), 0x101008n);
+});
+
+test('a function of a stripped file beside the one with lines is the latter, once', async (t) => {
+  const stripped = fileWith(t, '');
+  try {
+    execFileSync('objcopy', ['--strip-debug', STEPS_ELF, stripped]);
+  } catch {
+    return t.skip('objcopy is not installed');
+  }
+  const [alone] = await load([STEPS_ELF]).symbols.functionsByName('kmain');
+  for (const files of [
+    [stripped, STEPS_ELF],
+    [STEPS_ELF, stripped],
+  ])
+    assert.deepEqual(await load(files).symbols.functionsByName('kmain'), [alone]);
+  assert.equal((await load([stripped]).symbols.functionsByName('kmain'))[0]?.start, alone?.start);
 });
 
 test('an offset moves all addresses of its file', async () => {

@@ -187,8 +187,11 @@ export class SymbolSet {
     return undefined;
   }
 
-  functionsByName(name: string): Promise<FunctionLocation[]> {
-    return this.#all((it) => it.sliced.functionByName(name));
+  /** One that a stripped file has and a file with lines too is the latter's: its breakpoint goes behind the prologue. */
+  async functionsByName(name: string): Promise<FunctionLocation[]> {
+    const found = await this.#all((it) => it.sliced.functionByName(name));
+    const described = new Set(found.filter(({ file }) => file !== undefined).map(({ start }) => start));
+    return found.filter(({ file, start }) => file !== undefined || !described.has(start));
   }
 
   /** Recorded source paths with that last component, each with the file that recorded it. */
