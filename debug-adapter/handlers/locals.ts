@@ -6,7 +6,7 @@ import type { SessionState, ShownFrame, VariableContainer } from '../sessionStat
 import { splitFormat } from '../symbols/expressionText.ts';
 import { QueryError } from '../symbols/queryError.ts';
 import type { FrameContext, NamedValue, SymbolImage, Value, Variable } from '../symbols/symbolImage.ts';
-import { frameContext, lookupAddress } from '../target/unwind.ts';
+import { frameContext, lookupAddress, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { frameNow, framesOf, unwindContext } from './frames.ts';
 
@@ -31,15 +31,18 @@ export async function explain(state: SessionState, shown: ShownFrame): Promise<E
   const image = view.imageAt(lookupAddress(own)) ?? view.images.find((it) => it.hasLines);
   if (image === undefined) return undefined;
   const unwinding = await unwindContext(state, shown.cpu);
-  const context = frameContext(own, unwinding, image);
-  if (context === undefined) return undefined;
-  const caller = async (): Promise<FrameContext | undefined> => {
-    const frames = await framesOf(state, shown.cpu, shown.depth + 2);
-    const frame = frames[shown.depth + 1];
-    const above = frame && view.imageAt(lookupAddress(frame));
-    return frame && above && frameContext(frame, unwinding, above);
+  // Each with its own caller: what a call passed may be what its function was entered with.
+  const contextOf = (frame: UnwindFrame, depth: number, of: SymbolImage): FrameContext | undefined => {
+    const context = frameContext(frame, unwinding, of);
+    return context && { ...context, caller: () => callerOf(depth) };
   };
-  return { image, context: { ...context, caller } };
+  const callerOf = async (depth: number): Promise<FrameContext | undefined> => {
+    const frame = (await framesOf(state, shown.cpu, depth + 2))[depth + 1];
+    const above = frame && view.imageAt(lookupAddress(frame));
+    return frame && above && contextOf(frame, depth + 1, above);
+  };
+  const context = contextOf(own, shown.depth, image);
+  return context && { image, context };
 }
 
 export async function hasLocals(state: SessionState, shown: ShownFrame): Promise<boolean> {

@@ -1,5 +1,7 @@
 /** The debug adapter, the core and samples/hello together, as they are built, on the host's own KVM. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -19,6 +21,7 @@ import {
 } from '../support/debugSession.ts';
 import { within } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';
+import { temporaryFolder } from '../support/vmmProcess.ts';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const ADAPTER = path.join(ROOT, 'dist', 'debug-adapter.js');
@@ -29,6 +32,18 @@ const BANNER = 'Press h for help.';
 
 // Lines of main.c.
 const ON_KEY_FIRST = 95;
+
+/** `middle` keeps neither argument in a register over its call: both are known by what `top` passed, which it was passed itself. */
+const ENTRY_VALUES = `
+volatile int sink;
+__attribute__((noinline)) int leaf(int a, int b) { sink = a; return sink + b; }
+__attribute__((noinline)) int middle(int a, int b) {
+  int triple = a * 3, product = b * 7;
+  return leaf(triple, a) + triple;
+}
+__attribute__((noinline)) int top(int n) { return middle(n, n + 5) + n; }
+void start(void) { for (int i = 4;; i++) top(i); }
+`;
 
 interface RealSession {
   readonly client: DapClient;
@@ -231,6 +246,53 @@ kvmTest('parameters keep their values on every line of a function, after its cal
   );
   await client.ask('disconnect');
 });
+
+kvmTest(
+  'what a function was entered with is found through callers without call frame information',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const kernel = path.join(folder, 'entry.elf');
+    const source = path.join(folder, 'entry.c');
+    writeFileSync(source, ENTRY_VALUES);
+    const options = [
+      '-O1',
+      '-g',
+      '-ffreestanding',
+      '-fno-pic',
+      '-fno-stack-protector',
+      '-fno-asynchronous-unwind-tables',
+    ];
+    execFileSync('gcc', [...options, '-c', source, '-o', `${kernel}.o`]);
+    execFileSync('objcopy', [
+      '--remove-section=.debug_frame',
+      '--remove-section=.rela.debug_frame',
+      `${kernel}.o`,
+    ]);
+    const script = path.join(ROOT, 'test', 'guests', 'elf64.ld');
+    execFileSync('ld', [
+      '-z',
+      'max-page-size=4096',
+      '--build-id=none',
+      '-T',
+      script,
+      `${kernel}.o`,
+      '-o',
+      kernel,
+    ]);
+    const session = await launchHello(t, { kernel, stopOnEntry: true });
+    await session.client.waitFor('stopped');
+    await session.client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'leaf' }] });
+    await runUntilStopped(session.client, 'continue');
+    const frames = await stackOf(session.client);
+    const { scopes } = await session.client.ask<DebugProtocol.ScopesResponse['body']>('scopes', {
+      frameId: frames[1]?.id,
+    });
+    const locals = await membersOf(session.client, scopes[0]?.variablesReference ?? 0);
+    const shown = ['a', 'b', 'product'].map((name) => locals.get(name)?.value);
+    assert.deepEqual([frames[1]?.name, ...shown], ['middle', '4', '9', '63']);
+    await session.client.ask('disconnect');
+  },
+);
 
 kvmTest('next goes over the page fault that a line takes', async (t) => {
   const { client, serial } = await stoppedInOnKey(t, 'p');
