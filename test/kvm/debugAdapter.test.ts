@@ -41,7 +41,7 @@ __attribute__((noinline)) int middle(int a, int b) {
   int triple = a * 3, product = b * 7;
   return leaf(triple, a) + triple;
 }
-__attribute__((noinline)) int top(int n) { return middle(n, n + 5) + n; }
+__attribute__((noinline)) int top(int n) { int sum = middle(n, n + 5); sink = sum; return sum; }
 void start(void) { for (int i = 4;; i++) top(i); }
 `;
 
