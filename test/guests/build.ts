@@ -17,6 +17,7 @@ export const GUESTS = {
   portWrites: { kind: 'multiboot' },
   firstByte: { kind: 'multiboot' },
   tripleFault: { kind: 'multiboot' },
+  wildJump: { kind: 'multiboot' },
   int3Self: { kind: 'multiboot' },
   spin: { kind: 'multiboot' },
   unknownOpcode: { kind: 'multiboot' },

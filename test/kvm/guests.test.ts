@@ -241,6 +241,13 @@ kvmTest('an undefined opcode without an IDT is a triple fault with the registers
   assert.match(stderr, /^code at 0x[0-9a-f]+: 0f 0b /m); // ud2
 });
 
+kvmTest('a guest that runs where it has no memory ends with a sentence and the registers', async (t) => {
+  const { code, stdout, stderr } = await run(t, 'wildJump');
+  assert.deepEqual({ code, stdout }, { code: 1, stdout: 'J' });
+  assert.match(stderr, /^vmm: the guest runs at 0xdead0000, where it has no memory: /m);
+  assert.match(stderr, /\brax=00000000dead0000\b/);
+});
+
 kvmTest('a guest that never exits ends at SIGTERM and at SIGINT (spin)', async (t) => {
   const kernel = await guest('spin');
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

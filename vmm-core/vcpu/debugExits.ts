@@ -206,9 +206,12 @@ export class DebugExits {
       this.#vcpu.injectException(VECTOR_BP);
       return undefined;
     }
-    return error(
-      `KVM cannot emulate the instruction at 0x${address.toString(16)} (bytes ${hexBytes(bytes)})`,
-    );
+    const at = `0x${address.toString(16)}`;
+    if (bytes.length === 0)
+      return error(
+        `the guest runs at ${at}, where it has no memory: look at the last jump, call or return before`,
+      );
+    return error(`KVM cannot emulate the instruction at ${at} (bytes ${hexBytes(bytes)})`);
   }
 
   #failedBytes(): Uint8Array {
