@@ -23,7 +23,7 @@ import { loadSymbols, reloadSymbols } from './symbols.ts';
 
 /** Time a guest has to react to its power button before it is killed. */
 const POWER_OFF_GRACE_MS = 5000;
-/** Time a killed VM has to be gone before we stop waiting. */
+/** Time a VM has to be gone, or to be rid of us, before we stop waiting: its process may be stopped itself. */
 const GONE_TIMEOUT_MS = 3000;
 
 export function initialize(
@@ -221,7 +221,7 @@ async function leaveNow(state: SessionState, how: { kill: boolean; suspend: bool
   const { target, core } = state;
   if (target !== undefined && !target.closed) {
     try {
-      await (how.kill ? killVm(state, target) : letGo(state, target, how.suspend));
+      await (how.kill ? killVm(state, target) : within(GONE_TIMEOUT_MS, letGo(state, target, how.suspend)));
     } catch (error) {
       state.log('warn', 'leave', messageOf(error)); // it is gone: what was to be done there needs doing no more
     }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { parseVmConfig } from '../../vmm-core/config/parseConfig.ts';
 import { spawnAdapter } from '../support/dapClient.ts';
 import { STEPS_ELF } from '../support/debugSession.ts';
 import { FakeVmm } from '../support/fakeVmm.ts';
@@ -12,6 +13,27 @@ const MAIN = path.join(import.meta.dirname, '..', '..', 'debug-adapter', 'main.t
 const FAR = { memoryReference: '0x100093', instructionOffset: -100_000, instructionCount: 1 };
 
 async function launchedProcess(t: TestContext) {
+  const adapter = await startedProcess(t);
+  const { client, vmm } = adapter;
+  await client.ask('launch', { kernel: STEPS_ELF, memory: '4M', __coreSocket: vmm.socket });
+  await client.ask('configurationDone');
+  return adapter;
+}
+
+/** Of a VM that runs already. */
+async function attachedProcess(t: TestContext) {
+  const adapter = await startedProcess(t);
+  const { client, vmm } = adapter;
+  const { config } = parseVmConfig({ kernel: STEPS_ELF, memory: '4M', name: 'running' });
+  assert.ok(config);
+  vmm.createNow(config);
+  vmm.resumeNow();
+  await client.ask('attach', { socket: vmm.socket });
+  await client.ask('configurationDone');
+  return adapter;
+}
+
+async function startedProcess(t: TestContext) {
   const vmm = await FakeVmm.start();
   const adapter = spawnAdapter(MAIN, { nodeArgs: ['--import', 'tsx'] });
   t.after(() => {
@@ -19,8 +41,6 @@ async function launchedProcess(t: TestContext) {
     vmm.close();
   });
   await adapter.client.ask('initialize', { adapterID: 'vmm' });
-  await adapter.client.ask('launch', { kernel: STEPS_ELF, memory: '4M', __coreSocket: vmm.socket });
-  await adapter.client.ask('configurationDone');
   return { ...adapter, vmm };
 }
 
@@ -48,11 +68,30 @@ test('stdin that ends right behind disconnect does not change what that asked fo
   assert.equal(vmm.state, 'running');
 });
 
-test('SIGTERM ends the VM and the adapter', async (t) => {
-  const { process: child, exited, vmm } = await launchedProcess(t);
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  test(`${signal} ends the VM and the adapter`, async (t) => {
+    const { process: child, exited, vmm } = await launchedProcess(t);
+    child.kill(signal);
+    assert.equal(await exited, 0);
+    assert.equal(vmm.end?.kind, 'killed');
+  });
+}
+
+test('SIGHUP leaves a VM that somebody else started as it was: running', async (t) => {
+  const { client, process: child, exited, vmm } = await attachedProcess(t);
+  await client.ask('pause', { threadId: 1 });
+  await client.waitFor('stopped');
+  child.kill('SIGHUP');
+  assert.equal(await exited, 0);
+  assert.equal(vmm.state, 'running');
+});
+
+test('an adapter can leave a VM whose process does not answer', async (t) => {
+  const { process: child, exited, vmm } = await attachedProcess(t);
+  vmm.stopAnswering();
   child.kill('SIGTERM');
   assert.equal(await exited, 0);
-  assert.equal(vmm.end?.kind, 'killed');
+  assert.equal(vmm.end, undefined);
 });
 
 test('SIGTERM ends an adapter that disassembles', async (t) => {

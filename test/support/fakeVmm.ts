@@ -23,6 +23,8 @@ const FAKE_PID = 4242;
 const MAX_READ_BYTES = 64 * 1024 * 1024;
 /** Instructions between two looks at the socket while the machine runs. */
 const SLICE = 200;
+/** What a silent process answers. */
+const NEVER = new Promise<never>(() => undefined);
 
 export interface FakeVmmOptions {
   /** What the guest does with its power button. Default: `ignores`. */
@@ -108,7 +110,7 @@ export class FakeVmm {
     if (!this.requests.includes(name)) await within(once(this.#asked, name), `a request ${name}`);
   }
 
-  /** Reads of memory get no answer any more, as from a process that is about to die. */
+  /** Breakpoints and reads of memory get no answer any more, as from a process that is stopped or about to die. */
   stopAnswering(): void {
     this.#silent = true;
   }
@@ -218,7 +220,7 @@ export class FakeVmm {
     connection.onRequest(
       debug.setBreakpoints,
       note('setBreakpoints', ({ breakpoints }) =>
-        this.#withVm(() => this.#setBreakpoints(connection, breakpoints)),
+        this.#silent ? NEVER : this.#withVm(() => this.#setBreakpoints(connection, breakpoints)),
       ),
     );
     connection.onRequest(debug.readRegisters, ({ cpu }) => this.#whenPaused(() => this.#registers(cpu)));
@@ -231,9 +233,7 @@ export class FakeVmm {
     );
     connection.onRequest(
       debug.readMemory,
-      note('readMemory', (params) =>
-        this.#silent ? new Promise<never>(() => undefined) : this.#withVm(() => this.#readMemory(params)),
-      ),
+      note('readMemory', (params) => (this.#silent ? NEVER : this.#withVm(() => this.#readMemory(params)))),
     );
     connection.onRequest(debug.writeMemory, ({ data, ...at }) =>
       this.#withVm(() => {
