@@ -26,6 +26,7 @@ import { startCore, vmConfig } from '../support/liveVm.ts';
 import { temporaryFolder, vmm, VMM } from '../support/vmmProcess.ts';
 
 const NOBODY = 65534;
+const UNKNOWN_USER = 1_234_567;
 
 /** `vmm …` in a folder of its own must end with exit code 1 and that one line. */
 async function refused(
@@ -135,6 +136,43 @@ kvmTest("a process that may not reserve a VM's address space says so, whatever p
       new RegExp(`^vmm: \\w+: this process cannot reserve ${what} [^\\n]*ulimit -v[^\\n]*\\n$`),
     );
   }
+});
+
+kvmTest(
+  'a warm core whose process may not have a VM waits all the same, and says why there is none',
+  async (t) => {
+    const env = { ...process.env, XDG_RUNTIME_DIR: temporaryFolder(t) };
+    const args = ['-c', 'ulimit -v 2000000 && exec "$@"', 'sh', process.execPath, VMM, 'serve'];
+    const { status, stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8', env, input: '' });
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^\{"socket":/);
+    assert.match(stderr, /"level":"warn".*this process cannot reserve address space/);
+  },
+);
+
+kvmTest('a core with too few descriptors says so, wherever it runs out of them', async (t) => {
+  const env = { ...process.env, XDG_RUNTIME_DIR: temporaryFolder(t) };
+  const sentences =
+    /^(vmm: cannot [^\n]*EMFILE[^\n]*\n|(\{"socket":[^\n]*\n)?(\{"time":[^\n]*"warn"[^\n]*EMFILE[^\n]*\n)?)$/;
+  // Below 19 node itself cannot load a program.
+  for (const limit of [19, 20, 21, 22, 23]) {
+    const args = ['-c', `ulimit -n ${limit} && exec "$@" 2>&1`, 'sh', process.execPath, VMM, 'serve'];
+    const { status, stdout } = spawnSync('sh', args, { encoding: 'utf8', env, input: '' });
+    if (!stdout.includes('node:')) assert.match(stdout, sentences);
+    assert.ok(status === 0 || status === 1, stdout);
+  }
+});
+
+kvmTest('a user whom /etc/passwd does not know, as in containers, has running VMs too', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('only root can start a process as another user');
+  const options = {
+    env: { XDG_RUNTIME_DIR: '', TMPDIR: temporaryFolder(t) },
+    uid: UNKNOWN_USER,
+    gid: NOBODY,
+  };
+  chmodSync(options.env.TMPDIR, 0o1777);
+  const { code, stdout, stderr } = await vmm(t, ['status', '--json'], options);
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '[]\n', stderr: '' });
 });
 
 kvmTest('a truncated kernel is refused with where its end is missed', async (t) => {

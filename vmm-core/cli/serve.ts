@@ -5,7 +5,7 @@
 import { socketPath } from '../client/runtimeDir.ts';
 import { Core } from '../control/core.ts';
 import { ControlServer } from '../control/controlServer.ts';
-import { KvmUnavailableError } from '../errors.ts';
+import { KvmError, KvmUnavailableError } from '../errors.ts';
 import { log } from '../log.ts';
 import type { CoreReady } from '../client/spawnCore.ts';
 import { fail, isForUser } from './arguments.ts';
@@ -41,12 +41,13 @@ export async function serve(): Promise<number> {
   return 0;
 }
 
-/** A host without KVM is told to whoever asks for a VM, not to nobody now. */
+/** What this host or this process lacks, KVM or room for a VM, is told to whoever asks for a VM, not to nobody now. */
 function warm(core: Core): void {
   try {
     core.warm();
   } catch (error) {
-    if (!(error instanceof KvmUnavailableError)) throw error;
+    const isKnown = error instanceof KvmUnavailableError || error instanceof KvmError || isForUser(error);
+    if (!isKnown) throw error;
     log.warn('kvm', error.message);
   }
 }

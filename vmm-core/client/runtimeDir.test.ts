@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { ownRuntimeDir } from '../../test/support/ownRuntimeDir.ts';
@@ -28,7 +28,7 @@ test('the directory is made for its user alone, and made once', (t) => {
 test('without XDG_RUNTIME_DIR it is the user’s own below the temporary directory', (t) => {
   ownRuntimeDir(t);
   delete process.env['XDG_RUNTIME_DIR'];
-  const expected = path.join(tmpdir(), `trapframe-${userInfo().uid}`);
+  const expected = path.join(tmpdir(), `trapframe-${process.getuid?.()}`);
   const existed = existsSync(expected);
   assert.equal(runtimeDir(), expected);
   if (!existed) rmSync(expected, { recursive: true });

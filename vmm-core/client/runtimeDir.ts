@@ -1,6 +1,6 @@
 /** Where control sockets live: `<runtime dir>/trapframe/<name>.sock`, directory 0700, sockets 0600. */
 import { lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** There is no folder for control sockets. `message` is a sentence for the user. */
@@ -14,14 +14,19 @@ export class RuntimeDirError extends Error {
 /** The directory, made when missing. Throws RuntimeDirError when it cannot be made, or is not ours alone. */
 export function runtimeDir(): string {
   const base = process.env.XDG_RUNTIME_DIR;
-  const dir = base ? join(base, 'trapframe') : join(tmpdir(), `trapframe-${userInfo().uid}`);
+  const dir = base ? join(base, 'trapframe') : join(tmpdir(), `trapframe-${userId()}`);
   const stat = makeDir(dir);
-  if (!stat.isDirectory() || stat.uid !== userInfo().uid || (stat.mode & 0o077) !== 0) {
+  if (!stat.isDirectory() || stat.uid !== userId() || (stat.mode & 0o077) !== 0) {
     throw new RuntimeDirError(
       `${dir} must be a directory that only you can enter: chmod 700 it, or set XDG_RUNTIME_DIR`,
     );
   }
   return dir;
+}
+
+/** Not by os.userInfo: in a container the user may have no entry in /etc/passwd, and with all descriptors in use it cannot be read. */
+function userId(): number {
+  return process.getuid?.() ?? -1;
 }
 
 function makeDir(dir: string): Stats {

@@ -14,6 +14,8 @@ const LOCK_FILE = '.lock';
 const MAX_SAME_NAMES = 100;
 /** sockaddr_un.sun_path with its NUL. Longer ones are cut short without an error. */
 const MAX_PATH_BYTES = 107;
+/** What this process or host has no more of says nothing about the other side. */
+const OWN_LIMITS = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'];
 
 export interface NamedServer {
   readonly server: Server;
@@ -72,16 +74,19 @@ async function listenHidden(accept: (socket: Socket) => void): Promise<{ server:
   }
 }
 
-/** Somebody listens at the socket, be it that they are too busy to accept. */
+/** Somebody listens at the socket, be it that they are too busy to accept. Throws UserError where this process cannot find out. */
 export function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket = connect(path);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
-      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
-    );
+    socket.once('error', (cause: NodeJS.ErrnoException) => {
+      const { code = '' } = cause;
+      if (OWN_LIMITS.includes(code))
+        reject(new UserError(`cannot see who listens at ${path}: ${cause.message}`, { cause }));
+      else resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT');
+    });
   });
 }
