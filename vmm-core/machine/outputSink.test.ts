@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -88,6 +97,19 @@ test('a FIFO without a reader, a folder and a device that stores are refused at 
   );
   assert.equal(message(folder), `cannot write the serial log ${folder}: it is a directory, not a file`);
   assert.equal(message('/dev/null'), 'opened');
+});
+
+test('two ports that share a file, and a file emptied meanwhile, lose nothing of what comes after', (t) => {
+  const file = path.join(temporaryFolder(t), 'log');
+  const [one, two] = [fileSink(file), fileSink(file)];
+  t.after(() => [one, two].forEach((it) => it.close()));
+  one.write(text('one '));
+  two.write(text('two '));
+  one.write(text('three '));
+  assert.equal(readFileSync(file, 'latin1'), 'one two three ');
+  truncateSync(file);
+  two.write(text('four'));
+  assert.equal(readFileSync(file, 'latin1'), 'four');
 });
 
 test('a FIFO with a reader holds back what does not fit, and delivers it when there is room', async (t) => {

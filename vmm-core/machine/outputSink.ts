@@ -12,6 +12,8 @@ const STDOUT = 1;
 /** A full pipe says nothing when it has room again, to those who have no stream of it; a stream costs a start of milliseconds. */
 const RETRY_MS = 5;
 const WRITE_ONLY = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+/** Appended to, so that whoever else writes there, another port for one, or empties it meanwhile, takes no output away. */
+const NEW_FILE = WRITE_ONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
 
 export class OutputSink {
   /** The other side has taken everything. */
@@ -108,11 +110,11 @@ export function standardOutputSink(): OutputSink {
 export function fileSink(path: string): OutputSink {
   try {
     assertWritable(statSync(path, { throwIfNoEntry: false }));
-    const fd = openSync(path, WRITE_ONLY | constants.O_CREAT | constants.O_TRUNC, 0o600);
+    const fd = openSync(path, NEW_FILE, 0o600);
     assertWritable(fstatSync(fd));
     return new OutputSink(fd);
   } catch (cause) {
-    throw new UserError(`cannot write the serial log ${path}: ${openError(cause)}`, { cause });
+    throw new UserError(`cannot write the serial log ${path}: ${openError(path, cause)}`, { cause });
   }
 }
 
@@ -121,9 +123,10 @@ function assertWritable(found: Stats | undefined): void {
   throw new UserError(`it is ${kindOfFile(found)}, not a file`);
 }
 
-function openError(cause: unknown): string {
+/** ENXIO is also what a device without anything behind it says: /dev/tty where there is no terminal. */
+function openError(path: string, cause: unknown): string {
   const { code } = cause as NodeJS.ErrnoException;
-  return code === 'ENXIO'
+  return code === 'ENXIO' && statSync(path, { throwIfNoEntry: false })?.isFIFO() === true
     ? 'nobody reads this FIFO: start the program that does first'
     : fileErrorText(cause);
 }
