@@ -26,8 +26,6 @@ export type RequestTable = Readonly<Record<string, RequestHandler>>;
 /** Sends events to the editor. */
 export type SendEvent = (event: string, body?: object) => void;
 
-/** More than any client sends: a `writeMemory` of 48 MiB. */
-const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /** Sent and not taken by the client: beyond this nothing more is read from it. */
 const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
@@ -35,7 +33,7 @@ export class DapConnection {
   /** What comes can be followed no more: the editor was told why. */
   onBroken: () => void = () => undefined;
   readonly #log: Log;
-  readonly #cutter = new MessageCutter('DAP', MAX_MESSAGE_BYTES);
+  readonly #cutter = new MessageCutter('DAP');
   readonly #serving = new Map<number, AbortController>();
   readonly #waiting: (() => void)[] = [];
   #table: RequestTable = {};

@@ -1,8 +1,10 @@
 /**
- * Cuts a stream into messages: header lines of which one is `Content-Length: N`, an empty line, N bytes. So travel DAP and the control
- * protocol. What a peer can make us keep in memory has a bound, however small the pieces are that it sends.
+ * Cuts a stream into messages: header lines of which one is `Content-Length: N`, an empty line, N bytes. So travel DAP, LSP and the
+ * control protocol. What a peer can make us keep in memory has a bound, however small the pieces are that it sends.
  */
 
+/** More than an editor sends: a `writeMemory` of 48 MiB, a vm.conf of the largest size. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /** Its end included. */
 const MAX_HEADER_BYTES = 4096;
 const HEADER_END = '\r\n\r\n';
@@ -29,7 +31,7 @@ export class MessageCutter {
   #bodyBytes = 0;
 
   /** `protocol`: what the stream is not when it follows no rule. */
-  constructor(protocol: string, maxBytes: number) {
+  constructor(protocol: string, maxBytes: number = MAX_MESSAGE_BYTES) {
     this.#protocol = protocol;
     this.maxBytes = maxBytes;
   }

@@ -1,17 +1,26 @@
 /**
- * What a client may ask when (LSP 3.17, "Lifecycle Messages"): nothing before `initialize`, nothing but `exit` after `shutdown`. The library
- * below answers everything at any time.
+ * What a client may ask when (LSP 3.17, "Lifecycle Messages"): nothing before `initialize`, nothing but `exit` after `shutdown`; and only
+ * with parameters of the right shape. The library below answers everything at any time, and passes on whatever comes.
  */
 import { type Message, type RequestMessage, type ResponseMessage } from 'vscode-languageserver/node';
+import { wrongParams } from './requestShape.ts';
 
 const SERVER_NOT_INITIALIZED = -32002;
 const INVALID_REQUEST = -32600;
+const INVALID_PARAMS = -32602;
 
 export interface LifecycleEvents {
   /** A message that is due. */
   readonly handle: (message: Message) => void | Promise<void>;
   readonly answer: (response: ResponseMessage) => void;
+  /** Of a notification, which has no answer, that its parameters are wrong. */
+  readonly complain: (sentence: string) => void;
   readonly exit: () => void;
+}
+
+interface Refusal {
+  readonly code: number;
+  readonly message: string;
 }
 
 export class Lifecycle {
@@ -25,21 +34,29 @@ export class Lifecycle {
   }
 
   /** Settles when the message has been handled. */
-  take(message: Message, { handle, answer, exit }: LifecycleEvents): void | Promise<void> {
+  take(message: Message, { handle, answer, complain, exit }: LifecycleEvents): void | Promise<void> {
     this.taken++;
-    const { method, id } = message as Partial<RequestMessage>;
-    if (method === undefined) return handle(message); // an answer to us
+    const { method, id, params } = message as Partial<RequestMessage>;
+    if (typeof method !== 'string') return handle(message); // an answer to us
     if (id === undefined && method === 'exit') return exit();
-    const refusal = this.#refusal(method);
+    const refusal = this.#refusal(method, params);
     if (refusal === undefined) {
       if (method === 'initialize') this.#state = 'running';
       else if (method === 'shutdown') this.#state = 'shutDown';
       return handle(message);
     }
     if (id !== undefined) answer({ jsonrpc: '2.0', id, error: refusal });
+    else if (refusal.code === INVALID_PARAMS) complain(refusal.message);
   }
 
-  #refusal(method: string): { code: number; message: string } | undefined {
+  #refusal(method: string, params: unknown): Refusal | undefined {
+    const untimely = this.#untimely(method);
+    if (untimely !== undefined) return untimely;
+    const wrong = wrongParams(method, params);
+    return wrong === undefined ? undefined : { code: INVALID_PARAMS, message: `"${method}": ${wrong}` };
+  }
+
+  #untimely(method: string): Refusal | undefined {
     switch (this.#state) {
       case 'new':
         if (method === 'initialize') return undefined;

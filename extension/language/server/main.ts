@@ -17,7 +17,7 @@ import {
   SignatureHelpTriggerKind,
   TextDocumentSyncKind,
 } from 'vscode-languageserver/node';
-import { endProcess } from '../../../vmm-core/client/output.ts';
+import { endProcess, standardError } from '../../../vmm-core/client/output.ts';
 import { fileErrorText } from '../../../vmm-core/client/regularFile.ts';
 import type { Problem } from '../../../vmm-core/config/problem.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
@@ -45,6 +45,7 @@ const MAX_DIAGNOSTICS = 1000;
 /** Of what this VMM cannot do yet. */
 const MAX_REMARKS = 100;
 const REQUEST_FAILED = -32803;
+const EXIT_BROKEN = 1;
 /** All that a vm.conf may include by custom, and its own names. */
 const CONFIG_FILES = { filters: [{ scheme: 'file', pattern: { glob: '**/*.conf' } }] };
 
@@ -52,7 +53,14 @@ const lifecycle = new Lifecycle();
 const writer = new PatientWriter(process.stdout);
 const connection = createConnection(
   ProposedFeatures.all,
-  new PatientReader(process.stdin, () => void leave()),
+  new PatientReader(process.stdin, {
+    onClose: () => void leave(),
+    onBroken: ({ message }) => {
+      standardError.write(`vmm lsp: ${message}\n`);
+      void leave(EXIT_BROKEN);
+    },
+    answer: (response) => void writer.write(response),
+  }),
   writer,
   {
     messageStrategy: {
@@ -60,6 +68,7 @@ const connection = createConnection(
         lifecycle.take(message, {
           handle: next,
           answer: (response) => void writer.write(response),
+          complain: (sentence) => connection.console.error(sentence),
           exit: () => void leave(),
         }),
     },
@@ -324,9 +333,9 @@ connection.onRequest(VMS_REQUEST, ({ uri }: VmsParams) =>
 );
 
 /** When all that came before has been handled, and the answers to it have been read, however slowly. */
-async function leave(): Promise<void> {
+async function leave(exitCode?: number): Promise<void> {
   await untilQuiet(lifecycle, writer);
-  await endProcess(lifecycle.exitCode);
+  await endProcess(exitCode ?? lifecycle.exitCode);
 }
 
 /** A sentence becomes the error that the editor shows. */

@@ -5,12 +5,13 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { serverCommand } from '../../../test/support/languageServer.ts';
 import { pathToFileURL } from 'node:url';
 
 interface Answer {
-  readonly id?: number;
+  readonly id?: number | null;
   readonly method?: string;
   readonly result?: unknown;
   readonly params?: unknown;
@@ -48,8 +49,19 @@ async function talk(
   const out: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
   child.stdin.end(messages.map((it) => frame(it, header)).join(''));
-  const [code] = (await once(child, 'close')) as [number | null];
+  const code = await exitOf(child);
   return { answers: parse(Buffer.concat(out)), code };
+}
+
+async function exitOf(child: ChildProcessWithoutNullStreams): Promise<number | null> {
+  const [code] = (await once(child, 'close')) as [number | null];
+  return code;
+}
+
+async function all(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
 }
 
 function parse(bytes: Buffer): Answer[] {
@@ -109,6 +121,97 @@ describe('the language server', () => {
   it('knows headers in any case', async (t) => {
     const { answers, code } = await talk(t, [INITIALIZE, SHUTDOWN, EXIT], 'content-length');
     assert.deepEqual([answers.map((it) => it.id), code], [[1, 2], 0]);
+  });
+
+  it('answers what is no message, and goes on', async (t) => {
+    for (const [body, code] of [
+      ['{nope', -32700],
+      ['', -32700],
+      ['null', -32600],
+      ['[]', -32600],
+      ['[{"jsonrpc":"2.0","id":5,"method":"shutdown"}]', -32600],
+    ] as const) {
+      const child = start(t);
+      child.stdin.end(
+        `${frame(INITIALIZE)}Content-Length: ${body.length}\r\n\r\n${body}${frame(SHUTDOWN)}${frame(EXIT)}`,
+      );
+      const [out, exitCode] = await Promise.all([all(child.stdout), exitOf(child)]);
+      const answers = parse(out).map(({ id, error }) => [id, error?.code]);
+      const others = answers.filter(([id]) => id !== 1);
+      assert.deepEqual(
+        [others, exitCode],
+        [
+          [
+            [null, code],
+            [2, undefined],
+          ],
+          0,
+        ],
+        body,
+      );
+    }
+  });
+
+  it('ends with a sentence at a frame that it cannot follow, and keeps nothing of it', async (t) => {
+    for (const [header, sentence] of [
+      ['Content-Length: -5\r\n\r\n', 'a message without Content-Length: this is not LSP'],
+      ['X-Foo: 1\r\n\r\n{}', 'a message without Content-Length: this is not LSP'],
+      ['x'.repeat(100_000), 'a message header of more than 4096 bytes: this is not LSP'],
+      [
+        'Content-Length: 99999999999\r\n\r\nxxx',
+        'a message of 99999999999 bytes: at most 67108864 are accepted',
+      ],
+    ] as const) {
+      const [command = '', ...args] = serverCommand();
+      const child = spawn(command, args);
+      t.after(() => child.kill('SIGKILL'));
+      child.stdin.on('error', () => undefined); // it ended before it read
+      child.stdin.write(frame(INITIALIZE) + header); // and the client waits for answers
+      const [out, error, code] = await Promise.all([all(child.stdout), all(child.stderr), exitOf(child)]);
+      assert.deepEqual([parse(out).map(({ id }) => id), code], [[1], 1]);
+      assert.equal(error.toString(), `vmm lsp: ${sentence}\n`);
+    }
+  });
+
+  it('refuses parameters of another shape with a sentence, and a wrong initialize is none', async (t) => {
+    const uri = 'file:///nowhere/vm.conf';
+    const document = { textDocument: { uri } };
+    const cases: readonly (readonly [object, string])[] = [
+      [{ id: 10, method: 'textDocument/hover' }, '"textDocument/hover": "params" must be an object'],
+      [
+        { id: 11, method: 'textDocument/hover', params: { textDocument: { uri: 5 } } },
+        '"textDocument/hover": "params.textDocument.uri" must be a string',
+      ],
+      [
+        { id: 12, method: 'textDocument/hover', params: { textDocument: { uri: 'file:///%zz' } } },
+        '"textDocument/hover": "params.textDocument.uri" names no file: file:///%zz',
+      ],
+      [
+        { id: 13, method: 'textDocument/hover', params: { ...document, position: { line: 0 } } },
+        '"textDocument/hover": "params.position.character" must be a number',
+      ],
+      [
+        { id: 14, method: 'textDocument/selectionRange', params: { ...document, positions: [null] } },
+        '"textDocument/selectionRange": "params.positions[0]" must be an object',
+      ],
+      [
+        { method: 'textDocument/didChange', params: { ...document, contentChanges: [{ text: 7 }] } },
+        '"textDocument/didChange": "params.contentChanges[0].text" must be a string',
+      ],
+    ];
+    const wrongFirst = { id: 9, method: 'initialize', params: { capabilities: 5 } };
+    const messages = [wrongFirst, INITIALIZE, ...cases.map(([it]) => it), SHUTDOWN, EXIT];
+    const { answers, code } = await talk(t, messages);
+    assert.equal(code, 0);
+    assert.deepEqual(
+      answers.map((it) => it.error?.message ?? (it.params as { message?: string } | undefined)?.message),
+      [
+        '"initialize": "params.capabilities" must be an object',
+        undefined,
+        ...cases.map(([, it]) => it),
+        undefined,
+      ],
+    );
   });
 
   it('gives a reader that is slow all answers before it exits', async (t) => {
