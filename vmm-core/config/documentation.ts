@@ -54,7 +54,7 @@ const SECTIONS: readonly Section[] = [
   {
     title: 'Limits',
     paragraphs: [
-      'Only regular files are read, and none beyond 16 MiB: a FIFO, a device or a directory where a file is expected is reported. A configuration may include 10 000 files, 100 deep, and 16 MiB in all, each as often as it is included; what goes beyond is left out, and reported at the `include` of the first file. Editors are told of the first 1000 problems of a file, errors first. `vmm fmt` writes a file beside the old one and puts it in its place, so that a full disk costs nothing; owner and mode stay, a hard link does not.',
+      'Only regular files are read, and none beyond 16 MiB: a FIFO, a device or a directory where a file is expected is reported. A configuration may include 10 000 files, 100 deep, and 4 MiB in all, each as often as it is included; what goes beyond is left out, and reported at the `include` of the first file. Editors are told of the first 1000 problems of a file, errors first. `vmm fmt` writes a file beside the old one and puts it in its place, so that a full disk costs nothing; owner and mode stay, a hard link does not.',
     ],
   },
   {

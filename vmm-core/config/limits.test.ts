@@ -35,7 +35,7 @@ describe('includes', () => {
     const large = { large: `# ${'x'.repeat(MAX_INCLUDED_CHARACTERS / 4)}\n` };
     const four = 'include "large"\n'.repeat(4);
     assert.deepEqual(errorsOf(four, hostOfTexts(large)), [
-      'vm.conf:4:9: this includes more than 16 MiB: the rest is left out',
+      'vm.conf:4:9: this includes more than 4 MiB: the rest is left out',
     ]);
     assert.deepEqual(errorsOf(four.slice(16), hostOfTexts(large)), []);
   });

@@ -5,8 +5,8 @@
 
 /** One file. */
 export const MAX_FILE_BYTES = 16 * 1024 * 1024;
-/** All that is included, as often as it is included. */
-export const MAX_INCLUDED_CHARACTERS = 16 * 1024 * 1024;
+/** All that is included, as often as it is included: short lines of it are read in some five seconds. */
+export const MAX_INCLUDED_CHARACTERS = 4 * 1024 * 1024;
 /** How often something may be included, in one configuration. */
 export const MAX_INCLUDES = 10_000;
 /** Includes of includes. */
