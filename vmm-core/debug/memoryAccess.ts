@@ -26,7 +26,8 @@ export async function readMemory(
   breakpoints: Breakpoints,
   range: MemoryRange,
 ): Promise<Uint8Array> {
-  const out = Buffer.allocUnsafeSlow(range.lengthBytes); // not zeroed: what is not read below is not returned
+  // Not zeroed: what is not read below is not returned.
+  const out = new Uint8Array(Buffer.allocUnsafeSlow(range.lengthBytes).buffer);
   let readBytes = 0;
   let hide = breakpoints.hider();
   let sliceEnd = performance.now() + SLICE_MS;
@@ -41,7 +42,7 @@ export async function readMemory(
     sliceEnd = performance.now() + SLICE_MS;
   }
   // An answer that waits for its reader holds no more memory than it has bytes.
-  return readBytes === out.length ? out : new Uint8Array(out.subarray(0, readBytes));
+  return readBytes === out.length ? out : out.slice(0, readBytes);
 }
 
 function nextTurn(): Promise<void> {
