@@ -114,10 +114,10 @@ test('a suite that hangs is killed with everything it started', async (t) => {
     {
       'hang.test.ts': `test('hangs', () => new Promise((resolve) => spawn('sleep', ['62']).once('exit', resolve)));`,
     },
-    { timeoutMs: 2500 },
+    { timeoutMs: 1500 },
   );
   assert.equal(tally.passed, 0);
-  assert.match(tally.failures[0]?.error ?? '', /did not end within 2.5 s/);
+  assert.match(tally.failures[0]?.error ?? '', /did not end within 1.5 s/);
   assert.equal(tally.failures.length, 1, 'nothing is left to find afterwards');
 });
 
@@ -135,8 +135,8 @@ test('what ran a second time is counted and named, and is no failure', async (t)
 test('the processor time of a suite is that of its test processes', async (t) => {
   const tally = await run(t, {
     'busy.test.ts': `test('computes', () => {
-      const start = process.cpuUsage().user;
-      while (process.cpuUsage().user - start < 300_000);
+      const used = () => { const { user, system } = process.cpuUsage(); return user + system; };
+      for (const start = used(); used() - start < 300_000;);
     });`,
   });
   assert.deepEqual(tally.failures, []);

@@ -112,8 +112,8 @@ export const SUITES: readonly Suite[] = [
       (UNIT_FOLDERS.some((it) => file.startsWith(it)) && !isFuzzTest(file)) ||
       isHostSideLabTest(file) ||
       isTopLevelTest(file),
-    filesPerProcess: 10,
-    concurrency: 2,
+    filesPerProcess: 15,
+    concurrency: 3, // some wait
     load: 2,
     fileTimeoutMs: 8 * MINUTE_MS,
     timeoutMs: 10 * MINUTE_MS,
