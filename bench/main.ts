@@ -12,6 +12,7 @@ import { guest } from '../test/guests/build.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
 import { readSpeed } from './memoryReads.ts';
+import { pace } from './pace.ts';
 import type { Part, Result } from './part.ts';
 import { alternate, type Summary } from './statistics.ts';
 import { SYMBOL_PARTS } from './symbols.ts';
@@ -199,7 +200,8 @@ async function main(wanted: readonly string[]): Promise<number> {
   }
   const table = [HEAD, ...rows].join('\n');
   console.log(`\n${table}`);
-  if (wanted.length === 0) writeFileSync(RESULTS, document(table, load));
+  if (wanted.length === 0)
+    writeFileSync(RESULTS, document(table, load, existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : ''));
   return 0;
 }
 
@@ -251,13 +253,14 @@ function digits(value: number): string {
   return value.toFixed(value < 100 ? 1 : 0);
 }
 
-function document(table: string, load: number): string {
+/** `before`: the document that it replaces. */
+function document(table: string, load: number, before: string): string {
   return `# Beside QEMU and gdb
 
 Written by \`npm run bench\`. Median (least–most) of ${ROUNDS} runs of each (of symbols 5, or 3 where gdb takes long), alternating, after
 one that does not count.
 
-${machine(load)}
+${machine(load)}${comparedWith(before, table)}
 
 ${table}
 
@@ -270,6 +273,15 @@ Both VMMs get 256 MiB, one vCPU, COM1 on standard output. QEMU is
 \`acpi=off\` makes it start by qboot, its quickest firmware. gdb is ${gdbVersion()}; the kernel is Debian's, of a
 \`linux-image-6.1.0-*-cloud-amd64-dbg\` package.
 `;
+}
+
+function comparedWith(before: string, table: string): string {
+  const ratio = pace(before, table);
+  if (ratio === undefined) return '';
+  return `
+
+QEMU and gdb took ${ratio.toFixed(2)} times as long as in the results that these replace (median of their rows): so much slower or faster
+was the machine, and what has no peer here depends on that.`;
 }
 
 function gdbVersion(): string {
