@@ -1,25 +1,13 @@
 /** Files that hold a symbol file in another form: kernel modules as distributions compress them, and kernels as they are booted. */
 import { gunzipSync } from 'node:zlib';
 import { type ByteSource, readBytes } from '../../vmm-core/elf/byteSource.ts';
+import { compressionOf } from '../../vmm-core/elf/compression.ts';
 import { mayBecomeBytes } from '../../vmm-core/elf/compressedSection.ts';
 import { unzstd } from './zstd.ts';
 
 const GZIP = [0x1f, 0x8b];
-const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
-
-/** Those that are not read here, with the program that unpacks each. lzma has no magic of its own: it begins with its usual properties. */
-const FOREIGN: readonly {
-  readonly bytes: readonly number[];
-  readonly method: string;
-  readonly command: string;
-}[] = [
-  { bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], method: 'xz', command: 'xz -dk' },
-  { bytes: [0x42, 0x5a, 0x68], method: 'bzip2', command: 'bzip2 -dk' },
-  { bytes: [0x5d, 0x00, 0x00], method: 'lzma', command: 'lzma -dk' },
-  { bytes: [0x04, 0x22, 0x4d, 0x18], method: 'lz4', command: 'lz4 -d' },
-  { bytes: [0x02, 0x21, 0x4c, 0x18], method: 'lz4', command: 'lz4 -d' }, // its older form, Linux's own
-  { bytes: [0x89, 0x4c, 0x5a, 0x4f, 0x00], method: 'lzop', command: 'lzop -d' },
-];
+/** No magic is longer. */
+const HEAD_BYTES = 8;
 
 /** Linux's boot protocol, "The Real-Mode Kernel Header". */
 const BOOT_FLAG = { offset: 0x1fe, bytes: [0x55, 0xaa] };
@@ -31,13 +19,13 @@ const MAX_VERSION_BYTES = 256;
 export function unpacked(source: ByteSource): Uint8Array | undefined {
   if (startsWith(source, 0, GZIP))
     return inflated(source, 'gzip', (bytes, maxOutputLength) => gunzipSync(bytes, { maxOutputLength }));
-  if (startsWith(source, 0, ZSTD)) return inflated(source, 'zstd', unzstd);
-  for (const { bytes, method, command } of FOREIGN)
-    if (startsWith(source, 0, bytes))
-      throw new Error(
-        `${source.name} is compressed with ${method}, which is not read here: ` +
-          `unpack it with "${command} ${source.name}" and name the result`,
-      );
+  const compression = compressionOf(readBytes(source, 0, Math.min(HEAD_BYTES, source.sizeBytes)));
+  if (compression?.method === 'zstd') return inflated(source, 'zstd', unzstd);
+  if (compression !== undefined)
+    throw new Error(
+      `${source.name} is compressed with ${compression.method}, which is not read here: ` +
+        `unpack it with "${compression.command} ${source.name}" and name the result`,
+    );
   if (
     startsWith(source, BOOT_FLAG.offset, BOOT_FLAG.bytes) &&
     startsWith(source, HEADER.offset, HEADER.bytes)

@@ -4,6 +4,7 @@
  */
 import type { BootProtocol } from '../config/vmConfig.ts';
 import { readBytes, type ByteSource } from '../elf/byteSource.ts';
+import { type Compression, compressionOf } from '../elf/compression.ts';
 import { type ElfFile, isElf } from '../elf/elfFile.ts';
 import {
   argumentsUnsupported,
@@ -116,19 +117,6 @@ const FOREIGN: readonly Signature[] = [
     bytes: [0x1f, 0x8b],
     error: (image) => imageUnsupported(image, 'is a gzip file', 'unpack it first'),
   },
-  ...(
-    [
-      ['an xz', 'xz -dk', 0xfd, 0x37, 0x7a, 0x58, 0x5a],
-      ['a zstd', 'zstd -dk', 0x28, 0xb5, 0x2f, 0xfd],
-      ['a bzip2', 'bzip2 -dk', 0x42, 0x5a, 0x68],
-      ['an lz4', 'lz4 -d', 0x02, 0x21, 0x4c, 0x18],
-      ['an lz4', 'lz4 -d', 0x04, 0x22, 0x4d, 0x18],
-    ] as const
-  ).map(([kind, command, ...bytes]) => ({
-    offset: 0,
-    bytes,
-    error: (image: string) => imageUnsupported(image, `is ${kind} file`, `unpack it first ("${command}")`),
-  })),
   {
     offset: 0,
     bytes: [0x4d, 0x5a],
@@ -141,10 +129,17 @@ const FOREIGN: readonly Signature[] = [
   },
 ];
 
+function isCompressed(image: string, { method, command }: Compression): BootError {
+  const article = /^[xl]/.test(method) ? 'an' : 'a'; // as their names are spoken
+  return imageUnsupported(image, `is ${article} ${method} file`, `unpack it first ("${command}")`);
+}
+
 function describeForeignImage(kernel: ByteSource, head: Uint8Array): BootError {
   const known = FOREIGN.find(({ offset, bytes }) =>
     bytes.every((byte, index) => head[offset + index] === byte),
   );
   if (known !== undefined) return known.error(kernel.name);
+  const compression = compressionOf(head);
+  if (compression !== undefined) return isCompressed(kernel.name, compression);
   return isBootSector(head) ? needsBios(kernel.name) : imageUnknown(kernel.name);
 }
