@@ -2,7 +2,7 @@
 import type { ByteSource } from '../elf/byteSource.ts';
 import { EM_386, EM_X86_64, ET_CORE, ET_REL, PT_LOAD, PT_NOTE, fileTypeName } from '../elf/elfConstants.ts';
 import { ElfError } from '../elf/elfError.ts';
-import { type ElfFile, type ProgramHeader, loadSegments, parseProgram } from '../elf/elfFile.ts';
+import { type ElfFile, type ProgramHeader, headerBytes, loadSegments, parseProgram } from '../elf/elfFile.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { HOLE_END } from '../memory/layout.ts';
 import { badEntry, imageDamaged, imageUnsupported, wrongArchitecture } from './bootError.ts';
@@ -45,10 +45,10 @@ export function elfRegions(kernel: ByteSource, elf: ElfFile, memory: GuestMemory
 
 /** The program headers follow the ELF header, as every linker writes them. Notes may begin at the next multiple of 8. */
 function isHeadersAndNotes(elf: ElfFile, { offset, memorySizeBytes }: ProgramHeader): boolean {
-  const [headerBytes, entryBytes] = elf.is64 ? [64, 56] : [52, 32];
+  const { file, program } = headerBytes(elf.is64);
   const notes = elf.programHeaders.filter(({ type }) => type === PT_NOTE);
   const parts = [
-    { offset: 0, fileSizeBytes: headerBytes + entryBytes * elf.programHeaders.length },
+    { offset: 0, fileSizeBytes: file + program * elf.programHeaders.length },
     ...notes.sort((one, other) => one.offset - other.offset),
   ];
   let at = offset;

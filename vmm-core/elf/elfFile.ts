@@ -106,7 +106,7 @@ export function parseProgram(source: ByteSource): ElfFile {
   }
   const ident = readIdent(source, { anyVersion: true });
   const header = readHeader(source, ident.is64, ident.littleEndian);
-  const programEntrySizeBytes = Math.max(header.programEntrySizeBytes, header.is64 ? 56 : 32);
+  const programEntrySizeBytes = Math.max(header.programEntrySizeBytes, headerBytes(header.is64).program);
   return elfFile(source, ident, header, {
     programHeaders: readProgramHeaders(source, { ...header, programEntrySizeBytes }, header.programCount),
     sections: [],
@@ -184,6 +184,11 @@ interface Header {
   readonly nameIndex: number;
 }
 
+/** Of Elf32_Ehdr and Elf32_Phdr, Elf64_Ehdr and Elf64_Phdr. */
+export function headerBytes(is64: boolean): { readonly file: number; readonly program: number } {
+  return is64 ? { file: 64, program: 56 } : { file: 52, program: 32 };
+}
+
 function readIdent(source: ByteSource, { anyVersion = false } = {}): Ident {
   if (source.sizeBytes < EI_NIDENT) throw new ElfError(`not an ELF file: only ${source.sizeBytes} bytes`);
   const ident = readFile(source, 0, EI_NIDENT, 'identification');
@@ -202,7 +207,7 @@ function readIdent(source: ByteSource, { anyVersion = false } = {}): Ident {
 
 /** Elf32_Ehdr / Elf64_Ehdr: the fields after e_entry move by the size of three addresses. */
 function readHeader(source: ByteSource, is64: boolean, littleEndian: boolean): Header {
-  const sizeBytes = is64 ? 64 : 52;
+  const sizeBytes = headerBytes(is64).file;
   const at = new ElfReader(readFile(source, 0, sizeBytes, 'header'), is64, littleEndian, 0);
   const wordBytes = is64 ? 8 : 4;
   const afterWords = 24 + 3 * wordBytes;
@@ -225,7 +230,7 @@ function readHeader(source: ByteSource, is64: boolean, littleEndian: boolean): H
 
 function readProgramHeaders(source: ByteSource, header: Header, count: number): ProgramHeader[] {
   if (count === 0 || header.programOffset === 0) return [];
-  const minimumBytes = header.is64 ? 56 : 32;
+  const minimumBytes = headerBytes(header.is64).program;
   const sizeBytes = entrySize(header.programEntrySizeBytes, minimumBytes, 'program header');
   const table = readFile(source, header.programOffset, count * sizeBytes, 'program header table');
   const headers: ProgramHeader[] = [];
