@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { buildSync } from 'esbuild';
+import { bundled } from '../scripts/bundle.ts';
 import { fetchPackage } from '../scripts/debian.ts';
 import { Dialog } from './dialog.ts';
 import type { CommandLine } from './machines.ts';
@@ -174,24 +174,13 @@ async function gdbPeakMib(vmlinux: string): Promise<number> {
   }
 }
 
-function lookupsPerSecond(node: string): Promise<number> {
-  return inDirectory(async (directory) => {
-    const outfile = path.join(directory, 'addressLookups.js');
-    const source = path.join(import.meta.dirname, 'addressLookups.ts');
-    buildSync({
-      entryPoints: [source],
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-      target: 'node20',
-    });
-    const child = spawn(node, [outfile, await fetchVmlinux()], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    await once(child, 'close');
-    return Number(output);
-  });
+async function lookupsPerSecond(node: string): Promise<number> {
+  const program = bundled('bench/addressLookups.ts');
+  const child = spawn(node, [program, await fetchVmlinux()], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  await once(child, 'close');
+  return Number(output);
 }
 
 function vmmSym(node: string, vmlinux: string, rest: readonly string[]): CommandLine {
