@@ -138,9 +138,8 @@ async function valueOf(
  */
 async function namesProgram(state: SessionState, text: string, shown: ShownFrame): Promise<boolean> {
   // Products and masks are arithmetic; `(u32*)` is not.
-  if (/[^\w\s$()*+&-]/.test(text) || /[\w)]\s*(?:&|\*(?!\s*\)))/.test(text) || FRACTION.test(text))
-    return true;
-  if (SUFFIXED.test(text)) return true;
+  if (/[^\w\s$()*+&-]/.test(text) || /[\w)]\s*(?:&|\*(?!\s*\)))/.test(text)) return true;
+  if (FRACTION.test(text) || SUFFIXED.test(text)) return true;
   const names = (text.match(/[$\w]+/g) ?? []).filter((it) => !/^[\d$]/.test(it));
   if (!names.every((it) => registerAlias(it.toLowerCase()) !== undefined)) return true;
   const explained = names.length === 0 ? undefined : await explain(state, shown);
