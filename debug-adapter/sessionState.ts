@@ -6,7 +6,7 @@ import type { RequestCall, SendEvent } from './dapConnection.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import { HandleMap } from './handleMap.ts';
 import type { Log } from './log.ts';
-import { obtainIndex } from './symbols/indexLoader.ts';
+import { obtainIndex } from './symbols/index/indexLoader.ts';
 import type { SymbolImage, Value } from './symbols/symbolImage.ts';
 import type { AddressView } from './target/addressView.ts';
 import { BreakpointTable } from './target/breakpointTable.ts';

@@ -26,7 +26,7 @@ const BUNDLES: readonly Bundle[] = [
   { source: 'extension/main.ts', output: 'extension.js' },
   { source: 'vmm-core/main.ts', output: 'vmm.js', executable: true },
   { source: 'debug-adapter/main.ts', output: 'debug-adapter.js' },
-  { source: 'debug-adapter/symbols/main.ts', output: 'symbols.js' },
+  { source: 'debug-adapter/symbols/cli/main.ts', output: 'symbols.js' },
   { source: 'extension/language/server/main.ts', output: 'language-server.js' },
 ];
 

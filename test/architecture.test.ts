@@ -88,7 +88,7 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/kvm/kvm.ts': '/dev/kvm',
   'vmm-core/cli/hostCheck.ts': '/proc and /sys',
   'vmm-core/debug/probe.ts': 'a cache of ours',
-  'debug-adapter/symbols/indexStore.ts': 'a cache of ours',
+  'debug-adapter/symbols/index/indexStore.ts': 'a cache of ours',
   'vmm-core/machine/outputSink.ts': 'to write, which may be a FIFO or a device: it looks first, too',
   'vmm-core/machine/fileLock.ts': 'a lock in our directory',
   'vmm-core/cli/replaceFile.ts': 'a file it makes',
@@ -117,7 +117,7 @@ const IMPORT_RULES: Readonly<Record<string, Rule>> = {
     !/^(node:)?worker_threads$/.test(it.specifier) ||
     it.typeOnly ||
     file.startsWith('vmm-core/vcpu/') ||
-    file === 'debug-adapter/symbols/indexLoader.ts' ||
+    file === 'debug-adapter/symbols/index/indexLoader.ts' ||
     file.endsWith('.worker.ts'),
   'pure folders import neither Node nor packages': ({ file }, it) =>
     !isPure(file) ||

@@ -2,7 +2,7 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
-import { QueryError } from '../symbols/queryError.ts';
+import { QueryError } from '../symbols/base/queryError.ts';
 import type { Assignment, NamedValue, Value } from '../symbols/symbolImage.ts';
 import { registerAlias } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';

@@ -1,7 +1,7 @@
 /** What could follow in the Debug Console: members after a dot or an arrow, registers after a dollar, else what the frame has. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
-import { QueryError } from '../symbols/queryError.ts';
+import { QueryError } from '../symbols/base/queryError.ts';
 import type { NamedValue } from '../symbols/symbolImage.ts';
 import { generalRows } from '../target/registers.ts';
 import { explain, localVariables } from './locals.ts';

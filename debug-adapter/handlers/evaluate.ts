@@ -3,8 +3,8 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
-import type { Language } from '../symbols/literals.ts';
-import { QueryError } from '../symbols/queryError.ts';
+import type { Language } from '../symbols/values/literals.ts';
+import { QueryError } from '../symbols/base/queryError.ts';
 import type { Value } from '../symbols/symbolImage.ts';
 import {
   evaluateExpression,

@@ -9,21 +9,21 @@ import { DwarfError } from '../dwarf/dwarfError.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
-import { AsideUnits } from './asideUnits.ts';
-import { BreakpointPlaces } from './breakpointPlaces.ts';
-import { ElfSymbolIndex } from './elfSymbolIndex.ts';
-import { FunctionFinder } from './functionFinder.ts';
-import type { ScopeImage } from './frameScope.ts';
-import { FrameUnwinder } from './frameUnwinder.ts';
-import { codeRanges, debugSections, elfSectionLoader, placed, rangesInclude } from './imageSections.ts';
-import { SourceFinder } from './lineBreakpoints.ts';
-import { ImageIndex } from './imageIndex.ts';
-import { imageMachine } from './imageMachine.ts';
-import { ImageMacros } from './imageMacros.ts';
-import { ImageNames } from './imageNames.ts';
+import { AsideUnits } from './names/asideUnits.ts';
+import { BreakpointPlaces } from './breakpoints/breakpointPlaces.ts';
+import { ElfSymbolIndex } from './names/elfSymbolIndex.ts';
+import { FunctionFinder } from './names/functionFinder.ts';
+import type { ScopeImage } from './frames/frameScope.ts';
+import { FrameUnwinder } from './frames/frameUnwinder.ts';
+import { codeRanges, debugSections, elfSectionLoader, placed, rangesInclude } from './files/imageSections.ts';
+import { SourceFinder } from './breakpoints/lineBreakpoints.ts';
+import { ImageIndex } from './index/imageIndex.ts';
+import { imageMachine } from './files/imageMachine.ts';
+import { ImageMacros } from './names/imageMacros.ts';
+import { ImageNames } from './names/imageNames.ts';
 import { ImageQueries } from './imageQueries.ts';
-import type { Language } from './literals.ts';
-import { type MachineRegisters, machineRegisters } from './machineRegisters.ts';
+import type { Language } from './values/literals.ts';
+import { type MachineRegisters, machineRegisters } from './frames/machineRegisters.ts';
 import type {
   AddressRange,
   CodeLocation,
@@ -44,14 +44,14 @@ import type {
   Value,
   Variable,
 } from './symbolImage.ts';
-import { readableSymbol } from './symbolNames.ts';
-import { SplitUnits } from './splitUnits.ts';
-import { openSupplement } from './supplement.ts';
-import { finish, inSlices, type Steps } from './steps.ts';
-import { UnitCache } from './unitCache.ts';
-import { type FunctionNode, containing } from './unitFunctions.ts';
-import type { UnitLines } from './unitLines.ts';
-import { UnitRanges } from './unitRanges.ts';
+import { readableSymbol } from './names/symbolNames.ts';
+import { SplitUnits } from './files/splitUnits.ts';
+import { openSupplement } from './files/supplement.ts';
+import { finish, inSlices, type Steps } from './base/steps.ts';
+import { UnitCache } from './units/unitCache.ts';
+import { type FunctionNode, containing } from './units/unitFunctions.ts';
+import type { UnitLines } from './units/unitLines.ts';
+import { UnitRanges } from './units/unitRanges.ts';
 
 const MAX_PROBLEMS = 200;
 

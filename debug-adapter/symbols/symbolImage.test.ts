@@ -13,7 +13,7 @@ import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { DW_AT, DW_ATE, DW_FORM, DW_INL, DW_LANG, DW_TAG } from '../dwarf/constants.ts';
 import { DW_OP } from '../dwarf/operators.ts';
 import { DW_LNE, DW_LNS } from '../dwarf/sectionConstants.ts';
-import { QueryError } from './queryError.ts';
+import { QueryError } from './base/queryError.ts';
 import {
   type Assignment,
   type FrameContext,

@@ -10,8 +10,8 @@
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
 import { ElfSymbolImage } from './elfSymbolImage.ts';
-import type { LoadIndex } from './imageIndex.ts';
-import type { Language } from './literals.ts';
+import type { LoadIndex } from './index/imageIndex.ts';
+import type { Language } from './values/literals.ts';
 
 /** Half open: `end` is the first address after it. */
 export interface AddressRange {

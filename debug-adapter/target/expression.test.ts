@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../errors.ts';
-import type { Language } from '../symbols/literals.ts';
+import type { Language } from '../symbols/values/literals.ts';
 import { evaluateExpression, type ExpressionEnvironment } from './expression.ts';
 
 const REGISTERS: Readonly<Record<string, bigint>> = { rax: 0x10n, rsp: 0x8000n, al: 0x10n, sp: 0x8000n };

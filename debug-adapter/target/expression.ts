@@ -3,8 +3,8 @@
  * memory (`*expr`, `*(u32*)expr`). Pure: where values come from is the environment's business.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
-import { type Language, leadingNumber } from '../symbols/literals.ts';
-import { QueryError } from '../symbols/queryError.ts';
+import { type Language, leadingNumber } from '../symbols/values/literals.ts';
+import { QueryError } from '../symbols/base/queryError.ts';
 
 export interface ExpressionEnvironment {
   /** Of the code at hand: `017` is 15 in C and 17 in Rust. */

@@ -9,12 +9,12 @@ import {
 } from '../../vmm-core/client/fileSource.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { messageOf } from '../errors.ts';
-import { NODE_DECOMPRESSORS } from '../symbols/decompressors.ts';
-import type { LoadIndex } from '../symbols/imageIndex.ts';
-import type { IndexRequest } from '../symbols/indexLoader.ts';
-import { unpacked } from '../symbols/packedFile.ts';
-import { findSeparateDebug } from '../symbols/separateDebug.ts';
-import type { SymbolIndexData } from '../symbols/symbolIndex.ts';
+import { NODE_DECOMPRESSORS } from '../symbols/files/decompressors.ts';
+import type { LoadIndex } from '../symbols/index/imageIndex.ts';
+import type { IndexRequest } from '../symbols/index/indexLoader.ts';
+import { unpacked } from '../symbols/files/packedFile.ts';
+import { findSeparateDebug } from '../symbols/files/separateDebug.ts';
+import type { SymbolIndexData } from '../symbols/index/symbolIndex.ts';
 import {
   type CodeLocation,
   type FunctionLocation,

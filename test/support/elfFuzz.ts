@@ -29,7 +29,7 @@ import { buildId, elfNotes } from '../../vmm-core/elf/elfNotes.ts';
 import { bestSymbolTable } from '../../vmm-core/elf/elfSymbols.ts';
 import { layOutSections, relocated, relocationsOf } from '../../vmm-core/elf/relocations.ts';
 import { supplementId, supplementLink } from '../../vmm-core/elf/supplementLink.ts';
-import { unzstd } from '../../debug-adapter/symbols/zstd.ts';
+import { unzstd } from '../../debug-adapter/symbols/files/zstd.ts';
 import { Bytes } from './bytes.ts';
 import { buildElf } from './dwarfBuilderElf.ts';
 import type { FuzzTarget, Sections } from './fuzz.ts';

@@ -1,7 +1,7 @@
 /** What the fuzz tests of whole programs run: their debug information is broken, and everything an editor asks is asked. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
+import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
 import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { SHT_NOBITS } from '../../vmm-core/elf/elfConstants.ts';

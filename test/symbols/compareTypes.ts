@@ -1,9 +1,9 @@
 /** A type as gdb describes it against ours: every member's bits and type, and the printed form. */
 import { basename } from 'node:path';
 import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
-import { describe } from '../../debug-adapter/symbols/typeDescription.ts';
-import { type StructType, type Type, strip, typeName } from '../../debug-adapter/symbols/types.ts';
-import { TargetValue } from '../../debug-adapter/symbols/value.ts';
+import { describe } from '../../debug-adapter/symbols/types/typeDescription.ts';
+import { type StructType, type Type, strip, typeName } from '../../debug-adapter/symbols/types/type.ts';
+import { TargetValue } from '../../debug-adapter/symbols/values/targetValue.ts';
 import type { Agreement } from './agreement.ts';
 import { canonicalName } from './gdbNames.ts';
 import type { Showing } from './showing.ts';

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NODE_DECOMPRESSORS } from '../../debug-adapter/symbols/decompressors.ts';
+import { NODE_DECOMPRESSORS } from '../../debug-adapter/symbols/files/decompressors.ts';
 import {
   type SymbolImage,
   type SymbolImageOptions,

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
+import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
 import {
   type FrameContext,
   type NamedValue,

@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DW_ATE } from '../../debug-adapter/dwarf/constants.ts';
-import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
+import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
 import type { FrameContext, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
-import { strip } from '../../debug-adapter/symbols/types.ts';
-import { TargetValue } from '../../debug-adapter/symbols/value.ts';
+import { strip } from '../../debug-adapter/symbols/types/type.ts';
+import { TargetValue } from '../../debug-adapter/symbols/values/targetValue.ts';
 import {
   assertSameCode,
   compile,

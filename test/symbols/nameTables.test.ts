@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { DwarfFile } from '../../debug-adapter/dwarf/dwarfFile.ts';
-import { elfSectionLoader } from '../../debug-adapter/symbols/imageSections.ts';
-import { type NameTables, nameTablesOf } from '../../debug-adapter/symbols/nameTables.ts';
+import { elfSectionLoader } from '../../debug-adapter/symbols/files/imageSections.ts';
+import { type NameTables, nameTablesOf } from '../../debug-adapter/symbols/index/nameTables.ts';
 import {
   NAME_ENUMERATION,
   NAME_ENUMERATOR,
@@ -15,7 +15,7 @@ import {
   NAME_UNION,
   NAME_VARIABLE,
   TYPE_KINDS,
-} from '../../debug-adapter/symbols/symbolIndex.ts';
+} from '../../debug-adapter/symbols/index/symbolIndex.ts';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { compile, missingTool, openImage, scratchDirectory } from './compile.ts';

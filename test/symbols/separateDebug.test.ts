@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { run } from '../../debug-adapter/symbols/cli.ts';
-import { NODE_DECOMPRESSORS } from '../../debug-adapter/symbols/decompressors.ts';
+import { run } from '../../debug-adapter/symbols/cli/commandLine.ts';
+import { NODE_DECOMPRESSORS } from '../../debug-adapter/symbols/files/decompressors.ts';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { compile, missingTool, openImage, scratchDirectory } from './compile.ts';
 

@@ -1,5 +1,5 @@
 /** Commands that show a difference to whoever reads of it: ours, and that of the tool we are compared with. */
-import { placed } from '../../debug-adapter/symbols/imageSections.ts';
+import { placed } from '../../debug-adapter/symbols/files/imageSections.ts';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 

@@ -1,5 +1,5 @@
 /** A recorded stop as the frame that values and expressions are asked in. */
-import { QueryError } from '../../debug-adapter/symbols/queryError.ts';
+import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
 import type { FrameContext, NamedValue, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { type LiveStop, recordedMemory } from './live.ts';
 

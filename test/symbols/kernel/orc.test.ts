@@ -10,7 +10,7 @@ import type { DwarfError } from '../../../debug-adapter/dwarf/dwarfError.ts';
 import { DwarfFile } from '../../../debug-adapter/dwarf/dwarfFile.ts';
 import { OrcTable } from '../../../debug-adapter/dwarf/orc.ts';
 import { applyFrameRow } from '../../../debug-adapter/dwarf/unwind.ts';
-import { codeRanges, elfSectionLoader, placed } from '../../../debug-adapter/symbols/imageSections.ts';
+import { codeRanges, elfSectionLoader, placed } from '../../../debug-adapter/symbols/files/imageSections.ts';
 import { openFileSource } from '../../../vmm-core/client/fileSource.ts';
 import { ET_REL } from '../../../vmm-core/elf/elfConstants.ts';
 import { type ElfFile, findSection, parseElf } from '../../../vmm-core/elf/elfFile.ts';

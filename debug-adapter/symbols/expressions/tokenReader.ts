@@ -1,0 +1,162 @@
+/** The tokens of an expression in order, and the names that several of them make up. */
+import { type Token, tokenize } from './lexer.ts';
+import type { Language } from '../values/literals.ts';
+import { QueryError } from '../base/queryError.ts';
+
+/** What a parser has to know about the code around: its language, whether `(name)` begins a cast, and `name<` template arguments. */
+export interface KnownNames {
+  /** Whose literals count; C's when nobody says. */
+  readonly language?: Language;
+  isType(name: string): boolean;
+  /** A type, function or variable with exactly these template arguments, however they are spaced. */
+  isTemplate(name: string): boolean;
+}
+
+/** Arguments longer than this are none. */
+const MAX_TEMPLATE_TOKENS = 200;
+
+export class TokenReader {
+  readonly names: KnownNames;
+  private readonly text: string;
+  private readonly tokens: readonly Token[];
+  private at = 0;
+
+  constructor(text: string, names: KnownNames) {
+    this.text = text;
+    this.tokens = tokenize(text, names.language ?? 'c');
+    this.names = names;
+  }
+
+  get peek(): Token {
+    return this.peekAt(0);
+  }
+
+  peekAt(distance: number): Token {
+    return this.tokens[Math.min(this.at + distance, this.tokens.length - 1)] as Token;
+  }
+
+  next(): Token {
+    const token = this.peek;
+    this.at++;
+    return token;
+  }
+
+  take(symbol: string): boolean {
+    const matches = this.peek.kind === 'symbol' && this.peek.text === symbol;
+    if (matches) this.at++;
+    return matches;
+  }
+
+  takeWord(word: string): boolean {
+    const matches = this.peek.kind === 'name' && this.peek.text === word;
+    if (matches) this.at++;
+    return matches;
+  }
+
+  expect(symbol: string): void {
+    if (!this.take(symbol)) throw this.unexpected(symbol);
+  }
+
+  expectEnd(): void {
+    if (this.peek.kind !== 'end') throw this.unexpected();
+  }
+
+  /** What `read` makes of the tokens from here, without passing them; undefined when it finds a mistake. */
+  tryOut<T>(read: () => T): T | undefined {
+    const before = this.at;
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof QueryError) return undefined;
+      throw error;
+    } finally {
+      this.at = before;
+    }
+  }
+
+  /** `a::Box<int, 3>::size`, `Shape::~Shape`, `X::operator+` */
+  qualifiedName(): string {
+    let name = this.plainName();
+    for (;;) {
+      if (this.peek.text === '<') name = this.withArguments(name) ?? name;
+      const after = this.peekAt(1);
+      const goesOn = after.kind === 'name' || (after.text === '~' && this.peekAt(2).kind === 'name');
+      if (this.peek.text !== '::' || !goesOn) return name;
+      this.at++;
+      name += `::${this.take('~') ? '~' : ''}${this.plainName()}`;
+    }
+  }
+
+  /** A name without scope; C++'s operators are names too. */
+  plainName(): string {
+    const token = this.next();
+    if (token.kind !== 'name') {
+      this.at--;
+      throw this.unexpected('a name');
+    }
+    return token.text === 'operator' ? `operator${this.operatorName()}` : token.text;
+  }
+
+  /** `Class::` before the star of a pointer to member. */
+  memberPointerOwner(): string | undefined {
+    if (this.peek.kind !== 'name' || this.peekAt(1).text !== '::') return undefined;
+    const before = this.at;
+    const name = this.tryOutAndStay(() => this.qualifiedName());
+    if (name !== undefined && this.take('::') && this.take('*')) return name;
+    this.at = before;
+    return undefined;
+  }
+
+  unexpected(wanted?: string): QueryError {
+    const { kind, text, column } = this.peek;
+    const found = kind === 'end' ? 'the expression ends' : `unexpected ${text}`;
+    return new QueryError(wanted === undefined ? found : `${found}, ${wanted} is missing`, column);
+  }
+
+  nestedTooDeeply(levels: number): QueryError {
+    return new QueryError(`expression too deeply nested: ${levels} levels`, this.peek.column);
+  }
+
+  private tryOutAndStay<T>(read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof QueryError) return undefined;
+      throw error;
+    }
+  }
+
+  private operatorName(): string {
+    const { kind, text } = this.peek;
+    if (kind === 'name') {
+      this.at++;
+      return ` ${text}`; // `operator bool`, `operator new`
+    }
+    if (kind !== 'symbol') return '';
+    if (this.take('(')) return this.take(')') ? '()' : '(';
+    if (this.take('[')) return this.take(']') ? '[]' : '[';
+    this.at++;
+    return text;
+  }
+
+  /** The name with the template arguments that follow, when there is such a name: else `<` is a comparison. */
+  private withArguments(name: string): string | undefined {
+    let depth = 0;
+    for (let ahead = 0; ahead < MAX_TEMPLATE_TOKENS; ahead++) {
+      const { kind, text, column } = this.peekAt(ahead);
+      if (kind === 'end') return undefined;
+      if (kind !== 'symbol') continue;
+      if (text === '<' || text === '(' || text === '[') depth++;
+      else if (text === ')' || text === ']') depth--;
+      else if (text === '>' || text === '>>') depth -= text.length;
+      if (depth < 0) return undefined;
+      if (depth > 0 || (text !== '>' && text !== '>>')) continue;
+      const start = this.peek.column - 1;
+      const whole = name + this.text.slice(start, column - 1 + text.length);
+      if (!this.names.isTemplate(whole)) return undefined;
+      this.at += ahead + 1;
+      return whole;
+    }
+    return undefined;
+  }
+}

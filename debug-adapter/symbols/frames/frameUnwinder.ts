@@ -1,0 +1,260 @@
+/** From one frame to its caller: .debug_frame and .eh_frame first, then a Linux kernel's ORC, the frame pointer where all are silent. */
+import { EM_X86_64, ET_REL } from '../../../vmm-core/elf/elfConstants.ts';
+import type { ElfFile } from '../../../vmm-core/elf/elfFile.ts';
+import { findSection } from '../../../vmm-core/elf/elfFile.ts';
+import { toSigned } from '../../dwarf/address.ts';
+import { type FrameRow, FrameTable } from '../../dwarf/cfi.ts';
+import { EhFrameHeader } from '../../dwarf/ehFrameHeader.ts';
+import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
+import { type ExpressionContext, UnavailableError } from '../../dwarf/expression.ts';
+import { OrcTable } from '../../dwarf/orc.ts';
+import { fromBytes } from '../../dwarf/typedValue.ts';
+import { applyFrameRow, computeCfa } from '../../dwarf/unwind.ts';
+import type { MachineRegisters } from './machineRegisters.ts';
+import { describeRow } from './frameText.ts';
+import type { FrameContext, FrameDescription, Registers, UnwoundFrame } from '../symbolImage.ts';
+
+export interface UnwinderImage {
+  readonly elf: ElfFile;
+  readonly dwarf: DwarfFile;
+  readonly machine: MachineRegisters;
+  readonly addressSize: number;
+  /** Run-time address to link-time address, and back. */
+  unbiased(address: bigint): number;
+  relocate(address: bigint): bigint;
+  /** Whether a link-time address is in the image's code. */
+  isCode(address: number): boolean;
+  /** First instruction of the function around a link-time address. */
+  functionStart(address: number): number | undefined;
+}
+
+export class FrameUnwinder {
+  private readonly image: UnwinderImage;
+  private tables: readonly FrameTable[] | undefined;
+  /** Null when the image has none. */
+  private knownOrc: OrcTable | null | undefined;
+
+  constructor(image: UnwinderImage) {
+    this.image = image;
+  }
+
+  async unwind(frame: FrameContext): Promise<UnwoundFrame | undefined> {
+    const pc = this.lookupAddress(frame);
+    if (pc === undefined) return undefined;
+    const row = this.rowAt(pc);
+    if (row !== undefined) return this.byRow(row, frame, 'cfi');
+    const orc = this.orcRowAt(pc);
+    return orc === undefined ? this.byFramePointer(frame, pc) : this.byRow(orc, frame, 'orc');
+  }
+
+  /** The rules at a link-time address as text. */
+  describe(pc: number): FrameDescription | undefined {
+    const row = this.rowAt(pc) ?? this.orcRowAt(pc);
+    return row && describeRow(row, this.image.machine, this.image);
+  }
+
+  /** Whether the tables say that a frame has no caller (§6.4.4), rather than nothing of it. */
+  isOutermost(frame: FrameContext): boolean {
+    const row = this.rowOf(frame);
+    return row?.registers.get(row.returnAddressRegister)?.kind === 'undefined';
+  }
+
+  /**
+   * The canonical frame address, for DW_OP_call_frame_cfa. The outermost frame has one too, although it has no caller. Throws
+   * UnavailableError when it counts from a register that is not known.
+   */
+  async cfa(frame: FrameContext): Promise<bigint | undefined> {
+    const row = this.rowOf(frame);
+    if (row === undefined) return (await this.unwind(frame))?.cfa;
+    try {
+      return await computeCfa(row.cfa, this.context(frame));
+    } catch (error) {
+      if (error instanceof UnavailableError) throw error;
+      this.image.dwarf.report(error);
+      return undefined;
+    }
+  }
+
+  /** Registers and memory of a frame for expressions that have nothing else to ask. */
+  context(frame: FrameContext): ExpressionContext {
+    const { machine, addressSize, elf } = this.image;
+    return {
+      addressSize,
+      littleEndian: elf.littleEndian,
+      is64: false,
+      version: 5,
+      relocate: (address) => this.image.relocate(address),
+      register: (register) => registerOf(frame.registers, machine, register),
+      memory: (address, lengthBytes) => frame.memory.read(address, lengthBytes),
+    };
+  }
+
+  private lookupAddress({ registers, pcIsReturnAddress }: FrameContext): number | undefined {
+    const pc = registerOf(registers, this.image.machine, this.image.machine.programCounter);
+    // The call may be the function's last instruction: what follows belongs to the next function (DWARF 5 §6.4.4).
+    return pc === undefined ? undefined : this.image.unbiased(pc) - (pcIsReturnAddress === true ? 1 : 0);
+  }
+
+  private rowOf(frame: FrameContext): FrameRow | undefined {
+    const pc = this.lookupAddress(frame);
+    return pc === undefined ? undefined : (this.rowAt(pc) ?? this.orcRowAt(pc));
+  }
+
+  private rowAt(pc: number): FrameRow | undefined {
+    for (const table of (this.tables ??= this.openTables())) {
+      try {
+        const row = table.rowAt(pc);
+        if (row !== undefined) return row;
+      } catch (error) {
+        this.image.dwarf.report(error);
+      }
+    }
+    return undefined;
+  }
+
+  private openTables(): FrameTable[] {
+    const { dwarf, elf, addressSize } = this.image;
+    const addressOf = (name: string): number => toSigned(findSection(elf, name)?.address ?? 0n, addressSize);
+    return ['.debug_frame', '.eh_frame'].flatMap((name) => {
+      const section = dwarf.section(name);
+      if (section === undefined) return [];
+      const bases = { section: addressOf(name), text: addressOf('.text'), data: addressOf('.got') };
+      const isEhFrame = name === '.eh_frame';
+      const index = isEhFrame ? dwarf.section('.eh_frame_hdr') : undefined;
+      const header = index && new EhFrameHeader(index, addressOf('.eh_frame_hdr'), addressSize);
+      return [
+        new FrameTable(section, {
+          isEhFrame,
+          addressSize,
+          bases,
+          header,
+          onProblem: (problem) => dwarf.report(problem),
+        }),
+      ];
+    });
+  }
+
+  /** Tables of other code (the kernel's, for a module's address) must not be asked: their last entry has no end. */
+  private orcRowAt(pc: number): FrameRow | undefined {
+    if (!this.image.isCode(pc)) return undefined;
+    try {
+      return (this.knownOrc ??= this.openOrc() ?? null)?.rowAt(pc);
+    } catch (error) {
+      this.image.dwarf.report(error);
+      return undefined;
+    }
+  }
+
+  private openOrc(): OrcTable | undefined {
+    const { dwarf, elf, addressSize } = this.image;
+    const [ip, entries] = [dwarf.section('.orc_unwind_ip'), dwarf.section('.orc_unwind')];
+    if (elf.machine !== EM_X86_64 || ip === undefined || entries === undefined) return undefined;
+    return new OrcTable({
+      ip,
+      ipAddress: toSigned(findSection(elf, '.orc_unwind_ip')?.address ?? 0n, addressSize),
+      entries,
+      header: dwarf.section('.orc_header'),
+      isSorted: elf.type !== ET_REL,
+    });
+  }
+
+  private async byRow(
+    row: FrameRow,
+    frame: FrameContext,
+    method: 'cfi' | 'orc',
+  ): Promise<UnwoundFrame | undefined> {
+    const { machine } = this.image;
+    try {
+      const caller = await applyFrameRow(row, this.context(frame), {
+        stackPointer: machine.stackPointer,
+        registerNumbers: machine.names.keys(),
+        // Without a rule a register keeps its value, also one the ABI lets callees clobber: gcc's location lists count on
+        // callees it knows not to (-fipa-ra), and end where a call does clobber.
+        keeps: () => true,
+      });
+      const pc = caller.registers.get(row.returnAddressRegister);
+      // A frame whose return address is undefined is the outermost (§6.4.4).
+      if (pc === undefined || pc === 0n) return undefined;
+      const registers = named(caller.registers, machine);
+      registers.set(machine.names[machine.programCounter] as string, pc);
+      return {
+        registers,
+        cfa: caller.cfa,
+        savedAt: named(caller.savedAt, machine),
+        method,
+        isSignalFrame: row.isSignalFrame,
+      };
+    } catch (error) {
+      // What the frame does not know is no fault of the file's.
+      if (!(error instanceof UnavailableError)) this.image.dwarf.report(error);
+      return undefined;
+    }
+  }
+
+  /**
+   * Code without frame information (assembler). On a function's first instruction the return address is on top of the stack, after
+   * `push %rbp` it is below that; else the frame pointer is trusted to lead to the saved one and the return address.
+   */
+  private async byFramePointer(frame: FrameContext, pc: number): Promise<UnwoundFrame | undefined> {
+    const { machine, addressSize } = this.image;
+    const stackPointer = registerOf(frame.registers, machine, machine.stackPointer);
+    const framePointer = registerOf(frame.registers, machine, machine.framePointer);
+    if (stackPointer === undefined || !machine.pushesReturnAddress) return undefined;
+    if (frame.pcIsReturnAddress !== true && this.image.functionStart(pc) === pc) {
+      return this.pop(frame, stackPointer, undefined);
+    }
+    const misplaced =
+      framePointer === undefined || framePointer < stackPointer || framePointer % BigInt(addressSize) !== 0n;
+    return misplaced ? undefined : this.pop(frame, framePointer + BigInt(addressSize), framePointer);
+  }
+
+  /** A caller whose return address is at `at`, and whose frame pointer is at `savedFramePointer` if that is known. */
+  private async pop(
+    frame: FrameContext,
+    at: bigint,
+    savedFramePointer: bigint | undefined,
+  ): Promise<UnwoundFrame | undefined> {
+    const { machine } = this.image;
+    const pc = await this.word(frame, at);
+    if (pc === undefined || !this.image.isCode(this.image.unbiased(pc))) return undefined;
+    const cfa = at + BigInt(this.image.addressSize);
+    // The function may have saved and changed any other register: without its tables nothing is known of them.
+    const registers = new Map<string, bigint>();
+    const name = (register: number): string => machine.names[register] as string;
+    const own = registerOf(frame.registers, machine, machine.framePointer);
+    if (own !== undefined) registers.set(name(machine.framePointer), own);
+    registers.set(name(machine.programCounter), pc);
+    registers.set(name(machine.stackPointer), cfa);
+    const savedAt = new Map([[name(machine.programCounter), at]]);
+    if (savedFramePointer !== undefined) {
+      const value = await this.word(frame, savedFramePointer);
+      if (value === undefined) return undefined;
+      registers.set(name(machine.framePointer), value);
+      savedAt.set(name(machine.framePointer), savedFramePointer);
+    }
+    return { registers, cfa, savedAt, method: 'framePointer', isSignalFrame: false };
+  }
+
+  private async word(frame: FrameContext, address: bigint): Promise<bigint | undefined> {
+    const bytes = await frame.memory.read(address, this.image.addressSize);
+    return bytes && fromBytes(bytes, this.image.elf.littleEndian);
+  }
+}
+
+export function registerOf(
+  registers: Registers,
+  machine: MachineRegisters,
+  register: number,
+): bigint | undefined {
+  const name = machine.names[register];
+  return name === undefined ? undefined : registers.get(name);
+}
+
+function named(values: ReadonlyMap<number, bigint>, machine: MachineRegisters): Map<string, bigint> {
+  const result = new Map<string, bigint>();
+  for (const [register, value] of values) {
+    const name = machine.names[register];
+    if (name !== undefined) result.set(name, value);
+  }
+  return result;
+}

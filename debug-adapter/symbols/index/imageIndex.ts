@@ -1,0 +1,84 @@
+/** The index of one image: built on the spot where that takes no time, else got once, when first needed. */
+import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
+import { buildIndex } from './buildIndex.ts';
+import { type NameTables, nameTablesOf } from './nameTables.ts';
+import { finish, inSlices } from '../base/steps.ts';
+import { SymbolIndex, type SymbolIndexData } from './symbolIndex.ts';
+
+/** Up to this much debug information the index is built without asking: some 50 ms. */
+const SMALL_BYTES = 8 << 20;
+
+/** What tells the index of one file from that of another. */
+export interface ImageIdentity {
+  readonly buildId: string | undefined;
+  /** Names and sizes of the sections an index is made of. */
+  readonly sections: string;
+}
+
+/**
+ * Gets the index from elsewhere: one that was kept, and where `mayBuild` says so one that a thread builds. Undefined: there is none,
+ * or it was cancelled. When it rejects, the index is built here.
+ */
+export type LoadIndex = (image: ImageIdentity, mayBuild: boolean) => Promise<SymbolIndexData | undefined>;
+
+export class ImageIndex {
+  private readonly file: DwarfFile;
+  private readonly identity: ImageIdentity;
+  private readonly load: LoadIndex | undefined;
+  private knownTables: NameTables | null | undefined;
+  private index: SymbolIndex | undefined;
+  private kept: Promise<void> | undefined;
+  private loading: Promise<SymbolIndex | undefined> | undefined;
+
+  constructor(file: DwarfFile, identity: ImageIdentity, load: LoadIndex | undefined) {
+    this.file = file;
+    this.identity = identity;
+    this.load = load;
+  }
+
+  /** What the file itself brings along to find names by. */
+  get tables(): NameTables | undefined {
+    this.knownTables ??= nameTablesOf(this.file) ?? null;
+    return this.knownTables ?? undefined;
+  }
+
+  get isSmall(): boolean {
+    return (this.file.section('.debug_info')?.sizeBytes ?? 0) <= SMALL_BYTES;
+  }
+
+  /** The index if it is there or is built in no time. */
+  get now(): SymbolIndex | undefined {
+    return this.index ?? (this.isSmall ? this.force() : undefined);
+  }
+
+  /** The index, whatever it takes. */
+  force(): SymbolIndex {
+    return (this.index ??= new SymbolIndex(finish(buildIndex(this.file))));
+  }
+
+  /** Takes an index that was kept, if there is one: for questions that one makes quicker, but that are not worth building it. */
+  async takeKept(): Promise<void> {
+    if (this.now === undefined) await (this.kept ??= this.adopt(this.load?.(this.identity, false)));
+  }
+
+  /** A load that was cancelled is not tried again. Undefined when there will be no index. */
+  ensure(): Promise<SymbolIndex | undefined> {
+    return (this.loading ??= this.get());
+  }
+
+  private async get(): Promise<SymbolIndex | undefined> {
+    await this.takeKept();
+    if (this.now === undefined)
+      await this.adopt(this.load?.(this.identity, true).catch(() => this.build()) ?? this.build());
+    return this.now;
+  }
+
+  private async adopt(loading: Promise<SymbolIndexData | undefined> | undefined): Promise<void> {
+    const data = await loading;
+    if (data !== undefined) this.index ??= new SymbolIndex(data);
+  }
+
+  private build(): Promise<SymbolIndexData> {
+    return inSlices(buildIndex(this.file));
+  }
+}

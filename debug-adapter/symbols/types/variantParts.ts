@@ -1,0 +1,118 @@
+/** Records of Ada and Pascal whose members depend on a discriminant: their description (DWARF 5 §5.7.10) and what an object has. */
+import { DW_AT, DW_DSC, DW_TAG } from '../../dwarf/constants.ts';
+import type { Die } from '../../dwarf/die.ts';
+import { Reader } from '../../dwarf/reader.ts';
+import { childrenOf } from '../units/dieTree.ts';
+import { QueryError } from '../base/queryError.ts';
+import { isSigned, isSignedField } from '../values/scalars.ts';
+import {
+  type Member,
+  type StructType,
+  type Type,
+  type VariantCase,
+  type VariantPart,
+  sizeOf,
+  strip,
+} from './type.ts';
+import { type TargetValue, flatMembers } from '../values/targetValue.ts';
+
+/** Variants inside variants; deeper is broken debug information. */
+const MAX_DEPTH = 16;
+const MAX_RANGES = 10_000;
+
+/** How the reader of types reads what is in a variant. */
+export interface MemberReader {
+  member(die: Die): Member;
+  typeOf(die: Die): Type;
+}
+
+/** The variant parts among the children of a structure or of a case. */
+export function readVariantParts(parent: Die, reader: MemberReader, depth = 0): VariantPart[] {
+  if (depth > MAX_DEPTH) return [];
+  return [...childrenOf(parent)]
+    .filter(({ tag }) => tag === DW_TAG.variant_part)
+    .map((part) => readPart(part, reader, depth));
+}
+
+function readPart(part: Die, reader: MemberReader, depth: number): VariantPart {
+  const discriminant = part.ref(DW_AT.discr);
+  const hasSign = discriminant !== undefined && isSigned(strip(reader.typeOf(discriminant)));
+  const cases = [...childrenOf(part)]
+    .filter(({ tag }) => tag === DW_TAG.variant)
+    .map((variant): VariantCase => ({
+      ranges: discriminantRanges(variant, hasSign),
+      members: [...childrenOf(variant)]
+        .filter(({ tag }) => tag === DW_TAG.member)
+        .map((child) => reader.member(child)),
+      parts: readVariantParts(variant, reader, depth + 1),
+    }));
+  return { discriminant: discriminant && reader.member(discriminant), cases };
+}
+
+function discriminantRanges(variant: Die, hasSign: boolean): VariantCase['ranges'] {
+  const list = variant.block(DW_AT.discr_list);
+  if (list !== undefined) return listedRanges(list, hasSign, variant);
+  const value = variant.bigint(DW_AT.discr_value, hasSign);
+  return value === undefined ? [] : [{ low: value, high: value }];
+}
+
+/** Labels and ranges as LEB128 (§7.20). */
+function listedRanges(list: Uint8Array, hasSign: boolean, { unit }: Die): VariantCase['ranges'] {
+  const reader = new Reader(list, unit.file.littleEndian, 'discriminant list', 0);
+  const value = (): bigint => (hasSign ? reader.slebBig() : reader.ulebBig());
+  const ranges: { low: bigint; high: bigint }[] = [];
+  while (!reader.atEnd && ranges.length < MAX_RANGES) {
+    const isRange = reader.u8() === DW_DSC.range;
+    const low = value();
+    ranges.push({ low, high: isRange ? value() : low });
+  }
+  return ranges;
+}
+
+/** Members that every object has, anonymous parts opened, and those of the cases this one is. */
+export async function presentMembers(value: TargetValue, struct: StructType): Promise<readonly Member[]> {
+  const { variantParts = [] } = struct;
+  if (variantParts.length === 0) return flatMembers(struct);
+  return [...flatMembers(struct), ...(await activeMembers(value, variantParts))];
+}
+
+/** Members of the cases an object is. A discriminant that cannot be read leaves its part out. */
+export async function activeMembers(value: TargetValue, parts: readonly VariantPart[]): Promise<Member[]> {
+  const found: Member[] = [];
+  for (const part of parts) {
+    const active = await activeCase(value, part);
+    if (active !== undefined) found.push(...active.members, ...(await activeMembers(value, active.parts)));
+  }
+  return found;
+}
+
+async function activeCase(value: TargetValue, part: VariantPart): Promise<VariantCase | undefined> {
+  const { discriminant, cases } = part;
+  if (discriminant === undefined) return undefined;
+  try {
+    const bits = await value.part(discriminant).unsigned();
+    const type = strip(discriminant.type);
+    const width = discriminant.bits?.size ?? 8 * (sizeOf(type) ?? 8);
+    const hasSign = discriminant.bits === undefined ? isSigned(type) : isSignedField(type);
+    const tag = hasSign ? BigInt.asIntN(width, bits) : bits;
+    const matching = cases.find(({ ranges }) => ranges.some(({ low, high }) => low <= tag && tag <= high));
+    return matching ?? cases.find(({ ranges }) => ranges.length === 0);
+  } catch (error) {
+    if (error instanceof QueryError) return undefined;
+    throw error;
+  }
+}
+
+/** Every member of every case, with the values it is there for: of types, where no object says which it is. */
+export function* possibleMembers(parts: readonly VariantPart[]): Generator<{
+  readonly member: Member;
+  readonly part: VariantPart;
+  readonly ranges: VariantCase['ranges'];
+}> {
+  for (const part of parts) {
+    for (const { ranges, members, parts: inner } of part.cases) {
+      for (const member of members) yield { member, part, ranges };
+      yield* possibleMembers(inner);
+    }
+  }
+}

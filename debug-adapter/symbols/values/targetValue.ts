@@ -1,0 +1,454 @@
+/** Values of the target: a type and a place. Memory is read when a value is displayed, and only as much as it shows. */
+import type { Die } from '../../dwarf/die.ts';
+import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
+import { memberPlace, staticMembers } from './classMembers.ts';
+import { castExpression, memberExpression, parenthesized } from './expressionText.ts';
+import { formatValue } from './formatValue.ts';
+import { QueryError } from '../base/queryError.ts';
+import { rustChildCounts, rustChildren } from './rustValue.ts';
+import { scalarBits } from './parseScalar.ts';
+import type { Assignment, ChildCounts, NamedValue, Value } from '../symbolImage.ts';
+import {
+  type ArrayType,
+  type Member,
+  type StructType,
+  type Type,
+  sizeOf,
+  strip,
+  typeName,
+} from '../types/type.ts';
+import { presentMembers } from '../types/variantParts.ts';
+
+/** Where a value is. `bytes` have been collected already: registers, constants, pieces. */
+export type Place =
+  | { readonly kind: 'memory'; readonly address: bigint }
+  | {
+      readonly kind: 'bytes';
+      readonly bytes: Uint8Array;
+      /** 1 for every byte that is known; undefined when all are. */
+      readonly known?: Uint8Array;
+      /** Why the others are not. */
+      readonly lost?: string;
+      /** The register the bytes are in, for assignments. */
+      readonly register?: RegisterPart;
+    }
+  | {
+      readonly kind: 'missing';
+      readonly reason: string;
+      /** Of a pointer that is nowhere: what it would lead to (DW_OP_implicit_pointer). */
+      readonly target?: () => Promise<TargetValue | undefined>;
+    };
+
+/** Bytes of a register: so many from where the object in it begins, which is its low end. */
+export interface RegisterPart {
+  readonly name: string;
+  readonly value: bigint;
+  readonly offsetBytes: number;
+  /** Of the object, as the machine would store it. */
+  readonly wholeBytes: number;
+}
+
+/** What values ask of the world around them. */
+export interface ValueWorld {
+  readonly littleEndian: boolean;
+  readonly addressSize: number;
+  read(address: bigint, lengthBytes: number): Promise<Uint8Array | undefined>;
+  /** `main+4` for an address that has a symbol. */
+  symbolize(address: bigint): string | undefined;
+  /** Whether the frame is Rust's: arrays and the like are written in its syntax. */
+  readonly isRust?: boolean;
+  /** The value of a variable entry at file scope or in a class. */
+  entry?(die: Die, expression: string): Promise<TargetValue>;
+}
+
+/** Said only of what the debug information says it of: no place, or none at this address. */
+export const OPTIMIZED_OUT = 'optimized out';
+/** Of a caller: in a register that no function called from there kept. */
+export const NOT_SAVED = 'not saved';
+/** Elements asked for at once when the caller sets no limit. */
+const DEFAULT_COUNT = 1000;
+const NO_CHILDREN: ChildCounts = { named: 0, indexed: 0 };
+
+export class TargetValue implements Value {
+  readonly type: Type;
+  readonly place: Place;
+  readonly bits: BitRange | undefined;
+  readonly world: ValueWorld;
+  readonly expression: string;
+
+  constructor(type: Type, place: Place, world: ValueWorld, expression: string, bits?: BitRange) {
+    this.type = type;
+    this.place = place;
+    this.world = world;
+    this.expression = expression;
+    this.bits = bits;
+  }
+
+  get typeName(): string {
+    return typeName(this.type);
+  }
+
+  get bare(): Type {
+    return strip(this.type);
+  }
+
+  get address(): bigint | undefined {
+    return this.place.kind === 'memory' && this.bits === undefined ? this.place.address : undefined;
+  }
+
+  get sizeBytes(): number | undefined {
+    return sizeOf(this.type);
+  }
+
+  /** Of the value's bytes in memory. */
+  get littleEndian(): boolean {
+    return isLittleEndian(this.type, this.world);
+  }
+
+  async childCounts(): Promise<ChildCounts> {
+    const inner = await this.unfolded();
+    if (inner === undefined) return NO_CHILDREN;
+    try {
+      const { bare } = inner;
+      if (bare.kind === 'array') return { named: 0, indexed: countable(bare) };
+      if (bare.kind !== 'struct') return { named: 1, indexed: 0 };
+      if (bare.incomplete) return NO_CHILDREN;
+      const named = (await presentMembers(inner, bare)).length + (bare.statics?.length ?? 0);
+      return (await rustChildCounts(inner)) ?? { named, indexed: 0 };
+    } catch (error) {
+      if (error instanceof QueryError) return NO_CHILDREN;
+      throw error;
+    }
+  }
+
+  /**
+   * What has the children: the value, what a pointer to a structure or a reference leads to. Undefined for what does not unfold, such as
+   * a pointer that cannot be read.
+   */
+  private async unfolded(): Promise<TargetValue | undefined> {
+    try {
+      const { place } = this;
+      return place.kind === 'missing' && place.target === undefined ? undefined : await this.unfoldedPart();
+    } catch (error) {
+      if (error instanceof QueryError) return undefined;
+      throw error;
+    }
+  }
+
+  private async unfoldedPart(): Promise<TargetValue | undefined> {
+    const { bare } = this;
+    if (bare.kind === 'struct' || bare.kind === 'array') return this;
+    if (bare.kind !== 'pointer') return undefined;
+    const target = strip(bare.target);
+    const isReference = bare.sigil !== '*';
+    if (target.kind === 'struct' || (isReference && target.kind === 'array'))
+      return (await this.dereference()).as(bare.target, this.expression);
+    const leadsNowhere = target.kind === 'void' || target.kind === 'function' || target.kind === 'unknown';
+    return isReference || leadsNowhere ? undefined : this.dereference();
+  }
+
+  display(format?: string): Promise<string> {
+    return formatValue(this, format);
+  }
+
+  async children(start = 0, count = DEFAULT_COUNT): Promise<readonly NamedValue[]> {
+    const inner = await this.unfolded();
+    if (inner === undefined) return [];
+    const { bare } = inner;
+    if (bare.kind === 'array') return inner.elements(bare, start, Math.min(count, countable(bare) - start));
+    if (bare.kind === 'struct') {
+      const operator = this.bare.kind === 'pointer' && this.bare.sigil === '*' ? '->' : '.';
+      return (
+        (await rustChildren(inner, start, count)) ??
+        (await inner.members(bare, operator)).slice(start, start + count)
+      );
+    }
+    return start > 0 ? [] : [{ name: inner.expression, expression: inner.expression, value: inner }];
+  }
+
+  /** Where memory views look: what a pointer leads to, or where the value itself is. */
+  async reference(): Promise<bigint | undefined> {
+    if (this.bare.kind !== 'pointer') return this.address;
+    try {
+      return await this.unsigned();
+    } catch (error) {
+      if (error instanceof QueryError) return undefined;
+      throw error;
+    }
+  }
+
+  async assign(text: string): Promise<Assignment> {
+    const language = this.world.isRust === true ? 'rust' : 'c';
+    return this.assignBits(scalarBits(this.type, text, { language, bitSize: this.bits?.size }));
+  }
+
+  /** The write that gives this value other bits. */
+  async assignBits(bits: bigint): Promise<Assignment> {
+    if (this.bits !== undefined) return this.assignBitField(bits, this.bits);
+    const size = this.requireSize();
+    return this.write(littleToMemory(bits, size, this.littleEndian), 0);
+  }
+
+  /** What a pointer or reference leads to. Throws QueryError for anything else. */
+  async dereference(): Promise<TargetValue> {
+    const { bare, place } = this;
+    if (bare.kind !== 'pointer') throw new QueryError(`${this.typeName} is no pointer`);
+    const expression = `*${parenthesized(this.expression)}`;
+    const known = place.kind === 'missing' ? await place.target?.() : undefined;
+    if (known !== undefined) return known.as(bare.target, expression);
+    const address = await this.unsigned();
+    return new TargetValue(bare.target, { kind: 'memory', address }, this.world, expression);
+  }
+
+  /** A member of this structure that is no virtual base, known by its description. */
+  part(member: Member): TargetValue {
+    return this.memberValue(member, this.place, '.', this.expression);
+  }
+
+  /** Any member, virtual bases included: those say in memory where they are. */
+  async partAt(member: Member): Promise<TargetValue> {
+    return this.memberValue(member, await memberPlace(this, member), '.', this.expression);
+  }
+
+  /** The member of this very structure with that name, also of the anonymous ones inside. See findMember() for bases. */
+  member(name: string): TargetValue | undefined {
+    const { bare } = this;
+    if (bare.kind !== 'struct') return undefined;
+    const found = flatMembers(bare).find((member) => member.name === name);
+    return found && this.part(found);
+  }
+
+  /** By the index the program has for it. */
+  element(index: number): TargetValue {
+    const { bare } = this;
+    if (bare.kind !== 'array') throw new QueryError(`${this.typeName} is no array`);
+    const size = sizeOf(bare.element);
+    if (size === undefined) throw new QueryError(`elements of ${this.typeName} have no size`);
+    const expression = `${parenthesized(this.expression)}[${index}]`;
+    const at = index - (bare.lowerBound ?? 0);
+    if (bare.strideBits !== undefined)
+      return this.packedElement(bare.element, at, bare.strideBits, expression);
+    return new TargetValue(bare.element, placeAt(this.place, at * size, size), this.world, expression);
+  }
+
+  /** An element that need not begin at a byte: a number is then like a bit-field. */
+  private packedElement(type: Type, at: number, strideBits: number, expression: string): TargetValue {
+    const size = sizeOf(type) ?? 0;
+    const offset = at * strideBits;
+    const isScalar = !['struct', 'array'].includes(strip(type).kind);
+    if (isScalar && (offset % 8 !== 0 || strideBits < 8 * size)) {
+      const bits = { offset, size: Math.min(strideBits, 8 * size) };
+      return new TargetValue(type, this.place, this.world, expression, bits);
+    }
+    const place: Place =
+      offset % 8 === 0
+        ? placeAt(this.place, offset / 8, size)
+        : { kind: 'missing', reason: 'does not begin at a byte' };
+    return new TargetValue(type, place, this.world, expression);
+  }
+
+  /** A value of the same type that many bytes further on. */
+  offset(bytes: number): TargetValue {
+    const place = placeAt(this.place, bytes, this.sizeBytes ?? 0);
+    return new TargetValue(this.type, place, this.world, this.expression);
+  }
+
+  /** The bytes of the value. Throws QueryError when it has none or they cannot be read. */
+  async bytes(sizeBytes = this.requireSize()): Promise<Uint8Array> {
+    const { place } = this;
+    if (place.kind === 'missing') throw new QueryError(place.reason);
+    if (place.kind === 'memory') {
+      const bytes = await this.world.read(place.address, sizeBytes);
+      if (bytes === undefined) throw new QueryError(`cannot read memory at 0x${place.address.toString(16)}`);
+      return bytes;
+    }
+    const bytes = place.bytes.subarray(0, sizeBytes);
+    if (bytes.length < sizeBytes)
+      throw new QueryError(`only ${bytes.length} of its ${sizeBytes} bytes are described`);
+    if (place.known?.subarray(0, sizeBytes).includes(0) === true)
+      throw new QueryError(place.lost ?? OPTIMIZED_OUT);
+    return bytes;
+  }
+
+  /** A scalar's bits as an unsigned integer. */
+  async unsigned(): Promise<bigint> {
+    if (this.bits !== undefined) return this.bitField(this.bits);
+    return memoryToLittle(await this.bytes(), this.littleEndian);
+  }
+
+  /** The same value in another world: one that remembers what it read. */
+  inWorld(world: ValueWorld): TargetValue {
+    return new TargetValue(this.type, this.place, world, this.expression, this.bits);
+  }
+
+  /** The same place with another type and name. */
+  as(type: Type, expression = this.expression): TargetValue {
+    return new TargetValue(type, this.place, this.world, expression, this.bits);
+  }
+
+  /** `start` counts from the first one. */
+  private elements({ lowerBound = 0 }: ArrayType, start: number, count: number): NamedValue[] {
+    return Array.from({ length: Math.max(count, 0) }, (_, at) => {
+      const index = lowerBound + start + at;
+      const value = this.element(index);
+      return { name: `[${index}]`, expression: value.expression, value };
+    });
+  }
+
+  private async members(struct: StructType, operator: '.' | '->'): Promise<NamedValue[]> {
+    const owner = this.expression;
+    const found: NamedValue[] = [];
+    for (const member of await presentMembers(this, struct)) {
+      const place = await memberPlace(this, member);
+      const value = this.memberValue(member, place, operator, owner);
+      const name = member.isBase ? typeName(member.type) : fieldName(struct, member);
+      found.push({
+        name,
+        expression: value.expression,
+        value,
+        ...(member.isBase && { role: 'base' as const }),
+      });
+    }
+    return [...found, ...(await staticMembers(this, struct))];
+  }
+
+  private memberValue(member: Member, place: Place, operator: '.' | '->', owner: string): TargetValue {
+    const { name, isBase, bits, type } = member;
+    const { world } = this;
+    if (isBase) {
+      const object = operator === '->' ? `*${parenthesized(owner)}` : owner;
+      return new TargetValue(type, place, world, castExpression(typeName(type), object));
+    }
+    const struct = this.bare.kind === 'struct' ? this.bare : undefined;
+    const written = name === undefined || struct === undefined ? name : fieldName(struct, member);
+    const expression = memberExpression(owner, operator, written);
+    if (bits !== undefined) return new TargetValue(type, place, world, expression, bits);
+    return new TargetValue(type, placeAt(place, member.offsetBytes, sizeOf(type) ?? 0), world, expression);
+  }
+
+  private requireSize(): number {
+    const size = this.sizeBytes;
+    if (size === undefined) throw new QueryError(`${this.typeName} has no size`);
+    return size;
+  }
+
+  private async bitField(bits: BitRange): Promise<bigint> {
+    const whole = await this.bitFieldBytes(bits);
+    return BigInt.asUintN(bits.size, whole >> bitShift(bits, this.littleEndian));
+  }
+
+  /** The bytes around it are read and written back: its neighbours stay what they are. */
+  private async assignBitField(value: bigint, bits: BitRange): Promise<Assignment> {
+    const { littleEndian } = this;
+    const { first, count } = bitBytes(bits);
+    const shift = bitShift(bits, littleEndian);
+    const mask = ((1n << BigInt(bits.size)) - 1n) << shift;
+    const merged = ((await this.bitFieldBytes(bits)) & ~mask) | ((value << shift) & mask);
+    return this.write(littleToMemory(merged, count, littleEndian), first);
+  }
+
+  /** What holds a bit-field, as one integer. */
+  private async bitFieldBytes(bits: BitRange): Promise<bigint> {
+    const { first, count } = bitBytes(bits);
+    const part = new TargetValue(this.type, placeAt(this.place, first, count), this.world, this.expression);
+    return memoryToLittle(await part.bytes(count), this.littleEndian);
+  }
+
+  private write(bytes: Uint8Array, offsetBytes: number): Assignment {
+    const { place } = this;
+    if (place.kind === 'memory')
+      return { kind: 'memory', address: place.address + BigInt(offsetBytes), bytes };
+    if (place.kind === 'missing') throw new QueryError(`cannot be set: ${place.reason}`);
+    if (place.register === undefined) throw new QueryError('a constant cannot be set');
+    const { name, value, wholeBytes, offsetBytes: inRegister } = place.register;
+    const at = inRegister + offsetBytes;
+    const shift = BigInt(8 * (this.world.littleEndian ? at : wholeBytes - at - bytes.length));
+    const mask = ((1n << BigInt(8 * bytes.length)) - 1n) << shift;
+    const bits = memoryToLittle(bytes, this.world.littleEndian) << shift;
+    return { kind: 'register', register: name, value: (value & ~mask) | bits };
+  }
+}
+
+/** A structure with more members than this, anonymous ones counted inside, is broken debug information. */
+const MAX_MEMBERS = 100_000;
+const MAX_DEPTH = 16;
+
+const flattened = new WeakMap<StructType, readonly Member[]>();
+
+/** Members with those of anonymous structures and unions in their place. */
+export function flatMembers(struct: StructType): readonly Member[] {
+  const before = flattened.get(struct);
+  if (before !== undefined) return before;
+  const found: Member[] = [];
+  flatten(struct, 0, 0, found);
+  // One that is only declared may be found later.
+  if (!struct.incomplete) flattened.set(struct, found);
+  return found;
+}
+
+function flatten(struct: StructType, offsetBytes: number, depth: number, found: Member[]): void {
+  for (const member of struct.members) {
+    if (found.length >= MAX_MEMBERS) return;
+    const inner = strip(member.type);
+    if (member.name === undefined && !member.isBase && inner.kind === 'struct' && depth < MAX_DEPTH) {
+      flatten(inner, offsetBytes + member.offsetBytes, depth + 1, found);
+    } else if (offsetBytes === 0) found.push(member);
+    else {
+      const { name, type, isBase, bits, virtualOffset } = member;
+      found.push({
+        ...{ name, type, isBase, virtualOffset },
+        offsetBytes: member.offsetBytes + offsetBytes,
+        bits: bits && { size: bits.size, offset: bits.offset + 8 * offsetBytes },
+      });
+    }
+  }
+}
+
+/** How many elements can be told apart: none of a type without a size. */
+function countable({ element, count }: ArrayType): number {
+  return sizeOf(element) === undefined ? 0 : (count ?? 0);
+}
+
+/** Rust writes `0` for the field that its debug information calls `__0`. */
+function fieldName(struct: StructType, { name }: Member): string {
+  if (name === undefined) return '<anonymous>';
+  return struct.isRust === true ? name.replace(/^__(?=\d+$)/, '') : name;
+}
+
+export function placeAt(place: Place, offsetBytes: number, sizeBytes: number): Place {
+  if (place.kind === 'missing') return { kind: 'missing', reason: place.reason };
+  if (place.kind === 'memory')
+    return { kind: 'memory', address: BigInt.asUintN(64, place.address + BigInt(offsetBytes)) };
+  const { register, known, lost } = place;
+  return {
+    kind: 'bytes',
+    bytes: place.bytes.subarray(offsetBytes, offsetBytes + sizeBytes),
+    ...(known && { known: known.subarray(offsetBytes, offsetBytes + sizeBytes) }),
+    ...(lost !== undefined && { lost }),
+    ...(register && { register: { ...register, offsetBytes: register.offsetBytes + offsetBytes } }),
+  };
+}
+
+/** Whether a value of that type has its low byte first: as its type says, else as the machine has it. */
+export function isLittleEndian(type: Type, world: { readonly littleEndian: boolean }): boolean {
+  const bare = strip(type);
+  const order = bare.kind === 'base' || bare.kind === 'enum' ? bare.byteOrder : undefined;
+  return order === undefined ? world.littleEndian : order === 'little';
+}
+
+function memoryToLittle(bytes: Uint8Array, littleEndian: boolean): bigint {
+  let bits = 0n;
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[littleEndian ? bytes.length - 1 - index : index] as number;
+    bits = (bits << 8n) | BigInt(byte);
+  }
+  return bits;
+}
+
+export function littleToMemory(bits: bigint, sizeBytes: number, littleEndian: boolean): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes);
+  for (let index = 0; index < sizeBytes; index++) {
+    bytes[littleEndian ? index : sizeBytes - 1 - index] = Number((bits >> BigInt(8 * index)) & 0xffn);
+  }
+  return bytes;
+}
