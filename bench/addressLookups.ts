@@ -2,9 +2,9 @@
  * How many addresses a second the symbol engine explains once it has seen them. A program of its own, bundled as the product is:
  * `addressLookups.js VMLINUX` prints one number.
  */
-import { openSymbolImage } from '../debug-adapter/symbols/symbolImage.ts';
 import { openFileSource } from '../vmm-core/client/fileSource.ts';
 import { randomTextAddresses } from './textAddresses.ts';
+import { openSymbolImage } from '../debug-adapter/symbols/openSymbolImage.ts';
 
 const ROUNDS = 40;
 

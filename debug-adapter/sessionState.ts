@@ -7,7 +7,7 @@ import { USER_ERROR, UserError } from './errors.ts';
 import { HandleMap } from './handleMap.ts';
 import type { Log } from './log.ts';
 import { obtainIndex } from './symbols/index/indexLoader.ts';
-import type { SymbolImage, Value } from './symbols/symbolImage.ts';
+import type { SymbolImage } from './symbols/symbolImage.ts';
 import type { AddressView } from './target/addressView.ts';
 import { BreakpointTable } from './target/breakpointTable.ts';
 import type { Disassembler } from './target/disassembler.ts';
@@ -15,6 +15,7 @@ import { SourcePaths } from './target/sourcePaths.ts';
 import { SymbolSet } from './target/symbolSet.ts';
 import { symbolUnwinder, type UnwindFrame, type Unwinder } from './target/unwind.ts';
 import type { VmTarget } from './target/vmTarget.ts';
+import type { Value } from './symbols/values/value.ts';
 
 export interface SessionOptions {
   readonly stopOnEntry: boolean;

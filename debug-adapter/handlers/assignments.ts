@@ -3,12 +3,12 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
-import type { Assignment, NamedValue, Value } from '../symbols/symbolImage.ts';
 import { registerAlias } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
 import { explain, formatOf, showValue } from './locals.ts';
 import { memoryChanged } from './memory.ts';
 import { registersChanged } from './variables.ts';
+import type { Assignment, NamedValue, Value } from '../symbols/values/value.ts';
 
 /** A number or a character: checked against the type it is for. Anything else is an expression. */
 const LITERAL = /^\s*(?:[-+]?[\d.]|')/;

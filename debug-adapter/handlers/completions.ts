@@ -2,9 +2,9 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
-import type { NamedValue } from '../symbols/symbolImage.ts';
 import { generalRows } from '../target/registers.ts';
 import { explain, localVariables } from './locals.ts';
+import type { NamedValue } from '../symbols/values/value.ts';
 
 const MAX_MEMBERS = 1000;
 /** What is completed is at the end of the text, and no longer than this: the patterns below try every place to start at. */

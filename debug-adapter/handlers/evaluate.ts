@@ -5,7 +5,6 @@ import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
 import type { Language } from '../symbols/values/literals.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
-import type { Value } from '../symbols/symbolImage.ts';
 import {
   evaluateExpression,
   type ExpressionEnvironment,
@@ -21,6 +20,7 @@ import { assignTyped } from './assignments.ts';
 import { evaluateTyped, explain, formatOf, showValue } from './locals.ts';
 import { memoryChanged } from './memory.ts';
 import { registersChanged } from './variables.ts';
+import type { Value } from '../symbols/values/value.ts';
 
 type EvaluateBody = DebugProtocol.EvaluateResponse['body'];
 

@@ -5,10 +5,12 @@ import type { Pace } from '../pace.ts';
 import type { SessionState, ShownFrame, VariableContainer } from '../sessionState.ts';
 import { splitFormat } from '../symbols/values/expressionText.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
-import type { FrameContext, NamedValue, SymbolImage, Value, Variable } from '../symbols/symbolImage.ts';
+import type { SymbolImage, Variable } from '../symbols/symbolImage.ts';
 import { frameContext, lookupAddress, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { frameNow, framesOf, unwindContext } from './frames.ts';
+import type { FrameContext } from '../symbols/frames/frameContext.ts';
+import type { NamedValue, Value } from '../symbols/values/value.ts';
 
 /** Shown to a client that asks for all there are; a row below them leads to the next ones. */
 const DEFAULT_CHILDREN = 1000;

@@ -5,7 +5,6 @@ import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { Pace } from '../pace.ts';
 import type { SessionState, ShownFrame, VariableContainer } from '../sessionState.ts';
-import type { NamedValue } from '../symbols/symbolImage.ts';
 import {
   controlRows,
   decodeBits,
@@ -36,6 +35,7 @@ import {
   showValue,
   valueNow,
 } from './locals.ts';
+import type { NamedValue } from '../symbols/values/value.ts';
 
 type Variable = DebugProtocol.Variable;
 

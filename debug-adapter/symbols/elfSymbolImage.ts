@@ -9,49 +9,48 @@ import { DwarfError } from '../dwarf/dwarfError.ts';
 import { DwarfFile } from '../dwarf/dwarfFile.ts';
 import { ROW_IS_STMT } from '../dwarf/line.ts';
 import type { Unit } from '../dwarf/unit.ts';
+import { finish, inSlices, type Steps } from './base/steps.ts';
+import {
+  BreakpointPlaces,
+  type CodeLocation,
+  type FunctionLocation,
+} from './breakpoints/breakpointPlaces.ts';
+import { SourceFinder } from './breakpoints/lineBreakpoints.ts';
+import { imageMachine } from './files/imageMachine.ts';
+import { codeRanges, debugSections, elfSectionLoader, placed, rangesInclude } from './files/imageSections.ts';
+import { SplitUnits } from './files/splitUnits.ts';
+import { openSupplement } from './files/supplement.ts';
+import type { FrameContext } from './frames/frameContext.ts';
+import type { ScopeImage, LocalDescription } from './frames/frameScope.ts';
+import type { FrameDescription } from './frames/frameText.ts';
+import { FrameUnwinder, type UnwoundFrame } from './frames/frameUnwinder.ts';
+import { type MachineRegisters, machineRegisters } from './frames/machineRegisters.ts';
+import { ImageQueries } from './imageQueries.ts';
+import { ImageIndex } from './index/imageIndex.ts';
 import { AsideUnits } from './names/asideUnits.ts';
-import { BreakpointPlaces } from './breakpoints/breakpointPlaces.ts';
 import { ElfSymbolIndex } from './names/elfSymbolIndex.ts';
 import { FunctionFinder } from './names/functionFinder.ts';
-import type { ScopeImage } from './frames/frameScope.ts';
-import { FrameUnwinder } from './frames/frameUnwinder.ts';
-import { codeRanges, debugSections, elfSectionLoader, placed, rangesInclude } from './files/imageSections.ts';
-import { SourceFinder } from './breakpoints/lineBreakpoints.ts';
-import { ImageIndex } from './index/imageIndex.ts';
-import { imageMachine } from './files/imageMachine.ts';
-import { ImageMacros } from './names/imageMacros.ts';
+import { ImageMacros, type Macro } from './names/imageMacros.ts';
 import { ImageNames } from './names/imageNames.ts';
-import { ImageQueries } from './imageQueries.ts';
-import type { Language } from './values/literals.ts';
-import { type MachineRegisters, machineRegisters } from './frames/machineRegisters.ts';
+import { readableSymbol } from './names/symbolNames.ts';
 import type {
   AddressRange,
-  CodeLocation,
   CompiledExpression,
-  FrameContext,
-  FrameDescription,
-  FunctionLocation,
   FunctionRange,
   InlineFrame,
   LineRow,
-  LocalDescription,
-  Macro,
   SlicedQuestions,
   SymbolAt,
   SymbolImage,
   SymbolImageOptions,
-  UnwoundFrame,
-  Value,
   Variable,
 } from './symbolImage.ts';
-import { readableSymbol } from './names/symbolNames.ts';
-import { SplitUnits } from './files/splitUnits.ts';
-import { openSupplement } from './files/supplement.ts';
-import { finish, inSlices, type Steps } from './base/steps.ts';
 import { UnitCache } from './units/unitCache.ts';
 import { type FunctionNode, containing } from './units/unitFunctions.ts';
 import type { UnitLines } from './units/unitLines.ts';
 import { UnitRanges } from './units/unitRanges.ts';
+import type { Language } from './values/literals.ts';
+import type { Value } from './values/value.ts';
 
 const MAX_PROBLEMS = 200;
 

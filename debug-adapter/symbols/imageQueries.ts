@@ -1,19 +1,20 @@
 /** Variables and expressions of an image's frames: ties scopes, names and the evaluator together. */
-import type { Unit } from '../dwarf/unit.ts';
 import { DwarfError } from '../dwarf/dwarfError.ts';
-import { codePlace } from './frames/codePlace.ts';
+import type { Unit } from '../dwarf/unit.ts';
+import { LruCache } from './base/lruCache.ts';
+import { QueryError } from './base/queryError.ts';
 import { evaluateAssign, evaluateNode } from './expressions/evaluator.ts';
+import { type ElfSymbolFinder, NameResolver } from './expressions/nameResolution.ts';
 import { parseExpression, parseTypeName } from './expressions/parser.ts';
 import type { Node } from './expressions/syntaxTree.ts';
-import { FrameScope, type ScopeImage } from './frames/frameScope.ts';
-import type { ImageNames } from './names/imageNames.ts';
-import type { Language } from './values/literals.ts';
-import { LruCache } from './base/lruCache.ts';
-import { type ElfSymbolFinder, NameResolver } from './expressions/nameResolution.ts';
-import { QueryError } from './base/queryError.ts';
-import type { CompiledExpression, FrameContext, LocalDescription, Variable } from './symbolImage.ts';
-import { describe } from './types/typeDescription.ts';
 import type { KnownNames } from './expressions/tokenReader.ts';
+import { codePlace } from './frames/codePlace.ts';
+import type { FrameContext } from './frames/frameContext.ts';
+import { FrameScope, type ScopeImage, type LocalDescription } from './frames/frameScope.ts';
+import type { ImageNames } from './names/imageNames.ts';
+import type { CompiledExpression, Variable } from './symbolImage.ts';
+import { describe } from './types/typeDescription.ts';
+import type { Language } from './values/literals.ts';
 import type { TargetValue } from './values/targetValue.ts';
 
 /** A frame without registers or memory: for constants, sizes and addresses of globals. */

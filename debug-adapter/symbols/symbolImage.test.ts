@@ -14,13 +14,10 @@ import { DW_AT, DW_ATE, DW_FORM, DW_INL, DW_LANG, DW_TAG } from '../dwarf/consta
 import { DW_OP } from '../dwarf/operators.ts';
 import { DW_LNE, DW_LNS } from '../dwarf/sectionConstants.ts';
 import { QueryError } from './base/queryError.ts';
-import {
-  type Assignment,
-  type FrameContext,
-  type SymbolImage,
-  type SymbolImageOptions,
-  openSymbolImage,
-} from './symbolImage.ts';
+import type { FrameContext } from './frames/frameContext.ts';
+import { openSymbolImage } from './openSymbolImage.ts';
+import type { SymbolImage, SymbolImageOptions } from './symbolImage.ts';
+import type { Assignment } from './values/value.ts';
 
 /*
  * The program of these tests, in a kernel's address range:

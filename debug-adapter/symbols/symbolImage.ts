@@ -1,6 +1,7 @@
 /**
  * What the debug adapter asks of one ELF file with its DWARF: the public interface of symbols/. Policy lives in this folder,
- * formats in ../dwarf (DWARF) and vmm-core/elf (ELF).
+ * formats in ../dwarf (DWARF) and vmm-core/elf (ELF). A type that one room answers with is declared there: values in values/,
+ * frames in frames/, places of code in breakpoints/. openSymbolImage.ts is the way in.
  *
  * Everything is lazy: opening reads the ELF header and the section table; an address question reads .debug_aranges and the line
  * table of the one unit concerned. All addresses are link-time addresses plus the image's `loadBias`, as unsigned 64-bit bigints.
@@ -9,9 +10,15 @@
  */
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
-import { ElfSymbolImage } from './elfSymbolImage.ts';
+import type { CodeLocation, FunctionLocation } from './breakpoints/breakpointPlaces.ts';
+import type { FrameContext } from './frames/frameContext.ts';
+import type { LocalDescription } from './frames/frameScope.ts';
+import type { FrameDescription } from './frames/frameText.ts';
+import type { UnwoundFrame } from './frames/frameUnwinder.ts';
 import type { LoadIndex } from './index/imageIndex.ts';
+import type { Macro } from './names/imageMacros.ts';
 import type { Language } from './values/literals.ts';
+import type { Assignment, Value, NamedValue } from './values/value.ts';
 
 /** Half open: `end` is the first address after it. */
 export interface AddressRange {
@@ -52,26 +59,6 @@ export interface SymbolAt {
   readonly offset: bigint;
 }
 
-export interface CodeLocation {
-  readonly address: bigint;
-  readonly file: string;
-  /** The line that was really found: the one asked for, or the next one that has code. */
-  readonly line: number;
-  readonly column: number;
-  /** The function (or the inlined copy) the address is in. */
-  readonly function?: string;
-}
-
-export interface FunctionLocation {
-  readonly name: string;
-  /** Where a breakpoint goes: after the prologue, when the line table tells. */
-  readonly address: bigint;
-  /** The function's first instruction. */
-  readonly start: bigint;
-  readonly file?: string;
-  readonly line?: number;
-}
-
 /** One function of an inline chain. */
 export interface InlineFrame {
   readonly function: string;
@@ -85,108 +72,10 @@ export interface InlineFrame {
   readonly range: AddressRange;
 }
 
-/** Register values by lower-case name: `rax` … `r15`, `rip`, `rsp` (64-bit), `eax` … `eip` (32-bit). */
-export type Registers = ReadonlyMap<string, bigint>;
-
-/** Memory of the target at run-time addresses. Undefined, not an exception, when it cannot be read. */
-export interface MemoryReader {
-  read(address: bigint, lengthBytes: number): Promise<Uint8Array | undefined>;
-}
-
-/** One activation: what variables and expressions are evaluated against. */
-export interface FrameContext {
-  readonly registers: Registers;
-  readonly memory: MemoryReader;
-  /**
-   * True for every frame but the innermost and those interrupted (a signal, an exception): their program counter is a return address
-   * and belongs to the call before it.
-   */
-  readonly pcIsReturnAddress?: boolean;
-  /** The frame's caller, where it is known: values at a function's entry are computed there. */
-  readonly caller?: () => Promise<FrameContext | undefined>;
-}
-
-export interface UnwoundFrame {
-  /** Of the caller. Registers nobody saved are missing. */
-  readonly registers: Registers;
-  /** The caller's stack pointer before the call; identifies the frame that was unwound. */
-  readonly cfa: bigint;
-  /** Where the caller's registers were found in memory. */
-  readonly savedAt: ReadonlyMap<string, bigint>;
-  /** `cfi`: call frame information; `orc`: a Linux kernel's own tables; `framePointer`: guessed from the chain of frame pointers. */
-  readonly method: 'cfi' | 'orc' | 'framePointer';
-  /** The frame that was unwound is an interrupt's or a signal's: the caller's program counter is no return address. */
-  readonly isSignalFrame: boolean;
-}
-
-/** What the debug adapter must do to the target to carry out an assignment. */
-export type Assignment =
-  | { readonly kind: 'memory'; readonly address: bigint; readonly bytes: Uint8Array }
-  | { readonly kind: 'register'; readonly register: string; readonly value: bigint };
-
-/** Members, or what a pointer leads to; and elements. */
-export interface ChildCounts {
-  readonly named: number;
-  readonly indexed: number;
-}
-
-/** A value of the target with its type. Reads memory when asked, and only what is needed. */
-export interface Value {
-  /** As its programmer writes it: `struct point [4]`, `const char *`. */
-  readonly typeName: string;
-  /** Where it lives; undefined for values in registers, constants and bit-fields. */
-  readonly address: bigint | undefined;
-  readonly sizeBytes: number | undefined;
-  /** Evaluates to it in the same frame, when there is such an expression. */
-  readonly expression: string;
-  /** How much unfolds from it. May read memory: a vector's length is there. */
-  childCounts(): Promise<ChildCounts>;
-  /** Where a memory view would look: what a pointer leads to, else where the value lives. */
-  reference(): Promise<bigint | undefined>;
-  /**
-   * One line: `42`, `0x401136 <main>`, `{x = 1, y = 2}`, `<optimized out>`. `format` is a suffix without its comma: `x` hex, `z` hex
-   * with all zeros, `h` hex for integers only, `d` decimal, `u` unsigned, `b` binary, `o` octal, `c` character, `s` string, `a` address, `f` floating point, a
-   * number for that many elements, or both as in `10x`.
-   */
-  display(format?: string): Promise<string>;
-  /** Members, elements or the pointer's target, from `start`, at most `count`. */
-  children(start?: number, count?: number): Promise<readonly NamedValue[]>;
-  /** The assignment of a number, character, enumerator, or `0x…` pointer written as text. Throws QueryError. */
-  assign(text: string): Promise<Assignment>;
-}
-
-export interface NamedValue {
-  readonly name: string;
-  /** An expression that evaluates to it in the same frame, when there is one: for `evaluateName` of DAP. */
-  readonly expression: string;
-  readonly value: Value;
-  /** A part that is no plain member: a base class, a static member. */
-  readonly role?: 'base' | 'static';
-}
-
 export interface Variable extends NamedValue {
   readonly isParameter: boolean;
   /** 0 for the function's own, more for those of blocks inside it. An inner variable hides an outer one of the same name. */
   readonly depth: number;
-}
-
-export interface LocalDescription {
-  readonly name: string;
-  readonly type: string;
-  readonly isParameter: boolean;
-  /** `frame base - 20`, `in $rdi`, `optimized out`. */
-  readonly location: string;
-  /** The function it belongs to: of an inline chain there are several. */
-  readonly function: string;
-  /** Which of the chain that is: 0 for the innermost. */
-  readonly inlineDepth: number;
-}
-
-export interface FrameDescription {
-  /** `rsp + 16` */
-  readonly cfa: string;
-  /** Register to where the caller's value is: `[cfa - 8]`, `cfa`, `undefined`. */
-  readonly registers: Readonly<Record<string, string>>;
 }
 
 /**
@@ -215,17 +104,6 @@ export interface CompiledExpression {
   /** What an assignment assigns to; of another expression its value. */
   place(frame: FrameContext, inlineDepth?: number): Promise<Value>;
   assignment(frame: FrameContext, inlineDepth?: number): Promise<Assignment>;
-}
-
-/** `#define name parameters body`. */
-export interface Macro {
-  readonly name: string;
-  /** `(a, b)`; missing for a macro that is used without parentheses. */
-  readonly parameters?: string;
-  readonly body: string;
-  /** Where it is defined; missing for those of the compiler and its command line. */
-  readonly file?: string;
-  readonly line?: number;
 }
 
 export interface SymbolImageOptions {
@@ -349,9 +227,4 @@ export interface SymbolImage {
 
   /** What was found broken so far, each once: `.debug_info unit 0x1234: …`. */
   problems(): readonly string[];
-}
-
-/** Throws ElfError when `source` is not a readable ELF file. Debug information may be missing or broken. */
-export function openSymbolImage(source: ByteSource, options: SymbolImageOptions = {}): SymbolImage {
-  return new ElfSymbolImage(source, options);
 }

@@ -15,13 +15,10 @@ import type { IndexRequest } from '../symbols/index/indexLoader.ts';
 import { unpacked } from '../symbols/files/packedFile.ts';
 import { findSeparateDebug } from '../symbols/files/separateDebug.ts';
 import type { SymbolIndexData } from '../symbols/index/symbolIndex.ts';
-import {
-  type CodeLocation,
-  type FunctionLocation,
-  openSymbolImage,
-  type SymbolImage,
-} from '../symbols/symbolImage.ts';
+import type { SymbolImage } from '../symbols/symbolImage.ts';
 import { AddressView, bestFirst } from './addressView.ts';
+import type { CodeLocation, FunctionLocation } from '../symbols/breakpoints/breakpointPlaces.ts';
+import { openSymbolImage } from '../symbols/openSymbolImage.ts';
 
 export interface SymbolFile {
   readonly path: string;

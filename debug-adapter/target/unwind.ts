@@ -3,9 +3,11 @@
  * frame pointers, which every kernel built with `-fno-omit-frame-pointer` allows.
  */
 import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
-import type { FrameContext, SymbolImage, UnwoundFrame } from '../symbols/symbolImage.ts';
+import type { SymbolImage } from '../symbols/symbolImage.ts';
 import { PrologueReader } from './prologue.ts';
 import { codeBase, codeBits, linearPc, linearSp, registerValue, stackBase } from './registers.ts';
+import type { FrameContext } from '../symbols/frames/frameContext.ts';
+import type { UnwoundFrame } from '../symbols/frames/frameUnwinder.ts';
 
 /** Registers of one frame, as far as they are known there. Addresses are linear. */
 export interface UnwindFrame {

@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
-import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { SHT_NOBITS } from '../../vmm-core/elf/elfConstants.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { compile, missingTool, scratchDirectory } from '../symbols/compile.ts';
 import type { FuzzTarget, Sections } from './fuzz.ts';
+import { openSymbolImage } from '../../debug-adapter/symbols/openSymbolImage.ts';
 
 export interface FuzzProgram {
   readonly compiler: string;

@@ -6,12 +6,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NODE_DECOMPRESSORS } from '../../debug-adapter/symbols/files/decompressors.ts';
-import {
-  type SymbolImage,
-  type SymbolImageOptions,
-  openSymbolImage,
-} from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage, SymbolImageOptions } from '../../debug-adapter/symbols/symbolImage.ts';
 import { openFileSource, openOccasionalSource } from '../../vmm-core/client/fileSource.ts';
+import { openSymbolImage } from '../../debug-adapter/symbols/openSymbolImage.ts';
 
 export const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url));
 

@@ -4,9 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type SymbolImage, openSymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { PROGRAMS, compile, missingTool, openImage, run, scratchDirectory } from './compile.ts';
+import { openSymbolImage } from '../../debug-adapter/symbols/openSymbolImage.ts';
 
 const directory = scratchDirectory();
 

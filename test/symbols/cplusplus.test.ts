@@ -12,11 +12,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { FrameContext, NamedValue, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { PROGRAMS, compile, missingTool, openImage, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
 import { recordStops } from './live.ts';
 import { answer, frameOf, roundTrip } from './stopFrame.ts';
+import type { FrameContext } from '../../debug-adapter/symbols/frames/frameContext.ts';
+import type { NamedValue } from '../../debug-adapter/symbols/values/value.ts';
 
 const directory = scratchDirectory();
 

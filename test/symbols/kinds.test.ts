@@ -11,12 +11,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
-import {
-  type FrameContext,
-  type NamedValue,
-  type SymbolImage,
-  openSymbolImage,
-} from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { seededRandom } from '../support/bytes.ts';
@@ -24,6 +19,9 @@ import { PROGRAMS, compile, missingTool, openImage, scratchDirectory } from './c
 import { gdbUnavailable } from './gdb.ts';
 import { recordStops } from './live.ts';
 import { answer, frameOf, roundTrip } from './stopFrame.ts';
+import type { FrameContext } from '../../debug-adapter/symbols/frames/frameContext.ts';
+import type { NamedValue } from '../../debug-adapter/symbols/values/value.ts';
+import { openSymbolImage } from '../../debug-adapter/symbols/openSymbolImage.ts';
 
 const directory = scratchDirectory();
 

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { FrameContext, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { compile, missingTool, openImage, run, scratchDirectory } from './compile.ts';
 import { askGdb, gdbUnavailable } from './gdb.ts';
 import { answer } from './stopFrame.ts';
+import type { FrameContext } from '../../debug-adapter/symbols/frames/frameContext.ts';
 
 const directory = scratchDirectory();
 

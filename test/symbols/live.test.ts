@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DW_ATE } from '../../debug-adapter/dwarf/constants.ts';
 import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
-import type { FrameContext, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { strip } from '../../debug-adapter/symbols/types/type.ts';
 import { TargetValue } from '../../debug-adapter/symbols/values/targetValue.ts';
 import {
@@ -21,6 +21,7 @@ import {
 } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
 import { type LiveFrame, type LiveStop, recordStops, recordedMemory } from './live.ts';
+import type { FrameContext } from '../../debug-adapter/symbols/frames/frameContext.ts';
 
 /** Must be known in a caller's frame; the others only where gdb knows them too. */
 const PRESERVED = ['rbx', 'rbp', 'rsp', 'rip', 'r12', 'r13', 'r14', 'r15'];

@@ -1,5 +1,6 @@
 /** The call frame table as readelf interprets it (`--debug-dump=frames-interp`), and what unwinding by it gives. */
-import type { FrameContext, UnwoundFrame } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { FrameContext } from '../../debug-adapter/symbols/frames/frameContext.ts';
+import type { UnwoundFrame } from '../../debug-adapter/symbols/frames/frameUnwinder.ts';
 
 export interface FrameRule {
   /** `rsp+8`, or `exp` for an expression. */

@@ -10,11 +10,12 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { FrameContext, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { PROGRAMS, missingTool, openImage, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
 import { type LiveStop, recordStops } from './live.ts';
 import { answer, frameOf, roundTrip } from './stopFrame.ts';
+import type { FrameContext } from '../../debug-adapter/symbols/frames/frameContext.ts';
 
 const directory = scratchDirectory();
 

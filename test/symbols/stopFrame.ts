@@ -1,7 +1,9 @@
 /** A recorded stop as the frame that values and expressions are asked in. */
 import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
-import type { FrameContext, NamedValue, SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
+import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { type LiveStop, recordedMemory } from './live.ts';
+import type { FrameContext } from '../../debug-adapter/symbols/frames/frameContext.ts';
+import type { NamedValue } from '../../debug-adapter/symbols/values/value.ts';
 
 /** The innermost frame of a stop. */
 export function frameOf(stop: LiveStop): FrameContext {

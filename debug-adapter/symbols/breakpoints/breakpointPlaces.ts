@@ -6,7 +6,7 @@ import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/die.ts';
 import { rangesOf } from '../../dwarf/ranges.ts';
 import type { Unit } from '../../dwarf/unit.ts';
-import { childrenOf, variablesOf } from '../units/dieTree.ts';
+import type { Steps } from '../base/steps.ts';
 import type { ElfSymbolIndex } from '../names/elfSymbolIndex.ts';
 import type { FoundFunction, FunctionFinder } from '../names/functionFinder.ts';
 import {
@@ -17,12 +17,31 @@ import {
   type WantedFunction,
 } from '../names/functionNames.ts';
 import type { ImageNames } from '../names/imageNames.ts';
-import type { MatchedRow, SourceFinder } from './lineBreakpoints.ts';
-import type { Steps } from '../base/steps.ts';
-import type { CodeLocation, FunctionLocation } from '../symbolImage.ts';
 import { typeName } from '../types/type.ts';
+import { childrenOf, variablesOf } from '../units/dieTree.ts';
 import type { UnitCache } from '../units/unitCache.ts';
 import { originChain } from '../units/unitFunctions.ts';
+import type { MatchedRow, SourceFinder } from './lineBreakpoints.ts';
+
+export interface CodeLocation {
+  readonly address: bigint;
+  readonly file: string;
+  /** The line that was really found: the one asked for, or the next one that has code. */
+  readonly line: number;
+  readonly column: number;
+  /** The function (or the inlined copy) the address is in. */
+  readonly function?: string;
+}
+
+export interface FunctionLocation {
+  readonly name: string;
+  /** Where a breakpoint goes: after the prologue, when the line table tells. */
+  readonly address: bigint;
+  /** The function's first instruction. */
+  readonly start: bigint;
+  readonly file?: string;
+  readonly line?: number;
+}
 
 export interface PlacesOptions {
   readonly cache: UnitCache;

@@ -1,13 +1,14 @@
 /** `vmm sym FILE [--json] [QUERY…]`: questions about an ELF file's symbols, from the command line or from standard input. */
-import { ElfError } from '../../../vmm-core/elf/elfError.ts';
 import { type ByteSource, bytesSource } from '../../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../../vmm-core/elf/compressedSection.ts';
-import { type CliAnswer, answer, looksLikeQuery } from './queries.ts';
-import type { LoadIndex } from '../index/imageIndex.ts';
-import { unpacked } from '../files/packedFile.ts';
+import { ElfError } from '../../../vmm-core/elf/elfError.ts';
 import { QueryError } from '../base/queryError.ts';
+import { unpacked } from '../files/packedFile.ts';
 import { findSeparateDebug } from '../files/separateDebug.ts';
-import { type SymbolImage, openSymbolImage } from '../symbolImage.ts';
+import type { LoadIndex } from '../index/imageIndex.ts';
+import { openSymbolImage } from '../openSymbolImage.ts';
+import type { SymbolImage } from '../symbolImage.ts';
+import { type CliAnswer, answer, looksLikeQuery } from './queries.ts';
 import { symbolizeLine } from './symbolizeText.ts';
 
 /** What the program around this one is asked for; tests give their own. */

@@ -7,9 +7,9 @@ import {
   openOccasionalSource,
 } from '../../../vmm-core/client/fileSource.ts';
 import { endProcess, standardError, standardOutput } from '../../../vmm-core/client/output.ts';
-import { run } from './commandLine.ts';
 import { NODE_DECOMPRESSORS } from '../files/decompressors.ts';
 import { obtainIndex } from '../index/indexLoader.ts';
+import { run } from './commandLine.ts';
 import { textLines } from './textLines.ts';
 
 const SHOWN_AFTER_MS = 1000;

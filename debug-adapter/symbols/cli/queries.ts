@@ -1,8 +1,9 @@
 /** The queries of `vmm sym`: each line of text becomes one answer, as an object for --json and as lines for people. docs/vmm-sym.md. */
-import { NO_FRAME } from '../imageQueries.ts';
-import { splitFormat } from '../values/expressionText.ts';
 import { QueryError } from '../base/queryError.ts';
-import type { CodeLocation, FunctionLocation, InlineFrame, SymbolImage } from '../symbolImage.ts';
+import type { CodeLocation, FunctionLocation } from '../breakpoints/breakpointPlaces.ts';
+import { NO_FRAME } from '../imageQueries.ts';
+import type { InlineFrame, SymbolImage } from '../symbolImage.ts';
+import { splitFormat } from '../values/expressionText.ts';
 
 /** Values of --json: strings, numbers and lists of them; addresses are hex strings. */
 export type Answer = { readonly query: string } & Readonly<Record<string, unknown>>;

@@ -3,18 +3,8 @@
  * Assignments only say what to write.
  */
 import { DW_ATE } from '../../dwarf/constants.ts';
-import { compareValues, integerArithmetic, usualType } from '../values/cArithmetic.ts';
-import { findMember, memberOf } from '../values/classMembers.ts';
-import type { Node, TypeSyntax } from './syntaxTree.ts';
-import type { Language } from '../values/literals.ts';
-import type { NamedRegister } from '../frames/machineRegisters.ts';
 import { QueryError } from '../base/queryError.ts';
-import { rustView, sequenceElement } from '../values/rustValue.ts';
-import { CHAR, Scalars, alignOf, integer, isFloat, pointerOf } from '../values/scalars.ts';
-import { characterKind } from '../values/stringText.ts';
-import type { Assignment } from '../symbolImage.ts';
-import { comparedText } from '../values/textComparison.ts';
-import { castValue } from '../values/typeCasts.ts';
+import type { NamedRegister } from '../frames/machineRegisters.ts';
 import {
   type BaseType,
   type Member,
@@ -25,7 +15,17 @@ import {
   strip,
   typeName,
 } from '../types/type.ts';
+import { compareValues, integerArithmetic, usualType } from '../values/cArithmetic.ts';
+import { findMember, memberOf } from '../values/classMembers.ts';
+import type { Language } from '../values/literals.ts';
+import { rustView, sequenceElement } from '../values/rustValue.ts';
+import { CHAR, Scalars, alignOf, integer, isFloat, pointerOf } from '../values/scalars.ts';
+import { characterKind } from '../values/stringText.ts';
 import { NOT_SAVED, TargetValue, type ValueWorld, littleToMemory } from '../values/targetValue.ts';
+import { comparedText } from '../values/textComparison.ts';
+import { castValue } from '../values/typeCasts.ts';
+import type { Assignment } from '../values/value.ts';
+import type { Node, TypeSyntax } from './syntaxTree.ts';
 
 /** Where names come from. */
 export interface EvaluationScope {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mutate, seededRandom } from '../../../test/support/bytes.ts';
+import { QueryError } from '../base/queryError.ts';
+import type { Language } from '../values/literals.ts';
 import { parseExpression, parseTypeName } from './parser.ts';
 import { type Node, type TypeSyntax, depthOf } from './syntaxTree.ts';
-import type { Language } from '../values/literals.ts';
-import { QueryError } from '../base/queryError.ts';
 
 const TYPES = new Set(['word_t', 'ns::Type', 'Box<int, 3>', 'struct node', 'u64']);
 const NAMES = {

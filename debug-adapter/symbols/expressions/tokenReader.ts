@@ -1,7 +1,7 @@
 /** The tokens of an expression in order, and the names that several of them make up. */
-import { type Token, tokenize } from './lexer.ts';
-import type { Language } from '../values/literals.ts';
 import { QueryError } from '../base/queryError.ts';
+import type { Language } from '../values/literals.ts';
+import { type Token, tokenize } from './lexer.ts';
 
 /** What a parser has to know about the code around: its language, whether `(name)` begins a cast, and `name<` template arguments. */
 export interface KnownNames {

@@ -1,6 +1,6 @@
 /** Type names as they stand in casts and sizeof: C's and C++'s with abstract declarators, Rust's after `as`. */
-import type { TypeLayer, TypeSyntax } from './syntaxTree.ts';
 import { QueryError } from '../base/queryError.ts';
+import type { TypeLayer, TypeSyntax } from './syntaxTree.ts';
 import type { TokenReader } from './tokenReader.ts';
 
 const TAG_WORDS = new Set(['struct', 'union', 'enum', 'class']);

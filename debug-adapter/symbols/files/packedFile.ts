@@ -1,8 +1,8 @@
 /** Files that hold a symbol file in another form: kernel modules as distributions compress them, and kernels as they are booted. */
 import { gunzipSync } from 'node:zlib';
 import { type ByteSource, readBytes } from '../../../vmm-core/elf/byteSource.ts';
-import { compressionOf } from '../../../vmm-core/elf/compression.ts';
 import { mayBecomeBytes } from '../../../vmm-core/elf/compressedSection.ts';
+import { compressionOf } from '../../../vmm-core/elf/compression.ts';
 import { unzstd } from './zstd.ts';
 
 const GZIP = [0x1f, 0x8b];

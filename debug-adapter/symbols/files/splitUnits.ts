@@ -11,9 +11,9 @@ import { LoadedUnits, PageCache, type SharedCaches } from '../../dwarf/caches.ts
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import type { Unit } from '../../dwarf/unit.ts';
+import { joinPath } from '../base/sourcePath.ts';
 import { DwarfPackage, type SplitFile, type TypeFinder } from './dwarfPackage.ts';
 import { elfSectionLoader } from './imageSections.ts';
-import { joinPath } from '../base/sourcePath.ts';
 
 /** Opens a .dwo or .dwp by its path; undefined when there is none. */
 export type OpenDwo = (path: string) => ByteSource | undefined;

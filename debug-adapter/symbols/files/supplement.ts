@@ -8,8 +8,8 @@ import { type ElfFile, parseElf } from '../../../vmm-core/elf/elfFile.ts';
 import { type SupplementLink, supplementId, supplementLink } from '../../../vmm-core/elf/supplementLink.ts';
 import { LoadedUnits, PageCache } from '../../dwarf/caches.ts';
 import { DwarfFile } from '../../dwarf/dwarfFile.ts';
-import { elfSectionLoader } from './imageSections.ts';
 import { joinPath } from '../base/sourcePath.ts';
+import { elfSectionLoader } from './imageSections.ts';
 
 export interface SupplementOptions {
   /** Undefined for a path that cannot be opened. */

@@ -5,12 +5,12 @@
 import { DW_LANG } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/die.ts';
 import type { Unit } from '../../dwarf/unit.ts';
-import { plainNameOf } from './callSites.ts';
-import { variablesOf } from '../units/dieTree.ts';
 import { LruCache } from '../base/lruCache.ts';
 import { hasNamespaces } from '../types/qualifiedNames.ts';
-import type { Language } from '../values/literals.ts';
+import { variablesOf } from '../units/dieTree.ts';
 import type { FunctionNode, UnitFunctions } from '../units/unitFunctions.ts';
+import type { Language } from '../values/literals.ts';
+import { plainNameOf } from './callSites.ts';
 
 export interface DeclaredVariable {
   readonly name: string;

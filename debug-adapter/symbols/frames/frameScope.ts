@@ -17,20 +17,16 @@ import { expressionAt } from '../../dwarf/locationLists.ts';
 import { joinPieces } from '../../dwarf/pieces.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../../dwarf/typedValue.ts';
 import type { Unit } from '../../dwarf/unit.ts';
-import { type Dimension, isComputed, lowerBoundOf } from '../types/arrayBounds.ts';
-import { type CodePlace, type DeclaredVariable, codePlace } from './codePlace.ts';
-import { type CallSite, callSiteAt, passedFor, passedIn, plainNameOf, tailCallsItself } from './callSites.ts';
-import { childrenOf } from '../units/dieTree.ts';
-import type { FrameUnwinder } from './frameUnwinder.ts';
-import type { MachineRegisters } from './machineRegisters.ts';
 import { QueryError } from '../base/queryError.ts';
-import type { Language } from '../values/literals.ts';
-import type { FrameContext, LocalDescription, Macro } from '../symbolImage.ts';
-import type { TypeReader } from '../types/typeReader.ts';
+import type { Macro } from '../names/imageMacros.ts';
+import { type Dimension, isComputed, lowerBoundOf } from '../types/arrayBounds.ts';
 import { type Type, sizeOf, typeName } from '../types/type.ts';
+import type { TypeReader } from '../types/typeReader.ts';
 import { withBounds } from '../types/variableLengths.ts';
+import { childrenOf } from '../units/dieTree.ts';
 import type { UnitFunctions } from '../units/unitFunctions.ts';
 import { originChain } from '../units/unitFunctions.ts';
+import type { Language } from '../values/literals.ts';
 import {
   NOT_SAVED,
   OPTIMIZED_OUT,
@@ -40,6 +36,23 @@ import {
   littleToMemory,
   placeAt,
 } from '../values/targetValue.ts';
+import { type CallSite, callSiteAt, passedFor, passedIn, plainNameOf, tailCallsItself } from './callSites.ts';
+import { type CodePlace, type DeclaredVariable, codePlace } from './codePlace.ts';
+import type { FrameContext } from './frameContext.ts';
+import type { FrameUnwinder } from './frameUnwinder.ts';
+import type { MachineRegisters } from './machineRegisters.ts';
+
+export interface LocalDescription {
+  readonly name: string;
+  readonly type: string;
+  readonly isParameter: boolean;
+  /** `frame base - 20`, `in $rdi`, `optimized out`. */
+  readonly location: string;
+  /** The function it belongs to: of an inline chain there are several. */
+  readonly function: string;
+  /** Which of the chain that is: 0 for the innermost. */
+  readonly inlineDepth: number;
+}
 
 export interface ScopeImage {
   readonly machine: MachineRegisters;

@@ -2,7 +2,13 @@
 import type { CfaRule, FrameRow, RegisterRule } from '../../dwarf/cfi.ts';
 import { describeExpression } from '../../dwarf/expressionText.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
-import type { FrameDescription } from '../symbolImage.ts';
+
+export interface FrameDescription {
+  /** `rsp + 16` */
+  readonly cfa: string;
+  /** Register to where the caller's value is: `[cfa - 8]`, `cfa`, `undefined`. */
+  readonly registers: Readonly<Record<string, string>>;
+}
 
 export function describeRow(
   row: FrameRow,

@@ -5,7 +5,9 @@ import { Bytes } from '../../../test/support/bytes.ts';
 import { buildElf } from '../../../test/support/dwarfBuilderElf.ts';
 import { bytesSource } from '../../../vmm-core/elf/byteSource.ts';
 import { DW_CFA } from '../../dwarf/sectionConstants.ts';
-import { type FrameContext, type SymbolImage, openSymbolImage } from '../symbolImage.ts';
+import { openSymbolImage } from '../openSymbolImage.ts';
+import type { SymbolImage } from '../symbolImage.ts';
+import type { FrameContext } from './frameContext.ts';
 
 /*
  * Code from T on: [T, T+0x10) has call frame information, [T+0x10, T+0x20) too and is the outermost, [T+0x20, T+0x30) is an interrupt

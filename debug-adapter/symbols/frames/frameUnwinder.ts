@@ -4,15 +4,28 @@ import type { ElfFile } from '../../../vmm-core/elf/elfFile.ts';
 import { findSection } from '../../../vmm-core/elf/elfFile.ts';
 import { toSigned } from '../../dwarf/address.ts';
 import { type FrameRow, FrameTable } from '../../dwarf/cfi.ts';
-import { EhFrameHeader } from '../../dwarf/ehFrameHeader.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
+import { EhFrameHeader } from '../../dwarf/ehFrameHeader.ts';
 import { type ExpressionContext, UnavailableError } from '../../dwarf/expression.ts';
 import { OrcTable } from '../../dwarf/orc.ts';
 import { fromBytes } from '../../dwarf/typedValue.ts';
 import { applyFrameRow, computeCfa } from '../../dwarf/unwind.ts';
+import type { Registers, FrameContext } from './frameContext.ts';
+import { describeRow, type FrameDescription } from './frameText.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
-import { describeRow } from './frameText.ts';
-import type { FrameContext, FrameDescription, Registers, UnwoundFrame } from '../symbolImage.ts';
+
+export interface UnwoundFrame {
+  /** Of the caller. Registers nobody saved are missing. */
+  readonly registers: Registers;
+  /** The caller's stack pointer before the call; identifies the frame that was unwound. */
+  readonly cfa: bigint;
+  /** Where the caller's registers were found in memory. */
+  readonly savedAt: ReadonlyMap<string, bigint>;
+  /** `cfi`: call frame information; `orc`: a Linux kernel's own tables; `framePointer`: guessed from the chain of frame pointers. */
+  readonly method: 'cfi' | 'orc' | 'framePointer';
+  /** The frame that was unwound is an interrupt's or a signal's: the caller's program counter is no return address. */
+  readonly isSignalFrame: boolean;
+}
 
 export interface UnwinderImage {
   readonly elf: ElfFile;

@@ -12,8 +12,8 @@ import {
 import { DW_AT, DW_FORM, DW_TAG, DW_UT } from '../../dwarf/constants.ts';
 import { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { DW_LNE, DW_LNS } from '../../dwarf/sectionConstants.ts';
-import { buildIndex } from './buildIndex.ts';
 import { finish } from '../base/steps.ts';
+import { buildIndex } from './buildIndex.ts';
 import {
   NAME_ENUMERATION,
   NAME_ENUMERATOR,

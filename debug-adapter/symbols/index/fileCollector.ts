@@ -2,8 +2,8 @@
 import { statementSpans } from '../../dwarf/line.ts';
 import type { StringPlace } from '../../dwarf/lineHeader.ts';
 import type { Unit } from '../../dwarf/unit.ts';
-import type { FileUse, SymbolIndexData } from './symbolIndex.ts';
 import { UnitLines } from '../units/unitLines.ts';
+import type { FileUse, SymbolIndexData } from './symbolIndex.ts';
 
 type FileTables = Omit<SymbolIndexData, 'hashes' | 'offsets' | 'kinds'>;
 

@@ -4,12 +4,13 @@ import { LARGE_TEXT, largeImage } from '../../../test/support/largeImage.ts';
 import { bytesSource } from '../../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../../vmm-core/elf/elfFile.ts';
 import { DwarfFile } from '../../dwarf/dwarfFile.ts';
+import { finish } from '../base/steps.ts';
+import { elfSectionLoader } from '../files/imageSections.ts';
+import { NO_FRAME } from '../imageQueries.ts';
+import { openSymbolImage } from '../openSymbolImage.ts';
+import type { SymbolImage } from '../symbolImage.ts';
 import { buildIndex } from './buildIndex.ts';
 import type { ImageIdentity, LoadIndex } from './imageIndex.ts';
-import { NO_FRAME } from '../imageQueries.ts';
-import { elfSectionLoader } from '../files/imageSections.ts';
-import { finish } from '../base/steps.ts';
-import { openSymbolImage, type SymbolImage } from '../symbolImage.ts';
 import type { SymbolIndexData } from './symbolIndex.ts';
 
 const LARGE = largeImage({ buildId: 'abcd' });

@@ -1,8 +1,8 @@
 /** The index of one image: built on the spot where that takes no time, else got once, when first needed. */
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
+import { finish, inSlices } from '../base/steps.ts';
 import { buildIndex } from './buildIndex.ts';
 import { type NameTables, nameTablesOf } from './nameTables.ts';
-import { finish, inSlices } from '../base/steps.ts';
 import { SymbolIndex, type SymbolIndexData } from './symbolIndex.ts';
 
 /** Up to this much debug information the index is built without asking: some 50 ms. */

@@ -8,8 +8,8 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } f
 import { readFile, utimes } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { decodeIndex, encodeIndex } from './indexFile.ts';
 import type { ImageIdentity } from './imageIndex.ts';
+import { decodeIndex, encodeIndex } from './indexFile.ts';
 import type { SymbolIndexData } from './symbolIndex.ts';
 
 const SUFFIX = '.index';

@@ -3,6 +3,7 @@ import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { Die } from '../../dwarf/die.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import type { Unit } from '../../dwarf/unit.ts';
+import { skipTree } from '../units/unitFunctions.ts';
 import {
   hashName,
   NAME_ENUMERATOR,
@@ -11,7 +12,6 @@ import {
   nameKind,
   type SymbolIndexData,
 } from './symbolIndex.ts';
-import { skipTree } from '../units/unitFunctions.ts';
 
 /** The same structure is in every unit that includes its header: this many definitions of one name and kind are kept. */
 const MAX_SAME_TYPE = 4;

@@ -12,12 +12,12 @@ import { bytesSource } from '../../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../../vmm-core/elf/elfFile.ts';
 import { LoadedUnits, PageCache } from '../../dwarf/caches.ts';
 import { DwarfFile } from '../../dwarf/dwarfFile.ts';
-import { buildIndex } from './buildIndex.ts';
 import { NODE_DECOMPRESSORS } from '../files/decompressors.ts';
 import { elfSectionLoader, placed } from '../files/imageSections.ts';
-import { type IndexKey, IndexStore } from './indexStore.ts';
 import { unpacked } from '../files/packedFile.ts';
 import { openSupplement } from '../files/supplement.ts';
+import { buildIndex } from './buildIndex.ts';
+import { type IndexKey, IndexStore } from './indexStore.ts';
 import type { SymbolIndexData } from './symbolIndex.ts';
 
 export interface IndexerInput {

@@ -1,10 +1,10 @@
 /** The function proper around an address, whatever knows it: the unit's entries, else the symbol table. Link-time addresses. */
 import { DW_AT } from '../../dwarf/constants.ts';
-import type { ElfSymbolIndex } from './elfSymbolIndex.ts';
 import { findPrologueEnd } from '../units/prologue.ts';
 import type { UnitCache } from '../units/unitCache.ts';
 import type { FunctionNode, UnitFunctions } from '../units/unitFunctions.ts';
 import type { UnitRanges } from '../units/unitRanges.ts';
+import type { ElfSymbolIndex } from './elfSymbolIndex.ts';
 
 export interface FoundFunction {
   readonly start: number;

@@ -1,9 +1,19 @@
 /** Macros of an image's units by name, as they stand at a source line. Compilers leave them out unless told (-g3). */
 import { type MacroDefinition, findMacro, hasMacros, macroLineOffset } from '../../dwarf/macro.ts';
 import type { Unit } from '../../dwarf/unit.ts';
-import type { Macro } from '../symbolImage.ts';
 import type { UnitCache } from '../units/unitCache.ts';
 import { UnitLines } from '../units/unitLines.ts';
+
+/** `#define name parameters body`. */
+export interface Macro {
+  readonly name: string;
+  /** `(a, b)`; missing for a macro that is used without parentheses. */
+  readonly parameters?: string;
+  readonly body: string;
+  /** Where it is defined; missing for those of the compiler and its command line. */
+  readonly file?: string;
+  readonly line?: number;
+}
 
 /** A source line of a unit. */
 export interface SourceLine {

@@ -3,14 +3,12 @@ import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/die.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import type { Unit } from '../../dwarf/unit.ts';
-import { buildIndex } from '../index/buildIndex.ts';
-import { builtinType } from '../types/builtinTypes.ts';
-import type { ImageIndex } from '../index/imageIndex.ts';
 import { LruCache } from '../base/lruCache.ts';
 import { normalizePath, pathMatch } from '../base/sourcePath.ts';
-import { scopeOfName, splitPath, templateSpellings } from '../types/qualifiedNames.ts';
-import type { NamePlace, NameTables } from '../index/nameTables.ts';
 import { finish } from '../base/steps.ts';
+import { buildIndex } from '../index/buildIndex.ts';
+import type { ImageIndex } from '../index/imageIndex.ts';
+import type { NamePlace, NameTables } from '../index/nameTables.ts';
 import {
   NAME_ENUMERATOR,
   NAME_FUNCTION,
@@ -19,8 +17,10 @@ import {
   SymbolIndex,
   TYPE_KINDS,
 } from '../index/symbolIndex.ts';
-import { TypeReader } from '../types/typeReader.ts';
+import { builtinType } from '../types/builtinTypes.ts';
+import { scopeOfName, splitPath, templateSpellings } from '../types/qualifiedNames.ts';
 import type { Type } from '../types/type.ts';
+import { TypeReader } from '../types/typeReader.ts';
 import { originChain } from '../units/unitFunctions.ts';
 import { UnitNames } from './unitNames.ts';
 

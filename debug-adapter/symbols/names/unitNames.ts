@@ -2,8 +2,8 @@
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { Die } from '../../dwarf/die.ts';
 import type { Unit } from '../../dwarf/unit.ts';
-import { childrenOf } from '../units/dieTree.ts';
 import { hasNamespaces, scopeOfName } from '../types/qualifiedNames.ts';
+import { childrenOf } from '../units/dieTree.ts';
 import { ownName, skipTree } from '../units/unitFunctions.ts';
 
 /** Names of names: deeper nesting is broken debug information. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describe } from './typeDescription.ts';
 import { type FunctionType, type PointerType, type Type, VOID, typeName } from './type.ts';
+import { describe } from './typeDescription.ts';
 
 function pointerTo(target: Type): PointerType {
   return { kind: 'pointer', sigil: '*', sizeBytes: 8, target };

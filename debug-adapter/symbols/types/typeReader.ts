@@ -1,13 +1,13 @@
 /** Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to each other in circles. */
 import { DW_AT, DW_ATE, DW_END, DW_LANG, DW_TAG, tagName } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/die.ts';
+import { LruCache } from '../base/lruCache.ts';
+import { childrenOf } from '../units/dieTree.ts';
+import { isSigned as hasSign } from '../values/scalars.ts';
 import { dimensionsOf, strideOf } from './arrayBounds.ts';
 import { bitRangeOf } from './bitFields.ts';
 import { plainName } from './builtinTypes.ts';
-import { childrenOf } from '../units/dieTree.ts';
-import { LruCache } from '../base/lruCache.ts';
 import { hasNamespaces, splitPath } from './qualifiedNames.ts';
-import { isSigned as hasSign } from '../values/scalars.ts';
 import {
   type ByteOrder,
   type EnumType,

@@ -2,9 +2,10 @@
 import { DW_AT, DW_DSC, DW_TAG } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/die.ts';
 import { Reader } from '../../dwarf/reader.ts';
-import { childrenOf } from '../units/dieTree.ts';
 import { QueryError } from '../base/queryError.ts';
+import { childrenOf } from '../units/dieTree.ts';
 import { isSigned, isSignedField } from '../values/scalars.ts';
+import { type TargetValue, flatMembers } from '../values/targetValue.ts';
 import {
   type Member,
   type StructType,
@@ -14,7 +15,6 @@ import {
   sizeOf,
   strip,
 } from './type.ts';
-import { type TargetValue, flatMembers } from '../values/targetValue.ts';
 
 /** Variants inside variants; deeper is broken debug information. */
 const MAX_DEPTH = 16;

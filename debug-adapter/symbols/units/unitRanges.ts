@@ -5,8 +5,8 @@
 import type { Range } from '../../dwarf/address.ts';
 import { readAranges } from '../../dwarf/aranges.ts';
 import { DW_TAG, DW_UT } from '../../dwarf/constants.ts';
-import { GdbIndex } from '../../dwarf/gdbIndex.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
+import { GdbIndex } from '../../dwarf/gdbIndex.ts';
 import { rangesOf } from '../../dwarf/ranges.ts';
 import type { Unit } from '../../dwarf/unit.ts';
 import type { UnitHeader } from '../../dwarf/unitHeader.ts';

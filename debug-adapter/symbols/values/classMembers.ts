@@ -1,14 +1,14 @@
 /** Members as the language finds them: in base classes, virtual ones too, in the case a Rust enum is, as statics of a class. */
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import { type ExpressionContext, evaluateValue } from '../../dwarf/expression.ts';
-import { memberExpression } from './expressionText.ts';
-import { scopeOfName, splitPath } from '../types/qualifiedNames.ts';
 import { QueryError } from '../base/queryError.ts';
-import { rustMember } from './rustValue.ts';
-import type { NamedValue } from '../symbolImage.ts';
+import { scopeOfName, splitPath } from '../types/qualifiedNames.ts';
 import { type Member, type StructType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
-import { type Place, TargetValue, type ValueWorld, flatMembers, placeAt } from './targetValue.ts';
 import { activeMembers } from '../types/variantParts.ts';
+import { memberExpression } from './expressionText.ts';
+import { rustMember } from './rustValue.ts';
+import { type Place, TargetValue, type ValueWorld, flatMembers, placeAt } from './targetValue.ts';
+import type { NamedValue } from './value.ts';
 
 /** Classes are not derived this deep; broken debug information may derive one from itself. */
 const MAX_DEPTH = 32;

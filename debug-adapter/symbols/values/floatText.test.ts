@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DW_ATE } from '../../dwarf/constants.ts';
-import { decimalFloatText, floatBits, floatNumber, floatText } from './floatText.ts';
 import type { BaseType } from '../types/type.ts';
+import { decimalFloatText, floatBits, floatNumber, floatText } from './floatText.ts';
 
 function type(name: string, sizeBytes: number, encoding: number = DW_ATE.float): BaseType {
   return { kind: 'base', name, encoding, sizeBytes };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Language, leadingCharacter, leadingNumber, parseNumber, unescaped } from './literals.ts';
 import { QueryError } from '../base/queryError.ts';
+import { type Language, leadingCharacter, leadingNumber, parseNumber, unescaped } from './literals.ts';
 
 /** Kind and value of a number, or the mistake. */
 function read(text: string, language: Language): string {

@@ -1,9 +1,9 @@
 /** Numbers, characters, enumerators and pointers as text, the way in: what a user types to set a value. */
 import { DW_ATE } from '../../dwarf/constants.ts';
-import { floatBits as encodeFloat } from './floatText.ts';
-import { type Language, leadingCharacter, parseNumber } from './literals.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BaseType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
+import { floatBits as encodeFloat } from './floatText.ts';
+import { type Language, leadingCharacter, parseNumber } from './literals.ts';
 
 /** Whose literals count, and how wide a bit-field is. */
 export interface LiteralStyle {

@@ -1,10 +1,10 @@
 /** Numbers of the target as JavaScript's and back: constants, conversions to integers, floats and truth, the types of literals. */
 import { DW_ATE } from '../../dwarf/constants.ts';
+import { QueryError } from '../base/queryError.ts';
+import { type BaseType, type PointerType, type Type, sizeOf, strip } from '../types/type.ts';
 import { floatNumber } from './floatText.ts';
 import type { Language } from './literals.ts';
-import { QueryError } from '../base/queryError.ts';
 import { floatBits } from './parseScalar.ts';
-import { type BaseType, type PointerType, type Type, sizeOf, strip } from '../types/type.ts';
 import { TargetValue, type ValueWorld, isLittleEndian, littleToMemory } from './targetValue.ts';
 
 const DOUBLE: BaseType = { kind: 'base', name: 'double', encoding: DW_ATE.float, sizeBytes: 8 };

@@ -1,13 +1,7 @@
 /** Values of the target: a type and a place. Memory is read when a value is displayed, and only as much as it shows. */
 import type { Die } from '../../dwarf/die.ts';
-import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
-import { memberPlace, staticMembers } from './classMembers.ts';
-import { castExpression, memberExpression, parenthesized } from './expressionText.ts';
-import { formatValue } from './formatValue.ts';
 import { QueryError } from '../base/queryError.ts';
-import { rustChildCounts, rustChildren } from './rustValue.ts';
-import { scalarBits } from './parseScalar.ts';
-import type { Assignment, ChildCounts, NamedValue, Value } from '../symbolImage.ts';
+import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
 import {
   type ArrayType,
   type Member,
@@ -18,6 +12,12 @@ import {
   typeName,
 } from '../types/type.ts';
 import { presentMembers } from '../types/variantParts.ts';
+import { memberPlace, staticMembers } from './classMembers.ts';
+import { castExpression, memberExpression, parenthesized } from './expressionText.ts';
+import { formatValue } from './formatValue.ts';
+import { scalarBits } from './parseScalar.ts';
+import { rustChildCounts, rustChildren } from './rustValue.ts';
+import type { Assignment, ChildCounts, NamedValue, Value } from './value.ts';
 
 /** Where a value is. `bytes` have been collected already: registers, constants, pieces. */
 export type Place =
