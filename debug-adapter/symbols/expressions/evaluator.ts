@@ -5,6 +5,9 @@
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
 import type { NamedRegister } from '../frames/machineRegisters.ts';
+import { alignOf } from '../types/alignment.ts';
+import { littleToMemory } from '../types/byteOrder.ts';
+import { integer, isFloat } from '../types/scalarTypes.ts';
 import {
   type BaseType,
   type Member,
@@ -19,9 +22,9 @@ import { compareValues, integerArithmetic, usualType } from '../values/cArithmet
 import { findMember, memberOf } from '../values/classMembers.ts';
 import type { Language } from '../values/literals.ts';
 import { rustView, sequenceElement } from '../values/rustValue.ts';
-import { CHAR, Scalars, alignOf, integer, isFloat, pointerOf } from '../values/scalars.ts';
+import { CHAR, Scalars, pointerOf } from '../values/scalars.ts';
 import { characterKind } from '../values/stringText.ts';
-import { NOT_SAVED, TargetValue, type ValueWorld, littleToMemory } from '../values/targetValue.ts';
+import { NOT_SAVED, TargetValue, type ValueWorld } from '../values/targetValue.ts';
 import { comparedText } from '../values/textComparison.ts';
 import { castValue } from '../values/typeCasts.ts';
 import type { Assignment } from '../values/value.ts';

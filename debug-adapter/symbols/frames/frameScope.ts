@@ -20,6 +20,7 @@ import type { Unit } from '../../dwarf/unit.ts';
 import { QueryError } from '../base/queryError.ts';
 import type { Macro } from '../names/imageMacros.ts';
 import { type Dimension, isComputed, lowerBoundOf } from '../types/arrayBounds.ts';
+import { littleToMemory } from '../types/byteOrder.ts';
 import { type Type, sizeOf, typeName } from '../types/type.ts';
 import type { TypeReader } from '../types/typeReader.ts';
 import { withBounds } from '../types/variableLengths.ts';
@@ -33,7 +34,6 @@ import {
   type Place,
   TargetValue,
   type ValueWorld,
-  littleToMemory,
   placeAt,
 } from '../values/targetValue.ts';
 import { type CallSite, callSiteAt, passedFor, passedIn, plainNameOf, tailCallsItself } from './callSites.ts';

@@ -3,11 +3,11 @@ import { DW_AT, DW_ATE, DW_END, DW_LANG, DW_TAG, tagName } from '../../dwarf/con
 import type { Die } from '../../dwarf/die.ts';
 import { LruCache } from '../base/lruCache.ts';
 import { childrenOf } from '../units/dieTree.ts';
-import { isSigned as hasSign } from '../values/scalars.ts';
 import { dimensionsOf, strideOf } from './arrayBounds.ts';
 import { bitRangeOf } from './bitFields.ts';
 import { plainName } from './builtinTypes.ts';
 import { hasNamespaces, splitPath } from './qualifiedNames.ts';
+import { isSigned as hasSign } from './scalarTypes.ts';
 import {
   type ByteOrder,
   type EnumType,

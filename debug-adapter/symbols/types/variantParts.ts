@@ -1,20 +1,10 @@
-/** Records of Ada and Pascal whose members depend on a discriminant: their description (DWARF 5 §5.7.10) and what an object has. */
+/** Records of Ada and Pascal whose members depend on a discriminant: their description (DWARF 5 §5.7.10). */
 import { DW_AT, DW_DSC, DW_TAG } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/die.ts';
 import { Reader } from '../../dwarf/reader.ts';
-import { QueryError } from '../base/queryError.ts';
 import { childrenOf } from '../units/dieTree.ts';
-import { isSigned, isSignedField } from '../values/scalars.ts';
-import { type TargetValue, flatMembers } from '../values/targetValue.ts';
-import {
-  type Member,
-  type StructType,
-  type Type,
-  type VariantCase,
-  type VariantPart,
-  sizeOf,
-  strip,
-} from './type.ts';
+import { isSigned } from './scalarTypes.ts';
+import { type Member, type Type, type VariantCase, type VariantPart, strip } from './type.ts';
 
 /** Variants inside variants; deeper is broken debug information. */
 const MAX_DEPTH = 16;
@@ -67,40 +57,6 @@ function listedRanges(list: Uint8Array, hasSign: boolean, { unit }: Die): Varian
     ranges.push({ low, high: isRange ? value() : low });
   }
   return ranges;
-}
-
-/** Members that every object has, anonymous parts opened, and those of the cases this one is. */
-export async function presentMembers(value: TargetValue, struct: StructType): Promise<readonly Member[]> {
-  const { variantParts = [] } = struct;
-  if (variantParts.length === 0) return flatMembers(struct);
-  return [...flatMembers(struct), ...(await activeMembers(value, variantParts))];
-}
-
-/** Members of the cases an object is. A discriminant that cannot be read leaves its part out. */
-export async function activeMembers(value: TargetValue, parts: readonly VariantPart[]): Promise<Member[]> {
-  const found: Member[] = [];
-  for (const part of parts) {
-    const active = await activeCase(value, part);
-    if (active !== undefined) found.push(...active.members, ...(await activeMembers(value, active.parts)));
-  }
-  return found;
-}
-
-async function activeCase(value: TargetValue, part: VariantPart): Promise<VariantCase | undefined> {
-  const { discriminant, cases } = part;
-  if (discriminant === undefined) return undefined;
-  try {
-    const bits = await value.part(discriminant).unsigned();
-    const type = strip(discriminant.type);
-    const width = discriminant.bits?.size ?? 8 * (sizeOf(type) ?? 8);
-    const hasSign = discriminant.bits === undefined ? isSigned(type) : isSignedField(type);
-    const tag = hasSign ? BigInt.asIntN(width, bits) : bits;
-    const matching = cases.find(({ ranges }) => ranges.some(({ low, high }) => low <= tag && tag <= high));
-    return matching ?? cases.find(({ ranges }) => ranges.length === 0);
-  } catch (error) {
-    if (error instanceof QueryError) return undefined;
-    throw error;
-  }
 }
 
 /** Every member of every case, with the values it is there for: of types, where no object says which it is. */

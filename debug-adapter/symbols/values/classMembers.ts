@@ -2,12 +2,13 @@
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import { type ExpressionContext, evaluateValue } from '../../dwarf/expression.ts';
 import { QueryError } from '../base/queryError.ts';
+import { flatMembers } from '../types/flatMembers.ts';
 import { scopeOfName, splitPath } from '../types/qualifiedNames.ts';
 import { type Member, type StructType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
-import { activeMembers } from '../types/variantParts.ts';
+import { activeMembers } from './activeMembers.ts';
 import { memberExpression } from './expressionText.ts';
 import { rustMember } from './rustValue.ts';
-import { type Place, TargetValue, type ValueWorld, flatMembers, placeAt } from './targetValue.ts';
+import { type Place, TargetValue, type ValueWorld, placeAt } from './targetValue.ts';
 import type { NamedValue } from './value.ts';
 
 /** Classes are not derived this deep; broken debug information may derive one from itself. */

@@ -1,8 +1,8 @@
 /** Scalars as text, from their bits: in the form of their type, or the one a format letter asks for. */
 import { DW_ATE } from '../../dwarf/constants.ts';
+import { isSigned, isSignedField } from '../types/scalarTypes.ts';
 import { type BaseType, type EnumType, sizeOf } from '../types/type.ts';
 import { decimalFloatText, floatText } from './floatText.ts';
-import { isSigned, isSignedField } from './scalars.ts';
 import { characterKind, characterText } from './stringText.ts';
 import type { TargetValue } from './targetValue.ts';
 

@@ -1,7 +1,9 @@
 /** Values as one line of text, in gdb's manner: `42`, `97 'a'`, `0x401136 <main>`, `{x = 1, y = 2}`, `"text"`; Rust's in Rust's. */
 import { QueryError } from '../base/queryError.ts';
+import { isLittleEndian } from '../types/byteOrder.ts';
+import { flatMembers } from '../types/flatMembers.ts';
 import { type ArrayType, type StructType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
-import { activeMembers } from '../types/variantParts.ts';
+import { activeMembers } from './activeMembers.ts';
 import { type Format, parseFormat } from './expressionText.ts';
 import { formatScalar, pointerText } from './formatScalar.ts';
 import { memberPointerText } from './memberPointerText.ts';
@@ -15,7 +17,7 @@ import {
   readText,
   textOf,
 } from './stringText.ts';
-import { type TargetValue, type ValueWorld, flatMembers, isLittleEndian } from './targetValue.ts';
+import type { TargetValue, ValueWorld } from './targetValue.ts';
 
 /** A line longer than this says `...` instead of the rest. */
 const MAX_LINE = 240;

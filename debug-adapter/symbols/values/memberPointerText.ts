@@ -1,11 +1,12 @@
 /** Pointers to members of C++ classes as the language writes them: `&Point::y`, `&virtual Shape::size`, `NULL`. */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { DW_OP } from '../../dwarf/operators.ts';
+import { flatMembers } from '../types/flatMembers.ts';
 import { type Type, strip, typeName } from '../types/type.ts';
 import { childrenOf } from '../units/dieTree.ts';
 import { memberFunction } from './classMembers.ts';
 import { pointerText } from './formatScalar.ts';
-import { type TargetValue, flatMembers } from './targetValue.ts';
+import type { TargetValue } from './targetValue.ts';
 
 export async function memberPointerText(value: TargetValue): Promise<string> {
   const { bare } = value;

@@ -3,8 +3,9 @@
  * Found by the shape of the debug information, not by offsets, which change from release to release.
  */
 import { QueryError } from '../base/queryError.ts';
+import { flatMembers } from '../types/flatMembers.ts';
 import { type StructType, type Type, sizeOf, strip } from '../types/type.ts';
-import { TargetValue, flatMembers } from './targetValue.ts';
+import { TargetValue } from './targetValue.ts';
 import type { ChildCounts, NamedValue } from './value.ts';
 
 export interface Sequence {

@@ -1,11 +1,13 @@
 /** Numbers of the target as JavaScript's and back: constants, conversions to integers, floats and truth, the types of literals. */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
-import { type BaseType, type PointerType, type Type, sizeOf, strip } from '../types/type.ts';
+import { isLittleEndian, littleToMemory } from '../types/byteOrder.ts';
+import { integer, isFloat, isSigned, isSignedField } from '../types/scalarTypes.ts';
+import { type BaseType, type PointerType, type Type, sizeOf } from '../types/type.ts';
 import { floatNumber } from './floatText.ts';
 import type { Language } from './literals.ts';
 import { floatBits } from './parseScalar.ts';
-import { TargetValue, type ValueWorld, isLittleEndian, littleToMemory } from './targetValue.ts';
+import { TargetValue, type ValueWorld } from './targetValue.ts';
 
 const DOUBLE: BaseType = { kind: 'base', name: 'double', encoding: DW_ATE.float, sizeBytes: 8 };
 const FLOAT: BaseType = { kind: 'base', name: 'float', encoding: DW_ATE.float, sizeBytes: 4 };
@@ -169,45 +171,8 @@ const WIDE_CHARACTERS: Readonly<Record<string, BaseType>> = {
   U: { kind: 'base', name: 'char32_t', encoding: DW_ATE.UTF, sizeBytes: 4 },
 };
 
-export function integer(name: string, sizeBytes: number, signed: boolean): BaseType {
-  return { kind: 'base', name, encoding: signed ? DW_ATE.signed : DW_ATE.unsigned, sizeBytes };
-}
-
-export function isFloat(type: Type): boolean {
-  return type.kind === 'base' && type.encoding === DW_ATE.float;
-}
-
-export function isSigned(type: Type): boolean {
-  if (type.kind === 'enum') return type.isSigned;
-  return type.kind === 'base' && (type.encoding === DW_ATE.signed || type.encoding === DW_ATE.signed_char);
-}
-
-/** Whether the highest bit of a bit-field of the type is its sign. */
-export function isSignedField(type: Type): boolean {
-  return isSigned(type) && !(type.kind === 'base' && type.isNatural === true);
-}
-
 /** The type a pointer or an array leads to. */
 export function pointerOf(value: TargetValue): PointerType | undefined {
   const { bare } = value;
   return bare.kind === 'pointer' ? bare : undefined;
-}
-
-/** How the ABI aligns a type (System V ABI of x86-64 §3.1.2: what is scalar by its size). Undefined for what has no size. */
-export function alignOf(type: Type, depth = 0): number | undefined {
-  const bare = strip(type);
-  if (depth > 64) return undefined;
-  switch (bare.kind) {
-    case 'array':
-      return bare.isVector === true ? sizeOf(bare) : alignOf(bare.element, depth + 1);
-    case 'struct':
-      if (bare.incomplete) return undefined;
-      return Math.max(1, ...bare.members.map((member) => alignOf(member.type, depth + 1) ?? 1));
-    case 'memberPointer':
-      return strip(bare.target).kind === 'function' ? bare.sizeBytes / 2 : bare.sizeBytes;
-    case 'base':
-      return bare.encoding === DW_ATE.complex_float ? bare.sizeBytes / 2 : bare.sizeBytes;
-    default:
-      return sizeOf(bare);
-  }
 }

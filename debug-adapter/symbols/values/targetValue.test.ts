@@ -10,11 +10,13 @@ import {
 import { DW_AT, DW_ATE, DW_END, DW_FORM, DW_LANG, DW_TAG } from '../../dwarf/constants.ts';
 import { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { DW_OP } from '../../dwarf/operators.ts';
+import { littleToMemory } from '../types/byteOrder.ts';
+import { flatMembers } from '../types/flatMembers.ts';
 import type { Type } from '../types/type.ts';
 import { describe } from '../types/typeDescription.ts';
 import { TypeReader } from '../types/typeReader.ts';
 import { findMember } from './classMembers.ts';
-import { TargetValue, flatMembers, littleToMemory } from './targetValue.ts';
+import { TargetValue } from './targetValue.ts';
 
 const BASE = 0x1000n;
 

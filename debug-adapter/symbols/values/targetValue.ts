@@ -2,6 +2,8 @@
 import type { Die } from '../../dwarf/die.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
+import { isLittleEndian, memoryToLittle, littleToMemory } from '../types/byteOrder.ts';
+import { flatMembers } from '../types/flatMembers.ts';
 import {
   type ArrayType,
   type Member,
@@ -11,7 +13,7 @@ import {
   strip,
   typeName,
 } from '../types/type.ts';
-import { presentMembers } from '../types/variantParts.ts';
+import { presentMembers } from './activeMembers.ts';
 import { memberPlace, staticMembers } from './classMembers.ts';
 import { castExpression, memberExpression, parenthesized } from './expressionText.ts';
 import { formatValue } from './formatValue.ts';
@@ -369,41 +371,6 @@ export class TargetValue implements Value {
   }
 }
 
-/** A structure with more members than this, anonymous ones counted inside, is broken debug information. */
-const MAX_MEMBERS = 100_000;
-const MAX_DEPTH = 16;
-
-const flattened = new WeakMap<StructType, readonly Member[]>();
-
-/** Members with those of anonymous structures and unions in their place. */
-export function flatMembers(struct: StructType): readonly Member[] {
-  const before = flattened.get(struct);
-  if (before !== undefined) return before;
-  const found: Member[] = [];
-  flatten(struct, 0, 0, found);
-  // One that is only declared may be found later.
-  if (!struct.incomplete) flattened.set(struct, found);
-  return found;
-}
-
-function flatten(struct: StructType, offsetBytes: number, depth: number, found: Member[]): void {
-  for (const member of struct.members) {
-    if (found.length >= MAX_MEMBERS) return;
-    const inner = strip(member.type);
-    if (member.name === undefined && !member.isBase && inner.kind === 'struct' && depth < MAX_DEPTH) {
-      flatten(inner, offsetBytes + member.offsetBytes, depth + 1, found);
-    } else if (offsetBytes === 0) found.push(member);
-    else {
-      const { name, type, isBase, bits, virtualOffset } = member;
-      found.push({
-        ...{ name, type, isBase, virtualOffset },
-        offsetBytes: member.offsetBytes + offsetBytes,
-        bits: bits && { size: bits.size, offset: bits.offset + 8 * offsetBytes },
-      });
-    }
-  }
-}
-
 /** How many elements can be told apart: none of a type without a size. */
 function countable({ element, count }: ArrayType): number {
   return sizeOf(element) === undefined ? 0 : (count ?? 0);
@@ -427,28 +394,4 @@ export function placeAt(place: Place, offsetBytes: number, sizeBytes: number): P
     ...(lost !== undefined && { lost }),
     ...(register && { register: { ...register, offsetBytes: register.offsetBytes + offsetBytes } }),
   };
-}
-
-/** Whether a value of that type has its low byte first: as its type says, else as the machine has it. */
-export function isLittleEndian(type: Type, world: { readonly littleEndian: boolean }): boolean {
-  const bare = strip(type);
-  const order = bare.kind === 'base' || bare.kind === 'enum' ? bare.byteOrder : undefined;
-  return order === undefined ? world.littleEndian : order === 'little';
-}
-
-function memoryToLittle(bytes: Uint8Array, littleEndian: boolean): bigint {
-  let bits = 0n;
-  for (let index = 0; index < bytes.length; index++) {
-    const byte = bytes[littleEndian ? bytes.length - 1 - index : index] as number;
-    bits = (bits << 8n) | BigInt(byte);
-  }
-  return bits;
-}
-
-export function littleToMemory(bits: bigint, sizeBytes: number, littleEndian: boolean): Uint8Array {
-  const bytes = new Uint8Array(sizeBytes);
-  for (let index = 0; index < sizeBytes; index++) {
-    bytes[littleEndian ? index : sizeBytes - 1 - index] = Number((bits >> BigInt(8 * index)) & 0xffn);
-  }
-  return bytes;
 }

@@ -1,9 +1,10 @@
 /** Casts: between numbers and pointers as in C, along C++'s hierarchies, and of memory seen as another type as gdb allows. */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
+import { isFloat } from '../types/scalarTypes.ts';
 import { type PointerType, type Type, strip, typeName } from '../types/type.ts';
 import { asBase, fixedBaseOffset } from './classMembers.ts';
-import { type Scalars, isFloat } from './scalars.ts';
+import type { Scalars } from './scalars.ts';
 import { TargetValue } from './targetValue.ts';
 
 export async function castValue(value: TargetValue, type: Type, scalars: Scalars): Promise<TargetValue> {
