@@ -14,8 +14,8 @@ import { FrameScope, type ScopeImage, type LocalDescription } from './frames/fra
 import type { ImageNames } from './names/imageNames.ts';
 import type { CompiledExpression, Variable } from './symbolImage.ts';
 import { describe } from './types/typeDescription.ts';
+import { DisplayedValue } from './values/displayedValue.ts';
 import type { Language } from './values/literals.ts';
-import type { TargetValue } from './values/targetValue.ts';
 
 /** A frame without registers or memory: for constants, sizes and addresses of globals. */
 export const NO_FRAME: FrameContext = { registers: new Map(), memory: { read: async () => undefined } };
@@ -39,7 +39,7 @@ export class ImageQueries {
     const variables = await new FrameScope(this.image, frame, inlineDepth).variables();
     return variables.map(({ name, value, isParameter, depth }) => ({
       name,
-      value,
+      value: new DisplayedValue(value),
       isParameter,
       depth,
       expression: name,
@@ -109,14 +109,14 @@ export class ImageQueries {
     };
   }
 
-  private evaluateNode(
+  private async evaluateNode(
     node: Node,
     text: string,
     frame: FrameContext,
     inlineDepth: number,
-  ): Promise<TargetValue> {
+  ): Promise<DisplayedValue> {
     const { names } = this.resolver(frame, inlineDepth);
-    return evaluateNode(node, names.evaluationScope(), text);
+    return new DisplayedValue(await evaluateNode(node, names.evaluationScope(), text));
   }
 
   private resolver(frame: FrameContext, inlineDepth: number): { scope: FrameScope; names: NameResolver } {

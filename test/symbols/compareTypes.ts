@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { describe } from '../../debug-adapter/symbols/types/typeDescription.ts';
 import { type StructType, type Type, strip, typeName } from '../../debug-adapter/symbols/types/type.ts';
-import { TargetValue } from '../../debug-adapter/symbols/values/targetValue.ts';
+import { DisplayedValue } from '../../debug-adapter/symbols/values/displayedValue.ts';
 import type { Agreement } from './agreement.ts';
 import { canonicalName } from './gdbNames.ts';
 import type { Showing } from './showing.ts';
@@ -20,7 +20,9 @@ export async function compareType(
     memory: { read: async () => undefined },
   };
   const variables = (await image.localsAt(frame)).filter(({ name }) => name === answer.variable);
-  const types = variables.flatMap(({ value }) => (value instanceof TargetValue ? [target(value.type)] : []));
+  const types = variables.flatMap(({ value }) =>
+    value instanceof DisplayedValue ? [target(value.target.type)] : [],
+  );
   const type = types.find((it) => squeezed(typeName(it)) === squeezed(answer.type)) ?? types[0];
   const printed = type?.kind === 'enum' ? [] : printedLines(answer.printed); // one long line, which no one of ours can equal
   const theirs = [`size ${answer.size}`, ...members(answer.members), ...printed];

@@ -9,7 +9,7 @@ import { DW_ATE } from '../../debug-adapter/dwarf/constants.ts';
 import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';
 import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { strip } from '../../debug-adapter/symbols/types/type.ts';
-import { TargetValue } from '../../debug-adapter/symbols/values/targetValue.ts';
+import { DisplayedValue } from '../../debug-adapter/symbols/values/displayedValue.ts';
 import {
   assertSameCode,
   compile,
@@ -218,7 +218,7 @@ async function compareVariables(
   for (const { name, value } of await image.localsAt(frame, inlineDepth)) {
     if (types.has(name)) continue; // hidden by an inner one
     types.set(name, value.typeName.replaceAll(' ', ''));
-    assert.ok(value instanceof TargetValue);
+    assert.ok(value instanceof DisplayedValue);
     await parts(name, value, ours, 0);
   }
   const gdbTypes = new Map(
@@ -257,27 +257,29 @@ async function compareExpressions(
 /** The scalar parts of a value by path, as live.ts has gdb write them. */
 async function parts(
   path: string,
-  value: TargetValue,
+  shown: DisplayedValue,
   out: Map<string, string>,
   depth: number,
 ): Promise<void> {
+  const value = shown.target;
   const { bare } = value;
   if (value.place.kind === 'missing') out.set(path, value.place.reason);
   else if (bare.kind === 'struct') {
     if (depth > 4) return;
-    for (const child of await value.children(0, 1e6)) {
-      await parts(`${path}.${child.name}`, child.value as TargetValue, out, depth + 1);
+    for (const child of await shown.children(0, 1e6)) {
+      await parts(`${path}.${child.name}`, child.value as DisplayedValue, out, depth + 1);
     }
   } else if (bare.kind === 'array') {
     for (let index = 0; index < Math.min(bare.count ?? 0, 6); index++)
-      await parts(`${path}[${index}]`, value.element(index), out, depth + 1);
-  } else out.set(path, await scalarText(value));
+      await parts(`${path}[${index}]`, new DisplayedValue(value.element(index)), out, depth + 1);
+  } else out.set(path, await scalarText(shown));
 }
 
-async function scalarText(value: TargetValue): Promise<string> {
+async function scalarText(shown: DisplayedValue): Promise<string> {
+  const value = shown.target;
   const bare = strip(value.type);
   try {
-    if (bare.kind === 'base' && bare.encoding === DW_ATE.float) return await value.display();
+    if (bare.kind === 'base' && bare.encoding === DW_ATE.float) return await shown.display();
     const bits = await value.unsigned();
     const isSignedField = value.bits !== undefined && bare.kind === 'base' && bare.encoding === DW_ATE.signed;
     if (!isSignedField || value.bits === undefined) return bits.toString();

@@ -8,8 +8,7 @@ import { type Member, type StructType, type Type, sizeOf, strip, typeName } from
 import { activeMembers } from './activeMembers.ts';
 import { memberExpression } from './expressionText.ts';
 import { rustMember } from './rustValue.ts';
-import { type Place, TargetValue, type ValueWorld, placeAt } from './targetValue.ts';
-import type { NamedValue } from './value.ts';
+import { type NamedPart, type Place, TargetValue, type ValueWorld, placeAt } from './targetValue.ts';
 
 /** Classes are not derived this deep; broken debug information may derive one from itself. */
 const MAX_DEPTH = 32;
@@ -77,7 +76,7 @@ function basePath(from: StructType, isWanted: (type: StructType) => boolean): Me
 
 async function followed(value: TargetValue, path: readonly Member[]): Promise<TargetValue> {
   let at = value;
-  for (const base of path) at = await at.partAt(base);
+  for (const base of path) at = await partAt(at, base);
   return at;
 }
 
@@ -100,7 +99,7 @@ async function variantMember(
   name: string,
 ): Promise<TargetValue | undefined> {
   const found = (await activeMembers(value, variantParts)).find((member) => member.name === name);
-  return found && value.partAt(found);
+  return found && partAt(value, found);
 }
 
 async function staticMember(
@@ -113,13 +112,18 @@ async function staticMember(
 }
 
 /** Rows for the statics of a class, which have names and places of their own. */
-export async function staticMembers(value: TargetValue, struct: StructType): Promise<NamedValue[]> {
-  const rows: NamedValue[] = [];
+export async function staticMembers(value: TargetValue, struct: StructType): Promise<NamedPart[]> {
+  const rows: NamedPart[] = [];
   for (const { name, die } of struct.statics ?? []) {
     const found = await value.world.entry?.(die, `${typeName(struct)}::${name}`);
-    if (found !== undefined) rows.push({ name, expression: found.expression, value: found, role: 'static' });
+    if (found !== undefined) rows.push({ name, value: found, role: 'static' });
   }
   return rows;
+}
+
+/** Any member of a structure, those of virtual bases included. */
+export async function partAt(owner: TargetValue, member: Member): Promise<TargetValue> {
+  return owner.part(member, await memberPlace(owner, member));
 }
 
 /** Where a member is. A bit-field is where its structure is; a virtual base says in the object how far away it is (§5.7.3). */

@@ -4,6 +4,7 @@ import { isLittleEndian } from '../types/byteOrder.ts';
 import { flatMembers } from '../types/flatMembers.ts';
 import { type ArrayType, type StructType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
 import { activeMembers } from './activeMembers.ts';
+import { partAt } from './classMembers.ts';
 import { type Format, parseFormat } from './expressionText.ts';
 import { formatScalar, pointerText } from './formatScalar.ts';
 import { memberPointerText } from './memberPointerText.ts';
@@ -195,7 +196,7 @@ async function memberTexts(value: TargetValue, struct: StructType, style: Style)
     style.line.left -= label.length;
     const inner = strip(member.type);
     const isInPlace = (member.name === undefined || member.isBase) && inner.kind === 'struct';
-    const part = await value.partAt(member);
+    const part = await partAt(value, member);
     parts.push(label + (isInPlace ? await nestedText(part, inner, style) : await elementText(part, style)));
   }
   return parts;

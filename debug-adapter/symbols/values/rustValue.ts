@@ -5,8 +5,7 @@
 import { QueryError } from '../base/queryError.ts';
 import { flatMembers } from '../types/flatMembers.ts';
 import { type StructType, type Type, sizeOf, strip } from '../types/type.ts';
-import { TargetValue } from './targetValue.ts';
-import type { ChildCounts, NamedValue } from './value.ts';
+import { type NamedPart, TargetValue } from './targetValue.ts';
 
 export interface Sequence {
   readonly kind: 'sequence';
@@ -22,7 +21,7 @@ export type RustView =
   | { readonly kind: 'text'; readonly address: bigint; readonly lengthBytes: number }
   | Sequence
   /** Rc and Arc: what all of them point to, and how many do. */
-  | { readonly kind: 'shared'; readonly value: TargetValue; readonly counts: readonly NamedValue[] }
+  | { readonly kind: 'shared'; readonly value: TargetValue; readonly counts: readonly NamedPart[] }
   /** Fields without names: `(1, 2)`, `Meters(5)`. */
   | { readonly kind: 'tuple'; readonly fields: readonly TargetValue[] }
   | { readonly kind: 'struct' };
@@ -74,46 +73,6 @@ export async function rustMember(value: TargetValue, name: string): Promise<Targ
   if (view?.kind !== 'variant') return undefined;
   if (view.name === name) return view.value;
   return view.value.member(name) ?? rustMember(view.value, name);
-}
-
-/** Children of a value that is more than its fields: the fields of its case, the elements of a vector. */
-export async function rustChildren(
-  value: TargetValue,
-  start: number,
-  count: number,
-): Promise<readonly NamedValue[] | undefined> {
-  const view = await rustView(value);
-  switch (view?.kind) {
-    case 'variant':
-      // `shape.w`: the case need not be named, and gdb does not let one.
-      return view.value.as(view.value.type, value.expression).children(start, count);
-    case 'sequence':
-      return Array.from({ length: Math.max(0, Math.min(count, view.count - start)) }, (_, at) => {
-        const element = sequenceElement(value, view, start + at);
-        return { name: `[${start + at}]`, expression: element.expression, value: element };
-      });
-    case 'shared': {
-      const target = { name: 'value', expression: view.value.expression, value: view.value };
-      return [target, ...view.counts].slice(start, start + count);
-    }
-    default:
-      return undefined;
-  }
-}
-
-/** How many there are of either kind; undefined for what has its fields and no more. */
-export async function rustChildCounts(value: TargetValue): Promise<ChildCounts | undefined> {
-  const view = await rustView(value);
-  switch (view?.kind) {
-    case 'variant':
-      return view.value.childCounts();
-    case 'sequence':
-      return { named: 0, indexed: view.count };
-    case 'shared':
-      return { named: 1 + view.counts.length, indexed: 0 };
-    default:
-      return undefined;
-  }
 }
 
 /** The elements of a sequence as values. */
@@ -214,7 +173,7 @@ async function sharedView(value: TargetValue): Promise<RustView | undefined> {
   const counts = ['strong', 'weak'].flatMap((name) => {
     const counter = box.member(name);
     const scalar = counter && firstScalar(counter, 0);
-    return scalar === undefined ? [] : [{ name, expression: scalar.expression, value: scalar }];
+    return scalar === undefined ? [] : [{ name, value: scalar }];
   });
   return { kind: 'shared', value: shared, counts };
 }

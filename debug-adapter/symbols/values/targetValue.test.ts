@@ -16,6 +16,7 @@ import type { Type } from '../types/type.ts';
 import { describe } from '../types/typeDescription.ts';
 import { TypeReader } from '../types/typeReader.ts';
 import { findMember } from './classMembers.ts';
+import { DisplayedValue } from './displayedValue.ts';
 import { TargetValue } from './targetValue.ts';
 
 const BASE = 0x1000n;
@@ -98,6 +99,11 @@ function valueOf(type: Type, bytes: readonly number[], littleEndian = true): Tar
   );
 }
 
+function displayed(value: TargetValue | undefined): DisplayedValue {
+  assert.ok(value !== undefined);
+  return new DisplayedValue(value);
+}
+
 /** `unsigned a : 3; unsigned b : 9; int c : 4`, as version 3 and as version 4 and later place them. */
 function bitFields(littleEndian: boolean): Record<'old' | 'recent', BuiltDie> {
   const fields = [
@@ -140,16 +146,16 @@ for (const littleEndian of [true, false]) {
     for (const name of ['old', 'recent'] as const) {
       const type = typeOf([layouts[name]], name, { littleEndian });
       const value = valueOf(type, bytes, littleEndian);
-      assert.equal(await value.display(), '{a = 5, b = 291, c = -2}');
+      assert.equal(await displayed(value).display(), '{a = 5, b = 291, c = -2}');
       const field = value.member('b');
       assert.ok(field !== undefined);
       assert.equal(field.expression, 'object.b');
-      assert.deepEqual(await field.assign('0x1ff'), {
+      assert.deepEqual(await displayed(field).assign('0x1ff'), {
         kind: 'memory',
         address: BASE,
         bytes: Uint8Array.from(littleEndian ? [0xfd, 0xef] : [0xbf, 0xfe]),
       });
-      await assert.rejects(field.assign('512'), /does not fit 9 bits/);
+      await assert.rejects(displayed(field).assign('512'), /does not fit 9 bits/);
     }
   });
 }
@@ -175,9 +181,9 @@ for (const [form, offset] of [
     const second = member('b', 'u8', [...FIELD_BITS, [DW_AT.bit_offset, form, offset]]);
     const type = typeOf([struct('tight', 2, [first, second])], 'tight', { version: 4 });
     const value = valueOf(type, [0x01, 0x01]);
-    assert.equal(await value.display(), '{a = 1, b = 2}');
+    assert.equal(await displayed(value).display(), '{a = 1, b = 2}');
     assert.match(describe(type, true), /0: 7 \*\/ u8 b : 4;/);
-    assert.deepEqual(await value.member('b')?.assign('15'), {
+    assert.deepEqual(await displayed(value.member('b')).assign('15'), {
       kind: 'memory',
       address: BASE,
       bytes: Uint8Array.of(0x81, 0x07),
@@ -196,13 +202,13 @@ for (const littleEndian of [true, false]) {
     const register = { name: 'r3', value, offsetBytes: 0, wholeBytes: 4 };
     const world = valueOf(type, [], littleEndian).world;
     const object = new TargetValue(type, { kind: 'bytes', bytes, register }, world, 'object');
-    assert.equal(await object.display(), '{a = 5, b = 291, c = -2}');
-    assert.deepEqual(await object.member('b')?.assign('0'), {
+    assert.equal(await displayed(object).display(), '{a = 5, b = 291, c = -2}');
+    assert.deepEqual(await displayed(object.member('b')).assign('0'), {
       kind: 'register',
       register: 'r3',
       value: 0xaaaa_bbbb_0000_0000n | (littleEndian ? 0xe005n : 0xa00e_0000n),
     });
-    assert.deepEqual(await object.member('c')?.assign('1'), {
+    assert.deepEqual(await displayed(object.member('c')).assign('1'), {
       kind: 'register',
       register: 'r3',
       value: 0xaaaa_bbbb_0000_0000n | (littleEndian ? 0x191dn : 0xb231_0000n),
@@ -246,13 +252,13 @@ test('members may have their bytes in the other order (DW_AT_endianity)', async 
     ]),
   ];
   const value = valueOf(typeOf(entries, 'net'), [0xff, 0xff, 0xff, 0xfe, 0x57, 0x89, 0, 0, 1, 0, 0, 0]);
-  assert.equal(await value.display(), '{x = -2, a = 5, b = 1929, own = 1}');
-  assert.deepEqual(await value.member('x')?.assign('1'), {
+  assert.equal(await displayed(value).display(), '{x = -2, a = 5, b = 1929, own = 1}');
+  assert.deepEqual(await displayed(value.member('x')).assign('1'), {
     kind: 'memory',
     address: BASE,
     bytes: Uint8Array.of(0, 0, 0, 1),
   });
-  assert.deepEqual(await value.member('b')?.assign('1'), {
+  assert.deepEqual(await displayed(value.member('b')).assign('1'), {
     kind: 'memory',
     address: BASE + 4n,
     bytes: Uint8Array.of(0x50, 0x01),
@@ -265,7 +271,7 @@ test('members may have their bytes in the other order (DW_AT_endianity)', async 
     'little',
   );
   const type = typeOf([little], 'little', { littleEndian: false });
-  assert.equal(await valueOf(type, [2, 0, 0, 0], false).display(), '2');
+  assert.equal(await displayed(valueOf(type, [2, 0, 0, 0], false)).display(), '2');
 });
 
 test('where a lower bound is absent the language says it (§5.13, table 7.17)', async () => {
@@ -287,14 +293,14 @@ test('where a lower bound is absent the language says it (§5.13, table 7.17)', 
   for (const language of [...ones, Pascal83, Modula2, Modula3, PLI, Julia]) {
     const value = valueOf(typeOf([entry], 'array', { language }), memory);
     assert.equal(value.sizeBytes, 8, `language ${language}`);
-    assert.equal(await value.display(), '{11, 12}');
-    assert.equal(await value.element(1).display(), '11');
+    assert.equal(await displayed(value).display(), '{11, 12}');
+    assert.equal(await displayed(value.element(1)).display(), '11');
     assert.deepEqual(
-      (await value.children()).map(({ name, expression }) => name + expression),
+      (await displayed(value).children()).map(({ name, expression }) => name + expression),
       ['[1]object[1]', '[2]object[2]'],
     );
     assert.deepEqual(
-      (await value.children(1, 1)).map(({ name }) => name),
+      (await displayed(value).children(1, 1)).map(({ name }) => name),
       ['[2]'],
     );
   }
@@ -322,10 +328,10 @@ test('bounds have the sign of the index type', async () => {
   const value = valueOf(typeOf([entry], 'array', { language: DW_LANG.Ada95 }), [7, 8]);
   assert.equal(value.sizeBytes, 2);
   assert.deepEqual(
-    (await value.children()).map(({ name }) => name),
+    (await displayed(value).children()).map(({ name }) => name),
     ['[-3]', '[-2]'],
   );
-  assert.equal(await value.element(-2).display(), '8');
+  assert.equal(await displayed(value.element(-2)).display(), '8');
 });
 
 /** A record of Ada: what it has beside `kind` and `id`, `kind` says. */
@@ -354,7 +360,7 @@ test('a record has the members of its variant: by a value, a list with ranges, o
   const entries = [baseType('i8', DW_ATE.signed, 1), record('i8')];
   const type = typeOf(entries, 'record', { language: DW_LANG.Ada95 });
   const shown = (kind: number): Promise<string> =>
-    valueOf(type, [kind, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0]).display();
+    displayed(valueOf(type, [kind, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0])).display();
   assert.equal(await shown(1), '{kind = 1, id = 5, one = 6}');
   for (const kind of [0xfd, 0xff])
     assert.match(await shown(kind), /^\{kind = -\d, id = 5, low = 6, high = 7\}$/);
@@ -364,11 +370,11 @@ test('a record has the members of its variant: by a value, a list with ranges, o
   assert.equal(await shown(0x7d), '{kind = 125, id = 5, rest = 30064771078}');
   const value = valueOf(type, [9, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0]);
   assert.deepEqual(
-    (await value.children()).map(({ name }) => name),
+    (await displayed(value).children()).map(({ name }) => name),
     ['kind', 'id', 'low', 'high'],
   );
-  assert.deepEqual(await value.childCounts(), { named: 4, indexed: 0 });
-  assert.equal(await (await findMember(value, 'high'))?.display(), '7');
+  assert.deepEqual(await displayed(value).childCounts(), { named: 4, indexed: 0 });
+  assert.equal(await displayed(await findMember(value, 'high')).display(), '7');
   assert.equal(await findMember(value, 'one'), undefined, 'of another variant');
   assert.match(
     describe(type, true),
@@ -379,7 +385,7 @@ test('a record has the members of its variant: by a value, a list with ranges, o
 test('ranges of an unsigned discriminant have no sign', async () => {
   const type = typeOf([record('u8')], 'record', { language: DW_LANG.Ada95 });
   const value = valueOf(type, [0x7e, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0]);
-  assert.equal(await value.display(), '{kind = 126, id = 5, low = 6, high = 7}');
+  assert.equal(await displayed(value).display(), '{kind = 126, id = 5, low = 6, high = 7}');
 });
 
 test('a structure that contains, or is derived from, itself has an end', async () => {
@@ -390,7 +396,7 @@ test('a structure that contains, or is derived from, itself has an end', async (
   const type = typeOf([inside], 'inside');
   assert.equal(type.kind, 'struct');
   assert.ok(flatMembers(type).length <= 100_000);
-  assert.ok((await valueOf(type, new Array<number>(64).fill(0)).display()).length < 2000);
+  assert.ok((await displayed(valueOf(type, new Array<number>(64).fill(0))).display()).length < 2000);
   assert.ok(describe(type, true).length > 0);
 
   const inherits = die(DW_TAG.inheritance, [[DW_AT.type, DW_FORM.ref4, { label: 'derived' }], at(0)]);
@@ -398,9 +404,9 @@ test('a structure that contains, or is derived from, itself has an end', async (
     language: DW_LANG.C_plus_plus_14,
   });
   const object = valueOf(derived, [7, 0, 0, 0]);
-  assert.equal(await (await findMember(object, 'y'))?.display(), '7');
+  assert.equal(await displayed(await findMember(object, 'y')).display(), '7');
   assert.equal(await findMember(object, 'nothing'), undefined);
-  assert.ok((await object.display()).length < 2000);
+  assert.ok((await displayed(object).display()).length < 2000);
 });
 
 test('typedefs and arrays that lead to themselves have an end', async () => {
@@ -413,10 +419,13 @@ test('typedefs and arrays that lead to themselves have an end', async () => {
     undefined,
     'loop',
   );
-  assert.equal(await valueOf(typeOf([loop], 'loop'), [1, 2, 3, 4]).display(), '<<endless typedef>>');
+  assert.equal(
+    await displayed(valueOf(typeOf([loop], 'loop'), [1, 2, 3, 4])).display(),
+    '<<endless typedef>>',
+  );
   const range = die(DW_TAG.subrange_type, [[DW_AT.count, DW_FORM.data1, 3]]);
   const array = die(DW_TAG.array_type, [[DW_AT.type, DW_FORM.ref4, { label: 'array' }]], [range], 'array');
-  const shown = await valueOf(typeOf([array], 'array'), [1]).display();
+  const shown = await displayed(valueOf(typeOf([array], 'array'), [1])).display();
   assert.ok(shown.length < 2000, shown);
 });
 
@@ -437,7 +446,7 @@ test('a virtual base is where the object says (§5.7.3); without the object it i
   );
   // The first word is the distance; the base follows the object.
   const bytes = [16, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0];
-  assert.equal(await valueOf(type, bytes).display(), '{<Root> = {root = 9}, vptr = 16, left = 2}');
+  assert.equal(await displayed(valueOf(type, bytes)).display(), '{<Root> = {root = 9}, vptr = 16, left = 2}');
   assert.equal(describe(type, false).split('\n')[0], 'struct Left : virtual Root {');
   const copy = new TargetValue(
     type,
@@ -445,7 +454,10 @@ test('a virtual base is where the object says (§5.7.3); without the object it i
     valueOf(type, bytes).world,
     'copy',
   );
-  assert.match(await copy.display(), /^\{<Root> = <virtual base of an object not in memory>, vptr = 16/);
+  assert.match(
+    await displayed(copy).display(),
+    /^\{<Root> = <virtual base of an object not in memory>, vptr = 16/,
+  );
 });
 
 test('a Rust enum is the case its discriminant, or the niche of another field, says (§5.7.10)', async () => {
@@ -484,15 +496,15 @@ test('a Rust enum is the case its discriminant, or the niche of another field, s
     'option',
   );
   const type = typeOf([option], 'option', { language: DW_LANG.Rust });
-  assert.equal(await valueOf(type, [0]).display(), 'None');
-  assert.deepEqual(await valueOf(type, [0]).childCounts(), { named: 0, indexed: 0 });
+  assert.equal(await displayed(valueOf(type, [0])).display(), 'None');
+  assert.deepEqual(await displayed(valueOf(type, [0])).childCounts(), { named: 0, indexed: 0 });
   const some = valueOf(type, [7]);
-  assert.equal(await some.display(), 'Some(7)');
+  assert.equal(await displayed(some).display(), 'Some(7)');
   assert.deepEqual(
-    (await some.children()).map(({ name, expression }) => [name, expression]),
+    (await displayed(some).children()).map(({ name, expression }) => [name, expression]),
     [['0', 'object.0']],
   );
-  assert.equal(await (await findMember(some, '0'))?.display(), '7');
+  assert.equal(await displayed(await findMember(some, '0')).display(), '7');
   assert.match(describe(type, false), /^enum Option<NonZero> \{\n.*\n.*None.* \/\* when 0 \*\/\n.*Some/);
 });
 
@@ -501,13 +513,16 @@ test('what cannot be read says so, in its place', async () => {
     [struct('pair', 16, [member('a', 'int', [at(0)]), member('b', 'long', [at(8)])])],
     'pair',
   );
-  assert.equal(await valueOf(type, [1, 0, 0, 0]).display(), '{a = 1, b = <cannot read memory at 0x1008>}');
+  assert.equal(
+    await displayed(valueOf(type, [1, 0, 0, 0])).display(),
+    '{a = 1, b = <cannot read memory at 0x1008>}',
+  );
   const lost = new TargetValue(
     type,
     { kind: 'missing', reason: 'optimized out' },
     valueOf(type, []).world,
     'x',
   );
-  assert.equal(await lost.display(), '<optimized out>');
-  assert.deepEqual(await lost.childCounts(), { named: 0, indexed: 0 });
+  assert.equal(await displayed(lost).display(), '<optimized out>');
+  assert.deepEqual(await displayed(lost).childCounts(), { named: 0, indexed: 0 });
 });

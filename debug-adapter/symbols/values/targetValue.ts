@@ -1,25 +1,12 @@
-/** Values of the target: a type and a place. Memory is read when a value is displayed, and only as much as it shows. */
+/** Values of the target: a type and a place. Memory is read when bits are asked for, and no more than those. */
 import type { Die } from '../../dwarf/die.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
 import { isLittleEndian, memoryToLittle, littleToMemory } from '../types/byteOrder.ts';
 import { flatMembers } from '../types/flatMembers.ts';
-import {
-  type ArrayType,
-  type Member,
-  type StructType,
-  type Type,
-  sizeOf,
-  strip,
-  typeName,
-} from '../types/type.ts';
-import { presentMembers } from './activeMembers.ts';
-import { memberPlace, staticMembers } from './classMembers.ts';
+import { type Member, type StructType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
 import { castExpression, memberExpression, parenthesized } from './expressionText.ts';
-import { formatValue } from './formatValue.ts';
-import { scalarBits } from './parseScalar.ts';
-import { rustChildCounts, rustChildren } from './rustValue.ts';
-import type { Assignment, ChildCounts, NamedValue, Value } from './value.ts';
+import type { Assignment } from './value.ts';
 
 /** Where a value is. `bytes` have been collected already: registers, constants, pieces. */
 export type Place =
@@ -67,11 +54,16 @@ export interface ValueWorld {
 export const OPTIMIZED_OUT = 'optimized out';
 /** Of a caller: in a register that no function called from there kept. */
 export const NOT_SAVED = 'not saved';
-/** Elements asked for at once when the caller sets no limit. */
-const DEFAULT_COUNT = 1000;
-const NO_CHILDREN: ChildCounts = { named: 0, indexed: 0 };
 
-export class TargetValue implements Value {
+/** A value with the name it has in what it unfolds from. */
+export interface NamedPart {
+  readonly name: string;
+  readonly value: TargetValue;
+  /** A part that is no plain member: a base class, a static member. */
+  readonly role?: 'base' | 'static';
+}
+
+export class TargetValue {
   readonly type: Type;
   readonly place: Place;
   readonly bits: BitRange | undefined;
@@ -107,83 +99,6 @@ export class TargetValue implements Value {
     return isLittleEndian(this.type, this.world);
   }
 
-  async childCounts(): Promise<ChildCounts> {
-    const inner = await this.unfolded();
-    if (inner === undefined) return NO_CHILDREN;
-    try {
-      const { bare } = inner;
-      if (bare.kind === 'array') return { named: 0, indexed: countable(bare) };
-      if (bare.kind !== 'struct') return { named: 1, indexed: 0 };
-      if (bare.incomplete) return NO_CHILDREN;
-      const named = (await presentMembers(inner, bare)).length + (bare.statics?.length ?? 0);
-      return (await rustChildCounts(inner)) ?? { named, indexed: 0 };
-    } catch (error) {
-      if (error instanceof QueryError) return NO_CHILDREN;
-      throw error;
-    }
-  }
-
-  /**
-   * What has the children: the value, what a pointer to a structure or a reference leads to. Undefined for what does not unfold, such as
-   * a pointer that cannot be read.
-   */
-  private async unfolded(): Promise<TargetValue | undefined> {
-    try {
-      const { place } = this;
-      return place.kind === 'missing' && place.target === undefined ? undefined : await this.unfoldedPart();
-    } catch (error) {
-      if (error instanceof QueryError) return undefined;
-      throw error;
-    }
-  }
-
-  private async unfoldedPart(): Promise<TargetValue | undefined> {
-    const { bare } = this;
-    if (bare.kind === 'struct' || bare.kind === 'array') return this;
-    if (bare.kind !== 'pointer') return undefined;
-    const target = strip(bare.target);
-    const isReference = bare.sigil !== '*';
-    if (target.kind === 'struct' || (isReference && target.kind === 'array'))
-      return (await this.dereference()).as(bare.target, this.expression);
-    const leadsNowhere = target.kind === 'void' || target.kind === 'function' || target.kind === 'unknown';
-    return isReference || leadsNowhere ? undefined : this.dereference();
-  }
-
-  display(format?: string): Promise<string> {
-    return formatValue(this, format);
-  }
-
-  async children(start = 0, count = DEFAULT_COUNT): Promise<readonly NamedValue[]> {
-    const inner = await this.unfolded();
-    if (inner === undefined) return [];
-    const { bare } = inner;
-    if (bare.kind === 'array') return inner.elements(bare, start, Math.min(count, countable(bare) - start));
-    if (bare.kind === 'struct') {
-      const operator = this.bare.kind === 'pointer' && this.bare.sigil === '*' ? '->' : '.';
-      return (
-        (await rustChildren(inner, start, count)) ??
-        (await inner.members(bare, operator)).slice(start, start + count)
-      );
-    }
-    return start > 0 ? [] : [{ name: inner.expression, expression: inner.expression, value: inner }];
-  }
-
-  /** Where memory views look: what a pointer leads to, or where the value itself is. */
-  async reference(): Promise<bigint | undefined> {
-    if (this.bare.kind !== 'pointer') return this.address;
-    try {
-      return await this.unsigned();
-    } catch (error) {
-      if (error instanceof QueryError) return undefined;
-      throw error;
-    }
-  }
-
-  async assign(text: string): Promise<Assignment> {
-    const language = this.world.isRust === true ? 'rust' : 'c';
-    return this.assignBits(scalarBits(this.type, text, { language, bitSize: this.bits?.size }));
-  }
-
   /** The write that gives this value other bits. */
   async assignBits(bits: bigint): Promise<Assignment> {
     if (this.bits !== undefined) return this.assignBitField(bits, this.bits);
@@ -202,14 +117,22 @@ export class TargetValue implements Value {
     return new TargetValue(bare.target, { kind: 'memory', address }, this.world, expression);
   }
 
-  /** A member of this structure that is no virtual base, known by its description. */
-  part(member: Member): TargetValue {
-    return this.memberValue(member, this.place, '.', this.expression);
-  }
-
-  /** Any member, virtual bases included: those say in memory where they are. */
-  async partAt(member: Member): Promise<TargetValue> {
-    return this.memberValue(member, await memberPlace(this, member), '.', this.expression);
+  /**
+   * A member of this structure, known by its description. One in a virtual base is elsewhere: see partAt() of classMembers.ts.
+   * `operator` is for its expression: what the structure was reached by.
+   */
+  part(member: Member, place = this.place, operator: '.' | '->' = '.'): TargetValue {
+    const { name, isBase, bits, type } = member;
+    const { expression: owner, world } = this;
+    if (isBase) {
+      const object = operator === '->' ? `*${parenthesized(owner)}` : owner;
+      return new TargetValue(type, place, world, castExpression(typeName(type), object));
+    }
+    const struct = this.bare.kind === 'struct' ? this.bare : undefined;
+    const written = name === undefined || struct === undefined ? name : fieldName(struct, member);
+    const expression = memberExpression(owner, operator, written);
+    if (bits !== undefined) return new TargetValue(type, place, world, expression, bits);
+    return new TargetValue(type, placeAt(place, member.offsetBytes, sizeOf(type) ?? 0), world, expression);
   }
 
   /** The member of this very structure with that name, also of the anonymous ones inside. See findMember() for bases. */
@@ -288,46 +211,6 @@ export class TargetValue implements Value {
     return new TargetValue(type, this.place, this.world, expression, this.bits);
   }
 
-  /** `start` counts from the first one. */
-  private elements({ lowerBound = 0 }: ArrayType, start: number, count: number): NamedValue[] {
-    return Array.from({ length: Math.max(count, 0) }, (_, at) => {
-      const index = lowerBound + start + at;
-      const value = this.element(index);
-      return { name: `[${index}]`, expression: value.expression, value };
-    });
-  }
-
-  private async members(struct: StructType, operator: '.' | '->'): Promise<NamedValue[]> {
-    const owner = this.expression;
-    const found: NamedValue[] = [];
-    for (const member of await presentMembers(this, struct)) {
-      const place = await memberPlace(this, member);
-      const value = this.memberValue(member, place, operator, owner);
-      const name = member.isBase ? typeName(member.type) : fieldName(struct, member);
-      found.push({
-        name,
-        expression: value.expression,
-        value,
-        ...(member.isBase && { role: 'base' as const }),
-      });
-    }
-    return [...found, ...(await staticMembers(this, struct))];
-  }
-
-  private memberValue(member: Member, place: Place, operator: '.' | '->', owner: string): TargetValue {
-    const { name, isBase, bits, type } = member;
-    const { world } = this;
-    if (isBase) {
-      const object = operator === '->' ? `*${parenthesized(owner)}` : owner;
-      return new TargetValue(type, place, world, castExpression(typeName(type), object));
-    }
-    const struct = this.bare.kind === 'struct' ? this.bare : undefined;
-    const written = name === undefined || struct === undefined ? name : fieldName(struct, member);
-    const expression = memberExpression(owner, operator, written);
-    if (bits !== undefined) return new TargetValue(type, place, world, expression, bits);
-    return new TargetValue(type, placeAt(place, member.offsetBytes, sizeOf(type) ?? 0), world, expression);
-  }
-
   private requireSize(): number {
     const size = this.sizeBytes;
     if (size === undefined) throw new QueryError(`${this.typeName} has no size`);
@@ -371,13 +254,8 @@ export class TargetValue implements Value {
   }
 }
 
-/** How many elements can be told apart: none of a type without a size. */
-function countable({ element, count }: ArrayType): number {
-  return sizeOf(element) === undefined ? 0 : (count ?? 0);
-}
-
 /** Rust writes `0` for the field that its debug information calls `__0`. */
-function fieldName(struct: StructType, { name }: Member): string {
+export function fieldName(struct: StructType, { name }: Member): string {
   if (name === undefined) return '<anonymous>';
   return struct.isRust === true ? name.replace(/^__(?=\d+$)/, '') : name;
 }
