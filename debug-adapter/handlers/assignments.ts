@@ -6,9 +6,8 @@ import { QueryError } from '../symbols/base/queryError.ts';
 import { registerAlias } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
 import { explain, formatOf, showValue } from './locals.ts';
-import { memoryChanged } from './memory.ts';
-import { registersChanged } from './variables.ts';
 import type { Assignment, NamedValue, Value } from '../symbols/values/value.ts';
+import { memoryChanged, registersChanged } from './invalidation.ts';
 
 /** A number or a character: checked against the type it is for. Anything else is an expression. */
 const LITERAL = /^\s*(?:[-+]?[\d.]|')/;

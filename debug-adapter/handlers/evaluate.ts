@@ -18,9 +18,8 @@ import { examineMemory } from './examine.ts';
 import { frameNow, framesOf } from './frames.ts';
 import { assignTyped } from './assignments.ts';
 import { evaluateTyped, explain, formatOf, showValue } from './locals.ts';
-import { memoryChanged } from './memory.ts';
-import { registersChanged } from './variables.ts';
 import type { Value } from '../symbols/values/value.ts';
+import { memoryChanged, registersChanged } from './invalidation.ts';
 
 type EvaluateBody = DebugProtocol.EvaluateResponse['body'];
 

@@ -7,9 +7,8 @@ import type { SessionState } from '../sessionState.ts';
 import type { BreakpointKind } from '../target/breakpointTable.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
 import { checkBuilds } from './checkBuilds.ts';
-import { memoryChanged } from './memory.ts';
 import { reloadSymbols } from './symbols.ts';
-import { registersChanged } from './variables.ts';
+import { memoryChanged, registersChanged } from './invalidation.ts';
 
 /** DAP's word for a stop, and what the editor writes beside the thread. */
 const STOP_TEXTS: Readonly<Record<StopReason, { readonly reason: string; readonly description: string }>> = {

@@ -6,7 +6,7 @@ import { Cancelled } from '../pace.ts';
 import type { SessionState } from '../sessionState.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
 import { type GuestAddress, hex, type MemoryRead } from '../target/vmTarget.ts';
-import { linksFrames } from './frames.ts';
+import { memoryChanged } from './invalidation.ts';
 
 /** More than an editor shows; keeps one mistyped length from filling its memory. */
 const MAX_READ_BYTES = 16 * 1024 * 1024;
@@ -70,21 +70,6 @@ function decodeBase64(text: string): Buffer {
 /** The VM writes all or nothing; a partial write is one up to the end of what is readable. */
 async function writableBytes(state: SessionState, at: GuestAddress, lengthBytes: number): Promise<number> {
   return (await state.requireTarget().readMemory(at, lengthBytes)).data.length;
-}
-
-/** Views on that memory, and whatever the editor shows that was computed from it, are read again. */
-export function memoryChanged(
-  state: SessionState,
-  memoryReference: string,
-  offset: number,
-  count: number,
-): void {
-  if (state.client.supportsMemoryEvent === true) state.send('memory', { memoryReference, offset, count });
-  const { address, physical } = parseMemoryReference(memoryReference, offset);
-  const movesFrames = physical === true || linksFrames(state, address, count);
-  state.forgetRead();
-  // An editor that reads the stack anew also goes back to its top: only where it must.
-  state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables']);
 }
 
 /** References without a vCPU mean the one last stopped. */

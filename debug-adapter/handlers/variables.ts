@@ -36,6 +36,7 @@ import {
   valueNow,
 } from './locals.ts';
 import type { NamedValue } from '../symbols/values/value.ts';
+import { registersChanged } from './invalidation.ts';
 
 type Variable = DebugProtocol.Variable;
 
@@ -133,14 +134,6 @@ async function setTyped(
 function childIndex(name: string): number | undefined {
   const [, digits] = /^\[(\d{1,15})\]$/.exec(name) ?? [];
   return digits === undefined ? undefined : Number(digits);
-}
-
-/** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */
-export function registersChanged(state: SessionState, cpu: number, keys: readonly string[]): void {
-  const movesFrames = keys.some((it) => ['rip', 'rsp', 'rbp', 'cs', 'ss', 'cr0', 'cr3', 'efer'].includes(it));
-  state.forgetRead();
-  if (keys.includes('rip')) state.hiddenFrames.delete(cpu);
-  state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables'], cpu + 1);
 }
 
 /** The register behind a row of a group, and the value it gets. Throws UserError when the value does not fit. */

@@ -1,0 +1,27 @@
+/** What the editor reads anew after something was written: DAP's events memory and invalidated. */
+import type { SessionState } from '../sessionState.ts';
+import { parseMemoryReference } from '../target/memoryReference.ts';
+import { linksFrames } from './frames.ts';
+
+/** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */
+export function registersChanged(state: SessionState, cpu: number, keys: readonly string[]): void {
+  const movesFrames = keys.some((it) => ['rip', 'rsp', 'rbp', 'cs', 'ss', 'cr0', 'cr3', 'efer'].includes(it));
+  state.forgetRead();
+  if (keys.includes('rip')) state.hiddenFrames.delete(cpu);
+  state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables'], cpu + 1);
+}
+
+/** Views on that memory, and whatever the editor shows that was computed from it, are read again. */
+export function memoryChanged(
+  state: SessionState,
+  memoryReference: string,
+  offset: number,
+  count: number,
+): void {
+  if (state.client.supportsMemoryEvent === true) state.send('memory', { memoryReference, offset, count });
+  const { address, physical } = parseMemoryReference(memoryReference, offset);
+  const movesFrames = physical === true || linksFrames(state, address, count);
+  state.forgetRead();
+  // An editor that reads the stack anew also goes back to its top: only where it must.
+  state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables']);
+}
