@@ -2,14 +2,19 @@
  * Bytes of files kept between questions. One of each belongs to a file; the many small files of a split program share one, so
  * that their number does not multiply what may be kept.
  */
-import type { Unit } from './unit.ts';
-
 const MAX_UNIT_BYTES = 16 << 20;
 export const PAGE_BYTES = 0x4000;
 
+/** A unit with its bytes in memory. */
+interface LoadedUnit {
+  readonly sizeBytes: number;
+  /** Forgets the bytes. */
+  release(): void;
+}
+
 /** Units whose bytes are loaded. The least recently used forget theirs when all together are too many. */
 export class LoadedUnits {
-  private readonly units = new Set<Unit>();
+  private readonly units = new Set<LoadedUnit>();
   private readonly maxBytes: number;
   private bytes = 0;
 
@@ -17,15 +22,14 @@ export class LoadedUnits {
     this.maxBytes = maxBytes;
   }
 
-  touch(unit: Unit): void {
-    const size = sizeOf(unit);
-    if (this.units.delete(unit)) this.bytes -= size;
+  touch(unit: LoadedUnit): void {
+    if (this.units.delete(unit)) this.bytes -= unit.sizeBytes;
     this.units.add(unit);
-    this.bytes += size;
+    this.bytes += unit.sizeBytes;
     for (const oldest of this.units) {
       if (this.bytes <= this.maxBytes || oldest === unit) break;
       this.units.delete(oldest);
-      this.bytes -= sizeOf(oldest);
+      this.bytes -= oldest.sizeBytes;
       oldest.release();
     }
   }
@@ -64,8 +68,4 @@ export class PageCache {
 export interface SharedCaches {
   readonly units: LoadedUnits;
   readonly pages: PageCache;
-}
-
-function sizeOf({ header }: Unit): number {
-  return header.endOffset - header.offset;
 }

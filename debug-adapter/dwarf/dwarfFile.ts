@@ -4,10 +4,9 @@
  */
 import { AbbrevTable } from './abbrev.ts';
 import { LoadedUnits, type PageCache, type SharedCaches } from './caches.ts';
-import type { Die } from './die.ts';
 import { DwarfError } from './dwarfError.ts';
 import { Section, type SectionLoader } from './section.ts';
-import { Unit } from './unit.ts';
+import { type Die, Unit, type UnitFile } from './unit.ts';
 import { UnitImports } from './unitImports.ts';
 import { isTypeUnit, type UnitHeader, readUnitHeader, unitEnd } from './unitHeader.ts';
 
@@ -27,14 +26,13 @@ export interface DwarfFileOptions {
 
 let files = 0;
 
-export class DwarfFile {
-  /** Tells entries at the same offset of different files apart: a split program has many. */
+export class DwarfFile implements UnitFile {
   readonly id = ++files;
   readonly littleEndian: boolean;
   /** Undefined for a file that needs none, and for one whose supplementary file was not found. */
   readonly supplement: DwarfFile | undefined;
   /** Who imports whom; of a supplementary file its image knows. */
-  imports = new UnitImports(this);
+  imports: UnitImports = new UnitImports(this);
   private readonly loader: SectionLoader;
   private readonly onProblem: (problem: DwarfError) => void;
   private readonly sections = new Map<string, Section | undefined>();

@@ -1,9 +1,8 @@
 /** Location lists: .debug_loclists (DWARF 5 §2.6.2, §7.7.3) and .debug_loc (DWARF 4 §2.6.2). */
-import type { Die } from './die.ts';
 import { offsetSize } from './form.ts';
 import type { Reader } from './reader.ts';
 import { DW_LLE, locationEntryName } from './sectionConstants.ts';
-import type { Unit } from './unit.ts';
+import type { Die, Unit } from './unit.ts';
 
 /**
  * The location expression of an attribute at a link-time address: an expression of its own, or the entry of its list that covers

@@ -9,8 +9,7 @@ import { type UnitFormat, skipForm } from './form.ts';
 import type { Reader } from './reader.ts';
 import type { Section } from './section.ts';
 import { DW_MACINFO, DW_MACRO, macroEntryName } from './sectionConstants.ts';
-import type { DwarfFile } from './dwarfFile.ts';
-import type { Unit } from './unit.ts';
+import type { Unit, UnitFile } from './unit.ts';
 
 export interface MacroDefinition {
   readonly name: string;
@@ -134,7 +133,7 @@ function macroEvents(unit: Unit): Iterable<MacroEvent> {
 interface MacroWalk {
   readonly unit: Unit;
   /** The unit's, or its supplementary file. */
-  readonly file: DwarfFile;
+  readonly file: UnitFile;
   readonly section: Section;
   /** May still be read, those of imported units included. */
   readonly budget: { entries: number };

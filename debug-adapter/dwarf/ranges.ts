@@ -1,11 +1,10 @@
 /** Non-contiguous address ranges: .debug_rnglists (DWARF 5 §2.17.3, §7.25) and .debug_ranges (DWARF 4 §2.17.3). */
 import type { Range } from './address.ts';
 import { DW_AT } from './constants.ts';
-import type { Die } from './die.ts';
 import { offsetSize } from './form.ts';
 import type { Reader } from './reader.ts';
 import { DW_RLE, rangeEntryName } from './sectionConstants.ts';
-import type { Unit } from './unit.ts';
+import type { Die, Unit } from './unit.ts';
 
 /** The code an entry covers: DW_AT_ranges, else DW_AT_low_pc to DW_AT_high_pc; empty when it has none. Throws DwarfError. */
 export function rangesOf(die: Die): readonly Range[] {

@@ -1,11 +1,14 @@
-/** One unit: its header, its root entry's attributes and the bases its indexed values count from. DWARF 5 §3.1. */
+/**
+ * One unit: its header, its entries, its root entry's attributes and the bases its indexed values count from. DWARF 5 §3.1. A unit
+ * makes its entries and each of them leads back to its unit, so the two classes stand together.
+ */
 import type { AbbrevTable } from './abbrev.ts';
+import { AttributeReader } from './attributeReader.ts';
 import { DW_AT, DW_TAG, DW_UT } from './constants.ts';
-import { Die } from './die.ts';
-import type { DwarfFile } from './dwarfFile.ts';
 import { DwarfError } from './dwarfError.ts';
 import { offsetSize } from './form.ts';
 import type { Reader } from './reader.ts';
+import type { Section } from './section.ts';
 import type { UnitHeader } from './unitHeader.ts';
 
 /** What other sections need from the root entry; read once, from the unit's first bytes only. */
@@ -31,6 +34,26 @@ export interface UnitRoot {
   readonly gnuRangesBase: number | undefined;
 }
 
+/** What a unit and its entries ask of the file they are in. */
+export interface UnitFile {
+  /** Tells entries at the same offset of different files apart: a split program has many. */
+  readonly id: number;
+  readonly littleEndian: boolean;
+  readonly supplement: UnitFile | undefined;
+  readonly imports: { compileUnitOf(partial: Unit): Unit | undefined };
+  section(name: string): Section | undefined;
+  requireSection(name: string): Section;
+  string(sectionName: string, offset: number): string;
+  abbrevTable(header: UnitHeader): AbbrevTable;
+  unitHeaders(): readonly UnitHeader[];
+  unitOf(header: UnitHeader): Unit;
+  dieAt(offset: number, near?: Unit): Die | undefined;
+  typeBySignature(signature: bigint): Die | undefined;
+  report(error: unknown): void;
+  /** Unit bytes were used. */
+  touch(unit: Unit): void;
+}
+
 /** What a split unit takes from its skeleton (§3.1.3). */
 export interface SkeletonBases {
   readonly addrBase: number | undefined;
@@ -38,18 +61,38 @@ export interface SkeletonBases {
   readonly lowPc: number | undefined;
   readonly unit: Unit;
   /** The file whose .debug_addr and (version 4) .debug_ranges count. */
-  readonly file: DwarfFile;
+  readonly file: UnitFile;
+}
+
+/** One debugging information entry (§2.1). A scanner reuses one object for every entry it passes. */
+export class Die extends AttributeReader {
+  declare readonly unit: Unit;
+
+  constructor(unit: Unit, reader: Reader) {
+    super(unit, reader);
+  }
+
+  /** The entry an attribute refers to, in whatever unit or file; undefined when there is none or it cannot be read. */
+  ref(name: number): Die | undefined {
+    const { file } = this.unit;
+    const offset = this.refOffset(name);
+    if (offset !== undefined) return file.dieAt(offset, this.unit);
+    const supplementary = this.supplementOffset(name);
+    if (supplementary !== undefined) return file.supplement?.dieAt(supplementary);
+    const signature = this.refSignature(name);
+    return signature === undefined ? undefined : file.typeBySignature(signature);
+  }
 }
 
 export class Unit {
   readonly header: UnitHeader;
-  readonly file: DwarfFile;
+  readonly file: UnitFile;
   skeleton: SkeletonBases | undefined;
   private knownRoot: UnitRoot | undefined;
   private contents: Reader | undefined;
   private table: AbbrevTable | undefined;
 
-  constructor(file: DwarfFile, header: UnitHeader) {
+  constructor(file: UnitFile, header: UnitHeader) {
     this.file = file;
     this.header = header;
   }
@@ -85,6 +128,10 @@ export class Unit {
     }
     this.file.touch(this);
     return this.contents;
+  }
+
+  get sizeBytes(): number {
+    return this.header.endOffset - this.header.offset;
   }
 
   /** Forgets the unit's bytes; entries already handed out keep theirs. The file calls this to bound memory. */

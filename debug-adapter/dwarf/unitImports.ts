@@ -3,17 +3,16 @@
  * supplementary one; link-time optimisation makes one unit of many.
  */
 import { DW_AT, DW_TAG } from './constants.ts';
-import type { DwarfFile } from './dwarfFile.ts';
-import type { Unit } from './unit.ts';
+import type { Unit, UnitFile } from './unit.ts';
 import { isTypeUnit } from './unitHeader.ts';
 
 export class UnitImports {
-  private readonly file: DwarfFile;
+  private readonly file: UnitFile;
   private readonly known = new Map<Unit, readonly Unit[]>();
   /** Of each unit that is imported by some, those. */
   private importers: ReadonlyMap<Unit, readonly Unit[]> | undefined;
 
-  constructor(file: DwarfFile) {
+  constructor(file: UnitFile) {
     this.file = file;
   }
 

@@ -3,9 +3,8 @@
  * function may be in a thousand units.
  */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
 import { rangesOf } from '../../dwarf/ranges.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import type { Die, Unit } from '../../dwarf/unit.ts';
 import type { Steps } from '../base/steps.ts';
 import type { ElfSymbolIndex } from '../names/elfSymbolIndex.ts';
 import type { FoundFunction, FunctionFinder } from '../names/functionFinder.ts';

@@ -4,8 +4,8 @@
  */
 import { toUnsigned } from '../../dwarf/address.ts';
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
 import { rangesOf } from '../../dwarf/ranges.ts';
+import type { Die } from '../../dwarf/unit.ts';
 import { QueryError } from '../base/queryError.ts';
 import type { FrameScope, ScopeImage } from '../frames/frameScope.ts';
 import { isRegisterName, registerByName } from '../frames/machineRegisters.ts';

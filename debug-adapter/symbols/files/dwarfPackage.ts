@@ -1,10 +1,9 @@
 /** A package of split units (.dwp): gives each unit its pieces of the sections, as if they were a .dwo file of its own. */
-import type { Die } from '../../dwarf/die.ts';
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { type Contributions, PackageIndex } from '../../dwarf/packageIndex.ts';
 import { type SectionData, Section, sectionPiece } from '../../dwarf/section.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import type { Die, Unit } from '../../dwarf/unit.ts';
 import { LruCache } from '../base/lruCache.ts';
 
 /** The sections of a split file, by name without `.dwo`, and how to read them. */

@@ -3,9 +3,8 @@
  * say what a parameter was when its function was entered, after the function has overwritten it.
  */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
 import { DW_OP } from '../../dwarf/operators.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import type { Die, Unit } from '../../dwarf/unit.ts';
 import { childrenOf } from '../units/dieTree.ts';
 import { type FunctionNode, originChain } from '../units/unitFunctions.ts';
 

@@ -3,8 +3,7 @@
  * because conditions are evaluated at the same address again and again.
  */
 import { DW_LANG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import type { Die, Unit } from '../../dwarf/unit.ts';
 import { LruCache } from '../base/lruCache.ts';
 import { hasNamespaces } from '../types/qualifiedNames.ts';
 import { variablesOf } from '../units/dieTree.ts';

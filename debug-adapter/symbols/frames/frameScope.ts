@@ -1,7 +1,6 @@
 /** The variables of one frame: which are in scope at its address, and where each lives. DWARF 5 §3.4, §4.1, §2.6. */
 import { toUnsigned } from '../../dwarf/address.ts';
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import {
   type ExpressionContext,
@@ -16,7 +15,7 @@ import { describeExpression } from '../../dwarf/expressionText.ts';
 import { expressionAt } from '../../dwarf/locationLists.ts';
 import { joinPieces } from '../../dwarf/pieces.ts';
 import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../../dwarf/typedValue.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import type { Die, Unit } from '../../dwarf/unit.ts';
 import { QueryError } from '../base/queryError.ts';
 import type { Macro } from '../names/imageMacros.ts';
 import { type Dimension, isComputed, lowerBoundOf } from '../types/arrayBounds.ts';

@@ -1,8 +1,7 @@
 /** Collects the file-scope names of units for a SymbolIndex: hash, place and kind, in arrays that grow. */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
-import { Die } from '../../dwarf/die.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import { Die, type Unit } from '../../dwarf/unit.ts';
 import { skipTree } from '../units/unitFunctions.ts';
 import {
   hashName,

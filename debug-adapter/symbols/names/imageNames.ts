@@ -1,8 +1,7 @@
 /** Names of an image: in the unit at hand first, then anywhere, by its index. */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import type { Die, Unit } from '../../dwarf/unit.ts';
 import { LruCache } from '../base/lruCache.ts';
 import { normalizePath, pathMatch } from '../base/sourcePath.ts';
 import { finish } from '../base/steps.ts';

@@ -1,7 +1,6 @@
 /** The names a unit declares at file scope, in namespaces and in classes: variables, functions, types, enumerators. One pass, kept by name. */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
-import { Die } from '../../dwarf/die.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import { Die, type Unit } from '../../dwarf/unit.ts';
 import { hasNamespaces, scopeOfName } from '../types/qualifiedNames.ts';
 import { childrenOf } from '../units/dieTree.ts';
 import { ownName, skipTree } from '../units/unitFunctions.ts';

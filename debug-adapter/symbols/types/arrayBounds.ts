@@ -1,6 +1,6 @@
 /** Dimensions of arrays: how many elements, and which index is the first. DWARF 5 §5.13; defaults by language, table 7.17. */
 import { DW_AT, DW_ATE, DW_LANG, DW_ORD, DW_TAG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
+import type { Die } from '../../dwarf/unit.ts';
 import { childrenOf } from '../units/dieTree.ts';
 import { type ArrayType, type Type, strip } from './type.ts';
 

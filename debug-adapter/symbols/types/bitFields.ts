@@ -1,6 +1,6 @@
 /** Where bit-fields are: as each version of DWARF says it, and in the bytes that hold them. DWARF 5 §5.7.6, DWARF 3 §5.5.6. */
 import { DW_AT } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
+import type { Die } from '../../dwarf/unit.ts';
 
 export interface BitRange {
   /** From the start of the structure, in the order the machine counts bits in. */

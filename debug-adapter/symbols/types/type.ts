@@ -1,5 +1,5 @@
 /** Types as the debugger sees them, and their names as C writes them. Built from DWARF by typeReader.ts; members come when asked. */
-import type { Die } from '../../dwarf/die.ts';
+import type { Die } from '../../dwarf/unit.ts';
 
 export interface BaseType {
   readonly kind: 'base';

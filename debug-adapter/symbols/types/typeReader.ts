@@ -1,6 +1,6 @@
 /** Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to each other in circles. */
 import { DW_AT, DW_ATE, DW_END, DW_LANG, DW_TAG, tagName } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
+import type { Die } from '../../dwarf/unit.ts';
 import { LruCache } from '../base/lruCache.ts';
 import { childrenOf } from '../units/dieTree.ts';
 import { dimensionsOf, strideOf } from './arrayBounds.ts';

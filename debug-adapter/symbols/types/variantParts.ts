@@ -1,7 +1,7 @@
 /** Records of Ada and Pascal whose members depend on a discriminant: their description (DWARF 5 §5.7.10). */
 import { DW_AT, DW_DSC, DW_TAG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
 import { Reader } from '../../dwarf/reader.ts';
+import type { Die } from '../../dwarf/unit.ts';
 import { childrenOf } from '../units/dieTree.ts';
 import { isSigned } from './scalarTypes.ts';
 import { type Member, type Type, type VariantCase, type VariantPart, strip } from './type.ts';

@@ -1,6 +1,6 @@
 /** Walking entries: the children of one, each an object of its own. For scanning whole units see unitFunctions.ts. */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
-import type { Die } from '../../dwarf/die.ts';
+import type { Die } from '../../dwarf/unit.ts';
 import { originChain, skipTree } from './unitFunctions.ts';
 
 const MAX_CHILDREN = 1_000_000;

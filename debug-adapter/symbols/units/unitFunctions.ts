@@ -4,10 +4,9 @@
  */
 import { AddressArray, type Range } from '../../dwarf/address.ts';
 import { DW_AT, DW_LANG, DW_TAG } from '../../dwarf/constants.ts';
-import { Die } from '../../dwarf/die.ts';
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import { rangesOf } from '../../dwarf/ranges.ts';
-import type { Unit } from '../../dwarf/unit.ts';
+import { Die, type Unit } from '../../dwarf/unit.ts';
 
 /** A function proper, an inlined copy of one, or a block with variables of its own inside either. */
 export type NodeKind = 'function' | 'inlined' | 'block';

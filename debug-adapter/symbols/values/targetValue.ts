@@ -1,5 +1,5 @@
 /** Values of the target: a type and a place. Memory is read when bits are asked for, and no more than those. */
-import type { Die } from '../../dwarf/die.ts';
+import type { Die } from '../../dwarf/unit.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
 import { isLittleEndian, memoryToLittle, littleToMemory } from '../types/byteOrder.ts';

@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DW_AT, DW_FORM, attributeName, formName } from '../../../debug-adapter/dwarf/constants.ts';
-import { Die } from '../../../debug-adapter/dwarf/die.ts';
 import { DwarfFile } from '../../../debug-adapter/dwarf/dwarfFile.ts';
 import { describeExpression } from '../../../debug-adapter/dwarf/expressionText.ts';
 import { ROW_END_SEQUENCE, runLineProgram } from '../../../debug-adapter/dwarf/line.ts';
 import { readLineHeader } from '../../../debug-adapter/dwarf/lineHeader.ts';
 import { expressionAt } from '../../../debug-adapter/dwarf/locationLists.ts';
 import { rangesOf } from '../../../debug-adapter/dwarf/ranges.ts';
-import type { Unit } from '../../../debug-adapter/dwarf/unit.ts';
+import { Die, type Unit } from '../../../debug-adapter/dwarf/unit.ts';
 import { NODE_DECOMPRESSORS } from '../../../debug-adapter/symbols/files/decompressors.ts';
 import { elfSectionLoader } from '../../../debug-adapter/symbols/files/imageSections.ts';
 import { openFileSource } from '../../../vmm-core/client/fileSource.ts';

@@ -1,15 +1,28 @@
 /**
- * One debugging information entry (DWARF 5 §2.1, §7.5.2): its tag and typed access to its attributes. Values are decoded when
- * asked for; a scanner reuses one object for every entry it passes.
+ * From entry to entry of a unit (DWARF 5 §7.5.2), with typed access to their attributes. Values are decoded when asked for. What
+ * refers to other entries is left to Die (unit.ts).
  */
-import type { Abbrev } from './abbrev.ts';
+import type { Abbrev, AbbrevTable } from './abbrev.ts';
 import { DW_AT, DW_FORM, attributeName, formName } from './constants.ts';
 import { indirectForm, skipForm } from './form.ts';
 import type { Reader } from './reader.ts';
-import type { Unit } from './unit.ts';
+import type { UnitHeader } from './unitHeader.ts';
 
-export class Die {
-  readonly unit: Unit;
+/** What values of attributes are read by: the unit's formats, tables and strings. */
+export interface AttributeUnit {
+  readonly header: UnitHeader;
+  readonly abbrevs: AbbrevTable;
+  readonly file: {
+    /** A string of .debug_str or .debug_line_str. */
+    string(sectionName: string, offset: number): string;
+    readonly supplement: { string(sectionName: string, offset: number): string } | undefined;
+  };
+  indexedString(index: number): string;
+  indexedAddress(index: number): number;
+}
+
+export class AttributeReader {
+  readonly unit: AttributeUnit;
   /** Offset in the unit's section. */
   offset = 0;
   tag = 0;
@@ -22,7 +35,7 @@ export class Die {
   private form = 0;
   private attributeIndex = 0;
 
-  constructor(unit: Unit, reader: Reader) {
+  constructor(unit: AttributeUnit, reader: Reader) {
     this.unit = unit;
     this.reader = reader;
   }
@@ -271,17 +284,6 @@ export class Die {
       default:
         return undefined;
     }
-  }
-
-  /** The entry an attribute refers to, in whatever unit or file; undefined when there is none or it cannot be read. */
-  ref(name: number): Die | undefined {
-    const { file } = this.unit;
-    const offset = this.refOffset(name);
-    if (offset !== undefined) return file.dieAt(offset, this.unit);
-    const supplementary = this.supplementOffset(name);
-    if (supplementary !== undefined) return file.supplement?.dieAt(supplementary);
-    const signature = this.refSignature(name);
-    return signature === undefined ? undefined : file.typeBySignature(signature);
   }
 
   /** DW_AT_high_pc: an address, or since version 4 a constant counted from low_pc (§2.17.2). */

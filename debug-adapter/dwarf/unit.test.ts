@@ -4,7 +4,7 @@ import { Bytes, mutate, seededRandom } from '../../test/support/bytes.ts';
 import { type BuiltAttribute, DwarfBuilder, die, loaderOf } from '../../test/support/dwarfBuilder.ts';
 import { readAranges } from './aranges.ts';
 import { DW_AT, DW_FORM, DW_TAG, DW_UT, attributeName, tagName } from './constants.ts';
-import type { Die } from './die.ts';
+import type { Die } from './unit.ts';
 import { DwarfError } from './dwarfError.ts';
 import { DwarfFile } from './dwarfFile.ts';
 import { rangesOf } from './ranges.ts';
