@@ -9,7 +9,14 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { SUITES, testFiles } from '../scripts/testing/suites.ts';
 import { PROTOCOL_VERSION } from '../vmm-core/protocol/version.ts';
-import { type Import, parse, type SourceFile, sourceFiles, tokens } from './support/sourceFiles.ts';
+import {
+  type Import,
+  importCircles,
+  parse,
+  type SourceFile,
+  sourceFiles,
+  tokens,
+} from './support/sourceFiles.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const ARCHITECTURE = readFileSync(path.join(ROOT, 'ARCHITECTURE.md'), 'utf8');
@@ -75,6 +82,18 @@ const KVM_USERS = [
   'vmm-core/cli/hostCheck.ts',
 ];
 
+/** The rooms of debug-adapter/symbols, each above those before it. `.` are the files directly there, which `cli` serves. */
+const SYMBOLS_ORDER = [
+  ...['base', 'files', 'units', 'types', 'values', 'index', 'names', 'frames'],
+  ...['breakpoints', 'expressions', '.', 'cli'],
+];
+
+/** Circles of imports that are known and going, each as its files in the order of the alphabet. */
+const KNOWN_CIRCLES = [
+  ['vmm-core/config/checkStatement.ts', 'vmm-core/config/checkVm.ts'],
+  ['vmm-core/vcpu/debugExits.ts', 'vmm-core/vcpu/messages.ts'],
+];
+
 const ATOMICS_FILES = [
   'vmm-core/bus/stateBlock.ts',
   'vmm-core/bus/byteRing.ts',
@@ -103,6 +122,7 @@ type Rule = (file: SourceFile, it: Import) => boolean;
 const IMPORT_RULES: Readonly<Record<string, Rule>> = {
   'parts meet only in public folders': crossesAllowed,
   'folders of vmm-core import downwards only': layerAllowed,
+  'folders of debug-adapter/symbols import downwards only': symbolsRoomAllowed,
   'koffi is imported only in vmm-core/kvm': ({ file }, { specifier }) =>
     specifier !== 'koffi' || file.startsWith('vmm-core/kvm/'),
   'KVM is used only by machine, vcpu, debug and the host check': ({ file }, it) =>
@@ -135,6 +155,12 @@ for (const [title, allows] of Object.entries(IMPORT_RULES)) {
     assert.deepEqual(broken, []);
   });
 }
+
+it('no file imports itself by way of others', () => {
+  const known = KNOWN_CIRCLES.map(String);
+  const found = importCircles(SOURCES).filter((it) => !known.includes(String(it)));
+  assert.deepEqual(found, []);
+});
 
 it('Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue', () => {
   const users = SOURCES.filter((it) => it.identifiers.has('Atomics')).map((it) => it.file);
@@ -181,12 +207,33 @@ describe('the test itself', () => {
     assert.deepEqual(unknown, [], 'add the folder to LAYERS and to ARCHITECTURE.md');
   });
 
+  it('knows every room of debug-adapter/symbols', () => {
+    const rooms = new Set(SOURCES.map((it) => symbolsRoomOf(it.file)).filter((it) => it !== undefined));
+    assert.deepEqual([...rooms].sort(), [...SYMBOLS_ORDER].sort());
+  });
+
+  it('finds circles of two files and of more, by types too, and tells those apart that share no way back', () => {
+    const circles = importCircles([
+      parse('a.ts', "import './b.ts'; import './e.ts';"),
+      parse('b.ts', "import type { C } from './c.ts';"),
+      parse('c.ts', "import './a.ts'; import './d.ts';"),
+      parse('d.ts', "import './e.ts';"),
+      parse('e.ts', "import { d } from './d.ts'; import './f.ts';"),
+      parse('f.ts', "import 'node:fs'; import './generated.d.ts';"),
+    ]);
+    assert.deepEqual(circles.sort(), [
+      ['a.ts', 'b.ts', 'c.ts'],
+      ['d.ts', 'e.ts'],
+    ]);
+  });
+
   it('checks the invariants that ARCHITECTURE.md lists, and no others', () => {
     const listed = [...ARCHITECTURE.matchAll(/^- \*\*Invariant:\*\* ([^.;(]+)[.;(]/gm)].map(([, title]) =>
       title?.trim(),
     );
     const checked = [
       ...Object.keys(IMPORT_RULES),
+      'no file imports itself by way of others',
       'Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue',
       'files that a user names are opened only by vmm-core/client/regularFile',
       'protocol/ changes only together with its version',
@@ -231,6 +278,12 @@ function folderOf(file: string): string | undefined {
   return part === 'vmm-core' && rest !== undefined ? folder : undefined;
 }
 
+/** `debug-adapter/symbols/values/value.ts` -> `values`, and `.` for files directly there; undefined elsewhere. */
+function symbolsRoomOf(file: string): string | undefined {
+  const [, room] = /^debug-adapter\/symbols\/(?:([^/]+)\/)?[^/]+$/.exec(file) ?? [];
+  return file.startsWith('debug-adapter/symbols/') ? (room ?? '.') : undefined;
+}
+
 function isPure(file: string): boolean {
   return PURE.some((it) => file.startsWith(it));
 }
@@ -249,4 +302,10 @@ function layerAllowed({ file }: SourceFile, it: Import): boolean {
   if (to === undefined) return false; // upwards to main.ts or vm.ts
   const allowed = [from, ...(LAYERS[from] ?? []), ...(it.typeOnly ? (LAYER_TYPES[from] ?? []) : [])];
   return allowed.includes(to);
+}
+
+function symbolsRoomAllowed({ file }: SourceFile, it: Import): boolean {
+  const [from, to] = [symbolsRoomOf(file), symbolsRoomOf(it.file ?? '')];
+  if (from === undefined || to === undefined) return true;
+  return SYMBOLS_ORDER.indexOf(to) <= SYMBOLS_ORDER.indexOf(from);
 }

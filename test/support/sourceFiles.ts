@@ -55,6 +55,35 @@ export function parse(file: string, text: string): SourceFile {
   return { file, text, imports, identifiers };
 }
 
+/**
+ * Files that import each other, by whatever way, types included: the strongly connected components of more than one file, by
+ * Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972). Each is sorted.
+ */
+export function importCircles(sources: readonly SourceFile[]): string[][] {
+  const byName = new Map(sources.map((it) => [it.file, it]));
+  const order = new Map<string, number>();
+  const open: string[] = [];
+  const circles: string[][] = [];
+  /** The earliest file still open that can be reached. */
+  const visit = (file: string): number => {
+    const own = order.size;
+    order.set(file, own);
+    open.push(file);
+    let earliest = own;
+    for (const { file: next } of byName.get(file)?.imports ?? []) {
+      if (next === undefined || !byName.has(next)) continue;
+      if (!order.has(next)) earliest = Math.min(earliest, visit(next));
+      else if (open.includes(next)) earliest = Math.min(earliest, order.get(next) ?? own);
+    }
+    if (earliest < own) return earliest;
+    const circle = open.splice(open.indexOf(file));
+    if (circle.length > 1) circles.push(circle.sort());
+    return own;
+  };
+  for (const file of byName.keys()) if (!order.has(file)) visit(file);
+  return circles;
+}
+
 /** The tokens of a file without comments and layout: what a reformatting keeps. */
 export function tokens(text: string): string[] {
   const scanner = ts.createScanner(ts.ScriptTarget.ES2022, true, ts.LanguageVariant.Standard, text);
