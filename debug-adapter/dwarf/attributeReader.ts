@@ -28,12 +28,10 @@ export class AttributeReader {
   tag = 0;
   hasChildren = false;
   private abbrev: Abbrev | undefined;
+  /** Where it is means nothing between two questions: each puts it at what it reads. */
   private readonly reader: Reader;
   /** Index in the reader of the first attribute's value. */
   private valuesPos = 0;
-  /** Form of the attribute located last, after indirection. */
-  private form = 0;
-  private attributeIndex = 0;
 
   constructor(unit: AttributeUnit, reader: Reader) {
     this.unit = unit;
@@ -94,10 +92,11 @@ export class AttributeReader {
 
   /** Class string. */
   string(name: number): string | undefined {
-    if (!this.locate(name)) return undefined;
+    const form = this.seek(name);
+    if (form === undefined) return undefined;
     const { reader, unit } = this;
     const { is64 } = unit.header;
-    switch (this.form) {
+    switch (form) {
       case DW_FORM.string:
         return reader.cstring();
       case DW_FORM.strp:
@@ -119,53 +118,34 @@ export class AttributeReader {
       case DW_FORM.GNU_strp_alt:
         return unit.file.supplement?.string('.debug_str', reader.sectionOffset(is64));
       default:
-        throw this.unexpected(name, 'a string');
+        throw this.unexpected(name, form, 'a string');
     }
   }
 
   /** The offset in .debug_str of a string that is there: equal offsets are equal strings. */
   strpOffset(name: number): number | undefined {
-    if (!this.locate(name) || this.form !== DW_FORM.strp) return undefined;
+    if (this.seek(name) !== DW_FORM.strp) return undefined;
     return this.reader.sectionOffset(this.unit.header.is64);
   }
 
   /** Class address. */
   address(name: number): number | undefined {
-    return this.locate(name) ? this.addressHere(name) : undefined;
+    const form = this.seek(name);
+    return form === undefined ? undefined : this.addressHere(name, form);
   }
 
   /** Class constant, as a number: lines, sizes, encodings, counts. Values of 2^53 and more are rounded. */
   number(name: number): number | undefined {
-    if (!this.locate(name)) return undefined;
-    const { reader } = this;
-    switch (this.form) {
-      case DW_FORM.data1:
-      case DW_FORM.flag:
-        return reader.u8();
-      case DW_FORM.data2:
-        return reader.u16();
-      case DW_FORM.data4:
-        return reader.u32();
-      case DW_FORM.data8:
-        return reader.u64Number();
-      case DW_FORM.udata:
-        return reader.uleb();
-      case DW_FORM.sdata:
-        return reader.sleb();
-      case DW_FORM.implicit_const:
-        return Number(this.implicitConstant());
-      case DW_FORM.sec_offset:
-        return reader.sectionOffset(this.unit.header.is64);
-      default:
-        return undefined; // a bound or size may also be an expression or a reference: the caller asks for those
-    }
+    const form = this.seek(name);
+    return form === undefined ? undefined : this.numberHere(name, form);
   }
 
   /** Class constant with all its bits. `signed` decides for the forms that do not say (data1 to data8). */
   bigint(name: number, signed = false): bigint | undefined {
-    if (!this.locate(name)) return undefined;
+    const form = this.seek(name);
+    if (form === undefined) return undefined;
     const { reader } = this;
-    switch (this.form) {
+    switch (form) {
       case DW_FORM.data1:
       case DW_FORM.flag:
         return BigInt(signed ? reader.s8() : reader.u8());
@@ -187,22 +167,24 @@ export class AttributeReader {
       case DW_FORM.sdata:
         return reader.slebBig();
       case DW_FORM.implicit_const:
-        return this.implicitConstant();
+        return this.implicitConstant(name);
       default:
         return undefined;
     }
   }
 
   flag(name: number): boolean {
-    if (!this.locate(name)) return false;
-    return this.form === DW_FORM.flag_present || this.number(name) !== 0;
+    const form = this.seek(name);
+    if (form === undefined) return false;
+    return form === DW_FORM.flag_present || this.numberHere(name, form) !== 0;
   }
 
   /** Class exprloc or block: a view of the bytes. */
   block(name: number): Uint8Array | undefined {
-    if (!this.locate(name)) return undefined;
+    const form = this.seek(name);
+    if (form === undefined) return undefined;
     const { reader } = this;
-    switch (this.form) {
+    switch (form) {
       case DW_FORM.exprloc:
       case DW_FORM.block:
         return reader.block(reader.uleb());
@@ -224,9 +206,10 @@ export class AttributeReader {
    * (rnglistx, loclistx) is resolved by `lookUp`.
    */
   sectionOffset(name: number, lookUp?: (index: number) => number): number | undefined {
-    if (!this.locate(name)) return undefined;
+    const form = this.seek(name);
+    if (form === undefined) return undefined;
     const { reader, unit } = this;
-    switch (this.form) {
+    switch (form) {
       case DW_FORM.sec_offset:
         return reader.sectionOffset(unit.header.is64);
       case DW_FORM.data4:
@@ -243,9 +226,10 @@ export class AttributeReader {
 
   /** Class reference inside the same section, as a section offset. Others: see refSignature, supplementOffset. */
   refOffset(name: number): number | undefined {
-    if (!this.locate(name)) return undefined;
+    const form = this.seek(name);
+    if (form === undefined) return undefined;
     const { reader, unit } = this;
-    switch (this.form) {
+    switch (form) {
       case DW_FORM.ref1:
         return unit.header.offset + reader.u8();
       case DW_FORM.ref2:
@@ -267,14 +251,15 @@ export class AttributeReader {
 
   /** The signature of the type unit an attribute refers to (DW_FORM_ref_sig8). */
   refSignature(name: number): bigint | undefined {
-    return this.locate(name) && this.form === DW_FORM.ref_sig8 ? this.reader.u64() : undefined;
+    return this.seek(name) === DW_FORM.ref_sig8 ? this.reader.u64() : undefined;
   }
 
   /** The offset in .debug_info of the supplementary file that an attribute refers to. */
   supplementOffset(name: number): number | undefined {
-    if (!this.locate(name)) return undefined;
+    const form = this.seek(name);
+    if (form === undefined) return undefined;
     const { reader, unit } = this;
-    switch (this.form) {
+    switch (form) {
       case DW_FORM.ref_sup4:
         return reader.u32();
       case DW_FORM.ref_sup8:
@@ -288,20 +273,42 @@ export class AttributeReader {
 
   /** DW_AT_high_pc: an address, or since version 4 a constant counted from low_pc (§2.17.2). */
   highPc(lowPc: number): number | undefined {
-    if (!this.locate(DW_AT.high_pc)) return undefined;
-    const isAddress =
-      this.form === DW_FORM.addr ||
-      this.form === DW_FORM.GNU_addr_index ||
-      this.form === DW_FORM.addrx ||
-      (this.form >= DW_FORM.addrx1 && this.form <= DW_FORM.addrx4);
-    if (isAddress) return this.addressHere(DW_AT.high_pc);
-    const size = this.number(DW_AT.high_pc);
+    const form = this.seek(DW_AT.high_pc);
+    if (form === undefined) return undefined;
+    if (isAddress(form)) return this.addressHere(DW_AT.high_pc, form);
+    const size = this.numberHere(DW_AT.high_pc, form);
     return size === undefined ? undefined : lowPc + size;
   }
 
-  private addressHere(name: number): number {
+  /** `form` is what seek() returned just before, here and below: the reader is at the value. */
+  private numberHere(name: number, form: number): number | undefined {
+    const { reader } = this;
+    switch (form) {
+      case DW_FORM.data1:
+      case DW_FORM.flag:
+        return reader.u8();
+      case DW_FORM.data2:
+        return reader.u16();
+      case DW_FORM.data4:
+        return reader.u32();
+      case DW_FORM.data8:
+        return reader.u64Number();
+      case DW_FORM.udata:
+        return reader.uleb();
+      case DW_FORM.sdata:
+        return reader.sleb();
+      case DW_FORM.implicit_const:
+        return Number(this.implicitConstant(name));
+      case DW_FORM.sec_offset:
+        return reader.sectionOffset(this.unit.header.is64);
+      default:
+        return undefined; // a bound or size may also be an expression or a reference: the caller asks for those
+    }
+  }
+
+  private addressHere(name: number, form: number): number {
     const { reader, unit } = this;
-    switch (this.form) {
+    switch (form) {
       case DW_FORM.addr:
         return reader.address(unit.header.addressSize);
       case DW_FORM.addrx:
@@ -316,23 +323,21 @@ export class AttributeReader {
       case DW_FORM.addrx4:
         return unit.indexedAddress(reader.u32());
       default:
-        throw this.unexpected(name, 'an address');
+        throw this.unexpected(name, form, 'an address');
     }
   }
 
-  /** Leaves the reader at the attribute's value and its form in `form`. */
-  private locate(name: number): boolean {
+  /** Puts the reader at an attribute's value. Returns the form it has there, after indirection. */
+  private seek(name: number): number | undefined {
     const { abbrev, reader } = this;
-    if (abbrev === undefined) return false;
+    if (abbrev === undefined) return undefined;
     const index = abbrev.names.indexOf(name);
-    if (index < 0) return false;
+    if (index < 0) return undefined;
     const offset = abbrev.offsets[index] as number;
     if (offset >= 0) reader.pos = this.valuesPos + offset;
     else this.passValues(abbrev, index);
-    this.attributeIndex = index;
     const form = abbrev.forms[index] as number;
-    this.form = form === DW_FORM.indirect ? indirectForm(reader) : form;
-    return true;
+    return form === DW_FORM.indirect ? indirectForm(reader) : form;
   }
 
   private passValues({ forms }: Abbrev, count: number): void {
@@ -341,11 +346,21 @@ export class AttributeReader {
     for (let index = 0; index < count; index++) skipForm(reader, forms[index] as number, this.unit.header);
   }
 
-  private implicitConstant(): bigint {
-    return this.abbrev?.constants[this.attributeIndex] ?? 0n;
+  private implicitConstant(name: number): bigint {
+    const { names = [], constants = [] } = this.abbrev ?? {};
+    return constants[names.indexOf(name)] ?? 0n;
   }
 
-  private unexpected(name: number, wanted: string): Error {
-    return this.reader.error(`${attributeName(name)} is ${formName(this.form)}, not ${wanted}`);
+  private unexpected(name: number, form: number, wanted: string): Error {
+    return this.reader.error(`${attributeName(name)} is ${formName(form)}, not ${wanted}`);
   }
+}
+
+function isAddress(form: number): boolean {
+  return (
+    form === DW_FORM.addr ||
+    form === DW_FORM.GNU_addr_index ||
+    form === DW_FORM.addrx ||
+    (form >= DW_FORM.addrx1 && form <= DW_FORM.addrx4)
+  );
 }
