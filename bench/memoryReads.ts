@@ -1,8 +1,8 @@
 /** How fast a client reads guest memory through the control socket. */
 import { spawnCore } from '../vmm-core/client/spawnCore.ts';
 import { connectVmm } from '../vmm-core/client/vmmClient.ts';
-import { create } from '../vmm-core/protocol/control.ts';
-import { readMemory } from '../vmm-core/protocol/debug.ts';
+import { readMemory } from '../vmm-core/protocol/memory.ts';
+import { create } from '../vmm-core/protocol/vm.ts';
 import { VMM } from './machines.ts';
 import { configFor, endCore } from './timing.ts';
 

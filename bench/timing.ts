@@ -3,8 +3,9 @@ import { connectVmm, type VmmClient } from '../vmm-core/client/vmmClient.ts';
 import { type CoreProcess, spawnCore } from '../vmm-core/client/spawnCore.ts';
 import { parseVmConfig } from '../vmm-core/config/parseConfig.ts';
 import type { VmConfig } from '../vmm-core/config/vmConfig.ts';
-import { create, kill, serialAttach, serialOutput } from '../vmm-core/protocol/control.ts';
-import { resume } from '../vmm-core/protocol/debug.ts';
+import { resume } from '../vmm-core/protocol/run.ts';
+import { serialAttach, serialOutput } from '../vmm-core/protocol/serial.ts';
+import { create, kill } from '../vmm-core/protocol/vm.ts';
 import { type CommandLine, MEMORY_MIB, start, VMM } from './machines.ts';
 
 /** From the byte the guest prints before its first port write to the one after its last, as they leave the VMM. */

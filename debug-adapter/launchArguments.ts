@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { nearest, parseVmConfig } from '../vmm-core/config/parseConfig.ts';
 import type { ConfigProblem, SerialBackend, VmConfig } from '../vmm-core/config/vmConfig.ts';
-import { BREAKPOINT_MODES, type BreakpointMode } from '../vmm-core/protocol/debug.ts';
+import { BREAKPOINT_MODES, type BreakpointMode } from '../vmm-core/protocol/run.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import type { SymbolFile } from './target/symbolSet.ts';
 

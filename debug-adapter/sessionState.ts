@@ -1,7 +1,7 @@
 /** What the handlers of one debug session share. State and the smallest questions about it; behaviour is in handlers/. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CoreProcess } from '../vmm-core/client/spawnCore.ts';
-import type { BreakpointMode, StopEvent } from '../vmm-core/protocol/debug.ts';
+import type { BreakpointMode, StopEvent } from '../vmm-core/protocol/run.ts';
 import type { RequestCall, SendEvent } from './dapConnection.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import { HandleMap } from './handleMap.ts';

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import { runningVms, type RunningVm } from '../vmm-core/client/runningVms.ts';
 import { connectVmm } from '../vmm-core/client/vmmClient.ts';
-import { kill } from '../vmm-core/protocol/control.ts';
+import { kill } from '../vmm-core/protocol/vm.ts';
 import { NO_VM_RUNS, portItems, vmItem } from './runningVmItems.ts';
 import { showConsole } from './terminal/console.ts';
 import type { SerialTerminals } from './terminal/serialTerminal.ts';

@@ -16,8 +16,8 @@ import { log } from './log.ts';
 import { Machine, type WarmParts } from './machine/machine.ts';
 import { SerialPort } from './machine/serialPort.ts';
 import { readLinear } from './memory/linearMemory.ts';
-import type { VmEnd, VmState } from './protocol/control.ts';
-import type { StopEvent } from './protocol/debug.ts';
+import type { StopEvent } from './protocol/run.ts';
+import type { VmEnd, VmState } from './protocol/vm.ts';
 import type { PowerEvent } from './vcpu/messages.ts';
 
 export interface VmEvents {

@@ -1,7 +1,7 @@
 /** Turns what DAP asks for (a line, a name, an address) into placements, with the symbols of the moment. */
 import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { BREAKPOINT_MODES, type BreakpointMode } from '../../vmm-core/protocol/debug.ts';
+import { BREAKPOINT_MODES, type BreakpointMode } from '../../vmm-core/protocol/run.ts';
 import { messageOf, USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
 import type { Placement, WantedBreakpoint } from '../target/breakpointTable.ts';

@@ -1,6 +1,6 @@
 /** Watch, hover and the debug console: C expressions by the program's types, and plain ones over registers, symbols and memory. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
+import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, ShownFrame } from '../sessionState.ts';
 import type { Language } from '../symbols/values/literals.ts';

@@ -1,7 +1,8 @@
 /** What the VM reports, as DAP events. A stop is shown only when it is one for the user: steps in several pieces keep theirs. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { VmEnd } from '../../vmm-core/protocol/control.ts';
-import type { Change, StopEvent, StopReason } from '../../vmm-core/protocol/debug.ts';
+import type { Change } from '../../vmm-core/protocol/changes.ts';
+import type { StopEvent, StopReason } from '../../vmm-core/protocol/run.ts';
+import type { VmEnd } from '../../vmm-core/protocol/vm.ts';
 import { messageOf } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
 import type { BreakpointKind } from '../target/breakpointTable.ts';

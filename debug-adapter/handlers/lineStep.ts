@@ -2,7 +2,8 @@
  * A step by source line, made of range steps of the VM. The rules are those users know from gdb: a step ends at the first
  * instruction of another line, in a function entered by `stepIn` after its prologue, or where the function returned to.
  */
-import type { CpuRegisters, StopEvent } from '../../vmm-core/protocol/debug.ts';
+import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
+import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { messageOf } from '../errors.ts';
 import type { SessionState, StepPlan } from '../sessionState.ts';
 import type { AddressView } from '../target/addressView.ts';

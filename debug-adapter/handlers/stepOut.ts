@@ -1,5 +1,5 @@
 /** Runs until the current function has returned into its caller. */
-import type { StopEvent } from '../../vmm-core/protocol/debug.ts';
+import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, StepPlan } from '../sessionState.ts';
 import { emitStopped } from './events.ts';

@@ -1,6 +1,6 @@
 /** Scopes and what unfolds in them: the vCPU's registers in groups, decoded, readable and settable. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { CpuRegisters, SegmentValue } from '../../vmm-core/protocol/debug.ts';
+import type { CpuRegisters, SegmentValue } from '../../vmm-core/protocol/registers.ts';
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { Pace } from '../pace.ts';

@@ -3,7 +3,7 @@
  * all instructions); vmm-core takes one list: this is where they meet. One DAP breakpoint may be several addresses (inlined copies).
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { BreakpointMode, BreakpointSpec, BreakpointStatus } from '../../vmm-core/protocol/debug.ts';
+import type { BreakpointMode, BreakpointSpec, BreakpointStatus } from '../../vmm-core/protocol/run.ts';
 import { messageOf } from '../errors.ts';
 import { Pace } from '../pace.ts';
 import { hex, type VmTarget } from './vmTarget.ts';

@@ -2,7 +2,7 @@
  * Recognizes, at the first instruction of an exception or interrupt handler, what it interrupted. SDM vol. 3 §6.12.1 and §6.14.2: the
  * CPU pushed (an error code,) RIP, CS, RFLAGS and, in 64-bit mode always, RSP and SS.
  */
-import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
+import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import { codeBase, codeBits, linearSp } from './registers.ts';
 
 /** An error code, and what the handler's first instruction pushed: hosts that emulate kernel code run it before they stop. */

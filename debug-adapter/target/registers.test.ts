@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CpuMode, CpuRegisters, SegmentValue } from '../../vmm-core/protocol/debug.ts';
+import type { CpuMode, CpuRegisters, SegmentValue } from '../../vmm-core/protocol/registers.ts';
 import {
   codeBits,
   controlRows,

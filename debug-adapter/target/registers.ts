@@ -2,7 +2,7 @@
  * How registers are named, grouped and decoded for people. The bits are spelled as in the Intel SDM, volume 3, chapter 2
  * (control registers), volume 1, §3.4.3 (EFLAGS).
  */
-import type { CpuMode, CpuRegisters, SegmentValue } from '../../vmm-core/protocol/debug.ts';
+import type { CpuMode, CpuRegisters, SegmentValue } from '../../vmm-core/protocol/registers.ts';
 
 export interface BitField {
   readonly name: string;

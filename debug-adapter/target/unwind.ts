@@ -2,7 +2,7 @@
  * From a frame to its caller: by call frame information where the symbols have it, else by what the code does to the stack, else along the
  * frame pointers, which every kernel built with `-fno-omit-frame-pointer` allows.
  */
-import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
+import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import type { SymbolImage } from '../symbols/symbolImage.ts';
 import { PrologueReader } from './prologue.ts';
 import { codeBase, codeBits, linearPc, linearSp, registerValue, stackBase } from './registers.ts';

@@ -6,8 +6,34 @@ import { EventEmitter } from 'node:events';
 import { ErrorCodes, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import type { VmmClient } from '../../vmm-core/client/vmmClient.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
-import * as control from '../../vmm-core/protocol/control.ts';
-import * as debug from '../../vmm-core/protocol/debug.ts';
+import { type Change, changed } from '../../vmm-core/protocol/changes.ts';
+import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
+import { type MemoryParams, readMemory, writeMemory } from '../../vmm-core/protocol/memory.ts';
+import { type CpuRegisters, readRegisters, writeRegisters } from '../../vmm-core/protocol/registers.ts';
+import {
+  type BreakpointSpec,
+  type BreakpointStatus,
+  pause,
+  resume,
+  resumed,
+  setBreakpoints,
+  step,
+  type StepParams,
+  type StopEvent,
+  stopped,
+} from '../../vmm-core/protocol/run.ts';
+import {
+  create,
+  detach,
+  ended,
+  kill,
+  powerButton,
+  reset,
+  type VmEnd,
+  type VmInfo,
+  type VmState,
+  wasReset,
+} from '../../vmm-core/protocol/vm.ts';
 import { messageOf, USER_ERROR, UserError, type UserErrorId } from '../errors.ts';
 
 /** A guest address: linear through the page tables of a vCPU, or physical. */
@@ -26,13 +52,13 @@ export interface MemoryRead {
 export type RunState = 'paused' | 'running' | 'ended';
 
 interface TargetEvents {
-  stopped: [debug.StopEvent];
+  stopped: [StopEvent];
   resumed: [];
   /** By another client; what was read before may be out of date. */
-  changed: [debug.Change];
+  changed: [Change];
   /** By whom, as a sentence. */
   reset: [string];
-  ended: [control.VmEnd];
+  ended: [VmEnd];
   /** The connection is gone. Last event. */
   closed: [];
 }
@@ -42,11 +68,11 @@ export type RegisterValues = Readonly<Record<string, bigint>>;
 
 export class VmTarget extends EventEmitter<TargetEvents> {
   readonly #client: VmmClient;
-  #info: control.VmInfo;
+  #info: VmInfo;
   #state: RunState;
   #closed = false;
   /** Per stop: what was read of each vCPU. */
-  readonly #registers = new Map<number, Promise<debug.CpuRegisters>>();
+  readonly #registers = new Map<number, Promise<CpuRegisters>>();
 
   constructor(client: VmmClient) {
     super();
@@ -54,15 +80,15 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     this.#info = client.info;
     this.#state = runState(client.info.state);
     const { connection } = client;
-    connection.onNotification(debug.stopped, (event) => this.#onStopped(event));
-    connection.onNotification(debug.resumed, () => this.#onResumed());
-    connection.onNotification(debug.changed, (change) => this.#onChanged(change));
-    connection.onNotification(control.wasReset, ({ message }) => this.emit('reset', message));
-    connection.onNotification(control.ended, (end) => this.#onEnded(end));
+    connection.onNotification(stopped, (event) => this.#onStopped(event));
+    connection.onNotification(resumed, () => this.#onResumed());
+    connection.onNotification(changed, (change) => this.#onChanged(change));
+    connection.onNotification(wasReset, ({ message }) => this.emit('reset', message));
+    connection.onNotification(ended, (end) => this.#onEnded(end));
     void client.closed.then(() => this.#onClosed());
   }
 
-  get info(): control.VmInfo {
+  get info(): VmInfo {
     return this.#info;
   }
 
@@ -80,17 +106,17 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   }
 
   async create(config: VmConfig): Promise<void> {
-    this.#info = await this.#ask((it) => it.sendRequest(control.create, { config }));
+    this.#info = await this.#ask((it) => it.sendRequest(create, { config }));
     this.#state = runState(this.#info.state);
   }
 
   async resume(): Promise<void> {
-    await this.#run((it) => it.sendRequest(debug.resume));
+    await this.#run((it) => it.sendRequest(resume));
   }
 
   /** `stopped` was emitted when it resolves, unless the VM was paused already. */
   async pause(): Promise<void> {
-    await this.#ask((it) => it.sendRequest(debug.pause));
+    await this.#ask((it) => it.sendRequest(pause));
   }
 
   /** Resolves when started; `stopped` follows. */
@@ -99,27 +125,25 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     options: { range?: { start: bigint; end: bigint }; over?: boolean; interrupts?: boolean },
   ): Promise<void> {
     const { range, over, interrupts } = options;
-    const params: debug.StepParams = {
+    const params: StepParams = {
       cpu,
       ...(range === undefined ? {} : { range: { start: hex(range.start), end: hex(range.end) } }),
       ...(over === true ? { over } : {}),
       ...(interrupts === true ? { interrupts } : {}),
     };
-    await this.#run((it) => it.sendRequest(debug.step, params));
+    await this.#run((it) => it.sendRequest(step, params));
   }
 
-  async setBreakpoints(
-    breakpoints: readonly debug.BreakpointSpec[],
-  ): Promise<readonly debug.BreakpointStatus[]> {
-    return (await this.#ask((it) => it.sendRequest(debug.setBreakpoints, { breakpoints }))).breakpoints;
+  async setBreakpoints(breakpoints: readonly BreakpointSpec[]): Promise<readonly BreakpointStatus[]> {
+    return (await this.#ask((it) => it.sendRequest(setBreakpoints, { breakpoints }))).breakpoints;
   }
 
   /** Throws UserError while the VM runs. */
-  readRegisters(cpu: number): Promise<debug.CpuRegisters> {
+  readRegisters(cpu: number): Promise<CpuRegisters> {
     this.#requirePaused();
     let registers = this.#registers.get(cpu);
     if (registers === undefined) {
-      registers = this.#ask((it) => it.sendRequest(debug.readRegisters, { cpu }));
+      registers = this.#ask((it) => it.sendRequest(readRegisters, { cpu }));
       this.#registers.set(cpu, registers);
       registers.catch(() => this.#forget(cpu, registers));
     }
@@ -127,15 +151,15 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   }
 
   /** A failed read is asked again; a later one in its place stays. */
-  #forget(cpu: number, read: Promise<debug.CpuRegisters> | undefined): void {
+  #forget(cpu: number, read: Promise<CpuRegisters> | undefined): void {
     if (this.#registers.get(cpu) === read) this.#registers.delete(cpu);
   }
 
-  async writeRegisters(cpu: number, values: RegisterValues): Promise<debug.CpuRegisters> {
+  async writeRegisters(cpu: number, values: RegisterValues): Promise<CpuRegisters> {
     this.#requirePaused();
     const texts = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, hex(value)]));
     try {
-      return await this.#ask((it) => it.sendRequest(debug.writeRegisters, { cpu, values: texts }));
+      return await this.#ask((it) => it.sendRequest(writeRegisters, { cpu, values: texts }));
     } finally {
       this.#registers.delete(cpu);
     }
@@ -145,7 +169,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     if (lengthBytes === 0) return { data: new Uint8Array(), unreadableBytes: 0 };
     try {
       const answer = await this.#ask((it) =>
-        it.sendRequest(debug.readMemory, { ...memoryParams(at), lengthBytes }),
+        it.sendRequest(readMemory, { ...memoryParams(at), lengthBytes }),
       );
       const data = answer.data;
       return { data, unreadableBytes: lengthBytes - data.length };
@@ -157,26 +181,26 @@ export class VmTarget extends EventEmitter<TargetEvents> {
 
   async writeMemory(at: GuestAddress, data: Uint8Array): Promise<number> {
     const params = { ...memoryParams(at), data };
-    return (await this.#ask((it) => it.sendRequest(debug.writeMemory, params))).writtenBytes;
+    return (await this.#ask((it) => it.sendRequest(writeMemory, params))).writtenBytes;
   }
 
   powerButton(): Promise<void> {
-    return this.#ask((it) => it.sendRequest(control.powerButton));
+    return this.#ask((it) => it.sendRequest(powerButton));
   }
 
   reset(): Promise<void> {
     this.#registers.clear();
-    return this.#ask((it) => it.sendRequest(control.reset));
+    return this.#ask((it) => it.sendRequest(reset));
   }
 
   /** The VM outlives our connection. */
   detach(): Promise<void> {
-    return this.#ask((it) => it.sendRequest(control.detach));
+    return this.#ask((it) => it.sendRequest(detach));
   }
 
   /** Never throws: a VM that is gone is what was asked for. */
   async kill(): Promise<void> {
-    await this.#ask((it) => it.sendRequest(control.kill)).catch(() => undefined);
+    await this.#ask((it) => it.sendRequest(kill)).catch(() => undefined);
   }
 
   dispose(): void {
@@ -209,7 +233,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     }
   }
 
-  #onStopped(event: debug.StopEvent): void {
+  #onStopped(event: StopEvent): void {
     this.#registers.clear();
     if (this.#state !== 'ended') this.#state = 'paused';
     this.emit('stopped', event);
@@ -220,12 +244,12 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     this.emit('resumed');
   }
 
-  #onChanged(change: debug.Change): void {
+  #onChanged(change: Change): void {
     if (change.kind === 'registers') this.#registers.delete(change.cpu);
     this.emit('changed', change);
   }
 
-  #onEnded(end: control.VmEnd): void {
+  #onEnded(end: VmEnd): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.emit('ended', end);
@@ -259,11 +283,11 @@ export class VmTarget extends EventEmitter<TargetEvents> {
 }
 
 const ERROR_IDS: Readonly<Record<number, UserErrorId>> = {
-  [control.ErrorCode.User]: USER_ERROR.badValue,
-  [control.ErrorCode.Host]: USER_ERROR.host,
-  [control.ErrorCode.VersionMismatch]: USER_ERROR.host,
-  [control.ErrorCode.State]: USER_ERROR.vmRunning,
-  [control.ErrorCode.Address]: USER_ERROR.memory,
+  [ErrorCode.User]: USER_ERROR.badValue,
+  [ErrorCode.Host]: USER_ERROR.host,
+  [ErrorCode.VersionMismatch]: USER_ERROR.host,
+  [ErrorCode.State]: USER_ERROR.vmRunning,
+  [ErrorCode.Address]: USER_ERROR.memory,
 };
 
 function isAddressError(error: unknown): boolean {
@@ -274,11 +298,11 @@ function vmGone(cause?: unknown): UserError {
   return new UserError(USER_ERROR.vmGone, 'the VM has ended', { cause });
 }
 
-function runState(state: control.VmState): RunState {
+function runState(state: VmState): RunState {
   return state === 'empty' ? 'paused' : state;
 }
 
-function memoryParams(at: GuestAddress): debug.MemoryParams {
+function memoryParams(at: GuestAddress): MemoryParams {
   return {
     address: hex(at.address),
     ...(at.physical === true ? { physical: true } : {}),

@@ -5,7 +5,7 @@
  */
 import type { VM_KEYS } from '../../vmm-core/config/parseConfig.ts';
 import { BOOT_PROTOCOLS, MAX_CPUS } from '../../vmm-core/config/vmConfig.ts';
-import { BREAKPOINT_MODES } from '../../vmm-core/protocol/debug.ts';
+import { BREAKPOINT_MODES } from '../../vmm-core/protocol/run.ts';
 
 /** The part of JSON Schema that we use. */
 export interface AttributeSchema {

@@ -7,13 +7,8 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Arrivals, within } from '../../test/support/deadline.ts';
 import { messageStream, type MessageStream } from '../../vmm-core/client/messageStream.ts';
-import {
-  ended,
-  initialize,
-  serialAttach,
-  serialInput,
-  serialOutput,
-} from '../../vmm-core/protocol/control.ts';
+import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
+import { ended, initialize } from '../../vmm-core/protocol/vm.ts';
 import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
 import type { SerialTerminals, TerminalOwner } from '../terminal/serialTerminal.ts';
 import { SerialConnection } from './serialConnection.ts';

@@ -1,6 +1,7 @@
 /** The bytes between a VM's UARTs and their terminals: a client of the control socket beside the debug adapter's. */
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
-import { ended, serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/control.ts';
+import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
+import { ended } from '../../vmm-core/protocol/vm.ts';
 import type { SerialTerminal, SerialTerminals } from '../terminal/serialTerminal.ts';
 
 /** A paste comes as one text; it is sent in messages of at most this, in order. */

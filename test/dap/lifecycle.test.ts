@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { socketPath } from '../../vmm-core/client/runtimeDir.ts';
-import { ErrorCode } from '../../vmm-core/protocol/control.ts';
+import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
 import { parseVmConfig } from '../../vmm-core/config/parseConfig.ts';
 import { FakeVmm } from '../support/fakeVmm.ts';
 import {

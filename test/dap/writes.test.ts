@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { DapClient } from '../support/dapClient.ts';
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
-import { writeMemory, writeRegisters } from '../../vmm-core/protocol/debug.ts';
+import { writeMemory } from '../../vmm-core/protocol/memory.ts';
+import { writeRegisters } from '../../vmm-core/protocol/registers.ts';
 import { membersOf, registerGroup, stackOf, stoppedAtLine } from '../support/debugSession.ts';
 
 async function localsOf(client: DapClient) {

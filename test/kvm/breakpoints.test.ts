@@ -1,7 +1,7 @@
 /** Breakpoints on a real vCPU: both ways of arming them, conditions, and what a guest or a reader sees of them. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { BREAKPOINT_MODES, type BreakpointStatus } from '../../vmm-core/protocol/debug.ts';
+import { BREAKPOINT_MODES, type BreakpointStatus } from '../../vmm-core/protocol/run.ts';
 import { guest } from '../guests/build.ts';
 import { within } from '../support/deadline.ts';
 import { guestSymbols } from '../support/guestSymbols.ts';

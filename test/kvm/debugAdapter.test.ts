@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { guest } from '../guests/build.ts';
 import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
-import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/control.ts';
+import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
 import { type DapClient, spawnAdapter } from '../support/dapClient.ts';
 import {
   membersOf,

@@ -14,7 +14,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { spawnCore } from '../../vmm-core/client/spawnCore.ts';
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
-import * as control from '../../vmm-core/protocol/control.ts';
+import { powerButton } from '../../vmm-core/protocol/vm.ts';
 import { guest } from '../guests/build.ts';
 import { connected } from '../support/connected.ts';
 import { within } from '../support/deadline.ts';
@@ -293,7 +293,7 @@ kvmTest('a long paste arrives whole and in order, however slow the guest reads',
 kvmTest('the power button of a guest that has not enabled it is refused', async (t) => {
   const { client } = await startVm(t, { kernel: await guest('serialEcho') });
   await client.resume();
-  await assert.rejects(client.vmm.connection.sendRequest(control.powerButton), {
+  await assert.rejects(client.vmm.connection.sendRequest(powerButton), {
     code: 4,
     message: 'the guest does not listen to the power button',
   });

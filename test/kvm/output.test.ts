@@ -6,7 +6,8 @@ import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } f
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { VmmClient } from '../../vmm-core/client/vmmClient.ts';
-import { kill, serialAttach, serialOutput } from '../../vmm-core/protocol/control.ts';
+import { serialAttach, serialOutput } from '../../vmm-core/protocol/serial.ts';
+import { kill } from '../../vmm-core/protocol/vm.ts';
 import { guest } from '../guests/build.ts';
 import { within } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';

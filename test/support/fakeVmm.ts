@@ -12,8 +12,43 @@ import { messageStream } from '../../vmm-core/client/messageStream.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
-import * as control from '../../vmm-core/protocol/control.ts';
-import * as debug from '../../vmm-core/protocol/debug.ts';
+import { type Change, changed } from '../../vmm-core/protocol/changes.ts';
+import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
+import type { Hex } from '../../vmm-core/protocol/hex.ts';
+import { type MemoryParams, readMemory, writeMemory } from '../../vmm-core/protocol/memory.ts';
+import {
+  type CpuMode,
+  type CpuRegisters,
+  readRegisters,
+  type SegmentValue,
+  writeRegisters,
+} from '../../vmm-core/protocol/registers.ts';
+import {
+  type BreakpointSpec,
+  type BreakpointStatus,
+  pause,
+  resume,
+  resumed,
+  setBreakpoints,
+  step,
+  type StepParams,
+  type StopEvent,
+  stopped,
+} from '../../vmm-core/protocol/run.ts';
+import {
+  create,
+  detach,
+  ended,
+  info,
+  initialize,
+  kill,
+  powerButton,
+  reset,
+  type VmEnd,
+  type VmInfo,
+  type VmState,
+  wasReset,
+} from '../../vmm-core/protocol/vm.ts';
 import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
 import { within } from './deadline.ts';
 import { FakeCpu, FakeMemory } from './fakeCpu.ts';
@@ -36,7 +71,7 @@ export interface FakeVmmOptions {
 }
 
 /** Why the machine stands; `undefined` while it runs. */
-type Stop = Omit<debug.StopEvent, 'pc'>;
+type Stop = Omit<StopEvent, 'pc'>;
 
 export class FakeVmm {
   readonly socket: string;
@@ -46,17 +81,17 @@ export class FakeVmm {
   memory = new FakeMemory(0);
   cpus: FakeCpu[] = [];
   /** Overrides of what readRegisters reports. */
-  mode: debug.CpuMode = 'long64';
+  mode: CpuMode = 'long64';
   csBase = 0n;
   readonly #options: FakeVmmOptions;
   readonly #folder: string;
   readonly #server: Server;
   readonly #sockets = new Map<Socket, MessageConnection>();
-  readonly #clients = new Map<MessageConnection, readonly debug.BreakpointSpec[]>();
+  readonly #clients = new Map<MessageConnection, readonly BreakpointSpec[]>();
   #owner: MessageConnection | undefined;
   #config: VmConfig | undefined;
   #entry = 0n;
-  #end: control.VmEnd | undefined;
+  #end: VmEnd | undefined;
   #fatal = false;
   #running: { stopWhen: () => Stop | undefined } | undefined;
   #pauseWanted = false;
@@ -75,13 +110,13 @@ export class FakeVmm {
     return fake;
   }
 
-  get state(): control.VmState {
+  get state(): VmState {
     if (this.#end !== undefined) return 'ended';
     if (this.#config === undefined) return 'empty';
     return this.#running === undefined ? 'paused' : 'running';
   }
 
-  get end(): control.VmEnd | undefined {
+  get end(): VmEnd | undefined {
     return this.#end;
   }
 
@@ -90,7 +125,7 @@ export class FakeVmm {
   }
 
   /** Breakpoints of all clients. */
-  get breakpoints(): readonly debug.BreakpointSpec[] {
+  get breakpoints(): readonly BreakpointSpec[] {
     return [...this.#clients.values()].flat();
   }
 
@@ -135,7 +170,7 @@ export class FakeVmm {
 
   #reset(): void {
     this.#load();
-    this.#broadcast((it) => it.sendNotification(control.wasReset, { message: 'the machine was reset' }));
+    this.#broadcast((it) => it.sendNotification(wasReset, { message: 'the machine was reset' }));
   }
 
   #accept(socket: Socket): void {
@@ -162,11 +197,11 @@ export class FakeVmm {
       };
     };
     connection.onRequest(
-      control.initialize,
+      initialize,
       note('initialize', ({ protocolVersion }) => {
         if (protocolVersion !== PROTOCOL_VERSION) {
           return new ResponseError<void>(
-            control.ErrorCode.VersionMismatch,
+            ErrorCode.VersionMismatch,
             `protocol version ${PROTOCOL_VERSION}, not ${protocolVersion}`,
           );
         }
@@ -175,7 +210,7 @@ export class FakeVmm {
       }),
     );
     connection.onRequest(
-      control.create,
+      create,
       note('create', ({ config }) => {
         const { createError } = this.#options;
         if (createError !== undefined) throw new ResponseError<void>(createError.code, createError.message);
@@ -186,45 +221,45 @@ export class FakeVmm {
       }),
     );
     connection.onRequest(
-      control.info,
+      info,
       note('info', () => this.#info()),
     );
     connection.onRequest(
-      control.powerButton,
+      powerButton,
       note('powerButton', () => this.#withVm(() => this.#powerButton())),
     );
     connection.onRequest(
-      control.reset,
+      reset,
       note('reset', () => this.#withVm(() => this.#reset())),
     );
     connection.onRequest(
-      control.detach,
+      detach,
       note('detach', () => void (this.#owner = undefined)),
     );
     connection.onRequest(
-      control.kill,
+      kill,
       note('kill', () => this.#finish({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' })),
     );
     connection.onRequest(
-      debug.resume,
+      resume,
       note('resume', () => this.#withVm(() => this.#resume())),
     );
     connection.onRequest(
-      debug.pause,
+      pause,
       note('pause', () => this.#withVm(() => this.#pause())),
     );
     connection.onRequest(
-      debug.step,
+      step,
       note('step', (params) => this.#whenPaused(() => this.#step(params))),
     );
     connection.onRequest(
-      debug.setBreakpoints,
+      setBreakpoints,
       note('setBreakpoints', ({ breakpoints }) =>
         this.#silent ? NEVER : this.#withVm(() => this.#setBreakpoints(connection, breakpoints)),
       ),
     );
-    connection.onRequest(debug.readRegisters, ({ cpu }) => this.#whenPaused(() => this.#registers(cpu)));
-    connection.onRequest(debug.writeRegisters, ({ cpu, values }) =>
+    connection.onRequest(readRegisters, ({ cpu }) => this.#whenPaused(() => this.#registers(cpu)));
+    connection.onRequest(writeRegisters, ({ cpu, values }) =>
       this.#whenPaused(() => {
         const written = this.#writeRegisters(cpu, values);
         this.#tellOthers(connection, { kind: 'registers', cpu, names: Object.keys(values) });
@@ -232,10 +267,10 @@ export class FakeVmm {
       }),
     );
     connection.onRequest(
-      debug.readMemory,
+      readMemory,
       note('readMemory', (params) => (this.#silent ? NEVER : this.#withVm(() => this.#readMemory(params)))),
     );
-    connection.onRequest(debug.writeMemory, ({ data, ...at }) =>
+    connection.onRequest(writeMemory, ({ data, ...at }) =>
       this.#withVm(() => {
         const written = this.#writeMemory(number(at.address), data);
         this.#tellOthers(connection, { kind: 'memory', ...at, lengthBytes: data.length });
@@ -244,7 +279,7 @@ export class FakeVmm {
     );
   }
 
-  #info(): control.VmInfo {
+  #info(): VmInfo {
     const base = { protocolVersion: PROTOCOL_VERSION, version: 'fake', pid: FAKE_PID, state: this.state };
     if (this.#config === undefined) return base;
     return {
@@ -283,11 +318,11 @@ export class FakeVmm {
     }
   }
 
-  #finish(end: control.VmEnd): void {
+  #finish(end: VmEnd): void {
     if (this.#end !== undefined || this.#config === undefined) return;
     this.#running = undefined;
     this.#end = end;
-    this.#broadcast((it) => it.sendNotification(control.ended, end));
+    this.#broadcast((it) => it.sendNotification(ended, end));
     // The real process exits now: its connections close after what was sent.
     setImmediate(() => {
       for (const open of this.#sockets.values()) open.end();
@@ -298,7 +333,7 @@ export class FakeVmm {
     if (this.#running !== undefined) return;
     if (this.#fatal)
       return this.#finish({ kind: 'tripleFault', exitCode: 3, message: 'the guest triple faulted' });
-    this.#broadcast((it) => it.sendNotification(debug.resumed, {}));
+    this.#broadcast((it) => it.sendNotification(resumed, {}));
     let leaving = true; // the breakpoint under RIP is left behind; one at the next instruction is not
     this.#runWith(() => {
       const stop = leaving ? undefined : this.#breakpointStop();
@@ -321,7 +356,7 @@ export class FakeVmm {
     });
   }
 
-  #step(params: debug.StepParams): void {
+  #step(params: StepParams): void {
     const cpu = this.#cpu(params.cpu);
     const start = number(params.range?.start ?? '0x0');
     const end = number(params.range?.end ?? '0x0');
@@ -374,7 +409,7 @@ export class FakeVmm {
     const pc = hex(this.#cpu(stop.cpu).rip);
     for (const [client, ids] of own) {
       const breakpointIds = stop.breakpointIds.filter((it) => ids.has(it));
-      client.sendNotification(debug.stopped, { ...stop, pc, breakpointIds }).catch(() => undefined); // it is going away
+      client.sendNotification(stopped, { ...stop, pc, breakpointIds }).catch(() => undefined); // it is going away
     }
   }
 
@@ -390,12 +425,12 @@ export class FakeVmm {
   /** Numbers are each client's own: which of them it is told of. */
   #ownHits(stop: Stop): Map<MessageConnection, ReadonlySet<number>> {
     const cpu = this.#cpu(stop.cpu);
-    const hitBy = (specs: readonly debug.BreakpointSpec[]): ReadonlySet<number> =>
+    const hitBy = (specs: readonly BreakpointSpec[]): ReadonlySet<number> =>
       new Set(this.#hits(cpu, stop.cpu, specs).map((it) => it.id));
     return new Map([...this.#clients].map(([client, specs]) => [client, hitBy(specs)]));
   }
 
-  #hits(cpu: FakeCpu, index: number, specs: readonly debug.BreakpointSpec[]): debug.BreakpointSpec[] {
+  #hits(cpu: FakeCpu, index: number, specs: readonly BreakpointSpec[]): BreakpointSpec[] {
     return specs.filter(
       (it) =>
         BigInt(it.address) === cpu.rip &&
@@ -406,11 +441,11 @@ export class FakeVmm {
 
   #setBreakpoints(
     connection: MessageConnection,
-    specs: readonly debug.BreakpointSpec[],
-  ): { breakpoints: debug.BreakpointStatus[] } {
+    specs: readonly BreakpointSpec[],
+  ): { breakpoints: BreakpointStatus[] } {
     this.#clients.set(connection, specs);
     let registersUsed = 0;
-    const breakpoints = specs.map((it): debug.BreakpointStatus => {
+    const breakpoints = specs.map((it): BreakpointStatus => {
       if (it.mode !== 'hw') return { id: it.id, verified: true, armed: 'sw' };
       registersUsed += 1;
       if (registersUsed <= 4) return { id: it.id, verified: true, armed: 'hw' };
@@ -435,7 +470,7 @@ export class FakeVmm {
     return cpu;
   }
 
-  #registers(index: number): debug.CpuRegisters {
+  #registers(index: number): CpuRegisters {
     const { registers } = this.#cpu(index);
     const values = Object.fromEntries(
       Object.entries({ ...SYSTEM_REGISTERS, ...registers }).map(([name, value]) => [name, hex(value)]),
@@ -460,7 +495,7 @@ export class FakeVmm {
     return { cpu: index, mode: this.mode, cpl: 0, runnable: true, values, segments };
   }
 
-  #writeRegisters(index: number, values: Readonly<Record<string, string>>): debug.CpuRegisters {
+  #writeRegisters(index: number, values: Readonly<Record<string, string>>): CpuRegisters {
     const cpu = this.#cpu(index);
     const unknown = Object.keys(values).find((it) => !(it in cpu.registers));
     if (unknown !== undefined) throw refused('User', `KVM refuses to set ${unknown}`);
@@ -470,7 +505,7 @@ export class FakeVmm {
   }
 
   /** One flat memory: linear is physical. */
-  #readMemory({ address, lengthBytes }: debug.MemoryParams & { readonly lengthBytes: number }) {
+  #readMemory({ address, lengthBytes }: MemoryParams & { readonly lengthBytes: number }) {
     if (lengthBytes < 0 || lengthBytes > MAX_READ_BYTES)
       throw refused('User', `a read of ${lengthBytes} bytes: at most ${MAX_READ_BYTES} at once`);
     const bytes = this.memory.read(number(address), lengthBytes);
@@ -484,8 +519,8 @@ export class FakeVmm {
     return { writtenBytes: bytes.length };
   }
 
-  #tellOthers(by: MessageConnection, change: debug.Change): void {
-    this.#broadcast((it) => (it === by ? Promise.resolve() : it.sendNotification(debug.changed, change)));
+  #tellOthers(by: MessageConnection, change: Change): void {
+    this.#broadcast((it) => (it === by ? Promise.resolve() : it.sendNotification(changed, change)));
   }
 
   #broadcast(send: (connection: MessageConnection) => Promise<void>): void {
@@ -502,11 +537,11 @@ function tryStep(once: () => Stop | undefined): Stop | undefined {
   }
 }
 
-function refused(code: keyof typeof control.ErrorCode, message: string): ResponseError<void> {
-  return new ResponseError<void>(control.ErrorCode[code], message);
+function refused(code: keyof typeof ErrorCode, message: string): ResponseError<void> {
+  return new ResponseError<void>(ErrorCode[code], message);
 }
 
-function number(text: debug.Hex): bigint {
+function number(text: Hex): bigint {
   if (!/^0x[0-9a-f]{1,16}$/i.test(text)) throw refused('User', `${text} is not an address`);
   return BigInt(text);
 }
@@ -530,7 +565,7 @@ const SYSTEM_REGISTERS: Readonly<Record<string, bigint>> = {
   idt_limit: 0n,
 };
 
-const SEGMENT: debug.SegmentValue = {
+const SEGMENT: SegmentValue = {
   selector: 0x10,
   base: '0x0',
   limit: '0xffffffff',
@@ -544,5 +579,5 @@ const SEGMENT: debug.SegmentValue = {
   avl: false,
   unusable: false,
 };
-const TASK_SEGMENT: debug.SegmentValue = { ...SEGMENT, selector: 0, type: 0xb, s: false };
-const NO_SEGMENT: debug.SegmentValue = { ...SEGMENT, selector: 0, unusable: true };
+const TASK_SEGMENT: SegmentValue = { ...SEGMENT, selector: 0, type: 0xb, s: false };
+const NO_SEGMENT: SegmentValue = { ...SEGMENT, selector: 0, unusable: true };

@@ -8,8 +8,32 @@ import { type CoreProcess, spawnCore } from '../../vmm-core/client/spawnCore.ts'
 import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
 import { parseVmConfig } from '../../vmm-core/config/parseConfig.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
-import * as control from '../../vmm-core/protocol/control.ts';
-import * as debug from '../../vmm-core/protocol/debug.ts';
+import { type Change, changed } from '../../vmm-core/protocol/changes.ts';
+import { type MemoryParams, readMemory, translate, writeMemory } from '../../vmm-core/protocol/memory.ts';
+import { type CpuRegisters, readRegisters, writeRegisters } from '../../vmm-core/protocol/registers.ts';
+import {
+  type BreakpointSpec,
+  type BreakpointStatus,
+  pause,
+  resume,
+  resumed,
+  setBreakpoints,
+  step,
+  type StepParams,
+  type StopEvent,
+  stopped,
+} from '../../vmm-core/protocol/run.ts';
+import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
+import {
+  create,
+  detach,
+  ended,
+  info,
+  kill,
+  reset,
+  type VmEnd,
+  type VmInfo,
+} from '../../vmm-core/protocol/vm.ts';
 import { Arrivals, within } from './deadline.ts';
 import { temporaryFolder, VMM } from './vmmProcess.ts';
 
@@ -20,9 +44,9 @@ type Cleanup = Pick<TestContext, 'after'>;
 export class LiveClient {
   readonly vmm: VmmClient;
   /** Resolves with the VM's end, told by `vm/ended`. */
-  readonly ended: Promise<control.VmEnd>;
-  readonly #stops = new Arrivals<debug.StopEvent>('a stop of the VM');
-  readonly #changes = new Arrivals<debug.Change>('a change by another client');
+  readonly ended: Promise<VmEnd>;
+  readonly #stops = new Arrivals<StopEvent>('a stop of the VM');
+  readonly #changes = new Arrivals<Change>('a change by another client');
   readonly #resumes = new Arrivals<true>('a resume of the VM');
   #serial = '';
   #serialChanged: () => void = () => undefined;
@@ -30,102 +54,92 @@ export class LiveClient {
   constructor(vmm: VmmClient) {
     this.vmm = vmm;
     const { connection } = vmm;
-    connection.onNotification(debug.stopped, (event) => this.#stops.put(event));
-    connection.onNotification(debug.resumed, () => this.#resumes.put(true));
-    connection.onNotification(debug.changed, (change) => this.#changes.put(change));
-    connection.onNotification(control.serialOutput, ({ data }) => this.#print(data));
-    this.ended = new Promise((resolve) => connection.onNotification(control.ended, resolve));
+    connection.onNotification(stopped, (event) => this.#stops.put(event));
+    connection.onNotification(resumed, () => this.#resumes.put(true));
+    connection.onNotification(changed, (change) => this.#changes.put(change));
+    connection.onNotification(serialOutput, ({ data }) => this.#print(data));
+    this.ended = new Promise((resolve) => connection.onNotification(ended, resolve));
   }
 
-  create(config: VmConfig): Promise<control.VmInfo> {
-    return within(this.vmm.connection.sendRequest(control.create, { config }), 'vm/create');
+  create(config: VmConfig): Promise<VmInfo> {
+    return within(this.vmm.connection.sendRequest(create, { config }), 'vm/create');
   }
-  info(): Promise<control.VmInfo> {
-    return within(this.vmm.connection.sendRequest(control.info), 'vm/info');
+  info(): Promise<VmInfo> {
+    return within(this.vmm.connection.sendRequest(info), 'vm/info');
   }
   resume(): Promise<void> {
-    return within(this.vmm.connection.sendRequest(debug.resume), 'debug/resume');
+    return within(this.vmm.connection.sendRequest(resume), 'debug/resume');
   }
   /** Resolves when all vCPUs have stopped; the stop is still to be taken. */
   pause(): Promise<void> {
-    return within(this.vmm.connection.sendRequest(debug.pause), 'debug/pause');
+    return within(this.vmm.connection.sendRequest(pause), 'debug/pause');
   }
   reset(): Promise<void> {
-    return within(this.vmm.connection.sendRequest(control.reset), 'vm/reset');
+    return within(this.vmm.connection.sendRequest(reset), 'vm/reset');
   }
   detach(): Promise<void> {
-    return within(this.vmm.connection.sendRequest(control.detach), 'vm/detach');
+    return within(this.vmm.connection.sendRequest(detach), 'vm/detach');
   }
   kill(): Promise<void> {
-    return within(this.vmm.connection.sendRequest(control.kill), 'vm/kill');
+    return within(this.vmm.connection.sendRequest(kill), 'vm/kill');
   }
 
   /** The next stop that was not taken yet. */
-  stop(): Promise<debug.StopEvent> {
+  stop(): Promise<StopEvent> {
     return this.#stops.take();
   }
   /** Stops that nobody took: none, when a test has looked at all of them. */
-  untakenStops(): debug.StopEvent[] {
+  untakenStops(): StopEvent[] {
     return this.#stops.takeAll();
   }
   /** What another client wrote. */
-  change(): Promise<debug.Change> {
+  change(): Promise<Change> {
     return this.#changes.take();
   }
-  untakenChanges(): debug.Change[] {
+  untakenChanges(): Change[] {
     return this.#changes.takeAll();
   }
   resumed(): Promise<true> {
     return this.#resumes.take();
   }
 
-  async runUntilStop(): Promise<debug.StopEvent> {
+  async runUntilStop(): Promise<StopEvent> {
     await this.resume();
     return this.stop();
   }
-  async step(params: Partial<debug.StepParams> = {}): Promise<debug.StopEvent> {
-    await within(this.vmm.connection.sendRequest(debug.step, { cpu: 0, ...params }), 'debug/step');
+  async step(params: Partial<StepParams> = {}): Promise<StopEvent> {
+    await within(this.vmm.connection.sendRequest(step, { cpu: 0, ...params }), 'debug/step');
     return this.stop();
   }
 
-  async setBreakpoints(
-    ...specs: readonly Partial<debug.BreakpointSpec>[]
-  ): Promise<readonly debug.BreakpointStatus[]> {
+  async setBreakpoints(...specs: readonly Partial<BreakpointSpec>[]): Promise<readonly BreakpointStatus[]> {
     const breakpoints = specs.map((spec, i) => ({
       id: i + 1,
       address: '0x0',
       mode: 'auto' as const,
       ...spec,
     }));
-    const answer = this.vmm.connection.sendRequest(debug.setBreakpoints, { breakpoints });
+    const answer = this.vmm.connection.sendRequest(setBreakpoints, { breakpoints });
     return (await within(answer, 'debug/setBreakpoints')).breakpoints;
   }
 
-  registers(cpu = 0): Promise<debug.CpuRegisters> {
-    return within(this.vmm.connection.sendRequest(debug.readRegisters, { cpu }), 'debug/readRegisters');
+  registers(cpu = 0): Promise<CpuRegisters> {
+    return within(this.vmm.connection.sendRequest(readRegisters, { cpu }), 'debug/readRegisters');
   }
-  writeRegisters(values: Readonly<Record<string, string>>, cpu = 0): Promise<debug.CpuRegisters> {
-    return within(
-      this.vmm.connection.sendRequest(debug.writeRegisters, { cpu, values }),
-      'debug/writeRegisters',
-    );
+  writeRegisters(values: Readonly<Record<string, string>>, cpu = 0): Promise<CpuRegisters> {
+    return within(this.vmm.connection.sendRequest(writeRegisters, { cpu, values }), 'debug/writeRegisters');
   }
 
-  read(
-    params: debug.MemoryParams & { readonly lengthBytes: number },
-  ): Promise<ResultOf<typeof debug.readMemory>> {
-    return within(this.vmm.connection.sendRequest(debug.readMemory, params), 'debug/readMemory');
+  read(params: MemoryParams & { readonly lengthBytes: number }): Promise<ResultOf<typeof readMemory>> {
+    return within(this.vmm.connection.sendRequest(readMemory, params), 'debug/readMemory');
   }
-  async write(params: debug.MemoryParams, bytes: readonly number[]): Promise<number> {
+  async write(params: MemoryParams, bytes: readonly number[]): Promise<number> {
     const request = { ...params, data: Uint8Array.from(bytes) };
-    const answer = await within(
-      this.vmm.connection.sendRequest(debug.writeMemory, request),
-      'debug/writeMemory',
-    );
+    const answer = await within(this.vmm.connection.sendRequest(writeMemory, request), 'debug/writeMemory');
     return answer.writtenBytes;
   }
-  translate(params: debug.MemoryParams): Promise<ResultOf<typeof debug.translate>> {
-    return within(this.vmm.connection.sendRequest(debug.translate, params), 'debug/translate');
+  translate(params: MemoryParams): Promise<ResultOf<typeof translate>> {
+    return within(this.vmm.connection.sendRequest(translate, params), 'debug/translate');
   }
   /** A 32-bit word at a linear address. */
   async word(address: string): Promise<number> {
@@ -135,11 +149,11 @@ export class LiveClient {
 
   /** From now on, and what came before: `printed` waits for it. */
   async attachSerial(port = 0): Promise<void> {
-    const answer = this.vmm.connection.sendRequest(control.serialAttach, { port });
+    const answer = this.vmm.connection.sendRequest(serialAttach, { port });
     this.#print((await within(answer, 'serial/attach')).backlog);
   }
   type(text: string, port = 0): Promise<void> {
-    return this.vmm.connection.sendNotification(control.serialInput, {
+    return this.vmm.connection.sendNotification(serialInput, {
       port,
       data: Buffer.from(text, 'latin1'),
     });

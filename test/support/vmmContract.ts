@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { ResponseError } from 'vscode-jsonrpc/node';
-import { ErrorCode } from '../../vmm-core/protocol/control.ts';
+import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
 import { type LiveClient, vmConfig } from './liveVm.ts';
 import { temporaryFolder } from './vmmProcess.ts';
 

@@ -11,7 +11,7 @@ import { Disassembler } from '../../debug-adapter/target/disassembler.ts';
 import { type UnwindContext, framePointerUnwinder } from '../../debug-adapter/target/unwind.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
-import type { CpuRegisters } from '../../vmm-core/protocol/debug.ts';
+import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import { compile, missingTool, openImage, scratchDirectory } from './compile.ts';
 import { gdbUnavailable } from './gdb.ts';
 import { type LiveFrame, type LiveStop, recordStops, recordedMemory } from './live.ts';

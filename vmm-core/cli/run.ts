@@ -10,7 +10,7 @@ import type { VmConfig } from '../config/vmConfig.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
 import { warmUp } from '../machine/machine.ts';
-import type { VmEnd } from '../protocol/control.ts';
+import type { VmEnd } from '../protocol/vm.ts';
 import { Vm, type VmEvents } from '../vm.ts';
 import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
 import type { ChosenVm } from './fromFile.ts';

@@ -5,7 +5,8 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ended, serialAttach, serialOutput, type VmEnd } from '../protocol/control.ts';
+import { serialAttach, serialOutput } from '../protocol/serial.ts';
+import { ended, type VmEnd } from '../protocol/vm.ts';
 import { messageStream } from './messageStream.ts';
 
 const END: VmEnd = { kind: 'powerOff', exitCode: 0, message: 'the guest powered off' };

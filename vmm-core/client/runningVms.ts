@@ -1,7 +1,7 @@
 /** The VMs that run on this machine, of this user: whoever started them, they listen where all look. */
 import { lstatSync, rmSync } from 'node:fs';
 import type { VmConfig } from '../config/vmConfig.ts';
-import type { VmInfo } from '../protocol/control.ts';
+import type { VmInfo } from '../protocol/vm.ts';
 import { socketNames, socketPath } from './runtimeDir.ts';
 import { ConnectError, connectVmm } from './vmmClient.ts';
 

@@ -7,7 +7,8 @@ import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
-import { ErrorCode, initialize, type VmInfo } from '../protocol/control.ts';
+import { ErrorCode } from '../protocol/errors.ts';
+import { initialize, type VmInfo } from '../protocol/vm.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { messageStream } from './messageStream.ts';
 

@@ -13,8 +13,12 @@ import { socketPath } from '../client/runtimeDir.ts';
 import { connectVmm, type VmmClient } from '../client/vmmClient.ts';
 import { log } from '../log.ts';
 import { encodeMessage } from '../protocol/codec.ts';
-import { create, ErrorCode, info, initialize, serialAttach } from '../protocol/control.ts';
-import * as debug from '../protocol/debug.ts';
+import { ErrorCode } from '../protocol/errors.ts';
+import { readMemory, translate, writeMemory } from '../protocol/memory.ts';
+import { readRegisters, writeRegisters } from '../protocol/registers.ts';
+import { resume, setBreakpoints, step } from '../protocol/run.ts';
+import { serialAttach } from '../protocol/serial.ts';
+import { create, info, initialize } from '../protocol/vm.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { ControlServer } from './controlServer.ts';
 import { Core } from './core.ts';
@@ -90,7 +94,7 @@ test('before initialize no request is served', async (t) => {
   const connection = messageStream(await rawSocket(t, socket));
   connection.listen();
   await assert.rejects(within(connection.sendRequest(info), 'the refusal'), { code: -32601 });
-  await assert.rejects(within(connection.sendRequest(debug.resume), 'the refusal'), { code: -32601 });
+  await assert.rejects(within(connection.sendRequest(resume), 'the refusal'), { code: -32601 });
   connection.dispose();
 });
 
@@ -194,8 +198,8 @@ test('requests with damaged fields are answered with a sentence, and never with 
   const types = [
     create,
     serialAttach,
-    ...[debug.step, debug.setBreakpoints, debug.readRegisters, debug.writeRegisters],
-    ...[debug.readMemory, debug.writeMemory, debug.translate],
+    ...[step, setBreakpoints, readRegisters, writeRegisters],
+    ...[readMemory, writeMemory, translate],
   ];
   for (let round = 0; round < 3000; round++) {
     const { method } = pick<{ readonly method: string }>(types);
@@ -237,7 +241,7 @@ test('a frame larger than allowed ends its connection before it is read, and bef
   const { connection, closed } = await client(t, socket);
   assert.equal((await connection.sendRequest(info)).state, 'empty');
   const params = { address: '0x0', data: new Uint8Array(66 * 2 ** 20) };
-  void connection.sendRequest(debug.writeMemory, params).catch(() => undefined);
+  void connection.sendRequest(writeMemory, params).catch(() => undefined);
   await within(closed, 'the end of the connection');
 });
 

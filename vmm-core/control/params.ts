@@ -3,7 +3,7 @@
  * client reads a sentence that names the field. No state.
  */
 import { UserError } from '../errors.ts';
-import { BREAKPOINT_MODES, type BreakpointMode } from '../protocol/debug.ts';
+import { BREAKPOINT_MODES, type BreakpointMode } from '../protocol/run.ts';
 
 export const MAX_READ_BYTES = 64 * 1024 * 1024;
 const MAX_BREAKPOINTS = 10_000;

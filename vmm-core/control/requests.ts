@@ -6,8 +6,11 @@ import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
 import { hex, readRegisters, writeRegisters } from '../debug/registers.ts';
 import { UserError } from '../errors.ts';
 import { walk, type PagingState } from '../memory/pageWalk.ts';
-import * as control from '../protocol/control.ts';
-import * as debug from '../protocol/debug.ts';
+import * as memoryRequests from '../protocol/memory.ts';
+import * as registerRequests from '../protocol/registers.ts';
+import * as runRequests from '../protocol/run.ts';
+import * as serialRequests from '../protocol/serial.ts';
+import * as vmRequests from '../protocol/vm.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
 import type { Client, Core } from './core.ts';
 import * as decode from './params.ts';
@@ -17,36 +20,40 @@ import { feedSerial } from './serialFeed.ts';
 /** Serves everything but `initialize` on a connection that has passed it. */
 export function serveRequests(core: Core, client: Client): void {
   const on = table(client.connection);
-  on.request0(control.info, () => core.info());
-  on.request(control.create, decode.createParams, (input) => core.create(checkConfig(input), client));
-  on.request0(control.detach, () => core.detach(client));
-  on.request0(control.powerButton, () => pressButton(core));
-  on.request0(control.reset, () => core.vm.reset());
-  on.request0(control.kill, () =>
+  on.request0(vmRequests.info, () => core.info());
+  on.request(vmRequests.create, decode.createParams, (input) => core.create(checkConfig(input), client));
+  on.request0(vmRequests.detach, () => core.detach(client));
+  on.request0(vmRequests.powerButton, () => pressButton(core));
+  on.request0(vmRequests.reset, () => core.vm.reset());
+  on.request0(vmRequests.kill, () =>
     core.vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' }),
   );
-  on.request(control.serialAttach, decode.portParams, ({ port }) => attachSerial(core, client, port));
-  on.notification(control.serialInput, decode.inputParams, ({ port, data }) => core.vm.typed(port, data));
+  on.request(serialRequests.serialAttach, decode.portParams, ({ port }) => attachSerial(core, client, port));
+  on.notification(serialRequests.serialInput, decode.inputParams, ({ port, data }) =>
+    core.vm.typed(port, data),
+  );
 
-  on.request0(debug.resume, () => core.vm.resume());
-  on.request0(debug.pause, () => core.vm.runControl.pause());
-  on.request(debug.step, decode.stepParams, (plan) => {
+  on.request0(runRequests.resume, () => core.vm.resume());
+  on.request0(runRequests.pause, () => core.vm.runControl.pause());
+  on.request(runRequests.step, decode.stepParams, (plan) => {
     stoppedThread(core, plan.cpu);
     core.vm.step(plan);
   });
-  on.request(debug.setBreakpoints, decode.breakpointsParams, (specs) => setBreakpoints(core, client, specs));
-  on.request(debug.readRegisters, decode.cpuParams, ({ cpu }) =>
+  on.request(runRequests.setBreakpoints, decode.breakpointsParams, (specs) =>
+    setBreakpoints(core, client, specs),
+  );
+  on.request(registerRequests.readRegisters, decode.cpuParams, ({ cpu }) =>
     readRegisters(stoppedThread(core, cpu).vcpu),
   );
-  on.request(debug.writeRegisters, decode.registersParams, ({ cpu, values }) => {
+  on.request(registerRequests.writeRegisters, decode.registersParams, ({ cpu, values }) => {
     const { vcpu } = stoppedThread(core, cpu);
     writeRegisters(vcpu, core.vm.machine.memory, values);
     core.onChanged({ kind: 'registers', cpu, names: Object.keys(values) }, client);
     return readRegisters(vcpu);
   });
-  on.request(debug.readMemory, decode.readParams, (params) => read(core, params));
-  on.request(debug.writeMemory, decode.writeParams, (params) => write(core, client, params));
-  on.request(debug.translate, decode.placeParams, (place) => translate(core, place));
+  on.request(memoryRequests.readMemory, decode.readParams, (params) => read(core, params));
+  on.request(memoryRequests.writeMemory, decode.writeParams, (params) => write(core, client, params));
+  on.request(memoryRequests.translate, decode.placeParams, (place) => translate(core, place));
 }
 
 /** Registration with decoding, and with errors turned into response errors. `D`: the parameters as handlers want them. */

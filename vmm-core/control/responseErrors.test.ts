@@ -5,7 +5,7 @@ import { imageEmpty } from '../boot/bootError.ts';
 import { RuntimeDirError } from '../client/runtimeDir.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { GuestAddressError } from '../memory/guestMemory.ts';
-import { ErrorCode } from '../protocol/control.ts';
+import { ErrorCode } from '../protocol/errors.ts';
 import { StateError, toResponseError } from './responseErrors.ts';
 
 const EINVAL = 22;

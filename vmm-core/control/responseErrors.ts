@@ -5,7 +5,7 @@ import { RuntimeDirError } from '../client/runtimeDir.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
 import { GuestAddressError } from '../memory/guestMemory.ts';
-import { ErrorCode } from '../protocol/control.ts';
+import { ErrorCode } from '../protocol/errors.ts';
 
 /** The request needs another state of the VM. */
 export class StateError extends Error {

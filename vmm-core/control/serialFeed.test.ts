@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { log } from '../log.ts';
 import { SerialPort } from '../machine/serialPort.ts';
-import type { SerialData } from '../protocol/control.ts';
+import type { SerialData } from '../protocol/serial.ts';
 import type { Client } from './core.ts';
 import { feedSerial, MAX_UNREAD_OUTPUT } from './serialFeed.ts';
 

@@ -1,7 +1,7 @@
 /** What one serial port says to one client: as much as the client reads. Main thread. */
 import { log } from '../log.ts';
 import type { SerialPort } from '../machine/serialPort.ts';
-import { serialOutput } from '../protocol/control.ts';
+import { serialOutput } from '../protocol/serial.ts';
 import type { Client } from './core.ts';
 
 /** Unread by the client: what comes then is dropped, and the client told how much. A guest does not wait for one of many. */

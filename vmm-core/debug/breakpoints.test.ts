@@ -5,7 +5,7 @@ import { PageTables } from '../../test/support/pageTables.ts';
 import { longMode } from '../../test/support/registerStates.ts';
 import { allocateGuestMemory, gpa, type GuestMemory } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
-import { BREAKPOINT_MODES, type BreakpointMode } from '../protocol/debug.ts';
+import { BREAKPOINT_MODES, type BreakpointMode } from '../protocol/run.ts';
 import { ARMED_SW, BreakpointTable, MAX_ARMED } from '../vcpu/breakpointTable.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { type Breakpoint, type BreakpointFacilities, Breakpoints, type Status } from './breakpoints.ts';

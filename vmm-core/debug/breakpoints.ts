@@ -3,7 +3,7 @@
  * while every vCPU is stopped (RunControl.hold). Conditions (vCPU, stack) are checked here, after the stop.
  */
 import { CR0_PG } from '../abi/x86.ts';
-import type { BreakpointMode } from '../protocol/debug.ts';
+import type { BreakpointMode } from '../protocol/run.ts';
 import type { Gpa, GuestMemory } from '../memory/guestMemory.ts';
 import { walk } from '../memory/pageWalk.ts';
 import { ARMED_HW, ARMED_SW, type Armed, type BreakpointTable, MAX_ARMED } from '../vcpu/breakpointTable.ts';

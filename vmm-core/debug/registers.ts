@@ -6,7 +6,7 @@ import type { SegmentName } from '../kvm/kvmRun.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { readLinear } from '../memory/linearMemory.ts';
-import type { CpuMode, CpuRegisters, SegmentValue } from '../protocol/debug.ts';
+import type { CpuMode, CpuRegisters, SegmentValue } from '../protocol/registers.ts';
 
 const SEGMENTS = ['cs', 'ds', 'es', 'fs', 'gs', 'ss', 'tr', 'ldt'] as const satisfies readonly SegmentName[];
 const CONTROL = ['cr0', 'cr2', 'cr3', 'cr4', 'cr8', 'efer'] as const;

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { socketNames, socketPath } from '../../../vmm-core/client/runtimeDir.ts';
 import { connectVmm, type VmmClient } from '../../../vmm-core/client/vmmClient.ts';
 import type { VmConfig } from '../../../vmm-core/config/vmConfig.ts';
-import { pause, readRegisters } from '../../../vmm-core/protocol/debug.ts';
+import { readRegisters } from '../../../vmm-core/protocol/registers.ts';
+import { pause } from '../../../vmm-core/protocol/run.ts';
 import { emulatorLoss, functionRange, registersText, type VcpuState } from './emulatorLoss.ts';
 
 /** Of kvm-amd (arch/x86/kvm/svm/vmenter.S). */

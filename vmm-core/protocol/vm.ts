@@ -1,11 +1,9 @@
 /**
  * The life of a VM: handshake, create, run state, end. Served by vmm-core's main thread on the control socket;
- * every client (CLI, extension, debug adapter) is equal. Addresses are hex strings
- * (`0x…`), bytes are Uint8Arrays (codec.ts).
+ * every client (CLI, extension, debug adapter) is equal.
  */
 import { NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc';
 import type { VmConfig } from '../config/vmConfig.ts';
-import type { Bytes } from './codec.ts';
 
 /** `empty`: no VM created yet (a warm core). `paused`: created, or stopped by the debugger or a client. */
 export type VmState = 'empty' | 'paused' | 'running' | 'ended';
@@ -74,33 +72,3 @@ export const kill = new RequestType0<void, void>('vm/kill');
 
 /** To all clients, once: the VM is over. The process exits after its clients had a chance to read this. */
 export const ended = new NotificationType<VmEnd>('vm/ended');
-
-/** Bytes between a UART and a client. `port` is 0 for COM1. */
-export interface SerialData {
-  readonly port: number;
-  readonly data: Bytes;
-  /** From the guest: so many bytes before `data` are lost, because the client did not read what it had been sent. */
-  readonly droppedBytes?: number;
-}
-
-/** From the guest, to clients that asked with `serialAttach`. */
-export const serialOutput = new NotificationType<SerialData>('serial/output');
-/** To the guest: typed keys. */
-export const serialInput = new NotificationType<SerialData>('serial/input');
-/** Starts serialOutput for a port; the result is the output so far (bounded, last 64 KiB). */
-export const serialAttach = new RequestType<{ readonly port: number }, { readonly backlog: Bytes }, void>(
-  'serial/attach',
-);
-
-/** JSON-RPC error codes of ours (outside the range JSON-RPC reserves). `message` is a sentence for the user. */
-export const ErrorCode = {
-  /** The user's configuration or request cannot be served; the message says what to do. */
-  User: 1,
-  /** The host refused (KVM, files, memory). */
-  Host: 2,
-  VersionMismatch: 3,
-  /** The request needs another state: no VM yet, VM running, VM ended. */
-  State: 4,
-  /** An address is not mapped or not RAM. */
-  Address: 5,
-} as const;
