@@ -14,7 +14,7 @@ import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { type Change, changed } from '../../vmm-core/protocol/changes.ts';
 import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
-import type { Hex } from '../../vmm-core/protocol/hex.ts';
+import { type Hex, hex, hexValues } from '../../vmm-core/protocol/hex.ts';
 import { type MemoryParams, readMemory, writeMemory } from '../../vmm-core/protocol/memory.ts';
 import {
   type CpuMode,
@@ -472,9 +472,7 @@ export class FakeVmm {
 
   #registers(index: number): CpuRegisters {
     const { registers } = this.#cpu(index);
-    const values = Object.fromEntries(
-      Object.entries({ ...SYSTEM_REGISTERS, ...registers }).map(([name, value]) => [name, hex(value)]),
-    );
+    const values = hexValues({ ...SYSTEM_REGISTERS, ...registers });
     const code = {
       ...SEGMENT,
       type: 0xb,
@@ -544,10 +542,6 @@ function refused(code: keyof typeof ErrorCode, message: string): ResponseError<v
 function number(text: Hex): bigint {
   if (!/^0x[0-9a-f]{1,16}$/i.test(text)) throw refused('User', `${text} is not an address`);
   return BigInt(text);
-}
-
-function hex(value: bigint): string {
-  return `0x${value.toString(16)}`;
 }
 
 const SYSTEM_REGISTERS: Readonly<Record<string, bigint>> = {

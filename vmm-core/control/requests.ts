@@ -3,9 +3,10 @@ import type { MessageConnection, NotificationType, RequestType, RequestType0 } f
 import { parseVmConfig } from '../config/parseConfig.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
-import { hex, readRegisters, writeRegisters } from '../debug/registers.ts';
+import { readRegisters, writeRegisters } from '../debug/registers.ts';
 import { UserError } from '../errors.ts';
 import { walk, type PagingState } from '../memory/pageWalk.ts';
+import { hex } from '../protocol/hex.ts';
 import * as memoryRequests from '../protocol/memory.ts';
 import * as registerRequests from '../protocol/registers.ts';
 import * as runRequests from '../protocol/run.ts';

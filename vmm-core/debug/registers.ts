@@ -6,19 +6,17 @@ import type { SegmentName } from '../kvm/kvmRun.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { readLinear } from '../memory/linearMemory.ts';
+import { hex, hexValues } from '../protocol/hex.ts';
 import type { CpuMode, CpuRegisters, SegmentValue } from '../protocol/registers.ts';
 
 const SEGMENTS = ['cs', 'ds', 'es', 'fs', 'gs', 'ss', 'tr', 'ldt'] as const satisfies readonly SegmentName[];
 const CONTROL = ['cr0', 'cr2', 'cr3', 'cr4', 'cr8', 'efer'] as const;
 const RFLAGS_VM = 1n << 17n;
 
-export const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
-
 export function readRegisters(vcpu: KvmVcpu): CpuRegisters {
   const regs = vcpu.run.readGeneral();
   const sregs = vcpu.run.readSystem();
-  const values: Record<string, string> = {};
-  for (const [name, value] of Object.entries<bigint>({ ...regs })) values[name] = hex(value);
+  const values = hexValues({ ...regs });
   for (const name of CONTROL) values[name] = hex(sregs[name]);
   values.fs_base = hex(sregs.fs.base);
   values.gs_base = hex(sregs.gs.base);

@@ -1,7 +1,7 @@
 /** What can be said of a triple fault: where it was, or that KVM has taken that away and what is left. Main thread. */
 import { CR0_PE, type GeneralRegisters } from '../abi/x86.ts';
 import type { KvmRun } from '../kvm/kvmRun.ts';
-import { hex } from './registers.ts';
+import { hex } from '../protocol/hex.ts';
 
 /** Registers after INIT: SDM 3A table 10-1. */
 const RESET_CS_BASE = 0xffff_0000n;
