@@ -54,7 +54,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   kvm: ['abi'],
   devices: ['abi', 'bus', 'memory'],
   boot: ['abi', 'elf', 'memory', 'config'],
-  vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot'],
+  vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'protocol'],
   debug: ['abi', 'memory', 'kvm', 'boot', 'vcpu', 'protocol'],
   machine: [
     'abi',

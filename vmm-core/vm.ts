@@ -5,21 +5,21 @@
 import { fileErrorText } from './client/regularFile.ts';
 import type { VmConfig } from './config/vmConfig.ts';
 import { Breakpoints, type Hit } from './debug/breakpoints.ts';
+import { type FailureReport, reportFailure } from './debug/failureReport.ts';
 import { debugFacilities } from './debug/probe.ts';
-import { readRegisters, registerReport } from './debug/registers.ts';
 import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
-import { isReset, lostRegistersReport, tripleFaultMessage } from './debug/tripleFault.ts';
 import { OUTPUT_DEBUGCON } from './devices/deviceSet.ts';
 import { UserError } from './errors.ts';
 import { GuestText } from './guestText.ts';
 import { log } from './log.ts';
 import { Machine, type WarmParts } from './machine/machine.ts';
 import { SerialPort } from './machine/serialPort.ts';
-import { readLinear } from './memory/linearMemory.ts';
 import { hex } from './protocol/hex.ts';
 import type { StopEvent } from './protocol/run.ts';
+import { type FatalCause, type ShownCause, STOP } from './protocol/stopCause.ts';
 import type { VmEnd, VmState } from './protocol/vm.ts';
-import type { PowerEvent } from './vcpu/messages.ts';
+import type { VcpuThread } from './vcpu/vcpuThread.ts';
+import { endByFailure, endByGuest, endByKill, endWithoutImage } from './vmEnd.ts';
 
 export interface VmEvents {
   /** `hits`: the breakpoints of all clients; each is told of its own. */
@@ -34,10 +34,6 @@ export interface VmEvents {
   /** True while somebody wants to look at a VM that cannot go on. */
   debuggerPresent(): boolean;
 }
-
-const EXIT_HOST_ERROR = 1;
-const EXIT_TRIPLE_FAULT = 3;
-const CODE_BYTES = 16;
 
 export class Vm {
   readonly machine: Machine;
@@ -136,16 +132,16 @@ export class Vm {
       try {
         this.#resetNow('the machine was reset');
       } catch (error) {
-        if (!(error instanceof UserError)) this.#endForWantOfImage(error);
+        if (!(error instanceof UserError)) this.finish(endWithoutImage(error));
         throw error;
       }
     });
   }
 
-  /** Ends the VM; vCPUs are stopped first. Idempotent. */
-  async kill(end: VmEnd): Promise<void> {
+  /** Ends the VM; `message` says to the user who did. Idempotent. */
+  async kill(message: string): Promise<void> {
     if (this.#end !== undefined) return;
-    this.finish(end);
+    this.finish(endByKill(message));
     await this.runControl.pause();
   }
 
@@ -169,85 +165,50 @@ export class Vm {
     (port === OUTPUT_DEBUGCON ? this.#debugcon : this.#firmware).write(bytes);
   }
 
-  #conclude(verdict: Verdict): void {
+  #conclude({ cause, cpu, hits }: Verdict): void {
     if (this.#end !== undefined) return;
-    if (verdict.kind === 'power') return this.#power(verdict.event);
-    if (verdict.kind === 'tripleFault' || verdict.kind === 'error') return this.#fail(verdict);
-    this.#stop(verdict.kind, verdict.cpu, { hits: verdict.kind === 'breakpoint' ? verdict.hits : [] });
-  }
-
-  #power(event: PowerEvent): void {
-    switch (event.kind) {
-      case 'powerOff':
-        return this.finish({ kind: 'powerOff', exitCode: 0, message: 'the guest powered off' });
-      case 'debugExit':
-        return this.finish({
-          kind: 'debugExit',
-          exitCode: event.code,
-          message: `the guest ended through isa-debug-exit with exit code ${event.code}`,
-        });
-      case 'reset':
-        return this.#guestReset(event.by);
+    switch (cause.kind) {
+      case STOP.powerOff:
+      case STOP.debugExit:
+        return this.finish(endByGuest(cause));
+      case STOP.reset:
+        return this.#guestReset(endByGuest(cause));
+      case STOP.tripleFault:
+      case STOP.failure:
+        return this.#fail(cause, cpu);
+      default:
+        return this.#stop(cause, cpu, hits);
     }
   }
 
-  #guestReset(by: string): void {
-    const message = `the guest reset the machine (${by})`;
-    if (this.machine.config.onReset === 'exit') return this.finish({ kind: 'reset', exitCode: 0, message });
+  /** `end`: what it is where a reset ends the VM. */
+  #guestReset(end: VmEnd): void {
+    if (this.machine.config.onReset === 'exit') return this.finish(end);
     try {
-      this.#resetNow(message);
+      this.#resetNow(end.message);
     } catch (error) {
-      return this.#endForWantOfImage(error);
+      return this.finish(endWithoutImage(error));
     }
     this.runControl.resume();
   }
 
-  #endForWantOfImage(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    const message = `the machine was reset, and its image cannot be loaded again: ${reason}`;
-    this.finish({ kind: 'error', exitCode: EXIT_HOST_ERROR, message });
-  }
-
-  #fail(verdict: Extract<Verdict, { kind: 'tripleFault' | 'error' }>): void {
-    const details = this.#report(verdict);
-    const end: VmEnd =
-      verdict.kind === 'tripleFault'
-        ? {
-            kind: 'tripleFault',
-            exitCode: EXIT_TRIPLE_FAULT,
-            message: this.#tripleFaultMessage(verdict),
-            details,
-          }
-        : { kind: 'error', exitCode: EXIT_HOST_ERROR, message: verdict.message, details };
+  #fail(cause: FatalCause, cpu: number): void {
+    const report = reportFailure(cause, this.#thread(cpu).vcpu, this.machine.memory);
+    const end = endByFailure(cause, report);
     if (!this.#events.debuggerPresent()) return this.finish(end);
     this.#fatal = end;
-    this.#stop(verdict.kind, verdict.cpu, { message: end.message, details });
+    this.#stop(cause, cpu, [], report);
   }
 
-  #stop(
-    reason: StopEvent['reason'],
-    cpu: number,
-    { hits = [], ...more }: { hits?: readonly Hit[]; message?: string; details?: string },
-  ): void {
-    const pc = this.machine.threads[cpu]?.vcpu.run.linearRip ?? 0n;
-    this.#events.onStopped({ reason, cpu, pc: hex(pc), ...more }, hits);
+  #stop(cause: ShownCause, cpu: number, hits: readonly Hit[], report?: FailureReport): void {
+    const pc = hex(this.#thread(cpu).vcpu.run.linearRip);
+    this.#events.onStopped({ reason: cause.kind, cpu, pc, ...report }, hits);
   }
 
-  #tripleFaultMessage({ cpu, before }: Extract<Verdict, { kind: 'tripleFault' }>): string {
-    const run = this.machine.threads[cpu]?.vcpu.run;
-    return run === undefined ? '' : tripleFaultMessage(cpu, run, before);
-  }
-
-  /** Registers of the vCPU and the bytes around RIP; what is left of them where KVM has reset it. */
-  #report(verdict: Extract<Verdict, { kind: 'tripleFault' | 'error' }>): string {
-    const { cpu } = verdict;
-    const vcpu = this.machine.threads[cpu]?.vcpu;
-    if (vcpu === undefined) return '';
-    if (verdict.kind === 'tripleFault' && isReset(vcpu.run)) return lostRegistersReport(cpu, verdict.before);
-    const rip = vcpu.run.linearRip;
-    const code = readLinear(this.machine.memory, vcpu.run.readSystem(), rip, CODE_BYTES);
-    const bytes = Array.from(code, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-    return `${registerReport(readRegisters(vcpu))}\ncode at ${hex(rip)}: ${bytes || 'not mapped'}`;
+  #thread(cpu: number): VcpuThread {
+    const thread = this.machine.threads[cpu];
+    if (thread === undefined) throw new Error(`no vCPU ${cpu}`);
+    return thread;
   }
 }
 

@@ -1,7 +1,8 @@
 /** What the VM reports, as DAP events. A stop is shown only when it is one for the user: steps in several pieces keep theirs. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { Change } from '../../vmm-core/protocol/changes.ts';
-import type { StopEvent, StopReason } from '../../vmm-core/protocol/run.ts';
+import type { StopEvent } from '../../vmm-core/protocol/run.ts';
+import { isFatal, type ShownCause, STOP } from '../../vmm-core/protocol/stopCause.ts';
 import type { VmEnd } from '../../vmm-core/protocol/vm.ts';
 import { messageOf } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
@@ -12,13 +13,15 @@ import { reloadSymbols } from './symbols.ts';
 import { memoryChanged, registersChanged } from './invalidation.ts';
 
 /** DAP's word for a stop, and what the editor writes beside the thread. */
-const STOP_TEXTS: Readonly<Record<StopReason, { readonly reason: string; readonly description: string }>> = {
-  entry: { reason: 'entry', description: 'Paused at the first instruction' },
-  pause: { reason: 'pause', description: 'Paused' },
-  step: { reason: 'step', description: 'Paused after step' },
-  breakpoint: { reason: 'breakpoint', description: 'Paused on breakpoint' },
-  tripleFault: { reason: 'exception', description: 'Triple fault' },
-  error: { reason: 'exception', description: 'The VM cannot continue' },
+const STOP_TEXTS: Readonly<
+  Record<ShownCause['kind'], { readonly reason: string; readonly description: string }>
+> = {
+  [STOP.entry]: { reason: 'entry', description: 'Paused at the first instruction' },
+  [STOP.pause]: { reason: 'pause', description: 'Paused' },
+  [STOP.step]: { reason: 'step', description: 'Paused after step' },
+  [STOP.breakpoint]: { reason: 'breakpoint', description: 'Paused on breakpoint' },
+  [STOP.tripleFault]: { reason: 'exception', description: 'Triple fault' },
+  [STOP.failure]: { reason: 'exception', description: 'The VM cannot continue' },
 };
 
 const BREAKPOINT_REASONS: Readonly<Record<BreakpointKind, string>> = {
@@ -54,7 +57,7 @@ export function emitStopped(state: SessionState, event: StopEvent): void {
   state.wasRunning = false;
   const hits = state.breakpoints.hits(event.breakpointIds);
   const { reason, description } = STOP_TEXTS[event.reason];
-  const kind = event.reason === 'breakpoint' ? hits[0]?.kind : undefined;
+  const kind = event.reason === STOP.breakpoint ? hits[0]?.kind : undefined;
   const body: DebugProtocol.StoppedEvent['body'] = {
     reason: kind === undefined ? reason : BREAKPOINT_REASONS[kind],
     description: event.message ?? description,
@@ -65,7 +68,7 @@ export function emitStopped(state: SessionState, event: StopEvent): void {
   };
   state.whenReleased(() => {
     if (state.phase !== 'active') return;
-    if (event.reason === 'error' || event.reason === 'tripleFault') reportFailure(state, event);
+    if (isFatal(event.reason)) reportFailure(state, event);
     state.send('stopped', body);
     void checkBuilds(state, event.cpu);
   });
@@ -108,8 +111,7 @@ async function onReset(state: SessionState, message: string): Promise<void> {
 function onEnded(state: SessionState, end: VmEnd): void {
   clearTimeout(state.powerTimer);
   if (state.phase === 'over') return;
-  const failed = end.kind === 'error' || end.kind === 'tripleFault';
-  if (!state.leaving) state.output(end.message, failed ? 'important' : 'console');
+  if (!state.leaving) state.output(end.message, isFatal(end.kind) ? 'important' : 'console');
   endSession(state, end.exitCode);
 }
 

@@ -1,14 +1,15 @@
 /** What the editor shows in the box at the stopped line after a triple fault or an error of the VM. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { isFatal, STOP } from '../../vmm-core/protocol/stopCause.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from '../sessionState.ts';
 
 export function exceptionInfo(state: SessionState): DebugProtocol.ExceptionInfoResponse['body'] {
   const stop = state.lastStop;
-  if (stop === undefined || (stop.reason !== 'tripleFault' && stop.reason !== 'error')) {
+  if (stop === undefined || !isFatal(stop.reason)) {
     throw new UserError(USER_ERROR.request, 'the VM did not stop at an exception');
   }
-  const exceptionId = stop.reason === 'tripleFault' ? 'Triple fault' : 'VM error';
+  const exceptionId = stop.reason === STOP.tripleFault ? 'Triple fault' : 'VM error';
   const { message, details } = stop;
   return {
     exceptionId,

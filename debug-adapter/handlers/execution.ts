@@ -1,5 +1,6 @@
 /** Running, pausing and stepping. A step by line is a StepPlan (lineStep.ts); everything else is one request to the VM. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, StepPlan } from '../sessionState.ts';
@@ -85,7 +86,7 @@ function enterInlined(state: SessionState, cpu: number): boolean {
   if (hidden === 0 || lastStop === undefined) return false;
   state.forgetStop();
   state.hiddenFrames.set(cpu, hidden - 1);
-  emitStopped(state, { reason: 'step', cpu, pc: lastStop.pc, breakpointIds: [] });
+  emitStopped(state, { reason: STOP.step, cpu, pc: lastStop.pc, breakpointIds: [] });
   return true;
 }
 

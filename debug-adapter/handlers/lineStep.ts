@@ -4,6 +4,7 @@
  */
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
+import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import { messageOf } from '../errors.ts';
 import type { SessionState, StepPlan } from '../sessionState.ts';
 import type { AddressView } from '../target/addressView.ts';
@@ -34,10 +35,10 @@ interface Origin {
 type Decision =
   /** `hidden`: inlined copies that begin here and are not entered yet. */
   | { readonly kind: 'stop'; readonly hidden?: number }
-  | { readonly kind: 'step'; readonly range: Range; readonly over: boolean; readonly last?: boolean }
+  | { readonly kind: 'range'; readonly range: Range; readonly over: boolean; readonly last?: boolean }
   | { readonly kind: 'return'; readonly to: bigint; readonly stackAbove: bigint };
 
-const STOP: Decision = { kind: 'stop' };
+const STOP_HERE: Decision = { kind: 'stop' };
 
 export class LineStep implements StepPlan {
   pauseRequested = false;
@@ -108,12 +109,12 @@ export class LineStep implements StepPlan {
       again ? { ...event, breakpointIds: [this.#ownBreakpointId] } : event,
       this.#ownBreakpointId,
     );
-    if (shown.reason !== 'step' || event.cpu !== this.#cpu || this.#last)
+    if (shown.reason !== STOP.step || event.cpu !== this.#cpu || this.#last)
       return emitStopped(this.#state, shown);
     try {
       const decision = await this.#decide();
       if (!this.#isCurrent()) return;
-      if (this.pauseRequested) return emitStopped(this.#state, { ...shown, reason: 'pause' });
+      if (this.pauseRequested) return emitStopped(this.#state, { ...shown, reason: STOP.pause });
       if (decision.kind === 'stop') {
         if (decision.hidden !== undefined) this.#state.hiddenFrames.set(this.#cpu, decision.hidden);
         return emitStopped(this.#state, shown);
@@ -169,15 +170,15 @@ export class LineStep implements StepPlan {
     if (found === undefined || range === undefined) return this.#calledCode(view, pc, registers);
     if (functionStart === pc && this.#kind === 'into') {
       const end = view.prologueEnd(pc);
-      return end > pc ? { kind: 'step', range: { start: pc, end }, over: true, last: true } : STOP;
+      return end > pc ? { kind: 'range', range: { start: pc, end }, over: true, last: true } : STOP_HERE;
     }
-    if (functionStart !== this.#origin.functionStart) return STOP; // returned, or jumped away
+    if (functionStart !== this.#origin.functionStart) return STOP_HERE; // returned, or jumped away
     const inlined = this.#kind === 'out' ? this.#leaving(view, pc) : this.#inlined(view, pc);
     if (inlined !== undefined) return inlined;
     const { row } = found;
     const sameLine = row.file === this.#origin.file && row.line === this.#origin.line;
     const midStatement = row.range.start !== pc || !row.isStatement || row.line === 0; // line 0: no line of the source
-    return sameLine || midStatement ? { kind: 'step', range, over: this.#steppingOver } : STOP;
+    return sameLine || midStatement ? { kind: 'range', range, over: this.#steppingOver } : STOP_HERE;
   }
 
   /** Inside copies inlined in the frame the step began in: as if they had been called. */
@@ -191,7 +192,7 @@ export class LineStep implements StepPlan {
     const isStart = callee.range.start === pc;
     const isOwnCall = caller.file === this.#origin.file && caller.line === this.#origin.line;
     if (!isOwnCall && isStart) return { kind: 'stop', hidden: entered }; // at the line of another call
-    if (this.#kind === 'over') return { kind: 'step', range: callee.range, over: true };
+    if (this.#kind === 'over') return { kind: 'range', range: callee.range, over: true };
     return isStart ? { kind: 'stop', hidden: entered - 1 } : undefined;
   }
 
@@ -200,18 +201,18 @@ export class LineStep implements StepPlan {
     const chain = view.inlineChainAt(pc);
     const left = chain[chain.length - this.#origin.level];
     const inside = left !== undefined && left.inlined && left.function === this.#origin.functionName;
-    return inside ? { kind: 'step', range: left.range, over: true } : STOP;
+    return inside ? { kind: 'range', range: left.range, over: true } : STOP_HERE;
   }
 
   /** `stepIn` into a function without lines: let it return. Any other way there (a jump, a return, an interrupt): stop. */
   async #calledCode(view: AddressView, pc: bigint, registers: CpuRegisters): Promise<Decision> {
-    if (this.#steppingOver || view.codeStart(pc) !== pc) return STOP;
+    if (this.#steppingOver || view.codeStart(pc) !== pc) return STOP_HERE;
     const sp = linearSp(registers);
     const word = await this.#read(sp, codeBits(registers.mode) / 8);
-    if (word === undefined) return STOP;
+    if (word === undefined) return STOP_HERE;
     const returnTo = word.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
     const caller = view.functionAt(returnTo)?.start;
-    if (caller === undefined || caller !== this.#origin.functionStart) return STOP;
+    if (caller === undefined || caller !== this.#origin.functionStart) return STOP_HERE;
     return { kind: 'return', to: returnTo, stackAbove: sp };
   }
 

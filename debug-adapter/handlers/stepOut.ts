@@ -1,5 +1,6 @@
 /** Runs until the current function has returned into its caller. */
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
+import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState, StepPlan } from '../sessionState.ts';
 import { emitStopped } from './events.ts';
@@ -44,6 +45,6 @@ export class StepOut implements StepPlan {
 /** A stop at our own breakpoint and at no other is the end of a step. */
 export function asStep(event: StopEvent, ownBreakpointId: number): StopEvent {
   const ids = event.breakpointIds.filter((it) => it !== ownBreakpointId);
-  const own = event.reason === 'breakpoint' && ids.length === 0 && event.breakpointIds.length > 0;
-  return { ...event, reason: own ? 'step' : event.reason, breakpointIds: ids };
+  const own = event.reason === STOP.breakpoint && ids.length === 0 && event.breakpointIds.length > 0;
+  return { ...event, reason: own ? STOP.step : event.reason, breakpointIds: ids };
 }

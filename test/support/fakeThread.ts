@@ -1,7 +1,7 @@
 /** A vCPU thread without a vCPU: a test says when and why it stops. Stands in for vcpu/vcpuThread.ts. */
 import type { SystemRegisters } from '../../vmm-core/abi/x86.ts';
+import { STOP, type StopCause } from '../../vmm-core/protocol/stopCause.ts';
 import type { StepRequest } from '../../vmm-core/vcpu/mailbox.ts';
-import type { StopCause } from '../../vmm-core/vcpu/messages.ts';
 import type { VcpuThread } from '../../vmm-core/vcpu/vcpuThread.ts';
 import { protectedMode } from './registerStates.ts';
 
@@ -63,7 +63,7 @@ export class FakeThread {
   pause(): void {
     if (!this.running) return;
     this.told.push('pause');
-    queueMicrotask(() => this.stop({ kind: 'pause' }));
+    queueMicrotask(() => this.stop({ kind: STOP.pause }));
   }
 
   /** The vCPU stops. No-op when it does not run. */
@@ -75,7 +75,7 @@ export class FakeThread {
 
   hit(address: bigint): void {
     this.rip = address;
-    this.stop({ kind: 'breakpoint', address });
+    this.stop({ kind: STOP.breakpoint });
   }
 
   /** Resolves when it is told to run or step the next time. */

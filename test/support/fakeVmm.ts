@@ -35,6 +35,7 @@ import {
   type StopEvent,
   stopped,
 } from '../../vmm-core/protocol/run.ts';
+import { type FatalCause, STOP } from '../../vmm-core/protocol/stopCause.ts';
 import {
   create,
   detach,
@@ -158,7 +159,7 @@ export class FakeVmm {
   }
 
   /** Something the VM cannot go on from. */
-  fail(reason: 'tripleFault' | 'error', message: string, details: string): void {
+  fail(reason: FatalCause['kind'], message: string, details: string): void {
     this.#fatal = true;
     this.#stop({ reason, cpu: 0, breakpointIds: [], message, details });
   }
@@ -311,7 +312,9 @@ export class FakeVmm {
       case 'notListening':
         throw refused('State', 'the guest does not listen to the power button');
       case 'powersOff':
-        setImmediate(() => this.#finish({ kind: 'powerOff', exitCode: 0, message: 'the guest powered off' }));
+        setImmediate(() =>
+          this.#finish({ kind: STOP.powerOff, exitCode: 0, message: 'the guest powered off' }),
+        );
         return;
       case 'ignores':
         return;
@@ -332,7 +335,7 @@ export class FakeVmm {
   #resume(): void {
     if (this.#running !== undefined) return;
     if (this.#fatal)
-      return this.#finish({ kind: 'tripleFault', exitCode: 3, message: 'the guest triple faulted' });
+      return this.#finish({ kind: STOP.tripleFault, exitCode: 3, message: 'the guest triple faulted' });
     this.#broadcast((it) => it.sendNotification(resumed, {}));
     let leaving = true; // the breakpoint under RIP is left behind; one at the next instruction is not
     this.#runWith(() => {
@@ -376,7 +379,7 @@ export class FakeVmm {
       }
       return cpu.rip >= start && cpu.rip < end
         ? undefined
-        : { reason: 'step', cpu: params.cpu, breakpointIds: [] };
+        : { reason: STOP.step, cpu: params.cpu, breakpointIds: [] };
     };
     this.#runWith(stepOnce);
   }
@@ -388,7 +391,7 @@ export class FakeVmm {
     const slice = (): void => {
       for (let i = 0; i < SLICE; i++) {
         if (this.#running !== running) return;
-        if (this.#pauseWanted) return this.#stop({ reason: 'pause', cpu: 0, breakpointIds: [] });
+        if (this.#pauseWanted) return this.#stop({ reason: STOP.pause, cpu: 0, breakpointIds: [] });
         const stop = tryStep(once);
         if (stop !== undefined) return this.#stop(stop);
       }
@@ -417,7 +420,7 @@ export class FakeVmm {
     for (const [index, cpu] of this.cpus.entries()) {
       const hits = this.#hits(cpu, index, this.breakpoints);
       if (hits.length > 0)
-        return { reason: 'breakpoint', cpu: index, breakpointIds: hits.map((it) => it.id) };
+        return { reason: STOP.breakpoint, cpu: index, breakpointIds: hits.map((it) => it.id) };
     }
     return undefined;
   }
@@ -531,7 +534,7 @@ function tryStep(once: () => Stop | undefined): Stop | undefined {
     return once();
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { reason: 'error', cpu: 0, breakpointIds: [], message, details: 'no details' };
+    return { reason: STOP.failure, cpu: 0, breakpointIds: [], message, details: 'no details' };
   }
 }
 

@@ -10,6 +10,7 @@ import type { VmConfig } from '../config/vmConfig.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
 import { warmUp } from '../machine/machine.ts';
+import { isFatal, STOP } from '../protocol/stopCause.ts';
 import type { VmEnd } from '../protocol/vm.ts';
 import { Vm, type VmEvents } from '../vm.ts';
 import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
@@ -40,7 +41,7 @@ const STDERR = 2;
 const LAST_OUTPUT_MS = 1000;
 /** Instead of the code of a guest that ended by itself. */
 const EXIT_OUTPUT_LOST = 1;
-const ENDED_WELL: readonly VmEnd['kind'][] = ['powerOff', 'debugExit', 'reset'];
+const ENDED_WELL: readonly VmEnd['kind'][] = [STOP.powerOff, STOP.debugExit, STOP.reset];
 
 const USAGE = `usage: vmm run [NAME] --kernel FILE [OPTIONS]
        vmm run -f FILE [NAME] [--wait] [--log-json]
@@ -170,7 +171,7 @@ function leaving(vm: Vm): { readonly left: Promise<void>; readonly leave: () => 
   const left = new Promise<void>((resolve) => (tell = resolve));
   const leave = (): void => {
     tell();
-    void vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' });
+    void vm.kill('the VM was stopped');
   };
   return { left, leave };
 }
@@ -212,9 +213,9 @@ async function openControl(vm: Vm) {
 
 /** What a user must know of the end; a power-off explains itself. */
 function report(end: VmEnd): void {
-  if (end.kind === 'tripleFault' || end.kind === 'error') {
+  if (isFatal(end.kind)) {
     process.stderr.write(`vmm: ${end.message}\n${end.details ?? ''}\n`);
-  } else if (end.kind === 'reset') {
+  } else if (end.kind === STOP.reset) {
     process.stderr.write(`vmm: ${end.message}\n`);
   }
 }

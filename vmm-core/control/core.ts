@@ -107,8 +107,7 @@ export class Core implements VmEvents {
     const vm = this.#vm;
     if (vm === undefined || vm.end !== undefined) return;
     if (this.#owner === client) {
-      const message = 'the client that started the VM went away';
-      void vm.kill({ kind: 'killed', exitCode: 1, message });
+      void vm.kill('the client that started the VM went away');
       return;
     }
     void vm.runControl.hold(() => vm.breakpoints.replace(client, [])).catch(ignore);
@@ -116,7 +115,7 @@ export class Core implements VmEvents {
 
   /** Ends the VM, if there is one. */
   end(message: string): void {
-    void this.#vm?.kill({ kind: 'killed', exitCode: 1, message });
+    void this.#vm?.kill(message);
   }
 
   /** The owner lets go: its end no longer ends the VM. */

@@ -26,9 +26,7 @@ export function serveRequests(core: Core, client: Client): void {
   on.request0(vmRequests.detach, () => core.detach(client));
   on.request0(vmRequests.powerButton, () => pressButton(core));
   on.request0(vmRequests.reset, () => core.vm.reset());
-  on.request0(vmRequests.kill, () =>
-    core.vm.kill({ kind: 'killed', exitCode: 1, message: 'the VM was stopped' }),
-  );
+  on.request0(vmRequests.kill, () => core.vm.kill('the VM was stopped'));
   on.request(serialRequests.serialAttach, decode.portParams, ({ port }) => attachSerial(core, client, port));
   on.notification(serialRequests.serialInput, decode.inputParams, ({ port, data }) =>
     core.vm.typed(port, data),

@@ -4,9 +4,10 @@ import { Arrivals } from '../../test/support/deadline.ts';
 import { FakeThread } from '../../test/support/fakeThread.ts';
 import { allocateGuestMemory } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
+import { hex } from '../protocol/hex.ts';
+import { STOP, type StopCause } from '../protocol/stopCause.ts';
 import { BreakpointTable } from '../vcpu/breakpointTable.ts';
 import { STEP_OVER, STEP_SILENT, type StepRequest } from '../vcpu/mailbox.ts';
-import type { StopCause } from '../vcpu/messages.ts';
 import { type Breakpoint, Breakpoints } from './breakpoints.ts';
 import { RunControl, type StepPlan, type Verdict } from './runControl.ts';
 
@@ -14,10 +15,8 @@ const CODE = 0x1000n;
 const CLIENT = {};
 const STEP: StopCause = { kind: 'step' };
 
-/** A verdict with the ids of its hits; internal ones have none. */
-type SeenVerdict =
-  | Exclude<Verdict, { kind: 'breakpoint' }>
-  | { readonly kind: 'breakpoint'; readonly cpu: number; readonly ids: readonly number[] };
+/** A verdict in one, and of a breakpoint the ids of its hits; internal ones have none. */
+type SeenVerdict = Verdict['cause'] & { readonly cpu: number; readonly ids?: readonly number[] };
 
 interface Rig {
   readonly threads: readonly [FakeThread, FakeThread, ...FakeThread[]];
@@ -52,10 +51,9 @@ function rig(cpus = 2): Rig {
   return { threads, control, breakpoints, verdicts, set };
 }
 
-function withIds(verdict: Verdict): SeenVerdict {
-  if (verdict.kind !== 'breakpoint') return verdict;
-  const { hits, ...rest } = verdict;
-  return { ...rest, ids: hits.flatMap(({ id }) => id ?? []) };
+function withIds({ cause, cpu, hits }: Verdict): SeenVerdict {
+  if (cause.kind !== STOP.breakpoint) return { ...cause, cpu };
+  return { ...cause, cpu, ids: hits.flatMap(({ id }) => id ?? []) };
 }
 
 function plan(change: Partial<StepPlan> = {}): StepPlan {
@@ -224,11 +222,8 @@ test('a breakpoint that a body plants under a vCPU that was held is left like an
 });
 
 test('what ends the VM counts more than a breakpoint of the same moment', async () => {
-  const causes: readonly (readonly [StopCause, Verdict])[] = [
-    [
-      { kind: 'power', event: { kind: 'powerOff' } },
-      { kind: 'power', event: { kind: 'powerOff' } },
-    ],
+  const causes: readonly (readonly [StopCause, SeenVerdict])[] = [
+    [{ kind: 'powerOff' }, { kind: 'powerOff', cpu: 1 }],
     [{ kind: 'tripleFault' }, { kind: 'tripleFault', cpu: 1 }],
     [
       { kind: 'error', message: 'broken' },
@@ -301,7 +296,7 @@ test('a call that is stepped over runs all vCPUs until it returns to its own fra
     assert.notEqual(flags & STEP_OVER, 0);
     threads[0].rip = 0x2000n;
     threads[0].rsp = 0x7ff8n;
-    return { kind: 'call', returnAddress: returned, stack: 0x7ff8n };
+    return { kind: STOP.calleeEntered, returnAddress: hex(returned), stack: '0x7ff8' };
   };
   control.step(plan({ over: true }));
   await settled();
@@ -333,7 +328,7 @@ test('a breakpoint ends a step over a call: in the callee, at its first instruct
   threads[0].onStep = ({ flags }) => {
     if ((flags & STEP_SILENT) !== 0) return step(threads[0], { flags, start: 0n, end: 0n });
     threads[0].rip = callee;
-    return { kind: 'call', returnAddress: CODE + 5n, stack: 0x7ff8n };
+    return { kind: STOP.calleeEntered, returnAddress: hex(CODE + 5n), stack: '0x7ff8' };
   };
   set({ id: 1, address: callee });
   control.step(plan({ over: true }));

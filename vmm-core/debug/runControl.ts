@@ -3,22 +3,19 @@
  * under way; it ends with a verdict, which the owner (vm.ts) turns into events. Requests that need a stopped VM for an instant
  * (setBreakpoints while running) are `held` bodies: they run at the plan's next stop, and the plan goes on.
  */
-import type { GeneralRegisters } from '../abi/x86.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
+import { type CalleeEntered, STOP, type StopCause } from '../protocol/stopCause.ts';
 import { STEP_INTERRUPTS, STEP_OVER, STEP_SILENT } from '../vcpu/mailbox.ts';
-import type { PowerEvent, StopCause } from '../vcpu/messages.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
 import type { Breakpoints, Hit } from './breakpoints.ts';
 
-/** Why a plan ended, over all vCPUs. */
-export type Verdict =
-  | { readonly kind: 'pause'; readonly cpu: number }
-  | { readonly kind: 'step'; readonly cpu: number }
-  | { readonly kind: 'breakpoint'; readonly cpu: number; readonly hits: readonly Hit[] }
-  | { readonly kind: 'power'; readonly event: PowerEvent }
-  /** `before`: see StopCause. */
-  | { readonly kind: 'tripleFault'; readonly cpu: number; readonly before?: GeneralRegisters }
-  | { readonly kind: 'error'; readonly cpu: number; readonly message: string };
+/** Why a plan ended: of the causes of all vCPUs the one that counts, and whose it is. */
+export interface Verdict {
+  readonly cause: Exclude<StopCause, CalleeEntered>;
+  readonly cpu: number;
+  /** Of a breakpoint: all that are hit, over all vCPUs. */
+  readonly hits: readonly Hit[];
+}
 
 export interface StepPlan {
   readonly cpu: number;
@@ -116,7 +113,7 @@ export class RunControl {
     for (const { index, vcpu } of this.#machine.threads) {
       if (!this.#breakpoints.isArmedAt(vcpu.run.linearRip)) continue;
       const cause = await this.#stepThread(index, { flags: STEP_SILENT, start: 0n, end: 0n });
-      const verdict = cause.kind === 'step' ? undefined : this.#judge([{ cpu: index, cause }]);
+      const verdict = cause.kind === STOP.step ? undefined : this.#judge([{ cpu: index, cause }]);
       if (verdict !== undefined) return verdict;
     }
     return undefined;
@@ -127,7 +124,7 @@ export class RunControl {
     for (;;) {
       const causes = await this.#runOnce();
       this.#serveHeld();
-      const idle = causes.every(({ cause }) => cause.kind === 'pause');
+      const idle = causes.every(({ cause }) => cause.kind === STOP.pause);
       if (this.#pauseWanted || !idle) return causes;
       // Held bodies may have armed a breakpoint under a vCPU: go through leaveBreakpoints again.
       if (causes.some(({ cpu }) => this.#standsOnBreakpoint(cpu))) return causes;
@@ -168,7 +165,7 @@ export class RunControl {
       if (this.#pauseWanted || this.#held.length > 0) thread.pause();
       const cause = await done;
       this.#serveHeld();
-      if (cause.kind !== 'pause' || this.#pauseWanted) return cause;
+      if (cause.kind !== STOP.pause || this.#pauseWanted) return cause;
     }
   }
 
@@ -176,30 +173,31 @@ export class RunControl {
     const flags = (plan.over ? STEP_OVER : 0) | (plan.interrupts ? STEP_INTERRUPTS : 0);
     for (;;) {
       const cause = await this.#stepThread(plan.cpu, { flags, start: plan.start, end: plan.end });
-      if (cause.kind === 'step') return { kind: 'step', cpu: plan.cpu };
+      if (cause.kind === STOP.step) return stepped(plan);
       const verdict =
-        cause.kind === 'call'
-          ? (this.#hitAt(plan.cpu) ?? (await this.#runToReturn(plan.cpu, cause.returnAddress, cause.stack)))
+        cause.kind === STOP.calleeEntered
+          ? (this.#hitAt(plan.cpu) ?? (await this.#runToReturn(plan.cpu, cause)))
           : this.#judge([{ cpu: plan.cpu, cause }]);
       if (verdict !== undefined) return verdict;
       // Back from a call, or on a breakpoint whose condition does not hold.
       const rip = this.#machine.threads[plan.cpu]?.vcpu.run.linearRip ?? 0n;
-      if (rip < plan.start || rip >= plan.end) return { kind: 'step', cpu: plan.cpu };
+      if (rip < plan.start || rip >= plan.end) return stepped(plan);
     }
   }
 
   /** A breakpoint on the instruction where a vCPU stands: the first one of a callee. */
   #hitAt(cpu: number): Verdict | undefined {
     const hits = this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]);
-    return hits.length === 0 ? undefined : { kind: 'breakpoint', cpu, hits };
+    return hits.length === 0 ? undefined : { cause: { kind: STOP.breakpoint }, cpu, hits };
   }
 
   /** Undefined once the call has returned; all vCPUs run meanwhile, for a callee may wait for another CPU. */
-  async #runToReturn(cpu: number, address: bigint, stack: bigint): Promise<Verdict | undefined> {
-    const returned = this.#breakpoints.addInternal(address, cpu, stack);
+  async #runToReturn(cpu: number, { returnAddress, stack }: CalleeEntered): Promise<Verdict | undefined> {
+    const returned = this.#breakpoints.addInternal(BigInt(returnAddress), cpu, BigInt(stack));
     try {
       const verdict = await this.#runFreely();
-      const back = verdict.kind === 'breakpoint' && verdict.hits.every(isInternal) && verdict.cpu === cpu;
+      const { cause, hits } = verdict;
+      const back = cause.kind === STOP.breakpoint && hits.every(isInternal) && verdict.cpu === cpu;
       return back ? undefined : verdict;
     } finally {
       this.#breakpoints.removeInternal(returned);
@@ -208,23 +206,40 @@ export class RunControl {
 
   /** What all causes together mean; undefined when nobody needs to know (a condition does not hold, a breakpoint is gone). */
   #judge(causes: Causes): Verdict | undefined {
-    for (const { cpu, cause } of causes) {
-      if (cause.kind === 'power') return { kind: 'power', event: cause.event };
-      if (cause.kind === 'tripleFault') return { ...cause, cpu };
-      if (cause.kind === 'error') return { kind: 'error', cpu, message: cause.message };
-    }
+    for (const { cpu, cause } of causes) if (isDecisive(cause)) return { cause, cpu, hits: [] };
+    const pause: Verdict = { cause: { kind: STOP.pause }, cpu: causes[0]?.cpu ?? 0, hits: [] };
+    return this.#hitAmong(causes) ?? (this.#pauseWanted ? pause : undefined);
+  }
+
+  #hitAmong(causes: Causes): Verdict | undefined {
     const hits = causes
-      .filter(({ cause }) => cause.kind === 'breakpoint')
+      .filter(({ cause }) => cause.kind === STOP.breakpoint)
       .flatMap(({ cpu }) =>
         this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]).map((hit) => ({ cpu, hit })),
       );
     // The vCPU to show is one that stands on a breakpoint somebody set, not on the return of a call stepped over.
     const first = hits.find(({ hit }) => !isInternal(hit)) ?? hits[0];
-    if (first !== undefined) {
-      return { kind: 'breakpoint', cpu: first.cpu, hits: [...new Set(hits.map(({ hit }) => hit))] };
-    }
-    return this.#pauseWanted ? { kind: 'pause', cpu: causes[0]?.cpu ?? 0 } : undefined;
+    if (first === undefined) return undefined;
+    const all = [...new Set(hits.map(({ hit }) => hit))];
+    return { cause: { kind: STOP.breakpoint }, cpu: first.cpu, hits: all };
   }
+}
+
+/** Worth a stop whatever else is known. */
+function isDecisive(cause: StopCause): cause is Verdict['cause'] {
+  switch (cause.kind) {
+    case STOP.pause: // may have been for a held body
+    case STOP.breakpoint: // its condition may not hold
+    case STOP.step: // ends the plan that asked for it, elsewhere
+    case STOP.calleeEntered:
+      return false;
+    default:
+      return true;
+  }
+}
+
+function stepped({ cpu }: StepPlan): Verdict {
+  return { cause: { kind: STOP.step }, cpu, hits: [] };
 }
 
 /** The return of a call stepped over: nobody is told. */

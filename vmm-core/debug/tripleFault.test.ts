@@ -5,6 +5,7 @@ import { KVM_EXIT, KVM_RUN, KvmRegs } from '../abi/kvm.ts';
 import type { GeneralRegisters, SystemRegisters } from '../abi/x86.ts';
 import { encodeSregs, KvmRun } from '../kvm/kvmRun.ts';
 import { LastExit } from '../vcpu/lastExit.ts';
+import { hexValues } from '../protocol/hex.ts';
 import { isReset, lostRegistersReport, tripleFaultMessage } from './tripleFault.ts';
 
 const RESET = realMode();
@@ -44,11 +45,11 @@ test('where KVM has reset the CPU, that is said, and what is known from before',
   const run = resetRun();
   assert.equal(isReset(run), true);
   assert.equal(
-    tripleFaultMessage(1, run, generalRegisters({ rip: 0x1234n })),
+    tripleFaultMessage(1, run, hexValues({ ...generalRegisters({ rip: 0x1234n }) })),
     "the guest triple faulted on vCPU 1 after its last exit at RIP 0x1234: an exception could not be delivered, look at its IDT and stack (where it was is lost: this host's KVM resets the CPU at a triple fault)",
   );
   assert.doesNotMatch(tripleFaultMessage(1, run), /0xfff0|last exit/);
-  const report = lostRegistersReport(1, generalRegisters({ rax: 0xabcn, rip: 0x1234n }));
+  const report = lostRegistersReport(1, hexValues({ ...generalRegisters({ rax: 0xabcn, rip: 0x1234n }) }));
   assert.match(
     report,
     /^vCPU 1 was reset by KVM at the triple fault: .* are lost; the general registers at its last exit before:\n/,

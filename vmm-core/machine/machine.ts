@@ -178,7 +178,7 @@ export class Machine {
       debugExit: this.config.debugExit,
       clock: hostClock,
       power: guestPower(
-        (event) => this.#ahead?.raisePower(event),
+        (cause) => this.#ahead?.raisePower(cause),
         (event) => this.#events.onPanic(event),
       ),
       irqLine: (gsi) => kvmIrqLine(this.#vm.fd, gsi),

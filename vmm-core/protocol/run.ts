@@ -4,17 +4,10 @@
  */
 import { NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc';
 import type { Hex } from './hex.ts';
-
-export type StopReason =
-  | 'entry' // first instruction, after create or reset
-  | 'pause'
-  | 'step'
-  | 'breakpoint'
-  | 'tripleFault'
-  | 'error'; // unknown exit, KVM internal error, failed entry: the VM cannot continue
+import type { ShownCause } from './stopCause.ts';
 
 export interface StopEvent {
-  readonly reason: StopReason;
+  readonly reason: ShownCause['kind'];
   /** The vCPU that caused it (0 for `pause`). */
   readonly cpu: number;
   /** Linear RIP of that vCPU (CS base applied). */

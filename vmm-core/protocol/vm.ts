@@ -4,6 +4,7 @@
  */
 import { NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc';
 import type { VmConfig } from '../config/vmConfig.ts';
+import type { FatalCause, PowerCause } from './stopCause.ts';
 
 /** `empty`: no VM created yet (a warm core). `paused`: created, or stopped by the debugger or a client. */
 export type VmState = 'empty' | 'paused' | 'running' | 'ended';
@@ -36,7 +37,7 @@ export interface VmInfo {
 
 /** Why a VM is over. `exitCode` is what `vmm run` exits with. */
 export interface VmEnd {
-  readonly kind: 'powerOff' | 'debugExit' | 'reset' | 'tripleFault' | 'killed' | 'error';
+  readonly kind: PowerCause['kind'] | FatalCause['kind'] | 'killed';
   readonly exitCode: number;
   /** One sentence for the user. */
   readonly message: string;

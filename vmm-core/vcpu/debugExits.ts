@@ -18,9 +18,10 @@ import {
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { readLinear } from '../memory/linearMemory.ts';
+import { hex } from '../protocol/hex.ts';
+import { STOP, type StopCause } from '../protocol/stopCause.ts';
 import { ARMED_SW, type Armed, type BreakpointTable } from './breakpointTable.ts';
 import { codeBits, MAX_INSTRUCTION_BYTES, OPCODE_INT3 } from './instruction.ts';
-import type { StopCause } from './messages.ts';
 
 /** What the host's KVM can do, as far as a vCPU's thread cares (debug/probe.ts). */
 export interface DebugFacilities {
@@ -127,13 +128,13 @@ export class DebugExits {
     const rsp = run.rsp;
     const linear = bits === 64 ? rsp : sregs.ss.base + (sregs.ss.db ? rsp & 0xffff_ffffn : rsp & 0xffffn);
     const top = readLinear(this.#memory, sregs, linear, bits / 8);
-    if (top.length < bits / 8) return { kind: 'step' };
+    if (top.length < bits / 8) return { kind: STOP.step };
     let returnAddress = 0n;
     for (let i = top.length - 1; i >= 0; i--) returnAddress = (returnAddress << 8n) | BigInt(top[i] ?? 0);
     return {
-      kind: 'call',
-      returnAddress: bits === 64 ? returnAddress : sregs.cs.base + returnAddress,
-      stack: rsp,
+      kind: STOP.calleeEntered,
+      returnAddress: hex(bits === 64 ? returnAddress : sregs.cs.base + returnAddress),
+      stack: hex(rsp),
     };
   }
 
@@ -152,12 +153,12 @@ export class DebugExits {
         return this.#internalError();
       case KVM_EXIT.FAIL_ENTRY: {
         const reason = run.view.getBigUint64(KVM_RUN.fail_entry_hardware_entry_failure_reason, true);
-        return error(
-          `the processor refused to enter the guest (KVM_EXIT_FAIL_ENTRY, hardware reason 0x${reason.toString(16)})`,
+        return failure(
+          `the processor refused to enter the guest (KVM_EXIT_FAIL_ENTRY, hardware reason ${hex(reason)})`,
         );
       }
       default:
-        return error(
+        return failure(
           `KVM stopped the vCPU with exit reason ${exitName(run.exitReason)}, which this VMM does not handle`,
         );
     }
@@ -169,12 +170,12 @@ export class DebugExits {
     if (view.getUint32(KVM_RUN.debug_exception, true) === VECTOR_BP) {
       // api.rst: pc is the address of the int3 itself.
       if (this.#breakpoints.at(address) !== undefined && address !== this.#lifted)
-        return { kind: 'breakpoint', address };
+        return { kind: STOP.breakpoint };
       this.#inject(KVM_GUESTDBG_INJECT_BP);
       return undefined;
     }
     const slots = view.getBigUint64(KVM_RUN.debug_dr6, true) & DR6_SLOTS;
-    if (slots !== 0n || this.#breakpoints.at(address) !== undefined) return { kind: 'breakpoint', address };
+    if (slots !== 0n || this.#breakpoints.at(address) !== undefined) return { kind: STOP.breakpoint };
     this.#inject(KVM_GUESTDBG_INJECT_DB);
     return undefined;
   }
@@ -195,10 +196,10 @@ export class DebugExits {
     this.#vcpu.settle();
     const { run } = this.#vcpu;
     const suberror = run.view.getUint32(KVM_RUN.internal_suberror, true);
-    if (suberror !== KVM_INTERNAL_ERROR_EMULATION) return error(`KVM internal error, suberror ${suberror}`);
+    if (suberror !== KVM_INTERNAL_ERROR_EMULATION) return failure(`KVM internal error, suberror ${suberror}`);
     const address = run.linearRip;
     if (this.#breakpoints.at(address)?.kind === ARMED_SW && address !== this.#lifted)
-      return { kind: 'breakpoint', address };
+      return { kind: STOP.breakpoint };
     const bytes = this.#failedBytes();
     if (bytes[0] === OPCODE_INT3) {
       run.rip += 1n;
@@ -206,12 +207,12 @@ export class DebugExits {
       this.#vcpu.injectException(VECTOR_BP);
       return undefined;
     }
-    const at = `0x${address.toString(16)}`;
+    const at = hex(address);
     if (bytes.length === 0)
-      return error(
+      return failure(
         `the guest runs at ${at}, where it has no memory: look at the last jump, call or return before`,
       );
-    return error(`KVM cannot emulate the instruction at ${at} (bytes ${hexBytes(bytes)})`);
+    return failure(`KVM cannot emulate the instruction at ${at} (bytes ${hexBytes(bytes)})`);
   }
 
   #failedBytes(): Uint8Array {
@@ -228,8 +229,8 @@ export class DebugExits {
   }
 }
 
-function error(message: string): StopCause {
-  return { kind: 'error', message };
+function failure(message: string): StopCause {
+  return { kind: STOP.failure, message };
 }
 
 function exitName(reason: number): string {

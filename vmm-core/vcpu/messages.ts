@@ -1,8 +1,8 @@
 /** What crosses between the main thread and a vCPU's worker, apart from the mailbox. One union per direction. */
-import type { GeneralRegisters } from '../abi/x86.ts';
 import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
 import type { LogLevel } from '../log.ts';
+import type { StopCause } from '../protocol/stopCause.ts';
 import type { DebugFacilities } from './debugExits.ts';
 
 /** Main to worker, once: the vCPU to run. The worker then never returns to its event loop. */
@@ -19,25 +19,6 @@ export interface VcpuAssignment {
   readonly facilities: DebugFacilities;
   readonly logLevel: LogLevel;
 }
-
-/** What the guest asked of its machine. */
-export type PowerEvent =
-  | { readonly kind: 'powerOff' }
-  | { readonly kind: 'reset'; readonly by: string }
-  | { readonly kind: 'debugExit'; readonly code: number };
-
-export type StopCause =
-  | { readonly kind: 'pause' }
-  /** A STEP is done. */
-  | { readonly kind: 'step' }
-  /** A STEP with STEP_OVER stands on the first instruction of a callee. */
-  | { readonly kind: 'call'; readonly returnAddress: bigint; readonly stack: bigint }
-  | { readonly kind: 'breakpoint'; readonly address: bigint }
-  | { readonly kind: 'power'; readonly event: PowerEvent }
-  /** `before`: the general registers at the exit before, on hosts where those of the fault are lost. */
-  | { readonly kind: 'tripleFault'; readonly before?: GeneralRegisters }
-  /** The vCPU cannot go on. */
-  | { readonly kind: 'error'; readonly message: string };
 
 /** Worker to main. */
 export type VcpuMessage =

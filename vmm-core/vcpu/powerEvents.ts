@@ -1,15 +1,15 @@
-/** What devices tell of power, as events that stop the vCPU which is touching them. Each thread that runs vCPUs makes its own. */
+/** What devices tell of power, as causes that stop the vCPU which is touching them. Each thread that runs vCPUs makes its own. */
 import type { GuestPower } from '../devices/guestPower.ts';
-import type { PowerEvent } from './messages.ts';
+import { type PowerCause, STOP } from '../protocol/stopCause.ts';
 
 export function guestPower(
-  raise: (event: PowerEvent) => void,
+  raise: (cause: PowerCause) => void,
   panic: (event: 'panicked' | 'crash-loaded') => void,
 ): GuestPower {
   return {
-    powerOff: () => raise({ kind: 'powerOff' }),
-    reset: (by) => raise({ kind: 'reset', by }),
-    debugExit: (code) => raise({ kind: 'debugExit', code }),
+    powerOff: () => raise({ kind: STOP.powerOff }),
+    reset: (by) => raise({ kind: STOP.reset, by }),
+    debugExit: (code) => raise({ kind: STOP.debugExit, code }),
     panic,
   };
 }

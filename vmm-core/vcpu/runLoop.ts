@@ -23,8 +23,10 @@ import {
   STEP_SILENT,
   type StepRequest,
 } from './mailbox.ts';
-import type { PowerEvent, StopCause, VcpuMessage } from './messages.ts';
+import type { VcpuMessage } from './messages.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
+import { hexValues } from '../protocol/hex.ts';
+import { type PowerCause, STOP, type StopCause } from '../protocol/stopCause.ts';
 import { LastExit } from './lastExit.ts';
 import { isCall, isHalt } from './instruction.ts';
 import { hideTrapFlag, noteStepStart } from './trapFlag.ts';
@@ -45,15 +47,15 @@ export interface RunLoopParts {
 /** `handOver`: the vCPU's thread shall run it from here. `interrupted`: something else wants this thread, then it may go on. */
 export type AheadOutcome = 'handOver' | 'interrupted' | StopCause;
 
-const PAUSE: StopCause = { kind: 'pause' };
-const STEP_DONE: StopCause = { kind: 'step' };
+const PAUSE: StopCause = { kind: STOP.pause };
+const STEP_DONE: StopCause = { kind: STOP.step };
 
 export class RunLoop {
   readonly #parts: RunLoopParts;
   readonly #vcpu: KvmVcpu;
   readonly #debug: DebugExits;
   readonly #lastExit: LastExit | undefined;
-  #power: PowerEvent | undefined;
+  #power: PowerCause | undefined;
 
   constructor(parts: RunLoopParts) {
     this.#parts = parts;
@@ -63,8 +65,8 @@ export class RunLoop {
   }
 
   /** Called by devices, within a bus access: the vCPU stops right after the instruction. */
-  raisePower(event: PowerEvent): void {
-    this.#power = event;
+  raisePower(cause: PowerCause): void {
+    this.#power = cause;
   }
 
   /** Own thread, for good. */
@@ -162,9 +164,7 @@ export class RunLoop {
       case KVM_EXIT.HLT: // only without an in-kernel LAPIC
         return undefined;
       case KVM_EXIT.SHUTDOWN:
-        return this.#lastExit === undefined
-          ? { kind: 'tripleFault' }
-          : { kind: 'tripleFault', before: this.#lastExit.read() };
+        return this.#tripleFault();
       case KVM_EXIT.SYSTEM_EVENT:
         return this.#systemEvent();
       default:
@@ -197,19 +197,21 @@ export class RunLoop {
   }
 
   #takePower(): StopCause | undefined {
-    const event = this.#power;
-    if (event === undefined) return undefined;
-    this.#power = undefined;
-    return { kind: 'power', event };
+    const cause = this.#power;
+    if (cause !== undefined) this.#power = undefined;
+    return cause;
+  }
+
+  #tripleFault(): StopCause {
+    if (this.#lastExit === undefined) return { kind: STOP.tripleFault };
+    return { kind: STOP.tripleFault, before: hexValues({ ...this.#lastExit.read() }) };
   }
 
   #systemEvent(): StopCause {
     const type = this.#vcpu.run.view.getUint32(KVM_RUN.system_event_type, true);
     if (type === KVM_SYSTEM_EVENT_CRASH)
-      return { kind: 'error', message: 'the guest reported a crash to KVM' };
-    const event: PowerEvent =
-      type === KVM_SYSTEM_EVENT_RESET ? { kind: 'reset', by: 'KVM' } : { kind: 'powerOff' };
-    return { kind: 'power', event };
+      return { kind: STOP.failure, message: 'the guest reported a crash to KVM' };
+    return type === KVM_SYSTEM_EVENT_RESET ? { kind: STOP.reset, by: 'KVM' } : { kind: STOP.powerOff };
   }
 
   /** One instruction, or as many as stay in [start, end). All other vCPUs are stopped. */
@@ -219,7 +221,7 @@ export class RunLoop {
       if (cause !== STEP_DONE) return cause;
       const now = this.#vcpu.run.linearRip;
       if ((request.flags & STEP_SILENT) === 0 && this.#parts.breakpoints.at(now) !== undefined) {
-        return { kind: 'breakpoint', address: now };
+        return { kind: STOP.breakpoint };
       }
       if (now < request.start || now >= request.end) return STEP_DONE;
     }
@@ -262,5 +264,5 @@ export class RunLoop {
 
 /** KVM refused a call on this vCPU: the VM is broken, not the process. */
 function broken(error: unknown): StopCause {
-  return { kind: 'error', message: error instanceof Error ? error.message : String(error) };
+  return { kind: STOP.failure, message: error instanceof Error ? error.message : String(error) };
 }

@@ -27,7 +27,7 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
     clock: hostClock,
     irqLine: (gsi) => kvmIrqLine(assignment.vmFd, gsi),
     power: guestPower(
-      (event) => loop.raisePower(event),
+      (cause) => loop.raisePower(cause),
       (event) => post({ kind: 'panic', event }),
     ),
     rtcTimer: { arm: (delayMs) => post({ kind: 'rtcTimer', delayMs }) },

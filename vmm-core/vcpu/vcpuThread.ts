@@ -4,8 +4,9 @@
  */
 import { interruptEvery, KICK_SIGNAL, signalThread } from '../kvm/libc.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
+import { STOP, type StopCause } from '../protocol/stopCause.ts';
 import { Mailbox, REQUEST, type StepRequest } from './mailbox.ts';
-import type { StopCause, VcpuAssignment, VcpuMessage } from './messages.ts';
+import type { VcpuAssignment, VcpuMessage } from './messages.ts';
 import type { RunLoop } from './runLoop.ts';
 import type { VcpuWorker } from './vcpuWorker.ts';
 
@@ -130,7 +131,7 @@ export class VcpuThread {
 
   #fail(error: Error): void {
     this.#failure = {
-      kind: 'error',
+      kind: STOP.failure,
       message: `internal error in the thread of vCPU ${this.index}: ${error.message}`,
     };
     this.#ahead?.pause(); // the registers of now, for the report
