@@ -202,7 +202,7 @@ export class Vm {
 
   #stop(cause: ShownCause, cpu: number, hits: readonly Hit[], report?: FailureReport): void {
     const pc = hex(this.#thread(cpu).vcpu.run.linearRip);
-    this.#events.onStopped({ reason: cause.kind, cpu, pc, ...report }, hits);
+    this.#events.onStopped({ cause, cpu, pc, ...report }, hits);
   }
 
   #thread(cpu: number): VcpuThread {

@@ -56,8 +56,8 @@ export function emitStopped(state: SessionState, event: StopEvent): void {
   state.plan = undefined;
   state.wasRunning = false;
   const hits = state.breakpoints.hits(event.breakpointIds);
-  const { reason, description } = STOP_TEXTS[event.reason];
-  const kind = event.reason === STOP.breakpoint ? hits[0]?.kind : undefined;
+  const { reason, description } = STOP_TEXTS[event.cause.kind];
+  const kind = event.cause.kind === STOP.breakpoint ? hits[0]?.kind : undefined;
   const body: DebugProtocol.StoppedEvent['body'] = {
     reason: kind === undefined ? reason : BREAKPOINT_REASONS[kind],
     description: event.message ?? description,
@@ -68,7 +68,7 @@ export function emitStopped(state: SessionState, event: StopEvent): void {
   };
   state.whenReleased(() => {
     if (state.phase !== 'active') return;
-    if (isFatal(event.reason)) reportFailure(state, event);
+    if (isFatal(event.cause.kind)) reportFailure(state, event);
     state.send('stopped', body);
     void checkBuilds(state, event.cpu);
   });

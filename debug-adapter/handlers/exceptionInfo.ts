@@ -6,10 +6,10 @@ import type { SessionState } from '../sessionState.ts';
 
 export function exceptionInfo(state: SessionState): DebugProtocol.ExceptionInfoResponse['body'] {
   const stop = state.lastStop;
-  if (stop === undefined || !isFatal(stop.reason)) {
+  if (stop === undefined || !isFatal(stop.cause.kind)) {
     throw new UserError(USER_ERROR.request, 'the VM did not stop at an exception');
   }
-  const exceptionId = stop.reason === STOP.tripleFault ? 'Triple fault' : 'VM error';
+  const exceptionId = stop.cause.kind === STOP.tripleFault ? 'Triple fault' : 'VM error';
   const { message, details } = stop;
   return {
     exceptionId,

@@ -86,7 +86,7 @@ function enterInlined(state: SessionState, cpu: number): boolean {
   if (hidden === 0 || lastStop === undefined) return false;
   state.forgetStop();
   state.hiddenFrames.set(cpu, hidden - 1);
-  emitStopped(state, { reason: STOP.step, cpu, pc: lastStop.pc, breakpointIds: [] });
+  emitStopped(state, { cause: { kind: STOP.step }, cpu, pc: lastStop.pc, breakpointIds: [] });
   return true;
 }
 

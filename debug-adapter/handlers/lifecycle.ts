@@ -1,7 +1,6 @@
 /** From `initialize` to `disconnect`: how a VM comes into the session and how it leaves. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { StopEvent } from '../../vmm-core/protocol/run.ts';
-import { STOP } from '../../vmm-core/protocol/stopCause.ts';
+import { type ShownCause, STOP } from '../../vmm-core/protocol/stopCause.ts';
 import type { RequestCall } from '../dapConnection.ts';
 import { messageOf, USER_ERROR, UserError } from '../errors.ts';
 import {
@@ -115,19 +114,19 @@ export async function configurationDone(state: SessionState, call: RequestCall):
   const { stopOnEntry } = state.options;
   state.wasRunning = !(state.launched && stopOnEntry) && (state.launched || target.state === 'running');
   if (state.launched) {
-    if (stopOnEntry) await showStop(state, target, STOP.entry);
+    if (stopOnEntry) await showStop(state, target, { kind: STOP.entry });
     else await target.resume();
     return;
   }
-  if (target.state === 'paused') await showStop(state, target, STOP.pause);
+  if (target.state === 'paused') await showStop(state, target, { kind: STOP.pause });
   else if (stopOnEntry) await target.pause();
 }
 
 /** The VM stands, and the stop was before the editor could be told. */
-async function showStop(state: SessionState, target: VmTarget, reason: StopEvent['reason']): Promise<void> {
+async function showStop(state: SessionState, target: VmTarget, cause: ShownCause): Promise<void> {
   const cpu = state.lastStop?.cpu ?? 0;
   const pc = state.lastStop?.pc ?? hex(linearPc(await target.readRegisters(cpu)));
-  emitStopped(state, { breakpointIds: [], ...state.lastStop, reason, cpu, pc });
+  emitStopped(state, { breakpointIds: [], ...state.lastStop, cause, cpu, pc });
 }
 
 /** A VM reset. Session, breakpoints and, unless the kernel was rebuilt, symbols stay. */
@@ -152,7 +151,7 @@ export async function restart(
   state.forgetStop();
   if (state.options.stopOnEntry) {
     const pc = target.info.entry ?? '0x0';
-    emitStopped(state, { reason: STOP.entry, cpu: 0, pc, breakpointIds: [] });
+    emitStopped(state, { cause: { kind: STOP.entry }, cpu: 0, pc, breakpointIds: [] });
     return;
   }
   state.wasRunning = true;

@@ -109,12 +109,12 @@ export class LineStep implements StepPlan {
       again ? { ...event, breakpointIds: [this.#ownBreakpointId] } : event,
       this.#ownBreakpointId,
     );
-    if (shown.reason !== STOP.step || event.cpu !== this.#cpu || this.#last)
+    if (shown.cause.kind !== STOP.step || event.cpu !== this.#cpu || this.#last)
       return emitStopped(this.#state, shown);
     try {
       const decision = await this.#decide();
       if (!this.#isCurrent()) return;
-      if (this.pauseRequested) return emitStopped(this.#state, { ...shown, reason: STOP.pause });
+      if (this.pauseRequested) return emitStopped(this.#state, { ...shown, cause: { kind: STOP.pause } });
       if (decision.kind === 'stop') {
         if (decision.hidden !== undefined) this.#state.hiddenFrames.set(this.#cpu, decision.hidden);
         return emitStopped(this.#state, shown);

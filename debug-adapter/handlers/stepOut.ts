@@ -45,6 +45,6 @@ export class StepOut implements StepPlan {
 /** A stop at our own breakpoint and at no other is the end of a step. */
 export function asStep(event: StopEvent, ownBreakpointId: number): StopEvent {
   const ids = event.breakpointIds.filter((it) => it !== ownBreakpointId);
-  const own = event.reason === STOP.breakpoint && ids.length === 0 && event.breakpointIds.length > 0;
-  return { ...event, reason: own ? STOP.step : event.reason, breakpointIds: ids };
+  const own = event.cause.kind === STOP.breakpoint && ids.length === 0 && event.breakpointIds.length > 0;
+  return { ...event, cause: own ? { kind: STOP.step } : event.cause, breakpointIds: ids };
 }

@@ -44,7 +44,7 @@ test('a session whose VM ends by an error', async (t) => {
   const { client, vmm } = session;
   await client.ask('launch', launchArguments(session));
   await client.ask('configurationDone');
-  vmm.fail('error', 'KVM cannot emulate the instruction at 0x100000', 'rax 0x0\ncode at 0x100000: 0f 0b');
+  vmm.fail('failure', 'KVM cannot emulate the instruction at 0x100000', 'rax 0x0\ncode at 0x100000: 0f 0b');
   await client.waitFor('stopped');
   await client.ask('exceptionInfo', { threadId: 1 });
   await client.ask('continue', { threadId: 1 });

@@ -24,7 +24,12 @@ function armedAs(statuses: readonly BreakpointStatus[]): (string | undefined)[] 
 /** Resumes `times` times; each must stop at `pc` by the breakpoint `id`. */
 async function expectHits(client: LiveClient, times: number, pc: string, id: number): Promise<void> {
   for (let i = 0; i < times; i++) {
-    assert.deepEqual(await client.runUntilStop(), { reason: 'breakpoint', cpu: 0, pc, breakpointIds: [id] });
+    assert.deepEqual(await client.runUntilStop(), {
+      cause: { kind: 'breakpoint' },
+      cpu: 0,
+      pc,
+      breakpointIds: [id],
+    });
   }
 }
 
@@ -42,7 +47,7 @@ for (const mode of BREAKPOINT_MODES) {
       await client.setBreakpoints();
       await client.resume();
       await client.pause();
-      assert.equal((await client.stop()).reason, 'pause');
+      assert.equal((await client.stop()).cause.kind, 'pause');
       assert.deepEqual(client.untakenStops(), []);
     },
   );
@@ -180,7 +185,7 @@ kvmTest("a step over the guest's own int3 ends in its handler", async (t) => {
   await client.runUntilStop();
   const stop = await client.step();
   // Hardware, and KVM with it, traps behind the handler's first instruction: the exception is delivered on the way to it.
-  assert.equal(stop.reason, 'step');
+  assert.equal(stop.cause.kind, 'step');
   assert.ok([at('on_breakpoint'), at('on_breakpoint', 7)].includes(stop.pc), stop.pc);
   await client.attachSerial();
   await expectEnd(client, 'BA');
@@ -202,7 +207,7 @@ for (const mode of ['hw', 'sw'] as const) {
         const [status] = await client.setBreakpoints({ id: i, address: at('step'), mode });
         assert.equal(status?.armed, mode);
         assert.deepEqual(await client.stop(), {
-          reason: 'breakpoint',
+          cause: { kind: 'breakpoint' },
           cpu: 0,
           pc: at('step'),
           breakpointIds: [i],

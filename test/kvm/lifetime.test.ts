@@ -59,7 +59,7 @@ kvmTest('a triple fault stops the VM for a debugger to look, and then ends it', 
   const { client } = await startVm(t, { kernel });
   const fatal = guestSymbols(kernel)('fatal');
   const stop = await client.runUntilStop();
-  assert.deepEqual({ reason: stop.reason, pc: stop.pc }, { reason: 'tripleFault', pc: fatal });
+  assert.deepEqual({ kind: stop.cause.kind, pc: stop.pc }, { kind: 'tripleFault', pc: fatal });
   assert.match(stop.message ?? '', /^the guest triple faulted on vCPU 0 at 0x10001f: /);
   assert.match(stop.details ?? '', /code at 0x10001f: 8e d8/);
   assert.equal((await client.registers()).values.rax, '0xfff8');
@@ -75,7 +75,7 @@ kvmTest('after a triple fault a reset starts the guest again', async (t) => {
   await client.runUntilStop();
   await client.reset();
   assert.equal((await client.registers()).values.rip, guestSymbols(kernel)('start'));
-  assert.equal((await client.runUntilStop()).reason, 'tripleFault');
+  assert.equal((await client.runUntilStop()).cause.kind, 'tripleFault');
 });
 
 kvmTest('without a debugger a triple fault ends the VM at once, with the registers', async (t) => {
@@ -192,7 +192,7 @@ kvmTest('while a vCPU thread does not come, vmm run serves clients and obeys SIG
   t.after(() => client.vmm.dispose());
   assert.equal((await client.info()).state, 'running');
   await client.pause();
-  assert.equal((await client.stop()).reason, 'pause');
+  assert.equal((await client.stop()).cause.kind, 'pause');
   await client.registers();
   run.kill('SIGTERM');
   const { code, signal } = await within(run.finished, 'the end of vmm run');
@@ -240,7 +240,7 @@ kvmTest('a core with a VM lives on when its stdin closes', async (t) => {
   core.process.stdin?.end();
   await client.resume();
   await client.pause();
-  assert.equal((await client.stop()).reason, 'pause');
+  assert.equal((await client.stop()).cause.kind, 'pause');
 });
 
 kvmTest('a core that could not create a VM can be asked again', async (t) => {

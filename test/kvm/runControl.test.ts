@@ -43,7 +43,7 @@ kvmTest('resume runs the guest, pause stops one that never exits, and both may b
   for (let i = 0; i < 20; i++) {
     await client.resume(); // no-op while running
     await client.pause();
-    assert.deepEqual(await client.stop(), { reason: 'pause', cpu: 0, pc: spin, breakpointIds: [] });
+    assert.deepEqual(await client.stop(), { cause: { kind: 'pause' }, cpu: 0, pc: spin, breakpointIds: [] });
     await client.pause(); // no-op while paused
     assert.deepEqual(client.untakenStops(), []);
     await client.resume();
@@ -56,8 +56,13 @@ kvmTest('a step runs one instruction and reports where it ended', async (t) => {
   const { client, at } = await startCounter(t);
   assert.equal((await client.step()).pc, at('start', 7)); // behind lgdt
   await client.setBreakpoints({ address: at('loop'), temporary: true });
-  assert.equal((await client.runUntilStop()).reason, 'breakpoint');
-  assert.deepEqual(await client.step(), { reason: 'step', cpu: 0, pc: at('step'), breakpointIds: [] });
+  assert.equal((await client.runUntilStop()).cause.kind, 'breakpoint');
+  assert.deepEqual(await client.step(), {
+    cause: { kind: 'step' },
+    cpu: 0,
+    pc: at('step'),
+    breakpointIds: [],
+  });
   assert.equal((await client.step()).pc, at('step', 5)); // mov $1, %ebx
   assert.equal((await client.registers()).values.rbx, '0x1');
   assert.equal((await client.step()).pc, at('add_one'));
@@ -75,7 +80,7 @@ kvmTest('a step over a call ends behind it, the callee having run once', async (
   await client.runUntilStop();
   for (let i = 1; i <= 10; i++) {
     const stop = await client.step({ over: true });
-    assert.deepEqual(stop, { reason: 'step', cpu: 0, pc: at('loop', 5), breakpointIds: [] });
+    assert.deepEqual(stop, { cause: { kind: 'step' }, cpu: 0, pc: at('loop', 5), breakpointIds: [] });
     assert.equal(await client.word(at('counter')), i);
     assert.equal((await client.step({ over: true })).pc, at('loop'));
   }
@@ -107,7 +112,7 @@ kvmTest('a pause ends a range step over a loop that never leaves it', async (t) 
   await client.runUntilStop();
   const stepping = client.step({ range: { start: at('spin'), end: at('spin', 2) } });
   await client.pause();
-  assert.deepEqual(await stepping, { reason: 'pause', cpu: 0, pc: at('spin'), breakpointIds: [] });
+  assert.deepEqual(await stepping, { cause: { kind: 'pause' }, cpu: 0, pc: at('spin'), breakpointIds: [] });
 });
 
 kvmTest('a step over a call stops at a breakpoint in the callee, and at the callee itself', async (t) => {
@@ -116,7 +121,7 @@ kvmTest('a step over a call stops at a breakpoint in the callee, and at the call
   await client.runUntilStop();
   await client.setBreakpoints({ id: 7, address: at('add_one') });
   assert.deepEqual(await client.step({ over: true }), {
-    reason: 'breakpoint',
+    cause: { kind: 'breakpoint' },
     cpu: 0,
     pc: at('add_one'),
     breakpointIds: [7],
@@ -126,8 +131,8 @@ kvmTest('a step over a call stops at a breakpoint in the callee, and at the call
   await client.setBreakpoints({ id: 8, address: at('step') });
   const stop = await client.step({ over: true });
   assert.deepEqual(
-    { reason: stop.reason, pc: stop.pc, ids: stop.breakpointIds },
-    { reason: 'breakpoint', pc: at('step'), ids: [8] },
+    { kind: stop.cause.kind, pc: stop.pc, ids: stop.breakpointIds },
+    { kind: 'breakpoint', pc: at('step'), ids: [8] },
   );
 });
 
@@ -139,8 +144,18 @@ kvmTest('a step onto a breakpoint of another vCPU, or of a shallower stack, is a
     { id: 1, address: at('step'), stackAbove: '0xffffffff' },
     { id: 2, address: at('step', 5), cpu: 1 },
   );
-  assert.deepEqual(await client.step(), { reason: 'step', cpu: 0, pc: at('step'), breakpointIds: [] });
-  assert.deepEqual(await client.step(), { reason: 'step', cpu: 0, pc: at('step', 5), breakpointIds: [] });
+  assert.deepEqual(await client.step(), {
+    cause: { kind: 'step' },
+    cpu: 0,
+    pc: at('step'),
+    breakpointIds: [],
+  });
+  assert.deepEqual(await client.step(), {
+    cause: { kind: 'step' },
+    cpu: 0,
+    pc: at('step', 5),
+    breakpointIds: [],
+  });
 });
 
 kvmTest('a step onto a breakpoint reports it', async (t) => {
@@ -149,7 +164,7 @@ kvmTest('a step onto a breakpoint reports it', async (t) => {
   await client.runUntilStop();
   await client.setBreakpoints({ id: 3, address: at('step') });
   const stop = await client.step();
-  assert.deepEqual(stop, { reason: 'breakpoint', cpu: 0, pc: at('step'), breakpointIds: [3] });
+  assert.deepEqual(stop, { cause: { kind: 'breakpoint' }, cpu: 0, pc: at('step'), breakpointIds: [3] });
   assert.equal((await client.step()).pc, at('step', 5));
 });
 

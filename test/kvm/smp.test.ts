@@ -32,7 +32,7 @@ async function startSpinning(t: TestContext, cpus: number): Promise<Spinning> {
   await client.write({ address: at('wait', 1) }, FEW_EXITS); // mov $WAIT_EXITS, %ecx: we look ourselves who has started
   await client.write({ address: at('print') }, JMP_SELF);
   await client.setBreakpoints({ address: at('print'), temporary: true });
-  assert.equal((await client.runUntilStop()).reason, 'breakpoint');
+  assert.equal((await client.runUntilStop()).cause.kind, 'breakpoint');
   for (let looks = 0; ((await client.word(AP_COUNT)) & 0xffff) < cpus; looks++) {
     assert.ok(looks < MAX_LOOKS, 'not all vCPUs started');
     await client.resume();
@@ -60,7 +60,7 @@ for (const cpus of [2, 4]) {
       await client.resume();
       await client.pause();
       const stop = await client.stop();
-      assert.equal(stop.reason, 'pause');
+      assert.equal(stop.cause.kind, 'pause');
       assert.deepEqual(client.untakenStops(), []);
       const [first, ...rest] = await positions(client, cpus);
       assert.equal(first, boot);
@@ -76,7 +76,7 @@ for (const cpus of [2, 4]) {
     for (let i = 0; i < 20; i++) {
       const before = await positions(client, cpus);
       const stop = await client.step({ cpu: 1 });
-      assert.deepEqual({ reason: stop.reason, cpu: stop.cpu }, { reason: 'step', cpu: 1 });
+      assert.deepEqual({ kind: stop.cause.kind, cpu: stop.cpu }, { kind: 'step', cpu: 1 });
       const expected = before.map((rip, cpu) =>
         cpu !== 1 ? rip : rip === others[0] ? others[1] : others[0],
       );
@@ -124,8 +124,8 @@ async function hitsUntilAll(client: LiveClient, breakpoint: string, count: numbe
     const stop = await client.runUntilStop();
     const there = (await positions(client, 4)).flatMap((rip, cpu) => (rip === breakpoint ? [cpu] : []));
     assert.deepEqual(
-      { reason: stop.reason, pc: stop.pc, ids: stop.breakpointIds },
-      { reason: 'breakpoint', pc: breakpoint, ids: [9] },
+      { kind: stop.cause.kind, pc: stop.pc, ids: stop.breakpointIds },
+      { kind: 'breakpoint', pc: breakpoint, ids: [9] },
     );
     assert.ok(there.includes(stop.cpu), 'the vCPU that is named stands there');
     hits.push(...there);
@@ -157,7 +157,7 @@ kvmTest('breakpoints come and go while several vCPUs run', async (t) => {
     await client.resume();
   }
   await client.pause();
-  assert.equal((await client.stop()).reason, 'pause');
+  assert.equal((await client.stop()).cause.kind, 'pause');
   assert.deepEqual(client.untakenStops(), []);
 });
 

@@ -159,9 +159,9 @@ export class FakeVmm {
   }
 
   /** Something the VM cannot go on from. */
-  fail(reason: FatalCause['kind'], message: string, details: string): void {
+  fail(kind: FatalCause['kind'], message: string, details: string): void {
     this.#fatal = true;
-    this.#stop({ reason, cpu: 0, breakpointIds: [], message, details });
+    this.#stop({ cause: { kind, message }, cpu: 0, breakpointIds: [], message, details });
   }
 
   close(): void {
@@ -379,7 +379,7 @@ export class FakeVmm {
       }
       return cpu.rip >= start && cpu.rip < end
         ? undefined
-        : { reason: STOP.step, cpu: params.cpu, breakpointIds: [] };
+        : { cause: { kind: STOP.step }, cpu: params.cpu, breakpointIds: [] };
     };
     this.#runWith(stepOnce);
   }
@@ -391,7 +391,7 @@ export class FakeVmm {
     const slice = (): void => {
       for (let i = 0; i < SLICE; i++) {
         if (this.#running !== running) return;
-        if (this.#pauseWanted) return this.#stop({ reason: STOP.pause, cpu: 0, breakpointIds: [] });
+        if (this.#pauseWanted) return this.#stop({ cause: { kind: STOP.pause }, cpu: 0, breakpointIds: [] });
         const stop = tryStep(once);
         if (stop !== undefined) return this.#stop(stop);
       }
@@ -420,7 +420,7 @@ export class FakeVmm {
     for (const [index, cpu] of this.cpus.entries()) {
       const hits = this.#hits(cpu, index, this.breakpoints);
       if (hits.length > 0)
-        return { reason: STOP.breakpoint, cpu: index, breakpointIds: hits.map((it) => it.id) };
+        return { cause: { kind: STOP.breakpoint }, cpu: index, breakpointIds: hits.map((it) => it.id) };
     }
     return undefined;
   }
@@ -534,7 +534,13 @@ function tryStep(once: () => Stop | undefined): Stop | undefined {
     return once();
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { reason: STOP.failure, cpu: 0, breakpointIds: [], message, details: 'no details' };
+    return {
+      cause: { kind: STOP.failure, message },
+      cpu: 0,
+      breakpointIds: [],
+      message,
+      details: 'no details',
+    };
   }
 }
 

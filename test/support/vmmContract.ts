@@ -133,8 +133,8 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
       assert.equal((await other.info()).state, 'running');
       await other.pause();
       for (const it of [client, other]) {
-        const { reason, cpu, breakpointIds } = await it.stop();
-        assert.deepEqual([reason, cpu, breakpointIds], ['pause', 0, []]);
+        const { cause, cpu, breakpointIds } = await it.stop();
+        assert.deepEqual([cause.kind, cpu, breakpointIds], ['pause', 0, []]);
         assert.deepEqual(it.untakenStops(), []);
       }
     },
@@ -144,8 +144,8 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
     const { client } = await withVm(t);
     const [status] = await client.setBreakpoints({ id: 7, address: KMAIN });
     assert.deepEqual([status?.id, status?.verified, status?.message], [7, true, undefined]);
-    const { reason, pc, breakpointIds } = await client.runUntilStop();
-    assert.deepEqual([reason, pc, breakpointIds], ['breakpoint', KMAIN, [7]]);
+    const { cause, pc, breakpointIds } = await client.runUntilStop();
+    assert.deepEqual([cause.kind, pc, breakpointIds], ['breakpoint', KMAIN, [7]]);
     await client.setBreakpoints({ id: 7, address: KMAIN }, { id: 8, address: SQUARE });
     assert.deepEqual((await client.runUntilStop()).breakpointIds, [8]);
   });
@@ -158,7 +158,7 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
     await client.resume();
     assert.deepEqual((await client.stop()).breakpointIds, [1]);
     const seen = await other.stop();
-    assert.deepEqual([seen.reason, seen.breakpointIds], ['breakpoint', []]);
+    assert.deepEqual([seen.cause.kind, seen.breakpointIds], ['breakpoint', []]);
     await client.setBreakpoints();
     await client.resume();
     assert.deepEqual((await client.stop()).breakpointIds, []);
@@ -168,7 +168,7 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
     await client.resume(); // SQUARE is called a second time: nobody wants to know
     await counting(client);
     await client.pause();
-    assert.equal((await client.stop()).reason, 'pause');
+    assert.equal((await client.stop()).cause.kind, 'pause');
   });
 
   declare(
@@ -186,7 +186,7 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
       await client.resume();
       await counting(client);
       await client.pause();
-      assert.equal((await client.stop()).reason, 'pause');
+      assert.equal((await client.stop()).cause.kind, 'pause');
     },
   );
 
@@ -206,20 +206,20 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
   declare('a step is one instruction, or as many as lie in its range, or a call as a whole', async (t) => {
     const { client } = await withVm(t);
     const one = await client.step();
-    assert.deepEqual([one.reason, one.pc, one.breakpointIds], ['step', SECOND, []]);
+    assert.deepEqual([one.cause.kind, one.pc, one.breakpointIds], ['step', SECOND, []]);
     const range = await client.step({ range: { start: SECOND, end: '0x1000fc' } });
-    assert.deepEqual([range.reason, range.pc], ['step', '0x1000fc']);
+    assert.deepEqual([range.cause.kind, range.pc], ['step', '0x1000fc']);
     assert.equal((await client.step()).pc, KMAIN);
     // kmain up to its first call, which is gone over.
     const over = await client.step({ range: { start: KMAIN, end: '0x1000c5' }, over: true });
-    assert.deepEqual([over.reason, over.pc], ['step', '0x1000c5']);
+    assert.deepEqual([over.cause.kind, over.pc], ['step', '0x1000c5']);
   });
 
   declare('a breakpoint ends a step over the call it is in', async (t) => {
     const { client } = await withVm(t);
     await client.setBreakpoints({ id: 3, address: SQUARE });
     const stop = await client.step({ range: { start: ENTRY, end: '0x101000' }, over: true });
-    assert.deepEqual([stop.reason, stop.pc, stop.breakpointIds], ['breakpoint', SQUARE, [3]]);
+    assert.deepEqual([stop.cause.kind, stop.pc, stop.breakpointIds], ['breakpoint', SQUARE, [3]]);
   });
 
   declare('a step while the VM runs, or of a vCPU that is none, is refused', async (t) => {

@@ -226,8 +226,8 @@ test('what ends the VM counts more than a breakpoint of the same moment', async 
     [{ kind: 'powerOff' }, { kind: 'powerOff', cpu: 1 }],
     [{ kind: 'tripleFault' }, { kind: 'tripleFault', cpu: 1 }],
     [
-      { kind: 'error', message: 'broken' },
-      { kind: 'error', cpu: 1, message: 'broken' },
+      { kind: 'failure', message: 'broken' },
+      { kind: 'failure', cpu: 1, message: 'broken' },
     ],
   ];
   for (const [cause, verdict] of causes) {

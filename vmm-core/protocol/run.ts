@@ -7,14 +7,14 @@ import type { Hex } from './hex.ts';
 import type { ShownCause } from './stopCause.ts';
 
 export interface StopEvent {
-  readonly reason: ShownCause['kind'];
+  readonly cause: ShownCause;
   /** The vCPU that caused it (0 for `pause`). */
   readonly cpu: number;
   /** Linear RIP of that vCPU (CS base applied). */
   readonly pc: Hex;
   /** Ids of this client's breakpoints that were hit, over all vCPUs: none where only another client's were. */
   readonly breakpointIds: readonly number[];
-  /** For `tripleFault` and `error`: a sentence; `details` holds registers and code bytes as text. */
+  /** For `tripleFault` and `failure`: a sentence; `details` holds registers and code bytes as text. */
   readonly message?: string;
   readonly details?: string;
 }

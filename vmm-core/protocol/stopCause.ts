@@ -14,7 +14,7 @@ export const STOP = {
   pause: 'pause',
   step: 'step',
   /** A step over a call stands on the callee's first instruction. */
-  calleeEntered: 'call',
+  calleeEntered: 'calleeEntered',
   breakpoint: 'breakpoint',
   /** ACPI S5, or KVM's own word for it. */
   powerOff: 'powerOff',
@@ -23,7 +23,7 @@ export const STOP = {
   debugExit: 'debugExit',
   tripleFault: 'tripleFault',
   /** Unknown exit, KVM internal error, failed entry. */
-  failure: 'error',
+  failure: 'failure',
 } as const;
 
 /** Run control goes on from there by itself: no client is told. */

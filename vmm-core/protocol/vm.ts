@@ -41,7 +41,7 @@ export interface VmEnd {
   readonly exitCode: number;
   /** One sentence for the user. */
   readonly message: string;
-  /** Registers and code bytes as text, for `tripleFault` and `error`. */
+  /** Registers and code bytes as text, for `tripleFault` and `failure`. */
   readonly details?: string;
 }
 
