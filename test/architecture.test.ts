@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { SUITES, testFiles } from '../scripts/testing/suites.ts';
+import { STOP } from '../vmm-core/protocol/stopCause.ts';
 import { PROTOCOL_VERSION } from '../vmm-core/protocol/version.ts';
 import {
   type Import,
@@ -100,6 +101,9 @@ const ATOMICS_FILES = [
   'vmm-core/vcpu/mailbox.ts',
   'vmm-core/virtio/queue.ts',
 ];
+
+/** The adapter's table from a stop's kind to DAP's word for it, which often is the same. */
+const STOPS_IN_DAP = 'debug-adapter/handlers/events.ts';
 
 /** Who else opens files, and which: what nobody but us names, or makes. */
 const FILE_OPENERS: Readonly<Record<string, string>> = {
@@ -194,6 +198,14 @@ it('protocol/ changes only together with its version', () => {
   );
 });
 
+it('a stop kind is spelled once', () => {
+  const kinds = Object.values<string>(STOP);
+  const spelled = SOURCES.filter(({ file }) => file !== STOPS_IN_DAP).flatMap((source) =>
+    kinds.filter((it) => source.kinds.has(it)).map((it) => `${source.file} spells ${it}`),
+  );
+  assert.deepEqual(spelled, []);
+});
+
 it('every test file belongs to exactly one suite', async () => {
   const files = await testFiles(ROOT);
   const misplaced = files.filter((file) => SUITES.filter((it) => it.includes(file)).length !== 1);
@@ -237,6 +249,7 @@ describe('the test itself', () => {
       'Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue',
       'files that a user names are opened only by vmm-core/client/regularFile',
       'protocol/ changes only together with its version',
+      'a stop kind is spelled once',
       'every test file belongs to exactly one suite',
     ];
     assert.deepEqual([...listed].sort(), checked.sort());
@@ -262,6 +275,15 @@ describe('the test itself', () => {
         ['j', false],
       ],
     );
+  });
+
+  it('sees where a string stands for a kind, and that elsewhere it is a word like any other', () => {
+    const { kinds } = parse(
+      'vmm-core/x.ts',
+      `type A = { readonly kind: 'a' } | 'b'; const c = { kind: it ? 'c' : 'd', name: 'no' };
+       switch (it.kind) { case 'e': log('no'); } if (it.kind === 'f' || 'g' !== reason || it.id === 'no') say('no');`,
+    );
+    assert.deepEqual([...kinds].sort(), ['a', 'b', 'c', 'd', 'e', 'f', 'g']);
   });
 });
 

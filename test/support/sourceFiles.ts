@@ -19,7 +19,12 @@ export interface SourceFile {
   readonly imports: readonly Import[];
   /** Every identifier that the code (not a comment or a string) contains. */
   readonly identifiers: ReadonlySet<string>;
+  /** Strings that stand for a kind of something: `kind: 'x'`, `it.kind === 'x'`, `case 'x'`, `'x'` as a type. */
+  readonly kinds: ReadonlySet<string>;
 }
+
+/** What a union's tag is called here, and in DAP. */
+const TAGS = ['kind', 'reason'];
 
 /** All `.ts` files below the folders except tests and declarations. */
 export function sourceFiles(root: string, folders: readonly string[]): SourceFile[] {
@@ -36,6 +41,7 @@ export function parse(file: string, text: string): SourceFile {
   const tree = ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, false);
   const imports: Import[] = [];
   const identifiers = new Set<string>();
+  const kinds = new Set<string>();
   const add = (specifier: string, typeOnly: boolean): void => {
     const isRelative = specifier.startsWith('.');
     const target = isRelative ? { file: path.posix.join(path.posix.dirname(file), specifier) } : {};
@@ -43,6 +49,7 @@ export function parse(file: string, text: string): SourceFile {
   };
   const visit = (node: ts.Node): void => {
     if (ts.isIdentifier(node)) identifiers.add(node.text);
+    for (const kind of kindsIn(node)) kinds.add(kind);
     if (ts.isImportDeclaration(node)) add(literal(node.moduleSpecifier), isTypeImport(node));
     else if (ts.isExportDeclaration(node) && node.moduleSpecifier)
       add(literal(node.moduleSpecifier), node.isTypeOnly);
@@ -52,7 +59,27 @@ export function parse(file: string, text: string): SourceFile {
     ts.forEachChild(node, visit);
   };
   visit(tree);
-  return { file, text, imports, identifiers };
+  return { file, text, imports, identifiers, kinds };
+}
+
+function kindsIn(node: ts.Node): string[] {
+  if (ts.isLiteralTypeNode(node)) return strings(node.literal);
+  if (ts.isCaseClause(node)) return strings(node.expression);
+  if (ts.isPropertyAssignment(node) && isTag(node.name)) return strings(node.initializer);
+  if (!ts.isBinaryExpression(node)) return [];
+  const sides = [node.left, node.right];
+  return sides.some(isTag) ? sides.flatMap(strings) : [];
+}
+
+function isTag(node: ts.Node): boolean {
+  const name = ts.isPropertyAccessExpression(node) ? node.name : node;
+  return ts.isIdentifier(name) && TAGS.includes(name.text);
+}
+
+/** The string, or those between which a condition chooses. */
+function strings(node: ts.Node): string[] {
+  if (ts.isConditionalExpression(node)) return [...strings(node.whenTrue), ...strings(node.whenFalse)];
+  return ts.isStringLiteralLike(node) ? [node.text] : [];
 }
 
 /**
