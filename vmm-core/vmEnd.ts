@@ -7,7 +7,7 @@ const EXIT_KILLED = 1;
 const EXIT_HOST_ERROR = 1;
 const EXIT_TRIPLE_FAULT = 3;
 
-/** The guest's own doing. A reset ends the VM only where the user wants that; its message serves either way. */
+/** The guest's own doing. A reset ends the VM only where the user wants that; its message serves always. */
 export function endByGuest(cause: PowerCause): VmEnd {
   switch (cause.kind) {
     case STOP.powerOff:

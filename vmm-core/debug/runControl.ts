@@ -1,7 +1,8 @@
 /**
- * Run control: all vCPUs run or all are stopped (design.md §3). Main thread. While the VM runs, exactly one `plan` (free run or step) is
- * under way; it ends with a verdict, which the owner (vm.ts) turns into events. Requests that need a stopped VM for an instant
- * (setBreakpoints while running) are `held` bodies: they run at the plan's next stop, and the plan goes on.
+ * Run control: all vCPUs run or all are stopped (design.md §3). Main thread. While the VM runs, exactly one
+ * `plan` (free run or step) is under way; it ends with a verdict, which the owner (vm.ts) turns into events.
+ * Requests that need a stopped VM for an instant (setBreakpoints while running) are `held` bodies: they run
+ * at the plan's next stop, and the plan goes on.
  */
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { type CalleeEntered, STOP, type StopCause } from '../protocol/stopCause.ts';
@@ -204,7 +205,7 @@ export class RunControl {
     }
   }
 
-  /** What all causes together mean; undefined when nobody needs to know (a condition does not hold, a breakpoint is gone). */
+  /** What all causes together mean; undefined when nobody needs to know, as where a condition fails. */
   #judge(causes: Causes): Verdict | undefined {
     for (const { cpu, cause } of causes) if (isDecisive(cause)) return { cause, cpu, hits: [] };
     const pause: Verdict = { cause: { kind: STOP.pause }, cpu: causes[0]?.cpu ?? 0, hits: [] };

@@ -1,4 +1,4 @@
-/** What can be said of a triple fault: where it was, or that KVM has taken that away and what is left. Main thread. */
+/** What can be said of a triple fault: where it was, or that KVM has taken that away. Main thread. */
 import { CR0_PE } from '../abi/x86.ts';
 import type { KvmRun } from '../kvm/kvmRun.ts';
 import { type Hex, hex } from '../protocol/hex.ts';

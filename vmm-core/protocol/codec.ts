@@ -1,7 +1,8 @@
 /**
- * How messages travel: JSON-RPC bodies with bytes beside the JSON instead of base64 inside it, for memory and serial data. A body that
- * starts with `{` is plain JSON. Otherwise: u8 0, u32 little-endian length of the JSON, the JSON, then the bytes. In the JSON each
- * Uint8Array, allowed as a direct member of `params` or `result` only, stands as `{"$bytes": length}`, and the bytes follow in that order.
+ * How messages travel: JSON-RPC bodies with bytes beside the JSON instead of base64 inside it, for memory and
+ * serial data. A body that starts with `{` is plain JSON. Otherwise: u8 0, u32 little-endian length of the
+ * JSON, the JSON, then the bytes. In the JSON each Uint8Array, allowed as a direct member of `params` or
+ * `result` only, stands as `{"$bytes": length}`, and the bytes follow in that order.
  * Measured: 64 KiB reads cost a quarter of what they cost as base64.
  */
 
@@ -21,8 +22,8 @@ interface Message {
 }
 
 /**
- * The body in pieces, of which all but the first are the message's bytes themselves, not copies: who sends them must leave them as they
- * are until they are written.
+ * The body in pieces, of which all but the first are the message's bytes themselves, not copies: who sends
+ * them must leave them as they are until they are written.
  */
 export function encodeMessage(message: object): readonly [Uint8Array, ...Uint8Array[]] {
   const { params, result } = message as Message;
@@ -41,7 +42,10 @@ export function encodeMessage(message: object): readonly [Uint8Array, ...Uint8Ar
   return [text, ...bytes];
 }
 
-/** The message; its bytes are views of `body`. Throws SyntaxError or RangeError for a body that no encodeMessage made. */
+/**
+ * The message; its bytes are views of `body`. Throws SyntaxError or RangeError for a body that no
+ * encodeMessage made.
+ */
 export function decodeMessage(body: Uint8Array): object {
   if (body[0] !== MARKER) return parseObject(decoder.decode(body));
   const jsonLength = new DataView(body.buffer, body.byteOffset, body.length).getUint32(1, true);

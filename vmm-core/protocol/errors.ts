@@ -1,4 +1,4 @@
-/** JSON-RPC error codes of ours (outside the range JSON-RPC reserves). `message` is a sentence for the user. */
+/** JSON-RPC error codes of ours, outside the range JSON-RPC reserves. `message` is for the user. */
 export const ErrorCode = {
   /** The user's configuration or request cannot be served; the message says what to do. */
   User: 1,

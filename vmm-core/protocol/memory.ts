@@ -11,7 +11,10 @@ export interface MemoryParams {
   readonly cpu?: number;
 }
 
-/** Planted int3 bytes are hidden. Works while running too (page tables as of now). Shorter than asked at an unmapped page. */
+/**
+ * Planted int3 bytes are hidden. Works while running too (page tables as of now). Shorter than asked at an
+ * unmapped page.
+ */
 export const readMemory = new RequestType<
   MemoryParams & { readonly lengthBytes: number },
   { readonly data: Bytes; readonly unreadableBytes: number },

@@ -27,7 +27,10 @@ export interface CpuRegisters {
   readonly cpl: number;
   /** False while the vCPU waits for INIT/SIPI or sits in HLT. */
   readonly runnable: boolean;
-  /** rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip rflags, cr0 cr2 cr3 cr4 cr8 efer, fs_base gs_base, gdt_base gdt_limit idt_base idt_limit. */
+  /**
+   * rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip rflags, cr0 cr2 cr3 cr4 cr8 efer, fs_base gs_base, gdt_base
+   * gdt_limit idt_base idt_limit.
+   */
   readonly values: Readonly<Record<string, Hex>>;
   /** cs ds es fs gs ss tr ldt. */
   readonly segments: Readonly<Record<string, SegmentValue>>;
@@ -39,9 +42,9 @@ export const readRegisters = new RequestType<{ readonly cpu: number }, CpuRegist
 );
 
 /**
- * Sets registers by the names in CpuRegisters.values, or a selector by segment name (`cs`, …: in protected and long mode
- * the descriptor is loaded from the guest's GDT/LDT, in real mode base = selector << 4). Unknown names and values
- * that do not fit or that KVM refuses are User errors and change nothing.
+ * Sets registers by the names in CpuRegisters.values, or a selector by segment name (`cs`, …: in protected
+ * and long mode the descriptor is loaded from the guest's GDT/LDT, in real mode base = selector << 4).
+ * Unknown names and values that do not fit or that KVM refuses are User errors and change nothing.
  */
 export const writeRegisters = new RequestType<
   { readonly cpu: number; readonly values: Readonly<Record<string, Hex>> },

@@ -12,7 +12,7 @@ export interface StopEvent {
   readonly cpu: number;
   /** Linear RIP of that vCPU (CS base applied). */
   readonly pc: Hex;
-  /** Ids of this client's breakpoints that were hit, over all vCPUs: none where only another client's were. */
+  /** This client's breakpoints that were hit, over all vCPUs: none where only another client's were. */
   readonly breakpointIds: readonly number[];
   /** For `tripleFault` and `failure`: a sentence; `details` holds registers and code bytes as text. */
   readonly message?: string;
@@ -38,7 +38,7 @@ export interface StepParams {
   /** Let interrupts be taken while stepping (default: blocked where the host can, KVM_GUESTDBG_BLOCKIRQ). */
   readonly interrupts?: boolean;
 }
-/** Steps one vCPU, the others stay stopped; resolves when started, `stopped` follows with `step` (or another reason). */
+/** Steps one vCPU, the others stay stopped; resolves when started. `stopped` follows, mostly with `step`. */
 export const step = new RequestType<StepParams, void, void>('debug/step');
 
 /** auto: hardware while the page is not mapped or paging is off, int3 once it is and the host delivers it. */

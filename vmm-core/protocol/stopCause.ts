@@ -1,10 +1,10 @@
 /**
- * Why a guest stops. Every reason has its name here and nowhere else: a vCPU's thread makes a cause, run control judges
- * those of all vCPUs, clients translate it for their users. JSON-safe, because the same value crosses threads and the
- * control socket.
+ * Why a guest stops. Every reason has its name here and nowhere else: a vCPU's thread makes a cause, run
+ * control judges those of all vCPUs, clients translate it for their users. JSON-safe, because the same value
+ * crosses threads and the control socket.
  *
- * A new reason is a name and a member here, the code that makes it, and a row in the debug adapter's table of stops,
- * which does not compile without one.
+ * A new reason is a name and a member here, the code that makes it, and a row in the debug adapter's table of
+ * stops, which does not compile without one.
  */
 import type { Hex } from './hex.ts';
 

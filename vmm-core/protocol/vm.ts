@@ -1,6 +1,6 @@
 /**
- * The life of a VM: handshake, create, run state, end. Served by vmm-core's main thread on the control socket;
- * every client (CLI, extension, debug adapter) is equal.
+ * The life of a VM: handshake, create, run state, end. Served by vmm-core's main thread on the control
+ * socket; every client (CLI, extension, debug adapter) is equal.
  */
 import { NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc';
 import type { VmConfig } from '../config/vmConfig.ts';
@@ -14,7 +14,8 @@ export interface InitializeParams {
   /** For the log: `vscode`, `debug-adapter`, `vmm`. */
   readonly client: string;
   /**
-   * While a debugger is connected, a triple fault or an error stops the VM for it to look; otherwise it ends the VM.
+   * While a debugger is connected, a triple fault or an error stops the VM for it to look; otherwise it ends
+   * the VM.
    */
   readonly debugger?: boolean;
 }
@@ -56,15 +57,15 @@ export const info = new RequestType0<VmInfo, void>('vm/info');
 /** Presses the ACPI power button; the guest decides. Resolves when the press was delivered. */
 export const powerButton = new RequestType0<void, void>('vm/powerButton');
 
-/** Back to the first instruction with zeroed RAM and the image loaded again; keeps the run state and breakpoints. */
+/** Back to the first instruction, RAM zeroed and the image loaded again; keeps run state and breakpoints. */
 export const reset = new RequestType0<void, void>('vm/reset');
 
-/** To all clients: the machine is back at its first instruction, with its image loaded again. `message`: one sentence, by whom. */
+/** To all clients: the machine is back at its first instruction. `message`: one sentence, by whom. */
 export const wasReset = new NotificationType<{ readonly message: string }>('vm/wasReset');
 
 /**
- * This client lets go of the VM it created: it keeps running when the connection closes. Without it, the end of the
- * connection that sent `create` ends the VM, so that a killed editor leaves no process behind.
+ * This client lets go of the VM it created: it keeps running when the connection closes. Without it, the end
+ * of the connection that sent `create` ends the VM, so that a killed editor leaves no process behind.
  */
 export const detach = new RequestType0<void, void>('vm/detach');
 
