@@ -319,20 +319,3 @@ export const KVM_SET_VCPU_EVENTS = iow(0xa0, KvmVcpuEvents.size);
 export const KVM_GET_DEBUGREGS = ior(0xa1, KvmDebugregs.size);
 export const KVM_SET_DEBUGREGS = iow(0xa2, KvmDebugregs.size);
 export const KVM_KVMCLOCK_CTRL = io(0xad);
-
-// MSRs we set or save, <asm/msr-index.h>
-export const MSR_IA32_TSC = 0x10;
-export const MSR_IA32_SYSENTER_CS = 0x174;
-export const MSR_IA32_SYSENTER_ESP = 0x175;
-export const MSR_IA32_SYSENTER_EIP = 0x176;
-export const MSR_IA32_MISC_ENABLE = 0x1a0;
-export const MSR_IA32_MISC_ENABLE_FAST_STRING = 1n;
-export const MSR_MTRRdefType = 0x2ff;
-export const MTRR_ENABLE_WRITE_BACK = 0x806n; // E | type 6
-export const MSR_STAR = 0xc0000081;
-export const MSR_LSTAR = 0xc0000082;
-export const MSR_CSTAR = 0xc0000083;
-export const MSR_SYSCALL_MASK = 0xc0000084;
-export const MSR_KERNEL_GS_BASE = 0xc0000102;
-export const MSR_KVM_WALL_CLOCK_NEW = 0x4b564d00;
-export const MSR_KVM_SYSTEM_TIME_NEW = 0x4b564d01;

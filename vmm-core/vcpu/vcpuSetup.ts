@@ -2,22 +2,7 @@
  * Power-on state of a vCPU, in the order KVM wants it: CPUID, MSRs, registers, FPU, system registers, LAPIC. Main thread, before
  * the vCPU's thread is told to run.
  */
-import {
-  MSR_CSTAR,
-  MSR_IA32_MISC_ENABLE,
-  MSR_IA32_MISC_ENABLE_FAST_STRING,
-  MSR_IA32_SYSENTER_CS,
-  MSR_IA32_SYSENTER_EIP,
-  MSR_IA32_SYSENTER_ESP,
-  MSR_KERNEL_GS_BASE,
-  MSR_KVM_SYSTEM_TIME_NEW,
-  MSR_KVM_WALL_CLOCK_NEW,
-  MSR_LSTAR,
-  MSR_MTRRdefType,
-  MSR_STAR,
-  MSR_SYSCALL_MASK,
-  MTRR_ENABLE_WRITE_BACK,
-} from '../abi/kvm.ts';
+import { MSR, MSR_IA32_MISC_ENABLE_FAST_STRING, MTRR_ENABLE_WRITE_BACK } from '../abi/msr.ts';
 import { type GeneralRegisters, RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { BootState } from '../boot/bootState.ts';
 import type { CpuidEntry } from '../kvm/kvm.ts';
@@ -26,18 +11,18 @@ import { guestCpuid } from './cpuid.ts';
 
 /** MSRs at power-on. kvmclock's two are zero so that a reset guest's old clock page is no longer written. */
 const POWER_ON_MSRS = [
-  { index: MSR_IA32_SYSENTER_CS, data: 0n },
-  { index: MSR_IA32_SYSENTER_ESP, data: 0n },
-  { index: MSR_IA32_SYSENTER_EIP, data: 0n },
-  { index: MSR_STAR, data: 0n },
-  { index: MSR_LSTAR, data: 0n },
-  { index: MSR_CSTAR, data: 0n },
-  { index: MSR_SYSCALL_MASK, data: 0n },
-  { index: MSR_KERNEL_GS_BASE, data: 0n },
-  { index: MSR_IA32_MISC_ENABLE, data: MSR_IA32_MISC_ENABLE_FAST_STRING },
-  { index: MSR_MTRRdefType, data: MTRR_ENABLE_WRITE_BACK },
-  { index: MSR_KVM_WALL_CLOCK_NEW, data: 0n },
-  { index: MSR_KVM_SYSTEM_TIME_NEW, data: 0n },
+  { index: MSR.IA32_SYSENTER_CS, data: 0n },
+  { index: MSR.IA32_SYSENTER_ESP, data: 0n },
+  { index: MSR.IA32_SYSENTER_EIP, data: 0n },
+  { index: MSR.STAR, data: 0n },
+  { index: MSR.LSTAR, data: 0n },
+  { index: MSR.CSTAR, data: 0n },
+  { index: MSR.SYSCALL_MASK, data: 0n },
+  { index: MSR.KERNEL_GS_BASE, data: 0n },
+  { index: MSR.IA32_MISC_ENABLE, data: MSR_IA32_MISC_ENABLE_FAST_STRING },
+  { index: MSR.MTRRdefType, data: MTRR_ENABLE_WRITE_BACK },
+  { index: MSR.KVM_WALL_CLOCK_NEW, data: 0n },
+  { index: MSR.KVM_SYSTEM_TIME_NEW, data: 0n },
 ];
 
 const FPU_POWER_ON = { fcw: 0x37f, mxcsr: 0x1f80 };
