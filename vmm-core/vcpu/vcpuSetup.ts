@@ -2,6 +2,7 @@
  * Power-on state of a vCPU, in the order KVM wants it: CPUID, MSRs, registers, FPU, system registers, LAPIC. Main thread, before
  * the vCPU's thread is told to run.
  */
+import { APIC_MODE_EXTINT, APIC_MODE_NMI, LocalApicPage } from '../abi/localApic.ts';
 import { MSR, MSR_IA32_MISC_ENABLE_FAST_STRING, MTRR_ENABLE_WRITE_BACK } from '../abi/msr.ts';
 import { type GeneralRegisters, RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { BootState } from '../boot/bootState.ts';
@@ -27,12 +28,6 @@ const POWER_ON_MSRS = [
 
 const FPU_POWER_ON = { fcw: 0x37f, mxcsr: 0x1f80 };
 
-// LAPIC page offsets and delivery modes, SDM 3A §11.5.1: BIOSes leave LINT0 as ExtINT (the PIC) and LINT1 as NMI.
-const APIC_LVT0 = 0x350;
-const APIC_LVT1 = 0x360;
-const APIC_MODE_NMI = 4 << 8;
-const APIC_MODE_EXTINT = 7 << 8;
-
 /** Once per vCPU: CPUID. */
 export function setupVcpu(vcpu: KvmVcpu, supported: readonly CpuidEntry[], cpus: number): void {
   vcpu.setCpuid(guestCpuid(supported, vcpu.index, cpus));
@@ -49,11 +44,10 @@ export function powerOnVcpu(vcpu: KvmVcpu, boot: BootState | undefined): void {
   vcpu.writeSystem(boot.sregs);
 }
 
+/** BIOSes leave LINT0 as ExtINT (the PIC) and LINT1 as NMI. */
 function wireLocalInterrupts(vcpu: KvmVcpu): void {
   const page = vcpu.readLapic();
-  const view = new DataView(page.buffer);
-  view.setUint32(APIC_LVT0, APIC_MODE_EXTINT, true);
-  view.setUint32(APIC_LVT1, APIC_MODE_NMI, true);
+  LocalApicPage.write(new DataView(page.buffer), { lvt_lint0: APIC_MODE_EXTINT, lvt_lint1: APIC_MODE_NMI });
   vcpu.writeLapic(page);
 }
 
