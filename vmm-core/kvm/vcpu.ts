@@ -8,7 +8,6 @@ import {
   KVM_GET_FPU,
   KVM_GET_LAPIC,
   KVM_GET_MP_STATE,
-  KVM_GET_MSRS,
   KVM_GET_REGS,
   KVM_GET_SREGS,
   KVM_GET_VCPU_EVENTS,
@@ -21,7 +20,6 @@ import {
   KVM_SET_GUEST_DEBUG,
   KVM_SET_LAPIC,
   KVM_SET_MP_STATE,
-  KVM_SET_MSRS,
   KVM_SET_REGS,
   KVM_SET_SREGS,
   KVM_SET_VCPU_EVENTS,
@@ -32,8 +30,6 @@ import {
   KvmGuestDebug,
   KvmLapicState,
   KvmMpState,
-  KvmMsrEntry,
-  KvmMsrs,
   KvmRegs,
   KvmSregs,
   KvmVcpuEvents,
@@ -43,6 +39,7 @@ import { KvmError } from '../errors.ts';
 import type { CpuidEntry } from './kvm.ts';
 import { decodeSregs, encodeSregs, KvmRun } from './kvmRun.ts';
 import { ioctl, ioctlStruct } from './libc.ts';
+import { encodeMsrs, type MsrValue, setMsrs, writeMsrs } from './msrs.ts';
 import type { VcpuHandle } from './vm.ts';
 
 /** What KVM_SET_GUEST_DEBUG replaces, all of it at each call. */
@@ -57,11 +54,6 @@ export interface GuestDebug {
 /** A vCPU's whole state as opaque structs, for reset. */
 export interface VcpuSnapshot {
   readonly structs: readonly { readonly set: number; readonly bytes: Uint8Array }[];
-}
-
-export interface MsrValue {
-  readonly index: number;
-  readonly data: bigint;
 }
 
 const GET_SET_PAIRS = [
@@ -140,16 +132,9 @@ export class KvmVcpu {
     ioctlStruct('KVM_SET_FPU', this.#fd, KVM_SET_FPU, KvmFpu.bytes(values));
   }
 
-  /** Unknown MSRs end the list: returns how many were set. */
-  writeMsrs(msrs: readonly MsrValue[]): number {
-    const buffer = encodeMsrs(msrs);
-    return ioctlStruct('KVM_SET_MSRS', this.#fd, KVM_SET_MSRS, buffer);
-  }
-
-  readMsr(index: number): bigint | undefined {
-    const buffer = encodeMsrs([{ index, data: 0n }]);
-    const count = ioctlStruct('KVM_GET_MSRS', this.#fd, KVM_GET_MSRS, buffer);
-    return count === 1 ? KvmMsrEntry.read(viewOf(buffer), KvmMsrs.size).data : undefined;
+  /** Those that this host does not have are left out. */
+  writeMsrs(msrs: readonly MsrValue[]): void {
+    writeMsrs(encodeMsrs(msrs), setMsrs(this.#fd));
   }
 
   /** The local APIC's register page. */
@@ -227,14 +212,6 @@ export class KvmVcpu {
 /** For messages: why KVM_RUN itself failed. */
 export function runError(result: number): KvmError {
   return new KvmError('KVM_RUN', -result);
-}
-
-function encodeMsrs(msrs: readonly MsrValue[]): Uint8Array {
-  const buffer = new Uint8Array(KvmMsrs.size + msrs.length * KvmMsrEntry.size);
-  const view = viewOf(buffer);
-  KvmMsrs.write(view, { nmsrs: msrs.length });
-  msrs.forEach((msr, i) => KvmMsrEntry.write(view, msr, KvmMsrs.size + i * KvmMsrEntry.size));
-  return buffer;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -35,8 +35,7 @@ export function setupVcpu(vcpu: KvmVcpu, supported: readonly CpuidEntry[], cpus:
 
 /** After setupVcpu, and again after a reset. Only vCPU 0 gets `boot`; the others wait for INIT and SIPI. */
 export function powerOnVcpu(vcpu: KvmVcpu, boot: BootState | undefined): void {
-  // One by one: KVM_SET_MSRS stops at the first MSR that this host does not have.
-  for (const msr of POWER_ON_MSRS) vcpu.writeMsrs([msr]);
+  vcpu.writeMsrs(POWER_ON_MSRS);
   vcpu.writeFpu(FPU_POWER_ON);
   wireLocalInterrupts(vcpu);
   if (boot === undefined) return;
