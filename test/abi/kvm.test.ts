@@ -31,7 +31,13 @@ const NESTED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     nmi_injected: 'nmi.injected',
     nmi_pending: 'nmi.pending',
     nmi_masked: 'nmi.masked',
+    smi_smm: 'smi.smm',
+    smi_pending: 'smi.pending',
+    smi_smm_inside_nmi: 'smi.smm_inside_nmi',
+    smi_latched_init: 'smi.latched_init',
+    triple_fault_pending: 'triple_fault.pending',
   },
+  kvm_sregs2: Object.fromEntries([0, 1, 2, 3].map((n) => [`pdptrs${n}`, `pdptrs[${n}]`])),
   kvm_debugregs: { db0: 'db[0]', db1: 'db[1]', db2: 'db[2]', db3: 'db[3]' },
   kvm_guest_debug: Object.fromEntries([0, 1, 2, 3, 6, 7].map((n) => [`debugreg${n}`, `arch.debugreg[${n}]`])),
 };
@@ -74,8 +80,9 @@ const RENAMED: Readonly<Record<string, string>> = { KVM_RUN_IOCTL: 'KVM_RUN' };
 function claimsOf(name: string, value: unknown): Claim[] {
   if (isStruct(value)) return structClaims(value, NESTED[value.name]);
   if (name === 'KVM_RUN') return offsetClaims('struct kvm_run', kvm.KVM_RUN, KVM_RUN_MEMBERS);
-  if (name === 'KVM_SREGS_SEGMENTS') return offsetClaims('struct kvm_sregs', kvm.KVM_SREGS_SEGMENTS);
-  if (name === 'KVM_SREGS_TABLES') return offsetClaims('struct kvm_sregs', kvm.KVM_SREGS_TABLES);
+  if (name === 'KVM_SREGS_SEGMENTS') return bothSregs(kvm.KVM_SREGS_SEGMENTS);
+  if (name === 'KVM_SREGS_TABLES') return bothSregs(kvm.KVM_SREGS_TABLES);
+  if (name === 'KVM_XCRS') return offsetClaims('struct kvm_xcrs', kvm.KVM_XCRS);
   if (typeof value === 'object' && value !== null) {
     return Object.entries(value as Record<string, number>).map(([key, number]) => ({
       ...macroClaim(`${name}_${key}`, number),
@@ -86,6 +93,10 @@ function claimsOf(name: string, value: unknown): Claim[] {
     return [macroClaim(name, value, RENAMED[name])];
   }
   throw new Error(`abi/kvm.ts exports ${name}, which this test does not know how to compare`);
+}
+
+function bothSregs(offsets: Readonly<Record<string, number>>): Claim[] {
+  return ['struct kvm_sregs', 'struct kvm_sregs2'].flatMap((it) => offsetClaims(it, offsets));
 }
 
 test('every struct, offset and number of the KVM API is what the kernel headers say', async (t) => {

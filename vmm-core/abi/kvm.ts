@@ -76,10 +76,21 @@ export const KvmSregs = struct('kvm_sregs', 312, {
   apic_base: u64(272),
 });
 
+/** As kvm_sregs to apic_base; the interrupt is in kvm_vcpu_events, the PDPTRs need not be read from guest memory. */
+export const KvmSregs2 = struct('kvm_sregs2', 320, {
+  ...KvmSregs.fields,
+  flags: u64(280),
+  pdptrs0: u64(288),
+  pdptrs1: u64(296),
+  pdptrs2: u64(304),
+  pdptrs3: u64(312),
+});
+
 export const KvmFpu = struct('kvm_fpu', 416, { fcw: u16(128), mxcsr: u32(408) });
 
 export const KvmMsrEntry = struct('kvm_msr_entry', 16, { index: u32(0), data: u64(8) });
 export const KvmMsrs = struct('kvm_msrs', 8, { nmsrs: u32(0) }); // entries follow
+export const KvmMsrList = struct('kvm_msr_list', 4, { nmsrs: u32(0) }); // indices follow
 
 export const KvmCpuidEntry2 = struct('kvm_cpuid_entry2', 40, {
   function: u32(0),
@@ -126,6 +137,13 @@ export const KvmVcpuEvents = struct('kvm_vcpu_events', 64, {
   nmi_masked: u8(14),
   sipi_vector: u32(16),
   flags: u32(20),
+  smi_smm: u8(24),
+  smi_pending: u8(25),
+  smi_smm_inside_nmi: u8(26),
+  smi_latched_init: u8(27),
+  triple_fault_pending: u8(28),
+  exception_has_payload: u8(55),
+  exception_payload: u64(56),
 });
 export const KVM_VCPUEVENT_VALID_NMI_PENDING = 0x1;
 export const KVM_VCPUEVENT_VALID_SIPI_VECTOR = 0x2;
@@ -138,6 +156,21 @@ export const KvmDebugregs = struct('kvm_debugregs', 128, {
   db3: u64(24),
   dr6: u64(32),
   dr7: u64(40),
+  flags: u64(48),
+});
+
+/** The XSAVE area (abi/xsave.ts); KVM_GET_XSAVE2 returns as many bytes as KVM_CAP_XSAVE2 says, at least these. */
+export const KvmXsave = struct('kvm_xsave', 4096, {});
+
+export const KvmXcr = struct('kvm_xcr', 16, { xcr: u32(0), value: u64(8) });
+export const KvmXcrs = struct('kvm_xcrs', 392, { nr_xcrs: u32(0), flags: u32(4) }); // up to 16 kvm_xcr follow
+export const KVM_XCRS = { xcrs: 8 } as const;
+
+/** The header; vmcs12 or vmcb12 follow. */
+export const KvmNestedState = struct('kvm_nested_state', 128, {
+  flags: u16(0),
+  format: u16(2),
+  size: u32(4),
 });
 
 export const KvmGuestDebug = struct('kvm_guest_debug', 72, {
@@ -258,12 +291,17 @@ export const KVM_CAP = {
   VCPU_EVENTS: 41,
   DEBUGREGS: 50,
   XSAVE: 55,
+  XCRS: 56,
+  GET_TSC_KHZ: 61,
   MAX_VCPUS: 66,
   SYNC_REGS: 74,
   KVMCLOCK_CTRL: 76,
   READONLY_MEM: 81,
   IMMEDIATE_EXIT: 136,
+  NESTED_STATE: 157,
   SET_GUEST_DEBUG2: 195,
+  SREGS2: 200,
+  XSAVE2: 208,
 } as const;
 
 const KVMIO = 0xae;
@@ -279,6 +317,7 @@ const iowr = (nr: number, sizeBytes: number): number => ioc(IOC_READ | IOC_WRITE
 // ioctls on /dev/kvm
 export const KVM_GET_API_VERSION = io(0x00);
 export const KVM_CREATE_VM = io(0x01);
+export const KVM_GET_MSR_INDEX_LIST = iowr(0x02, KvmMsrList.size);
 export const KVM_CHECK_EXTENSION = io(0x03);
 export const KVM_GET_VCPU_MMAP_SIZE = io(0x04);
 export const KVM_GET_SUPPORTED_CPUID = iowr(0x05, KvmCpuid2.size);
@@ -318,4 +357,15 @@ export const KVM_GET_VCPU_EVENTS = ior(0x9f, KvmVcpuEvents.size);
 export const KVM_SET_VCPU_EVENTS = iow(0xa0, KvmVcpuEvents.size);
 export const KVM_GET_DEBUGREGS = ior(0xa1, KvmDebugregs.size);
 export const KVM_SET_DEBUGREGS = iow(0xa2, KvmDebugregs.size);
+export const KVM_SET_TSC_KHZ = io(0xa2);
+export const KVM_GET_TSC_KHZ = io(0xa3);
+export const KVM_GET_XSAVE = ior(0xa4, KvmXsave.size);
+export const KVM_SET_XSAVE = iow(0xa5, KvmXsave.size);
+export const KVM_GET_XCRS = ior(0xa6, KvmXcrs.size);
+export const KVM_SET_XCRS = iow(0xa7, KvmXcrs.size);
 export const KVM_KVMCLOCK_CTRL = io(0xad);
+export const KVM_GET_NESTED_STATE = iowr(0xbe, KvmNestedState.size);
+export const KVM_SET_NESTED_STATE = iow(0xbf, KvmNestedState.size);
+export const KVM_GET_SREGS2 = ior(0xcc, KvmSregs2.size);
+export const KVM_SET_SREGS2 = iow(0xcd, KvmSregs2.size);
+export const KVM_GET_XSAVE2 = ior(0xcf, KvmXsave.size);

@@ -5,10 +5,12 @@ import {
   KVM_CHECK_EXTENSION,
   KVM_CREATE_VM,
   KVM_GET_API_VERSION,
+  KVM_GET_MSR_INDEX_LIST,
   KVM_GET_SUPPORTED_CPUID,
   KVM_GET_VCPU_MMAP_SIZE,
   KvmCpuid2,
   KvmCpuidEntry2,
+  KvmMsrList,
 } from '../abi/kvm.ts';
 import { KvmUnavailableError } from '../errors.ts';
 import { ioctl, ioctlStruct, mustIoctl } from './libc.ts';
@@ -31,6 +33,7 @@ export interface CpuidEntry {
 }
 
 const MAX_CPUID_ENTRIES = 256;
+const MAX_LISTED_MSRS = 1024;
 
 export class Kvm {
   readonly #fd: number;
@@ -74,6 +77,15 @@ export class Kvm {
     return Array.from({ length: nent }, (_, i) =>
       KvmCpuidEntry2.read(view, KvmCpuid2.size + i * KvmCpuidEntry2.size),
     );
+  }
+
+  /** The MSRs that this host's vCPUs have, without the families that KVM takes for granted (msrs.ts). */
+  msrIndices(): number[] {
+    const indices = new Uint32Array(KvmMsrList.size / 4 + MAX_LISTED_MSRS);
+    indices[0] = MAX_LISTED_MSRS; // nmsrs
+    ioctlStruct('KVM_GET_MSR_INDEX_LIST', this.#fd, KVM_GET_MSR_INDEX_LIST, indices);
+    const [nmsrs, ...listed] = indices;
+    return listed.slice(0, nmsrs);
   }
 
   createVm(): KvmVm {

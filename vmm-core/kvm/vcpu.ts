@@ -4,8 +4,6 @@
  */
 import { closeSync } from 'node:fs';
 import {
-  KVM_GET_DEBUGREGS,
-  KVM_GET_FPU,
   KVM_GET_LAPIC,
   KVM_GET_MP_STATE,
   KVM_GET_REGS,
@@ -15,17 +13,14 @@ import {
   KVM_RUN,
   KVM_RUN_IOCTL,
   KVM_SET_CPUID2,
-  KVM_SET_DEBUGREGS,
   KVM_SET_FPU,
   KVM_SET_GUEST_DEBUG,
   KVM_SET_LAPIC,
-  KVM_SET_MP_STATE,
   KVM_SET_REGS,
   KVM_SET_SREGS,
   KVM_SET_VCPU_EVENTS,
   KvmCpuid2,
   KvmCpuidEntry2,
-  KvmDebugregs,
   KvmFpu,
   KvmGuestDebug,
   KvmLapicState,
@@ -40,6 +35,7 @@ import type { CpuidEntry } from './kvm.ts';
 import { decodeSregs, encodeSregs, KvmRun } from './kvmRun.ts';
 import { ioctl, ioctlStruct } from './libc.ts';
 import { encodeMsrs, type MsrValue, setMsrs, writeMsrs } from './msrs.ts';
+import { restoreVcpuState, saveVcpuState, type VcpuState, type VcpuStateFormat } from './vcpuState.ts';
 import type { VcpuHandle } from './vm.ts';
 
 /** What KVM_SET_GUEST_DEBUG replaces, all of it at each call. */
@@ -50,21 +46,6 @@ export interface GuestDebug {
   readonly addresses: readonly bigint[];
   readonly dr7: bigint;
 }
-
-/** A vCPU's whole state as opaque structs, for reset. */
-export interface VcpuSnapshot {
-  readonly structs: readonly { readonly set: number; readonly bytes: Uint8Array }[];
-}
-
-const GET_SET_PAIRS = [
-  { get: KVM_GET_SREGS, set: KVM_SET_SREGS, size: KvmSregs.size },
-  { get: KVM_GET_REGS, set: KVM_SET_REGS, size: KvmRegs.size },
-  { get: KVM_GET_FPU, set: KVM_SET_FPU, size: KvmFpu.size },
-  { get: KVM_GET_LAPIC, set: KVM_SET_LAPIC, size: KvmLapicState.size },
-  { get: KVM_GET_DEBUGREGS, set: KVM_SET_DEBUGREGS, size: KvmDebugregs.size },
-  { get: KVM_GET_VCPU_EVENTS, set: KVM_SET_VCPU_EVENTS, size: KvmVcpuEvents.size },
-  { get: KVM_GET_MP_STATE, set: KVM_SET_MP_STATE, size: KvmMpState.size },
-] as const;
 
 export class KvmVcpu {
   readonly index: number;
@@ -185,17 +166,12 @@ export class KvmVcpu {
     ioctl(this.#fd, KVM_KVMCLOCK_CTRL);
   }
 
-  save(): VcpuSnapshot {
-    return {
-      structs: GET_SET_PAIRS.map(({ get, set, size }) => {
-        const bytes = new Uint8Array(size);
-        ioctlStruct('KVM_GET (vCPU state)', this.#fd, get, bytes);
-        return { set, bytes };
-      }),
-    };
+  /** All that the guest can change of this vCPU. */
+  save(format: VcpuStateFormat): VcpuState {
+    return saveVcpuState(this.#fd, format);
   }
-  restore(snapshot: VcpuSnapshot): void {
-    for (const { set, bytes } of snapshot.structs) ioctlStruct('KVM_SET (vCPU state)', this.#fd, set, bytes);
+  restore(state: VcpuState): void {
+    restoreVcpuState(this.#fd, state);
   }
 
   close(): void {

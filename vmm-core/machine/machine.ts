@@ -14,7 +14,8 @@ import { hostClock } from '../devices/clock.ts';
 import { allocateDevices, buildDevices, type DeviceSet } from '../devices/deviceSet.ts';
 import { UserError } from '../errors.ts';
 import { Kvm } from '../kvm/kvm.ts';
-import { KvmVcpu, type VcpuSnapshot } from '../kvm/vcpu.ts';
+import { KvmVcpu } from '../kvm/vcpu.ts';
+import { type VcpuState, vcpuStateFormat } from '../kvm/vcpuState.ts';
 import { type ChipState, type KvmVm, kvmIrqLine, type VcpuHandle } from '../kvm/vm.ts';
 import { log } from '../log.ts';
 import { allocateGuestMemory, type GuestMemory } from '../memory/guestMemory.ts';
@@ -84,7 +85,7 @@ export class Machine {
   readonly #vm: KvmVm;
   readonly #files: Images;
   readonly #events: MachineEvents;
-  readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuSnapshot[] };
+  readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuState[] };
   #ahead: RunLoop | undefined;
   /** Main runs a vCPU (`#ahead`) whose output waits for main. */
   #isOutputStuck = false;
@@ -107,7 +108,8 @@ export class Machine {
       const vcpus = handles.map((handle) => new KvmVcpu(handle));
       const cpuid = this.kvm.supportedCpuid();
       for (const vcpu of vcpus) setupVcpu(vcpu, cpuid, config.cpus);
-      this.#powerOn = { chips: this.#vm.saveChips(), vcpus: vcpus.map((vcpu) => vcpu.save()) };
+      const format = vcpuStateFormat(this.kvm);
+      this.#powerOn = { chips: this.#vm.saveChips(), vcpus: vcpus.map((vcpu) => vcpu.save(format)) };
       const deviceMemory = allocateDevices();
       this.devices = this.#buildDevices(deviceMemory);
       this.serialInputs = serialInputs(this.devices);
@@ -136,8 +138,8 @@ export class Machine {
     Object.assign(this.#files, files);
     this.boot = this.#load();
     this.threads.forEach(({ vcpu, index }) => {
-      const snapshot = this.#powerOn.vcpus[index];
-      if (snapshot !== undefined) vcpu.restore(snapshot);
+      const state = this.#powerOn.vcpus[index];
+      if (state !== undefined) vcpu.restore(state);
       powerOnVcpu(vcpu, index === 0 ? this.boot : undefined);
       vcpu.refreshMirror();
     });
