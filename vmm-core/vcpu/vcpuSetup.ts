@@ -10,20 +10,10 @@ import type { CpuidEntry } from '../kvm/kvm.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import { guestCpuid } from './cpuid.ts';
 
-/** MSRs at power-on. kvmclock's two are zero so that a reset guest's old clock page is no longer written. */
-const POWER_ON_MSRS = [
-  { index: MSR.IA32_SYSENTER_CS, data: 0n },
-  { index: MSR.IA32_SYSENTER_ESP, data: 0n },
-  { index: MSR.IA32_SYSENTER_EIP, data: 0n },
-  { index: MSR.STAR, data: 0n },
-  { index: MSR.LSTAR, data: 0n },
-  { index: MSR.CSTAR, data: 0n },
-  { index: MSR.SYSCALL_MASK, data: 0n },
-  { index: MSR.KERNEL_GS_BASE, data: 0n },
+/** What firmware sets on a PC. All others are as KVM creates them, or as a reset has put them back (machine.ts). */
+const FIRMWARE_MSRS = [
   { index: MSR.IA32_MISC_ENABLE, data: MSR_IA32_MISC_ENABLE_FAST_STRING },
   { index: MSR.MTRRdefType, data: MTRR_ENABLE_WRITE_BACK },
-  { index: MSR.KVM_WALL_CLOCK_NEW, data: 0n },
-  { index: MSR.KVM_SYSTEM_TIME_NEW, data: 0n },
 ];
 
 const FPU_POWER_ON = { fcw: 0x37f, mxcsr: 0x1f80 };
@@ -35,7 +25,7 @@ export function setupVcpu(vcpu: KvmVcpu, supported: readonly CpuidEntry[], cpus:
 
 /** After setupVcpu, and again after a reset. Only vCPU 0 gets `boot`; the others wait for INIT and SIPI. */
 export function powerOnVcpu(vcpu: KvmVcpu, boot: BootState | undefined): void {
-  vcpu.writeMsrs(POWER_ON_MSRS);
+  vcpu.writeMsrs(FIRMWARE_MSRS);
   vcpu.writeFpu(FPU_POWER_ON);
   wireLocalInterrupts(vcpu);
   if (boot === undefined) return;
