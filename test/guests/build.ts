@@ -25,6 +25,7 @@ export const GUESTS = {
   serialEcho: { kind: 'multiboot' },
   resetCf9: { kind: 'multiboot' },
   resetI8042: { kind: 'multiboot' },
+  resetState: { kind: 'multiboot' },
   powerOff: { kind: 'multiboot' },
   smp: { kind: 'multiboot' },
   pvh: { kind: 'elf64' },

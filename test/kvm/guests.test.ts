@@ -222,6 +222,16 @@ for (const [name, by] of [
   );
 }
 
+kvmTest('a reset leaves nothing of what the guest set in its CPU: PAT, MTRRs, debug registers', async (t) => {
+  const kernel = await guest('resetState');
+  const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
+  const process = startVmm(t, ['run', '--kernel', kernel, '--memory', '16M', '--debug-exit'], { env });
+  await Promise.race([process.printed('NNN'), process.finished]);
+  process.kill('SIGTERM');
+  const { code, stdout } = await process.finished;
+  assert.deepEqual({ code, start: stdout.slice(0, 3) }, { code: 1, start: 'NNN' });
+});
+
 kvmTest('a triple fault ends with exit code 3, a sentence, the registers and the code', async (t) => {
   const { code, stdout, stderr } = await run(t, 'tripleFault');
   assert.deepEqual({ code, stdout }, { code: TRIPLE_FAULT, stdout: 'T' });
