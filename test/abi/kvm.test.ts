@@ -72,7 +72,12 @@ const KVM_RUN_MEMBERS: Readonly<Record<keyof typeof kvm.KVM_RUN, string>> = {
 };
 
 /** Newer than the oldest headers we build on (Debian 12: Linux 6.1); what they do not define cannot be compared. */
-const NEWER_THAN_6_1 = new Set(['KVM_EXIT.MEMORY_FAULT']);
+const NEWER_THAN_6_1 = new Set([
+  'KVM_EXIT.MEMORY_FAULT',
+  'KVM_X86_REG_TYPE_MSR',
+  'KVM_X86_REG_TYPE_KVM',
+  'KVM_REG_GUEST_SSP',
+]);
 
 /** Our name where it cannot be the header's: KVM_RUN is the table of offsets. */
 const RENAMED: Readonly<Record<string, string>> = { KVM_RUN_IOCTL: 'KVM_RUN' };

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import {
+  KVM_CAP,
   KVM_EXIT,
+  KVM_X86_REG_TYPE_MSR,
   KVM_XCRS,
   KvmDebugregs,
   KvmMpState,
@@ -33,6 +35,13 @@ import {
   stateMsrs,
   writeMsrs,
 } from '../../vmm-core/kvm/msrs.ts';
+import {
+  listRegisters,
+  readRegister,
+  registerId,
+  registerName,
+  writeRegister,
+} from '../../vmm-core/kvm/oneReg.ts';
 import { KvmVcpu } from '../../vmm-core/kvm/vcpu.ts';
 import {
   type StatePartName,
@@ -208,6 +217,20 @@ kvmTest('KVM takes back every MSR that it lets us read', async (t) => {
   const read = readMsrs(asked, getMsrs(handle.fd));
   assert.ok(decodeMsrs(read).some(({ index }) => index === MSR.LSTAR));
   assert.deepEqual(writeMsrs(read, setMsrs(handle.fd)), []);
+});
+
+kvmTest('registers are read and written one at a time, which the shadow stack pointer needs', async (t) => {
+  const { kvm, handle, vcpu, format } = scratchVcpu(t);
+  if (kvm.checkExtension(KVM_CAP.ONE_REG) === 0) return t.skip("this host's KVM has no KVM_GET_ONE_REG");
+  const { fd } = handle;
+  const id = registerId(KVM_X86_REG_TYPE_MSR, MSR.LSTAR); // every vCPU has this one
+  writeRegister(fd, { id, value: 0xffff_8000_0000_1000n });
+  assert.equal(vcpuStateValues(vcpu.save(format)).MSRS?.MSR_LSTAR, 0xffff_8000_0000_1000n);
+  assert.deepEqual(readRegister(fd, id), { id, value: 0xffff_8000_0000_1000n });
+  assert.deepEqual(
+    Object.keys(vcpuStateValues(vcpu.save(format)).ONE_REG ?? {}),
+    listRegisters(fd).map(registerName),
+  );
 });
 
 kvmTest('the state of a vCPU can be restored in another VM', async (t) => {

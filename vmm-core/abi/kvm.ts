@@ -166,6 +166,16 @@ export const KvmXcr = struct('kvm_xcr', 16, { xcr: u32(0), value: u64(8) });
 export const KvmXcrs = struct('kvm_xcrs', 392, { nr_xcrs: u32(0), flags: u32(4) }); // up to 16 kvm_xcr follow
 export const KVM_XCRS = { xcrs: 8 } as const;
 
+/** `addr` is where the value is or goes. */
+export const KvmOneReg = struct('kvm_one_reg', 16, { id: u64(0), addr: u64(8) });
+export const KvmRegList = struct('kvm_reg_list', 8, { n: u64(0) }); // ids follow
+/** The id's parts on x86, since Linux 6.18: architecture and 64 bits, the kind of register, its index. */
+export const KVM_REG_X86 = 0x2000000000000000n;
+export const KVM_REG_SIZE_U64 = 0x0030000000000000n;
+export const KVM_X86_REG_TYPE_MSR = 2;
+export const KVM_X86_REG_TYPE_KVM = 3;
+export const KVM_REG_GUEST_SSP = 0;
+
 /** The header; vmcs12 or vmcb12 follow. */
 export const KvmNestedState = struct('kvm_nested_state', 128, {
   flags: u16(0),
@@ -294,6 +304,7 @@ export const KVM_CAP = {
   XCRS: 56,
   GET_TSC_KHZ: 61,
   MAX_VCPUS: 66,
+  ONE_REG: 70,
   SYNC_REGS: 74,
   KVMCLOCK_CTRL: 76,
   READONLY_MEM: 81,
@@ -363,7 +374,10 @@ export const KVM_GET_XSAVE = ior(0xa4, KvmXsave.size);
 export const KVM_SET_XSAVE = iow(0xa5, KvmXsave.size);
 export const KVM_GET_XCRS = ior(0xa6, KvmXcrs.size);
 export const KVM_SET_XCRS = iow(0xa7, KvmXcrs.size);
+export const KVM_GET_ONE_REG = iow(0xab, KvmOneReg.size); // the header says _IOW
+export const KVM_SET_ONE_REG = iow(0xac, KvmOneReg.size);
 export const KVM_KVMCLOCK_CTRL = io(0xad);
+export const KVM_GET_REG_LIST = iowr(0xb0, KvmRegList.size);
 export const KVM_GET_NESTED_STATE = iowr(0xbe, KvmNestedState.size);
 export const KVM_SET_NESTED_STATE = iow(0xbf, KvmNestedState.size);
 export const KVM_GET_SREGS2 = ior(0xcc, KvmSregs2.size);

@@ -117,8 +117,8 @@ export function discard(memory: WebAssembly.Memory): void {
   if (result < 0) throw new KvmError('madvise', koffi.errno());
 }
 
-/** Only for this folder: KVM needs the address of guest RAM. */
-export function hostAddress(memory: WebAssembly.Memory): bigint {
+/** Only for this folder: KVM needs the address of guest RAM. The buffer is shared memory, which stays where it is. */
+export function hostAddress(memory: { readonly buffer: ArrayBufferLike }): bigint {
   return BigInt(koffi.address(new Uint8Array(memory.buffer)));
 }
 

@@ -9,6 +9,7 @@ const NEWEST = {
   [KVM_CAP.XSAVE2]: 4096,
   [KVM_CAP.XCRS]: 1,
   [KVM_CAP.NESTED_STATE]: 8320,
+  [KVM_CAP.ONE_REG]: 1,
 };
 
 function host(capabilities: Readonly<Record<number, number>>): HostKvm {
@@ -31,6 +32,7 @@ test('a host that has everything', () => {
     'DEBUGREGS',
     'LAPIC',
     'MSRS',
+    'ONE_REG',
     'VCPU_EVENTS',
     'MP_STATE',
   ]);

@@ -18,6 +18,7 @@ import {
   KVM_GET_MP_STATE,
   KVM_GET_MSRS,
   KVM_GET_NESTED_STATE,
+  KVM_GET_ONE_REG,
   KVM_GET_REGS,
   KVM_GET_SREGS,
   KVM_GET_SREGS2,
@@ -31,6 +32,7 @@ import {
   KVM_SET_MP_STATE,
   KVM_SET_MSRS,
   KVM_SET_NESTED_STATE,
+  KVM_SET_ONE_REG,
   KVM_SET_REGS,
   KVM_SET_SREGS,
   KVM_SET_SREGS2,
@@ -53,6 +55,7 @@ import { log } from '../log.ts';
 import type { Kvm } from './kvm.ts';
 import { ioctl, ioctlStruct, mustIoctl } from './libc.ts';
 import { encodeMsrs, getMsrs, msrName, readMsrs, setMsrs, stateMsrs, writeMsrs } from './msrs.ts';
+import { decodeRegisters, encodeRegisters, listRegisters, readRegister, writeRegister } from './oneReg.ts';
 
 /** One row: a pair of ioctls, and when to use it. */
 interface StatePart {
@@ -70,7 +73,7 @@ interface StatePart {
   readonly as?: keyof typeof TRANSFERS;
 }
 
-const { SREGS2, NESTED_STATE, XSAVE2, XCRS } = KVM_CAP;
+const { SREGS2, NESTED_STATE, XSAVE2, XCRS, ONE_REG } = KVM_CAP;
 
 const PARTS = [
   // Before the TSC itself, which is an MSR.
@@ -94,6 +97,7 @@ const PARTS = [
   // Stops the timer and sets its mode: before IA32_TSC_DEADLINE, an MSR.
   { name: 'LAPIC', get: KVM_GET_LAPIC, set: KVM_SET_LAPIC, size: KvmLapicState.size },
   { name: 'MSRS', get: KVM_GET_MSRS, set: KVM_SET_MSRS, size: 0, as: 'msrs' },
+  { name: 'ONE_REG', get: KVM_GET_ONE_REG, set: KVM_SET_ONE_REG, size: 0, needs: ONE_REG, as: 'registers' },
   { name: 'VCPU_EVENTS', get: KVM_GET_VCPU_EVENTS, set: KVM_SET_VCPU_EVENTS, size: KvmVcpuEvents.size },
   { name: 'MP_STATE', get: KVM_GET_MP_STATE, set: KVM_SET_MP_STATE, size: KvmMpState.size },
 ] as const satisfies readonly StatePart[];
@@ -196,6 +200,12 @@ const TRANSFERS = {
       const msrs = refused.map(({ index, data }) => `${msrName(index)}=0x${data.toString(16)}`).join(' ');
       log.warn('kvm', 'MSRs that this host does not take back', { msrs });
     },
+  },
+
+  /** As many as the vCPU has. */
+  registers: {
+    read: (fd) => encodeRegisters(listRegisters(fd).map((id) => readRegister(fd, id))),
+    write: (fd, _, bytes) => decodeRegisters(bytes).forEach((register) => writeRegister(fd, register)),
   },
 } as const satisfies Readonly<Record<string, Transfer>>;
 

@@ -18,6 +18,7 @@ import {
 import { LocalApicPage } from '../abi/localApic.ts';
 import { XSAVE_ST, XSAVE_XMM, XSAVE_YMM_HIGH, XsaveArea } from '../abi/xsave.ts';
 import { decodeMsrs, msrName } from './msrs.ts';
+import { decodeRegisters, registerName } from './oneReg.ts';
 import type { StatePartName, VcpuState } from './vcpuState.ts';
 
 /** Names as the headers and the SDM have them, nested as the structs are. */
@@ -45,6 +46,8 @@ const DECODE: Readonly<Record<StatePartName, (bytes: Uint8Array) => StateValues>
   DEBUGREGS: (bytes) => KvmDebugregs.read(viewOf(bytes)),
   LAPIC: (bytes) => LocalApicPage.read(viewOf(bytes)),
   MSRS: (bytes) => Object.fromEntries(decodeMsrs(bytes).map(({ index, data }) => [msrName(index), data])),
+  ONE_REG: (bytes) =>
+    Object.fromEntries(decodeRegisters(bytes).map(({ id, value }) => [registerName(id), value])),
   VCPU_EVENTS: (bytes) => KvmVcpuEvents.read(viewOf(bytes)),
   MP_STATE: (bytes) => KvmMpState.read(viewOf(bytes)),
 };
