@@ -1,7 +1,7 @@
 /** Time measurements of bench/main.ts. Each function runs a VM once and returns milliseconds. */
 import { connectVmm, type VmmClient } from '../vmm-core/client/vmmClient.ts';
 import { type CoreProcess, spawnCore } from '../vmm-core/client/spawnCore.ts';
-import { parseVmConfig } from '../vmm-core/config/parseConfig.ts';
+import { parseVmConfig } from '../vmm-core/config/parseVmConfig.ts';
 import type { VmConfig } from '../vmm-core/config/vmConfig.ts';
 import { resume } from '../vmm-core/protocol/run.ts';
 import { serialAttach, serialOutput } from '../vmm-core/protocol/serial.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RunningVm } from '../vmm-core/client/runningVms.ts';
-import { parseVmConfig } from '../vmm-core/config/parseConfig.ts';
-import type { SerialBackend } from '../vmm-core/config/vmConfig.ts';
+import { parseVmConfig } from '../vmm-core/config/parseVmConfig.ts';
+import type { SerialBackend } from '../vmm-core/config/serialBackend.ts';
 import { portItems, vmItem } from './runningVmItems.ts';
 
 function runningVm(name: string, kinds: readonly SerialBackend['kind'][]): RunningVm {

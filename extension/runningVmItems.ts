@@ -1,6 +1,6 @@
 /** Running VMs as lists to choose from. Pure. */
 import type { RunningVm } from '../vmm-core/client/runningVms.ts';
-import { formatSize } from '../vmm-core/config/parseConfig.ts';
+import { formatSize } from '../vmm-core/config/size.ts';
 import { consolePorts } from './terminal/console.ts';
 
 /** As vscode.QuickPickItem. */

@@ -9,6 +9,7 @@ import {
   attachAttributes,
   configurationSnippets,
   launchAttributes,
+  requiredAttributes,
 } from '../extension/debug/launchSchema.ts';
 import { languageContributions } from '../extension/language/contributions.ts';
 
@@ -103,7 +104,7 @@ function contributions(): Json {
         label: 'Trapframe VM',
         languages: BREAKPOINT_LANGUAGES,
         configurationAttributes: {
-          launch: { required: ['kernel'], properties: launchAttributes },
+          launch: { required: requiredAttributes, properties: launchAttributes },
           attach: { properties: attachAttributes },
         },
         configurationSnippets,

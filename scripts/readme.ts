@@ -6,8 +6,10 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { type AttributeSchema, attachAttributes, launchAttributes } from '../extension/debug/launchSchema.ts';
+import { attachOnlyAttributes, launchAttributes } from '../extension/debug/launchSchema.ts';
 import { SETTINGS } from '../extension/language/contributions.ts';
+import type { AttributeSchema } from '../vmm-core/config/rows.ts';
+import type { ValueSchema } from '../vmm-core/config/setting.ts';
 import { bundled, ROOT } from './bundle.ts';
 import { COMMANDS } from './manifest.ts';
 
@@ -18,7 +20,7 @@ const execFileAsync = promisify(execFile);
 export async function withReference(readme: string): Promise<string> {
   const parts = {
     launch: attributeTable(launchAttributes),
-    attach: attributeTable(attachOnly()),
+    attach: attributeTable(attachOnlyAttributes),
     commands: commandTable(),
     settings: settingTable(),
     vmm: await usages(),
@@ -26,18 +28,12 @@ export async function withReference(readme: string): Promise<string> {
   return Object.entries(parts).reduce((text, [name, content]) => replacePart(text, name, content), readme);
 }
 
-/** What `attach` has and `launch` has not, or means otherwise. */
-function attachOnly(): Readonly<Record<string, AttributeSchema>> {
-  const { vm, socket, kernel } = attachAttributes;
-  return { vm, socket, kernel };
-}
-
 function attributeTable(attributes: Readonly<Record<string, AttributeSchema>>): string {
   const rows = Object.entries(attributes).map(([name, schema]) => [
     `\`${name}\``,
     typeText(schema),
     schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``,
-    (schema.markdownDescription ?? '').replaceAll('|', '\\|'),
+    schema.markdownDescription.replaceAll('|', '\\|'),
   ]);
   return table(['Attribute', 'Type', 'Default', ''], rows);
 }
@@ -66,7 +62,7 @@ function tableRow(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-function typeText(schema: AttributeSchema): string {
+function typeText(schema: ValueSchema): string {
   if (schema.enum !== undefined) return schema.enum.map((it) => `\`"${it}"\``).join(', ');
   if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(typeText))].join(' or ');
   if (schema.items !== undefined) return 'array';

@@ -14,7 +14,7 @@ import {
 import type { SessionState } from '../sessionState.ts';
 import { attachVm, createVm } from '../target/connectVm.ts';
 import { SourcePaths } from '../target/sourcePaths.ts';
-import type { SymbolFile } from '../target/symbolSet.ts';
+import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
 import { linearPc } from '../target/registers.ts';
 import { hex, type VmTarget } from '../target/vmTarget.ts';
 import { announceBreakpoints } from './breakpoints.ts';

@@ -1,6 +1,7 @@
 /** The symbol files of a session: loading them, and their indexes in the background. */
 import type { SessionState } from '../sessionState.ts';
-import { type SymbolFile, SymbolSet } from '../target/symbolSet.ts';
+import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
+import { SymbolSet } from '../target/symbolSet.ts';
 import { announceBreakpoints } from './breakpoints.ts';
 import { beginProgress } from './progress.ts';
 

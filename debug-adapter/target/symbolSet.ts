@@ -7,6 +7,7 @@ import {
   openOccasionalSource,
   versionOf,
 } from '../../vmm-core/client/fileSource.ts';
+import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { messageOf } from '../errors.ts';
 import { NODE_DECOMPRESSORS } from '../symbols/files/decompressors.ts';
@@ -19,14 +20,6 @@ import type { SymbolImage } from '../symbols/symbolImage.ts';
 import { AddressView, bestFirst } from './addressView.ts';
 import type { CodeLocation, FunctionLocation } from '../symbols/breakpoints/breakpointPlaces.ts';
 import { openSymbolImage } from '../symbols/openSymbolImage.ts';
-
-export interface SymbolFile {
-  readonly path: string;
-  /** Added to the file's link-time addresses. */
-  readonly offset: bigint;
-  /** It is mapped only where CR3 holds this page table; everywhere when absent. Bits of CR3 that are no address do not count. */
-  readonly addressSpace?: bigint;
-}
 
 /** How indexes of large files are got, and who is told meanwhile. */
 export interface Indexing {

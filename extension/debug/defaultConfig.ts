@@ -1,5 +1,7 @@
 /** The parts of resolveConfig.ts that need no VS Code. */
 
+import { SETTINGS } from '../../vmm-core/config/settings.ts';
+
 /** As vscode.DebugConfiguration. */
 export interface Configuration {
   type: string;
@@ -31,6 +33,6 @@ export function withDefaults(config: Configuration, folder: string | undefined):
 
 /** Whether any UART is a terminal: COM1 is, unless the configuration says otherwise. */
 function hasTerminal(config: Configuration): boolean {
-  const serial = (config['serial'] ?? {}) as Readonly<Record<string, unknown>>;
+  const serial = (config[SETTINGS.serial.launch.key] ?? {}) as Readonly<Record<string, unknown>>;
   return (serial['com1'] ?? 'terminal') === 'terminal' || Object.values(serial).includes('terminal');
 }

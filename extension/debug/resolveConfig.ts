@@ -5,6 +5,7 @@
  */
 import { accessSync, constants } from 'node:fs';
 import * as vscode from 'vscode';
+import { ATTACH_SETTINGS } from '../../vmm-core/config/debugSettings.ts';
 import { runningVms } from '../../vmm-core/client/runningVms.ts';
 import type { HostCheckPanel } from '../hostCheck.ts';
 import { chooseVm } from '../runningVmCommands.ts';
@@ -43,10 +44,12 @@ export function registerConfigurations(services: ConfigServices): vscode.Disposa
 
 /** A configuration that names no VM asks which, unless its own name is that of one. `undefined` ends the launch. */
 async function withVm(config: vscode.DebugConfiguration): Promise<vscode.DebugConfiguration | undefined> {
-  const isNamed = [config['vm'], config['socket']].some((it) => it !== undefined && it !== '');
+  const { vm: byName, socket } = ATTACH_SETTINGS;
+  const given = [config[byName.launch.key], config[socket.launch.key]];
+  const isNamed = given.some((it) => it !== undefined && it !== '');
   if (isNamed || (await runningVms('vscode')).some((it) => it.name === config.name)) return config;
   const vm = await chooseVm('VM to attach to');
-  return vm && { ...config, vm: vm.name };
+  return vm && { ...config, [byName.launch.key]: vm.name };
 }
 
 /** F5 without a launch.json. */

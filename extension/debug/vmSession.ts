@@ -4,7 +4,7 @@
  */
 import * as vscode from 'vscode';
 import type { CoreExit, CoreProcess } from '../../vmm-core/client/spawnCore.ts';
-import type { SerialBackend } from '../../vmm-core/config/vmConfig.ts';
+import type { SerialBackend } from '../../vmm-core/config/serialBackend.ts';
 import type { HostCheckPanel } from '../hostCheck.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
 import { describeExit, isClean, release, type VmProcesses } from '../vmProcess.ts';

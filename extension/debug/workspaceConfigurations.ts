@@ -6,6 +6,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { localConfigHost } from '../../vmm-core/client/localConfigHost.ts';
 import { loadConfig } from '../../vmm-core/config/loadConfig.ts';
+import { SETTINGS } from '../../vmm-core/config/settings.ts';
 import { launchConfiguration } from '../language/launchConfiguration.ts';
 import { kernelConfiguration } from './defaultConfig.ts';
 import { findKernels, KERNEL_PATTERN } from './findKernels.ts';
@@ -36,7 +37,7 @@ export async function chooseBootable(
   const vms = await vmConfigurations(folder);
   if (vms.length === 0) return (await kernelConfigurations(folder))[0];
   if (vms.length === 1) return vms[0];
-  const items = vms.map((vm) => ({ label: vm.name, detail: String(vm['kernel']), vm }));
+  const items = vms.map((vm) => ({ label: vm.name, detail: String(vm[SETTINGS.kernel.launch.key]), vm }));
   return (await vscode.window.showQuickPick(items, { placeHolder: 'VM to boot' }))?.vm;
 }
 

@@ -6,7 +6,8 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import * as oniguruma from 'vscode-oniguruma';
 import * as textmate from 'vscode-textmate';
-import { directivesOf, directive, BLOCKS } from '../../vmm-core/config/directives.ts';
+import { BLOCKS } from '../../vmm-core/config/directive.ts';
+import { directive, directivesOf } from '../../vmm-core/config/directives.ts';
 import { EXAMPLES } from '../../vmm-core/config/testSupport.ts';
 import { KEYWORDS } from '../../vmm-core/config/token.ts';
 

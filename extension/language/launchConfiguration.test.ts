@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { firstVm } from '../../vmm-core/config/testSupport.ts';
-import { parseVmConfig, VM_KEYS } from '../../vmm-core/config/parseConfig.ts';
+import { parseVmConfig, VM_KEYS } from '../../vmm-core/config/parseVmConfig.ts';
 import { attachConfiguration, launchConfiguration } from './launchConfiguration.ts';
 
 const TEXT = `vm "g" {
@@ -23,9 +23,7 @@ it('a VM of a vm.conf and its launch configuration are the same VM', () => {
   const vm = firstVm(TEXT);
   const launch = launchConfiguration(vm);
   assert.ok(typeof launch === 'object');
-  const known = Object.fromEntries(
-    Object.entries(launch).filter(([key]) => (VM_KEYS as readonly string[]).includes(key)),
-  );
+  const known = Object.fromEntries(Object.entries(launch).filter(([key]) => VM_KEYS.includes(key)));
   assert.deepEqual(parseVmConfig(known).config, vm.config);
   assert.deepEqual(
     [launch['stopOnEntry'], launch['breakpointMode'], launch['symbolFiles']],

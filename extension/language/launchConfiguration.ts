@@ -1,6 +1,8 @@
 /** A VM of a vm.conf as a launch configuration. Pure, for tests. */
+import { SETTINGS } from '../../vmm-core/config/settings.ts';
 import { unsupportedSentence } from '../../vmm-core/config/unsupported.ts';
-import type { SerialBackend } from '../../vmm-core/config/vmConfig.ts';
+import { printRows } from '../../vmm-core/config/rows.ts';
+import type { SerialBackend } from '../../vmm-core/config/serialBackend.ts';
 import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
 
 export interface LaunchConfiguration {
@@ -18,20 +20,11 @@ export function launchConfiguration({
 }: VmSettings): LaunchConfiguration | string {
   if (unsupported.length > 0) return `${unsupportedSentence(config.name, unsupported)}.`;
   if (config.kernel === '') return `VM "${config.name}" has no kernel: give it one with kernel "PATH".`;
-  const [com1, com2, com3, com4] = config.serial.map(serialForm);
   return {
     type: 'vmm',
     request: 'launch',
     name: config.name,
-    kernel: config.kernel,
-    ...(config.initrd === undefined ? {} : { initrd: config.initrd }),
-    cmdline: config.cmdline,
-    protocol: config.protocol,
-    memory: config.memoryBytes / 2 ** 20,
-    cpus: config.cpus,
-    serial: { com1, com2, com3, com4 },
-    debugExit: config.debugExit,
-    onReset: config.onReset,
+    ...printRows(SETTINGS, { ...config, serial: config.serial.map(inEditor) }),
     stopOnEntry: debug.wait,
     symbolFiles: debug.symbols,
     breakpointMode: debug.breakpoints,
@@ -52,15 +45,6 @@ export function attachConfiguration({ config, debug }: VmSettings): LaunchConfig
 }
 
 /** An editor has no standard output: its terminal stands for it. */
-function serialForm(backend: SerialBackend | undefined): string {
-  switch (backend?.kind) {
-    case 'client':
-    case 'stdio':
-      return 'terminal';
-    case 'file':
-      return `file:${backend.path}`;
-    case 'null':
-    case undefined:
-      return 'null';
-  }
+function inEditor(backend: SerialBackend): SerialBackend {
+  return backend.kind === 'stdio' ? { kind: 'client' } : backend;
 }

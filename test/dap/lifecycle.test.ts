@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { socketPath } from '../../vmm-core/client/runtimeDir.ts';
 import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
-import { parseVmConfig } from '../../vmm-core/config/parseConfig.ts';
+import { parseVmConfig } from '../../vmm-core/config/parseVmConfig.ts';
 import { FakeVmm } from '../support/fakeVmm.ts';
 import {
   initialized,

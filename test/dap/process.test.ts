@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { parseVmConfig } from '../../vmm-core/config/parseConfig.ts';
+import { parseVmConfig } from '../../vmm-core/config/parseVmConfig.ts';
 import { spawnAdapter } from '../support/dapClient.ts';
 import { STEPS_ELF } from '../support/debugSession.ts';
 import { FakeVmm } from '../support/fakeVmm.ts';

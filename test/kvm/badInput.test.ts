@@ -17,7 +17,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { messageStream } from '../../vmm-core/client/messageStream.ts';
 import { ConnectError, connectVmm } from '../../vmm-core/client/vmmClient.ts';
-import { formatSize } from '../../vmm-core/config/parseConfig.ts';
+import { formatSize } from '../../vmm-core/config/size.ts';
 import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
 import { initialize } from '../../vmm-core/protocol/vm.ts';
 import { guest } from '../guests/build.ts';

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import type { RequestType } from 'vscode-jsonrpc/node';
 import { type CoreProcess, spawnCore } from '../../vmm-core/client/spawnCore.ts';
 import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
-import { parseVmConfig } from '../../vmm-core/config/parseConfig.ts';
+import { parseVmConfig } from '../../vmm-core/config/parseVmConfig.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
 import { type Change, changed } from '../../vmm-core/protocol/changes.ts';
 import { type MemoryParams, readMemory, translate, writeMemory } from '../../vmm-core/protocol/memory.ts';

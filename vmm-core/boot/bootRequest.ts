@@ -1,5 +1,5 @@
 /** What is to be started. Shared by the loaders of all protocols. */
-import type { BootProtocol } from '../config/vmConfig.ts';
+import type { BootProtocol } from '../config/settings/boot.ts';
 import type { ByteSource } from '../elf/byteSource.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 

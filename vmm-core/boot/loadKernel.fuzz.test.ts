@@ -1,7 +1,7 @@
 /** Hostile kernel images: whatever is in a header, the answer is a BootError or a machine that starts inside its RAM, soon. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BOOT_PROTOCOLS } from '../config/vmConfig.ts';
+import { BOOT_PROTOCOLS } from '../config/settings/boot.ts';
 import { type ByteSource, bytesSource } from '../elf/byteSource.ts';
 import { MIB } from '../memory/layout.ts';
 import { BootError } from './bootError.ts';

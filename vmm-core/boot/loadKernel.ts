@@ -2,7 +2,7 @@
  * From a file to a machine that is ready to run: decides the protocol, puts the image and all it needs into RAM, says what vCPU 0
  * starts with. Called by machine.ts on the main thread, before any vCPU runs and again after a reset. Knows nothing of KVM.
  */
-import type { BootProtocol } from '../config/vmConfig.ts';
+import type { BootProtocol } from '../config/settings/boot.ts';
 import { readBytes, type ByteSource } from '../elf/byteSource.ts';
 import { type Compression, compressionOf } from '../elf/compression.ts';
 import { type ElfFile, isElf } from '../elf/elfFile.ts';

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { KVM_CAP } from '../abi/kvm.ts';
 import { runningVms } from '../client/runningVms.ts';
-import { formatSize } from '../config/parseConfig.ts';
+import { formatSize } from '../config/size.ts';
 import { probeDebugFacilities } from '../debug/probe.ts';
 import { KvmUnavailableError } from '../errors.ts';
 import { Kvm, kvmPath } from '../kvm/kvm.ts';

@@ -5,7 +5,8 @@
 import { fstatSync } from 'node:fs';
 import { BootError } from '../boot/bootError.ts';
 import { standardOutput } from '../client/output.ts';
-import { parseSerialBackend, parseVmConfig } from '../config/parseConfig.ts';
+import { parseVmConfig } from '../config/parseVmConfig.ts';
+import { SETTINGS } from '../config/settings.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
@@ -15,20 +16,12 @@ import type { VmEnd } from '../protocol/vm.ts';
 import { Vm, type VmEvents } from '../vm.ts';
 import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
 import type { ChosenVm } from './fromFile.ts';
+import { flagNamed, SETTING_OPTIONS, SETTING_USAGE, settingInput } from './settingFlags.ts';
 import { attachTerminal } from './terminal.ts';
 
 const OPTIONS = {
   file: { type: 'string', short: 'f' },
-  kernel: { type: 'string' },
-  initrd: { type: 'string' },
-  cmdline: { type: 'string' },
-  protocol: { type: 'string' },
-  memory: { type: 'string' },
-  cpus: { type: 'string' },
-  name: { type: 'string' },
-  serial: { type: 'string', multiple: true },
-  'debug-exit': { type: 'boolean' },
-  'no-reboot': { type: 'boolean' },
+  ...SETTING_OPTIONS,
   wait: { type: 'boolean' },
   'log-json': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -43,23 +36,18 @@ const LAST_OUTPUT_MS = 1000;
 const EXIT_OUTPUT_LOST = 1;
 const ENDED_WELL: readonly VmEnd['kind'][] = [STOP.powerOff, STOP.debugExit, STOP.reset];
 
+const FLAG_COLUMNS = 19;
+const FLAGS: typeof SETTING_USAGE = [
+  ['-f FILE', 'a vm.conf that describes the VM; NAME when it has several'],
+  ...SETTING_USAGE,
+  ['--wait', 'start stopped: a debugger attaches and lets it run'],
+  ['--log-json', 'log on stderr, a JSON object per line'],
+];
+
 const USAGE = `usage: vmm run [NAME] --kernel FILE [OPTIONS]
        vmm run -f FILE [NAME] [--wait] [--log-json]
 
-  -f FILE            a vm.conf that describes the VM; NAME when it has several
-  --kernel FILE      the image to boot: ELF, bzImage, multiboot or flat
-  --initrd FILE      its initial RAM disk; "FILE ARGUMENTS" for a multiboot kernel's module
-  --cmdline TEXT     its command line
-  --protocol P       auto, multiboot, linux64, bzimage, pvh or flat (auto)
-  --memory SIZE      512M, 2G … (256M)
-  --cpus N           virtual CPUs (1)
-  --name NAME        names the control socket (the kernel's file name)
-  --serial BACKEND   stdio, terminal, file:PATH or null; the first is COM1 (stdio)
-  --debug-exit       isa-debug-exit at port 0xf4
-  --no-reboot        a reset by the guest ends the VM
-  --wait             start stopped: a debugger attaches and lets it run
-  --log-json         log on stderr, a JSON object per line
-
+${FLAGS.map(([flag, text]) => `  ${flag.padEnd(FLAG_COLUMNS)}${text}\n`).join('')}
 On the terminal, ~. at the start of a line ends the VM.
 Exit code: 0 power-off, (value << 1) | 1 isa-debug-exit, 1 usage or host error or output that could not be
 written, 3 triple fault. A reader of the output that is slow holds the guest back; nothing is lost.
@@ -99,34 +87,12 @@ async function choose(values: Values, positionals: readonly string[]): Promise<C
 
 /** Throws UserError with the first problem. */
 function configure(values: Values, positionals: readonly string[]): VmConfig {
-  const memory = single(values, 'memory');
-  const cpus = single(values, 'cpus');
-  const { config, problems } = parseVmConfig({
-    name: single(values, 'name') ?? positionals[0],
-    kernel: single(values, 'kernel'),
-    initrd: single(values, 'initrd'),
-    cmdline: single(values, 'cmdline'),
-    protocol: single(values, 'protocol'),
-    memory,
-    cpus: cpus !== undefined && /^[+-]?\d+$/.test(cpus) ? Number(cpus) : cpus,
-    serial: serialPorts(values.serial),
-    debugExit: values['debug-exit'] === true,
-    onReset: values['no-reboot'] === true ? 'exit' : 'reboot',
-  });
+  const input = settingInput(values);
+  const { key } = SETTINGS.name.launch;
+  const { config, problems } = parseVmConfig({ ...input, [key]: input[key] ?? positionals[0] });
   if (config !== undefined) return config;
   const [first] = problems;
-  throw new UserError(`--${first?.key ?? ''} ${first?.message ?? ''}`);
-}
-
-function serialPorts(given: Values[string]): Record<string, unknown> {
-  const forms = Array.isArray(given) ? given : ['stdio'];
-  if (forms.length > 4) throw new UserError('there are four serial ports: give --serial at most four times');
-  for (const form of forms) {
-    if (parseSerialBackend(String(form)) === undefined) {
-      throw new UserError(`--serial ${String(form)} is not stdio, terminal, file:PATH or null`);
-    }
-  }
-  return Object.fromEntries(forms.map((form, i) => [`com${i + 1}`, form]));
+  throw new UserError(`${flagNamed(first?.key ?? '')} ${first?.message ?? ''}`);
 }
 
 async function runVm(config: VmConfig, wait: boolean): Promise<number> {

@@ -1,7 +1,7 @@
 /** `vmm status [--json]`: the VMs that answer; sockets of dead ones are removed. */
 import { standardError, standardOutput } from '../client/output.ts';
 import { runningVms, type RunningVm } from '../client/runningVms.ts';
-import { formatSize } from '../config/parseConfig.ts';
+import { formatSize } from '../config/size.ts';
 import { fail, isForUser, parseArguments } from './arguments.ts';
 
 /** One line of `--json`: an array of these. */

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { ownRuntimeDir } from '../../test/support/ownRuntimeDir.ts';
-import { parseVmConfig } from '../config/parseConfig.ts';
+import { parseVmConfig } from '../config/parseVmConfig.ts';
 import { initialize, type VmInfo, type VmState } from '../protocol/vm.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { messageStream } from './messageStream.ts';

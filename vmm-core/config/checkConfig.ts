@@ -1,6 +1,8 @@
 /** All that is wrong with a configuration: each statement by itself (kept until it changes), then what they say about each other. */
-import { checkStatement, Findings } from './checkStatement.ts';
+import { checkStatement } from './checkStatement.ts';
 import type { ConfigHost } from './configHost.ts';
+import { directive } from './directives.ts';
+import { Findings } from './findings.ts';
 import { byPlace, distinct, type Problem } from './problem.ts';
 import { type ConfigTree, type DirectiveNode, type Statement, type ValueNode, vmName } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
@@ -80,28 +82,35 @@ function checkOneVm(node: DirectiveNode, known: Known, findings: Findings): void
       `there is a VM "${name.text}" already: vmd skips this one without a word`,
     );
   } else known.vms.set(name.text, { node, name });
-  for (const item of node.items) {
-    if (item.id !== 'interface' && item.id !== 'localInterface') continue;
-    checkTap(item, name.text, known, findings);
-    for (const option of item.items) checkReferences(option, name.text, known, findings);
-  }
+  for (const item of node.items) compare(item, name.text, known, findings);
 }
 
-function checkTap(item: DirectiveNode, vm: string, { taps }: Known, findings: Findings): void {
-  const { tap } = item.args;
-  if (tap === undefined || tap.text === 'tap') return;
+/** What a directive and those inside it say, with what has been said before. */
+function compare(node: DirectiveNode, vm: string, known: Known, findings: Findings): void {
+  const { compared, isComparedInside } = directive(node.id);
+  const value = compared === undefined ? undefined : node.args[compared.name];
+  if (value !== undefined) {
+    if (compared?.means === 'tap') checkTap(value, vm, known, findings);
+    else if (compared?.means === 'switch') checkSwitch(value, known, findings);
+    else checkLladdr(value, vm, known, findings);
+  }
+  if (isComparedInside) for (const item of node.items) compare(item, vm, known, findings);
+}
+
+function checkTap(tap: ValueNode, vm: string, { taps }: Known, findings: Findings): void {
+  if (tap.text === 'tap') return;
   const user = taps.get(tap.text);
   if (user !== undefined) findings.loadError(tap, 'reused', `${tap.text} is used by VM "${user}" already`);
   else taps.set(tap.text, vm);
 }
 
-function checkReferences(option: DirectiveNode, vm: string, known: Known, findings: Findings): void {
-  const { name, address } = option.args;
-  if (option.id === 'ifSwitch' && name !== undefined && !known.switches.has(name.text)) {
-    const message = `there is no switch "${name.text}": the interface would be on none`;
-    findings.warning(name, 'unknown-switch', message, name.text);
-  }
-  if (address === undefined) return;
+function checkSwitch(name: ValueNode, { switches }: Known, findings: Findings): void {
+  if (switches.has(name.text)) return;
+  const message = `there is no switch "${name.text}": the interface would be on none`;
+  findings.warning(name, 'unknown-switch', message, name.text);
+}
+
+function checkLladdr(address: ValueNode, vm: string, known: Known, findings: Findings): void {
   const key = lladdrKey(address.text);
   if (key === undefined) return;
   const user = known.lladdrs.get(key);
@@ -182,9 +191,10 @@ function ownerOf(node: DirectiveNode): { user: string; group: string; value: Val
 }
 
 function disks(node: DirectiveNode): ValueNode[] {
-  return node.items.flatMap((it) =>
-    it.id === 'disk' && it.args['path'] !== undefined ? [it.args['path']] : [],
-  );
+  return node.items.flatMap(({ id, args }) => {
+    const path = directive(id).args?.find((it) => it.means === 'ownFile');
+    return (path === undefined ? undefined : args[path.name]) ?? [];
+  });
 }
 
 /** As vmd warns: a later definition of the same name starts anew. */

@@ -1,12 +1,13 @@
 /** directives.ts as people read it: hover text, docs/vm.conf.md and the man page vm.conf(5). */
-import { type Block, BLOCKS, directive, type DirectiveId, directivesOf } from './directives.ts';
+import { type Block, BLOCKS } from './directive.ts';
+import { directive, type DirectiveId, directivesOf } from './directives.ts';
 
 export const MANUAL_FILE = 'docs/vm.conf.md';
 
 /** Markdown for an editor. */
 export function hoverText(id: DirectiveId): string {
   const { form, text, isExtension } = directive(id);
-  const note = isExtension === true ? "\n\n_An extension: OpenBSD's vmd does not know it._" : '';
+  const note = isExtension ? "\n\n_An extension: OpenBSD's vmd does not know it._" : '';
   return `${form}\n\n${text}${note}`;
 }
 
@@ -94,7 +95,7 @@ export function manualMarkdown(): string {
 
 function markdownEntry(id: DirectiveId): string {
   const { form, text, isExtension } = directive(id);
-  return `- ${form}${isExtension === true ? ' (extension)' : ''}\\\n  ${text}`;
+  return `- ${form}${isExtension ? ' (extension)' : ''}\\\n  ${text}`;
 }
 
 /** mdoc(7) source. */
@@ -120,7 +121,7 @@ export function manualPage(): string {
 function manualList(block: Block): string[] {
   const items = directivesOf(block).flatMap((id) => {
     const { form, text, isExtension } = directive(id);
-    const note = isExtension === true ? ['.Pq extension'] : [];
+    const note = isExtension ? ['.Pq extension'] : [];
     return [`.It ${inline(form)}`, ...note, ...roff(text)];
   });
   return ['.Bl -tag -width Ds', ...items, '.El'];

@@ -3,8 +3,9 @@
  * through three layers (raw characters with push-back; joined lines and squeezed blanks; tokens) and a macro's value is pushed back
  * as text, so that it can be part of a word, several tokens, a quote or a comment. The layers here are the same three for that reason.
  */
-import type { Problem, ProblemCode } from './problem.ts';
-import { type SourceFile } from './sourceFile.ts';
+import type { Problem } from './problem.ts';
+import type { ProblemCode } from './problemCode.ts';
+import type { SourceFile } from './sourceFile.ts';
 import {
   type Comment,
   KEYWORDS,

@@ -7,7 +7,7 @@ import { IncludeBudget } from './includeBudget.ts';
 import { Lexer } from './lexer.ts';
 import { ParseRun } from './parseRun.ts';
 import type { Problem } from './problem.ts';
-import { type SourceFile } from './sourceFile.ts';
+import type { SourceFile } from './sourceFile.ts';
 import type { ConfigTree, Dialect, Statement } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
 

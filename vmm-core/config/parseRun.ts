@@ -1,17 +1,12 @@
 /** The parser's state while it reads: tokens with one of look-ahead, what belongs to the statement at hand, and recovery. */
 import type { ConfigHost } from './configHost.ts';
-import {
-  type Argument,
-  type Block,
-  directive,
-  type DirectiveId,
-  directivesOf,
-  directivesWith,
-} from './directives.ts';
+import type { Argument, Block } from './directive.ts';
+import { directive, type DirectiveId, directivesOf, directivesWith } from './directives.ts';
 import type { IncludeBudget } from './includeBudget.ts';
 import type { Lexer } from './lexer.ts';
 import { nearest } from './nearest.ts';
-import type { Problem, ProblemCode } from './problem.ts';
+import type { Problem } from './problem.ts';
+import type { ProblemCode } from './problemCode.ts';
 import { SourceFile } from './sourceFile.ts';
 import type { Dialect, DirectiveNode, Statement, ValueNode } from './syntaxTree.ts';
 import { isValue, type MacroDefinition, type Token } from './token.ts';
@@ -165,7 +160,7 @@ export class ParseRun {
     const second = this.#last;
     const words = second === undefined || second === first ? [first] : [first, second];
     const { isExtension, args, opens } = directive(id);
-    if (isExtension === true && this.#env.dialect === 'vmd') {
+    if (isExtension && this.#env.dialect === 'vmd') {
       const what = directive(id).words.join(' ');
       this.#report('extension', `"${what}" is an extension that OpenBSD's vmd does not know`, words);
     }

@@ -1,47 +1,6 @@
 /** What is wrong with a vm.conf, and where: diagnostics in an editor, `file:line:col: message` on a terminal. */
+import type { ProblemCode } from './problemCode.ts';
 import type { SourceFile } from './sourceFile.ts';
-
-/** Stable: scripts and editors' quick fixes go by them. */
-export type ProblemCode =
-  | 'syntax'
-  | 'crlf'
-  | 'undefined-macro'
-  | 'unused-macro'
-  | 'macro-name'
-  | 'number-range'
-  | 'unterminated-string'
-  | 'too-long'
-  | 'brace-on-next-line'
-  | 'missing-brace'
-  | 'missing-open-brace'
-  | 'empty-block'
-  | 'newline-needed'
-  | 'quotes-needed'
-  | 'unknown-word'
-  | 'comma'
-  | 'extension'
-  | 'include'
-  | 'value'
-  | 'repeated'
-  | 'conflict'
-  | 'missing'
-  | 'vm-name'
-  | 'duplicate-vm'
-  | 'duplicate-switch'
-  | 'unknown-switch'
-  | 'unknown-parent'
-  | 'instance'
-  | 'reused'
-  | 'no-boot'
-  | 'file-missing'
-  | 'not-a-file'
-  | 'not-supported'
-  | 'disk-missing'
-  | 'disk-format'
-  | 'unknown-user'
-  | 'unknown-group'
-  | 'host'
-  | 'rounded';
 
 export type Severity = 'error' | 'warning';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { byteLength, SourceFile } from './sourceFile.ts';
+import { SourceFile } from './sourceFile.ts';
+import { byteLength } from './values.ts';
 import { randomNumbers } from './testSupport.ts';
 
 it('an edited text has the lines of one read anew', () => {

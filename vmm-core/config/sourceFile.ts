@@ -95,14 +95,3 @@ function newlines(text: string): number[] {
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) found.push(at);
   return found;
 }
-
-/** How many bytes a text takes in a C program, which is what vmd's limits count. */
-export function byteLength(text: string): number {
-  let bytes = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    const isSurrogate = code >= 0xd800 && code <= 0xdfff; // a pair is four bytes
-    bytes += code < 0x80 ? 1 : code < 0x800 || isSurrogate ? 2 : 3;
-  }
-  return bytes;
-}

@@ -1,5 +1,4 @@
 /** Values of vm.conf, read as the C library functions behind vmd read them: strtonum, scan_scaled, ether_aton, inet_net_pton. */
-import { byteLength } from './sourceFile.ts';
 
 export const MAX_DISKS = 4;
 export const MAX_INTERFACES = 4;
@@ -173,4 +172,15 @@ export function parseForwardEnd(text: string): ForwardEnd | undefined {
   const port = Number(match?.[2] ?? 0);
   const address = match?.[1] ?? '127.0.0.1';
   return port >= 1 && port <= 65535 && parseIpv4(address) !== undefined ? { address, port } : undefined;
+}
+
+/** How many bytes a text takes in a C program, which is what vmd's limits count. */
+export function byteLength(text: string): number {
+  let bytes = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const isSurrogate = code >= 0xd800 && code <= 0xdfff; // a pair is four bytes
+    bytes += code < 0x80 ? 1 : code < 0x800 || isSurrogate ? 2 : 3;
+  }
+  return bytes;
 }

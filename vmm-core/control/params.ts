@@ -2,6 +2,8 @@
  * Parameters of requests, decoded and checked at the edge: whatever comes through the socket, a handler sees what its type says, and the
  * client reads a sentence that names the field. No state.
  */
+import { checkVmConfig } from '../config/parseVmConfig.ts';
+import type { VmConfig } from '../config/vmConfig.ts';
 import { UserError } from '../errors.ts';
 import { BREAKPOINT_MODES, type BreakpointMode } from '../protocol/run.ts';
 
@@ -9,7 +11,7 @@ export const MAX_READ_BYTES = 64 * 1024 * 1024;
 const MAX_BREAKPOINTS = 10_000;
 const MAX_SHOWN = 60;
 
-export type Fields = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
 export interface Breakpoint {
   readonly id: number;
@@ -51,15 +53,12 @@ export function initializeParams(params: unknown): Greeting {
   return { protocolVersion: it['protocolVersion'], client, debugger: it['debugger'] === true };
 }
 
-/** What parseVmConfig takes: the other side may be of another make, and its configuration is checked like a user's. */
-export function createParams(params: unknown): Fields {
-  const { memoryBytes, serial, ...rest } = fields(fields(params)['config'], 'config');
-  const ports = serial === undefined ? [] : list(serial, 'serial', 4);
-  return {
-    ...rest,
-    memory: typeof memoryBytes === 'number' ? memoryBytes / 2 ** 20 : memoryBytes,
-    serial: Object.fromEntries(ports.map((port, i) => [`com${i + 1}`, serialForm(port)])),
-  };
+/** The other side may be of another make: its configuration is checked like a user's. */
+export function createParams(params: unknown): VmConfig {
+  const { config, problems } = checkVmConfig(fields(fields(params)['config'], 'config'));
+  if (config !== undefined) return config;
+  const [first] = problems;
+  throw new UserError(`${first?.key ?? 'config'}: ${first?.message ?? 'is not valid'}`);
 }
 
 export function portParams(params: unknown): { readonly port: number } {
@@ -173,12 +172,6 @@ function mode(value: unknown): BreakpointMode {
   if (found === undefined)
     throw new UserError(`mode must be one of ${BREAKPOINT_MODES.join(', ')}, not ${shown(value)}`);
   return found;
-}
-
-function serialForm(port: unknown): string {
-  const { kind, path } = fields(port, 'serial');
-  if (kind === 'file') return `file:${typeof path === 'string' ? path : ''}`;
-  return kind === 'client' ? 'terminal' : typeof kind === 'string' ? kind : shown(kind);
 }
 
 /** A value of any kind, size and depth in a message. */

@@ -1,7 +1,5 @@
 /** The request table of the control socket: each constant of protocol/ with what decodes its parameters and what answers it. Main thread. */
 import type { MessageConnection, NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc/node';
-import { parseVmConfig } from '../config/parseConfig.ts';
-import type { VmConfig } from '../config/vmConfig.ts';
 import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
 import { readRegisters, writeRegisters } from '../debug/registers.ts';
 import { UserError } from '../errors.ts';
@@ -22,7 +20,7 @@ import { feedSerial } from './serialFeed.ts';
 export function serveRequests(core: Core, client: Client): void {
   const on = table(client.connection);
   on.request0(vmRequests.info, () => core.info());
-  on.request(vmRequests.create, decode.createParams, (input) => core.create(checkConfig(input), client));
+  on.request(vmRequests.create, decode.createParams, (config) => core.create(config, client));
   on.request0(vmRequests.detach, () => core.detach(client));
   on.request0(vmRequests.powerButton, () => pressButton(core));
   on.request0(vmRequests.reset, () => core.vm.reset());
@@ -84,13 +82,6 @@ async function answer<R>(handler: () => R | Promise<R>) {
   } catch (error) {
     return toResponseError(error);
   }
-}
-
-function checkConfig(input: decode.Fields): VmConfig {
-  const { config, problems } = parseVmConfig(input);
-  if (config !== undefined) return config;
-  const [first] = problems;
-  throw new UserError(`${first?.key ?? 'config'}: ${first?.message ?? 'is not valid'}`);
 }
 
 function pressButton(core: Core): void {

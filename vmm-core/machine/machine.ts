@@ -8,7 +8,7 @@ import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
 import type { BootState } from '../boot/bootState.ts';
 import { loadKernel } from '../boot/loadKernel.ts';
 import type { FileSource } from '../client/fileSource.ts';
-import { formatSize } from '../config/parseConfig.ts';
+import { formatSize } from '../config/size.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { hostClock } from '../devices/clock.ts';
 import { allocateDevices, buildDevices, type DeviceSet } from '../devices/deviceSet.ts';

@@ -7,9 +7,8 @@ import {
   InsertTextFormat,
   MarkupKind,
 } from 'vscode-languageserver/node';
+import type { Argument, Block } from '../../../vmm-core/config/directive.ts';
 import {
-  type Argument,
-  type Block,
   directive,
   type DirectiveId,
   directivesOf,
@@ -23,7 +22,6 @@ import { isValue, type MacroDefinition, type Token } from '../../../vmm-core/con
 import { isPath, occurrences, statementAt } from './occurrences.ts';
 import type { Range } from './workspace.ts';
 
-const SIZES = ['256M', '512M', '1G', '2G', '4G', '8G'];
 const MAX_ENTRIES = 200;
 
 /** What the grammar allows next. */
@@ -212,7 +210,7 @@ function directiveItem(id: DirectiveId, range: Range): CompletionItem[] {
     {
       label,
       kind: CompletionItemKind.Keyword,
-      ...(isExtension === true ? { labelDetails: { description: 'extension' } } : {}),
+      ...(isExtension ? { labelDetails: { description: 'extension' } } : {}),
       documentation: { kind: MarkupKind.Markdown, value: hoverText(id) },
       insertTextFormat: InsertTextFormat.Snippet,
       textEdit: { range, newText: `${label}${ending}` },
@@ -227,19 +225,18 @@ function argumentItems(
   context: Context,
   place: Place,
 ): CompletionItem[] {
-  const { kind, name } = argument;
+  const { kind, means, name, suggestions } = argument;
   if (typeof kind !== 'string')
     return kind.map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
   const value = (text: string, what: CompletionItemKind): CompletionItem =>
     quotable(text, what, context, place.range);
   if (isPath(id, name)) return fileItems(context, place);
   if (kind === 'owner') return accounts(context.prefix).map((it) => value(it, CompletionItemKind.Constant));
-  if (name === 'size') return SIZES.map((it) => plain(it, CompletionItemKind.Value, place.range));
-  if (name === 'format')
-    return ['raw', 'qcow2'].map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
-  if (name === 'image')
-    return ['bios', 'uefi'].map((it) => plain(it, CompletionItemKind.EnumMember, place.range));
-  if (id === 'ifSwitch')
+  if (suggestions !== undefined) {
+    const what = means === 'bytes' ? CompletionItemKind.Value : CompletionItemKind.EnumMember;
+    return suggestions.map((it) => plain(it, what, place.range));
+  }
+  if (means === 'switch')
     return names(place.tree, 'switch').map((it) => value(it, CompletionItemKind.Interface));
   if (id === 'vm' && name === 'name')
     return names(place.tree, 'vm').map((it) => value(it, CompletionItemKind.Class));

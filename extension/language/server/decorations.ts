@@ -5,6 +5,7 @@ import {
   InlayHintKind,
   SemanticTokensBuilder,
 } from 'vscode-languageserver/node';
+import { meaningOf } from '../../../vmm-core/config/directives.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import {
   type ConfigTree,
@@ -15,6 +16,7 @@ import {
 } from '../../../vmm-core/config/syntaxTree.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
 import { LENS_COMMANDS } from './contract.ts';
+import { type NameKind, namesIn } from './occurrences.ts';
 import { type Range, rangeOf } from './workspace.ts';
 
 /** The legend, in the order of the numbers sent. */
@@ -29,6 +31,12 @@ export const TOKEN_TYPES = [
   'enumMember',
 ] as const;
 type TokenType = (typeof TOKEN_TYPES)[number];
+
+const TYPE_OF_NAME: Readonly<Record<NameKind, TokenType>> = {
+  vm: 'class',
+  switch: 'interface',
+  macro: 'macro',
+};
 
 const MAX_HINT = 40;
 
@@ -61,12 +69,8 @@ function colours(statement: Statement, file: SourceFile): Coloured[] {
   const types = new Map<number, TokenType>();
   for (const node of statement.node === undefined ? [] : directivesIn(statement.node)) {
     for (const word of node.words) types.set(word.start, 'keyword');
-    const type =
-      node.id === 'vm' ? 'class' : node.id === 'switch' || node.id === 'ifSwitch' ? 'interface' : undefined;
-    if (node.id === 'macro') for (const it of node.args['name']?.tokens ?? []) types.set(it.start, 'macro');
-    if (type === undefined) continue;
-    for (const value of [node.args['name'], node.args['instance']])
-      for (const it of value?.tokens ?? []) types.set(it.start, type);
+    for (const [kind, value] of namesIn(node))
+      for (const it of value.tokens) types.set(it.start, TYPE_OF_NAME[kind]);
   }
   const found: Coloured[] = [];
   for (const { kind, start, end, file: where } of statement.tokens) {
@@ -132,10 +136,11 @@ export function inlayHints(tree: ConfigTree, file: SourceFile, range: Range): In
     }
     if (node?.id !== 'vm') continue;
     for (const item of node.items) {
-      const size = item.id === 'memory' ? item.args['size'] : undefined;
-      const bytes = size === undefined || size.isNumber ? undefined : scanScaled(size.text);
-      if (size !== undefined && bytes !== undefined && span(size).file === file)
-        add(span(size).end, `${bytes} bytes`);
+      for (const [argument, size] of Object.entries(item.args)) {
+        if (size === undefined || size.isNumber || meaningOf(item.id, argument) !== 'bytes') continue;
+        const bytes = scanScaled(size.text);
+        if (bytes !== undefined && span(size).file === file) add(span(size).end, `${bytes} bytes`);
+      }
     }
   }
   return hints;

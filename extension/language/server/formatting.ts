@@ -2,7 +2,7 @@
 import type { TextEdit } from 'vscode-languageserver/node';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
 import { formatConfig } from '../../../vmm-core/config/formatConfig.ts';
-import { type Position, type SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import type { Position, SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import { type ConfigTree, directivesIn } from '../../../vmm-core/config/syntaxTree.ts';
 import { statementAt } from './occurrences.ts';
 import { type Range, rangeOf } from './workspace.ts';

@@ -22,7 +22,7 @@ export function hover(tree: ConfigTree, file: SourceFile, offset: number): Hover
   if (word !== undefined) return text(hoverText(node.id), rangeOf(word));
   const [first] = value?.tokens ?? [];
   if (value === undefined || first === undefined) return undefined;
-  if (argument?.name === 'size') {
+  if (argument?.means === 'bytes') {
     const bytes = value.isNumber ? BigInt(value.text) : scanScaled(value.text);
     if (bytes !== undefined) return text(`${bytes} bytes, ${bytes / MIN_MEMORY} MiB`, rangeOf(first));
   }

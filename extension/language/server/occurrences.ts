@@ -1,5 +1,6 @@
 /** Names in a configuration: where VMs, switches, macros and files are declared and used. */
-import { type Argument, directive, type DirectiveId } from '../../../vmm-core/config/directives.ts';
+import type { Argument } from '../../../vmm-core/config/directive.ts';
+import { directive, type DirectiveId, meaningOf } from '../../../vmm-core/config/directives.ts';
 import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
 import {
   type ConfigTree,
@@ -33,14 +34,19 @@ function* occurrencesIn({ node, macroUses }: Statement): Generator<Occurrence> {
     yield { kind: 'macro', name, file, start: start + 1, end, isDeclaration: false, isLiteral: true };
   }
   if (node === undefined) return;
-  for (const it of directivesIn(node)) {
-    const { name, instance } = it.args;
-    if (it.id === 'macro' && name !== undefined) yield occurrence('macro', name, true);
-    else if (it.id === 'switch' && name !== undefined) yield occurrence('switch', name, true);
-    else if (it.id === 'ifSwitch' && name !== undefined) yield occurrence('switch', name, false);
-    else if (it.id === 'vm' && name !== undefined) yield occurrence('vm', name, instance === undefined);
-    if (it.id === 'vm' && instance !== undefined) yield occurrence('vm', instance, true);
+  for (const it of directivesIn(node))
+    for (const [kind, value, isDeclaration] of namesIn(it)) yield occurrence(kind, value, isDeclaration);
+}
+
+/** The names that a directive itself says, and whether it declares them. */
+export function* namesIn({ id, args }: DirectiveNode): Generator<readonly [NameKind, ValueNode, boolean]> {
+  const { name, instance } = args;
+  if (name !== undefined) {
+    if (id === 'macro' || id === 'switch') yield [id, name, true];
+    else if (id === 'vm') yield [id, name, instance === undefined];
+    else if (meaningOf(id, 'name') === 'switch') yield ['switch', name, false];
   }
+  if (id === 'vm' && instance !== undefined) yield [id, instance, true];
 }
 
 function occurrence(kind: NameKind, value: ValueNode, isDeclaration: boolean): Occurrence {
@@ -129,5 +135,6 @@ function covers(token: Token, file: SourceFile, offset: number): boolean {
 
 /** Arguments that name a file. */
 export function isPath(id: DirectiveId, name: string): boolean {
-  return name === 'path' ? id !== 'agentxPath' : id === 'include' && name === 'file';
+  const means = meaningOf(id, name);
+  return means === 'path' || means === 'ownFile';
 }

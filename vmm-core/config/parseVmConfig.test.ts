@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../test/support/bytes.ts';
-import { formatSize, nearest, parseSerialBackend, parseSize, parseVmConfig, VM_KEYS } from './parseConfig.ts';
-import { BOOT_PROTOCOLS, MAX_CPUS } from './vmConfig.ts';
+import { nearest } from './nearest.ts';
+import { parseVmConfig, VM_KEYS } from './parseVmConfig.ts';
+import { parseSerialBackend } from './serialBackend.ts';
+import { formatSize, parseSize } from './size.ts';
+import { BOOT_PROTOCOLS } from './settings/boot.ts';
+import { MAX_CPUS } from './settings/hardware.ts';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;

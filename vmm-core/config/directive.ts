@@ -1,0 +1,93 @@
+/**
+ * One line of vm.conf as the manual describes it: the form that the parser reads, what completion and hover show, and what is checked of it.
+ * The language's own are in directives.ts, those of a setting in its row.
+ */
+import type { ConfigHost } from './configHost.ts';
+import type { ProblemCode } from './problemCode.ts';
+
+/** The places a directive can stand in. */
+export const BLOCKS = ['file', 'agentx', 'switch', 'vm', 'interface', 'allow', 'network', 'debug'] as const;
+export type Block = (typeof BLOCKS)[number];
+
+/**
+ * `string`: one or more values, put together; `word`: exactly one value; `number`; `size`: a number or a word; `owner`: a number or a
+ * word. A list is a choice of words.
+ */
+export type ArgumentKind = 'string' | 'word' | 'number' | 'size' | 'owner' | readonly string[];
+
+/**
+ * What the value stands for, which decides how VMs are checked against each other and what an editor does with it. `path`: a file;
+ * `ownFile`: one that VMs cannot share; `bytes`: a size; `switch`: the name of one; `tap`, `etherAddress`: what only one interface may have.
+ */
+export type Meaning = 'path' | 'ownFile' | 'bytes' | 'switch' | 'tap' | 'etherAddress';
+
+export interface Argument {
+  readonly name: string;
+  readonly kind: ArgumentKind;
+  readonly means?: Meaning;
+  readonly isOptional?: boolean;
+  /** A word that stands before it. */
+  readonly after?: string;
+  /** What completion offers where other values are possible too. */
+  readonly suggestions?: readonly string[];
+}
+
+export interface Directive {
+  readonly block: Block;
+  /** The words it begins with. */
+  readonly words: readonly string[];
+  readonly args?: readonly Argument[];
+  /** The block that may follow, and whether it must. */
+  readonly opens?: Block;
+  /** OpenBSD's vmd does not know it. */
+  readonly isExtension?: boolean;
+  /** As the manual writes it: markdown, `*argument*`. */
+  readonly form: string;
+  /** One or more sentences of markdown. */
+  readonly text: string;
+  /** What completion inserts after the words, in VS Code's snippet syntax. */
+  readonly snippet?: string;
+  /** May be given once in a VM; a phrase stands for all directives that have it, as `boot` and `kernel` do. */
+  readonly isOnce?: true | string;
+  /** An instance has it from its parent whatever it has itself of the setting's other directives. */
+  readonly isApart?: true;
+  /** A VM that has it has something to boot. */
+  readonly isBootable?: true;
+  /** What vmd and the host have to say about its values. Its form is the parser's. */
+  readonly check?: (written: Written, findings: DirectiveFindings) => void;
+}
+
+/** A value as it stands in a file. */
+export interface WrittenValue {
+  readonly text: string;
+  readonly isNumber: boolean;
+  /** What it was put together from: at least one. */
+  readonly tokens: readonly { readonly file: { readonly path: string } }[];
+}
+
+/** A directive as it stands in a file, read without errors. */
+export interface Written {
+  readonly id: string;
+  readonly args: Readonly<Record<string, WrittenValue | undefined>>;
+  /** What stands in its block or list. */
+  readonly items: readonly Written[];
+}
+
+/** Where a directive's check says what it found: at an argument of that name or, without one, at the directive's words. */
+export interface DirectiveFindings {
+  readonly host: ConfigHost;
+  /** What has been seen of this VM so far, by keys of whoever counts. */
+  readonly tally: Map<string, number>;
+  /** vmd -n refuses it. */
+  error(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
+  /** vmd -n refuses it on a machine like this one; files are often written for another. */
+  hostError(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
+  warning(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
+  /** Refuses what has been given before in this VM; `what`, in words, is what is kept of it. */
+  once(what: string): void;
+}
+
+/** The absolute path that a value names: relative ones start where it is written. */
+export function pathOf({ text, tokens }: WrittenValue, host: ConfigHost): string {
+  return host.resolve(text, tokens[0]?.file.path ?? '');
+}

@@ -1,0 +1,53 @@
+/** The value rules of the language's own directives: vmd's, and what the host says of the accounts they name. */
+import type { Directive } from './directive.ts';
+import { byteLength, isInterfaceName, prefixProblem } from './values.ts';
+
+type Check = NonNullable<Directive['check']>;
+
+const MAX_AGENTX_CONTEXT = 32;
+/** sun_path of OpenBSD, less the NUL at its end. */
+const MAX_SOCKET_PATH_BYTES = 103;
+const PREFIX = 'address/length';
+
+export function checkPrefix(family: 'inet' | 'inet6'): Check {
+  return ({ args }, findings) => {
+    const value = args[PREFIX];
+    const problem = value === undefined ? undefined : prefixProblem(value.text, family);
+    if (problem !== undefined) findings.error(PREFIX, 'value', problem);
+  };
+}
+
+export const checkContext: Check = ({ args: { context } }, findings) => {
+  if (context === undefined || byteLength(context.text) <= MAX_AGENTX_CONTEXT) return;
+  const message = `the AgentX context must not be longer than ${MAX_AGENTX_CONTEXT} bytes`;
+  findings.error('context', 'too-long', message);
+};
+
+export const checkSocketPath: Check = ({ args: { path } }, findings) => {
+  if (path === undefined) return;
+  const message = `the path of a socket must not be longer than ${MAX_SOCKET_PATH_BYTES} bytes`;
+  if (byteLength(path.text) > MAX_SOCKET_PATH_BYTES) findings.error('path', 'too-long', message);
+  if (!path.text.startsWith('/')) findings.error('path', 'value', 'the AgentX path must be absolute');
+};
+
+export const checkSwitchInterface: Check = ({ args }, findings) => {
+  const name = args['interface'];
+  if (name === undefined || isInterfaceName(name.text, ['bridge', 'veb'])) return;
+  const message = `"${name.text}" is not a switch: write bridge or veb and a number, such as bridge0`;
+  findings.error('interface', 'value', message);
+};
+
+/** A number is taken as it is; names are looked up. */
+export const checkOwner: Check = ({ args: { owner } }, findings) => {
+  if (owner === undefined || owner.isNumber) return;
+  const { host } = findings;
+  const colon = owner.text.indexOf(':');
+  const user = colon < 0 ? owner.text : owner.text.slice(0, colon);
+  const group = colon < 0 ? '' : owner.text.slice(colon + 1);
+  if (user !== '' && host.userExists?.(user) === false) {
+    findings.hostError('owner', 'unknown-user', `there is no user "${user}" on this machine`, user);
+  }
+  if (group !== '' && host.groupExists?.(group) === false) {
+    findings.hostError('owner', 'unknown-group', `there is no group "${group}" on this machine`, group);
+  }
+};

@@ -1,0 +1,40 @@
+/**
+ * A VmConfig from what a user wrote (launch.json, flags) or a client sent, with every problem named at its key. Pure: files and the
+ * host are looked at later, by machine/.
+ */
+import { checkKeys, checkRows, type ConfigProblem, type Input, keysOf, readRows } from './rows.ts';
+import { SETTINGS } from './settings.ts';
+import { nameOfKernel } from './settings/hardware.ts';
+import type { VmConfig } from './vmConfig.ts';
+
+/** The keys that describe a VM, as users spell them in launch.json. */
+export const VM_KEYS: readonly string[] = keysOf(SETTINGS);
+
+export interface ParsedConfig {
+  /** Present when there are no problems. */
+  readonly config?: VmConfig;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** As launch.json has it. `otherKeys`: keys that belong to the caller (debugger settings) and are accepted unread. */
+export function parseVmConfig(input: Input, otherKeys: readonly string[] = []): ParsedConfig {
+  const problems: ConfigProblem[] = [];
+  checkKeys(input, [...VM_KEYS, ...otherKeys], problems);
+  return parsed(readRows(SETTINGS, input, problems), problems);
+}
+
+/** Said to be one, by a program that may be anybody's. What launch.json cannot ask for, it cannot either. */
+export function checkVmConfig(given: Input): ParsedConfig {
+  const problems: ConfigProblem[] = [];
+  const known = Object.entries(SETTINGS).flatMap(([name, { launch }]) =>
+    launch === undefined ? [] : [name],
+  );
+  checkKeys(given, known, problems);
+  return parsed(checkRows(SETTINGS, given, problems), problems);
+}
+
+function parsed(config: VmConfig, problems: readonly ConfigProblem[]): ParsedConfig {
+  if (problems.length > 0) return { problems };
+  const name = config.name === '' ? nameOfKernel(config.kernel) : config.name;
+  return { config: { ...config, name }, problems };
+}

@@ -1,0 +1,33 @@
+/**
+ * The settings of a VM, one row each: see setting.ts for what a row says and who uses it. A new setting is its row, its line here and
+ * whoever reads it from the configuration.
+ */
+import { bootDevice, cmdline, firmware, initrd, kernel, protocol } from './settings/boot.ts';
+import { debugExit, gdbSocket } from './settings/debug.ts';
+import { cpus, memoryBytes, memoryEncryption, name, onReset } from './settings/hardware.ts';
+import { interfaces, vsockCid } from './settings/network.ts';
+import { serial } from './settings/serial.ts';
+import { cdrom, disks } from './settings/storage.ts';
+import type { Rows } from './rows.ts';
+
+/** By the names that a configuration has for them, in the order of every list that is shown. */
+export const SETTINGS = {
+  name,
+  kernel,
+  initrd,
+  cmdline,
+  protocol,
+  memoryBytes,
+  cpus,
+  serial,
+  debugExit,
+  onReset,
+  disks,
+  cdrom,
+  firmware,
+  bootDevice,
+  interfaces,
+  vsockCid,
+  gdbSocket,
+  memoryEncryption,
+} as const satisfies Rows;

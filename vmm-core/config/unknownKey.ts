@@ -1,0 +1,10 @@
+/** What is said of a key that is no setting. */
+import { nearest } from './nearest.ts';
+
+/** Undefined when it is known. `where`: who knows the others. */
+export function unknownKey(key: string, known: readonly string[], where = 'known are'): string | undefined {
+  if (known.includes(key)) return undefined;
+  const near = nearest(key, known);
+  const hint = near === undefined ? `${where} ${known.join(', ')}` : `did you mean "${near}"?`;
+  return `is not a known setting; ${hint}`;
+}
