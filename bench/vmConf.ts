@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { LanguageClient } from '../test/support/languageServer.ts';
-import { checkConfig } from '../vmm-core/config/checkConfig.ts';
-import { parseConfigFile } from '../vmm-core/config/parse.ts';
-import { SourceFile } from '../vmm-core/config/sourceFile.ts';
+import { checkConfig } from '../vmm-core/vmConf/checkConfig.ts';
+import { parseConfigFile } from '../vmm-core/vmConf/parse.ts';
+import { SourceFile } from '../vmm-core/vmConf/sourceFile.ts';
 
 const SERVER = path.join(import.meta.dirname, '../dist/language-server.js');
 const FILE = '/nonexistent/vm.conf';

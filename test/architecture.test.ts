@@ -26,7 +26,7 @@ const SOURCES = sourceFiles(ROOT, PARTS);
 
 /** Folders that other parts may import, and which (style: "Tree and dependency direction"). */
 const ALLOWED_ACROSS: Readonly<Record<string, readonly string[]>> = {
-  extension: ['vmm-core/protocol/', 'vmm-core/config/', 'vmm-core/client/'],
+  extension: ['vmm-core/protocol/', 'vmm-core/config/', 'vmm-core/vmConf/', 'vmm-core/client/'],
   'debug-adapter': ['vmm-core/protocol/', 'vmm-core/config/', 'vmm-core/elf/', 'vmm-core/client/'],
   'vmm-core': [],
 };
@@ -35,6 +35,7 @@ const ALLOWED_ACROSS: Readonly<Record<string, readonly string[]>> = {
 const PURE = [
   'vmm-core/protocol/',
   'vmm-core/config/',
+  'vmm-core/vmConf/',
   'vmm-core/elf/',
   'vmm-core/abi/',
   'debug-adapter/dwarf/',
@@ -47,6 +48,7 @@ const PURE = [
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   abi: [],
   config: [],
+  vmConf: ['config'],
   elf: [],
   protocol: ['config'],
   client: ['protocol', 'config', 'elf'],

@@ -5,7 +5,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { localConfigHost } from '../../vmm-core/client/localConfigHost.ts';
-import { loadConfig } from '../../vmm-core/config/loadConfig.ts';
+import { loadConfig } from '../../vmm-core/vmConf/loadConfig.ts';
 import { SETTINGS } from '../../vmm-core/config/settings.ts';
 import { launchConfiguration } from '../language/launchConfiguration.ts';
 import { kernelConfiguration } from './defaultConfig.ts';

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
-import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
+import type { VmSettings } from '../../vmm-core/vmConf/vmSettings.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
 import { VM_CONF } from './contributions.ts';
 import { registerLenses } from './lenses.ts';

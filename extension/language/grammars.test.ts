@@ -7,9 +7,9 @@ import { describe, it } from 'node:test';
 import * as oniguruma from 'vscode-oniguruma';
 import * as textmate from 'vscode-textmate';
 import { BLOCKS } from '../../vmm-core/config/directive.ts';
-import { directive, directivesOf } from '../../vmm-core/config/directives.ts';
-import { EXAMPLES } from '../../vmm-core/config/testSupport.ts';
-import { KEYWORDS } from '../../vmm-core/config/token.ts';
+import { directive, directivesOf } from '../../vmm-core/vmConf/directives.ts';
+import { EXAMPLES } from '../../vmm-core/vmConf/testSupport.ts';
+import { KEYWORDS } from '../../vmm-core/vmConf/token.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const GOLDEN = path.join(import.meta.dirname, 'golden');

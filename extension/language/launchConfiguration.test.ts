@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { firstVm } from '../../vmm-core/config/testSupport.ts';
+import { firstVm } from '../../vmm-core/vmConf/testSupport.ts';
 import { parseVmConfig, VM_KEYS } from '../../vmm-core/config/parseVmConfig.ts';
 import { attachConfiguration, launchConfiguration } from './launchConfiguration.ts';
 

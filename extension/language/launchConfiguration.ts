@@ -1,9 +1,9 @@
 /** A VM of a vm.conf as a launch configuration. Pure, for tests. */
 import { SETTINGS } from '../../vmm-core/config/settings.ts';
-import { unsupportedSentence } from '../../vmm-core/config/unsupported.ts';
+import { unsupportedSentence } from '../../vmm-core/vmConf/unsupported.ts';
 import { printRows } from '../../vmm-core/config/rows.ts';
 import type { SerialBackend } from '../../vmm-core/config/serialBackend.ts';
-import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
+import type { VmSettings } from '../../vmm-core/vmConf/vmSettings.ts';
 
 export interface LaunchConfiguration {
   readonly type: 'vmm';

@@ -5,7 +5,7 @@
  */
 import * as vscode from 'vscode';
 import { runningVms, type RunningVm } from '../../vmm-core/client/runningVms.ts';
-import type { VmSettings } from '../../vmm-core/config/vmSettings.ts';
+import type { VmSettings } from '../../vmm-core/vmConf/vmSettings.ts';
 import { showConsole } from '../terminal/console.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
 import { attachConfiguration, launchConfiguration } from './launchConfiguration.ts';

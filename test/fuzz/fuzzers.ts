@@ -1,6 +1,6 @@
 /** Every fuzzer there is. A new one is a line here; all share the time that `npm test` has for them. */
 import assert from 'node:assert/strict';
-import { checkDependencies, checkMutation } from '../../vmm-core/config/fuzz.ts';
+import { checkDependencies, checkMutation } from '../../vmm-core/vmConf/fuzz.ts';
 import { dwarfTargets } from '../support/dwarfFuzz.ts';
 import { elfTargets } from '../support/elfFuzz.ts';
 import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';

@@ -1,9 +1,9 @@
 /** `vmm run -f FILE NAME`: a VM of a vm.conf, as far as this VMM can do what it asks for. */
-import { hasErrors } from '../config/checkConfig.ts';
-import { formatProblem } from '../config/problem.ts';
-import { unsupportedSentence } from '../config/unsupported.ts';
+import { hasErrors } from '../vmConf/checkConfig.ts';
+import { formatProblem } from '../vmConf/problem.ts';
+import { unsupportedSentence } from '../vmConf/unsupported.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
-import type { VmSettings } from '../config/vmSettings.ts';
+import type { VmSettings } from '../vmConf/vmSettings.ts';
 import { UserError } from '../errors.ts';
 import { readConfig } from './load.ts';
 

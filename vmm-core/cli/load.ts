@@ -1,9 +1,9 @@
 /** `vmm load -n [--openbsd] [--json] FILE`: checks a vm.conf, every error in one go. */
 import { localConfigHost } from '../client/localConfigHost.ts';
 import { standardError, standardOutput } from '../client/output.ts';
-import { hasErrors } from '../config/checkConfig.ts';
-import { type LoadedConfig, loadConfig } from '../config/loadConfig.ts';
-import { formatProblem, type Problem } from '../config/problem.ts';
+import { hasErrors } from '../vmConf/checkConfig.ts';
+import { type LoadedConfig, loadConfig } from '../vmConf/loadConfig.ts';
+import { formatProblem, type Problem } from '../vmConf/problem.ts';
 import { UserError } from '../errors.ts';
 import { fail, type Options, parseArguments } from './arguments.ts';
 

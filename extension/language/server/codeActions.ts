@@ -2,10 +2,10 @@
 import { type CodeAction, CodeActionKind, type Diagnostic, type TextEdit } from 'vscode-languageserver/node';
 import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
-import type { Problem } from '../../../vmm-core/config/problem.ts';
+import type { Problem } from '../../../vmm-core/vmConf/problem.ts';
 import type { ProblemCode } from '../../../vmm-core/config/problemCode.ts';
-import type { Position } from '../../../vmm-core/config/sourceFile.ts';
-import { type ConfigTree, directivesIn } from '../../../vmm-core/config/syntaxTree.ts';
+import type { Position } from '../../../vmm-core/vmConf/sourceFile.ts';
+import { type ConfigTree, directivesIn } from '../../../vmm-core/vmConf/syntaxTree.ts';
 import { suggestion } from './navigation.ts';
 import { statementAt } from './occurrences.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';

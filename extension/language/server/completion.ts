@@ -13,12 +13,12 @@ import {
   type DirectiveId,
   directivesOf,
   directivesWith,
-} from '../../../vmm-core/config/directives.ts';
-import { hoverText } from '../../../vmm-core/config/documentation.ts';
-import { Lexer } from '../../../vmm-core/config/lexer.ts';
-import { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
-import { isValue, type MacroDefinition, type Token } from '../../../vmm-core/config/token.ts';
+} from '../../../vmm-core/vmConf/directives.ts';
+import { hoverText } from '../../../vmm-core/vmConf/documentation.ts';
+import { Lexer } from '../../../vmm-core/vmConf/lexer.ts';
+import { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
+import type { ConfigTree } from '../../../vmm-core/vmConf/syntaxTree.ts';
+import { isValue, type MacroDefinition, type Token } from '../../../vmm-core/vmConf/token.ts';
 import { isPath, occurrences, statementAt } from './occurrences.ts';
 import type { Range } from './workspace.ts';
 

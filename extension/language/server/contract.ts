@@ -1,5 +1,5 @@
 /** What client and server know of each other beside LSP. */
-import type { VmSettings } from '../../../vmm-core/config/vmSettings.ts';
+import type { VmSettings } from '../../../vmm-core/vmConf/vmSettings.ts';
 
 /** The VMs of a file; null when it has errors. */
 export const VMS_REQUEST = 'trapframe/vms';

@@ -5,15 +5,15 @@ import {
   InlayHintKind,
   SemanticTokensBuilder,
 } from 'vscode-languageserver/node';
-import { meaningOf } from '../../../vmm-core/config/directives.ts';
-import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import { meaningOf } from '../../../vmm-core/vmConf/directives.ts';
+import type { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
 import {
   type ConfigTree,
   directivesIn,
   span,
   type Statement,
   vmName,
-} from '../../../vmm-core/config/syntaxTree.ts';
+} from '../../../vmm-core/vmConf/syntaxTree.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
 import { LENS_COMMANDS } from './contract.ts';
 import { type NameKind, namesIn } from './occurrences.ts';

@@ -1,8 +1,8 @@
 /** Everything an editor may ask, anywhere in broken files, while they are edited: answered or not, but never with a crash. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { randomEdit, randomExample } from '../../../vmm-core/config/fuzz.ts';
-import { randomNumbers } from '../../../vmm-core/config/testSupport.ts';
+import { randomEdit, randomExample } from '../../../vmm-core/vmConf/fuzz.ts';
+import { randomNumbers } from '../../../vmm-core/vmConf/testSupport.ts';
 import { codeActions } from './codeActions.ts';
 import { completions } from './completion.ts';
 import { codeLenses, inlayHints, semanticTokens } from './decorations.ts';

@@ -1,9 +1,9 @@
 /** Layout: whole, a range, and the line that a brace or a newline was just typed on. */
 import type { TextEdit } from 'vscode-languageserver/node';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
-import { formatConfig } from '../../../vmm-core/config/formatConfig.ts';
-import type { Position, SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import { type ConfigTree, directivesIn } from '../../../vmm-core/config/syntaxTree.ts';
+import { formatConfig } from '../../../vmm-core/vmConf/formatConfig.ts';
+import type { Position, SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
+import { type ConfigTree, directivesIn } from '../../../vmm-core/vmConf/syntaxTree.ts';
 import { statementAt } from './occurrences.ts';
 import { type Range, rangeOf } from './workspace.ts';
 

@@ -1,9 +1,9 @@
 /** Hover and signature help. */
 import { type Hover, MarkupKind, type SignatureHelp } from 'vscode-languageserver/node';
-import { directive } from '../../../vmm-core/config/directives.ts';
-import { hoverText } from '../../../vmm-core/config/documentation.ts';
-import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
+import { directive } from '../../../vmm-core/vmConf/directives.ts';
+import { hoverText } from '../../../vmm-core/vmConf/documentation.ts';
+import type { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
+import type { ConfigTree } from '../../../vmm-core/vmConf/syntaxTree.ts';
 import { MIN_MEMORY, scanScaled } from '../../../vmm-core/config/values.ts';
 import { contextAt } from './completion.ts';
 import { occurrenceAt, occurrences, spotAt, statementAt } from './occurrences.ts';

@@ -2,8 +2,8 @@
 import path from 'node:path';
 import { type TextDocumentEdit, type TextEdit } from 'vscode-languageserver/node';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
-import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import { type ConfigTree, directivesIn, span, type ValueNode } from '../../../vmm-core/config/syntaxTree.ts';
+import type { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
+import { type ConfigTree, directivesIn, span, type ValueNode } from '../../../vmm-core/vmConf/syntaxTree.ts';
 import { isPath, spotAt } from './occurrences.ts';
 import { rangeOf, uriOf } from './workspace.ts';
 

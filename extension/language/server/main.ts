@@ -19,11 +19,11 @@ import {
 } from 'vscode-languageserver/node';
 import { endProcess, standardError } from '../../../vmm-core/client/output.ts';
 import { fileErrorText } from '../../../vmm-core/client/regularFile.ts';
-import type { Problem } from '../../../vmm-core/config/problem.ts';
-import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
-import { hasErrors } from '../../../vmm-core/config/checkConfig.ts';
-import { vmSettings } from '../../../vmm-core/config/vmSettings.ts';
+import type { Problem } from '../../../vmm-core/vmConf/problem.ts';
+import type { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
+import type { ConfigTree } from '../../../vmm-core/vmConf/syntaxTree.ts';
+import { hasErrors } from '../../../vmm-core/vmConf/checkConfig.ts';
+import { vmSettings } from '../../../vmm-core/vmConf/vmSettings.ts';
 import { codeActions, CREATE_DISK } from './codeActions.ts';
 import { createDisk } from './createDisk.ts';
 import { completions } from './completion.ts';

@@ -2,9 +2,9 @@
 import { type DocumentLink, type Location, RenameFile, type WorkspaceEdit } from 'vscode-languageserver/node';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
 import { nearest } from '../../../vmm-core/config/nearest.ts';
-import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import { type ConfigTree, directivesIn, span } from '../../../vmm-core/config/syntaxTree.ts';
-import { KEYWORDS } from '../../../vmm-core/config/token.ts';
+import type { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
+import { type ConfigTree, directivesIn, span } from '../../../vmm-core/vmConf/syntaxTree.ts';
+import { KEYWORDS } from '../../../vmm-core/vmConf/token.ts';
 import { editsForRename, includeAt, pathUses } from './includes.ts';
 import { isPath, type Occurrence, occurrenceAt, occurrences, spotAt } from './occurrences.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';

@@ -1,7 +1,7 @@
 /** Names in a configuration: where VMs, switches, macros and files are declared and used. */
 import type { Argument } from '../../../vmm-core/config/directive.ts';
-import { directive, type DirectiveId, meaningOf } from '../../../vmm-core/config/directives.ts';
-import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import { directive, type DirectiveId, meaningOf } from '../../../vmm-core/vmConf/directives.ts';
+import type { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
 import {
   type ConfigTree,
   directivesIn,
@@ -9,8 +9,8 @@ import {
   span,
   type Statement,
   type ValueNode,
-} from '../../../vmm-core/config/syntaxTree.ts';
-import type { Token } from '../../../vmm-core/config/token.ts';
+} from '../../../vmm-core/vmConf/syntaxTree.ts';
+import type { Token } from '../../../vmm-core/vmConf/token.ts';
 
 export type NameKind = 'vm' | 'switch' | 'macro';
 

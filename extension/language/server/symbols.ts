@@ -7,13 +7,13 @@ import {
   SymbolKind,
   type WorkspaceSymbol,
 } from 'vscode-languageserver/node';
-import type { SourceFile } from '../../../vmm-core/config/sourceFile.ts';
+import type { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
 import {
   type ConfigTree,
   directivesIn,
   type DirectiveNode,
   vmName,
-} from '../../../vmm-core/config/syntaxTree.ts';
+} from '../../../vmm-core/vmConf/syntaxTree.ts';
 import { occurrences, statementAt } from './occurrences.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';
 

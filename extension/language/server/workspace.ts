@@ -6,13 +6,13 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { localConfigHost } from '../../../vmm-core/client/localConfigHost.ts';
-import { checkConfig } from '../../../vmm-core/config/checkConfig.ts';
+import { checkConfig } from '../../../vmm-core/vmConf/checkConfig.ts';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
-import { parseConfigFile, type ParseOptions } from '../../../vmm-core/config/parse.ts';
-import type { Problem } from '../../../vmm-core/config/problem.ts';
-import { reparse } from '../../../vmm-core/config/reparse.ts';
-import { type Position, SourceFile } from '../../../vmm-core/config/sourceFile.ts';
-import type { ConfigTree } from '../../../vmm-core/config/syntaxTree.ts';
+import { parseConfigFile, type ParseOptions } from '../../../vmm-core/vmConf/parse.ts';
+import type { Problem } from '../../../vmm-core/vmConf/problem.ts';
+import { reparse } from '../../../vmm-core/vmConf/reparse.ts';
+import { type Position, SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
+import type { ConfigTree } from '../../../vmm-core/vmConf/syntaxTree.ts';
 
 export interface Range {
   readonly start: Position;

@@ -4,7 +4,7 @@
  * as text, so that it can be part of a word, several tokens, a quote or a comment. The layers here are the same three for that reason.
  */
 import type { Problem } from './problem.ts';
-import type { ProblemCode } from './problemCode.ts';
+import type { ProblemCode } from '../config/problemCode.ts';
 import type { SourceFile } from './sourceFile.ts';
 import {
   type Comment,

@@ -4,9 +4,9 @@
  * not know; such words are recognised only where vmd would accept no word at all, so that they stay free as names and every file of
  * vmd's means the same here.
  */
-import { DEBUG_SETTINGS } from './debugSettings.ts';
-import { type Argument, type Block, BLOCKS, type Directive, type Meaning } from './directive.ts';
-import { checkGroup, checkRdomain } from './directiveChecks.ts';
+import { DEBUG_SETTINGS } from '../config/debugSettings.ts';
+import { type Argument, type Block, BLOCKS, type Directive, type Meaning } from '../config/directive.ts';
+import { checkGroup, checkRdomain } from '../config/directiveChecks.ts';
 import {
   checkContext,
   checkOwner,
@@ -14,8 +14,8 @@ import {
   checkSocketPath,
   checkSwitchInterface,
 } from './languageChecks.ts';
-import type { Setting, VmConfForm } from './setting.ts';
-import { SETTINGS } from './settings.ts';
+import type { Setting, VmConfForm } from '../config/setting.ts';
+import { SETTINGS } from '../config/settings.ts';
 
 const FLAG = { args: [] } as const;
 const string = (name: string): readonly Argument[] => [{ name, kind: 'string' }];

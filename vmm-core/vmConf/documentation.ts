@@ -1,5 +1,5 @@
 /** directives.ts as people read it: hover text, docs/vm.conf.md and the man page vm.conf(5). */
-import { type Block, BLOCKS } from './directive.ts';
+import { type Block, BLOCKS } from '../config/directive.ts';
 import { directive, type DirectiveId, directivesOf } from './directives.ts';
 
 export const MANUAL_FILE = 'docs/vm.conf.md';
@@ -89,7 +89,7 @@ export function manualMarkdown(): string {
     ),
   );
   const head =
-    '# vm.conf\n\n<!-- Made from vmm-core/config/directives.ts: UPDATE_GOLDEN=1 node --import tsx --test vmm-core/config/documentation.test.ts -->';
+    '# vm.conf\n\n<!-- Made from vmm-core/vmConf/directives.ts: UPDATE_GOLDEN=1 node --import tsx --test vmm-core/vmConf/documentation.test.ts -->';
   return `${[head, ...sections, `## Example\n\n\`\`\`\n${MANUAL_EXAMPLE}\`\`\``].join('\n\n')}\n`;
 }
 

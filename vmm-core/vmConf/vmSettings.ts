@@ -1,13 +1,13 @@
 /** From a checked vm.conf to what machine/ assembles: one VmConfig per `vm`, with what an instance takes from its parent. */
-import type { ConfigHost } from './configHost.ts';
-import { DEBUG_SETTINGS } from './debugSettings.ts';
-import { pathOf, type WrittenValue } from './directive.ts';
+import type { ConfigHost } from '../config/configHost.ts';
+import { DEBUG_SETTINGS } from '../config/debugSettings.ts';
+import { pathOf, type WrittenValue } from '../config/directive.ts';
 import { directive } from './directives.ts';
-import { valuesOf } from './rows.ts';
-import type { Setting, WrittenVm } from './setting.ts';
-import { SETTINGS } from './settings.ts';
+import { valuesOf } from '../config/rows.ts';
+import type { Setting, WrittenVm } from '../config/setting.ts';
+import { SETTINGS } from '../config/settings.ts';
 import { type ConfigTree, type DirectiveNode, vmName } from './syntaxTree.ts';
-import type { VmConfig } from './vmConfig.ts';
+import type { VmConfig } from '../config/vmConfig.ts';
 
 /** One VM of a file. */
 export interface VmSettings {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { SourceFile } from './sourceFile.ts';
-import { byteLength } from './values.ts';
+import { byteLength } from '../config/values.ts';
 import { randomNumbers } from './testSupport.ts';
 
 it('an edited text has the lines of one read anew', () => {

@@ -1,8 +1,8 @@
 /** What checks have found, at its places; the severities of what vmd -n does not check, and of what depends on the machine, go by the dialect. */
-import type { ConfigHost } from './configHost.ts';
-import type { DirectiveFindings } from './directive.ts';
+import type { ConfigHost } from '../config/configHost.ts';
+import type { DirectiveFindings } from '../config/directive.ts';
 import type { Problem, Severity } from './problem.ts';
-import type { ProblemCode } from './problemCode.ts';
+import type { ProblemCode } from '../config/problemCode.ts';
 import { type Dialect, type DirectiveNode, spanOf, type ValueNode } from './syntaxTree.ts';
 import type { Token } from './token.ts';
 

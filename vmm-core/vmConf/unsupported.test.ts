@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { checkConfig } from './checkConfig.ts';
-import { hostOfTexts } from './configHost.ts';
+import { hostOfTexts } from '../config/configHost.ts';
 import { parseConfigFile } from './parse.ts';
 import { SourceFile } from './sourceFile.ts';
 import type { Dialect } from './syntaxTree.ts';

@@ -1,6 +1,6 @@
 /** For the tests of this folder: short ways to say what a text is and what came of it. */
 import { checkConfig } from './checkConfig.ts';
-import { type ConfigHost, hostOfTexts } from './configHost.ts';
+import { type ConfigHost, hostOfTexts } from '../config/configHost.ts';
 import { parseConfigFile, type ParseOptions } from './parse.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import { SourceFile } from './sourceFile.ts';

@@ -3,7 +3,7 @@
  * grammar, so none is added or taken away except in runs of empty lines, and what stands in quotes, macros and comments stays as it is.
  * Where a blank would change what the neighbours mean (`5{` is a name and a brace, `5 {` a number and a brace) the text is kept.
  */
-import type { ConfigHost } from './configHost.ts';
+import type { ConfigHost } from '../config/configHost.ts';
 import { IncludeBudget } from './includeBudget.ts';
 import { readStatements } from './parse.ts';
 import { distinct, type Problem } from './problem.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { BLOCKS } from './directive.ts';
+import { BLOCKS } from '../config/directive.ts';
 import { directive, type DirectiveId, directivesOf } from './directives.ts';
 import {
   documentedBlocks,

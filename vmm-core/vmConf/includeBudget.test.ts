@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type ConfigHost, hostOfTexts } from './configHost.ts';
+import { type ConfigHost, hostOfTexts } from '../config/configHost.ts';
 import { formatConfig } from './formatConfig.ts';
-import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_CHARACTERS, MAX_INCLUDES } from './limits.ts';
+import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_CHARACTERS, MAX_INCLUDES } from '../config/limits.ts';
 import { parseConfigFile } from './parse.ts';
 import { formatProblem } from './problem.ts';
 import { reparse } from './reparse.ts';

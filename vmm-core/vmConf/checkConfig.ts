@@ -1,12 +1,12 @@
 /** All that is wrong with a configuration: each statement by itself (kept until it changes), then what they say about each other. */
 import { checkStatement } from './checkStatement.ts';
-import type { ConfigHost } from './configHost.ts';
+import type { ConfigHost } from '../config/configHost.ts';
 import { directive } from './directives.ts';
 import { Findings } from './findings.ts';
 import { byPlace, distinct, type Problem } from './problem.ts';
 import { type ConfigTree, type DirectiveNode, type Statement, type ValueNode, vmName } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
-import { isNoLladdr, parseLladdr, PLAIN_LLADDR } from './values.ts';
+import { isNoLladdr, parseLladdr, PLAIN_LLADDR } from '../config/values.ts';
 
 /** Errors and warnings of lexer, parser and checks, in the order of the text, the root file first. */
 export function checkConfig(tree: ConfigTree, host: ConfigHost): Problem[] {

@@ -1,5 +1,5 @@
 /** How much one reading of a configuration may still include: files that include each other many times make any text out of a few lines. */
-import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_CHARACTERS, MAX_INCLUDES } from './limits.ts';
+import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_CHARACTERS, MAX_INCLUDES } from '../config/limits.ts';
 
 export class IncludeBudget {
   #includes = 0;

@@ -1,12 +1,12 @@
 /** The parser's state while it reads: tokens with one of look-ahead, what belongs to the statement at hand, and recovery. */
-import type { ConfigHost } from './configHost.ts';
-import type { Argument, Block } from './directive.ts';
+import type { ConfigHost } from '../config/configHost.ts';
+import type { Argument, Block } from '../config/directive.ts';
 import { directive, type DirectiveId, directivesOf, directivesWith } from './directives.ts';
 import type { IncludeBudget } from './includeBudget.ts';
 import type { Lexer } from './lexer.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../config/nearest.ts';
 import type { Problem } from './problem.ts';
-import type { ProblemCode } from './problemCode.ts';
+import type { ProblemCode } from '../config/problemCode.ts';
 import { SourceFile } from './sourceFile.ts';
 import type { Dialect, DirectiveNode, Statement, ValueNode } from './syntaxTree.ts';
 import { isValue, type MacroDefinition, type Token } from './token.ts';

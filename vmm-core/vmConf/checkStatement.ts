@@ -2,13 +2,13 @@
  * What is wrong inside one statement, whatever the others say: each directive by the check of its row in directives.ts (the grammar is
  * the parser's), then the statement as a whole. The result depends on the statement and the host only, so an editor keeps it.
  */
-import type { ConfigHost } from './configHost.ts';
+import type { ConfigHost } from '../config/configHost.ts';
 import { directive } from './directives.ts';
 import { Findings, StatementFindings } from './findings.ts';
 import { byPlace, type Problem } from './problem.ts';
 import { type Dialect, type DirectiveNode, type Statement, vmName } from './syntaxTree.ts';
 import { unsupportedSentence } from './unsupported.ts';
-import { byteLength, isVmName, MAX_NAME_BYTES } from './values.ts';
+import { byteLength, isVmName, MAX_NAME_BYTES } from '../config/values.ts';
 
 export function checkStatement(statement: Statement, host: ConfigHost, dialect: Dialect): readonly Problem[] {
   const { node } = statement;

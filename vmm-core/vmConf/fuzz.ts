@@ -1,6 +1,6 @@
 /** Seeded mutations of configurations, and what must hold for every one of them. For tests: see fuzz.test.ts and test/fuzz/. */
 import { checkConfig, hasErrors } from './checkConfig.ts';
-import { hostOfTexts } from './configHost.ts';
+import { hostOfTexts } from '../config/configHost.ts';
 import { formatConfig } from './formatConfig.ts';
 import { parseConfigFile, syntaxProblems } from './parse.ts';
 import { formatProblem } from './problem.ts';
