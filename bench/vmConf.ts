@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { LanguageClient } from '../test/support/languageServer.ts';
-import { checkConfig } from '../vmm-core/vmConf/checkConfig.ts';
-import { parseConfigFile } from '../vmm-core/vmConf/parse.ts';
+import { checkTree } from '../vmm-core/vmConf/checkTree.ts';
+import { parseConfigFile } from '../vmm-core/vmConf/parseConfigFile.ts';
 import { SourceFile } from '../vmm-core/vmConf/sourceFile.ts';
 
 const SERVER = path.join(import.meta.dirname, '../dist/language-server.js');
@@ -44,7 +44,7 @@ function vm(i: number): string {
 export async function parseAndCheck(): Promise<number> {
   const host = { resolve: (name: string) => name, readText: () => undefined, kindOf: () => 'a file' };
   const startedMs = performance.now();
-  const problems = checkConfig(parseConfigFile(new SourceFile(FILE, LARGE_FILE), { host }), host);
+  const problems = checkTree(parseConfigFile(new SourceFile(FILE, LARGE_FILE), { host }), host);
   const took = performance.now() - startedMs;
   // What this VMM lacks is a remark, and changes with it.
   if (problems.some((it) => it.code !== 'not-supported'))

@@ -5,7 +5,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { localConfigHost } from '../../vmm-core/client/localConfigHost.ts';
-import { loadConfig } from '../../vmm-core/vmConf/loadConfig.ts';
+import { loadConfigFile } from '../../vmm-core/vmConf/loadConfigFile.ts';
 import { SETTINGS } from '../../vmm-core/config/settings.ts';
 import { launchConfiguration } from '../language/launchConfiguration.ts';
 import { kernelConfiguration } from './defaultConfig.ts';
@@ -47,7 +47,7 @@ async function vmConfigurations(folder: vscode.WorkspaceFolder): Promise<vscode.
   const files = await vscode.workspace.findFiles(pattern, EXCLUDED, MAX_FILES);
   const host = localConfigHost();
   return files.flatMap(({ fsPath }) => {
-    const vms = loadConfig(path.resolve(fsPath), { host })?.vms ?? [];
+    const vms = loadConfigFile(path.resolve(fsPath), { host })?.vms ?? [];
     return vms.map(launchConfiguration).filter((it) => typeof it !== 'string');
   });
 }

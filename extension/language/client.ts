@@ -2,7 +2,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
-import type { VmSettings } from '../../vmm-core/vmConf/vmSettings.ts';
+import type { DescribedVm } from '../../vmm-core/vmConf/describedVms.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
 import { VM_CONF } from './contributions.ts';
 import { registerLenses } from './lenses.ts';
@@ -36,7 +36,7 @@ class VmConfLanguage implements vscode.Disposable {
   }
 
   /** A VM of a file, which is saved first; undefined, and said so, when it cannot be had. */
-  async vm(file: string, name: string): Promise<VmSettings | undefined> {
+  async vm(file: string, name: string): Promise<DescribedVm | undefined> {
     await vscode.workspace.saveAll(false);
     const client = await this.#client;
     const params: VmsParams = { uri: vscode.Uri.file(file).toString() };

@@ -3,7 +3,7 @@ import { SETTINGS } from '../../vmm-core/config/settings.ts';
 import { unsupportedSentence } from '../../vmm-core/vmConf/unsupported.ts';
 import { printRows } from '../../vmm-core/config/rows.ts';
 import type { SerialBackend } from '../../vmm-core/config/serialBackend.ts';
-import type { VmSettings } from '../../vmm-core/vmConf/vmSettings.ts';
+import type { DescribedVm } from '../../vmm-core/vmConf/describedVms.ts';
 
 export interface LaunchConfiguration {
   readonly type: 'vmm';
@@ -17,7 +17,7 @@ export function launchConfiguration({
   config,
   debug,
   unsupported,
-}: VmSettings): LaunchConfiguration | string {
+}: DescribedVm): LaunchConfiguration | string {
   if (unsupported.length > 0) return `${unsupportedSentence(config.name, unsupported)}.`;
   if (config.kernel === '') return `VM "${config.name}" has no kernel: give it one with kernel "PATH".`;
   return {
@@ -32,7 +32,7 @@ export function launchConfiguration({
 }
 
 /** To a VM of this name that runs already. */
-export function attachConfiguration({ config, debug }: VmSettings): LaunchConfiguration {
+export function attachConfiguration({ config, debug }: DescribedVm): LaunchConfiguration {
   return {
     type: 'vmm',
     request: 'attach',

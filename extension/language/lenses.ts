@@ -5,7 +5,7 @@
  */
 import * as vscode from 'vscode';
 import { runningVms, type RunningVm } from '../../vmm-core/client/runningVms.ts';
-import type { VmSettings } from '../../vmm-core/vmConf/vmSettings.ts';
+import type { DescribedVm } from '../../vmm-core/vmConf/describedVms.ts';
 import { showConsole } from '../terminal/console.ts';
 import type { SerialTerminals } from '../terminal/serialTerminal.ts';
 import { attachConfiguration, launchConfiguration } from './launchConfiguration.ts';
@@ -14,11 +14,11 @@ import { LENS_COMMANDS } from './server/contract.ts';
 export interface LensServices {
   readonly terminals: SerialTerminals;
   /** A VM of a file as it is written now; undefined, and said why, when there is none. */
-  readonly vmOf: (file: string, name: string) => Promise<VmSettings | undefined>;
+  readonly vmOf: (file: string, name: string) => Promise<DescribedVm | undefined>;
 }
 
 export function registerLenses({ terminals, vmOf }: LensServices): vscode.Disposable {
-  const command = (id: string, act: (file: string, vm: VmSettings) => Promise<void>): vscode.Disposable =>
+  const command = (id: string, act: (file: string, vm: DescribedVm) => Promise<void>): vscode.Disposable =>
     vscode.commands.registerCommand(id, async (file: string, name: string) => {
       const vm = await vmOf(file, name);
       if (vm === undefined) return;
@@ -48,7 +48,7 @@ export function registerLenses({ terminals, vmOf }: LensServices): vscode.Dispos
 /** COM1. */
 const CONSOLE_PORT = 0;
 
-async function launch(file: string, vm: VmSettings, noDebug: boolean): Promise<void> {
+async function launch(file: string, vm: DescribedVm, noDebug: boolean): Promise<void> {
   const configuration = launchConfiguration(vm);
   if (typeof configuration === 'string') throw new Error(configuration);
   await vscode.debug.startDebugging(folderOf(file), configuration, { noDebug });

@@ -4,7 +4,7 @@ import { fstatSync } from 'node:fs';
 import { localConfigHost } from '../client/localConfigHost.ts';
 import { standardError, standardOutput } from '../client/output.ts';
 import { fileErrorText, readRegularFile } from '../client/regularFile.ts';
-import { formatConfig } from '../vmConf/formatConfig.ts';
+import { formatConfigFile } from '../vmConf/formatConfigFile.ts';
 import { MAX_FILE_BYTES } from '../config/limits.ts';
 import { formatProblem } from '../vmConf/problem.ts';
 import { UserError } from '../errors.ts';
@@ -54,7 +54,7 @@ async function formatFile(file: string, isCheck: boolean): Promise<number> {
   // A comment in Latin-1 keeps its bytes: to the layout they are all the same.
   const encoding = isUtf8(bytes) ? 'utf8' : 'latin1';
   const text = bytes.toString(encoding);
-  const { text: result, problems } = formatConfig(isStdin ? 'stdin' : file, text, localConfigHost());
+  const { text: result, problems } = formatConfigFile(isStdin ? 'stdin' : file, text, localConfigHost());
   if (result === undefined) {
     standardError.write(problems.map((it) => `${formatProblem(it)}\n`).join(''));
     return 1;

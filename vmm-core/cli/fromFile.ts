@@ -1,9 +1,9 @@
 /** `vmm run -f FILE NAME`: a VM of a vm.conf, as far as this VMM can do what it asks for. */
-import { hasErrors } from '../vmConf/checkConfig.ts';
+import { hasErrors } from '../vmConf/checkTree.ts';
 import { formatProblem } from '../vmConf/problem.ts';
 import { unsupportedSentence } from '../vmConf/unsupported.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
-import type { VmSettings } from '../vmConf/vmSettings.ts';
+import type { DescribedVm } from '../vmConf/describedVms.ts';
 import { UserError } from '../errors.ts';
 import { readConfig } from './load.ts';
 
@@ -28,7 +28,7 @@ export function chooseVm(file: string, name: string | undefined): ChosenVm {
   return { config: onTerminal(vm.config), wait: vm.debug.wait };
 }
 
-function pick(file: string, name: string | undefined, vms: readonly VmSettings[]): VmSettings {
+function pick(file: string, name: string | undefined, vms: readonly DescribedVm[]): DescribedVm {
   const names = vms.map((it) => it.config.name).join(', ');
   if (vms.length === 0) throw new UserError(`${file} describes no VM`);
   const [only] = vms;

@@ -1,8 +1,8 @@
 /** `vmm load -n [--openbsd] [--json] FILE`: checks a vm.conf, every error in one go. */
 import { localConfigHost } from '../client/localConfigHost.ts';
 import { standardError, standardOutput } from '../client/output.ts';
-import { hasErrors } from '../vmConf/checkConfig.ts';
-import { type LoadedConfig, loadConfig } from '../vmConf/loadConfig.ts';
+import { hasErrors } from '../vmConf/checkTree.ts';
+import { type LoadedConfig, loadConfigFile } from '../vmConf/loadConfigFile.ts';
 import { formatProblem, type Problem } from '../vmConf/problem.ts';
 import { UserError } from '../errors.ts';
 import { fail, type Options, parseArguments } from './arguments.ts';
@@ -66,7 +66,7 @@ export interface ReadOptions {
 /** Throws UserError when the file cannot be read. */
 export function readConfig(file: string, { isOpenbsd = false, define = {} }: ReadOptions = {}): LoadedConfig {
   const host = localConfigHost(isOpenbsd ? process.cwd() : undefined);
-  const loaded = loadConfig(file, { host, dialect: isOpenbsd ? 'vmd' : 'trapframe', define });
+  const loaded = loadConfigFile(file, { host, dialect: isOpenbsd ? 'vmd' : 'trapframe', define });
   if (loaded === undefined) {
     const why = host.whyUnreadable(file) ?? 'it changed just now';
     throw new UserError(`cannot read ${file}: ${why}; give the path of a vm.conf`);

@@ -1,13 +1,13 @@
 /** Seeded mutations of configurations, and what must hold for every one of them. For tests: see fuzz.test.ts and test/fuzz/. */
-import { checkConfig, hasErrors } from './checkConfig.ts';
+import { checkTree, hasErrors } from './checkTree.ts';
 import { hostOfTexts } from '../config/configHost.ts';
-import { formatConfig } from './formatConfig.ts';
-import { parseConfigFile, syntaxProblems } from './parse.ts';
+import { formatConfigFile } from './formatConfigFile.ts';
+import { parseConfigFile, syntaxProblems } from './parseConfigFile.ts';
 import { formatProblem } from './problem.ts';
 import { reparse } from './reparse.ts';
 import { type Edit, SourceFile } from './sourceFile.ts';
 import { EXAMPLES, meaning, randomNumbers } from './testSupport.ts';
-import { vmSettings } from './vmSettings.ts';
+import { describedVms } from './describedVms.ts';
 
 const HOST = hostOfTexts({
   'a.conf': 'm = "1G"\n',
@@ -114,22 +114,22 @@ type Tree = ReturnType<typeof parseConfigFile>;
 /** What was put together by edits must be what reading the whole text gives, and every problem must have a place. */
 function disagreement(edited: Tree, text: string): string | undefined {
   const fresh = parseConfigFile(new SourceFile('vm.conf', text), OPTIONS);
-  const [a, b] = [edited, fresh].map((tree) => checkConfig(tree, HOST).map(formatProblem).join('\n'));
+  const [a, b] = [edited, fresh].map((tree) => checkTree(tree, HOST).map(formatProblem).join('\n'));
   if (a !== b) return `edited:\n${a}\nread anew:\n${b}`;
   if (meaning(edited) !== meaning(fresh)) return 'an edited tree differs from one read anew';
-  const problems = checkConfig(fresh, HOST);
+  const problems = checkTree(fresh, HOST);
   const lost = problems.find(
     (it) => !(it.start >= 0 && it.start <= it.end && it.end <= it.file.text.length + 1),
   );
   if (lost !== undefined) return `a problem without a place: ${lost.message} ${lost.start} ${lost.end}`;
-  if (!hasErrors(problems)) vmSettings(fresh, HOST);
+  if (!hasErrors(problems)) describedVms(fresh, HOST);
   return undefined;
 }
 
 function layoutFault(text: string): string | undefined {
-  const once = formatConfig('vm.conf', text, HOST).text;
+  const once = formatConfigFile('vm.conf', text, HOST).text;
   if (once === undefined) return undefined;
-  const again = formatConfig('vm.conf', once, HOST).text;
+  const again = formatConfigFile('vm.conf', once, HOST).text;
   if (again !== once) return `fmt is not idempotent:\n${JSON.stringify(once)}\n${JSON.stringify(again)}`;
   // vmd drops the rest of a line after an undefined macro, so there the two need not mean the same.
   const trees = [text, once].map((it) => parseConfigFile(new SourceFile('vm.conf', it), OPTIONS));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ConfigHost, hostOfTexts } from '../config/configHost.ts';
-import { formatConfig } from './formatConfig.ts';
+import { formatConfigFile } from './formatConfigFile.ts';
 import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_CHARACTERS, MAX_INCLUDES } from '../config/limits.ts';
-import { parseConfigFile } from './parse.ts';
+import { parseConfigFile } from './parseConfigFile.ts';
 import { formatProblem } from './problem.ts';
 import { reparse } from './reparse.ts';
 import { SourceFile } from './sourceFile.ts';
@@ -72,7 +72,7 @@ describe('includes', () => {
   });
 
   it('do not keep a file from being laid out', () => {
-    const { text } = formatConfig('vm.conf', 'include  "0"\n', hostOfTexts(bomb()));
+    const { text } = formatConfigFile('vm.conf', 'include  "0"\n', hostOfTexts(bomb()));
     assert.equal(text, 'include "0"\n');
   });
 });

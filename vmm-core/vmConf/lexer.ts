@@ -243,7 +243,7 @@ export class Lexer {
 
   /**
    * Whether the carriage return just read belongs to the end of its line: an error, after which it is taken for a blank, so that the rest
-   * of the line means what was meant. checkConfig.ts keeps the first of a file.
+   * of the line means what was meant. checkTree.ts keeps the first of a file.
    */
   #endsLine(): boolean {
     const { file, pushed, at } = this.#cursor;

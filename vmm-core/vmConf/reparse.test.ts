@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { checkConfig } from './checkConfig.ts';
+import { checkTree } from './checkTree.ts';
 import { hostOfTexts } from '../config/configHost.ts';
-import { parseConfigFile } from './parse.ts';
+import { parseConfigFile } from './parseConfigFile.ts';
 import { formatProblem } from './problem.ts';
 import { reparse } from './reparse.ts';
 import { SourceFile } from './sourceFile.ts';
@@ -21,7 +21,7 @@ describe('an edit', () => {
     assert.equal(read, 1);
     assert.equal(after.statements[80], kept);
     assert.equal(after.statements[80]?.node?.first.start, after.root.text.indexOf('vm v80'));
-    assert.deepEqual(checkConfig(after, options.host), []);
+    assert.deepEqual(checkTree(after, options.host), []);
   });
 
   it('that opens a string reads to the end', () => {
@@ -59,7 +59,7 @@ describe('an edit', () => {
     const host = hostOfTexts({ 'a.conf': 'vm z { colour red\n}\n' });
     const text = `include "a.conf"\n${TEXT}`;
     const before = parseConfigFile(new SourceFile('vm.conf', text), { host });
-    const places = (it: typeof before): string[] => checkConfig(it, host).map(formatProblem);
+    const places = (it: typeof before): string[] => checkTree(it, host).map(formatProblem);
     const expected = places(before);
     const at = text.indexOf('d50');
     const { tree: after, read } = reparse(before, { start: at, end: at, text: 'x' }, { host });
@@ -69,7 +69,7 @@ describe('an edit', () => {
 
   it('keeps the findings of statements it does not touch', () => {
     const before = tree();
-    checkConfig(before, options.host);
+    checkTree(before, options.host);
     const { findings } = before.statements[10] ?? {};
     const { tree: after } = reparse(
       before,

@@ -4,7 +4,7 @@
  * when statements do not begin where they did.
  */
 import { IncludeBudget } from './includeBudget.ts';
-import { parseConfigFile, type ParseOptions, readStatements } from './parse.ts';
+import { parseConfigFile, type ParseOptions, readStatements } from './parseConfigFile.ts';
 import type { Edit, SourceFile } from './sourceFile.ts';
 import type { ConfigTree, Statement } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';

@@ -1,11 +1,11 @@
 /** For the tests of this folder: short ways to say what a text is and what came of it. */
-import { checkConfig } from './checkConfig.ts';
+import { checkTree } from './checkTree.ts';
 import { type ConfigHost, hostOfTexts } from '../config/configHost.ts';
-import { parseConfigFile, type ParseOptions } from './parse.ts';
+import { parseConfigFile, type ParseOptions } from './parseConfigFile.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import { SourceFile } from './sourceFile.ts';
 import type { ConfigTree, Dialect, DirectiveNode } from './syntaxTree.ts';
-import { type VmSettings, vmSettings } from './vmSettings.ts';
+import { type DescribedVm, describedVms } from './describedVms.ts';
 
 export interface Outcome {
   readonly tree: ConfigTree;
@@ -18,7 +18,7 @@ export function read(text: string, dialect: Dialect = 'vmd', extra: Partial<Pars
   const host: ConfigHost = extra.host ?? hostOfTexts({});
   const tree = parseConfigFile(new SourceFile('vm.conf', text), { dialect, ...extra, host });
   // What the language has and this VMM lacks shrinks as the machine grows: unsupported.test.ts.
-  const problems = checkConfig(tree, host).filter((it) => it.code !== 'not-supported');
+  const problems = checkTree(tree, host).filter((it) => it.code !== 'not-supported');
   const lines = (severity: string): string[] =>
     problems.filter((it) => it.severity === severity).map(formatProblem);
   return { tree, problems, errors: lines('error'), warnings: lines('warning') };
@@ -29,9 +29,9 @@ export function firstVm(
   text: string,
   dialect: Dialect = 'trapframe',
   extra: Partial<ParseOptions> = {},
-): VmSettings {
+): DescribedVm {
   const { tree, errors } = read(text, dialect, extra);
-  const [vm] = vmSettings(tree, extra.host ?? hostOfTexts({}));
+  const [vm] = describedVms(tree, extra.host ?? hostOfTexts({}));
   if (errors.length > 0 || vm === undefined) throw new Error(errors.join('\n') || 'there is no vm');
   return vm;
 }

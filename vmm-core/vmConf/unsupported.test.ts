@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { checkConfig } from './checkConfig.ts';
+import { checkTree } from './checkTree.ts';
 import { hostOfTexts } from '../config/configHost.ts';
-import { parseConfigFile } from './parse.ts';
+import { parseConfigFile } from './parseConfigFile.ts';
 import { SourceFile } from './sourceFile.ts';
 import type { Dialect } from './syntaxTree.ts';
 import { unsupportedSentence } from './unsupported.ts';
-import { vmSettings } from './vmSettings.ts';
+import { describedVms } from './describedVms.ts';
 
 const HOST = hostOfTexts({});
 
@@ -18,10 +18,10 @@ function parts(
   const text = `vm a {\n\tkernel "/k"\n\t${options}\n}\n`;
   const tree = parseConfigFile(new SourceFile('vm.conf', text), { host: HOST, dialect });
   const prefix = unsupportedSentence('a', ['']);
-  const found = checkConfig(tree, HOST).filter((it) => it.code === 'not-supported');
+  const found = checkTree(tree, HOST).filter((it) => it.code === 'not-supported');
   for (const it of found) assert.ok(it.severity === 'warning' && it.message.startsWith(prefix));
   const written = found.map((it) => it.message.slice(prefix.length));
-  return { written, refused: vmSettings(tree, HOST)[0]?.unsupported ?? [] };
+  return { written, refused: describedVms(tree, HOST)[0]?.unsupported ?? [] };
 }
 
 it('what vmm run refuses a VM for is told where it is written, and the other way round', () => {

@@ -1,12 +1,12 @@
 /** What client and server know of each other beside LSP. */
-import type { VmSettings } from '../../../vmm-core/vmConf/vmSettings.ts';
+import type { DescribedVm } from '../../../vmm-core/vmConf/describedVms.ts';
 
 /** The VMs of a file; null when it has errors. */
 export const VMS_REQUEST = 'trapframe/vms';
 export interface VmsParams {
   readonly uri: string;
 }
-export type VmsResult = readonly VmSettings[] | null;
+export type VmsResult = readonly DescribedVm[] | null;
 
 /** Commands of the lenses over each VM, with the path of its root file and its name. The client registers them. */
 export const LENS_COMMANDS = {

@@ -1,7 +1,7 @@
 /** Layout: whole, a range, and the line that a brace or a newline was just typed on. */
 import type { TextEdit } from 'vscode-languageserver/node';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
-import { formatConfig } from '../../../vmm-core/vmConf/formatConfig.ts';
+import { formatConfigFile } from '../../../vmm-core/vmConf/formatConfigFile.ts';
 import type { Position, SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
 import { type ConfigTree, directivesIn } from '../../../vmm-core/vmConf/syntaxTree.ts';
 import { statementAt } from './occurrences.ts';
@@ -9,7 +9,7 @@ import { type Range, rangeOf } from './workspace.ts';
 
 /** One edit around all that differs; none when the text has syntax errors or is laid out already. */
 export function formatWhole(file: SourceFile, host: ConfigHost): TextEdit[] {
-  return difference(file, 0, file.text, formatConfig(file.path, file.text, host).text);
+  return difference(file, 0, file.text, formatConfigFile(file.path, file.text, host).text);
 }
 
 /** Whole statements that the range touches. */
@@ -26,7 +26,7 @@ export function formatRange(tree: ConfigTree, file: SourceFile, range: Range, ho
   const start = file.lineStart(file.position(first.start).line);
   const end = Math.min(file.text.length, file.lineEnd(file.position(last.end).line) + 1);
   const text = file.text.slice(start, end);
-  return difference(file, start, text, formatConfig(file.path, text, host).text);
+  return difference(file, start, text, formatConfigFile(file.path, text, host).text);
 }
 
 /** Only the indentation of that line: the rest may be unfinished. */

@@ -22,8 +22,8 @@ import { fileErrorText } from '../../../vmm-core/client/regularFile.ts';
 import type { Problem } from '../../../vmm-core/vmConf/problem.ts';
 import type { SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
 import type { ConfigTree } from '../../../vmm-core/vmConf/syntaxTree.ts';
-import { hasErrors } from '../../../vmm-core/vmConf/checkConfig.ts';
-import { vmSettings } from '../../../vmm-core/vmConf/vmSettings.ts';
+import { hasErrors } from '../../../vmm-core/vmConf/checkTree.ts';
+import { describedVms } from '../../../vmm-core/vmConf/describedVms.ts';
 import { codeActions, CREATE_DISK } from './codeActions.ts';
 import { createDisk } from './createDisk.ts';
 import { completions } from './completion.ts';
@@ -328,7 +328,7 @@ connection.onExecuteCommand(({ command, arguments: args = [] }) => {
 connection.onRequest(VMS_REQUEST, ({ uri }: VmsParams) =>
   inFile<VmsResult>({ textDocument: { uri } }, null, (tree, file) => {
     if (hasErrors(workspace.problemsOf(tree))) return null;
-    return file === tree.root || tree.files.includes(file) ? vmSettings(tree, workspace.host) : null;
+    return file === tree.root || tree.files.includes(file) ? describedVms(tree, workspace.host) : null;
   }),
 );
 

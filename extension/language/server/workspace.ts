@@ -6,9 +6,9 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { localConfigHost } from '../../../vmm-core/client/localConfigHost.ts';
-import { checkConfig } from '../../../vmm-core/vmConf/checkConfig.ts';
+import { checkTree } from '../../../vmm-core/vmConf/checkTree.ts';
 import type { ConfigHost } from '../../../vmm-core/config/configHost.ts';
-import { parseConfigFile, type ParseOptions } from '../../../vmm-core/vmConf/parse.ts';
+import { parseConfigFile, type ParseOptions } from '../../../vmm-core/vmConf/parseConfigFile.ts';
 import type { Problem } from '../../../vmm-core/vmConf/problem.ts';
 import { reparse } from '../../../vmm-core/vmConf/reparse.ts';
 import { type Position, SourceFile } from '../../../vmm-core/vmConf/sourceFile.ts';
@@ -154,7 +154,7 @@ export class Workspace {
 
   /** What is wrong in all of its files. */
   problemsOf(tree: ConfigTree): readonly Problem[] {
-    const problems = this.#problems.get(tree) ?? checkConfig(tree, this.host);
+    const problems = this.#problems.get(tree) ?? checkTree(tree, this.host);
     this.#problems.set(tree, problems);
     return problems;
   }

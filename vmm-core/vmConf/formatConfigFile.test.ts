@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatConfig } from './formatConfig.ts';
+import { formatConfigFile } from './formatConfigFile.ts';
 import { EXAMPLES, meaning, read } from './testSupport.ts';
 
-const format = (text: string): string => formatConfig('vm.conf', text).text ?? 'refused';
+const format = (text: string): string => formatConfigFile('vm.conf', text).text ?? 'refused';
 
 describe('fmt', () => {
   it('indents by braces, sets one blank between words and keeps one empty line', () => {
@@ -36,7 +36,7 @@ describe('fmt', () => {
   });
 
   it('refuses a file with syntax errors, and says which', () => {
-    const { text, problems } = formatConfig('vm.conf', 'vm a\n{ memory 1G }\n');
+    const { text, problems } = formatConfigFile('vm.conf', 'vm a\n{ memory 1G }\n');
     assert.equal(text, undefined);
     assert.deepEqual(
       problems.map((it) => it.code),

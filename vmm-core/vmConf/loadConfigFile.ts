@@ -1,23 +1,23 @@
 /** The front door: a path in, the tree and everything wrong with it out, and the VMs when nothing is. */
-import { checkConfig, hasErrors } from './checkConfig.ts';
-import { parseConfigFile, type ParseOptions } from './parse.ts';
+import { checkTree, hasErrors } from './checkTree.ts';
+import { parseConfigFile, type ParseOptions } from './parseConfigFile.ts';
 import type { Problem } from './problem.ts';
 import { SourceFile } from './sourceFile.ts';
 import type { ConfigTree } from './syntaxTree.ts';
-import { type VmSettings, vmSettings } from './vmSettings.ts';
+import { type DescribedVm, describedVms } from './describedVms.ts';
 
 export interface LoadedConfig {
   readonly tree: ConfigTree;
   readonly problems: readonly Problem[];
   /** Empty when there are errors: any error makes the whole load fail. */
-  readonly vms: readonly VmSettings[];
+  readonly vms: readonly DescribedVm[];
 }
 
 /** Undefined when the file itself cannot be read. */
-export function loadConfig(path: string, options: ParseOptions): LoadedConfig | undefined {
+export function loadConfigFile(path: string, options: ParseOptions): LoadedConfig | undefined {
   const text = options.host.readText(path);
   if (text === undefined) return undefined;
   const tree = parseConfigFile(new SourceFile(path, text), options);
-  const problems = checkConfig(tree, options.host);
-  return { tree, problems, vms: hasErrors(problems) ? [] : vmSettings(tree, options.host) };
+  const problems = checkTree(tree, options.host);
+  return { tree, problems, vms: hasErrors(problems) ? [] : describedVms(tree, options.host) };
 }

@@ -1,11 +1,11 @@
 /**
  * vm.conf's parser: the grammar of vmd's parse.y by recursive descent over directives.ts. It never fails: what it cannot make out it
- * reports, and goes on with the next option or statement. What vmd refuses for a value rather than for its form is check.ts's.
+ * reports, and goes on with the next option or statement. What vmd refuses for a value rather than for its form is checkStatement.ts's.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import { IncludeBudget } from './includeBudget.ts';
 import { Lexer } from './lexer.ts';
-import { ParseRun } from './parseRun.ts';
+import { StatementParser } from './statementParser.ts';
 import type { Problem } from './problem.ts';
 import type { SourceFile } from './sourceFile.ts';
 import type { ConfigTree, Dialect, Statement } from './syntaxTree.ts';
@@ -59,7 +59,7 @@ export function readStatements(request: ReadRequest): Statement[] {
     macros: request.macros,
     report: (problem) => problems.push(problem),
   });
-  const run = new ParseRun({
+  const parser = new StatementParser({
     lexer,
     problems,
     macros: request.macros,
@@ -70,9 +70,9 @@ export function readStatements(request: ReadRequest): Statement[] {
   });
   const statements: Statement[] = [];
   for (;;) {
-    const statement = run.statement();
+    const statement = parser.statement();
     statements.push(statement);
-    if (run.isOver || request.isEnough(statement)) return statements;
+    if (parser.isOver || request.isEnough(statement)) return statements;
   }
 }
 

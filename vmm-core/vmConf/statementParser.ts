@@ -30,7 +30,7 @@ class Unparsable extends Error {}
 
 type Args = Record<string, ValueNode | undefined>;
 
-export class ParseRun {
+export class StatementParser {
   isOver = false;
   readonly #env: Environment;
   readonly #tokens: Token[] = [];

@@ -10,18 +10,18 @@ import { type ConfigTree, type DirectiveNode, vmName } from './syntaxTree.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 
 /** One VM of a file. */
-export interface VmSettings {
+export interface DescribedVm {
   readonly config: VmConfig;
   /** Not to be started with the others. */
   readonly isDisabled: boolean;
   readonly instanceOf?: string;
   readonly owner?: string;
-  readonly debug: DebugSettings;
+  readonly debug: DescribedDebugging;
   /** In words: what the file asks for and this VMM cannot do yet. */
   readonly unsupported: readonly string[];
 }
 
-export interface DebugSettings {
+export interface DescribedDebugging {
   /** Start stopped. */
   readonly wait: boolean;
   readonly symbols: readonly string[];
@@ -29,16 +29,16 @@ export interface DebugSettings {
 }
 
 /** Of a tree without errors; the first VM of a name counts, as in vmd. */
-export function vmSettings(tree: ConfigTree, host: ConfigHost): VmSettings[] {
+export function describedVms(tree: ConfigTree, host: ConfigHost): DescribedVm[] {
   const nodes = new Map<string, DirectiveNode>();
-  const result: VmSettings[] = [];
+  const result: DescribedVm[] = [];
   for (const { node } of tree.statements) {
     const name = node?.id === 'vm' ? vmName(node) : undefined;
     if (node === undefined || name === undefined || nodes.has(name.text)) continue;
     nodes.set(name.text, node);
     const parentName = node.args['instance'] === undefined ? undefined : node.args['name']?.text;
     const parent = parentName === undefined ? undefined : nodes.get(parentName);
-    result.push(settingsOf(new Options(name.text, node, parent, host), parentName));
+    result.push(describedVm(new Options(name.text, node, parent, host), parentName));
   }
   return result;
 }
@@ -75,7 +75,7 @@ class Options implements WrittenVm {
   }
 }
 
-function settingsOf(vm: Options, instanceOf: string | undefined): VmSettings {
+function describedVm(vm: Options, instanceOf: string | undefined): DescribedVm {
   const owner = vm.last('owner')?.args['owner']?.text;
   const { stopOnEntry, symbolFiles, breakpointMode } = DEBUG_SETTINGS;
   return {

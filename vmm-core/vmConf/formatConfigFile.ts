@@ -5,7 +5,7 @@
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import { IncludeBudget } from './includeBudget.ts';
-import { readStatements } from './parse.ts';
+import { readStatements } from './parseConfigFile.ts';
 import { distinct, type Problem } from './problem.ts';
 import { SourceFile } from './sourceFile.ts';
 import type { Statement } from './syntaxTree.ts';
@@ -18,7 +18,7 @@ export interface Formatted {
 }
 
 /** `host` reads what is included, for its macros; without one they are taken to be single words. */
-export function formatConfig(path: string, text: string, host: ConfigHost = ALONE): Formatted {
+export function formatConfigFile(path: string, text: string, host: ConfigHost = ALONE): Formatted {
   const root = new SourceFile(path, text);
   const options = { host };
   const macros = new AnyMacros();

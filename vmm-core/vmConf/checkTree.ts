@@ -9,7 +9,7 @@ import type { MacroDefinition } from './token.ts';
 import { isNoLladdr, parseLladdr, PLAIN_LLADDR } from '../config/values.ts';
 
 /** Errors and warnings of lexer, parser and checks, in the order of the text, the root file first. */
-export function checkConfig(tree: ConfigTree, host: ConfigHost): Problem[] {
+export function checkTree(tree: ConfigTree, host: ConfigHost): Problem[] {
   const problems: Problem[] = [];
   for (const statement of tree.statements) {
     statement.findings ??= checkStatement(statement, host, tree.dialect);
