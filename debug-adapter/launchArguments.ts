@@ -96,8 +96,8 @@ export function parseAttachArguments(input: Input): AttachArguments {
 /** What a changed configuration cannot change without a new VM; for the message of `restart`. */
 export function changedVmKeys(before: VmConfig, after: VmConfig): string[] {
   const keys = Object.keys({ ...before, ...after }) as (keyof VmConfig)[];
-  // A running VM may have been given another name than it asked for.
-  return keys.filter((key) => key !== 'name' && JSON.stringify(before[key]) !== JSON.stringify(after[key]));
+  const wanted = { ...after, name: before.name }; // a running VM may have been given another than it asked for
+  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(wanted[key]));
 }
 
 function parseDebugSettings(input: Input, problems: ConfigProblem[]): DebugSettings {

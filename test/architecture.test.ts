@@ -9,6 +9,9 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { SUITES, testFiles } from '../scripts/testing/suites.ts';
 import { STOP } from '../vmm-core/protocol/stopCause.ts';
+import { ATTACH_SETTINGS, DEBUG_SETTINGS, EDITOR_SETTINGS } from '../vmm-core/config/debugSettings.ts';
+import type { Setting } from '../vmm-core/config/setting.ts';
+import { SETTINGS } from '../vmm-core/config/settings.ts';
 import { PROTOCOL_VERSION } from '../vmm-core/protocol/version.ts';
 import {
   type Import,
@@ -122,6 +125,47 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
 };
 const OPENING = /\b(open|openSync|readFile|readFileSync|createReadStream)\b/;
 
+const ROWS_FOLDER = 'vmm-core/config/settings/';
+const SETTING_FOLDERS = ['vmm-core/config/', 'vmm-core/vmConf/'];
+const SETTING_ROWS: readonly (readonly [string, Setting<unknown>])[] = [
+  SETTINGS,
+  DEBUG_SETTINGS,
+  EDITOR_SETTINGS,
+  ATTACH_SETTINGS,
+].flatMap((table) => Object.entries(table));
+/** In a VmConfig, in launch.json, as a flag, and as directives of vm.conf. */
+const SETTING_NAMES = distinct(
+  SETTING_ROWS.flatMap(([name, { launch, flag, vmConf }]) => [
+    name,
+    ...(launch === undefined ? [] : [launch.key]),
+    ...(flag === undefined ? [] : [flag.name]),
+    ...Object.keys(vmConf?.directives ?? {}),
+  ]),
+);
+const FLAG_NAMES = distinct(SETTING_ROWS.flatMap(([, { flag }]) => flag?.name ?? []));
+
+/** What names of settings also mean, and where. */
+const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
+  // How a VM ends.
+  debugExit: ['vmm-core/protocol/', 'vmm-core/vcpu/', 'vmm-core/vm.ts', 'vmm-core/cli/run.ts'],
+  reset: ['vmm-core/protocol/', 'vmm-core/vm.ts', 'vmm-core/cli/run.ts', 'debug-adapter/target/'],
+  // Words of the language vm.conf, and colours for them.
+  vm: [
+    'vmm-core/config/directive.ts',
+    'vmm-core/vmConf/',
+    'extension/language/server/',
+    'vmm-core/control/', // a tag of log lines
+  ],
+  name: ['vmm-core/vmConf/', 'extension/language/server/'],
+  interface: ['vmm-core/config/directive.ts', 'vmm-core/vmConf/', 'extension/language/server/'],
+  socket: ['vmm-core/vmConf/'],
+  lladdr: ['vmm-core/vmConf/'],
+  // Tags of log lines, and what an image is called in messages.
+  serial: ['vmm-core/control/'],
+  firmware: ['vmm-core/vm.ts'],
+  kernel: ['vmm-core/machine/'],
+};
+
 type Rule = (file: SourceFile, it: Import) => boolean;
 
 /** Title (as in ARCHITECTURE.md) -> whether an import is allowed. */
@@ -183,6 +227,23 @@ it('files that a user names are opened only by vmm-core/client/regularFile', () 
     ),
   ).map((it) => it.file);
   assert.deepEqual(openers.sort(), Object.keys(FILE_OPENERS).sort());
+});
+
+it('a setting is named only in its row', () => {
+  const found = SOURCES.filter((it) => !it.file.startsWith(ROWS_FOLDER)).flatMap(
+    ({ file, imports, literals }) => {
+      const knowsSettings = imports.some((it) =>
+        SETTING_FOLDERS.some((folder) => it.file?.startsWith(folder)),
+      );
+      const isNamed = (name: string): boolean =>
+        (knowsSettings || !isOrdinaryWord(name)) && literals.has(name) && !meansOtherwise(name, file);
+      const flags = FLAG_NAMES.filter((it) => [...literals].some((text) => namesFlag(text, it)));
+      return [...SETTING_NAMES.filter(isNamed), ...flags.map((it) => `--${it}`)].map(
+        (it) => `${file}: ${it}`,
+      );
+    },
+  );
+  assert.deepEqual(found, []);
 });
 
 it('protocol/ changes only together with its version', () => {
@@ -250,6 +311,7 @@ describe('the test itself', () => {
       'no file imports itself by way of others',
       'Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue',
       'files that a user names are opened only by vmm-core/client/regularFile',
+      'a setting is named only in its row',
       'protocol/ changes only together with its version',
       'a stop kind is spelled once',
       'every test file belongs to exactly one suite',
@@ -291,6 +353,23 @@ describe('the test itself', () => {
 
 /** Folders above the machine: they assemble and serve it. */
 const TOP_FOLDERS = ['cli', 'control'];
+
+function distinct(texts: readonly string[]): string[] {
+  return [...new Set(texts)];
+}
+
+/** `memory`, but not `debugExit` or `debug-exit`: programs say it of many things. */
+function isOrdinaryWord(name: string): boolean {
+  return /^[a-z]+$/.test(name);
+}
+
+function meansOtherwise(name: string, file: string): boolean {
+  return (OTHER_MEANINGS[name] ?? []).some((it) => file.startsWith(it));
+}
+
+function namesFlag(text: string, flag: string): boolean {
+  return new RegExp(`--${flag}(?![\\w-])`).test(text);
+}
 
 function partOf(file: string): string {
   return file.split('/')[0] ?? '';

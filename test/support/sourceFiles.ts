@@ -21,6 +21,8 @@ export interface SourceFile {
   readonly identifiers: ReadonlySet<string>;
   /** Strings that stand for a kind of something: `kind: 'x'`, `it.kind === 'x'`, `case 'x'`, `'x'` as a type. */
   readonly kinds: ReadonlySet<string>;
+  /** Every text between quotes or back ticks, but not what is imported from. */
+  readonly literals: ReadonlySet<string>;
 }
 
 /** What a union's tag is called here, and in DAP. */
@@ -42,6 +44,7 @@ export function parse(file: string, text: string): SourceFile {
   const imports: Import[] = [];
   const identifiers = new Set<string>();
   const kinds = new Set<string>();
+  const literals = new Set<string>();
   const add = (specifier: string, typeOnly: boolean): void => {
     const isRelative = specifier.startsWith('.');
     const target = isRelative ? { file: path.posix.join(path.posix.dirname(file), specifier) } : {};
@@ -50,6 +53,8 @@ export function parse(file: string, text: string): SourceFile {
   const visit = (node: ts.Node): void => {
     if (ts.isIdentifier(node)) identifiers.add(node.text);
     for (const kind of kindsIn(node)) kinds.add(kind);
+    if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node))
+      literals.add(node.text);
     if (ts.isImportDeclaration(node)) add(literal(node.moduleSpecifier), isTypeImport(node));
     else if (ts.isExportDeclaration(node) && node.moduleSpecifier)
       add(literal(node.moduleSpecifier), node.isTypeOnly);
@@ -59,7 +64,8 @@ export function parse(file: string, text: string): SourceFile {
     ts.forEachChild(node, visit);
   };
   visit(tree);
-  return { file, text, imports, identifiers, kinds };
+  for (const { specifier } of imports) literals.delete(specifier);
+  return { file, text, imports, identifiers, kinds, literals };
 }
 
 function kindsIn(node: ts.Node): string[] {

@@ -16,7 +16,7 @@ import type { VmEnd } from '../protocol/vm.ts';
 import { Vm, type VmEvents } from '../vm.ts';
 import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
 import type { ChosenVm } from './fromFile.ts';
-import { flagNamed, SETTING_OPTIONS, SETTING_USAGE, settingInput } from './settingFlags.ts';
+import { flagNamed, REQUIRED_FLAGS, SETTING_OPTIONS, SETTING_USAGE, settingInput } from './settingFlags.ts';
 import { attachTerminal } from './terminal.ts';
 
 const OPTIONS = {
@@ -44,7 +44,7 @@ const FLAGS: typeof SETTING_USAGE = [
   ['--log-json', 'log on stderr, a JSON object per line'],
 ];
 
-const USAGE = `usage: vmm run [NAME] --kernel FILE [OPTIONS]
+const USAGE = `usage: vmm run [NAME] ${REQUIRED_FLAGS} [OPTIONS]
        vmm run -f FILE [NAME] [--wait] [--log-json]
 
 ${FLAGS.map(([flag, text]) => `  ${flag.padEnd(FLAG_COLUMNS)}${text}\n`).join('')}

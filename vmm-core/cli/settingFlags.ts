@@ -15,12 +15,15 @@ export const SETTING_OPTIONS: Options = Object.fromEntries(
 );
 
 /** A line for each, as the flag is written and what it does. */
-export const SETTING_USAGE: readonly (readonly [string, string])[] = FLAGS.map(
-  ({ name, placeholder, text }) => [
-    placeholder === undefined ? `--${name}` : `--${name} ${placeholder}`,
-    text,
-  ],
-);
+export const SETTING_USAGE: readonly (readonly [string, string])[] = FLAGS.map((flag) => [
+  writtenForm(flag),
+  flag.text,
+]);
+
+/** Those that must be given, as the usage begins. */
+export const REQUIRED_FLAGS = ROWS.flatMap(({ flag, launch }) =>
+  flag === undefined || launch?.missing === undefined ? [] : [writtenForm(flag)],
+).join(' ');
 
 /** By the keys of launch.json. Throws UserError where a flag has something of its own to say. */
 export function settingInput(values: Values): Record<string, unknown> {
@@ -35,6 +38,10 @@ export function settingInput(values: Values): Record<string, unknown> {
 /** The flag for a key of launch.json. */
 export function flagNamed(key: string): string {
   return `--${ROWS.find(({ launch }) => launch?.key === key)?.flag?.name ?? key}`;
+}
+
+function writtenForm({ name, placeholder }: Flag): string {
+  return placeholder === undefined ? `--${name}` : `--${name} ${placeholder}`;
 }
 
 function givenOf(value: Values[string]): readonly string[] {
