@@ -14,6 +14,11 @@ export function valueFlag(
   };
 }
 
+/** `--cpus N`: what is no number stays the text that it is, for the message. */
+export function numberFlag(name: string, placeholder: string, text: string): Flag {
+  return valueFlag(name, placeholder, text, (given) => (/^[+-]?\d+$/.test(given) ? Number(given) : given));
+}
+
 /** `--debug-exit`: means one value when it is given, and the other when not. */
 export function switchFlag<T>(name: string, text: string, values: { readonly on: T; readonly off: T }): Flag {
   return {

@@ -1,7 +1,7 @@
 /** What the machine has and does: its name, its memory, its CPUs, its reset. */
 import type { DirectiveFindings, WrittenValue } from '../directive.ts';
 import { checkRange } from '../directiveChecks.ts';
-import { switchFlag, valueFlag } from '../flags.ts';
+import { numberFlag, switchFlag, valueFlag } from '../flags.ts';
 import type { Complain, Setting, ValueKind } from '../setting.ts';
 import { formatSize, parseSize } from '../size.ts';
 import { choice, describe, notYet, text, wholeNumber } from '../valueKinds.ts';
@@ -18,7 +18,10 @@ const PAGE_BYTES = 4096;
 const VM_CONF_DEFAULT_MEMORY_BYTES = 512 * MIB;
 const RESETS = ['reboot', 'exit'] as const;
 
-/** launch.json's is free text ("Debug my kernel"): what cannot name a socket is left out, which may leave nothing. */
+/**
+ * launch.json's is free text ("Debug my kernel"): what cannot name a socket is left out, which may leave
+ * nothing.
+ */
 export const name = {
   value: {
     ...text,
@@ -130,9 +133,7 @@ export const cpus = {
     missing: undefined,
     description: 'How many virtual CPUs. Each is a thread in the Call Stack.',
   },
-  flag: valueFlag('cpus', 'N', 'virtual CPUs (1)', (given) =>
-    /^[+-]?\d+$/.test(given) ? Number(given) : given,
-  ),
+  flag: numberFlag('cpus', 'N', 'virtual CPUs (1)'),
   vmConf: {
     directives: {
       cpus: {
