@@ -1,6 +1,7 @@
 /**
- * The `launch` and `attach` arguments, checked: other editors start the adapter without the extension's schema. What describes the
- * VM and how to debug it is in the rows of vmm-core/config. Every problem of a configuration is named in one message.
+ * The `launch` and `attach` arguments, checked: other editors start the adapter without the extension's
+ * schema. What describes the VM and how to debug it is in the rows of vmm-core/config. Every problem of a
+ * configuration is named in one message.
  */
 import path from 'node:path';
 import { ATTACH_SETTINGS, DEBUG_SETTINGS, EDITOR_SETTINGS } from '../vmm-core/config/debugSettings.ts';

@@ -1,6 +1,7 @@
 /**
- * What a launch.json of type `vmm` may say, as the editor shows it: completion, hover, squiggles. scripts/manifest.ts writes it into
- * package.json. The attributes are the rows of vmm-core/config; a test holds them against what the debug adapter accepts.
+ * What a launch.json of type `vmm` may say, as the editor shows it: completion, hover, squiggles.
+ * scripts/manifest.ts writes it into package.json. The attributes are the rows of vmm-core/config; a test
+ * holds them against what the debug adapter accepts.
  */
 import { ATTACH_SETTINGS, DEBUG_SETTINGS, EDITOR_SETTINGS } from '../../vmm-core/config/debugSettings.ts';
 import { type AttributeSchema, requiredKeysOf, schemasOf } from '../../vmm-core/config/rows.ts';

@@ -1,4 +1,7 @@
-/** The flags of `vmm run` that describe the VM, from the rows of the settings: what node parses, the usage, what launch.json would say. */
+/**
+ * The flags of `vmm run` that describe the VM, from the rows of the settings: what node parses, the usage,
+ * what launch.json would say.
+ */
 import { SETTINGS } from '../config/settings.ts';
 import type { Flag, Setting } from '../config/setting.ts';
 import { UserError } from '../errors.ts';

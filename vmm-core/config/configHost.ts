@@ -1,6 +1,7 @@
 /**
- * What a vm.conf is checked against, besides itself: files and accounts. `vmm load` answers from the machine, the language server from
- * the editor's unsaved buffers first, tests from a table. Every member but the first two may be absent: then that check is left out.
+ * What a vm.conf is checked against, besides itself: files and accounts. `vmm load` answers from the machine,
+ * the language server from the editor's unsaved buffers first, tests from a table. Every member but the first
+ * two may be absent: then that check is left out.
  */
 export type DiskFormat = 'raw' | 'qcow2';
 

@@ -1,4 +1,7 @@
-/** The settings of a debug session, in rows as those of a VM are: the debug adapter reads them, and its editor shows them. */
+/**
+ * The settings of a debug session, in rows as those of a VM are: the debug adapter reads them, and its editor
+ * shows them.
+ */
 import { attachedKernel } from './settings/boot.ts';
 import {
   attachedSocket,

@@ -1,6 +1,6 @@
 /**
- * One line of vm.conf as the manual describes it: the form that the parser reads, what completion and hover show, and what is checked of it.
- * The language's own are in directives.ts, those of a setting in its row.
+ * One line of vm.conf as the manual describes it: the form that the parser reads, what completion and hover
+ * show, and what is checked of it. The language's own are in directives.ts, those of a setting in its row.
  */
 import type { ConfigHost } from './configHost.ts';
 import type { ProblemCode } from './problemCode.ts';
@@ -10,14 +10,15 @@ export const BLOCKS = ['file', 'agentx', 'switch', 'vm', 'interface', 'allow', '
 export type Block = (typeof BLOCKS)[number];
 
 /**
- * `string`: one or more values, put together; `word`: exactly one value; `number`; `size`: a number or a word; `owner`: a number or a
- * word. A list is a choice of words.
+ * `string`: one or more values, put together; `word`: exactly one value; `number`; `size`: a number or a
+ * word; `owner`: a number or a word. A list is a choice of words.
  */
 export type ArgumentKind = 'string' | 'word' | 'number' | 'size' | 'owner' | readonly string[];
 
 /**
- * What the value stands for, which decides how VMs are checked against each other and what an editor does with it. `path`: a file;
- * `ownFile`: one that VMs cannot share; `bytes`: a size; `switch`: the name of one; `tap`, `etherAddress`: what only one interface may have.
+ * What the value stands for, which decides how VMs are checked against each other and what an editor does
+ * with it. `path`: a file; `ownFile`: one that VMs cannot share; `bytes`: a size; `switch`: the name of one;
+ * `tap`, `etherAddress`: what only one interface may have.
  */
 export type Meaning = 'path' | 'ownFile' | 'bytes' | 'switch' | 'tap' | 'etherAddress';
 
@@ -47,7 +48,9 @@ export interface Directive {
   readonly text: string;
   /** What completion inserts after the words, in VS Code's snippet syntax. */
   readonly snippet?: string;
-  /** May be given once in a VM; a phrase stands for all directives that have it, as `boot` and `kernel` do. */
+  /**
+   * May be given once in a VM; a phrase stands for all directives that have it, as `boot` and `kernel` do.
+   */
   readonly isOnce?: true | string;
   /** An instance has it from its parent whatever it has itself of the setting's other directives. */
   readonly isApart?: true;
@@ -73,7 +76,10 @@ export interface Written {
   readonly items: readonly Written[];
 }
 
-/** Where a directive's check says what it found: at an argument of that name or, without one, at the directive's words. */
+/**
+ * Where a directive's check says what it found: at an argument of that name or, without one, at the
+ * directive's words.
+ */
 export interface DirectiveFindings {
   readonly host: ConfigHost;
   /** What has been seen of this VM so far, by keys of whoever counts. */

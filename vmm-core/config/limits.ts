@@ -1,6 +1,7 @@
 /**
- * What a configuration may ask for at most. vmd has none of these limits; they are far beyond what people write, and keep a file that
- * includes itself by many ways, or one that is no configuration at all, from taking an editor's language server with it.
+ * What a configuration may ask for at most. vmd has none of these limits; they are far beyond what people
+ * write, and keep a file that includes itself by many ways, or one that is no configuration at all, from
+ * taking an editor's language server with it.
  */
 
 /** One file. */

@@ -1,6 +1,6 @@
 /**
- * A VmConfig from what a user wrote (launch.json, flags) or a client sent, with every problem named at its key. Pure: files and the
- * host are looked at later, by machine/.
+ * A VmConfig from what a user wrote (launch.json, flags) or a client sent, with every problem named at its
+ * key. Pure: files and the host are looked at later, by machine/.
  */
 import { checkKeys, checkRows, type ConfigProblem, type Input, keysOf, readRows } from './rows.ts';
 import { SETTINGS } from './settings.ts';
@@ -16,7 +16,10 @@ export interface ParsedConfig {
   readonly problems: readonly ConfigProblem[];
 }
 
-/** As launch.json has it. `otherKeys`: keys that belong to the caller (debugger settings) and are accepted unread. */
+/**
+ * As launch.json has it. `otherKeys`: keys that belong to the caller (debugger settings) and are accepted
+ * unread.
+ */
 export function parseVmConfig(input: Input, otherKeys: readonly string[] = []): ParsedConfig {
   const problems: ConfigProblem[] = [];
   checkKeys(input, [...VM_KEYS, ...otherKeys], problems);

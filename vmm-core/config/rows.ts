@@ -14,7 +14,9 @@ export type Values<R extends Rows> = {
 
 type ValueOf<Row> = Row extends { readonly value: ValueKind<infer T> } ? T : never;
 
-/** One thing wrong with a configuration: the key as the user wrote it, and a sentence that says what to do. */
+/**
+ * One thing wrong with a configuration: the key as the user wrote it, and a sentence that says what to do.
+ */
 export interface ConfigProblem {
   readonly key: string;
   readonly message: string;
@@ -47,7 +49,10 @@ export function schemasOf(rows: Rows): Readonly<Record<string, AttributeSchema>>
   return Object.fromEntries(entries);
 }
 
-/** From what a user wrote in launch.json. `null` counts as absent. What the result is worth `problems` says, which grows. */
+/**
+ * From what a user wrote in launch.json. `null` counts as absent. What the result is worth `problems` says,
+ * which grows.
+ */
 export function readRows<R extends Rows>(rows: R, input: Input, problems: ConfigProblem[]): Values<R> {
   return valuesOf(rows, ({ launch, value }) => {
     if (launch === undefined) return undefined;
@@ -104,7 +109,10 @@ export function checkKeys(
   }
 }
 
-/** One value for each row. That it is of the row's type is for whoever makes it to see to: this is where names meet types. */
+/**
+ * One value for each row. That it is of the row's type is for whoever makes it to see to: this is where names
+ * meet types.
+ */
 export function valuesOf<R extends Rows>(
   rows: R,
   valueOf: (row: Setting<unknown>, name: string) => unknown,

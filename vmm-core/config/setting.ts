@@ -1,7 +1,8 @@
 /**
- * What a setting of a VM is. One row has all that the product says and knows of it: the schema of launch.json, `vmm run`'s flags and
- * usage, vm.conf's directives with their manual, the check of a VmConfig that a client sends and README's tables come from the rows in
- * settings.ts and debugSettings.ts. No field may be left out: a setting that a surface does not have says `undefined` there.
+ * What a setting of a VM is. One row has all that the product says and knows of it: the schema of
+ * launch.json, `vmm run`'s flags and usage, vm.conf's directives with their manual, the check of a VmConfig
+ * that a client sends and README's tables come from the rows in settings.ts and debugSettings.ts. No field
+ * may be left out: a setting that a surface does not have says `undefined` there.
  *
  * Members that take a `T` are written as methods, so that rows of different types fit into one list.
  */
@@ -71,7 +72,10 @@ export interface Flag {
   readonly isRepeatable: boolean;
   /** A line of the usage. */
   readonly text: string;
-  /** What launch.json would say. `given`: as often as the flag, empty values where it has none. `refuse` takes a whole sentence. */
+  /**
+   * What launch.json would say. `given`: as often as the flag, empty values where it has none. `refuse` takes
+   * a whole sentence.
+   */
   readonly read: (given: readonly string[], refuse: (sentence: string) => undefined) => unknown;
 }
 
@@ -81,7 +85,10 @@ export interface VmConfForm<T> {
   /** Whether an instance has it from the VM that it is made from. */
   readonly isInherited: boolean;
   readonly read: (vm: WrittenVm) => T | undefined;
-  /** What of it this VMM cannot do yet, in words; undefined when a directive is done. Shrinks as the machine grows. */
+  /**
+   * What of it this VMM cannot do yet, in words; undefined when a directive is done. Shrinks as the machine
+   * grows.
+   */
   readonly unsupported: (written: Written) => string | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The settings of a VM, one row each: see setting.ts for what a row says and who uses it. A new setting is its row, its line here and
- * whoever reads it from the configuration.
+ * The settings of a VM, one row each: see setting.ts for what a row says and who uses it. A new setting is
+ * its row, its line here and whoever reads it from the configuration.
  */
 import { bootDevice, cmdline, firmware, initrd, kernel, protocol } from './settings/boot.ts';
 import { debugExit, gdbSocket } from './settings/debug.ts';

@@ -1,4 +1,6 @@
-/** Sizes as launch.json and flags write them, and as people read them. Those of vm.conf are vmd's: values.ts. */
+/**
+ * Sizes as launch.json and flags write them, and as people read them. Those of vm.conf are vmd's: values.ts.
+ */
 
 const SIZE_PATTERN = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i;
 const UNITS: Readonly<Record<string, number>> = {

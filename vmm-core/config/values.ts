@@ -1,4 +1,7 @@
-/** Values of vm.conf, read as the C library functions behind vmd read them: strtonum, scan_scaled, ether_aton, inet_net_pton. */
+/**
+ * Values of vm.conf, read as the C library functions behind vmd read them: strtonum, scan_scaled, ether_aton,
+ * inet_net_pton.
+ */
 
 export const MAX_DISKS = 4;
 export const MAX_INTERFACES = 4;
@@ -13,7 +16,10 @@ const INT64_MAX = (1n << 63n) - 1n;
 const MAX_DIGITS = 21;
 const SCALES = 'bkmgtpe';
 
-/** scan_scaled(3): "512M", "1.5g", "4096". Undefined when it is no size. What follows a suffix is ignored unless alphanumeric. */
+/**
+ * scan_scaled(3): "512M", "1.5g", "4096". Undefined when it is no size. What follows a suffix is ignored
+ * unless alphanumeric.
+ */
 export function scanScaled(text: string): bigint | undefined {
   const match = /^\s*([+-]?)(\d*)(?:\.(\d*))?(.*)$/s.exec(text);
   if (match === null) return undefined;
@@ -90,7 +96,10 @@ function strtonum(text: string): number | undefined {
   return /^\s*[+-]?\d{1,18}$/.test(text) ? Number(text) : undefined;
 }
 
-/** inet_net_pton(3): 1 to 4 bytes, leading zeros allowed, or hexadecimal; a length of its own behind it changes nothing. */
+/**
+ * inet_net_pton(3): 1 to 4 bytes, leading zeros allowed, or hexadecimal; a length of its own behind it
+ * changes nothing.
+ */
 function parseIpv4Network(text: string): bigint | undefined {
   const [, address = '', length = '0'] = /^([^/]*)(?:\/(\d+))?$/.exec(text) ?? [];
   if (Number(length) > 32) return undefined;
@@ -110,7 +119,10 @@ function parseIpv4(text: string): bigint | undefined {
   return parts.reduce((sum, it) => (sum << 8n) | BigInt(it), 0n);
 }
 
-/** getaddrinfo(3) takes a scope: a number or, of a link-local address, an interface, of which there may be any on another machine. */
+/**
+ * getaddrinfo(3) takes a scope: a number or, of a link-local address, an interface, of which there may be any
+ * on another machine.
+ */
 function parseScopedIpv6(text: string): bigint | undefined {
   const [, address = '', scope = '0'] = /^([^%]*)(?:%(.*))?$/s.exec(text) ?? [];
   const number = strtonum(scope);

@@ -1,6 +1,7 @@
 /**
- * What is wrong inside one statement, whatever the others say: each directive by the check of its row in directives.ts (the grammar is
- * the parser's), then the statement as a whole. The result depends on the statement and the host only, so an editor keeps it.
+ * What is wrong inside one statement, whatever the others say: each directive by the check of its row in
+ * directives.ts (the grammar is the parser's), then the statement as a whole. The result depends on the
+ * statement and the host only, so an editor keeps it.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import { directive } from './directives.ts';
@@ -17,7 +18,7 @@ export function checkStatement(statement: Statement, host: ConfigHost, dialect: 
   if (node.id === 'vm') checkVm(node, findings);
   else checkDirective(node, new StatementFindings(findings, node));
   if (node.id === 'switch' && statement.problems.length === 0) checkSwitch(node, findings);
-  return findings.problems.sort(byPlace); // in order already when all problems are sorted with every key press
+  return findings.problems.sort(byPlace); // then a key press sorts what is nearly in order
 }
 
 /** And what stands in its block. */

@@ -1,4 +1,7 @@
-/** All that is wrong with a configuration: each statement by itself (kept until it changes), then what they say about each other. */
+/**
+ * All that is wrong with a configuration: each statement by itself (kept until it changes), then what they
+ * say about each other.
+ */
 import { checkStatement } from './checkStatement.ts';
 import type { ConfigHost } from '../config/configHost.ts';
 import { directive } from './directives.ts';
@@ -20,7 +23,8 @@ export function checkTree(tree: ConfigTree, host: ConfigHost): Problem[] {
   for (const it of checkBetween(tree, host)) problems.push(it);
   for (const it of unusedMacros(tree)) problems.push(it);
   const order = new Map(tree.files.map((file, i) => [file, i]));
-  // There may be thousands, with every key press: the quick way is that of one file, and they are nearly in order.
+  // There may be thousands, with every key press: the quick way is that of one file, and they are nearly in
+  // order.
   problems.sort((a, b) =>
     a.file === b.file ? byPlace(a, b) : (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || byPlace(a, b),
   );
@@ -123,7 +127,9 @@ function checkLladdr(address: ValueNode, vm: string, known: Known, findings: Fin
   } else known.lladdrs.set(key, vm);
 }
 
-/** The same for every spelling of an address; undefined when there is none. The usual ones take the quick way. */
+/**
+ * The same for every spelling of an address; undefined when there is none. The usual ones take the quick way.
+ */
 function lladdrKey(text: string): string | undefined {
   if (PLAIN_LLADDR.test(text)) {
     const key = text.toLowerCase().replace(/\b[0-9a-f]\b/g, '0$&');

@@ -1,4 +1,7 @@
-/** From a checked vm.conf to what machine/ assembles: one VmConfig per `vm`, with what an instance takes from its parent. */
+/**
+ * From a checked vm.conf to what machine/ assembles: one VmConfig per `vm`, with what an instance takes from
+ * its parent.
+ */
 import type { ConfigHost } from '../config/configHost.ts';
 import { DEBUG_SETTINGS } from '../config/debugSettings.ts';
 import { pathOf, type WrittenValue } from '../config/directive.ts';

@@ -1,8 +1,8 @@
 /**
- * Everything that may be written in a vm.conf, as one table: the parser's forms, completion, hover, docs/vm.conf.md and the man page
- * come from here. The language's own directives are below, those of settings in their rows. `extension` marks what OpenBSD's vmd does
- * not know; such words are recognised only where vmd would accept no word at all, so that they stay free as names and every file of
- * vmd's means the same here.
+ * Everything that may be written in a vm.conf, as one table: the parser's forms, completion, hover,
+ * docs/vm.conf.md and the man page come from here. The language's own directives are below, those of settings
+ * in their rows. `extension` marks what OpenBSD's vmd does not know; such words are recognised only where vmd
+ * would accept no word at all, so that they stay free as names and every file of vmd's means the same here.
  */
 import { DEBUG_SETTINGS } from '../config/debugSettings.ts';
 import { type Argument, type Block, BLOCKS, type Directive, type Meaning } from '../config/directive.ts';

@@ -1,4 +1,7 @@
-/** What checks have found, at its places; the severities of what vmd -n does not check, and of what depends on the machine, go by the dialect. */
+/**
+ * What checks have found, at its places; the severities of what vmd -n does not check, and of what depends on
+ * the machine, go by the dialect.
+ */
 import type { ConfigHost } from '../config/configHost.ts';
 import type { DirectiveFindings } from '../config/directive.ts';
 import type { Problem, Severity } from './problem.ts';
@@ -49,7 +52,10 @@ export class Findings {
   }
 }
 
-/** For the directives of one statement, one after the other: they know arguments by their names, and nothing of places. */
+/**
+ * For the directives of one statement, one after the other: they know arguments by their names, and nothing
+ * of places.
+ */
 export class StatementFindings implements DirectiveFindings {
   readonly tally = new Map<string, number>();
   readonly #findings: Findings;

@@ -1,7 +1,8 @@
 /**
- * The one layout of vm.conf: tabs by the depth of braces, one blank between words, at most one empty line. Newlines are part of the
- * grammar, so none is added or taken away except in runs of empty lines, and what stands in quotes, macros and comments stays as it is.
- * Where a blank would change what the neighbours mean (`5{` is a name and a brace, `5 {` a number and a brace) the text is kept.
+ * The one layout of vm.conf: tabs by the depth of braces, one blank between words, at most one empty line.
+ * Newlines are part of the grammar, so none is added or taken away except in runs of empty lines, and what
+ * stands in quotes, macros and comments stays as it is. Where a blank would change what the neighbours mean
+ * (`5{` is a name and a brace, `5 {` a number and a brace) the text is kept.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import { IncludeBudget } from './includeBudget.ts';
@@ -71,7 +72,10 @@ function layOut(root: SourceFile, statements: readonly Statement[]): string {
 
 class Layout {
   readonly #text: string;
-  /** Parts of the text, joined at the end: looking at the end of what grows with every piece would cost its whole length each time. */
+  /**
+   * Parts of the text, joined at the end: looking at the end of what grows with every piece would cost its
+   * whole length each time.
+   */
   readonly #out: string[] = [];
   #depth = 0;
   #emptyLines = 0;

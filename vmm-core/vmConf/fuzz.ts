@@ -1,4 +1,7 @@
-/** Seeded mutations of configurations, and what must hold for every one of them. For tests: see fuzz.test.ts and test/fuzz/. */
+/**
+ * Seeded mutations of configurations, and what must hold for every one of them. For tests: see fuzz.test.ts
+ * and test/fuzz/.
+ */
 import { checkTree, hasErrors } from './checkTree.ts';
 import { hostOfTexts } from '../config/configHost.ts';
 import { formatConfigFile } from './formatConfigFile.ts';
@@ -111,7 +114,10 @@ export function checkDependencies(seed: number): string | undefined {
 
 type Tree = ReturnType<typeof parseConfigFile>;
 
-/** What was put together by edits must be what reading the whole text gives, and every problem must have a place. */
+/**
+ * What was put together by edits must be what reading the whole text gives, and every problem must have a
+ * place.
+ */
 function disagreement(edited: Tree, text: string): string | undefined {
   const fresh = parseConfigFile(new SourceFile('vm.conf', text), OPTIONS);
   const [a, b] = [edited, fresh].map((tree) => checkTree(tree, HOST).map(formatProblem).join('\n'));

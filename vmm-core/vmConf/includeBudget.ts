@@ -1,4 +1,7 @@
-/** How much one reading of a configuration may still include: files that include each other many times make any text out of a few lines. */
+/**
+ * How much one reading of a configuration may still include: files that include each other many times make
+ * any text out of a few lines.
+ */
 import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_CHARACTERS, MAX_INCLUDES } from '../config/limits.ts';
 
 export class IncludeBudget {
@@ -11,7 +14,9 @@ export class IncludeBudget {
     return this.#isSpent;
   }
 
-  /** Takes one more file; what is too much, in words, when it is. `depth`: how many files are open already. */
+  /**
+   * Takes one more file; what is too much, in words, when it is. `depth`: how many files are open already.
+   */
   refusal(length: number, depth: number): string | undefined {
     this.#includes++;
     this.#characters += length;

@@ -1,4 +1,6 @@
-/** The value rules of the language's own directives: vmd's, and what the host says of the accounts they name. */
+/**
+ * The value rules of the language's own directives: vmd's, and what the host says of the accounts they name.
+ */
 import type { Directive } from '../config/directive.ts';
 import { byteLength, isInterfaceName, prefixProblem } from '../config/values.ts';
 

@@ -1,7 +1,8 @@
 /**
- * vm.conf's lexer: the character machine of vmd's parse.y, rebuilt so that every character knows where it was written. Upstream reads
- * through three layers (raw characters with push-back; joined lines and squeezed blanks; tokens) and a macro's value is pushed back
- * as text, so that it can be part of a word, several tokens, a quote or a comment. The layers here are the same three for that reason.
+ * vm.conf's lexer: the character machine of vmd's parse.y, rebuilt so that every character knows where it was
+ * written. Upstream reads through three layers (raw characters with push-back; joined lines and squeezed
+ * blanks; tokens) and a macro's value is pushed back as text, so that it can be part of a word, several
+ * tokens, a quote or a comment. The layers here are the same three for that reason.
  */
 import type { Problem } from './problem.ts';
 import type { ProblemCode } from '../config/problemCode.ts';
@@ -86,7 +87,10 @@ export class Lexer {
     this.#report = report;
   }
 
-  /** Reads on in another file, and comes back at its end. The caller has read the newline after `include "file"`. */
+  /**
+   * Reads on in another file, and comes back at its end. The caller has read the newline after `include
+   * "file"`.
+   */
   include(file: SourceFile): void {
     this.#parents.push(this.#cursor);
     this.#cursor = openCursor(file, 0);
@@ -101,7 +105,10 @@ export class Lexer {
     return this.#parents.length + 1;
   }
 
-  /** Whether reading can start again at `offset` with nothing but the macros: in the root, outside an expansion. */
+  /**
+   * Whether reading can start again at `offset` with nothing but the macros: in the root, outside an
+   * expansion.
+   */
   get isClean(): boolean {
     return this.#parents.length === 0 && this.#cursor.pushed.length === 0 && !this.#expanding;
   }
@@ -129,8 +136,8 @@ export class Lexer {
   }
 
   /**
-   * The quick way for most of a file: a token that stands there as it is, with nothing behind it that would join lines or push back.
-   * Undefined when that cannot be said; only blanks have been read then.
+   * The quick way for most of a file: a token that stands there as it is, with nothing behind it that would
+   * join lines or push back. Undefined when that cannot be said; only blanks have been read then.
    */
   #written(): Token | undefined {
     const cursor = this.#cursor;
@@ -189,7 +196,8 @@ export class Lexer {
         this.#end = cursor.at;
       }
       if (c !== START_EXPAND && c !== DONE_EXPAND) return c;
-      // Upstream does not tell its marks from the same bytes in a file. Neither do we, but only ours stand for a macro.
+      // Upstream does not tell its marks from the same bytes in a file. Neither do we, but only ours stand
+      // for a macro.
       this.#expanding = c === START_EXPAND;
       this.#macro = this.#expanding && isPushed ? this.#use : undefined;
     }
@@ -217,7 +225,10 @@ export class Lexer {
     return c === END ? this.#readPastEnd() : c;
   }
 
-  /** From the file even when the blank came from a macro's value: upstream's getc() here goes around the push-back. */
+  /**
+   * From the file even when the blank came from a macro's value: upstream's getc() here goes around the
+   * push-back.
+   */
   #skipBlanks(): void {
     const cursor = this.#cursor;
     const { text } = cursor.file;
@@ -242,8 +253,8 @@ export class Lexer {
   // Layer 3: tokens.
 
   /**
-   * Whether the carriage return just read belongs to the end of its line: an error, after which it is taken for a blank, so that the rest
-   * of the line means what was meant. checkTree.ts keeps the first of a file.
+   * Whether the carriage return just read belongs to the end of its line: an error, after which it is taken
+   * for a blank, so that the rest of the line means what was meant. checkTree.ts keeps the first of a file.
    */
   #endsLine(): boolean {
     const { file, pushed, at } = this.#cursor;
@@ -266,7 +277,10 @@ export class Lexer {
     return c;
   }
 
-  /** The quick way through text that layers 1 and 2 would hand on unchanged, except that blanks are not squeezed. */
+  /**
+   * The quick way through text that layers 1 and 2 would hand on unchanged, except that blanks are not
+   * squeezed.
+   */
   #skipPlain(end: number, isPlain: readonly boolean[]): number {
     const cursor = this.#cursor;
     if (cursor.pushed.length > 0) return end;
@@ -433,7 +447,10 @@ export class Lexer {
   }
 }
 
-/** V8 keeps long strings that were cut out or put together as references to their parts: here to every text of an edited file. */
+/**
+ * V8 keeps long strings that were cut out or put together as references to their parts: here to every text of
+ * an edited file.
+ */
 const MAX_COPIED_BY_V8 = 12;
 
 function copyOf(text: string): string {

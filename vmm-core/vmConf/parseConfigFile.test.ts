@@ -1,4 +1,7 @@
-/** The grammar of vm.conf(5), accepted and refused: `vmd` is what OpenBSD's vmd -n does, by the reference's lexer and grammar. */
+/**
+ * The grammar of vm.conf(5), accepted and refused: `vmd` is what OpenBSD's vmd -n does, by the reference's
+ * lexer and grammar.
+ */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hostOfTexts } from '../config/configHost.ts';

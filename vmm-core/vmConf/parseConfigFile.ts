@@ -1,6 +1,7 @@
 /**
- * vm.conf's parser: the grammar of vmd's parse.y by recursive descent over directives.ts. It never fails: what it cannot make out it
- * reports, and goes on with the next option or statement. What vmd refuses for a value rather than for its form is checkStatement.ts's.
+ * vm.conf's parser: the grammar of vmd's parse.y by recursive descent over directives.ts. It never fails:
+ * what it cannot make out it reports, and goes on with the next option or statement. What vmd refuses for a
+ * value rather than for its form is checkStatement.ts's.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import { IncludeBudget } from './includeBudget.ts';

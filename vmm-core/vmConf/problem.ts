@@ -1,4 +1,6 @@
-/** What is wrong with a vm.conf, and where: diagnostics in an editor, `file:line:col: message` on a terminal. */
+/**
+ * What is wrong with a vm.conf, and where: diagnostics in an editor, `file:line:col: message` on a terminal.
+ */
 import type { ProblemCode } from '../config/problemCode.ts';
 import type { SourceFile } from './sourceFile.ts';
 

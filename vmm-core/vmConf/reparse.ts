@@ -1,7 +1,7 @@
 /**
- * An edit of the root file, for editors. Statements before it are kept as they are, statements after it are kept and moved, what lies
- * between is read again, and so is what uses a macro that has another value now. Everything is read when other files come or go, and
- * when statements do not begin where they did.
+ * An edit of the root file, for editors. Statements before it are kept as they are, statements after it are
+ * kept and moved, what lies between is read again, and so is what uses a macro that has another value now.
+ * Everything is read when other files come or go, and when statements do not begin where they did.
  */
 import { IncludeBudget } from './includeBudget.ts';
 import { parseConfigFile, type ParseOptions, readStatements } from './parseConfigFile.ts';
@@ -116,7 +116,10 @@ interface Reading {
   readonly options: ParseOptions;
 }
 
-/** The statements, with those that use a changed macro read again. Undefined when they do not end where they did. */
+/**
+ * The statements, with those that use a changed macro read again. Undefined when they do not end where they
+ * did.
+ */
 function readUsers(
   statements: readonly Statement[],
   changed: Set<string>,
@@ -165,7 +168,10 @@ function move(statement: Statement, root: SourceFile, delta: number): void {
   statement.reach += delta;
 }
 
-/** With every key press, half of all tokens there are: V8's interpreter makes an object for each step of an iterator. */
+/**
+ * With every key press, half of all tokens there are: V8's interpreter makes an object for each step of an
+ * iterator.
+ */
 function moveAll(places: readonly Place[], root: SourceFile, delta: number): void {
   for (let i = 0; i < places.length; i++) {
     const it = places[i];

@@ -36,7 +36,9 @@ export class SourceFile {
     this.#lineStarts = undefined;
   }
 
-  /** The same for a part. Line starts are moved rather than found again: there is one edit for each key press. */
+  /**
+   * The same for a part. Line starts are moved rather than found again: there is one edit for each key press.
+   */
   edit({ start, end, text }: Edit): void {
     const starts = this.#lineStarts;
     const added = newlines(text);

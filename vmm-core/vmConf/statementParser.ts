@@ -1,4 +1,7 @@
-/** The parser's state while it reads: tokens with one of look-ahead, what belongs to the statement at hand, and recovery. */
+/**
+ * The parser's state while it reads: tokens with one of look-ahead, what belongs to the statement at hand,
+ * and recovery.
+ */
 import type { ConfigHost } from '../config/configHost.ts';
 import type { Argument, Block } from '../config/directive.ts';
 import { directive, type DirectiveId, directivesOf, directivesWith } from './directives.ts';
@@ -22,7 +25,10 @@ interface Environment {
   readonly dialect: Dialect;
 }
 
-/** Words that can only stand at the top of a file: on a line of their own they end a block whose brace is missing. */
+/**
+ * Words that can only stand at the top of a file: on a line of their own they end a block whose brace is
+ * missing.
+ */
 const TOP_WORDS = new Set(['vm', 'switch', 'include', 'socket', 'staggered', 'agentx']);
 
 /** Unwinds to the innermost option or statement; what is wrong has been reported. */
@@ -53,7 +59,8 @@ export class StatementParser {
     if (this.#peek().kind === 'end') this.isOver = true;
     else node = this.#topLevel();
     const ahead = this.#ahead;
-    // What follows a token that was looked at may be pushed back; reading starts again at the token itself then.
+    // What follows a token that was looked at may be pushed back; reading starts again at the token itself
+    // then.
     const isRestartable = ahead === undefined ? lexer.isClean : lexer.isClean && ahead.macro === undefined;
     const next = isRestartable ? (ahead?.start ?? lexer.offset) : -1;
     return {
@@ -68,7 +75,9 @@ export class StatementParser {
     };
   }
 
-  /** Past the newline at its end, past the token that showed where it ends, or to wherever the file may grow. */
+  /**
+   * Past the newline at its end, past the token that showed where it ends, or to wherever the file may grow.
+   */
   #reach(): number {
     const token = this.#ahead ?? this.#last;
     if (token === undefined || token.kind === 'end' || token.end === token.start) return Infinity;

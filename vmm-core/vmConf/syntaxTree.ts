@@ -1,4 +1,7 @@
-/** What the parser makes of a vm.conf. Together with the files' texts it loses nothing: whatever no token covers is blank or a comment. */
+/**
+ * What the parser makes of a vm.conf. Together with the files' texts it loses nothing: whatever no token
+ * covers is blank or a comment.
+ */
 import type { DirectiveId } from './directives.ts';
 import type { Problem } from './problem.ts';
 import type { SourceFile } from './sourceFile.ts';
@@ -29,8 +32,8 @@ export interface DirectiveNode {
 }
 
 /**
- * One directive at the top of a file. Usually whole in one file; vmd lets a block begin in an included file and end in the including
- * one, so every token knows its own.
+ * One directive at the top of a file. Usually whole in one file; vmd lets a block begin in an included file
+ * and end in the including one, so every token knows its own.
  */
 export interface Statement {
   /** Undefined when it could not be made out. */
@@ -42,7 +45,9 @@ export interface Statement {
   readonly macroUses: readonly MacroUse[];
   /** Found by lexer and parser. */
   readonly problems: readonly Problem[];
-  /** The offset in the root file where the next one may start to be read; -1 when reading cannot start there. */
+  /**
+   * The offset in the root file where the next one may start to be read; -1 when reading cannot start there.
+   */
   next: number;
   /** An edit before this offset in the root file may change it: how far the parser looked to find its end. */
   reach: number;

@@ -2,8 +2,8 @@
 import type { SourceFile } from './sourceFile.ts';
 
 /**
- * `word`, `string` (quoted) and `number` are values, `keyword` is a reserved word, `mark` one character, `error` a token that the lexer
- * has reported already.
+ * `word`, `string` (quoted) and `number` are values, `keyword` is a reserved word, `mark` one character,
+ * `error` a token that the lexer has reported already.
  */
 export type TokenKind = 'word' | 'string' | 'number' | 'keyword' | 'mark' | 'newline' | 'end' | 'error';
 
@@ -15,7 +15,10 @@ export interface Token {
   file: SourceFile;
   start: number;
   end: number;
-  /** The macro that all or part of it came from; then start and end are those of the use and what is glued to it. */
+  /**
+   * The macro that all or part of it came from; then start and end are those of the use and what is glued to
+   * it.
+   */
   readonly macro?: MacroUse;
 }
 
@@ -44,7 +47,10 @@ export interface Comment {
   end: number;
 }
 
-/** Reserved everywhere when not quoted: parse.y's table. `add`, `id` and `size` appear in no rule. To themselves, so that tokens share them. */
+/**
+ * Reserved everywhere when not quoted: parse.y's table. `add`, `id` and `size` appear in no rule. To
+ * themselves, so that tokens share them.
+ */
 export const KEYWORDS: ReadonlyMap<string, string> = new Map(
   (
     'add agentx allow boot cdrom context delay device disable disk down enable format group id include inet6 instance interface ' +

@@ -8,7 +8,10 @@ export interface SymbolFile {
   readonly path: string;
   /** Added to the file's link-time addresses. */
   readonly offset: bigint;
-  /** It is mapped only where CR3 holds this page table; everywhere when absent. Bits of CR3 that are no address do not count. */
+  /**
+   * It is mapped only where CR3 holds this page table; everywhere when absent. Bits of CR3 that are no
+   * address do not count.
+   */
   readonly addressSpace?: bigint;
 }
 
