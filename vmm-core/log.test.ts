@@ -63,7 +63,7 @@ const UNLIMITED: Readonly<Record<string, readonly string[]>> = {
     "log.info('vm', end.message", // once
     "log.error('serial', message", // once a port
   ],
-  'control/responseErrors.ts': ["log.error('control', 'request failed'"], // a client
+  'control/jsonRpc/responseErrors.ts': ["log.error('control', 'request failed'"], // a client
   'debug/probe.ts': ["log.info('probe', ", "log.warn('probe', "], // once, of a VM of ours
   'guestText.ts': ['this.#log.info(this.#tag'], // limited by bytes
   'machine/machine.ts': ["log.warn('machine', 'guest memory exceeds"], // once, at the start

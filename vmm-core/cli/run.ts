@@ -170,7 +170,7 @@ function after(event: Promise<void>, ms: number) {
 
 async function openControl(vm: Vm) {
   const { Core } = await import('../control/core.ts');
-  const { ControlServer } = await import('../control/controlServer.ts');
+  const { ControlServer } = await import('../control/jsonRpc/server.ts');
   const core = new Core();
   const server = new ControlServer(core);
   await core.adopt(vm);

@@ -4,7 +4,7 @@
  */
 import { socketPath } from '../client/runtimeDir.ts';
 import { Core } from '../control/core.ts';
-import { ControlServer } from '../control/controlServer.ts';
+import { ControlServer } from '../control/jsonRpc/server.ts';
 import { KvmError, KvmUnavailableError } from '../errors.ts';
 import { log } from '../log.ts';
 import type { CoreReady } from '../client/spawnCore.ts';

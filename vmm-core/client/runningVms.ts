@@ -43,7 +43,7 @@ async function ask(
     return running(name, socket, client.info);
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
-    // A dead socket never comes to life, but its name may be a new VM's by now (control/listen.ts).
+    // A dead socket never comes to life, but its name may be a new VM's by now (control/jsonRpc/listen.ts).
     if (error.kind === 'stale' && inodeOf(socket) === inode) rmSync(socket, { force: true });
     if (error.kind === 'silent') onSilent(error.message);
     return undefined;

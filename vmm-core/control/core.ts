@@ -14,7 +14,7 @@ import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { version } from '../version.ts';
 import { Vm, type VmEvents } from '../vm.ts';
 import { ResetNotices } from './resetNotices.ts';
-import { StateError } from './responseErrors.ts';
+import { StateError } from './jsonRpc/responseErrors.ts';
 
 /** A connected client, as the core knows it. */
 export interface Client {

@@ -2,10 +2,10 @@
  * Parameters of requests, decoded and checked at the edge: whatever comes through the socket, a handler sees what its type says, and the
  * client reads a sentence that names the field. No state.
  */
-import { checkVmConfig } from '../config/parseVmConfig.ts';
-import type { VmConfig } from '../config/vmConfig.ts';
-import { UserError } from '../errors.ts';
-import { BREAKPOINT_MODES, type BreakpointMode } from '../protocol/run.ts';
+import { checkVmConfig } from '../../config/parseVmConfig.ts';
+import type { VmConfig } from '../../config/vmConfig.ts';
+import { UserError } from '../../errors.ts';
+import { BREAKPOINT_MODES, type BreakpointMode } from '../../protocol/run.ts';
 
 export const MAX_READ_BYTES = 64 * 1024 * 1024;
 const MAX_BREAKPOINTS = 10_000;

@@ -1,11 +1,11 @@
 /** From an error of ours to a JSON-RPC error with its code and sentence. Whatever is not known here is a bug: logged with its stack. */
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
-import { BootError } from '../boot/bootError.ts';
-import { RuntimeDirError } from '../client/runtimeDir.ts';
-import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
-import { log } from '../log.ts';
-import { GuestAddressError } from '../memory/guestMemory.ts';
-import { ErrorCode } from '../protocol/errors.ts';
+import { BootError } from '../../boot/bootError.ts';
+import { RuntimeDirError } from '../../client/runtimeDir.ts';
+import { KvmError, KvmUnavailableError, UserError } from '../../errors.ts';
+import { log } from '../../log.ts';
+import { GuestAddressError } from '../../memory/guestMemory.ts';
+import { ErrorCode } from '../../protocol/errors.ts';
 
 /** The request needs another state of the VM. */
 export class StateError extends Error {

@@ -6,9 +6,9 @@ import { chmodSync, renameSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { runtimeDir, socketPath } from '../client/runtimeDir.ts';
-import { UserError } from '../errors.ts';
-import { withFileLock } from '../machine/fileLock.ts';
+import { runtimeDir, socketPath } from '../../client/runtimeDir.ts';
+import { UserError } from '../../errors.ts';
+import { withFileLock } from '../../machine/fileLock.ts';
 
 const LOCK_FILE = '.lock';
 const MAX_SAME_NAMES = 100;

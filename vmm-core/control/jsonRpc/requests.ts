@@ -1,20 +1,20 @@
 /** The request table of the control socket: each constant of protocol/ with what decodes its parameters and what answers it. Main thread. */
 import type { MessageConnection, NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc/node';
-import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
-import { readRegisters, writeRegisters } from '../debug/registers.ts';
-import { UserError } from '../errors.ts';
-import { walk, type PagingState } from '../memory/pageWalk.ts';
-import { hex } from '../protocol/hex.ts';
-import * as memoryRequests from '../protocol/memory.ts';
-import * as registerRequests from '../protocol/registers.ts';
-import * as runRequests from '../protocol/run.ts';
-import * as serialRequests from '../protocol/serial.ts';
-import * as vmRequests from '../protocol/vm.ts';
-import type { VcpuThread } from '../vcpu/vcpuThread.ts';
-import type { Client, Core } from './core.ts';
+import { readMemory, writeMemory } from '../../debug/memoryAccess.ts';
+import { readRegisters, writeRegisters } from '../../debug/registers.ts';
+import { UserError } from '../../errors.ts';
+import { walk, type PagingState } from '../../memory/pageWalk.ts';
+import { hex } from '../../protocol/hex.ts';
+import * as memoryRequests from '../../protocol/memory.ts';
+import * as registerRequests from '../../protocol/registers.ts';
+import * as runRequests from '../../protocol/run.ts';
+import * as serialRequests from '../../protocol/serial.ts';
+import * as vmRequests from '../../protocol/vm.ts';
+import type { VcpuThread } from '../../vcpu/vcpuThread.ts';
+import type { Client, Core } from '../core.ts';
 import * as decode from './params.ts';
 import { StateError, toResponseError } from './responseErrors.ts';
-import { feedSerial } from './serialFeed.ts';
+import { feedSerial } from '../serialFeed.ts';
 
 /** Serves everything but `initialize` on a connection that has passed it. */
 export function serveRequests(core: Core, client: Client): void {
