@@ -11,6 +11,14 @@ export class UserError extends Error {
   }
 }
 
+/** What a client asks for needs another state of the VM. Shown as it is, too. */
+export class StateError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'StateError';
+  }
+}
+
 /** KVM cannot be used on this host. `message` says why and what to do. */
 export class KvmUnavailableError extends Error {
   readonly kind: 'missing' | 'denied' | 'version' | 'other';

@@ -5,6 +5,7 @@
 import type { MessageStream } from '../client/messageStream.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Hit } from '../debug/breakpoints.ts';
+import { StateError } from '../errors.ts';
 import { log } from '../log.ts';
 import { coolDown, warmUp, type WarmParts } from '../machine/machine.ts';
 import { type Change, changed } from '../protocol/changes.ts';
@@ -14,7 +15,6 @@ import { PROTOCOL_VERSION } from '../protocol/version.ts';
 import { version } from '../version.ts';
 import { Vm, type VmEvents } from '../vm.ts';
 import { ResetNotices } from './resetNotices.ts';
-import { StateError } from './jsonRpc/responseErrors.ts';
 
 /** A connected client, as the core knows it. */
 export interface Client {

@@ -2,7 +2,7 @@
 import type { MessageConnection, NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc/node';
 import { readMemory, writeMemory } from '../../debug/memoryAccess.ts';
 import { readRegisters, writeRegisters } from '../../debug/registers.ts';
-import { UserError } from '../../errors.ts';
+import { StateError, UserError } from '../../errors.ts';
 import { walk, type PagingState } from '../../memory/pageWalk.ts';
 import { hex } from '../../protocol/hex.ts';
 import * as memoryRequests from '../../protocol/memory.ts';
@@ -13,7 +13,7 @@ import * as vmRequests from '../../protocol/vm.ts';
 import type { VcpuThread } from '../../vcpu/vcpuThread.ts';
 import type { Client, Core } from '../core.ts';
 import * as decode from './params.ts';
-import { StateError, toResponseError } from './responseErrors.ts';
+import { toResponseError } from './responseErrors.ts';
 import { feedSerial } from '../serialFeed.ts';
 
 /** Serves everything but `initialize` on a connection that has passed it. */

@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import { imageEmpty } from '../../boot/bootError.ts';
 import { RuntimeDirError } from '../../client/runtimeDir.ts';
-import { KvmError, KvmUnavailableError, UserError } from '../../errors.ts';
+import { KvmError, KvmUnavailableError, StateError, UserError } from '../../errors.ts';
 import { GuestAddressError } from '../../memory/guestMemory.ts';
 import { ErrorCode } from '../../protocol/errors.ts';
-import { StateError, toResponseError } from './responseErrors.ts';
+import { toResponseError } from './responseErrors.ts';
 
 const EINVAL = 22;
 

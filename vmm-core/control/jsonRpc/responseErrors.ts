@@ -2,18 +2,10 @@
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import { BootError } from '../../boot/bootError.ts';
 import { RuntimeDirError } from '../../client/runtimeDir.ts';
-import { KvmError, KvmUnavailableError, UserError } from '../../errors.ts';
+import { KvmError, KvmUnavailableError, StateError, UserError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import { GuestAddressError } from '../../memory/guestMemory.ts';
 import { ErrorCode } from '../../protocol/errors.ts';
-
-/** The request needs another state of the VM. */
-export class StateError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'StateError';
-  }
-}
 
 export function toResponseError(error: unknown): ResponseError<void> {
   if (error instanceof ResponseError) return error as ResponseError<void>;
