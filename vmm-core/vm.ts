@@ -4,7 +4,7 @@
  */
 import { fileErrorText } from './client/regularFile.ts';
 import type { VmConfig } from './config/vmConfig.ts';
-import { Breakpoints, type Hit } from './debug/breakpoints.ts';
+import { type Breakpoint, Breakpoints, type Hit, type Status } from './debug/breakpoints.ts';
 import { type FailureReport, reportFailure } from './debug/failureReport.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
@@ -116,6 +116,12 @@ export class Vm {
   step(plan: StepPlan): void {
     if (this.#fatal !== undefined) return this.finish(this.#fatal);
     this.runControl.step(plan);
+  }
+
+  /** Replaces the breakpoints of one owner, at an instant that nobody notices. Returns a status for each, in order. */
+  setBreakpoints(owner: unknown, breakpoints: readonly Omit<Breakpoint, 'owner'>[]): Promise<Status[]> {
+    const wanted = breakpoints.map((it) => ({ ...it, owner }));
+    return this.runControl.hold(() => this.breakpoints.replace(owner, wanted));
   }
 
   /** Keys for a UART. */

@@ -2,33 +2,26 @@
  * One vmm-core process: at most one VM, any number of clients. Decides who owns the VM, passes its events to every client, and
  * ends the process when the VM is over. Main thread. `vmm serve` starts it empty, `vmm run` with a VM.
  */
-import type { MessageStream } from '../client/messageStream.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Hit } from '../debug/breakpoints.ts';
 import { StateError } from '../errors.ts';
 import { log } from '../log.ts';
 import { coolDown, warmUp, type WarmParts } from '../machine/machine.ts';
-import { type Change, changed } from '../protocol/changes.ts';
-import { resumed, type StopEvent, stopped } from '../protocol/run.ts';
-import { ended, type VmEnd, type VmInfo, wasReset } from '../protocol/vm.ts';
-import { PROTOCOL_VERSION } from '../protocol/version.ts';
+import type { Change } from '../protocol/changes.ts';
+import { hex } from '../protocol/hex.ts';
+import type { StopEvent } from '../protocol/run.ts';
+import type { VmEnd, VmInfo } from '../protocol/vm.ts';
 import { version } from '../version.ts';
 import { Vm, type VmEvents } from '../vm.ts';
+import type { Client } from './client.ts';
 import { ResetNotices } from './resetNotices.ts';
 
-/** A connected client, as the core knows it. */
-export interface Client {
-  readonly connection: MessageStream;
-  readonly identity: { client: string; debugger: boolean };
-  /** What detaches it from each serial port it is attached to. */
-  readonly serialPorts: Map<number, () => void>;
-}
+/** What there is to know of the process and its VM, but for the version of a protocol that tells it. */
+export type CoreInfo = Omit<VmInfo, 'protocolVersion'>;
 
 export class Core implements VmEvents {
   readonly #clients = new Set<Client>();
-  readonly #resets = new ResetNotices((message) =>
-    this.#broadcast(({ connection }) => connection.sendNotification(wasReset, { message })),
-  );
+  readonly #resets = new ResetNotices((message) => this.#tell((client) => client.onReset(message)));
   #owner: Client | undefined;
   #warm: WarmParts | undefined;
   #vm: Vm | undefined;
@@ -55,7 +48,7 @@ export class Core implements VmEvents {
   }
 
   /** Throws what Vm throws; the core is then still empty and can be asked again. */
-  async create(config: VmConfig, owner: Client): Promise<VmInfo> {
+  async create(config: VmConfig, owner: Client): Promise<CoreInfo> {
     if (this.#vm !== undefined) throw new StateError('this process has a VM already');
     const warm = this.warm();
     this.#warm = undefined; // its parts belong to the VM, whatever comes of it
@@ -80,8 +73,8 @@ export class Core implements VmEvents {
     this.#name = await this.publish(vm.machine.config.name);
   }
 
-  info(): VmInfo {
-    const base = { protocolVersion: PROTOCOL_VERSION, version: version(), pid: process.pid };
+  info(): CoreInfo {
+    const base = { version: version(), pid: process.pid };
     const vm = this.#vm;
     if (vm === undefined) return { ...base, state: 'empty' };
     const { config, boot } = vm.machine;
@@ -90,27 +83,26 @@ export class Core implements VmEvents {
       state: vm.state,
       config: { ...config, name: this.#name ?? config.name },
       bootProtocol: boot.protocol,
-      entry: `0x${boot.entry.toString(16)}`,
+      entry: hex(boot.entry),
       ...(vm.end === undefined ? {} : { end: vm.end }),
     };
   }
 
   addClient(client: Client): void {
     this.#clients.add(client);
-    log.debug('control', 'client connected', { client: client.identity.client });
+    log.debug('control', 'client connected', { client: client.name });
   }
 
-  /** The connection is gone. Its breakpoints go with it; if it owned the VM, the VM ends. */
+  /** The client is gone. Its breakpoints go with it; if it owned the VM, the VM ends. */
   removeClient(client: Client): void {
     if (!this.#clients.delete(client)) return;
-    for (const detach of client.serialPorts.values()) detach();
     const vm = this.#vm;
     if (vm === undefined || vm.end !== undefined) return;
     if (this.#owner === client) {
       void vm.kill('the client that started the VM went away');
       return;
     }
-    void vm.runControl.hold(() => vm.breakpoints.replace(client, [])).catch(ignore);
+    vm.setBreakpoints(client, []).catch(() => undefined); // nobody is left to be told
   }
 
   /** Ends the VM, if there is one. */
@@ -125,17 +117,12 @@ export class Core implements VmEvents {
 
   onStopped(event: Omit<StopEvent, 'breakpointIds'>, hits: readonly Hit[]): void {
     this.#resets.flush();
-    this.#broadcast((client) => {
-      const breakpointIds = hits.flatMap(({ owner, id }) =>
-        owner === client && id !== undefined ? [id] : [],
-      );
-      return client.connection.sendNotification(stopped, { ...event, breakpointIds });
-    });
+    this.#tell((client) => client.onStopped({ ...event, breakpointIds: idsOf(client, hits) }));
   }
 
   onResumed(): void {
     this.#resets.flush();
-    this.#broadcast(({ connection }) => connection.sendNotification(resumed, {}));
+    this.#tell((client) => client.onResumed());
   }
 
   onReset(message: string): void {
@@ -146,15 +133,15 @@ export class Core implements VmEvents {
   onEnded(end: VmEnd): void {
     this.#resets.flush();
     log.info('vm', end.message);
-    this.#broadcast(({ connection }) => connection.sendNotification(ended, end));
+    this.#tell((client) => client.onEnded(end));
     this.onOver(end);
   }
 
   /** `by` has written registers or memory. */
   onChanged(change: Change, by: Client): void {
-    this.#broadcast((client) =>
-      client === by ? Promise.resolve() : client.connection.sendNotification(changed, change),
-    );
+    this.#tell((client) => {
+      if (client !== by) client.onChanged(change);
+    });
   }
 
   onOutputLost(message: string): void {
@@ -162,13 +149,15 @@ export class Core implements VmEvents {
   }
 
   debuggerPresent(): boolean {
-    return [...this.#clients].some((client) => client.identity.debugger);
+    return [...this.#clients].some((client) => client.isDebugger);
   }
 
-  #broadcast(send: (client: Client) => Promise<void>): void {
-    for (const client of this.#clients) send(client).catch(ignore);
+  #tell(news: (client: Client) => void): void {
+    this.#clients.forEach(news);
   }
 }
 
-/** A client that is going away misses a notification; its close event follows. */
-function ignore(): void {}
+/** Of the breakpoints that were hit, the client's own. */
+function idsOf(client: Client, hits: readonly Hit[]): number[] {
+  return hits.flatMap(({ owner, id }) => (owner === client && id !== undefined ? [id] : []));
+}

@@ -3,32 +3,23 @@ import { test } from 'node:test';
 import { log } from '../log.ts';
 import { SerialPort } from '../machine/serialPort.ts';
 import type { SerialData } from '../protocol/serial.ts';
-import type { Client } from './core.ts';
+import type { SerialReader } from './client.ts';
 import { feedSerial, MAX_UNREAD_OUTPUT } from './serialFeed.ts';
 
-/** A client whose reading is the test's. */
-class FakeClient {
+/** Its reading is the test's. */
+class FakeReader implements SerialReader {
+  readonly name = 'test';
   readonly sent: SerialData[] = [];
   unreadBytes = 0;
-  readonly identity = { client: 'test', debugger: false };
-  readonly serialPorts = new Map();
   #read: () => void = () => undefined;
-  readonly connection = {
-    sent: this.sent,
-    sendNotification: (_type: unknown, data: SerialData) => {
-      this.sent.push(data);
-      this.unreadBytes += data.data.length;
-      return Promise.resolve();
-    },
-    drained: () => new Promise<void>((resolve) => (this.#read = resolve)),
-  };
 
-  constructor() {
-    Object.defineProperty(this.connection, 'unreadBytes', { get: () => this.unreadBytes });
+  onSerialOutput(output: SerialData): void {
+    this.sent.push(output);
+    this.unreadBytes += output.data.length;
   }
 
-  asClient(): Client {
-    return this as unknown as Client;
+  drained(): Promise<void> {
+    return new Promise((resolve) => (this.#read = resolve));
   }
 
   async reads(): Promise<void> {
@@ -41,9 +32,9 @@ class FakeClient {
 const KIB = new Uint8Array(1024);
 
 test('a client that reads gets everything, one that left nothing more', () => {
-  const client = new FakeClient();
+  const client = new FakeReader();
   const port = new SerialPort({ kind: 'null' });
-  const { detach } = feedSerial(client.asClient(), 2, port);
+  const { detach } = feedSerial(client, 2, port);
   port.write(KIB);
   detach();
   port.write(KIB);
@@ -52,9 +43,9 @@ test('a client that reads gets everything, one that left nothing more', () => {
 
 test('a client that does not read costs no more than the limit, and is told how much it missed when it does', async () => {
   log.setLevel('error');
-  const client = new FakeClient();
+  const client = new FakeReader();
   const port = new SerialPort({ kind: 'null' });
-  feedSerial(client.asClient(), 0, port);
+  feedSerial(client, 0, port);
   for (let i = 0; i < 4096; i++) port.write(KIB);
   assert.equal(client.unreadBytes, MAX_UNREAD_OUTPUT + KIB.length);
   const before = client.sent.length;

@@ -4,8 +4,10 @@
  */
 import { checkVmConfig } from '../../config/parseVmConfig.ts';
 import type { VmConfig } from '../../config/vmConfig.ts';
+import type { StepPlan } from '../../debug/runControl.ts';
 import { UserError } from '../../errors.ts';
 import { BREAKPOINT_MODES, type BreakpointMode } from '../../protocol/run.ts';
+import type { ClientBreakpoint, MemoryPlace } from '../session.ts';
 
 export const MAX_READ_BYTES = 64 * 1024 * 1024;
 const MAX_BREAKPOINTS = 10_000;
@@ -13,38 +15,15 @@ const MAX_SHOWN = 60;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-export interface Breakpoint {
-  readonly id: number;
-  readonly address: bigint;
-  readonly mode: BreakpointMode;
-  readonly temporary: boolean;
-  readonly cpu?: number;
-  readonly stackAbove?: bigint;
-}
-
 export interface Greeting {
   readonly protocolVersion: unknown;
   readonly client: string;
   readonly debugger: boolean;
 }
 
-export interface Step {
-  readonly cpu: number;
-  readonly start: bigint;
-  readonly end: bigint;
-  readonly over: boolean;
-  readonly interrupts: boolean;
-}
-
 export interface RegisterValues {
   readonly cpu: number;
   readonly values: Readonly<Record<string, string>>;
-}
-
-export interface Place {
-  readonly address: bigint;
-  readonly physical: boolean;
-  readonly cpu: number;
 }
 
 export function initializeParams(params: unknown): Greeting {
@@ -73,7 +52,7 @@ export function cpuParams(params: unknown): { readonly cpu: number } {
   return { cpu: integer(fields(params), 'cpu') };
 }
 
-export function stepParams(params: unknown): Step {
+export function stepParams(params: unknown): StepPlan {
   const it = fields(params);
   const range = it['range'] === undefined ? undefined : fields(it['range'], 'range');
   return {
@@ -85,7 +64,7 @@ export function stepParams(params: unknown): Step {
   };
 }
 
-export function breakpointsParams(params: unknown): readonly Breakpoint[] {
+export function breakpointsParams(params: unknown): readonly ClientBreakpoint[] {
   return list(fields(params)['breakpoints'], 'breakpoints', MAX_BREAKPOINTS).map((entry, i) => {
     const it = fields(entry, `breakpoints[${i}]`);
     return {
@@ -110,19 +89,19 @@ export function registersParams(params: unknown): RegisterValues {
   return { cpu: integer(it, 'cpu'), values };
 }
 
-export function readParams(params: unknown): Place & { readonly lengthBytes: number } {
+export function readParams(params: unknown): { readonly place: MemoryPlace; readonly lengthBytes: number } {
   const lengthBytes = fields(params)['lengthBytes'];
   const isLength = typeof lengthBytes === 'number' && Number.isInteger(lengthBytes) && lengthBytes >= 0;
   if (!isLength || lengthBytes > MAX_READ_BYTES)
     throw new UserError(`a read of ${shown(lengthBytes)} bytes: at most ${MAX_READ_BYTES} at once`);
-  return { ...placeParams(params), lengthBytes };
+  return { place: placeParams(params), lengthBytes };
 }
 
-export function writeParams(params: unknown): Place & { readonly data: Uint8Array } {
-  return { ...placeParams(params), data: bytes(fields(params), 'data') };
+export function writeParams(params: unknown): { readonly place: MemoryPlace; readonly data: Uint8Array } {
+  return { place: placeParams(params), data: bytes(fields(params), 'data') };
 }
 
-export function placeParams(params: unknown): Place {
+export function placeParams(params: unknown): MemoryPlace {
   const it = fields(params);
   return {
     address: address(it['address']),

@@ -12,10 +12,12 @@ import { ErrorCode } from '../../protocol/errors.ts';
 import { initialize } from '../../protocol/vm.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
 import { version } from '../../version.ts';
-import type { Client, Core } from '../core.ts';
+import type { Core } from '../core.ts';
+import { Session } from '../session.ts';
+import { JsonRpcClient } from './jsonRpcClient.ts';
 import { listenAs, type NamedServer } from './listen.ts';
-import { initializeParams, shown } from './params.ts';
-import { serveRequests } from './requests.ts';
+import { type Greeting, initializeParams, shown } from './params.ts';
+import { serveRequests, vmInfo } from './requests.ts';
 import { toResponseError } from './responseErrors.ts';
 
 /** Clients get this long to read the last notification and close. */
@@ -63,37 +65,39 @@ export class ControlServer {
     const connection = messageStream(socket, LIMITS);
     connection.maxFrameBytes = MAX_GREETING_BYTES;
     this.#sockets.set(socket, connection);
-    let client: Client | undefined;
+    let client: JsonRpcClient | undefined;
+    let session: Session | undefined;
     socket.on('error', () => socket.destroy());
     connection.onError(([{ message }]) => {
       if (socket.destroyed) return;
-      const values = { client: client?.identity.client ?? 'unknown', reason: message.slice(0, 200) };
+      const values = { client: client?.name ?? 'unknown', reason: message.slice(0, 200) };
       log.guest('control', 'a client was disconnected', values);
       socket.destroy();
     });
     socket.on('close', () => {
       this.#sockets.delete(socket);
       connection.dispose();
-      if (client !== undefined) this.#core.removeClient(client);
+      session?.close();
     });
     connection.onRequest(initialize, (params) => {
       const greeting = decodeGreeting(params);
       if (greeting instanceof ResponseError) return greeting;
-      if (client !== undefined) return this.#core.info();
-      client = { connection, identity: greeting, serialPorts: new Map() };
+      if (session !== undefined) return vmInfo(session.info());
       connection.maxFrameBytes = MAX_FRAME_BYTES;
-      this.#core.addClient(client);
-      serveRequests(this.#core, client);
-      return this.#core.info();
+      client = new JsonRpcClient(connection, greeting.client, greeting.debugger);
+      session = new Session(this.#core, client);
+      serveRequests(connection, session, client);
+      return vmInfo(session.info());
     });
     connection.listen();
   }
 }
 
-function decodeGreeting(params: unknown): ResponseError<void> | Client['identity'] {
+function decodeGreeting(params: unknown): ResponseError<void> | Greeting {
   try {
-    const { protocolVersion, ...identity } = initializeParams(params);
-    return protocolVersion === PROTOCOL_VERSION ? identity : versionMismatch(protocolVersion);
+    const greeting = initializeParams(params);
+    const { protocolVersion } = greeting;
+    return protocolVersion === PROTOCOL_VERSION ? greeting : versionMismatch(protocolVersion);
   } catch (error) {
     return toResponseError(error);
   }

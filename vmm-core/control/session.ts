@@ -1,0 +1,165 @@
+/**
+ * What a client may ask for, in the core's own terms: every protocol's requests end here. Throws UserError, StateError,
+ * GuestAddressError (memory/) and what the host refuses (errors.ts). Main thread.
+ */
+import type { VmConfig } from '../config/vmConfig.ts';
+import type { Breakpoint, Status } from '../debug/breakpoints.ts';
+import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
+import { readRegisters, writeRegisters } from '../debug/registers.ts';
+import type { StepPlan } from '../debug/runControl.ts';
+import { StateError, UserError } from '../errors.ts';
+import { type PagingState, type Translation, walk } from '../memory/pageWalk.ts';
+import { hex } from '../protocol/hex.ts';
+import type { CpuRegisters } from '../protocol/registers.ts';
+import type { VcpuThread } from '../vcpu/vcpuThread.ts';
+import type { Vm } from '../vm.ts';
+import type { Client, SerialReader } from './client.ts';
+import type { Core, CoreInfo } from './core.ts';
+import { feedSerial } from './serialFeed.ts';
+
+/** A breakpoint as its client asks for it; `id` is echoed in the client's stops. */
+export type ClientBreakpoint = Omit<Breakpoint, 'owner' | 'id'> & { readonly id: number };
+
+/** An address in guest memory: linear, through the page tables of `cpu`, or physical. */
+export interface MemoryPlace {
+  readonly address: bigint;
+  readonly physical: boolean;
+  readonly cpu: number;
+}
+
+export class Session {
+  readonly #core: Core;
+  readonly #client: Client;
+  /** What ends the feed of each serial port that the client is attached to. */
+  readonly #serialFeeds = new Map<number, () => void>();
+
+  /** From now on the client is told what happens. */
+  constructor(core: Core, client: Client) {
+    this.#core = core;
+    this.#client = client;
+    core.addClient(client);
+  }
+
+  /** The client is gone. Its breakpoints go with it; if it owns the VM, the VM ends. */
+  close(): void {
+    for (const detach of this.#serialFeeds.values()) detach();
+    this.#core.removeClient(this.#client);
+  }
+
+  info(): CoreInfo {
+    return this.#core.info();
+  }
+
+  /** A VM of the client's own: it ends with the session, unless detached. */
+  create(config: VmConfig): Promise<CoreInfo> {
+    return this.#core.create(config, this.#client);
+  }
+
+  /** Lets go of the VM that this client created. */
+  detach(): void {
+    this.#core.detach(this.#client);
+  }
+
+  powerButton(): void {
+    if (!this.#vm.machine.powerButton())
+      throw new StateError('the guest does not listen to the power button');
+  }
+
+  async reset(): Promise<void> {
+    await this.#vm.reset();
+  }
+
+  async kill(): Promise<void> {
+    await this.#vm.kill('the VM was stopped');
+  }
+
+  /** Runs all vCPUs. No-op when running. */
+  resume(): void {
+    this.#vm.resume();
+  }
+
+  /** Stops all vCPUs; resolves after the clients were told. No-op when paused. */
+  async pause(): Promise<void> {
+    await this.#vm.runControl.pause();
+  }
+
+  /** Steps one vCPU; `onStopped` follows. */
+  step(plan: StepPlan): void {
+    this.#stoppedThread(plan.cpu);
+    this.#vm.step(plan);
+  }
+
+  /** Replaces all breakpoints of this client. Returns a status for each, in order. */
+  async setBreakpoints(breakpoints: readonly ClientBreakpoint[]): Promise<readonly Status[]> {
+    return this.#vm.setBreakpoints(this.#client, breakpoints);
+  }
+
+  readRegisters(cpu: number): CpuRegisters {
+    return readRegisters(this.#stoppedThread(cpu).vcpu);
+  }
+
+  /** By the names in CpuRegisters.values, or a selector by segment name; all or none. The other clients are told. */
+  writeRegisters(cpu: number, values: Readonly<Record<string, string>>): void {
+    writeRegisters(this.#stoppedThread(cpu).vcpu, this.#vm.machine.memory, values);
+    this.#core.onChanged({ kind: 'registers', cpu, names: Object.keys(values) }, this.#client);
+  }
+
+  /** As many bytes as can be read from `place` on. */
+  async readMemory(place: MemoryPlace, lengthBytes: number): Promise<Uint8Array> {
+    const { machine, breakpoints } = this.#vm;
+    const range = { address: place.address, lengthBytes, paging: this.#paging(place) };
+    return readMemory(machine.memory, breakpoints, range);
+  }
+
+  /** All or nothing. The other clients are told. */
+  async writeMemory(place: MemoryPlace, data: Uint8Array): Promise<void> {
+    const { machine, breakpoints, runControl } = this.#vm;
+    const { address, physical, cpu } = place;
+    const range = { address, paging: this.#paging(place) };
+    await runControl.hold(() => writeMemory(machine.memory, breakpoints, range, data));
+    const at = { address: hex(address), ...(physical ? { physical } : { cpu }) };
+    this.#core.onChanged({ kind: 'memory', ...at, lengthBytes: data.length }, this.#client);
+  }
+
+  /** A walk of the page tables of `cpu`. */
+  translate(address: bigint, cpu: number): Translation {
+    return walk(this.#vm.machine.memory, this.#thread(cpu).vcpu.run.readSystem(), address);
+  }
+
+  /** `reader` gets what the port says from now on. Returns what it said so far. */
+  attachSerial(port: number, reader: SerialReader): Uint8Array {
+    const serial = this.#vm.serial[port];
+    if (serial === undefined)
+      throw new UserError(`there is no serial port ${port}: ports are 0 (COM1) to 3 (COM4)`);
+    this.#serialFeeds.get(port)?.(); // asked again: once is enough
+    const { backlog, detach } = feedSerial(reader, port, serial);
+    this.#serialFeeds.set(port, detach);
+    return backlog;
+  }
+
+  /** Keys for a UART. */
+  type(port: number, keys: Uint8Array): void {
+    this.#vm.typed(port, keys);
+  }
+
+  get #vm(): Vm {
+    return this.#core.vm;
+  }
+
+  #thread(cpu: number): VcpuThread {
+    const { threads } = this.#vm.machine;
+    const found = threads[cpu];
+    if (found === undefined) throw new UserError(`there is no vCPU ${cpu}: the VM has ${threads.length}`);
+    return found;
+  }
+
+  #stoppedThread(cpu: number): VcpuThread {
+    if (this.#vm.state !== 'paused') throw new StateError('the VM is running: pause it first');
+    return this.#thread(cpu);
+  }
+
+  /** Undefined: physical. */
+  #paging({ physical, cpu }: MemoryPlace): PagingState | undefined {
+    return physical ? undefined : this.#thread(cpu).vcpu.run.readSystem();
+  }
+}
