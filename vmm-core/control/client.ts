@@ -1,7 +1,8 @@
 /**
- * A client of the VM, as the core knows it: who it is and what it is told. Each protocol that a debugger or a tool may speak
- * implements this; what the client asks for goes through its Session. All calls come on the main thread, in the order in which
- * things happened. None of them throws or waits, because the other clients are told after it.
+ * A client of the VM, as the core knows it: who it is and what it is told. Each protocol that a debugger or a
+ * tool may speak implements this; what the client asks for goes through its Session. All calls come on the
+ * main thread, in the order in which things happened. None of them throws or waits, because the other clients
+ * are told after it.
  */
 import type { Change } from '../protocol/changes.ts';
 import type { StopEvent } from '../protocol/run.ts';
@@ -18,7 +19,7 @@ export interface Client {
   onStopped(event: StopEvent): void;
   /** Not called for the instant a step takes. */
   onResumed(): void;
-  /** The machine is back at its first instruction. Ten times a second at most; before anything that happens after it. */
+  /** Back at the first instruction. Ten times a second at most, and before anything that happens after it. */
   onReset(message: string): void;
   /** Another client has written registers or memory. */
   onChanged(change: Change): void;

@@ -1,6 +1,6 @@
 /**
- * One vmm-core process: at most one VM, any number of clients. Decides who owns the VM, passes its events to every client, and
- * ends the process when the VM is over. Main thread. `vmm serve` starts it empty, `vmm run` with a VM.
+ * One vmm-core process: at most one VM, any number of clients. Decides who owns the VM, passes its events to
+ * every client, and says when the VM is over. Main thread. `vmm serve` starts it empty, `vmm run` with a VM.
  */
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Hit } from '../debug/breakpoints.ts';
@@ -67,7 +67,7 @@ export class Core implements VmEvents {
     }
   }
 
-  /** Serves a VM that `vmm run` made. Its clients find it by its name, or `name-2` … when a living VM has that. */
+  /** Serves a VM that `vmm run` made, under its name, or `name-2` … when a living VM has that. */
   async adopt(vm: Vm): Promise<void> {
     this.#vm = vm;
     this.#name = await this.publish(vm.machine.config.name);

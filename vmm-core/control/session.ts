@@ -1,6 +1,6 @@
 /**
- * What a client may ask for, in the core's own terms: every protocol's requests end here. Throws UserError, StateError,
- * GuestAddressError (memory/) and what the host refuses (errors.ts). Main thread.
+ * What a client may ask for, in the core's own terms: the requests of every protocol end here. Throws
+ * UserError, StateError, GuestAddressError (memory/), and what the host refuses (errors.ts). Main thread.
  */
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Breakpoint, Status } from '../debug/breakpoints.ts';
@@ -98,7 +98,10 @@ export class Session {
     return readRegisters(this.#stoppedThread(cpu).vcpu);
   }
 
-  /** By the names in CpuRegisters.values, or a selector by segment name; all or none. The other clients are told. */
+  /**
+   * By the names in CpuRegisters.values, or a selector by segment name; all or none. The other clients are
+   * told.
+   */
   writeRegisters(cpu: number, values: Readonly<Record<string, string>>): void {
     writeRegisters(this.#stoppedThread(cpu).vcpu, this.#vm.machine.memory, values);
     this.#core.onChanged({ kind: 'registers', cpu, names: Object.keys(values) }, this.#client);

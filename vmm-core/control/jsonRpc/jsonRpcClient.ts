@@ -1,4 +1,4 @@
-/** A connection of the control socket, as a client of the core: what happens becomes notifications. Main thread. */
+/** A connection of the control socket as a client of the core: it makes notifications of what happens. */
 import type { NotificationType } from 'vscode-jsonrpc/node';
 import type { MessageStream } from '../../client/messageStream.ts';
 import { type Change, changed } from '../../protocol/changes.ts';

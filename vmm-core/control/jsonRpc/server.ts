@@ -1,31 +1,34 @@
 /**
- * The control socket: listens, lets clients in after a handshake of versions, hands their requests to the table. Main thread.
- * A client that sends garbage loses its connection, nobody else notices.
+ * The control socket: listens, lets clients in after a handshake of versions, fills the table of their
+ * requests. Main thread. A client that sends garbage loses its connection, nobody else notices.
  */
 import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { ResponseError } from 'vscode-jsonrpc/node';
 import { MAX_FRAME_BYTES } from '../../client/frameReader.ts';
 import { messageStream, type MessageStream } from '../../client/messageStream.ts';
 import { log } from '../../log.ts';
-import { ErrorCode } from '../../protocol/errors.ts';
 import { initialize } from '../../protocol/vm.ts';
-import { PROTOCOL_VERSION } from '../../protocol/version.ts';
-import { version } from '../../version.ts';
 import type { Core } from '../core.ts';
 import { Session } from '../session.ts';
+import { greetingParams } from './handshake.ts';
 import { JsonRpcClient } from './jsonRpcClient.ts';
 import { listenAs, type NamedServer } from './listen.ts';
-import { type Greeting, initializeParams, shown } from './params.ts';
-import { serveRequests, vmInfo } from './requests.ts';
-import { toResponseError } from './responseErrors.ts';
+import { serveMemory } from './memory.ts';
+import { serveRegisters } from './registers.ts';
+import { serveRun } from './run.ts';
+import { serveSerial } from './serial.ts';
+import { RequestTable } from './table.ts';
+import { serveVm, vmInfo } from './vm.ts';
 
 /** Clients get this long to read the last notification and close. */
 const FAREWELL_MS = 1000;
 
 /** A client that has not said who it is says little else. */
 const MAX_GREETING_BYTES = 64 * 1024;
-/** What a client may leave unread: a few answers; beyond the largest one and what is sent unasked, nothing will ever be read. */
+/**
+ * What a client may leave unread: a few answers; beyond the largest one and what is sent unasked, nothing
+ * will ever be read.
+ */
 const LIMITS = { holdRequestsAt: 1024 * 1024, maxUnreadBytes: 72 * 1024 * 1024 };
 
 export class ControlServer {
@@ -38,7 +41,10 @@ export class ControlServer {
     core.publish = (name) => this.listen(name);
   }
 
-  /** Listens as `<name>.sock`, or `<name>-2.sock` … when a living VM has the name. Returns the name. Throws UserError. */
+  /**
+   * Listens as `<name>.sock`, or `<name>-2.sock` … when a living VM has the name. Returns the name. Throws
+   * UserError.
+   */
   async listen(name: string): Promise<string> {
     const named = await listenAs(name, (socket) => this.#accept(socket));
     this.#servers.push(named);
@@ -79,33 +85,24 @@ export class ControlServer {
       connection.dispose();
       session?.close();
     });
-    connection.onRequest(initialize, (params) => {
-      const greeting = decodeGreeting(params);
-      if (greeting instanceof ResponseError) return greeting;
+    const on = new RequestTable(connection);
+    on.request(initialize, greetingParams, (greeting) => {
       if (session !== undefined) return vmInfo(session.info());
       connection.maxFrameBytes = MAX_FRAME_BYTES;
       client = new JsonRpcClient(connection, greeting.client, greeting.debugger);
       session = new Session(this.#core, client);
-      serveRequests(connection, session, client);
+      serveClient(on, session, client);
       return vmInfo(session.info());
     });
     connection.listen();
   }
 }
 
-function decodeGreeting(params: unknown): ResponseError<void> | Greeting {
-  try {
-    const greeting = initializeParams(params);
-    const { protocolVersion } = greeting;
-    return protocolVersion === PROTOCOL_VERSION ? greeting : versionMismatch(protocolVersion);
-  } catch (error) {
-    return toResponseError(error);
-  }
-}
-
-function versionMismatch(theirs: unknown): ResponseError<void> {
-  return new ResponseError<void>(
-    ErrorCode.VersionMismatch,
-    `this VM (Trapframe ${version()}) speaks protocol version ${PROTOCOL_VERSION}, the client ${shown(theirs)}: use the same version of Trapframe for both`,
-  );
+/** Everything but `initialize`. */
+function serveClient(on: RequestTable, session: Session, client: JsonRpcClient): void {
+  serveVm(on, session);
+  serveSerial(on, session, client);
+  serveRun(on, session);
+  serveRegisters(on, session);
+  serveMemory(on, session);
 }

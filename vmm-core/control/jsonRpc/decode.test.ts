@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cpuParams, portParams, readParams, shown } from './params.ts';
+import { shown } from './decode.ts';
+import { readParams } from './memory.ts';
+import { cpuParams } from './registers.ts';
+import { portParams } from './serial.ts';
 
 /** JSON.parse takes it, JSON.stringify does not. */
 function nested(open: string, close: string): unknown {
