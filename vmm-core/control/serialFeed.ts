@@ -3,7 +3,10 @@ import { log } from '../log.ts';
 import type { SerialPort } from '../machine/serialPort.ts';
 import type { SerialReader } from './client.ts';
 
-/** Unread by the client: what comes then is dropped, and the client told how much. A guest does not wait for one of many. */
+/**
+ * Unread by the client: what comes then is dropped, and the client told how much. A guest does not wait for
+ * one of many.
+ */
 export const MAX_UNREAD_OUTPUT = 1024 * 1024;
 
 /** Returns the output so far, and what ends the feed. */

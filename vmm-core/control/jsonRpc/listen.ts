@@ -1,6 +1,7 @@
 /**
- * Names of control sockets: who listens as what. A socket gets its name only when somebody listens behind it, and names are given and
- * taken away by one process at a time: two VMs that find a dead one's socket would otherwise remove each other's.
+ * Names of control sockets: who listens as what. A socket gets its name only when somebody listens behind it,
+ * and names are given and taken away by one process at a time: two VMs that find a dead one's socket would
+ * otherwise remove each other's.
  */
 import { chmodSync, renameSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -23,7 +24,10 @@ export interface NamedServer {
   readonly path: string;
 }
 
-/** Listens as `<name>.sock`, or `<name>-2.sock` … when a living VM has the name. Dead sockets are replaced. Throws UserError. */
+/**
+ * Listens as `<name>.sock`, or `<name>-2.sock` … when a living VM has the name. Dead sockets are replaced.
+ * Throws UserError.
+ */
 export async function listenAs(name: string, accept: (socket: Socket) => void): Promise<NamedServer> {
   checkLength(socketPath(name));
   const { server, hidden } = await listenHidden(accept);
@@ -74,7 +78,10 @@ async function listenHidden(accept: (socket: Socket) => void): Promise<{ server:
   }
 }
 
-/** Somebody listens at the socket, be it that they are too busy to accept. Throws UserError where this process cannot find out. */
+/**
+ * Somebody listens at the socket, be it that they are too busy to accept. Throws UserError where this process
+ * cannot find out.
+ */
 export function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);

@@ -1,4 +1,7 @@
-/** From an error of ours to a JSON-RPC error with its code and sentence. Whatever is not known here is a bug: logged with its stack. */
+/**
+ * From an error of ours to a JSON-RPC error with its code and sentence. Whatever is not known here is a bug:
+ * logged with its stack.
+ */
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import { BootError } from '../../boot/bootError.ts';
 import { RuntimeDirError } from '../../client/runtimeDir.ts';
