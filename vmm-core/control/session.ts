@@ -102,7 +102,7 @@ export class Session {
    * By the names in CpuRegisters.values, or a selector by segment name; all or none. The other clients are
    * told.
    */
-  writeRegisters(cpu: number, values: Readonly<Record<string, string>>): void {
+  writeRegisters(cpu: number, values: Readonly<Record<string, bigint>>): void {
     writeRegisters(this.#stoppedThread(cpu).vcpu, this.#vm.machine.memory, values);
     this.#core.onChanged({ kind: 'registers', cpu, names: Object.keys(values) }, this.#client);
   }

@@ -12,6 +12,7 @@ import type { GeneralRegisters, SystemRegisters } from '../abi/x86.ts';
 import { KvmError, UserError } from '../errors.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import { allocateGuestMemory, gpa, type GuestMemory } from '../memory/guestMemory.ts';
+import { hexValues } from '../protocol/hex.ts';
 import { cpuMode, readRegisters, registerReport, writeRegisters } from './registers.ts';
 
 const EINVAL = 22;
@@ -116,10 +117,10 @@ test('registers are shown as hexadecimal, with the privilege level and whether t
 test('general and control registers are set together', () => {
   const vcpu = new FakeVcpu(longMode());
   writeRegisters(vcpu.asVcpu(), ramWithTables(), {
-    rax: '0xFFFFFFFFFFFFFFFF',
-    cr2: '0x10',
-    gs_base: '0x20',
-    idt_limit: '0xfff',
+    rax: 0xffffffffffffffffn,
+    cr2: 0x10n,
+    gs_base: 0x20n,
+    idt_limit: 0xfffn,
   });
   assert.equal(vcpu.general.rax, 2n ** 64n - 1n);
   assert.equal(vcpu.system.cr2, 0x10n);
@@ -130,7 +131,7 @@ test('general and control registers are set together', () => {
 
 test('a selector is loaded from the GDT with base, limit and type', () => {
   const vcpu = new FakeVcpu(withTables(protectedMode()));
-  writeRegisters(vcpu.asVcpu(), ramWithTables(), { ds: '0x13', cs: '0x8' });
+  writeRegisters(vcpu.asVcpu(), ramWithTables(), { ds: 0x13n, cs: 0x8n });
   const { ds, cs } = vcpu.system;
   assert.deepEqual(
     { selector: ds.selector, base: ds.base, limit: ds.limit, type: ds.type, g: ds.g, db: ds.db },
@@ -145,19 +146,19 @@ test('a selector is loaded from the GDT with base, limit and type', () => {
 
 test('a selector with TI set is loaded from the LDT', () => {
   const vcpu = new FakeVcpu(withTables(protectedMode()));
-  writeRegisters(vcpu.asVcpu(), ramWithTables(), { es: '0xf' });
+  writeRegisters(vcpu.asVcpu(), ramWithTables(), { es: 0xfn });
   assert.deepEqual({ selector: vcpu.system.es.selector, dpl: vcpu.system.es.dpl }, { selector: 0xf, dpl: 3 });
 });
 
 test('loading 64-bit code makes the segment long', () => {
   const vcpu = new FakeVcpu(withTables(protectedMode()));
-  writeRegisters(vcpu.asVcpu(), ramWithTables(), { cs: '0x18' });
+  writeRegisters(vcpu.asVcpu(), ramWithTables(), { cs: 0x18n });
   assert.deepEqual({ l: vcpu.system.cs.l, db: vcpu.system.cs.db }, { l: true, db: false });
 });
 
 test('in real mode a selector is its base times 16, and the limit stays', () => {
   const vcpu = new FakeVcpu(realMode());
-  writeRegisters(vcpu.asVcpu(), ramWithTables(), { cs: '0xf000' });
+  writeRegisters(vcpu.asVcpu(), ramWithTables(), { cs: 0xf000n });
   assert.deepEqual(
     { base: vcpu.system.cs.base, limit: vcpu.system.cs.limit },
     { base: 0xf0000n, limit: 0xffff },
@@ -166,32 +167,26 @@ test('in real mode a selector is its base times 16, and the limit stays', () => 
 
 test('a null selector makes a data segment unusable, whatever its RPL', () => {
   const vcpu = new FakeVcpu(withTables(protectedMode()));
-  writeRegisters(vcpu.asVcpu(), ramWithTables(), { fs: '0x3' });
+  writeRegisters(vcpu.asVcpu(), ramWithTables(), { fs: 0x3n });
   assert.deepEqual(
     { unusable: vcpu.system.fs.unusable, selector: vcpu.system.fs.selector },
     { unusable: true, selector: 3 },
   );
 });
 
-const REFUSED: readonly (readonly [Readonly<Record<string, string>>, string])[] = [
-  [{ rax: '0x1', xyz: '0x1' }, 'xyz is not a register that can be set'],
-  [{ rax: '0x1', constructor: '0x1' }, 'constructor is not a register that can be set'],
-  [{ rax: '0x1', rbx: '12' }, 'rbx: 12 is not a hexadecimal number of up to 64 bits'],
-  [{ rax: '0x1', rbx: '0x' }, 'rbx: 0x is not a hexadecimal number of up to 64 bits'],
-  [
-    { rax: '0x1', rbx: '0x10000000000000000' },
-    'rbx: 0x10000000000000000 is not a hexadecimal number of up to 64 bits',
-  ],
-  [{ rax: '0x1', idt_limit: '0x10000' }, 'idt_limit: 0x10000 does not fit in 16 bits'],
-  [{ rax: '0x1', ds: '0x10000' }, 'ds: 0x10000 does not fit in 16 bits'],
-  [{ rax: '0x1', cs: '0x1' }, 'cs cannot hold a null selector'],
-  [{ rax: '0x1', ds: '0x30' }, "selector 0x30 is beyond the descriptor table's limit"],
-  [{ rax: '0x1', ds: '0x14' }, "selector 0x14 is beyond the descriptor table's limit"],
-  [{ rax: '0x1', ds: '0x20' }, 'the descriptor of selector 0x20 is not present'],
+const REFUSED: readonly (readonly [Readonly<Record<string, bigint>>, string])[] = [
+  [{ rax: 0x1n, xyz: 0x1n }, 'xyz is not a register that can be set'],
+  [{ rax: 0x1n, constructor: 0x1n }, 'constructor is not a register that can be set'],
+  [{ rax: 0x1n, idt_limit: 0x10000n }, 'idt_limit: 0x10000 does not fit in 16 bits'],
+  [{ rax: 0x1n, ds: 0x10000n }, 'ds: 0x10000 does not fit in 16 bits'],
+  [{ rax: 0x1n, cs: 0x1n }, 'cs cannot hold a null selector'],
+  [{ rax: 0x1n, ds: 0x30n }, "selector 0x30 is beyond the descriptor table's limit"],
+  [{ rax: 0x1n, ds: 0x14n }, "selector 0x14 is beyond the descriptor table's limit"],
+  [{ rax: 0x1n, ds: 0x20n }, 'the descriptor of selector 0x20 is not present'],
 ];
 
 for (const [values, message] of REFUSED) {
-  test(`${JSON.stringify(values)} is refused and changes nothing: ${message}`, () => {
+  test(`${JSON.stringify(hexValues(values))} is refused and changes nothing: ${message}`, () => {
     const vcpu = new FakeVcpu(withTables(protectedMode()));
     const before = { general: vcpu.general, system: vcpu.system };
     assert.throws(
@@ -208,7 +203,7 @@ for (const [values, message] of REFUSED) {
 
 test('a descriptor outside RAM is refused', () => {
   const vcpu = new FakeVcpu({ ...withTables(protectedMode()), gdt: { base: 0xffff_0000n, limit: 0xff } });
-  assert.throws(() => writeRegisters(vcpu.asVcpu(), ramWithTables(), { ds: '0x10' }), {
+  assert.throws(() => writeRegisters(vcpu.asVcpu(), ramWithTables(), { ds: 0x10n }), {
     message: 'the descriptor of selector 0x10 is not in mapped memory',
   });
 });
@@ -218,7 +213,7 @@ test('what KVM refuses is undone and named', () => {
   const before = { general: vcpu.general, system: vcpu.system };
   vcpu.refuses = ({ cr4 }) => cr4 === 0n;
   assert.throws(
-    () => writeRegisters(vcpu.asVcpu(), ramWithTables(), { rbx: '0x8', cr4: '0x0' }),
+    () => writeRegisters(vcpu.asVcpu(), ramWithTables(), { rbx: 0x8n, cr4: 0x0n }),
     (error: Error) => {
       assert.ok(error instanceof UserError && error.cause instanceof KvmError);
       assert.equal(error.message, 'the processor does not accept rbx, cr4 with that value');

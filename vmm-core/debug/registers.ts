@@ -45,18 +45,17 @@ function segmentValue(segment: Segment): SegmentValue {
   return { ...segment, base: hex(segment.base), limit: hex(segment.limit) };
 }
 
-/** Throws UserError; then nothing has changed. */
+/** `values` are of up to 64 bits. Throws UserError; then nothing has changed. */
 export function writeRegisters(
   vcpu: KvmVcpu,
   memory: GuestMemory,
-  values: Readonly<Record<string, string>>,
+  values: Readonly<Record<string, bigint>>,
 ): void {
   const oldRegs = vcpu.readGeneral();
   const oldSregs = vcpu.readSystem();
   const regs: Record<string, bigint> = { ...oldRegs };
   let sregs: SystemRegisters = oldSregs;
-  for (const [name, text] of Object.entries(values)) {
-    const value = parseValue(name, text);
+  for (const [name, value] of Object.entries(values)) {
     if (Object.hasOwn(oldRegs, name)) regs[name] = value;
     else sregs = writeSystem(sregs, memory, name, value);
   }
@@ -73,12 +72,6 @@ export function writeRegisters(
   } finally {
     vcpu.refreshMirror();
   }
-}
-
-function parseValue(name: string, text: string): bigint {
-  if (!/^0x[0-9a-f]{1,16}$/i.test(text))
-    throw new UserError(`${name}: ${text} is not a hexadecimal number of up to 64 bits`);
-  return BigInt(text);
 }
 
 function writeSystem(

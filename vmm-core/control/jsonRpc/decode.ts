@@ -5,6 +5,9 @@
  */
 import { UserError } from '../../errors.ts';
 
+/** Hex of protocol/. */
+export const HEX_64 = /^0x[0-9a-f]{1,16}$/i;
+
 const MAX_SHOWN = 60;
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -40,7 +43,7 @@ export function bytes(it: Fields, key: string): Uint8Array {
 }
 
 export function address(value: unknown): bigint {
-  if (typeof value === 'string' && /^0x[0-9a-f]{1,16}$/i.test(value)) return BigInt(value);
+  if (typeof value === 'string' && HEX_64.test(value)) return BigInt(value);
   const text = typeof value === 'string' ? shortened(value) : shown(value);
   throw new UserError(`${text} is not an address: write it as 0x… with up to 16 digits`);
 }

@@ -2,12 +2,12 @@
 import { UserError } from '../../errors.ts';
 import { readRegisters, writeRegisters } from '../../protocol/registers.ts';
 import type { Session } from '../session.ts';
-import { fields, integer, shown } from './decode.ts';
+import { fields, HEX_64, integer, shown } from './decode.ts';
 import type { RequestTable } from './table.ts';
 
 interface RegisterValues {
   readonly cpu: number;
-  readonly values: Readonly<Record<string, string>>;
+  readonly values: Readonly<Record<string, bigint>>;
 }
 
 export function serveRegisters(on: RequestTable, session: Session): void {
@@ -22,13 +22,19 @@ export function cpuParams(params: unknown): { readonly cpu: number } {
   return { cpu: integer(fields(params), 'cpu') };
 }
 
-function registersParams(params: unknown): RegisterValues {
+export function registersParams(params: unknown): RegisterValues {
   const it = fields(params);
-  const values: Record<string, string> = {};
-  for (const [name, value] of Object.entries(fields(it['values'], 'values'))) {
-    if (typeof value !== 'string')
-      throw new UserError(`${name} must be a hexadecimal number, not ${shown(value)}`);
-    values[name] = value;
-  }
-  return { cpu: integer(it, 'cpu'), values };
+  const values = Object.entries(fields(it['values'], 'values'));
+  return {
+    cpu: integer(it, 'cpu'),
+    values: Object.fromEntries(values.map(([name, value]) => [name, registerValue(name, value)])),
+  };
+}
+
+function registerValue(name: string, value: unknown): bigint {
+  if (typeof value !== 'string')
+    throw new UserError(`${name} must be a hexadecimal number, not ${shown(value)}`);
+  if (!HEX_64.test(value))
+    throw new UserError(`${name}: ${value} is not a hexadecimal number of up to 64 bits`);
+  return BigInt(value);
 }
