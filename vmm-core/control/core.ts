@@ -20,6 +20,7 @@ import { ResetNotices } from './resetNotices.ts';
 export type CoreInfo = Omit<VmInfo, 'protocolVersion'>;
 
 export class Core implements VmEvents {
+  readonly #makeParts: () => WarmParts;
   readonly #clients = new Set<Client>();
   readonly #resets = new ResetNotices((message) => this.#tell((client) => client.onReset(message)));
   #owner: Client | undefined;
@@ -30,6 +31,11 @@ export class Core implements VmEvents {
   publish: (name: string) => Promise<string> = (name) => Promise.resolve(name);
   /** Called once when the VM is over and all clients have been told. */
   onOver: (end: VmEnd) => void = () => undefined;
+
+  /** `makeParts` does what does not depend on a configuration. */
+  constructor(makeParts = (): WarmParts => warmUp({ thread: true })) {
+    this.#makeParts = makeParts;
+  }
 
   /** The VM. Throws StateError when there is none yet. */
   get vm(): Vm {
@@ -43,7 +49,7 @@ export class Core implements VmEvents {
 
   /** Does now what does not depend on a configuration. Throws KvmUnavailableError. */
   warm(): WarmParts {
-    this.#warm ??= warmUp({ thread: true });
+    this.#warm ??= this.#makeParts();
     return this.#warm;
   }
 
