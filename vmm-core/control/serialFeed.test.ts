@@ -56,3 +56,14 @@ test('a client that does not read costs no more than the limit, and is told how 
   port.write(KIB);
   assert.deepEqual(client.sent.at(-1), { port: 0, data: KIB }, 'told once');
 });
+
+test('a client that leaves with output unread is told nothing of what it missed', async () => {
+  const client = new FakeReader();
+  const port = new SerialPort({ kind: 'null' });
+  const { detach } = feedSerial(client, 0, port);
+  for (let i = 0; i < 2048; i++) port.write(KIB);
+  const before = client.sent.length;
+  detach();
+  await client.reads(); // the end of its connection
+  assert.equal(client.sent.length, before);
+});

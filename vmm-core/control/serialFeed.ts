@@ -32,5 +32,9 @@ export function feedSerial(
     log.guest('control', 'serial output dropped: a client did not read it', values);
     send(new Uint8Array());
   };
-  return { backlog: serial.attach(listener), detach: () => serial.detach(listener) };
+  const detach = (): void => {
+    serial.detach(listener);
+    droppedBytes = 0; // not told any more
+  };
+  return { backlog: serial.attach(listener), detach };
 }
