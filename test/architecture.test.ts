@@ -109,6 +109,9 @@ const KNOWN_CIRCLES = [
   ['vmm-core/vcpu/debugExits.ts', 'vmm-core/vcpu/messages.ts'],
 ];
 
+/** Where the offsets are, as the header has them. */
+const KVM_RUN_TABLE = 'vmm-core/abi/kvm.ts';
+
 const ATOMICS_FILES = [
   'vmm-core/bus/stateBlock.ts',
   'vmm-core/bus/byteRing.ts',
@@ -224,6 +227,14 @@ it('no file imports itself by way of others', () => {
   assert.deepEqual(found, []);
 });
 
+it('the layout of kvm_run is known only to vmm-core/kvm', () => {
+  const users = SOURCES.filter((it) => it.identifiers.has('KVM_RUN')).map((it) => it.file);
+  assert.deepEqual(
+    users.filter((it) => it !== KVM_RUN_TABLE && !it.startsWith('vmm-core/kvm/')),
+    [],
+  );
+});
+
 it('Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue', () => {
   const users = SOURCES.filter((it) => it.identifiers.has('Atomics')).map((it) => it.file);
   assert.deepEqual(
@@ -321,6 +332,7 @@ describe('the test itself', () => {
     const checked = [
       ...Object.keys(IMPORT_RULES),
       'no file imports itself by way of others',
+      'the layout of kvm_run is known only to vmm-core/kvm',
       'Atomics appear only in the state block, the byte ring, the mailbox and the virtqueue',
       'files that a user names are opened only by vmm-core/client/regularFile',
       'a setting is named only in its row',

@@ -14,7 +14,6 @@ import {
   KVM_GUESTDBG_SINGLESTEP,
   KVM_GUESTDBG_USE_HW_BP,
   KVM_GUESTDBG_USE_SW_BP,
-  KVM_RUN,
 } from '../abi/kvm.ts';
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import { BootArea } from '../boot/bootArea.ts';
@@ -131,7 +130,7 @@ function start(vcpu: KvmVcpu, memory: GuestMemory, code: readonly number[]): voi
 function stopAddress(vcpu: KvmVcpu): number | undefined {
   if (vcpu.enter() < 0) return undefined;
   const { run } = vcpu;
-  if (run.exitReason === KVM_EXIT.DEBUG) return Number(run.view.getBigUint64(KVM_RUN.debug_pc, true));
+  if (run.exitReason === KVM_EXIT.DEBUG) return Number(run.debug.pc);
   if (run.exitReason !== KVM_EXIT.INTERNAL_ERROR) return undefined;
   return Number(vcpu.readGeneral().rip);
 }

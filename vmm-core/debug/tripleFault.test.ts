@@ -1,39 +1,35 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generalRegisters, protectedMode, realMode } from '../../test/support/registerStates.ts';
-import { KVM_EXIT, KVM_RUN, KvmRegs } from '../abi/kvm.ts';
+import { RunPage } from '../../test/support/runPage.ts';
+import { KVM_EXIT } from '../abi/kvm.ts';
 import type { GeneralRegisters, SystemRegisters } from '../abi/x86.ts';
-import { encodeSregs, KvmRun } from '../kvm/kvmRun.ts';
 import { LastExit } from '../vcpu/lastExit.ts';
 import { hexValues } from '../protocol/hex.ts';
 import { isReset, lostRegistersReport, tripleFaultMessage } from './tripleFault.ts';
 
 const RESET = realMode();
 
-function runWith(regs: GeneralRegisters, sregs: SystemRegisters): KvmRun {
-  const run = new KvmRun(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
-  setGeneral(run, regs);
-  encodeSregs(run.view, sregs, KVM_RUN.s_sregs);
-  return run;
+function runWith(regs: GeneralRegisters, sregs: SystemRegisters): RunPage {
+  const page = new RunPage();
+  page.setGeneral(regs);
+  page.setSystem(sregs);
+  return page;
 }
 
-function setGeneral(run: KvmRun, regs: GeneralRegisters): void {
-  run.generalBytes.set(KvmRegs.bytes(regs));
-}
-
-function exit(run: KvmRun, reason: number, rip: bigint): void {
-  setGeneral(run, generalRegisters({ rip }));
-  run.view.setUint32(KVM_RUN.exit_reason, reason, true);
+function exit(page: RunPage, reason: number, rip: bigint): void {
+  page.setGeneral(generalRegisters({ rip }));
+  page.exit(reason);
 }
 
 /** What AMD-V leaves behind: INIT. */
-function resetRun(): KvmRun {
+function resetRun(): RunPage {
   const cs = { ...RESET.cs, selector: 0xf000, base: 0xffff_0000n };
   return runWith(generalRegisters({ rip: 0xfff0n }), { ...RESET, cs });
 }
 
 test('where KVM leaves the registers alone, they say where the fault was', () => {
-  const run = runWith(generalRegisters({ rip: 0x10_001fn }), protectedMode());
+  const { run } = runWith(generalRegisters({ rip: 0x10_001fn }), protectedMode());
   assert.equal(isReset(run), false);
   assert.equal(
     tripleFaultMessage(0, run),
@@ -42,7 +38,7 @@ test('where KVM leaves the registers alone, they say where the fault was', () =>
 });
 
 test('where KVM has reset the CPU, that is said, and what is known from before', () => {
-  const run = resetRun();
+  const { run } = resetRun();
   assert.equal(isReset(run), true);
   assert.equal(
     tripleFaultMessage(1, run, hexValues({ ...generalRegisters({ rip: 0x1234n }) })),
@@ -60,14 +56,14 @@ test('where KVM has reset the CPU, that is said, and what is known from before',
 });
 
 test('the registers of the last exit are kept, those of the shutdown are not', () => {
-  const run = resetRun();
-  const kept = new LastExit(run);
-  setGeneral(run, generalRegisters({ rip: 0x100n }));
+  const page = resetRun();
+  const kept = new LastExit(page.run);
+  page.setGeneral(generalRegisters({ rip: 0x100n }));
   kept.begin();
   assert.equal(kept.read().rip, 0x100n, 'where it stood before it ran');
-  exit(run, KVM_EXIT.IO, 0x200n);
+  exit(page, KVM_EXIT.IO, 0x200n);
   kept.note();
-  exit(run, KVM_EXIT.SHUTDOWN, 0xfff0n);
+  exit(page, KVM_EXIT.SHUTDOWN, 0xfff0n);
   kept.note();
   assert.equal(kept.read().rip, 0x200n);
 });

@@ -1,6 +1,7 @@
 /**
- * A view of kvm_run, the memory a vCPU shares with the kernel (<linux/kvm.h>). The vCPU's thread reads exits from it; while
- * the vCPU is stopped any thread may read the register mirror (KVM_CAP_SYNC_REGS). Field offsets: abi/kvm.ts.
+ * A view of kvm_run, the memory a vCPU shares with the kernel (<linux/kvm.h>). The vCPU's thread reads exits
+ * from it (exitViews.ts); while the vCPU is stopped any thread may read the register mirror (KVM_CAP_SYNC_REGS).
+ * Field offsets: abi/kvm.ts.
  */
 import {
   KVM_RUN,
@@ -15,6 +16,14 @@ import {
   KvmSregs,
 } from '../abi/kvm.ts';
 import type { DescriptorTable, GeneralRegisters, Segment, SystemRegisters } from '../abi/x86.ts';
+import {
+  DebugExit,
+  FailEntryExit,
+  InternalErrorExit,
+  IoExit,
+  MmioExit,
+  SystemEventExit,
+} from './exitViews.ts';
 
 /** Segment registers in the order and by the names of struct kvm_sregs. */
 export type SegmentName = keyof typeof KVM_SREGS_SEGMENTS;
@@ -25,66 +34,87 @@ const OFFSET_RSP = KVM_RUN.s_regs + KvmRegs.fields.rsp.offset;
 const OFFSET_CS_BASE = KVM_RUN.s_sregs + KVM_SREGS_SEGMENTS.cs;
 
 export class KvmRun {
-  readonly view: DataView;
-  readonly bytes: Uint8Array;
+  readonly io: IoExit;
+  readonly mmio: MmioExit;
+  readonly debug: DebugExit;
+  readonly internalError: InternalErrorExit;
+  readonly failEntry: FailEntryExit;
+  readonly systemEvent: SystemEventExit;
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
 
   constructor(memory: WebAssembly.Memory) {
-    this.view = new DataView(memory.buffer);
-    this.bytes = new Uint8Array(memory.buffer);
+    const view = new DataView(memory.buffer);
+    const bytes = new Uint8Array(memory.buffer);
+    this.io = new IoExit(view, bytes);
+    this.mmio = new MmioExit(view, bytes);
+    this.debug = new DebugExit(view);
+    this.internalError = new InternalErrorExit(view, bytes);
+    this.failEntry = new FailEntryExit(view);
+    this.systemEvent = new SystemEventExit(view);
+    this.#view = view;
+    this.#bytes = bytes;
   }
 
+  /** KVM_EXIT_*: which of the members above is meant. */
   get exitReason(): number {
-    return this.view.getUint32(KVM_RUN.exit_reason, true);
+    return this.#view.getUint32(KVM_RUN.exit_reason, true);
   }
 
   /** 1: the next KVM_RUN finishes a pending I/O or MMIO read and returns EINTR without entering the guest. */
   set immediateExit(on: boolean) {
-    this.bytes[KVM_RUN.immediate_exit] = on ? 1 : 0;
+    this.#bytes[KVM_RUN.immediate_exit] = on ? 1 : 0;
   }
 
   /** Asks the kernel to copy all registers here at each exit: on at stops, off while running (it costs on every exit). */
   set mirrorRegisters(on: boolean) {
-    this.view.setUint32(KVM_RUN.kvm_valid_regs, on ? MIRROR_ALL : 0, true);
+    this.#view.setUint32(KVM_RUN.kvm_valid_regs, on ? MIRROR_ALL : 0, true);
   }
 
   /** Only the general registers, at each exit. */
   mirrorGeneral(): void {
-    this.view.setUint32(KVM_RUN.kvm_valid_regs, KVM_SYNC_X86_REGS, true);
+    this.#view.setUint32(KVM_RUN.kvm_valid_regs, KVM_SYNC_X86_REGS, true);
   }
 
   /** The general registers in the mirror, as bytes. */
   get generalBytes(): Uint8Array {
-    return this.bytes.subarray(KVM_RUN.s_regs, KVM_RUN.s_regs + KvmRegs.size);
+    return this.#bytes.subarray(KVM_RUN.s_regs, KVM_RUN.s_regs + KvmRegs.size);
   }
 
   /** Makes the kernel take the general registers from the mirror at the next KVM_RUN. */
   markGeneralDirty(): void {
-    const dirty = this.view.getUint32(KVM_RUN.kvm_dirty_regs, true);
-    this.view.setUint32(KVM_RUN.kvm_dirty_regs, dirty | KVM_SYNC_X86_REGS, true);
+    const dirty = this.#view.getUint32(KVM_RUN.kvm_dirty_regs, true);
+    this.#view.setUint32(KVM_RUN.kvm_dirty_regs, dirty | KVM_SYNC_X86_REGS, true);
   }
 
   get rip(): bigint {
-    return this.view.getBigUint64(OFFSET_RIP, true);
+    return this.#view.getBigUint64(OFFSET_RIP, true);
   }
   set rip(value: bigint) {
-    this.view.setBigUint64(OFFSET_RIP, value, true);
+    this.#view.setBigUint64(OFFSET_RIP, value, true);
   }
 
   get rsp(): bigint {
-    return this.view.getBigUint64(OFFSET_RSP, true);
+    return this.#view.getBigUint64(OFFSET_RSP, true);
   }
 
   /** RIP with CS's base applied; 64-bit mode has none. */
   get linearRip(): bigint {
-    return (this.view.getBigUint64(OFFSET_CS_BASE, true) + this.rip) & 0xffff_ffff_ffff_ffffn;
+    return (this.#view.getBigUint64(OFFSET_CS_BASE, true) + this.rip) & 0xffff_ffff_ffff_ffffn;
+  }
+
+  /** Into the mirror: a struct kvm_regs and a struct kvm_sregs. The vCPU itself does not change. */
+  showRegisters(regs: Uint8Array, sregs: Uint8Array): void {
+    this.#bytes.set(regs, KVM_RUN.s_regs);
+    this.#bytes.set(sregs, KVM_RUN.s_sregs);
   }
 
   readGeneral(): GeneralRegisters {
-    return KvmRegs.read(this.view, KVM_RUN.s_regs);
+    return KvmRegs.read(this.#view, KVM_RUN.s_regs);
   }
 
   readSystem(): SystemRegisters {
-    return decodeSregs(this.view, KVM_RUN.s_sregs);
+    return decodeSregs(this.#view, KVM_RUN.s_sregs);
   }
 }
 

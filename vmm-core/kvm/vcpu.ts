@@ -10,7 +10,6 @@ import {
   KVM_GET_SREGS,
   KVM_GET_VCPU_EVENTS,
   KVM_KVMCLOCK_CTRL,
-  KVM_RUN,
   KVM_RUN_IOCTL,
   KVM_SET_CPUID2,
   KVM_SET_FPU,
@@ -30,7 +29,6 @@ import {
   KvmVcpuEvents,
 } from '../abi/kvm.ts';
 import type { GeneralRegisters, SystemRegisters } from '../abi/x86.ts';
-import { KvmError } from '../errors.ts';
 import type { CpuidEntry } from './kvm.ts';
 import { decodeSregs, encodeSregs, KvmRun } from './kvmRun.ts';
 import { ioctl, ioctlStruct } from './libc.ts';
@@ -67,8 +65,7 @@ export class KvmVcpu {
   refreshMirror(): void {
     const regs = KvmRegs.bytes({});
     ioctlStruct('KVM_GET_REGS', this.#fd, KVM_GET_REGS, regs);
-    this.run.bytes.set(regs, KVM_RUN.s_regs);
-    this.run.bytes.set(this.#readSregs(), KVM_RUN.s_sregs);
+    this.run.showRegisters(regs, this.#readSregs());
   }
 
   /** Finishes a pending I/O or MMIO read without entering the guest and brings the register mirror up to date. Own thread. */
@@ -183,11 +180,6 @@ export class KvmVcpu {
     ioctlStruct('KVM_GET_SREGS', this.#fd, KVM_GET_SREGS, buffer);
     return buffer;
   }
-}
-
-/** For messages: why KVM_RUN itself failed. */
-export function runError(result: number): KvmError {
-  return new KvmError('KVM_RUN', -result);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

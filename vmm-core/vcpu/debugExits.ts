@@ -12,8 +12,6 @@ import {
   KVM_GUESTDBG_USE_HW_BP,
   KVM_GUESTDBG_USE_SW_BP,
   KVM_INTERNAL_ERROR_EMULATION,
-  KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
-  KVM_RUN,
 } from '../abi/kvm.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
@@ -140,7 +138,7 @@ export class DebugExits {
 
   /** KVM_EXIT_DEBUG of a step we asked for. */
   isStepTrap(): boolean {
-    return this.#vcpu.run.view.getUint32(KVM_RUN.debug_exception, true) === VECTOR_DB;
+    return this.#vcpu.run.debug.exception === VECTOR_DB;
   }
 
   /** Exits that are neither device accesses nor power events. Undefined: handled, go on. */
@@ -151,12 +149,10 @@ export class DebugExits {
         return this.#debugExit();
       case KVM_EXIT.INTERNAL_ERROR:
         return this.#internalError();
-      case KVM_EXIT.FAIL_ENTRY: {
-        const reason = run.view.getBigUint64(KVM_RUN.fail_entry_hardware_entry_failure_reason, true);
+      case KVM_EXIT.FAIL_ENTRY:
         return failure(
-          `the processor refused to enter the guest (KVM_EXIT_FAIL_ENTRY, hardware reason ${hex(reason)})`,
+          `the processor refused to enter the guest (KVM_EXIT_FAIL_ENTRY, hardware reason ${hex(run.failEntry.hardwareReason)})`,
         );
-      }
       default:
         return failure(
           `KVM stopped the vCPU with exit reason ${exitName(run.exitReason)}, which this VMM does not handle`,
@@ -165,17 +161,15 @@ export class DebugExits {
   }
 
   #debugExit(): StopCause | undefined {
-    const { view } = this.#vcpu.run;
-    const address = view.getBigUint64(KVM_RUN.debug_pc, true);
-    if (view.getUint32(KVM_RUN.debug_exception, true) === VECTOR_BP) {
-      // api.rst: pc is the address of the int3 itself.
+    const { exception, pc: address, dr6 } = this.#vcpu.run.debug;
+    if (exception === VECTOR_BP) {
       if (this.#breakpoints.at(address) !== undefined && address !== this.#lifted)
         return { kind: STOP.breakpoint };
       this.#inject(KVM_GUESTDBG_INJECT_BP);
       return undefined;
     }
-    const slots = view.getBigUint64(KVM_RUN.debug_dr6, true) & DR6_SLOTS;
-    if (slots !== 0n || this.#breakpoints.at(address) !== undefined) return { kind: STOP.breakpoint };
+    if ((dr6 & DR6_SLOTS) !== 0n || this.#breakpoints.at(address) !== undefined)
+      return { kind: STOP.breakpoint };
     this.#inject(KVM_GUESTDBG_INJECT_DB);
     return undefined;
   }
@@ -195,7 +189,7 @@ export class DebugExits {
   #internalError(): StopCause | undefined {
     this.#vcpu.settle();
     const { run } = this.#vcpu;
-    const suberror = run.view.getUint32(KVM_RUN.internal_suberror, true);
+    const { suberror } = run.internalError;
     if (suberror !== KVM_INTERNAL_ERROR_EMULATION) return failure(`KVM internal error, suberror ${suberror}`);
     const address = run.linearRip;
     if (this.#breakpoints.at(address)?.kind === ARMED_SW && address !== this.#lifted)
@@ -216,16 +210,7 @@ export class DebugExits {
   }
 
   #failedBytes(): Uint8Array {
-    const { run } = this.#vcpu;
-    const flags = run.view.getBigUint64(KVM_RUN.emulation_flags, true);
-    const size = run.bytes[KVM_RUN.emulation_insn_size] ?? 0;
-    if ((flags & BigInt(KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES)) !== 0n && size > 0) {
-      return run.bytes.slice(
-        KVM_RUN.emulation_insn_bytes,
-        KVM_RUN.emulation_insn_bytes + Math.min(size, MAX_INSTRUCTION_BYTES),
-      );
-    }
-    return this.instruction().bytes;
+    return this.#vcpu.run.internalError.instruction ?? this.instruction().bytes;
   }
 }
 

@@ -2,13 +2,7 @@
  * The life of a vCPU's thread: wait in the mailbox, enter the guest, answer its exits, stop when told or when something
  * worth a stop happened. Registers of devices are answered right here (bus/); everything else is reported to main.
  */
-import {
-  KVM_EXIT,
-  KVM_EXIT_IO_OUT,
-  KVM_RUN,
-  KVM_SYSTEM_EVENT_CRASH,
-  KVM_SYSTEM_EVENT_RESET,
-} from '../abi/kvm.ts';
+import { KVM_EXIT, KVM_SYSTEM_EVENT_CRASH, KVM_SYSTEM_EVENT_RESET } from '../abi/kvm.ts';
 import type { Bus } from '../bus/bus.ts';
 import { KvmError } from '../errors.ts';
 import { EAGAIN, EINTR } from '../kvm/errno.ts';
@@ -173,27 +167,19 @@ export class RunLoop {
   }
 
   #portAccess(): void {
-    const { view, bytes } = this.#vcpu.run;
     const { ports } = this.#parts;
-    const size = view.getUint8(KVM_RUN.io_size);
-    const port = view.getUint16(KVM_RUN.io_port, true);
-    const count = view.getUint32(KVM_RUN.io_count, true);
-    let at = view.getUint32(KVM_RUN.io_data_offset, true);
-    const out = view.getUint8(KVM_RUN.io_direction) === KVM_EXIT_IO_OUT;
-    for (let i = 0; i < count; i++, at += size) {
-      if (out) ports.writeBytes(port, bytes, at, size);
-      else ports.readBytes(port, bytes, at, size);
+    const { port, sizeBytes, count, isWrite, bytes, dataOffset } = this.#vcpu.run.io;
+    for (let i = 0, at = dataOffset; i < count; i++, at += sizeBytes) {
+      if (isWrite) ports.writeBytes(port, bytes, at, sizeBytes);
+      else ports.readBytes(port, bytes, at, sizeBytes);
     }
   }
 
   #mmioAccess(): void {
-    const { view, bytes } = this.#vcpu.run;
     const { mmio } = this.#parts;
-    const address = Number(view.getBigUint64(KVM_RUN.mmio_phys_addr, true));
-    const length = view.getUint32(KVM_RUN.mmio_len, true);
-    if (view.getUint8(KVM_RUN.mmio_is_write) !== 0)
-      mmio.writeBytes(address, bytes, KVM_RUN.mmio_data, length);
-    else mmio.readBytes(address, bytes, KVM_RUN.mmio_data, length);
+    const { address, sizeBytes, isWrite, data } = this.#vcpu.run.mmio;
+    if (isWrite) mmio.writeBytes(address, data, 0, sizeBytes);
+    else mmio.readBytes(address, data, 0, sizeBytes);
   }
 
   #takePower(): StopCause | undefined {
@@ -208,7 +194,7 @@ export class RunLoop {
   }
 
   #systemEvent(): StopCause {
-    const type = this.#vcpu.run.view.getUint32(KVM_RUN.system_event_type, true);
+    const { type } = this.#vcpu.run.systemEvent;
     if (type === KVM_SYSTEM_EVENT_CRASH)
       return { kind: STOP.failure, message: 'the guest reported a crash to KVM' };
     return type === KVM_SYSTEM_EVENT_RESET ? { kind: STOP.reset, by: 'KVM' } : { kind: STOP.powerOff };

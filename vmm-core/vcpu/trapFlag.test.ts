@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KVM_RUN, KvmRegs } from '../abi/kvm.ts';
+import { RunPage } from '../../test/support/runPage.ts';
 import { CR0_PE, EFER_LMA } from '../abi/x86.ts';
-import { decodeSregs, encodeSregs, KvmRun } from '../kvm/kvmRun.ts';
 import { allocateGuestMemory, gpa, type GuestMemory } from '../memory/guestMemory.ts';
 import { hideTrapFlag, noteStepStart } from './trapFlag.ts';
 
@@ -24,15 +23,12 @@ interface State {
 
 /** A vCPU in 64-bit code with paging off, which the page walk takes for identity, and its memory. */
 function machine() {
-  const run = new KvmRun(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }));
-  const sregs = decodeSregs(run.view, KVM_RUN.s_sregs);
-  const cs = { ...sregs.cs, selector: 8, l: true };
-  encodeSregs(run.view, { ...sregs, cs, cr0: CR0_PE, efer: EFER_LMA }, KVM_RUN.s_sregs);
+  const page = new RunPage();
+  const { run } = page;
+  const cs = { ...run.readSystem().cs, selector: 8, l: true };
+  page.setSystem({ cs, cr0: CR0_PE, efer: EFER_LMA });
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: 0x10000 }]);
-  const set = (state: State): void => {
-    const before = KvmRegs.read(run.view, KVM_RUN.s_regs);
-    KvmRegs.write(run.view, { ...before, rflags: 2n, ...state }, KVM_RUN.s_regs);
-  };
+  const set = (state: State): void => page.setGeneral({ rflags: 2n, ...state });
   const push = (words: readonly bigint[]): bigint => {
     const top = STACK - BigInt(words.length * 8);
     const view = new DataView(memory.slots[0]?.memory.buffer ?? assert.fail('no RAM'));
