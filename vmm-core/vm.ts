@@ -7,7 +7,7 @@ import type { VmConfig } from './config/vmConfig.ts';
 import { type Breakpoint, Breakpoints, type Hit, type Status } from './debug/breakpoints.ts';
 import { type FailureReport, reportFailure } from './debug/failureReport.ts';
 import { debugFacilities } from './debug/probe.ts';
-import { RunControl, type StepPlan, type Verdict } from './debug/runControl.ts';
+import { RunControl, type VcpuStep, type Verdict } from './debug/runControl.ts';
 import { OUTPUT_DEBUGCON } from './devices/deviceSet.ts';
 import { UserError } from './errors.ts';
 import { GuestText } from './guestText.ts';
@@ -113,7 +113,7 @@ export class Vm {
   }
 
   /** From `paused`; `onStopped` follows. */
-  step(plan: StepPlan): void {
+  step(plan: VcpuStep): void {
     if (this.#fatal !== undefined) return this.finish(this.#fatal);
     this.runControl.step(plan);
   }

@@ -6,7 +6,7 @@ import type { VmConfig } from '../config/vmConfig.ts';
 import type { Breakpoint, Status } from '../debug/breakpoints.ts';
 import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
 import { readRegisters, writeRegisters } from '../debug/registers.ts';
-import type { StepPlan } from '../debug/runControl.ts';
+import type { VcpuStep } from '../debug/runControl.ts';
 import { StateError, UserError } from '../errors.ts';
 import { type PagingState, type Translation, walk } from '../memory/pageWalk.ts';
 import { hex } from '../protocol/hex.ts';
@@ -84,7 +84,7 @@ export class Session {
   }
 
   /** Steps one vCPU; `onStopped` follows. */
-  step(plan: StepPlan): void {
+  step(plan: VcpuStep): void {
     this.#stoppedThread(plan.cpu);
     this.#vm.step(plan);
   }

@@ -6,7 +6,7 @@ import { longMode } from '../../test/support/registerStates.ts';
 import { allocateGuestMemory, gpa, type GuestMemory } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { BREAKPOINT_MODES, type BreakpointMode } from '../protocol/run.ts';
-import { ARMED_SW, BreakpointTable, MAX_ARMED } from '../vcpu/breakpointTable.ts';
+import { ARMED_SW, ArmedBreakpoints, MAX_ARMED } from '../vcpu/armedBreakpoints.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { type Breakpoint, type BreakpointFacilities, Breakpoints, type Status } from './breakpoints.ts';
 import { readMemory, writeMemory } from './memoryAccess.ts';
@@ -20,7 +20,7 @@ const B = {};
 
 interface Rig {
   readonly breakpoints: Breakpoints;
-  readonly table: BreakpointTable;
+  readonly table: ArmedBreakpoints;
   readonly memory: GuestMemory;
   readonly threads: readonly FakeThread[];
   /** What is known of the host now. */
@@ -34,7 +34,7 @@ function rig(options: { readonly paging?: boolean; readonly cpus?: number } = {}
   memory.slice(gpa(CODE), 256).forEach((_, i, page) => (page[i] = i));
   const tables = new PageTables(memory, 0x1000, 4).map(KERNEL, BigInt(CODE));
   if (options.paging === true) for (const thread of threads) thread.sregs = longMode({ cr3: tables.cr3 });
-  const table = new BreakpointTable();
+  const table = new ArmedBreakpoints();
   const self: Rig = {
     memory,
     table,

@@ -6,16 +6,21 @@ import { CR0_PG } from '../abi/x86.ts';
 import type { BreakpointMode } from '../protocol/run.ts';
 import type { Gpa, GuestMemory } from '../memory/guestMemory.ts';
 import { walk } from '../memory/pageWalk.ts';
-import { ARMED_HW, ARMED_SW, type Armed, type BreakpointTable, MAX_ARMED } from '../vcpu/breakpointTable.ts';
+import {
+  ARMED_HW,
+  ARMED_SW,
+  type Armed,
+  type ArmedBreakpoints,
+  MAX_ARMED,
+  type PlantedInt3,
+} from '../vcpu/armedBreakpoints.ts';
 import { DEBUG_REGISTERS } from '../vcpu/debugExits.ts';
 import { OPCODE_INT3 } from '../vcpu/instruction.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
+import type { DebugFacilities } from './probe.ts';
 
-/** What the host's KVM was found to do (probe.ts). */
-export interface BreakpointFacilities {
-  readonly int3: boolean;
-  readonly hardware: boolean;
-}
+/** What arming depends on. */
+export type BreakpointFacilities = Pick<DebugFacilities, 'int3' | 'hardware'>;
 
 export interface Breakpoint {
   readonly owner: unknown;
@@ -44,7 +49,7 @@ type Outcome = { readonly entry: Armed } | { readonly message: string };
 
 export class Breakpoints {
   readonly #memory: GuestMemory;
-  readonly #table: BreakpointTable;
+  readonly #armed: ArmedBreakpoints;
   readonly #threads: readonly VcpuThread[];
   readonly #facilities: () => BreakpointFacilities;
   #wanted: Breakpoint[] = [];
@@ -52,12 +57,12 @@ export class Breakpoints {
 
   constructor(
     memory: GuestMemory,
-    table: BreakpointTable,
+    armed: ArmedBreakpoints,
     threads: readonly VcpuThread[],
     facilities: () => BreakpointFacilities,
   ) {
     this.#memory = memory;
-    this.#table = table;
+    this.#armed = armed;
     this.#threads = threads;
     this.#facilities = facilities;
   }
@@ -70,7 +75,7 @@ export class Breakpoints {
   }
 
   isArmedAt(address: bigint): boolean {
-    return this.#table.at(address) !== undefined;
+    return this.#armed.at(address) !== undefined;
   }
 
   /** The breakpoints at the vCPU's RIP whose conditions hold, internal ones too. */
@@ -119,8 +124,8 @@ export class Breakpoints {
 
   /** `hide` for many pieces: the list of breakpoints is looked through once, not once a piece. True until it changes. */
   hider(): (gpa: number, bytes: Uint8Array) => void {
-    const byPage = new Map<number, Extract<Armed, { readonly kind: typeof ARMED_SW }>[]>();
-    for (const entry of this.#table.entries()) {
+    const byPage = new Map<number, PlantedInt3[]>();
+    for (const entry of this.#armed.entries()) {
       if (entry.kind !== ARMED_SW) continue;
       const page = Math.floor(entry.gpa / PAGE_BYTES);
       byPage.set(page, [...(byPage.get(page) ?? []), entry]);
@@ -150,7 +155,7 @@ export class Breakpoints {
 
   /** RAM was replaced (reset): nothing is planted any more. */
   forgetPlanted(): void {
-    this.#table.replace([]);
+    this.#armed.replace([]);
     this.arm();
   }
 
@@ -167,17 +172,17 @@ export class Breakpoints {
       if ('entry' in outcome) armed.push(outcome.entry);
     }
     for (const entry of armed) if (entry.kind === ARMED_SW) this.#memory.writeU8(entry.gpa, OPCODE_INT3);
-    this.#table.replace(armed);
+    this.#armed.replace(armed);
   }
 
   #unplant(): void {
-    for (const entry of this.#table.entries()) {
+    for (const entry of this.#armed.entries()) {
       // The guest may have rewritten the byte (kernel text patching): then it is no longer ours.
       if (entry.kind === ARMED_SW && this.#memory.readU8(entry.gpa) === OPCODE_INT3) {
         this.#memory.writeU8(entry.gpa, entry.original);
       }
     }
-    this.#table.replace([]);
+    this.#armed.replace([]);
   }
 
   #decide(address: bigint, mode: BreakpointMode, armed: readonly Armed[]): Outcome {

@@ -6,10 +6,10 @@ import { allocateGuestMemory } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { hex } from '../protocol/hex.ts';
 import { STOP, type StopCause } from '../protocol/stopCause.ts';
-import { BreakpointTable } from '../vcpu/breakpointTable.ts';
+import { ArmedBreakpoints } from '../vcpu/armedBreakpoints.ts';
 import { STEP_OVER, STEP_SILENT, type StepRequest } from '../vcpu/mailbox.ts';
 import { type Breakpoint, Breakpoints } from './breakpoints.ts';
-import { RunControl, type StepPlan, type Verdict } from './runControl.ts';
+import { RunControl, type VcpuStep, type Verdict } from './runControl.ts';
 
 const CODE = 0x1000n;
 const CLIENT = {};
@@ -32,7 +32,7 @@ function rig(cpus = 2): Rig {
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: MIB }]);
   const real = threads.map((thread) => thread.asThread());
   const facilities = { int3: true, hardware: true };
-  const breakpoints = new Breakpoints(memory, new BreakpointTable(), real, () => facilities);
+  const breakpoints = new Breakpoints(memory, new ArmedBreakpoints(), real, () => facilities);
   const verdicts = new Arrivals<SeenVerdict>('a verdict');
   const control = new RunControl({ threads: real, memory }, breakpoints, (verdict) =>
     verdicts.put(withIds(verdict)),
@@ -56,7 +56,7 @@ function withIds({ cause, cpu, hits }: Verdict): SeenVerdict {
   return { ...cause, cpu, ids: hits.flatMap(({ id }) => id ?? []) };
 }
 
-function plan(change: Partial<StepPlan> = {}): StepPlan {
+function plan(change: Partial<VcpuStep> = {}): VcpuStep {
   return { cpu: 0, start: 0n, end: 0n, over: false, interrupts: false, ...change };
 }
 

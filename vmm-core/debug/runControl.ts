@@ -18,7 +18,8 @@ export interface Verdict {
   readonly hits: readonly Hit[];
 }
 
-export interface StepPlan {
+/** A step of one vCPU: until it leaves [start, end), over the calls in it if told so. */
+export interface VcpuStep {
   readonly cpu: number;
   readonly start: bigint;
   readonly end: bigint;
@@ -57,7 +58,7 @@ export class RunControl {
     this.#start(() => this.#runFreely());
   }
 
-  step(plan: StepPlan): void {
+  step(plan: VcpuStep): void {
     this.#start(() => this.#step(plan));
   }
 
@@ -170,7 +171,7 @@ export class RunControl {
     }
   }
 
-  async #step(plan: StepPlan): Promise<Verdict> {
+  async #step(plan: VcpuStep): Promise<Verdict> {
     const flags = (plan.over ? STEP_OVER : 0) | (plan.interrupts ? STEP_INTERRUPTS : 0);
     for (;;) {
       const cause = await this.#stepThread(plan.cpu, { flags, start: plan.start, end: plan.end });
@@ -239,7 +240,7 @@ function isDecisive(cause: StopCause): cause is Verdict['cause'] {
   }
 }
 
-function stepped({ cpu }: StepPlan): Verdict {
+function stepped({ cpu }: VcpuStep): Verdict {
   return { cause: { kind: STOP.step }, cpu, hits: [] };
 }
 

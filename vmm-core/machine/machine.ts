@@ -20,12 +20,12 @@ import { type ChipState, type KvmVm, kvmIrqLine, type VcpuHandle } from '../kvm/
 import { log } from '../log.ts';
 import { allocateGuestMemory, type GuestMemory } from '../memory/guestMemory.ts';
 import { HOLE_BASE, KVM_IDENTITY_MAP, KVM_TSS, ramRanges } from '../memory/layout.ts';
-import { BreakpointTable } from '../vcpu/breakpointTable.ts';
+import { ArmedBreakpoints } from '../vcpu/armedBreakpoints.ts';
 import { Mailbox } from '../vcpu/mailbox.ts';
-import type { DebugFacilities } from '../vcpu/debugExits.ts';
 import type { VcpuMessage } from '../vcpu/messages.ts';
 import { guestPower } from '../vcpu/powerEvents.ts';
 import { RunLoop } from '../vcpu/runLoop.ts';
+import type { VcpuFacilities } from '../vcpu/vcpuFacilities.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
@@ -77,7 +77,7 @@ export class Machine {
   readonly memory: GuestMemory;
   readonly devices: DeviceSet;
   readonly threads: readonly VcpuThread[];
-  readonly breakpoints = new BreakpointTable();
+  readonly breakpoints = new ArmedBreakpoints();
   /** Keys for COM1 (0) to COM4 (3). */
   readonly serialInputs: readonly SerialInput[];
   readonly kvm: Kvm;
@@ -237,7 +237,7 @@ export class Machine {
   }
 
   /** Runs vCPU 0 on this thread until its own has started (VcpuThread). */
-  #runLoop(vcpu: KvmVcpu, mailbox: Mailbox, facilities: DebugFacilities): RunLoop {
+  #runLoop(vcpu: KvmVcpu, mailbox: Mailbox, facilities: VcpuFacilities): RunLoop {
     const { memory, breakpoints } = this;
     const { ports, mmio } = this.devices;
     const post = (message: VcpuMessage): void => this.#receiveMessage(message);

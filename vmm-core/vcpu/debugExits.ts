@@ -18,16 +18,9 @@ import type { GuestMemory } from '../memory/guestMemory.ts';
 import { readLinear } from '../memory/linearMemory.ts';
 import { hex } from '../protocol/hex.ts';
 import { STOP, type StopCause } from '../protocol/stopCause.ts';
-import { ARMED_SW, type Armed, type BreakpointTable } from './breakpointTable.ts';
+import { ARMED_SW, type Armed, type ArmedBreakpoints } from './armedBreakpoints.ts';
 import { codeBits, MAX_INSTRUCTION_BYTES, OPCODE_INT3 } from './instruction.ts';
-
-/** What the host's KVM can do, as far as a vCPU's thread cares (debug/probe.ts). */
-export interface DebugFacilities {
-  /** KVM_GUESTDBG_BLOCKIRQ is there. */
-  readonly blockIrq: boolean;
-  /** KVM re-initialises a vCPU that triple faults: its registers are kept at every exit (lastExit.ts). */
-  readonly resetsAtShutdown: boolean;
-}
+import type { VcpuFacilities } from './vcpuFacilities.ts';
 
 const VECTOR_DB = 1;
 const VECTOR_BP = 3;
@@ -50,15 +43,15 @@ export function dr7ForExecution(count: number): bigint {
 export class DebugExits {
   readonly #vcpu: KvmVcpu;
   readonly #memory: GuestMemory;
-  readonly #breakpoints: BreakpointTable;
-  readonly #facilities: DebugFacilities;
+  readonly #breakpoints: ArmedBreakpoints;
+  readonly #facilities: VcpuFacilities;
   /** What KVM_SET_GUEST_DEBUG was last told, to call it only on change. */
   #applied = '0';
   #control = 0;
   /** Where an int3 of ours is taken out for a step: an int3 that traps there all the same is the guest's own. */
   #lifted: bigint | undefined;
 
-  constructor(vcpu: KvmVcpu, memory: GuestMemory, breakpoints: BreakpointTable, facilities: DebugFacilities) {
+  constructor(vcpu: KvmVcpu, memory: GuestMemory, breakpoints: ArmedBreakpoints, facilities: VcpuFacilities) {
     this.#vcpu = vcpu;
     this.#memory = memory;
     this.#breakpoints = breakpoints;

@@ -3,7 +3,7 @@ import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
 import type { LogLevel } from '../log.ts';
 import type { StopCause } from '../protocol/stopCause.ts';
-import type { DebugFacilities } from './debugExits.ts';
+import type { VcpuFacilities } from './vcpuFacilities.ts';
 
 /** Main to worker, once: the vCPU to run. The worker then never returns to its event loop. */
 export interface VcpuAssignment {
@@ -16,7 +16,7 @@ export interface VcpuAssignment {
   /** The devices' registers and rings (devices/deviceSet.ts). */
   readonly devices: SharedArrayBuffer;
   readonly debugExit: boolean;
-  readonly facilities: DebugFacilities;
+  readonly facilities: VcpuFacilities;
   readonly logLevel: LogLevel;
 }
 

@@ -7,8 +7,8 @@ import type { Bus } from '../bus/bus.ts';
 import { KvmError } from '../errors.ts';
 import { EAGAIN, EINTR } from '../kvm/errno.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
-import { DebugExits, type DebugFacilities } from './debugExits.ts';
-import type { BreakpointTable } from './breakpointTable.ts';
+import { DebugExits } from './debugExits.ts';
+import type { ArmedBreakpoints } from './armedBreakpoints.ts';
 import {
   type Mailbox,
   REQUEST,
@@ -24,6 +24,7 @@ import { type PowerCause, STOP, type StopCause } from '../protocol/stopCause.ts'
 import { LastExit } from './lastExit.ts';
 import { isCall, isHalt } from './instruction.ts';
 import { hideTrapFlag, noteStepStart } from './trapFlag.ts';
+import type { VcpuFacilities } from './vcpuFacilities.ts';
 
 export interface RunLoopParts {
   readonly vcpu: KvmVcpu;
@@ -31,8 +32,8 @@ export interface RunLoopParts {
   readonly ports: Bus;
   readonly mmio: Bus;
   readonly mailbox: Mailbox;
-  readonly breakpoints: BreakpointTable;
-  readonly facilities: DebugFacilities;
+  readonly breakpoints: ArmedBreakpoints;
+  readonly facilities: VcpuFacilities;
   readonly post: (message: VcpuMessage) => void;
   /** Main thread, which runs ahead: what the guest prints cannot be taken before the event loop has turned. */
   readonly isOutputStuck?: () => boolean;

@@ -10,7 +10,7 @@ import { KvmVcpu } from '../kvm/vcpu.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import { log } from '../log.ts';
 import { GuestMemory } from '../memory/guestMemory.ts';
-import { BreakpointTable } from './breakpointTable.ts';
+import { ArmedBreakpoints } from './armedBreakpoints.ts';
 import { Mailbox } from './mailbox.ts';
 import type { VcpuAssignment, VcpuMessage } from './messages.ts';
 import { guestPower } from './powerEvents.ts';
@@ -39,7 +39,7 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
     ports: devices.ports,
     mmio: devices.mmio,
     mailbox,
-    breakpoints: new BreakpointTable(assignment.breakpoints),
+    breakpoints: new ArmedBreakpoints(assignment.breakpoints),
     facilities: assignment.facilities,
     post,
   });

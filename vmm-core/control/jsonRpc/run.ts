@@ -1,5 +1,5 @@
 /** Requests of protocol/run.ts: run control and breakpoints. */
-import type { StepPlan } from '../../debug/runControl.ts';
+import type { VcpuStep } from '../../debug/runControl.ts';
 import { UserError } from '../../errors.ts';
 import {
   BREAKPOINT_MODES,
@@ -24,7 +24,7 @@ export function serveRun(on: RequestTable, session: Session): void {
   }));
 }
 
-function stepParams(params: unknown): StepPlan {
+function stepParams(params: unknown): VcpuStep {
   const it = fields(params);
   const range = it['range'] === undefined ? undefined : fields(it['range'], 'range');
   return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gpa } from '../memory/guestMemory.ts';
-import { ARMED_HW, ARMED_SW, type Armed, BreakpointTable, MAX_ARMED } from './breakpointTable.ts';
+import { ARMED_HW, ARMED_SW, type Armed, ArmedBreakpoints, MAX_ARMED } from './armedBreakpoints.ts';
 
 const KERNEL = 0xffff_ffff_8100_0000n;
 const hardware = (address: bigint): Armed => ({ kind: ARMED_HW, address });
@@ -13,8 +13,8 @@ const software = (address: bigint, at: number, original: number): Armed => ({
 });
 
 test('what main arms, every thread with the same bytes sees', () => {
-  const main = new BreakpointTable();
-  const vcpu = new BreakpointTable(main.buffer);
+  const main = new ArmedBreakpoints();
+  const vcpu = new ArmedBreakpoints(main.buffer);
   const armed = [hardware(KERNEL), software(KERNEL + 5n, 0x100_0005, 0x55)];
   main.replace(armed);
   assert.deepEqual(vcpu.entries(), armed);
@@ -25,7 +25,7 @@ test('what main arms, every thread with the same bytes sees', () => {
 });
 
 test('replacing forgets what was there, and each replacement is another generation', () => {
-  const table = new BreakpointTable();
+  const table = new ArmedBreakpoints();
   const before = table.generation;
   table.replace([hardware(1n), hardware(2n)]);
   table.replace([hardware(3n)]);
@@ -37,7 +37,7 @@ test('replacing forgets what was there, and each replacement is another generati
 });
 
 test('addresses use all 64 bits, guest-physical ones all 52', () => {
-  const table = new BreakpointTable();
+  const table = new ArmedBreakpoints();
   const entry = software(2n ** 64n - 1n, 2 ** 52 - 1, 0xcc);
   table.replace([entry, hardware(0n)]);
   assert.deepEqual(table.at(2n ** 64n - 1n), entry);
@@ -45,7 +45,7 @@ test('addresses use all 64 bits, guest-physical ones all 52', () => {
 });
 
 test('a table holds MAX_ARMED and no more', () => {
-  const table = new BreakpointTable();
+  const table = new ArmedBreakpoints();
   table.replace(Array.from({ length: MAX_ARMED + 5 }, (_, i) => hardware(BigInt(i))));
   assert.equal(table.count, MAX_ARMED);
   assert.deepEqual(table.at(BigInt(MAX_ARMED - 1)), hardware(BigInt(MAX_ARMED - 1)));

@@ -1,6 +1,6 @@
 /**
- * The armed breakpoints, in memory shared by all threads. Main changes it only while every vCPU is stopped; the mailbox's
- * Atomics order the changes before the vCPUs run again. Conditions belong to main (debug/breakpoints.ts).
+ * The armed breakpoints, in memory shared by all threads. Main changes them only while every vCPU is stopped; the
+ * mailbox's Atomics order the changes before the vCPUs run again. Conditions belong to main (debug/breakpoints.ts).
  *
  *   u64 count, u64 generation (changes with every update), then per breakpoint:
  *   u64 linear address, u64 kind (0 hardware, 1 int3), u64 guest-physical address and u64 original byte of an int3
@@ -14,22 +14,23 @@ export const MAX_ARMED = 1023;
 const HEADER_QUADS = 2;
 const ENTRY_QUADS = 4;
 
-export type Armed =
-  | { readonly kind: typeof ARMED_HW; readonly address: bigint }
-  | {
-      readonly kind: typeof ARMED_SW;
-      readonly address: bigint;
-      readonly gpa: Gpa;
-      readonly original: number;
-    };
+/** An int3 in RAM, and the guest's byte in its place. */
+export interface PlantedInt3 {
+  readonly kind: typeof ARMED_SW;
+  readonly address: bigint;
+  readonly gpa: Gpa;
+  readonly original: number;
+}
 
-export class BreakpointTable {
+export type Armed = { readonly kind: typeof ARMED_HW; readonly address: bigint } | PlantedInt3;
+
+export class ArmedBreakpoints {
   static readonly sizeBytes = 8 * (HEADER_QUADS + ENTRY_QUADS * MAX_ARMED);
 
   readonly buffer: SharedArrayBuffer;
   readonly #quads: BigUint64Array;
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(BreakpointTable.sizeBytes)) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(ArmedBreakpoints.sizeBytes)) {
     this.buffer = buffer;
     this.#quads = new BigUint64Array(buffer);
   }
