@@ -14,7 +14,7 @@ import {
   MAX_ARMED,
   type PlantedInt3,
 } from '../vcpu/armedBreakpoints.ts';
-import { DEBUG_REGISTERS } from '../vcpu/debugExits.ts';
+import { DEBUG_REGISTERS } from '../vcpu/guestDebug.ts';
 import { OPCODE_INT3 } from '../vcpu/instruction.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
 import type { DebugFacilities } from './probe.ts';

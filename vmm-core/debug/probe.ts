@@ -19,10 +19,10 @@ import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import { BootArea } from '../boot/bootArea.ts';
 import { enterLongMode } from '../boot/longMode.ts';
 import type { Kvm } from '../kvm/kvm.ts';
-import { type GuestDebug, KvmVcpu } from '../kvm/vcpu.ts';
+import { type GuestDebugSettings, KvmVcpu } from '../kvm/vcpu.ts';
 import { log } from '../log.ts';
 import { allocateGuestMemory, gpa, type GuestMemory } from '../memory/guestMemory.ts';
-import { dr7ForExecution } from '../vcpu/debugExits.ts';
+import { dr7ForExecution } from '../vcpu/guestDebug.ts';
 
 export interface DebugFacilities {
   /** An int3 of ours comes back to us (as KVM_EXIT_DEBUG, or as an emulation failure we recognise). */
@@ -95,7 +95,7 @@ const STORE_BYTES = 11;
 const STORE = [0xc7, 0x04, 0x25, DATA & 0xff, (DATA >> 8) & 0xff, DATA >> 16, 0x00, 1, 0, 0, 0, ...OUT]; // movl $1, DATA
 
 /** Runs `code`; the address at which a debug stop came, undefined when none did. */
-function trial(kvm: Kvm, code: readonly number[], debug: Partial<GuestDebug>): number | undefined {
+function trial(kvm: Kvm, code: readonly number[], debug: Partial<GuestDebugSettings>): number | undefined {
   const vm = kvm.createVm();
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: SCRATCH_BYTES }]);
   vm.setMemory(memory);

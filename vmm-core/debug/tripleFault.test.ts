@@ -17,11 +17,6 @@ function runWith(regs: GeneralRegisters, sregs: SystemRegisters): RunPage {
   return page;
 }
 
-function exit(page: RunPage, reason: number, rip: bigint): void {
-  page.setGeneral(generalRegisters({ rip }));
-  page.exit(reason);
-}
-
 /** What AMD-V leaves behind: INIT. */
 function resetRun(): RunPage {
   const cs = { ...RESET.cs, selector: 0xf000, base: 0xffff_0000n };
@@ -59,11 +54,11 @@ test('the registers of the last exit are kept, those of the shutdown are not', (
   const page = resetRun();
   const kept = new LastExit(page.run);
   page.setGeneral(generalRegisters({ rip: 0x100n }));
-  kept.begin();
+  kept.onRun();
   assert.equal(kept.read().rip, 0x100n, 'where it stood before it ran');
-  exit(page, KVM_EXIT.IO, 0x200n);
-  kept.note();
-  exit(page, KVM_EXIT.SHUTDOWN, 0xfff0n);
-  kept.note();
+  page.setGeneral(generalRegisters({ rip: 0x200n }));
+  kept.onExit(KVM_EXIT.IO);
+  page.setGeneral(generalRegisters({ rip: 0xfff0n }));
+  kept.onExit(KVM_EXIT.SHUTDOWN);
   assert.equal(kept.read().rip, 0x200n);
 });

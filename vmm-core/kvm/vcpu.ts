@@ -37,7 +37,7 @@ import { restoreVcpuState, saveVcpuState, type VcpuState, type VcpuStateFormat }
 import type { VcpuHandle } from './vm.ts';
 
 /** What KVM_SET_GUEST_DEBUG replaces, all of it at each call. */
-export interface GuestDebug {
+export interface GuestDebugSettings {
   /** KVM_GUESTDBG_* bits; 0 turns debugging off. */
   readonly control: number;
   /** DR0..DR3. */
@@ -145,7 +145,7 @@ export class KvmVcpu {
     ioctlStruct('KVM_SET_VCPU_EVENTS', this.#fd, KVM_SET_VCPU_EVENTS, buffer);
   }
 
-  setGuestDebug(debug: GuestDebug): void {
+  setGuestDebug(debug: GuestDebugSettings): void {
     const [debugreg0 = 0n, debugreg1 = 0n, debugreg2 = 0n, debugreg3 = 0n] = debug.addresses;
     const buffer = KvmGuestDebug.bytes({
       control: debug.control,

@@ -1,9 +1,10 @@
 /**
- * The armed breakpoints, in memory shared by all threads. Main changes them only while every vCPU is stopped; the
- * mailbox's Atomics order the changes before the vCPUs run again. Conditions belong to main (debug/breakpoints.ts).
+ * The armed breakpoints, in memory shared by all threads. Main changes them only while every vCPU is stopped;
+ * the mailbox's Atomics order the changes before the vCPUs run again. Conditions belong to main
+ * (debug/breakpoints.ts).
  *
- *   u64 count, u64 generation (changes with every update), then per breakpoint:
- *   u64 linear address, u64 kind (0 hardware, 1 int3), u64 guest-physical address and u64 original byte of an int3
+ *   u64 count, u64 generation (changes with every update), then per breakpoint: u64 linear address, u64 kind
+ *   (0 hardware, 1 int3), u64 guest-physical address and u64 original byte of an int3
  */
 import { type Gpa, gpa } from '../memory/guestMemory.ts';
 

@@ -1,12 +1,14 @@
 /**
- * The general registers at a vCPU's last exit, for hosts whose KVM takes them away at the moment they are wanted: under AMD-V a triple
- * fault re-initialises the vCPU before KVM_EXIT_SHUTDOWN is reported (arch/x86/kvm/svm/svm.c, shutdown_interception). The vCPU's thread.
+ * The general registers at a vCPU's last exit, for hosts whose KVM takes them away at the moment they are
+ * wanted: under AMD-V a triple fault re-initialises the vCPU before KVM_EXIT_SHUTDOWN is reported
+ * (arch/x86/kvm/svm/svm.c, shutdown_interception). The vCPU's thread.
  */
 import { KVM_EXIT, KvmRegs } from '../abi/kvm.ts';
 import type { GeneralRegisters } from '../abi/x86.ts';
 import type { KvmRun } from '../kvm/kvmRun.ts';
+import type { ExitObserver } from './observer.ts';
 
-export class LastExit {
+export class LastExit implements ExitObserver {
   readonly #run: KvmRun;
   readonly #mirror: Uint8Array;
   readonly #kept = new Uint8Array(KvmRegs.size);
@@ -16,15 +18,14 @@ export class LastExit {
     this.#mirror = run.generalBytes;
   }
 
-  /** Before the vCPU runs, its registers in the mirror. Cheaper than the whole mirror, which costs on every exit. */
-  begin(): void {
+  /** Asks for the general registers at each exit: cheaper than the whole mirror, which costs on every one. */
+  onRun(): void {
     this.#kept.set(this.#mirror);
     this.#run.mirrorGeneral();
   }
 
-  /** After each exit. */
-  note(): void {
-    if (this.#run.exitReason !== KVM_EXIT.SHUTDOWN) this.#kept.set(this.#mirror);
+  onExit(reason: number): void {
+    if (reason !== KVM_EXIT.SHUTDOWN) this.#kept.set(this.#mirror);
   }
 
   read(): GeneralRegisters {

@@ -1,14 +1,15 @@
 /**
- * Single step is RFLAGS.TF in the guest, and the guest can save it: an exception or interrupt taken during the step pushes RFLAGS with
- * TF set (SDM vol. 3 §6.12.1), and so does pushf. Given back by iret or popf, it would trap the guest long after we stopped
- * stepping. So the pushed copy is cleaned right after the step. KVM does not do this (api.rst, KVM_GUESTDBG_SINGLESTEP, is silent on it).
+ * Single step is RFLAGS.TF in the guest, and the guest can save it: an exception or interrupt taken during
+ * the step pushes RFLAGS with TF set (SDM vol. 3 §6.12.1), and so does pushf. Given back by iret or popf, it
+ * would trap the guest long after we stopped stepping. So the pushed copy is cleaned right after the step.
+ * KVM does not do this (api.rst, KVM_GUESTDBG_SINGLESTEP, is silent on it).
  */
-import { RFLAGS_RESERVED1, RFLAGS_TF, type SystemRegisters } from '../abi/x86.ts';
+import { RFLAGS_RESERVED1, RFLAGS_TF } from '../abi/x86.ts';
 import type { KvmRun } from '../kvm/kvmRun.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
-import { readLinear } from '../memory/linearMemory.ts';
 import { walk } from '../memory/pageWalk.ts';
-import { codeBits, isPushFlags, MAX_INSTRUCTION_BYTES } from './instruction.ts';
+import { readWords, stackAddress } from './guestStack.ts';
+import { codeBits, type Instruction, isPushFlags, MAX_INSTRUCTION_BYTES } from './instruction.ts';
 
 /** Taken before the step, with the mirror of the registers up to date. */
 export interface StepStart {
@@ -20,16 +21,13 @@ export interface StepStart {
 }
 
 /**
- * Words between RSP and the pushed RIP: an error code, and what the handler's first instruction pushed, which hosts that emulate kernel
- * code run before they report the step.
+ * Words between RSP and the pushed RIP: an error code, and what the handler's first instruction pushed, which
+ * hosts that emulate kernel code run before they report the step.
  */
 const WORDS_BELOW_RIP = 3;
 const RFLAGS_UNUSED = ~0x3f_ffffn;
 
-export function noteStepStart(
-  run: KvmRun,
-  instruction: { readonly bytes: Uint8Array; readonly bits: 16 | 32 | 64 },
-): StepStart {
+export function noteStepStart(run: KvmRun, instruction: Instruction): StepStart {
   const { rip, rflags } = run.readGeneral();
   return {
     rip,
@@ -44,12 +42,12 @@ export function hideTrapFlag(run: KvmRun, memory: GuestMemory, start: StepStart)
   if (start.guestTraps) return;
   if (!start.pushesFlags && isWithinInstruction(run.rip, start.rip) && run.rip !== start.rip) return;
   const sregs = run.readSystem();
-  const wordBytes = codeBits(sregs) / 8;
-  const stack = linearStack(run, sregs);
-  const words = splitWords(readLinear(memory, sregs, stack, (WORDS_BELOW_RIP + 3) * wordBytes), wordBytes);
+  const bits = codeBits(sregs);
+  const stack = stackAddress(run, sregs, bits);
+  const words = readWords(memory, sregs, { address: stack, count: WORDS_BELOW_RIP + 3, bits });
   const at = start.pushesFlags && isFlags(words[0]) ? 0 : findFlags(words, start);
   if (at === undefined) return;
-  const address = stack + BigInt(at * wordBytes + 1); // TF is bit 0 of the second byte
+  const address = stack + BigInt((at * bits) / 8 + 1); // TF is bit 0 of the second byte
   const { gpa } = walk(memory, sregs, address);
   if (gpa !== undefined) memory.writeU8(gpa, memory.readU8(gpa) & ~Number(RFLAGS_TF >> 8n));
 }
@@ -74,17 +72,4 @@ function isFlags(word: bigint | undefined): boolean {
 /** At the instruction (a fault) or right after it (a trap, an interrupt). */
 function isWithinInstruction(rip: bigint, start: bigint): boolean {
   return rip >= start && rip <= start + BigInt(MAX_INSTRUCTION_BYTES);
-}
-
-function linearStack(run: KvmRun, sregs: SystemRegisters): bigint {
-  if (codeBits(sregs) === 64) return run.rsp;
-  return sregs.ss.base + (sregs.ss.db ? run.rsp & 0xffff_ffffn : run.rsp & 0xffffn);
-}
-
-function splitWords(bytes: Uint8Array, wordBytes: number): bigint[] {
-  const words: bigint[] = [];
-  for (let at = 0; at + wordBytes <= bytes.length; at += wordBytes) {
-    words.push(bytes.subarray(at, at + wordBytes).reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n));
-  }
-  return words;
 }
