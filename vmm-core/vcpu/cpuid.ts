@@ -1,6 +1,6 @@
 /**
- * The CPUID a guest's vCPU sees: what the host supports, with topology of our own (n single-thread cores in one package).
- * Intel SDM 2A CPUID; leaves 0xB and 0x1F from §"extended topology". Main thread, at assembly.
+ * The CPUID a guest's vCPU sees: what the host supports, with topology of our own (n single-thread cores in
+ * one package). Intel SDM 2A CPUID; leaves 0xB and 0x1F from §"extended topology". Main thread, at assembly.
  */
 import { KVM_CPUID_FLAG_SIGNIFCANT_INDEX } from '../abi/kvm.ts';
 import type { CpuidEntry } from '../kvm/kvm.ts';
@@ -40,7 +40,8 @@ function adjust(entry: CpuidEntry, index: number, cpus: number): void {
       break;
     case LEAF_CACHE:
     case LEAF_AMD_CACHE:
-      // Bits 25:14: logical CPUs that share the cache, minus one: each core has its own, except the last level.
+      // Bits 25:14: logical CPUs that share the cache, minus one: each core has its own, except the last
+      // level.
       entry.eax = (entry.eax & ~0x03ffc000) >>> 0;
       if (((entry.eax >>> 5) & 7) >= 3) entry.eax = (entry.eax | ((powerOfTwo(cpus) - 1) << 14)) >>> 0;
       if (entry.function === LEAF_CACHE && (entry.eax & 0x1f) !== 0) {

@@ -1,6 +1,6 @@
 /**
- * How the main thread commands a vCPU's thread, which is blocked in KVM_RUN or waiting here. One mailbox per vCPU, in
- * shared memory. Every RUN or STEP is answered by exactly one `stopped` message (messages.ts).
+ * How the main thread commands a vCPU's thread, which is blocked in KVM_RUN or waiting here. One mailbox per
+ * vCPU, in shared memory. Every RUN or STEP is answered by exactly one `stopped` message (messages.ts).
  *
  *   byte  0  i32  REQUEST    what the vCPU should do; written by main, and set back to PAUSE by the vCPU when it stops itself
  *   byte  4  i32  THREAD     kernel id of the vCPU's thread, 0 until it started
@@ -55,7 +55,10 @@ export class Mailbox {
     return Atomics.load(this.#words, WORD_REQUEST) as Request;
   }
 
-  /** vCPU thread, after it cleared immediate_exit: a load alone may overtake that store (x86), and a kick in between be lost. */
+  /**
+   * vCPU thread, after it cleared immediate_exit: a load alone may overtake that store (x86), and a kick in
+   * between be lost.
+   */
   fence(): void {
     Atomics.add(this.#words, WORD_REQUEST, 0);
   }
@@ -122,7 +125,10 @@ export class Mailbox {
     Atomics.store(this.#words, WORD_REQUEST, REQUEST.PAUSE);
   }
 
-  /** vCPU thread: sleeps until main has posted something it did not answer yet. PAUSE: told to run, and to stop before it looked. */
+  /**
+   * vCPU thread: sleeps until main has posted something it did not answer yet. PAUSE: told to run, and to
+   * stop before it looked.
+   */
   waitForRequest(): Request {
     while (Atomics.load(this.#words, WORD_ISSUED) === this.#taken) {
       Atomics.wait(this.#words, WORD_ISSUED, this.#taken);

@@ -1,4 +1,6 @@
-/** What crosses between the main thread and a vCPU's worker, apart from the mailbox. One union per direction. */
+/**
+ * What crosses between the main thread and a vCPU's worker, apart from the mailbox. One union per direction.
+ */
 import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
 import type { LogLevel } from '../log.ts';

@@ -1,4 +1,7 @@
-/** What devices tell of power, as causes that stop the vCPU which is touching them. Each thread that runs vCPUs makes its own. */
+/**
+ * What devices tell of power, as causes that stop the vCPU which is touching them. Each thread that runs
+ * vCPUs makes its own.
+ */
 import type { GuestPower } from '../devices/guestPower.ts';
 import { type PowerCause, STOP } from '../protocol/stopCause.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Power-on state of a vCPU, in the order KVM wants it: CPUID, MSRs, registers, FPU, system registers, LAPIC. Main thread, before
- * the vCPU's thread is told to run.
+ * Power-on state of a vCPU, in the order KVM wants it: CPUID, MSRs, registers, FPU, system registers, LAPIC.
+ * Main thread, before the vCPU's thread is told to run.
  */
 import { APIC_MODE_EXTINT, APIC_MODE_NMI, LocalApicPage } from '../abi/localApic.ts';
 import { MSR, MSR_IA32_MISC_ENABLE_FAST_STRING, MTRR_ENABLE_WRITE_BACK } from '../abi/msr.ts';
@@ -10,7 +10,10 @@ import type { CpuidEntry } from '../kvm/kvm.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import { guestCpuid } from './cpuid.ts';
 
-/** What firmware sets on a PC. All others are as KVM creates them, or as a reset has put them back (machine.ts). */
+/**
+ * What firmware sets on a PC. All others are as KVM creates them, or as a reset has put them back
+ * (machine.ts).
+ */
 const FIRMWARE_MSRS = [
   { index: MSR.IA32_MISC_ENABLE, data: MSR_IA32_MISC_ENABLE_FAST_STRING },
   { index: MSR.MTRRdefType, data: MTRR_ENABLE_WRITE_BACK },

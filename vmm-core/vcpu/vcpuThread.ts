@@ -10,7 +10,10 @@ import type { VcpuAssignment, VcpuMessage } from './messages.ts';
 import type { RunLoop } from './runLoop.ts';
 import type { VcpuWorker } from './vcpuWorker.ts';
 
-/** While main runs a vCPU itself, its event loop turns this often: timers, signals, and the news that the vCPU's thread has died. */
+/**
+ * While main runs a vCPU itself, its event loop turns this often: timers, signals, and the news that the
+ * vCPU's thread has died.
+ */
 const TURN_MS = 100;
 
 export interface VcpuThreadEvents {
@@ -60,7 +63,10 @@ export class VcpuThread {
     return this.#finish !== undefined;
   }
 
-  /** Lets the vCPU run; resolves with why it stopped again. When main runs it itself, it returns only when it is the worker's. */
+  /**
+   * Lets the vCPU run; resolves with why it stopped again. When main runs it itself, it returns only when it
+   * is the worker's.
+   */
   run(): Promise<StopCause> {
     const stop = this.#start();
     if (this.#failure !== undefined) this.#stopped(this.#failure);
@@ -78,7 +84,10 @@ export class VcpuThread {
     return stop;
   }
 
-  /** Asks a running vCPU to stop; the promise of run() or step() tells when it has, and why: it may have had its own reason. */
+  /**
+   * Asks a running vCPU to stop; the promise of run() or step() tells when it has, and why: it may have had
+   * its own reason.
+   */
   pause(): void {
     if (!this.running) return;
     if (this.#ahead !== undefined) {

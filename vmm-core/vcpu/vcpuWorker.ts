@@ -14,12 +14,16 @@ function prepareProcess(): void {
   isProcessReady = true;
   // A kick is a signal that only has to interrupt KVM_RUN; without a handler it would end the process.
   process.on('SIGUSR2', () => undefined);
-  // node would terminate the threads one by one first: one in KVM_RUN does not listen, and one that is still loading koffi
-  // aborts the process (its initialisation takes no exception). What node does after this event is lost: --cpu-prof writes nothing.
+  // node would terminate the threads one by one first: one in KVM_RUN does not listen, and one that is still
+  // loading koffi aborts the process (its initialisation takes no exception). What node does after this event
+  // is lost: --cpu-prof writes nothing.
   process.on('exit', exitNow);
 }
 
-/** A thread without a vCPU yet. It takes longer to start than all else at boot: a JavaScript engine of its own. */
+/**
+ * A thread without a vCPU yet. It takes longer to start than all else at boot: a JavaScript engine of its
+ * own.
+ */
 export class VcpuWorker {
   onMessage: (message: VcpuMessage) => void = () => undefined;
   readonly #worker: Worker;
@@ -48,7 +52,10 @@ export class VcpuWorker {
     this.#worker.postMessage(assignment);
   }
 
-  /** No VM will be made of it: the thread ends as soon as it has started. Not by terminate(), see prepareProcess. */
+  /**
+   * No VM will be made of it: the thread ends as soon as it has started. Not by terminate(), see
+   * prepareProcess.
+   */
   dismiss(): void {
     this.#isDismissed = true;
     this.#worker.postMessage('dismissed');
