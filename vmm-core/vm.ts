@@ -61,7 +61,9 @@ export class Vm {
     this.serial.forEach((port, i) => this.#watch(port, i, config));
     const { memory, breakpoints, threads, kvm } = this.machine;
     this.breakpoints = new Breakpoints(memory, breakpoints, threads, () => debugFacilities(kvm));
-    this.runControl = new RunControl(this.machine, this.breakpoints, (verdict) => this.#conclude(verdict));
+    this.runControl = new RunControl(this.machine.vcpus, this.breakpoints, (verdict) =>
+      this.#conclude(verdict),
+    );
   }
 
   #assemble(config: VmConfig, warm: WarmParts): Machine {

@@ -1,9 +1,25 @@
-/** A vCPU thread without a vCPU: a test says when and why it stops. Stands in for vcpu/vcpuThread.ts. */
+/**
+ * vCPU threads without vCPUs: a test says when and why each stops. They stand in for vcpu/vcpuThread.ts; the
+ * stop board where they meet, and what waits there, are real.
+ */
 import type { SystemRegisters } from '../../vmm-core/abi/x86.ts';
 import { STOP, type StopCause } from '../../vmm-core/protocol/stopCause.ts';
 import type { StepRequest } from '../../vmm-core/vcpu/mailbox.ts';
+import { StopBoard } from '../../vmm-core/vcpu/stopBoard.ts';
+import { VcpuSet } from '../../vmm-core/vcpu/vcpuSet.ts';
 import type { VcpuThread } from '../../vmm-core/vcpu/vcpuThread.ts';
 import { protectedMode } from './registerStates.ts';
+
+export function fakeVcpus(cpus: number): {
+  readonly threads: readonly FakeThread[];
+  readonly vcpus: VcpuSet;
+} {
+  const board = new StopBoard(StopBoard.allocate(cpus), (cpu) => threads[cpu]?.kicked());
+  const threads = Array.from({ length: cpus }, (_, i) => new FakeThread(i, board));
+  const real = threads.map((thread) => thread.asThread());
+  const events = { onRun: () => undefined, onStop: () => undefined };
+  return { threads, vcpus: new VcpuSet(real, board, events) };
+}
 
 export class FakeThread {
   readonly index: number;
@@ -14,14 +30,16 @@ export class FakeThread {
   sregs: SystemRegisters = protectedMode();
   /** Answers a step at once; without it a step lasts until `stop`. */
   onStep: ((request: StepRequest) => StopCause) | undefined;
-  /** Called at each `run`, for threads that stop by themselves. */
-  onRun: (() => void) | undefined;
+  /** The vCPU set's. */
+  onStop: () => void = () => undefined;
   readonly vcpu: object;
-  #finish: ((cause: StopCause) => void) | undefined;
+  readonly #board: StopBoard | undefined;
   #started: () => void = () => undefined;
 
-  constructor(index: number) {
+  /** Without a board it cannot run. */
+  constructor(index: number, board?: StopBoard) {
     this.index = index;
+    this.#board = board;
     // eslint-disable-next-line @typescript-eslint/no-this-alias -- the getters below are another object's
     const self = this;
     const run = {
@@ -42,35 +60,29 @@ export class FakeThread {
   }
 
   get running(): boolean {
-    return this.#finish !== undefined;
+    return this.#board?.isOut(this.index) === true;
   }
 
-  run(): Promise<StopCause> {
+  run(): void {
     this.told.push('run');
-    const stopped = this.#start();
-    this.onRun?.();
-    return stopped;
+    this.#started();
   }
 
-  step(request: StepRequest): Promise<StopCause> {
+  step(request: StepRequest): void {
     this.told.push('step');
-    const stopped = this.#start();
+    this.#started();
     if (this.onStep !== undefined) this.stop(this.onStep(request));
-    return stopped;
   }
 
   /** A running thread obeys, unless the test has stopped it for another reason already. */
-  pause(): void {
-    if (!this.running) return;
+  kicked(): void {
     this.told.push('pause');
     queueMicrotask(() => this.stop({ kind: STOP.pause }));
   }
 
   /** The vCPU stops. No-op when it does not run. */
   stop(cause: StopCause): void {
-    const finish = this.#finish;
-    this.#finish = undefined;
-    finish?.(cause);
+    if (this.running && this.#board?.arrive(this.index, cause) === true) this.onStop();
   }
 
   hit(address: bigint): void {
@@ -81,12 +93,5 @@ export class FakeThread {
   /** Resolves when it is told to run or step the next time. */
   started(): Promise<void> {
     return new Promise((resolve) => (this.#started = resolve));
-  }
-
-  #start(): Promise<StopCause> {
-    if (this.running) throw new Error(`vCPU ${this.index} is running already`);
-    const stopped = new Promise<StopCause>((resolve) => (this.#finish = resolve));
-    this.#started();
-    return stopped;
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Arrivals } from '../../test/support/deadline.ts';
-import { FakeThread } from '../../test/support/fakeThread.ts';
+import { type FakeThread, fakeVcpus } from '../../test/support/fakeThread.ts';
 import { allocateGuestMemory } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { hex } from '../protocol/hex.ts';
@@ -28,15 +28,12 @@ interface Rig {
 
 /** Run control over two fake vCPUs, or as many as said. */
 function rig(cpus = 2): Rig {
-  const threads = Array.from({ length: cpus }, (_, i) => new FakeThread(i)) as unknown as Rig['threads'];
+  const { threads, vcpus } = fakeVcpus(cpus);
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: MIB }]);
-  const real = threads.map((thread) => thread.asThread());
   const facilities = { int3: true, hardware: true };
-  const breakpoints = new Breakpoints(memory, new ArmedBreakpoints(), real, () => facilities);
+  const breakpoints = new Breakpoints(memory, new ArmedBreakpoints(), vcpus.threads, () => facilities);
   const verdicts = new Arrivals<SeenVerdict>('a verdict');
-  const control = new RunControl({ threads: real, memory }, breakpoints, (verdict) =>
-    verdicts.put(withIds(verdict)),
-  );
+  const control = new RunControl(vcpus, breakpoints, (verdict) => verdicts.put(withIds(verdict)));
   const set = (...list: readonly Partial<Breakpoint>[]): void => {
     const whole = list.map((it, i) => ({
       owner: CLIENT,
@@ -48,7 +45,7 @@ function rig(cpus = 2): Rig {
     }));
     breakpoints.replace(CLIENT, whole);
   };
-  return { threads, control, breakpoints, verdicts, set };
+  return { threads: threads as Rig['threads'], control, breakpoints, verdicts, set };
 }
 
 function withIds({ cause, cpu, hits }: Verdict): SeenVerdict {

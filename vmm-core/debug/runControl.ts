@@ -4,9 +4,9 @@
  * Requests that need a stopped VM for an instant (setBreakpoints while running) are `held` bodies: they run
  * at the plan's next stop, and the plan goes on.
  */
-import type { GuestMemory } from '../memory/guestMemory.ts';
 import { type CalleeEntered, STOP, type StopCause } from '../protocol/stopCause.ts';
-import { STEP_INTERRUPTS, STEP_OVER, STEP_SILENT } from '../vcpu/mailbox.ts';
+import { STEP_INTERRUPTS, STEP_OVER, STEP_SILENT, type StepRequest } from '../vcpu/mailbox.ts';
+import type { VcpuSet, VcpuStop } from '../vcpu/vcpuSet.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
 import type { Breakpoints, Hit } from './breakpoints.ts';
 
@@ -27,24 +27,16 @@ export interface VcpuStep {
   readonly interrupts: boolean;
 }
 
-/** Each vCPU with why it stopped. */
-type Causes = readonly { readonly cpu: number; readonly cause: StopCause }[];
-
-interface Machine {
-  readonly threads: readonly VcpuThread[];
-  readonly memory: GuestMemory;
-}
-
 export class RunControl {
-  readonly #machine: Machine;
+  readonly #vcpus: VcpuSet;
   readonly #breakpoints: Breakpoints;
   readonly #onVerdict: (verdict: Verdict) => void;
   #plan: Promise<void> | undefined;
   #pauseWanted = false;
   #held: (() => void)[] = [];
 
-  constructor(machine: Machine, breakpoints: Breakpoints, onVerdict: (verdict: Verdict) => void) {
-    this.#machine = machine;
+  constructor(vcpus: VcpuSet, breakpoints: Breakpoints, onVerdict: (verdict: Verdict) => void) {
+    this.#vcpus = vcpus;
     this.#breakpoints = breakpoints;
     this.#onVerdict = onVerdict;
   }
@@ -66,7 +58,7 @@ export class RunControl {
   async pause(): Promise<void> {
     if (this.#plan === undefined) return;
     this.#pauseWanted = true;
-    this.#kickAll();
+    this.#vcpus.pause();
     await this.#plan;
   }
 
@@ -81,13 +73,13 @@ export class RunControl {
           reject(error instanceof Error ? error : new Error(String(error)));
         }
       });
-      this.#kickAll();
+      this.#vcpus.pause();
     });
   }
 
   #start(plan: () => Promise<Verdict>): void {
     if (this.#plan !== undefined) throw new Error('the VM is running already');
-    for (const { vcpu } of this.#machine.threads) vcpu.noteStop();
+    for (const { vcpu } of this.#vcpus.threads) vcpu.noteStop();
     this.#breakpoints.arm(); // the guest may have mapped pages since they were decided
     this.#pauseWanted = false;
     this.#plan = plan().then((verdict) => {
@@ -96,10 +88,6 @@ export class RunControl {
       this.#breakpoints.dropTemporary();
       this.#onVerdict(verdict);
     });
-  }
-
-  #kickAll(): void {
-    for (const thread of this.#machine.threads) thread.pause();
   }
 
   async #runFreely(): Promise<Verdict> {
@@ -112,7 +100,7 @@ export class RunControl {
 
   /** Steps every vCPU that stands on a breakpoint off it, alone, so that it is not hit again. */
   async #leaveBreakpoints(): Promise<Verdict | undefined> {
-    for (const { index, vcpu } of this.#machine.threads) {
+    for (const { index, vcpu } of this.#vcpus.threads) {
       if (!this.#breakpoints.isArmedAt(vcpu.run.linearRip)) continue;
       const cause = await this.#stepThread(index, { flags: STEP_SILENT, start: 0n, end: 0n });
       const verdict = cause.kind === STOP.step ? undefined : this.#judge([{ cpu: index, cause }]);
@@ -122,34 +110,26 @@ export class RunControl {
   }
 
   /** All vCPUs until one stops by itself or a pause is wanted; held bodies are served on the way. */
-  async #runAll(): Promise<Causes> {
+  async #runAll(): Promise<readonly VcpuStop[]> {
     for (;;) {
-      const causes = await this.#runOnce();
-      this.#serveHeld();
-      const idle = causes.every(({ cause }) => cause.kind === STOP.pause);
-      if (this.#pauseWanted || !idle) return causes;
+      const stops = await this.#untilStopped(this.#vcpus.run());
+      const idle = stops.every(({ cause }) => cause.kind === STOP.pause);
+      if (this.#pauseWanted || !idle) return stops;
       // Held bodies may have armed a breakpoint under a vCPU: go through leaveBreakpoints again.
-      if (causes.some(({ cpu }) => this.#standsOnBreakpoint(cpu))) return causes;
+      if (this.#vcpus.threads.some((thread) => this.#standsOnBreakpoint(thread))) return stops;
     }
   }
 
-  async #runOnce(): Promise<Causes> {
-    const { threads } = this.#machine;
-    // From the last to the first: main may run vCPU 0 itself for a start, and the others need not wait for that.
-    const stops = [...threads]
-      .reverse()
-      .map((thread) => thread.run())
-      .reverse();
-    if (this.#pauseWanted || this.#held.length > 0) this.#kickAll(); // asked for before the vCPUs ran
-    await Promise.race(stops);
-    this.#kickAll();
-    const causes = await Promise.all(stops);
-    return causes.map((cause, cpu) => ({ cpu, cause }));
+  /** Of vCPUs that were let run. What was asked for before they ran stops them at once. */
+  async #untilStopped<T>(stop: Promise<T>): Promise<T> {
+    if (this.#pauseWanted || this.#held.length > 0) this.#vcpus.pause();
+    const result = await stop;
+    this.#serveHeld();
+    return result;
   }
 
-  #standsOnBreakpoint(cpu: number): boolean {
-    const thread = this.#machine.threads[cpu];
-    return thread !== undefined && this.#breakpoints.isArmedAt(thread.vcpu.run.linearRip);
+  #standsOnBreakpoint({ vcpu }: VcpuThread): boolean {
+    return this.#breakpoints.isArmedAt(vcpu.run.linearRip);
   }
 
   #serveHeld(): void {
@@ -159,14 +139,9 @@ export class RunControl {
   }
 
   /** A step of one vCPU; held bodies interrupt and continue it. */
-  async #stepThread(cpu: number, request: { flags: number; start: bigint; end: bigint }): Promise<StopCause> {
-    const thread = this.#machine.threads[cpu];
-    if (thread === undefined) throw new Error(`no vCPU ${cpu}`);
+  async #stepThread(cpu: number, request: StepRequest): Promise<StopCause> {
     for (;;) {
-      const done = thread.step(request);
-      if (this.#pauseWanted || this.#held.length > 0) thread.pause();
-      const cause = await done;
-      this.#serveHeld();
+      const cause = await this.#untilStopped(this.#vcpus.step(cpu, request));
       if (cause.kind !== STOP.pause || this.#pauseWanted) return cause;
     }
   }
@@ -182,14 +157,14 @@ export class RunControl {
           : this.#judge([{ cpu: plan.cpu, cause }]);
       if (verdict !== undefined) return verdict;
       // Back from a call, or on a breakpoint whose condition does not hold.
-      const rip = this.#machine.threads[plan.cpu]?.vcpu.run.linearRip ?? 0n;
+      const rip = this.#vcpus.threads[plan.cpu]?.vcpu.run.linearRip ?? 0n;
       if (rip < plan.start || rip >= plan.end) return stepped(plan);
     }
   }
 
   /** A breakpoint on the instruction where a vCPU stands: the first one of a callee. */
   #hitAt(cpu: number): Verdict | undefined {
-    const hits = this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]);
+    const hits = this.#breakpoints.hitBy(cpu, this.#vcpus.threads[cpu]);
     return hits.length === 0 ? undefined : { cause: { kind: STOP.breakpoint }, cpu, hits };
   }
 
@@ -207,19 +182,20 @@ export class RunControl {
   }
 
   /** What all causes together mean; undefined when nobody needs to know, as where a condition fails. */
-  #judge(causes: Causes): Verdict | undefined {
+  #judge(causes: readonly VcpuStop[]): Verdict | undefined {
     for (const { cpu, cause } of causes) if (isDecisive(cause)) return { cause, cpu, hits: [] };
     const pause: Verdict = { cause: { kind: STOP.pause }, cpu: causes[0]?.cpu ?? 0, hits: [] };
     return this.#hitAmong(causes) ?? (this.#pauseWanted ? pause : undefined);
   }
 
-  #hitAmong(causes: Causes): Verdict | undefined {
+  #hitAmong(causes: readonly VcpuStop[]): Verdict | undefined {
     const hits = causes
       .filter(({ cause }) => cause.kind === STOP.breakpoint)
       .flatMap(({ cpu }) =>
-        this.#breakpoints.hitBy(cpu, this.#machine.threads[cpu]).map((hit) => ({ cpu, hit })),
+        this.#breakpoints.hitBy(cpu, this.#vcpus.threads[cpu]).map((hit) => ({ cpu, hit })),
       );
-    // The vCPU to show is one that stands on a breakpoint somebody set, not on the return of a call stepped over.
+    // The vCPU to show is one that stands on a breakpoint somebody set, not on the return of a call stepped
+    // over.
     const first = hits.find(({ hit }) => !isInternal(hit)) ?? hits[0];
     if (first === undefined) return undefined;
     const all = [...new Set(hits.map(({ hit }) => hit))];

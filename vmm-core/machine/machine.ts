@@ -21,12 +21,15 @@ import { log } from '../log.ts';
 import { allocateGuestMemory, type GuestMemory } from '../memory/guestMemory.ts';
 import { HOLE_BASE, KVM_IDENTITY_MAP, KVM_TSS, ramRanges } from '../memory/layout.ts';
 import { ArmedBreakpoints } from '../vcpu/armedBreakpoints.ts';
+import { kicker } from '../vcpu/kick.ts';
 import { Mailbox } from '../vcpu/mailbox.ts';
 import type { VcpuMessage } from '../vcpu/messages.ts';
 import { guestPower } from '../vcpu/powerEvents.ts';
 import { RunLoop } from '../vcpu/runLoop.ts';
+import { StopBoard } from '../vcpu/stopBoard.ts';
 import type { VcpuFacilities } from '../vcpu/vcpuFacilities.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
+import { VcpuSet } from '../vcpu/vcpuSet.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
 import { type Initrd, openImage, openInitrd } from './openImage.ts';
@@ -76,13 +79,14 @@ export class Machine {
   readonly config: VmConfig;
   readonly memory: GuestMemory;
   readonly devices: DeviceSet;
-  readonly threads: readonly VcpuThread[];
+  readonly vcpus: VcpuSet;
   readonly breakpoints = new ArmedBreakpoints();
   /** Keys for COM1 (0) to COM4 (3). */
   readonly serialInputs: readonly SerialInput[];
   readonly kvm: Kvm;
   boot: BootState;
   readonly #vm: KvmVm;
+  readonly #stopBoard: StopBoard;
   readonly #files: Images;
   readonly #events: MachineEvents;
   readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuState[] };
@@ -115,14 +119,27 @@ export class Machine {
       this.serialInputs = serialInputs(this.devices);
       this.boot = this.#load();
       for (const vcpu of vcpus) powerOnVcpu(vcpu, vcpu.index === 0 ? this.boot : undefined);
-      this.threads = vcpus.map((vcpu, i) =>
-        this.#startThread(vcpu, handles[i], deviceMemory, i === 0 ? warm.worker : undefined),
+      const kick = kicker(
+        vcpus.map(({ run }) => run),
+        this.devices.outputs,
       );
+      this.#stopBoard = new StopBoard(StopBoard.allocate(config.cpus), kick);
+      const threads = vcpus.map((vcpu, i) =>
+        this.#startThread(vcpu, handles, deviceMemory, i === 0 ? warm.worker : undefined),
+      );
+      this.vcpus = new VcpuSet(threads, this.#stopBoard, {
+        onRun: () => this.#letOutputWait(),
+        onStop: () => this.#drainAll(),
+      });
     } catch (error) {
       for (const handle of handles.slice(1)) new KvmVcpu(handle).close();
       this.#closeFiles();
       throw error;
     }
+  }
+
+  get threads(): readonly VcpuThread[] {
+    return this.vcpus.threads;
   }
 
   /**
@@ -201,10 +218,11 @@ export class Machine {
 
   #startThread(
     vcpu: KvmVcpu,
-    handle: VcpuHandle | undefined,
+    handles: readonly VcpuHandle[],
     devices: SharedArrayBuffer,
     warm: VcpuWorker | undefined,
   ): VcpuThread {
+    const handle = handles[vcpu.index];
     if (handle === undefined) throw new Error('a vCPU without a handle');
     const mailbox = new Mailbox();
     const blockIrq = (this.kvm.checkExtension(KVM_CAP.SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ) !== 0;
@@ -219,7 +237,9 @@ export class Machine {
         vmName: this.config.name,
         vmFd: this.#vm.fd,
         vcpu: handle,
+        vcpus: handles,
         mailbox: mailbox.buffer,
+        stopBoard: this.#stopBoard.buffer,
         ram: this.memory.slots,
         breakpoints: this.breakpoints.buffer,
         devices,
@@ -227,10 +247,10 @@ export class Machine {
         facilities,
         logLevel: log.level,
       },
+      this.#stopBoard,
       {
         onMessage: (message) => this.#receiveMessage(message),
         onCrash: (error) => this.#events.onCrash(error),
-        onHurry: (on) => this.#hurryOutput(on),
       },
       head ? this.#ahead : undefined,
     );
@@ -240,6 +260,7 @@ export class Machine {
   #runLoop(vcpu: KvmVcpu, mailbox: Mailbox, facilities: VcpuFacilities): RunLoop {
     const { memory, breakpoints } = this;
     const { ports, mmio } = this.devices;
+    const board = this.#stopBoard;
     const post = (message: VcpuMessage): void => this.#receiveMessage(message);
     const isOutputStuck = (): boolean => this.#isOutputStuck;
     return new RunLoop({
@@ -248,6 +269,7 @@ export class Machine {
       ports,
       mmio,
       mailbox,
+      board,
       breakpoints,
       facilities,
       post,
@@ -266,8 +288,14 @@ export class Machine {
     else this.#isOutputStuck = true; // the event loop has to turn before it is
   }
 
-  #hurryOutput(on: boolean): void {
-    for (const ring of this.devices.outputs) ring.hurried = on;
+  /** What the guest printed before it stopped is told before the stop. */
+  #drainAll(): void {
+    this.devices.outputs.forEach((_, port) => this.#drain(port));
+  }
+
+  /** While a vCPU shall stop, it cannot wait for somebody to read what it prints (kick.ts). */
+  #letOutputWait(): void {
+    for (const ring of this.devices.outputs) ring.hurried = false;
   }
 
   /** The earlier of what is pending and `delayMs`: messages of two vCPUs may come in either order, and a tick too early is harmless. */

@@ -1,17 +1,16 @@
 /**
- * How the main thread commands a vCPU's thread, which is blocked in KVM_RUN or waiting here. One mailbox per
- * vCPU, in shared memory. Every RUN or STEP is answered by exactly one `stopped` message (messages.ts).
+ * How the main thread commands a vCPU's thread. One mailbox per vCPU, in shared memory. Every RUN or STEP is
+ * answered by exactly one arrival at the stop board (stopBoard.ts), which also has the word to stop.
  *
- *   byte  0  i32  REQUEST    what the vCPU should do; written by main, and set back to PAUSE by the vCPU when it stops itself
- *   byte  4  i32  THREAD     kernel id of the vCPU's thread, 0 until it started
+ *   byte  0  i32  REQUEST    what the vCPU shall do; written by main
+ *   byte  4  i32  ISSUED     how many RUN and STEP main has posted
  *   byte  8  i32  FLAGS      STEP_* of a STEP
- *   byte 12  i32  ISSUED     how many RUN and STEP main has posted: a vCPU that was told to run and to stop again before it
- *                            looked sees only PAUSE in REQUEST, and still owes an answer
+ *   byte 12  i32  LENT       1: main runs the vCPU until its thread is there; 2: the thread is, and wants it;
+ *                            0: it has it
  *   byte 16  u64  START      a STEP goes on while START <= linear RIP < END
  *   byte 24  u64  END
- *   byte 32  i32  LENT       1: main runs the vCPU until its thread is there; 2: the thread is there and wants it; 0: it has it
  */
-export const REQUEST = { PAUSE: 0, RUN: 1, STEP: 2 } as const;
+export const REQUEST = { RUN: 1, STEP: 2 } as const;
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 
 /** Let interrupts be taken during a STEP. */
@@ -22,10 +21,9 @@ export const STEP_OVER = 1 << 1;
 export const STEP_SILENT = 1 << 2;
 
 const WORD_REQUEST = 0;
-const WORD_THREAD = 1;
+const WORD_ISSUED = 1;
 const WORD_FLAGS = 2;
-const WORD_ISSUED = 3;
-const WORD_LENT = 8;
+const WORD_LENT = 3;
 const QUAD_START = 2;
 const QUAD_END = 3;
 
@@ -36,7 +34,7 @@ export interface StepRequest {
 }
 
 export class Mailbox {
-  static readonly sizeBytes = 40;
+  static readonly sizeBytes = 32;
 
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
@@ -48,28 +46,6 @@ export class Mailbox {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
     this.#quads = new BigUint64Array(buffer);
-  }
-
-  /** Any thread; cheap: read after every exit. */
-  get request(): Request {
-    return Atomics.load(this.#words, WORD_REQUEST) as Request;
-  }
-
-  /**
-   * vCPU thread, after it cleared immediate_exit: a load alone may overtake that store (x86), and a kick in
-   * between be lost.
-   */
-  fence(): void {
-    Atomics.add(this.#words, WORD_REQUEST, 0);
-  }
-
-  get threadId(): number {
-    return Atomics.load(this.#words, WORD_THREAD);
-  }
-
-  /** vCPU thread, once, at start. */
-  announce(threadId: number): void {
-    Atomics.store(this.#words, WORD_THREAD, threadId);
   }
 
   /** Main thread, before the vCPU's thread is told its vCPU: main runs it for a start (VcpuThread). */
@@ -95,10 +71,9 @@ export class Mailbox {
     Atomics.wait(this.#words, WORD_LENT, 2);
   }
 
-  /** Main thread. The vCPU must be stopped, except for PAUSE, which needs a kick as well. */
+  /** Main thread, vCPU stopped. */
   post(request: Request): void {
     Atomics.store(this.#words, WORD_REQUEST, request);
-    if (request === REQUEST.PAUSE) return;
     Atomics.add(this.#words, WORD_ISSUED, 1);
     Atomics.notify(this.#words, WORD_ISSUED);
   }
@@ -120,20 +95,12 @@ export class Mailbox {
     };
   }
 
-  /** vCPU thread: it stopped by itself, whatever main asked meanwhile. */
-  stopSelf(): void {
-    Atomics.store(this.#words, WORD_REQUEST, REQUEST.PAUSE);
-  }
-
-  /**
-   * vCPU thread: sleeps until main has posted something it did not answer yet. PAUSE: told to run, and to
-   * stop before it looked.
-   */
+  /** vCPU thread: sleeps until main has posted something it did not answer yet. */
   waitForRequest(): Request {
     while (Atomics.load(this.#words, WORD_ISSUED) === this.#taken) {
       Atomics.wait(this.#words, WORD_ISSUED, this.#taken);
     }
     this.#taken = Atomics.load(this.#words, WORD_ISSUED);
-    return this.request;
+    return Atomics.load(this.#words, WORD_REQUEST) as Request;
   }
 }

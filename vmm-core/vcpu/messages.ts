@@ -1,10 +1,10 @@
 /**
- * What crosses between the main thread and a vCPU's worker, apart from the mailbox. One union per direction.
+ * What crosses between the main thread and a vCPU's worker, apart from the mailbox and the stop board. One
+ * union per direction.
  */
 import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
 import type { LogLevel } from '../log.ts';
-import type { StopCause } from '../protocol/stopCause.ts';
 import type { VcpuFacilities } from './vcpuFacilities.ts';
 
 /** Main to worker, once: the vCPU to run. The worker then never returns to its event loop. */
@@ -12,7 +12,10 @@ export interface VcpuAssignment {
   readonly vmName: string;
   readonly vmFd: number;
   readonly vcpu: VcpuHandle;
+  /** All of the VM's, by index: whoever stops first kicks the others. */
+  readonly vcpus: readonly VcpuHandle[];
   readonly mailbox: SharedArrayBuffer;
+  readonly stopBoard: SharedArrayBuffer;
   readonly ram: readonly RamSlot[];
   readonly breakpoints: SharedArrayBuffer;
   /** The devices' registers and rings (devices/deviceSet.ts). */
@@ -24,8 +27,11 @@ export interface VcpuAssignment {
 
 /** Worker to main. */
 export type VcpuMessage =
-  /** Registers are in the mirror of kvm_run, pending I/O is finished, the thread waits in its mailbox. */
-  | { readonly kind: 'stopped'; readonly cause: StopCause }
+  /**
+   * All vCPUs that were out have stopped, this one last: registers are in the mirrors of kvm_run, pending I/O
+   * is finished, causes are on the stop board, the threads wait in their mailboxes.
+   */
+  | { readonly kind: 'stopped' }
   /** An output ring went from empty to not empty. `port`: 0..3 COM, 4 debugcon. */
   | { readonly kind: 'output'; readonly port: number }
   | { readonly kind: 'panic'; readonly event: 'panicked' | 'crash-loaded' }

@@ -13,10 +13,11 @@ import { Exits } from './exits.ts';
 import { GuestDebug } from './guestDebug.ts';
 import { LastExit } from './lastExit.ts';
 import { LiftedInt3 } from './liftedInt3.ts';
-import { type Mailbox, REQUEST } from './mailbox.ts';
+import { type Mailbox, REQUEST, type Request } from './mailbox.ts';
 import type { VcpuMessage } from './messages.ts';
 import type { ExitObserver } from './observer.ts';
 import { Stepping } from './stepping.ts';
+import type { StopBoard } from './stopBoard.ts';
 import type { VcpuFacilities } from './vcpuFacilities.ts';
 
 export interface RunLoopParts {
@@ -25,6 +26,7 @@ export interface RunLoopParts {
   readonly ports: Bus;
   readonly mmio: Bus;
   readonly mailbox: Mailbox;
+  readonly board: StopBoard;
   readonly breakpoints: ArmedBreakpoints;
   readonly facilities: VcpuFacilities;
   readonly post: (message: VcpuMessage) => void;
@@ -51,7 +53,7 @@ export class RunLoop {
   readonly #stepping: Stepping;
 
   constructor(parts: RunLoopParts) {
-    const { vcpu, memory, ports, mmio, mailbox, breakpoints: armed, facilities } = parts;
+    const { vcpu, memory, ports, mmio, board, breakpoints: armed, facilities } = parts;
     const lastExit = facilities.resetsAtShutdown ? new LastExit(vcpu.run) : undefined;
     const observer = lastExit;
     const guestDebug = new GuestDebug(vcpu, armed, facilities.blockIrq);
@@ -63,7 +65,7 @@ export class RunLoop {
     this.#observer = observer;
     this.#guestDebug = guestDebug;
     this.#exits = exits;
-    this.#stepping = new Stepping({ vcpu, memory, mailbox, armed, guestDebug, lifted, exits, observer });
+    this.#stepping = new Stepping({ vcpu, memory, board, armed, guestDebug, lifted, exits, observer });
   }
 
   /** Called by devices, within a bus access: the vCPU stops right after the instruction. */
@@ -73,12 +75,10 @@ export class RunLoop {
 
   /** Own thread, for good. */
   serve(): never {
-    const { mailbox, post } = this.#parts;
+    const { mailbox, board, post } = this.#parts;
     for (;;) {
-      const request = mailbox.waitForRequest();
-      const cause = this.#obey(request === REQUEST.STEP);
-      mailbox.stopSelf(); // before the message: main may answer it at once
-      post({ kind: 'stopped', cause });
+      const cause = this.#obey(mailbox.waitForRequest());
+      if (board.arrive(this.#vcpu.index, cause)) post({ kind: 'stopped' });
     }
   }
 
@@ -87,11 +87,10 @@ export class RunLoop {
     try {
       this.#prepare();
       while (!this.#isOver()) {
+        if (this.#parts.board.isStopping) return 'interrupted';
         if (!enterGuest(this.#vcpu)) return this.#isOver() ? 'handOver' : 'interrupted';
         const cause = this.#exits.answer();
-        if (cause === undefined) continue;
-        this.#vcpu.settle();
-        return cause;
+        if (cause !== undefined) return this.#settle(cause);
       }
       return 'handOver';
     } catch (error) {
@@ -102,8 +101,7 @@ export class RunLoop {
   /** Main thread, between two calls of runAhead: the vCPU stops where it is. */
   pause(): StopCause {
     try {
-      this.#vcpu.settle();
-      return PAUSE;
+      return this.#settle(PAUSE);
     } catch (error) {
       return broken(error);
     }
@@ -114,20 +112,21 @@ export class RunLoop {
     return this.#parts.mailbox.wanted || this.#parts.isOutputStuck?.() === true;
   }
 
-  #obey(step: boolean): StopCause {
+  #obey(request: Request): StopCause {
+    const { mailbox } = this.#parts;
     try {
-      const cause = step ? this.#stepping.step(this.#parts.mailbox.readStep()) : this.#runFreely();
-      this.#vcpu.settle();
-      return cause;
+      return this.#settle(
+        request === REQUEST.STEP ? this.#stepping.step(mailbox.readStep()) : this.#runFreely(),
+      );
     } catch (error) {
       return broken(error);
     }
   }
 
   #runFreely(): StopCause {
-    const { mailbox } = this.#parts;
+    const { board } = this.#parts;
     this.#prepare();
-    while (mailbox.request === REQUEST.RUN) {
+    while (!board.isStopping) {
       const cause = enterGuest(this.#vcpu) ? this.#exits.answer() : undefined;
       if (cause !== undefined) return cause;
     }
@@ -137,8 +136,15 @@ export class RunLoop {
   #prepare(): void {
     this.#guestDebug.applyForRun();
     this.#observer?.onRun();
-    this.#vcpu.run.immediateExit = false; // then look whether to go on: a kick in between sets both again
-    this.#parts.mailbox.fence();
+    this.#vcpu.run.immediateExit = false; // then look whether to go on (stopBoard.ts)
+    this.#parts.board.fence();
+  }
+
+  /** The others are kicked first: they stop while this vCPU brings its registers to the mirror. */
+  #settle(cause: StopCause): StopCause {
+    this.#parts.board.stopOthers(this.#vcpu.index);
+    this.#vcpu.settle();
+    return cause;
   }
 }
 

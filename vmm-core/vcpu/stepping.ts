@@ -13,21 +13,15 @@ import type { GuestDebug } from './guestDebug.ts';
 import { readWords, stackAddress } from './guestStack.ts';
 import { type CodeBits, isCall, isHalt, readInstruction } from './instruction.ts';
 import type { LiftedInt3 } from './liftedInt3.ts';
-import {
-  type Mailbox,
-  REQUEST,
-  STEP_INTERRUPTS,
-  STEP_OVER,
-  STEP_SILENT,
-  type StepRequest,
-} from './mailbox.ts';
+import { STEP_INTERRUPTS, STEP_OVER, STEP_SILENT, type StepRequest } from './mailbox.ts';
 import type { ExitObserver } from './observer.ts';
+import type { StopBoard } from './stopBoard.ts';
 import { hideTrapFlag, noteStepStart } from './trapFlag.ts';
 
 export interface SteppingParts {
   readonly vcpu: KvmVcpu;
   readonly memory: GuestMemory;
-  readonly mailbox: Mailbox;
+  readonly board: StopBoard;
   readonly armed: ArmedBreakpoints;
   readonly guestDebug: GuestDebug;
   readonly lifted: LiftedInt3;
@@ -79,13 +73,13 @@ export class Stepping {
    * Enters the guest until the single-step trap; exits on the way (port I/O of the instruction) are answered.
    */
   #trap(interrupts: boolean): StopCause {
-    const { vcpu, mailbox, guestDebug, exits, observer } = this.#parts;
+    const { vcpu, board, guestDebug, exits, observer } = this.#parts;
     guestDebug.applyForStep({ interrupts });
     observer?.onRun();
     vcpu.run.immediateExit = false;
     vcpu.run.mirrorRegisters = true;
-    mailbox.fence();
-    while (mailbox.request === REQUEST.STEP) {
+    board.fence();
+    while (!board.isStopping) {
       const cause = enterGuest(vcpu) ? exits.answer() : undefined;
       if (cause !== undefined) return cause;
     }

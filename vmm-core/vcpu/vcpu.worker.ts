@@ -7,15 +7,18 @@ import { isMainThread, parentPort } from 'node:worker_threads';
 import { hostClock } from '../devices/clock.ts';
 import { buildDevices } from '../devices/deviceSet.ts';
 import { currentThreadId, KICK_SIGNAL, signalThread } from '../kvm/libc.ts';
+import { KvmRun } from '../kvm/kvmRun.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import { log } from '../log.ts';
 import { GuestMemory } from '../memory/guestMemory.ts';
 import { ArmedBreakpoints } from './armedBreakpoints.ts';
+import { kicker } from './kick.ts';
 import { Mailbox } from './mailbox.ts';
 import type { VcpuAssignment, VcpuMessage } from './messages.ts';
 import { guestPower } from './powerEvents.ts';
 import { RunLoop } from './runLoop.ts';
+import { StopBoard } from './stopBoard.ts';
 
 /** Runs the vCPU for as long as the process lives. */
 export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage) => void): never {
@@ -34,21 +37,24 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
     rtcTimer: { arm: (delayMs) => post({ kind: 'rtcTimer', delayMs }) },
     onOutput: (port) => post({ kind: 'output', port }),
   });
+  const runs = assignment.vcpus.map(({ run }) => new KvmRun(run));
+  const board = new StopBoard(assignment.stopBoard, kicker(runs, devices.outputs));
   const loop = new RunLoop({
     vcpu,
     memory: new GuestMemory(assignment.ram),
     ports: devices.ports,
     mmio: devices.mmio,
     mailbox,
+    board,
     breakpoints: new ArmedBreakpoints(assignment.breakpoints),
     facilities: assignment.facilities,
     post,
   });
-  mailbox.announce(currentThreadId());
   mailbox.claim(() => {
     vcpu.run.immediateExit = true;
     signalThread(process.pid, KICK_SIGNAL); // the main thread's id is the process's
   });
+  board.announce(vcpu.index, currentThreadId());
   return loop.serve();
 }
 
