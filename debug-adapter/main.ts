@@ -2,8 +2,8 @@
 import { DapConnection } from './dapConnection.ts';
 import { editorGone } from './handlers/lifecycle.ts';
 import { stderrLog } from './log.ts';
-import { requestTable } from './session.ts';
-import { SessionState } from './sessionState.ts';
+import { requestTable } from './requestTable.ts';
+import { SessionState } from './session/sessionState.ts';
 
 function main(): void {
   const log = stderrLog();

@@ -118,7 +118,7 @@ const ATOMICS_FILES = [
 ];
 
 /** The adapter's table from a stop's kind to DAP's word for it, which often is the same. */
-const STOPS_IN_DAP = 'debug-adapter/handlers/events.ts';
+const STOPS_IN_DAP = 'debug-adapter/session/vmEvents.ts';
 
 /** Who else opens files, and which: what nobody but us names, or makes. */
 const FILE_OPENERS: Readonly<Record<string, string>> = {

@@ -1,13 +1,13 @@
 /** Setting what the program has: from the Variables view, from a watch, from the Debug Console. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, ShownFrame } from '../sessionState.ts';
+import type { SessionState, ShownFrame } from '../session/sessionState.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import { registerAlias } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
 import { explain, formatOf, showValue } from './locals.ts';
 import type { Assignment, NamedValue, Value } from '../symbols/values/value.ts';
-import { memoryChanged, registersChanged } from './invalidation.ts';
+import { memoryChanged, registersChanged } from '../session/invalidation.ts';
 
 /** A number or a character: checked against the type it is for. Anything else is an expression. */
 const LITERAL = /^\s*(?:[-+]?[\d.]|')/;

@@ -1,6 +1,6 @@
 /** What could follow in the Debug Console: members after a dot or an arrow, registers after a dollar, else what the frame has. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { SessionState, ShownFrame } from '../sessionState.ts';
+import type { SessionState, ShownFrame } from '../session/sessionState.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import { generalRows } from '../target/registers.ts';
 import { explain, localVariables } from './locals.ts';

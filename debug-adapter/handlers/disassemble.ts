@@ -4,7 +4,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { Pace } from '../pace.ts';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
 import {
   type CodeBits,
   type DecodedInstruction,

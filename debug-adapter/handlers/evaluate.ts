@@ -2,7 +2,7 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, ShownFrame } from '../sessionState.ts';
+import type { SessionState, ShownFrame } from '../session/sessionState.ts';
 import type { Language } from '../symbols/values/literals.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import {
@@ -15,11 +15,11 @@ import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
 import { lookupAddress, topFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { examineMemory } from './examine.ts';
-import { frameNow, framesOf } from './frames.ts';
+import { frameNow, framesOf } from '../session/frames.ts';
 import { assignTyped } from './assignments.ts';
 import { evaluateTyped, explain, formatOf, showValue } from './locals.ts';
 import type { Value } from '../symbols/values/value.ts';
-import { memoryChanged, registersChanged } from './invalidation.ts';
+import { memoryChanged, registersChanged } from '../session/invalidation.ts';
 
 type EvaluateBody = DebugProtocol.EvaluateResponse['body'];
 

@@ -1,7 +1,7 @@
 /** The console's `x/NFU ADDRESS`, with gdb's letters: count, format (x d u c s i), unit (b h w g). */
 import { USER_ERROR, UserError } from '../errors.ts';
 import { Pace } from '../pace.ts';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
 import { hex } from '../target/vmTarget.ts';
 import { disassembleAt } from './disassemble.ts';
 

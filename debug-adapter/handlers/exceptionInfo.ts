@@ -2,7 +2,7 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { isFatal, STOP } from '../../vmm-core/protocol/stopCause.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
 
 export function exceptionInfo(state: SessionState): DebugProtocol.ExceptionInfoResponse['body'] {
   const stop = state.lastStop;

@@ -1,12 +1,12 @@
-/** Running, pausing and stepping. A step by line is a StepPlan (lineStep.ts); everything else is one request to the VM. */
+/** Running, pausing and stepping. A step by line is a StepPlan (stepping/lineStep.ts); everything else is one request to the VM. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, StepPlan } from '../sessionState.ts';
-import { emitStopped } from './events.ts';
-import { LineStep } from './lineStep.ts';
-import { StepOut } from './stepOut.ts';
+import type { SessionState, StepPlan } from '../session/sessionState.ts';
+import { emitStopped } from '../session/vmEvents.ts';
+import { LineStep } from '../stepping/lineStep.ts';
+import { StepOut } from '../stepping/stepOut.ts';
 
 export async function continueVm(
   state: SessionState,

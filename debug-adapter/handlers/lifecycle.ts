@@ -11,7 +11,7 @@ import {
   parseAttachArguments,
   parseLaunchArguments,
 } from '../launchArguments.ts';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
 import { attachVm, createVm } from '../target/connectVm.ts';
 import { SourcePaths } from '../target/sourcePaths.ts';
 import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
@@ -19,8 +19,8 @@ import { linearPc } from '../target/registers.ts';
 import { hex, type VmTarget } from '../target/vmTarget.ts';
 import { announceBreakpoints } from './breakpoints.ts';
 import { CAPABILITIES } from './capabilities.ts';
-import { emitStopped, endSession, followTarget } from './events.ts';
-import { loadSymbols, reloadSymbols } from './symbols.ts';
+import { emitStopped, endSession, followTarget } from '../session/vmEvents.ts';
+import { loadSymbols, reloadSymbols } from '../session/symbolFiles.ts';
 
 /** Time a guest has to react to its power button before it is killed. */
 const POWER_OFF_GRACE_MS = 5000;

@@ -2,13 +2,13 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { Pace } from '../pace.ts';
-import type { SessionState, ShownFrame, VariableContainer } from '../sessionState.ts';
+import type { SessionState, ShownFrame, VariableContainer } from '../session/sessionState.ts';
 import { splitFormat } from '../symbols/values/expressionText.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import type { SymbolImage, Variable } from '../symbols/symbolImage.ts';
 import { frameContext, lookupAddress, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
-import { frameNow, framesOf, unwindContext } from './frames.ts';
+import { frameNow, framesOf, unwindContext } from '../session/frames.ts';
 import type { FrameContext } from '../symbols/frames/frameContext.ts';
 import type { NamedValue, Value } from '../symbols/values/value.ts';
 

@@ -3,10 +3,10 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { Cancelled } from '../pace.ts';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
 import { type GuestAddress, hex, type MemoryRead } from '../target/vmTarget.ts';
-import { memoryChanged } from './invalidation.ts';
+import { memoryChanged } from '../session/invalidation.ts';
 
 /** More than an editor shows; keeps one mistyped length from filling its memory. */
 const MAX_READ_BYTES = 16 * 1024 * 1024;

@@ -1,13 +1,13 @@
 /** Threads (the vCPUs) and their frames. */
 import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
 import type { InlineFrame } from '../symbols/symbolImage.ts';
 import type { AddressView } from '../target/addressView.ts';
 import { lookupAddress, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { toClientColumn, toClientLine } from './breakpoints.ts';
-import { framesOf, isComplete, memoryReferences } from './frames.ts';
+import { framesOf, isComplete, memoryReferences } from '../session/frames.ts';
 
 /** Frames computed for a client that asks for all of them at once. */
 const DEFAULT_LEVELS = 64;

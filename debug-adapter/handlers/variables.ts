@@ -4,7 +4,7 @@ import type { CpuRegisters, SegmentValue } from '../../vmm-core/protocol/registe
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { Pace } from '../pace.ts';
-import type { SessionState, ShownFrame, VariableContainer } from '../sessionState.ts';
+import type { SessionState, ShownFrame, VariableContainer } from '../session/sessionState.ts';
 import {
   controlRows,
   decodeBits,
@@ -24,7 +24,7 @@ import {
 import type { UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { evaluateNumber } from './evaluate.ts';
-import { frameNow, memoryReferences } from './frames.ts';
+import { frameNow, memoryReferences } from '../session/frames.ts';
 import { setMember } from './assignments.ts';
 import {
   formatOf,
@@ -36,7 +36,7 @@ import {
   valueNow,
 } from './locals.ts';
 import type { NamedValue } from '../symbols/values/value.ts';
-import { registersChanged } from './invalidation.ts';
+import { registersChanged } from '../session/invalidation.ts';
 
 type Variable = DebugProtocol.Variable;
 

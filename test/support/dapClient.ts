@@ -7,8 +7,8 @@ import { PassThrough, type Readable, type Writable } from 'node:stream';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { DapConnection } from '../../debug-adapter/dapConnection.ts';
 import { editorGone } from '../../debug-adapter/handlers/lifecycle.ts';
-import { requestTable } from '../../debug-adapter/session.ts';
-import { SessionState } from '../../debug-adapter/sessionState.ts';
+import { requestTable } from '../../debug-adapter/requestTable.ts';
+import { SessionState } from '../../debug-adapter/session/sessionState.ts';
 
 /** Long enough for a slow machine; a test that waits this long has failed. */
 const TIMEOUT_MS = 20_000;

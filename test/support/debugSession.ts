@@ -1,7 +1,7 @@
 /** A debug session of the fixture on a fake VMM, started up to the point a test is about. */
 import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { SessionState } from '../../debug-adapter/sessionState.ts';
+import type { SessionState } from '../../debug-adapter/session/sessionState.ts';
 import { connectAdapter, type DapClient } from './dapClient.ts';
 import { FakeVmm, type FakeVmmOptions } from './fakeVmm.ts';
 

@@ -6,12 +6,12 @@ import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import { messageOf } from '../errors.ts';
-import type { SessionState, StepPlan } from '../sessionState.ts';
+import type { SessionState, StepPlan } from '../session/sessionState.ts';
 import type { AddressView } from '../target/addressView.ts';
 import { interruptedPc } from '../target/interruptFrame.ts';
 import { codeBits, linearPc, linearSp } from '../target/registers.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
-import { emitStopped } from './events.ts';
+import { emitStopped } from '../session/vmEvents.ts';
 import { asStep } from './stepOut.ts';
 
 interface Range {

@@ -1,5 +1,5 @@
 /** What the editor reads anew after something was written: DAP's events memory and invalidated. */
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from './sessionState.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
 import { linksFrames } from './frames.ts';
 

@@ -25,11 +25,11 @@ import {
 } from './handlers/lifecycle.ts';
 import { readMemory, writeMemory } from './handlers/memory.ts';
 import { stackTrace, threads } from './handlers/stack.ts';
-import { cancel } from './handlers/progress.ts';
+import { cancel } from './session/progress.ts';
 import { scopes, setVariable, variables } from './handlers/variables.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import { decodeArguments } from './requestArguments.ts';
-import type { SessionState } from './sessionState.ts';
+import type { SessionState } from './session/sessionState.ts';
 
 /** A handler as the handlers' files write it: state first. */
 type StatefulHandler = (state: SessionState, ...rest: never[]) => unknown;

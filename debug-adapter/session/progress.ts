@@ -4,7 +4,7 @@
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { RequestCall } from '../dapConnection.ts';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from './sessionState.ts';
 
 const SHOWN_AFTER_MS = 1000;
 /** An editor redraws no more often. */

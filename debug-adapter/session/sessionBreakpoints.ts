@@ -6,7 +6,7 @@ import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { BreakpointMode, BreakpointSpec, BreakpointStatus } from '../../vmm-core/protocol/run.ts';
 import { messageOf } from '../errors.ts';
 import { Pace } from '../pace.ts';
-import { hex, type VmTarget } from './vmTarget.ts';
+import { hex, type VmTarget } from '../target/vmTarget.ts';
 
 export type BreakpointKind = 'source' | 'function' | 'instruction';
 

@@ -2,9 +2,9 @@
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, StepPlan } from '../sessionState.ts';
-import { emitStopped } from './events.ts';
-import { framesOf } from './frames.ts';
+import type { SessionState, StepPlan } from '../session/sessionState.ts';
+import { emitStopped } from '../session/vmEvents.ts';
+import { framesOf } from '../session/frames.ts';
 
 export class StepOut implements StepPlan {
   pauseRequested = false;

@@ -1,21 +1,21 @@
 /** What the handlers of one debug session share. State and the smallest questions about it; behaviour is in handlers/. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { CoreProcess } from '../vmm-core/client/spawnCore.ts';
-import type { BreakpointMode, StopEvent } from '../vmm-core/protocol/run.ts';
-import type { RequestCall, SendEvent } from './dapConnection.ts';
-import { USER_ERROR, UserError } from './errors.ts';
+import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
+import type { BreakpointMode, StopEvent } from '../../vmm-core/protocol/run.ts';
+import type { RequestCall, SendEvent } from '../dapConnection.ts';
+import { USER_ERROR, UserError } from '../errors.ts';
 import { HandleMap } from './handleMap.ts';
-import type { Log } from './log.ts';
-import { obtainIndex } from './symbols/index/indexLoader.ts';
-import type { SymbolImage } from './symbols/symbolImage.ts';
-import type { AddressView } from './target/addressView.ts';
-import { BreakpointTable } from './target/breakpointTable.ts';
-import type { Disassembler } from './target/disassembler.ts';
-import { SourcePaths } from './target/sourcePaths.ts';
-import { SymbolSet } from './target/symbolSet.ts';
-import { symbolUnwinder, type UnwindFrame, type Unwinder } from './target/unwind.ts';
-import type { VmTarget } from './target/vmTarget.ts';
-import type { Value } from './symbols/values/value.ts';
+import type { Log } from '../log.ts';
+import { obtainIndex } from '../symbols/index/indexLoader.ts';
+import type { SymbolImage } from '../symbols/symbolImage.ts';
+import type { AddressView } from '../target/addressView.ts';
+import { BreakpointTable } from './sessionBreakpoints.ts';
+import type { Disassembler } from '../target/disassembler.ts';
+import { SourcePaths } from '../target/sourcePaths.ts';
+import { SymbolSet } from '../target/symbolSet.ts';
+import { symbolUnwinder, type UnwindFrame, type Unwinder } from '../target/unwind.ts';
+import type { VmTarget } from '../target/vmTarget.ts';
+import type { Value } from '../symbols/values/value.ts';
 
 export interface SessionOptions {
   readonly stopOnEntry: boolean;

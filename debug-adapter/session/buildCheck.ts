@@ -3,7 +3,7 @@
  * note of each file could be read, which for a kernel is once its pages are mapped.
  */
 import { buildIdInMemory } from '../../vmm-core/elf/elfNotes.ts';
-import type { SessionState } from '../sessionState.ts';
+import type { SessionState } from './sessionState.ts';
 import type { SymbolImage } from '../symbols/symbolImage.ts';
 
 /** Header, `GNU` and the longest build-id that linkers make. */

@@ -5,11 +5,11 @@ import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { isFatal, type ShownCause, STOP } from '../../vmm-core/protocol/stopCause.ts';
 import type { VmEnd } from '../../vmm-core/protocol/vm.ts';
 import { messageOf } from '../errors.ts';
-import type { SessionState } from '../sessionState.ts';
-import type { BreakpointKind } from '../target/breakpointTable.ts';
+import type { SessionState } from './sessionState.ts';
+import type { BreakpointKind } from './sessionBreakpoints.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
-import { checkBuilds } from './checkBuilds.ts';
-import { reloadSymbols } from './symbols.ts';
+import { checkBuilds } from './buildCheck.ts';
+import { reloadSymbols } from './symbolFiles.ts';
 import { memoryChanged, registersChanged } from './invalidation.ts';
 
 /** DAP's word for a stop, and what the editor writes beside the thread. */

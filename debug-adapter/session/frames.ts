@@ -1,6 +1,6 @@
 /** The unwound frames of a vCPU at this stop: computed as far as somebody asks, kept until the VM runs. */
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, ShownFrame } from '../sessionState.ts';
+import type { SessionState, ShownFrame } from './sessionState.ts';
 import { hex } from '../target/vmTarget.ts';
 import { topFrame, type UnwindContext, type UnwindFrame } from '../target/unwind.ts';
 

@@ -1,8 +1,8 @@
 /** The symbol files of a session: loading them, and their indexes in the background. */
-import type { SessionState } from '../sessionState.ts';
 import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
+import type { SessionState } from './sessionState.ts';
 import { SymbolSet } from '../target/symbolSet.ts';
-import { announceBreakpoints } from './breakpoints.ts';
+import { announceBreakpoints } from '../handlers/breakpoints.ts';
 import { beginProgress } from './progress.ts';
 
 export function loadSymbols(state: SessionState, files: readonly SymbolFile[]): void {
