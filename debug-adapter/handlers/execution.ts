@@ -1,9 +1,9 @@
-/** Running, pausing and stepping. A step by line is a StepPlan (stepping/lineStep.ts); everything else is one request to the VM. */
+/** Running, pausing and stepping. A step by line is a UserStep (stepping/lineStep.ts); everything else is one request to the VM. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, StepPlan } from '../session/sessionState.ts';
+import type { SessionState, UserStep } from '../session/sessionState.ts';
 import { emitStopped } from '../session/vmEvents.ts';
 import { LineStep } from '../stepping/lineStep.ts';
 import { StepOut } from '../stepping/stepOut.ts';
@@ -23,9 +23,8 @@ export async function continueVm(
 }
 
 export async function pause(state: SessionState): Promise<void> {
-  const { plan } = state;
-  // Between two pieces of a step the VM stands, and would not hear `pause`: the plan does.
-  if (plan !== undefined) plan.pauseRequested = true;
+  // Between two pieces of a step the VM stands, and would not hear `pause`: the step does.
+  if (state.step !== undefined) state.step.pauseRequested = true;
   await state.requireTarget().pause();
 }
 
@@ -55,8 +54,8 @@ async function step(
   state.holdStops(call);
   if (args.granularity !== 'instruction') {
     if (!over && enterInlined(state, cpu)) return;
-    const plan = await LineStep.prepare(state, cpu, over ? 'over' : 'into');
-    if (plan !== undefined) return carryOut(state, plan);
+    const lineStep = await LineStep.prepare(state, cpu, over ? 'over' : 'into');
+    if (lineStep !== undefined) return carryOut(state, lineStep);
   }
   markRunning(state);
   await state.requireTarget().step(cpu, { over, interrupts: state.options.stepInterrupts });
@@ -73,10 +72,10 @@ export async function stepOut(
   await carryOut(state, (await LineStep.prepare(state, cpu, 'out')) ?? (await StepOut.prepare(state, cpu)));
 }
 
-async function carryOut(state: SessionState, plan: StepPlan): Promise<void> {
+async function carryOut(state: SessionState, userStep: UserStep): Promise<void> {
   markRunning(state);
-  state.plan = plan;
-  await plan.start();
+  state.step = userStep;
+  await userStep.start();
 }
 
 /** The vCPU stands at the call of an inlined copy: to go in, it need not move. */

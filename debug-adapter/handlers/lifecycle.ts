@@ -139,7 +139,7 @@ export async function restart(
   if (args.arguments !== undefined) adoptChanges(state, target, args.arguments);
   const wasStopped = target.state === 'paused';
   state.holdStops(call);
-  state.plan = undefined;
+  state.step = undefined;
   state.quiet = true;
   try {
     await target.pause();
@@ -243,7 +243,7 @@ async function killVm(state: SessionState, target: VmTarget): Promise<void> {
 
 /** Leaves a VM behind as if we had never been there: no breakpoints, running unless told otherwise. */
 async function letGo(state: SessionState, target: VmTarget, suspend: boolean): Promise<void> {
-  state.plan = undefined;
+  state.step = undefined;
   state.quiet = true;
   state.breakpoints.detach();
   if (target.state === 'ended') return;

@@ -47,7 +47,7 @@ interface Entry {
   failure?: string | undefined;
 }
 
-export class BreakpointTable {
+export class SessionBreakpoints {
   readonly #groups = new Map<string, Entry[]>();
   readonly #replacing = new Map<string, Promise<unknown>>();
   readonly #temporary = new Map<number, BreakpointSpec>();

@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { obtainIndex } from '../symbols/index/indexLoader.ts';
 import type { SymbolImage } from '../symbols/symbolImage.ts';
 import type { AddressView } from '../target/addressView.ts';
-import { BreakpointTable } from './sessionBreakpoints.ts';
+import { SessionBreakpoints } from './sessionBreakpoints.ts';
 import type { Disassembler } from '../target/disassembler.ts';
 import { SourcePaths } from '../target/sourcePaths.ts';
 import { SymbolSet } from '../target/symbolSet.ts';
@@ -54,7 +54,7 @@ export type VariableContainer =
     };
 
 /** Something that runs the VM in several pieces, and decides at each stop whether it is one for the user. */
-export interface StepPlan {
+export interface UserStep {
   /** The stop was `pause`d for: no further piece. */
   pauseRequested: boolean;
   start(): Promise<void>;
@@ -70,7 +70,7 @@ export type Phase = 'idle' | 'configuring' | 'active' | 'over';
 export class SessionState {
   readonly send: SendEvent;
   readonly log: Log;
-  readonly breakpoints = new BreakpointTable();
+  readonly breakpoints = new SessionBreakpoints();
   readonly frames = new HandleMap<ShownFrame>();
   readonly variables = new HandleMap<VariableContainer>();
   readonly unwinder: Unwinder = symbolUnwinder;
@@ -105,7 +105,7 @@ export class SessionState {
   nextProgress = 1;
   sources = new SourcePaths();
   lastStop: StopEvent | undefined;
-  plan: StepPlan | undefined;
+  step: UserStep | undefined;
   /** The editor was told, or has asked, that the VM runs. */
   wasRunning = false;
   /** Runs from the power button to the end of the guest's patience. */

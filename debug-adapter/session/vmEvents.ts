@@ -47,13 +47,13 @@ function onStopped(state: SessionState, event: StopEvent): void {
   state.forgetStop();
   state.wasRunning = false;
   if (state.phase !== 'active' || state.quiet) return;
-  if (state.plan === undefined) emitStopped(state, event);
-  else state.plan.onStopped(event);
+  if (state.step === undefined) emitStopped(state, event);
+  else state.step.onStopped(event);
 }
 
 /** Also called by steps, with the stop they end in. */
 export function emitStopped(state: SessionState, event: StopEvent): void {
-  state.plan = undefined;
+  state.step = undefined;
   state.wasRunning = false;
   const hits = state.breakpoints.hits(event.breakpointIds);
   const { reason, description } = STOP_TEXTS[event.cause.kind];
@@ -84,7 +84,7 @@ function reportFailure(state: SessionState, event: StopEvent): void {
 /** Our own requests mark the VM as running before they are sent: what is left was another client's doing. */
 function onResumed(state: SessionState): void {
   state.forgetStop();
-  if (state.phase !== 'active' || state.quiet || state.wasRunning || state.plan !== undefined) return;
+  if (state.phase !== 'active' || state.quiet || state.wasRunning || state.step !== undefined) return;
   state.wasRunning = true;
   state.send('continued', { threadId: state.currentCpu + 1, allThreadsContinued: true });
 }
@@ -145,7 +145,7 @@ export function endSession(state: SessionState, exitCode?: number): void {
   if (state.phase === 'over') return;
   const started = state.phase !== 'idle';
   state.phase = 'over';
-  state.plan = undefined;
+  state.step = undefined;
   state.symbols.close();
   if (!started) return;
   state.whenReleased(() => {

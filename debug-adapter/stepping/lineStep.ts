@@ -6,7 +6,7 @@ import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import { messageOf } from '../errors.ts';
-import type { SessionState, StepPlan } from '../session/sessionState.ts';
+import type { SessionState, UserStep } from '../session/sessionState.ts';
 import type { AddressView } from '../target/addressView.ts';
 import { interruptedPc } from '../target/interruptFrame.ts';
 import { codeBits, linearPc, linearSp } from '../target/registers.ts';
@@ -40,7 +40,7 @@ type Decision =
 
 const STOP_HERE: Decision = { kind: 'stop' };
 
-export class LineStep implements StepPlan {
+export class LineStep implements UserStep {
   pauseRequested = false;
   readonly #state: SessionState;
   readonly #target: VmTarget;
@@ -132,7 +132,7 @@ export class LineStep implements StepPlan {
 
   /** A restart or disconnect may have taken the VM from us while we waited for an answer. */
   #isCurrent(): boolean {
-    return this.#state.plan === this;
+    return this.#state.step === this;
   }
 
   #step(range: Range, over: boolean): Promise<void> {

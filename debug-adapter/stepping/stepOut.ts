@@ -2,11 +2,11 @@
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, StepPlan } from '../session/sessionState.ts';
+import type { SessionState, UserStep } from '../session/sessionState.ts';
 import { emitStopped } from '../session/vmEvents.ts';
 import { framesOf } from '../session/frames.ts';
 
-export class StepOut implements StepPlan {
+export class StepOut implements UserStep {
   pauseRequested = false;
   readonly #state: SessionState;
   readonly #breakpointId: number;
