@@ -1,21 +1,68 @@
 /**
- * The arguments of every request, checked before a handler sees them: what a client of another make, or a broken one, sends wrong is
- * answered by a sentence. `launch` and `attach` have a file of their own, launchArguments.ts.
+ * The arguments of every request, in DAP's own types, and how they are checked before a handler sees them: what a client sends wrong
+ * is answered by a sentence. What `launch` and `attach` mean is in a file of its own, launchArguments.ts.
  */
-import { USER_ERROR, UserError } from './errors.ts';
+import type { DebugProtocol } from '@vscode/debugprotocol';
+import {
+  type Decode,
+  type Fields,
+  fields,
+  flag,
+  list,
+  shape,
+  textUpTo,
+  whole,
+  word,
+} from './argumentDecoders.ts';
 
-/** Returns the value as its handler wants it. Throws UserError naming `at`. */
-type Decode = (value: unknown, at: string) => unknown;
-/** `?` behind a key's name: it may be absent. */
-type Shape = Readonly<Record<string, Decode>>;
+export interface RequestArguments {
+  initialize: ClientDescription;
+  launch: Fields;
+  attach: Fields;
+  configurationDone: DebugProtocol.ConfigurationDoneArguments;
+  restart: { arguments?: Fields };
+  terminate: DebugProtocol.TerminateArguments;
+  disconnect: DebugProtocol.DisconnectArguments;
+
+  setBreakpoints: DebugProtocol.SetBreakpointsArguments;
+  setFunctionBreakpoints: DebugProtocol.SetFunctionBreakpointsArguments;
+  setInstructionBreakpoints: DebugProtocol.SetInstructionBreakpointsArguments;
+  setExceptionBreakpoints: { filters?: string[]; filterOptions?: object[] };
+  breakpointLocations: DebugProtocol.BreakpointLocationsArguments;
+
+  cancel: DebugProtocol.CancelArguments;
+
+  continue: DebugProtocol.ContinueArguments;
+  pause: Partial<DebugProtocol.PauseArguments>;
+  next: DebugProtocol.NextArguments;
+  stepIn: DebugProtocol.StepInArguments;
+  stepOut: DebugProtocol.StepOutArguments;
+
+  threads: object;
+  stackTrace: DebugProtocol.StackTraceArguments;
+  scopes: DebugProtocol.ScopesArguments;
+  variables: DebugProtocol.VariablesArguments;
+  setVariable: DebugProtocol.SetVariableArguments;
+  setExpression: DebugProtocol.SetExpressionArguments;
+  evaluate: DebugProtocol.EvaluateArguments;
+  completions: DebugProtocol.CompletionsArguments;
+  exceptionInfo: Partial<DebugProtocol.ExceptionInfoArguments>;
+
+  readMemory: DebugProtocol.ReadMemoryArguments;
+  writeMemory: DebugProtocol.WriteMemoryArguments;
+  disassemble: DebugProtocol.DisassembleArguments;
+}
+
+export type Command = keyof RequestArguments;
+
+/** What the editor says it can do; some say less than DAP demands. */
+export type ClientDescription = Partial<DebugProtocol.InitializeRequestArguments>;
 
 const MAX_INT32 = 2 ** 31 - 1;
 /** No program is written in lines longer than this; keeps the parsers' work bounded. */
 const MAX_TEXT = 65_536;
-const MAX_ITEMS = 10_000;
 
 const text = textUpTo(MAX_TEXT);
-const flag: Decode = (value, at) => (typeof value === 'boolean' ? value : wrong(at, 'true or false', value));
 /** Lines, columns, counts of what fits in a list, references. */
 const count = whole(0, MAX_INT32);
 /** Of bytes, also backwards. */
@@ -23,18 +70,24 @@ const offset = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 const amount = whole(0, Number.MAX_SAFE_INTEGER);
 const format = shape({ 'hex?': flag });
 const source = shape({ 'path?': text, 'name?': text });
-const conditions: Shape = { 'condition?': text, 'hitCondition?': text, 'mode?': text };
-const step = shape({ threadId: count, 'singleThread?': flag, 'granularity?': text });
+const conditions = { 'condition?': text, 'hitCondition?': text, 'mode?': text };
+const granularity = word(['statement', 'line', 'instruction']);
+const step = shape({ threadId: count, 'singleThread?': flag, 'granularity?': granularity });
 const thread = shape({ threadId: count });
-const nothing = shape({});
 
-const ARGUMENTS: Readonly<Record<string, Decode>> = {
-  initialize: shape({ 'linesStartAt1?': flag, 'columnsStartAt1?': flag, 'supportsInvalidatedEvent?': flag }),
-  launch: nothing,
-  attach: nothing,
-  configurationDone: nothing,
-  restart: shape({ 'arguments?': nothing }),
-  terminate: nothing,
+const DECODERS: { readonly [C in Command]: Decode<RequestArguments[C]> } = {
+  initialize: shape({
+    'linesStartAt1?': flag,
+    'columnsStartAt1?': flag,
+    'supportsInvalidatedEvent?': flag,
+    'supportsMemoryEvent?': flag,
+    'supportsProgressReporting?': flag,
+  }),
+  launch: fields,
+  attach: fields,
+  configurationDone: fields,
+  restart: shape({ 'arguments?': fields }),
+  terminate: fields,
   disconnect: shape({ 'restart?': flag, 'terminateDebuggee?': flag, 'suspendDebuggee?': flag }),
 
   setBreakpoints: shape({
@@ -46,7 +99,7 @@ const ARGUMENTS: Readonly<Record<string, Decode>> = {
   setInstructionBreakpoints: shape({
     breakpoints: list(shape({ instructionReference: text, 'offset?': offset, ...conditions })),
   }),
-  setExceptionBreakpoints: shape({ 'filters?': list(text), 'filterOptions?': list(nothing) }),
+  setExceptionBreakpoints: shape({ 'filters?': list(text), 'filterOptions?': list(fields) }),
   breakpointLocations: shape({ source, line: count, 'column?': count, 'endLine?': count }),
 
   cancel: shape({ 'requestId?': amount, 'progressId?': text }),
@@ -57,12 +110,12 @@ const ARGUMENTS: Readonly<Record<string, Decode>> = {
   stepIn: step,
   stepOut: step,
 
-  threads: nothing,
+  threads: fields,
   stackTrace: shape({ threadId: count, 'startFrame?': count, 'levels?': count }),
   scopes: shape({ frameId: count }),
   variables: shape({
     variablesReference: count,
-    'filter?': text,
+    'filter?': word(['indexed', 'named']),
     'start?': count,
     'count?': count,
     'format?': format,
@@ -90,66 +143,6 @@ const ARGUMENTS: Readonly<Record<string, Decode>> = {
 };
 
 /** Throws UserError: what is wrong with which argument. */
-export function decodeArguments(command: string, args: unknown): object {
-  const decode = ARGUMENTS[command] ?? nothing;
-  return decode(args ?? {}, command) as object;
-}
-
-/** An object with at least these keys. `null` counts as absent: some clients write it. */
-function shape(keys: Shape): Decode {
-  const known = Object.entries(keys).map(([key, decode]) => {
-    const optional = key.endsWith('?');
-    return { key: optional ? key.slice(0, -1) : key, optional, decode };
-  });
-  return (value, at) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      return wrong(at, 'an object', value);
-    const given = value as Readonly<Record<string, unknown>>;
-    const decoded: Record<string, unknown> = { ...given };
-    for (const { key, optional, decode } of known) {
-      const member = Object.hasOwn(given, key) ? (given[key] ?? undefined) : undefined;
-      if (member !== undefined) decoded[key] = decode(member, `${at}: ${key}`);
-      else if (!optional) throw invalid(`${at}: ${key} is missing`);
-      else delete decoded[key];
-    }
-    return decoded;
-  };
-}
-
-function list(item: Decode): Decode {
-  return (value, at) => {
-    if (!Array.isArray(value)) return wrong(at, 'a list', value);
-    if (value.length > MAX_ITEMS) throw invalid(`${at} has ${value.length} items: at most ${MAX_ITEMS}`);
-    return value.map((it, i) => item(it, `${at}[${i}]`));
-  };
-}
-
-function whole(least: number, most: number): Decode {
-  return (value, at) =>
-    typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
-      ? value
-      : wrong(at, `a whole number from ${least} to ${most}`, value);
-}
-
-function textUpTo(most: number): Decode {
-  return (value, at) => {
-    if (typeof value !== 'string') return wrong(at, 'a text', value);
-    if (value.length > most)
-      throw invalid(`${at} has ${value.length} characters: at most ${most} are accepted`);
-    return value;
-  };
-}
-
-function wrong(at: string, expected: string, value: unknown): never {
-  throw invalid(`${at} must be ${expected}, not ${describe(value)}`);
-}
-
-function describe(value: unknown): string {
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return typeof value === 'number' ? String(value) : (JSON.stringify(value)?.slice(0, 100) ?? 'nothing');
-}
-
-function invalid(message: string): UserError {
-  return new UserError(USER_ERROR.request, message);
+export function decodeArguments<C extends Command>(command: C, args: unknown): RequestArguments[C] {
+  return DECODERS[command](args ?? {}, command);
 }

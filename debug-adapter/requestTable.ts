@@ -2,9 +2,8 @@
 import type { RequestCall, RequestTable } from './dapConnection.ts';
 import {
   breakpointLocations,
-  type ExceptionBreakpoints,
-  refusedExceptionBreakpoints,
   setBreakpoints,
+  setExceptionBreakpoints,
   setFunctionBreakpoints,
   setInstructionBreakpoints,
 } from './handlers/breakpoints.ts';
@@ -28,17 +27,21 @@ import { stackTrace, threads } from './handlers/stack.ts';
 import { cancel } from './session/progress.ts';
 import { scopes, setVariable, variables } from './handlers/variables.ts';
 import { USER_ERROR, UserError } from './errors.ts';
-import { decodeArguments } from './requestArguments.ts';
+import { type Command, decodeArguments, type RequestArguments } from './requestArguments.ts';
 import type { SessionState } from './session/sessionState.ts';
 
-/** A handler as the handlers' files write it: state first. */
-type StatefulHandler = (state: SessionState, ...rest: never[]) => unknown;
+/** A handler as the handlers' files write it: the session first. What it returns is the response's body. */
+type Handler<C extends Command> = (
+  state: SessionState,
+  args: RequestArguments[C],
+  call: RequestCall,
+) => unknown;
 
-const HANDLERS = {
+const HANDLERS: { readonly [C in Command]: Handler<C> } = {
   initialize,
   launch,
   attach,
-  configurationDone: (state, _args: object, call) => configurationDone(state, call),
+  configurationDone,
   restart,
   terminate,
   disconnect,
@@ -46,7 +49,7 @@ const HANDLERS = {
   setBreakpoints,
   setFunctionBreakpoints,
   setInstructionBreakpoints,
-  setExceptionBreakpoints: (_state, args: ExceptionBreakpoints) => refusedExceptionBreakpoints(args),
+  setExceptionBreakpoints,
   breakpointLocations,
 
   cancel,
@@ -70,24 +73,32 @@ const HANDLERS = {
   readMemory,
   writeMemory,
   disassemble,
-} satisfies Readonly<Record<string, StatefulHandler>>;
+};
 
 export function requestTable(state: SessionState): RequestTable {
   return Object.fromEntries(
-    Object.entries(HANDLERS).map(([command, handler]) => [
-      command,
-      (args: unknown, call: RequestCall) => {
-        admit(state, command);
-        return (handler as AnyHandler)(state, decodeArguments(command, args), call);
-      },
-    ]),
+    Object.keys(HANDLERS)
+      .filter(isCommand)
+      .map((command) => [command, (args: unknown, call: RequestCall) => answer(state, command, args, call)]),
   );
 }
 
-type AnyHandler = (state: SessionState, args: object, call: RequestCall) => unknown;
+function isCommand(name: string): name is Command {
+  return Object.hasOwn(HANDLERS, name);
+}
+
+function answer<C extends Command>(
+  state: SessionState,
+  command: C,
+  args: unknown,
+  call: RequestCall,
+): unknown {
+  admit(state, command);
+  return HANDLERS[command](state, decodeArguments(command, args), call);
+}
 
 /** Throws UserError for a request out of its time. */
-function admit(state: SessionState, command: string): void {
+function admit(state: SessionState, command: Command): void {
   if (command === 'initialize' || command === 'disconnect') return;
   if (!state.initialized)
     throw new UserError(USER_ERROR.request, `${command} before initialize: that comes first`);

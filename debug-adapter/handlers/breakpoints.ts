@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { BREAKPOINT_MODES, type BreakpointMode } from '../../vmm-core/protocol/run.ts';
 import { messageOf, USER_ERROR, UserError } from '../errors.ts';
+import type { RequestArguments } from '../requestArguments.ts';
 import type { SessionState } from '../session/sessionState.ts';
 import type { Placement, WantedBreakpoint } from '../session/sessionBreakpoints.ts';
 import { evaluateExpression } from '../target/expression.ts';
@@ -97,13 +98,11 @@ function isGiven(text: string | undefined): boolean {
   return text !== undefined && text.trim() !== '';
 }
 
-export interface ExceptionBreakpoints {
-  readonly filters?: readonly string[];
-  readonly filterOptions?: readonly object[];
-}
-
 /** No filter is advertised; clients of older DAP versions send the request all the same. */
-export function refusedExceptionBreakpoints(args: ExceptionBreakpoints): Breakpoints {
+export function setExceptionBreakpoints(
+  _state: SessionState,
+  args: RequestArguments['setExceptionBreakpoints'],
+): Breakpoints {
   const asked = [...(args.filters ?? []), ...(args.filterOptions ?? [])];
   const message = 'the VM cannot stop at exceptions of the guest yet';
   return { breakpoints: asked.map(() => ({ verified: false, reason: 'failed', message })) };

@@ -1,6 +1,7 @@
 /** From `initialize` to `disconnect`: how a VM comes into the session and how it leaves. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { type ShownCause, STOP } from '../../vmm-core/protocol/stopCause.ts';
+import type { Fields } from '../argumentDecoders.ts';
 import type { RequestCall } from '../dapConnection.ts';
 import { messageOf, USER_ERROR, UserError } from '../errors.ts';
 import {
@@ -11,6 +12,7 @@ import {
   parseAttachArguments,
   parseLaunchArguments,
 } from '../launchArguments.ts';
+import type { ClientDescription, RequestArguments } from '../requestArguments.ts';
 import type { SessionState } from '../session/sessionState.ts';
 import { attachVm, createVm } from '../target/connectVm.ts';
 import { SourcePaths } from '../target/sourcePaths.ts';
@@ -27,18 +29,15 @@ const POWER_OFF_GRACE_MS = 5000;
 /** Time a VM has to be gone, or to be rid of us, before we stop waiting: its process may be stopped itself. */
 const GONE_TIMEOUT_MS = 3000;
 
-export function initialize(
-  state: SessionState,
-  args: DebugProtocol.InitializeRequestArguments,
-): DebugProtocol.Capabilities {
+export function initialize(state: SessionState, args: ClientDescription): DebugProtocol.Capabilities {
   state.client = args;
   state.initialized = true;
   return CAPABILITIES;
 }
 
-export async function launch(state: SessionState, raw: object, call: RequestCall): Promise<void> {
+export async function launch(state: SessionState, raw: Fields, call: RequestCall): Promise<void> {
   requireNoVm(state);
-  const args = parseLaunchArguments(raw as Record<string, unknown>);
+  const args = parseLaunchArguments(raw);
   const created = await createVm(args, state);
   state.core = created.core;
   state.launched = true;
@@ -46,9 +45,9 @@ export async function launch(state: SessionState, raw: object, call: RequestCall
   announceVm(state, created.target, created.socket, 'launch');
 }
 
-export async function attach(state: SessionState, raw: object, call: RequestCall): Promise<void> {
+export async function attach(state: SessionState, raw: Fields, call: RequestCall): Promise<void> {
   requireNoVm(state);
-  const args = parseAttachArguments(raw as Record<string, unknown>);
+  const args = parseAttachArguments(raw);
   const { target, socket, chosen } = await attachVm(args);
   if (chosen !== undefined) state.output(`attached to ${chosen}, the only VM that is running`);
   await begin(state, target, args, attachedSymbolFiles(args, target), call);
@@ -104,7 +103,11 @@ function announceVm(
 }
 
 /** Breakpoints are in place: the guest may run. */
-export async function configurationDone(state: SessionState, call: RequestCall): Promise<void> {
+export async function configurationDone(
+  state: SessionState,
+  _args: DebugProtocol.ConfigurationDoneArguments,
+  call: RequestCall,
+): Promise<void> {
   const target = state.requireTarget();
   state.holdStops(call);
   state.phase = 'active';
@@ -132,7 +135,7 @@ async function showStop(state: SessionState, target: VmTarget, cause: ShownCause
 /** A VM reset. Session, breakpoints and, unless the kernel was rebuilt, symbols stay. */
 export async function restart(
   state: SessionState,
-  args: { arguments?: object },
+  args: RequestArguments['restart'],
   call: RequestCall,
 ): Promise<void> {
   const target = state.requireTarget();
@@ -160,8 +163,7 @@ export async function restart(
 }
 
 /** VS Code sends the configuration again when launch.json changed. The VM itself stays what it was. */
-function adoptChanges(state: SessionState, target: VmTarget, raw: object): void {
-  const input = raw as Record<string, unknown>;
+function adoptChanges(state: SessionState, target: VmTarget, input: Fields): void {
   if (!state.launched) return applySettings(state, parseAttachArguments(input));
   const args: LaunchArguments = parseLaunchArguments(input);
   applySettings(state, args);

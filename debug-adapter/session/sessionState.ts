@@ -1,11 +1,11 @@
 /** What the handlers of one debug session share. State and the smallest questions about it; behaviour is in handlers/. */
-import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { BreakpointMode, StopEvent } from '../../vmm-core/protocol/run.ts';
 import type { RequestCall, SendEvent } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { HandleMap } from './handleMap.ts';
 import type { Log } from '../log.ts';
+import type { ClientDescription } from '../requestArguments.ts';
 import { obtainIndex } from '../symbols/index/indexLoader.ts';
 import type { SymbolImage } from '../symbols/symbolImage.ts';
 import type { AddressView } from '../target/addressView.ts';
@@ -82,7 +82,7 @@ export class SessionState {
     stepInterrupts: false,
     noDebug: false,
   };
-  client: Partial<DebugProtocol.InitializeRequestArguments> = {};
+  client: ClientDescription = {};
   initialized = false;
   /** Whether we created the VM, and end it with the session. */
   launched = false;
