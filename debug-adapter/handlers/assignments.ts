@@ -1,7 +1,8 @@
 /** Setting what the program has: from the Variables view, from a watch, from the Debug Console. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, ShownFrame } from '../session/sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
+import type { ShownFrame } from '../session/stopView.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import { registerAlias } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
@@ -36,7 +37,7 @@ export async function setExpression(
 ): Promise<DebugProtocol.SetExpressionResponse['body']> {
   if (args.frameId === undefined)
     throw new UserError(USER_ERROR.badValue, 'a frame is needed to set an expression');
-  const shown = state.frame(args.frameId);
+  const shown = state.stop.frame(args.frameId);
   const value = await asUserError(() => assignTyped(state, `${args.expression} = ${args.value}`, shown));
   if (value === undefined)
     throw new UserError(USER_ERROR.badValue, `${args.expression} is nothing the program's symbols describe`);

@@ -1,6 +1,7 @@
 /** What could follow in the Debug Console: members after a dot or an arrow, registers after a dollar, else what the frame has. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { SessionState, ShownFrame } from '../session/sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
+import type { ShownFrame } from '../session/stopView.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import { generalRows } from '../target/registers.ts';
 import { explain, localVariables } from './locals.ts';
@@ -17,7 +18,7 @@ export async function completions(
   args: DebugProtocol.CompletionsArguments,
 ): Promise<DebugProtocol.CompletionsResponse['body']> {
   if (args.frameId === undefined || state.requireTarget().state !== 'paused') return { targets: [] };
-  const shown = state.frame(args.frameId);
+  const shown = state.stop.frame(args.frameId);
   const firstColumn = state.client.columnsStartAt1 === false ? 0 : 1;
   const typed = (args.text.split('\n')[(args.line ?? 1) - 1] ?? '')
     .slice(0, Math.max(0, args.column - firstColumn))

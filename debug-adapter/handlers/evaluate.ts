@@ -2,7 +2,8 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, ShownFrame } from '../session/sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
+import type { ShownFrame } from '../session/stopView.ts';
 import type { Language } from '../symbols/values/literals.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import {
@@ -40,7 +41,7 @@ export async function evaluate(
   state: SessionState,
   args: DebugProtocol.EvaluateArguments,
 ): Promise<EvaluateBody> {
-  const shown = args.frameId === undefined ? await topShownFrame(state) : state.frame(args.frameId);
+  const shown = args.frameId === undefined ? await topShownFrame(state) : state.stop.frame(args.frameId);
   const text = args.expression.trim();
   if (args.context !== 'repl') return valueOf(state, text, shown, formatOf(args.format));
   try {

@@ -5,7 +5,7 @@ import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from '../session/sessionState.ts';
 
 export function exceptionInfo(state: SessionState): DebugProtocol.ExceptionInfoResponse['body'] {
-  const stop = state.lastStop;
+  const stop = state.stop.event;
   if (stop === undefined || !isFatal(stop.cause.kind)) {
     throw new UserError(USER_ERROR.request, 'the VM did not stop at an exception');
   }

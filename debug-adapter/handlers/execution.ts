@@ -1,5 +1,6 @@
 /** Running, pausing and stepping. A step by line is a UserStep (stepping/lineStep.ts); everything else is one request to the VM. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { STOP } from '../../vmm-core/protocol/stopCause.ts';
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
@@ -80,12 +81,13 @@ async function carryOut(state: SessionState, userStep: UserStep): Promise<void> 
 
 /** The vCPU stands at the call of an inlined copy: to go in, it need not move. */
 function enterInlined(state: SessionState, cpu: number): boolean {
-  const hidden = state.hiddenFrames.get(cpu) ?? 0;
-  const { lastStop } = state;
-  if (hidden === 0 || lastStop === undefined) return false;
-  state.forgetStop();
-  state.hiddenFrames.set(cpu, hidden - 1);
-  emitStopped(state, { cause: { kind: STOP.step }, cpu, pc: lastStop.pc, breakpointIds: [] });
+  const { event, hiddenFrames } = state.stop;
+  const hidden = hiddenFrames.get(cpu) ?? 0;
+  if (hidden === 0 || event === undefined) return false;
+  const entered: StopEvent = { cause: { kind: STOP.step }, cpu, pc: event.pc, breakpointIds: [] };
+  state.renewStop(entered);
+  state.stop.hiddenFrames.set(cpu, hidden - 1);
+  emitStopped(state, entered);
   return true;
 }
 
@@ -98,6 +100,6 @@ function requireStopped(state: SessionState, threadId: number): number {
 }
 
 function markRunning(state: SessionState): void {
-  state.forgetStop();
+  state.renewStop();
   state.wasRunning = true;
 }

@@ -127,9 +127,10 @@ export async function configurationDone(
 
 /** The VM stands, and the stop was before the editor could be told. */
 async function showStop(state: SessionState, target: VmTarget, cause: ShownCause): Promise<void> {
-  const cpu = state.lastStop?.cpu ?? 0;
-  const pc = state.lastStop?.pc ?? hex(linearPc(await target.readRegisters(cpu)));
-  emitStopped(state, { breakpointIds: [], ...state.lastStop, cause, cpu, pc });
+  const { event } = state.stop;
+  const cpu = event?.cpu ?? 0;
+  const pc = event?.pc ?? hex(linearPc(await target.readRegisters(cpu)));
+  emitStopped(state, { breakpointIds: [], ...event, cause, cpu, pc });
 }
 
 /** A VM reset. Session, breakpoints and, unless the kernel was rebuilt, symbols stay. */
@@ -151,7 +152,7 @@ export async function restart(
   } finally {
     state.quiet = false;
   }
-  state.forgetStop();
+  state.renewStop();
   if (state.options.stopOnEntry) {
     const pc = target.info.entry ?? '0x0';
     emitStopped(state, { cause: { kind: STOP.entry }, cpu: 0, pc, breakpointIds: [] });

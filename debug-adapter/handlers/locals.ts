@@ -2,7 +2,8 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { Pace } from '../pace.ts';
-import type { SessionState, ShownFrame, VariableContainer } from '../session/sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
+import type { ShownFrame, VariableContainer } from '../session/stopView.ts';
 import { splitFormat } from '../symbols/values/expressionText.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import type { SymbolImage, Variable } from '../symbols/symbolImage.ts';
@@ -74,7 +75,7 @@ type ValueContainer = Extract<VariableContainer, { kind: 'value' }>;
 /** A value that was shown, as it is now: one in a register, or behind one, was looked up at a moment. */
 export async function valueNow(state: SessionState, container: ValueContainer): Promise<Value> {
   const { value, shown, asOfWrite } = container;
-  if (asOfWrite === state.writes) return value;
+  if (asOfWrite === state.stop.writes) return value;
   try {
     const explained = await explain(state, shown);
     const again = await explained?.image.evaluate(value.expression, explained.context, shown.inlineDepth);
@@ -121,7 +122,7 @@ function moreRow(
   return {
     name: `… ${grouped(left)} more`,
     value: next < left ? `unfold for the next ${grouped(next)}` : '',
-    variablesReference: state.variables.add({ ...container, start }),
+    variablesReference: state.stop.variables.add({ ...container, start }),
     presentationHint: { kind: 'virtual', attributes: ['readOnly'] },
   };
 }
@@ -166,6 +167,7 @@ export async function showValue(
   shown: ShownFrame,
   format?: string,
 ): Promise<ShownValue> {
+  const { stop } = state;
   const { named, indexed } = await value.childCounts();
   const unfolds = named > 0 || indexed > 0;
   const text = await displayed(value, format);
@@ -173,7 +175,7 @@ export async function showValue(
     value: text,
     type: value.typeName,
     variablesReference: unfolds
-      ? state.variables.add({ kind: 'value', value, asOfWrite: state.writes, shown })
+      ? stop.variables.add({ kind: 'value', value, asOfWrite: stop.writes, shown })
       : 0,
     ...(named > 0 ? { namedVariables: named } : {}),
     ...(indexed > 0 ? { indexedVariables: indexed } : {}),

@@ -7,7 +7,7 @@ import type { AddressView } from '../target/addressView.ts';
 import { lookupAddress, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
 import { toClientColumn, toClientLine } from './breakpoints.ts';
-import { framesOf, isComplete, memoryReferences } from '../session/frames.ts';
+import { framesOf, memoryReferences } from '../session/frames.ts';
 
 /** Frames computed for a client that asks for all of them at once. */
 const DEFAULT_LEVELS = 64;
@@ -39,22 +39,23 @@ export async function stackTrace(
   state: SessionState,
   args: DebugProtocol.StackTraceArguments,
 ): Promise<DebugProtocol.StackTraceResponse['body']> {
+  const { stop } = state;
   const cpu = state.cpuOf(args.threadId);
   const start = args.startFrame ?? 0;
   const levels = args.levels === undefined || args.levels === 0 ? DEFAULT_LEVELS : args.levels;
   // Inlined copies make several shown frames of one: never fewer, so this many unwound ones are enough.
   const frames = await framesOf(state, cpu, start + levels);
-  const hidden = state.hiddenFrames.get(cpu) ?? 0;
+  const hidden = stop.hiddenFrames.get(cpu) ?? 0;
   const view = await state.viewOf(cpu);
   const shown = frames.flatMap((frame, depth) =>
     shownFrames(state, view, frame, depth === 0 ? hidden : 0).map((it) => ({ ...it, frame, depth })),
   );
   const page = shown.slice(start, start + levels);
-  const complete = isComplete(state, cpu);
+  const complete = stop.stacks.get(cpu)?.complete === true;
   const reference = await memoryReferences(state, cpu);
   return {
     stackFrames: page.map(({ frame, depth, inlineDepth, body }) => ({
-      id: state.frames.add({ cpu, depth, inlineDepth }),
+      id: stop.frames.add({ cpu, depth, inlineDepth }),
       ...body,
       instructionPointerReference: reference(frame.pc),
     })),

@@ -4,7 +4,8 @@ import type { CpuRegisters, SegmentValue } from '../../vmm-core/protocol/registe
 import type { RequestCall } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { Pace } from '../pace.ts';
-import type { SessionState, ShownFrame, VariableContainer } from '../session/sessionState.ts';
+import type { SessionState } from '../session/sessionState.ts';
+import type { ShownFrame, VariableContainer } from '../session/stopView.ts';
 import {
   controlRows,
   decodeBits,
@@ -44,16 +45,17 @@ export async function scopes(
   state: SessionState,
   args: DebugProtocol.ScopesArguments,
 ): Promise<{ scopes: DebugProtocol.Scope[] }> {
-  const shown = state.frame(args.frameId);
+  const { stop } = state;
+  const shown = stop.frame(args.frameId);
   const registers: DebugProtocol.Scope = {
     name: 'Registers',
     presentationHint: 'registers',
-    variablesReference: state.variables.add({ kind: 'registers', shown }),
+    variablesReference: stop.variables.add({ kind: 'registers', shown }),
     namedVariables: REGISTER_GROUPS.length,
     expensive: false,
   };
   if (!(await hasLocals(state, shown))) return { scopes: [registers] };
-  const variablesReference = state.variables.add({ kind: 'locals', shown });
+  const variablesReference = stop.variables.add({ kind: 'locals', shown });
   const locals = { name: 'Locals', presentationHint: 'locals', variablesReference, expensive: false };
   return { scopes: [locals, registers] };
 }
@@ -63,8 +65,7 @@ export async function variables(
   args: DebugProtocol.VariablesArguments,
   call: RequestCall,
 ): Promise<{ variables: Variable[] }> {
-  const container = state.variables.get(args.variablesReference);
-  if (container === undefined) throw staleVariables(args.variablesReference);
+  const container = state.stop.container(args.variablesReference);
   const { shown } = container;
   const pace = new Pace(call.signal);
   const registers = await state.requireTarget().readRegisters(shown.cpu);
@@ -86,8 +87,7 @@ export async function setVariable(
   state: SessionState,
   args: DebugProtocol.SetVariableArguments,
 ): Promise<DebugProtocol.SetVariableResponse['body']> {
-  const container = state.variables.get(args.variablesReference);
-  if (container === undefined) throw staleVariables(args.variablesReference);
+  const container = state.stop.container(args.variablesReference);
   if (container.kind === 'locals' || container.kind === 'value') return setTyped(state, container, args);
   if (container.kind !== 'group') throw readOnly(args.name);
   const { group, shown } = container;
@@ -168,10 +168,6 @@ function fit(name: string, value: bigint, widthBits: number): bigint {
   );
 }
 
-function staleVariables(reference: number): UserError {
-  return new UserError(USER_ERROR.stale, `variables ${reference} are of an earlier stop`);
-}
-
 function readOnly(name: string): UserError {
   return new UserError(USER_ERROR.badValue, `${name} cannot be set`);
 }
@@ -190,7 +186,7 @@ function groupVariable(
 ): Variable {
   const flags = registerValue(registers, 'rflags');
   const value = group === 'Flags' ? `${hex(flags)}${decodeBits('rflags', flags)}` : '';
-  const variablesReference = state.variables.add({ kind: 'group', group, shown });
+  const variablesReference = state.stop.variables.add({ kind: 'group', group, shown });
   return {
     name: group,
     value,
@@ -262,7 +258,7 @@ function segmentVariable(
 ): Variable[] {
   const segment = registers.segments[name];
   if (segment === undefined) return [];
-  const variablesReference = state.variables.add({ kind: 'segment', name, shown });
+  const variablesReference = state.stop.variables.add({ kind: 'segment', name, shown });
   return [{ name, value: formatSegment(segment), variablesReference, type: 'segment' }];
 }
 

@@ -1,6 +1,7 @@
 /** The unwound frames of a vCPU at this stop: computed as far as somebody asks, kept until the VM runs. */
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { SessionState, ShownFrame } from './sessionState.ts';
+import type { SessionState } from './sessionState.ts';
+import type { ShownFrame } from './stopView.ts';
 import { hex } from '../target/vmTarget.ts';
 import { topFrame, type UnwindContext, type UnwindFrame } from '../target/unwind.ts';
 
@@ -13,11 +14,12 @@ export async function framesOf(
   cpu: number,
   count: number,
 ): Promise<readonly UnwindFrame[]> {
+  const { stacks } = state.stop;
   const context = await unwindContext(state, cpu);
-  let stack = state.stacks.get(cpu);
+  let stack = stacks.get(cpu);
   if (stack === undefined) {
     stack = { frames: [topFrame(context.cpu)], complete: false };
-    state.stacks.set(cpu, stack);
+    stacks.set(cpu, stack);
   }
   while (!stack.complete && stack.frames.length < count) {
     const innermost = stack.frames.at(-1);
@@ -32,7 +34,7 @@ export async function framesOf(
 
 /** Whether bytes at a linear address are part of how the shown frames hang together: a return address, or the link beside it. */
 export function linksFrames(state: SessionState, address: bigint, lengthBytes: number): boolean {
-  const slots = [...state.stacks.values()].flatMap(({ frames }) => frames.map((it) => it.returnSlot));
+  const slots = [...state.stop.stacks.values()].flatMap(({ frames }) => frames.map((it) => it.returnSlot));
   return slots.some(
     (slot) => slot !== undefined && address < slot + 8n && slot - 8n < address + BigInt(lengthBytes),
   );
@@ -78,9 +80,4 @@ export async function memoryReferences(
   const same =
     own.mode === current.mode && ['cr0', 'cr3'].every((it) => own.values[it] === current.values[it]);
   return same ? hex : (address) => `cpu${cpu}:${hex(address)}`;
-}
-
-/** Whether `framesOf` can return no more than it has. */
-export function isComplete(state: SessionState, cpu: number): boolean {
-  return state.stacks.get(cpu)?.complete === true;
 }

@@ -6,8 +6,8 @@ import { linksFrames } from './frames.ts';
 /** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */
 export function registersChanged(state: SessionState, cpu: number, keys: readonly string[]): void {
   const movesFrames = keys.some((it) => ['rip', 'rsp', 'rbp', 'cs', 'ss', 'cr0', 'cr3', 'efer'].includes(it));
-  state.forgetRead();
-  if (keys.includes('rip')) state.hiddenFrames.delete(cpu);
+  state.stop.written();
+  if (keys.includes('rip')) state.stop.hiddenFrames.delete(cpu);
   state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables'], cpu + 1);
 }
 
@@ -21,7 +21,7 @@ export function memoryChanged(
   if (state.client.supportsMemoryEvent === true) state.send('memory', { memoryReference, offset, count });
   const { address, physical } = parseMemoryReference(memoryReference, offset);
   const movesFrames = physical === true || linksFrames(state, address, count);
-  state.forgetRead();
+  state.stop.written();
   // An editor that reads the stack anew also goes back to its top: only where it must.
   state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables']);
 }

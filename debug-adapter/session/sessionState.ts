@@ -3,19 +3,18 @@ import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { BreakpointMode, StopEvent } from '../../vmm-core/protocol/run.ts';
 import type { RequestCall, SendEvent } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import { HandleMap } from './handleMap.ts';
 import type { Log } from '../log.ts';
 import type { ClientDescription } from '../requestArguments.ts';
 import { obtainIndex } from '../symbols/index/indexLoader.ts';
 import type { SymbolImage } from '../symbols/symbolImage.ts';
 import type { AddressView } from '../target/addressView.ts';
+import { StopView } from './stopView.ts';
 import { SessionBreakpoints } from './sessionBreakpoints.ts';
 import type { Disassembler } from '../target/disassembler.ts';
 import { SourcePaths } from '../target/sourcePaths.ts';
 import { SymbolSet } from '../target/symbolSet.ts';
-import { symbolUnwinder, type UnwindFrame, type Unwinder } from '../target/unwind.ts';
+import { symbolUnwinder, type Unwinder } from '../target/unwind.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
-import type { Value } from '../symbols/values/value.ts';
 
 export interface SessionOptions {
   readonly stopOnEntry: boolean;
@@ -24,34 +23,6 @@ export interface SessionOptions {
   /** "Run Without Debugging": breakpoints are not set. */
   readonly noDebug: boolean;
 }
-
-/**
- * A stack frame as DAP shows it; several share one `UnwindFrame` where code was inlined. It says which, not what is in it: a write may
- * change that, see frameNow().
- */
-export interface ShownFrame {
-  readonly cpu: number;
-  /** 0 for the frame the vCPU executes and for what is inlined there. */
-  readonly depth: number;
-  /** Counts from the innermost function inlined at the frame's address. */
-  readonly inlineDepth: number;
-}
-
-/** What a `variablesReference` stands for. */
-export type VariableContainer =
-  | { readonly kind: 'registers'; readonly shown: ShownFrame }
-  | { readonly kind: 'group'; readonly group: string; readonly shown: ShownFrame }
-  | { readonly kind: 'segment'; readonly name: string; readonly shown: ShownFrame }
-  | { readonly kind: 'locals'; readonly shown: ShownFrame }
-  | {
-      readonly kind: 'value';
-      readonly value: Value;
-      /** `SessionState.writes` when it was looked up: after a later one it is looked up anew. */
-      readonly asOfWrite: number;
-      /** The first child shown, when those before it are shown elsewhere. */
-      readonly start?: number;
-      readonly shown: ShownFrame;
-    };
 
 /** Something that runs the VM in several pieces, and decides at each stop whether it is one for the user. */
 export interface UserStep {
@@ -71,8 +42,6 @@ export class SessionState {
   readonly send: SendEvent;
   readonly log: Log;
   readonly breakpoints = new SessionBreakpoints();
-  readonly frames = new HandleMap<ShownFrame>();
-  readonly variables = new HandleMap<VariableContainer>();
   readonly unwinder: Unwinder = symbolUnwinder;
 
   phase: Phase = 'idle';
@@ -104,7 +73,6 @@ export class SessionState {
   readonly cancellable = new Map<string, () => void>();
   nextProgress = 1;
   sources = new SourcePaths();
-  lastStop: StopEvent | undefined;
   step: UserStep | undefined;
   /** The editor was told, or has asked, that the VM runs. */
   wasRunning = false;
@@ -113,17 +81,9 @@ export class SessionState {
   /** Resolves when the VM has been ended or let go, once somebody asked for that. */
   left: Promise<void> | undefined;
   disassembler: Promise<Disassembler> | undefined;
-  /** Writes to registers and memory so far: what was read before the last one may be out of date. */
-  writes = 0;
-  /** Frames of each vCPU at this stop, as far as somebody asked. */
-  stacks = new Map<number, { readonly frames: UnwindFrame[]; complete: boolean }>();
-  /**
-   * vCPUs that stand where inlined copies begin, but are shown at the call of them: how many copies are hidden. A step by line that
-   * reaches such a line stops there, as it would before a call.
-   */
-  readonly hiddenFrames = new Map<number, number>();
   /** Ends the adapter, after the last response is out. */
   finish: () => void = () => undefined;
+  #stop = new StopView();
   #held = 0;
   #waiting: (() => void)[] = [];
 
@@ -158,27 +118,17 @@ export class SessionState {
 
   /** The vCPU that requests without a thread mean. */
   get currentCpu(): number {
-    return this.lastStop?.cpu ?? 0;
+    return this.#stop.event?.cpu ?? 0;
   }
 
-  frame(frameId: number): ShownFrame {
-    const shown = this.frames.get(frameId);
-    if (shown === undefined) throw new UserError(USER_ERROR.stale, `frame ${frameId} is of an earlier stop`);
-    return shown;
+  /** Of the stop the VM is at; while it runs, nothing was shown yet. */
+  get stop(): StopView {
+    return this.#stop;
   }
 
-  /** Nothing read at the last stop is true any more. */
-  forgetStop(): void {
-    this.frames.clear();
-    this.variables.clear();
-    this.stacks.clear();
-    this.hiddenFrames.clear();
-  }
-
-  /** After any write, to whatever: nothing that was computed from registers or memory is kept. */
-  forgetRead(): void {
-    this.writes += 1;
-    this.stacks.clear();
+  /** The VM stopped, or runs: nothing that was shown before is true any more. */
+  renewStop(event?: StopEvent): void {
+    this.#stop = this.#stop.next(event);
   }
 
   /** Stop events wait until the response of `call`, which sets the VM running, is out. */

@@ -43,8 +43,7 @@ export function followTarget(state: SessionState, target: VmTarget): void {
 }
 
 function onStopped(state: SessionState, event: StopEvent): void {
-  state.lastStop = event;
-  state.forgetStop();
+  state.renewStop(event);
   state.wasRunning = false;
   if (state.phase !== 'active' || state.quiet) return;
   if (state.step === undefined) emitStopped(state, event);
@@ -83,7 +82,7 @@ function reportFailure(state: SessionState, event: StopEvent): void {
 
 /** Our own requests mark the VM as running before they are sent: what is left was another client's doing. */
 function onResumed(state: SessionState): void {
-  state.forgetStop();
+  state.renewStop();
   if (state.phase !== 'active' || state.quiet || state.wasRunning || state.step !== undefined) return;
   state.wasRunning = true;
   state.send('continued', { threadId: state.currentCpu + 1, allThreadsContinued: true });

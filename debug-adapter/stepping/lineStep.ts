@@ -75,7 +75,7 @@ export class LineStep implements UserStep {
     const view = await state.viewOf(cpu);
     const pc = linearPc(await state.requireTarget().readRegisters(cpu));
     const chain = view.inlineChainAt(pc);
-    const hidden = state.hiddenFrames.get(cpu) ?? 0;
+    const hidden = state.stop.hiddenFrames.get(cpu) ?? 0;
     const visible = chain[hidden];
     const level = chain.length - hidden;
     const row = view.lineAt(pc)?.row;
@@ -116,7 +116,7 @@ export class LineStep implements UserStep {
       if (!this.#isCurrent()) return;
       if (this.pauseRequested) return emitStopped(this.#state, { ...shown, cause: { kind: STOP.pause } });
       if (decision.kind === 'stop') {
-        if (decision.hidden !== undefined) this.#state.hiddenFrames.set(this.#cpu, decision.hidden);
+        if (decision.hidden !== undefined) this.#state.stop.hiddenFrames.set(this.#cpu, decision.hidden);
         return emitStopped(this.#state, shown);
       }
       if (decision.kind === 'return') return await this.#runTo(decision.to, decision.stackAbove);
