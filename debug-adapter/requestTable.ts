@@ -24,7 +24,7 @@ import {
 } from './handlers/lifecycle.ts';
 import { readMemory, writeMemory } from './handlers/memory.ts';
 import { stackTrace, threads } from './handlers/stack.ts';
-import { cancel } from './session/progress.ts';
+import { cancel } from './handlers/cancel.ts';
 import { scopes, setVariable, variables } from './handlers/variables.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import { type Command, decodeArguments, type RequestArguments } from './requestArguments.ts';

@@ -116,9 +116,8 @@ class CodeReader {
   }
 
   static async open(state: SessionState, cpu: number, pace: Pace): Promise<CodeReader> {
-    state.disassembler ??= Disassembler.load();
     const target = state.requireTarget();
-    const disassembler = await state.disassembler;
+    const disassembler = await Disassembler.load();
     const view = await state.viewOf(cpu);
     // While it runs the mode cannot be asked for; what a kernel runs most is 64-bit code.
     if (target.state !== 'paused')

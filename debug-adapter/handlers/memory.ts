@@ -38,9 +38,10 @@ export async function readMemory(
 
 /** Large reads one after the other, and only while the client takes the answers: until then each is in our memory. */
 function inTurn<T>(state: SessionState, call: RequestCall, read: () => Promise<T>): Promise<T> {
-  const turn = state.largeReads.then(() => call.room()).then(read);
-  state.largeReads = turn.catch(() => undefined);
-  return turn;
+  return state.largeReads.take(async () => {
+    await call.room();
+    return read();
+  });
 }
 
 export async function writeMemory(

@@ -2,8 +2,6 @@
  * Work in the background as the editor shows it: a DAP progress with a button that cancels it. What is over within a second is not
  * shown, nor is anything to a client that does not know progress.
  */
-import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { RequestCall } from '../dapConnection.ts';
 import type { SessionState } from './sessionState.ts';
 
 const SHOWN_AFTER_MS = 1000;
@@ -19,10 +17,9 @@ export interface Progress {
 export function beginProgress(state: SessionState, title: string, cancel: () => void): Progress {
   if (state.client.supportsProgressReporting !== true)
     return { report: () => undefined, end: () => undefined };
-  const progressId = `progress-${state.nextProgress++}`;
+  const progressId = state.cancellable.add(cancel);
   const startedMs = performance.now();
   let shown: { percentage: number; atMs: number } | undefined;
-  state.cancellable.set(progressId, cancel);
   return {
     report(fraction) {
       const nowMs = performance.now();
@@ -41,14 +38,4 @@ export function beginProgress(state: SessionState, title: string, cancel: () => 
       if (shown !== undefined) state.send('progressEnd', { progressId });
     },
   };
-}
-
-/** Ends the work behind a progress, or a request that takes long: others are quick, and get their answer. */
-export function cancel(
-  state: SessionState,
-  { progressId, requestId }: DebugProtocol.CancelArguments,
-  call: RequestCall,
-): void {
-  if (progressId !== undefined) state.cancellable.get(progressId)?.();
-  if (requestId !== undefined) call.cancel(requestId);
 }

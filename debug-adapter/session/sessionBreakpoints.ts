@@ -7,6 +7,7 @@ import type { BreakpointMode, BreakpointSpec, BreakpointStatus } from '../../vmm
 import { messageOf } from '../errors.ts';
 import { Pace } from '../pace.ts';
 import { hex, type VmTarget } from '../target/vmTarget.ts';
+import { Turns } from './turns.ts';
 
 export type BreakpointKind = 'source' | 'function' | 'instruction';
 
@@ -49,14 +50,15 @@ interface Entry {
 
 export class SessionBreakpoints {
   readonly #groups = new Map<string, Entry[]>();
-  readonly #replacing = new Map<string, Promise<unknown>>();
+  /** Of each group: finding places takes its time, and a later list must not be overtaken by an earlier one. */
+  readonly #replacing = new Map<string, Turns>();
   readonly #temporary = new Map<number, BreakpointSpec>();
   #nextId = 1;
   #nextVmId = 1;
   #defaultMode: BreakpointMode = 'auto';
   #target: VmTarget | undefined;
   /** Lists reach the VM one after the other, in the order they were asked for. */
-  #sending: Promise<unknown> = Promise.resolve();
+  readonly #sending = new Turns();
 
   /** From here on the VM follows the table. */
   attach(target: VmTarget, defaultMode: BreakpointMode): void {
@@ -72,12 +74,9 @@ export class SessionBreakpoints {
 
   /** Replaces one group. Resolves when the VM has it; the result is in the order of `wanted`. */
   replace(group: string, wanted: readonly WantedBreakpoint[]): Promise<DebugProtocol.Breakpoint[]> {
-    // Finding places takes its time: a later list must not be overtaken by an earlier one.
-    const replaced = (this.#replacing.get(group) ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => this.#replaceNow(group, wanted));
-    this.#replacing.set(group, replaced);
-    return replaced;
+    const turns = this.#replacing.get(group) ?? new Turns();
+    this.#replacing.set(group, turns);
+    return turns.take(() => this.#replaceNow(group, wanted));
   }
 
   async #replaceNow(group: string, wanted: readonly WantedBreakpoint[]): Promise<DebugProtocol.Breakpoint[]> {
@@ -142,10 +141,7 @@ export class SessionBreakpoints {
 
   async #send(): Promise<readonly BreakpointStatus[]> {
     const target = this.#target;
-    if (target === undefined) return [];
-    const sending = this.#sending.then(() => this.#sendNow(target));
-    this.#sending = sending.catch(() => undefined);
-    return sending;
+    return target === undefined ? [] : this.#sending.take(() => this.#sendNow(target));
   }
 
   async #sendNow(target: VmTarget): Promise<readonly BreakpointStatus[]> {

@@ -8,13 +8,13 @@ import type { ClientDescription } from '../requestArguments.ts';
 import { obtainIndex } from '../symbols/index/indexLoader.ts';
 import type { SymbolImage } from '../symbols/symbolImage.ts';
 import type { AddressView } from '../target/addressView.ts';
-import { StopView } from './stopView.ts';
-import { SessionBreakpoints } from './sessionBreakpoints.ts';
-import type { Disassembler } from '../target/disassembler.ts';
 import { SourcePaths } from '../target/sourcePaths.ts';
 import { SymbolSet } from '../target/symbolSet.ts';
-import { symbolUnwinder, type Unwinder } from '../target/unwind.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
+import { CancellableWork } from './cancellableWork.ts';
+import { SessionBreakpoints } from './sessionBreakpoints.ts';
+import { StopView } from './stopView.ts';
+import { Turns } from './turns.ts';
 
 export interface SessionOptions {
   readonly stopOnEntry: boolean;
@@ -42,7 +42,6 @@ export class SessionState {
   readonly send: SendEvent;
   readonly log: Log;
   readonly breakpoints = new SessionBreakpoints();
-  readonly unwinder: Unwinder = symbolUnwinder;
 
   phase: Phase = 'idle';
   options: SessionOptions = {
@@ -67,11 +66,10 @@ export class SessionState {
   readonly checkedBuilds = new WeakSet<SymbolImage>();
   /** Tests have their own. */
   obtainIndex: typeof obtainIndex = obtainIndex;
-  /** The last of those that were asked for: one at a time, see readMemory. */
-  largeReads: Promise<unknown> = Promise.resolve();
-  /** What ends the work behind a progress the editor is shown. */
-  readonly cancellable = new Map<string, () => void>();
-  nextProgress = 1;
+  /** Of memory: see readMemory. */
+  readonly largeReads = new Turns();
+  /** What the editor is shown a progress of. */
+  readonly cancellable = new CancellableWork();
   sources = new SourcePaths();
   step: UserStep | undefined;
   /** The editor was told, or has asked, that the VM runs. */
@@ -80,7 +78,6 @@ export class SessionState {
   powerTimer: NodeJS.Timeout | undefined;
   /** Resolves when the VM has been ended or let go, once somebody asked for that. */
   left: Promise<void> | undefined;
-  disassembler: Promise<Disassembler> | undefined;
   /** Ends the adapter, after the last response is out. */
   finish: () => void = () => undefined;
   #stop = new StopView();

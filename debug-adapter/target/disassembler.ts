@@ -29,7 +29,7 @@ export const MAX_INSTRUCTION_BYTES = 15;
 const BATCH = 256;
 
 type Iced = typeof import('iced-x86');
-let iced: Promise<Iced> | undefined;
+let loaded: Promise<Disassembler> | undefined;
 
 export class Disassembler {
   readonly #iced: Iced;
@@ -48,9 +48,9 @@ export class Disassembler {
     this.#formatter = formatter;
   }
 
-  static async load(): Promise<Disassembler> {
-    iced ??= import('iced-x86');
-    return new Disassembler(await iced);
+  /** The same for all: it keeps nothing of what it decoded. */
+  static load(): Promise<Disassembler> {
+    return (loaded ??= import('iced-x86').then((library) => new Disassembler(library)));
   }
 
   /** Up to `count` instructions from the start of the block. An instruction cut off by its end is left out. */
