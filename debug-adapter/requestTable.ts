@@ -100,7 +100,7 @@ function answer<C extends Command>(
 /** Throws UserError for a request out of its time. */
 function admit(state: SessionState, command: Command): void {
   if (command === 'initialize' || command === 'disconnect') return;
-  if (!state.initialized)
+  if (state.phase === 'connected')
     throw new UserError(USER_ERROR.request, `${command} before initialize: that comes first`);
   if (state.left !== undefined)
     throw new UserError(USER_ERROR.request, `${command} after disconnect: the session is over`);

@@ -129,7 +129,7 @@ export async function announceBreakpoints(state: SessionState): Promise<void> {
 }
 
 function wantedUnlessOff(state: SessionState, wanted: WantedBreakpoint[]): WantedBreakpoint[] {
-  if (!state.options.noDebug) return wanted;
+  if (!state.settings.noDebug) return wanted;
   const problem = { reason: 'failed', message: 'the VM was started without debugging' } as const;
   return wanted.map((it) => ({ ...it, place: () => ({ addresses: [], shown: {}, problem }) }));
 }
@@ -143,10 +143,10 @@ async function placeLine(
   const source: DebugProtocol.Source = { name: path.basename(file), path: file };
   const asked = { source, line: toClientLine(state, line) };
   if (state.symbols.images.length === 0) {
-    const started = state.phase !== 'idle';
-    const message = started
-      ? 'there are no symbols: name the ELF file with debug information in "symbolFiles"'
-      : 'symbols are not loaded yet';
+    const message =
+      state.vm !== undefined
+        ? 'there are no symbols: name the ELF file with debug information in "symbolFiles"'
+        : 'symbols are not loaded yet';
     return pending(asked, message);
   }
   const recorded = await recordedPaths(state, file);

@@ -15,7 +15,7 @@ export async function continueVm(
   call: RequestCall,
 ): Promise<DebugProtocol.ContinueResponse['body']> {
   const target = state.requireTarget();
-  state.holdStops(call);
+  state.heldStops.hold(call);
   if (target.state !== 'running') {
     markRunning(state);
     await target.resume();
@@ -52,14 +52,14 @@ async function step(
   call: RequestCall,
 ): Promise<void> {
   const cpu = requireStopped(state, args.threadId);
-  state.holdStops(call);
+  state.heldStops.hold(call);
   if (args.granularity !== 'instruction') {
     if (!over && enterInlined(state, cpu)) return;
     const lineStep = await LineStep.prepare(state, cpu, over ? 'over' : 'into');
     if (lineStep !== undefined) return carryOut(state, lineStep);
   }
   markRunning(state);
-  await state.requireTarget().step(cpu, { over, interrupts: state.options.stepInterrupts });
+  await state.requireTarget().step(cpu, { over, interrupts: state.settings.stepInterrupts });
 }
 
 export async function stepOut(
@@ -68,14 +68,14 @@ export async function stepOut(
   call: RequestCall,
 ): Promise<void> {
   const cpu = requireStopped(state, args.threadId);
-  state.holdStops(call);
+  state.heldStops.hold(call);
   // Out of an inlined copy there is no return to run to, only its end to step to.
   await carryOut(state, (await LineStep.prepare(state, cpu, 'out')) ?? (await StepOut.prepare(state, cpu)));
 }
 
 async function carryOut(state: SessionState, userStep: UserStep): Promise<void> {
-  markRunning(state);
-  state.step = userStep;
+  state.renewStop();
+  state.enterStep(userStep);
   await userStep.start();
 }
 
@@ -101,5 +101,5 @@ function requireStopped(state: SessionState, threadId: number): number {
 
 function markRunning(state: SessionState): void {
   state.renewStop();
-  state.wasRunning = true;
+  state.enter('running');
 }

@@ -13,9 +13,8 @@ import {
   parseLaunchArguments,
 } from '../launchArguments.ts';
 import type { ClientDescription, RequestArguments } from '../requestArguments.ts';
-import type { SessionState } from '../session/sessionState.ts';
+import type { SessionState, SessionVm } from '../session/sessionState.ts';
 import { attachVm, createVm } from '../target/connectVm.ts';
-import { SourcePaths } from '../target/sourcePaths.ts';
 import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
 import { linearPc } from '../target/registers.ts';
 import { hex, type VmTarget } from '../target/vmTarget.ts';
@@ -31,18 +30,16 @@ const GONE_TIMEOUT_MS = 3000;
 
 export function initialize(state: SessionState, args: ClientDescription): DebugProtocol.Capabilities {
   state.client = args;
-  state.initialized = true;
+  state.enter('idle');
   return CAPABILITIES;
 }
 
 export async function launch(state: SessionState, raw: Fields, call: RequestCall): Promise<void> {
   requireNoVm(state);
   const args = parseLaunchArguments(raw);
-  const created = await createVm(args, state);
-  state.core = created.core;
-  state.launched = true;
-  await begin(state, created.target, args, args.symbolFiles, call);
-  announceVm(state, created.target, created.socket, 'launch');
+  const { target, core, socket } = await createVm(args, state);
+  await begin(state, { target, core, launched: true }, args, call);
+  announceVm(state, target, socket, 'launch');
 }
 
 export async function attach(state: SessionState, raw: Fields, call: RequestCall): Promise<void> {
@@ -50,12 +47,13 @@ export async function attach(state: SessionState, raw: Fields, call: RequestCall
   const args = parseAttachArguments(raw);
   const { target, socket, chosen } = await attachVm(args);
   if (chosen !== undefined) state.output(`attached to ${chosen}, the only VM that is running`);
-  await begin(state, target, args, attachedSymbolFiles(args, target), call);
+  const settings = { ...args, symbolFiles: attachedSymbolFiles(args, target) };
+  await begin(state, { target, launched: false }, settings, call);
   announceVm(state, target, socket, 'attach');
 }
 
 function requireNoVm(state: SessionState): void {
-  if (state.target !== undefined) {
+  if (state.vm !== undefined) {
     throw new UserError(USER_ERROR.request, 'this session already debugs a VM');
   }
 }
@@ -68,25 +66,17 @@ function attachedSymbolFiles(args: AttachArguments, target: VmTarget): SymbolFil
 
 async function begin(
   state: SessionState,
-  target: VmTarget,
+  vm: SessionVm,
   settings: DebugSettings,
-  symbolFiles: readonly SymbolFile[],
   call: RequestCall,
 ): Promise<void> {
-  state.target = target;
-  applySettings(state, settings);
-  loadSymbols(state, symbolFiles);
-  state.phase = 'configuring';
-  state.breakpoints.attach(target, settings.breakpointMode);
-  followTarget(state, target);
+  state.begin(vm, settings);
+  loadSymbols(state, settings.symbolFiles);
+  state.enter('configuring');
+  state.breakpoints.attach(vm.target, settings.breakpointMode);
+  followTarget(state, vm.target);
   await announceBreakpoints(state); // set before the launch: they were pending
   call.after(() => state.send('initialized'));
-}
-
-function applySettings(state: SessionState, settings: DebugSettings): void {
-  const { stopOnEntry, breakpointMode, stepInterrupts, noDebug } = settings;
-  state.options = { stopOnEntry, breakpointMode, stepInterrupts, noDebug };
-  state.sources = new SourcePaths(settings.sourceMap);
 }
 
 /** `vmm.started`: what the extension needs to open the serial terminals. */
@@ -108,15 +98,15 @@ export async function configurationDone(
   _args: DebugProtocol.ConfigurationDoneArguments,
   call: RequestCall,
 ): Promise<void> {
-  const target = state.requireTarget();
-  state.holdStops(call);
-  state.phase = 'active';
+  const { target, launched } = state.requireVm();
+  const { stopOnEntry } = state.settings;
+  state.heldStops.hold(call);
+  const isStopped = launched ? stopOnEntry : target.state !== 'running';
+  state.enter(isStopped ? 'stopped' : 'running');
   for (let cpu = 0; cpu < target.cpuCount; cpu++) {
     state.send('thread', { reason: 'started', threadId: cpu + 1 });
   }
-  const { stopOnEntry } = state.options;
-  state.wasRunning = !(state.launched && stopOnEntry) && (state.launched || target.state === 'running');
-  if (state.launched) {
+  if (launched) {
     if (stopOnEntry) await showStop(state, target, { kind: STOP.entry });
     else await target.resume();
     return;
@@ -142,32 +132,32 @@ export async function restart(
   const target = state.requireTarget();
   if (args.arguments !== undefined) adoptChanges(state, target, args.arguments);
   const wasStopped = target.state === 'paused';
-  state.holdStops(call);
-  state.step = undefined;
-  state.quiet = true;
+  state.heldStops.hold(call);
+  state.enter('restarting');
   try {
     await target.pause();
     await target.reset();
     await reloadSymbols(state);
-  } finally {
-    state.quiet = false;
+  } catch (error) {
+    state.enter(target.state === 'running' ? 'running' : 'stopped');
+    throw error;
   }
   state.renewStop();
-  if (state.options.stopOnEntry) {
+  if (state.settings.stopOnEntry) {
     const pc = target.info.entry ?? '0x0';
     emitStopped(state, { cause: { kind: STOP.entry }, cpu: 0, pc, breakpointIds: [] });
     return;
   }
-  state.wasRunning = true;
+  state.enter('running');
   await target.resume();
   if (wasStopped) call.after(() => state.send('continued', { threadId: 1, allThreadsContinued: true }));
 }
 
 /** VS Code sends the configuration again when launch.json changed. The VM itself stays what it was. */
 function adoptChanges(state: SessionState, target: VmTarget, input: Fields): void {
-  if (!state.launched) return applySettings(state, parseAttachArguments(input));
+  if (state.vm?.launched !== true) return state.adopt(parseAttachArguments(input));
   const args: LaunchArguments = parseLaunchArguments(input);
-  applySettings(state, args);
+  state.adopt(args);
   const before = target.info.config;
   const changed = before === undefined ? [] : changedVmKeys(before, args.config);
   if (changed.length > 0) {
@@ -184,7 +174,7 @@ export async function terminate(state: SessionState): Promise<void> {
   const again = state.powerTimer !== undefined;
   clearTimeout(state.powerTimer);
   const end = (): Promise<void> => {
-    state.leaving = true;
+    state.enter('ending');
     return target.kill();
   };
   if (again || target.state === 'paused') return end();
@@ -203,14 +193,19 @@ export async function disconnect(
 ): Promise<void> {
   call.after(() => state.finish());
   await leave(state, {
-    kill: args.terminateDebuggee ?? state.launched,
+    kill: args.terminateDebuggee ?? endsVm(state),
     suspend: args.suspendDebuggee === true,
   });
 }
 
 /** The editor is gone without a word (stdin ended): as `disconnect` with its defaults. */
 export async function editorGone(state: SessionState): Promise<void> {
-  await leave(state, { kill: state.launched, suspend: false });
+  await leave(state, { kill: endsVm(state), suspend: false });
+}
+
+/** Without a word to the contrary, the VM ends with the session that launched it. */
+function endsVm({ vm }: SessionState): boolean {
+  return vm?.launched === true;
 }
 
 /** Once: a client that closes stdin right behind `disconnect` must not change what that asked for. */
@@ -221,8 +216,8 @@ function leave(state: SessionState, how: { kill: boolean; suspend: boolean }): P
 
 async function leaveNow(state: SessionState, how: { kill: boolean; suspend: boolean }): Promise<void> {
   clearTimeout(state.powerTimer);
-  state.leaving = true;
-  const { target, core } = state;
+  state.enter('ending');
+  const { target, core } = state.vm ?? {};
   if (target !== undefined && !target.closed) {
     try {
       await (how.kill ? killVm(state, target) : within(GONE_TIMEOUT_MS, letGo(state, target, how.suspend)));
@@ -241,19 +236,17 @@ async function killVm(state: SessionState, target: VmTarget): Promise<void> {
   const gone = new Promise<void>((resolve) => target.once('closed', resolve));
   await within(GONE_TIMEOUT_MS, target.kill());
   await within(GONE_TIMEOUT_MS, gone);
-  if (!target.closed) state.core?.process.kill('SIGKILL');
+  if (!target.closed) state.vm?.core?.process.kill('SIGKILL');
 }
 
 /** Leaves a VM behind as if we had never been there: no breakpoints, running unless told otherwise. */
 async function letGo(state: SessionState, target: VmTarget, suspend: boolean): Promise<void> {
-  state.step = undefined;
-  state.quiet = true;
   state.breakpoints.detach();
   if (target.state === 'ended') return;
   if (suspend) await target.pause();
   await target.setBreakpoints([]);
   if (!suspend && target.state === 'paused') await target.resume();
-  if (state.launched) await target.detach();
+  if (endsVm(state)) await target.detach();
 }
 
 async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {

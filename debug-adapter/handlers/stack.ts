@@ -1,6 +1,7 @@
 /** Threads (the vCPUs) and their frames. */
 import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { isFollowed } from '../session/phase.ts';
 import type { SessionState } from '../session/sessionState.ts';
 import type { InlineFrame } from '../symbols/symbolImage.ts';
 import type { AddressView } from '../target/addressView.ts';
@@ -26,7 +27,7 @@ export async function threads(state: SessionState): Promise<{ threads: DebugProt
 
 async function threadName(state: SessionState, cpu: number): Promise<string> {
   const name = `vCPU${cpu}`;
-  if (state.phase !== 'active' || state.target?.state !== 'paused') return name;
+  if (!isFollowed(state.phase) || state.target?.state !== 'paused') return name;
   try {
     const { mode, cpl, runnable } = await state.target.readRegisters(cpu);
     return `${name} · ${mode} · CPL${cpl}${runnable ? '' : ' · waiting'}`;

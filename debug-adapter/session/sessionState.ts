@@ -1,8 +1,9 @@
-/** What the handlers of one debug session share. State and the smallest questions about it; behaviour is in handlers/. */
+/** What the handlers of one debug session share: state and the smallest questions about it. What is done with it is in handlers/. */
 import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
-import type { BreakpointMode, StopEvent } from '../../vmm-core/protocol/run.ts';
-import type { RequestCall, SendEvent } from '../dapConnection.ts';
+import type { StopEvent } from '../../vmm-core/protocol/run.ts';
+import type { SendEvent } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
+import type { DebugSettings } from '../launchArguments.ts';
 import type { Log } from '../log.ts';
 import type { ClientDescription } from '../requestArguments.ts';
 import { obtainIndex } from '../symbols/index/indexLoader.ts';
@@ -12,16 +13,19 @@ import { SourcePaths } from '../target/sourcePaths.ts';
 import { SymbolSet } from '../target/symbolSet.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
 import { CancellableWork } from './cancellableWork.ts';
+import { HeldEvents } from './heldEvents.ts';
+import { mayFollow, type Phase } from './phase.ts';
 import { SessionBreakpoints } from './sessionBreakpoints.ts';
 import { StopView } from './stopView.ts';
 import { Turns } from './turns.ts';
 
-export interface SessionOptions {
-  readonly stopOnEntry: boolean;
-  readonly breakpointMode: BreakpointMode;
-  readonly stepInterrupts: boolean;
-  /** "Run Without Debugging": breakpoints are not set. */
-  readonly noDebug: boolean;
+/** The VM of a session. */
+export interface SessionVm {
+  readonly target: VmTarget;
+  /** Whether we created it, and end it with the session. */
+  readonly launched: boolean;
+  /** Set when the adapter started the process itself. */
+  readonly core?: CoreProcess | undefined;
 }
 
 /** Something that runs the VM in several pieces, and decides at each stop whether it is one for the user. */
@@ -32,67 +36,122 @@ export interface UserStep {
   onStopped(event: StopEvent): void;
 }
 
-/**
- * idle: no VM; configuring: VM there, breakpoints being set; active: the user debugs; over: `terminated` was sent.
- * Stops reach the user only while active.
- */
-export type Phase = 'idle' | 'configuring' | 'active' | 'over';
+/** What counts until `launch` or `attach` says otherwise. */
+const INITIAL_SETTINGS: DebugSettings = {
+  stopOnEntry: false,
+  symbolFiles: [],
+  sourceMap: {},
+  breakpointMode: 'auto',
+  stepInterrupts: false,
+  noDebug: false,
+};
 
 export class SessionState {
   readonly send: SendEvent;
   readonly log: Log;
+  /** Stop events wait until the response of the request that set the VM running is out. */
+  readonly heldStops = new HeldEvents();
   readonly breakpoints = new SessionBreakpoints();
-
-  phase: Phase = 'idle';
-  options: SessionOptions = {
-    stopOnEntry: false,
-    breakpointMode: 'auto',
-    stepInterrupts: false,
-    noDebug: false,
-  };
-  client: ClientDescription = {};
-  initialized = false;
-  /** Whether we created the VM, and end it with the session. */
-  launched = false;
-  /** We are ending the session ourselves: the VM's end needs no message. */
-  leaving = false;
-  /** Stops are ours until it is false again: restart pauses and resets. */
-  quiet = false;
-  target: VmTarget | undefined;
-  /** Set when the adapter started the process itself. */
-  core: CoreProcess | undefined;
-  symbols = SymbolSet.empty;
   /** Images known to be of the running build or not: see checkBuilds. */
   readonly checkedBuilds = new WeakSet<SymbolImage>();
-  /** Tests have their own. */
-  obtainIndex: typeof obtainIndex = obtainIndex;
   /** Of memory: see readMemory. */
   readonly largeReads = new Turns();
   /** What the editor is shown a progress of. */
   readonly cancellable = new CancellableWork();
-  sources = new SourcePaths();
-  step: UserStep | undefined;
-  /** The editor was told, or has asked, that the VM runs. */
-  wasRunning = false;
+
+  client: ClientDescription = {};
+  symbols = SymbolSet.empty;
   /** Runs from the power button to the end of the guest's patience. */
   powerTimer: NodeJS.Timeout | undefined;
   /** Resolves when the VM has been ended or let go, once somebody asked for that. */
   left: Promise<void> | undefined;
   /** Ends the adapter, after the last response is out. */
   finish: () => void = () => undefined;
+  /** Tests have their own. */
+  obtainIndex: typeof obtainIndex = obtainIndex;
+
+  #phase: Phase = 'connected';
+  #step: UserStep | undefined;
+  #vm: SessionVm | undefined;
+  #settings = INITIAL_SETTINGS;
+  #sources = new SourcePaths();
   #stop = new StopView();
-  #held = 0;
-  #waiting: (() => void)[] = [];
 
   constructor(send: SendEvent, log: Log) {
     this.send = send;
     this.log = log;
   }
 
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Whether the session may go on to that phase from where it is. If not, it stays. */
+  enter(next: Exclude<Phase, 'stepping'>): boolean {
+    return this.#go(next, undefined);
+  }
+
+  /** From here on the VM's stops are the step's, until the session enters another phase. */
+  enterStep(step: UserStep): boolean {
+    return this.#go('stepping', step);
+  }
+
+  /** Set in phase `stepping`. */
+  get step(): UserStep | undefined {
+    return this.#step;
+  }
+
+  #go(next: Phase, step: UserStep | undefined): boolean {
+    const isAllowed = mayFollow(this.#phase, next);
+    if (isAllowed) [this.#phase, this.#step] = [next, step];
+    return isAllowed;
+  }
+
+  /** The session has its VM. */
+  begin(vm: SessionVm, settings: DebugSettings): void {
+    this.#vm = vm;
+    this.adopt(settings);
+  }
+
+  adopt(settings: DebugSettings): void {
+    this.#settings = settings;
+    this.#sources = new SourcePaths(settings.sourceMap);
+  }
+
+  get settings(): DebugSettings {
+    return this.#settings;
+  }
+
+  get sources(): SourcePaths {
+    return this.#sources;
+  }
+
+  get vm(): SessionVm | undefined {
+    return this.#vm;
+  }
+
+  get target(): VmTarget | undefined {
+    return this.#vm?.target;
+  }
+
   /** The VM, or the error that there is none. */
   requireTarget(): VmTarget {
-    if (this.target === undefined) throw new UserError(USER_ERROR.noVm, 'no VM is being debugged');
-    return this.target;
+    return this.requireVm().target;
+  }
+
+  requireVm(): SessionVm {
+    if (this.#vm === undefined) throw new UserError(USER_ERROR.noVm, 'no VM is being debugged');
+    return this.#vm;
+  }
+
+  /** Of the stop the VM is at; while it runs, nothing was shown yet. */
+  get stop(): StopView {
+    return this.#stop;
+  }
+
+  /** The VM stopped, or runs: nothing that was shown before is true any more. */
+  renewStop(event?: StopEvent): void {
+    this.#stop = this.#stop.next(event);
   }
 
   /** What addresses mean to a vCPU at this stop. While it runs its page tables cannot be asked for. */
@@ -116,34 +175,6 @@ export class SessionState {
   /** The vCPU that requests without a thread mean. */
   get currentCpu(): number {
     return this.#stop.event?.cpu ?? 0;
-  }
-
-  /** Of the stop the VM is at; while it runs, nothing was shown yet. */
-  get stop(): StopView {
-    return this.#stop;
-  }
-
-  /** The VM stopped, or runs: nothing that was shown before is true any more. */
-  renewStop(event?: StopEvent): void {
-    this.#stop = this.#stop.next(event);
-  }
-
-  /** Stop events wait until the response of `call`, which sets the VM running, is out. */
-  holdStops(call: RequestCall): void {
-    this.#held += 1;
-    call.after(() => {
-      this.#held -= 1;
-      if (this.#held > 0) return;
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      for (const action of waiting) action();
-    });
-  }
-
-  /** Runs `action` now, or after the held responses. */
-  whenReleased(action: () => void): void {
-    if (this.#held === 0) action();
-    else this.#waiting.push(action);
   }
 
   output(text: string, category: 'console' | 'important' | 'stderr' = 'console'): void {

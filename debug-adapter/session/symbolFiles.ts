@@ -10,13 +10,13 @@ export function loadSymbols(state: SessionState, files: readonly SymbolFile[]): 
     obtain: state.obtainIndex,
     begin: (title, cancel) => beginProgress(state, title, cancel),
   });
-  if (!state.options.noDebug) void prepareIndexes(state, state.symbols);
+  if (!state.settings.noDebug) void prepareIndexes(state, state.symbols);
 }
 
 /** Breakpoints on names and files that only an index knows are placed when it is there. */
 async function prepareIndexes(state: SessionState, symbols: SymbolSet): Promise<void> {
   const isNew = await symbols.prepareIndexes();
-  if (isNew && state.symbols === symbols && state.phase !== 'over') await announceBreakpoints(state);
+  if (isNew && state.symbols === symbols && state.phase !== 'ended') await announceBreakpoints(state);
 }
 
 /** After a reset of the VM, which loads its image again: what to do when that image has been rebuilt meanwhile. */

@@ -1,5 +1,6 @@
 /** What the VM reports, as DAP events. A stop is shown only when it is one for the user: steps in several pieces keep theirs. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { Change } from '../../vmm-core/protocol/changes.ts';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { isFatal, type ShownCause, STOP } from '../../vmm-core/protocol/stopCause.ts';
@@ -8,6 +9,7 @@ import { messageOf } from '../errors.ts';
 import type { SessionState } from './sessionState.ts';
 import type { BreakpointKind } from './sessionBreakpoints.ts';
 import type { VmTarget } from '../target/vmTarget.ts';
+import { isFollowed } from './phase.ts';
 import { checkBuilds } from './buildCheck.ts';
 import { reloadSymbols } from './symbolFiles.ts';
 import { memoryChanged, registersChanged } from './invalidation.ts';
@@ -44,16 +46,13 @@ export function followTarget(state: SessionState, target: VmTarget): void {
 
 function onStopped(state: SessionState, event: StopEvent): void {
   state.renewStop(event);
-  state.wasRunning = false;
-  if (state.phase !== 'active' || state.quiet) return;
-  if (state.step === undefined) emitStopped(state, event);
-  else state.step.onStopped(event);
+  if (state.step !== undefined) state.step.onStopped(event);
+  else if (isFollowed(state.phase)) emitStopped(state, event);
 }
 
 /** Also called by steps, with the stop they end in. */
 export function emitStopped(state: SessionState, event: StopEvent): void {
-  state.step = undefined;
-  state.wasRunning = false;
+  if (!state.enter('stopped')) return;
   const hits = state.breakpoints.hits(event.breakpointIds);
   const { reason, description } = STOP_TEXTS[event.cause.kind];
   const kind = event.cause.kind === STOP.breakpoint ? hits[0]?.kind : undefined;
@@ -65,8 +64,8 @@ export function emitStopped(state: SessionState, event: StopEvent): void {
     allThreadsStopped: true,
     ...(hits.length === 0 ? {} : { hitBreakpointIds: hits.map((it) => it.id) }),
   };
-  state.whenReleased(() => {
-    if (state.phase !== 'active') return;
+  state.heldStops.whenReleased(() => {
+    if (!isFollowed(state.phase)) return;
     if (isFatal(event.cause.kind)) reportFailure(state, event);
     state.send('stopped', body);
     void checkBuilds(state, event.cpu);
@@ -80,17 +79,16 @@ function reportFailure(state: SessionState, event: StopEvent): void {
   if (details !== undefined) state.output(details, 'stderr');
 }
 
-/** Our own requests mark the VM as running before they are sent: what is left was another client's doing. */
+/** Our own requests enter their phase before they are sent: what is left was another client's doing. */
 function onResumed(state: SessionState): void {
   state.renewStop();
-  if (state.phase !== 'active' || state.quiet || state.wasRunning || state.step !== undefined) return;
-  state.wasRunning = true;
+  if (state.phase !== 'stopped' || !state.enter('running')) return;
   state.send('continued', { threadId: state.currentCpu + 1, allThreadsContinued: true });
 }
 
 /** By another debugger of the same VM. */
 function onChanged(state: SessionState, change: Change): void {
-  if (state.phase !== 'active' || state.quiet) return;
+  if (!isFollowed(state.phase)) return;
   if (change.kind === 'registers') return registersChanged(state, change.cpu, change.names);
   const { address, physical, lengthBytes } = change;
   memoryChanged(state, physical === true ? `phys:${address}` : address, 0, lengthBytes);
@@ -98,7 +96,7 @@ function onChanged(state: SessionState, change: Change): void {
 
 /** By the guest or by another client; our own `restart` is quiet. A rebuilt image was loaded along the way. */
 async function onReset(state: SessionState, message: string): Promise<void> {
-  if (state.phase !== 'active' || state.quiet) return;
+  if (!isFollowed(state.phase)) return;
   state.output(message);
   try {
     await reloadSymbols(state);
@@ -109,8 +107,8 @@ async function onReset(state: SessionState, message: string): Promise<void> {
 
 function onEnded(state: SessionState, end: VmEnd): void {
   clearTimeout(state.powerTimer);
-  if (state.phase === 'over') return;
-  if (!state.leaving) state.output(end.message, isFatal(end.kind) ? 'important' : 'console');
+  if (state.phase === 'ended') return;
+  if (state.phase !== 'ending') state.output(end.message, isFatal(end.kind) ? 'important' : 'console');
   endSession(state, end.exitCode);
 }
 
@@ -118,21 +116,22 @@ function onEnded(state: SessionState, end: VmEnd): void {
 async function onClosed(state: SessionState, target: VmTarget): Promise<void> {
   clearTimeout(state.powerTimer);
   state.breakpoints.detach();
-  if (state.phase === 'over') return;
+  if (state.phase === 'ended') return;
+  const { launched = false, core } = state.vm ?? {};
   // Whoever gave us a process it started sees how it died, and tells the user.
-  const category = state.launched && state.core === undefined ? 'console' : 'important';
-  if (!state.leaving) state.output(await describeDeath(state, target), category);
+  const category = launched && core === undefined ? 'console' : 'important';
+  if (state.phase !== 'ending') state.output(await describeDeath(target, core), category);
   endSession(state);
 }
 
-async function describeDeath(state: SessionState, target: VmTarget): Promise<string> {
+async function describeDeath(target: VmTarget, core: CoreProcess | undefined): Promise<string> {
   const { pid } = target.info;
-  if (state.core === undefined) return `the VM process (pid ${pid}) was killed or crashed`;
+  if (core === undefined) return `the VM process (pid ${pid}) was killed or crashed`;
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<undefined>(
     (resolve) => (timer = setTimeout(resolve, EXIT_TIMEOUT_MS, undefined)),
   );
-  const exit = await Promise.race([state.core.exited, timeout]);
+  const exit = await Promise.race([core.exited, timeout]);
   clearTimeout(timer);
   if (exit === undefined) return `the VM process (pid ${pid}) closed its control socket`;
   if (exit.signal !== null) return `the VM process was killed (${exit.signal})`;
@@ -141,13 +140,10 @@ async function describeDeath(state: SessionState, target: VmTarget): Promise<str
 
 /** `exited` when the guest had an exit code, and `terminated`: once, whoever comes first. */
 export function endSession(state: SessionState, exitCode?: number): void {
-  if (state.phase === 'over') return;
-  const started = state.phase !== 'idle';
-  state.phase = 'over';
-  state.step = undefined;
+  if (!state.enter('ended')) return;
   state.symbols.close();
-  if (!started) return;
-  state.whenReleased(() => {
+  if (state.vm === undefined) return;
+  state.heldStops.whenReleased(() => {
     if (exitCode !== undefined) state.send('exited', { exitCode });
     state.send('terminated');
   });

@@ -137,7 +137,7 @@ export class LineStep implements UserStep {
 
   #step(range: Range, over: boolean): Promise<void> {
     this.#range = range;
-    return this.#target.step(this.#cpu, { range, over, interrupts: this.#state.options.stepInterrupts });
+    return this.#target.step(this.#cpu, { range, over, interrupts: this.#state.settings.stepInterrupts });
   }
 
   async #runTo(address: bigint, stackAbove: bigint): Promise<void> {
