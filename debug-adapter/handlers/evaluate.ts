@@ -257,7 +257,10 @@ async function assignPlain(
   const alias = isSymbol ? undefined : registerAlias(left.replace(/^\$/, '').toLowerCase());
   if (alias !== undefined) {
     if (shown !== undefined && shown.depth > 0)
-      throw new UserError(USER_ERROR.badValue, `${left} can be set in the innermost frame only`);
+      throw new UserError(
+        USER_ERROR.badValue,
+        'it lives in a register of a calling function, which cannot be set',
+      );
     const before = registerValue(await target.readRegisters(cpu), alias.key);
     const mask = ((1n << BigInt(alias.widthBits)) - 1n) << BigInt(alias.shift);
     const bits = (BigInt.asUintN(alias.widthBits, value) << BigInt(alias.shift)) & mask;

@@ -42,7 +42,7 @@ const CASTS: Readonly<Record<string, number>> = {
   int: 4,
   long: 8,
 };
-const MAX_DEPTH = 64;
+const MAX_DEPTH = 256;
 const MAX_CHARACTERS = 100_000;
 /** Of an expression in a message about it. */
 const MAX_QUOTED = 200;
@@ -66,14 +66,14 @@ export async function evaluateExpression(text: string, env: ExpressionEnvironmen
 
 function tokenize(text: string): Token[] {
   if (text.length > MAX_CHARACTERS)
-    throw syntaxError(text, `${text.length} characters are too many, at most ${MAX_CHARACTERS}`);
+    throw syntaxError(text, `expression too long: ${text.length} characters, at most ${MAX_CHARACTERS}`);
   const tokens: Token[] = [];
   const end = text.trimEnd().length;
   TOKEN.lastIndex = 0;
   while (TOKEN.lastIndex < end) {
     const at = TOKEN.lastIndex;
     const match = TOKEN.exec(text);
-    if (match === null) throw syntaxError(text, `unexpected ${JSON.stringify(text.slice(at).trim()[0])}`);
+    if (match === null) throw syntaxError(text, `unexpected ${text.slice(at).trim()[0]}`);
     const [, number, name, operator] = match;
     if (number !== undefined) tokens.push({ kind: 'number', text: number.replaceAll('_', '') });
     else if (name !== undefined) tokens.push({ kind: 'name', text: name });
@@ -99,7 +99,7 @@ class Parser {
 
   expectEnd(): void {
     const token = this.#tokens[this.#next];
-    if (token !== undefined) throw syntaxError(this.#text, `unexpected ${JSON.stringify(token.text)}`);
+    if (token !== undefined) throw syntaxError(this.#text, `unexpected ${token.text}`);
   }
 
   async sum(depth: number): Promise<ExpressionValue> {
@@ -138,16 +138,16 @@ class Parser {
 
   async #primary(depth: number): Promise<ExpressionValue> {
     const token = this.#tokens[this.#next];
-    if (token === undefined) throw syntaxError(this.#text, 'an operand is missing');
+    if (token === undefined) throw syntaxError(this.#text, 'the expression ends, a value is missing');
     this.#next += 1;
     if (token.kind === 'number') return { kind: 'number', value: this.#number(token.text) };
     if (token.kind === 'name') return this.#name(token.text);
     if (token.text === '(') {
       const inner = await this.sum(depth + 1);
-      if (!this.#take(')')) throw syntaxError(this.#text, '")" is missing');
+      if (!this.#take(')')) throw syntaxError(this.#text, 'the expression ends, ) is missing');
       return inner;
     }
-    throw syntaxError(this.#text, `unexpected ${JSON.stringify(token.text)}`);
+    throw syntaxError(this.#text, `unexpected ${token.text}`);
   }
 
   /** Addresses are long: underscores may part their digits in every language. */
@@ -183,7 +183,7 @@ class Parser {
       return undefined;
     const lengthBytes = Object.hasOwn(CASTS, type.text) ? CASTS[type.text] : undefined;
     if (lengthBytes === undefined) {
-      throw syntaxError(this.#text, `unknown type ${type.text}; known are ${Object.keys(CASTS).join(', ')}`);
+      throw syntaxError(this.#text, `no type named ${type.text}`);
     }
     this.#next += 4;
     return lengthBytes;
