@@ -7,7 +7,7 @@ import { QueryError } from '../base/queryError.ts';
 import type { NamedRegister } from '../frames/machineRegisters.ts';
 import { alignOf } from '../types/alignment.ts';
 import { littleToMemory } from '../types/byteOrder.ts';
-import { integer, isFloat } from '../types/scalarTypes.ts';
+import { isFloat } from '../types/scalarTypes.ts';
 import {
   type BaseType,
   type Member,
@@ -42,6 +42,8 @@ export interface EvaluationScope {
   /** Undefined for what is none, and for one of a caller that nothing saved. */
   register(name: string): NamedRegister | undefined;
   isRegister(name: string): boolean;
+  /** What numbers and registers are; as gdb has them, when absent. */
+  readonly scalars?: Scalars;
 }
 
 type Binary = Node & { readonly kind: 'binary' };
@@ -76,7 +78,7 @@ class Evaluator {
   constructor(scope: EvaluationScope, text: string) {
     this.scope = scope;
     this.text = text;
-    this.scalars = new Scalars(scope.world, scope.language);
+    this.scalars = scope.scalars ?? new Scalars(scope.world, scope.language);
   }
 
   async value(node: Node): Promise<TargetValue> {
@@ -156,7 +158,7 @@ class Evaluator {
     }
     const where = node.file === undefined ? '' : ` in ${node.file}`;
     const name = node.name.length > MAX_NAME ? `${node.name.slice(0, MAX_NAME)}…` : node.name;
-    throw new QueryError(`no symbol "${name}"${where} in the current context`, node.column);
+    throw new QueryError(`no symbol "${name}"${where} in the current context`, node.column, 'unknownName');
   }
 
   private truthValue(value: boolean): TargetValue {
@@ -173,7 +175,7 @@ class Evaluator {
   private register(name: string, column: number): TargetValue {
     const register = this.scope.register(name);
     if (register === undefined) {
-      if (!this.scope.isRegister(name)) throw new QueryError(`no register $${name}`, column);
+      if (!this.scope.isRegister(name)) throw new QueryError(`no register $${name}`, column, 'unknownName');
       return new TargetValue(
         this.scalars.long,
         { kind: 'missing', reason: NOT_SAVED },
@@ -184,7 +186,7 @@ class Evaluator {
     const { value, sizeBytes, full, offsetBytes, fullValue } = register;
     const bytes = littleToMemory(value, sizeBytes, this.scope.world.littleEndian);
     return new TargetValue(
-      this.registerType(register),
+      this.scalars.registerType(register),
       {
         kind: 'bytes',
         bytes,
@@ -193,23 +195,6 @@ class Evaluator {
       this.scope.world,
       `$${name}`,
     );
-  }
-
-  /** As gdb has it: signed numbers, but pointers to code and data where the register is one. */
-  private registerType({ full, sizeBytes }: NamedRegister): Type {
-    const isWhole = sizeBytes === this.scope.world.addressSize;
-    if (isWhole && /^(?:[re]ip|pc)$/.test(full)) {
-      const code: Type = {
-        kind: 'function',
-        result: VOID,
-        parameters: [],
-        variadic: false,
-        prototyped: false,
-      };
-      return this.scalars.pointerTo(code);
-    }
-    if (isWhole && /^(?:[re][sb]p|sp)$/.test(full)) return this.scalars.pointerTo(VOID);
-    return integer(REGISTER_TYPES[sizeBytes] ?? 'long', sizeBytes, sizeBytes <= 8);
   }
 
   private async unary(operator: string, operand: Node): Promise<TargetValue> {
@@ -372,7 +357,7 @@ class Evaluator {
       operand.kind === 'name' && operand.file === undefined ? this.memberPointer(operand.name) : undefined;
     if (found !== undefined) return found;
     const value = await this.scalars.referred(await this.value(operand));
-    if (value.address === undefined) throw new QueryError(`${value.expression} is not in memory`);
+    if (value.address === undefined) return this.scalars.addressOfConstant(value);
     return this.scalars.constant(
       this.scalars.pointerTo(value.type),
       value.address,
@@ -393,7 +378,7 @@ class Evaluator {
     return { kind: 'memberPointer', owner, target, sizeBytes: words * this.scope.world.addressSize };
   }
 
-  /** A pointer's target; an array's first element; an integer as the address of a long, as gdb has it. */
+  /** A pointer's target; an array's first element; an integer as the address of a word. */
   private async dereference(operand: TargetValue): Promise<TargetValue> {
     const value = await this.scalars.referred(operand);
     const { bare } = value;
@@ -407,7 +392,7 @@ class Evaluator {
     const view = await rustView(value);
     if (view?.kind === 'shared') return view.value;
     if (bare.kind !== 'base') throw new QueryError(`${value.typeName} is no pointer`);
-    const pointer = this.scalars.pointerTo(this.scalars.long);
+    const pointer = this.scalars.pointerTo(this.scalars.word);
     return this.constant(pointer, await this.scalars.integer(value)).dereference();
   }
 
@@ -479,8 +464,7 @@ class Evaluator {
     try {
       return await compute();
     } catch (error) {
-      if (error instanceof QueryError && error.column === undefined)
-        throw new QueryError(error.message, column);
+      if (error instanceof QueryError && error.column === undefined) throw error.at(column);
       throw error;
     }
   }
@@ -489,14 +473,6 @@ class Evaluator {
 function otherWork(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
-
-const REGISTER_TYPES: Readonly<Record<number, string>> = {
-  1: 'signed char',
-  2: 'short',
-  4: 'int',
-  8: 'long',
-  16: 'unsigned __int128',
-};
 
 const FLOAT_OPERATORS: Readonly<Record<string, (a: number, b: number) => number>> = {
   '+': (a, b) => a + b,

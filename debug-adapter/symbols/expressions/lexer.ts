@@ -1,6 +1,12 @@
 /** Tokens of the expression language: C's, C++'s and Rust's literals, with `$register` and `file.c::name`. */
 import { QueryError } from '../base/queryError.ts';
-import { type Language, leadingCharacter, leadingNumber, unescaped } from '../values/literals.ts';
+import {
+  type Language,
+  leadingCharacter,
+  leadingNumber,
+  type NumberLiteral,
+  unescaped,
+} from '../values/literals.ts';
 
 export type Token =
   | { readonly kind: 'integer'; readonly value: bigint; readonly text: string; readonly column: number }
@@ -24,7 +30,7 @@ const SYMBOLS = [
 
 const STRING = /^(?:[bLuU]|u8)?"((?:\\.|[^"\\])*)"/su;
 /** gcc's and clang's names of the pointer to a class's virtual functions are no identifiers. */
-const NAME = /^(?:_vptr[.$][\w:]+|[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)/;
+const NAME = /^(?:_vptr[.$][\w:]+|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/;
 /**
  * `main.c` or `fs/read_write.c` right before `::`, in quotes (as gdb has it) or without. A sum looks like the beginning of a path: how far
  * to look is bounded.
@@ -37,8 +43,15 @@ const ANONYMOUS = /^\(anonymous namespace\)\s*::/;
 /** Sums of ten thousand terms are fine; what is longer was not meant to be an expression. */
 const MAX_CHARACTERS = 100_000;
 
+/** How numbers are written. */
+export interface NumberSyntax {
+  readonly language: Language;
+  /** Underscores may part the digits of any number: addresses are long. */
+  readonly underscores?: boolean | undefined;
+}
+
 /** Throws QueryError with the column of what is no token. */
-export function tokenize(text: string, language: Language): Token[] {
+export function tokenize(text: string, numbers: NumberSyntax): Token[] {
   if (text.length > MAX_CHARACTERS)
     throw new QueryError(`expression too long: ${text.length} characters, at most ${MAX_CHARACTERS}`, 1);
   const tokens: Token[] = [];
@@ -54,7 +67,7 @@ export function tokenize(text: string, language: Language): Token[] {
       at += skipped[0].length;
       continue;
     }
-    const { token, length } = nextToken(rest, at + 1, { before: tokens.at(-1), language, hasScopes });
+    const { token, length } = nextToken(rest, at + 1, { before: tokens.at(-1), numbers, hasScopes });
     tokens.push(token);
     at += length;
   }
@@ -69,15 +82,15 @@ interface Found {
 
 interface Around {
   readonly before: Token | undefined;
-  readonly language: Language;
+  readonly numbers: NumberSyntax;
   readonly hasScopes: boolean;
 }
 
-function nextToken(rest: string, column: number, { before, language, hasScopes }: Around): Found {
+function nextToken(rest: string, column: number, { before, numbers, hasScopes }: Around): Found {
   const file = hasScopes ? FILE.exec(rest) : null;
   if (file !== null)
     return { token: { kind: 'file', text: file[1] ?? file[2] ?? file[0], column }, length: file[0].length };
-  const found = fieldToken(rest, column, before) ?? literalToken(rest, column, language);
+  const found = fieldToken(rest, column, before) ?? literalToken(rest, column, numbers);
   if (found !== undefined) return found;
   const name = NAME.exec(rest);
   if (name !== null) return { token: { kind: 'name', text: name[0], column }, length: name[0].length };
@@ -107,14 +120,25 @@ function fieldToken(rest: string, column: number, before: Token | undefined): Fo
   return { token: { kind: 'name', text: digits, column }, length: digits.length };
 }
 
-function literalToken(rest: string, column: number, language: Language): Found | undefined {
+function literalToken(rest: string, column: number, numbers: NumberSyntax): Found | undefined {
   const string = STRING.exec(rest);
   if (string?.[1] !== undefined) {
     const value = unescaped(string[1]);
     return { token: { kind: 'string', value, text: string[0], column }, length: string[0].length };
   }
-  const number = leadingNumber(rest, language, column);
+  const number = leadingNumberIn(rest, column, numbers);
   if (number !== undefined) return { token: { ...number, column }, length: number.text.length };
   const character = leadingCharacter(rest, column);
   return character && { token: { kind: 'integer', ...character, column }, length: character.text.length };
+}
+
+function leadingNumberIn(
+  rest: string,
+  column: number,
+  { language, underscores }: NumberSyntax,
+): NumberLiteral | undefined {
+  const parted = underscores === true ? /^\d\w*_\w*/.exec(rest)?.[0] : undefined;
+  if (parted === undefined) return leadingNumber(rest, language, column);
+  const number = leadingNumber(parted.replaceAll('_', ''), language, column);
+  return number && { ...number, text: parted };
 }

@@ -11,6 +11,7 @@ import type { FrameScope, ScopeImage } from '../frames/frameScope.ts';
 import { isRegisterName, registerByName } from '../frames/machineRegisters.ts';
 import type { ImageNames } from '../names/imageNames.ts';
 import { familiarType } from '../types/builtinTypes.ts';
+import { DATA_LABEL, TEXT_LABEL } from '../types/labelTypes.ts';
 import { littleToMemory } from '../types/byteOrder.ts';
 import { flatMembers } from '../types/flatMembers.ts';
 import { enclosingScopes, scopeOfName, splitPath, templateSpellings } from '../types/qualifiedNames.ts';
@@ -294,8 +295,7 @@ export class NameResolver {
   private untyped(name: string): TargetValue | undefined {
     const symbol = this.elfSymbol(name);
     if (symbol === undefined) return undefined;
-    const what = symbol.isFunction ? 'text' : 'data';
-    const type: Type = { kind: 'unknown', name: `${what} variable, no debug info`, sizeBytes: undefined };
+    const type = symbol.isFunction ? TEXT_LABEL : DATA_LABEL;
     return new TargetValue(type, { kind: 'memory', address: symbol.address }, this.scope.world, name);
   }
 }

@@ -295,7 +295,7 @@ class Parser {
       reader.next();
       reader.take('::');
       const name = reader.qualifiedName();
-      return reader.names.isType(name);
+      return reader.names.isType(name) || isPointerTo(reader);
     });
     return found === true;
   }
@@ -309,4 +309,11 @@ function assign(place: Node, operator: string, right: Node, column: number): Nod
 /** `x++` and `++x`: as a statement they are the same. */
 function step(place: Node, operator: string, column: number): Node {
   return assign(place, operator.slice(0, 1), { kind: 'integer', value: 1n, text: '1', column }, column);
+}
+
+/** Stars and a parenthesis that closes: whatever the name before is, it is meant to be a type. */
+function isPointerTo(reader: TokenReader): boolean {
+  const isPointer = reader.take('*');
+  while (reader.take('*'));
+  return isPointer && reader.take(')');
 }

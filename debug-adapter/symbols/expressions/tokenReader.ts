@@ -7,11 +7,17 @@ import { type Token, tokenize } from './lexer.ts';
 export interface KnownNames {
   /** Whose literals count; C's when nobody says. */
   readonly language?: Language;
+  /** See NumberSyntax. */
+  readonly underscores?: boolean;
   isType(name: string): boolean;
   /** A type, function or variable with exactly these template arguments, however they are spaced. */
   isTemplate(name: string): boolean;
+  /** A symbol with dots in its name, as compilers make them: `name.cold`, `calls.0`. */
+  readonly isDotted?: (name: string) => boolean;
 }
 
+/** `name.constprop.0.cold` has four. */
+const MAX_PARTS = 8;
 /** Arguments longer than this are none. */
 const MAX_TEMPLATE_TOKENS = 200;
 
@@ -23,7 +29,7 @@ export class TokenReader {
 
   constructor(text: string, names: KnownNames) {
     this.text = text;
-    this.tokens = tokenize(text, names.language ?? 'c');
+    this.tokens = tokenize(text, { language: names.language ?? 'c', underscores: names.underscores });
     this.names = names;
   }
 
@@ -76,7 +82,7 @@ export class TokenReader {
 
   /** `a::Box<int, 3>::size`, `Shape::~Shape`, `X::operator+` */
   qualifiedName(): string {
-    let name = this.plainName();
+    let name = this.dottedName(this.plainName());
     for (;;) {
       if (this.peek.text === '<') name = this.withArguments(name) ?? name;
       const after = this.peekAt(1);
@@ -137,6 +143,22 @@ export class TokenReader {
     if (this.take('[')) return this.take(']') ? '[]' : '[';
     this.at++;
     return text;
+  }
+
+  /** The longest symbol that begins with the name. */
+  private dottedName(name: string): string {
+    const { isDotted } = this.names;
+    if (isDotted === undefined) return name;
+    const parts = [name];
+    while (parts.length < MAX_PARTS) {
+      const ahead = 2 * (parts.length - 1);
+      const { kind, text } = this.peekAt(ahead + 1);
+      if (this.peekAt(ahead).text !== '.' || kind !== 'name') break;
+      parts.push(text);
+    }
+    while (parts.length > 1 && !isDotted(parts.join('.'))) parts.pop();
+    this.at += 2 * (parts.length - 1);
+    return parts.join('.');
   }
 
   /** The name with the template arguments that follow, when there is such a name: else `<` is a comparison. */

@@ -1,5 +1,6 @@
 /** Values as the debug adapter asks about them, over values of the target, which know nothing of text and rows. */
 import { QueryError } from '../base/queryError.ts';
+import { isLabel } from '../types/labelTypes.ts';
 import { formatValue } from './formatValue.ts';
 import { scalarBits } from './parseScalar.ts';
 import type { TargetValue } from './targetValue.ts';
@@ -18,6 +19,10 @@ export class DisplayedValue implements Value {
 
   get typeName(): string {
     return this.target.typeName;
+  }
+
+  get isTyped(): boolean {
+    return !isLabel(this.target.type);
   }
 
   get address(): bigint | undefined {

@@ -3,7 +3,7 @@ import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
 import { isLittleEndian, littleToMemory } from '../types/byteOrder.ts';
 import { integer, isFloat, isSigned, isSignedField } from '../types/scalarTypes.ts';
-import { type BaseType, type PointerType, type Type, sizeOf } from '../types/type.ts';
+import { type BaseType, type PointerType, type Type, VOID, sizeOf } from '../types/type.ts';
 import { floatNumber } from './floatText.ts';
 import type { Language } from './literals.ts';
 import { floatBits } from './parseScalar.ts';
@@ -18,6 +18,15 @@ const LONG_DOUBLE_16: BaseType = { kind: 'base', name: 'long double', encoding: 
 const LONG_DOUBLE_12: BaseType = { ...LONG_DOUBLE_16, sizeBytes: 12 };
 export const CHAR: BaseType = { kind: 'base', name: 'char', encoding: DW_ATE.signed_char, sizeBytes: 1 };
 const BOOL: BaseType = { kind: 'base', name: 'bool', encoding: DW_ATE.boolean, sizeBytes: 1 };
+
+const CODE: Type = { kind: 'function', result: VOID, parameters: [], variadic: false, prototyped: false };
+const REGISTER_TYPES: Readonly<Record<number, string>> = {
+  1: 'signed char',
+  2: 'short',
+  4: 'int',
+  8: 'long',
+  16: 'unsigned __int128',
+};
 
 export class Scalars {
   readonly world: ValueWorld;
@@ -50,6 +59,24 @@ export class Scalars {
   /** What a comparison comes to: an int in C, a truth value elsewhere. */
   logical(value: boolean, expression: string): TargetValue {
     return this.constant(this.language === 'c' ? this.int : BOOL, value ? 1n : 0n, expression);
+  }
+
+  /** What a number leads to that is used as an address: a long, as gdb has it. */
+  get word(): BaseType {
+    return this.long;
+  }
+
+  /** What a register holds. As gdb has it: signed numbers, but pointers to code and data where the register is one. */
+  registerType({ full, sizeBytes }: { readonly full: string; readonly sizeBytes: number }): Type {
+    const isWhole = sizeBytes === this.world.addressSize;
+    if (isWhole && /^(?:[re]ip|pc)$/.test(full)) return this.pointerTo(CODE);
+    if (isWhole && /^(?:[re][sb]p|sp)$/.test(full)) return this.pointerTo(VOID);
+    return integer(REGISTER_TYPES[sizeBytes] ?? 'long', sizeBytes, sizeBytes <= 8);
+  }
+
+  /** `&` of what has no address. */
+  addressOfConstant(value: TargetValue): TargetValue {
+    throw new QueryError(`${value.expression} is not in memory`);
   }
 
   pointerTo(target: Type): PointerType {

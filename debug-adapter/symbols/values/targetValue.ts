@@ -244,7 +244,8 @@ export class TargetValue {
     if (place.kind === 'memory')
       return { kind: 'memory', address: place.address + BigInt(offsetBytes), bytes };
     if (place.kind === 'missing') throw new QueryError(`cannot be set: ${place.reason}`);
-    if (place.register === undefined) throw new QueryError('a constant cannot be set');
+    if (place.register === undefined)
+      throw new QueryError('a constant cannot be set', undefined, 'notAssignable');
     const { name, value, wholeBytes, offsetBytes: inRegister } = place.register;
     const at = inRegister + offsetBytes;
     const shift = BigInt(8 * (this.world.littleEndian ? at : wholeBytes - at - bytes.length));

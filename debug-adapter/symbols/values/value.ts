@@ -15,6 +15,8 @@ export interface ChildCounts {
 export interface Value {
   /** As its programmer writes it: `struct point [4]`, `const char *`. */
   readonly typeName: string;
+  /** False for a label of the assembler: its address is all there is. */
+  readonly isTyped: boolean;
   /** Where it lives; undefined for values in registers, constants and bit-fields. */
   readonly address: bigint | undefined;
   readonly sizeBytes: number | undefined;
