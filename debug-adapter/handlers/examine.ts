@@ -3,7 +3,7 @@ import { USER_ERROR, UserError } from '../errors.ts';
 import { Pace } from '../pace.ts';
 import type { SessionState } from '../session/sessionState.ts';
 import { hex } from '../target/vmTarget.ts';
-import { disassembleAt } from './disassemble.ts';
+import { disassembleAt } from '../rows/instructionRows.ts';
 
 const UNIT_BYTES = { b: 1, h: 2, w: 4, g: 8 } as const;
 const BYTES_PER_LINE = 16;

@@ -18,10 +18,9 @@ import { attachVm, createVm } from '../target/connectVm.ts';
 import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
 import { linearPc } from '../target/registers.ts';
 import { hex, type VmTarget } from '../target/vmTarget.ts';
-import { announceBreakpoints } from './breakpoints.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { emitStopped, endSession, followTarget } from '../session/vmEvents.ts';
-import { loadSymbols, reloadSymbols } from '../session/symbolFiles.ts';
+import { announceBreakpoints, loadSymbols, reloadSymbols } from '../session/symbolFiles.ts';
 
 /** Time a guest has to react to its power button before it is killed. */
 const POWER_OFF_GRACE_MS = 5000;

@@ -7,7 +7,7 @@ import type { InlineFrame } from '../symbols/symbolImage.ts';
 import type { AddressView } from '../target/addressView.ts';
 import { lookupAddress, type UnwindFrame } from '../target/unwind.ts';
 import { hex } from '../target/vmTarget.ts';
-import { toClientColumn, toClientLine } from './breakpoints.ts';
+import { toClientColumn, toClientLine } from '../session/clientPositions.ts';
 import { framesOf, memoryReferences } from '../session/frames.ts';
 
 /** Frames computed for a client that asks for all of them at once. */

@@ -2,7 +2,6 @@
 import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
 import type { SessionState } from './sessionState.ts';
 import { SymbolSet } from '../target/symbolSet.ts';
-import { announceBreakpoints } from '../handlers/breakpoints.ts';
 import { beginProgress } from './progress.ts';
 
 export function loadSymbols(state: SessionState, files: readonly SymbolFile[]): void {
@@ -27,4 +26,10 @@ export async function reloadSymbols(state: SessionState): Promise<void> {
   loadSymbols(state, files);
   state.output('the kernel was rebuilt: its symbols were read again');
   await announceBreakpoints(state);
+}
+
+/** After symbols came or changed: tells the editor which breakpoints stand differently now. */
+export async function announceBreakpoints(state: SessionState): Promise<void> {
+  const changed = await state.breakpoints.relocate();
+  for (const breakpoint of changed) state.send('breakpoint', { reason: 'changed', breakpoint });
 }
