@@ -8,7 +8,7 @@ import {
   setInstructionBreakpoints,
 } from './handlers/breakpoints.ts';
 import { disassemble } from './handlers/disassemble.ts';
-import { setExpression } from './handlers/assignments.ts';
+import { setExpression } from './handlers/setExpression.ts';
 import { completions } from './handlers/completions.ts';
 import { evaluate } from './handlers/evaluate.ts';
 import { exceptionInfo } from './handlers/exceptionInfo.ts';
@@ -25,7 +25,8 @@ import {
 import { readMemory, writeMemory } from './handlers/memory.ts';
 import { stackTrace, threads } from './handlers/stack.ts';
 import { cancel } from './handlers/cancel.ts';
-import { scopes, setVariable, variables } from './handlers/variables.ts';
+import { setVariable } from './handlers/setVariable.ts';
+import { scopes, variables } from './handlers/variables.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import { type Command, decodeArguments, type RequestArguments } from './requestArguments.ts';
 import type { SessionState } from './session/sessionState.ts';

@@ -4,7 +4,7 @@ import type { SessionState } from '../session/sessionState.ts';
 import type { ShownFrame } from '../session/stopView.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
 import { generalRows } from '../target/registers.ts';
-import { explain, localVariables } from './locals.ts';
+import { localVariables, programValue } from '../evaluation/programFrame.ts';
 import type { NamedValue } from '../symbols/values/value.ts';
 
 const MAX_MEMBERS = 1000;
@@ -43,10 +43,9 @@ async function members(
   prefix: string,
   shown: ShownFrame,
 ): Promise<DebugProtocol.CompletionItem[]> {
-  const explained = await explain(state, shown);
-  if (explained === undefined) return [];
   try {
-    const value = await explained.image.evaluate(owner, explained.context, shown.inlineDepth);
+    const value = await programValue(state, owner, shown);
+    if (value === undefined) return [];
     const { indexed } = await value.childCounts();
     return indexed > 0 ? [] : targetsOf(await value.children(0, MAX_MEMBERS), prefix, 'field');
   } catch (error) {

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { messageOf, USER_ERROR, UserError } from '../errors.ts';
-import { evaluateExpression } from '../target/expression.ts';
+import { evaluateWord } from '../evaluation/machineScope.ts';
 import { toClientLine } from '../session/clientPositions.ts';
 import type { Placement } from '../session/sessionBreakpoints.ts';
 import type { SessionState } from '../session/sessionState.ts';
@@ -72,7 +72,7 @@ export async function placeFunction(state: SessionState, name: string): Promise<
 
 async function placeExpression(state: SessionState, text: string): Promise<Placement> {
   try {
-    const { value } = await evaluateExpression(text, {
+    const { value } = await evaluateWord(text, {
       language: 'c',
       wordBytes: 8,
       register: () => undefined, // an address that moves with the registers is none for a breakpoint

@@ -1,61 +1,18 @@
-/** Typed values of the program being debugged: local variables, what expressions come to, what unfolds below them. */
+/** Rows of the program's values: local variables, what expressions come to, what unfolds below them. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
+import { localVariables, programValue } from '../evaluation/programFrame.ts';
 import type { Pace } from '../pace.ts';
 import type { SessionState } from '../session/sessionState.ts';
 import type { ShownFrame, VariableContainer } from '../session/stopView.ts';
-import { splitFormat } from '../symbols/values/expressionText.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
-import type { SymbolImage, Variable } from '../symbols/symbolImage.ts';
-import { frameContext, lookupAddress, type UnwindFrame } from '../target/unwind.ts';
-import { hex } from '../target/vmTarget.ts';
-import { frameNow, framesOf, unwindContext } from '../session/frames.ts';
-import type { FrameContext } from '../symbols/frames/frameContext.ts';
 import type { NamedValue, Value } from '../symbols/values/value.ts';
+import { hex } from '../target/vmTarget.ts';
 
 /** Shown to a client that asks for all there are; a row below them leads to the next ones. */
 const DEFAULT_CHILDREN = 1000;
 /** Asked for at once. */
 const MAX_CHILDREN = 10_000;
-
-/** How symbols/ names the type of a symbol that no debug information describes. */
-const UNTYPED = 'no debug info';
-
-/** A frame together with the image that explains it. */
-export interface ExplainedFrame {
-  readonly image: SymbolImage;
-  readonly context: FrameContext;
-}
-
-/** Locals exist where the code at the frame belongs to an image with debug information, of the width the vCPU executes. */
-export async function explain(state: SessionState, shown: ShownFrame): Promise<ExplainedFrame | undefined> {
-  const view = await state.viewOf(shown.cpu);
-  const own = await frameNow(state, shown);
-  const image = view.imageAt(lookupAddress(own)) ?? view.images.find((it) => it.hasLines);
-  if (image === undefined) return undefined;
-  const unwinding = await unwindContext(state, shown.cpu);
-  // Each with its own caller: what a call passed may be what its function was entered with.
-  const contextOf = (frame: UnwindFrame, depth: number, of: SymbolImage): FrameContext | undefined => {
-    const context = frameContext(frame, unwinding, of);
-    return context && { ...context, caller: () => callerOf(depth) };
-  };
-  const callerOf = async (depth: number): Promise<FrameContext | undefined> => {
-    const frame = (await framesOf(state, shown.cpu, depth + 2))[depth + 1];
-    const above = frame && view.imageAt(lookupAddress(frame));
-    return frame && above && contextOf(frame, depth + 1, above);
-  };
-  const context = contextOf(own, shown.depth, image);
-  return context && { image, context };
-}
-
-export async function hasLocals(state: SessionState, shown: ShownFrame): Promise<boolean> {
-  return (await localVariables(state, shown)).length > 0;
-}
-
-export async function localVariables(state: SessionState, shown: ShownFrame): Promise<readonly Variable[]> {
-  const explained = await explain(state, shown);
-  return explained === undefined ? [] : explained.image.localsAt(explained.context, shown.inlineDepth);
-}
 
 /** Parameters first, as they are written; an inner variable hides an outer one of its name. */
 export async function showLocals(
@@ -77,8 +34,7 @@ export async function valueNow(state: SessionState, container: ValueContainer): 
   const { value, shown, asOfWrite } = container;
   if (asOfWrite === state.stop.writes) return value;
   try {
-    const explained = await explain(state, shown);
-    const again = await explained?.image.evaluate(value.expression, explained.context, shown.inlineDepth);
+    const again = await programValue(state, value.expression, shown);
     return again?.typeName === value.typeName ? again : value;
   } catch (error) {
     if (error instanceof QueryError) return value; // nothing evaluates to it: it is what it was
@@ -195,26 +151,6 @@ async function displayed(value: Value, format: string | undefined): Promise<stri
     return await value.display(format);
   } catch (error) {
     if (error instanceof QueryError) return `<${error.message}>`;
-    throw error;
-  }
-}
-
-/** The value of an expression, or the reason why it has none. `undefined`: nothing here knows types. */
-export async function evaluateTyped(
-  state: SessionState,
-  text: string,
-  shown: ShownFrame,
-  preferred?: string,
-): Promise<ShownValue | QueryError | undefined> {
-  const explained = await explain(state, shown);
-  if (explained === undefined) return undefined;
-  const { expression, format } = splitFormat(text);
-  try {
-    const value = await explained.image.evaluate(expression, explained.context, shown.inlineDepth);
-    if (value.typeName.endsWith(UNTYPED)) return undefined; // a label of the assembler: its address is all there is
-    return { ...(await showValue(state, value, shown, format ?? preferred)) };
-  } catch (error) {
-    if (error instanceof QueryError) return error;
     throw error;
   }
 }

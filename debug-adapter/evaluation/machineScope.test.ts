@@ -1,23 +1,29 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../errors.ts';
+import type { NamedRegister } from '../symbols/frames/machineRegisters.ts';
+import { littleToMemory } from '../symbols/types/byteOrder.ts';
 import type { Language } from '../symbols/values/literals.ts';
-import { evaluateExpression, type ExpressionEnvironment } from './expression.ts';
+import { evaluateWord, type Machine } from './machineScope.ts';
 
 const REGISTERS: Readonly<Record<string, bigint>> = { rax: 0x10n, rsp: 0x8000n, al: 0x10n, sp: 0x8000n };
 const SYMBOLS: Readonly<Record<string, bigint>> = { kmain: 0x100000n, 'a.b': 0x200000n, sp: 0x300000n };
 
 /** Memory holds its own address in every 8 bytes. */
-const env: ExpressionEnvironment = {
+const env: Machine = {
   language: 'c',
   wordBytes: 8,
-  register: (name) => REGISTERS[name],
+  register: (name) => wholeRegister(name, REGISTERS[name]),
   symbol: (name) => SYMBOLS[name],
-  read: async (address, lengthBytes) => BigInt.asUintN(lengthBytes * 8, address),
+  read: async (address, lengthBytes) => littleToMemory(address, lengthBytes, true),
 };
 
+function wholeRegister(full: string, value: bigint | undefined): NamedRegister | undefined {
+  return value === undefined ? undefined : { full, value, fullValue: value, sizeBytes: 8, offsetBytes: 0 };
+}
+
 async function value(text: string, language: Language = 'c'): Promise<bigint> {
-  return (await evaluateExpression(text, { ...env, language })).value;
+  return (await evaluateWord(text, { ...env, language })).value;
 }
 
 test('numbers are decimal, hexadecimal or binary, with underscores', async () => {
@@ -36,8 +42,7 @@ test('a leading zero means what the language at hand says', async () => {
 });
 
 test('numbers alone keep their sign, and more than 64 bits are refused', async () => {
-  const signed = async (text: string): Promise<bigint | undefined> =>
-    (await evaluateExpression(text, env)).signed;
+  const signed = async (text: string): Promise<bigint | undefined> => (await evaluateWord(text, env)).signed;
   assert.equal(await signed('-1'), -1n);
   assert.equal(await signed('-2147483648'), -2147483648n);
   assert.equal(await signed('5 - 8'), -3n);
@@ -85,7 +90,7 @@ test('a star reads a word, a cast pointer what it points to; & takes the address
   assert.equal(await value('*(u16*)0x1122334455667788'), 0x7788n);
   assert.equal(await value('*(u8*)(kmain + 0xff)'), 0xffn);
   assert.equal(await value('&*(kmain + 8)'), 0x100008n);
-  assert.deepEqual(await evaluateExpression('*(u32*)kmain', env), {
+  assert.deepEqual(await evaluateWord('*(u32*)kmain', env), {
     kind: 'memory',
     value: 0x100000n,
     address: 0x100000n,

@@ -1,0 +1,112 @@
+/** Setting what an expression names at a frame: variables of the program, registers, memory. */
+import { USER_ERROR, UserError } from '../errors.ts';
+import { memoryChanged, registersChanged } from '../session/invalidation.ts';
+import type { SessionState } from '../session/sessionState.ts';
+import type { ShownFrame } from '../session/stopView.ts';
+import { QueryError } from '../symbols/base/queryError.ts';
+import type { Assignment, NamedValue, Value } from '../symbols/values/value.ts';
+import { registerAlias } from '../target/registers.ts';
+import { hex } from '../target/vmTarget.ts';
+import { type Evaluated, firstMistake, isMachineTree, machineTree } from './evaluateAt.ts';
+import { machineAt } from './machineAt.ts';
+import { assignWord, wordOf } from './machineScope.ts';
+import { programFrame } from './programFrame.ts';
+
+/** A number or a character: checked against the type it is for. Anything else is an expression. */
+const LITERAL = /^\s*(?:[-+]?[\d.]|')/;
+
+/** `$rax = 1`, `p->x += 2`, `*(u32*)0x1000 = 5`, `i++`. `undefined`: the text assigns nothing. Throws UserError. */
+export async function assignAt(
+  state: SessionState,
+  text: string,
+  shown: ShownFrame | undefined,
+): Promise<Evaluated | undefined> {
+  const tree = await machineTree(state, text, shown);
+  const assign = tree?.kind === 'assign' ? tree : undefined;
+  const isMachine =
+    assign !== undefined && shown !== undefined && (await isMachineTree(state, assign.place, shown));
+  let mistake: QueryError | undefined;
+  if (shown !== undefined && !isMachine) {
+    try {
+      const value = await assignInProgram(state, text, shown);
+      if (value !== undefined) return { kind: 'value', value, shown, format: undefined };
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      mistake = error;
+    }
+  }
+  if (assign === undefined) return undefined;
+  try {
+    const assignment = await assignWord(assign, text, await machineAt(state, shown));
+    await carryOut(state, assignment, shown);
+    // Registers may have moved with it: the place is looked up anew.
+    const word = await wordOf(assign.place, text, await machineAt(state, shown));
+    return { kind: 'word', word, cpu: shown?.cpu ?? state.currentCpu };
+  } catch (error) {
+    throw firstMistake(mistake, error);
+  }
+}
+
+/** `undefined` when the text assigns nothing, or no program is known. Throws QueryError. */
+export async function assignInProgram(
+  state: SessionState,
+  text: string,
+  shown: ShownFrame,
+): Promise<Value | undefined> {
+  const frame = await programFrame(state, shown);
+  if (frame === undefined) return undefined;
+  const { image, context } = frame;
+  const compiled = await image.compile(text, context, shown.inlineDepth);
+  if (!compiled.assigns) return undefined;
+  await carryOut(state, await compiled.assignment(context, shown.inlineDepth), shown);
+  // Registers may have moved with it: the place is looked up anew.
+  const after = (await programFrame(state, shown))?.context ?? context;
+  return compiled.place(after, shown.inlineDepth);
+}
+
+/** A local or a member of a value: the new value is a literal or an expression of the frame. Throws QueryError. */
+export async function assignMember(
+  state: SessionState,
+  { value, expression }: NamedValue,
+  text: string,
+  shown: ShownFrame,
+): Promise<void> {
+  const written = LITERAL.test(text)
+    ? undefined
+    : await assignInProgram(state, `${expression} = ${text}`, shown);
+  if (written === undefined) await carryOut(state, await value.assign(text), shown);
+}
+
+/** What the program's scope says of a value that was typed, as an error of that value. */
+export async function asBadValue<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof QueryError)
+      throw new UserError(USER_ERROR.badValue, error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function carryOut(
+  state: SessionState,
+  assignment: Assignment,
+  shown: ShownFrame | undefined,
+): Promise<void> {
+  const target = state.requireTarget();
+  const cpu = shown?.cpu ?? state.currentCpu;
+  if (assignment.kind === 'memory') {
+    const { address, bytes } = assignment;
+    await target.writeMemory({ address, cpu }, bytes);
+    return memoryChanged(state, hex(address), 0, bytes.length);
+  }
+  if (shown !== undefined && shown.depth > 0) {
+    throw new UserError(
+      USER_ERROR.badValue,
+      'it lives in a register of a calling function, which cannot be set',
+    );
+  }
+  const key = registerAlias(assignment.register)?.key ?? assignment.register;
+  await target.writeRegisters(cpu, { [key]: assignment.value });
+  registersChanged(state, cpu, [key]);
+}
