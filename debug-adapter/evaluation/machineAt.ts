@@ -7,7 +7,7 @@ import type { ShownFrame } from '../session/stopView.ts';
 import type { NamedRegister } from '../symbols/frames/machineRegisters.ts';
 import type { Language } from '../symbols/values/literals.ts';
 import { codeBits, registerAlias, registerValue } from '../target/registers.ts';
-import { lookupAddress, topFrame, type UnwindFrame } from '../target/unwind.ts';
+import { lookupAddress, topFrame, type UnwindFrame } from '../target/unwindFrame.ts';
 import { hex } from '../target/vmTarget.ts';
 import type { Machine } from './machineScope.ts';
 

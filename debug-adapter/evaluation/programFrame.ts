@@ -5,7 +5,8 @@ import type { ShownFrame } from '../session/stopView.ts';
 import type { FrameContext } from '../symbols/frames/frameContext.ts';
 import type { SymbolImage, Variable } from '../symbols/symbolImage.ts';
 import type { Value } from '../symbols/values/value.ts';
-import { frameContext, lookupAddress, type UnwindFrame } from '../target/unwind.ts';
+import { frameContext } from '../target/unwind.ts';
+import { lookupAddress, type UnwindFrame } from '../target/unwindFrame.ts';
 
 export interface ProgramFrame {
   readonly image: SymbolImage;

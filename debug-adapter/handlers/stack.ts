@@ -5,7 +5,7 @@ import { isFollowed } from '../session/phase.ts';
 import type { SessionState } from '../session/sessionState.ts';
 import type { InlineFrame } from '../symbols/symbolImage.ts';
 import type { AddressView } from '../target/addressView.ts';
-import { lookupAddress, type UnwindFrame } from '../target/unwind.ts';
+import { lookupAddress, type UnwindFrame } from '../target/unwindFrame.ts';
 import { hex } from '../target/vmTarget.ts';
 import { toClientColumn, toClientLine } from '../session/clientPositions.ts';
 import { framesOf, memoryReferences } from '../session/frames.ts';

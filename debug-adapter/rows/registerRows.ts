@@ -20,7 +20,7 @@ import {
   TABLE_ROWS,
   withField,
 } from '../target/registers.ts';
-import type { UnwindFrame } from '../target/unwind.ts';
+import type { UnwindFrame } from '../target/unwindFrame.ts';
 import { hex } from '../target/vmTarget.ts';
 
 type Variable = DebugProtocol.Variable;

@@ -3,7 +3,8 @@ import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from './sessionState.ts';
 import type { ShownFrame } from './stopView.ts';
 import { hex } from '../target/vmTarget.ts';
-import { symbolUnwinder, topFrame, type UnwindContext, type UnwindFrame } from '../target/unwind.ts';
+import { callerOf } from '../target/unwind.ts';
+import { topFrame, type UnwindContext, type UnwindFrame } from '../target/unwindFrame.ts';
 
 /** A chain longer than this is a loop or rubbish. */
 const MAX_FRAMES = 512;
@@ -24,7 +25,7 @@ export async function framesOf(
   while (!stack.complete && stack.frames.length < count) {
     const innermost = stack.frames.at(-1);
     const length = stack.frames.length;
-    const caller = innermost === undefined ? undefined : await symbolUnwinder.caller(innermost, context);
+    const caller = innermost === undefined ? undefined : await callerOf(innermost, context);
     if (stack.frames.length !== length) continue; // another request unwound this frame meanwhile
     if (caller === undefined || length >= MAX_FRAMES) stack.complete = true;
     else stack.frames.push(caller);

@@ -5,7 +5,7 @@
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { Value } from '../symbols/values/value.ts';
-import type { UnwindFrame } from '../target/unwind.ts';
+import type { UnwindFrame } from '../target/unwindFrame.ts';
 import { HandleMap } from './handleMap.ts';
 
 /**

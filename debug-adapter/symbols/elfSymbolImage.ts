@@ -290,6 +290,10 @@ export class ElfSymbolImage implements SymbolImage {
     return this.guardAsync(undefined, () => this.unwinder.unwind(frame));
   }
 
+  async unwindByTables(frame: FrameContext): Promise<UnwoundFrame | undefined> {
+    return this.guardAsync(undefined, () => this.unwinder.unwindByTables(frame));
+  }
+
   async localsAt(frame: FrameContext, inlineDepth = 0): Promise<readonly Variable[]> {
     return this.guardAsync([], () => this.queries.localsAt(frame, inlineDepth));
   }

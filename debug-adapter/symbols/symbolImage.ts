@@ -191,6 +191,8 @@ export interface SymbolImage {
    * the outermost frame and where neither knows the way.
    */
   unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined>;
+  /** The same, but undefined where no table knows the frame: for whoever knows more of its code than the frame pointer. */
+  unwindByTables(frame: FrameContext): Promise<UnwoundFrame | undefined>;
   /** Whether the tables say that a frame has no caller, rather than nothing of it: then nothing else need be tried. */
   isOutermost(frame: FrameContext): boolean;
 

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { Disassembler } from '../../debug-adapter/target/disassembler.ts';
-import { type UnwindContext, framePointerUnwinder } from '../../debug-adapter/target/unwind.ts';
+import { callerByCode } from '../../debug-adapter/target/codeUnwinder.ts';
+import type { UnwindContext } from '../../debug-adapter/target/unwindFrame.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
@@ -62,7 +63,7 @@ async function compare(stop: LiveStop, image: SymbolImage, program: string, tall
     const [frame, theirs] = [real[depth] as LiveFrame, real[depth + 1] as LiveFrame];
     const registers = new Map(Object.entries(frame.registers).map(([name, value]) => [name, BigInt(value)]));
     const at = { pc: BigInt(frame.pc), sp: registers.get('rsp') ?? 0n, registers, isCaller: depth > 0 };
-    const ours = await framePointerUnwinder.caller(at, contextOf(stop, image, program));
+    const ours = await callerByCode(at, contextOf(stop, image, program));
     tally.frames++;
     if (ours === undefined) {
       tally.unfound++;

@@ -2,15 +2,15 @@
 import { EM_X86_64, ET_REL } from '../../../vmm-core/elf/elfConstants.ts';
 import type { ElfFile } from '../../../vmm-core/elf/elfFile.ts';
 import { findSection } from '../../../vmm-core/elf/elfFile.ts';
-import { toSigned } from '../../dwarf/address.ts';
+import { toSigned, toUnsigned } from '../../dwarf/address.ts';
 import { type FrameRow, FrameTable } from '../../dwarf/cfi.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { EhFrameHeader } from '../../dwarf/ehFrameHeader.ts';
 import { type ExpressionContext, UnavailableError } from '../../dwarf/expression.ts';
 import { OrcTable } from '../../dwarf/orc.ts';
-import { fromBytes } from '../../dwarf/typedValue.ts';
 import { applyFrameRow, computeCfa } from '../../dwarf/unwind.ts';
 import type { Registers, FrameContext } from './frameContext.ts';
+import { callerByFramePointer, type LinkedCaller } from './framePointer.ts';
 import { describeRow, type FrameDescription } from './frameText.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
 
@@ -54,15 +54,19 @@ export class FrameUnwinder {
   async unwind(frame: FrameContext): Promise<UnwoundFrame | undefined> {
     const pc = this.lookupAddress(frame);
     if (pc === undefined) return undefined;
-    const row = this.rowAt(pc);
-    if (row !== undefined) return this.byRow(row, frame, 'cfi');
-    const orc = this.orcRowAt(pc);
-    return orc === undefined ? this.byFramePointer(frame, pc) : this.byRow(orc, frame, 'orc');
+    const found = this.tableRow(pc);
+    return found === undefined ? this.byFramePointer(frame, pc) : this.byRow(found.row, frame, found.method);
+  }
+
+  async unwindByTables(frame: FrameContext): Promise<UnwoundFrame | undefined> {
+    const pc = this.lookupAddress(frame);
+    const found = pc === undefined ? undefined : this.tableRow(pc);
+    return found && this.byRow(found.row, frame, found.method);
   }
 
   /** The rules at a link-time address as text. */
   describe(pc: number): FrameDescription | undefined {
-    const row = this.rowAt(pc) ?? this.orcRowAt(pc);
+    const row = this.tableRow(pc)?.row;
     return row && describeRow(row, this.image.machine, this.image);
   }
 
@@ -110,7 +114,15 @@ export class FrameUnwinder {
 
   private rowOf(frame: FrameContext): FrameRow | undefined {
     const pc = this.lookupAddress(frame);
-    return pc === undefined ? undefined : (this.rowAt(pc) ?? this.orcRowAt(pc));
+    return pc === undefined ? undefined : this.tableRow(pc)?.row;
+  }
+
+  /** The first table that knows a link-time address. */
+  private tableRow(pc: number): { readonly row: FrameRow; readonly method: 'cfi' | 'orc' } | undefined {
+    const row = this.rowAt(pc);
+    if (row !== undefined) return { row, method: 'cfi' };
+    const orc = this.orcRowAt(pc);
+    return orc && { row: orc, method: 'orc' };
   }
 
   private rowAt(pc: number): FrameRow | undefined {
@@ -204,54 +216,46 @@ export class FrameUnwinder {
     }
   }
 
-  /**
-   * Code without frame information (assembler). On a function's first instruction the return address is on top of the stack, after
-   * `push %rbp` it is below that; else the frame pointer is trusted to lead to the saved one and the return address.
-   */
+  /** Code without frame information (assembler). */
   private async byFramePointer(frame: FrameContext, pc: number): Promise<UnwoundFrame | undefined> {
-    const { machine, addressSize } = this.image;
-    const stackPointer = registerOf(frame.registers, machine, machine.stackPointer);
+    const { image } = this;
+    const { machine } = image;
+    const sp = registerOf(frame.registers, machine, machine.stackPointer);
+    if (sp === undefined || !machine.pushesReturnAddress) return undefined;
     const framePointer = registerOf(frame.registers, machine, machine.framePointer);
-    if (stackPointer === undefined || !machine.pushesReturnAddress) return undefined;
-    if (frame.pcIsReturnAddress !== true && this.image.functionStart(pc) === pc) {
-      return this.pop(frame, stackPointer, undefined);
-    }
-    const misplaced =
-      framePointer === undefined || framePointer < stackPointer || framePointer % BigInt(addressSize) !== 0n;
-    return misplaced ? undefined : this.pop(frame, framePointer + BigInt(addressSize), framePointer);
+    const { pcIsReturnAddress = false, memory } = frame;
+    const at = { pc: image.relocate(toUnsigned(pc)), sp, framePointer, pcIsReturnAddress };
+    const caller = await callerByFramePointer(at, {
+      wordBytes: machine.wordBytes,
+      base: 0n,
+      read: (address, lengthBytes) => memory.read(address, lengthBytes),
+      functionStart: (address) => {
+        const start = image.functionStart(image.unbiased(address));
+        return start === undefined ? undefined : image.relocate(toUnsigned(start));
+      },
+      isCode: async (address) => image.isCode(image.unbiased(address)),
+    });
+    return caller && linked(caller, machine);
   }
+}
 
-  /** A caller whose return address is at `at`, and whose frame pointer is at `savedFramePointer` if that is known. */
-  private async pop(
-    frame: FrameContext,
-    at: bigint,
-    savedFramePointer: bigint | undefined,
-  ): Promise<UnwoundFrame | undefined> {
-    const { machine } = this.image;
-    const pc = await this.word(frame, at);
-    if (pc === undefined || !this.image.isCode(this.image.unbiased(pc))) return undefined;
-    const cfa = at + BigInt(this.image.addressSize);
-    // The function may have saved and changed any other register: without its tables nothing is known of them.
-    const registers = new Map<string, bigint>();
-    const name = (register: number): string => machine.names[register] as string;
-    const own = registerOf(frame.registers, machine, machine.framePointer);
-    if (own !== undefined) registers.set(name(machine.framePointer), own);
-    registers.set(name(machine.programCounter), pc);
-    registers.set(name(machine.stackPointer), cfa);
-    const savedAt = new Map([[name(machine.programCounter), at]]);
-    if (savedFramePointer !== undefined) {
-      const value = await this.word(frame, savedFramePointer);
-      if (value === undefined) return undefined;
-      registers.set(name(machine.framePointer), value);
-      savedAt.set(name(machine.framePointer), savedFramePointer);
-    }
-    return { registers, cfa, savedAt, method: 'framePointer', isSignalFrame: false };
-  }
-
-  private async word(frame: FrameContext, address: bigint): Promise<bigint | undefined> {
-    const bytes = await frame.memory.read(address, this.image.addressSize);
-    return bytes && fromBytes(bytes, this.image.elf.littleEndian);
-  }
+/** The function may have saved and changed any other register: without its tables nothing is known of them. */
+function linked(caller: LinkedCaller, machine: MachineRegisters): UnwoundFrame {
+  const { returnAddress, returnSlot, sp, framePointer, framePointerSlot } = caller;
+  const registers = new Map([
+    [machine.programCounter, returnAddress],
+    [machine.stackPointer, sp],
+  ]);
+  if (framePointer !== undefined) registers.set(machine.framePointer, framePointer);
+  const savedAt = new Map([[machine.programCounter, returnSlot]]);
+  if (framePointerSlot !== undefined) savedAt.set(machine.framePointer, framePointerSlot);
+  return {
+    registers: named(registers, machine),
+    cfa: sp,
+    savedAt: named(savedAt, machine),
+    method: 'framePointer',
+    isSignalFrame: false,
+  };
 }
 
 export function registerOf(
