@@ -59,6 +59,9 @@ const EDITOR_KEYS: readonly string[] = [
 const DEBUG_KEYS = keysOf(DEBUG_SETTINGS);
 const ATTACH_KEYS = keysOf(ATTACH_SETTINGS);
 
+/** What counts until a configuration says otherwise. */
+export const DEFAULT_SETTINGS: DebugSettings = { ...readRows(DEBUG_SETTINGS, {}, []), noDebug: false };
+
 /** Throws UserError naming every key that is wrong. */
 export function parseLaunchArguments(input: Input): LaunchArguments {
   const parsed = parseVmConfig(withoutEditorKeys(input), DEBUG_KEYS);

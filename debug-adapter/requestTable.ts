@@ -1,5 +1,6 @@
 /** The requests of a debug session, as a table of contents. Handlers get the session's state; there is no logic here. */
 import type { RequestCall, RequestTable } from './dapConnection.ts';
+import { USER_ERROR, UserError } from './errors.ts';
 import {
   breakpointLocations,
   setBreakpoints,
@@ -7,27 +8,21 @@ import {
   setFunctionBreakpoints,
   setInstructionBreakpoints,
 } from './handlers/breakpoints.ts';
-import { disassemble } from './handlers/disassemble.ts';
-import { setExpression } from './handlers/setExpression.ts';
+import { cancel } from './handlers/cancel.ts';
 import { completions } from './handlers/completions.ts';
+import { disassemble } from './handlers/disassemble.ts';
 import { evaluate } from './handlers/evaluate.ts';
 import { exceptionInfo } from './handlers/exceptionInfo.ts';
 import { continueVm, next, pause, stepIn, stepOut } from './handlers/execution.ts';
-import {
-  attach,
-  configurationDone,
-  disconnect,
-  initialize,
-  launch,
-  restart,
-  terminate,
-} from './handlers/lifecycle.ts';
+import { initialize } from './handlers/initialize.ts';
+import { attach, configurationDone, launch } from './handlers/launch.ts';
 import { readMemory, writeMemory } from './handlers/memory.ts';
-import { stackTrace, threads } from './handlers/stack.ts';
-import { cancel } from './handlers/cancel.ts';
+import { restart } from './handlers/restart.ts';
+import { setExpression } from './handlers/setExpression.ts';
 import { setVariable } from './handlers/setVariable.ts';
+import { stackTrace, threads } from './handlers/stack.ts';
+import { disconnect, terminate } from './handlers/terminate.ts';
 import { scopes, variables } from './handlers/variables.ts';
-import { USER_ERROR, UserError } from './errors.ts';
 import { type Command, decodeArguments, type RequestArguments } from './requestArguments.ts';
 import type { SessionState } from './session/sessionState.ts';
 

@@ -3,7 +3,7 @@ import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import type { SendEvent } from '../dapConnection.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
-import type { DebugSettings } from '../launchArguments.ts';
+import { type DebugSettings, DEFAULT_SETTINGS } from '../launchArguments.ts';
 import type { Log } from '../log.ts';
 import type { ClientDescription } from '../requestArguments.ts';
 import { obtainIndex } from '../symbols/index/indexLoader.ts';
@@ -36,16 +36,6 @@ export interface UserStep {
   onStopped(event: StopEvent): void;
 }
 
-/** What counts until `launch` or `attach` says otherwise. */
-const INITIAL_SETTINGS: DebugSettings = {
-  stopOnEntry: false,
-  symbolFiles: [],
-  sourceMap: {},
-  breakpointMode: 'auto',
-  stepInterrupts: false,
-  noDebug: false,
-};
-
 export class SessionState {
   readonly send: SendEvent;
   readonly log: Log;
@@ -73,7 +63,7 @@ export class SessionState {
   #phase: Phase = 'connected';
   #step: UserStep | undefined;
   #vm: SessionVm | undefined;
-  #settings = INITIAL_SETTINGS;
+  #settings = DEFAULT_SETTINGS;
   #sources = new SourcePaths();
   #stop = new StopView();
 

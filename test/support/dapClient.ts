@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { DapConnection } from '../../debug-adapter/dapConnection.ts';
-import { editorGone } from '../../debug-adapter/handlers/lifecycle.ts';
+import { editorGone } from '../../debug-adapter/handlers/terminate.ts';
 import { requestTable } from '../../debug-adapter/requestTable.ts';
 import { SessionState } from '../../debug-adapter/session/sessionState.ts';
 

@@ -1,9 +1,11 @@
-/** What the adapter can do, as `initialize` answers it. Nothing is listed here that a test does not use. */
+/** `initialize`: what the editor can do, for what the adapter can do. Nothing is listed here that a test does not use. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { ClientDescription } from '../requestArguments.ts';
+import type { SessionState } from '../session/sessionState.ts';
 
 const MODE_TARGETS: DebugProtocol.BreakpointModeApplicability[] = ['source', 'instruction'];
 
-export const CAPABILITIES: DebugProtocol.Capabilities = {
+const CAPABILITIES: DebugProtocol.Capabilities = {
   supportsConfigurationDoneRequest: true,
   supportsFunctionBreakpoints: true,
   supportsInstructionBreakpoints: true,
@@ -47,3 +49,9 @@ export const CAPABILITIES: DebugProtocol.Capabilities = {
   supportSuspendDebuggee: true,
   supportsCancelRequest: true,
 };
+
+export function initialize(state: SessionState, args: ClientDescription): DebugProtocol.Capabilities {
+  state.client = args;
+  state.enter('idle');
+  return CAPABILITIES;
+}
