@@ -1,6 +1,6 @@
 /**
- * What a message says, as a handler wants it: small decoders, and what is made of them. A value of the wrong kind is answered by a
- * sentence that names it.
+ * What a message says, as a handler wants it: small decoders, and what is made of them. A value of the wrong
+ * kind is answered by a sentence that names it.
  */
 import { USER_ERROR, UserError } from './errors.ts';
 

@@ -16,7 +16,10 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A connection whose one request is answered by `answer`, with its two streams; nobody reads what it sends yet. */
+/**
+ * A connection whose one request is answered by `answer`, with its two streams; nobody reads what it sends
+ * yet.
+ */
 function connected(answer: (call: RequestCall) => unknown) {
   const [input, output] = [new PassThrough(), new PassThrough()];
   const connection = new DapConnection(() => undefined);

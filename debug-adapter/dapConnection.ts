@@ -1,6 +1,6 @@
 /**
- * The editor's side of the wire: takes DAP messages, looks requests up in a table, and is the one place where a handler's exception
- * becomes an error response. Handlers are plain `arguments => body` functions.
+ * The editor's side of the wire: takes DAP messages, looks requests up in a table, and is the one place where
+ * a handler's exception becomes an error response. Handlers are plain `arguments => body` functions.
  */
 import type { Readable, Writable } from 'node:stream';
 import { FramingError, MessageCutter } from '../vmm-core/client/messageCutter.ts';
@@ -14,7 +14,10 @@ export interface RequestCall {
   after(action: () => void): void;
   /** Aborted by `cancel`: long work looks at it. */
   readonly signal: AbortSignal;
-  /** Resolves when the client has taken what was sent so far, but for a bounded rest: for answers that are large. */
+  /**
+   * Resolves when the client has taken what was sent so far, but for a bounded rest: for answers that are
+   * large.
+   */
   room(): Promise<void>;
   /** Cancels the request with that number, when it is still being served. */
   cancel(requestId: number): void;

@@ -1,4 +1,6 @@
-/** Errors the user is meant to read: one sentence that says what is wrong and what to do. Shown by the editor. */
+/**
+ * Errors the user is meant to read: one sentence that says what is wrong and what to do. Shown by the editor.
+ */
 
 /** `id` is stable: tests and other editors may rely on it (DAP Message.id). */
 export class UserError extends Error {

@@ -1,4 +1,6 @@
-/** The debug adapter: DAP on stdin and stdout, logs on stderr. Runs by itself: `node dist/debug-adapter.js`. */
+/**
+ * The debug adapter: DAP on stdin and stdout, logs on stderr. Runs by itself: `node dist/debug-adapter.js`.
+ */
 import { DapConnection } from './dapConnection.ts';
 import { editorGone } from './handlers/terminate.ts';
 import { stderrLog } from './log.ts';

@@ -1,6 +1,7 @@
 /**
- * The arguments of every request, in DAP's own types, and how they are checked before a handler sees them: what a client sends wrong
- * is answered by a sentence. What `launch` and `attach` mean is in a file of its own, launchArguments.ts.
+ * The arguments of every request, in DAP's own types, and how they are checked before a handler sees them:
+ * what a client sends wrong is answered by a sentence. What `launch` and `attach` mean is in a file of its
+ * own, launchArguments.ts.
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import {

@@ -1,4 +1,7 @@
-/** The requests of a debug session, as a table of contents. Handlers get the session's state; there is no logic here. */
+/**
+ * The requests of a debug session, as a table of contents. Handlers get the session's state; there is no
+ * logic here.
+ */
 import type { RequestCall, RequestTable } from './dapConnection.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 import {

@@ -1,4 +1,7 @@
-/** What is typed in the Debug Console: gdb's commands for looking at things. Assignments and expressions are no commands. */
+/**
+ * What is typed in the Debug Console: gdb's commands for looking at things. Assignments and expressions are
+ * no commands.
+ */
 import { USER_ERROR, UserError } from '../errors.ts';
 import { numberAt, valueAt } from '../evaluation/evaluateAt.ts';
 import { programFrame } from '../evaluation/programFrame.ts';

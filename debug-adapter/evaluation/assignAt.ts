@@ -15,7 +15,10 @@ import { programFrame } from './programFrame.ts';
 /** A number or a character: checked against the type it is for. Anything else is an expression. */
 const LITERAL = /^\s*(?:[-+]?[\d.]|')/;
 
-/** `$rax = 1`, `p->x += 2`, `*(u32*)0x1000 = 5`, `i++`. `undefined`: the text assigns nothing. Throws UserError. */
+/**
+ * `$rax = 1`, `p->x += 2`, `*(u32*)0x1000 = 5`, `i++`. `undefined`: the text assigns nothing. Throws
+ * UserError.
+ */
 export async function assignAt(
   state: SessionState,
   text: string,
@@ -64,7 +67,10 @@ export async function assignInProgram(
   return compiled.place(after, shown.inlineDepth);
 }
 
-/** A local or a member of a value: the new value is a literal or an expression of the frame. Throws QueryError. */
+/**
+ * A local or a member of a value: the new value is a literal or an expression of the frame. Throws
+ * QueryError.
+ */
 export async function assignMember(
   state: SessionState,
   { value, expression }: NamedValue,

@@ -1,6 +1,7 @@
 /**
- * What an expression comes to at a frame. It is looked up in two scopes: the program's, whose names have types, and the machine's,
- * where symbols are addresses. It means what the first of them that can evaluate it says, and a mistake is that of the first.
+ * What an expression comes to at a frame. It is looked up in two scopes: the program's, whose names have
+ * types, and the machine's, where symbols are addresses. It means what the first of them that can evaluate it
+ * says, and a mistake is that of the first.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from '../session/sessionState.ts';
@@ -61,7 +62,10 @@ export async function numberAt(
   return (await evaluateWord(text, await machineAt(state, shown))).value;
 }
 
-/** Whether a tree is one of the machine's: all its names are registers, and none of them is the program's at the frame. */
+/**
+ * Whether a tree is one of the machine's: all its names are registers, and none of them is the program's at
+ * the frame.
+ */
 export async function isMachineTree(state: SessionState, node: Node, shown: ShownFrame): Promise<boolean> {
   const names = new Set<string>();
   const isRegister = (name: string): boolean => {
@@ -102,7 +106,10 @@ async function isWord(state: SessionState, text: string, shown: ShownFrame): Pro
   return node !== undefined && isMachineTree(state, node, shown);
 }
 
-/** A value of the program, or why there is none. `undefined` where nothing has types: there a label is its address. */
+/**
+ * A value of the program, or why there is none. `undefined` where nothing has types: there a label is its
+ * address.
+ */
 export async function valueAt(
   state: SessionState,
   text: string,

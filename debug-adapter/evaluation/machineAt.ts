@@ -1,4 +1,7 @@
-/** The machine as expressions at a frame see it: the registers of that frame, the session's symbols, the vCPU's memory. */
+/**
+ * The machine as expressions at a frame see it: the registers of that frame, the session's symbols, the
+ * vCPU's memory.
+ */
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { frameNow } from '../session/frames.ts';
@@ -35,7 +38,10 @@ export async function languageOf(state: SessionState, shown: ShownFrame): Promis
   return (await state.viewOf(shown.cpu)).imageAt(address)?.languageAt(address) ?? 'c';
 }
 
-/** As the CPU has it: writing the low half of a register clears the high one, so that is no part of what is kept. */
+/**
+ * As the CPU has it: writing the low half of a register clears the high one, so that is no part of what is
+ * kept.
+ */
 function readRegister(
   name: string,
   registers: CpuRegisters | undefined,

@@ -1,7 +1,7 @@
 /**
- * Expressions over the machine alone: registers, symbols as the addresses they stand for, memory in words. The language is that of
- * symbols/expressions; this is a scope without variables, in which what has no type is a machine word and not an int of C. Pure:
- * where values come from is the Machine's business.
+ * Expressions over the machine alone: registers, symbols as the addresses they stand for, memory in words.
+ * The language is that of symbols/expressions; this is a scope without variables, in which what has no type
+ * is a machine word and not an int of C. Pure: where values come from is the Machine's business.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
@@ -41,7 +41,10 @@ export interface MachineWord {
   readonly signed?: bigint;
 }
 
-/** Longer than any address, so that what numbers alone come to has its sign; addresses wrap when they are used. */
+/**
+ * Longer than any address, so that what numbers alone come to has its sign; addresses wrap when they are
+ * used.
+ */
 const NUMBER = integer('number', 16, true);
 const ADDRESS = integer('address', 8, false);
 
@@ -110,8 +113,9 @@ export function parseForMachine(text: string, machine: Pick<Machine, 'language' 
 const PLAIN_NUMBER = /^(?:0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[\d_]+)$/;
 
 /**
- * Whether an expression is made of registers, plain numbers and what leads from one address to another: such are addresses and bits,
- * not numbers of some type of a program. Products and masks are arithmetic. `isMachineName` knows the names without a dollar.
+ * Whether an expression is made of registers, plain numbers and what leads from one address to another: such
+ * are addresses and bits, not numbers of some type of a program. Products and masks are arithmetic.
+ * `isMachineName` knows the names without a dollar.
  */
 export function isOfMachine(node: Node, isMachineName: (name: string) => boolean): boolean {
   switch (node.kind) {

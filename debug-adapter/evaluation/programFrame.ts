@@ -1,4 +1,7 @@
-/** A shown frame as the program sees it: the symbol file that explains its code, and what variables are evaluated against. */
+/**
+ * A shown frame as the program sees it: the symbol file that explains its code, and what variables are
+ * evaluated against.
+ */
 import type { SessionState } from '../session/sessionState.ts';
 import { frameNow, framesOf, unwindContext } from '../session/frames.ts';
 import type { ShownFrame } from '../session/stopView.ts';
@@ -13,7 +16,10 @@ export interface ProgramFrame {
   readonly context: FrameContext;
 }
 
-/** It exists where the code at the frame belongs to an image with debug information, of the width the vCPU executes. */
+/**
+ * It exists where the code at the frame belongs to an image with debug information, of the width the vCPU
+ * executes.
+ */
 export async function programFrame(
   state: SessionState,
   shown: ShownFrame,

@@ -71,8 +71,8 @@ export async function setInstructionBreakpoints(
 type Conditions = Pick<DebugProtocol.SourceBreakpoint, 'condition' | 'hitCondition' | 'logMessage'>;
 
 /**
- * A breakpoint that must not always stop would, were it armed: until conditions are evaluated it stays off, and says so. It keeps the
- * place it was asked for, so that the editor leaves it where it is.
+ * A breakpoint that must not always stop would, were it armed: until conditions are evaluated it stays off,
+ * and says so. It keeps the place it was asked for, so that the editor leaves it where it is.
  */
 function refuseConditions(asked: Conditions, wanted: WantedBreakpoint): WantedBreakpoint {
   const given = [

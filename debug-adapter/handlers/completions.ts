@@ -1,4 +1,7 @@
-/** What could follow in the Debug Console: members after a dot or an arrow, registers after a dollar, else what the frame has. */
+/**
+ * What could follow in the Debug Console: members after a dot or an arrow, registers after a dollar, else
+ * what the frame has.
+ */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { SessionState } from '../session/sessionState.ts';
 import type { ShownFrame } from '../session/stopView.ts';
@@ -8,7 +11,10 @@ import { localVariables, programValue } from '../evaluation/programFrame.ts';
 import type { NamedValue } from '../symbols/values/value.ts';
 
 const MAX_MEMBERS = 1000;
-/** What is completed is at the end of the text, and no longer than this: the patterns below try every place to start at. */
+/**
+ * What is completed is at the end of the text, and no longer than this: the patterns below try every place to
+ * start at.
+ */
 const MAX_TYPED = 1000;
 /** The operand before the last dot or arrow: names, members, elements and one level of parentheses. */
 const MEMBER = /((?:\w|::|\.|->|\[[^[\]]*\]|\([^()]*\))+)(?:\.|->)(\w*)$/;

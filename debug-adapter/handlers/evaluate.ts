@@ -1,4 +1,7 @@
-/** `evaluate`: watches, hovers and the Debug Console, where expressions may also assign, and gdb's commands are known. */
+/**
+ * `evaluate`: watches, hovers and the Debug Console, where expressions may also assign, and gdb's commands
+ * are known.
+ */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { answerCommand, parsePrint } from '../console/commands.ts';
 import { USER_ERROR, UserError } from '../errors.ts';

@@ -1,4 +1,7 @@
-/** Running, pausing and stepping. A step by line is a UserStep (stepping/lineStep.ts); everything else is one request to the VM. */
+/**
+ * Running, pausing and stepping. A step by line is a UserStep (stepping/lineStep.ts); everything else is one
+ * request to the VM.
+ */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { STOP } from '../../vmm-core/protocol/stopCause.ts';

@@ -1,4 +1,7 @@
-/** `initialize`: what the editor can do, for what the adapter can do. Nothing is listed here that a test does not use. */
+/**
+ * `initialize`: what the editor can do, for what the adapter can do. Nothing is listed here that a test does
+ * not use.
+ */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { ClientDescription } from '../requestArguments.ts';
 import type { SessionState } from '../session/sessionState.ts';

@@ -36,7 +36,10 @@ export async function readMemory(
   };
 }
 
-/** Large reads one after the other, and only while the client takes the answers: until then each is in our memory. */
+/**
+ * Large reads one after the other, and only while the client takes the answers: until then each is in our
+ * memory.
+ */
 function inTurn<T>(state: SessionState, call: RequestCall, read: () => Promise<T>): Promise<T> {
   return state.largeReads.take(async () => {
     await call.room();

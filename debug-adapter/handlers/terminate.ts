@@ -8,7 +8,9 @@ import type { VmTarget } from '../target/vmTarget.ts';
 
 /** Time a guest has to react to its power button before it is killed. */
 const POWER_OFF_GRACE_MS = 5000;
-/** Time a VM has to be gone, or to be rid of us, before we stop waiting: its process may be stopped itself. */
+/**
+ * Time a VM has to be gone, or to be rid of us, before we stop waiting: its process may be stopped itself.
+ */
 const GONE_TIMEOUT_MS = 3000;
 
 /** First the power button, so that the guest can shut down; then, or when it cannot react, the end. */
@@ -66,7 +68,8 @@ async function leaveNow(state: SessionState, how: { kill: boolean; suspend: bool
     try {
       await (how.kill ? killVm(state, target) : within(GONE_TIMEOUT_MS, letGo(state, target, how.suspend)));
     } catch (error) {
-      state.log('warn', 'leave', messageOf(error)); // it is gone: what was to be done there needs doing no more
+      // It is gone: what was to be done there needs doing no more.
+      state.log('warn', 'leave', messageOf(error));
     }
     target.dispose();
   }

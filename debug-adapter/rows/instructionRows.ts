@@ -122,7 +122,10 @@ class CodeReader {
     return [...unreadable.reverse(), ...chunks.reverse().flat()].slice(-count);
   }
 
-  /** Some instructions that end at `end`: from the start of the function before it, else from wherever decoding falls in step. */
+  /**
+   * Some instructions that end at `end`: from the start of the function before it, else from wherever
+   * decoding falls in step.
+   */
   async #chunkBefore(end: bigint, wanted: number): Promise<readonly CodeLine[] | undefined> {
     const start = this.view.codeStart(end - 1n);
     if (start !== undefined && start < end && end - start <= MAX_FUNCTION_BYTES) {
@@ -183,7 +186,10 @@ function show(state: SessionState, view: AddressView, line: CodeLine): Shown {
   };
 }
 
-/** The symbol of a branch target; in code whose segment has a base, the linear address behind the offset that is shown. */
+/**
+ * The symbol of a branch target; in code whose segment has a base, the linear address behind the offset that
+ * is shown.
+ */
 function nameTarget(view: AddressView, line: DecodedInstruction, target: bigint): string | undefined {
   const symbol = view.describe(target);
   return symbol ?? (line.text.includes(hex(target)) ? undefined : hex(target));

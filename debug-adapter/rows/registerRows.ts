@@ -38,7 +38,8 @@ export function groupVariable(
     name: group,
     value,
     variablesReference,
-    presentationHint: { attributes: ['readOnly'] }, // no kind "virtual": VS Code greys it until it cannot be read
+    // No kind "virtual": VS Code greys it until it cannot be read.
+    presentationHint: { attributes: ['readOnly'] },
   };
 }
 
@@ -70,7 +71,8 @@ function rowVariable(
   reference: (address: bigint) => string,
 ): Variable {
   const base = { name: row.name, variablesReference: 0, type: `u${row.widthBits}` };
-  // A caller's frame knows only what the unwinder recovered; system registers are the vCPU's whatever the frame.
+  // A caller's frame knows only what the unwinder recovered; system registers are the vCPU's whatever the
+  // frame.
   const inFrame = caller === undefined || !generalRows(registers.mode).some((it) => it.key === row.key);
   const value = inFrame ? registerValue(registers, row.key) : caller.registers.get(row.key);
   if (value === undefined)
@@ -105,7 +107,9 @@ export function segmentMembers(segment: SegmentValue | undefined): Variable[] {
   }));
 }
 
-/** The register behind a row of a group, and the value it gets. Throws UserError when the value does not fit. */
+/**
+ * The register behind a row of a group, and the value it gets. Throws UserError when the value does not fit.
+ */
 export function registerWrite(
   group: string,
   name: string,

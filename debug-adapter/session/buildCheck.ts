@@ -1,6 +1,6 @@
 /**
- * Whether the guest runs the builds whose symbols we have: a program's build-id note is in its memory. Called at every stop until the
- * note of each file could be read, which for a kernel is once its pages are mapped.
+ * Whether the guest runs the builds whose symbols we have: a program's build-id note is in its memory. Called
+ * at every stop until the note of each file could be read, which for a kernel is once its pages are mapped.
  */
 import { buildIdInMemory } from '../../vmm-core/elf/elfNotes.ts';
 import type { SessionState } from './sessionState.ts';

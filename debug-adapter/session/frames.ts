@@ -33,7 +33,10 @@ export async function framesOf(
   return stack.frames.slice(0, count);
 }
 
-/** Whether bytes at a linear address are part of how the shown frames hang together: a return address, or the link beside it. */
+/**
+ * Whether bytes at a linear address are part of how the shown frames hang together: a return address, or the
+ * link beside it.
+ */
 export function linksFrames(state: SessionState, address: bigint, lengthBytes: number): boolean {
   const slots = [...state.stop.stacks.values()].flatMap(({ frames }) => frames.map((it) => it.returnSlot));
   return slots.some(
@@ -65,8 +68,8 @@ export async function unwindContext(state: SessionState, cpu: number): Promise<U
 }
 
 /**
- * References to memory as a vCPU sees it. Those without a vCPU mean the one last stopped; another vCPU needs naming only where it
- * sees something else: other page tables, or code of another width.
+ * References to memory as a vCPU sees it. Those without a vCPU mean the one last stopped; another vCPU needs
+ * naming only where it sees something else: other page tables, or code of another width.
  */
 export async function memoryReferences(
   state: SessionState,

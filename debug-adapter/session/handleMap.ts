@@ -1,4 +1,7 @@
-/** Numbers that stand for things in DAP. Never reused in a session, so that a late request with an old one cannot hit a new thing. */
+/**
+ * Numbers that stand for things in DAP. Never reused in a session, so that a late request with an old one
+ * cannot hit a new thing.
+ */
 
 /** The numbers of one kind of thing, however many maps there are. */
 interface Numbers {

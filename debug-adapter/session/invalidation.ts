@@ -3,7 +3,10 @@ import type { SessionState } from './sessionState.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
 import { linksFrames } from './frames.ts';
 
-/** What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move watches. */
+/**
+ * What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move
+ * watches.
+ */
 export function registersChanged(state: SessionState, cpu: number, keys: readonly string[]): void {
   const movesFrames = keys.some((it) => ['rip', 'rsp', 'rbp', 'cs', 'ss', 'cr0', 'cr3', 'efer'].includes(it));
   state.stop.written();

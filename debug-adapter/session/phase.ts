@@ -1,7 +1,7 @@
 /**
- * Where a debug session is, as its editor was told, and where it may go from there. What the VM does reaches the user in the phases
- * `stopped`, `running` and `stepping` alone: before them breakpoints are still being set, and during a restart and at the end the
- * VM's stops are the adapter's own doing.
+ * Where a debug session is, as its editor was told, and where it may go from there. What the VM does reaches
+ * the user in the phases `stopped`, `running` and `stepping` alone: before them breakpoints are still being
+ * set, and during a restart and at the end the VM's stops are the adapter's own doing.
  */
 
 export type Phase =

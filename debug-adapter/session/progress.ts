@@ -1,6 +1,6 @@
 /**
- * Work in the background as the editor shows it: a DAP progress with a button that cancels it. What is over within a second is not
- * shown, nor is anything to a client that does not know progress.
+ * Work in the background as the editor shows it: a DAP progress with a button that cancels it. What is over
+ * within a second is not shown, nor is anything to a client that does not know progress.
  */
 import type { SessionState } from './sessionState.ts';
 

@@ -1,6 +1,7 @@
 /**
- * The breakpoints a session wants and how they stand in the VM. DAP sets breakpoints group by group (one source file, all functions,
- * all instructions); vmm-core takes one list: this is where they meet. One DAP breakpoint may be several addresses (inlined copies).
+ * The breakpoints a session wants and how they stand in the VM. DAP sets breakpoints group by group (one
+ * source file, all functions, all instructions); vmm-core takes one list: this is where they meet. One DAP
+ * breakpoint may be several addresses (inlined copies).
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { BreakpointMode, BreakpointSpec, BreakpointStatus } from '../../vmm-core/protocol/run.ts';
@@ -50,7 +51,9 @@ interface Entry {
 
 export class SessionBreakpoints {
   readonly #groups = new Map<string, Entry[]>();
-  /** Of each group: finding places takes its time, and a later list must not be overtaken by an earlier one. */
+  /**
+   * Of each group: finding places takes its time, and a later list must not be overtaken by an earlier one.
+   */
   readonly #replacing = new Map<string, Turns>();
   readonly #temporary = new Map<number, BreakpointSpec>();
   #nextId = 1;
@@ -64,7 +67,8 @@ export class SessionBreakpoints {
   attach(target: VmTarget, defaultMode: BreakpointMode): void {
     this.#target = target;
     this.#defaultMode = defaultMode;
-    target.on('stopped', () => this.#temporary.clear()); // the VM dropped them: any stop removes temporary ones
+    // The VM has dropped them: any stop removes temporary ones.
+    target.on('stopped', () => this.#temporary.clear());
   }
 
   /** Stops following: the VM is gone or left alone. */
@@ -108,7 +112,9 @@ export class SessionBreakpoints {
     return entries.filter((it, i) => JSON.stringify(describe(it)) !== before[i]).map(describe);
   }
 
-  /** A breakpoint of the debugger's own until the next stop. Resolves to its id in the VM when it is armed. */
+  /**
+   * A breakpoint of the debugger's own until the next stop. Resolves to its id in the VM when it is armed.
+   */
   async addTemporary(wanted: TemporaryBreakpoint): Promise<number> {
     const id = this.#nextVmId++;
     this.#temporary.set(id, {

@@ -1,4 +1,7 @@
-/** What the handlers of one debug session share: state and the smallest questions about it. What is done with it is in handlers/. */
+/**
+ * What the handlers of one debug session share: state and the smallest questions about it. What is done with
+ * it is in handlers/.
+ */
 import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import type { SendEvent } from '../dapConnection.ts';

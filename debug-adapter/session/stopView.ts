@@ -1,6 +1,7 @@
 /**
- * What the editor was shown of one stop, and what was computed for it. A session has a new one whenever the VM stops or runs: whatever
- * hangs on the old one, a request that is still being answered included, cannot be taken for something of the new one.
+ * What the editor was shown of one stop, and what was computed for it. A session has a new one whenever the
+ * VM stops or runs: whatever hangs on the old one, a request that is still being answered included, cannot be
+ * taken for something of the new one.
  */
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
@@ -9,8 +10,8 @@ import type { UnwindFrame } from '../target/unwindFrame.ts';
 import { HandleMap } from './handleMap.ts';
 
 /**
- * A stack frame as DAP shows it; several share one `UnwindFrame` where code was inlined. It says which, not what is in it: a write may
- * change that, see frameNow().
+ * A stack frame as DAP shows it; several share one `UnwindFrame` where code was inlined. It says which, not
+ * what is in it: a write may change that, see frameNow().
  */
 export interface ShownFrame {
   readonly cpu: number;
@@ -55,8 +56,8 @@ export class StopView {
   readonly variables: HandleMap<VariableContainer>;
   readonly stacks = new Map<number, Stack>();
   /**
-   * vCPUs that stand where inlined copies begin, but are shown at the call of them: how many copies are hidden. A step by line that
-   * reaches such a line stops there, as it would before a call.
+   * vCPUs that stand where inlined copies begin, but are shown at the call of them: how many copies are
+   * hidden. A step by line that reaches such a line stops there, as it would before a call.
    */
   readonly hiddenFrames = new Map<number, number>();
   #writes = 0;

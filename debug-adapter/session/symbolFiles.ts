@@ -18,7 +18,10 @@ async function prepareIndexes(state: SessionState, symbols: SymbolSet): Promise<
   if (isNew && state.symbols === symbols && state.phase !== 'ended') await announceBreakpoints(state);
 }
 
-/** After a reset of the VM, which loads its image again: what to do when that image has been rebuilt meanwhile. */
+/**
+ * After a reset of the VM, which loads its image again: what to do when that image has been rebuilt
+ * meanwhile.
+ */
 export async function reloadSymbols(state: SessionState): Promise<void> {
   if (!state.symbols.isStale()) return;
   const { files } = state.symbols;

@@ -1,4 +1,7 @@
-/** What the VM reports, as DAP events. A stop is shown only when it is one for the user: steps in several pieces keep theirs. */
+/**
+ * What the VM reports, as DAP events. A stop is shown only when it is one for the user: steps in several
+ * pieces keep theirs.
+ */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { Change } from '../../vmm-core/protocol/changes.ts';
@@ -94,7 +97,9 @@ function onChanged(state: SessionState, change: Change): void {
   memoryChanged(state, physical === true ? `phys:${address}` : address, 0, lengthBytes);
 }
 
-/** By the guest or by another client; our own `restart` is quiet. A rebuilt image was loaded along the way. */
+/**
+ * By the guest or by another client; our own `restart` is quiet. A rebuilt image was loaded along the way.
+ */
 async function onReset(state: SessionState, message: string): Promise<void> {
   if (!isFollowed(state.phase)) return;
   state.output(message);

@@ -1,6 +1,7 @@
 /**
- * A step by source line, made of range steps of the VM. The rules are those users know from gdb: a step ends at the first
- * instruction of another line, in a function entered by `stepIn` after its prologue, or where the function returned to.
+ * A step by source line, made of range steps of the VM. The rules are those users know from gdb: a step ends
+ * at the first instruction of another line, in a function entered by `stepIn` after its prologue, or where
+ * the function returned to.
  */
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
@@ -49,7 +50,10 @@ export class LineStep implements UserStep {
   readonly #origin: Origin;
   /** What is being stepped through, or was last. */
   #range: Range;
-  /** Where the last piece began: a breakpoint there has been hit already, and is not again after a fault's handler has returned. */
+  /**
+   * Where the last piece began: a breakpoint there has been hit already, and is not again after a fault's
+   * handler has returned.
+   */
   #from: bigint;
   #ownBreakpointId = -1;
   /** The next stop is the end, whatever is there. */
@@ -70,7 +74,10 @@ export class LineStep implements UserStep {
     this.#range = first.range;
   }
 
-  /** `undefined` in code without line information, where a step is one instruction, and out of what is not inlined. */
+  /**
+   * `undefined` in code without line information, where a step is one instruction, and out of what is not
+   * inlined.
+   */
   static async prepare(state: SessionState, cpu: number, kind: StepKind): Promise<LineStep | undefined> {
     const view = await state.viewOf(cpu);
     const pc = linearPc(await state.requireTarget().readRegisters(cpu));
@@ -156,7 +163,8 @@ export class LineStep implements UserStep {
     const pc = linearPc(registers);
     const functionStart = view.functionAt(pc)?.start;
     if (this.#steppingOver && functionStart !== this.#origin.functionStart) {
-      // `next` goes over the handler of a fault or an interrupt as over a call; `stepIn` is how to look into it.
+      // `next` goes over the handler of a fault or an interrupt as over a call; `stepIn` is how to look into
+      // it.
       const interrupted = await interruptedPc(
         registers,
         (address, lengthBytes) => this.#read(address, lengthBytes),
@@ -177,7 +185,8 @@ export class LineStep implements UserStep {
     if (inlined !== undefined) return inlined;
     const { row } = found;
     const sameLine = row.file === this.#origin.file && row.line === this.#origin.line;
-    const midStatement = row.range.start !== pc || !row.isStatement || row.line === 0; // line 0: no line of the source
+    // Line 0 is no line of the source.
+    const midStatement = row.range.start !== pc || !row.isStatement || row.line === 0;
     return sameLine || midStatement ? { kind: 'range', range, over: this.#steppingOver } : STOP_HERE;
   }
 
@@ -204,7 +213,10 @@ export class LineStep implements UserStep {
     return inside ? { kind: 'range', range: left.range, over: true } : STOP_HERE;
   }
 
-  /** `stepIn` into a function without lines: let it return. Any other way there (a jump, a return, an interrupt): stop. */
+  /**
+   * `stepIn` into a function without lines: let it return. Any other way there (a jump, a return, an
+   * interrupt): stop.
+   */
   async #calledCode(view: AddressView, pc: bigint, registers: CpuRegisters): Promise<Decision> {
     if (this.#steppingOver || view.codeStart(pc) !== pc) return STOP_HERE;
     const sp = linearSp(registers);

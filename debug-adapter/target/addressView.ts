@@ -1,7 +1,12 @@
-/** What the symbol files of a session say about an address, in one address space: the first image that knows it answers for it. */
+/**
+ * What the symbol files of a session say about an address, in one address space: the first image that knows
+ * it answers for it.
+ */
 import type { FunctionRange, InlineFrame, LineRow, SymbolAt, SymbolImage } from '../symbols/symbolImage.ts';
 
-/** A source line and where it was recorded, so that its path can be resolved against the file that names it. */
+/**
+ * A source line and where it was recorded, so that its path can be resolved against the file that names it.
+ */
 export interface FoundLine {
   readonly row: LineRow;
   readonly imagePath: string;
@@ -89,8 +94,8 @@ function nonEmpty<T>(items: readonly T[]): readonly T[] | undefined {
 }
 
 /**
- * Of images of the same code the one that knows most comes first: a kernel repacked for a boot loader has a symbol table at most, the file
- * it was made of has the rest. All others stay in their order.
+ * Of images of the same code the one that knows most comes first: a kernel repacked for a boot loader has a
+ * symbol table at most, the file it was made of has the rest. All others stay in their order.
  */
 export function bestFirst(images: readonly SymbolImage[]): SymbolImage[] {
   const ordered: SymbolImage[] = [];

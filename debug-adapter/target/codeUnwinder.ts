@@ -1,6 +1,6 @@
 /**
- * From a frame to its caller by the code: what the function has done to the stack since its first instruction, else along the frame
- * pointers. 32- and 64-bit code.
+ * From a frame to its caller by the code: what the function has done to the stack since its first
+ * instruction, else along the frame pointers. 32- and 64-bit code.
  */
 import {
   callerByFramePointer,
@@ -74,7 +74,8 @@ async function byPrologue(
   if (layout === undefined || base === undefined) return undefined;
   const cfa = stack.base + base + BigInt(layout.offset);
   const word = (place: number): Promise<bigint | undefined> => readWord(cfa + BigInt(place), stack);
-  // Code without a frame may be no function at all (`_start`): then what is on its stack is no return address.
+  // Code without a frame may be no function at all (`_start`): then what is on its stack is no return
+  // address.
   const target = await word(-stack.wordBytes);
   const isCalled = target !== undefined && (await followsCall(codeBase(context.cpu) + target, context));
   if (layout.base === 'rsp' && !isCalled) return undefined;
@@ -88,7 +89,9 @@ async function byPrologue(
   return { ...caller, registers: known(registers) };
 }
 
-/** From its first instruction: a part that was moved elsewhere (`name.cold`) begins in the middle of a frame. */
+/**
+ * From its first instruction: a part that was moved elsewhere (`name.cold`) begins in the middle of a frame.
+ */
 function functionAround(
   address: bigint,
   context: UnwindContext,
@@ -99,7 +102,9 @@ function functionAround(
   return image.symbolAt(found.start)?.name.includes('.cold') === true ? undefined : found;
 }
 
-/** Longest first: `call` with a 32-bit distance, then those through a register or memory (SDM Vol. 2, CALL). */
+/**
+ * Longest first: `call` with a 32-bit distance, then those through a register or memory (SDM Vol. 2, CALL).
+ */
 async function followsCall(address: bigint, context: UnwindContext): Promise<boolean> {
   const before = await context.read(address - 7n, 7);
   if (before === undefined) return false;

@@ -1,4 +1,6 @@
-/** Gets the session its VM: a warm core given by the extension, a core of our own, or a VM that runs already. */
+/**
+ * Gets the session its VM: a warm core given by the extension, a core of our own, or a VM that runs already.
+ */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { runningVms } from '../../vmm-core/client/runningVms.ts';
@@ -50,7 +52,10 @@ export interface AttachedVm {
   readonly chosen: string | undefined;
 }
 
-/** `vm`: a name, or the path of a socket. Without it the VM that has the configuration's name, or the only one that runs. */
+/**
+ * `vm`: a name, or the path of a socket. Without it the VM that has the configuration's name, or the only one
+ * that runs.
+ */
 export async function attachVm({ vm, name }: Pick<AttachArguments, 'vm' | 'name'>): Promise<AttachedVm> {
   const chosen = vm === undefined ? await chooseVm(name) : undefined;
   const wanted = vm ?? chosen ?? '';

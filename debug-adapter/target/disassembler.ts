@@ -1,4 +1,7 @@
-/** Bytes to instructions with iced-x86, loaded on first use (its wasm costs some ten milliseconds). Pure: knows no VM. */
+/**
+ * Bytes to instructions with iced-x86, loaded on first use (its wasm costs some ten milliseconds). Pure:
+ * knows no VM.
+ */
 import type { Decoder, Formatter } from 'iced-x86';
 import type { Pace } from '../pace.ts';
 
@@ -53,7 +56,9 @@ export class Disassembler {
     return (loaded ??= import('iced-x86').then((library) => new Disassembler(library)));
   }
 
-  /** Up to `count` instructions from the start of the block. An instruction cut off by its end is left out. */
+  /**
+   * Up to `count` instructions from the start of the block. An instruction cut off by its end is left out.
+   */
   decode(block: CodeBlock, count: number): DecodedInstruction[] {
     const { Decoder: DecoderClass, DecoderOptions } = this.#iced;
     const decoder = new DecoderClass(block.bits, block.bytes, DecoderOptions.None);
@@ -122,8 +127,8 @@ export class Disassembler {
 }
 
 /**
- * The `count` instructions that end exactly at `address`, from a list decoded from somewhere before it; `undefined` when that
- * list is out of step with `address`.
+ * The `count` instructions that end exactly at `address`, from a list decoded from somewhere before it;
+ * `undefined` when that list is out of step with `address`.
  */
 export function endingAt(
   decoded: readonly DecodedInstruction[],

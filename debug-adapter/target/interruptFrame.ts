@@ -1,18 +1,25 @@
 /**
- * Recognizes, at the first instruction of an exception or interrupt handler, what it interrupted. SDM vol. 3 §6.12.1 and §6.14.2: the
- * CPU pushed (an error code,) RIP, CS, RFLAGS and, in 64-bit mode always, RSP and SS.
+ * Recognizes, at the first instruction of an exception or interrupt handler, what it interrupted. SDM vol. 3
+ * §6.12.1 and §6.14.2: the CPU pushed (an error code,) RIP, CS, RFLAGS and, in 64-bit mode always, RSP and
+ * SS.
  */
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import { codeBase, codeBits, linearSp } from './registers.ts';
 
-/** An error code, and what the handler's first instruction pushed: hosts that emulate kernel code run it before they stop. */
+/**
+ * An error code, and what the handler's first instruction pushed: hosts that emulate kernel code run it
+ * before they stop.
+ */
 const WORDS_BELOW_RIP = 3;
 const RFLAGS_ALWAYS_ONE = 1n << 1n;
 const RFLAGS_RESERVED = ~0x3f_ffffn;
 
 type Read = (address: bigint, lengthBytes: number) => Promise<Uint8Array | undefined>;
 
-/** Linear address of the interrupted instruction, when it lies in `code`; `undefined` where the stack holds no such frame. */
+/**
+ * Linear address of the interrupted instruction, when it lies in `code`; `undefined` where the stack holds no
+ * such frame.
+ */
 export async function interruptedPc(
   registers: CpuRegisters,
   read: Read,

@@ -1,6 +1,7 @@
 /**
- * Frames of code without call frame information, from the code itself: what a function has pushed and moved on every way from its first
- * instruction to an address. Where two ways disagree nothing is said. x86 in 32 and 64 bits; pure but for loading the decoder.
+ * Frames of code without call frame information, from the code itself: what a function has pushed and moved
+ * on every way from its first instruction to an address. Where two ways disagree nothing is said. x86 in 32
+ * and 64 bits; pure but for loading the decoder.
  */
 import type { Instruction, InstructionInfo } from 'iced-x86';
 

@@ -1,6 +1,6 @@
 /**
- * How registers are named, grouped and decoded for people. The bits are spelled as in the Intel SDM, volume 3, chapter 2
- * (control registers), volume 1, §3.4.3 (EFLAGS).
+ * How registers are named, grouped and decoded for people. The bits are spelled as in the Intel SDM, volume
+ * 3, chapter 2 (control registers), volume 1, §3.4.3 (EFLAGS).
  */
 import type { CpuMode, CpuRegisters, SegmentValue } from '../../vmm-core/protocol/registers.ts';
 
@@ -157,7 +157,10 @@ export function formatRegister(value: bigint, widthBits: number): string {
     .padStart(Math.ceil(widthBits / 4), '0')}`;
 }
 
-/** ` [PG WP PE]` for the registers made of bits, nothing for the others. Highest bit first, as the manuals draw them. */
+/**
+ * ` [PG WP PE]` for the registers made of bits, nothing for the others. Highest bit first, as the manuals
+ * draw them.
+ */
 export function decodeBits(key: string, value: bigint): string {
   const fields = Object.hasOwn(DECODED, key) ? DECODED[key] : undefined;
   if (fields === undefined) return '';
@@ -178,7 +181,8 @@ export function withField(value: bigint, field: BitField, bits: bigint): bigint 
   return (value & ~mask) | (bits << BigInt(field.bit));
 }
 
-// Code and data segment types, SDM vol. 3 §3.4.5.1, table 3-1: bit 3 code, bit 2 conforming/expand-down, bit 1 read/write.
+// Code and data segment types, SDM vol. 3 §3.4.5.1, table 3-1: bit 3 code, bit 2 conforming/expand-down, bit
+// 1 read/write.
 const TYPE_CODE = 1 << 3;
 const TYPE_EXPAND_DOWN = 1 << 2;
 const TYPE_READ_WRITE = 1 << 1;

@@ -1,6 +1,6 @@
 /**
- * Between the source paths a compiler recorded and the files in the editor. The recorded path may be relative or of another
- * machine; what the editor gets must be a file that exists.
+ * Between the source paths a compiler recorded and the files in the editor. The recorded path may be relative
+ * or of another machine; what the editor gets must be a file that exists.
  */
 import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,10 @@ export class SourcePaths {
     this.#map = Object.entries(sourceMap).sort(([a], [b]) => b.length - a.length);
   }
 
-  /** The existing file behind a recorded path, `undefined` when there is none. `elfPath` names the ELF that recorded it. */
+  /**
+   * The existing file behind a recorded path, `undefined` when there is none. `elfPath` names the ELF that
+   * recorded it.
+   */
   toEditor(recorded: string, elfPath: string): string | undefined {
     const key = `${elfPath}\0${recorded}`;
     if (!this.#cache.has(key))
@@ -27,7 +30,10 @@ export class SourcePaths {
     return this.#cache.get(key) ?? this.#learned.get(recorded);
   }
 
-  /** The recorded paths an editor's file stands for, best first; more than one only when they are equally good. */
+  /**
+   * The recorded paths an editor's file stands for, best first; more than one only when they are equally
+   * good.
+   */
   toRecorded(
     file: string,
     recordedFiles: readonly { readonly file: string; readonly elfPath: string }[],
@@ -75,7 +81,8 @@ function findBySuffix(recorded: string, elfDir: string): string | undefined {
     .filter((it) => it !== '' && it !== '..');
   for (let drop = 0; drop < parts.length; drop++) {
     const tail = parts.slice(drop).join(path.sep);
-    const parents = parts.length - drop > 1 ? SEARCHED_PARENTS : 0; // a bare name above the ELF's folder is a coincidence
+    // A bare name above the ELF's folder is a coincidence.
+    const parents = parts.length - drop > 1 ? SEARCHED_PARENTS : 0;
     let folder = elfDir;
     for (let level = 0; level <= parents; level++) {
       const candidate = path.join(folder, tail);
@@ -86,7 +93,9 @@ function findBySuffix(recorded: string, elfDir: string): string | undefined {
   return undefined;
 }
 
-/** Those that share the most trailing folders with `file`. A bare name counts only when it is the only one. */
+/**
+ * Those that share the most trailing folders with `file`. A bare name counts only when it is the only one.
+ */
 function longestSuffix(file: string, candidates: readonly string[]): string[] {
   const scored = candidates.map((it) => ({ it, score: commonTail(file, it) }));
   const best = Math.max(0, ...scored.map(({ score }) => score));

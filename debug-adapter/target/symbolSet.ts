@@ -1,4 +1,7 @@
-/** All symbol files of a session. Names and source lines are asked of all of them, addresses in an address space (AddressView). */
+/**
+ * All symbol files of a session. Names and source lines are asked of all of them, addresses in an address
+ * space (AddressView).
+ */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import {
@@ -71,8 +74,8 @@ export class SymbolSet {
   static readonly empty = new SymbolSet([], []);
 
   /**
-   * Opens what can be opened; `report` gets a sentence for each file that cannot, or that no source line can be found in. Without
-   * `indexing`, indexes of large files are built in this thread.
+   * Opens what can be opened; `report` gets a sentence for each file that cannot, or that no source line can
+   * be found in. Without `indexing`, indexes of large files are built in this thread.
    */
   static load(
     files: readonly SymbolFile[],
@@ -177,7 +180,10 @@ export class SymbolSet {
     return undefined;
   }
 
-  /** One that a stripped file has and a file with lines too is the latter's: its breakpoint goes behind the prologue. */
+  /**
+   * One that a stripped file has and a file with lines too is the latter's: its breakpoint goes behind the
+   * prologue.
+   */
   async functionsByName(name: string): Promise<FunctionLocation[]> {
     const found = await this.#all((it) => it.sliced.functionByName(name));
     const described = new Set(found.filter(({ file }) => file !== undefined).map(({ start }) => start));

@@ -1,4 +1,7 @@
-/** From a frame to its caller: by the tables that the symbols have of the code, else by what the code itself does to the stack. */
+/**
+ * From a frame to its caller: by the tables that the symbols have of the code, else by what the code itself
+ * does to the stack.
+ */
 import type { FrameContext } from '../symbols/frames/frameContext.ts';
 import type { UnwoundFrame } from '../symbols/frames/frameUnwinder.ts';
 import type { SymbolImage } from '../symbols/symbolImage.ts';
@@ -6,7 +9,10 @@ import { callerByCode } from './codeUnwinder.ts';
 import { codeBase, codeBits } from './registers.ts';
 import { lookupAddress, type UnwindContext, type UnwindFrame } from './unwindFrame.ts';
 
-/** A frame in the words of symbols/. `undefined` where the image's code is of another width than the vCPU executes. */
+/**
+ * A frame in the words of symbols/. `undefined` where the image's code is of another width than the vCPU
+ * executes.
+ */
 export function frameContext(
   frame: UnwindFrame,
   context: UnwindContext,
@@ -18,7 +24,10 @@ export function frameContext(
   return { registers, memory: context, pcIsReturnAddress: frame.isCaller };
 }
 
-/** `undefined` at the outermost frame. The image's tables also know frames without a frame pointer, and those of interrupts. */
+/**
+ * `undefined` at the outermost frame. The image's tables also know frames without a frame pointer, and those
+ * of interrupts.
+ */
 export async function callerOf(frame: UnwindFrame, context: UnwindContext): Promise<UnwindFrame | undefined> {
   const image = context.imageAt(lookupAddress(frame));
   const symbols = image && frameContext(frame, context, image);
@@ -38,7 +47,10 @@ export async function callerOf(frame: UnwindFrame, context: UnwindContext): Prom
   return { pc, sp, registers, returnSlot, isCaller: !unwound.isSignalFrame };
 }
 
-/** Calls may change the other registers (System V ABI, AMD64 §3.2.1, i386 §2.2.1): a callee's value would be a guess. Interrupts save all. */
+/**
+ * Calls may change the other registers (System V ABI, AMD64 §3.2.1, i386 §2.2.1): a callee's value would be a
+ * guess. Interrupts save all.
+ */
 const KEPT_BY_CALLS = new Set([
   'rip',
   'rsp',

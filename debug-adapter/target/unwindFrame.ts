@@ -10,7 +10,10 @@ export interface UnwindFrame {
   readonly sp: bigint;
   /** Keys of CpuRegisters.values, `rip` included; for a caller only what the unwinder recovered. */
   readonly registers: ReadonlyMap<string, bigint>;
-  /** Where this frame's return address was found, in the frame below it: once RSP is above, the callee has returned. */
+  /**
+   * Where this frame's return address was found, in the frame below it: once RSP is above, the callee has
+   * returned.
+   */
   readonly returnSlot?: bigint;
   /** False for the frame the vCPU executes; callers are looked up one byte before `pc`, inside their call. */
   readonly isCaller: boolean;

@@ -1,6 +1,6 @@
 /**
- * A VM as the handlers see it: vmm-core's protocol with bigints and bytes in place of hex, and errors in place of
- * silence when the process behind the socket dies. Knows no DAP.
+ * A VM as the handlers see it: vmm-core's protocol with bigints and bytes in place of hex, and errors in
+ * place of silence when the process behind the socket dies. Knows no DAP.
  */
 import { EventEmitter } from 'node:events';
 import { ErrorCodes, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
@@ -220,7 +220,10 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     this.#registers.clear();
   }
 
-  /** A request that sets the VM running. That it ended instead (it stood at a fatal error) is no failure: `ended` tells. */
+  /**
+   * A request that sets the VM running. That it ended instead (it stood at a fatal error) is no failure:
+   * `ended` tells.
+   */
   async #run(send: (connection: MessageConnection) => Promise<void>): Promise<void> {
     const before = this.#state;
     this.#setRunning();

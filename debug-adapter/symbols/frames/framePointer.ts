@@ -1,6 +1,7 @@
 /**
- * From a frame to its caller where no table knows the way: along the frame pointers, which every kernel built with
- * `-fno-omit-frame-pointer` has. x86 in 32 and 64 bits: [rbp] is the caller's RBP, [rbp + word] the return address.
+ * From a frame to its caller where no table knows the way: along the frame pointers, which every kernel built
+ * with `-fno-omit-frame-pointer` has. x86 in 32 and 64 bits: [rbp] is the caller's RBP, [rbp + word] the
+ * return address.
  */
 
 /** Addresses are linear; registers are as the CPU has them. */
@@ -86,8 +87,9 @@ export async function readWord(
 }
 
 /**
- * How many words lie above the return address when the frame is not (or no longer) set up at `pc`: 0 at a function's first
- * instruction and at its `ret`, 1 after `push rbp`. `undefined` in the body, where RBP is the frame's own.
+ * How many words lie above the return address when the frame is not (or no longer) set up at `pc`: 0 at a
+ * function's first instruction and at its `ret`, 1 after `push rbp`. `undefined` in the body, where RBP is
+ * the frame's own.
  */
 async function wordsOnStack(pc: bigint, stack: LinkedStack): Promise<0 | 1 | undefined> {
   const here = await stack.read(pc, 1);
