@@ -97,6 +97,14 @@ const JSON_RPC_USERS = ['vmm-core/protocol/', 'vmm-core/client/', 'vmm-core/cont
 /** Who opens the control socket. */
 const JSON_RPC_STARTERS = ['vmm-core/cli/serve.ts', 'vmm-core/cli/run.ts'];
 
+/** The folders of debug-adapter, each above those before it. `.` are the files directly there, which serve all. */
+const ADAPTER_ORDER = [
+  ...['.', 'dwarf', 'symbols', 'target', 'session', 'stepping', 'evaluation'],
+  ...['rows', 'console', 'handlers'],
+];
+/** The top, which may import all of it. */
+const ADAPTER_TOP = ['debug-adapter/main.ts', 'debug-adapter/requestTable.ts'];
+
 /** The rooms of debug-adapter/symbols, each above those before it. `.` are the files directly there, which `cli` serves. */
 const SYMBOLS_ORDER = [
   ...['base', 'files', 'units', 'types', 'values', 'index', 'names', 'frames'],
@@ -184,6 +192,7 @@ type Rule = (file: SourceFile, it: Import) => boolean;
 const IMPORT_RULES: Readonly<Record<string, Rule>> = {
   'parts meet only in public folders': crossesAllowed,
   'folders of vmm-core import downwards only': layerAllowed,
+  'folders of debug-adapter import downwards only': adapterFolderAllowed,
   'folders of debug-adapter/symbols import downwards only': symbolsRoomAllowed,
   'the core knows its clients by an interface': clientSeamKept,
   'koffi is imported only in vmm-core/kvm': ({ file }, { specifier }) =>
@@ -301,6 +310,11 @@ describe('the test itself', () => {
     const folders = new Set(SOURCES.map((it) => folderOf(it.file)).filter((it) => it !== undefined));
     const unknown = [...folders].filter((it) => !(it in LAYERS) && !TOP_FOLDERS.includes(it));
     assert.deepEqual(unknown, [], 'add the folder to LAYERS and to ARCHITECTURE.md');
+  });
+
+  it('knows every folder of debug-adapter', () => {
+    const folders = new Set(SOURCES.map((it) => adapterFolderOf(it.file)).filter((it) => it !== undefined));
+    assert.deepEqual([...folders].sort(), [...ADAPTER_ORDER].sort());
   });
 
   it('knows every room of debug-adapter/symbols', () => {
@@ -434,6 +448,17 @@ function clientSeamKept({ file }: SourceFile, it: Import): boolean {
   if (it.file?.startsWith('vmm-core/control/jsonRpc/') === true)
     return file.startsWith('vmm-core/control/jsonRpc/') || JSON_RPC_STARTERS.includes(file);
   return isUser || !it.specifier.startsWith('vscode-jsonrpc');
+}
+
+function adapterFolderOf(file: string): string | undefined {
+  const [, folder] = /^debug-adapter\/(?:([^/]+)\/)?/.exec(file) ?? [];
+  return file.startsWith('debug-adapter/') ? (folder ?? '.') : undefined;
+}
+
+function adapterFolderAllowed({ file }: SourceFile, it: Import): boolean {
+  const [from, to] = [adapterFolderOf(file), adapterFolderOf(it.file ?? '')];
+  if (from === undefined || to === undefined || ADAPTER_TOP.includes(file)) return true;
+  return ADAPTER_ORDER.indexOf(to) <= ADAPTER_ORDER.indexOf(from);
 }
 
 function symbolsRoomAllowed({ file }: SourceFile, it: Import): boolean {
