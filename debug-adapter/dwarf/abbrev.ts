@@ -29,59 +29,59 @@ export interface Abbrev {
 const MAX_DENSE_CODE = 0x4000;
 
 export class AbbrevTable {
-  private readonly section: Section;
-  private readonly format: UnitFormat;
+  readonly #section: Section;
+  readonly #format: UnitFormat;
   /** Abbreviations by code, or where their declarations are until somebody asks: a unit's root alone needs one of hundreds. */
-  private readonly dense: (Abbrev | number | undefined)[] = [];
-  private readonly sparse = new Map<number, Abbrev | number>();
+  readonly #dense: (Abbrev | number | undefined)[] = [];
+  readonly #sparse = new Map<number, Abbrev | number>();
   /** Where the next declaration is that was not passed yet; undefined once the table's end was seen. */
-  private next: number | undefined;
+  #next: number | undefined;
 
   constructor(section: Section, offset: number, format: UnitFormat) {
-    this.section = section;
-    this.format = format;
-    this.next = offset;
+    this.#section = section;
+    this.#format = format;
+    this.#next = offset;
   }
 
   get(code: number): Abbrev | undefined {
-    const known = this.dense[code] ?? this.sparse.get(code);
+    const known = this.#dense[code] ?? this.#sparse.get(code);
     if (typeof known === 'object') return known;
-    const offset = known ?? this.findUntil(code);
+    const offset = known ?? this.#findUntil(code);
     if (offset === undefined) return undefined;
-    const abbrev = this.section.parse(offset, (reader) => readAbbrev(reader, this.format), 0x100);
-    if (abbrev !== undefined) this.put(code, abbrev);
+    const abbrev = this.#section.parse(offset, (reader) => readAbbrev(reader, this.#format), 0x100);
+    if (abbrev !== undefined) this.#put(code, abbrev);
     return abbrev;
   }
 
-  private findUntil(code: number): number | undefined {
-    while (this.next !== undefined) {
+  #findUntil(code: number): number | undefined {
+    while (this.#next !== undefined) {
       // 4 KiB are about 200 declarations: kernels' tables have 300.
-      const found = this.section.parse(this.next, (reader) => this.passWindow(reader, code), 0x1000);
+      const found = this.#section.parse(this.#next, (reader) => this.#passWindow(reader, code), 0x1000);
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
   /** Passes over whole declarations up to that of `code`; keeps what it has when the window ends between two of them. */
-  private passWindow(reader: Reader, code: number): number | undefined {
+  #passWindow(reader: Reader, code: number): number | undefined {
     let progress = false;
     for (;;) {
-      if (progress && reader.remaining < 256 && reader.offset + reader.remaining < this.section.sizeBytes)
+      if (progress && reader.remaining < 256 && reader.offset + reader.remaining < this.#section.sizeBytes)
         return undefined;
       const start = reader.offset;
       const passed = passAbbrev(reader);
-      this.next = passed === 0 ? undefined : reader.offset;
+      this.#next = passed === 0 ? undefined : reader.offset;
       if (passed === 0) return undefined;
       progress = true;
       // A code declared twice keeps its first meaning.
-      if (this.dense[passed] === undefined && !this.sparse.has(passed)) this.put(passed, start);
+      if (this.#dense[passed] === undefined && !this.#sparse.has(passed)) this.#put(passed, start);
       if (passed === code) return start;
     }
   }
 
-  private put(code: number, value: Abbrev | number): void {
-    if (code < MAX_DENSE_CODE) this.dense[code] = value;
-    else this.sparse.set(code, value);
+  #put(code: number, value: Abbrev | number): void {
+    if (code < MAX_DENSE_CODE) this.#dense[code] = value;
+    else this.#sparse.set(code, value);
   }
 }
 

@@ -20,8 +20,8 @@ export interface Range {
 
 /** Many addresses. Those of one unit are near each other: four bytes each, where they are less than 4 GiB apart. */
 export class AddressArray {
-  private readonly base: number;
-  private readonly values: Uint32Array | Float64Array;
+  readonly #base: number;
+  readonly #values: Uint32Array | Float64Array;
 
   constructor(addresses: ArrayLike<number>, count = addresses.length) {
     let least = Infinity;
@@ -33,24 +33,24 @@ export class AddressArray {
     }
     const isNear = most - least <= 0xffffffff;
     const base = isNear && count > 0 ? least : 0;
-    this.base = base;
-    this.values = isNear ? new Uint32Array(count) : new Float64Array(count);
-    for (let index = 0; index < count; index++) this.values[index] = (addresses[index] as number) - base;
+    this.#base = base;
+    this.#values = isNear ? new Uint32Array(count) : new Float64Array(count);
+    for (let index = 0; index < count; index++) this.#values[index] = (addresses[index] as number) - base;
   }
 
   get length(): number {
-    return this.values.length;
+    return this.#values.length;
   }
 
   /** NaN past the end. */
   at(index: number): number {
-    return this.base + (this.values[index] as number);
+    return this.#base + (this.#values[index] as number);
   }
 
   /** How many of those from `from` up to `to`, which ascend, are at or below `address`; counted from 0. */
   countUpTo(address: number, from = 0, to = this.length): number {
-    const { values } = this;
-    const wanted = address - this.base;
+    const values = this.#values;
+    const wanted = address - this.#base;
     let low = from;
     let high = to;
     while (low < high) {

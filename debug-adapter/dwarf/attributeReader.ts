@@ -27,20 +27,20 @@ export class AttributeReader {
   offset = 0;
   tag = 0;
   hasChildren = false;
-  private abbrev: Abbrev | undefined;
+  #abbrev: Abbrev | undefined;
   /** Where it is means nothing between two questions: each puts it at what it reads. */
-  private readonly reader: Reader;
+  readonly #reader: Reader;
   /** Index in the reader of the first attribute's value. */
-  private valuesPos = 0;
+  #valuesPos = 0;
 
   constructor(unit: AttributeUnit, reader: Reader) {
     this.unit = unit;
-    this.reader = reader;
+    this.#reader = reader;
   }
 
   /** Moves to the entry at a section offset. False at a null entry (the end of a list of siblings), which has no tag. */
   moveTo(offset: number): boolean {
-    const { reader } = this;
+    const reader = this.#reader;
     reader.pos = offset - reader.base;
     if (!(reader.pos >= 0)) throw reader.error('entry before its unit');
     this.offset = offset;
@@ -48,32 +48,33 @@ export class AttributeReader {
     if (code === 0) {
       this.tag = 0;
       this.hasChildren = false;
-      this.abbrev = undefined;
-      this.valuesPos = reader.pos;
+      this.#abbrev = undefined;
+      this.#valuesPos = reader.pos;
       return false;
     }
     const abbrev = this.unit.abbrevs.get(code);
     if (abbrev === undefined) throw reader.error(`unknown abbreviation code: ${code}`);
-    this.abbrev = abbrev;
+    this.#abbrev = abbrev;
     this.tag = abbrev.tag;
     this.hasChildren = abbrev.hasChildren;
-    this.valuesPos = reader.pos;
+    this.#valuesPos = reader.pos;
     return true;
   }
 
   /** Section offset after this entry's attributes: of its first child, or of what follows it. */
   get nextOffset(): number {
-    const { abbrev, reader } = this;
-    if (abbrev === undefined) return reader.base + this.valuesPos;
-    if (abbrev.fixedSizeBytes >= 0) return reader.base + this.valuesPos + abbrev.fixedSizeBytes;
-    reader.pos = this.valuesPos;
+    const abbrev = this.#abbrev;
+    const reader = this.#reader;
+    if (abbrev === undefined) return reader.base + this.#valuesPos;
+    if (abbrev.fixedSizeBytes >= 0) return reader.base + this.#valuesPos + abbrev.fixedSizeBytes;
+    reader.pos = this.#valuesPos;
     for (const form of abbrev.forms) skipForm(reader, form, this.unit.header);
     return reader.offset;
   }
 
   /** DW_AT_sibling's target when the producer left one and it leads forward: lets a scanner jump over the children. */
   get siblingOffset(): number | undefined {
-    if (this.abbrev === undefined || this.abbrev.siblingIndex < 0) return undefined;
+    if (this.#abbrev === undefined || this.#abbrev.siblingIndex < 0) return undefined;
     const target = this.refOffset(DW_AT.sibling);
     return target !== undefined && target > this.offset && target <= this.unit.header.endOffset
       ? target
@@ -82,19 +83,20 @@ export class AttributeReader {
 
   /** Every attribute's name and form, for dumps. */
   get attributes(): readonly { name: number; form: number }[] {
-    const { names = [], forms = [] } = this.abbrev ?? {};
+    const { names = [], forms = [] } = this.#abbrev ?? {};
     return names.map((name, index) => ({ name, form: forms[index] ?? 0 }));
   }
 
   has(name: number): boolean {
-    return this.abbrev?.names.includes(name) ?? false;
+    return this.#abbrev?.names.includes(name) ?? false;
   }
 
   /** Class string. */
   string(name: number): string | undefined {
-    const form = this.seek(name);
+    const form = this.#seek(name);
     if (form === undefined) return undefined;
-    const { reader, unit } = this;
+    const { unit } = this;
+    const reader = this.#reader;
     const { is64 } = unit.header;
     switch (form) {
       case DW_FORM.string:
@@ -118,33 +120,33 @@ export class AttributeReader {
       case DW_FORM.GNU_strp_alt:
         return unit.file.supplement?.string('.debug_str', reader.sectionOffset(is64));
       default:
-        throw this.unexpected(name, form, 'a string');
+        throw this.#unexpected(name, form, 'a string');
     }
   }
 
   /** The offset in .debug_str of a string that is there: equal offsets are equal strings. */
   strpOffset(name: number): number | undefined {
-    if (this.seek(name) !== DW_FORM.strp) return undefined;
-    return this.reader.sectionOffset(this.unit.header.is64);
+    if (this.#seek(name) !== DW_FORM.strp) return undefined;
+    return this.#reader.sectionOffset(this.unit.header.is64);
   }
 
   /** Class address. */
   address(name: number): number | undefined {
-    const form = this.seek(name);
-    return form === undefined ? undefined : this.addressHere(name, form);
+    const form = this.#seek(name);
+    return form === undefined ? undefined : this.#addressHere(name, form);
   }
 
   /** Class constant, as a number: lines, sizes, encodings, counts. Values of 2^53 and more are rounded. */
   number(name: number): number | undefined {
-    const form = this.seek(name);
-    return form === undefined ? undefined : this.numberHere(name, form);
+    const form = this.#seek(name);
+    return form === undefined ? undefined : this.#numberHere(name, form);
   }
 
   /** Class constant with all its bits. `signed` decides for the forms that do not say (data1 to data8). */
   bigint(name: number, signed = false): bigint | undefined {
-    const form = this.seek(name);
+    const form = this.#seek(name);
     if (form === undefined) return undefined;
-    const { reader } = this;
+    const reader = this.#reader;
     switch (form) {
       case DW_FORM.data1:
       case DW_FORM.flag:
@@ -167,23 +169,23 @@ export class AttributeReader {
       case DW_FORM.sdata:
         return reader.slebBig();
       case DW_FORM.implicit_const:
-        return this.implicitConstant(name);
+        return this.#implicitConstant(name);
       default:
         return undefined;
     }
   }
 
   flag(name: number): boolean {
-    const form = this.seek(name);
+    const form = this.#seek(name);
     if (form === undefined) return false;
-    return form === DW_FORM.flag_present || this.numberHere(name, form) !== 0;
+    return form === DW_FORM.flag_present || this.#numberHere(name, form) !== 0;
   }
 
   /** Class exprloc or block: a view of the bytes. */
   block(name: number): Uint8Array | undefined {
-    const form = this.seek(name);
+    const form = this.#seek(name);
     if (form === undefined) return undefined;
-    const { reader } = this;
+    const reader = this.#reader;
     switch (form) {
       case DW_FORM.exprloc:
       case DW_FORM.block:
@@ -206,9 +208,10 @@ export class AttributeReader {
    * (rnglistx, loclistx) is resolved by `lookUp`.
    */
   sectionOffset(name: number, lookUp?: (index: number) => number): number | undefined {
-    const form = this.seek(name);
+    const form = this.#seek(name);
     if (form === undefined) return undefined;
-    const { reader, unit } = this;
+    const { unit } = this;
+    const reader = this.#reader;
     switch (form) {
       case DW_FORM.sec_offset:
         return reader.sectionOffset(unit.header.is64);
@@ -226,9 +229,10 @@ export class AttributeReader {
 
   /** Class reference inside the same section, as a section offset. Others: see refSignature, supplementOffset. */
   refOffset(name: number): number | undefined {
-    const form = this.seek(name);
+    const form = this.#seek(name);
     if (form === undefined) return undefined;
-    const { reader, unit } = this;
+    const { unit } = this;
+    const reader = this.#reader;
     switch (form) {
       case DW_FORM.ref1:
         return unit.header.offset + reader.u8();
@@ -251,14 +255,15 @@ export class AttributeReader {
 
   /** The signature of the type unit an attribute refers to (DW_FORM_ref_sig8). */
   refSignature(name: number): bigint | undefined {
-    return this.seek(name) === DW_FORM.ref_sig8 ? this.reader.u64() : undefined;
+    return this.#seek(name) === DW_FORM.ref_sig8 ? this.#reader.u64() : undefined;
   }
 
   /** The offset in .debug_info of the supplementary file that an attribute refers to. */
   supplementOffset(name: number): number | undefined {
-    const form = this.seek(name);
+    const form = this.#seek(name);
     if (form === undefined) return undefined;
-    const { reader, unit } = this;
+    const { unit } = this;
+    const reader = this.#reader;
     switch (form) {
       case DW_FORM.ref_sup4:
         return reader.u32();
@@ -273,16 +278,16 @@ export class AttributeReader {
 
   /** DW_AT_high_pc: an address, or since version 4 a constant counted from low_pc (§2.17.2). */
   highPc(lowPc: number): number | undefined {
-    const form = this.seek(DW_AT.high_pc);
+    const form = this.#seek(DW_AT.high_pc);
     if (form === undefined) return undefined;
-    if (isAddress(form)) return this.addressHere(DW_AT.high_pc, form);
-    const size = this.numberHere(DW_AT.high_pc, form);
+    if (isAddress(form)) return this.#addressHere(DW_AT.high_pc, form);
+    const size = this.#numberHere(DW_AT.high_pc, form);
     return size === undefined ? undefined : lowPc + size;
   }
 
   /** `form` is what seek() returned just before, here and below: the reader is at the value. */
-  private numberHere(name: number, form: number): number | undefined {
-    const { reader } = this;
+  #numberHere(name: number, form: number): number | undefined {
+    const reader = this.#reader;
     switch (form) {
       case DW_FORM.data1:
       case DW_FORM.flag:
@@ -298,7 +303,7 @@ export class AttributeReader {
       case DW_FORM.sdata:
         return reader.sleb();
       case DW_FORM.implicit_const:
-        return Number(this.implicitConstant(name));
+        return Number(this.#implicitConstant(name));
       case DW_FORM.sec_offset:
         return reader.sectionOffset(this.unit.header.is64);
       default:
@@ -306,8 +311,9 @@ export class AttributeReader {
     }
   }
 
-  private addressHere(name: number, form: number): number {
-    const { reader, unit } = this;
+  #addressHere(name: number, form: number): number {
+    const { unit } = this;
+    const reader = this.#reader;
     switch (form) {
       case DW_FORM.addr:
         return reader.address(unit.header.addressSize);
@@ -323,36 +329,37 @@ export class AttributeReader {
       case DW_FORM.addrx4:
         return unit.indexedAddress(reader.u32());
       default:
-        throw this.unexpected(name, form, 'an address');
+        throw this.#unexpected(name, form, 'an address');
     }
   }
 
   /** Puts the reader at an attribute's value. Returns the form it has there, after indirection. */
-  private seek(name: number): number | undefined {
-    const { abbrev, reader } = this;
+  #seek(name: number): number | undefined {
+    const abbrev = this.#abbrev;
+    const reader = this.#reader;
     if (abbrev === undefined) return undefined;
     const index = abbrev.names.indexOf(name);
     if (index < 0) return undefined;
     const offset = abbrev.offsets[index] as number;
-    if (offset >= 0) reader.pos = this.valuesPos + offset;
-    else this.passValues(abbrev, index);
+    if (offset >= 0) reader.pos = this.#valuesPos + offset;
+    else this.#passValues(abbrev, index);
     const form = abbrev.forms[index] as number;
     return form === DW_FORM.indirect ? indirectForm(reader) : form;
   }
 
-  private passValues({ forms }: Abbrev, count: number): void {
-    const { reader } = this;
-    reader.pos = this.valuesPos;
+  #passValues({ forms }: Abbrev, count: number): void {
+    const reader = this.#reader;
+    reader.pos = this.#valuesPos;
     for (let index = 0; index < count; index++) skipForm(reader, forms[index] as number, this.unit.header);
   }
 
-  private implicitConstant(name: number): bigint {
-    const { names = [], constants = [] } = this.abbrev ?? {};
+  #implicitConstant(name: number): bigint {
+    const { names = [], constants = [] } = this.#abbrev ?? {};
     return constants[names.indexOf(name)] ?? 0n;
   }
 
-  private unexpected(name: number, form: number, wanted: string): Error {
-    return this.reader.error(`${attributeName(name)} is ${formName(form)}, not ${wanted}`);
+  #unexpected(name: number, form: number, wanted: string): Error {
+    return this.#reader.error(`${attributeName(name)} is ${formName(form)}, not ${wanted}`);
   }
 }
 

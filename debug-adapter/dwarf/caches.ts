@@ -14,22 +14,22 @@ interface LoadedUnit {
 
 /** Units whose bytes are loaded. The least recently used forget theirs when all together are too many. */
 export class LoadedUnits {
-  private readonly units = new Set<LoadedUnit>();
-  private readonly maxBytes: number;
-  private bytes = 0;
+  readonly #units = new Set<LoadedUnit>();
+  readonly #maxBytes: number;
+  #bytes = 0;
 
   constructor(maxBytes = MAX_UNIT_BYTES) {
-    this.maxBytes = maxBytes;
+    this.#maxBytes = maxBytes;
   }
 
   touch(unit: LoadedUnit): void {
-    if (this.units.delete(unit)) this.bytes -= unit.sizeBytes;
-    this.units.add(unit);
-    this.bytes += unit.sizeBytes;
-    for (const oldest of this.units) {
-      if (this.bytes <= this.maxBytes || oldest === unit) break;
-      this.units.delete(oldest);
-      this.bytes -= oldest.sizeBytes;
+    if (this.#units.delete(unit)) this.#bytes -= unit.sizeBytes;
+    this.#units.add(unit);
+    this.#bytes += unit.sizeBytes;
+    for (const oldest of this.#units) {
+      if (this.#bytes <= this.#maxBytes || oldest === unit) break;
+      this.#units.delete(oldest);
+      this.#bytes -= oldest.sizeBytes;
       oldest.release();
     }
   }
@@ -37,29 +37,29 @@ export class LoadedUnits {
 
 /** Pages of sections that are read at random; the one loaded first goes first. */
 export class PageCache {
-  private readonly maxPages: number;
-  private readonly pages = new Map<number, Uint8Array>();
-  private nextOwner = 0;
+  readonly #maxPages: number;
+  readonly #pages = new Map<number, Uint8Array>();
+  #nextOwner = 0;
 
   constructor(maxPages: number) {
-    this.maxPages = maxPages;
+    this.#maxPages = maxPages;
   }
 
   /** A number for a section that will ask. */
   owner(): number {
-    return this.nextOwner++;
+    return this.#nextOwner++;
   }
 
   page(owner: number, index: number, load: () => Uint8Array): Uint8Array {
     const key = owner * 2 ** 32 + index;
-    const known = this.pages.get(key);
+    const known = this.#pages.get(key);
     if (known !== undefined) return known;
-    if (this.pages.size >= this.maxPages) {
-      const oldest = this.pages.keys().next().value;
-      if (oldest !== undefined) this.pages.delete(oldest);
+    if (this.#pages.size >= this.#maxPages) {
+      const oldest = this.#pages.keys().next().value;
+      if (oldest !== undefined) this.#pages.delete(oldest);
     }
     const page = load();
-    this.pages.set(key, page);
+    this.#pages.set(key, page);
     return page;
   }
 }

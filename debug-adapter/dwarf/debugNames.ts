@@ -33,32 +33,32 @@ export class DebugNames {
   readonly nameCount: number;
   /** Who made it: `LLVM0700`, `GDB`. */
   readonly augmentation: string;
-  private readonly section: Section;
-  private readonly format: UnitFormat;
-  private readonly compUnitCount: number;
-  private readonly localTypeUnitCount: number;
-  private readonly bucketCount: number;
+  readonly #section: Section;
+  readonly #format: UnitFormat;
+  readonly #compUnitCount: number;
+  readonly #localTypeUnitCount: number;
+  readonly #bucketCount: number;
   /** Section offsets of the tables. */
-  private readonly buckets: number;
-  private readonly hashes: number;
-  private readonly stringOffsets: number;
-  private readonly entryOffsets: number;
-  private readonly entryPool: number;
-  private readonly endOffset: number;
-  private readonly abbrevs: ReadonlyMap<number, IndexAbbrev>;
+  readonly #buckets: number;
+  readonly #hashes: number;
+  readonly #stringOffsets: number;
+  readonly #entryOffsets: number;
+  readonly #entryPool: number;
+  readonly #endOffset: number;
+  readonly #abbrevs: ReadonlyMap<number, IndexAbbrev>;
 
   /** Throws DwarfError. */
   private constructor(section: Section, reader: Reader, start: number, end: number, is64: boolean) {
-    this.section = section;
-    this.endOffset = end;
+    this.#section = section;
+    this.#endOffset = end;
     const version = reader.u16();
     if (version !== 5) throw reader.error(`unsupported version of a name index: ${version}`);
-    this.format = { version, addressSize: 8, is64 };
+    this.#format = { version, addressSize: 8, is64 };
     reader.skip(2); // padding
-    this.compUnitCount = reader.u32();
-    this.localTypeUnitCount = reader.u32();
+    this.#compUnitCount = reader.u32();
+    this.#localTypeUnitCount = reader.u32();
     const foreignTypeUnitCount = reader.u32();
-    this.bucketCount = reader.u32();
+    this.#bucketCount = reader.u32();
     this.nameCount = reader.u32();
     const abbrevTableBytes = reader.u32();
     const augmentationBytes = Math.ceil(reader.u32() / 4) * 4;
@@ -71,17 +71,17 @@ export class DebugNames {
       if (at > end) throw new DwarfError(section.name, offset, 'table of a name index reaches past its end');
       return offset;
     };
-    const units = table(this.compUnitCount + this.localTypeUnitCount, word);
+    const units = table(this.#compUnitCount + this.#localTypeUnitCount, word);
     table(foreignTypeUnitCount, 8);
-    this.buckets = table(this.bucketCount, 4);
-    this.hashes = table(this.bucketCount > 0 ? this.nameCount : 0, 4);
-    this.stringOffsets = table(this.nameCount, word);
-    this.entryOffsets = table(this.nameCount, word);
+    this.#buckets = table(this.#bucketCount, 4);
+    this.#hashes = table(this.#bucketCount > 0 ? this.nameCount : 0, 4);
+    this.#stringOffsets = table(this.nameCount, word);
+    this.#entryOffsets = table(this.nameCount, word);
     const abbrevTable = table(abbrevTableBytes, 1);
-    this.entryPool = at;
-    this.abbrevs = readAbbrevs(section.reader(abbrevTable, abbrevTableBytes));
-    const list = section.reader(units, (this.compUnitCount + this.localTypeUnitCount) * word);
-    this.unitOffsets = Array.from({ length: this.compUnitCount + this.localTypeUnitCount }, () =>
+    this.#entryPool = at;
+    this.#abbrevs = readAbbrevs(section.reader(abbrevTable, abbrevTableBytes));
+    const list = section.reader(units, (this.#compUnitCount + this.#localTypeUnitCount) * word);
+    this.unitOffsets = Array.from({ length: this.#compUnitCount + this.#localTypeUnitCount }, () =>
       list.sectionOffset(is64),
     );
   }
@@ -91,9 +91,9 @@ export class DebugNames {
     const found: DebugNames[] = [];
     try {
       for (let offset = 0; offset < section.sizeBytes;) {
-        const index = section.parse(offset, (reader) => DebugNames.at(section, reader, offset));
+        const index = section.parse(offset, (reader) => DebugNames.#at(section, reader, offset));
         found.push(index);
-        offset = index.endOffset;
+        offset = index.#endOffset;
       }
     } catch (error) {
       if (!(error instanceof DwarfError)) throw error;
@@ -102,7 +102,7 @@ export class DebugNames {
     return found;
   }
 
-  private static at(section: Section, reader: Reader, start: number): DebugNames {
+  static #at(section: Section, reader: Reader, start: number): DebugNames {
     const { length, is64 } = reader.initialLength();
     const end = reader.offset + length;
     if (end > section.sizeBytes) throw reader.error('name index reaches past its section');
@@ -111,44 +111,44 @@ export class DebugNames {
 
   /** Entries of the name. `stringAt` reads .debug_str. Throws DwarfError. */
   *find(name: string, stringAt: (offset: number) => string): Generator<NameTableEntry> {
-    for (const index of this.bucketCount === 0 ? numbers(this.nameCount) : this.candidates(name)) {
-      const { is64 } = this.format;
-      if (stringAt(this.word(this.stringOffsets, index)) !== name) continue;
-      const offset = this.entryPool + this.word(this.entryOffsets, index);
-      if (offset >= this.endOffset)
-        throw new DwarfError(this.section.name, offset, 'entries outside their name index');
-      yield* this.section.parse(offset, (reader) => this.readEntries(reader, is64));
+    for (const index of this.#bucketCount === 0 ? numbers(this.nameCount) : this.#candidates(name)) {
+      const { is64 } = this.#format;
+      if (stringAt(this.#word(this.#stringOffsets, index)) !== name) continue;
+      const offset = this.#entryPool + this.#word(this.#entryOffsets, index);
+      if (offset >= this.#endOffset)
+        throw new DwarfError(this.#section.name, offset, 'entries outside their name index');
+      yield* this.#section.parse(offset, (reader) => this.#readEntries(reader, is64));
     }
   }
 
   /** Numbers of the names with the same hash. */
-  private *candidates(name: string): Generator<number> {
+  *#candidates(name: string): Generator<number> {
     const hash = hashFolded(name);
-    const bucket = hash % this.bucketCount;
-    const first = this.u32(this.buckets, bucket);
+    const bucket = hash % this.#bucketCount;
+    const first = this.#u32(this.#buckets, bucket);
     for (let index = first - 1; first > 0 && index < this.nameCount; index++) {
-      const other = this.u32(this.hashes, index);
-      if (other % this.bucketCount !== bucket) return;
+      const other = this.#u32(this.#hashes, index);
+      if (other % this.#bucketCount !== bucket) return;
       if (other === hash) yield index;
     }
   }
 
-  private readEntries(reader: Reader, is64: boolean): NameTableEntry[] {
+  #readEntries(reader: Reader, is64: boolean): NameTableEntry[] {
     const entries: NameTableEntry[] = [];
     for (;;) {
-      if (reader.offset >= this.endOffset || entries.length >= MAX_ENTRIES)
+      if (reader.offset >= this.#endOffset || entries.length >= MAX_ENTRIES)
         throw reader.error('list of entries does not end');
       const code = reader.uleb();
       if (code === 0) return entries;
-      const abbrev = this.abbrevs.get(code);
+      const abbrev = this.#abbrevs.get(code);
       if (abbrev === undefined) throw reader.error(`unknown abbreviation code of a name index: ${code}`);
-      entries.push(this.readEntry(reader, abbrev, is64));
+      entries.push(this.#readEntry(reader, abbrev, is64));
     }
   }
 
-  private readEntry(reader: Reader, { tag, attributes }: IndexAbbrev, is64: boolean): NameTableEntry {
+  #readEntry(reader: Reader, { tag, attributes }: IndexAbbrev, is64: boolean): NameTableEntry {
     // With one unit its number may be left out (§6.1.1.4.6).
-    let unit: number | undefined = this.compUnitCount === 1 ? 0 : undefined;
+    let unit: number | undefined = this.#compUnitCount === 1 ? 0 : undefined;
     let isLocal = true;
     let place: { readonly value: number; readonly isInUnit: boolean } | undefined;
     for (const { index, form } of attributes) {
@@ -158,8 +158,8 @@ export class DebugNames {
           break;
         case DW_IDX.type_unit: {
           const number = readNumber(reader, form, is64);
-          isLocal = number < this.localTypeUnitCount;
-          unit = this.compUnitCount + number;
+          isLocal = number < this.#localTypeUnitCount;
+          unit = this.#compUnitCount + number;
           break;
         }
         case DW_IDX.die_offset:
@@ -167,7 +167,7 @@ export class DebugNames {
           place = { isInUnit: form !== DW_FORM.ref_addr, value: readNumber(reader, form, is64) };
           break;
         default:
-          skipForm(reader, form, this.format);
+          skipForm(reader, form, this.#format);
       }
     }
     const unitOffset = unit === undefined || !isLocal ? undefined : this.unitOffsets[unit];
@@ -179,14 +179,14 @@ export class DebugNames {
     };
   }
 
-  private word(table: number, index: number): number {
-    const { is64 } = this.format;
+  #word(table: number, index: number): number {
+    const { is64 } = this.#format;
     const size = is64 ? 8 : 4;
-    return this.section.cached(table + index * size, size, (reader) => reader.sectionOffset(is64));
+    return this.#section.cached(table + index * size, size, (reader) => reader.sectionOffset(is64));
   }
 
-  private u32(table: number, index: number): number {
-    return this.section.cached(table + index * 4, 4, (reader) => reader.u32());
+  #u32(table: number, index: number): number {
+    return this.#section.cached(table + index * 4, 4, (reader) => reader.u32());
   }
 }
 

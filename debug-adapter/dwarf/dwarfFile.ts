@@ -33,37 +33,37 @@ export class DwarfFile implements UnitFile {
   readonly supplement: DwarfFile | undefined;
   /** Who imports whom; of a supplementary file its image knows. */
   imports: UnitImports = new UnitImports(this);
-  private readonly loader: SectionLoader;
-  private readonly onProblem: (problem: DwarfError) => void;
-  private readonly sections = new Map<string, Section | undefined>();
-  private readonly unitsByOffset = new Map<string, Unit>();
-  private readonly abbrevTables = new Map<string, AbbrevTable>();
-  private readonly loaded: LoadedUnits;
-  private readonly pages: PageCache | undefined;
-  private readonly typeElsewhere: (signature: bigint) => Die | undefined;
-  private headers: readonly UnitHeader[] | undefined;
-  private signatures: Map<bigint, UnitHeader> | undefined;
+  readonly #loader: SectionLoader;
+  readonly #onProblem: (problem: DwarfError) => void;
+  readonly #sections = new Map<string, Section | undefined>();
+  readonly #unitsByOffset = new Map<string, Unit>();
+  readonly #abbrevTables = new Map<string, AbbrevTable>();
+  readonly #loaded: LoadedUnits;
+  readonly #pages: PageCache | undefined;
+  readonly #typeElsewhere: (signature: bigint) => Die | undefined;
+  #headers: readonly UnitHeader[] | undefined;
+  #signatures: Map<bigint, UnitHeader> | undefined;
 
   constructor(loader: SectionLoader, options: DwarfFileOptions) {
-    this.loader = loader;
+    this.#loader = loader;
     this.littleEndian = options.littleEndian;
-    this.onProblem = options.onProblem ?? (() => {});
-    this.loaded = options.caches?.units ?? new LoadedUnits();
-    this.pages = options.caches?.pages;
-    this.typeElsewhere = options.typeElsewhere ?? (() => undefined);
+    this.#onProblem = options.onProblem ?? (() => {});
+    this.#loaded = options.caches?.units ?? new LoadedUnits();
+    this.#pages = options.caches?.pages;
+    this.#typeElsewhere = options.typeElsewhere ?? (() => undefined);
     this.supplement = options.supplement;
     if (this.supplement !== undefined) this.supplement.imports = this.imports;
   }
 
   section(name: string): Section | undefined {
-    if (!this.sections.has(name)) {
-      const data = this.loader(name);
-      this.sections.set(
+    if (!this.#sections.has(name)) {
+      const data = this.#loader(name);
+      this.#sections.set(
         name,
-        data && data.sizeBytes > 0 ? new Section(name, data, this.littleEndian, this.pages) : undefined,
+        data && data.sizeBytes > 0 ? new Section(name, data, this.littleEndian, this.#pages) : undefined,
       );
     }
-    return this.sections.get(name);
+    return this.#sections.get(name);
   }
 
   requireSection(name: string): Section {
@@ -79,22 +79,22 @@ export class DwarfFile implements UnitFile {
 
   /** Headers of every unit of .debug_info, then of .debug_types, in the file's order. Units that cannot be read are left out. */
   unitHeaders(): readonly UnitHeader[] {
-    return (this.headers ??= [...this.walkHeaders('.debug_info'), ...this.walkHeaders('.debug_types')]);
+    return (this.#headers ??= [...this.#walkHeaders('.debug_info'), ...this.#walkHeaders('.debug_types')]);
   }
 
   /** The unit whose header is at `offset`. Throws DwarfError. */
   unitAt(offset: number, sectionName = '.debug_info'): Unit {
     const key = `${sectionName}+${offset}`;
-    const known = this.unitsByOffset.get(key);
+    const known = this.#unitsByOffset.get(key);
     return known ?? this.unitOf(readUnitHeader(this.requireSection(sectionName), offset));
   }
 
   unitOf(header: UnitHeader): Unit {
     const key = `${header.section.name}+${header.offset}`;
-    let unit = this.unitsByOffset.get(key);
+    let unit = this.#unitsByOffset.get(key);
     if (unit === undefined) {
       unit = new Unit(this, header);
-      this.unitsByOffset.set(key, unit);
+      this.#unitsByOffset.set(key, unit);
     }
     return unit;
   }
@@ -133,42 +133,42 @@ export class DwarfFile implements UnitFile {
 
   /** The type a type unit defines (§3.1.4). */
   typeBySignature(signature: bigint): Die | undefined {
-    this.signatures ??= new Map(
+    this.#signatures ??= new Map(
       this.unitHeaders()
         .filter(isTypeUnit)
         .map((header) => [header.typeSignature ?? 0n, header]),
     );
-    const header = this.signatures.get(signature);
-    if (header === undefined) return this.typeElsewhere(signature);
+    const header = this.#signatures.get(signature);
+    if (header === undefined) return this.#typeElsewhere(signature);
     return this.dieAt(header.offset + (header.typeOffset ?? 0), this.unitOf(header));
   }
 
   /** Notes a broken unit or section; anything but a DwarfError is a bug of ours and goes on. */
   report(error: unknown): void {
     if (!(error instanceof DwarfError)) throw error;
-    this.onProblem(error);
+    this.#onProblem(error);
   }
 
   /** Unit bytes were used: keeps the total of loaded units bounded. */
   touch(unit: Unit): void {
-    this.loaded.touch(unit);
+    this.#loaded.touch(unit);
   }
 
   /** Shared between units that use the same table; units ask when they need it. */
   abbrevTable(header: UnitHeader): AbbrevTable {
     const key = `${header.abbrevOffset}/${header.version}/${header.addressSize}/${header.is64}`;
-    let table = this.abbrevTables.get(key);
+    let table = this.#abbrevTables.get(key);
     if (table === undefined) {
       const oldest =
-        this.abbrevTables.size >= MAX_ABBREV_TABLES ? this.abbrevTables.keys().next().value : undefined;
-      if (oldest !== undefined) this.abbrevTables.delete(oldest);
+        this.#abbrevTables.size >= MAX_ABBREV_TABLES ? this.#abbrevTables.keys().next().value : undefined;
+      if (oldest !== undefined) this.#abbrevTables.delete(oldest);
       table = new AbbrevTable(this.requireSection('.debug_abbrev'), header.abbrevOffset, header);
-      this.abbrevTables.set(key, table);
+      this.#abbrevTables.set(key, table);
     }
     return table;
   }
 
-  private walkHeaders(sectionName: string): UnitHeader[] {
+  #walkHeaders(sectionName: string): UnitHeader[] {
     const headers: UnitHeader[] = [];
     const section = this.section(sectionName);
     let offset = 0;

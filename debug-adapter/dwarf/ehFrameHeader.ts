@@ -19,17 +19,17 @@ interface SearchTable {
 }
 
 export class EhFrameHeader {
-  private readonly section: Section;
+  readonly #section: Section;
   /** Link-time address of the section: DW_EH_PE_datarel counts from it here. */
-  private readonly address: number;
-  private readonly addressSize: number;
+  readonly #address: number;
+  readonly #addressSize: number;
   /** Null when the linker made none. */
-  private table: SearchTable | null | undefined;
+  #table: SearchTable | null | undefined;
 
   constructor(section: Section, address: number, addressSize: number) {
-    this.section = section;
-    this.address = address;
-    this.addressSize = addressSize;
+    this.#section = section;
+    this.#address = address;
+    this.#addressSize = addressSize;
   }
 
   /**
@@ -37,27 +37,28 @@ export class EhFrameHeader {
    * Throws DwarfError.
    */
   find(address: number): number | undefined | null {
-    const table = (this.table ??= this.readHead());
+    const table = (this.#table ??= this.#readHead());
     if (table === null) return null;
     let low = 0;
     let high = table.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.pointer(table, 2 * middle) <= address) low = middle + 1;
+      if (this.#pointer(table, 2 * middle) <= address) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? undefined : this.pointer(table, 2 * low - 1);
+    return low === 0 ? undefined : this.#pointer(table, 2 * low - 1);
   }
 
-  private readHead(): SearchTable | null {
-    const { section, addressSize } = this;
+  #readHead(): SearchTable | null {
+    const section = this.#section;
+    const addressSize = this.#addressSize;
     const reader = section.reader(0, Math.min(MAX_HEAD_BYTES, section.sizeBytes));
     if (reader.u8() !== VERSION) return null;
     const [frameEncoding, countEncoding, encoding] = [reader.u8(), reader.u8(), reader.u8()];
     const pointerBytes = encodedSize(encoding, addressSize);
     if (countEncoding === DW_EH_PE.omit || encoding === DW_EH_PE.omit || pointerBytes === undefined)
       return null;
-    const bases = { section: this.address, data: this.address };
+    const bases = { section: this.#address, data: this.#address };
     if (frameEncoding !== DW_EH_PE.omit) readEncodedPointer(reader, frameEncoding, addressSize, bases);
     const count = readEncodedPointer(reader, countEncoding, addressSize, bases);
     const offset = reader.offset;
@@ -65,10 +66,10 @@ export class EhFrameHeader {
     return fits ? { offset, count, encoding, pointerBytes } : null;
   }
 
-  private pointer({ offset, encoding, pointerBytes }: SearchTable, index: number): number {
-    const bases = { section: this.address, data: this.address };
-    return this.section.cached(offset + index * pointerBytes, pointerBytes, (reader) =>
-      readEncodedPointer(reader, encoding, this.addressSize, bases),
+  #pointer({ offset, encoding, pointerBytes }: SearchTable, index: number): number {
+    const bases = { section: this.#address, data: this.#address };
+    return this.#section.cached(offset + index * pointerBytes, pointerBytes, (reader) =>
+      readEncodedPointer(reader, encoding, this.#addressSize, bases),
     );
   }
 }

@@ -29,27 +29,27 @@ export class GdbIndex {
   readonly unitOffsets: readonly number[];
   /** How many of them are compilation units. */
   readonly compUnitCount: number;
-  private readonly section: Section;
-  private readonly addressArea: number;
-  private readonly symbolTable: number;
-  private readonly symbolTableEnd: number;
-  private readonly constantPool: number;
+  readonly #section: Section;
+  readonly #addressArea: number;
+  readonly #symbolTable: number;
+  readonly #symbolTableEnd: number;
+  readonly #constantPool: number;
 
   /** Throws DwarfError. */
   constructor(section: Section) {
-    this.section = section;
-    this.version = this.u32(0);
+    this.#section = section;
+    this.version = this.#u32(0);
     if (this.version < 7 || this.version > 9)
       throw new DwarfError(section.name, 0, `unsupported version of .gdb_index: ${this.version}`);
-    const offsets = Array.from({ length: this.version >= 9 ? 6 : 5 }, (_, index) => this.u32(4 + 4 * index));
+    const offsets = Array.from({ length: this.version >= 9 ? 6 : 5 }, (_, index) => this.#u32(4 + 4 * index));
     const [units = 0, types = 0, addresses = 0, symbols = 0, afterSymbols = 0] = offsets;
     const ordered = [...offsets, section.sizeBytes];
     if (ordered.some((offset, index) => index > 0 && offset < (ordered[index - 1] ?? 0)))
       throw new DwarfError(section.name, 4, 'tables of .gdb_index are out of order');
-    this.addressArea = addresses;
-    this.symbolTable = symbols;
-    this.symbolTableEnd = afterSymbols;
-    this.constantPool = offsets.at(-1) ?? 0;
+    this.#addressArea = addresses;
+    this.#symbolTable = symbols;
+    this.#symbolTableEnd = afterSymbols;
+    this.#constantPool = offsets.at(-1) ?? 0;
     const slots = (afterSymbols - symbols) / 8;
     if (slots !== 0 && (!Number.isInteger(slots) || !Number.isInteger(Math.log2(slots))))
       throw new DwarfError(section.name, symbols, `symbol table of ${slots} slots`);
@@ -60,23 +60,23 @@ export class GdbIndex {
 
   /** Entries of a qualified name. Throws DwarfError. */
   *find(name: string): Generator<GdbIndexEntry> {
-    const slots = (this.symbolTableEnd - this.symbolTable) / 8;
+    const slots = (this.#symbolTableEnd - this.#symbolTable) / 8;
     const hash = hashGdb(name);
     const step = (Math.imul(hash, 17) & (slots - 1)) | 1;
     let slot = hash & (slots - 1);
     for (let probes = 0; probes < slots; probes++, slot = (slot + step) & (slots - 1)) {
-      const nameOffset = this.u32(this.symbolTable + 8 * slot);
-      const vectorOffset = this.u32(this.symbolTable + 8 * slot + 4);
+      const nameOffset = this.#u32(this.#symbolTable + 8 * slot);
+      const vectorOffset = this.#u32(this.#symbolTable + 8 * slot + 4);
       if (nameOffset === 0 && vectorOffset === 0) return;
-      if (this.section.string(this.constantPool + nameOffset) !== name) continue;
-      yield* this.vector(this.constantPool + vectorOffset);
+      if (this.#section.string(this.#constantPool + nameOffset) !== name) continue;
+      yield* this.#vector(this.#constantPool + vectorOffset);
       return;
     }
   }
 
   /** Which unit covers which addresses. */
   ranges(): GdbIndexRange[] {
-    const area = this.section.reader(this.addressArea, this.symbolTable - this.addressArea);
+    const area = this.#section.reader(this.#addressArea, this.#symbolTable - this.#addressArea);
     const ranges: GdbIndexRange[] = [];
     while (area.remaining >= ADDRESS_ENTRY_BYTES) {
       const start = Number(BigInt.asIntN(64, area.u64()));
@@ -87,19 +87,19 @@ export class GdbIndex {
     return ranges;
   }
 
-  private *vector(offset: number): Generator<GdbIndexEntry> {
-    const count = this.u32(offset);
+  *#vector(offset: number): Generator<GdbIndexEntry> {
+    const count = this.#u32(offset);
     for (let index = 0; index < count; index++) {
-      const value = this.u32(offset + 4 + 4 * index);
+      const value = this.#u32(offset + 4 + 4 * index);
       const unitOffset = this.unitOffsets[value & 0xffffff];
       if (unitOffset === undefined)
-        throw new DwarfError(this.section.name, offset + 4 + 4 * index, `no unit ${value & 0xffffff}`);
+        throw new DwarfError(this.#section.name, offset + 4 + 4 * index, `no unit ${value & 0xffffff}`);
       yield { kind: (value >>> 28) & 7, isStatic: value >>> 31 === 1, unitOffset };
     }
   }
 
-  private u32(offset: number): number {
-    return this.section.cached(offset, 4, (reader) => reader.u32());
+  #u32(offset: number): number {
+    return this.#section.cached(offset, 4, (reader) => reader.u32());
   }
 }
 

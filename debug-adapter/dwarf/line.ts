@@ -83,7 +83,7 @@ abstract class LineMachine {
   protected discriminator = 0;
   /** Whether a block of the present line had a discriminator. */
   protected hasBlocks = false;
-  private opIndex = 0;
+  #opIndex = 0;
 
   constructor(header: LineHeader, reader: Reader) {
     this.header = header;
@@ -99,31 +99,31 @@ abstract class LineMachine {
     const { opcodeBase } = header;
     while (!reader.atEnd) {
       const opcode = reader.u8();
-      if (opcode >= opcodeBase) this.special(opcode - opcodeBase);
-      else if (opcode === 0) this.extended();
-      else this.standard(opcode);
+      if (opcode >= opcodeBase) this.#special(opcode - opcodeBase);
+      else if (opcode === 0) this.#extended();
+      else this.#standard(opcode);
     }
   }
 
   /** §6.2.5.1 */
-  private special(adjusted: number): void {
+  #special(adjusted: number): void {
     const { lineBase, lineRange } = this.header;
     if (lineRange === 0) throw this.reader.error('special opcode with a line_range of 0');
-    this.advance(Math.floor(adjusted / lineRange));
-    this.advanceLine(lineBase + (adjusted % lineRange));
+    this.#advance(Math.floor(adjusted / lineRange));
+    this.#advanceLine(lineBase + (adjusted % lineRange));
     this.emit(0);
   }
 
   /** §6.2.5.2. An opcode that is not known is skipped by its number of operands. */
-  private standard(opcode: number): void {
+  #standard(opcode: number): void {
     const { reader, header } = this;
     switch (opcode) {
       case DW_LNS.copy:
         return this.emit(0);
       case DW_LNS.advance_pc:
-        return this.advance(reader.uleb());
+        return this.#advance(reader.uleb());
       case DW_LNS.advance_line:
-        return this.advanceLine(reader.sleb());
+        return this.#advanceLine(reader.sleb());
       case DW_LNS.set_file:
         this.file = reader.uleb();
         this.hasBlocks = this.discriminator !== 0;
@@ -139,10 +139,10 @@ abstract class LineMachine {
         return;
       case DW_LNS.const_add_pc:
         if (header.lineRange === 0) throw reader.error('DW_LNS_const_add_pc with a line_range of 0');
-        return this.advance(Math.floor((255 - header.opcodeBase) / header.lineRange));
+        return this.#advance(Math.floor((255 - header.opcodeBase) / header.lineRange));
       case DW_LNS.fixed_advance_pc:
         this.address += reader.u16();
-        this.opIndex = 0;
+        this.#opIndex = 0;
         return;
       case DW_LNS.set_prologue_end:
         this.rowFlags |= ROW_PROLOGUE_END;
@@ -159,7 +159,7 @@ abstract class LineMachine {
   }
 
   /** §6.2.5.3. The length says where the next opcode is, whatever this one's operands are. */
-  private extended(): void {
+  #extended(): void {
     const { reader } = this;
     const length = reader.uleb();
     if (length === 0) return;
@@ -168,11 +168,11 @@ abstract class LineMachine {
       throw reader.error(`extended opcode of ${length} bytes reaches past its program`);
     switch (reader.u8()) {
       case DW_LNE.end_sequence:
-        this.endSequence();
+        this.#endSequence();
         break;
       case DW_LNE.set_address:
         this.address = reader.address(length - 1);
-        this.opIndex = 0;
+        this.#opIndex = 0;
         break;
       case DW_LNE.set_discriminator:
         this.discriminator = reader.uleb();
@@ -183,11 +183,11 @@ abstract class LineMachine {
     reader.pos = start + length;
   }
 
-  private endSequence(): void {
+  #endSequence(): void {
     this.emit(ROW_END_SEQUENCE);
     this.sequenceEnded();
     this.address = 0;
-    this.opIndex = 0;
+    this.#opIndex = 0;
     this.file = 1;
     this.line = 1;
     this.column = 0;
@@ -196,123 +196,123 @@ abstract class LineMachine {
     this.hasBlocks = false;
   }
 
-  private advanceLine(lines: number): void {
+  #advanceLine(lines: number): void {
     this.line = (this.line + lines) >>> 0;
     if (lines !== 0) this.hasBlocks = this.discriminator !== 0;
   }
 
-  private advance(operationAdvance: number): void {
+  #advance(operationAdvance: number): void {
     const { minimumInstructionLength, maximumOperationsPerInstruction: perInstruction } = this.header;
     if (perInstruction <= 1) {
       this.address += minimumInstructionLength * operationAdvance;
       return;
     }
-    const operations = this.opIndex + operationAdvance;
+    const operations = this.#opIndex + operationAdvance;
     this.address += minimumInstructionLength * Math.floor(operations / perInstruction);
-    this.opIndex = operations % perInstruction;
+    this.#opIndex = operations % perInstruction;
   }
 }
 
 class RowMachine extends LineMachine {
-  private readonly sequences: Sequence[] = [];
-  private capacity: number;
-  private count = 0;
-  private addresses: Float64Array;
-  private files: Uint32Array;
-  private lines: Uint32Array;
-  private columns: Uint16Array;
-  private flags: Uint8Array;
-  private sequenceFirst = 0;
+  readonly #sequences: Sequence[] = [];
+  #capacity: number;
+  #count = 0;
+  #addresses: Float64Array;
+  #files: Uint32Array;
+  #lines: Uint32Array;
+  #columns: Uint16Array;
+  #flags: Uint8Array;
+  #sequenceFirst = 0;
   /** Of the last row that had a line and counts: see isAside. */
-  private lastFile = -1;
-  private lastLine = -1;
+  #lastFile = -1;
+  #lastLine = -1;
   /** Where the last row was, and whether a statement begins there. */
-  private lastAddress = NaN;
-  private hasStatement = false;
+  #lastAddress = NaN;
+  #hasStatement = false;
 
   constructor(header: LineHeader, reader: Reader) {
     super(header, reader);
     // gcc and clang need about 3 bytes a row.
-    this.capacity = Math.max(16, reader.end >> 2);
-    this.addresses = new Float64Array(this.capacity);
-    this.files = new Uint32Array(this.capacity);
-    this.lines = new Uint32Array(this.capacity);
-    this.columns = new Uint16Array(this.capacity);
-    this.flags = new Uint8Array(this.capacity);
+    this.#capacity = Math.max(16, reader.end >> 2);
+    this.#addresses = new Float64Array(this.#capacity);
+    this.#files = new Uint32Array(this.#capacity);
+    this.#lines = new Uint32Array(this.#capacity);
+    this.#columns = new Uint16Array(this.#capacity);
+    this.#flags = new Uint8Array(this.#capacity);
   }
 
   finish(problem: DwarfError | undefined): LineRows {
     // Rows after the last end_sequence have no known end: they are dropped.
-    const count = this.sequenceFirst;
+    const count = this.#sequenceFirst;
     return {
       count,
-      address: new AddressArray(this.addresses, count),
-      file: narrowed(this.files, count),
-      line: narrowed(this.lines, count),
-      column: narrowed(this.columns, count),
-      flags: this.flags.slice(0, count),
-      sequences: this.sequences.sort((a, b) => a.start - b.start),
+      address: new AddressArray(this.#addresses, count),
+      file: narrowed(this.#files, count),
+      line: narrowed(this.#lines, count),
+      column: narrowed(this.#columns, count),
+      flags: this.#flags.slice(0, count),
+      sequences: this.#sequences.sort((a, b) => a.start - b.start),
       problem,
     };
   }
 
   protected override emit(extraFlags: number): void {
-    if (this.count === this.capacity) this.grow();
-    const row = this.count++;
-    this.addresses[row] = this.address;
-    this.files[row] = this.file;
-    this.lines[row] = this.line;
-    this.columns[row] = Math.min(this.column, 0xffff);
-    const continues = this.hasBlocks && this.line === this.lastLine && this.file === this.lastFile;
-    this.flags[row] =
+    if (this.#count === this.#capacity) this.#grow();
+    const row = this.#count++;
+    this.#addresses[row] = this.address;
+    this.#files[row] = this.file;
+    this.#lines[row] = this.line;
+    this.#columns[row] = Math.min(this.column, 0xffff);
+    const continues = this.hasBlocks && this.line === this.#lastLine && this.file === this.#lastFile;
+    this.#flags[row] =
       this.rowFlags | extraFlags | (this.isStmt ? ROW_IS_STMT : 0) | (continues ? ROW_CONTINUES : 0);
     this.rowFlags = 0;
     this.discriminator = 0;
-    if (this.line !== 0 && !this.isAside()) {
-      this.lastFile = this.file;
-      this.lastLine = this.line;
+    if (this.line !== 0 && !this.#isAside()) {
+      this.#lastFile = this.file;
+      this.#lastLine = this.line;
     }
-    if (this.address !== this.lastAddress) this.hasStatement = false;
-    this.lastAddress = this.address;
-    if (this.isStmt) this.hasStatement = true;
+    if (this.address !== this.#lastAddress) this.#hasStatement = false;
+    this.#lastAddress = this.address;
+    if (this.isStmt) this.#hasStatement = true;
   }
 
   /**
    * A row of another file that is no statement, where a statement begins: an inlined function's first instruction, named a second time.
    * No code is the row's own, so what comes after it does not go on from it (gdb leaves such rows out).
    */
-  private isAside(): boolean {
-    const isHere = this.address === this.lastAddress;
-    return isHere && this.hasStatement && !this.isStmt && this.file !== this.lastFile;
+  #isAside(): boolean {
+    const isHere = this.address === this.#lastAddress;
+    return isHere && this.#hasStatement && !this.isStmt && this.file !== this.#lastFile;
   }
 
-  private grow(): void {
-    this.capacity *= 2;
-    this.addresses = grown(this.addresses, new Float64Array(this.capacity));
-    this.files = grown(this.files, new Uint32Array(this.capacity));
-    this.lines = grown(this.lines, new Uint32Array(this.capacity));
-    this.columns = grown(this.columns, new Uint16Array(this.capacity));
-    this.flags = grown(this.flags, new Uint8Array(this.capacity));
+  #grow(): void {
+    this.#capacity *= 2;
+    this.#addresses = grown(this.#addresses, new Float64Array(this.#capacity));
+    this.#files = grown(this.#files, new Uint32Array(this.#capacity));
+    this.#lines = grown(this.#lines, new Uint32Array(this.#capacity));
+    this.#columns = grown(this.#columns, new Uint16Array(this.#capacity));
+    this.#flags = grown(this.#flags, new Uint8Array(this.#capacity));
   }
 
   protected override sequenceEnded(): void {
-    const first = this.sequenceFirst;
-    const last = this.count - 1;
-    const start = this.addresses[first] as number;
-    const end = this.addresses[last] as number;
-    if (end > start && this.isAscending(first, last)) {
-      this.sequences.push({ start, end, first, last });
+    const first = this.#sequenceFirst;
+    const last = this.#count - 1;
+    const start = this.#addresses[first] as number;
+    const end = this.#addresses[last] as number;
+    if (end > start && this.#isAscending(first, last)) {
+      this.#sequences.push({ start, end, first, last });
     }
-    this.sequenceFirst = this.count;
-    this.lastFile = -1;
-    this.lastAddress = NaN;
-    this.hasStatement = false;
+    this.#sequenceFirst = this.#count;
+    this.#lastFile = -1;
+    this.#lastAddress = NaN;
+    this.#hasStatement = false;
   }
 
   /** §6.2.5: addresses only increase within a sequence. A sequence that does otherwise cannot be searched. */
-  private isAscending(first: number, last: number): boolean {
+  #isAscending(first: number, last: number): boolean {
     for (let row = first + 1; row <= last; row++) {
-      if ((this.addresses[row] as number) < (this.addresses[row - 1] as number)) return false;
+      if ((this.#addresses[row] as number) < (this.#addresses[row - 1] as number)) return false;
     }
     return true;
   }

@@ -14,32 +14,32 @@ export interface StringPlace {
 
 /** A table of names, each with the number of a directory. Flat: a kernel has half a million entries. */
 export class LineEntries {
-  private readonly sections: readonly string[];
-  private readonly sectionOf: Uint8Array;
-  private readonly offsets: Float64Array;
-  private readonly directories: Uint32Array;
+  readonly #sections: readonly string[];
+  readonly #sectionOf: Uint8Array;
+  readonly #offsets: Float64Array;
+  readonly #directories: Uint32Array;
 
   constructor(entries: readonly { readonly name: StringPlace; readonly directory: number }[]) {
-    this.sections = [...new Set(entries.map(({ name }) => name.section))];
-    this.sectionOf = Uint8Array.from(entries, ({ name }) => this.sections.indexOf(name.section));
-    this.offsets = Float64Array.from(entries, ({ name }) => name.offset);
-    this.directories = Uint32Array.from(entries, ({ directory }) => directory);
+    this.#sections = [...new Set(entries.map(({ name }) => name.section))];
+    this.#sectionOf = Uint8Array.from(entries, ({ name }) => this.#sections.indexOf(name.section));
+    this.#offsets = Float64Array.from(entries, ({ name }) => name.offset);
+    this.#directories = Uint32Array.from(entries, ({ directory }) => directory);
   }
 
   get length(): number {
-    return this.offsets.length;
+    return this.#offsets.length;
   }
 
   /** The empty string for entries the table does not have. */
   name(index: number): StringPlace {
-    const offset = this.offsets[index];
+    const offset = this.#offsets[index];
     return offset === undefined
       ? NO_STRING
-      : { section: this.sections[this.sectionOf[index] as number] ?? '', offset };
+      : { section: this.#sections[this.#sectionOf[index] as number] ?? '', offset };
   }
 
   directory(index: number): number {
-    return this.directories[index] ?? 0;
+    return this.#directories[index] ?? 0;
   }
 }
 

@@ -94,15 +94,15 @@ interface OrcEntry {
 }
 
 export class OrcTable {
-  private readonly sections: OrcSections;
-  private readonly count: number;
-  private version: OrcVersion | undefined;
+  readonly #sections: OrcSections;
+  readonly #count: number;
+  #version: OrcVersion | undefined;
   /** Of a module: entries in the order of their addresses. */
-  private order: { readonly start: Float64Array; readonly entry: Uint32Array } | undefined;
+  #order: { readonly start: Float64Array; readonly entry: Uint32Array } | undefined;
 
   constructor(sections: OrcSections) {
-    this.sections = sections;
-    this.count = Math.min(
+    this.#sections = sections;
+    this.#count = Math.min(
       Math.floor(sections.ip.sizeBytes / IP_BYTES),
       Math.floor(sections.entries.sizeBytes / ENTRY_BYTES),
     );
@@ -111,28 +111,28 @@ export class OrcTable {
   /** The rules at an address that is in the image's code; undefined where the tables know no way. Throws DwarfError. */
   rowAt(address: number): FrameRow | undefined {
     let low = 0;
-    let high = this.count;
+    let high = this.#count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.startOf(middle) <= address) low = middle + 1;
+      if (this.#startOf(middle) <= address) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? undefined : rowOf(this.entry(this.order?.entry[low - 1] ?? low - 1));
+    return low === 0 ? undefined : rowOf(this.#entry(this.#order?.entry[low - 1] ?? low - 1));
   }
 
-  private startOf(index: number): number {
-    if (this.sections.isSorted) return this.ip(index);
-    return (this.order ??= this.sorted()).start[index] as number;
+  #startOf(index: number): number {
+    if (this.#sections.isSorted) return this.#ip(index);
+    return (this.#order ??= this.#sorted()).start[index] as number;
   }
 
-  private ip(index: number): number {
-    const { ip, ipAddress } = this.sections;
+  #ip(index: number): number {
+    const { ip, ipAddress } = this.#sections;
     const at = index * IP_BYTES;
     return ipAddress + at + ip.cached(at, IP_BYTES, (reader) => reader.s32());
   }
 
-  private sorted(): { start: Float64Array; entry: Uint32Array } {
-    const starts = Float64Array.from({ length: this.count }, (_, index) => this.ip(index));
+  #sorted(): { start: Float64Array; entry: Uint32Array } {
+    const starts = Float64Array.from({ length: this.#count }, (_, index) => this.#ip(index));
     // Of several at one address the last of the file counts, as in a search of the kernel's stable sort.
     const entry = Uint32Array.from(starts.keys()).sort(
       (a, b) => (starts[a] as number) - (starts[b] as number) || a - b,
@@ -140,18 +140,18 @@ export class OrcTable {
     return { start: Float64Array.from(entry, (index) => starts[index] as number), entry };
   }
 
-  private entry(index: number): OrcEntry {
-    const version = (this.version ??= this.findVersion());
-    return this.sections.entries.cached(index * ENTRY_BYTES, ENTRY_BYTES, (reader) => {
+  #entry(index: number): OrcEntry {
+    const version = (this.#version ??= this.#findVersion());
+    return this.#sections.entries.cached(index * ENTRY_BYTES, ENTRY_BYTES, (reader) => {
       const [spOffset, bpOffset, bits] = [reader.s16(), reader.s16(), reader.u16()];
       return { spOffset, bpOffset, spReg: bits & 0xf, bpReg: (bits >> 4) & 0xf, ...kindOf(bits, version) };
     });
   }
 
   /** The header came after 6.3, whose bits it was first made for; one we do not know is of a kernel newer than 6.4. */
-  private findVersion(): OrcVersion {
-    const { header } = this.sections;
-    if (header === undefined || header.sizeBytes !== HEADER_BYTES) return this.guessVersion();
+  #findVersion(): OrcVersion {
+    const { header } = this.#sections;
+    if (header === undefined || header.sizeBytes !== HEADER_BYTES) return this.#guessVersion();
     const bytes = header.reader(0, HEADER_BYTES).bytes;
     const hash = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
     return hash === HEADER_6_3 ? '6.3' : '6.4';
@@ -161,12 +161,12 @@ export class OrcTable {
    * Without a header the entries tell: most of any kernel's or module's are calls, which 6.4 numbers 2 and the others 0; and where
    * the stack ends without a place, 6.3 sets bit 11 and the original bit 10.
    */
-  private guessVersion(): OrcVersion {
-    const reader = this.sections.entries.reader(0, this.count * ENTRY_BYTES);
+  #guessVersion(): OrcVersion {
+    const reader = this.#sections.entries.reader(0, this.#count * ENTRY_BYTES);
     let calls = 0;
     let others = 0;
     let hasBit11 = false;
-    for (let index = 0; index < this.count; index++) {
+    for (let index = 0; index < this.#count; index++) {
       reader.skip(4);
       const bits = reader.u16();
       if ((bits & 0xff) === 0) hasBit11 ||= (bits & 0x800) !== 0;

@@ -20,11 +20,11 @@ const HEADER_BYTES = 16;
 const MAX_COLUMNS = 64;
 
 export class PackageIndex {
-  private readonly section: Section;
-  private readonly slotCount: number;
-  private readonly unitCount: number;
+  readonly #section: Section;
+  readonly #slotCount: number;
+  readonly #unitCount: number;
   /** Of each column: its section's name, or undefined for a kind we do not know. */
-  private readonly columns: readonly (string | undefined)[];
+  readonly #columns: readonly (string | undefined)[];
 
   /** Throws DwarfError. */
   constructor(section: Section) {
@@ -36,28 +36,29 @@ export class PackageIndex {
     if (version !== 2 && version !== 5) throw reader.error(`unsupported package index version: ${version}`);
     reader.pos = 4;
     const columnCount = reader.u32();
-    this.unitCount = reader.u32();
-    this.slotCount = reader.u32();
-    this.section = section;
-    const { slotCount, unitCount } = this;
+    this.#unitCount = reader.u32();
+    this.#slotCount = reader.u32();
+    this.#section = section;
+    const slotCount = this.#slotCount;
+    const unitCount = this.#unitCount;
     if (columnCount > MAX_COLUMNS) throw reader.error(`package index of ${columnCount} columns`);
     if ((slotCount & (slotCount - 1)) !== 0) throw reader.error(`package index of ${slotCount} slots`);
     const sizeBytes = HEADER_BYTES + 12 * slotCount + 4 * columnCount * (1 + 2 * unitCount);
     if (sizeBytes > section.sizeBytes) throw reader.error('package index reaches past its section');
-    this.columns = this.readColumns(version, columnCount);
+    this.#columns = this.#readColumns(version, columnCount);
   }
 
   /** The contributions of the unit with a dwo_id or type signature; undefined when the package does not have it. */
   find(signature: bigint): Contributions | undefined {
-    const { slotCount } = this;
+    const slotCount = this.#slotCount;
     if (slotCount === 0) return undefined;
     const mask = slotCount - 1;
     let slot = Number(signature & 0xffff_ffffn) & mask;
     const step = (Number((signature >> 32n) & 0xffff_ffffn) & mask) | 1; // §7.3.5.3: odd, so that it meets every slot
     for (let probes = 0; probes < slotCount; probes++) {
-      const row = this.u32(HEADER_BYTES + 8 * slotCount + 4 * slot);
+      const row = this.#u32(HEADER_BYTES + 8 * slotCount + 4 * slot);
       if (row === 0) return undefined;
-      if (this.signatureAt(slot) === signature) return this.contributions(row);
+      if (this.#signatureAt(slot) === signature) return this.#contributions(row);
       slot = (slot + step) & mask;
     }
     return undefined;
@@ -65,43 +66,45 @@ export class PackageIndex {
 
   /** Of every unit the package has. */
   *signatures(): Generator<bigint> {
-    for (let slot = 0; slot < this.slotCount; slot++)
-      if (this.u32(HEADER_BYTES + 8 * this.slotCount + 4 * slot) !== 0) yield this.signatureAt(slot);
+    for (let slot = 0; slot < this.#slotCount; slot++)
+      if (this.#u32(HEADER_BYTES + 8 * this.#slotCount + 4 * slot) !== 0) yield this.#signatureAt(slot);
   }
 
-  private readColumns(version: number, count: number): (string | undefined)[] {
+  #readColumns(version: number, count: number): (string | undefined)[] {
     const names = version === 2 ? DW_SECT_V2 : DW_SECT;
     const byId = new Map<number, string>(
       Object.entries(names).map(([name, id]) => [id, `.debug_${name.toLowerCase()}`]),
     );
-    return Array.from({ length: count }, (_, column) => byId.get(this.u32(this.table + 4 * column)));
+    return Array.from({ length: count }, (_, column) => byId.get(this.#u32(this.#table + 4 * column)));
   }
 
   /** Where the table of offsets begins, with the row of section kinds. */
-  private get table(): number {
-    return HEADER_BYTES + 12 * this.slotCount;
+  get #table(): number {
+    return HEADER_BYTES + 12 * this.#slotCount;
   }
 
   /** Rows count from 1. */
-  private contributions(row: number): Contributions {
-    const { columns, unitCount, table } = this;
-    if (row > unitCount) throw new DwarfError(this.section.name, table, `package index has no row ${row}`);
+  #contributions(row: number): Contributions {
+    const columns = this.#columns;
+    const unitCount = this.#unitCount;
+    const table = this.#table;
+    if (row > unitCount) throw new DwarfError(this.#section.name, table, `package index has no row ${row}`);
     const rowBytes = 4 * columns.length;
     const found = new Map<string, Contribution>();
     columns.forEach((name, column) => {
       if (name === undefined) return;
-      const offset = this.u32(table + row * rowBytes + 4 * column);
-      const sizeBytes = this.u32(table + (unitCount + row) * rowBytes + 4 * column);
+      const offset = this.#u32(table + row * rowBytes + 4 * column);
+      const sizeBytes = this.#u32(table + (unitCount + row) * rowBytes + 4 * column);
       found.set(name, { offset, sizeBytes });
     });
     return found;
   }
 
-  private signatureAt(slot: number): bigint {
-    return this.section.cached(HEADER_BYTES + 8 * slot, 8, (reader) => reader.u64());
+  #signatureAt(slot: number): bigint {
+    return this.#section.cached(HEADER_BYTES + 8 * slot, 8, (reader) => reader.u64());
   }
 
-  private u32(offset: number): number {
-    return this.section.cached(offset, 4, (reader) => reader.u32());
+  #u32(offset: number): number {
+    return this.#section.cached(offset, 4, (reader) => reader.u32());
   }
 }

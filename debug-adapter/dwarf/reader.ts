@@ -21,7 +21,7 @@ export class Reader {
   readonly sectionName: string;
   /** Where bytes[0] is in the section. */
   readonly base: number;
-  private readonly view: DataView;
+  readonly #view: DataView;
   /** Index in `bytes` of the next byte. */
   pos = 0;
   /** Index in `bytes` after the last byte that may be read. */
@@ -33,7 +33,7 @@ export class Reader {
     this.sectionName = sectionName;
     this.base = base;
     this.end = bytes.length;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** Offset in the section of the next byte. */
@@ -51,7 +51,7 @@ export class Reader {
 
   u8(): number {
     const at = this.pos;
-    if (at >= this.end) this.endOfData();
+    if (at >= this.end) this.#endOfData();
     this.pos = at + 1;
     return this.bytes[at] as number;
   }
@@ -61,52 +61,52 @@ export class Reader {
   }
 
   u16(): number {
-    return this.view.getUint16(this.take(2), this.littleEndian);
+    return this.#view.getUint16(this.#take(2), this.littleEndian);
   }
 
   s16(): number {
-    return this.view.getInt16(this.take(2), this.littleEndian);
+    return this.#view.getInt16(this.#take(2), this.littleEndian);
   }
 
   /** DW_FORM_strx3 and addrx3. */
   u24(): number {
-    const at = this.take(3);
-    const low = this.view.getUint8(at);
-    const middle = this.view.getUint8(at + 1);
-    const high = this.view.getUint8(at + 2);
+    const at = this.#take(3);
+    const low = this.#view.getUint8(at);
+    const middle = this.#view.getUint8(at + 1);
+    const high = this.#view.getUint8(at + 2);
     return this.littleEndian ? low | (middle << 8) | (high << 16) : high | (middle << 8) | (low << 16);
   }
 
   u32(): number {
-    return this.view.getUint32(this.take(4), this.littleEndian);
+    return this.#view.getUint32(this.#take(4), this.littleEndian);
   }
 
   s32(): number {
-    return this.view.getInt32(this.take(4), this.littleEndian);
+    return this.#view.getInt32(this.#take(4), this.littleEndian);
   }
 
   u64(): bigint {
-    return this.view.getBigUint64(this.take(8), this.littleEndian);
+    return this.#view.getBigUint64(this.#take(8), this.littleEndian);
   }
 
   s64(): bigint {
-    return this.view.getBigInt64(this.take(8), this.littleEndian);
+    return this.#view.getBigInt64(this.#take(8), this.littleEndian);
   }
 
   /** An unsigned 64-bit value as a number, rounded from 2^53 on. */
   u64Number(): number {
-    const at = this.take(8);
-    const first = this.view.getUint32(at, this.littleEndian);
-    const second = this.view.getUint32(at + 4, this.littleEndian);
+    const at = this.#take(8);
+    const first = this.#view.getUint32(at, this.littleEndian);
+    const second = this.#view.getUint32(at + 4, this.littleEndian);
     return this.littleEndian ? second * TWO_32 + first : first * TWO_32 + second;
   }
 
   /** A signed 64-bit value as a number, rounded from 2^53 in magnitude on. */
   s64Number(): number {
-    const at = this.take(8);
+    const at = this.#take(8);
     return this.littleEndian
-      ? this.view.getInt32(at + 4, true) * TWO_32 + this.view.getUint32(at, true)
-      : this.view.getInt32(at, false) * TWO_32 + this.view.getUint32(at + 4, false);
+      ? this.#view.getInt32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true)
+      : this.#view.getInt32(at, false) * TWO_32 + this.#view.getUint32(at + 4, false);
   }
 
   uleb(): number {
@@ -139,11 +139,11 @@ export class Reader {
   }
 
   ulebBig(): bigint {
-    return BigInt.asUintN(64, this.leb().value);
+    return BigInt.asUintN(64, this.#leb().value);
   }
 
   slebBig(): bigint {
-    const { value, bits } = this.leb();
+    const { value, bits } = this.#leb();
     return BigInt.asIntN(64, BigInt.asIntN(bits, value));
   }
 
@@ -188,18 +188,18 @@ export class Reader {
 
   skipCstring(): void {
     const end = this.bytes.indexOf(0, this.pos);
-    if (end < 0 || end >= this.end) this.endOfData();
+    if (end < 0 || end >= this.end) this.#endOfData();
     this.pos = end + 1;
   }
 
   /** A view, not a copy. */
   block(lengthBytes: number): Uint8Array {
-    const at = this.take(lengthBytes);
+    const at = this.#take(lengthBytes);
     return this.bytes.subarray(at, at + lengthBytes);
   }
 
   skip(lengthBytes: number): void {
-    this.take(lengthBytes);
+    this.#take(lengthBytes);
   }
 
   /** A reader over the next `lengthBytes`, which this one then has passed. */
@@ -212,14 +212,14 @@ export class Reader {
     return new DwarfError(this.sectionName, this.offset, message);
   }
 
-  private take(lengthBytes: number): number {
+  #take(lengthBytes: number): number {
     const at = this.pos;
-    if (!(lengthBytes >= 0 && at + lengthBytes <= this.end)) this.endOfData();
+    if (!(lengthBytes >= 0 && at + lengthBytes <= this.end)) this.#endOfData();
     this.pos = at + lengthBytes;
     return at;
   }
 
-  private leb(): { value: bigint; bits: number } {
+  #leb(): { value: bigint; bits: number } {
     let value = 0n;
     let bits = 0;
     for (;;) {
@@ -233,7 +233,7 @@ export class Reader {
     }
   }
 
-  private endOfData(): never {
+  #endOfData(): never {
     throw new EndOfDataError(this.sectionName, this.offset);
   }
 }

@@ -22,9 +22,9 @@ export class Section {
   readonly name: string;
   readonly sizeBytes: number;
   readonly littleEndian: boolean;
-  private readonly data: SectionData;
-  private readonly pages: PageCache;
-  private readonly pageOwner: number;
+  readonly #data: SectionData;
+  readonly #pages: PageCache;
+  readonly #pageOwner: number;
 
   constructor(
     name: string,
@@ -33,11 +33,11 @@ export class Section {
     pages: PageCache = new PageCache(MAX_PAGES),
   ) {
     this.name = name;
-    this.data = data;
+    this.#data = data;
     this.sizeBytes = data.sizeBytes;
     this.littleEndian = littleEndian;
-    this.pages = pages;
-    this.pageOwner = pages.owner();
+    this.#pages = pages;
+    this.#pageOwner = pages.owner();
   }
 
   /** A reader over exactly this piece. */
@@ -45,7 +45,7 @@ export class Section {
     if (!(offset >= 0 && lengthBytes >= 0 && offset + lengthBytes <= this.sizeBytes)) {
       throw new EndOfDataError(this.name, Math.min(Math.max(offset, 0), this.sizeBytes));
     }
-    return new Reader(this.data.read(offset, lengthBytes), this.littleEndian, this.name, offset);
+    return new Reader(this.#data.read(offset, lengthBytes), this.littleEndian, this.name, offset);
   }
 
   /**
@@ -70,7 +70,7 @@ export class Section {
       throw new EndOfDataError(this.name, Math.min(Math.max(offset, 0), this.sizeBytes));
     }
     const inPage = offset % PAGE_BYTES;
-    const page = this.page((offset - inPage) / PAGE_BYTES);
+    const page = this.#page((offset - inPage) / PAGE_BYTES);
     if (inPage + lengthBytes > page.length) return parse(this.reader(offset, lengthBytes));
     const reader = new Reader(page, this.littleEndian, this.name, offset - inPage);
     reader.pos = inPage;
@@ -82,16 +82,16 @@ export class Section {
     if (!(offset >= 0 && offset < this.sizeBytes))
       throw new DwarfError(this.name, offset, 'string outside its section');
     const inPage = offset % PAGE_BYTES;
-    const page = this.page((offset - inPage) / PAGE_BYTES);
+    const page = this.#page((offset - inPage) / PAGE_BYTES);
     const end = page.indexOf(0, inPage);
     if (end >= 0) return decoder.decode(page.subarray(inPage, end));
     return this.parse(offset, (reader) => reader.cstring(), PAGE_BYTES);
   }
 
-  private page(index: number): Uint8Array {
-    return this.pages.page(this.pageOwner, index, () => {
+  #page(index: number): Uint8Array {
+    return this.#pages.page(this.#pageOwner, index, () => {
       const start = index * PAGE_BYTES;
-      return this.data.read(start, Math.min(PAGE_BYTES, this.sizeBytes - start));
+      return this.#data.read(start, Math.min(PAGE_BYTES, this.sizeBytes - start));
     });
   }
 }

@@ -88,9 +88,9 @@ export class Unit {
   readonly header: UnitHeader;
   readonly file: UnitFile;
   skeleton: SkeletonBases | undefined;
-  private knownRoot: UnitRoot | undefined;
-  private contents: Reader | undefined;
-  private table: AbbrevTable | undefined;
+  #knownRoot: UnitRoot | undefined;
+  #contents: Reader | undefined;
+  #table: AbbrevTable | undefined;
 
   constructor(file: UnitFile, header: UnitHeader) {
     this.file = file;
@@ -98,11 +98,11 @@ export class Unit {
   }
 
   get abbrevs(): AbbrevTable {
-    return (this.table ??= this.file.abbrevTable(this.header));
+    return (this.#table ??= this.file.abbrevTable(this.header));
   }
 
   get root(): UnitRoot {
-    return (this.knownRoot ??= this.withLanguage(this.readRoot()));
+    return (this.#knownRoot ??= this.#withLanguage(this.#readRoot()));
   }
 
   /** The entry at a section offset, as an object of its own. Throws DwarfError when there is none. */
@@ -122,12 +122,12 @@ export class Unit {
 
   /** A reader over the whole unit. Shared: whoever moves it must not rely on it staying. */
   reader(): Reader {
-    if (this.contents === undefined) {
+    if (this.#contents === undefined) {
       const { section, offset, endOffset } = this.header;
-      this.contents = section.reader(offset, endOffset - offset);
+      this.#contents = section.reader(offset, endOffset - offset);
     }
     this.file.touch(this);
-    return this.contents;
+    return this.#contents;
   }
 
   get sizeBytes(): number {
@@ -136,8 +136,8 @@ export class Unit {
 
   /** Forgets the unit's bytes; entries already handed out keep theirs. The file calls this to bound memory. */
   release(): void {
-    this.contents = undefined;
-    this.table = undefined;
+    this.#contents = undefined;
+    this.#table = undefined;
   }
 
   /** Base of the unit's range and location lists before any base entry (§2.17.3). */
@@ -154,7 +154,7 @@ export class Unit {
   }
 
   /** DW_FORM_strx: through .debug_str_offsets (§7.26). */
-  indexedString(index: number, base = this.strOffsetsBase()): string {
+  indexedString(index: number, base = this.#strOffsetsBase()): string {
     const { is64 } = this.header;
     const section = this.file.requireSection('.debug_str_offsets');
     const size = offsetSize(this.header);
@@ -165,47 +165,48 @@ export class Unit {
   /** DW_FORM_addrx: through .debug_addr (§7.27), which stays in the skeleton's file. */
   indexedAddress(index: number): number {
     const base = this.skeleton?.addrBase ?? this.root.addrBase ?? 0;
-    return this.addressFrom(base, index);
+    return this.#addressFrom(base, index);
   }
 
-  private addressFrom(base: number, index: number): number {
+  #addressFrom(base: number, index: number): number {
     const { addressSize } = this.header;
     const section = (this.skeleton?.file ?? this.file).requireSection('.debug_addr');
     return section.cached(base + index * addressSize, addressSize, (reader) => reader.address(addressSize));
   }
 
-  private strOffsetsBase(): number {
-    if (this.knownRoot !== undefined) return this.knownRoot.strOffsetsBase ?? this.implicitStrOffsetsBase();
-    return this.implicitStrOffsetsBase();
+  #strOffsetsBase(): number {
+    if (this.#knownRoot !== undefined)
+      return this.#knownRoot.strOffsetsBase ?? this.#implicitStrOffsetsBase();
+    return this.#implicitStrOffsetsBase();
   }
 
   /** A .dwo file has one table and says nothing: right after the header in version 5, at 0 before (§7.26). */
-  private implicitStrOffsetsBase(): number {
+  #implicitStrOffsetsBase(): number {
     if (this.header.version < 5) return 0;
     return this.header.is64 ? 16 : 8;
   }
 
   /** Only the first bytes of the unit are read, unless the root is unusually long. */
-  private readRoot(): UnitRoot {
+  #readRoot(): UnitRoot {
     const { section, entriesOffset, endOffset } = this.header;
     const rest = endOffset - entriesOffset;
     return section.parse(
       entriesOffset,
       (reader) => {
         reader.end = Math.min(reader.end, rest);
-        return this.parseRoot(reader);
+        return this.#parseRoot(reader);
       },
       256,
     );
   }
 
   /** Partial units have the language of who imports them, and need not say it (§3.1.1.1). */
-  private withLanguage(root: UnitRoot): UnitRoot {
+  #withLanguage(root: UnitRoot): UnitRoot {
     if (root.tag !== DW_TAG.partial_unit || root.language !== undefined) return root;
     return { ...root, language: this.file.imports.compileUnitOf(this)?.root.language };
   }
 
-  private parseRoot(reader: Reader): UnitRoot {
+  #parseRoot(reader: Reader): UnitRoot {
     const die = new Die(this, reader);
     if (!die.moveTo(this.header.entriesOffset)) throw reader.error('unit without a root entry');
     // Strings and addresses may be indexes that count from bases in the same entry: those come first.
@@ -217,7 +218,7 @@ export class Unit {
       gnuRangesBase: die.sectionOffset(DW_AT.GNU_ranges_base),
     };
     const placeholder: UnitRoot = { ...EMPTY_ROOT, ...bases, tag: die.tag };
-    this.knownRoot = placeholder;
+    this.#knownRoot = placeholder;
     try {
       const lowPc = die.has(DW_AT.low_pc) ? die.address(DW_AT.low_pc) : undefined;
       return {
@@ -234,9 +235,9 @@ export class Unit {
         dwoId: this.header.dwoId ?? die.bigint(DW_AT.GNU_dwo_id),
       };
     } finally {
-      this.knownRoot = undefined;
+      this.#knownRoot = undefined;
       // Asking every unit for its root must not leave every unit's abbreviations in memory.
-      if (this.contents === undefined) this.table = undefined;
+      if (this.#contents === undefined) this.#table = undefined;
     }
   }
 }

@@ -7,18 +7,18 @@ import type { Unit, UnitFile } from './unit.ts';
 import { isTypeUnit } from './unitHeader.ts';
 
 export class UnitImports {
-  private readonly file: UnitFile;
-  private readonly known = new Map<Unit, readonly Unit[]>();
+  readonly #file: UnitFile;
+  readonly #known = new Map<Unit, readonly Unit[]>();
   /** Of each unit that is imported by some, those. */
-  private importers: ReadonlyMap<Unit, readonly Unit[]> | undefined;
+  #importers: ReadonlyMap<Unit, readonly Unit[]> | undefined;
 
   constructor(file: UnitFile) {
-    this.file = file;
+    this.#file = file;
   }
 
   /** What a unit imports, by way of others too. */
   of(unit: Unit): readonly Unit[] {
-    let found = this.known.get(unit);
+    let found = this.#known.get(unit);
     if (found === undefined) {
       const all = new Set<Unit>();
       const waiting = [unit];
@@ -30,15 +30,15 @@ export class UnitImports {
         }
       }
       found = [...all];
-      this.known.set(unit, found);
+      this.#known.set(unit, found);
     }
     return found;
   }
 
   /** Units of this file that import a unit of it or of its supplementary file. */
   importersOf(unit: Unit): readonly Unit[] {
-    this.importers ??= this.findImporters();
-    return this.importers.get(unit) ?? [];
+    this.#importers ??= this.#findImporters();
+    return this.#importers.get(unit) ?? [];
   }
 
   /** What partial units do not say of themselves, those that import them do: a compile unit, if any imports it. */
@@ -46,11 +46,11 @@ export class UnitImports {
     return this.importersOf(partial).find((unit) => unit.rootDie().tag !== DW_TAG.partial_unit);
   }
 
-  private findImporters(): ReadonlyMap<Unit, readonly Unit[]> {
+  #findImporters(): ReadonlyMap<Unit, readonly Unit[]> {
     const importers = new Map<Unit, Unit[]>();
-    for (const header of this.file.unitHeaders()) {
+    for (const header of this.#file.unitHeaders()) {
       if (isTypeUnit(header)) continue;
-      const unit = this.file.unitOf(header);
+      const unit = this.#file.unitOf(header);
       for (const imported of this.of(unit)) {
         const list = importers.get(imported);
         if (list === undefined) importers.set(imported, [unit]);

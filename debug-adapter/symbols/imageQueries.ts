@@ -23,20 +23,20 @@ export const NO_FRAME: FrameContext = { registers: new Map(), memory: { read: as
 const MAX_PARSED = 500;
 
 export class ImageQueries {
-  private readonly image: ScopeImage;
-  private readonly names: ImageNames;
-  private readonly elfSymbol: ElfSymbolFinder;
+  readonly #image: ScopeImage;
+  readonly #names: ImageNames;
+  readonly #elfSymbol: ElfSymbolFinder;
   /** What is a type depends on the unit: a tree is kept for the unit it was parsed in. */
-  private readonly parsed = new LruCache<string, Node>(MAX_PARSED);
+  readonly #parsed = new LruCache<string, Node>(MAX_PARSED);
 
   constructor(image: ScopeImage, names: ImageNames, elfSymbol: ElfSymbolFinder) {
-    this.image = image;
-    this.names = names;
-    this.elfSymbol = elfSymbol;
+    this.#image = image;
+    this.#names = names;
+    this.#elfSymbol = elfSymbol;
   }
 
   async localsAt(frame: FrameContext, inlineDepth: number): Promise<Variable[]> {
-    const variables = await new FrameScope(this.image, frame, inlineDepth).variables();
+    const variables = await new FrameScope(this.#image, frame, inlineDepth).variables();
     return variables.map(({ name, value, isParameter, depth }) => ({
       name,
       value: new DisplayedValue(value),
@@ -49,28 +49,28 @@ export class ImageQueries {
   /** Of every function of the chain, innermost first. */
   describeLocals(address: bigint, chain: readonly { readonly function: string }[]): LocalDescription[] {
     return chain.flatMap((one, depth) =>
-      new FrameScope(this.image, this.frameAt(address), depth)
+      new FrameScope(this.#image, this.#frameAt(address), depth)
         .describe()
         .map((local) => ({ ...local, function: one.function, inlineDepth: depth })),
     );
   }
 
   async compile(text: string, frame: FrameContext, inlineDepth: number): Promise<CompiledExpression> {
-    return this.guard(async () => {
-      const resolver = this.resolver(frame, inlineDepth);
-      return this.compiled(text, await this.parse(text, resolver.scope, resolver.names));
+    return this.#guard(async () => {
+      const resolver = this.#resolver(frame, inlineDepth);
+      return this.#compiled(text, await this.#parse(text, resolver.scope, resolver.names));
     });
   }
 
   /** Parsed once for all frames of the code at `address`. */
   async compileAt(text: string, address: bigint): Promise<CompiledExpression> {
-    return this.compile(text, this.frameAt(address), 0);
+    return this.compile(text, this.#frameAt(address), 0);
   }
 
   /** Symbols without a type do not count: their address is known without a frame. */
   async knows(name: string, frame: FrameContext, inlineDepth: number): Promise<boolean> {
     try {
-      const value = await this.resolver(frame, inlineDepth).names.variable(name, undefined);
+      const value = await this.#resolver(frame, inlineDepth).names.variable(name, undefined);
       return value !== undefined && value.bare.kind !== 'unknown';
     } catch (error) {
       if (error instanceof QueryError) return true; // a macro that comes to nothing here
@@ -79,55 +79,55 @@ export class ImageQueries {
   }
 
   languageAt(address: number): Language {
-    return codePlace(this.image, address, 0).language;
+    return codePlace(this.#image, address, 0).language;
   }
 
   async describeType(name: string): Promise<string | undefined> {
     // Types with names a parser would stumble over (`&str`, `(u8, char)`) are tried as they are first.
     const base = /^[\w\s:*]+$/.test(name) ? parseTypeName(name).base : name;
-    if (this.names.type(base, undefined) === undefined) await this.names.ensureIndex(base);
-    const type = this.names.type(base, undefined);
+    if (this.#names.type(base, undefined) === undefined) await this.#names.ensureIndex(base);
+    const type = this.#names.type(base, undefined);
     return type && describe(type, true);
   }
 
-  private compiled(text: string, node: Node): CompiledExpression {
+  #compiled(text: string, node: Node): CompiledExpression {
     return {
       text,
       assigns: node.kind === 'assign',
       evaluate: (frame, inlineDepth = 0) =>
-        this.guard(() => this.evaluateNode(node, text, frame, inlineDepth)),
+        this.#guard(() => this.#evaluateNode(node, text, frame, inlineDepth)),
       place: (frame, inlineDepth = 0) =>
-        this.guard(() =>
-          this.evaluateNode(node.kind === 'assign' ? node.place : node, text, frame, inlineDepth),
+        this.#guard(() =>
+          this.#evaluateNode(node.kind === 'assign' ? node.place : node, text, frame, inlineDepth),
         ),
       assignment: (frame, inlineDepth = 0) =>
-        this.guard(async () => {
+        this.#guard(async () => {
           if (node.kind !== 'assign') throw new QueryError('there is no assignment', node.column);
-          const { names } = this.resolver(frame, inlineDepth);
+          const { names } = this.#resolver(frame, inlineDepth);
           return evaluateAssign(node.place, node.value, names.evaluationScope(), text);
         }),
     };
   }
 
-  private async evaluateNode(
+  async #evaluateNode(
     node: Node,
     text: string,
     frame: FrameContext,
     inlineDepth: number,
   ): Promise<DisplayedValue> {
-    const { names } = this.resolver(frame, inlineDepth);
+    const { names } = this.#resolver(frame, inlineDepth);
     return new DisplayedValue(await evaluateNode(node, names.evaluationScope(), text));
   }
 
-  private resolver(frame: FrameContext, inlineDepth: number): { scope: FrameScope; names: NameResolver } {
-    const scope = new FrameScope(this.image, frame, inlineDepth);
-    return { scope, names: new NameResolver(this.image, this.names, this.elfSymbol, scope) };
+  #resolver(frame: FrameContext, inlineDepth: number): { scope: FrameScope; names: NameResolver } {
+    const scope = new FrameScope(this.#image, frame, inlineDepth);
+    return { scope, names: new NameResolver(this.#image, this.#names, this.#elfSymbol, scope) };
   }
 
   /** When a name that may be a type of another unit is met, the index has to be there before the tree can be trusted. */
-  private async parse(text: string, scope: FrameScope, names: NameResolver): Promise<Node> {
+  async #parse(text: string, scope: FrameScope, names: NameResolver): Promise<Node> {
     const key = `${unitKey(scope.unit)}:${scope.functionName ?? ''}:${text}`;
-    const before = this.parsed.get(key);
+    const before = this.#parsed.get(key);
     if (before !== undefined) return before;
     let needsIndex = false;
     const noticed = (isKnown: boolean, name: string): boolean => {
@@ -141,20 +141,20 @@ export class ImageQueries {
     };
     let node = parsedOrMistake(text, known);
     if (needsIndex) {
-      await this.names.ensureIndex();
+      await this.#names.ensureIndex();
       node = parsedOrMistake(text, known);
     }
     if (node instanceof QueryError) throw node;
-    this.parsed.set(key, node, 1);
+    this.#parsed.set(key, node, 1);
     return node;
   }
 
-  private frameAt(address: bigint): FrameContext {
-    const pc = this.image.machine.names[this.image.machine.programCounter] as string;
+  #frameAt(address: bigint): FrameContext {
+    const pc = this.#image.machine.names[this.#image.machine.programCounter] as string;
     return { ...NO_FRAME, registers: new Map([[pc, address]]) };
   }
 
-  private async guard<T>(question: () => Promise<T>): Promise<T> {
+  async #guard<T>(question: () => Promise<T>): Promise<T> {
     try {
       return await question();
     } catch (error) {

@@ -1,7 +1,7 @@
 /** A byte assembler for tests: every method appends and returns the assembler, so that a file format reads as a list of its fields. */
 export class Bytes {
-  private buffer = new Uint8Array(64);
-  private used = 0;
+  #buffer = new Uint8Array(64);
+  #used = 0;
   readonly littleEndian: boolean;
 
   constructor(littleEndian = true) {
@@ -9,27 +9,27 @@ export class Bytes {
   }
 
   get length(): number {
-    return this.used;
+    return this.#used;
   }
 
   u8(...values: number[]): this {
-    for (const value of values) this.put(1, (view, at) => view.setUint8(at, value));
+    for (const value of values) this.#put(1, (view, at) => view.setUint8(at, value));
     return this;
   }
 
   u16(...values: number[]): this {
-    for (const value of values) this.put(2, (view, at) => view.setUint16(at, value, this.littleEndian));
+    for (const value of values) this.#put(2, (view, at) => view.setUint16(at, value, this.littleEndian));
     return this;
   }
 
   u32(...values: number[]): this {
-    for (const value of values) this.put(4, (view, at) => view.setUint32(at, value, this.littleEndian));
+    for (const value of values) this.#put(4, (view, at) => view.setUint32(at, value, this.littleEndian));
     return this;
   }
 
   u64(...values: (number | bigint)[]): this {
     for (const value of values) {
-      this.put(8, (view, at) => view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), this.littleEndian));
+      this.#put(8, (view, at) => view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), this.littleEndian));
     }
     return this;
   }
@@ -75,28 +75,28 @@ export class Bytes {
 
   bytes(...parts: (Uint8Array | readonly number[])[]): this {
     for (const part of parts) {
-      this.reserve(part.length);
-      this.buffer.set(part, this.used);
-      this.used += part.length;
+      this.#reserve(part.length);
+      this.#buffer.set(part, this.#used);
+      this.#used += part.length;
     }
     return this;
   }
 
   /** Zeros up to a multiple of `unit`. */
   align(unit: number): this {
-    while (this.used % unit !== 0) this.u8(0);
+    while (this.#used % unit !== 0) this.u8(0);
     return this;
   }
 
   /** Zeros up to `offset`. */
   padTo(offset: number): this {
-    while (this.used < offset) this.u8(0);
+    while (this.#used < offset) this.u8(0);
     return this;
   }
 
   /** Overwrites 4 bytes written before. */
   patch32(at: number, value: number): this {
-    new DataView(this.buffer.buffer).setUint32(at, value, this.littleEndian);
+    new DataView(this.#buffer.buffer).setUint32(at, value, this.littleEndian);
     return this;
   }
 
@@ -108,20 +108,20 @@ export class Bytes {
   }
 
   done(): Uint8Array {
-    return this.buffer.slice(0, this.used);
+    return this.#buffer.slice(0, this.#used);
   }
 
-  private put(sizeBytes: number, write: (view: DataView, at: number) => void): void {
-    this.reserve(sizeBytes);
-    write(new DataView(this.buffer.buffer), this.used);
-    this.used += sizeBytes;
+  #put(sizeBytes: number, write: (view: DataView, at: number) => void): void {
+    this.#reserve(sizeBytes);
+    write(new DataView(this.#buffer.buffer), this.#used);
+    this.#used += sizeBytes;
   }
 
-  private reserve(sizeBytes: number): void {
-    if (this.used + sizeBytes <= this.buffer.length) return;
-    const larger = new Uint8Array(Math.max(this.buffer.length * 2, this.used + sizeBytes));
-    larger.set(this.buffer.subarray(0, this.used));
-    this.buffer = larger;
+  #reserve(sizeBytes: number): void {
+    if (this.#used + sizeBytes <= this.#buffer.length) return;
+    const larger = new Uint8Array(Math.max(this.#buffer.length * 2, this.#used + sizeBytes));
+    larger.set(this.#buffer.subarray(0, this.#used));
+    this.#buffer = larger;
   }
 }
 

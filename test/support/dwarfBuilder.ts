@@ -54,22 +54,22 @@ export class DwarfBuilder {
   readonly addressSize: number;
   readonly is64: boolean;
   readonly littleEndian: boolean;
-  private readonly info: Bytes;
-  private readonly abbrev: Bytes;
-  private readonly strings: Bytes;
-  private readonly extra = new Map<string, Uint8Array>();
-  private readonly labels = new Map<string, number>();
-  private readonly patches: { at: number; label: string; unitStart: number }[] = [];
-  private nextCode = 1;
+  readonly #info: Bytes;
+  readonly #abbrev: Bytes;
+  readonly #strings: Bytes;
+  readonly #extra = new Map<string, Uint8Array>();
+  readonly #labels = new Map<string, number>();
+  readonly #patches: { at: number; label: string; unitStart: number }[] = [];
+  #nextCode = 1;
 
   constructor(format: BuiltFormat = {}) {
     this.version = format.version ?? 5;
     this.addressSize = format.addressSize ?? 8;
     this.is64 = format.is64 ?? false;
     this.littleEndian = format.littleEndian ?? true;
-    this.info = new Bytes(this.littleEndian);
-    this.abbrev = new Bytes(this.littleEndian);
-    this.strings = new Bytes(this.littleEndian).cstring('');
+    this.#info = new Bytes(this.littleEndian);
+    this.#abbrev = new Bytes(this.littleEndian);
+    this.#strings = new Bytes(this.littleEndian).cstring('');
   }
 
   get offsetSize(): number {
@@ -78,49 +78,49 @@ export class DwarfBuilder {
 
   /** Appends a unit; its abbreviations are a table of their own. Returns its offset in .debug_info. */
   unit(root: BuiltDie, unitType: number = DW_UT.compile, header: Uint8Array = new Uint8Array(0)): number {
-    const unitStart = this.info.length;
+    const unitStart = this.#info.length;
     const body = new Bytes(this.littleEndian);
-    const abbrevOffset = this.abbrev.length;
+    const abbrevOffset = this.#abbrev.length;
     body.u16(this.version);
     if (this.version >= 5)
       body.u8(unitType, this.addressSize).word(this.offsetSize, abbrevOffset).bytes(header);
     else body.word(this.offsetSize, abbrevOffset).u8(this.addressSize);
     const bodyStart = unitStart + (this.is64 ? 12 : 4);
-    this.entry(body, bodyStart, unitStart, root);
-    this.abbrev.u8(0);
-    if (this.is64) this.info.u32(0xffffffff).u64(body.length);
-    else this.info.u32(body.length);
-    this.info.bytes(body.done());
+    this.#entry(body, bodyStart, unitStart, root);
+    this.#abbrev.u8(0);
+    if (this.is64) this.#info.u32(0xffffffff).u64(body.length);
+    else this.#info.u32(body.length);
+    this.#info.bytes(body.done());
     return unitStart;
   }
 
   section(name: string, bytes: Uint8Array): this {
-    this.extra.set(name, bytes);
+    this.#extra.set(name, bytes);
     return this;
   }
 
   /** The offset in .debug_info of a labelled entry, once its unit was added. */
   offsetOf(label: string): number {
-    const offset = this.labels.get(label);
+    const offset = this.#labels.get(label);
     if (offset === undefined) throw new Error(`no entry is labelled ${label}`);
     return offset;
   }
 
   string(text: string): number {
-    const offset = this.strings.length;
-    this.strings.cstring(text);
+    const offset = this.#strings.length;
+    this.#strings.cstring(text);
     return offset;
   }
 
   sections(): Map<string, Uint8Array> {
-    for (const { at, label, unitStart } of this.patches)
-      this.info.patch32(at, this.offsetOf(label) - unitStart);
-    this.patches.length = 0;
+    for (const { at, label, unitStart } of this.#patches)
+      this.#info.patch32(at, this.offsetOf(label) - unitStart);
+    this.#patches.length = 0;
     return new Map([
-      ['.debug_info', this.info.done()],
-      ['.debug_abbrev', this.abbrev.done()],
-      ['.debug_str', this.strings.done()],
-      ...this.extra,
+      ['.debug_info', this.#info.done()],
+      ['.debug_abbrev', this.#abbrev.done()],
+      ['.debug_str', this.#strings.done()],
+      ...this.#extra,
     ]);
   }
 
@@ -128,29 +128,23 @@ export class DwarfBuilder {
     return loaderOf(this.sections());
   }
 
-  private entry(body: Bytes, bodyStart: number, unitStart: number, entry: BuiltDie): void {
-    const code = this.nextCode++;
-    this.abbrev.uleb(code, entry.tag).u8(entry.children === undefined ? 0 : 1);
+  #entry(body: Bytes, bodyStart: number, unitStart: number, entry: BuiltDie): void {
+    const code = this.#nextCode++;
+    this.#abbrev.uleb(code, entry.tag).u8(entry.children === undefined ? 0 : 1);
     for (const [name, form, value] of entry.attributes) {
-      this.abbrev.uleb(name, form);
-      if (form === DW_FORM.implicit_const) this.abbrev.sleb(value as number);
+      this.#abbrev.uleb(name, form);
+      if (form === DW_FORM.implicit_const) this.#abbrev.sleb(value as number);
     }
-    this.abbrev.u8(0, 0);
-    if (entry.label !== undefined) this.labels.set(entry.label, bodyStart + body.length);
+    this.#abbrev.u8(0, 0);
+    if (entry.label !== undefined) this.#labels.set(entry.label, bodyStart + body.length);
     body.uleb(code);
-    for (const [, form, value] of entry.attributes) this.value(body, bodyStart, unitStart, form, value);
+    for (const [, form, value] of entry.attributes) this.#value(body, bodyStart, unitStart, form, value);
     if (entry.children === undefined) return;
-    for (const child of entry.children) this.entry(body, bodyStart, unitStart, child);
+    for (const child of entry.children) this.#entry(body, bodyStart, unitStart, child);
     body.u8(0);
   }
 
-  private value(
-    body: Bytes,
-    bodyStart: number,
-    unitStart: number,
-    form: number,
-    value: AttributeValue,
-  ): void {
+  #value(body: Bytes, bodyStart: number, unitStart: number, form: number, value: AttributeValue): void {
     const number = typeof value === 'bigint' ? value : Number(value);
     switch (form) {
       case DW_FORM.string:
@@ -187,7 +181,7 @@ export class DwarfBuilder {
       case DW_FORM.ref_addr:
         if (typeof value !== 'object' || value instanceof Uint8Array)
           throw new Error('a reference needs a label');
-        this.patches.push({
+        this.#patches.push({
           at: bodyStart + body.length,
           label: value.label,
           unitStart: form === DW_FORM.ref4 ? unitStart : 0,

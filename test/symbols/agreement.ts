@@ -13,23 +13,23 @@ export class Agreement {
   readonly wrong: string[] = [];
   /** Differences that a rule explains. */
   readonly others: string[] = [];
-  private readonly explained = new Map<string, number>();
-  private agreed = 0;
+  readonly #explained = new Map<string, number>();
+  #agreed = 0;
 
   constructor(name: string) {
     this.name = name;
   }
 
   get compared(): number {
-    return this.agreed + this.differences;
+    return this.#agreed + this.#differences;
   }
 
-  private get differences(): number {
-    return [...this.explained.values()].reduce((sum, count) => sum + count, 0) + this.wrong.length;
+  get #differences(): number {
+    return [...this.#explained.values()].reduce((sum, count) => sum + count, 0) + this.wrong.length;
   }
 
   agree(): void {
-    this.agreed++;
+    this.#agreed++;
   }
 
   /** `rule` is the name of the explanation, `commands` show the difference. */
@@ -37,18 +37,18 @@ export class Agreement {
     const text = [difference(), ...commands].join('\n    ');
     if (rule === undefined) this.wrong.push(text);
     else {
-      this.explained.set(rule, (this.explained.get(rule) ?? 0) + 1);
+      this.#explained.set(rule, (this.#explained.get(rule) ?? 0) + 1);
       this.others.push(`${rule}: ${text}`);
     }
   }
 
   /** `5012 addresses compared, 5003 agree (99.82 %), 9 explained (noLine 9)` */
   get summary(): string {
-    const share = this.compared === 0 ? 0 : (100 * this.agreed) / this.compared;
-    const rules = [...this.explained].map(([rule, count]) => `${rule} ${count}`).join(', ');
+    const share = this.compared === 0 ? 0 : (100 * this.#agreed) / this.compared;
+    const rules = [...this.#explained].map(([rule, count]) => `${rule} ${count}`).join(', ');
     const others = rules === '' ? '' : `, explained: ${rules}`;
     const wrong = this.wrong.length === 0 ? '' : `, unexplained: ${this.wrong.length}`;
-    return `${this.compared} ${this.name} compared, ${this.agreed} agree (${share.toFixed(2)} %)${others}${wrong}`;
+    return `${this.compared} ${this.name} compared, ${this.#agreed} agree (${share.toFixed(2)} %)${others}${wrong}`;
   }
 
   /** Of programs built here: fails for any unexplained difference, and as checkShare does. */
@@ -62,6 +62,6 @@ export class Agreement {
   checkShare(atLeast: number, tell: (difference: string) => void = () => undefined): void {
     for (const difference of [...this.wrong, ...this.others]) tell(`differs: ${this.name}: ${difference}`);
     assert.ok(this.compared >= atLeast, `${this.summary}: fewer than ${atLeast}`);
-    assert.ok(this.agreed >= WANTED_SHARE * this.compared, this.summary);
+    assert.ok(this.#agreed >= WANTED_SHARE * this.compared, this.summary);
   }
 }

@@ -25,8 +25,8 @@ const INTEGERS = ['int', 'unsigned int', 'long', 'unsigned char', 'short'];
 class Writer {
   readonly random: Random;
   readonly isCpp: boolean;
-  private readonly lines: string[] = [];
-  private depth = 0;
+  readonly #lines: string[] = [];
+  #depth = 0;
 
   constructor(random: Random, isCpp: boolean) {
     this.random = random;
@@ -34,13 +34,13 @@ class Writer {
   }
 
   get text(): string {
-    return `${this.lines.join('\n')}\n`;
+    return `${this.#lines.join('\n')}\n`;
   }
 
   line(text: string): void {
-    if (text.startsWith('}')) this.depth--;
-    this.lines.push(`${'  '.repeat(this.depth)}${text}`);
-    if (text.endsWith('{')) this.depth++;
+    if (text.startsWith('}')) this.#depth--;
+    this.#lines.push(`${'  '.repeat(this.#depth)}${text}`);
+    if (text.endsWith('{')) this.#depth++;
   }
 
   pick<T>(from: readonly T[]): T {

@@ -17,24 +17,24 @@ interface Entry {
 }
 
 export class ReadelfFrames {
-  private readonly entries: Entry[] = [];
+  readonly #entries: Entry[] = [];
 
   constructor(text: string) {
-    for (const section of text.split(/^Contents of the /m).slice(1)) this.readSection(section);
+    for (const section of text.split(/^Contents of the /m).slice(1)) this.#readSection(section);
   }
 
   get size(): number {
-    return this.entries.length;
+    return this.#entries.length;
   }
 
   /** Where the rules of entry number `index` (of `size`) hold. */
   range(index: number): { readonly start: bigint; readonly end: bigint } {
-    return this.entries[index] as Entry;
+    return this.#entries[index] as Entry;
   }
 
   /** Undefined where several entries claim the address, as in relocatable objects, whose sections all begin at 0. */
   ruleAt(address: bigint): FrameRule | undefined {
-    const claims = this.entries.filter(({ start, end }) => address >= start && address < end);
+    const claims = this.#entries.filter(({ start, end }) => address >= start && address < end);
     const [entry] = claims;
     if (entry === undefined || claims.length > 1) return undefined;
     const rows = entry.lines.map((line) => line.trim().split(/\s+/));
@@ -44,7 +44,7 @@ export class ReadelfFrames {
     return { cfa, registers: new Map(entry.columns.map((name, index) => [name, rules[index] ?? ''])) };
   }
 
-  private readSection(text: string): void {
+  #readSection(text: string): void {
     const initial = new Map<string, Pick<Entry, 'lines' | 'columns'>>();
     for (const paragraph of text.split(/\n\n+/).slice(1)) {
       const [head = '', titles = '', ...lines] = paragraph.split('\n');
@@ -56,7 +56,7 @@ export class ReadelfFrames {
       // An entry without instructions of its own has the rules it shares.
       const own = lines.length > 0 ? { lines, columns } : initial.get(cie ?? '');
       if (own !== undefined)
-        this.entries.push({ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), ...own });
+        this.#entries.push({ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), ...own });
     }
   }
 }

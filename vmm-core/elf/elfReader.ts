@@ -5,36 +5,36 @@ export class ElfReader {
   readonly bytes: Uint8Array;
   readonly is64: boolean;
   readonly littleEndian: boolean;
-  private readonly view: DataView;
-  private readonly fileOffset: number;
+  readonly #view: DataView;
+  readonly #fileOffset: number;
 
   /** `fileOffset` is where `bytes` begin in the file; only messages use it. */
   constructor(bytes: Uint8Array, is64: boolean, littleEndian: boolean, fileOffset: number) {
     this.bytes = bytes;
     this.is64 = is64;
     this.littleEndian = littleEndian;
-    this.fileOffset = fileOffset;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#fileOffset = fileOffset;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   u8(at: number): number {
-    this.need(at, 1);
-    return this.view.getUint8(at);
+    this.#need(at, 1);
+    return this.#view.getUint8(at);
   }
 
   u16(at: number): number {
-    this.need(at, 2);
-    return this.view.getUint16(at, this.littleEndian);
+    this.#need(at, 2);
+    return this.#view.getUint16(at, this.littleEndian);
   }
 
   u32(at: number): number {
-    this.need(at, 4);
-    return this.view.getUint32(at, this.littleEndian);
+    this.#need(at, 4);
+    return this.#view.getUint32(at, this.littleEndian);
   }
 
   u64(at: number): bigint {
-    this.need(at, 8);
-    return this.view.getBigUint64(at, this.littleEndian);
+    this.#need(at, 8);
+    return this.#view.getBigUint64(at, this.littleEndian);
   }
 
   /** Elf32_Addr or Elf64_Addr. */
@@ -48,15 +48,15 @@ export class ElfReader {
    */
   word(at: number): number {
     if (!this.is64) return this.u32(at);
-    this.need(at, 8);
-    const first = this.view.getUint32(at, this.littleEndian);
-    const second = this.view.getUint32(at + 4, this.littleEndian);
+    this.#need(at, 8);
+    const first = this.#view.getUint32(at, this.littleEndian);
+    const second = this.#view.getUint32(at + 4, this.littleEndian);
     return this.littleEndian ? second * 0x1_0000_0000 + first : first * 0x1_0000_0000 + second;
   }
 
-  private need(at: number, lengthBytes: number): void {
+  #need(at: number, lengthBytes: number): void {
     if (at + lengthBytes > this.bytes.length) {
-      throw new ElfError('structure runs past its end', this.fileOffset + at);
+      throw new ElfError('structure runs past its end', this.#fileOffset + at);
     }
   }
 }

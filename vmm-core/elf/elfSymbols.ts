@@ -6,78 +6,78 @@ import { ElfReader, cString } from './elfReader.ts';
 
 export class SymbolTable {
   readonly count: number;
-  private readonly at: ElfReader;
-  private readonly strings: Uint8Array;
-  private readonly entryBytes: number;
-  private readonly wideIndexes: ElfReader | undefined;
+  readonly #at: ElfReader;
+  readonly #strings: Uint8Array;
+  readonly #entryBytes: number;
+  readonly #wideIndexes: ElfReader | undefined;
 
   constructor(at: ElfReader, entryBytes: number, strings: Uint8Array, wideIndexes: ElfReader | undefined) {
-    this.at = at;
-    this.entryBytes = entryBytes;
-    this.strings = strings;
-    this.wideIndexes = wideIndexes;
+    this.#at = at;
+    this.#entryBytes = entryBytes;
+    this.#strings = strings;
+    this.#wideIndexes = wideIndexes;
     this.count = Math.floor(at.bytes.length / entryBytes);
   }
 
   name(index: number): string {
-    return cString(this.strings, this.nameOffset(index));
+    return cString(this.#strings, this.#nameOffset(index));
   }
 
   value(index: number): bigint {
-    const start = index * this.entryBytes;
-    return this.at.is64 ? this.at.u64(start + 8) : BigInt(this.at.u32(start + 4));
+    const start = index * this.#entryBytes;
+    return this.#at.is64 ? this.#at.u64(start + 8) : BigInt(this.#at.u32(start + 4));
   }
 
   /** The value as a signed 64-bit number: exact below 2^53 in magnitude, which covers user space and the kernel's own addresses. */
   signedValue(index: number): number {
-    const start = index * this.entryBytes;
-    if (!this.at.is64) return this.at.u32(start + 4);
-    const value = this.at.word(start + 8);
-    return value >= 2 ** 63 ? this.signedWord(start + 8) : value;
+    const start = index * this.#entryBytes;
+    if (!this.#at.is64) return this.#at.u32(start + 4);
+    const value = this.#at.word(start + 8);
+    return value >= 2 ** 63 ? this.#signedWord(start + 8) : value;
   }
 
   sizeBytes(index: number): number {
-    const start = index * this.entryBytes;
-    return this.at.is64 ? this.at.word(start + 16) : this.at.u32(start + 8);
+    const start = index * this.#entryBytes;
+    return this.#at.is64 ? this.#at.word(start + 16) : this.#at.u32(start + 8);
   }
 
   /** STT_… */
   type(index: number): number {
-    return this.info(index) & 0xf;
+    return this.#info(index) & 0xf;
   }
 
   /** STB_… */
   binding(index: number): number {
-    return this.info(index) >> 4;
+    return this.#info(index) >> 4;
   }
 
   /** SHN_…, or the index of the section the symbol is defined in. */
   sectionIndex(index: number): number {
-    const section = this.at.u16(index * this.entryBytes + (this.at.is64 ? 6 : 14));
-    if (section !== SHN_XINDEX || this.wideIndexes === undefined) return section;
-    return index * 4 + 4 <= this.wideIndexes.bytes.length ? this.wideIndexes.u32(index * 4) : section;
+    const section = this.#at.u16(index * this.#entryBytes + (this.#at.is64 ? 6 : 14));
+    if (section !== SHN_XINDEX || this.#wideIndexes === undefined) return section;
+    return index * 4 + 4 <= this.#wideIndexes.bytes.length ? this.#wideIndexes.u32(index * 4) : section;
   }
 
   /** Whether the symbol's name is `name` (UTF-8 bytes) alone, or `name` followed by a dot and more: a clone the compiler made. */
   nameMatches(index: number, name: Uint8Array): 'exact' | 'clone' | undefined {
-    const start = this.nameOffset(index);
-    const { strings } = this;
+    const start = this.#nameOffset(index);
+    const strings = this.#strings;
     for (let i = 0; i < name.length; i++) if (strings[start + i] !== name[i]) return undefined;
     const next = strings[start + name.length];
     if (next === 0 || next === undefined) return 'exact';
     return next === 0x2e ? 'clone' : undefined;
   }
 
-  private nameOffset(index: number): number {
-    return this.at.u32(index * this.entryBytes);
+  #nameOffset(index: number): number {
+    return this.#at.u32(index * this.#entryBytes);
   }
 
-  private info(index: number): number {
-    return this.at.u8(index * this.entryBytes + (this.at.is64 ? 4 : 12));
+  #info(index: number): number {
+    return this.#at.u8(index * this.#entryBytes + (this.#at.is64 ? 4 : 12));
   }
 
-  private signedWord(at: number): number {
-    return Number(BigInt.asIntN(64, this.at.u64(at)));
+  #signedWord(at: number): number {
+    return Number(BigInt.asIntN(64, this.#at.u64(at)));
   }
 }
 

@@ -10,40 +10,40 @@ interface Entry<V> {
 
 /** A map that forgets what was used least recently once the weights of its entries add up to more than its capacity. */
 export class LruCache<K, V> {
-  private readonly entries = new Map<K, Entry<V>>();
-  private readonly capacity: number;
-  private weight = 0;
-  private uses = 0;
+  readonly #entries = new Map<K, Entry<V>>();
+  readonly #capacity: number;
+  #weight = 0;
+  #uses = 0;
 
   constructor(capacity: number) {
-    this.capacity = capacity;
+    this.#capacity = capacity;
   }
 
   get(key: K): V | undefined {
-    const entry = this.entries.get(key);
+    const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    entry.used = ++this.uses;
+    entry.used = ++this.#uses;
     return entry.value;
   }
 
   set(key: K, value: V, weight: number): void {
-    this.delete(key);
-    this.entries.set(key, { value, weight, used: ++this.uses });
-    this.weight += weight;
-    if (this.weight > this.capacity) this.trim(key);
+    this.#delete(key);
+    this.#entries.set(key, { value, weight, used: ++this.#uses });
+    this.#weight += weight;
+    if (this.#weight > this.#capacity) this.#trim(key);
   }
 
   /** Makes room for more than one entry: the order of use is worked out only here, so that a use costs next to nothing. */
-  private trim(newest: K): void {
-    const byUse = [...this.entries].sort(([, a], [, b]) => a.used - b.used);
+  #trim(newest: K): void {
+    const byUse = [...this.#entries].sort(([, a], [, b]) => a.used - b.used);
     for (const [key] of byUse) {
-      if (this.weight <= this.capacity * KEPT || key === newest) break;
-      this.delete(key);
+      if (this.#weight <= this.#capacity * KEPT || key === newest) break;
+      this.#delete(key);
     }
   }
 
-  private delete(key: K): void {
-    this.weight -= this.entries.get(key)?.weight ?? 0;
-    this.entries.delete(key);
+  #delete(key: K): void {
+    this.#weight -= this.#entries.get(key)?.weight ?? 0;
+    this.#entries.delete(key);
   }
 }

@@ -57,22 +57,22 @@ export interface PlacesOptions {
 const SMALL_BYTES = 2 << 20;
 
 export class BreakpointPlaces {
-  private readonly options: PlacesOptions;
+  readonly #options: PlacesOptions;
 
   constructor(options: PlacesOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   *addressesOf(file: string, line: number, column?: number): Steps<readonly CodeLocation[]> {
-    const rows = yield* this.options.sources.statementsAt(file, line, column);
+    const rows = yield* this.#options.sources.statementsAt(file, line, column);
     const byAddress = [...rows].sort((a, b) => addressOf(a) - addressOf(b));
     // After a function that does not return, the line table still claims the bytes up to the next; and there is code that the linker
     // left behind without a name. Both count only where nothing else does.
-    const named = byAddress.filter((match) => this.isNamed(match));
+    const named = byAddress.filter((match) => this.#isNamed(match));
     const taken = new Set<string>();
     const locations = new Map<bigint, CodeLocation>();
     for (const match of named.length > 0 ? named : byAddress.slice(0, 1)) {
-      const location = this.locationOf(match, taken);
+      const location = this.#locationOf(match, taken);
       if (location !== undefined && !locations.has(location.address))
         locations.set(location.address, location);
       yield;
@@ -85,7 +85,7 @@ export class BreakpointPlaces {
     fromLine: number,
     toLine: number,
   ): Steps<readonly { line: number; columns: readonly number[] }[]> {
-    const columnsByLine = yield* this.options.sources.columnsByLine(file, fromLine, toLine);
+    const columnsByLine = yield* this.#options.sources.columnsByLine(file, fromLine, toLine);
     return [...columnsByLine]
       .map(([line, columns]) => ({ line, columns: [...columns].sort((a, b) => a - b) }))
       .sort((a, b) => a.line - b.line);
@@ -93,30 +93,30 @@ export class BreakpointPlaces {
 
   /** As far as the symbol table and the index of names (if it is there) know the name. */
   *functionsNamed(name: string): Steps<readonly FunctionLocation[]> {
-    const exact = yield* this.functionsCalled(name);
+    const exact = yield* this.#functionsCalled(name);
     const wanted = parseFunctionName(name);
     const found = new Map(exact.map((it) => [it.start, it]));
-    yield* this.functionsAnywhere(wanted, found);
-    if (exact.length > 0 && this.symbolStarts(name).size > 0) return [...found.values()];
+    yield* this.#functionsAnywhere(wanted, found);
+    if (exact.length > 0 && this.#symbolStarts(name).size > 0) return [...found.values()];
     const starts = new Set<number>();
-    yield* this.mangledStarts(wanted, starts);
+    yield* this.#mangledStarts(wanted, starts);
     for (const start of starts) {
-      const location = this.functionLocation(name, start);
+      const location = this.#functionLocation(name, start);
       found.set(location.start, location);
     }
     // What is inlined has no symbol.
-    for (const qualified of this.options.names.functionScopes(wanted.parts.at(-1) ?? name)) {
+    for (const qualified of this.#options.names.functionScopes(wanted.parts.at(-1) ?? name)) {
       if (!isFunctionNamed(wanted, qualified)) continue;
-      const locations = wanted.parameters === undefined ? yield* this.functionsCalled(qualified) : [];
-      locations.push(...(yield* this.inlinedCopies(qualified, wanted)));
+      const locations = wanted.parameters === undefined ? yield* this.#functionsCalled(qualified) : [];
+      locations.push(...(yield* this.#inlinedCopies(qualified, wanted)));
       for (const location of locations) found.set(location.start, location);
     }
     return [...found.values()];
   }
 
   /** In small files: the index does not know what is in .dwo files, nor which functions of type units were inlined. */
-  private *functionsAnywhere(wanted: WantedFunction, found: Map<bigint, FunctionLocation>): Steps<void> {
-    const { cache } = this.options;
+  *#functionsAnywhere(wanted: WantedFunction, found: Map<bigint, FunctionLocation>): Steps<void> {
+    const { cache } = this.#options;
     const { file } = cache;
     if ((file.section('.debug_info')?.sizeBytes ?? 0) > SMALL_BYTES) return;
     for (const header of file.unitHeaders()) {
@@ -126,16 +126,17 @@ export class BreakpointPlaces {
         const name = functions.nameOf(node);
         if (range === undefined || name === undefined || !isFunctionNamed(wanted, name)) continue;
         const copy = { ...range, name, node, functions };
-        const start = this.options.biased(range.start);
-        if (!found.has(start) && this.hasParameters(wanted, copy)) found.set(start, this.copyLocation(copy));
+        const start = this.#options.biased(range.start);
+        if (!found.has(start) && this.#hasParameters(wanted, copy))
+          found.set(start, this.#copyLocation(copy));
       }
       yield;
     }
   }
 
   /** Where a function that is inlined begins; after the prologue of the one around it. */
-  private copyLocation(copy: FoundFunction): FunctionLocation {
-    const { biased, finder } = this.options;
+  #copyLocation(copy: FoundFunction): FunctionLocation {
+    const { biased, finder } = this.#options;
     const around = finder.around(copy.start);
     const address = around === undefined ? copy.start : Math.max(copy.start, finder.afterPrologue(around));
     return {
@@ -147,43 +148,43 @@ export class BreakpointPlaces {
   }
 
   /** By the very name that symbols or entries have. */
-  private *functionsCalled(name: string): Steps<FunctionLocation[]> {
-    const starts = this.symbolStarts(name);
-    if (starts.size === 0) yield* this.entryStarts(name, starts);
+  *#functionsCalled(name: string): Steps<FunctionLocation[]> {
+    const starts = this.#symbolStarts(name);
+    if (starts.size === 0) yield* this.#entryStarts(name, starts);
     const proper: FunctionLocation[] = [];
     for (const start of starts) {
-      proper.push(this.functionLocation(name, start));
+      proper.push(this.#functionLocation(name, start));
       yield;
     }
-    return [...proper, ...(yield* this.inlinedCopies(name))];
+    return [...proper, ...(yield* this.#inlinedCopies(name))];
   }
 
-  private symbolStarts(name: string): Set<number> {
-    const symbols = this.options.symbols()?.named(name) ?? [];
+  #symbolStarts(name: string): Set<number> {
+    const symbols = this.#options.symbols()?.named(name) ?? [];
     return new Set(symbols.filter((it) => it.isFunction).map((it) => it.address));
   }
 
   /** For files without .symtab, and names with namespaces. */
-  private *entryStarts(name: string, starts: Set<number>): Steps<void> {
-    for (const die of this.options.names.functions(name)) {
+  *#entryStarts(name: string, starts: Set<number>): Steps<void> {
+    for (const die of this.#options.names.functions(name)) {
       const start = rangesOf(die)[0]?.start;
-      if (start !== undefined && this.options.isCode(start)) starts.add(start);
+      if (start !== undefined && this.#options.isCode(start)) starts.add(start);
       yield;
     }
   }
 
   /** Names that are not written as entries have them: without namespaces or template arguments, with parameters. */
-  private *mangledStarts(wanted: WantedFunction, starts: Set<number>): Steps<void> {
-    const { finder, symbols } = this.options;
+  *#mangledStarts(wanted: WantedFunction, starts: Set<number>): Steps<void> {
+    const { finder, symbols } = this.#options;
     for (const { address } of symbols()?.mangledFunctions(mangledFragment(wanted) ?? '') ?? []) {
       const found = finder.around(address);
       const isMeant = found !== undefined && found.start === address && isFunctionNamed(wanted, found.name);
-      if (isMeant && this.hasParameters(wanted, found)) starts.add(address);
+      if (isMeant && this.#hasParameters(wanted, found)) starts.add(address);
       yield;
     }
   }
 
-  private hasParameters(wanted: WantedFunction, { node, functions }: FoundFunction): boolean {
+  #hasParameters(wanted: WantedFunction, { node, functions }: FoundFunction): boolean {
     if (wanted.parameters === undefined || node === undefined || functions === undefined) return true;
     // The declaration has all of them, unless it only stands for one in a type unit; copies may lack some.
     const entries = originChain(node.unit.die(node.dieOffset)).map((die) => [...childrenOf(die)]);
@@ -192,26 +193,26 @@ export class BreakpointPlaces {
       .filter((it) => isParameter(it) && !it.flag(DW_AT.artificial))
       .map((it) =>
         typeName(
-          this.options.names.types.typeOf(it.has(DW_AT.type) ? it : (it.ref(DW_AT.abstract_origin) ?? it)),
+          this.#options.names.types.typeOf(it.has(DW_AT.type) ? it : (it.ref(DW_AT.abstract_origin) ?? it)),
         ),
       );
     return haveSameParameters(wanted, types);
   }
 
   /** Whether a row is in a function or at least in a symbol, if there are symbols. */
-  private isNamed(match: MatchedRow): boolean {
-    const symbols = this.options.symbols();
+  #isNamed(match: MatchedRow): boolean {
+    const symbols = this.#options.symbols();
     const address = addressOf(match);
     if (symbols === undefined || symbols.at(address) !== undefined) return true;
-    return this.options.cache.functionsOf(match.unit).at(address) !== undefined;
+    return this.#options.cache.functionsOf(match.unit).at(address) !== undefined;
   }
 
   /**
    * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has one in each part. A block
    * counts when it has variables. `taken` holds those that have their location.
    */
-  private locationOf({ unit, lines, row }: MatchedRow, taken: Set<string>): CodeLocation | undefined {
-    const { cache, finder, biased } = this.options;
+  #locationOf({ unit, lines, row }: MatchedRow, taken: Set<string>): CodeLocation | undefined {
+    const { cache, finder, biased } = this.#options;
     const { rows } = lines;
     let address = rows.address.at(row);
     const functions = cache.functionsOf(unit);
@@ -237,8 +238,8 @@ export class BreakpointPlaces {
     };
   }
 
-  private functionLocation(name: string, start: number): FunctionLocation {
-    const { finder, biased } = this.options;
+  #functionLocation(name: string, start: number): FunctionLocation {
+    const { finder, biased } = this.#options;
     const found = finder.around(start);
     if (found === undefined) return { name, start: biased(start), address: biased(start) };
     return {
@@ -250,11 +251,11 @@ export class BreakpointPlaces {
   }
 
   /** Where a function was inlined, of the units that know it. */
-  private *inlinedCopies(name: string, wanted?: WantedFunction): Steps<FunctionLocation[]> {
-    const { cache } = this.options;
+  *#inlinedCopies(name: string, wanted?: WantedFunction): Steps<FunctionLocation[]> {
+    const { cache } = this.#options;
     const copies: FunctionLocation[] = [];
     const units = new Set<Unit>();
-    for (const { unit } of this.options.names.functions(name)) {
+    for (const { unit } of this.#options.names.functions(name)) {
       // Copies of what partial units define (dwz) are in the units that import them.
       const { imports } = cache.file;
       for (const it of unit.root.tag === DW_TAG.partial_unit ? imports.importersOf(unit) : [unit])
@@ -266,9 +267,9 @@ export class BreakpointPlaces {
       for (const node of functions.inlinedNamed(name)) {
         const range = node.ranges[0];
         if (range === undefined) continue;
-        if (wanted !== undefined && !this.hasParameters(wanted, { ...range, name, node, functions }))
+        if (wanted !== undefined && !this.#hasParameters(wanted, { ...range, name, node, functions }))
           continue;
-        copies.push(this.copyLocation({ ...range, name, node, functions }));
+        copies.push(this.#copyLocation({ ...range, name, node, functions }));
       }
       yield;
     }

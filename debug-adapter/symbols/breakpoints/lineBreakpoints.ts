@@ -34,24 +34,24 @@ interface Candidate {
 const MIN_COMMON_TAIL = 2;
 
 export class SourceFinder {
-  private readonly cache: UnitCache;
-  private readonly index: () => SymbolIndex | undefined;
-  private readonly known = new LruCache<string, readonly FileMatch[]>(64);
+  readonly #cache: UnitCache;
+  readonly #index: () => SymbolIndex | undefined;
+  readonly #known = new LruCache<string, readonly FileMatch[]>(64);
   /** One unit for each line table: split and partial units share their skeleton's. */
-  private tables: readonly Unit[] | undefined;
+  #tables: readonly Unit[] | undefined;
 
   /** Without an index the head of every line table is read. */
   constructor(cache: UnitCache, index: () => SymbolIndex | undefined) {
-    this.cache = cache;
-    this.index = index;
+    this.#cache = cache;
+    this.#index = index;
   }
 
   /** Every source path, sorted. */
   *allFiles(): Steps<readonly string[]> {
-    const index = this.index();
+    const index = this.#index();
     if (index !== undefined) return index.paths;
     const paths = new Set<string>();
-    yield* this.eachTable((_unit, lines) => {
+    yield* this.#eachTable((_unit, lines) => {
       const first = lines.header.version >= 5 ? 0 : 1;
       for (let file = first; file < lines.header.files.length; file++) paths.add(lines.path(file));
     });
@@ -60,7 +60,7 @@ export class SourceFinder {
 
   /** The source paths that end in that name. */
   *filesNamed(name: string): Steps<readonly string[]> {
-    const candidates = yield* this.candidates(name);
+    const candidates = yield* this.#candidates(name);
     return [...new Set(candidates.map(({ path }) => path))].sort();
   }
 
@@ -69,7 +69,7 @@ export class SourceFinder {
     let nearest = Infinity;
     let found: MatchedRow[] = [];
     const mayHave = ({ firstLine, lastLine }: FileMatch): boolean => lastLine >= line && firstLine <= nearest;
-    yield* this.eachStatement(file, mayHave, (match, rowLine) => {
+    yield* this.#eachStatement(file, mayHave, (match, rowLine) => {
       if (rowLine < line || rowLine > nearest) return;
       // Further blocks of a statement are no places to stop at it again; its columns are places of their own.
       const isFurtherBlock = ((match.lines.rows.flags[match.row] as number) & ROW_CONTINUES) !== 0;
@@ -85,7 +85,7 @@ export class SourceFinder {
   *columnsByLine(file: string, fromLine: number, toLine: number): Steps<Map<number, Set<number>>> {
     const found = new Map<number, Set<number>>();
     const mayHave = (it: FileMatch): boolean => it.lastLine >= fromLine && it.firstLine <= toLine;
-    yield* this.eachStatement(file, mayHave, (_match, line, column) => {
+    yield* this.#eachStatement(file, mayHave, (_match, line, column) => {
       if (line < fromLine || line > toLine) return;
       found.set(line, (found.get(line) ?? new Set()).add(column));
     });
@@ -93,28 +93,28 @@ export class SourceFinder {
   }
 
   /** The line tables that know `file`. The best kind of match found decides: the same path, a tail of it, a common tail. */
-  private *find(file: string): Steps<readonly FileMatch[]> {
+  *#find(file: string): Steps<readonly FileMatch[]> {
     const wanted = normalizePath(file);
-    const known = this.known.get(wanted);
+    const known = this.#known.get(wanted);
     if (known !== undefined) return known;
-    const candidates = yield* this.candidates(baseName(wanted));
+    const candidates = yield* this.#candidates(baseName(wanted));
     const scores = candidates.map(({ path }) => score(path, wanted));
     const best = scores.reduce((a, b) => Math.max(a, b), 0);
     const winners = candidates.filter((_, at) => best > 0 && scores[at] === best);
     const matches = mergeByUnit(winners.flatMap((it) => it.matches));
-    this.known.set(wanted, matches, 1);
+    this.#known.set(wanted, matches, 1);
     return matches;
   }
 
-  private *eachStatement(
+  *#eachStatement(
     file: string,
     mayHave: (match: FileMatch) => boolean,
     visit: (match: MatchedRow, line: number, column: number) => void,
   ): Steps<void> {
-    for (const match of yield* this.find(file)) {
+    for (const match of yield* this.#find(file)) {
       if (!mayHave(match)) continue;
       const { unit, files } = match;
-      const lines = this.cache.linesOf(unit);
+      const lines = this.#cache.linesOf(unit);
       if (lines === undefined) continue;
       const { rows } = lines;
       for (const sequence of lines.sequences) {
@@ -135,27 +135,27 @@ export class SourceFinder {
     }
   }
 
-  private *candidates(name: string): Steps<readonly Candidate[]> {
-    const index = this.index();
-    return index === undefined ? yield* this.listed(name) : this.indexed(index, name);
+  *#candidates(name: string): Steps<readonly Candidate[]> {
+    const index = this.#index();
+    return index === undefined ? yield* this.#listed(name) : this.#indexed(index, name);
   }
 
-  private indexed(index: SymbolIndex, name: string): Candidate[] {
+  #indexed(index: SymbolIndex, name: string): Candidate[] {
     return index.paths.flatMap((path, number) => {
       if (!path.endsWith(name) || baseName(path) !== name) return [];
       const matches = index.usesOf(number).flatMap(({ unitOffset, file, firstLine, lastLine }) => {
-        const unit = this.cache.unitAt(unitOffset);
+        const unit = this.#cache.unitAt(unitOffset);
         return unit === undefined ? [] : [{ unit, files: new Set([file]), firstLine, lastLine }];
       });
       return [{ path, matches }];
     });
   }
 
-  private *listed(name: string): Steps<Candidate[]> {
+  *#listed(name: string): Steps<Candidate[]> {
     const found: Candidate[] = [];
     // The linker merges equal strings, so one comparison for each place is enough.
     const matching = new Map<string, Map<number, boolean>>();
-    yield* this.eachTable((unit, lines) => {
+    yield* this.#eachTable((unit, lines) => {
       const { files, version } = lines.header;
       for (let index = version < 5 ? 1 : 0; index < files.length; index++) {
         const place = files.name(index);
@@ -174,20 +174,20 @@ export class SourceFinder {
     return found;
   }
 
-  private *eachTable(visit: (unit: Unit, lines: UnitLines) => void): Steps<void> {
-    for (const unit of (this.tables ??= yield* this.unitsWithTables())) {
+  *#eachTable(visit: (unit: Unit, lines: UnitLines) => void): Steps<void> {
+    for (const unit of (this.#tables ??= yield* this.#unitsWithTables())) {
       try {
-        const lines = this.cache.linesOf(unit);
+        const lines = this.#cache.linesOf(unit);
         if (lines !== undefined) visit(unit, lines);
       } catch (error) {
-        this.cache.file.report(error);
+        this.#cache.file.report(error);
       }
       yield;
     }
   }
 
-  private *unitsWithTables(): Steps<Unit[]> {
-    const { file } = this.cache;
+  *#unitsWithTables(): Steps<Unit[]> {
+    const { file } = this.#cache;
     const byOffset = new Map<number, Unit>();
     for (const header of file.unitHeaders()) {
       if (isTypeUnit(header)) continue;

@@ -120,20 +120,20 @@ async function print(result: CliAnswer, json: boolean, io: CliIo): Promise<void>
 
 /** What turned out broken or missing in the file, each told once, before the answer that it may explain. */
 class Problems {
-  private readonly image: SymbolImage;
-  private readonly io: CliIo;
-  private told = 0;
+  readonly #image: SymbolImage;
+  readonly #io: CliIo;
+  #told = 0;
 
   constructor(image: SymbolImage, io: CliIo) {
-    this.image = image;
-    this.io = io;
+    this.#image = image;
+    this.#io = io;
   }
 
   tell(): void {
-    const all = this.image.problems();
-    for (const problem of all.slice(this.told))
-      this.io.writeError(`vmm sym: ${this.image.path}: ${problem}\n`);
-    this.told = all.length;
+    const all = this.#image.problems();
+    for (const problem of all.slice(this.#told))
+      this.#io.writeError(`vmm sym: ${this.#image.path}: ${problem}\n`);
+    this.#told = all.length;
   }
 }
 

@@ -40,12 +40,12 @@ interface Expansion {
 const MAX_EXPANSIONS = 1000;
 
 export class NameResolver {
-  private readonly image: ScopeImage;
-  private readonly names: ImageNames;
-  private readonly elfSymbol: ElfSymbolFinder;
-  private readonly scope: FrameScope;
-  private readonly expanding: Expansion;
-  private knownPrefixes: readonly string[] | undefined;
+  readonly #image: ScopeImage;
+  readonly #names: ImageNames;
+  readonly #elfSymbol: ElfSymbolFinder;
+  readonly #scope: FrameScope;
+  readonly #expanding: Expansion;
+  #knownPrefixes: readonly string[] | undefined;
 
   constructor(
     image: ScopeImage,
@@ -54,73 +54,78 @@ export class NameResolver {
     scope: FrameScope,
     expanding: Expansion = { names: [], count: { left: MAX_EXPANSIONS } },
   ) {
-    this.image = image;
-    this.names = names;
-    this.elfSymbol = elfSymbol;
-    this.scope = scope;
-    this.expanding = expanding;
+    this.#image = image;
+    this.#names = names;
+    this.#elfSymbol = elfSymbol;
+    this.#scope = scope;
+    this.#expanding = expanding;
   }
 
   evaluationScope(): EvaluationScope {
-    const { scope } = this;
+    const scope = this.#scope;
     return {
       world: scope.world,
       language: scope.language,
       variable: (name, file) => this.variable(name, file),
       type: (name) => this.type(name),
       dataMember: (name) => this.dataMember(name),
-      register: (name) => registerByName(this.image.machine, scope.frame.registers, name),
-      isRegister: (name) => isRegisterName(this.image.machine, name) || scope.frame.registers.has(name),
+      register: (name) => registerByName(this.#image.machine, scope.frame.registers, name),
+      isRegister: (name) => isRegisterName(this.#image.machine, name) || scope.frame.registers.has(name),
     };
   }
 
   /** Whether a name is a type here, and no variable that hides it. Does not wait: types of units not indexed yet are not seen. */
   isType(name: string): boolean {
     if (this.type(name) === undefined) return false;
-    return this.scope.language !== 'c' || !this.isVariableNearby(name);
+    return this.#scope.language !== 'c' || !this.#isVariableNearby(name);
   }
 
   /** A type, function or variable whose template arguments are these. */
   isTemplate(name: string): boolean {
-    return this.type(name) !== undefined || this.spellings(name).some((one) => this.definedSomewhere(one));
+    return this.type(name) !== undefined || this.#spellings(name).some((one) => this.#definedSomewhere(one));
   }
 
   /** Whether nothing nearby has the name: then it may be a type that only the index knows. */
   isUnknown(name: string): boolean {
-    return !this.isVariableNearby(name) && this.type(name) === undefined;
+    return !this.#isVariableNearby(name) && this.type(name) === undefined;
   }
 
   type(name: string): Type | undefined {
-    const { unit } = this.scope;
+    const { unit } = this.#scope;
     if (!/[\s:<]/.test(name) || /^(?:struct|union|class|enum) [^:<]+$/.test(name)) {
-      const local = this.scope.findType(name);
+      const local = this.#scope.findType(name);
       if (local !== undefined) return local;
     }
     const [, keyword = '', bare = name] = /^((?:struct|union|class|enum) )(.+)$/.exec(name) ?? [];
-    for (const prefix of this.prefixes) {
-      const found = this.names.type(keyword + prefix + bare, unit);
+    for (const prefix of this.#prefixes) {
+      const found = this.#names.type(keyword + prefix + bare, unit);
       if (found !== undefined) return found;
     }
-    return familiarType(name, this.image.addressSize, this.scope.language === 'rust');
+    return familiarType(name, this.#image.addressSize, this.#scope.language === 'rust');
   }
 
   async variable(name: string, file: string | undefined): Promise<TargetValue | undefined> {
-    if (file !== undefined) return this.firstPlaced(this.names.inFile(name, file), name);
-    const near = await this.nearby(name);
+    if (file !== undefined) return this.#firstPlaced(this.#names.inFile(name, file), name);
+    const near = await this.#nearby(name);
     if (near !== undefined && near.place.kind !== 'missing') return near;
-    const macro = await this.macroValue(name);
+    const macro = await this.#macroValue(name);
     if (macro !== undefined) return macro;
-    const global = await this.global(name);
+    const global = await this.#global(name);
     if (global !== undefined) return global;
-    const imported = name.includes('::') ? this.names.anywhereEndingWith(name) : [];
+    const imported = name.includes('::') ? this.#names.anywhereEndingWith(name) : [];
     return (
-      near ?? (await this.firstPlaced(imported, name)) ?? (await this.inFunction(name)) ?? this.untyped(name)
+      near ??
+      (await this.#firstPlaced(imported, name)) ??
+      (await this.#inFunction(name)) ??
+      this.#untyped(name)
     );
   }
 
   /** What a macro's body is worth here. Inside its own body the name is no macro (C11 §6.10.3.4). */
-  private async macroValue(name: string): Promise<TargetValue | undefined> {
-    const { image, scope, expanding } = this;
+  async #macroValue(name: string): Promise<TargetValue | undefined> {
+    const image = this.#image;
+    const scope = this.#scope;
+    const expanding = this.#expanding;
     const macro =
       scope.address === undefined || expanding.names.includes(name)
         ? undefined
@@ -128,7 +133,7 @@ export class NameResolver {
     if (macro === undefined || macro.parameters !== undefined || macro.body === '') return undefined;
     if (expanding.count.left-- <= 0 || expanding.names.length >= MAX_DEPTH)
       throw new QueryError(`the macro ${name} expands to too many others`);
-    const names = new NameResolver(image, this.names, this.elfSymbol, scope, {
+    const names = new NameResolver(image, this.#names, this.#elfSymbol, scope, {
       ...expanding,
       names: [...expanding.names, name],
     });
@@ -146,18 +151,18 @@ export class NameResolver {
   }
 
   /** Anywhere in the program. What was found once is kept: looking through a kernel's names takes longer than evaluating. */
-  private async global(name: string): Promise<TargetValue | undefined> {
-    const key = `${this.prefixes[0] ?? ''}${name}`;
-    const before = this.names.found.get(key);
-    if (before !== undefined) return this.entryValue(before, name);
-    await this.names.ensureIndex(name);
+  async #global(name: string): Promise<TargetValue | undefined> {
+    const key = `${this.#prefixes[0] ?? ''}${name}`;
+    const before = this.#names.found.get(key);
+    if (before !== undefined) return this.#entryValue(before, name);
+    await this.#names.ensureIndex(name);
     let first: TargetValue | undefined;
-    for (const one of this.spellings(name)) {
-      for (const die of this.names.anywhere(one)) {
-        const value = await this.entryValue(die, one);
+    for (const one of this.#spellings(name)) {
+      for (const die of this.#names.anywhere(one)) {
+        const value = await this.#entryValue(die, one);
         first ??= value;
         if (value.place.kind === 'missing') continue;
-        this.names.found.set(key, die, 1);
+        this.#names.found.set(key, die, 1);
         return value;
       }
     }
@@ -176,32 +181,32 @@ export class NameResolver {
   }
 
   /** What names are tried with: `outer::Circle::`, then its bases as `outer::Shape::`, `outer::`, and nothing. */
-  private get prefixes(): readonly string[] {
-    return (this.knownPrefixes ??= this.findPrefixes());
+  get #prefixes(): readonly string[] {
+    return (this.#knownPrefixes ??= this.#findPrefixes());
   }
 
-  private findPrefixes(): string[] {
-    const { functionName, language, unit } = this.scope;
+  #findPrefixes(): string[] {
+    const { functionName, language, unit } = this.#scope;
     const scopes = enclosingScopes(functionName === undefined ? undefined : scopeOfName(functionName));
     if (language !== 'c++') return scopes;
     const withBases = scopes.flatMap((prefix) => {
-      const type = prefix === '' ? undefined : this.names.type(prefix.slice(0, -2), unit);
+      const type = prefix === '' ? undefined : this.#names.type(prefix.slice(0, -2), unit);
       return [prefix, ...(type === undefined ? [] : baseNames(type).map((name) => `${name}::`))];
     });
     return [...new Set(withBases)];
   }
 
   /** Locals, members of `this`, then what the unit at hand declares, from the inside. */
-  private async nearby(name: string): Promise<TargetValue | undefined> {
-    const { scope } = this;
+  async #nearby(name: string): Promise<TargetValue | undefined> {
+    const scope = this.#scope;
     const local = await scope.find(name);
     if (local !== undefined) return local;
-    const member = await this.memberOfThis(name);
+    const member = await this.#memberOfThis(name);
     if (member !== undefined) return member;
     if (scope.unit === undefined) return undefined;
     let first: TargetValue | undefined;
-    for (const one of this.spellings(name)) {
-      const found = await this.firstPlaced(this.names.inUnit(one, scope.unit), one);
+    for (const one of this.#spellings(name)) {
+      const found = await this.#firstPlaced(this.#names.inUnit(one, scope.unit), one);
       if (found !== undefined && found.place.kind !== 'missing') return found;
       first ??= found;
     }
@@ -209,70 +214,71 @@ export class NameResolver {
   }
 
   /** C++: inside a member function its class's members need no `this->`. */
-  private async memberOfThis(name: string): Promise<TargetValue | undefined> {
-    if (this.scope.language !== 'c++') return undefined;
-    const self = await this.scope.find('this');
+  async #memberOfThis(name: string): Promise<TargetValue | undefined> {
+    if (this.#scope.language !== 'c++') return undefined;
+    const self = await this.#scope.find('this');
     if (self?.bare.kind !== 'pointer' || self.place.kind === 'missing') return undefined;
     const found = await findMember(await self.dereference(), name);
     return found?.as(found.type, /::/.test(found.expression) ? found.expression : `this->${name}`);
   }
 
   /** `main::calls`: a static variable of a function. */
-  private async inFunction(name: string): Promise<TargetValue | undefined> {
+  async #inFunction(name: string): Promise<TargetValue | undefined> {
     const owner = scopeOfName(name);
     const simple = splitPath(name).at(-1);
     if (owner === undefined || simple === undefined) return undefined;
-    const functions = this.spellings(owner).flatMap((one) => [
-      ...(this.scope.unit === undefined ? [] : this.names.inUnit(one, this.scope.unit)),
-      ...this.names.anywhere(one),
+    const functions = this.#spellings(owner).flatMap((one) => [
+      ...(this.#scope.unit === undefined ? [] : this.#names.inUnit(one, this.#scope.unit)),
+      ...this.#names.anywhere(one),
     ]);
     const found = functions
       .filter(({ tag }) => tag === DW_TAG.subprogram)
       .flatMap((die) => [...variablesIn(die, simple, 0)]);
-    return this.firstPlaced(found, name);
+    return this.#firstPlaced(found, name);
   }
 
-  private isVariableNearby(name: string): boolean {
-    const { unit } = this.scope;
-    if (this.scope.declares(name)) return true;
-    return unit !== undefined && this.names.inUnit(name, unit).length > 0;
+  #isVariableNearby(name: string): boolean {
+    const { unit } = this.#scope;
+    if (this.#scope.declares(name)) return true;
+    return unit !== undefined && this.#names.inUnit(name, unit).length > 0;
   }
 
-  private definedSomewhere(name: string): boolean {
-    const { unit } = this.scope;
+  #definedSomewhere(name: string): boolean {
+    const { unit } = this.#scope;
     return (
-      (unit !== undefined && this.names.inUnit(name, unit).length > 0) || this.names.anywhere(name).length > 0
+      (unit !== undefined && this.#names.inUnit(name, unit).length > 0) ||
+      this.#names.anywhere(name).length > 0
     );
   }
 
   /** The name in every scope around the function, as each compiler spells it. */
-  private spellings(name: string): string[] {
-    return this.prefixes.flatMap((prefix) => templateSpellings(prefix + name));
+  #spellings(name: string): string[] {
+    return this.#prefixes.flatMap((prefix) => templateSpellings(prefix + name));
   }
 
   /** The first entry that has a place; if none has, the first. */
-  private async firstPlaced(entries: readonly Die[], name: string): Promise<TargetValue | undefined> {
+  async #firstPlaced(entries: readonly Die[], name: string): Promise<TargetValue | undefined> {
     let first: TargetValue | undefined;
     for (const die of entries) {
-      const value = await this.entryValue(die, name);
+      const value = await this.#entryValue(die, name);
       if (value.place.kind !== 'missing') return value;
       first ??= value;
     }
     return first;
   }
 
-  private async entryValue(die: Die, name: string): Promise<TargetValue> {
-    const { scope } = this;
-    if (die.tag === DW_TAG.enumeration_type) return this.enumerator(die, name);
+  async #entryValue(die: Die, name: string): Promise<TargetValue> {
+    const scope = this.#scope;
+    if (die.tag === DW_TAG.enumeration_type) return this.#enumerator(die, name);
     if (die.tag !== DW_TAG.subprogram) return scope.valueOf(die, name);
     const chain = originChain(die);
-    const type = this.names.types.read(chain.at(-1) ?? die);
+    const type = this.#names.types.read(chain.at(-1) ?? die);
     const start = rangesOf(die)[0]?.start;
     const linkage = chain.find((one) => one.has(DW_AT.linkage_name))?.string(DW_AT.linkage_name);
     const address =
       start === undefined
-        ? this.image.symbolAddress(linkage ?? name)
-        : this.image.relocate(toUnsigned(start));
+        ? this.#image.symbolAddress(linkage ?? name)
+        : this.#image.relocate(toUnsigned(start));
     const place =
       address === undefined
         ? ({ kind: 'missing', reason: OPTIMIZED_OUT } as const)
@@ -280,23 +286,23 @@ export class NameResolver {
     return new TargetValue(type, place, scope.world, name);
   }
 
-  private enumerator(die: Die, name: string): TargetValue {
-    const type = this.names.types.read(die);
+  #enumerator(die: Die, name: string): TargetValue {
+    const type = this.#names.types.read(die);
     const isSigned = type.kind === 'enum' && type.isSigned;
     let value = 0n;
     const simple = name.slice(name.lastIndexOf(':') + 1);
     for (const child of childrenOf(die)) {
       if (child.string(DW_AT.name) === simple) value = child.bigint(DW_AT.const_value, isSigned) ?? 0n;
     }
-    const bytes = littleToMemory(BigInt.asUintN(64, value), sizeOf(type) ?? 4, this.image.littleEndian);
-    return new TargetValue(type, { kind: 'bytes', bytes }, this.scope.world, name);
+    const bytes = littleToMemory(BigInt.asUintN(64, value), sizeOf(type) ?? 4, this.#image.littleEndian);
+    return new TargetValue(type, { kind: 'bytes', bytes }, this.#scope.world, name);
   }
 
-  private untyped(name: string): TargetValue | undefined {
-    const symbol = this.elfSymbol(name);
+  #untyped(name: string): TargetValue | undefined {
+    const symbol = this.#elfSymbol(name);
     if (symbol === undefined) return undefined;
     const type = symbol.isFunction ? TEXT_LABEL : DATA_LABEL;
-    return new TargetValue(type, { kind: 'memory', address: symbol.address }, this.scope.world, name);
+    return new TargetValue(type, { kind: 'memory', address: symbol.address }, this.#scope.world, name);
   }
 }
 

@@ -57,56 +57,56 @@ export function parseTypeName(text: string): TypeSyntax {
 }
 
 class Parser {
-  private readonly reader: TokenReader;
+  readonly #reader: TokenReader;
 
   constructor(reader: TokenReader) {
-    this.reader = reader;
+    this.#reader = reader;
   }
 
   whole(): Node {
-    const node = this.assignment(0);
-    this.reader.expectEnd();
+    const node = this.#assignment(0);
+    this.#reader.expectEnd();
     // Chains such as `a.b.c` nest without recursion here, but not where they are evaluated.
-    if (depthOf(node) > MAX_DEPTH) throw this.reader.nestedTooDeeply(MAX_DEPTH);
+    if (depthOf(node) > MAX_DEPTH) throw this.#reader.nestedTooDeeply(MAX_DEPTH);
     return node;
   }
 
-  private assignment(depth: number): Node {
-    const { reader } = this;
-    const place = this.conditional(depth);
+  #assignment(depth: number): Node {
+    const reader = this.#reader;
+    const place = this.#conditional(depth);
     const { kind, column, text } = reader.peek;
     if (kind !== 'symbol' || !ASSIGNMENT.test(text)) return place;
     reader.next();
-    return assign(place, text.slice(0, -1), this.assignment(depth + 1), column);
+    return assign(place, text.slice(0, -1), this.#assignment(depth + 1), column);
   }
 
-  private conditional(depth: number): Node {
-    const { reader } = this;
-    const test = this.binary(1, depth);
+  #conditional(depth: number): Node {
+    const reader = this.#reader;
+    const test = this.#binary(1, depth);
     const { column } = reader.peek;
     if (!reader.take('?')) return test;
-    const yes = this.assignment(depth + 1);
+    const yes = this.#assignment(depth + 1);
     reader.expect(':');
-    return { kind: 'conditional', test, yes, no: this.conditional(depth + 1), column };
+    return { kind: 'conditional', test, yes, no: this.#conditional(depth + 1), column };
   }
 
   /** Precedence climbing: operators of at least `minimum`, all of them left associative. */
-  private binary(minimum: number, depth: number): Node {
-    const { reader } = this;
-    let left = this.converted(depth + 1);
+  #binary(minimum: number, depth: number): Node {
+    const reader = this.#reader;
+    let left = this.#converted(depth + 1);
     for (;;) {
       const { kind, text: operator, column } = reader.peek;
       const precedence = kind === 'symbol' ? (PRECEDENCE[operator] ?? 0) : 0;
       if (precedence < minimum) return left;
       reader.next();
-      left = { kind: 'binary', operator, left, right: this.binary(precedence + 1, depth + 1), column };
+      left = { kind: 'binary', operator, left, right: this.#binary(precedence + 1, depth + 1), column };
     }
   }
 
   /** Rust's `as`, which binds tighter than every binary operator. */
-  private converted(depth: number): Node {
-    const { reader } = this;
-    let node = this.unary(depth);
+  #converted(depth: number): Node {
+    const reader = this.#reader;
+    let node = this.#unary(depth);
     for (;;) {
       const { column } = reader.peek;
       if (!reader.takeWord('as')) return node;
@@ -114,13 +114,13 @@ class Parser {
     }
   }
 
-  private unary(depth: number): Node {
-    const { reader } = this;
+  #unary(depth: number): Node {
+    const reader = this.#reader;
     if (depth > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);
     const { kind, text, column } = reader.peek;
     if (kind === 'symbol' && (text === '++' || text === '--')) {
       reader.next();
-      return step(this.unary(depth + 1), text, column);
+      return step(this.#unary(depth + 1), text, column);
     }
     if (kind === 'symbol' && text === '&&') {
       // Two address operators in a row: Rust's `&&x`.
@@ -128,7 +128,7 @@ class Parser {
       const inner: Node = {
         kind: 'unary',
         operator: '&',
-        operand: this.unary(depth + 1),
+        operand: this.#unary(depth + 1),
         column: column + 1,
       };
       return { kind: 'unary', operator: '&', operand: inner, column };
@@ -136,36 +136,36 @@ class Parser {
     if (kind === 'symbol' && text.length === 1 && '+-!~*&'.includes(text)) {
       reader.next();
       if (text === '&' && reader.peekAt(1).kind === 'name') reader.takeWord('mut');
-      return { kind: 'unary', operator: text, operand: this.unary(depth + 1), column };
+      return { kind: 'unary', operator: text, operand: this.#unary(depth + 1), column };
     }
     const measure = kind === 'name' ? SIZEOF_WORDS[text] : undefined;
-    if (measure !== undefined) return this.measured(measure, depth);
-    if (this.startsCast()) {
+    if (measure !== undefined) return this.#measured(measure, depth);
+    if (this.#startsCast()) {
       reader.next();
       const type = parseType(reader);
       reader.expect(')');
-      return { kind: 'cast', type, operand: this.unary(depth + 1), column };
+      return { kind: 'cast', type, operand: this.#unary(depth + 1), column };
     }
-    return this.postfix(this.primary(depth), depth);
+    return this.#postfix(this.#primary(depth), depth);
   }
 
-  private measured(what: 'sizeof' | 'alignof', depth: number): Node {
-    const { reader } = this;
+  #measured(what: 'sizeof' | 'alignof', depth: number): Node {
+    const reader = this.#reader;
     const { column } = reader.next();
-    if (!this.startsCast()) return { kind: what, operand: this.unary(depth + 1), column };
+    if (!this.#startsCast()) return { kind: what, operand: this.#unary(depth + 1), column };
     reader.next();
     const type = parseType(reader);
     reader.expect(')');
     return { kind: what === 'sizeof' ? 'sizeofType' : 'alignofType', type, column };
   }
 
-  private postfix(first: Node, depth: number): Node {
-    const { reader } = this;
+  #postfix(first: Node, depth: number): Node {
+    const reader = this.#reader;
     let node = first;
     for (;;) {
       const { column, text, kind } = reader.peek;
       if (reader.take('[')) {
-        const index = this.assignment(depth + 1);
+        const index = this.#assignment(depth + 1);
         reader.expect(']');
         node = { kind: 'index', array: node, index, column };
       } else if (reader.take('.') || reader.take('->')) {
@@ -179,8 +179,8 @@ class Parser {
     }
   }
 
-  private primary(depth: number): Node {
-    const { reader } = this;
+  #primary(depth: number): Node {
+    const reader = this.#reader;
     const token = reader.peek;
     const { column, text } = token;
     switch (token.kind) {
@@ -197,62 +197,62 @@ class Parser {
         reader.expect('::');
         return { kind: 'name', name: reader.qualifiedName(), file: text, column };
       case 'name':
-        return this.named(depth);
+        return this.#named(depth);
       case 'symbol':
         if (reader.take('::')) return { kind: 'name', name: reader.qualifiedName(), file: undefined, column };
         if (!reader.take('(')) break;
-        return this.parenthesized(depth);
+        return this.#parenthesized(depth);
       case 'end':
         break;
     }
     throw reader.unexpected('a value');
   }
 
-  private parenthesized(depth: number): Node {
-    const inner = this.assignment(depth + 1);
-    this.reader.expect(')');
+  #parenthesized(depth: number): Node {
+    const inner = this.#assignment(depth + 1);
+    this.#reader.expect(')');
     return inner;
   }
 
-  private named(depth: number): Node {
-    const { reader } = this;
+  #named(depth: number): Node {
+    const reader = this.#reader;
     const { text, column } = reader.peek;
     const after = reader.peekAt(1).text;
-    if (CPP_CASTS.has(text) && after === '<') return this.cppCast(depth);
-    if (after === '(' && /^(?:__builtin_)?offsetof$/.test(text)) return this.offsetOf(depth);
-    if (after === '(' && text === 'container_of') return this.containerOf(depth);
+    if (CPP_CASTS.has(text) && after === '<') return this.#cppCast(depth);
+    if (after === '(' && /^(?:__builtin_)?offsetof$/.test(text)) return this.#offsetOf(depth);
+    if (after === '(' && text === 'container_of') return this.#containerOf(depth);
     return { kind: 'name', name: reader.qualifiedName(), file: undefined, column };
   }
 
-  private cppCast(depth: number): Node {
-    const { reader } = this;
+  #cppCast(depth: number): Node {
+    const reader = this.#reader;
     const { column } = reader.next();
     reader.next();
     const type = parseType(reader);
     reader.expect('>');
     reader.expect('(');
-    return { kind: 'cast', type, operand: this.parenthesized(depth), column };
+    return { kind: 'cast', type, operand: this.#parenthesized(depth), column };
   }
 
   /** `offsetof(struct node, at.x)`: the address of that member of an object at zero, as a number. */
-  private offsetOf(depth: number): Node {
-    const { reader } = this;
+  #offsetOf(depth: number): Node {
+    const reader = this.#reader;
     const { column } = reader.next();
     reader.next();
     const type = parseType(reader);
     reader.expect(',');
-    return this.offsetFrom(type, column, depth);
+    return this.#offsetFrom(type, column, depth);
   }
 
-  private offsetFrom(type: TypeSyntax, column: number, depth: number): Node {
-    const { reader } = this;
+  #offsetFrom(type: TypeSyntax, column: number, depth: number): Node {
+    const reader = this.#reader;
     const pointer: TypeSyntax = { ...type, layers: [...type.layers, { kind: 'pointer', sigil: '*' }] };
     const zero: Node = { kind: 'integer', value: 0n, text: '0', column };
     let member: Node = { kind: 'cast', type: pointer, operand: zero, column };
     do {
       member = { kind: 'member', owner: member, name: reader.qualifiedName(), column: reader.peek.column };
       while (reader.take('[')) {
-        const index = this.assignment(depth + 1);
+        const index = this.#assignment(depth + 1);
         reader.expect(']');
         member = { kind: 'index', array: member, index, column };
       }
@@ -263,15 +263,15 @@ class Parser {
   }
 
   /** `container_of(pointer, struct node, list)`: Linux's way from a member to its structure. */
-  private containerOf(depth: number): Node {
-    const { reader } = this;
+  #containerOf(depth: number): Node {
+    const reader = this.#reader;
     const { column } = reader.next();
     reader.next();
-    const member = this.assignment(depth + 1);
+    const member = this.#assignment(depth + 1);
     reader.expect(',');
     const type = parseType(reader);
     reader.expect(',');
-    const offset = this.offsetFrom(type, column, depth);
+    const offset = this.#offsetFrom(type, column, depth);
     const bytes: TypeSyntax = { base: 'char', layers: [{ kind: 'pointer', sigil: '*' }], column };
     const start: Node = {
       kind: 'binary',
@@ -285,8 +285,8 @@ class Parser {
   }
 
   /** Whether here is a parenthesis with a type in it, and nothing but a type. */
-  private startsCast(): boolean {
-    const { reader } = this;
+  #startsCast(): boolean {
+    const reader = this.#reader;
     const after = reader.peekAt(1);
     if (reader.peek.kind !== 'symbol' || reader.peek.text !== '(') return false;
     if (after.kind === 'name' && isTypeWord(after.text)) return true;

@@ -23,13 +23,13 @@ const MAX_TEMPLATE_TOKENS = 200;
 
 export class TokenReader {
   readonly names: KnownNames;
-  private readonly text: string;
-  private readonly tokens: readonly Token[];
-  private at = 0;
+  readonly #text: string;
+  readonly #tokens: readonly Token[];
+  #at = 0;
 
   constructor(text: string, names: KnownNames) {
-    this.text = text;
-    this.tokens = tokenize(text, { language: names.language ?? 'c', underscores: names.underscores });
+    this.#text = text;
+    this.#tokens = tokenize(text, { language: names.language ?? 'c', underscores: names.underscores });
     this.names = names;
   }
 
@@ -38,24 +38,24 @@ export class TokenReader {
   }
 
   peekAt(distance: number): Token {
-    return this.tokens[Math.min(this.at + distance, this.tokens.length - 1)] as Token;
+    return this.#tokens[Math.min(this.#at + distance, this.#tokens.length - 1)] as Token;
   }
 
   next(): Token {
     const token = this.peek;
-    this.at++;
+    this.#at++;
     return token;
   }
 
   take(symbol: string): boolean {
     const matches = this.peek.kind === 'symbol' && this.peek.text === symbol;
-    if (matches) this.at++;
+    if (matches) this.#at++;
     return matches;
   }
 
   takeWord(word: string): boolean {
     const matches = this.peek.kind === 'name' && this.peek.text === word;
-    if (matches) this.at++;
+    if (matches) this.#at++;
     return matches;
   }
 
@@ -69,26 +69,26 @@ export class TokenReader {
 
   /** What `read` makes of the tokens from here, without passing them; undefined when it finds a mistake. */
   tryOut<T>(read: () => T): T | undefined {
-    const before = this.at;
+    const before = this.#at;
     try {
       return read();
     } catch (error) {
       if (error instanceof QueryError) return undefined;
       throw error;
     } finally {
-      this.at = before;
+      this.#at = before;
     }
   }
 
   /** `a::Box<int, 3>::size`, `Shape::~Shape`, `X::operator+` */
   qualifiedName(): string {
-    let name = this.dottedName(this.plainName());
+    let name = this.#dottedName(this.plainName());
     for (;;) {
-      if (this.peek.text === '<') name = this.withArguments(name) ?? name;
+      if (this.peek.text === '<') name = this.#withArguments(name) ?? name;
       const after = this.peekAt(1);
       const goesOn = after.kind === 'name' || (after.text === '~' && this.peekAt(2).kind === 'name');
       if (this.peek.text !== '::' || !goesOn) return name;
-      this.at++;
+      this.#at++;
       name += `::${this.take('~') ? '~' : ''}${this.plainName()}`;
     }
   }
@@ -97,19 +97,19 @@ export class TokenReader {
   plainName(): string {
     const token = this.next();
     if (token.kind !== 'name') {
-      this.at--;
+      this.#at--;
       throw this.unexpected('a name');
     }
-    return token.text === 'operator' ? `operator${this.operatorName()}` : token.text;
+    return token.text === 'operator' ? `operator${this.#operatorName()}` : token.text;
   }
 
   /** `Class::` before the star of a pointer to member. */
   memberPointerOwner(): string | undefined {
     if (this.peek.kind !== 'name' || this.peekAt(1).text !== '::') return undefined;
-    const before = this.at;
-    const name = this.tryOutAndStay(() => this.qualifiedName());
+    const before = this.#at;
+    const name = this.#tryOutAndStay(() => this.qualifiedName());
     if (name !== undefined && this.take('::') && this.take('*')) return name;
-    this.at = before;
+    this.#at = before;
     return undefined;
   }
 
@@ -123,7 +123,7 @@ export class TokenReader {
     return new QueryError(`expression too deeply nested: ${levels} levels`, this.peek.column);
   }
 
-  private tryOutAndStay<T>(read: () => T): T | undefined {
+  #tryOutAndStay<T>(read: () => T): T | undefined {
     try {
       return read();
     } catch (error) {
@@ -132,21 +132,21 @@ export class TokenReader {
     }
   }
 
-  private operatorName(): string {
+  #operatorName(): string {
     const { kind, text } = this.peek;
     if (kind === 'name') {
-      this.at++;
+      this.#at++;
       return ` ${text}`; // `operator bool`, `operator new`
     }
     if (kind !== 'symbol') return '';
     if (this.take('(')) return this.take(')') ? '()' : '(';
     if (this.take('[')) return this.take(']') ? '[]' : '[';
-    this.at++;
+    this.#at++;
     return text;
   }
 
   /** The longest symbol that begins with the name. */
-  private dottedName(name: string): string {
+  #dottedName(name: string): string {
     const { isDotted } = this.names;
     if (isDotted === undefined) return name;
     const parts = [name];
@@ -157,12 +157,12 @@ export class TokenReader {
       parts.push(text);
     }
     while (parts.length > 1 && !isDotted(parts.join('.'))) parts.pop();
-    this.at += 2 * (parts.length - 1);
+    this.#at += 2 * (parts.length - 1);
     return parts.join('.');
   }
 
   /** The name with the template arguments that follow, when there is such a name: else `<` is a comparison. */
-  private withArguments(name: string): string | undefined {
+  #withArguments(name: string): string | undefined {
     let depth = 0;
     for (let ahead = 0; ahead < MAX_TEMPLATE_TOKENS; ahead++) {
       const { kind, text, column } = this.peekAt(ahead);
@@ -174,9 +174,9 @@ export class TokenReader {
       if (depth < 0) return undefined;
       if (depth > 0 || (text !== '>' && text !== '>>')) continue;
       const start = this.peek.column - 1;
-      const whole = name + this.text.slice(start, column - 1 + text.length);
+      const whole = name + this.#text.slice(start, column - 1 + text.length);
       if (!this.names.isTemplate(whole)) return undefined;
-      this.at += ahead + 1;
+      this.#at += ahead + 1;
       return whole;
     }
     return undefined;

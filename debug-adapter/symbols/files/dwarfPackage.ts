@@ -19,63 +19,63 @@ export type TypeFinder = (signature: bigint) => Die | undefined;
 const MAX_TYPE_FILES = 4096;
 
 export class DwarfPackage {
-  private readonly whole: SplitFile;
-  private readonly openPiece: (piece: SplitFile, types: TypeFinder) => DwarfFile;
-  private readonly sections = new Map<string, SectionData | undefined>();
-  private readonly units: PackageIndex;
-  private readonly types: PackageIndex | undefined;
-  private readonly typeFiles = new LruCache<bigint, DwarfFile | null>(MAX_TYPE_FILES);
+  readonly #whole: SplitFile;
+  readonly #openPiece: (piece: SplitFile, types: TypeFinder) => DwarfFile;
+  readonly #sections = new Map<string, SectionData | undefined>();
+  readonly #units: PackageIndex;
+  readonly #types: PackageIndex | undefined;
+  readonly #typeFiles = new LruCache<bigint, DwarfFile | null>(MAX_TYPE_FILES);
 
   /** `openPiece` makes a file of the sections of one unit. Throws DwarfError. */
   constructor(whole: SplitFile, openPiece: (piece: SplitFile, types: TypeFinder) => DwarfFile) {
-    this.whole = whole;
-    this.openPiece = openPiece;
-    const units = this.index('.debug_cu_index');
+    this.#whole = whole;
+    this.#openPiece = openPiece;
+    const units = this.#index('.debug_cu_index');
     if (units === undefined) throw new DwarfError('.debug_cu_index', 0, `${whole.path} is no package`);
-    this.units = units;
-    this.types = this.index('.debug_tu_index');
+    this.#units = units;
+    this.#types = this.#index('.debug_tu_index');
   }
 
   /** The file of the unit with that dwo_id, if the package has it. Throws DwarfError. */
   unitFile(dwoId: bigint): DwarfFile | undefined {
-    const pieces = this.units.find(dwoId);
-    return pieces && this.openPiece(this.pieceOf(pieces), this.typeBySignature);
+    const pieces = this.#units.find(dwoId);
+    return pieces && this.#openPiece(this.#pieceOf(pieces), this.#typeBySignature);
   }
 
   /** Every type unit. Throws DwarfError. */
   *typeUnits(): Generator<Unit> {
-    for (const signature of this.types?.signatures() ?? []) {
-      const file = this.typeFile(signature);
+    for (const signature of this.#types?.signatures() ?? []) {
+      const file = this.#typeFile(signature);
       const header = file?.unitHeaders().find(({ typeSignature }) => typeSignature === signature);
       if (file !== undefined && header !== undefined) yield file.unitOf(header);
     }
   }
 
-  private readonly typeBySignature: TypeFinder = (signature) =>
-    this.typeFile(signature)?.typeBySignature(signature);
+  readonly #typeBySignature: TypeFinder = (signature) =>
+    this.#typeFile(signature)?.typeBySignature(signature);
 
-  private typeFile(signature: bigint): DwarfFile | undefined {
-    let file = this.typeFiles.get(signature);
+  #typeFile(signature: bigint): DwarfFile | undefined {
+    let file = this.#typeFiles.get(signature);
     if (file === undefined) {
-      file = this.openTypeFile(signature) ?? null;
-      this.typeFiles.set(signature, file, 1);
+      file = this.#openTypeFile(signature) ?? null;
+      this.#typeFiles.set(signature, file, 1);
     }
     return file ?? undefined;
   }
 
-  private openTypeFile(signature: bigint): DwarfFile | undefined {
-    const pieces = this.types?.find(signature);
+  #openTypeFile(signature: bigint): DwarfFile | undefined {
+    const pieces = this.#types?.find(signature);
     if (pieces === undefined) return undefined;
-    const file = this.openPiece(this.pieceOf(pieces), this.typeBySignature);
+    const file = this.#openPiece(this.#pieceOf(pieces), this.#typeBySignature);
     // Asked whether it has the type, a file without it would ask here again.
     return file.unitHeaders().some(({ typeSignature }) => typeSignature === signature) ? file : undefined;
   }
 
   /** Sections that the index does not divide (strings) belong to all; divided ones only to units that have a piece. */
-  private pieceOf(pieces: Contributions): SplitFile {
+  #pieceOf(pieces: Contributions): SplitFile {
     const load = (name: string): SectionData | undefined => {
       const piece = pieces.get(name);
-      const data = this.section(name);
+      const data = this.#section(name);
       if (piece === undefined || data === undefined) return name === '.debug_str' ? data : undefined;
       const { offset, sizeBytes } = piece;
       if (offset + sizeBytes > data.sizeBytes)
@@ -86,17 +86,17 @@ export class DwarfPackage {
         );
       return sectionPiece(data, offset, sizeBytes);
     };
-    return { path: this.whole.path, littleEndian: this.whole.littleEndian, load };
+    return { path: this.#whole.path, littleEndian: this.#whole.littleEndian, load };
   }
 
-  private section(name: string): SectionData | undefined {
-    if (!this.sections.has(name)) this.sections.set(name, this.whole.load(name));
-    return this.sections.get(name);
+  #section(name: string): SectionData | undefined {
+    if (!this.#sections.has(name)) this.#sections.set(name, this.#whole.load(name));
+    return this.#sections.get(name);
   }
 
-  private index(name: string): PackageIndex | undefined {
-    const data = this.section(name);
+  #index(name: string): PackageIndex | undefined {
+    const data = this.#section(name);
     if (data === undefined || data.sizeBytes === 0) return undefined;
-    return new PackageIndex(new Section(name, data, this.whole.littleEndian));
+    return new PackageIndex(new Section(name, data, this.#whole.littleEndian));
   }
 }

@@ -28,70 +28,70 @@ export interface SplitUnitsOptions {
 const MAX_PAGES = 1024; // 16 MiB for all split files of a program together
 
 export class SplitUnits {
-  private readonly options: SplitUnitsOptions;
-  private readonly caches: SharedCaches = { units: new LoadedUnits(), pages: new PageCache(MAX_PAGES) };
-  private readonly known = new Map<Unit, Unit>();
+  readonly #options: SplitUnitsOptions;
+  readonly #caches: SharedCaches = { units: new LoadedUnits(), pages: new PageCache(MAX_PAGES) };
+  readonly #known = new Map<Unit, Unit>();
   /** Null when there is none. */
-  private package: DwarfPackage | null | undefined;
+  #package: DwarfPackage | null | undefined;
 
   constructor(options: SplitUnitsOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** The unit with the entries: the split one of a skeleton, `unit` itself when it is no skeleton or its file cannot be used. */
   full(unit: Unit): Unit {
     if (unit.skeleton !== undefined) return unit; // clang names the file in the file itself too
-    let full = this.known.get(unit);
+    let full = this.#known.get(unit);
     if (full === undefined) {
-      full = this.guard(() => this.resolve(unit)) ?? unit;
-      this.known.set(unit, full);
+      full = this.#guard(() => this.#resolve(unit)) ?? unit;
+      this.#known.set(unit, full);
     }
     return full;
   }
 
   /** Type units of a package: those of .dwo files are in the file of the unit that uses them. Throws DwarfError. */
   packagedTypes(): Iterable<Unit> {
-    return this.guard(() => this.openPackage())?.typeUnits() ?? [];
+    return this.#guard(() => this.#openPackage())?.typeUnits() ?? [];
   }
 
-  private resolve(skeleton: Unit): Unit | undefined {
+  #resolve(skeleton: Unit): Unit | undefined {
     const { dwoName, dwoId, name } = skeleton.root;
     if (dwoName === undefined) return undefined;
-    const packaged = this.guard(() => this.openPackage()?.unitFile(dwoId ?? 0n));
+    const packaged = this.#guard(() => this.#openPackage()?.unitFile(dwoId ?? 0n));
     const found = packaged && matching(packaged, skeleton);
     if (found !== undefined) return found;
-    const file = this.openDwo(skeleton, dwoName);
+    const file = this.#openDwo(skeleton, dwoName);
     if (file === undefined) {
-      this.options.note(`${dwoName} is missing: it has the functions and variables of ${name ?? 'a unit'}`);
+      this.#options.note(`${dwoName} is missing: it has the functions and variables of ${name ?? 'a unit'}`);
       return undefined;
     }
-    const unit = matching(this.dwarfFile(file), skeleton);
+    const unit = matching(this.#dwarfFile(file), skeleton);
     if (unit === undefined)
-      this.options.note(`${file.path} is of another build: it has no unit 0x${(dwoId ?? 0n).toString(16)}`);
+      this.#options.note(`${file.path} is of another build: it has no unit 0x${(dwoId ?? 0n).toString(16)}`);
     return unit;
   }
 
   /** Where the compiler wrote it, or beside a program that was moved. */
-  private openDwo(skeleton: Unit, dwoName: string): SplitFile | undefined {
+  #openDwo(skeleton: Unit, dwoName: string): SplitFile | undefined {
     const { compDir = '' } = skeleton.root;
     return (
-      this.openSplit(joinPath(compDir, dwoName)) ??
-      this.openSplit(joinPath(directoryOf(this.options.programPath), baseName(dwoName)))
+      this.#openSplit(joinPath(compDir, dwoName)) ??
+      this.#openSplit(joinPath(directoryOf(this.#options.programPath), baseName(dwoName)))
     );
   }
 
-  private openPackage(): DwarfPackage | undefined {
-    if (this.package === undefined) {
-      this.package = null; // a broken package is looked at once
-      const file = this.openSplit(`${this.options.programPath}.dwp`);
+  #openPackage(): DwarfPackage | undefined {
+    if (this.#package === undefined) {
+      this.#package = null; // a broken package is looked at once
+      const file = this.#openSplit(`${this.#options.programPath}.dwp`);
       if (file !== undefined)
-        this.package = new DwarfPackage(file, (piece, types) => this.dwarfFile(piece, types));
+        this.#package = new DwarfPackage(file, (piece, types) => this.#dwarfFile(piece, types));
     }
-    return this.package ?? undefined;
+    return this.#package ?? undefined;
   }
 
-  private openSplit(path: string): SplitFile | undefined {
-    const { open, decompressors, note } = this.options;
+  #openSplit(path: string): SplitFile | undefined {
+    const { open, decompressors, note } = this.#options;
     const source = open?.(path);
     if (source === undefined) return undefined;
     const elf = parseElf(withElfErrors(source));
@@ -101,21 +101,21 @@ export class SplitUnits {
     return { path, littleEndian, load: (name) => load(name.endsWith('_index') ? name : `${name}.dwo`) };
   }
 
-  private dwarfFile(file: SplitFile, typeElsewhere?: TypeFinder): DwarfFile {
+  #dwarfFile(file: SplitFile, typeElsewhere?: TypeFinder): DwarfFile {
     return new DwarfFile((name) => file.load(name), {
       littleEndian: file.littleEndian,
-      onProblem: (problem) => this.options.note(`${file.path}: ${problem.message}`),
-      caches: this.caches,
+      onProblem: (problem) => this.#options.note(`${file.path}: ${problem.message}`),
+      caches: this.#caches,
       ...(typeElsewhere && { typeElsewhere }),
     });
   }
 
-  private guard<T>(question: () => T | undefined): T | undefined {
+  #guard<T>(question: () => T | undefined): T | undefined {
     try {
       return question();
     } catch (error) {
       if (!(error instanceof DwarfError || error instanceof ElfError)) throw error;
-      this.options.note(error.message);
+      this.#options.note(error.message);
       return undefined;
     }
   }

@@ -96,8 +96,8 @@ export class FrameScope {
   /** Link-time address the frame's variables are looked up at. */
   readonly address: number | undefined;
   readonly unit: Unit | undefined;
-  private readonly place: CodePlace;
-  private knownCfa: Promise<bigint | undefined> | undefined;
+  readonly #place: CodePlace;
+  #knownCfa: Promise<bigint | undefined> | undefined;
 
   constructor(image: ScopeImage, frame: FrameContext, inlineDepth: number) {
     this.image = image;
@@ -106,32 +106,32 @@ export class FrameScope {
     const pc = frame.registers.get(machine.names[machine.programCounter] as string);
     this.address =
       pc === undefined ? undefined : image.unbiased(pc) - (frame.pcIsReturnAddress === true ? 1 : 0);
-    this.place = codePlace(image, this.address, inlineDepth);
-    this.unit = this.place.unit;
+    this.#place = codePlace(image, this.address, inlineDepth);
+    this.unit = this.#place.unit;
     this.world = {
       littleEndian: image.littleEndian,
       addressSize: image.addressSize,
       isRust: this.language === 'rust',
       read: (address, lengthBytes) => frame.memory.read(address, lengthBytes),
       symbolize: (address) => image.symbolize(address),
-      entry: (die, expression) => this.staticMember(die, expression),
+      entry: (die, expression) => this.#staticMember(die, expression),
     };
   }
 
   /** Whose syntax and conversions expressions of this frame have. */
   get language(): Language {
-    return this.place.language;
+    return this.#place.language;
   }
 
   /** `outer::Circle::size`: names are looked up in the scopes around it. */
   get functionName(): string | undefined {
-    return this.place.functionName;
+    return this.#place.functionName;
   }
 
   /** A type declared inside the function, innermost block first. */
   findType(name: string): Type | undefined {
     const bare = name.replace(/^(?:struct|union|class|enum) /, '');
-    for (const node of [...this.place.nodes].reverse()) {
+    for (const node of [...this.#place.nodes].reverse()) {
       const die = node.unit.die(node.dieOffset);
       for (const parent of originChain(die)) {
         for (const child of childrenOf(parent))
@@ -144,13 +144,13 @@ export class FrameScope {
 
   /** Innermost block first; parameters before locals within the function. */
   async variables(): Promise<ScopeVariable[]> {
-    const declared = this.place.variables;
-    return Promise.all(declared.map((one) => this.variable(one)));
+    const declared = this.#place.variables;
+    return Promise.all(declared.map((one) => this.#variable(one)));
   }
 
   /** Where the variables are, as text, without reading any. */
   describe(): Omit<LocalDescription, 'function' | 'inlineDepth'>[] {
-    return this.place.variables.map(({ name, die }) => {
+    return this.#place.variables.map(({ name, die }) => {
       const chain = originChain(die);
       const typeDie = chain.find((candidate) => candidate.has(DW_AT.type));
       const type = typeDie === undefined ? '?' : typeName(this.image.types.typeOf(typeDie));
@@ -158,19 +158,19 @@ export class FrameScope {
         name,
         type,
         isParameter: die.tag === DW_TAG.formal_parameter,
-        location: this.locationText(chain),
+        location: this.#locationText(chain),
       };
     });
   }
 
   declares(name: string): boolean {
-    return this.place.variables.some((candidate) => candidate.name === name);
+    return this.#place.variables.some((candidate) => candidate.name === name);
   }
 
   /** The innermost variable of that name. */
   async find(name: string): Promise<TargetValue | undefined> {
-    const one = this.place.variables.find((candidate) => candidate.name === name);
-    return one && (await this.variable(one)).value;
+    const one = this.#place.variables.find((candidate) => candidate.name === name);
+    return one && (await this.#variable(one)).value;
   }
 
   /** The value of a variable entry of this or any other unit, at file scope or in this frame. */
@@ -181,23 +181,23 @@ export class FrameScope {
       typeDie === undefined
         ? { kind: 'unknown', name: '?', sizeBytes: undefined }
         : this.image.types.typeOf(typeDie);
-    const type = await withBounds(declared, (bound) => this.dimension(bound));
-    return new TargetValue(type, await this.placeOf(chain, type), this.world, name);
+    const type = await withBounds(declared, (bound) => this.#dimension(bound));
+    return new TargetValue(type, await this.#placeOf(chain, type), this.world, name);
   }
 
   /** Of an array of variable length: a bound is an expression or an artificial variable (§5.13). */
-  private async dimension(bound: Die): Promise<Dimension> {
+  async #dimension(bound: Die): Promise<Dimension> {
     const isCount = bound.has(DW_AT.count);
-    const last = await this.boundOf(bound, isCount ? DW_AT.count : DW_AT.upper_bound);
+    const last = await this.#boundOf(bound, isCount ? DW_AT.count : DW_AT.upper_bound);
     const lowerBound = isComputed(bound, DW_AT.lower_bound)
-      ? ((await this.boundOf(bound, DW_AT.lower_bound)) ?? 0)
+      ? ((await this.#boundOf(bound, DW_AT.lower_bound)) ?? 0)
       : lowerBoundOf(bound, (die) => this.image.types.typeOf(die));
     const count = last === undefined || isCount ? last : last - lowerBound + 1;
     const isPossible = count !== undefined && count >= 0 && Number.isSafeInteger(count);
     return { count: isPossible ? count : undefined, ...(lowerBound !== 0 && { lowerBound }) };
   }
 
-  private async boundOf(bound: Die, attribute: number): Promise<number | undefined> {
+  async #boundOf(bound: Die, attribute: number): Promise<number | undefined> {
     const constant = bound.bigint(attribute);
     const expression = bound.block(attribute);
     const variable = expression === undefined ? bound.ref(attribute) : undefined;
@@ -215,7 +215,7 @@ export class FrameScope {
   }
 
   /** Compilers differ in what they say where the class declares it: the definition has the rest. */
-  private async staticMember(declaration: Die, name: string): Promise<TargetValue> {
+  async #staticMember(declaration: Die, name: string): Promise<TargetValue> {
     const declared = await this.valueOf(declaration, name);
     if (declared.place.kind !== 'missing') return declared;
     for (const die of this.image.definitionsOf(declaration)) {
@@ -234,38 +234,38 @@ export class FrameScope {
       addressSize: header.addressSize,
       is64: header.is64,
       version: header.version,
-      frameBase: () => this.frameBase(),
-      callFrameCfa: () => this.cfa(),
+      frameBase: () => this.#frameBase(),
+      callFrameCfa: () => this.#cfa(),
       indexedAddress: (index) => toUnsigned(unit.indexedAddress(index)),
       baseType: (offset) => baseType(unit, offset),
-      calledExpression: (offset, inSection) => this.calledExpression(unit, offset, inSection),
+      calledExpression: (offset, inSection) => this.#calledExpression(unit, offset, inSection),
       // DW_OP_entry_value (§2.5.1.7)
-      entryValue: (expression) => this.passedValue(unit, (site) => passedIn(site, expression)),
+      entryValue: (expression) => this.#passedValue(unit, (site) => passedIn(site, expression)),
       parameterValue: (offset) =>
-        this.passedValue(unit, (site) => passedFor(site, unit.die(unit.header.offset + offset))),
-      variableValue: (offset) => this.variableValue(offset, unit),
+        this.#passedValue(unit, (site) => passedFor(site, unit.die(unit.header.offset + offset))),
+      variableValue: (offset) => this.#variableValue(offset, unit),
     };
   }
 
-  private async variable({ name, die, depth }: DeclaredVariable): Promise<ScopeVariable> {
+  async #variable({ name, die, depth }: DeclaredVariable): Promise<ScopeVariable> {
     const value = await this.valueOf(die, name);
     return { name, value, isParameter: die.tag === DW_TAG.formal_parameter, depth };
   }
 
-  private async placeOf(chain: readonly Die[], type: Type): Promise<Place> {
+  async #placeOf(chain: readonly Die[], type: Type): Promise<Place> {
     try {
       for (const die of chain) {
-        if (die.has(DW_AT.const_value)) return this.constantPlace(die, type);
+        if (die.has(DW_AT.const_value)) return this.#constantPlace(die, type);
         if (!die.has(DW_AT.location)) continue;
         const expression = expressionAt(die, DW_AT.location, this.address ?? 0);
         if (expression === undefined || expression.length === 0) return missing(OPTIMIZED_OUT);
-        return await this.placeOfPieces(
+        return await this.#placeOfPieces(
           await evaluateLocation(expression, this.context(die.unit)),
           type,
           die.unit,
         );
       }
-      return this.declaredElsewhere(chain);
+      return this.#declaredElsewhere(chain);
     } catch (error) {
       if (error instanceof NotSavedError) return missing(NOT_SAVED);
       if (error instanceof UnavailableError) return missing(OPTIMIZED_OUT);
@@ -275,7 +275,7 @@ export class FrameScope {
     }
   }
 
-  private locationText(chain: readonly Die[]): string {
+  #locationText(chain: readonly Die[]): string {
     const { addressSize, littleEndian, machine } = this.image;
     const registerName = (register: number): string => machine.names[register] ?? `r${register}`;
     for (const die of chain) {
@@ -299,7 +299,7 @@ export class FrameScope {
   }
 
   /** `extern int x;`: the definition is in another unit, its address in the symbol table. */
-  private declaredElsewhere(chain: readonly Die[]): Place {
+  #declaredElsewhere(chain: readonly Die[]): Place {
     const isExtern = chain.some((die) => die.flag(DW_AT.declaration) && die.flag(DW_AT.external));
     const linkage = chain.find((die) => die.has(DW_AT.linkage_name))?.string(DW_AT.linkage_name);
     const name = linkage ?? chain.find((die) => die.has(DW_AT.name))?.string(DW_AT.name);
@@ -308,7 +308,7 @@ export class FrameScope {
     return address === undefined ? missing(`no symbol ${name} defines it`) : { kind: 'memory', address };
   }
 
-  private constantPlace(die: Die, type: Type): Place {
+  #constantPlace(die: Die, type: Type): Place {
     const block = die.block(DW_AT.const_value);
     if (block !== undefined) return { kind: 'bytes', bytes: block };
     const bits = die.bigint(DW_AT.const_value);
@@ -325,24 +325,24 @@ export class FrameScope {
   }
 
   /** `unit` is the one the description is in. */
-  private async placeOfPieces(pieces: readonly Piece[], type: Type, unit: Unit): Promise<Place> {
+  async #placeOfPieces(pieces: readonly Piece[], type: Type, unit: Unit): Promise<Place> {
     const [first] = pieces;
     if (first === undefined) return missing(OPTIMIZED_OUT);
     if (first.location.kind === 'implicitPointer' && first.sizeBits === undefined) {
       const { location } = first;
-      return { kind: 'missing', reason: 'synthetic pointer', target: () => this.pointee(location, unit) };
+      return { kind: 'missing', reason: 'synthetic pointer', target: () => this.#pointee(location, unit) };
     }
     if (pieces.length === 1 && first.sizeBits === undefined)
-      return this.placeOfLocation(first.location, sizeOf(type) ?? 0);
-    return this.collect(pieces, type);
+      return this.#placeOfLocation(first.location, sizeOf(type) ?? 0);
+    return this.#collect(pieces, type);
   }
 
-  private placeOfLocation(location: Location, sizeBytes: number): Place {
+  #placeOfLocation(location: Location, sizeBytes: number): Place {
     switch (location.kind) {
       case 'memory':
         return { kind: 'memory', address: location.address };
       case 'register':
-        return this.registerPlace(location.register, sizeBytes);
+        return this.#registerPlace(location.register, sizeBytes);
       case 'value': {
         const bytes = toBytes(location.value, this.image.littleEndian);
         return { kind: 'bytes', bytes: resized(bytes, sizeBytes) };
@@ -357,7 +357,7 @@ export class FrameScope {
   }
 
   /** The optimiser removed the pointer, not what it pointed at (§2.6.1.1.4). */
-  private async pointee(
+  async #pointee(
     { dieOffset, byteOffset }: Extract<Location, { kind: 'implicitPointer' }>,
     unit: Unit,
   ): Promise<TargetValue | undefined> {
@@ -369,7 +369,7 @@ export class FrameScope {
     return new TargetValue(whole.type, place, whole.world, whole.expression);
   }
 
-  private registerPlace(register: number, sizeBytes: number): Place {
+  #registerPlace(register: number, sizeBytes: number): Place {
     const name = this.image.machine.names[register];
     const value = name === undefined ? undefined : this.frame.registers.get(name);
     if (name === undefined) return missing(`register ${register} is not known`);
@@ -382,12 +382,12 @@ export class FrameScope {
   }
 
   /** An object in several places (DW_OP_piece): its bytes brought together as far as they are known. */
-  private async collect(pieces: readonly Piece[], type: Type): Promise<Place> {
+  async #collect(pieces: readonly Piece[], type: Type): Promise<Place> {
     const total = sizeOf(type) ?? Math.ceil(pieces.reduce((sum, { sizeBits = 0 }) => sum + sizeBits, 0) / 8);
     let lost: string | undefined;
     const parts = pieces.map(async ({ location, sizeBits = 0, offsetBits }) => {
       const sizeBytes = Math.min(Math.ceil((offsetBits + sizeBits) / 8), MAX_PIECE_BYTES);
-      const found = await this.pieceBytes(location, sizeBytes);
+      const found = await this.#pieceBytes(location, sizeBytes);
       if (typeof found === 'string') lost ??= found;
       return { bytes: typeof found === 'string' ? undefined : found, sizeBits, offsetBits };
     });
@@ -397,8 +397,8 @@ export class FrameScope {
   }
 
   /** The bytes of one piece, or why there are none. */
-  private async pieceBytes(location: Location, sizeBytes: number): Promise<Uint8Array | string> {
-    const place = this.placeOfLocation(location, sizeBytes);
+  async #pieceBytes(location: Location, sizeBytes: number): Promise<Uint8Array | string> {
+    const place = this.#placeOfLocation(location, sizeBytes);
     if (place.kind === 'missing') return place.reason;
     const value = new TargetValue({ kind: 'unknown', name: '', sizeBytes }, place, this.world, '');
     try {
@@ -409,12 +409,12 @@ export class FrameScope {
     }
   }
 
-  private cfa(): Promise<bigint | undefined> {
-    return (this.knownCfa ??= this.image.unwinder.cfa(this.frame));
+  #cfa(): Promise<bigint | undefined> {
+    return (this.#knownCfa ??= this.image.unwinder.cfa(this.frame));
   }
 
-  private async frameBase(): Promise<bigint | undefined> {
-    const node = this.place.functionNode;
+  async #frameBase(): Promise<bigint | undefined> {
+    const node = this.#place.functionNode;
     if (node === undefined || this.address === undefined) return undefined;
     const die = node.unit.die(node.dieOffset);
     const expression = expressionAt(die, DW_AT.frame_base, this.address);
@@ -428,7 +428,7 @@ export class FrameScope {
   }
 
   /** DW_OP_GNU_variable_value: what another variable is worth, for sizes that depend on one. */
-  private async variableValue(offset: number, unit: Unit): Promise<TypedValue | undefined> {
+  async #variableValue(offset: number, unit: Unit): Promise<TypedValue | undefined> {
     const die = unit.file.dieAt(offset, unit);
     const value = die && (await this.valueOf(die, ''));
     if (value === undefined || value.place.kind === 'missing') return undefined;
@@ -436,27 +436,27 @@ export class FrameScope {
     return bits === undefined ? undefined : typed(genericType(unit.header.addressSize), bits);
   }
 
-  private calledExpression(unit: Unit, offset: number, inSection: boolean): Uint8Array | undefined {
+  #calledExpression(unit: Unit, offset: number, inSection: boolean): Uint8Array | undefined {
     const die = unit.file.dieAt(inSection ? offset : unit.header.offset + offset, unit);
     return die && expressionAt(die, DW_AT.location, this.address ?? 0);
   }
 
   /** The caller's call site says what it passed (§3.4): in the place an entry value names, or for a parameter. */
-  private async passedValue(
+  async #passedValue(
     unit: Unit,
     find: (site: CallSite) => Uint8Array | undefined,
   ): Promise<TypedValue | undefined> {
     const type = genericType(unit.header.addressSize);
-    const caller = await this.callerFrame();
-    if (caller === undefined || this.place.functionNode === undefined) return undefined;
+    const caller = await this.#callerFrame();
+    if (caller === undefined || this.#place.functionNode === undefined) return undefined;
     const { machine } = this.image;
     const pc = caller.registers.get(machine.names[machine.programCounter] as string);
     if (pc === undefined) return undefined;
     const scope = new FrameScope(this.image, caller, 0);
-    if (scope.place.functionNode === undefined) return undefined;
-    const site = callSiteAt(scope.place.functionNode, this.image.unbiased(pc));
+    if (scope.#place.functionNode === undefined) return undefined;
+    const site = callSiteAt(scope.#place.functionNode, this.image.unbiased(pc));
     const passed = site && find(site);
-    if (site === undefined || passed === undefined || !(await this.isCallOf(site, scope, pc)))
+    if (site === undefined || passed === undefined || !(await this.#isCallOf(site, scope, pc)))
       return undefined;
     const value = await evaluateValue(passed, scope.context(site.unit));
     return typed(type, value.bits);
@@ -466,8 +466,8 @@ export class FrameScope {
    * Whether the call that returns to `pc` in `caller` entered this frame's function: if it called another, a tail call led here and
    * the arguments were somebody else's.
    */
-  private async isCallOf(site: CallSite, caller: FrameScope, pc: bigint): Promise<boolean> {
-    const node = this.place.functionNode;
+  async #isCallOf(site: CallSite, caller: FrameScope, pc: bigint): Promise<boolean> {
+    const node = this.#place.functionNode;
     const start = node?.ranges[0]?.start;
     if (node === undefined || start === undefined || tailCallsItself(node)) return false;
     if (site.callee !== undefined) return site.callee === plainNameOf(node.unit.die(node.dieOffset));
@@ -477,7 +477,7 @@ export class FrameScope {
     return (await directCallTarget(this.frame, pc)) === entry;
   }
 
-  private async callerFrame(): Promise<FrameContext | undefined> {
+  async #callerFrame(): Promise<FrameContext | undefined> {
     if (this.frame.caller !== undefined) return this.frame.caller();
     const caller = await this.image.unwinder.unwind(this.frame);
     return caller && { registers: caller.registers, memory: this.frame.memory, pcIsReturnAddress: true };

@@ -42,37 +42,39 @@ export interface UnwinderImage {
 }
 
 export class FrameUnwinder {
-  private readonly image: UnwinderImage;
-  private tables: readonly FrameTable[] | undefined;
+  readonly #image: UnwinderImage;
+  #tables: readonly FrameTable[] | undefined;
   /** Null when the image has none. */
-  private knownOrc: OrcTable | null | undefined;
+  #knownOrc: OrcTable | null | undefined;
 
   constructor(image: UnwinderImage) {
-    this.image = image;
+    this.#image = image;
   }
 
   async unwind(frame: FrameContext): Promise<UnwoundFrame | undefined> {
-    const pc = this.lookupAddress(frame);
+    const pc = this.#lookupAddress(frame);
     if (pc === undefined) return undefined;
-    const found = this.tableRow(pc);
-    return found === undefined ? this.byFramePointer(frame, pc) : this.byRow(found.row, frame, found.method);
+    const found = this.#tableRow(pc);
+    return found === undefined
+      ? this.#byFramePointer(frame, pc)
+      : this.#byRow(found.row, frame, found.method);
   }
 
   async unwindByTables(frame: FrameContext): Promise<UnwoundFrame | undefined> {
-    const pc = this.lookupAddress(frame);
-    const found = pc === undefined ? undefined : this.tableRow(pc);
-    return found && this.byRow(found.row, frame, found.method);
+    const pc = this.#lookupAddress(frame);
+    const found = pc === undefined ? undefined : this.#tableRow(pc);
+    return found && this.#byRow(found.row, frame, found.method);
   }
 
   /** The rules at a link-time address as text. */
   describe(pc: number): FrameDescription | undefined {
-    const row = this.tableRow(pc)?.row;
-    return row && describeRow(row, this.image.machine, this.image);
+    const row = this.#tableRow(pc)?.row;
+    return row && describeRow(row, this.#image.machine, this.#image);
   }
 
   /** Whether the tables say that a frame has no caller (§6.4.4), rather than nothing of it. */
   isOutermost(frame: FrameContext): boolean {
-    const row = this.rowOf(frame);
+    const row = this.#rowOf(frame);
     return row?.registers.get(row.returnAddressRegister)?.kind === 'undefined';
   }
 
@@ -81,64 +83,64 @@ export class FrameUnwinder {
    * UnavailableError when it counts from a register that is not known.
    */
   async cfa(frame: FrameContext): Promise<bigint | undefined> {
-    const row = this.rowOf(frame);
+    const row = this.#rowOf(frame);
     if (row === undefined) return (await this.unwind(frame))?.cfa;
     try {
       return await computeCfa(row.cfa, this.context(frame));
     } catch (error) {
       if (error instanceof UnavailableError) throw error;
-      this.image.dwarf.report(error);
+      this.#image.dwarf.report(error);
       return undefined;
     }
   }
 
   /** Registers and memory of a frame for expressions that have nothing else to ask. */
   context(frame: FrameContext): ExpressionContext {
-    const { machine, addressSize, elf } = this.image;
+    const { machine, addressSize, elf } = this.#image;
     return {
       addressSize,
       littleEndian: elf.littleEndian,
       is64: false,
       version: 5,
-      relocate: (address) => this.image.relocate(address),
+      relocate: (address) => this.#image.relocate(address),
       register: (register) => registerOf(frame.registers, machine, register),
       memory: (address, lengthBytes) => frame.memory.read(address, lengthBytes),
     };
   }
 
-  private lookupAddress({ registers, pcIsReturnAddress }: FrameContext): number | undefined {
-    const pc = registerOf(registers, this.image.machine, this.image.machine.programCounter);
+  #lookupAddress({ registers, pcIsReturnAddress }: FrameContext): number | undefined {
+    const pc = registerOf(registers, this.#image.machine, this.#image.machine.programCounter);
     // The call may be the function's last instruction: what follows belongs to the next function (DWARF 5 §6.4.4).
-    return pc === undefined ? undefined : this.image.unbiased(pc) - (pcIsReturnAddress === true ? 1 : 0);
+    return pc === undefined ? undefined : this.#image.unbiased(pc) - (pcIsReturnAddress === true ? 1 : 0);
   }
 
-  private rowOf(frame: FrameContext): FrameRow | undefined {
-    const pc = this.lookupAddress(frame);
-    return pc === undefined ? undefined : this.tableRow(pc)?.row;
+  #rowOf(frame: FrameContext): FrameRow | undefined {
+    const pc = this.#lookupAddress(frame);
+    return pc === undefined ? undefined : this.#tableRow(pc)?.row;
   }
 
   /** The first table that knows a link-time address. */
-  private tableRow(pc: number): { readonly row: FrameRow; readonly method: 'cfi' | 'orc' } | undefined {
-    const row = this.rowAt(pc);
+  #tableRow(pc: number): { readonly row: FrameRow; readonly method: 'cfi' | 'orc' } | undefined {
+    const row = this.#rowAt(pc);
     if (row !== undefined) return { row, method: 'cfi' };
-    const orc = this.orcRowAt(pc);
+    const orc = this.#orcRowAt(pc);
     return orc && { row: orc, method: 'orc' };
   }
 
-  private rowAt(pc: number): FrameRow | undefined {
-    for (const table of (this.tables ??= this.openTables())) {
+  #rowAt(pc: number): FrameRow | undefined {
+    for (const table of (this.#tables ??= this.#openTables())) {
       try {
         const row = table.rowAt(pc);
         if (row !== undefined) return row;
       } catch (error) {
-        this.image.dwarf.report(error);
+        this.#image.dwarf.report(error);
       }
     }
     return undefined;
   }
 
-  private openTables(): FrameTable[] {
-    const { dwarf, elf, addressSize } = this.image;
+  #openTables(): FrameTable[] {
+    const { dwarf, elf, addressSize } = this.#image;
     const addressOf = (name: string): number => toSigned(findSection(elf, name)?.address ?? 0n, addressSize);
     return ['.debug_frame', '.eh_frame'].flatMap((name) => {
       const section = dwarf.section(name);
@@ -160,18 +162,18 @@ export class FrameUnwinder {
   }
 
   /** Tables of other code (the kernel's, for a module's address) must not be asked: their last entry has no end. */
-  private orcRowAt(pc: number): FrameRow | undefined {
-    if (!this.image.isCode(pc)) return undefined;
+  #orcRowAt(pc: number): FrameRow | undefined {
+    if (!this.#image.isCode(pc)) return undefined;
     try {
-      return (this.knownOrc ??= this.openOrc() ?? null)?.rowAt(pc);
+      return (this.#knownOrc ??= this.#openOrc() ?? null)?.rowAt(pc);
     } catch (error) {
-      this.image.dwarf.report(error);
+      this.#image.dwarf.report(error);
       return undefined;
     }
   }
 
-  private openOrc(): OrcTable | undefined {
-    const { dwarf, elf, addressSize } = this.image;
+  #openOrc(): OrcTable | undefined {
+    const { dwarf, elf, addressSize } = this.#image;
     const [ip, entries] = [dwarf.section('.orc_unwind_ip'), dwarf.section('.orc_unwind')];
     if (elf.machine !== EM_X86_64 || ip === undefined || entries === undefined) return undefined;
     return new OrcTable({
@@ -183,12 +185,8 @@ export class FrameUnwinder {
     });
   }
 
-  private async byRow(
-    row: FrameRow,
-    frame: FrameContext,
-    method: 'cfi' | 'orc',
-  ): Promise<UnwoundFrame | undefined> {
-    const { machine } = this.image;
+  async #byRow(row: FrameRow, frame: FrameContext, method: 'cfi' | 'orc'): Promise<UnwoundFrame | undefined> {
+    const { machine } = this.#image;
     try {
       const caller = await applyFrameRow(row, this.context(frame), {
         stackPointer: machine.stackPointer,
@@ -211,14 +209,14 @@ export class FrameUnwinder {
       };
     } catch (error) {
       // What the frame does not know is no fault of the file's.
-      if (!(error instanceof UnavailableError)) this.image.dwarf.report(error);
+      if (!(error instanceof UnavailableError)) this.#image.dwarf.report(error);
       return undefined;
     }
   }
 
   /** Code without frame information (assembler). */
-  private async byFramePointer(frame: FrameContext, pc: number): Promise<UnwoundFrame | undefined> {
-    const { image } = this;
+  async #byFramePointer(frame: FrameContext, pc: number): Promise<UnwoundFrame | undefined> {
+    const image = this.#image;
     const { machine } = image;
     const sp = registerOf(frame.registers, machine, machine.stackPointer);
     if (sp === undefined || !machine.pushesReturnAddress) return undefined;

@@ -11,35 +11,35 @@ type FileTables = Omit<SymbolIndexData, 'hashes' | 'offsets' | 'kinds'>;
 type Directory = Map<number, number>;
 
 export class FileCollector {
-  private readonly directories = new Map<string, Directory>();
-  private readonly idByPath = new Map<string, number>();
+  readonly #directories = new Map<string, Directory>();
+  readonly #idByPath = new Map<string, number>();
   /** Of each path. */
-  private readonly uses: FileUse[][] = [];
-  private readonly seenTables = new Set<number>();
+  readonly #uses: FileUse[][] = [];
+  readonly #seenTables = new Set<number>();
 
   /** Throws DwarfError. Units may share a line table: the first is asked. */
   addUnit(unit: Unit): void {
     const { lineOffset } = unit.root;
-    if (lineOffset === undefined || this.seenTables.has(lineOffset)) return;
-    this.seenTables.add(lineOffset);
+    if (lineOffset === undefined || this.#seenTables.has(lineOffset)) return;
+    this.#seenTables.add(lineOffset);
     const lines = new UnitLines(unit, lineOffset, () => true);
     const spans = statementSpans(lines.header);
     const directories: Directory[] = [];
     const { files, version } = lines.header;
     for (let index = version < 5 ? 1 : 0; index < files.length; index++) {
-      const directory = (directories[files.directory(index)] ??= this.directory(
+      const directory = (directories[files.directory(index)] ??= this.#directory(
         lines.directory(files.directory(index)),
       ));
-      const id = this.fileId(directory, files.name(index), () => lines.path(index));
+      const id = this.#fileId(directory, files.name(index), () => lines.path(index));
       const span = spans.get(index);
-      if (span !== undefined) this.uses[id]?.push({ unitOffset: unit.header.offset, file: index, ...span });
+      if (span !== undefined) this.#uses[id]?.push({ unitOffset: unit.header.offset, file: index, ...span });
     }
   }
 
   finish(): FileTables {
-    const order = [...this.idByPath].sort(([a], [b]) => (a < b ? -1 : 1));
+    const order = [...this.#idByPath].sort(([a], [b]) => (a < b ? -1 : 1));
     const encoded = order.map(([path]) => encoder.encode(`${path}\0`));
-    const uses = order.map(([, id]) => this.uses[id] ?? []);
+    const uses = order.map(([, id]) => this.#uses[id] ?? []);
     const all = uses.flat();
     return {
       paths: joined(encoded),
@@ -52,31 +52,31 @@ export class FileCollector {
     };
   }
 
-  private directory(path: string): Directory {
-    let directory = this.directories.get(path);
+  #directory(path: string): Directory {
+    let directory = this.#directories.get(path);
     if (directory === undefined) {
       directory = new Map();
-      this.directories.set(path, directory);
+      this.#directories.set(path, directory);
     }
     return directory;
   }
 
-  private fileId(directory: Directory, place: StringPlace, path: () => string): number {
+  #fileId(directory: Directory, place: StringPlace, path: () => string): number {
     // Names in the table itself (before version 5) are at a place of their own each time.
     const isMerged = place.section === '.debug_line_str' || place.section === '.debug_str';
     const key = 2 * place.offset + Number(place.section === '.debug_str');
     const known = isMerged ? directory.get(key) : undefined;
     if (known !== undefined) return known;
-    const id = this.idOf(path());
+    const id = this.#idOf(path());
     if (isMerged) directory.set(key, id);
     return id;
   }
 
-  private idOf(path: string): number {
-    let id = this.idByPath.get(path);
+  #idOf(path: string): number {
+    let id = this.#idByPath.get(path);
     if (id === undefined) {
-      id = this.uses.push([]) - 1;
-      this.idByPath.set(path, id);
+      id = this.#uses.push([]) - 1;
+      this.#idByPath.set(path, id);
     }
     return id;
   }

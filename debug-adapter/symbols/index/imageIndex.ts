@@ -22,63 +22,63 @@ export interface ImageIdentity {
 export type LoadIndex = (image: ImageIdentity, mayBuild: boolean) => Promise<SymbolIndexData | undefined>;
 
 export class ImageIndex {
-  private readonly file: DwarfFile;
-  private readonly identity: ImageIdentity;
-  private readonly load: LoadIndex | undefined;
-  private knownTables: NameTables | null | undefined;
-  private index: SymbolIndex | undefined;
-  private kept: Promise<void> | undefined;
-  private loading: Promise<SymbolIndex | undefined> | undefined;
+  readonly #file: DwarfFile;
+  readonly #identity: ImageIdentity;
+  readonly #load: LoadIndex | undefined;
+  #knownTables: NameTables | null | undefined;
+  #index: SymbolIndex | undefined;
+  #kept: Promise<void> | undefined;
+  #loading: Promise<SymbolIndex | undefined> | undefined;
 
   constructor(file: DwarfFile, identity: ImageIdentity, load: LoadIndex | undefined) {
-    this.file = file;
-    this.identity = identity;
-    this.load = load;
+    this.#file = file;
+    this.#identity = identity;
+    this.#load = load;
   }
 
   /** What the file itself brings along to find names by. */
   get tables(): NameTables | undefined {
-    this.knownTables ??= nameTablesOf(this.file) ?? null;
-    return this.knownTables ?? undefined;
+    this.#knownTables ??= nameTablesOf(this.#file) ?? null;
+    return this.#knownTables ?? undefined;
   }
 
   get isSmall(): boolean {
-    return (this.file.section('.debug_info')?.sizeBytes ?? 0) <= SMALL_BYTES;
+    return (this.#file.section('.debug_info')?.sizeBytes ?? 0) <= SMALL_BYTES;
   }
 
   /** The index if it is there or is built in no time. */
   get now(): SymbolIndex | undefined {
-    return this.index ?? (this.isSmall ? this.force() : undefined);
+    return this.#index ?? (this.isSmall ? this.force() : undefined);
   }
 
   /** The index, whatever it takes. */
   force(): SymbolIndex {
-    return (this.index ??= new SymbolIndex(finish(buildIndex(this.file))));
+    return (this.#index ??= new SymbolIndex(finish(buildIndex(this.#file))));
   }
 
   /** Takes an index that was kept, if there is one: for questions that one makes quicker, but that are not worth building it. */
   async takeKept(): Promise<void> {
-    if (this.now === undefined) await (this.kept ??= this.adopt(this.load?.(this.identity, false)));
+    if (this.now === undefined) await (this.#kept ??= this.#adopt(this.#load?.(this.#identity, false)));
   }
 
   /** A load that was cancelled is not tried again. Undefined when there will be no index. */
   ensure(): Promise<SymbolIndex | undefined> {
-    return (this.loading ??= this.get());
+    return (this.#loading ??= this.#get());
   }
 
-  private async get(): Promise<SymbolIndex | undefined> {
+  async #get(): Promise<SymbolIndex | undefined> {
     await this.takeKept();
     if (this.now === undefined)
-      await this.adopt(this.load?.(this.identity, true).catch(() => this.build()) ?? this.build());
+      await this.#adopt(this.#load?.(this.#identity, true).catch(() => this.#build()) ?? this.#build());
     return this.now;
   }
 
-  private async adopt(loading: Promise<SymbolIndexData | undefined> | undefined): Promise<void> {
+  async #adopt(loading: Promise<SymbolIndexData | undefined> | undefined): Promise<void> {
     const data = await loading;
-    if (data !== undefined) this.index ??= new SymbolIndex(data);
+    if (data !== undefined) this.#index ??= new SymbolIndex(data);
   }
 
-  private build(): Promise<SymbolIndexData> {
-    return inSlices(buildIndex(this.file));
+  #build(): Promise<SymbolIndexData> {
+    return inSlices(buildIndex(this.#file));
   }
 }

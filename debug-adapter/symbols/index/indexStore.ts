@@ -54,18 +54,18 @@ export function defaultStoreDirectory(): string {
 
 export class IndexStore {
   readonly directory: string;
-  private readonly limits: StoreLimits;
+  readonly #limits: StoreLimits;
 
   constructor(directory: string = defaultStoreDirectory(), limits: StoreLimits = LIMITS) {
     this.directory = directory;
-    this.limits = limits;
+    this.#limits = limits;
   }
 
   /** Undefined when there is none that can be used. */
   async read(key: IndexKey): Promise<SymbolIndexData | undefined> {
     const file = path.join(this.directory, key.fileName);
     try {
-      if ((statSync(file, { throwIfNoEntry: false })?.size ?? Infinity) > this.limits.maxFileBytes)
+      if ((statSync(file, { throwIfNoEntry: false })?.size ?? Infinity) > this.#limits.maxFileBytes)
         return undefined;
       const bytes = await readFile(file);
       const data = decodeIndex(alignedBytes(bytes), key.identity);
@@ -80,9 +80,9 @@ export class IndexStore {
   /** Throws the errors of node:fs: no space, no permission. */
   write(key: IndexKey, data: SymbolIndexData): void {
     const bytes = encodeIndex(data, key.identity);
-    if (bytes.length > this.limits.maxFileBytes) return;
+    if (bytes.length > this.#limits.maxFileBytes) return;
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    this.makeRoom(key.fileName, bytes.length);
+    this.#makeRoom(key.fileName, bytes.length);
     const temporary = path.join(this.directory, `${key.fileName}.${randomUUID()}${TEMPORARY_SUFFIX}`);
     try {
       writeFileSync(temporary, bytes, { mode: 0o600, flag: 'wx' });
@@ -94,7 +94,7 @@ export class IndexStore {
   }
 
   /** Removes what is oldest until another file of that size fits, and what killed writers left. */
-  private makeRoom(fileName: string, sizeBytes: number): void {
+  #makeRoom(fileName: string, sizeBytes: number): void {
     const files = readdirSync(this.directory).flatMap((name) => {
       const file = path.join(this.directory, name);
       const stat = statSync(file, { throwIfNoEntry: false });
@@ -107,7 +107,7 @@ export class IndexStore {
     const kept = files.filter(({ name }) => name.endsWith(SUFFIX) && name !== fileName);
     let totalBytes = kept.reduce((sum, it) => sum + it.sizeBytes, sizeBytes);
     for (const it of kept.sort((a, b) => a.usedMs - b.usedMs)) {
-      if (totalBytes <= this.limits.maxTotalBytes) break;
+      if (totalBytes <= this.#limits.maxTotalBytes) break;
       rmSync(it.file, { force: true });
       totalBytes -= it.sizeBytes;
     }

@@ -25,48 +25,50 @@ interface OffsetIds {
 }
 
 class OffsetTable implements OffsetIds {
-  private readonly ids: Int32Array;
+  readonly #ids: Int32Array;
 
   constructor(sizeBytes: number) {
-    this.ids = new Int32Array(sizeBytes);
+    this.#ids = new Int32Array(sizeBytes);
   }
 
   get(offset: number): number | undefined {
-    const id = this.ids[offset];
+    const id = this.#ids[offset];
     return id === undefined || id === 0 ? undefined : id - 1;
   }
 
   set(offset: number, id: number): void {
-    this.ids[offset] = id + 1;
+    this.#ids[offset] = id + 1;
   }
 }
 
 export class NameCollector {
-  private hashes = new Uint32Array(1 << 16);
-  private offsets = new Float64Array(1 << 16);
-  private kinds = new Uint8Array(1 << 16);
-  private count = 0;
+  #hashes = new Uint32Array(1 << 16);
+  #offsets = new Float64Array(1 << 16);
+  #kinds = new Uint8Array(1 << 16);
+  #count = 0;
   /** Small numbers for names, by their place in .debug_str or by their text: maps of small integers are quick. */
-  private readonly idByOffset: OffsetIds;
-  private readonly idByText = new Map<string, number>();
-  private readonly hashById: number[] = [];
+  readonly #idByOffset: OffsetIds;
+  readonly #idByText = new Map<string, number>();
+  readonly #hashById: number[] = [];
   /** How many entries were kept of each name and kind: [id * 8 + kind]. */
-  private kept = new Uint16Array(1 << 18);
+  #kept = new Uint16Array(1 << 18);
 
   constructor(file: DwarfFile) {
     const stringBytes = file.section('.debug_str')?.sizeBytes ?? 0;
     // Direct indexing is three times as fast as a map, while the table fits.
-    this.idByOffset =
+    this.#idByOffset =
       stringBytes <= MAX_TABLE_BYTES ? new OffsetTable(stringBytes) : new Map<number, number>();
   }
 
   addUnit(unit: Unit): void {
-    this.scan(unit, unit.header.entriesOffset, 0);
+    this.#scan(unit, unit.header.entriesOffset, 0);
   }
 
   finish(): Pick<SymbolIndexData, 'hashes' | 'offsets' | 'kinds'> {
-    const order = Uint32Array.from({ length: this.count }, (_, index) => index);
-    const { hashes, offsets, kinds } = this;
+    const order = Uint32Array.from({ length: this.#count }, (_, index) => index);
+    const hashes = this.#hashes;
+    const offsets = this.#offsets;
+    const kinds = this.#kinds;
     order.sort(
       (a, b) =>
         (hashes[a] as number) - (hashes[b] as number) || (offsets[a] as number) - (offsets[b] as number),
@@ -78,7 +80,7 @@ export class NameCollector {
     };
   }
 
-  private scan(unit: Unit, parentOffset: number, depth: number): void {
+  #scan(unit: Unit, parentOffset: number, depth: number): void {
     const { endOffset } = unit.header;
     const die = new Die(unit, unit.reader());
     if (!die.moveTo(parentOffset) || !die.hasChildren) return;
@@ -86,11 +88,11 @@ export class NameCollector {
     while (offset < endOffset && die.moveTo(offset)) {
       const { hasChildren, tag } = die;
       const kind = nameKind(tag);
-      if (kind !== 0 && !die.has(DW_AT.declaration)) this.addDie(die, kind, offset);
-      else if (kind === NAME_VARIABLE) this.addDeclaration(die, offset);
-      if (tag === DW_TAG.enumeration_type && hasChildren) this.addEnumerators(unit, offset);
+      if (kind !== 0 && !die.has(DW_AT.declaration)) this.#addDie(die, kind, offset);
+      else if (kind === NAME_VARIABLE) this.#addDeclaration(die, offset);
+      if (tag === DW_TAG.enumeration_type && hasChildren) this.#addEnumerators(unit, offset);
       if ((tag === DW_TAG.namespace || tag === DW_TAG.module) && depth < 32)
-        this.scan(unit, offset, depth + 1);
+        this.#scan(unit, offset, depth + 1);
       if (hasChildren) offset = skipTree(die, offset, endOffset);
       else {
         if (tag === DW_TAG.enumeration_type || tag === DW_TAG.namespace) die.moveTo(offset);
@@ -99,13 +101,13 @@ export class NameCollector {
     }
   }
 
-  private addEnumerators(unit: Unit, offset: number): void {
+  #addEnumerators(unit: Unit, offset: number): void {
     const { endOffset } = unit.header;
     const child = new Die(unit, unit.reader());
     child.moveTo(offset);
     for (let at = child.nextOffset; at < endOffset && child.moveTo(at); at = child.nextOffset) {
       if (child.tag !== DW_TAG.enumerator || child.hasChildren) return;
-      this.addDie(child, NAME_ENUMERATOR, offset);
+      this.#addDie(child, NAME_ENUMERATOR, offset);
     }
   }
 
@@ -113,75 +115,75 @@ export class NameCollector {
    * `extern int x;` in the first unit that has it: the type of what the linker or an assembler file defines (Linux's `jiffies`). An
    * entry that defines it comes later, and has the same place.
    */
-  private addDeclaration(die: Die, offset: number): void {
-    const id = this.nameId(die);
-    if (id >= 0 && (this.kept[id * 8 + NAME_VARIABLE] ?? 0) === 0) this.addName(id, NAME_VARIABLE, offset);
+  #addDeclaration(die: Die, offset: number): void {
+    const id = this.#nameId(die);
+    if (id >= 0 && (this.#kept[id * 8 + NAME_VARIABLE] ?? 0) === 0) this.#addName(id, NAME_VARIABLE, offset);
   }
 
-  private addDie(die: Die, kind: number, offset: number): void {
-    const id = this.nameId(die);
-    if (id >= 0) this.addName(id, kind, offset);
+  #addDie(die: Die, kind: number, offset: number): void {
+    const id = this.#nameId(die);
+    if (id >= 0) this.#addName(id, kind, offset);
   }
 
-  private addName(id: number, kind: number, offset: number): void {
+  #addName(id: number, kind: number, offset: number): void {
     const slot = id * 8 + kind;
-    if (slot >= this.kept.length) {
-      const wider = new Uint16Array(this.kept.length * 2);
-      wider.set(this.kept);
-      this.kept = wider;
+    if (slot >= this.#kept.length) {
+      const wider = new Uint16Array(this.#kept.length * 2);
+      wider.set(this.#kept);
+      this.#kept = wider;
     }
-    const kept = this.kept[slot] as number;
+    const kept = this.#kept[slot] as number;
     if (kept >= (kind >= NAME_TYPE ? MAX_SAME_TYPE : MAX_SAME_NAME)) return;
-    this.kept[slot] = kept + 1;
-    if (this.count === this.hashes.length) this.grow();
-    this.hashes[this.count] = this.hashById[id] as number;
-    this.offsets[this.count] = offset;
-    this.kinds[this.count] = kind;
-    this.count++;
+    this.#kept[slot] = kept + 1;
+    if (this.#count === this.#hashes.length) this.#grow();
+    this.#hashes[this.#count] = this.#hashById[id] as number;
+    this.#offsets[this.#count] = offset;
+    this.#kinds[this.#count] = kind;
+    this.#count++;
   }
 
   /** -1 for an entry without a name. The linker has merged equal strings of .debug_str: their offset stands for them. */
-  private nameId(die: Die): number {
+  #nameId(die: Die): number {
     const offset = die.strpOffset(DW_AT.name);
-    if (offset === undefined) return this.textId(die);
-    let id = this.idByOffset.get(offset);
+    if (offset === undefined) return this.#textId(die);
+    let id = this.#idByOffset.get(offset);
     if (id === undefined) {
-      id = this.newId(die.string(DW_AT.name) ?? '');
-      this.idByOffset.set(offset, id);
+      id = this.#newId(die.string(DW_AT.name) ?? '');
+      this.#idByOffset.set(offset, id);
     }
     return id;
   }
 
   /** Names in place, indexed, or of the entry that is completed (§2.13.2) or instantiated (§3.3.8.2). */
-  private textId(die: Die): number {
+  #textId(die: Die): number {
     const name =
       die.string(DW_AT.name) ??
       die.ref(DW_AT.specification)?.string(DW_AT.name) ??
       die.ref(DW_AT.abstract_origin)?.string(DW_AT.name);
     if (name === undefined) return -1;
-    let id = this.idByText.get(name);
+    let id = this.#idByText.get(name);
     if (id === undefined) {
-      id = this.newId(name);
-      this.idByText.set(name, id);
+      id = this.#newId(name);
+      this.#idByText.set(name, id);
     }
     return id;
   }
 
-  private newId(name: string): number {
-    this.hashById.push(hashName(encoder.encode(name)));
-    return this.hashById.length - 1;
+  #newId(name: string): number {
+    this.#hashById.push(hashName(encoder.encode(name)));
+    return this.#hashById.length - 1;
   }
 
-  private grow(): void {
-    const capacity = this.hashes.length * 2;
+  #grow(): void {
+    const capacity = this.#hashes.length * 2;
     const hashes = new Uint32Array(capacity);
-    hashes.set(this.hashes);
-    this.hashes = hashes;
+    hashes.set(this.#hashes);
+    this.#hashes = hashes;
     const offsets = new Float64Array(capacity);
-    offsets.set(this.offsets);
-    this.offsets = offsets;
+    offsets.set(this.#offsets);
+    this.#offsets = offsets;
     const kinds = new Uint8Array(capacity);
-    kinds.set(this.kinds);
-    this.kinds = kinds;
+    kinds.set(this.#kinds);
+    this.#kinds = kinds;
   }
 }

@@ -75,7 +75,7 @@ const decoder = new TextDecoder();
 
 export class SymbolIndex {
   readonly data: SymbolIndexData;
-  private knownPaths: readonly string[] | undefined;
+  #knownPaths: readonly string[] | undefined;
 
   constructor(data: SymbolIndexData) {
     this.data = data;
@@ -99,14 +99,14 @@ export class SymbolIndex {
 
   /** Every source path, sorted. */
   get paths(): readonly string[] {
-    if (this.knownPaths === undefined) {
+    if (this.#knownPaths === undefined) {
       const { paths, pathStarts } = this.data;
       // Starts count bytes, so the text is cut before it is decoded.
-      this.knownPaths = Array.from(pathStarts, (start, index) =>
+      this.#knownPaths = Array.from(pathStarts, (start, index) =>
         decoder.decode(paths.subarray(start, (pathStarts[index + 1] ?? paths.length) - 1)),
       );
     }
-    return this.knownPaths;
+    return this.#knownPaths;
   }
 
   /** Units with code from the file of that number in `paths`, in the order of their offsets. */

@@ -8,44 +8,44 @@ import type { Unit } from '../../dwarf/unit.ts';
 import type { UnitHeader } from '../../dwarf/unitHeader.ts';
 
 export class AsideUnits {
-  private readonly file: DwarfFile;
-  private readonly fullUnit: (unit: Unit) => Unit;
-  private readonly packagedTypes: () => Iterable<Unit>;
-  private headers: readonly UnitHeader[] | undefined;
+  readonly #file: DwarfFile;
+  readonly #fullUnit: (unit: Unit) => Unit;
+  readonly #packagedTypes: () => Iterable<Unit>;
+  #headers: readonly UnitHeader[] | undefined;
 
   /** `fullUnit` finds what a skeleton stands for: see SplitUnits. */
   constructor(file: DwarfFile, fullUnit: (unit: Unit) => Unit, packagedTypes: () => Iterable<Unit>) {
-    this.file = file;
-    this.fullUnit = fullUnit;
-    this.packagedTypes = packagedTypes;
+    this.#file = file;
+    this.#fullUnit = fullUnit;
+    this.#packagedTypes = packagedTypes;
   }
 
   *[Symbol.iterator](): Generator<Unit> {
-    for (const header of (this.headers ??= this.findHeaders())) {
-      const unit = this.file.unitOf(header);
-      const full = this.fullUnit(unit);
+    for (const header of (this.#headers ??= this.#findHeaders())) {
+      const unit = this.#file.unitOf(header);
+      const full = this.#fullUnit(unit);
       yield full;
       if (full === unit) continue;
       for (const other of full.file.unitHeaders())
         if (other.typeSignature !== undefined) yield full.file.unitOf(other);
     }
-    if (this.headers.length > 0) yield* this.packagedTypes();
+    if (this.#headers.length > 0) yield* this.#packagedTypes();
   }
 
-  private findHeaders(): UnitHeader[] {
-    return this.file.unitHeaders().filter((header) => {
+  #findHeaders(): UnitHeader[] {
+    return this.#file.unitHeaders().filter((header) => {
       if (header.section.name === '.debug_types') return true;
       if (header.version >= 5) return header.unitType === DW_UT.skeleton;
-      return this.namesAnotherFile(header);
+      return this.#namesAnotherFile(header);
     });
   }
 
   /** Before version 5 a skeleton is a unit like others. */
-  private namesAnotherFile(header: UnitHeader): boolean {
+  #namesAnotherFile(header: UnitHeader): boolean {
     try {
-      return this.file.unitOf(header).root.dwoName !== undefined;
+      return this.#file.unitOf(header).root.dwoName !== undefined;
     } catch (error) {
-      this.file.report(error);
+      this.#file.report(error);
       return false;
     }
   }

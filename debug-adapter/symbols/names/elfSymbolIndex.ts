@@ -25,18 +25,18 @@ export interface ElfSymbol {
 const MAX_BACK = 64;
 
 export class ElfSymbolIndex {
-  private readonly table: SymbolTable;
-  private readonly elf: ElfFile;
-  private sorted: { order: Uint32Array; address: Float64Array } | undefined;
+  readonly #table: SymbolTable;
+  readonly #elf: ElfFile;
+  #sorted: { order: Uint32Array; address: Float64Array } | undefined;
 
   constructor(table: SymbolTable, elf: ElfFile) {
-    this.table = table;
-    this.elf = elf;
+    this.#table = table;
+    this.#elf = elf;
   }
 
   /** The symbol that covers `address`: one whose size says so, else the nearest one before it in the same section. */
   at(address: number): ElfSymbol | undefined {
-    const { order, address: addresses } = this.byAddress();
+    const { order, address: addresses } = this.#byAddress();
     let low = 0;
     let high = addresses.length;
     while (low < high) {
@@ -47,17 +47,17 @@ export class ElfSymbolIndex {
     let unsized: number | undefined;
     for (let at = low - 1; at >= 0 && at >= low - MAX_BACK; at--) {
       const index = order[at] as number;
-      const sizeBytes = this.table.sizeBytes(index);
-      if (sizeBytes > 0 && address < (addresses[at] as number) + sizeBytes) return this.symbol(index);
+      const sizeBytes = this.#table.sizeBytes(index);
+      if (sizeBytes > 0 && address < (addresses[at] as number) + sizeBytes) return this.#symbol(index);
       if (sizeBytes === 0) unsized ??= index;
       else if (unsized === undefined) break; // past a symbol that ends before the address: padding between functions
     }
-    return unsized !== undefined && this.inSectionOf(unsized, address) ? this.symbol(unsized) : undefined;
+    return unsized !== undefined && this.#inSectionOf(unsized, address) ? this.#symbol(unsized) : undefined;
   }
 
   /** The first address after `address` that has a symbol of its own. */
   nextAfter(address: number): number | undefined {
-    const { address: addresses } = this.byAddress();
+    const { address: addresses } = this.#byAddress();
     let low = 0;
     let high = addresses.length;
     while (low < high) {
@@ -73,10 +73,10 @@ export class ElfSymbolIndex {
     const bytes = new TextEncoder().encode(name);
     const exact: ElfSymbol[] = [];
     const clones: ElfSymbol[] = [];
-    for (let index = 0; index < this.table.count; index++) {
-      const match = this.table.nameMatches(index, bytes);
-      if (match === undefined || !this.isUsable(index)) continue;
-      const symbol = this.symbol(index);
+    for (let index = 0; index < this.#table.count; index++) {
+      const match = this.#table.nameMatches(index, bytes);
+      if (match === undefined || !this.#isUsable(index)) continue;
+      const symbol = this.#symbol(index);
       if (match === 'exact') exact.push(symbol);
       else if (symbol.isFunction && !/\.cold(?:\.|$)/.test(symbol.name)) clones.push(symbol);
     }
@@ -86,9 +86,9 @@ export class ElfSymbolIndex {
   /** Names of functions, each once. */
   *functionNames(): Generator<string> {
     const seen = new Set<string>();
-    for (let index = 0; index < this.table.count; index++) {
-      if (!this.isUsable(index) || !this.isFunction(index)) continue;
-      const name = this.table.name(index);
+    for (let index = 0; index < this.#table.count; index++) {
+      if (!this.#isUsable(index) || !this.#isFunction(index)) continue;
+      const name = this.#table.name(index);
       if (seen.has(name)) continue;
       seen.add(name);
       yield name;
@@ -98,84 +98,84 @@ export class ElfSymbolIndex {
   /** Functions whose names are mangled (C++, Rust) and contain `fragment`. */
   *mangledFunctions(fragment: string): Generator<ElfSymbol> {
     const seen = new Set<number>();
-    for (let index = 0; index < this.table.count; index++) {
-      if (!this.isUsable(index) || !this.isFunction(index)) continue;
-      const name = this.table.name(index);
+    for (let index = 0; index < this.#table.count; index++) {
+      if (!this.#isUsable(index) || !this.#isFunction(index)) continue;
+      const name = this.#table.name(index);
       if (!/^_[ZR]/.test(name) || !name.includes(fragment) || /\.cold(?:\.|$)/.test(name)) continue;
-      const symbol = this.symbol(index);
+      const symbol = this.#symbol(index);
       if (seen.has(symbol.address)) continue; // complete and base object constructors share their code
       seen.add(symbol.address);
       yield symbol;
     }
   }
 
-  private symbol(index: number): ElfSymbol {
+  #symbol(index: number): ElfSymbol {
     return {
-      name: this.table.name(index),
-      address: this.addressOf(index),
-      sizeBytes: this.table.sizeBytes(index),
-      isFunction: this.isFunction(index),
+      name: this.#table.name(index),
+      address: this.#addressOf(index),
+      sizeBytes: this.#table.sizeBytes(index),
+      isFunction: this.#isFunction(index),
     };
   }
 
-  private byAddress(): { order: Uint32Array; address: Float64Array } {
-    if (this.sorted !== undefined) return this.sorted;
-    const { table } = this;
+  #byAddress(): { order: Uint32Array; address: Float64Array } {
+    if (this.#sorted !== undefined) return this.#sorted;
+    const table = this.#table;
     const values = new Float64Array(table.count);
     const indexes: number[] = [];
     for (let index = 0; index < table.count; index++) {
-      if (!this.isUsable(index)) continue;
-      values[index] = this.addressOf(index);
+      if (!this.#isUsable(index)) continue;
+      values[index] = this.#addressOf(index);
       indexes.push(index);
     }
     // Within one address the last wins: it is looked at first.
     const rank = new Uint8Array(table.count);
-    for (const index of indexes) rank[index] = this.rank(index);
+    for (const index of indexes) rank[index] = this.#rank(index);
     const order = Uint32Array.from(indexes).sort(
       (a, b) =>
         (values[a] as number) - (values[b] as number) || (rank[a] as number) - (rank[b] as number) || b - a,
     );
-    return (this.sorted = { order, address: Float64Array.from(order, (index) => values[index] as number) });
+    return (this.#sorted = { order, address: Float64Array.from(order, (index) => values[index] as number) });
   }
 
   /** In relocatable objects values count from their section (gABI chapter 4, st_value). */
-  private addressOf(index: number): number {
-    const value = this.table.signedValue(index);
-    if (this.elf.type !== ET_REL) return value;
-    const section = this.elf.sections[this.table.sectionIndex(index)];
+  #addressOf(index: number): number {
+    const value = this.#table.signedValue(index);
+    if (this.#elf.type !== ET_REL) return value;
+    const section = this.#elf.sections[this.#table.sectionIndex(index)];
     return value + Number(BigInt.asIntN(64, section?.address ?? 0n));
   }
 
   /** Which of several names for one address people mean: functions before labels, global before local. */
-  private rank(index: number): number {
-    const binding = this.table.binding(index);
-    const type = this.table.type(index);
+  #rank(index: number): number {
+    const binding = this.#table.binding(index);
+    const type = this.#table.type(index);
     const byBinding = binding === STB_GLOBAL ? 2 : binding === STB_WEAK ? 1 : 0;
     const byType = type === STT_FUNC || type === STT_GNU_IFUNC ? 2 : type === STT_OBJECT ? 1 : 0;
-    return (this.table.sizeBytes(index) > 0 ? 16 : 0) + byType * 4 + byBinding;
+    return (this.#table.sizeBytes(index) > 0 ? 16 : 0) + byType * 4 + byBinding;
   }
 
   /** Names for places in memory: no sections, files, thread-local offsets, undefined or absolute values. */
-  private isUsable(index: number): boolean {
-    const type = this.table.type(index);
+  #isUsable(index: number): boolean {
+    const type = this.#table.type(index);
     if (type !== STT_FUNC && type !== STT_OBJECT && type !== STT_NOTYPE && type !== STT_GNU_IFUNC)
       return false;
-    const section = this.table.sectionIndex(index);
+    const section = this.#table.sectionIndex(index);
     return section !== SHN_UNDEF && section !== SHN_ABS;
   }
 
   /** Assembler code often has no types: a label in executable bytes counts as a function. */
-  private isFunction(index: number): boolean {
-    const type = this.table.type(index);
+  #isFunction(index: number): boolean {
+    const type = this.#table.type(index);
     if (type === STT_FUNC || type === STT_GNU_IFUNC) return true;
-    const section = this.elf.sections[this.table.sectionIndex(index)];
+    const section = this.#elf.sections[this.#table.sectionIndex(index)];
     return type === STT_NOTYPE && section !== undefined && (section.flags & SHF_EXECINSTR) !== 0;
   }
 
-  private inSectionOf(index: number, address: number): boolean {
-    const section = this.elf.sections[this.table.sectionIndex(index)];
+  #inSectionOf(index: number, address: number): boolean {
+    const section = this.#elf.sections[this.#table.sectionIndex(index)];
     if (section === undefined) return false;
-    const start = this.elf.is64 ? Number(BigInt.asIntN(64, section.address)) : Number(section.address);
+    const start = this.#elf.is64 ? Number(BigInt.asIntN(64, section.address)) : Number(section.address);
     return address >= start && address < start + section.sizeBytes;
   }
 }

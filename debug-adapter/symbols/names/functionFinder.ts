@@ -16,27 +16,27 @@ export interface FoundFunction {
 }
 
 export class FunctionFinder {
-  private readonly cache: UnitCache;
-  private readonly units: UnitRanges;
-  private readonly symbols: () => ElfSymbolIndex | undefined;
+  readonly #cache: UnitCache;
+  readonly #units: UnitRanges;
+  readonly #symbols: () => ElfSymbolIndex | undefined;
 
   constructor(cache: UnitCache, units: UnitRanges, symbols: () => ElfSymbolIndex | undefined) {
-    this.cache = cache;
-    this.units = units;
-    this.symbols = symbols;
+    this.#cache = cache;
+    this.#units = units;
+    this.#symbols = symbols;
   }
 
   around(address: number): FoundFunction | undefined {
-    const unit = this.units.unitAt(address);
+    const unit = this.#units.unitAt(address);
     if (unit !== undefined) {
-      const functions = this.cache.functionsOf(unit);
+      const functions = this.#cache.functionsOf(unit);
       const range = functions.at(address);
-      const name = range && (functions.nameOf(range.node) ?? this.symbols()?.at(range.start)?.name);
+      const name = range && (functions.nameOf(range.node) ?? this.#symbols()?.at(range.start)?.name);
       if (range !== undefined && name !== undefined) {
         return { start: range.start, end: range.end, name, node: range.node, functions };
       }
     }
-    return this.symbolAround(address);
+    return this.#symbolAround(address);
   }
 
   /** Where it is declared, as far as entries tell. */
@@ -47,25 +47,25 @@ export class FunctionFinder {
     const file =
       die?.number(DW_AT.decl_file) ?? functions.originWith(node, DW_AT.decl_file)?.number(DW_AT.decl_file);
     const path =
-      die === undefined || file === undefined ? undefined : this.cache.linesOf(die.unit)?.path(file);
+      die === undefined || file === undefined ? undefined : this.#cache.linesOf(die.unit)?.path(file);
     return { ...(path !== undefined && { file: path }), ...(line !== undefined && { line }) };
   }
 
   /** The first address after the prologue; the start when the line table does not tell. */
   afterPrologue({ start, end, node }: FoundFunction): number {
-    const unit = node?.unit ?? this.units.unitAt(start);
-    const lines = unit && this.cache.linesOf(unit);
+    const unit = node?.unit ?? this.#units.unitAt(start);
+    const lines = unit && this.#cache.linesOf(unit);
     return unit === undefined || lines === undefined ? start : findPrologueEnd(lines, unit.root, start, end);
   }
 
   /** Code without DWARF (assembler, stripped objects): from the symbol to its end, or to the next symbol. */
-  private symbolAround(address: number): FoundFunction | undefined {
-    const symbol = this.symbols()?.at(address);
+  #symbolAround(address: number): FoundFunction | undefined {
+    const symbol = this.#symbols()?.at(address);
     if (symbol === undefined || !symbol.isFunction) return undefined;
     const end =
       symbol.sizeBytes > 0
         ? symbol.address + symbol.sizeBytes
-        : (this.symbols()?.nextAfter(address) ?? address + 1);
+        : (this.#symbols()?.nextAfter(address) ?? address + 1);
     return { start: symbol.address, end, name: symbol.name };
   }
 }

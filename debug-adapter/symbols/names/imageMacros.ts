@@ -22,15 +22,15 @@ export interface SourceLine {
 }
 
 export class ImageMacros {
-  private readonly cache: UnitCache;
+  readonly #cache: UnitCache;
 
   constructor(cache: UnitCache) {
-    this.cache = cache;
+    this.#cache = cache;
   }
 
   /** What a name means at a line of a unit; at the unit's end without one. Throws DwarfError. */
   inUnit(name: string, anyUnit: Unit, at: SourceLine | undefined): Macro | undefined {
-    const unit = this.cache.fullUnit(anyUnit);
+    const unit = this.#cache.fullUnit(anyUnit);
     if (!hasMacros(unit)) return undefined;
     const lines = macroLines(unit);
     const place = at && {
@@ -43,7 +43,7 @@ export class ImageMacros {
 
   /** The first definition in any unit. Throws DwarfError. */
   anywhere(name: string): Macro | undefined {
-    const { file } = this.cache;
+    const { file } = this.#cache;
     for (const header of file.unitHeaders()) {
       const found = this.inUnit(name, file.unitOf(header), undefined);
       if (found !== undefined) return found;

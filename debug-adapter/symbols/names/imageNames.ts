@@ -44,40 +44,40 @@ const VALUE_TAGS = new Set<number>([DW_TAG.variable, DW_TAG.subprogram, DW_TAG.e
 
 export class ImageNames {
   readonly types: TypeReader;
-  private readonly file: DwarfFile;
-  private readonly addressSize: number;
+  readonly #file: DwarfFile;
+  readonly #addressSize: number;
   /** What names were found to mean, by the scope that asked and the name. */
   readonly found = new LruCache<string, Die>(MAX_FOUND);
-  private readonly byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
+  readonly #byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
   /** Units that complete each other's declarations, which is broken debug information, are not read in circles. */
-  private readonly reading = new Set<Unit>();
-  private readonly index: ImageIndex;
-  private readonly aside: Iterable<Unit>;
-  private supplementIndex: SymbolIndex | undefined;
+  readonly #reading = new Set<Unit>();
+  readonly #index: ImageIndex;
+  readonly #aside: Iterable<Unit>;
+  #supplementIndex: SymbolIndex | undefined;
 
   /** `aside` are the units that the index does not cover. */
   constructor(file: DwarfFile, index: ImageIndex, aside: Iterable<Unit>, addressSize: number) {
-    this.file = file;
-    this.aside = aside;
-    this.index = index;
-    this.addressSize = addressSize;
+    this.#file = file;
+    this.#aside = aside;
+    this.#index = index;
+    this.#addressSize = addressSize;
     this.types = new TypeReader(
-      (declaration) => this.definitionOf(declaration),
-      (die) => this.namesOf(die.unit).qualifiedName(die.offset),
+      (declaration) => this.#definitionOf(declaration),
+      (die) => this.#namesOf(die.unit).qualifiedName(die.offset),
     );
   }
 
   /** Resolves when names can be found anywhere, or will not be; with a name, when that one can. */
   async ensureIndex(name?: string): Promise<void> {
-    const { tables } = this.index;
-    if (tables !== undefined && (name === undefined || tables.hasEnumerators || this.isListed(tables, name)))
+    const { tables } = this.#index;
+    if (tables !== undefined && (name === undefined || tables.hasEnumerators || this.#isListed(tables, name)))
       return;
-    await this.index.ensure();
+    await this.#index.ensure();
   }
 
   /** Variables, functions and enumerators of that name: of the unit `near`, or of the units of `sourceFile`. */
   inUnit(name: string, near: Unit): Die[] {
-    return this.namesOf(near)
+    return this.#namesOf(near)
       .find(name)
       .filter(({ tag }) => VALUE_TAGS.has(tag))
       .map(({ dieOffset }) => near.die(dieOffset));
@@ -85,7 +85,7 @@ export class ImageNames {
 
   /** Of a static member that a class declares: only what the unit or the index knows by now. */
   definitionsOf(declaration: Die): Die[] {
-    const name = this.namesOf(declaration.unit).qualifiedName(declaration.offset);
+    const name = this.#namesOf(declaration.unit).qualifiedName(declaration.offset);
     if (name === undefined) return [];
     return [...this.inUnit(name, declaration.unit), ...this.anywhere(name)];
   }
@@ -93,14 +93,14 @@ export class ImageNames {
   inFile(name: string, sourceFile: string): Die[] {
     const wanted = normalizePath(sourceFile);
     const found: Die[] = [];
-    for (const header of this.file.unitHeaders()) {
+    for (const header of this.#file.unitHeaders()) {
       try {
-        const unit = this.file.unitOf(header);
+        const unit = this.#file.unitOf(header);
         const recorded = unit.root.name;
         if (recorded === undefined || pathMatch(normalizePath(recorded), wanted) === 0) continue;
         found.push(...this.inUnit(name, unit));
       } catch (error) {
-        this.file.report(error);
+        this.#file.report(error);
       }
     }
     return found;
@@ -109,19 +109,19 @@ export class ImageNames {
   /** Definitions anywhere. Only when the index is there: see ensureIndex. */
   anywhere(name: string): Die[] {
     const found: Die[] = [];
-    for (const die of this.definitions(name, VALUE_KINDS)) {
+    for (const die of this.#definitions(name, VALUE_KINDS)) {
       if (found.push(die) === MAX_ANYWHERE) break;
     }
-    return found.length > 0 ? found : (this.inOwnersUnit(name, (unit) => this.inUnit(name, unit)) ?? []);
+    return found.length > 0 ? found : (this.#inOwnersUnit(name, (unit) => this.inUnit(name, unit)) ?? []);
   }
 
   /** As `anywhere`, of names that end like that: `Color::Green` where the program says `use shapes::Color`. */
   anywhereEndingWith(name: string): Die[] {
     const simple = splitPath(name).at(-1) ?? name;
     const found: Die[] = [];
-    for (const die of this.candidates(simple, VALUE_KINDS)) {
+    for (const die of this.#candidates(simple, VALUE_KINDS)) {
       if (found.length >= MAX_ANYWHERE) break;
-      const names = this.namesOf(die.unit);
+      const names = this.#namesOf(die.unit);
       const own = names.qualifiedName(die.offset) ?? '';
       const whole = die.tag === DW_TAG.enumeration_type ? `${own}::${simple}` : own;
       const isThere = names.find(whole).some(({ dieOffset }) => dieOffset === die.offset);
@@ -132,14 +132,14 @@ export class ImageNames {
 
   /** Subprogram entries of that name, abstract ones of inlined functions too. Only when the index is there. */
   functions(name: string): Iterable<Die> {
-    return this.definitions(name, [NAME_FUNCTION]);
+    return this.#definitions(name, [NAME_FUNCTION]);
   }
 
   /** Names with namespaces of the functions whose own name that is, each once. Only when the index is there. */
   *functionScopes(simple: string): Generator<string> {
     const seen = new Set<string>();
-    for (const die of this.candidates(simple, [NAME_FUNCTION])) {
-      const name = this.namesOf(die.unit).qualifiedName(die.offset);
+    for (const die of this.#candidates(simple, [NAME_FUNCTION])) {
+      const name = this.#namesOf(die.unit).qualifiedName(die.offset);
       if (name === undefined || seen.has(name)) continue;
       seen.add(name);
       yield name;
@@ -148,97 +148,97 @@ export class ImageNames {
 
   /** `struct node`, `unsigned long`, `word_t`, `a::Box<int, 3>::Item`; without its keyword too. */
   type(name: string, near: Unit | undefined): Type | undefined {
-    const builtin = builtinType(name, this.addressSize);
+    const builtin = builtinType(name, this.#addressSize);
     if (builtin !== undefined) return builtin;
     for (const spelling of templateSpellings(name)) {
-      const die = this.typeEntry(spelling, near);
+      const die = this.#typeEntry(spelling, near);
       if (die !== undefined) return this.types.read(die);
     }
     return undefined;
   }
 
-  private typeEntry(name: string, near: Unit | undefined): Die | undefined {
-    const local = near === undefined ? undefined : this.typeInUnit(name, near);
-    const common = local ?? (this.isSearched ? this.typeInFirstUnits(name) : undefined);
+  #typeEntry(name: string, near: Unit | undefined): Die | undefined {
+    const local = near === undefined ? undefined : this.#typeInUnit(name, near);
+    const common = local ?? (this.#isSearched ? this.#typeInFirstUnits(name) : undefined);
     if (common !== undefined) return common;
     const [, keyword, bare = name] = /^(struct|union|class|enum) (.+)$/.exec(name) ?? [];
-    const found = this.typeDefinition(bare, (tag) => keyword === undefined || tagFits(tag, keyword));
-    return found ?? this.inOwnersUnit(bare, (unit) => this.typeInUnit(bare, unit));
+    const found = this.#typeDefinition(bare, (tag) => keyword === undefined || tagFits(tag, keyword));
+    return found ?? this.#inOwnersUnit(bare, (unit) => this.#typeInUnit(bare, unit));
   }
 
   /** The index has what is in namespaces; what is inside a class is known by the unit that defines the class. */
-  private inOwnersUnit<T>(name: string, find: (unit: Unit) => T | undefined): T | undefined {
+  #inOwnersUnit<T>(name: string, find: (unit: Unit) => T | undefined): T | undefined {
     const owner = scopeOfName(name);
-    const struct = owner === undefined ? undefined : this.typeDefinition(owner, () => true);
+    const struct = owner === undefined ? undefined : this.#typeDefinition(owner, () => true);
     return struct && find(struct.unit);
   }
 
   /** The types of a large program that people ask for are in nearly every unit: no index is needed to find those. */
-  private typeInFirstUnits(name: string): Die | undefined {
-    for (const header of this.file.unitHeaders().slice(0, FIRST_UNITS)) {
+  #typeInFirstUnits(name: string): Die | undefined {
+    for (const header of this.#file.unitHeaders().slice(0, FIRST_UNITS)) {
       try {
-        const die = this.typeInUnit(name, this.file.unitOf(header));
+        const die = this.#typeInUnit(name, this.#file.unitOf(header));
         if (die !== undefined) return die;
       } catch (error) {
-        this.file.report(error);
+        this.#file.report(error);
       }
     }
     return undefined;
   }
 
-  private typeInUnit(name: string, unit: Unit): Die | undefined {
-    const entry = this.namesOf(unit)
+  #typeInUnit(name: string, unit: Unit): Die | undefined {
+    const entry = this.#namesOf(unit)
       .find(name)
       .find(({ tag, isDeclaration }) => TYPE_TAGS.has(tag) && !isDeclaration);
     return entry && unit.die(entry.dieOffset);
   }
 
-  private typeDefinition(name: string, fits: (tag: number) => boolean): Die | undefined {
-    for (const die of this.definitions(name, TYPE_KINDS)) if (fits(die.tag)) return die;
+  #typeDefinition(name: string, fits: (tag: number) => boolean): Die | undefined {
+    for (const die of this.#definitions(name, TYPE_KINDS)) if (fits(die.tag)) return die;
     return undefined;
   }
 
   /** Whether names are neither indexed nor listed (yet). */
-  private get isSearched(): boolean {
-    return this.index.tables === undefined && this.index.now === undefined;
+  get #isSearched(): boolean {
+    return this.#index.tables === undefined && this.#index.now === undefined;
   }
 
-  private *definitions(name: string, kinds: readonly number[]): Generator<Die> {
+  *#definitions(name: string, kinds: readonly number[]): Generator<Die> {
     const simple = splitPath(name).at(-1) ?? name;
     let isListed = false;
-    for (const die of this.listed(name, simple, kinds)) {
+    for (const die of this.#listed(name, simple, kinds)) {
       isListed = true;
       yield die;
     }
     if (isListed) return;
-    for (const die of this.candidates(simple, kinds)) {
-      if (!this.isNamed(die, name, simple)) continue;
+    for (const die of this.#candidates(simple, kinds)) {
+      if (!this.#isNamed(die, name, simple)) continue;
       isListed = true;
       yield die;
     }
-    if (!isListed) yield* this.definedAside(name, kinds);
+    if (!isListed) yield* this.#definedAside(name, kinds);
   }
 
   /** Entries that may have that name: the caller compares. */
-  private *candidates(simple: string, kinds: readonly number[]): Generator<Die> {
-    for (const offset of this.index.now?.candidates(simple, kinds) ?? []) {
-      const die = this.file.dieAt(offset);
+  *#candidates(simple: string, kinds: readonly number[]): Generator<Die> {
+    for (const offset of this.#index.now?.candidates(simple, kinds) ?? []) {
+      const die = this.#file.dieAt(offset);
       if (die !== undefined) yield die;
     }
     // The supplementary file serves other images too: what this one imports is its own.
-    const { supplement, imports } = this.file;
+    const { supplement, imports } = this.#file;
     if (supplement === undefined) return;
-    this.supplementIndex ??= new SymbolIndex(finish(buildIndex(supplement)));
-    for (const offset of this.supplementIndex.candidates(simple, kinds)) {
+    this.#supplementIndex ??= new SymbolIndex(finish(buildIndex(supplement)));
+    for (const offset of this.#supplementIndex.candidates(simple, kinds)) {
       const die = supplement.dieAt(offset);
       if (die !== undefined && imports.importersOf(die.unit).length > 0) yield die;
     }
   }
 
-  private *definedAside(name: string, kinds: readonly number[]): Generator<Die> {
-    for (const unit of this.aside) {
+  *#definedAside(name: string, kinds: readonly number[]): Generator<Die> {
+    for (const unit of this.#aside) {
       try {
-        for (const { tag, dieOffset, isDeclaration } of this.namesOf(unit).find(name))
+        for (const { tag, dieOffset, isDeclaration } of this.#namesOf(unit).find(name))
           if (!isDeclaration && kinds.includes(nameKind(tag))) yield unit.die(dieOffset);
       } catch (error) {
         unit.file.report(error);
@@ -247,14 +247,14 @@ export class ImageNames {
   }
 
   /** Definitions by the tables the file brings along: some have simple names, some qualified ones. */
-  private *listed(name: string, simple: string, kinds: readonly number[]): Generator<Die> {
-    const { tables } = this.index;
+  *#listed(name: string, simple: string, kinds: readonly number[]): Generator<Die> {
+    const { tables } = this.#index;
     const seen = new Set<string>();
     for (const spelling of tables === undefined ? [] : new Set([name, simple])) {
       for (const place of tables?.find(spelling, kinds) ?? []) {
-        for (const die of this.entriesAt(place, name, kinds)) {
+        for (const die of this.#entriesAt(place, name, kinds)) {
           const key = `${die.unit.file.id}+${die.offset}`;
-          if (seen.has(key) || !this.isNamed(die, name, simple)) continue;
+          if (seen.has(key) || !this.#isNamed(die, name, simple)) continue;
           seen.add(key);
           yield die;
         }
@@ -262,20 +262,20 @@ export class ImageNames {
     }
   }
 
-  private *entriesAt(place: NamePlace, name: string, kinds: readonly number[]): Generator<Die> {
+  *#entriesAt(place: NamePlace, name: string, kinds: readonly number[]): Generator<Die> {
     const { dieOffset, unitOffset } = place;
     if (dieOffset !== undefined) {
-      const die = this.file.dieAt(dieOffset);
+      const die = this.#file.dieAt(dieOffset);
       if (die !== undefined && !die.has(DW_AT.declaration)) yield die;
     } else if (unitOffset !== undefined) {
-      const unit = this.file.unitAt(unitOffset);
+      const unit = this.#file.unitAt(unitOffset);
       // What a unit imports counts as its own (dwz).
-      for (const part of [unit, ...this.file.imports.of(unit)]) yield* this.entriesIn(part, name, kinds);
+      for (const part of [unit, ...this.#file.imports.of(unit)]) yield* this.#entriesIn(part, name, kinds);
     }
   }
 
-  private *entriesIn(unit: Unit, name: string, kinds: readonly number[]): Generator<Die> {
-    const entries = this.namesOf(unit)
+  *#entriesIn(unit: Unit, name: string, kinds: readonly number[]): Generator<Die> {
+    const entries = this.#namesOf(unit)
       .find(name)
       .filter(({ tag }) => kinds.includes(nameKind(tag)));
     const definitions = entries.filter(({ isDeclaration }) => !isDeclaration);
@@ -285,7 +285,7 @@ export class ImageNames {
       yield unit.die(offset);
   }
 
-  private isListed(tables: NameTables, name: string): boolean {
+  #isListed(tables: NameTables, name: string): boolean {
     const kinds = [...TYPE_KINDS, NAME_VARIABLE, NAME_FUNCTION];
     const bare = name.replace(/^(?:struct|union|class|enum) /, '');
     const simple = splitPath(bare).at(-1) ?? bare;
@@ -296,14 +296,14 @@ export class ImageNames {
   }
 
   /** Whether a candidate of the index has the name indeed, with its namespaces when the name has some. */
-  private isNamed(die: Die, name: string, simple: string): boolean {
+  #isNamed(die: Die, name: string, simple: string): boolean {
     if (name !== simple) {
-      return this.namesOf(die.unit)
+      return this.#namesOf(die.unit)
         .find(name)
         .some(({ dieOffset }) => dieOffset === die.offset);
     }
     if (die.tag === DW_TAG.enumeration_type && die.string(DW_AT.name) !== name) {
-      return this.namesOf(die.unit)
+      return this.#namesOf(die.unit)
         .find(name)
         .some(({ tag, dieOffset }) => tag === DW_TAG.enumerator && dieOffset === die.offset);
     }
@@ -312,24 +312,24 @@ export class ImageNames {
   }
 
   /** What defines a structure that is only declared where it was met. */
-  private definitionOf(declaration: Die): Die | undefined {
+  #definitionOf(declaration: Die): Die | undefined {
     const name =
-      this.namesOf(declaration.unit).qualifiedName(declaration.offset) ?? declaration.string(DW_AT.name);
+      this.#namesOf(declaration.unit).qualifiedName(declaration.offset) ?? declaration.string(DW_AT.name);
     if (name === undefined) return undefined;
     const fits = (tag: number): boolean =>
       tag === declaration.tag || (isClass(tag) && isClass(declaration.tag));
-    return this.typeDefinition(name, fits);
+    return this.#typeDefinition(name, fits);
   }
 
-  private namesOf(unit: Unit): UnitNames {
-    let names = this.byUnit.get(unit);
+  #namesOf(unit: Unit): UnitNames {
+    let names = this.#byUnit.get(unit);
     if (names === undefined) {
-      this.reading.add(unit);
+      this.#reading.add(unit);
       names = new UnitNames(unit, ({ unit: other, offset }) =>
-        this.reading.has(other) ? undefined : this.namesOf(other).qualifiedName(offset),
+        this.#reading.has(other) ? undefined : this.#namesOf(other).qualifiedName(offset),
       );
-      this.reading.delete(unit);
-      this.byUnit.set(unit, names, names.count + 100);
+      this.#reading.delete(unit);
+      this.#byUnit.set(unit, names, names.count + 100);
     }
     return names;
   }

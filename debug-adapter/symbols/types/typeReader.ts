@@ -29,16 +29,16 @@ const MAX_NESTING = 64;
 const MAX_MEMBERS = 100_000;
 
 export class TypeReader {
-  private readonly types = new LruCache<string, Type>(MAX_TYPES);
-  private depth = 0;
+  readonly #types = new LruCache<string, Type>(MAX_TYPES);
+  #depth = 0;
   /** Finds a definition of a structure that is only declared in its own unit. */
-  private readonly complete: (die: Die) => Die | undefined;
+  readonly #complete: (die: Die) => Die | undefined;
   /** The name with its namespaces. */
-  private readonly qualify: (die: Die) => string | undefined;
+  readonly #qualify: (die: Die) => string | undefined;
 
   constructor(complete: (die: Die) => Die | undefined, qualify: (die: Die) => string | undefined) {
-    this.complete = complete;
-    this.qualify = qualify;
+    this.#complete = complete;
+    this.#qualify = qualify;
   }
 
   /** The type an entry's DW_AT_type names; without one it is void (§5.2). */
@@ -55,28 +55,28 @@ export class TypeReader {
 
   read(die: Die): Type {
     const key = `${die.unit.file.id}${die.unit.header.section.name}${die.offset}`;
-    let type = this.types.get(key);
+    let type = this.#types.get(key);
     if (type === undefined) {
       // Arrays read what they are of at once: one that is of itself, or of a thousand others, is broken.
-      if (this.depth >= MAX_NESTING) return unknown('<endless type>');
-      this.depth++;
-      type = this.makeSafely(die);
-      this.depth--;
-      this.types.set(key, type, 1);
+      if (this.#depth >= MAX_NESTING) return unknown('<endless type>');
+      this.#depth++;
+      type = this.#makeSafely(die);
+      this.#depth--;
+      this.#types.set(key, type, 1);
     }
     return type;
   }
 
-  private makeSafely(die: Die): Type {
+  #makeSafely(die: Die): Type {
     try {
-      return this.make(die);
+      return this.#make(die);
     } catch (error) {
       die.unit.file.report(error);
       return unknown('<broken type>');
     }
   }
 
-  private make(die: Die): Type {
+  #make(die: Die): Type {
     // A stub for a type that is in a type unit of its own (§3.1.4).
     const whole = die.has(DW_AT.signature) ? die.ref(DW_AT.signature) : undefined;
     if (whole !== undefined && (whole.offset !== die.offset || whole.unit !== die.unit))
@@ -95,52 +95,52 @@ export class TypeReader {
       case DW_TAG.pointer_type:
       case DW_TAG.reference_type:
       case DW_TAG.rvalue_reference_type:
-        return this.pointer(die);
+        return this.#pointer(die);
       case DW_TAG.ptr_to_member_type:
-        return this.memberPointer(die);
+        return this.#memberPointer(die);
       case DW_TAG.typedef:
       case DW_TAG.template_alias:
         return lazy(
-          { kind: 'alias', name: this.nameOf(die).name ?? '<unnamed>' },
+          { kind: 'alias', name: this.#nameOf(die).name ?? '<unnamed>' },
           { target: () => this.typeOf(die) },
         );
       case DW_TAG.const_type:
-        return this.qualified(die, 'const');
+        return this.#qualified(die, 'const');
       case DW_TAG.volatile_type:
-        return this.qualified(die, 'volatile');
+        return this.#qualified(die, 'volatile');
       case DW_TAG.restrict_type:
-        return this.qualified(die, 'restrict');
+        return this.#qualified(die, 'restrict');
       case DW_TAG.atomic_type:
-        return this.qualified(die, '_Atomic');
+        return this.#qualified(die, '_Atomic');
       case DW_TAG.structure_type:
       case DW_TAG.class_type:
       case DW_TAG.union_type:
       case DW_TAG.interface_type:
-        return this.struct(die);
+        return this.#struct(die);
       case DW_TAG.enumeration_type:
-        return this.enumeration(die);
+        return this.#enumeration(die);
       case DW_TAG.array_type:
-        return this.array(die);
+        return this.#array(die);
       case DW_TAG.string_type:
         return characters(die);
       case DW_TAG.subroutine_type:
       case DW_TAG.subprogram:
-        return this.functionType(die);
+        return this.#functionType(die);
       case DW_TAG.subrange_type:
-        return die.has(DW_AT.type) ? this.range(die) : unknown('<range>', sizeAttribute(die));
+        return die.has(DW_AT.type) ? this.#range(die) : unknown('<range>', sizeAttribute(die));
       default:
         return unknown(`<${tagName(die.tag)}>`, die.number(DW_AT.byte_size));
     }
   }
 
   /** C names its types with the keyword, C++ and Rust without it but with namespaces. */
-  private nameOf(die: Die): { name: string | undefined; needsKeyword: boolean } {
+  #nameOf(die: Die): { name: string | undefined; needsKeyword: boolean } {
     const needsKeyword = !hasNamespaces(die.unit.root.language);
-    return { name: (needsKeyword ? undefined : this.qualify(die)) ?? die.string(DW_AT.name), needsKeyword };
+    return { name: (needsKeyword ? undefined : this.#qualify(die)) ?? die.string(DW_AT.name), needsKeyword };
   }
 
   /** §5.11. Of a function it is two words: the function and what to add to `this` (Itanium C++ ABI §2.3). */
-  private memberPointer(die: Die): Type {
+  #memberPointer(die: Die): Type {
     const { addressSize } = die.unit.header;
     const target = this.typeOf(die);
     const owner = die.ref(DW_AT.containing_type);
@@ -154,7 +154,7 @@ export class TypeReader {
     );
   }
 
-  private pointer(die: Die): Type {
+  #pointer(die: Die): Type {
     const sizeBytes = die.number(DW_AT.byte_size) ?? die.unit.header.addressSize;
     const sigil = die.tag === DW_TAG.pointer_type ? '*' : die.tag === DW_TAG.reference_type ? '&' : '&&';
     const name = die.unit.root.language === DW_LANG.Rust ? die.string(DW_AT.name) : undefined;
@@ -164,47 +164,47 @@ export class TypeReader {
     );
   }
 
-  private qualified(die: Die, qualifier: 'const' | 'volatile' | 'restrict' | '_Atomic'): Type {
+  #qualified(die: Die, qualifier: 'const' | 'volatile' | 'restrict' | '_Atomic'): Type {
     return lazy({ kind: 'qualified', qualifier }, { target: () => this.typeOf(die) });
   }
 
-  private struct(die: Die): StructType {
+  #struct(die: Die): StructType {
     const keyword =
       die.tag === DW_TAG.union_type ? 'union' : die.tag === DW_TAG.class_type ? 'class' : 'struct';
-    if (die.flag(DW_AT.declaration)) return this.declaredStruct(die, keyword);
+    if (die.flag(DW_AT.declaration)) return this.#declaredStruct(die, keyword);
     const isRust = die.unit.root.language === DW_LANG.Rust;
     return lazy(
       {
         kind: 'struct',
         keyword,
-        ...this.nameOf(die),
+        ...this.#nameOf(die),
         incomplete: false,
         isRust,
         die,
       },
       {
-        sizeBytes: () => this.structBytes(die),
-        members: () => this.members(die),
-        statics: () => this.statics(die),
-        variants: () => (isRust ? this.safely(die, () => this.variants(die)) : undefined),
-        variantParts: () => (isRust ? undefined : this.safely(die, () => readVariantParts(die, this))),
-        parameters: () => this.typeParameters(die),
+        sizeBytes: () => this.#structBytes(die),
+        members: () => this.#members(die),
+        statics: () => this.#statics(die),
+        variants: () => (isRust ? this.#safely(die, () => this.#variants(die)) : undefined),
+        variantParts: () => (isRust ? undefined : this.#safely(die, () => readVariantParts(die, this))),
+        parameters: () => this.#typeParameters(die),
       },
     );
   }
 
   /** `struct node;`: the definition may be in another unit, and may be found only once the index of names is there. */
-  private declaredStruct(die: Die, keyword: 'struct' | 'union' | 'class'): StructType {
+  #declaredStruct(die: Die, keyword: 'struct' | 'union' | 'class'): StructType {
     let found: Type | undefined;
     const definition = (): StructType | undefined => {
-      const other = found === undefined ? this.complete(die) : undefined;
+      const other = found === undefined ? this.#complete(die) : undefined;
       if (other !== undefined) found = this.read(other);
       return found?.kind === 'struct' ? found : undefined;
     };
     return {
       kind: 'struct',
       keyword,
-      ...this.nameOf(die),
+      ...this.#nameOf(die),
       get sizeBytes() {
         return definition()?.sizeBytes ?? 0;
       },
@@ -227,18 +227,18 @@ export class TypeReader {
   }
 
   /** A record with cases of different sizes has an expression for its own: the largest counts, which every object has room for. */
-  private structBytes(die: Die): number {
+  #structBytes(die: Die): number {
     const size = die.number(DW_AT.byte_size);
     if (size !== undefined || !die.has(DW_AT.byte_size)) return size ?? 0;
     const possible = [...possibleMembers(readVariantParts(die, this))].map(({ member }) => member);
-    return [...this.members(die), ...possible].reduce(
+    return [...this.#members(die), ...possible].reduce(
       (end, { offsetBytes, type }) => Math.max(end, offsetBytes + (sizeOf(type) ?? 0)),
       0,
     );
   }
 
-  private members(die: Die): Member[] {
-    return this.eachChild(die, (child) => {
+  #members(die: Die): Member[] {
+    return this.#eachChild(die, (child) => {
       const isBase = child.tag === DW_TAG.inheritance;
       // A static member has a place of its own, not one in the structure.
       const isStatic = child.flag(DW_AT.external) || child.flag(DW_AT.declaration);
@@ -247,7 +247,7 @@ export class TypeReader {
   }
 
   /** What `read` finds in the children. Those that are broken are left out, and the file hears of them. */
-  private eachChild<T>(parent: Die, read: (child: Die) => T | undefined): T[] {
+  #eachChild<T>(parent: Die, read: (child: Die) => T | undefined): T[] {
     const found: T[] = [];
     for (const child of childrenOf(parent)) {
       if (found.length >= MAX_MEMBERS) break;
@@ -262,9 +262,9 @@ export class TypeReader {
   }
 
   /** Variables of a class (version 5), members without a place in it (version 4). */
-  private statics(die: Die): StaticMember[] {
+  #statics(die: Die): StaticMember[] {
     if (!hasNamespaces(die.unit.root.language)) return [];
-    return this.eachChild(die, (child) => {
+    return this.#eachChild(die, (child) => {
       const isStatic = child.flag(DW_AT.external) || child.flag(DW_AT.declaration);
       const name = child.string(DW_AT.name);
       if (!isStatic || name === undefined || (child.tag !== DW_TAG.variable && child.tag !== DW_TAG.member))
@@ -274,12 +274,12 @@ export class TypeReader {
   }
 
   /** §5.7.10: the part of a structure that depends on a discriminant. */
-  private variants(die: Die): Variants | undefined {
+  #variants(die: Die): Variants | undefined {
     const part = [...childrenOf(die)].find(({ tag }) => tag === DW_TAG.variant_part);
     if (part === undefined) return undefined;
     const discriminant = part.ref(DW_AT.discr);
     const isSigned = discriminant !== undefined && isSignedType(this.typeOf(discriminant));
-    const cases = this.eachChild(part, (variant) => {
+    const cases = this.#eachChild(part, (variant) => {
       if (variant.tag !== DW_TAG.variant) return undefined;
       const member = [...childrenOf(variant)].find(({ tag }) => tag === DW_TAG.member);
       const value = variant.bigint(DW_AT.discr_value, isSigned);
@@ -288,8 +288,8 @@ export class TypeReader {
     return { discriminant: discriminant && this.member(discriminant), cases };
   }
 
-  private typeParameters(die: Die): Map<string, Type> {
-    const parameters = this.eachChild(die, (child): [string, Type] | undefined =>
+  #typeParameters(die: Die): Map<string, Type> {
+    const parameters = this.#eachChild(die, (child): [string, Type] | undefined =>
       child.tag === DW_TAG.template_type_parameter
         ? [child.string(DW_AT.name) ?? '', this.typeOf(child)]
         : undefined,
@@ -297,7 +297,7 @@ export class TypeReader {
     return new Map(parameters);
   }
 
-  private safely<T>(die: Die, read: () => T): T | undefined {
+  #safely<T>(die: Die, read: () => T): T | undefined {
     try {
       return read();
     } catch (error) {
@@ -323,24 +323,24 @@ export class TypeReader {
     return Object.defineProperty(parts, 'bits', { value: bits, enumerable: true }) as unknown as Member;
   }
 
-  private range(die: Die): Type {
+  #range(die: Die): Type {
     const type = this.typeOf(die);
     const lowest = die.bigint(DW_AT.lower_bound, true) ?? -1n;
     return type.kind === 'base' && lowest >= 0n ? { ...type, isNatural: true } : type;
   }
 
-  private enumeration(die: Die): EnumType {
+  #enumeration(die: Die): EnumType {
     const underlying = strip(this.typeOf(die));
     const isSigned = underlying.kind === 'base' ? hasSign(underlying) : hasNegatives(die);
     const sizeBytes = die.number(DW_AT.byte_size) ?? sizeOf(underlying) ?? 4;
     // 128 of an int may be one byte (DW_FORM_data1): only the type's own width has a sign.
     const fitted = (value: bigint): bigint => (isSigned ? BigInt.asIntN(8 * sizeBytes, value) : value);
     return lazy(
-      { kind: 'enum', ...this.nameOf(die), sizeBytes, isSigned, ...byteOrder(die) },
+      { kind: 'enum', ...this.#nameOf(die), sizeBytes, isSigned, ...byteOrder(die) },
       {
-        scope: () => this.safely(die, () => enumScope(die, this.qualify(die))) ?? '',
+        scope: () => this.#safely(die, () => enumScope(die, this.#qualify(die))) ?? '',
         enumerators: () =>
-          this.eachChild(die, (child) =>
+          this.#eachChild(die, (child) =>
             child.tag === DW_TAG.enumerator
               ? {
                   name: child.string(DW_AT.name) ?? '?',
@@ -353,7 +353,7 @@ export class TypeReader {
   }
 
   /** One ArrayType for each dimension, the first outermost (§5.5). */
-  private array(die: Die): Type {
+  #array(die: Die): Type {
     const isVector = die.flag(DW_AT.GNU_vector);
     const isRust = die.unit.root.language === DW_LANG.Rust;
     const dimensions = dimensionsOf(die, (child) => this.typeOf(child));
@@ -374,7 +374,7 @@ export class TypeReader {
     return type;
   }
 
-  private functionType(die: Die): FunctionType {
+  #functionType(die: Die): FunctionType {
     return lazy(
       { kind: 'function', prototyped: die.flag(DW_AT.prototyped) || hasNamespaces(die.unit.root.language) },
       {

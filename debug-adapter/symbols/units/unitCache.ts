@@ -11,15 +11,15 @@ const MAX_FUNCTIONS_BYTES = 28 << 20;
 
 export class UnitCache {
   readonly file: DwarfFile;
-  private readonly isCode: (address: number) => boolean;
-  private readonly split: SplitUnits;
-  private readonly lines = new LruCache<Unit, UnitLines | null>(MAX_LINE_TABLES_BYTES);
-  private readonly functions = new LruCache<Unit, UnitFunctions>(MAX_FUNCTIONS_BYTES);
+  readonly #isCode: (address: number) => boolean;
+  readonly #split: SplitUnits;
+  readonly #lines = new LruCache<Unit, UnitLines | null>(MAX_LINE_TABLES_BYTES);
+  readonly #functions = new LruCache<Unit, UnitFunctions>(MAX_FUNCTIONS_BYTES);
 
   constructor(file: DwarfFile, isCode: (address: number) => boolean, split: SplitUnits) {
     this.file = file;
-    this.isCode = isCode;
-    this.split = split;
+    this.#isCode = isCode;
+    this.#split = split;
   }
 
   /** The unit with its header there; undefined when there is none that can be read. */
@@ -34,35 +34,35 @@ export class UnitCache {
 
   /** The unit that has the entries: see SplitUnits. */
   fullUnit(unit: Unit): Unit {
-    return this.split.full(unit);
+    return this.#split.full(unit);
   }
 
   /** Undefined when the unit has no line table or one that cannot be read. */
   linesOf(anyUnit: Unit): UnitLines | undefined {
     const unit = anyUnit.skeleton?.unit ?? anyUnit; // a split unit's files and lines are its skeleton's
-    const known = this.lines.get(unit);
+    const known = this.#lines.get(unit);
     if (known !== undefined) return known ?? undefined;
-    const lines = this.openLines(unit);
+    const lines = this.#openLines(unit);
     // Decoded rows take about 3 times their program.
     const weight = lines === undefined ? 1 : 3 * (lines.header.endOffset - lines.header.offset);
-    this.lines.set(unit, lines ?? null, weight);
+    this.#lines.set(unit, lines ?? null, weight);
     return lines;
   }
 
   functionsOf(anyUnit: Unit): UnitFunctions {
     const unit = this.fullUnit(anyUnit);
-    let functions = this.functions.get(unit);
+    let functions = this.#functions.get(unit);
     if (functions === undefined) {
-      functions = new UnitFunctions(unit, this.isCode);
-      this.functions.set(unit, functions, functions.sizeBytes);
+      functions = new UnitFunctions(unit, this.#isCode);
+      this.#functions.set(unit, functions, functions.sizeBytes);
     }
     return functions;
   }
 
-  private openLines(unit: Unit): UnitLines | undefined {
+  #openLines(unit: Unit): UnitLines | undefined {
     try {
       const { lineOffset } = unit.root;
-      return lineOffset === undefined ? undefined : new UnitLines(unit, lineOffset, this.isCode);
+      return lineOffset === undefined ? undefined : new UnitLines(unit, lineOffset, this.#isCode);
     } catch (error) {
       this.file.report(error);
       return undefined;

@@ -51,32 +51,32 @@ const BLOCK = KINDS.indexOf('block');
  */
 export class UnitFunctions {
   readonly unit: Unit;
-  private readonly nodes: NodeArrays;
-  private readonly sorted: SortedRanges;
-  private readonly scopes = new Map<number, Scope>();
-  private readonly names = new Map<number, string | undefined>();
-  private readonly calls = new Map<number, CallPlace>();
+  readonly #nodes: NodeArrays;
+  readonly #sorted: SortedRanges;
+  readonly #scopes = new Map<number, Scope>();
+  readonly #names = new Map<number, string | undefined>();
+  readonly #calls = new Map<number, CallPlace>();
 
   /** A unit that breaks in the middle keeps what came before. */
   constructor(unit: Unit, isCode: (address: number) => boolean) {
     this.unit = unit;
     const builder = new NodeBuilder();
     try {
-      this.scan(builder, isCode);
+      this.#scan(builder, isCode);
     } catch (error) {
       unit.file.report(error);
     }
-    this.nodes = builder.finish();
-    this.sorted = sortRanges(this.nodes);
+    this.#nodes = builder.finish();
+    this.#sorted = sortRanges(this.#nodes);
   }
 
   get nodeCount(): number {
-    return this.nodes.kind.length;
+    return this.#nodes.kind.length;
   }
 
   /** About what this takes in memory. */
   get sizeBytes(): number {
-    return 1000 + 13 * this.nodeCount + 24 * this.nodes.start.length + 100 * this.scopes.size;
+    return 1000 + 13 * this.nodeCount + 24 * this.#nodes.start.length + 100 * this.#scopes.size;
   }
 
   /** The function whose code contains the address, with the range that does. */
@@ -89,14 +89,14 @@ export class UnitFunctions {
   /** Functions proper, in the unit's order. */
   *functions(): Generator<FunctionNode> {
     for (let index = 0; index < this.nodeCount; index++)
-      if (this.nodes.kind[index] === 0) yield this.node(index);
+      if (this.#nodes.kind[index] === 0) yield this.#node(index);
   }
 
   /** The functions around an address, outermost (the function proper) first. */
   chainAt(address: number): FunctionNode[] {
     const chain: FunctionNode[] = [];
-    for (let index = this.innermostAt(address); index >= 0; index = this.nodes.parent[index] as number) {
-      if (this.nodes.kind[index] !== BLOCK) chain.push(this.node(index));
+    for (let index = this.#innermostAt(address); index >= 0; index = this.#nodes.parent[index] as number) {
+      if (this.#nodes.kind[index] !== BLOCK) chain.push(this.#node(index));
     }
     return chain.reverse();
   }
@@ -104,29 +104,29 @@ export class UnitFunctions {
   /** As chainAt, with the blocks between. */
   nodesAt(address: number): FunctionNode[] {
     const chain: FunctionNode[] = [];
-    for (let index = this.innermostAt(address); index >= 0; index = this.nodes.parent[index] as number) {
-      chain.push(this.node(index));
+    for (let index = this.#innermostAt(address); index >= 0; index = this.#nodes.parent[index] as number) {
+      chain.push(this.#node(index));
     }
     return chain.reverse();
   }
 
   *inlinedCopies(): Generator<FunctionNode> {
     for (let index = 0; index < this.nodeCount; index++)
-      if (this.nodes.kind[index] === 1) yield this.node(index);
+      if (this.#nodes.kind[index] === 1) yield this.#node(index);
   }
 
   /** Inlined copies of the function of that name. */
   *inlinedNamed(name: string): Generator<FunctionNode> {
     for (let index = 0; index < this.nodeCount; index++) {
-      if (this.nodes.kind[index] !== 1) continue;
-      const node = this.node(index);
+      if (this.#nodes.kind[index] !== 1) continue;
+      const node = this.#node(index);
       if (this.nameOf(node) === name) yield node;
     }
   }
 
   /** Kept, so that answering a second time needs no entries. */
   callPlace(node: FunctionNode): CallPlace {
-    let place = this.calls.get(node.index);
+    let place = this.#calls.get(node.index);
     if (place === undefined) {
       const die = this.unit.die(node.dieOffset);
       place = {
@@ -134,15 +134,15 @@ export class UnitFunctions {
         line: die.number(DW_AT.call_line),
         column: die.number(DW_AT.call_column),
       };
-      this.calls.set(node.index, place);
+      this.#calls.set(node.index, place);
     }
     return place;
   }
 
   /** The name as its programmer wrote it, with namespaces and classes. */
   nameOf(node: FunctionNode): string | undefined {
-    if (!this.names.has(node.dieOffset)) this.names.set(node.dieOffset, this.findName(node));
-    return this.names.get(node.dieOffset);
+    if (!this.#names.has(node.dieOffset)) this.#names.set(node.dieOffset, this.#findName(node));
+    return this.#names.get(node.dieOffset);
   }
 
   /** The first of an entry and the entries it is an instance or completion of (§3.3.8.2, §3.3.8) that has the attribute. */
@@ -150,8 +150,9 @@ export class UnitFunctions {
     return originChain(this.unit.die(node.dieOffset)).find((die) => die.has(attribute));
   }
 
-  private node(index: number): FunctionNode {
-    const { nodes, unit } = this;
+  #node(index: number): FunctionNode {
+    const { unit } = this;
+    const nodes = this.#nodes;
     const ranges: Range[] = [];
     const last = nodes.firstRange[index + 1] ?? nodes.start.length;
     for (let at = nodes.firstRange[index] as number; at < last; at++) {
@@ -166,17 +167,17 @@ export class UnitFunctions {
     };
   }
 
-  private innermostAt(address: number): number {
-    const { start, end, node, around } = this.sorted;
+  #innermostAt(address: number): number {
+    const { start, end, node, around } = this.#sorted;
     // Whatever contains the address begins before it, and is around the last range that does.
     let at = start.countUpTo(address) - 1;
     while (at >= 0 && end.at(at) <= address) at = around[at] as number;
     return at < 0 ? -1 : (node[at] as number);
   }
 
-  private findName(node: FunctionNode): string | undefined {
+  #findName(node: FunctionNode): string | undefined {
     try {
-      const parts = this.nameParts(this.unit.die(node.dieOffset));
+      const parts = this.#nameParts(this.unit.die(node.dieOffset));
       return parts.length === 0 ? undefined : parts.join('::');
     } catch (error) {
       this.unit.file.report(error);
@@ -185,7 +186,7 @@ export class UnitFunctions {
   }
 
   /** The name of a function after those of what is around it; none when nothing names it. */
-  private nameParts(die: Die): string[] {
+  #nameParts(die: Die): string[] {
     const chain = originChain(die);
     const name = chain.find((it) => it.has(DW_AT.name))?.string(DW_AT.name);
     if (name === undefined) {
@@ -194,22 +195,22 @@ export class UnitFunctions {
     }
     const declared = chain.at(-1) ?? die;
     if (declared.unit !== this.unit) return [...foreignScopeNames(declared), name];
-    const scope = chain.map((it) => this.scopes.get(it.offset)).find((found) => found !== undefined);
-    return [...this.scopeNames(scope), name];
+    const scope = chain.map((it) => this.#scopes.get(it.offset)).find((found) => found !== undefined);
+    return [...this.#scopeNames(scope), name];
   }
 
-  private scopeNames(scope: Scope | undefined): string[] {
+  #scopeNames(scope: Scope | undefined): string[] {
     const names: string[] = [];
     for (let at = scope; at !== undefined; at = at.parent) {
       const die = this.unit.die(at.dieOffset);
-      if (die.tag === DW_TAG.subprogram) return [...this.nameParts(die), ...names];
+      if (die.tag === DW_TAG.subprogram) return [...this.#nameParts(die), ...names];
       const name = ownName(die) ?? UNNAMED_SCOPES.get(die.tag);
       if (name !== undefined) names.unshift(name);
     }
     return names;
   }
 
-  private scan(builder: NodeBuilder, isCode: (address: number) => boolean): void {
+  #scan(builder: NodeBuilder, isCode: (address: number) => boolean): void {
     const { unit } = this;
     const { endOffset, entriesOffset } = unit.header;
     const die = new Die(unit, unit.reader());
@@ -233,7 +234,7 @@ export class UnitFunctions {
         case DW_TAG.inlined_subroutine: {
           const kind = tag === DW_TAG.subprogram ? 0 : 1;
           // An inlined function has the name of what it is a copy of, wherever the copy is.
-          if (scope !== undefined && kind === 0) this.scopes.set(offset, scope);
+          if (scope !== undefined && kind === 0) this.#scopes.set(offset, scope);
           // A nested function (GNU C, Ada) is a function of its own, not a part of its parent.
           node = builder.add(offset, kind, kind === 0 ? -1 : node, codeOf(die, isCode));
           enter = hasChildren && node >= 0;
@@ -296,35 +297,35 @@ interface NodeArrays {
 }
 
 class NodeBuilder {
-  private readonly dieOffset: number[] = [];
-  private readonly kind: number[] = [];
-  private readonly parent: number[] = [];
-  private readonly firstRange: number[] = [];
-  private readonly start: number[] = [];
-  private readonly end: number[] = [];
+  readonly #dieOffset: number[] = [];
+  readonly #kind: number[] = [];
+  readonly #parent: number[] = [];
+  readonly #firstRange: number[] = [];
+  readonly #start: number[] = [];
+  readonly #end: number[] = [];
 
   /** The node's index, or -1 when it has no code: then it does not count. */
   add(dieOffset: number, kind: number, parent: number, ranges: readonly Range[]): number {
     if (ranges.length === 0) return -1;
-    this.dieOffset.push(dieOffset);
-    this.kind.push(kind);
-    this.parent.push(parent);
-    this.firstRange.push(this.start.length);
+    this.#dieOffset.push(dieOffset);
+    this.#kind.push(kind);
+    this.#parent.push(parent);
+    this.#firstRange.push(this.#start.length);
     for (const { start, end } of ranges) {
-      this.start.push(start);
-      this.end.push(end);
+      this.#start.push(start);
+      this.#end.push(end);
     }
-    return this.kind.length - 1;
+    return this.#kind.length - 1;
   }
 
   finish(): NodeArrays {
     return {
-      dieOffset: new AddressArray(this.dieOffset),
-      kind: Uint8Array.from(this.kind),
-      parent: Int32Array.from(this.parent),
-      firstRange: Uint32Array.from(this.firstRange),
-      start: new AddressArray(this.start),
-      end: new AddressArray(this.end),
+      dieOffset: new AddressArray(this.#dieOffset),
+      kind: Uint8Array.from(this.#kind),
+      parent: Int32Array.from(this.#parent),
+      firstRange: Uint32Array.from(this.#firstRange),
+      start: new AddressArray(this.#start),
+      end: new AddressArray(this.#end),
     };
   }
 }

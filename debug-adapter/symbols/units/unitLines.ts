@@ -13,16 +13,16 @@ import { joinPath } from '../base/sourcePath.ts';
 
 export class UnitLines {
   readonly header: LineHeader;
-  private readonly unit: Unit;
-  private readonly paths: (string | undefined)[] = [];
-  private readonly isCode: (address: number) => boolean;
-  private decoded: LineRows | undefined;
-  private liveSequences: readonly Sequence[] | undefined;
+  readonly #unit: Unit;
+  readonly #paths: (string | undefined)[] = [];
+  readonly #isCode: (address: number) => boolean;
+  #decoded: LineRows | undefined;
+  #liveSequences: readonly Sequence[] | undefined;
 
   /** `isCode` tells sequences of discarded functions from real ones. Throws DwarfError. */
   constructor(unit: Unit, lineOffset: number, isCode: (address: number) => boolean) {
-    this.unit = unit;
-    this.isCode = isCode;
+    this.#unit = unit;
+    this.#isCode = isCode;
     this.header = readLineHeader(
       unit.file.requireSection('.debug_line'),
       lineOffset,
@@ -31,25 +31,25 @@ export class UnitLines {
   }
 
   get rows(): LineRows {
-    if (this.decoded === undefined) {
-      this.decoded = runLineProgram(this.header);
-      if (this.decoded.problem !== undefined) this.unit.file.report(this.decoded.problem);
+    if (this.#decoded === undefined) {
+      this.#decoded = runLineProgram(this.header);
+      if (this.#decoded.problem !== undefined) this.#unit.file.report(this.#decoded.problem);
     }
-    return this.decoded;
+    return this.#decoded;
   }
 
   get sequences(): readonly Sequence[] {
-    return (this.liveSequences ??= this.rows.sequences.filter(({ start }) => this.isCode(start)));
+    return (this.#liveSequences ??= this.rows.sequences.filter(({ start }) => this.#isCode(start)));
   }
 
   /** The full path of a file by its number in the table. */
   path(index: number): string {
-    return (this.paths[index] ??= this.makePath(index));
+    return (this.#paths[index] ??= this.#makePath(index));
   }
 
   text(place: StringPlace): string {
     if (place.section === '') return '';
-    return this.unit.file.requireSection(place.section).string(place.offset);
+    return this.#unit.file.requireSection(place.section).string(place.offset);
   }
 
   /**
@@ -99,15 +99,15 @@ export class UnitLines {
 
   /** The full path of a directory by its number in the table. */
   directory(index: number): string {
-    return joinPath(this.unit.root.compDir ?? '', this.text(this.header.directories.name(index)));
+    return joinPath(this.#unit.root.compDir ?? '', this.text(this.header.directories.name(index)));
   }
 
-  private makePath(index: number): string {
+  #makePath(index: number): string {
     const { files, version } = this.header;
-    const compDir = this.unit.root.compDir ?? '';
+    const compDir = this.#unit.root.compDir ?? '';
     // Before version 5 file 0 does not exist; producers use it for the unit's own file.
     if (index >= files.length || (version < 5 && index === 0))
-      return joinPath(compDir, this.unit.root.name ?? '');
+      return joinPath(compDir, this.#unit.root.name ?? '');
     return joinPath(this.directory(files.directory(index)), this.text(files.name(index)));
   }
 }

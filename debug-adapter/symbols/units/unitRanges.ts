@@ -18,31 +18,31 @@ interface UnitRange extends Range {
 }
 
 export class UnitRanges {
-  private readonly file: DwarfFile;
-  private readonly isCode: (address: number) => boolean;
-  private ranges: UnitRange[] | undefined;
-  private readonly listed = new Set<number>();
-  private complete = false;
+  readonly #file: DwarfFile;
+  readonly #isCode: (address: number) => boolean;
+  #ranges: UnitRange[] | undefined;
+  readonly #listed = new Set<number>();
+  #complete = false;
 
   constructor(file: DwarfFile, isCode: (address: number) => boolean) {
-    this.file = file;
-    this.isCode = isCode;
+    this.#file = file;
+    this.#isCode = isCode;
   }
 
   unitAt(address: number): Unit | undefined {
-    this.ranges ??= this.fromAranges();
-    const range = this.find(address) ?? (this.addUnlisted() ? this.find(address) : undefined);
+    this.#ranges ??= this.#fromAranges();
+    const range = this.#find(address) ?? (this.#addUnlisted() ? this.#find(address) : undefined);
     if (range === undefined) return undefined;
     try {
-      return (range.unit ??= this.file.unitAt(range.unitOffset));
+      return (range.unit ??= this.#file.unitAt(range.unitOffset));
     } catch (error) {
-      this.file.report(error);
+      this.#file.report(error);
       return undefined;
     }
   }
 
-  private find(address: number): UnitRange | undefined {
-    const ranges = this.ranges ?? [];
+  #find(address: number): UnitRange | undefined {
+    const ranges = this.#ranges ?? [];
     let low = 0;
     let high = ranges.length;
     while (low < high) {
@@ -54,42 +54,42 @@ export class UnitRanges {
     return range !== undefined && address < range.end ? range : undefined;
   }
 
-  private fromAranges(): UnitRange[] {
-    const section = this.file.section('.debug_aranges');
+  #fromAranges(): UnitRange[] {
+    const section = this.#file.section('.debug_aranges');
     const entries =
       section === undefined
-        ? this.fromGdbIndex()
-        : readAranges(section, (problem) => this.file.report(problem));
-    for (const { unitOffset } of entries) this.listed.add(unitOffset);
-    return entries.filter(({ start }) => this.isCode(start)).sort(byStart);
+        ? this.#fromGdbIndex()
+        : readAranges(section, (problem) => this.#file.report(problem));
+    for (const { unitOffset } of entries) this.#listed.add(unitOffset);
+    return entries.filter(({ start }) => this.#isCode(start)).sort(byStart);
   }
 
-  private fromGdbIndex(): readonly UnitRange[] {
-    const section = this.file.littleEndian ? this.file.section('.gdb_index') : undefined;
+  #fromGdbIndex(): readonly UnitRange[] {
+    const section = this.#file.littleEndian ? this.#file.section('.gdb_index') : undefined;
     try {
       return section === undefined ? [] : new GdbIndex(section).ranges();
     } catch (error) {
-      this.file.report(error);
+      this.#file.report(error);
       return [];
     }
   }
 
   /** Whether anything was added. Once only. */
-  private addUnlisted(): boolean {
-    if (this.complete) return false;
-    this.complete = true;
+  #addUnlisted(): boolean {
+    if (this.#complete) return false;
+    this.#complete = true;
     const added: UnitRange[] = [];
-    for (const header of this.file.unitHeaders()) {
-      if (this.listed.has(header.offset) || !mayHaveCode(header)) continue;
+    for (const header of this.#file.unitHeaders()) {
+      if (this.#listed.has(header.offset) || !mayHaveCode(header)) continue;
       try {
-        for (const range of unitCode(this.file.unitOf(header))) {
-          if (this.isCode(range.start)) added.push({ ...range, unitOffset: header.offset });
+        for (const range of unitCode(this.#file.unitOf(header))) {
+          if (this.#isCode(range.start)) added.push({ ...range, unitOffset: header.offset });
         }
       } catch (error) {
-        this.file.report(error);
+        this.#file.report(error);
       }
     }
-    if (added.length > 0) this.ranges = [...(this.ranges ?? []), ...added].sort(byStart);
+    if (added.length > 0) this.#ranges = [...(this.#ranges ?? []), ...added].sort(byStart);
     return added.length > 0;
   }
 }

@@ -143,7 +143,7 @@ export class Scalars {
    */
   literalType(value: bigint, text: string): BaseType {
     const character = /^([bLuU]?|u8)'/.exec(text);
-    if (character !== null) return this.characterType(character[1] ?? '');
+    if (character !== null) return this.#characterType(character[1] ?? '');
     const rust = /_?([ui])(8|16|32|64|128|size)$/.exec(
       /^0x/i.test(text) ? text.replace(/^0x[^_ui]*/i, '') : text,
     );
@@ -154,7 +154,7 @@ export class Scalars {
     const suffix = /[uUlLzZ]*$/.exec(text)?.[0].toLowerCase() ?? '';
     const mustBeUnsigned = suffix.includes('u');
     const mayBeUnsigned = mustBeUnsigned || (this.language !== 'rust' && !/^[1-9]/.test(text));
-    for (const type of this.literalTypes(suffix)) {
+    for (const type of this.#literalTypes(suffix)) {
       const bits = BigInt(8 * type.sizeBytes);
       if (!mustBeUnsigned && value < 1n << (bits - 1n)) return type;
       if (mayBeUnsigned && value < 1n << bits) return integer(`unsigned ${type.name}`, type.sizeBytes, false);
@@ -166,7 +166,7 @@ export class Scalars {
   }
 
   /** Signed, in the order they are tried in. */
-  private literalTypes(suffix: string): BaseType[] {
+  #literalTypes(suffix: string): BaseType[] {
     const { int, long } = this;
     if (this.language === 'rust') return [int, integer('i64', 8, true)];
     const longLong = integer('long long', 8, true);
@@ -182,7 +182,7 @@ export class Scalars {
     return /f(?:32)?$/i.test(text) ? FLOAT : DOUBLE;
   }
 
-  private characterType(prefix: string): BaseType {
+  #characterType(prefix: string): BaseType {
     const wide = WIDE_CHARACTERS[prefix];
     if (wide !== undefined) return wide;
     if (this.language !== 'rust') return CHAR;

@@ -101,9 +101,9 @@ export class TargetValue {
 
   /** The write that gives this value other bits. */
   async assignBits(bits: bigint): Promise<Assignment> {
-    if (this.bits !== undefined) return this.assignBitField(bits, this.bits);
-    const size = this.requireSize();
-    return this.write(littleToMemory(bits, size, this.littleEndian), 0);
+    if (this.bits !== undefined) return this.#assignBitField(bits, this.bits);
+    const size = this.#requireSize();
+    return this.#write(littleToMemory(bits, size, this.littleEndian), 0);
   }
 
   /** What a pointer or reference leads to. Throws QueryError for anything else. */
@@ -152,12 +152,12 @@ export class TargetValue {
     const expression = `${parenthesized(this.expression)}[${index}]`;
     const at = index - (bare.lowerBound ?? 0);
     if (bare.strideBits !== undefined)
-      return this.packedElement(bare.element, at, bare.strideBits, expression);
+      return this.#packedElement(bare.element, at, bare.strideBits, expression);
     return new TargetValue(bare.element, placeAt(this.place, at * size, size), this.world, expression);
   }
 
   /** An element that need not begin at a byte: a number is then like a bit-field. */
-  private packedElement(type: Type, at: number, strideBits: number, expression: string): TargetValue {
+  #packedElement(type: Type, at: number, strideBits: number, expression: string): TargetValue {
     const size = sizeOf(type) ?? 0;
     const offset = at * strideBits;
     const isScalar = !['struct', 'array'].includes(strip(type).kind);
@@ -179,7 +179,7 @@ export class TargetValue {
   }
 
   /** The bytes of the value. Throws QueryError when it has none or they cannot be read. */
-  async bytes(sizeBytes = this.requireSize()): Promise<Uint8Array> {
+  async bytes(sizeBytes = this.#requireSize()): Promise<Uint8Array> {
     const { place } = this;
     if (place.kind === 'missing') throw new QueryError(place.reason);
     if (place.kind === 'memory') {
@@ -197,7 +197,7 @@ export class TargetValue {
 
   /** A scalar's bits as an unsigned integer. */
   async unsigned(): Promise<bigint> {
-    if (this.bits !== undefined) return this.bitField(this.bits);
+    if (this.bits !== undefined) return this.#bitField(this.bits);
     return memoryToLittle(await this.bytes(), this.littleEndian);
   }
 
@@ -211,35 +211,35 @@ export class TargetValue {
     return new TargetValue(type, this.place, this.world, expression, this.bits);
   }
 
-  private requireSize(): number {
+  #requireSize(): number {
     const size = this.sizeBytes;
     if (size === undefined) throw new QueryError(`${this.typeName} has no size`);
     return size;
   }
 
-  private async bitField(bits: BitRange): Promise<bigint> {
-    const whole = await this.bitFieldBytes(bits);
+  async #bitField(bits: BitRange): Promise<bigint> {
+    const whole = await this.#bitFieldBytes(bits);
     return BigInt.asUintN(bits.size, whole >> bitShift(bits, this.littleEndian));
   }
 
   /** The bytes around it are read and written back: its neighbours stay what they are. */
-  private async assignBitField(value: bigint, bits: BitRange): Promise<Assignment> {
+  async #assignBitField(value: bigint, bits: BitRange): Promise<Assignment> {
     const { littleEndian } = this;
     const { first, count } = bitBytes(bits);
     const shift = bitShift(bits, littleEndian);
     const mask = ((1n << BigInt(bits.size)) - 1n) << shift;
-    const merged = ((await this.bitFieldBytes(bits)) & ~mask) | ((value << shift) & mask);
-    return this.write(littleToMemory(merged, count, littleEndian), first);
+    const merged = ((await this.#bitFieldBytes(bits)) & ~mask) | ((value << shift) & mask);
+    return this.#write(littleToMemory(merged, count, littleEndian), first);
   }
 
   /** What holds a bit-field, as one integer. */
-  private async bitFieldBytes(bits: BitRange): Promise<bigint> {
+  async #bitFieldBytes(bits: BitRange): Promise<bigint> {
     const { first, count } = bitBytes(bits);
     const part = new TargetValue(this.type, placeAt(this.place, first, count), this.world, this.expression);
     return memoryToLittle(await part.bytes(count), this.littleEndian);
   }
 
-  private write(bytes: Uint8Array, offsetBytes: number): Assignment {
+  #write(bytes: Uint8Array, offsetBytes: number): Assignment {
     const { place } = this;
     if (place.kind === 'memory')
       return { kind: 'memory', address: place.address + BigInt(offsetBytes), bytes };
