@@ -1,6 +1,6 @@
 /**
- * How many addresses a second the symbol engine explains once it has seen them. A program of its own, bundled as the product is:
- * `addressLookups.js VMLINUX` prints one number.
+ * How many addresses a second the symbol engine explains once it has seen them. A program of its own, bundled
+ * as the product is: `addressLookups.js VMLINUX` prints one number.
  */
 import { openFileSource } from '../vmm-core/client/fileSource.ts';
 import { randomTextAddresses } from './textAddresses.ts';

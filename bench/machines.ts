@@ -1,4 +1,6 @@
-/** The two VMMs, started alike: the same guest, 256 MiB, one vCPU, COM1 on standard output, isa-debug-exit. */
+/**
+ * The two VMMs, started alike: the same guest, 256 MiB, one vCPU, COM1 on standard output, isa-debug-exit.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
@@ -8,7 +10,10 @@ import path from 'node:path';
 export const MEMORY_MIB = 256;
 export const VMM = path.join(import.meta.dirname, '../dist/vmm.js');
 
-/** Where NODE_EXTRA_CA_CERTS is set, any Node program first reads those certificates (30 ms here), needed or not. */
+/**
+ * Where NODE_EXTRA_CA_CERTS is set, any Node program first reads those certificates (30 ms here), needed or
+ * not.
+ */
 const ENVIRONMENT = { ...process.env, NODE_EXTRA_CA_CERTS: undefined };
 
 export interface CommandLine {
@@ -17,8 +22,8 @@ export interface CommandLine {
 }
 
 /**
- * A copy of the node binary: memory that this program shares with the measured one would otherwise count half (PSS). Removed with
- * `remove`.
+ * A copy of the node binary: memory that this program shares with the measured one would otherwise count half
+ * (PSS). Removed with `remove`.
  */
 export function privateNode(): { readonly node: string; readonly remove: () => void } {
   const directory = mkdtempSync(path.join(tmpdir(), 'tf-bench-'));
@@ -33,8 +38,9 @@ export function trapframe(node: string, kernel: string): CommandLine {
 }
 
 /**
- * `acpi=off` makes microvm start by qboot: the quickest QEMU has. (With ACPI it runs SeaBIOS first, which costs seconds where KVM
- * emulates real mode.) QEMU 7 aborts on some hosts without `-arch-capabilities`. RAM is a memfd so that smaps names it.
+ * `acpi=off` makes microvm start by qboot: the quickest QEMU has. (With ACPI it runs SeaBIOS first, which
+ * costs seconds where KVM emulates real mode.) QEMU 7 aborts on some hosts without `-arch-capabilities`. RAM
+ * is a memfd so that smaps names it.
  */
 export function qemu(kernel: string): CommandLine {
   const ram = `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M`;

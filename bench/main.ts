@@ -1,6 +1,6 @@
 /**
- * `npm run bench [PART…]`: speed and memory beside QEMU and gdb, alternating on the same machine in the same run. Prints a table and, when all
- * parts ran, writes it to bench/RESULTS.md.
+ * `npm run bench [PART…]`: speed and memory beside QEMU and gdb, alternating on the same machine in the same
+ * run. Prints a table and, when all parts ran, writes it to bench/RESULTS.md.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

@@ -2,7 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { type CommandLine, MEMORY_MIB, start } from './machines.ts';
 
-/** PSS in MiB of each of `machines` VMs, without the mapping of guest RAM, with every guest spinning on its one vCPU. */
+/**
+ * PSS in MiB of each of `machines` VMs, without the mapping of guest RAM, with every guest spinning on its
+ * one vCPU.
+ */
 export async function overheadMib(commandLine: CommandLine, machines = 1): Promise<number> {
   const vms = Array.from({ length: machines }, () => start(commandLine));
   try {
@@ -40,7 +43,10 @@ export function pssWithoutRam(smaps: string): number {
   return sum(mappings) - sum(ram);
 }
 
-/** A wasm memory of ours is one anonymous mapping; neighbours the kernel merged into it make it a little larger. */
+/**
+ * A wasm memory of ours is one anonymous mapping; neighbours the kernel merged into it make it a little
+ * larger.
+ */
 function isRamSized(sizeKib: number): boolean {
   return sizeKib >= MEMORY_MIB * 1024 && sizeKib < MEMORY_MIB * 1024 + 4096;
 }

@@ -12,7 +12,9 @@ const READS = 1600; // 100 MiB
 const IN_FLIGHT = 4;
 const FIRST_ADDRESS = 0x100000;
 
-/** MB/s (10^6 bytes) of one run: `inFlight` requests of 64 KiB at a time, over changing addresses, VM paused. */
+/**
+ * MB/s (10^6 bytes) of one run: `inFlight` requests of 64 KiB at a time, over changing addresses, VM paused.
+ */
 export async function readSpeed(kernel: string, inFlight: number = IN_FLIGHT): Promise<number> {
   const core = await spawnCore({ vmmPath: VMM });
   const client = await connectVmm(core.socket, { client: 'bench' });

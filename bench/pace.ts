@@ -1,7 +1,13 @@
-/** How fast the machine was on the day of a table, by what it can be judged: the times of QEMU and gdb, which change with nothing of ours. */
+/**
+ * How fast the machine was on the day of a table, by what it can be judged: the times of QEMU and gdb, which
+ * change with nothing of ours.
+ */
 import { summarize } from './statistics.ts';
 
-/** The median, over the rows that both tables have, of the peer's time in `now` to that in `before`. Undefined: no such row. */
+/**
+ * The median, over the rows that both tables have, of the peer's time in `now` to that in `before`.
+ * Undefined: no such row.
+ */
 export function pace(before: string, now: string): number | undefined {
   const earlier = peerTimes(before);
   const ratios = [...peerTimes(now)].flatMap(([title, ms]) => {

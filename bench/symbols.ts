@@ -1,4 +1,7 @@
-/** The symbol engine beside gdb, on a distribution's vmlinux. The page cache is warm for both: the first round does not count. */
+/**
+ * The symbol engine beside gdb, on a distribution's vmlinux. The page cache is warm for both: the first round
+ * does not count.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';

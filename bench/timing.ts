@@ -8,7 +8,10 @@ import { serialAttach, serialOutput } from '../vmm-core/protocol/serial.ts';
 import { create, kill } from '../vmm-core/protocol/vm.ts';
 import { type CommandLine, MEMORY_MIB, start, VMM } from './machines.ts';
 
-/** From the byte the guest prints before its first port write to the one after its last, as they leave the VMM. */
+/**
+ * From the byte the guest prints before its first port write to the one after its last, as they leave the
+ * VMM.
+ */
 export async function portWrites(commandLine: CommandLine): Promise<number> {
   const vm = start(commandLine);
   try {
@@ -29,7 +32,10 @@ export async function firstByte(commandLine: CommandLine): Promise<number> {
   }
 }
 
-/** From `vm/create` on the socket of a core that waits, as F5 does it, to the guest's first byte at the client. */
+/**
+ * From `vm/create` on the socket of a core that waits, as F5 does it, to the guest's first byte at the
+ * client.
+ */
 export async function warmFirstByte(kernel: string): Promise<number> {
   const core = await spawnCore({ vmmPath: VMM });
   const client = await connectVmm(core.socket, { client: 'bench' });

@@ -1,4 +1,7 @@
-/** "Trapframe: Check Host": what this machine lacks to run guests, with the cure for each thing. Also shown when F5 finds no KVM. */
+/**
+ * "Trapframe: Check Host": what this machine lacks to run guests, with the cure for each thing. Also shown
+ * when F5 finds no KVM.
+ */
 import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
 import type { HostCheck } from '../vmm-core/protocol/hostCheck.ts';

@@ -1,4 +1,7 @@
-/** What can be done with VMs that run, whoever started them: show a serial port, stop one, choose one to attach to. */
+/**
+ * What can be done with VMs that run, whoever started them: show a serial port, stop one, choose one to
+ * attach to.
+ */
 import * as vscode from 'vscode';
 import { runningVms, type RunningVm } from '../vmm-core/client/runningVms.ts';
 import { connectVmm } from '../vmm-core/client/vmmClient.ts';

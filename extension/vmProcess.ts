@@ -1,6 +1,7 @@
 /**
- * The vmm-core processes this window owns. One is always started ahead of its use, so that F5 waits for no process to start; a
- * session takes it, and the next one is started behind its back. All end with the window: their stdin closes.
+ * The vmm-core processes this window owns. One is always started ahead of its use, so that F5 waits for no
+ * process to start; a session takes it, and the next one is started behind its back. All end with the window:
+ * their stdin closes.
  */
 import type { LogOutputChannel } from 'vscode';
 import { type CoreExit, type CoreProcess, spawnCore } from '../vmm-core/client/spawnCore.ts';
@@ -69,7 +70,10 @@ export class VmProcesses {
   }
 }
 
-/** Lets go of a core: without a VM, or with one whose creator is gone, it ends; a VM that a client detached from stays. */
+/**
+ * Lets go of a core: without a VM, or with one whose creator is gone, it ends; a VM that a client detached
+ * from stays.
+ */
 export function release(core: CoreProcess): void {
   core.process.stdin?.end();
 }

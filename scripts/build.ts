@@ -1,10 +1,11 @@
 /**
  * Bundles the product into dist/ under fixed names (design §4): `npm run build`, `npm run watch`.
  *
- * Each bundle is one CommonJS file: VS Code loads those, and a dynamic `import()` stays lazy inside one (a module's code runs
- * when it is first imported), which keeps `vmm` quick to start. Only koffi (native) and `vscode` (given by the editor) stay
- * outside. Nothing is minified: it would not start faster (measured), and stacks stay readable. Files are replaced by rename, so
- * that a test or a running editor never loads half a bundle.
+ * Each bundle is one CommonJS file: VS Code loads those, and a dynamic `import()` stays lazy inside one (a
+ * module's code runs when it is first imported), which keeps `vmm` quick to start. Only koffi (native) and
+ * `vscode` (given by the editor) stay outside. Nothing is minified: it would not start faster (measured), and
+ * stacks stay readable. Files are replaced by rename, so that a test or a running editor never loads half a
+ * bundle.
  */
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';

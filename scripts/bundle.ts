@@ -1,4 +1,6 @@
-/** How a source file becomes one file of JavaScript: build.ts, and what starts our programs without a build. */
+/**
+ * How a source file becomes one file of JavaScript: build.ts, and what starts our programs without a build.
+ */
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { type BuildOptions, buildSync } from 'esbuild';
@@ -41,8 +43,9 @@ function packageVersion(): string {
 const bundles = new Map<string, string>();
 
 /**
- * A program of ours without a build, `source` relative to the repository: in one file it starts in a fifth of the time that its
- * sources take under tsx. The path of the bundle, which is made once in a process and gone with it.
+ * A program of ours without a build, `source` relative to the repository: in one file it starts in a fifth of
+ * the time that its sources take under tsx. The path of the bundle, which is made once in a process and gone
+ * with it.
  */
 export function bundled(source: string): string {
   const known = bundles.get(source);

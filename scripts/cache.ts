@@ -1,4 +1,6 @@
-/** The directory where tests, benches and the demo keep what is expensive to get, and the locks that guard it. */
+/**
+ * The directory where tests, benches and the demo keep what is expensive to get, and the locks that guard it.
+ */
 import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -13,8 +15,8 @@ export function cacheDirectory(): string {
 }
 
 /**
- * Runs `action` while holding `<cache>/<name>.lock`. The lock is flock(1)'s, held by a child whose stdin we own, so it is
- * released however this process ends.
+ * Runs `action` while holding `<cache>/<name>.lock`. The lock is flock(1)'s, held by a child whose stdin we
+ * own, so it is released however this process ends.
  */
 export async function withLock<T>(name: string, action: () => Promise<T>): Promise<T> {
   await mkdir(cacheDirectory(), { recursive: true });

@@ -1,4 +1,7 @@
-/** `npm run check`: what to run before every commit. Types, lint rules, formatting and the unit tests, side by side. */
+/**
+ * `npm run check`: what to run before every commit. Types, lint rules, formatting and the unit tests, side by
+ * side.
+ */
 import path from 'node:path';
 import { runStatic } from './testing/commandChecks.ts';
 import { printSuite, printTotals } from './testing/report.ts';

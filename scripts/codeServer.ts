@@ -1,9 +1,10 @@
 /**
- * A real VS Code without a desktop: code-server in our cache, and Debian's Chromium to drive it. For the demo and for tests; no
- * user of the extension needs it.
+ * A real VS Code without a desktop: code-server in our cache, and Debian's Chromium to drive it. For the demo
+ * and for tests; no user of the extension needs it.
  *
- * code-server's own postinstall script downloads a ripgrep binary and builds modules nothing here uses; the steps below are the ones
- * that matter, and everything they fetch comes from the npm registry of this machine.
+ * code-server's own postinstall script downloads a ripgrep binary and builds modules nothing here uses; the
+ * steps below are the ones that matter, and everything they fetch comes from the npm registry of this
+ * machine.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -25,7 +26,10 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
 const STDERR_TAIL_LINES = 20;
 
-/** Relative to code-server's lib/vscode/node_modules. The others with native code serve other platforms or sign-in. */
+/**
+ * Relative to code-server's lib/vscode/node_modules. The others with native code serve other platforms or
+ * sign-in.
+ */
 const NATIVE_MODULES = ['@vscode/spdlog', 'node-pty', 'native-watchdog', '@parcel/watcher'];
 
 export interface CodeServer {
@@ -69,7 +73,10 @@ const QUIET_SETTINGS = {
   'workbench.tips.enabled': false,
 };
 
-/** Installs code-server in the cache when it is not there. Throws an Error with one sentence when that is not possible. */
+/**
+ * Installs code-server in the cache when it is not there. Throws an Error with one sentence when that is not
+ * possible.
+ */
 export async function ensureCodeServer(): Promise<{ readonly entry: string }> {
   const home = path.join(cacheDirectory(), `code-server-${CODE_SERVER_VERSION}`);
   const entry = path.join(home, 'node_modules/code-server/out/node/entry.js');
@@ -82,7 +89,10 @@ export async function ensureCodeServer(): Promise<{ readonly entry: string }> {
   return { entry };
 }
 
-/** The Chromium that playwright drives. Installs Debian's when there is none. Throws an Error with one sentence. */
+/**
+ * The Chromium that playwright drives. Installs Debian's when there is none. Throws an Error with one
+ * sentence.
+ */
 export async function ensureChromium(): Promise<{ readonly executable: string }> {
   const names = ['chromium', 'chromium-browser', 'google-chrome'];
   const found = firstOnPath(names);
@@ -244,7 +254,9 @@ export async function addUnpacked(extension: string, extensionsDirectory: string
   await cp(extension, place, { recursive: true });
 }
 
-/** Without what a terminal inside another VS Code sets, which would make code-server open the folder there. */
+/**
+ * Without what a terminal inside another VS Code sets, which would make code-server open the folder there.
+ */
 function serverEnvironment(added: Readonly<Record<string, string | undefined>>): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(
     ([key]) => !/^(VSCODE_|CODE_SERVER_|ELECTRON_)|^(PORT|PASSWORD|HASHED_PASSWORD|NODE_OPTIONS)$/.test(key),

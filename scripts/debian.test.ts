@@ -49,7 +49,10 @@ describe('the copy of an apt entry for another suite', () => {
 });
 
 describe('an apt command', () => {
-  /** Fails as execFile does, once for each of `errors`, then succeeds. Returns what came of it, and how often it ran. */
+  /**
+   * Fails as execFile does, once for each of `errors`, then succeeds. Returns what came of it, and how often
+   * it ran.
+   */
   async function outcome(errors: readonly string[], waitsMs: readonly number[]): Promise<[string, number]> {
     let runs = 0;
     const action = async (): Promise<string> => {

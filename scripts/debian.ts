@@ -1,9 +1,11 @@
 /**
- * Packages from the machine's own Debian archive, for tests, benches and the demo; nothing a user of the extension runs.
+ * Packages from the machine's own Debian archive, for tests, benches and the demo; nothing a user of the
+ * extension runs.
  *
- * Two ways to have one: `ensurePackages` installs it (root or password-less sudo), `fetchPackage` only unpacks it into our
- * cache, which any user may do. A machine where neither works is no error of ours: callers get a sentence to skip with.
- * Callers run concurrently (test files, several checkouts), so all of apt happens under one lock per user.
+ * Two ways to have one: `ensurePackages` installs it (root or password-less sudo), `fetchPackage` only
+ * unpacks it into our cache, which any user may do. A machine where neither works is no error of ours:
+ * callers get a sentence to skip with. Callers run concurrently (test files, several checkouts), so all of
+ * apt happens under one lock per user.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -26,7 +28,10 @@ const APT_OPTIONS = [
   ...['-o', `Acquire::Retries=${ACQUIRE_RETRIES}`],
 ];
 
-/** What apt says when the same command may work in a moment: another apt has its lists, or a mirror is being updated or out of breath. */
+/**
+ * What apt says when the same command may work in a moment: another apt has its lists, or a mirror is being
+ * updated or out of breath.
+ */
 const TRANSIENT = new RegExp(
   [
     'Could not get lock|Unable to (?:acquire|lock)',
@@ -37,13 +42,19 @@ const TRANSIENT = new RegExp(
 const TRANSIENT_WAITS_MS = [2000, 10_000, 30_000, 60_000];
 
 export interface PackageOptions {
-  /** A suite to prefer, as for `apt-get install -t`; `backports` is this release's own backports, enabled when needed. */
+  /**
+   * A suite to prefer, as for `apt-get install -t`; `backports` is this release's own backports, enabled when
+   * needed.
+   */
   readonly suite?: string;
   /** An installed package older than this (Debian version, e.g. `1:10`) counts as missing. */
   readonly minimumVersion?: string;
 }
 
-/** Installs what is missing. Returns undefined when all is there, else one sentence that says what is not and why. */
+/**
+ * Installs what is missing. Returns undefined when all is there, else one sentence that says what is not and
+ * why.
+ */
 export async function ensurePackages(
   names: readonly string[],
   options: PackageOptions = {},
@@ -69,8 +80,8 @@ export async function ensurePackages(
 }
 
 /**
- * Adds the backports suite of this Debian release to apt's sources, by copying the machine's own Debian entry: the mirror
- * stays whatever it is. Returns undefined when the suite is available, else a sentence.
+ * Adds the backports suite of this Debian release to apt's sources, by copying the machine's own Debian
+ * entry: the mirror stays whatever it is. Returns undefined when the suite is available, else a sentence.
  */
 export async function enableBackports(): Promise<string | undefined> {
   return withLock('apt', async () => {
@@ -86,8 +97,8 @@ export async function enableBackports(): Promise<string | undefined> {
 }
 
 /**
- * The unpacked contents of a package in our cache, downloaded when no copy is there. `*` in the name matches anything, and
- * the newest match is taken: `linux-image-6.1.0-*-cloud-amd64`. Throws when it cannot be had.
+ * The unpacked contents of a package in our cache, downloaded when no copy is there. `*` in the name matches
+ * anything, and the newest match is taken: `linux-image-6.1.0-*-cloud-amd64`. Throws when it cannot be had.
  */
 export async function fetchPackage(nameOrPattern: string): Promise<string> {
   const store = path.join(cacheDirectory(), 'debian');
@@ -222,7 +233,9 @@ interface IndexTarget {
   readonly component: string;
 }
 
-/** The package lists apt is configured to have, each with the entry it comes from (apt-get(8), indextargets). */
+/**
+ * The package lists apt is configured to have, each with the entry it comes from (apt-get(8), indextargets).
+ */
 async function indexTargets(): Promise<IndexTarget[]> {
   const format = '$(SOURCESENTRY)|$(ORIGIN)|$(CODENAME)|$(COMPONENT)';
   const out = await run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
@@ -281,7 +294,10 @@ async function newestCached(store: string, pattern: string): Promise<string | un
   return newest === undefined ? undefined : path.join(store, newest);
 }
 
-/** Lists older than the mirror name files, and kernels whole packages, that it no longer has: then both are asked for anew. */
+/**
+ * Lists older than the mirror name files, and kernels whole packages, that it no longer has: then both are
+ * asked for anew.
+ */
 async function downloadNewest(store: string, pattern: string): Promise<string> {
   try {
     return await downloadInto(store, await resolveName(pattern));
@@ -322,7 +338,9 @@ async function hasCandidate(name: string): Promise<boolean> {
   return /^ {2}Candidate: (?!\(none\))/m.test(policy);
 }
 
-/** Downloads and unpacks beside the final place, then renames: a directory in the store is always complete. */
+/**
+ * Downloads and unpacks beside the final place, then renames: a directory in the store is always complete.
+ */
 async function downloadInto(store: string, name: string): Promise<string> {
   await mkdir(store, { recursive: true });
   const work = await mkdtemp(path.join(store, '.work-'));
@@ -341,7 +359,8 @@ async function downloadInto(store: string, name: string): Promise<string> {
 }
 
 async function download(name: string, directory: string): Promise<void> {
-  // As root, apt drops to the user _apt, which may not enter our cache: it warns and goes on as root. We say so up front.
+  // As root, apt drops to the user _apt, which may not enter our cache: it warns and goes on as root. We say
+  // so up front.
   const options = [...APT_OPTIONS, '-o', 'APT::Sandbox::User=root'];
   const script = 'cd "$1" && shift && exec apt-get --quiet "$@"';
   const args = ['-c', script, 'sh', directory, ...options, 'download', name];

@@ -1,6 +1,7 @@
 /**
- * `npm run demo`: VS Code with the extension on samples/hello, ready for F5. The desktop's `code` when there is one, else a VS Code
- * in the browser; both run the VSIX that users install. Stays until Ctrl-C. Without KVM it opens too: F5 shows the cure.
+ * `npm run demo`: VS Code with the extension on samples/hello, ready for F5. The desktop's `code` when there
+ * is one, else a VS Code in the browser; both run the VSIX that users install. Stays until Ctrl-C. Without
+ * KVM it opens too: F5 shows the cure.
  *
  *   --browser   the browser even where there is a desktop VS Code
  *   --port N    where the browser finds it; default any free port
@@ -99,7 +100,10 @@ async function checkReachable(url: string): Promise<void> {
   if (!response.ok) throw new Error(`VS Code answers with status ${response.status} at ${url}`);
 }
 
-/** Signals after the first do nothing: Ctrl-C comes twice (from the terminal and from bootstrap.mjs), and VS Code must still be ended. */
+/**
+ * Signals after the first do nothing: Ctrl-C comes twice (from the terminal and from bootstrap.mjs), and VS
+ * Code must still be ended.
+ */
 function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());

@@ -1,4 +1,7 @@
-/** The suite of test/extension/suite as the one file that an extension host can load: CommonJS, with only `vscode` outside. */
+/**
+ * The suite of test/extension/suite as the one file that an extension host can load: CommonJS, with only
+ * `vscode` outside.
+ */
 import path from 'node:path';
 import { build } from 'esbuild';
 

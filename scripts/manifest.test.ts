@@ -82,7 +82,8 @@ for (const [request, attributes, parse] of [
 
 test('every snippet is a configuration that the debug adapter accepts', () => {
   for (const { body } of configurationSnippets) {
-    // ^"…" is VS Code's way to write a value that holds variables; ${1:x} is a place to type, x its first text.
+    // ^"…" is VS Code's way to write a value that holds variables; ${1:x} is a place to type, x its first
+    // text.
     const text = JSON.stringify(body).replaceAll('^\\"', '').replaceAll('\\""', '"');
     const filled = text.replaceAll(/\$\{\d:([^}]*)\}/g, '$1').replaceAll(/\\+\$\{workspaceFolder\}/g, '/src');
     const config = JSON.parse(filled) as Record<string, unknown>;

@@ -1,5 +1,6 @@
 /**
- * Writes what VS Code reads into package.json: `tsx scripts/manifest.ts`. A test checks that running it changes nothing.
+ * Writes what VS Code reads into package.json: `tsx scripts/manifest.ts`. A test checks that running it
+ * changes nothing.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +16,10 @@ import { languageContributions } from '../extension/language/contributions.ts';
 
 const PACKAGE_JSON = path.join(import.meta.dirname, '../package.json');
 
-/** Languages whose editors get a gutter to click on, by the ids of VS Code and of the usual assembler extensions. */
+/**
+ * Languages whose editors get a gutter to click on, by the ids of VS Code and of the usual assembler
+ * extensions.
+ */
 const BREAKPOINT_LANGUAGES = [
   'c',
   'cpp',
@@ -30,7 +34,10 @@ const BREAKPOINT_LANGUAGES = [
   'platformio-debug.asm',
 ];
 
-/** The most usual names among those that extension/debug/findKernels.ts knows: VS Code searches for each when it starts. */
+/**
+ * The most usual names among those that extension/debug/findKernels.ts knows: VS Code searches for each when
+ * it starts.
+ */
 const BOOTABLE_FILES = [
   '**/*.elf',
   '**/vmlinux',
@@ -87,7 +94,8 @@ export function withContributions(manifest: Json): Json {
       'onDebugDynamicConfigurations:vmm',
       // So that F5 is ours, and no other debugger stands before it, where there is something to boot.
       ...BOOTABLE_FILES.map((it) => `workspaceContains:${it}`),
-      // So that a core is warm before the first F5; activate() does nothing more when no configuration is ours.
+      // So that a core is warm before the first F5; activate() does nothing more when no configuration is
+      // ours.
       'workspaceContains:.vscode/launch.json',
     ],
     capabilities: { untrustedWorkspaces: { supported: false }, virtualWorkspaces: false },

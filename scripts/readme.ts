@@ -1,6 +1,6 @@
 /**
- * Writes the reference parts of README.md, between their markers, from what the program itself says: `npm run generate`. A test checks
- * that running it changes nothing.
+ * Writes the reference parts of README.md, between their markers, from what the program itself says: `npm run
+ * generate`. A test checks that running it changes nothing.
  */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';

@@ -1,6 +1,7 @@
 /**
- * `npm test [-- SUITE… --only PATH_PART]`: builds, then runs the suites, side by side where they may (suites.ts). One line per suite,
- * failures in full, and as the very last line the totals. What this machine cannot run is counted as skipped, with the reason.
+ * `npm test [-- SUITE… --only PATH_PART]`: builds, then runs the suites, side by side where they may
+ * (suites.ts). One line per suite, failures in full, and as the very last line the totals. What this machine
+ * cannot run is counted as skipped, with the reason.
  */
 import { availableParallelism } from 'node:os';
 import path from 'node:path';

@@ -1,4 +1,6 @@
-/** The package that users install, for what tries the product as they do: the demo and the tests in VS Code. */
+/**
+ * The package that users install, for what tries the product as they do: the demo and the tests in VS Code.
+ */
 import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';

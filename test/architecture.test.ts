@@ -1,6 +1,7 @@
 /**
- * The invariants of ARCHITECTURE.md that imports show. Each test's title is the text of one **Invariant** line there; the last
- * tests check that the two lists are the same. (Sizes, formatting and default exports are the lint rules' business.)
+ * The invariants of ARCHITECTURE.md that imports show. Each test's title is the text of one **Invariant**
+ * line there; the last tests check that the two lists are the same. (Sizes, formatting and default exports
+ * are the lint rules' business.)
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -45,8 +46,8 @@ const PURE = [
 ];
 
 /**
- * What each folder of vmm-core may import from the others, and which files directly in vmm-core. `log.ts` and `errors.ts`
- * serve every folder that is not pure; the other files there (main.ts, vm.ts) may import all.
+ * What each folder of vmm-core may import from the others, and which files directly in vmm-core. `log.ts` and
+ * `errors.ts` serve every folder that is not pure; the other files there (main.ts, vm.ts) may import all.
  */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   abi: [],
@@ -97,7 +98,10 @@ const JSON_RPC_USERS = ['vmm-core/protocol/', 'vmm-core/client/', 'vmm-core/cont
 /** Who opens the control socket. */
 const JSON_RPC_STARTERS = ['vmm-core/cli/serve.ts', 'vmm-core/cli/run.ts'];
 
-/** The folders of debug-adapter, each above those before it. `.` are the files directly there, which serve all. */
+/**
+ * The folders of debug-adapter, each above those before it. `.` are the files directly there, which serve
+ * all.
+ */
 const ADAPTER_ORDER = [
   ...['.', 'dwarf', 'symbols', 'target', 'session', 'stepping', 'evaluation'],
   ...['rows', 'console', 'handlers'],
@@ -105,7 +109,10 @@ const ADAPTER_ORDER = [
 /** The top, which may import all of it. */
 const ADAPTER_TOP = ['debug-adapter/main.ts', 'debug-adapter/requestTable.ts'];
 
-/** The rooms of debug-adapter/symbols, each above those before it. `.` are the files directly there, which `cli` serves. */
+/**
+ * The rooms of debug-adapter/symbols, each above those before it. `.` are the files directly there, which
+ * `cli` serves.
+ */
 const SYMBOLS_ORDER = [
   ...['base', 'files', 'units', 'types', 'values', 'index', 'names', 'frames'],
   ...['breakpoints', 'expressions', '.', 'cli'],
@@ -417,7 +424,9 @@ function folderOf(file: string): string | undefined {
   return part === 'vmm-core' && rest !== undefined ? folder : undefined;
 }
 
-/** `debug-adapter/symbols/values/value.ts` -> `values`, and `.` for files directly there; undefined elsewhere. */
+/**
+ * `debug-adapter/symbols/values/value.ts` -> `values`, and `.` for files directly there; undefined elsewhere.
+ */
 function symbolsRoomOf(file: string): string | undefined {
   const [, room] = /^debug-adapter\/symbols\/(?:([^/]+)\/)?[^/]+$/.exec(file) ?? [];
   return file.startsWith('debug-adapter/symbols/') ? (room ?? '.') : undefined;

@@ -1,5 +1,6 @@
 /**
- * What the pure folders (ARCHITECTURE.md, invariants) may use besides ECMAScript: they are compiled without Node's types.
+ * What the pure folders (ARCHITECTURE.md, invariants) may use besides ECMAScript: they are compiled without
+ * Node's types.
  */
 interface TextDecoderOptions {
   readonly fatal?: boolean;

@@ -1,6 +1,6 @@
 /**
- * The part of the WebAssembly API that guest memory uses (JS API §5.3). TypeScript has it only in its DOM library, which
- * would also let `window` and friends compile here.
+ * The part of the WebAssembly API that guest memory uses (JS API §5.3). TypeScript has it only in its DOM
+ * library, which would also let `window` and friends compile here.
  */
 declare namespace WebAssembly {
   interface MemoryDescriptor {

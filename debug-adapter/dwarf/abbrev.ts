@@ -1,6 +1,6 @@
 /**
- * .debug_abbrev: the shapes of a unit's entries. DWARF 5 §7.5.3. Declarations are passed over up to the code that is asked for, and
- * decoded when somebody asks.
+ * .debug_abbrev: the shapes of a unit's entries. DWARF 5 §7.5.3. Declarations are passed over up to the code
+ * that is asked for, and decoded when somebody asks.
  */
 import { DW_AT, DW_FORM } from './constants.ts';
 import { type UnitFormat, fixedFormSize } from './form.ts';
@@ -31,7 +31,10 @@ const MAX_DENSE_CODE = 0x4000;
 export class AbbrevTable {
   readonly #section: Section;
   readonly #format: UnitFormat;
-  /** Abbreviations by code, or where their declarations are until somebody asks: a unit's root alone needs one of hundreds. */
+  /**
+   * Abbreviations by code, or where their declarations are until somebody asks: a unit's root alone needs one
+   * of hundreds.
+   */
   readonly #dense: (Abbrev | number | undefined)[] = [];
   readonly #sparse = new Map<number, Abbrev | number>();
   /** Where the next declaration is that was not passed yet; undefined once the table's end was seen. */
@@ -62,7 +65,10 @@ export class AbbrevTable {
     return undefined;
   }
 
-  /** Passes over whole declarations up to that of `code`; keeps what it has when the window ends between two of them. */
+  /**
+   * Passes over whole declarations up to that of `code`; keeps what it has when the window ends between two
+   * of them.
+   */
   #passWindow(reader: Reader, code: number): number | undefined {
     let progress = false;
     for (;;) {

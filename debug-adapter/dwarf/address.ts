@@ -1,11 +1,15 @@
-/** Addresses as this folder holds them (signed numbers, see reader.ts) and as its users do (unsigned bigints). */
+/**
+ * Addresses as this folder holds them (signed numbers, see reader.ts) and as its users do (unsigned bigints).
+ */
 
 /** The unsigned 64-bit address of a signed number. */
 export function toUnsigned(address: number): bigint {
   return address >= 0 ? BigInt(address) : BigInt.asUintN(64, BigInt(address));
 }
 
-/** The signed number of an unsigned 64-bit address; `addressSize` decides whether the top half is negative. */
+/**
+ * The signed number of an unsigned 64-bit address; `addressSize` decides whether the top half is negative.
+ */
 export function toSigned(address: bigint, addressSize = 8): number {
   return addressSize === 8
     ? Number(BigInt.asIntN(64, address))
@@ -18,7 +22,10 @@ export interface Range {
   readonly end: number;
 }
 
-/** Many addresses. Those of one unit are near each other: four bytes each, where they are less than 4 GiB apart. */
+/**
+ * Many addresses. Those of one unit are near each other: four bytes each, where they are less than 4 GiB
+ * apart.
+ */
 export class AddressArray {
   readonly #base: number;
   readonly #values: Uint32Array | Float64Array;

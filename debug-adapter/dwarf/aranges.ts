@@ -1,4 +1,7 @@
-/** .debug_aranges: which unit covers which addresses. DWARF 5 §6.1.2. The whole section is decoded at once: a kernel's is 1 MB. */
+/**
+ * .debug_aranges: which unit covers which addresses. DWARF 5 §6.1.2. The whole section is decoded at once: a
+ * kernel's is 1 MB.
+ */
 import { DwarfError } from './dwarfError.ts';
 import type { Reader } from './reader.ts';
 import type { Section } from './section.ts';

@@ -1,6 +1,6 @@
 /**
- * From entry to entry of a unit (DWARF 5 §7.5.2), with typed access to their attributes. Values are decoded when asked for. What
- * refers to other entries is left to Die (unit.ts).
+ * From entry to entry of a unit (DWARF 5 §7.5.2), with typed access to their attributes. Values are decoded
+ * when asked for. What refers to other entries is left to Die (unit.ts).
  */
 import type { Abbrev, AbbrevTable } from './abbrev.ts';
 import { DW_AT, DW_FORM, attributeName, formName } from './constants.ts';
@@ -38,7 +38,10 @@ export class AttributeReader {
     this.#reader = reader;
   }
 
-  /** Moves to the entry at a section offset. False at a null entry (the end of a list of siblings), which has no tag. */
+  /**
+   * Moves to the entry at a section offset. False at a null entry (the end of a list of siblings), which has
+   * no tag.
+   */
   moveTo(offset: number): boolean {
     const reader = this.#reader;
     reader.pos = offset - reader.base;
@@ -72,7 +75,10 @@ export class AttributeReader {
     return reader.offset;
   }
 
-  /** DW_AT_sibling's target when the producer left one and it leads forward: lets a scanner jump over the children. */
+  /**
+   * DW_AT_sibling's target when the producer left one and it leads forward: lets a scanner jump over the
+   * children.
+   */
   get siblingOffset(): number | undefined {
     if (this.#abbrev === undefined || this.#abbrev.siblingIndex < 0) return undefined;
     const target = this.refOffset(DW_AT.sibling);
@@ -204,8 +210,8 @@ export class AttributeReader {
   }
 
   /**
-   * Classes lineptr, macptr, rnglist, loclist as an offset: sec_offset, and before version 4 data4 or data8 (§7.5.5). An index form
-   * (rnglistx, loclistx) is resolved by `lookUp`.
+   * Classes lineptr, macptr, rnglist, loclist as an offset: sec_offset, and before version 4 data4 or data8
+   * (§7.5.5). An index form (rnglistx, loclistx) is resolved by `lookUp`.
    */
   sectionOffset(name: number, lookUp?: (index: number) => number): number | undefined {
     const form = this.#seek(name);
@@ -227,7 +233,9 @@ export class AttributeReader {
     }
   }
 
-  /** Class reference inside the same section, as a section offset. Others: see refSignature, supplementOffset. */
+  /**
+   * Class reference inside the same section, as a section offset. Others: see refSignature, supplementOffset.
+   */
   refOffset(name: number): number | undefined {
     const form = this.#seek(name);
     if (form === undefined) return undefined;

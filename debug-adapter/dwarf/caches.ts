@@ -1,6 +1,6 @@
 /**
- * Bytes of files kept between questions. One of each belongs to a file; the many small files of a split program share one, so
- * that their number does not multiply what may be kept.
+ * Bytes of files kept between questions. One of each belongs to a file; the many small files of a split
+ * program share one, so that their number does not multiply what may be kept.
  */
 const MAX_UNIT_BYTES = 16 << 20;
 export const PAGE_BYTES = 0x4000;

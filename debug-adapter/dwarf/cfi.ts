@@ -1,6 +1,6 @@
 /**
- * Call frame information: .debug_frame (DWARF 5 §6.4) and .eh_frame (LSB Core 5 §10.6). Finds the rules that lead from a frame's
- * registers to its caller's; applying them is unwind.ts.
+ * Call frame information: .debug_frame (DWARF 5 §6.4) and .eh_frame (LSB Core 5 §10.6). Finds the rules that
+ * lead from a frame's registers to its caller's; applying them is unwind.ts.
  */
 import { DwarfError } from './dwarfError.ts';
 import type { EhFrameHeader } from './ehFrameHeader.ts';
@@ -101,7 +101,10 @@ export class FrameTable {
     return this.#evaluate(offset[low - 1] as number, address);
   }
 
-  /** The entry that the header's table has for an address, if it covers it; null without a table that can be used. */
+  /**
+   * The entry that the header's table has for an address, if it covers it; null without a table that can be
+   * used.
+   */
   #headerEntry(address: number): number | undefined | null {
     if (this.#header === undefined) return null;
     try {

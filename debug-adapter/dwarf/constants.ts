@@ -1,6 +1,6 @@
 /**
- * Values found in .debug_info and .debug_abbrev: tags, attributes, forms, encodings.
- * Names are the standard's without the family's prefix; values that are only the ends of vendor ranges are left out.
+ * Values found in .debug_info and .debug_abbrev: tags, attributes, forms, encodings. Names are the standard's
+ * without the family's prefix; values that are only the ends of vendor ranges are left out.
  */
 import { nameTable } from './nameTable.ts';
 

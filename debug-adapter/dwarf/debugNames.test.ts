@@ -18,8 +18,9 @@ interface Recipe {
 }
 
 /**
- * Units at 0x10 and 0x200, a local type unit at 0x400, a foreign one. `main` is a function at 0x10+0x20; `Main` (same hash) a
- * variable at 0x200+0x30, and a structure at section offset 0x260; `node` is in the type unit, and in the foreign one.
+ * Units at 0x10 and 0x200, a local type unit at 0x400, a foreign one. `main` is a function at 0x10+0x20;
+ * `Main` (same hash) a variable at 0x200+0x30, and a structure at section offset 0x260; `node` is in the type
+ * unit, and in the foreign one.
  */
 function nameIndex({
   is64 = false,

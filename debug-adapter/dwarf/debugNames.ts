@@ -1,6 +1,6 @@
 /**
- * .debug_names: an index of names that a compiler or linker left. DWARF 5 §6.1.1, §7.19. Nothing is decoded before it is asked for: a
- * look-up reads one bucket, the name and its entries.
+ * .debug_names: an index of names that a compiler or linker left. DWARF 5 §6.1.1, §7.19. Nothing is decoded
+ * before it is asked for: a look-up reads one bucket, the name and its entries.
  */
 import { DwarfError } from './dwarfError.ts';
 import { indirectForm, skipForm, type UnitFormat } from './form.ts';

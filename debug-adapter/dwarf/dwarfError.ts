@@ -1,4 +1,6 @@
-/** The only errors this folder throws for what a file contains. They carry the section and the offset in it. */
+/**
+ * The only errors this folder throws for what a file contains. They carry the section and the offset in it.
+ */
 export class DwarfError extends Error {
   override readonly name: string = 'DwarfError';
   /** `.debug_info` */
@@ -12,7 +14,10 @@ export class DwarfError extends Error {
   }
 }
 
-/** The bytes ended before the value did. Readers over a window of a section (section.ts) try again with a larger window. */
+/**
+ * The bytes ended before the value did. Readers over a window of a section (section.ts) try again with a
+ * larger window.
+ */
 export class EndOfDataError extends DwarfError {
   override readonly name = 'EndOfDataError';
 

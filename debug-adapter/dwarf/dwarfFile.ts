@@ -1,6 +1,7 @@
 /**
- * The DWARF of one file: its sections, its units, and what is shared between them (abbreviations, strings). Knows no container:
- * sections come from the loader. Keeps the bytes of the units used last and no more, whatever the file's size.
+ * The DWARF of one file: its sections, its units, and what is shared between them (abbreviations, strings).
+ * Knows no container: sections come from the loader. Keeps the bytes of the units used last and no more,
+ * whatever the file's size.
  */
 import { AbbrevTable } from './abbrev.ts';
 import { LoadedUnits, type PageCache, type SharedCaches } from './caches.ts';
@@ -77,7 +78,10 @@ export class DwarfFile implements UnitFile {
     return this.requireSection(sectionName).string(offset);
   }
 
-  /** Headers of every unit of .debug_info, then of .debug_types, in the file's order. Units that cannot be read are left out. */
+  /**
+   * Headers of every unit of .debug_info, then of .debug_types, in the file's order. Units that cannot be
+   * read are left out.
+   */
   unitHeaders(): readonly UnitHeader[] {
     return (this.#headers ??= [...this.#walkHeaders('.debug_info'), ...this.#walkHeaders('.debug_types')]);
   }
@@ -117,7 +121,9 @@ export class DwarfFile implements UnitFile {
     return inside ? this.unitOf(header) : undefined;
   }
 
-  /** The entry at a section offset, wherever it is; `near` is tried first. Undefined when it cannot be read. */
+  /**
+   * The entry at a section offset, wherever it is; `near` is tried first. Undefined when it cannot be read.
+   */
   dieAt(offset: number, near?: Unit): Die | undefined {
     const sectionName = near?.header.section.name ?? '.debug_info';
     const isNear = near !== undefined && offset >= near.header.offset && offset < near.header.endOffset;

@@ -1,4 +1,7 @@
-/** Pointers as .eh_frame and .eh_frame_hdr write them. LSB Core 5 §10.5.1: the low half of an encoding says the format, the high what it counts from. */
+/**
+ * Pointers as .eh_frame and .eh_frame_hdr write them. LSB Core 5 §10.5.1: the low half of an encoding says
+ * the format, the high what it counts from.
+ */
 import type { Reader } from './reader.ts';
 import { DW_EH_PE } from './sectionConstants.ts';
 

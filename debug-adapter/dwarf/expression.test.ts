@@ -10,7 +10,10 @@ import { asFloat, signedBits } from './typedValue.ts';
 const FLOAT = { encoding: DW_ATE.float, sizeBytes: 8, isGeneric: false };
 const SIGNED = { encoding: DW_ATE.signed, sizeBytes: 4, isGeneric: false };
 
-/** Registers hold 0x100 + their number, memory at `a` the bytes a, a + 1, …; unit offset 1 is a double, 2 an int. */
+/**
+ * Registers hold 0x100 + their number, memory at `a` the bytes a, a + 1, …; unit offset 1 is a double, 2 an
+ * int.
+ */
 const context: ExpressionContext = {
   addressSize: 8,
   littleEndian: true,

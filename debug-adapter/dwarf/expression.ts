@@ -1,6 +1,6 @@
 /**
- * DWARF expressions and single location descriptions. DWARF 5 §2.5, §2.6.1. Evaluation asks its context for registers and memory
- * and waits for the answers: the target may be at the other end of a socket.
+ * DWARF expressions and single location descriptions. DWARF 5 §2.5, §2.6.1. Evaluation asks its context for
+ * registers and memory and waits for the answers: the target may be at the other end of a socket.
  */
 import { binary, compare, unary } from './arithmetic.ts';
 import { DW_ATE } from './constants.ts';
@@ -25,7 +25,10 @@ export type Location =
   /** DW_OP_stack_value: the object has no place, this is its value. */
   | { readonly kind: 'value'; readonly value: TypedValue }
   | { readonly kind: 'implicit'; readonly bytes: Uint8Array }
-  /** A pointer to an object that is not in memory: the entry that describes it, and the offset into it (§2.6.1.1.4). */
+  /**
+   * A pointer to an object that is not in memory: the entry that describes it, and the offset into it
+   * (§2.6.1.1.4).
+   */
   | { readonly kind: 'implicitPointer'; readonly dieOffset: number; readonly byteOffset: number }
   | { readonly kind: 'optimizedOut' };
 
@@ -37,7 +40,10 @@ export interface Piece {
   readonly offsetBits: number;
 }
 
-/** What an expression may ask. Answers of undefined end the evaluation with an error that names what was missing. */
+/**
+ * What an expression may ask. Answers of undefined end the evaluation with an error that names what was
+ * missing.
+ */
 export interface ExpressionContext {
   readonly addressSize: number;
   readonly littleEndian: boolean;
@@ -56,7 +62,10 @@ export interface ExpressionContext {
   indexedAddress?(index: number): bigint;
   /** A base type by its offset in the unit; 0 is the generic type. */
   baseType?(unitOffset: number): ValueType | undefined;
-  /** The location expression of another entry: DW_OP_call2, call4 (unit offsets) and call_ref (section offset). */
+  /**
+   * The location expression of another entry: DW_OP_call2, call4 (unit offsets) and call_ref (section
+   * offset).
+   */
   calledExpression?(offset: number, inSection: boolean): Uint8Array | undefined;
   /** What the caller passed for a parameter, by its entry's offset in the unit (DW_OP_GNU_parameter_ref). */
   parameterValue?(unitOffset: number): Promise<TypedValue | undefined>;
@@ -66,7 +75,10 @@ export interface ExpressionContext {
   entryValue?(expression: Uint8Array): Promise<TypedValue | undefined>;
 }
 
-/** Nothing is broken: the program no longer has what the expression computes from. Debuggers say `optimized out`. */
+/**
+ * Nothing is broken: the program no longer has what the expression computes from. Debuggers say `optimized
+ * out`.
+ */
 export class UnavailableError extends DwarfError {
   constructor(offset: number, message: string) {
     super('expression', offset, message);
@@ -475,7 +487,10 @@ class ExpressionMachine {
     this.#location = { kind: 'register', register };
   }
 
-  /** What the operators so far describe; an empty description is an object that was optimised away (§2.6.1.1.4). */
+  /**
+   * What the operators so far describe; an empty description is an object that was optimised away
+   * (§2.6.1.1.4).
+   */
   #takeLocation(): Location {
     const described = this.#location;
     this.#location = undefined;

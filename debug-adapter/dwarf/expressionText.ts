@@ -1,4 +1,7 @@
-/** Expressions as text, for people: `DW_OP_fbreg -20`, with names for registers. Stops where it meets an operator it does not know. */
+/**
+ * Expressions as text, for people: `DW_OP_fbreg -20`, with names for registers. Stops where it meets an
+ * operator it does not know.
+ */
 import { DwarfError } from './dwarfError.ts';
 import { readEncodedPointer } from './encodedPointer.ts';
 import { DW_OP, operatorName } from './operators.ts';

@@ -65,8 +65,8 @@ export function offsetSize(format: UnitFormat): number {
 }
 
 /**
- * Passes over one value. A form nobody has told us the size of is the one thing that cannot be skipped: the rest of the unit is
- * then unreadable, so that is an error of the unit.
+ * Passes over one value. A form nobody has told us the size of is the one thing that cannot be skipped: the
+ * rest of the unit is then unreadable, so that is an error of the unit.
  */
 export function skipForm(reader: Reader, form: number, format: UnitFormat): void {
   const sizeBytes = fixedFormSize(form, format);
@@ -103,7 +103,10 @@ export function skipForm(reader: Reader, form: number, format: UnitFormat): void
   }
 }
 
-/** The form an indirect value announces (§7.5.3); one that announces another indirect or a value it cannot carry is broken. */
+/**
+ * The form an indirect value announces (§7.5.3); one that announces another indirect or a value it cannot
+ * carry is broken.
+ */
 export function indirectForm(reader: Reader): number {
   const form = reader.uleb();
   if (form === DW_FORM.indirect || form === DW_FORM.implicit_const) {

@@ -10,7 +10,10 @@ const { type, variable, function: func } = GDB_INDEX_SYMBOL_KIND;
 const entry = (unit: number, kind: number, isStatic = false): number =>
   (unit | (kind << 28) | (isStatic ? 1 << 31 : 0)) >>> 0;
 
-/** Units at 0x10 and 0x200 and a type unit at 0x400, addresses of both units, and the symbols in a table of `slots`. */
+/**
+ * Units at 0x10 and 0x200 and a type unit at 0x400, addresses of both units, and the symbols in a table of
+ * `slots`.
+ */
 function gdbIndex(version: number, slots = 4): Uint8Array {
   const symbols: Readonly<Record<string, readonly number[]>> = {
     main: [entry(0, func)],

@@ -1,6 +1,7 @@
 /**
- * .gdb_index, versions 7 to 9: an index of names and addresses that gdb-add-index or lld left. gdb manual, "Index Section Format".
- * Little endian on every machine. Nothing is decoded before it is asked for but the list of units.
+ * .gdb_index, versions 7 to 9: an index of names and addresses that gdb-add-index or lld left. gdb manual,
+ * "Index Section Format". Little endian on every machine. Nothing is decoded before it is asked for but the
+ * list of units.
  */
 import { DwarfError } from './dwarfError.ts';
 import type { Section } from './section.ts';

@@ -63,7 +63,8 @@ for (const version of [2, 3, 4, 5]) {
 }
 
 test('a special opcode advances line and address as §6.2.5.1 computes them', () => {
-  // line_base -3, line_range 12, opcode_base 10: the table of Appendix D.5 has opcode 0x4b for line +2, address +5 or so.
+  // line_base -3, line_range 12, opcode_base 10: the table of Appendix D.5 has opcode 0x4b for line +2,
+  // address +5 or so.
   const recipe = { lineBase: -3, lineRange: 12, opcodeBase: 10 };
   const program = (bytes: Bytes): void => {
     setAddress(bytes, 0x100);
@@ -141,7 +142,8 @@ test('a line goes on in further blocks, but not from a row of no code of its own
     );
     return Array.from(rows.flags.subarray(0, 3), (flags) => flags & (ROW_CONTINUES | ROW_IS_STMT));
   };
-  // The second row is where the first is: a statement there has code, the mere mention of another file does not.
+  // The second row is where the first is: a statement there has code, the mere mention of another file does
+  // not.
   assert.deepEqual(rowsAfter(true), [ROW_IS_STMT, ROW_IS_STMT, ROW_IS_STMT | ROW_CONTINUES]);
   assert.deepEqual(rowsAfter(false), [ROW_IS_STMT, 0, ROW_IS_STMT]);
 });

@@ -1,4 +1,7 @@
-/** The line number state machine. DWARF 5 §6.2.2, §6.2.5. Rows come out as columns of numbers: kernels have 30 million of them. */
+/**
+ * The line number state machine. DWARF 5 §6.2.2, §6.2.5. Rows come out as columns of numbers: kernels have 30
+ * million of them.
+ */
 import { AddressArray } from './address.ts';
 import { DwarfError } from './dwarfError.ts';
 import type { LineHeader } from './lineHeader.ts';
@@ -12,12 +15,15 @@ export const ROW_END_SEQUENCE = 1 << 2;
 export const ROW_PROLOGUE_END = 1 << 3;
 export const ROW_EPILOGUE_BEGIN = 1 << 4;
 /**
- * The row repeats the line of the one before, one of whose blocks has a discriminator (§6.2.2): the same statement goes on in another
- * block. Without discriminators a line that is repeated is a statement of its own.
+ * The row repeats the line of the one before, one of whose blocks has a discriminator (§6.2.2): the same
+ * statement goes on in another block. Without discriminators a line that is repeated is a statement of its
+ * own.
  */
 export const ROW_CONTINUES = 1 << 5;
 
-/** Rows `first` to `last`; `last` is the end_sequence row, whose address is the first one after the sequence. */
+/**
+ * Rows `first` to `last`; `last` is the end_sequence row, whose address is the first one after the sequence.
+ */
 export interface Sequence {
   readonly start: number;
   readonly end: number;
@@ -55,7 +61,10 @@ export function runLineProgram(header: LineHeader): LineRows {
   return machine.finish(undefined);
 }
 
-/** Where each file has statements, from the first to the last line; what comes after a broken opcode is left out. */
+/**
+ * Where each file has statements, from the first to the last line; what comes after a broken opcode is left
+ * out.
+ */
 export function statementSpans(header: LineHeader): Map<number, { firstLine: number; lastLine: number }> {
   const reader = header.section.reader(header.programOffset, header.endOffset - header.programOffset);
   const machine = new SpanMachine(header, reader);
@@ -178,7 +187,8 @@ abstract class LineMachine {
         this.discriminator = reader.uleb();
         if (this.discriminator !== 0) this.hasBlocks = true;
         break;
-      // DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer of ours does it.
+      // DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer of ours
+      // does it.
     }
     reader.pos = start + length;
   }
@@ -278,8 +288,9 @@ class RowMachine extends LineMachine {
   }
 
   /**
-   * A row of another file that is no statement, where a statement begins: an inlined function's first instruction, named a second time.
-   * No code is the row's own, so what comes after it does not go on from it (gdb leaves such rows out).
+   * A row of another file that is no statement, where a statement begins: an inlined function's first
+   * instruction, named a second time. No code is the row's own, so what comes after it does not go on from it
+   * (gdb leaves such rows out).
    */
   #isAside(): boolean {
     const isHere = this.address === this.#lastAddress;

@@ -1,4 +1,7 @@
-/** The head of a line number program: parameters and the tables of directories and files. DWARF 5 §6.2.4, DWARF 4 §6.2.4. */
+/**
+ * The head of a line number program: parameters and the tables of directories and files. DWARF 5 §6.2.4,
+ * DWARF 4 §6.2.4.
+ */
 import { DW_FORM, formName } from './constants.ts';
 import { type UnitFormat, skipForm } from './form.ts';
 import type { Reader } from './reader.ts';
@@ -58,7 +61,9 @@ export interface LineHeader {
   readonly opcodeBase: number;
   /** Operand counts by opcode, [0] unused. */
   readonly standardOpcodeLengths: Uint8Array;
-  /** As numbered by the file: from 0 in version 5, from 1 before; then index 0 is the unit's own directory. */
+  /**
+   * As numbered by the file: from 0 in version 5, from 1 before; then index 0 is the unit's own directory.
+   */
   readonly directories: LineEntries;
   /** As numbered by the file: before version 5 index 0 is empty. */
   readonly files: LineEntries;

@@ -5,9 +5,9 @@ import { DW_LLE, locationEntryName } from './sectionConstants.ts';
 import type { Die, Unit } from './unit.ts';
 
 /**
- * The location expression of an attribute at a link-time address: an expression of its own, or the entry of its list that covers
- * the address. Undefined when the attribute is missing or nothing covers the address: the object is not available there. Throws
- * DwarfError.
+ * The location expression of an attribute at a link-time address: an expression of its own, or the entry of
+ * its list that covers the address. Undefined when the attribute is missing or nothing covers the address:
+ * the object is not available there. Throws DwarfError.
  */
 export function expressionAt(die: Die, attribute: number, address: number): Uint8Array | undefined {
   const block = die.block(attribute);
@@ -104,7 +104,9 @@ function findInLoc(reader: Reader, unit: Unit, address: number): Uint8Array | un
   }
 }
 
-/** .debug_loc.dwo of GNU's version 4 split units: kinds as in version 5's first drafts, lengths of 2 bytes. */
+/**
+ * .debug_loc.dwo of GNU's version 4 split units: kinds as in version 5's first drafts, lengths of 2 bytes.
+ */
 function findInSplitLoc(reader: Reader, unit: Unit, address: number): Uint8Array | undefined {
   let base = unit.baseAddress;
   for (;;) {

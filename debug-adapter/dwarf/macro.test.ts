@@ -37,7 +37,10 @@ const enter = (b: Bytes, line: number, file: number): Bytes => b.u8(DW_MACRO.sta
 const leave = (b: Bytes): Bytes => b.u8(DW_MACRO.end_file);
 const at = (file: number, line: number): MacroPlace => ({ line, isFile: (it) => it === file });
 
-/** File 1 defines A, includes file 2 (which redefines it) on line 10, undefines it on 20; the command line has B. */
+/**
+ * File 1 defines A, includes file 2 (which redefines it) on line 10, undefines it on 20; the command line has
+ * B.
+ */
 function story(b: Bytes): Bytes {
   define(b, 0, 'B 7');
   enter(b, 0, 1);

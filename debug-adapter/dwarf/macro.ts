@@ -1,7 +1,7 @@
 /**
- * Macros: .debug_macro (DWARF 5 §6.3, and the GNU version 4 of it) and .debug_macinfo (DWARF 4 §6.3). Both tell the preprocessor's
- * story of a unit in its order: files entered and left, names defined and undefined. Nothing is kept: a question reads the unit's
- * entries, some ten thousand, again.
+ * Macros: .debug_macro (DWARF 5 §6.3, and the GNU version 4 of it) and .debug_macinfo (DWARF 4 §6.3). Both
+ * tell the preprocessor's story of a unit in its order: files entered and left, names defined and undefined.
+ * Nothing is kept: a question reads the unit's entries, some ten thousand, again.
  */
 import { DW_AT } from './constants.ts';
 import { DwarfError, EndOfDataError } from './dwarfError.ts';
@@ -34,13 +34,18 @@ type MacroEvent =
 
 interface OpenFile {
   readonly file: number;
-  /** The first time that the place's file is entered: what headers are included again for is seldom their macros. */
+  /**
+   * The first time that the place's file is entered: what headers are included again for is seldom their
+   * macros.
+   */
   readonly isPlace: boolean;
 }
 
 const MAX_IMPORTS = 32;
 const WINDOW_BYTES = 0x4000;
-/** Units that import each other can make any number of entries out of few bytes; a kernel's unit has 60 000. */
+/**
+ * Units that import each other can make any number of entries out of few bytes; a kernel's unit has 60 000.
+ */
 const MAX_ENTRIES = 1 << 19;
 
 export function hasMacros(unit: Unit): boolean {
@@ -49,8 +54,8 @@ export function hasMacros(unit: Unit): boolean {
 }
 
 /**
- * What a name means to the preprocessor at a place; without a place, or in a file the unit never enters, at the unit's end. Throws
- * DwarfError.
+ * What a name means to the preprocessor at a place; without a place, or in a file the unit never enters, at
+ * the unit's end. Throws DwarfError.
  */
 export function findMacro(unit: Unit, name: string, place?: MacroPlace): MacroDefinition | undefined {
   let found: MacroDefinition | undefined;
@@ -206,8 +211,8 @@ function* readMacroUnit(
 }
 
 /**
- * Entries up to the one of type 0. Where they end is not known before, so the section is read in windows; an entry that a window
- * cuts is read again in the next one.
+ * Entries up to the one of type 0. Where they end is not known before, so the section is read in windows; an
+ * entry that a window cuts is read again in the next one.
  */
 function* readEntries<T>(
   section: Section,
@@ -235,7 +240,10 @@ function* readEntries<T>(
   }
 }
 
-/** Undefined for entries that say nothing about macros, or whose text is in a supplementary file that was not found. */
+/**
+ * Undefined for entries that say nothing about macros, or whose text is in a supplementary file that was not
+ * found.
+ */
 function readEntry(
   reader: Reader,
   opcode: number,

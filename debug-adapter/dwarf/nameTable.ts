@@ -1,6 +1,7 @@
 /**
- * Names for the values of one family of constants, for messages and dumps: `DW_TAG_array_type`, and `DW_TAG_<0x99>` for a value that
- * the table does not have. Where two names share a value the first wins, which is the standard's own.
+ * Names for the values of one family of constants, for messages and dumps: `DW_TAG_array_type`, and
+ * `DW_TAG_<0x99>` for a value that the table does not have. Where two names share a value the first wins,
+ * which is the standard's own.
  */
 export function nameTable(
   prefix: string,

@@ -1,4 +1,7 @@
-/** Each operator by itself: a row for every one the standard and GNU have, so that none is forgotten. DWARF 5 §2.5.1, §2.6.1. */
+/**
+ * Each operator by itself: a row for every one the standard and GNU have, so that none is forgotten. DWARF 5
+ * §2.5.1, §2.6.1.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Bytes } from '../../test/support/bytes.ts';

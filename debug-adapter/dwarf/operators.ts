@@ -1,6 +1,6 @@
 /**
- * Operators of DWARF expressions.
- * Names are the standard's without the family's prefix; values that are only the ends of vendor ranges are left out.
+ * Operators of DWARF expressions. Names are the standard's without the family's prefix; values that are only
+ * the ends of vendor ranges are left out.
  */
 import { nameTable } from './nameTable.ts';
 

@@ -47,7 +47,10 @@ function table(entries: readonly Entry[], options: { header?: string; isSorted?:
   });
 }
 
-/** The caller's registers by DWARF number: registers hold 0x1000 + 0x100 times their number, memory each address plus 1. */
+/**
+ * The caller's registers by DWARF number: registers hold 0x1000 + 0x100 times their number, memory each
+ * address plus 1.
+ */
 async function caller(row: FrameRow | undefined): Promise<Record<string, bigint | undefined>> {
   assert.ok(row);
   const word = (value: bigint): Uint8Array => new Bytes().u64(value).done();

@@ -1,7 +1,8 @@
 /**
- * ORC, the Linux kernel's own unwind tables for x86-64 (Documentation/arch/x86/orc-unwinder.rst, arch/x86/include/asm/orc_types.h).
- * They cover what has no call frame information: assembler, and the entries of interrupts and exceptions. An entry becomes the same
- * kind of row that call frame information gives, so that applying it is one piece of code (unwind.ts).
+ * ORC, the Linux kernel's own unwind tables for x86-64 (Documentation/arch/x86/orc-unwinder.rst,
+ * arch/x86/include/asm/orc_types.h). They cover what has no call frame information: assembler, and the
+ * entries of interrupts and exceptions. An entry becomes the same kind of row that call frame information
+ * gives, so that applying it is one piece of code (unwind.ts).
  */
 import type { CfaRule, FrameRow, RegisterRule } from './cfi.ts';
 import { DW_OP } from './operators.ts';
@@ -21,7 +22,10 @@ const ORC_REG = {
   SP_INDIRECT: 9,
 } as const;
 
-/** What the return address and the stack pointer are found in; as of Linux 6.4. Before, CALL was 0 and the others one less each. */
+/**
+ * What the return address and the stack pointer are found in; as of Linux 6.4. Before, CALL was 0 and the
+ * others one less each.
+ */
 const ORC_TYPE = {
   UNDEFINED: 0,
   END_OF_STACK: 1,
@@ -67,7 +71,10 @@ const ENTRY_BYTES = 6;
 const IP_BYTES = 4;
 const HEADER_BYTES = 20;
 
-/** How the bits after sp_reg and bp_reg are used; .orc_header has a hash of the kernel's header file since 6.4. */
+/**
+ * How the bits after sp_reg and bp_reg are used; .orc_header has a hash of the kernel's header file since
+ * 6.4.
+ */
 type OrcVersion = 'original' | '6.3' | '6.4';
 const HEADER_6_3 = 'db84aed4103b31dd51e017f8f79783ca985c2c51';
 
@@ -108,7 +115,10 @@ export class OrcTable {
     );
   }
 
-  /** The rules at an address that is in the image's code; undefined where the tables know no way. Throws DwarfError. */
+  /**
+   * The rules at an address that is in the image's code; undefined where the tables know no way. Throws
+   * DwarfError.
+   */
   rowAt(address: number): FrameRow | undefined {
     let low = 0;
     let high = this.#count;
@@ -148,7 +158,10 @@ export class OrcTable {
     });
   }
 
-  /** The header came after 6.3, whose bits it was first made for; one we do not know is of a kernel newer than 6.4. */
+  /**
+   * The header came after 6.3, whose bits it was first made for; one we do not know is of a kernel newer than
+   * 6.4.
+   */
   #findVersion(): OrcVersion {
     const { header } = this.#sections;
     if (header === undefined || header.sizeBytes !== HEADER_BYTES) return this.#guessVersion();
@@ -158,8 +171,8 @@ export class OrcTable {
   }
 
   /**
-   * Without a header the entries tell: most of any kernel's or module's are calls, which 6.4 numbers 2 and the others 0; and where
-   * the stack ends without a place, 6.3 sets bit 11 and the original bit 10.
+   * Without a header the entries tell: most of any kernel's or module's are calls, which 6.4 numbers 2 and
+   * the others 0; and where the stack ends without a place, 6.3 sets bit 11 and the original bit 10.
    */
   #guessVersion(): OrcVersion {
     const reader = this.#sections.entries.reader(0, this.#count * ENTRY_BYTES);
@@ -244,7 +257,8 @@ function registersOf(entry: OrcEntry): Map<number, RegisterRule> | undefined {
       for (const [register, offset] of PT_REGS) registers.set(register, { kind: 'offset', offset });
       break;
     case ORC_TYPE.REGS_PARTIAL:
-      // Just entered or about to leave: the other registers still are, or are again, those of the interrupted code.
+      // Just entered or about to leave: the other registers still are, or are again, those of the interrupted
+      // code.
       registers.set(RIP, { kind: 'offset', offset: IRET_RIP });
       registers.set(RSP, { kind: 'offset', offset: IRET_RSP });
       break;

@@ -1,6 +1,6 @@
 /**
- * .debug_cu_index and .debug_tu_index of a package file (.dwp): which part of each section belongs to which unit. DWARF 5 §7.3.5,
- * and the GNU version 2 that DWARF 4 packages have.
+ * .debug_cu_index and .debug_tu_index of a package file (.dwp): which part of each section belongs to which
+ * unit. DWARF 5 §7.3.5, and the GNU version 2 that DWARF 4 packages have.
  */
 import { DwarfError } from './dwarfError.ts';
 import type { Section } from './section.ts';
@@ -48,7 +48,10 @@ export class PackageIndex {
     this.#columns = this.#readColumns(version, columnCount);
   }
 
-  /** The contributions of the unit with a dwo_id or type signature; undefined when the package does not have it. */
+  /**
+   * The contributions of the unit with a dwo_id or type signature; undefined when the package does not have
+   * it.
+   */
   find(signature: bigint): Contributions | undefined {
     const slotCount = this.#slotCount;
     if (slotCount === 0) return undefined;

@@ -1,4 +1,7 @@
-/** Non-contiguous address ranges: .debug_rnglists (DWARF 5 §2.17.3, §7.25) and .debug_ranges (DWARF 4 §2.17.3). */
+/**
+ * Non-contiguous address ranges: .debug_rnglists (DWARF 5 §2.17.3, §7.25) and .debug_ranges (DWARF 4
+ * §2.17.3).
+ */
 import type { Range } from './address.ts';
 import { DW_AT } from './constants.ts';
 import { offsetSize } from './form.ts';
@@ -6,7 +9,10 @@ import type { Reader } from './reader.ts';
 import { DW_RLE, rangeEntryName } from './sectionConstants.ts';
 import type { Die, Unit } from './unit.ts';
 
-/** The code an entry covers: DW_AT_ranges, else DW_AT_low_pc to DW_AT_high_pc; empty when it has none. Throws DwarfError. */
+/**
+ * The code an entry covers: DW_AT_ranges, else DW_AT_low_pc to DW_AT_high_pc; empty when it has none. Throws
+ * DwarfError.
+ */
 export function rangesOf(die: Die): readonly Range[] {
   if (die.has(DW_AT.ranges)) {
     const offset = die.sectionOffset(DW_AT.ranges, (index) => rangeListOffset(die.unit, index));

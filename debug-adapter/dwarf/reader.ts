@@ -1,10 +1,11 @@
 /**
  * A cursor over a piece of a section. DWARF 5 §7.6 (LEB128), §7.4 (32- and 64-bit format).
  *
- * Addresses are plain numbers: 64-bit addresses are taken as signed, so that the kernel's (0xffffffff81000000) and user space's are
- * both exact below 2^53 in magnitude and comparing them costs nothing. 32-bit addresses are unsigned. See address.ts for the way
- * back to unsigned bigints. Other 64-bit values read as numbers lose low bits from 2^53 on, which only broken files have in
- * offsets and lengths; constants that may use all bits have bigint readers.
+ * Addresses are plain numbers: 64-bit addresses are taken as signed, so that the kernel's
+ * (0xffffffff81000000) and user space's are both exact below 2^53 in magnitude and comparing them costs
+ * nothing. 32-bit addresses are unsigned. See address.ts for the way back to unsigned bigints. Other 64-bit
+ * values read as numbers lose low bits from 2^53 on, which only broken files have in offsets and lengths;
+ * constants that may use all bits have bigint readers.
  */
 import { DwarfError, EndOfDataError } from './dwarfError.ts';
 
@@ -151,7 +152,9 @@ export class Reader {
     while (this.u8() >= 0x80);
   }
 
-  /** An address of `sizeBytes`: 8 bytes come out signed, smaller ones unsigned (see the head of this file). */
+  /**
+   * An address of `sizeBytes`: 8 bytes come out signed, smaller ones unsigned (see the head of this file).
+   */
   address(sizeBytes: number): number {
     switch (sizeBytes) {
       case 8:
@@ -172,7 +175,10 @@ export class Reader {
     return is64 ? this.u64Number() : this.u32();
   }
 
-  /** unit_length (§7.4): 0xffffffff announces the 64-bit format, the other values from 0xfffffff0 are reserved. */
+  /**
+   * unit_length (§7.4): 0xffffffff announces the 64-bit format, the other values from 0xfffffff0 are
+   * reserved.
+   */
   initialLength(): { length: number; is64: boolean } {
     const first = this.u32();
     if (first < 0xfffffff0) return { length: first, is64: false };
@@ -224,7 +230,8 @@ export class Reader {
     let bits = 0;
     for (;;) {
       const byte = this.u8();
-      // Padding bytes past 64 bits carry nothing new (§7.6 allows them); stop adding so that a long run cannot build a huge number.
+      // Padding bytes past 64 bits carry nothing new (§7.6 allows them); stop adding so that a long run
+      // cannot build a huge number.
       if (bits < 70) {
         value |= BigInt(byte & 0x7f) << BigInt(bits);
         bits += 7;

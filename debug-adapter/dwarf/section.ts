@@ -1,6 +1,7 @@
 /**
- * Sections as this folder sees them: bytes by name, from whoever knows the container (ELF, a .dwp's index, a test). Large sections
- * are never held whole: units bring their own bytes, strings and lists go through a bounded page cache.
+ * Sections as this folder sees them: bytes by name, from whoever knows the container (ELF, a .dwp's index, a
+ * test). Large sections are never held whole: units bring their own bytes, strings and lists go through a
+ * bounded page cache.
  */
 import { PAGE_BYTES, PageCache } from './caches.ts';
 import { EndOfDataError, DwarfError } from './dwarfError.ts';
@@ -49,8 +50,8 @@ export class Section {
   }
 
   /**
-   * Runs `parse` on the bytes from `offset`, not knowing how many it needs: a small window first, a larger one when it hits the
-   * window's end. `parse` may therefore run more than once.
+   * Runs `parse` on the bytes from `offset`, not knowing how many it needs: a small window first, a larger
+   * one when it hits the window's end. `parse` may therefore run more than once.
    */
   parse<T>(offset: number, parse: (reader: Reader) => T, windowBytes = 512): T {
     if (!(offset >= 0 && offset <= this.sizeBytes)) throw new EndOfDataError(this.name, this.sizeBytes);
@@ -64,7 +65,10 @@ export class Section {
     }
   }
 
-  /** As parse(), through the page cache: for small things at random offsets (strings, addresses, list offsets). */
+  /**
+   * As parse(), through the page cache: for small things at random offsets (strings, addresses, list
+   * offsets).
+   */
   cached<T>(offset: number, lengthBytes: number, parse: (reader: Reader) => T): T {
     if (!(offset >= 0 && offset + lengthBytes <= this.sizeBytes)) {
       throw new EndOfDataError(this.name, Math.min(Math.max(offset, 0), this.sizeBytes));

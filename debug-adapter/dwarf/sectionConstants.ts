@@ -1,6 +1,7 @@
 /**
- * Opcodes and entry kinds of the sections other than .debug_info: lines, ranges, locations, frames, macros, indexes.
- * Names are the standard's without the family's prefix; values that are only the ends of vendor ranges are left out.
+ * Opcodes and entry kinds of the sections other than .debug_info: lines, ranges, locations, frames, macros,
+ * indexes. Names are the standard's without the family's prefix; values that are only the ends of vendor
+ * ranges are left out.
  */
 import { nameTable } from './nameTable.ts';
 
@@ -65,7 +66,10 @@ export const DW_LLE = {
   GNU_view_pair: 0x09,
 } as const;
 
-/** Call frame instructions. DWARF 5 §7.24, Table 7.29. advance_loc, offset and restore keep an operand in their low 6 bits. */
+/**
+ * Call frame instructions. DWARF 5 §7.24, Table 7.29. advance_loc, offset and restore keep an operand in
+ * their low 6 bits.
+ */
 export const DW_CFA = {
   advance_loc: 0x40,
   offset: 0x80,
@@ -157,7 +161,9 @@ export const DW_IDX = {
   GNU_external: 0x2001,
 } as const;
 
-/** Section identifiers of package files; their names are those of the sections. DWARF 5 §7.3.5.3, Table 7.1. */
+/**
+ * Section identifiers of package files; their names are those of the sections. DWARF 5 §7.3.5.3, Table 7.1.
+ */
 export const DW_SECT = {
   INFO: 0x01,
   ABBREV: 0x03,

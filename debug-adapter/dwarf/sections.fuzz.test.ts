@@ -1,4 +1,7 @@
-/** Hostile debug information: whatever the bytes, the answer is a DwarfError or none, and soon. test/fuzz/ has other seeds. */
+/**
+ * Hostile debug information: whatever the bytes, the answer is a DwarfError or none, and soon. test/fuzz/ has
+ * other seeds.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dwarfTargets } from '../../test/support/dwarfFuzz.ts';

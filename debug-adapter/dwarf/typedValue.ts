@@ -1,6 +1,7 @@
 /**
- * Values on the expression stack. DWARF 5 §2.5.1: either of a base type or of the generic type, an integer of the size of an address
- * that has no sign of its own. The bits are kept unsigned; operators read them as the type says.
+ * Values on the expression stack. DWARF 5 §2.5.1: either of a base type or of the generic type, an integer of
+ * the size of an address that has no sign of its own. The bits are kept unsigned; operators read them as the
+ * type says.
  */
 import { DW_ATE } from './constants.ts';
 
@@ -29,7 +30,10 @@ export function isFloat(type: ValueType): boolean {
   return type.encoding === DW_ATE.float && (type.sizeBytes === 4 || type.sizeBytes === 8);
 }
 
-/** Whether comparison, division and right shift by `shra` see a sign; the generic type compares and divides as signed (§2.5.1.4). */
+/**
+ * Whether comparison, division and right shift by `shra` see a sign; the generic type compares and divides as
+ * signed (§2.5.1.4).
+ */
 export function isSigned(type: ValueType): boolean {
   return type.encoding === DW_ATE.signed || type.encoding === DW_ATE.signed_char;
 }

@@ -1,6 +1,7 @@
 /**
- * One unit: its header, its entries, its root entry's attributes and the bases its indexed values count from. DWARF 5 §3.1. A unit
- * makes its entries and each of them leads back to its unit, so the two classes stand together.
+ * One unit: its header, its entries, its root entry's attributes and the bases its indexed values count from.
+ * DWARF 5 §3.1. A unit makes its entries and each of them leads back to its unit, so the two classes stand
+ * together.
  */
 import type { AbbrevTable } from './abbrev.ts';
 import { AttributeReader } from './attributeReader.ts';
@@ -72,7 +73,10 @@ export class Die extends AttributeReader {
     super(unit, reader);
   }
 
-  /** The entry an attribute refers to, in whatever unit or file; undefined when there is none or it cannot be read. */
+  /**
+   * The entry an attribute refers to, in whatever unit or file; undefined when there is none or it cannot be
+   * read.
+   */
   ref(name: number): Die | undefined {
     const { file } = this.unit;
     const offset = this.refOffset(name);
@@ -134,7 +138,9 @@ export class Unit {
     return this.header.endOffset - this.header.offset;
   }
 
-  /** Forgets the unit's bytes; entries already handed out keep theirs. The file calls this to bound memory. */
+  /**
+   * Forgets the unit's bytes; entries already handed out keep theirs. The file calls this to bound memory.
+   */
   release(): void {
     this.#contents = undefined;
     this.#table = undefined;

@@ -90,7 +90,10 @@ function readExtra(
   }
 }
 
-/** Where a unit that cannot be read ends, if its length at least makes sense: so that one broken unit does not hide the rest. */
+/**
+ * Where a unit that cannot be read ends, if its length at least makes sense: so that one broken unit does not
+ * hide the rest.
+ */
 export function unitEnd(section: Section, offset: number): number | undefined {
   const reader = section.reader(offset, Math.min(12, section.sizeBytes - offset));
   const { length } = reader.initialLength();

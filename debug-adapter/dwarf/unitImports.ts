@@ -1,6 +1,6 @@
 /**
- * Units that others import (§3.2.5). dwz moves what several units have in common into partial units, of the same file or of the
- * supplementary one; link-time optimisation makes one unit of many.
+ * Units that others import (§3.2.5). dwz moves what several units have in common into partial units, of the
+ * same file or of the supplementary one; link-time optimisation makes one unit of many.
  */
 import { DW_AT, DW_TAG } from './constants.ts';
 import type { Unit, UnitFile } from './unit.ts';
@@ -41,7 +41,10 @@ export class UnitImports {
     return this.#importers.get(unit) ?? [];
   }
 
-  /** What partial units do not say of themselves, those that import them do: a compile unit, if any imports it. */
+  /**
+   * What partial units do not say of themselves, those that import them do: a compile unit, if any imports
+   * it.
+   */
   compileUnitOf(partial: Unit): Unit | undefined {
     return this.importersOf(partial).find((unit) => unit.rootDie().tag !== DW_TAG.partial_unit);
   }

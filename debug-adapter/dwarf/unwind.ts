@@ -8,11 +8,16 @@ export interface CallerRegisters {
   readonly cfa: bigint;
   /** By DWARF number. A register that is missing has no known value in the caller. */
   readonly registers: ReadonlyMap<number, bigint>;
-  /** Where in memory the frame saved a register of the caller: writing there changes the caller's register. */
+  /**
+   * Where in memory the frame saved a register of the caller: writing there changes the caller's register.
+   */
   readonly savedAt: ReadonlyMap<number, bigint>;
 }
 
-/** `keeps` tells registers that, without a rule, survive a call by the ABI. Throws DwarfError when a rule cannot be applied. */
+/**
+ * `keeps` tells registers that, without a rule, survive a call by the ABI. Throws DwarfError when a rule
+ * cannot be applied.
+ */
 export async function applyFrameRow(
   row: FrameRow,
   context: ExpressionContext,

@@ -1,4 +1,7 @@
-/** SymbolImage over one ELF file: puts the pieces of this folder together and translates addresses at its edge. */
+/**
+ * SymbolImage over one ELF file: puts the pieces of this folder together and translates addresses at its
+ * edge.
+ */
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import { ElfError } from '../../vmm-core/elf/elfError.ts';
 import { type ElfFile, parseElf } from '../../vmm-core/elf/elfFile.ts';
@@ -529,7 +532,10 @@ export class ElfSymbolImage implements SymbolImage {
   }
 }
 
-/** Neighbouring rows of the same line; rows that no debugger stops at (line 0, no statement) join the one before them. */
+/**
+ * Neighbouring rows of the same line; rows that no debugger stops at (line 0, no statement) join the one
+ * before them.
+ */
 function statementAround(lines: UnitLines, row: number, at: number): Range {
   const { rows } = lines;
   const sequence = lines.sequenceAt(at);

@@ -124,7 +124,10 @@ export class ImageQueries {
     return { scope, names: new NameResolver(this.#image, this.#names, this.#elfSymbol, scope) };
   }
 
-  /** When a name that may be a type of another unit is met, the index has to be there before the tree can be trusted. */
+  /**
+   * When a name that may be a type of another unit is met, the index has to be there before the tree can be
+   * trusted.
+   */
   async #parse(text: string, scope: FrameScope, names: NameResolver): Promise<Node> {
     const key = `${unitKey(scope.unit)}:${scope.functionName ?? ''}:${text}`;
     const before = this.#parsed.get(key);

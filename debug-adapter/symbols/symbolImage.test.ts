@@ -23,9 +23,9 @@ import type { Assignment } from './values/value.ts';
  * The program of these tests, in a kernel's address range:
  *   main   [T, T+0x40)       /src/main.c lines 10 to 13, prologue until T+4
  *     helper inlined at [T+0x10, T+0x20), called on line 12; its code is on line 5 of /src/inc/help.h
- *   asm_entry [T+0x40, T+0x50) a symbol without DWARF
- *   asm_data at D+0x20, an int that main.c only declares
- *   counter at D, an int; p at D+8, a struct pair *; pair is { int first; unsigned flag : 1, rest : 7; char name[4]; }
+ *   asm_entry [T+0x40, T+0x50) a symbol without DWARF asm_data at D+0x20, an int that main.c only declares
+ *   counter at D, an int; p at D+8, a struct pair *; pair is { int first; unsigned flag : 1, rest : 7; char
+ *   name[4]; }
  */
 const T = 0xffffffff81000000n;
 const D = 0xffffffff82000000n;

@@ -1,12 +1,15 @@
 /**
- * What the debug adapter asks of one ELF file with its DWARF: the public interface of symbols/. Policy lives in this folder,
- * formats in ../dwarf (DWARF) and vmm-core/elf (ELF). A type that one room answers with is declared there: values in values/,
- * frames in frames/, places of code in breakpoints/. openSymbolImage.ts is the way in.
+ * What the debug adapter asks of one ELF file with its DWARF: the public interface of symbols/. Policy lives
+ * in this folder, formats in ../dwarf (DWARF) and vmm-core/elf (ELF). A type that one room answers with is
+ * declared there: values in values/, frames in frames/, places of code in breakpoints/. openSymbolImage.ts is
+ * the way in.
  *
- * Everything is lazy: opening reads the ELF header and the section table; an address question reads .debug_aranges and the line
- * table of the one unit concerned. All addresses are link-time addresses plus the image's `loadBias`, as unsigned 64-bit bigints.
+ * Everything is lazy: opening reads the ELF header and the section table; an address question reads
+ * .debug_aranges and the line table of the one unit concerned. All addresses are link-time addresses plus the
+ * image's `loadBias`, as unsigned 64-bit bigints.
  *
- * Nothing here throws for bad debug information: a broken unit answers as if it had none, and says so in `problems()`.
+ * Nothing here throws for bad debug information: a broken unit answers as if it had none, and says so in
+ * `problems()`.
  */
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../vmm-core/elf/compressedSection.ts';
@@ -45,7 +48,10 @@ export interface LineRow extends SourcePosition {
 export interface FunctionRange {
   /** As its programmer wrote it: `vfs_read`, `ns::Class::method`, `core::fmt::write`. */
   readonly name: string;
-  /** The piece of code that contains the address asked for: functions split into hot and cold parts have several. */
+  /**
+   * The piece of code that contains the address asked for: functions split into hot and cold parts have
+   * several.
+   */
   readonly start: bigint;
   readonly end: bigint;
   /** Where it is declared, when DWARF knows. */
@@ -62,7 +68,10 @@ export interface SymbolAt {
 /** One function of an inline chain. */
 export interface InlineFrame {
   readonly function: string;
-  /** Where this function is executing: for the innermost the line of the address, for the others the line of the inlined call. */
+  /**
+   * Where this function is executing: for the innermost the line of the address, for the others the line of
+   * the inlined call.
+   */
   readonly file?: string;
   readonly line?: number;
   readonly column?: number;
@@ -74,13 +83,16 @@ export interface InlineFrame {
 
 export interface Variable extends NamedValue {
   readonly isParameter: boolean;
-  /** 0 for the function's own, more for those of blocks inside it. An inner variable hides an outer one of the same name. */
+  /**
+   * 0 for the function's own, more for those of blocks inside it. An inner variable hides an outer one of the
+   * same name.
+   */
   readonly depth: number;
 }
 
 /**
- * Questions that may concern a thousand units, answered in slices that leave the event loop to others. They do not wait for an index
- * that is being built: see prepareIndex().
+ * Questions that may concern a thousand units, answered in slices that leave the event loop to others. They
+ * do not wait for an index that is being built: see prepareIndex().
  */
 export interface SlicedQuestions {
   /** Of files(), those with that last component. */
@@ -109,11 +121,20 @@ export interface CompiledExpression {
 export interface SymbolImageOptions {
   /** Added to every link-time address (modulo 2^64). */
   readonly loadBias?: bigint;
-  /** Where the sections of a relocatable object (a kernel module) were loaded, by name; else they are laid out from 0. */
+  /**
+   * Where the sections of a relocatable object (a kernel module) were loaded, by name; else they are laid out
+   * from 0.
+   */
   readonly sectionAddresses?: ReadonlyMap<string, bigint>;
-  /** Opens a .dwo file or a .dwp package of split DWARF; without it such units have lines but no functions or variables. */
+  /**
+   * Opens a .dwo file or a .dwp package of split DWARF; without it such units have lines but no functions or
+   * variables.
+   */
   readonly openDwo?: (path: string) => ByteSource | undefined;
-  /** Gets the index of a large image from elsewhere; without it, it is built here, in slices. Undefined: there will be none. */
+  /**
+   * Gets the index of a large image from elsewhere; without it, it is built here, in slices. Undefined: there
+   * will be none.
+   */
   readonly loadIndex?: LoadIndex;
   /** For compressed sections; without them they count as missing and `problems()` says so. */
   readonly decompressors?: Decompressors;
@@ -129,7 +150,10 @@ export interface SymbolImage {
   readonly loadBias: bigint;
   /** `x86-64`, …: what the debug information is of, also in a file of another class. */
   readonly machine: string;
-  /** Whether there is line information at all; without it only symbolAt and functionByName (from .symtab) answer. */
+  /**
+   * Whether there is line information at all; without it only symbolAt and functionByName (from .symtab)
+   * answer.
+   */
   readonly hasLines: boolean;
   /** How much there is to know: the size of .debug_info, 0 without any. */
   readonly debugInfoBytes: number;
@@ -137,12 +161,15 @@ export interface SymbolImage {
   readonly codeRanges: readonly AddressRange[];
 
   readonly sliced: SlicedQuestions;
-  /** Whether names are known without reading through the units: by an index of ours, or by one the file brings along. */
+  /**
+   * Whether names are known without reading through the units: by an index of ours, or by one the file brings
+   * along.
+   */
   readonly isIndexed: boolean;
   /**
-   * Gets the index of names and files of a large image (a small one has it at once), by SymbolImageOptions.loadIndex. Until it is
-   * there, names of other units are not found, and files are by reading the head of every line table. Resolves to whether it is
-   * there; asking again costs nothing.
+   * Gets the index of names and files of a large image (a small one has it at once), by
+   * SymbolImageOptions.loadIndex. Until it is there, names of other units are not found, and files are by
+   * reading the head of every line table. Resolves to whether it is there; asking again costs nothing.
    */
   prepareIndex(): Promise<boolean>;
 
@@ -158,12 +185,16 @@ export interface SymbolImage {
   inlineChainAt(address: bigint): readonly InlineFrame[];
 
   /**
-   * Where a breakpoint on a source line goes. `file` matches every recorded path that ends with it on a path boundary, or that ends
-   * where it ends (an editor's absolute path against a recorded relative one). When the line has no code, the nearest following line
-   * that has. One address per function or inlined copy; after the prologue where the line is a function's opening.
+   * Where a breakpoint on a source line goes. `file` matches every recorded path that ends with it on a path
+   * boundary, or that ends where it ends (an editor's absolute path against a recorded relative one). When
+   * the line has no code, the nearest following line that has. One address per function or inlined copy;
+   * after the prologue where the line is a function's opening.
    */
   addressesOf(file: string, line: number, column?: number): readonly CodeLocation[];
-  /** Lines from `fromLine` to `toLine` (both included) that have code, each with the columns of its statements, ascending. */
+  /**
+   * Lines from `fromLine` to `toLine` (both included) that have code, each with the columns of its
+   * statements, ascending.
+   */
   breakpointLines(
     file: string,
     fromLine: number,
@@ -171,54 +202,75 @@ export interface SymbolImage {
   ): readonly { line: number; columns: readonly number[] }[];
 
   /**
-   * Every function with that name. Clones of the compiler (`name.isra.0`, `name.constprop.0`) count, `.cold` parts do not. Inlined
-   * copies are found when the index is there.
+   * Every function with that name. Clones of the compiler (`name.isra.0`, `name.constprop.0`) count, `.cold`
+   * parts do not. Inlined copies are found when the index is there.
    */
   functionByName(name: string): readonly FunctionLocation[];
 
   /**
-   * For stepping by line: the contiguous addresses around `address` that belong to the same source line of the same function.
-   * Stepping goes on while the program counter is inside.
+   * For stepping by line: the contiguous addresses around `address` that belong to the same source line of
+   * the same function. Stepping goes on while the program counter is inside.
    */
   statementRange(address: bigint): AddressRange | undefined;
-  /** The first address after the prologue of the function that starts at `start`; `start` itself when unknown. */
+  /**
+   * The first address after the prologue of the function that starts at `start`; `start` itself when unknown.
+   */
   prologueEnd(start: bigint): bigint;
   /** Whether the frame of the function that contains `address` is not set up yet there. */
   isInPrologue(address: bigint): boolean;
 
   /**
-   * The registers of a frame's caller: by call frame information, else by ORC, else by the frame pointer. Undefined at
-   * the outermost frame and where neither knows the way.
+   * The registers of a frame's caller: by call frame information, else by ORC, else by the frame pointer.
+   * Undefined at the outermost frame and where neither knows the way.
    */
   unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined>;
-  /** The same, but undefined where no table knows the frame: for whoever knows more of its code than the frame pointer. */
+  /**
+   * The same, but undefined where no table knows the frame: for whoever knows more of its code than the frame
+   * pointer.
+   */
   unwindByTables(frame: FrameContext): Promise<UnwoundFrame | undefined>;
-  /** Whether the tables say that a frame has no caller, rather than nothing of it: then nothing else need be tried. */
+  /**
+   * Whether the tables say that a frame has no caller, rather than nothing of it: then nothing else need be
+   * tried.
+   */
   isOutermost(frame: FrameContext): boolean;
 
   /**
-   * Parameters and local variables in scope at a frame, innermost block first. `inlineDepth` counts from the innermost function of
-   * inlineChainAt(). Values are read when they are displayed.
+   * Parameters and local variables in scope at a frame, innermost block first. `inlineDepth` counts from the
+   * innermost function of inlineChainAt(). Values are read when they are displayed.
    */
   localsAt(frame: FrameContext, inlineDepth?: number): Promise<readonly Variable[]>;
   /**
-   * Evaluates an expression in a frame, in the language of its code: literals, variables, `file.c::name`, `a::B<int>::c`, `$rax`, casts,
-   * `&` `*` `->` `.` `[]`, arithmetic, comparison, logic, `?:`, `sizeof`. A format suffix after a comma (`x,x`) is split off by the
-   * caller: see splitFormat. Throws QueryError. Assignments (`a = 1`) are refused: use compile() and its assignment().
+   * Evaluates an expression in a frame, in the language of its code: literals, variables, `file.c::name`,
+   * `a::B<int>::c`, `$rax`, casts, `&` `*` `->` `.` `[]`, arithmetic, comparison, logic, `?:`, `sizeof`. A
+   * format suffix after a comma (`x,x`) is split off by the caller: see splitFormat. Throws QueryError.
+   * Assignments (`a = 1`) are refused: use compile() and its assignment().
    */
   evaluate(expression: string, frame: FrameContext, inlineDepth?: number): Promise<Value>;
-  /** Parses for the frame's code; good for every frame of that function. Throws QueryError with the column of a mistake. */
+  /**
+   * Parses for the frame's code; good for every frame of that function. Throws QueryError with the column of
+   * a mistake.
+   */
   compile(expression: string, frame: FrameContext, inlineDepth?: number): Promise<CompiledExpression>;
-  /** Whether a name is something of the program where a frame is: a variable, a function, an enumerator, a macro. */
+  /**
+   * Whether a name is something of the program where a frame is: a variable, a function, an enumerator, a
+   * macro.
+   */
   knows(name: string, frame: FrameContext, inlineDepth?: number): Promise<boolean>;
   /** Whose syntax expressions have at an address. */
   languageAt(address: bigint): Language;
   /** The same for code at an address, where nothing runs yet: a breakpoint's condition. */
   compileAt(expression: string, address: bigint): Promise<CompiledExpression>;
-  /** A type by name (`struct node`, `word_t`, `node`) with its members and offsets, printed. Undefined when there is none. */
+  /**
+   * A type by name (`struct node`, `word_t`, `node`) with its members and offsets, printed. Undefined when
+   * there is none.
+   */
   describeType(name: string): Promise<string | undefined>;
 
-  /** Parameters and locals in scope at an address, with their places as text: for people, without a running program. */
+  /**
+   * Parameters and locals in scope at an address, with their places as text: for people, without a running
+   * program.
+   */
   describeLocals(address: bigint): readonly LocalDescription[];
   /** How the frame at an address leads to its caller's, as text; undefined without call frame information. */
   describeFrame(address: bigint): FrameDescription | undefined;

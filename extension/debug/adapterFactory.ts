@@ -1,4 +1,7 @@
-/** Starts the debug adapter, a process of its own that speaks DAP on stdio, with the Node that VS Code itself runs on. */
+/**
+ * Starts the debug adapter, a process of its own that speaks DAP on stdio, with the Node that VS Code itself
+ * runs on.
+ */
 import * as vscode from 'vscode';
 
 export function registerAdapterFactory(adapterPath: string): vscode.Disposable {

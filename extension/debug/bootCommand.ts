@@ -1,6 +1,7 @@
 /**
- * "Boot": what F5 does where the workspace has something to boot and nothing says what to debug. VS Code asks there which debugger is
- * meant, and no extension can answer; so the key has a binding of ours while a context key says that the answer is clear (f5.ts).
+ * "Boot": what F5 does where the workspace has something to boot and nothing says what to debug. VS Code asks
+ * there which debugger is meant, and no extension can answer; so the key has a binding of ours while a
+ * context key says that the answer is clear (f5.ts).
  */
 import * as vscode from 'vscode';
 import { VM_CONF } from '../language/contributions.ts';

@@ -10,7 +10,9 @@ export interface Configuration {
   [key: string]: unknown;
 }
 
-/** A configuration for a kernel, by its path in the workspace. Only what must be there: the rest has defaults. */
+/**
+ * A configuration for a kernel, by its path in the workspace. Only what must be there: the rest has defaults.
+ */
 export function kernelConfiguration(relativePath: string): Configuration {
   const file = relativePath.split('/').at(-1) ?? relativePath;
   return {

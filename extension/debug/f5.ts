@@ -16,8 +16,9 @@ export interface F5Situation {
 }
 
 /**
- * Without an answer VS Code lists all debuggers there are, in the order of the alphabet, when no file is open, and says that it has
- * none when it is a README. A file that another debugger wants is left to VS Code, which asks where there are several.
+ * Without an answer VS Code lists all debuggers there are, in the order of the alphabet, when no file is
+ * open, and says that it has none when it is a README. A file that another debugger wants is left to VS Code,
+ * which asks where there are several.
  */
 export function answersF5({
   hasCandidates,

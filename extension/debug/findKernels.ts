@@ -1,10 +1,16 @@
-/** Kernel images in a workspace, for F5 without a launch.json and for the configurations VS Code offers by itself. */
+/**
+ * Kernel images in a workspace, for F5 without a launch.json and for the configurations VS Code offers by
+ * itself.
+ */
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { openRegularFileAsync } from '../../vmm-core/client/regularFile.ts';
 import { isKernelImage, KERNEL_HEADER_BYTES } from './kernelImage.ts';
 
-/** Where builds put kernels: by their names, by their extension, and in Cargo's folders for bare-metal targets. */
+/**
+ * Where builds put kernels: by their names, by their extension, and in Cargo's folders for bare-metal
+ * targets.
+ */
 const CANDIDATES = [
   '**/vmlinux',
   '**/bzImage',

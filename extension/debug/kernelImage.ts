@@ -19,8 +19,9 @@ const BZIMAGE_MAGIC = [0x48, 0x64, 0x72, 0x53];
 const BZIMAGE_MAGIC_OFFSET = 0x202;
 
 /**
- * Whether a VM could boot it: a bzImage, or an x86 ELF file at fixed addresses. Position-independent files are left out, since those
- * in a workspace are programs and libraries; a kernel that is one is booted by naming it.
+ * Whether a VM could boot it: a bzImage, or an x86 ELF file at fixed addresses. Position-independent files
+ * are left out, since those in a workspace are programs and libraries; a kernel that is one is booted by
+ * naming it.
  */
 export function isKernelImage(header: Uint8Array): boolean {
   if (matches(header, BZIMAGE_MAGIC_OFFSET, BZIMAGE_MAGIC)) return true;

@@ -1,7 +1,7 @@
 /**
- * From what launch.json says, or does not say, to what the debug adapter gets: defaults, what the workspace has to boot when there is
- * no configuration, the host checked, and a warm core. Wrong keys and types are the debug adapter's to report: VS Code
- * shows its message with "Open launch.json".
+ * From what launch.json says, or does not say, to what the debug adapter gets: defaults, what the workspace
+ * has to boot when there is no configuration, the host checked, and a warm core. Wrong keys and types are the
+ * debug adapter's to report: VS Code shows its message with "Open launch.json".
  */
 import { accessSync, constants } from 'node:fs';
 import * as vscode from 'vscode';
@@ -42,7 +42,10 @@ export function registerConfigurations(services: ConfigServices): vscode.Disposa
   );
 }
 
-/** A configuration that names no VM asks which, unless its own name is that of one. `undefined` ends the launch. */
+/**
+ * A configuration that names no VM asks which, unless its own name is that of one. `undefined` ends the
+ * launch.
+ */
 async function withVm(config: vscode.DebugConfiguration): Promise<vscode.DebugConfiguration | undefined> {
   const { vm: byName, socket } = ATTACH_SETTINGS;
   const given = [config[byName.launch.key], config[socket.launch.key]];

@@ -1,4 +1,7 @@
-/** The bytes between a VM's UARTs and their terminals: a client of the control socket beside the debug adapter's. */
+/**
+ * The bytes between a VM's UARTs and their terminals: a client of the control socket beside the debug
+ * adapter's.
+ */
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
 import { ended } from '../../vmm-core/protocol/vm.ts';
@@ -36,12 +39,17 @@ export class SerialConnection {
     return this.#end !== undefined;
   }
 
-  /** Resolves when the connection is gone and all that came through it has been shown. At once when there is none. */
+  /**
+   * Resolves when the connection is gone and all that came through it has been shown. At once when there is
+   * none.
+   */
   get closed(): Promise<void> {
     return this.#closed;
   }
 
-  /** Opens a terminal per port that has none; COM1 last, so that it is the one in front. Throws ConnectError. */
+  /**
+   * Opens a terminal per port that has none; COM1 last, so that it is the one in front. Throws ConnectError.
+   */
   async open(): Promise<void> {
     const { socket, name, ports, terminals } = this.#options;
     const client = await connectVmm(socket, { client: 'vscode' });

@@ -1,6 +1,7 @@
 /**
- * What the editor adds to a debug session of ours: serial terminals, progress while it starts, and a message when its VM process
- * dies. Follows the session by the DAP messages that pass; the debug adapter itself knows nothing of VS Code.
+ * What the editor adds to a debug session of ours: serial terminals, progress while it starts, and a message
+ * when its VM process dies. Follows the session by the DAP messages that pass; the debug adapter itself knows
+ * nothing of VS Code.
  */
 import * as vscode from 'vscode';
 import type { CoreExit, CoreProcess } from '../../vmm-core/client/spawnCore.ts';

@@ -1,6 +1,6 @@
 /**
- * What a workspace has to boot, as configurations: the VMs of its vm.conf files, and the kernels in it. For F5 without a launch.json, and
- * for the configurations that VS Code offers by itself.
+ * What a workspace has to boot, as configurations: the VMs of its vm.conf files, and the kernels in it. For
+ * F5 without a launch.json, and for the configurations that VS Code offers by itself.
  */
 import path from 'node:path';
 import * as vscode from 'vscode';
@@ -30,7 +30,10 @@ export async function kernelConfigurations(
   return (await findKernels(folder)).map(kernelConfiguration);
 }
 
-/** The one to boot: of several VMs the user's choice, of several kernels the newest. Undefined when there is none, or none was chosen. */
+/**
+ * The one to boot: of several VMs the user's choice, of several kernels the newest. Undefined when there is
+ * none, or none was chosen.
+ */
 export async function chooseBootable(
   folder: vscode.WorkspaceFolder,
 ): Promise<vscode.DebugConfiguration | undefined> {

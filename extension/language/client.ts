@@ -1,4 +1,7 @@
-/** vm.conf in VS Code: starts the language server when such a file is open, and not before. The library is loaded then, too. */
+/**
+ * vm.conf in VS Code: starts the language server when such a file is open, and not before. The library is
+ * loaded then, too.
+ */
 import path from 'node:path';
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';

@@ -1,7 +1,7 @@
 /**
- * What the lenses over a VM of a vm.conf do. Run and Debug start it, each as a session of VS Code, so that its stop button, its restart
- * and its terminals are where they always are. Of a VM that runs already, here or elsewhere, Run and Console show the console; Debug
- * attaches.
+ * What the lenses over a VM of a vm.conf do. Run and Debug start it, each as a session of VS Code, so that
+ * its stop button, its restart and its terminals are where they always are. Of a VM that runs already, here
+ * or elsewhere, Run and Console show the console; Debug attaches.
  */
 import * as vscode from 'vscode';
 import { runningVms, type RunningVm } from '../../vmm-core/client/runningVms.ts';

@@ -1,9 +1,15 @@
-/** The console of a VM that runs: its terminal, when it has one in this window, else a new one that begins with the recent output. */
+/**
+ * The console of a VM that runs: its terminal, when it has one in this window, else a new one that begins
+ * with the recent output.
+ */
 import type { RunningVm } from '../../vmm-core/client/runningVms.ts';
 import { SerialConnection } from '../debug/serialConnection.ts';
 import type { SerialTerminals } from './serialTerminal.ts';
 
-/** `port`: 0 is COM1. Closing the terminal leaves the VM running. Throws ConnectError, and an Error for a port that goes nowhere. */
+/**
+ * `port`: 0 is COM1. Closing the terminal leaves the VM running. Throws ConnectError, and an Error for a port
+ * that goes nowhere.
+ */
 export async function showConsole(vm: RunningVm, port: number, terminals: SerialTerminals): Promise<void> {
   if (terminals.focus(vm.pid, port)) return;
   if (!consolePorts(vm).includes(port)) {
@@ -24,7 +30,10 @@ export async function showConsole(vm: RunningVm, port: number, terminals: Serial
   await connection.open();
 }
 
-/** The ports that somebody listens to: a shell and a file hear the guest as before while a terminal is attached. */
+/**
+ * The ports that somebody listens to: a shell and a file hear the guest as before while a terminal is
+ * attached.
+ */
 export function consolePorts({ config }: RunningVm): number[] {
   return config.serial.flatMap(({ kind }, port) => (kind === 'null' ? [] : [port]));
 }

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LineFeeds } from './lineFeeds.ts';
 
-/** What a terminal gets of a text in one piece, after it was checked that it gets the same of the text cut anywhere. */
+/**
+ * What a terminal gets of a text in one piece, after it was checked that it gets the same of the text cut
+ * anywhere.
+ */
 function translated(text: string): string {
   const whole = ofChunks(text);
   for (let cut = 0; cut <= text.length; cut++) {

@@ -1,9 +1,10 @@
 /** Line feeds of a guest as a terminal needs them. Pure. */
 
 /**
- * A guest without a terminal driver ends its lines with LF alone, at which a terminal goes down but not back to the first column: each
- * line would begin where the one before ended. So such an LF gets its CR. On the alternate screen (xterm's ctlseqs, private modes 47,
- * 1047, 1049) nothing is changed: full-screen programs go down one line with LF and mean just that.
+ * A guest without a terminal driver ends its lines with LF alone, at which a terminal goes down but not back
+ * to the first column: each line would begin where the one before ended. So such an LF gets its CR. On the
+ * alternate screen (xterm's ctlseqs, private modes 47, 1047, 1049) nothing is changed: full-screen programs
+ * go down one line with LF and mean just that.
  */
 export class LineFeeds {
   #afterReturn = false;

@@ -1,12 +1,15 @@
 /**
- * A UART as an integrated terminal: raw keys in, output out. The terminal outlives the VM, says so when the VM is gone, and is used
- * again by the next session of the same configuration.
+ * A UART as an integrated terminal: raw keys in, output out. The terminal outlives the VM, says so when the
+ * VM is gone, and is used again by the next session of the same configuration.
  */
 import * as vscode from 'vscode';
 import { LineFeeds } from './lineFeeds.ts';
 import { SerialText } from './serialText.ts';
 
-/** Output kept while VS Code has not opened the terminal yet. The newest is kept: it tells where the guest got to. */
+/**
+ * Output kept while VS Code has not opened the terminal yet. The newest is kept: it tells where the guest got
+ * to.
+ */
 const MAX_BUFFERED_CHARACTERS = 256 * 1024;
 
 /** Whose UARTs they are. */
@@ -34,8 +37,8 @@ export class SerialTerminals implements vscode.Disposable {
   }
 
   /**
-   * The terminal for a port of a VM: the one an earlier session of this name left, or a new one. Takes the focus only when it is
-   * awaited. `onClosed`: the user closed it while it was connected.
+   * The terminal for a port of a VM: the one an earlier session of this name left, or a new one. Takes the
+   * focus only when it is awaited. `onClosed`: the user closed it while it was connected.
    */
   open(
     owner: TerminalOwner,

@@ -1,8 +1,9 @@
 /** Bytes of a UART as text for a terminal. Pure. */
 
 /**
- * UTF-8 to text, over chunks that may end in the middle of a character. A byte that is not UTF-8 shows as `\xNN`, so that a wrong
- * baud rate or a binary protocol is seen for what it is. Everything else, CR, LF and escape sequences included, is left as it is.
+ * UTF-8 to text, over chunks that may end in the middle of a character. A byte that is not UTF-8 shows as
+ * `\xNN`, so that a wrong baud rate or a binary protocol is seen for what it is. Everything else, CR, LF and
+ * escape sequences included, is left as it is.
  */
 export class SerialText {
   /** The beginning of a character whose rest has not come yet: at most three bytes. */
@@ -42,7 +43,10 @@ function sequenceLength(lead: number): number {
   return 0xf0 <= lead && lead <= 0xf4 ? 4 : 0;
 }
 
-/** Whether `byte` can follow: the second byte's range depends on the first, so that no overlong form or surrogate passes. */
+/**
+ * Whether `byte` can follow: the second byte's range depends on the first, so that no overlong form or
+ * surrogate passes.
+ */
 function continues(pending: readonly number[], byte: number): boolean {
   const lead = pending[0] ?? 0;
   if (pending.length > 1) return 0x80 <= byte && byte <= 0xbf;

@@ -1,4 +1,6 @@
-/** Checks that are commands rather than test files: types, lint rules, formatting. Each counts as one test. */
+/**
+ * Checks that are commands rather than test files: types, lint rules, formatting. Each counts as one test.
+ */
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import type { SuiteResult } from './runSuite.ts';

@@ -1,4 +1,7 @@
-/** What suites get from the network before their tests ask for it. Tests get the same by the same functions, and skip without. */
+/**
+ * What suites get from the network before their tests ask for it. Tests get the same by the same functions,
+ * and skip without.
+ */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { ensureChromium, ensureCodeServer } from '../codeServer.ts';

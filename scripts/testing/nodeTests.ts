@@ -93,7 +93,9 @@ async function runOnce(
   return undefined;
 }
 
-/** What the runner gives a process each, and the test files it stands for: themselves, or lists of imports. */
+/**
+ * What the runner gives a process each, and the test files it stands for: themselves, or lists of imports.
+ */
 function entriesOf(options: NodeTestOptions, directory: RunDirectory): Map<string, readonly string[]> {
   const files = options.files.map((it) => path.join(options.root, it));
   const { filesPerProcess = 1 } = options;

@@ -1,6 +1,6 @@
 /**
- * What a suite runs in: a runtime and a temporary directory of its own, and a mark in the environment by which every
- * process it started, however detached, is found again.
+ * What a suite runs in: a runtime and a temporary directory of its own, and a mark in the environment by
+ * which every process it started, however detached, is found again.
  */
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,10 @@ const POLL_MS = 100;
 export interface RunDirectory {
   readonly path: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Ends every process of this run that still lives; returns a line for each. Waits a moment for those on their way out. */
+  /**
+   * Ends every process of this run that still lives; returns a line for each. Waits a moment for those on
+   * their way out.
+   */
   readonly endLeftovers: () => Promise<string[]>;
   /** Ends them all at once. */
   readonly killAll: () => void;

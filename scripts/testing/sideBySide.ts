@@ -8,7 +8,10 @@ export interface Job {
   readonly run: () => Promise<void>;
 }
 
-/** Earlier jobs go first; a later one goes before an earlier that is not ready or does not fit. Rejects with what a job threw. */
+/**
+ * Earlier jobs go first; a later one goes before an earlier that is not ready or does not fit. Rejects with
+ * what a job threw.
+ */
 export async function runSideBySide(jobs: readonly Job[], cores: number): Promise<void> {
   const readyJobs = new Set<Job>();
   const waiting = new Set(jobs);

@@ -1,7 +1,7 @@
 /**
- * The suites of `npm test`, and which of them may run side by side. Those that only wait or compute share the machine, the longest
- * first; those that measure, or stop a guest by the clock, run one by one when all else is over and everything is downloaded.
- * Every `*.test.ts` belongs to exactly one (test/architecture.test.ts).
+ * The suites of `npm test`, and which of them may run side by side. Those that only wait or compute share the
+ * machine, the longest first; those that measure, or stop a guest by the clock, run one by one when all else
+ * is over and everything is downloaded. Every `*.test.ts` belongs to exactly one (test/architecture.test.ts).
  */
 import { constants, accessSync, existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -18,7 +18,10 @@ export interface Suite {
   readonly filesPerProcess?: number;
   /** Processes at once. */
   readonly concurrency: number;
-  /** How many processors it keeps busy (the reports say: cpu seconds by seconds); `alone`: nothing may disturb what it measures. */
+  /**
+   * How many processors it keeps busy (the reports say: cpu seconds by seconds); `alone`: nothing may disturb
+   * what it measures.
+   */
   readonly load: number | 'alone';
   /** These limits are for what hangs: on a busy machine everything takes a few times longer. */
   readonly fileTimeoutMs: number;
@@ -29,7 +32,10 @@ export interface Suite {
   readonly commands: Readonly<Record<string, string>>;
   /** Commands that some of its tests use, and skip without. */
   readonly optionalCommands?: Readonly<Record<string, string>>;
-  /** Gets what its tests would else wait for, from the start of the run on. What fails here is said by the tests that miss it. */
+  /**
+   * Gets what its tests would else wait for, from the start of the run on. What fails here is said by the
+   * tests that miss it.
+   */
   readonly prepare?: () => Promise<unknown>;
   /** A sentence when this machine cannot run it. */
   readonly unavailable?: () => string | undefined;

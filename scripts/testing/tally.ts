@@ -53,8 +53,9 @@ export interface Skip {
 const NO_TEST = 'the file declares no test';
 
 /**
- * Results of one run. Children come before their parent, and a file's events before those of the next one (node:test does that,
- * also with several files at once). An event's `file` is where the test was declared: a helper's, where a helper called test().
+ * Results of one run. Children come before their parent, and a file's events before those of the next one
+ * (node:test does that, also with several files at once). An event's `file` is where the test was declared: a
+ * helper's, where a helper called test().
  */
 export class Tally {
   passed = 0;
@@ -128,7 +129,10 @@ export class Tally {
     }
   }
 
-  /** The runner knows entries only: a file that shares a process that ended well, and of which no test came, declares none. */
+  /**
+   * The runner knows entries only: a file that shares a process that ended well, and of which no test came,
+   * declares none.
+   */
   failSilentFiles(): void {
     for (const [entry, files] of this.#entries) {
       if (files.length === 1 || this.failures.some(({ file }) => file === entry)) continue;

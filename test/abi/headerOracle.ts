@@ -1,6 +1,6 @@
 /**
- * Asks the C compiler what the kernel's headers say: C expressions in, their values out. The C program is written from the tables
- * under test, so that no entry can be forgotten.
+ * Asks the C compiler what the kernel's headers say: C expressions in, their values out. The C program is
+ * written from the tables under test, so that no entry can be forgotten.
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -79,7 +79,10 @@ function parse(output: string): Answers {
 
 const SIZES: Readonly<Record<FieldType, bigint>> = { u8: 1n, u16: 2n, u32: 4n, s32: 4n, u64: 8n };
 
-/** A struct's size, and each field's offset and size. `spelling`: our field name to the header's, where they differ. */
+/**
+ * A struct's size, and each field's offset and size. `spelling`: our field name to the header's, where they
+ * differ.
+ */
 export function structClaims(
   table: Struct<Readonly<Record<string, Field>>>,
   spelling: Readonly<Record<string, string>> = {},

@@ -71,7 +71,10 @@ const KVM_RUN_MEMBERS: Readonly<Record<keyof typeof kvm.KVM_RUN, string>> = {
   s_events: 's.regs.events',
 };
 
-/** Newer than the oldest headers we build on (Debian 12: Linux 6.1); what they do not define cannot be compared. */
+/**
+ * Newer than the oldest headers we build on (Debian 12: Linux 6.1); what they do not define cannot be
+ * compared.
+ */
 const NEWER_THAN_6_1 = new Set([
   'KVM_EXIT.MEMORY_FAULT',
   'KVM_X86_REG_TYPE_MSR',

@@ -1,4 +1,7 @@
-/** A program's names against those of registers: `ch` is the program's where it has one, `$ch` is always the register. */
+/**
+ * A program's names against those of registers: `ch` is the program's where it has one, `$ch` is always the
+ * register.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

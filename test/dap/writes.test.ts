@@ -1,4 +1,6 @@
-/** After a write nothing of before it is shown: not in its answer, not behind the handles that the client has. */
+/**
+ * After a write nothing of before it is shown: not in its answer, not behind the handles that the client has.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DebugProtocol } from '@vscode/debugprotocol';

@@ -1,4 +1,7 @@
-/** Serial terminals and running VMs: lines that end in LF, a console had back, VMs of others shown, attached to and stopped. */
+/**
+ * Serial terminals and running VMs: lines that end in LF, a console had back, VMs of others shown, attached
+ * to and stopped.
+ */
 import assert from 'node:assert/strict';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -22,7 +22,8 @@ it('prints where VS Code is, serves it with the sample and its README open, and 
     assert.equal(page.status, 200);
     assert.match(await page.text(), /code-server|vscode/);
     await showsSampleAndReadme(url);
-    // More than once: the terminal sends Ctrl-C to all of its foreground processes, and some of those pass it on.
+    // More than once: the terminal sends Ctrl-C to all of its foreground processes, and some of those pass it
+    // on.
     const impatience = setInterval(() => demo.kill('SIGINT'), 50);
     await ended.finally(() => clearInterval(impatience));
     await assert.rejects(fetch(url), 'the server is gone');

@@ -1,4 +1,7 @@
-/** What goes wrong in VS Code ends in one clear message: a wrong launch.json, a killed VM, a machine without KVM. */
+/**
+ * What goes wrong in VS Code ends in one clear message: a wrong launch.json, a killed VM, a machine without
+ * KVM.
+ */
 import assert from 'node:assert/strict';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,7 @@
-/** The whole path, as README tells it: samples/hello in VS Code, from the gutter to a key that the guest answers. */
+/**
+ * The whole path, as README tells it: samples/hello in VS Code, from the gutter to a key that the guest
+ * answers.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { HELLO, HELLO_FOLDER } from './support/hello.ts';

@@ -1,4 +1,7 @@
-/** The language server of vm.conf under a client that nobody here wrote: Debian's neovim, headless, `vmm lsp` as it is installed. */
+/**
+ * The language server of vm.conf under a client that nobody here wrote: Debian's neovim, headless, `vmm lsp`
+ * as it is installed.
+ */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** suite/helloSuite.ts in the extension host of a code-server; VS Code in a browser runs extension tests by its URL's payload. */
+/**
+ * suite/helloSuite.ts in the extension host of a code-server; VS Code in a browser runs extension tests by
+ * its URL's payload.
+ */
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

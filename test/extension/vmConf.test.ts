@@ -1,4 +1,7 @@
-/** vm.conf in VS Code: a diagnostic, a completion, a rename over two files, and a VM booted by the lens above it. */
+/**
+ * vm.conf in VS Code: a diagnostic, a completion, a rename over two files, and a VM booted by the lens above
+ * it.
+ */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

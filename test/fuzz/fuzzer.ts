@@ -1,4 +1,7 @@
-/** One fuzzer, and how long it runs. A seed decides all of a round, so a failure names the command that shows it again. */
+/**
+ * One fuzzer, and how long it runs. A seed decides all of a round, so a failure names the command that shows
+ * it again.
+ */
 
 export interface Fuzzer {
   /** On the command line. */

@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz [-- NAME… --minutes 10 --rounds N --seed S]`: the fuzzers whose names contain a NAME, all when none is given, in turns
- * until the time is over. With --rounds, that many rounds of each; --seed is the first round's, another in each run otherwise.
+ * `npm run fuzz [-- NAME… --minutes 10 --rounds N --seed S]`: the fuzzers whose names contain a NAME, all
+ * when none is given, in turns until the time is over. With --rounds, that many rounds of each; --seed is the
+ * first round's, another in each run otherwise.
  */
 import { parseArgs } from 'node:util';
 import { type Fuzzer, freshSeed, runRounds, seedAfter } from './fuzzer.ts';

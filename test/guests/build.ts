@@ -1,6 +1,7 @@
 /**
- * Builds the test guests on demand with the host's gcc, into build/guests. Each guest is one .S that says in its first line what
- * it proves. Used by the KVM tests and the bench; by hand: `node --import tsx test/guests/build.ts [NAME…]`.
+ * Builds the test guests on demand with the host's gcc, into build/guests. Each guest is one .S that says in
+ * its first line what it proves. Used by the KVM tests and the bench; by hand: `node --import tsx
+ * test/guests/build.ts [NAME…]`.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, rename, stat } from 'node:fs/promises';
@@ -11,7 +12,9 @@ import { promisify } from 'node:util';
 /** How a guest is linked, which decides how it is booted. */
 export type GuestKind = 'multiboot' | 'elf64' | 'bootSector' | 'low' | 'plain';
 
-/** Every guest; its source says what it prints on COM1. Those that end by themselves do so by isa-debug-exit. */
+/**
+ * Every guest; its source says what it prints on COM1. Those that end by themselves do so by isa-debug-exit.
+ */
 export const GUESTS = {
   longOutput: { kind: 'multiboot' },
   portWrites: { kind: 'multiboot' },
@@ -45,7 +48,10 @@ export const GUESTS = {
 
 export type GuestName = keyof typeof GUESTS;
 
-/** A guest's exit value for success and for a check of its own that failed; the VMM's exit code is (value << 1) | 1. */
+/**
+ * A guest's exit value for success and for a check of its own that failed; the VMM's exit code is (value <<
+ * 1) | 1.
+ */
 export const EXIT_OK = 0x10;
 export const EXIT_FAILED = 0x20;
 
@@ -71,7 +77,10 @@ const SCRIPTS: Partial<Record<GuestKind, string>> = {
 
 const builds = new Map<GuestName, Promise<string>>();
 
-/** The path of the built guest. Builds it unless it is newer than all it is made of; several processes may do so at once. */
+/**
+ * The path of the built guest. Builds it unless it is newer than all it is made of; several processes may do
+ * so at once.
+ */
 export function guest(name: GuestName): Promise<string> {
   let build = builds.get(name);
   if (build === undefined) {

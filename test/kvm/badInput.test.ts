@@ -119,7 +119,8 @@ for (const [title, args, message] of IMAGES) {
 kvmTest("a process that may not reserve a VM's address space says so, whatever part finds out", async (t) => {
   const kernel = await guest('firstByte');
   const folder = temporaryFolder(t);
-  // A WebAssembly.Memory takes some 10 GiB of address space: the first limit is too small for any, the second for guest RAM.
+  // A WebAssembly.Memory takes some 10 GiB of address space: the first limit is too small for any, the second
+  // for guest RAM.
   for (const [limitKib, what] of [
     [4_000_000, 'address space for vCPU 0: raise'],
     [16_000_000, '3 GiB: ask for less, or raise'],

@@ -1,4 +1,7 @@
-/** Breakpoints on a real vCPU: both ways of arming them, conditions, and what a guest or a reader sees of them. */
+/**
+ * Breakpoints on a real vCPU: both ways of arming them, conditions, and what a guest or a reader sees of
+ * them.
+ */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { BREAKPOINT_MODES, type BreakpointStatus } from '../../vmm-core/protocol/run.ts';
@@ -184,7 +187,8 @@ kvmTest("a step over the guest's own int3 ends in its handler", async (t) => {
   await client.setBreakpoints({ address: at('own_int3'), mode: 'hw', temporary: true });
   await client.runUntilStop();
   const stop = await client.step();
-  // Hardware, and KVM with it, traps behind the handler's first instruction: the exception is delivered on the way to it.
+  // Hardware, and KVM with it, traps behind the handler's first instruction: the exception is delivered on
+  // the way to it.
   assert.equal(stop.cause.kind, 'step');
   assert.ok([at('on_breakpoint'), at('on_breakpoint', 7)].includes(stop.pc), stop.pc);
   await client.attachSerial();

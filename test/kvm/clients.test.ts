@@ -1,4 +1,6 @@
-/** The core's seam to its clients: any object that keeps the interface drives a VM, no socket and no protocol. */
+/**
+ * The core's seam to its clients: any object that keeps the interface drives a VM, no socket and no protocol.
+ */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import path from 'node:path';

@@ -33,7 +33,10 @@ const BANNER = 'Press h for help.';
 // Lines of main.c.
 const ON_KEY_FIRST = 95;
 
-/** `middle` keeps neither argument in a register over its call: both are known by what `top` passed, which it was passed itself. */
+/**
+ * `middle` keeps neither argument in a register over its call: both are known by what `top` passed, which it
+ * was passed itself.
+ */
 const ENTRY_VALUES = `
 volatile int sink;
 __attribute__((noinline)) int leaf(int a, int b) { sink = a; return sink + b; }
@@ -82,7 +85,10 @@ class Serial {
     void this.#client.connection.sendNotification(serialInput, { port: 0, data: Buffer.from(keys) });
   }
 
-  /** Resolves when the guest has printed `text`, and takes it: the next wait for the same text is for a new one. */
+  /**
+   * Resolves when the guest has printed `text`, and takes it: the next wait for the same text is for a new
+   * one.
+   */
   async waitFor(text: string): Promise<void> {
     const printed = new Promise<void>((resolve) => {
       this.#look = () => {

@@ -161,7 +161,8 @@ kvmTest('a value that is refused changes nothing, not even the others of its req
 kvmTest('a selector is loaded from the GDT in protected mode, and is its base in real mode', async (t) => {
   const { client } = await started(t, 'counter');
   const { values } = await client.registers();
-  // A writable data segment at 0x123000, byte granular, limit 0xfff, DPL 3, in the slot behind the present ones.
+  // A writable data segment at 0x123000, byte granular, limit 0xfff, DPL 3, in the slot behind the present
+  // ones.
   const slot = (Number(values.gdt_limit) + 1) & ~7;
   const descriptor = [0xff, 0x0f, 0x00, 0x30, 0x12, 0xf2, 0x40, 0x00];
   await client.write({ address: `0x${(Number(values.gdt_base) + slot).toString(16)}` }, descriptor);

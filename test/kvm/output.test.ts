@@ -1,4 +1,7 @@
-/** What a guest prints arrives, however slow its reader is; what cannot arrive is told; and nobody who stops reading stops the VM's process. */
+/**
+ * What a guest prints arrives, however slow its reader is; what cannot arrive is told; and nobody who stops
+ * reading stops the VM's process.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

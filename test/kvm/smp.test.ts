@@ -95,7 +95,8 @@ kvmTest(
     const { client } = await startSpinning(t, 4);
     const [breakpoint, end] = [PASSAGE_AT + 1, PASSAGE_AT + 2].map((it) => `0x${it.toString(16)}`);
     await client.write({ address: `0x${PASSAGE_AT.toString(16)}` }, PASSAGE);
-    // In real mode a host that emulates kernels takes int3 through the guest's own vector 3, and KVM does not tell us.
+    // In real mode a host that emulates kernels takes int3 through the guest's own vector 3, and KVM does not
+    // tell us.
     const emulated = hostEmulatesKernels();
     if (emulated) t.diagnostic('int3 in real mode is not tried: this host emulates it');
     for (const mode of emulated ? (['hw'] as const) : (['hw', 'sw'] as const)) {
@@ -117,7 +118,9 @@ kvmTest(
   },
 );
 
-/** Runs until `count` vCPUs have been seen standing on the breakpoint; each moves on when the VM is resumed. */
+/**
+ * Runs until `count` vCPUs have been seen standing on the breakpoint; each moves on when the VM is resumed.
+ */
 async function hitsUntilAll(client: LiveClient, breakpoint: string, count: number): Promise<number[]> {
   const hits: number[] = [];
   for (;;) {

@@ -1,4 +1,7 @@
-/** What `vmm check` finds in L1, where hardware virtualization, nested paging and the debug registers all work. */
+/**
+ * What `vmm check` finds in L1, where hardware virtualization, nested paging and the debug registers all
+ * work.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

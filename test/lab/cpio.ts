@@ -1,6 +1,7 @@
 /**
- * Writes "newc" cpio archives, what Linux unpacks as an initramfs (Documentation/driver-api/early-userspace/buffer-format.rst).
- * Archives may simply be concatenated, which is how the lab puts what changes behind what does not.
+ * Writes "newc" cpio archives, what Linux unpacks as an initramfs
+ * (Documentation/driver-api/early-userspace/buffer-format.rst). Archives may simply be concatenated, which is
+ * how the lab puts what changes behind what does not.
  */
 
 const S_IFDIR = 0o040000;

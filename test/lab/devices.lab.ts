@@ -1,4 +1,7 @@
-/** The legacy devices as a stock Debian kernel's drivers find them: what they say at boot, and how long they took to say it. */
+/**
+ * The legacy devices as a stock Debian kernel's drivers find them: what they say at boot, and how long they
+ * took to say it.
+ */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';

@@ -1,7 +1,7 @@
 /**
- * Builds what L1 boots: a stock Debian kernel and one initramfs made of two archives. The base (busybox, node and its
- * libraries, koffi, the kernel's modules, the guests) changes rarely and is kept in the cache under its content's hash; the
- * overlay (dist/ and the tests) is made for each run.
+ * Builds what L1 boots: a stock Debian kernel and one initramfs made of two archives. The base (busybox, node
+ * and its libraries, koffi, the kernel's modules, the guests) changes rarely and is kept in the cache under
+ * its content's hash; the overlay (dist/ and the tests) is made for each run.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -31,7 +31,9 @@ const INSIDE = path.join(import.meta.dirname, 'inside');
 /** kvm-amd is what the lab is about; the others carry the results. */
 const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console'];
 
-/** What the bundles in dist/ and the test bundles leave to node's own resolution; see `external` in the build. */
+/**
+ * What the bundles in dist/ and the test bundles leave to node's own resolution; see `external` in the build.
+ */
 const RUNTIME_MODULES = ['koffi', '@koromix/koffi-linux-x64'];
 const UNUSED_MODULE_FILES = /\/(?:doc|vendor|musl_x64|deps)\/|\.(?:md|cc|hh|h|c|d\.ts)$/;
 

@@ -1,4 +1,7 @@
-/** Finds kernel modules in an unpacked package and the order to load them in; a package has no modules.dep of its own. */
+/**
+ * Finds kernel modules in an unpacked package and the order to load them in; a package has no modules.dep of
+ * its own.
+ */
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -25,7 +28,9 @@ export async function moduleClosure(
   return ordered;
 }
 
-/** The `depends=` string of the .modinfo section. ("softdep" is not followed: kvm-amd wants ccp only for SEV.) */
+/**
+ * The `depends=` string of the .modinfo section. ("softdep" is not followed: kvm-amd wants ccp only for SEV.)
+ */
 function dependencies(module: Buffer): string[] {
   const key = Buffer.from('\0depends=');
   const start = module.indexOf(key);

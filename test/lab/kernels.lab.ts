@@ -1,6 +1,6 @@
 /**
- * Kernels that are no Linux, as their Debian packages ship them: what each finds of the machine and says on the serial port. No
- * test depends on a version.
+ * Kernels that are no Linux, as their Debian packages ship them: what each finds of the machine and says on
+ * the serial port. No test depends on a version.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';

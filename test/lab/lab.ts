@@ -1,6 +1,7 @@
 /**
- * Boots L1, a Linux with full AMD-V under QEMU's software emulation, and has it run test files that need more than the
- * machine's own /dev/kvm can do. See README.md; what goes into L1 is image.ts's, what runs in it is in inside/.
+ * Boots L1, a Linux with full AMD-V under QEMU's software emulation, and has it run test files that need more
+ * than the machine's own /dev/kvm can do. See README.md; what goes into L1 is image.ts's, what runs in it is
+ * in inside/.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
@@ -41,7 +42,10 @@ export interface LabRun {
   readonly onConsole?: (text: string) => void;
 }
 
-/** Makes sure that a lab can be had on this machine, installing what is missing. Returns a sentence when it cannot. */
+/**
+ * Makes sure that a lab can be had on this machine, installing what is missing. Returns a sentence when it
+ * cannot.
+ */
 export async function prepareLab(): Promise<string | undefined> {
   const missing = await ensureQemu();
   if (missing !== undefined) return missing;
@@ -54,7 +58,10 @@ export async function prepareLab(): Promise<string | undefined> {
   }
 }
 
-/** Runs test files in a fresh L1. Resolves when all have reported; rejects, with the end of L1's console, when L1 fails. */
+/**
+ * Runs test files in a fresh L1. Resolves when all have reported; rejects, with the end of L1's console, when
+ * L1 fails.
+ */
 export async function runLab(run: LabRun): Promise<void> {
   await withLab(async (directory) => {
     const { files, testNamePattern, environment } = run;
@@ -77,7 +84,10 @@ export async function runShell(files: readonly string[]): Promise<void> {
   });
 }
 
-/** One L1 at a time: each takes all cores and 3 GiB. What a killed run left in the directory goes when the next one begins. */
+/**
+ * One L1 at a time: each takes all cores and 3 GiB. What a killed run left in the directory goes when the
+ * next one begins.
+ */
 async function withLab(action: (directory: string) => Promise<void>): Promise<void> {
   await withLock('lab', async () => {
     const directory = path.join(cacheDirectory(), 'lab', 'run');
@@ -91,13 +101,18 @@ async function withLab(action: (directory: string) => Promise<void>): Promise<vo
   });
 }
 
-/** LAB_CPUS and LAB_THREADS (`single`: one thread of QEMU runs all CPUs) are for measuring what the emulator loses. */
+/**
+ * LAB_CPUS and LAB_THREADS (`single`: one thread of QEMU runs all CPUs) are for measuring what the emulator
+ * loses.
+ */
 function machineArguments(image: LabImage, cmdline: string, devices: string): string[] {
   const { LAB_CPUS: cpus = '2', LAB_THREADS: threads = 'multi' } = process.env;
-  // Without five-level paging: the emulator walks both its levels of page tables again after every exit of a guest.
+  // Without five-level paging: the emulator walks both its levels of page tables again after every exit of a
+  // guest.
   const cpu = `-accel tcg,thread=${threads},tb-size=512 -cpu max,+svm,+npt,-la57 -smp ${cpus}`;
   const machine = `${cpu} -m 3072 -nodefaults -display none`;
-  // panic=-1: a crash of L1 starts it anew, and its second `ready` tells. Mitigations cost emulation time and protect nobody here.
+  // panic=-1: a crash of L1 starts it anew, and its second `ready` tells. Mitigations cost emulation time and
+  // protect nobody here.
   const parameters = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
   const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters];
   const words = `${machine} -serial chardev:console ${devices} ${process.env['LAB_QEMU'] ?? ''}`.trim();
@@ -206,8 +221,8 @@ class L1 {
 }
 
 /**
- * A triple fault of L1 says nothing on its console; its registers are in the emulator's log (`-d cpu_reset`), for they are logged when
- * the CPUs are reset. With -no-reboot they are not: QEMU then ends instead.
+ * A triple fault of L1 says nothing on its console; its registers are in the emulator's log (`-d cpu_reset`),
+ * for they are logged when the CPUs are reset. With -no-reboot they are not: QEMU then ends instead.
  */
 export function tripleFaultIn(resetLog: string): string | undefined {
   const at = resetLog.indexOf('Triple fault');

@@ -1,6 +1,6 @@
 /**
- * A stock Debian kernel, as its package ships it, boots under `vmm run` to a user space that answers on the serial port and
- * leaves by ACPI. The initrd's init is inside/l2Init.sh.
+ * A stock Debian kernel, as its package ships it, boots under `vmm run` to a user space that answers on the
+ * serial port and leaves by ACPI. The initrd's init is inside/l2Init.sh.
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -22,7 +22,10 @@ function bootLinux(t: TestContext, kernel: string, ...more: readonly string[]): 
   return run;
 }
 
-/** From the boot to the power-off: the guest's init lives, hears what is typed, forks, and ends the VM with exit code 0. */
+/**
+ * From the boot to the power-off: the guest's init lives, hears what is typed, forks, and ends the VM with
+ * exit code 0.
+ */
 async function bootTalkAndPowerOff(run: VmmRun, cpus: number): Promise<void> {
   await run.expect(READY, BOOT_MS);
   run.type('hello from the host\n');

@@ -1,6 +1,7 @@
 /**
- * Decoder of the "legacy" LZ4 frame, which the Linux build compresses kernels with (`lz4 -l`): a magic number, then blocks,
- * each a little-endian compressed size and an LZ4 block. lz4_Frame_format.md, "Legacy frame"; lz4_Block_format.md.
+ * Decoder of the "legacy" LZ4 frame, which the Linux build compresses kernels with (`lz4 -l`): a magic
+ * number, then blocks, each a little-endian compressed size and an LZ4 block. lz4_Frame_format.md, "Legacy
+ * frame"; lz4_Block_format.md.
  */
 
 const LEGACY_MAGIC = 0x184c2102;

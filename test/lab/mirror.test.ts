@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { before, describe, it } from 'node:test';
 
-/** Runs the fixture in a process of its own, for most of its tests fail. Returns its TAP and then node's "spec" report. */
+/**
+ * Runs the fixture in a process of its own, for most of its tests fail. Returns its TAP and then node's
+ * "spec" report.
+ */
 async function mirroredOutcomes(fixture: string): Promise<string[]> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const tap = ['--test-reporter=tap', '--test-reporter-destination=stdout'];

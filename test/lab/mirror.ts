@@ -5,7 +5,10 @@ import { EmulatorLostError } from './inside/emulatorLoss.ts';
 import { type LabError, type LabOutcome, type LabTestEvent, plainError } from './inside/labProtocol.ts';
 import type { FileMirror } from './secondChance.ts';
 
-/** A test seen to begin inside. Its host-side subtest ends when `end` is called and all its own subtests have ended. */
+/**
+ * A test seen to begin inside. Its host-side subtest ends when `end` is called and all its own subtests have
+ * ended.
+ */
 class MirroredTest {
   readonly name: string;
   readonly #children: Promise<void>[] = [];
@@ -48,8 +51,9 @@ class MirroredTest {
 }
 
 /**
- * The tests of one file, or of anything else that happens in sequence. Tests inside are expected to run one after another
- * (node:test's default): with concurrent ones a subtest may be shown under its parent's sibling.
+ * The tests of one file, or of anything else that happens in sequence. Tests inside are expected to run one
+ * after another (node:test's default): with concurrent ones a subtest may be shown under its parent's
+ * sibling.
  */
 export class Mirror implements FileMirror {
   readonly #root: MirroredTest;
@@ -95,7 +99,10 @@ export class Mirror implements FileMirror {
     }
   }
 
-  /** Ends what is still open: with `problem` when there is one. Resolves when the host's subtests have ended, too. */
+  /**
+   * Ends what is still open: with `problem` when there is one. Resolves when the host's subtests have ended,
+   * too.
+   */
   async finish(problem?: string): Promise<void> {
     const outcome = problem === undefined ? { passed: true } : failure(problem);
     for (const { test, outcome: lost } of this.#lost) if (!test.hasEnded) test.end(lost);

@@ -1,6 +1,6 @@
 /**
- * The guests (L2) the lab boots with our VMM, made from stock Debian packages: a distribution's kernel as the bzImage it
- * ships and as the ELF inside it, and an initrd whose init talks on ttyS0.
+ * The guests (L2) the lab boots with our VMM, made from stock Debian packages: a distribution's kernel as the
+ * bzImage it ships and as the ELF inside it, and an initrd whose init talks on ttyS0.
  */
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -61,7 +61,10 @@ export async function guestInitrd(): Promise<Buffer> {
   return archive.finish();
 }
 
-/** Kernels that are no Linux, by their place in L1; for those of a package that cannot be had, a note with the reason. */
+/**
+ * Kernels that are no Linux, by their place in L1; for those of a package that cannot be had, a note with the
+ * reason.
+ */
 export async function foreignKernels(): Promise<Map<string, Buffer>> {
   const xen = await bootFiles(XEN_PACKAGE, { [PAYLOADS.xen]: /^xen-.*\.gz$/ });
   const memtest = await bootFiles(MEMTEST_PACKAGE, {

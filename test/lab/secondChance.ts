@@ -1,6 +1,7 @@
 /**
- * Runs lab files in one L1 after another. A test whose guest the emulator lost, and a file during which L1 itself died of the
- * emulator, run once more in a fresh L1; no other failure is ever repeated. What is repeated is counted (`onAgain`).
+ * Runs lab files in one L1 after another. A test whose guest the emulator lost, and a file during which L1
+ * itself died of the emulator, run once more in a fresh L1; no other failure is ever repeated. What is
+ * repeated is counted (`onAgain`).
  */
 import path from 'node:path';
 import type { LabMessage, LabTestEvent } from './inside/labProtocol.ts';

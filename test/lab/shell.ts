@@ -1,4 +1,7 @@
-/** `node --import tsx test/lab/shell.ts [FILE.lab.ts…]`: L1 with a shell on this terminal, and the bundles of those files in it. */
+/**
+ * `node --import tsx test/lab/shell.ts [FILE.lab.ts…]`: L1 with a shell on this terminal, and the bundles of
+ * those files in it.
+ */
 import path from 'node:path';
 import { prepareLab, runShell } from './lab.ts';
 

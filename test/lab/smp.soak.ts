@@ -1,4 +1,7 @@
-/** Stock Linux guests whose two CPUs are busy all the time: `npm run test:soak`. Each test is one VM; test/soak/labSmp.ts counts. */
+/**
+ * Stock Linux guests whose two CPUs are busy all the time: `npm run test:soak`. Each test is one VM;
+ * test/soak/labSmp.ts counts.
+ */
 import { describe, it } from 'node:test';
 import { EmulatorLostError } from './inside/emulatorLoss.ts';
 import { PAYLOADS } from './inside/labProtocol.ts';

@@ -1,4 +1,7 @@
-/** The VSIX a user installs: builds without a warning, holds what it must and no more, and runs where it is unpacked. */
+/**
+ * The VSIX a user installs: builds without a warning, holds what it must and no more, and runs where it is
+ * unpacked.
+ */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

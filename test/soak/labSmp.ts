@@ -15,7 +15,10 @@ export const labSmp: Soak = {
   run: async (ms) => (await prepareLab()) ?? soakLab(ms, runLab),
 };
 
-/** Boots L1s until the time is over. What a fresh L1 may still show is not judged by those that the emulator lost. */
+/**
+ * Boots L1s until the time is over. What a fresh L1 may still show is not judged by those that the emulator
+ * lost.
+ */
 export async function soakLab(ms: number, run: (options: LabRun) => Promise<void>): Promise<SoakCount> {
   const end = performance.now() + ms;
   const counter = new SoakCounter();

@@ -1,6 +1,6 @@
 /**
- * `npm run test:soak [-- NAME… --minutes 30]`: what is too long for `npm test`, each for that time. One line each: rounds passed, rounds
- * the emulator lost, failures; then what was seen of those.
+ * `npm run test:soak [-- NAME… --minutes 30]`: what is too long for `npm test`, each for that time. One line
+ * each: rounds passed, rounds the emulator lost, failures; then what was seen of those.
  */
 import { parseArgs } from 'node:util';
 import { fuzz, runControl } from './commands.ts';

@@ -1,4 +1,7 @@
-/** A byte assembler for tests: every method appends and returns the assembler, so that a file format reads as a list of its fields. */
+/**
+ * A byte assembler for tests: every method appends and returns the assembler, so that a file format reads as
+ * a list of its fields.
+ */
 export class Bytes {
   #buffer = new Uint8Array(64);
   #used = 0;
@@ -136,7 +139,10 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** A copy of `bytes` with a few of them overwritten, cut or repeated: enough to break any length or offset in it. */
+/**
+ * A copy of `bytes` with a few of them overwritten, cut or repeated: enough to break any length or offset in
+ * it.
+ */
 export function mutate(bytes: Uint8Array, random: () => number): Uint8Array {
   const copy = bytes.slice(0, random() < 0.2 ? Math.floor(random() * bytes.length) : bytes.length);
   const changes = 1 + Math.floor(random() * 8);

@@ -1,6 +1,6 @@
 /**
- * A DAP client for tests, over any pair of streams: an adapter in this process or one of its own. Waits for events, never for time,
- * and can write down everything that was said, for goldens.
+ * A DAP client for tests, over any pair of streams: an adapter in this process or one of its own. Waits for
+ * events, never for time, and can write down everything that was said, for goldens.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { PassThrough, type Readable, type Writable } from 'node:stream';

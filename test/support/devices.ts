@@ -1,4 +1,7 @@
-/** What device tests put around a device: a recording interrupt line and power switch, a clock that stands still, rings. */
+/**
+ * What device tests put around a device: a recording interrupt line and power switch, a clock that stands
+ * still, rings.
+ */
 import { ByteRing } from '../../vmm-core/bus/byteRing.ts';
 import type { IrqLine } from '../../vmm-core/bus/irqLine.ts';
 import type { Device } from '../../vmm-core/bus/device.ts';
@@ -63,7 +66,9 @@ export function randomNumbers(seed: number): (below: number) => number {
   };
 }
 
-/** Random reads and writes of 1, 2 and 4 bytes within the device's width; calls `check` with each value read. */
+/**
+ * Random reads and writes of 1, 2 and 4 bytes within the device's width; calls `check` with each value read.
+ */
 export function fuzzDevice(
   device: Device,
   options: {

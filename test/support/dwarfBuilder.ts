@@ -1,6 +1,7 @@
 /**
- * Builds .debug_info, .debug_abbrev, .debug_str and .debug_line for tests from trees of entries, byte by byte as the standard lays
- * them out, so that a test shows the bytes it is about. Every entry gets an abbreviation of its own.
+ * Builds .debug_info, .debug_abbrev, .debug_str and .debug_line for tests from trees of entries, byte by byte
+ * as the standard lays them out, so that a test shows the bytes it is about. Every entry gets an abbreviation
+ * of its own.
  */
 import { DW_AT, DW_FORM, DW_TAG, DW_UT } from '../../debug-adapter/dwarf/constants.ts';
 import { type SectionLoader, memorySection } from '../../debug-adapter/dwarf/section.ts';

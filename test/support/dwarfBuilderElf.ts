@@ -1,4 +1,7 @@
-/** Builds small ELF files for tests from a list of sections and segments. Tables go after the contents; sections named come out named. */
+/**
+ * Builds small ELF files for tests from a list of sections and segments. Tables go after the contents;
+ * sections named come out named.
+ */
 import { Bytes } from './bytes.ts';
 
 export interface BuiltSection {

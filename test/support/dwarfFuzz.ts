@@ -1,4 +1,7 @@
-/** What the fuzz tests of the DWARF reader run: a good file for each section, and everything that can be asked of it. */
+/**
+ * What the fuzz tests of the DWARF reader run: a good file for each section, and everything that can be asked
+ * of it.
+ */
 import { readAranges } from '../../debug-adapter/dwarf/aranges.ts';
 import { FrameTable } from '../../debug-adapter/dwarf/cfi.ts';
 import { DW_AT, DW_ATE, DW_FORM, DW_TAG, DW_UT } from '../../debug-adapter/dwarf/constants.ts';

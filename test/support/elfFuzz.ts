@@ -1,4 +1,7 @@
-/** What the fuzz tests of the ELF reader run: good files of both classes and byte orders, and everything that can be asked of them. */
+/**
+ * What the fuzz tests of the ELF reader run: good files of both classes and byte orders, and everything that
+ * can be asked of them.
+ */
 import { deflateSync, inflateSync } from 'node:zlib';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { uncompressedBytes } from '../../vmm-core/elf/compressedSection.ts';

@@ -1,6 +1,6 @@
 /**
- * A CPU that runs what gcc -O0 makes of test/dap/fixtures: 64-bit integer code with one flat address space. An instruction it
- * does not know is a machine error, as on a host whose emulator lacks it.
+ * A CPU that runs what gcc -O0 makes of test/dap/fixtures: 64-bit integer code with one flat address space.
+ * An instruction it does not know is a machine error, as on a host whose emulator lacks it.
  */
 import { Code, Decoder, DecoderOptions, type Instruction, Mnemonic, OpKind, Register } from 'iced-x86';
 
@@ -220,7 +220,10 @@ export class FakeCpu {
   }
 }
 
-/** Operand size: that of the first register, else of the memory operand (mov $imm, mem in the fixtures is 4 bytes). */
+/**
+ * Operand size: that of the first register, else of the memory operand (mov $imm, mem in the fixtures is 4
+ * bytes).
+ */
 function size(it: Instruction): number {
   for (let i = 0; i < it.opCount; i++) {
     if (it.opKind(i) === OpKind.Register) return registerBits(it.opRegister(i)) / 8;

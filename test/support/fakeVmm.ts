@@ -1,6 +1,7 @@
 /**
- * A vmm-core without KVM, for tests of its clients: serves the control protocol on a unix socket over a machine that interprets
- * the DAP tests' fixture (fakeCpu.ts). It runs in the test's own process, so that a test can look at it and break it.
+ * A vmm-core without KVM, for tests of its clients: serves the control protocol on a unix socket over a
+ * machine that interprets the DAP tests' fixture (fakeCpu.ts). It runs in the test's own process, so that a
+ * test can look at it and break it.
  */
 import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -146,7 +147,10 @@ export class FakeVmm {
     if (!this.requests.includes(name)) await within(once(this.#asked, name), `a request ${name}`);
   }
 
-  /** Breakpoints and reads of memory get no answer any more, as from a process that is stopped or about to die. */
+  /**
+   * Breakpoints and reads of memory get no answer any more, as from a process that is stopped or about to
+   * die.
+   */
   stopAnswering(): void {
     this.#silent = true;
   }

@@ -1,6 +1,7 @@
 /**
- * Runs a parser on broken files made from good ones. Whatever the bytes, a parser of this project ends soon, keeps within its memory
- * and fails with its own typed error or not at all. Seeded: a failure names the round that shows it again.
+ * Runs a parser on broken files made from good ones. Whatever the bytes, a parser of this project ends soon,
+ * keeps within its memory and fails with its own typed error or not at all. Seeded: a failure names the round
+ * that shows it again.
  */
 import { mutate, seededRandom } from './bytes.ts';
 
@@ -23,7 +24,10 @@ export interface FuzzOptions {
 }
 
 const MAX_ROUND_MS = 2000;
-/** More than any file of a few hundred bytes has a right to; includes garbage of the rounds since the last collection. */
+/**
+ * More than any file of a few hundred bytes has a right to; includes garbage of the rounds since the last
+ * collection.
+ */
 const MAX_GROWTH_BYTES = 256 << 20;
 
 /** How many rounds ended with an error. Throws when a round ends otherwise than it may. */

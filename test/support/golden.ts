@@ -1,4 +1,7 @@
-/** Expected output kept in files beside the tests. UPDATE_GOLDEN=1 writes what is, for the diff to be read before it is committed. */
+/**
+ * Expected output kept in files beside the tests. UPDATE_GOLDEN=1 writes what is, for the diff to be read
+ * before it is committed.
+ */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

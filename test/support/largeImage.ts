@@ -1,4 +1,7 @@
-/** An ELF file whose debugging information is too large to be indexed on the spot: what is asked for comes after much of nothing. */
+/**
+ * An ELF file whose debugging information is too large to be indexed on the spot: what is asked for comes
+ * after much of nothing.
+ */
 import { DW_AT, DW_ATE, DW_FORM, DW_LANG, DW_TAG } from '../../debug-adapter/dwarf/constants.ts';
 import { DW_IDX, DW_LNE, DW_LNS } from '../../debug-adapter/dwarf/sectionConstants.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOTE, SHT_PROGBITS } from '../../vmm-core/elf/elfConstants.ts';
@@ -11,7 +14,10 @@ export interface LargeImageOptions {
   readonly buildId?: string;
   /** Of the entry that makes it large. */
   readonly paddingBytes?: number;
-  /** Whether a .debug_names lists the structure, the variable and the function, as compilers do: without the enumerator. */
+  /**
+   * Whether a .debug_names lists the structure, the variable and the function, as compilers do: without the
+   * enumerator.
+   */
   readonly hasNameTable?: boolean;
 }
 
@@ -23,8 +29,8 @@ const EM_X86_64 = 62;
 const NT_GNU_BUILD_ID = 3;
 
 /**
- * The last units are that of `far_main`, /src/far.c lines 10 to 12, and one of `struct far_away`, `int far_counter` and the enumerator
- * FAR_RED, which is 7.
+ * The last units are that of `far_main`, /src/far.c lines 10 to 12, and one of `struct far_away`, `int
+ * far_counter` and the enumerator FAR_RED, which is 7.
  */
 export function largeImage(options: LargeImageOptions = {}): Uint8Array {
   const { buildId, paddingBytes = 9 << 20, hasNameTable = false } = options;

@@ -1,6 +1,6 @@
 /**
- * A VM on the real /dev/kvm, driven as every client drives one: `vmm serve` started by spawnCore, the control protocol through
- * vmmClient. A test waits for events, never for time.
+ * A VM on the real /dev/kvm, driven as every client drives one: `vmm serve` started by spawnCore, the control
+ * protocol through vmmClient. A test waits for events, never for time.
  */
 import type { TestContext } from 'node:test';
 import type { RequestType } from 'vscode-jsonrpc/node';

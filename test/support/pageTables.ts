@@ -1,4 +1,7 @@
-/** Writes page tables into guest RAM, for tests: `new PageTables(memory, 0x1000, 4).map(0x40_0000n, 0x5000n, flags)`. */
+/**
+ * Writes page tables into guest RAM, for tests: `new PageTables(memory, 0x1000, 4).map(0x40_0000n, 0x5000n,
+ * flags)`.
+ */
 import { gpa, type GuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 
 export const PTE_P = 1n << 0n;
@@ -10,7 +13,10 @@ export const PTE_NX = 1n << 63n;
 const PAGE_BYTES = 0x1000;
 const USUAL = PTE_P | PTE_RW | PTE_US;
 
-/** Tables of 512 entries of 8 bytes: 3 (PAE), 4 or 5 levels. The top table is at `base`, others follow as they are needed. */
+/**
+ * Tables of 512 entries of 8 bytes: 3 (PAE), 4 or 5 levels. The top table is at `base`, others follow as they
+ * are needed.
+ */
 export class PageTables {
   readonly cr3: bigint;
   readonly #memory: GuestMemory;

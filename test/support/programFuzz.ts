@@ -1,4 +1,7 @@
-/** What the fuzz tests of whole programs run: their debug information is broken, and everything an editor asks is asked. */
+/**
+ * What the fuzz tests of whole programs run: their debug information is broken, and everything an editor asks
+ * is asked.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { QueryError } from '../../debug-adapter/symbols/base/queryError.ts';

@@ -19,7 +19,9 @@ export interface SourceFile {
   readonly imports: readonly Import[];
   /** Every identifier that the code (not a comment or a string) contains. */
   readonly identifiers: ReadonlySet<string>;
-  /** Strings that stand for a kind of something: `kind: 'x'`, `it.kind === 'x'`, `case 'x'`, `'x'` as a type. */
+  /**
+   * Strings that stand for a kind of something: `kind: 'x'`, `it.kind === 'x'`, `case 'x'`, `'x'` as a type.
+   */
   readonly kinds: ReadonlySet<string>;
   /** Every text between quotes or back ticks, but not what is imported from. */
   readonly literals: ReadonlySet<string>;
@@ -89,8 +91,9 @@ function strings(node: ts.Node): string[] {
 }
 
 /**
- * Files that import each other, by whatever way, types included: the strongly connected components of more than one file, by
- * Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972). Each is sorted.
+ * Files that import each other, by whatever way, types included: the strongly connected components of more
+ * than one file, by Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972). Each is
+ * sorted.
  */
 export function importCircles(sources: readonly SourceFile[]): string[][] {
   const byName = new Map(sources.map((it) => [it.file, it]));

@@ -6,8 +6,8 @@ import { loaderOf } from './dwarfBuilder.ts';
 import type { Sections } from './fuzz.ts';
 
 /**
- * What dwz -m makes of a program: a unit that imports a partial unit of the supplementary file (here the sections with `alt`), and has
- * names and types there, in GNU's forms and in version 5's.
+ * What dwz -m makes of a program: a unit that imports a partial unit of the supplementary file (here the
+ * sections with `alt`), and has names and types there, in GNU's forms and in version 5's.
  */
 export function withSupplement(): Sections {
   const abbrevs = new Bytes()

@@ -1,6 +1,7 @@
 /**
- * What the control protocol promises to its clients, as tests: run against a real core (suite kvm) and against the fake that the debug
- * adapter's tests use (suite dap), so that the fake cannot drift from what it stands for.
+ * What the control protocol promises to its clients, as tests: run against a real core (suite kvm) and
+ * against the fake that the debug adapter's tests use (suite dap), so that the fake cannot drift from what it
+ * stands for.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -21,7 +21,9 @@ export function kvmUnavailable(): string | undefined {
   }
 }
 
-/** KVM whose guests' kernel code is interpreted by the host's kernel: what it cannot do is no fault of ours. */
+/**
+ * KVM whose guests' kernel code is interpreted by the host's kernel: what it cannot do is no fault of ours.
+ */
 export function hostEmulatesKernels(): boolean {
   return existsSync('/sys/module/kvm_pvm');
 }

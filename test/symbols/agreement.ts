@@ -1,6 +1,7 @@
 /**
- * Counts how often two debuggers agree. Of what is built here they must agree, but for what a named rule explains. A package is another
- * one tomorrow, and compilers find new ways to put things: of that they must agree nearly always, and every difference is told.
+ * Counts how often two debuggers agree. Of what is built here they must agree, but for what a named rule
+ * explains. A package is another one tomorrow, and compilers find new ways to put things: of that they must
+ * agree nearly always, and every difference is told.
  */
 import assert from 'node:assert/strict';
 
@@ -58,7 +59,10 @@ export class Agreement {
     this.checkShare(atLeast);
   }
 
-  /** Of what a mirror serves: fails for too many differences, and for a group too small to mean anything. `tell` hears of each. */
+  /**
+   * Of what a mirror serves: fails for too many differences, and for a group too small to mean anything.
+   * `tell` hears of each.
+   */
   checkShare(atLeast: number, tell: (difference: string) => void = () => undefined): void {
     for (const difference of [...this.wrong, ...this.others]) tell(`differs: ${this.name}: ${difference}`);
     assert.ok(this.compared >= atLeast, `${this.summary}: fewer than ${atLeast}`);

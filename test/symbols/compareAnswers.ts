@@ -22,7 +22,10 @@ export class Groups {
   readonly breakpoints = new Agreement('breakpoints');
   readonly functions: Agreement;
 
-  /** A few functions are no group of their own where a share is asked for: one of six is more than half a percent. */
+  /**
+   * A few functions are no group of their own where a share is asked for: one of six is more than half a
+   * percent.
+   */
   constructor({ countsFunctions = true } = {}) {
     this.functions = countsFunctions ? new Agreement('breakpoints on functions') : this.breakpoints;
   }
@@ -35,8 +38,8 @@ export class Groups {
 /** Where we answer otherwise than gdb 13, on purpose, and how we know that we are not wrong. */
 const RULES = {
   /**
-   * gdb leaves out rows that repeat the line of the row before once a discriminator was seen, and shows the statement before them.
-   * binutils reads all rows, and says what we say.
+   * gdb leaves out rows that repeat the line of the row before once a discriminator was seen, and shows the
+   * statement before them. binutils reads all rows, and says what we say.
    */
   repeatedRow: (
     program: string,
@@ -44,7 +47,10 @@ const RULES = {
     sections: SectionPlaces | undefined,
     ours: string,
   ): boolean => binutilsPlace(program, address, sections) === ours,
-  /** After a function that does not return, the line table claims the bytes up to the next. gdb stops there, once a file; we do not. */
+  /**
+   * After a function that does not return, the line table claims the bytes up to the next. gdb stops there,
+   * once a file; we do not.
+   */
   padding: (image: SymbolImage, extra: readonly bigint[], missing: readonly bigint[]): boolean =>
     extra.length === 0 && missing.every((it) => image.inlineChainAt(it).length === 0),
   /** gdb looks for the end of a prologue that has no mark, and leaves the function doing so. */
@@ -59,7 +65,10 @@ const RULES = {
 export interface CompareOptions {
   /** We name types otherwise than gdb: in Rust as their programmer does. */
   readonly hasOtherTypes?: boolean;
-  /** gdb was asked about another program of the same code: entries that locations refer to are elsewhere in it. */
+  /**
+   * gdb was asked about another program of the same code: entries that locations refer to are elsewhere in
+   * it.
+   */
   readonly isTwin?: boolean;
   /** Of a relocatable object: where gdb has its sections. */
   readonly sections?: SectionPlaces;
@@ -170,8 +179,9 @@ function compareScope({ image, options, show }: Compared, answer: ScopeAnswer, g
 }
 
 /**
- * Sorted, and without the variables that have no place here and that only one of us lists: those of an inlined function's blocks that
- * have no code here. Compilers do not say of every block what it is a copy of; gdb then lists what is in the original once more.
+ * Sorted, and without the variables that have no place here and that only one of us lists: those of an
+ * inlined function's blocks that have no code here. Compilers do not say of every block what it is a copy of;
+ * gdb then lists what is in the original once more.
  */
 function withoutUnplaced(variables: readonly string[], others: readonly string[]): string[] {
   const isUnplaced = (variable: string): boolean => variable.endsWith(', optimized out');
@@ -227,7 +237,10 @@ function ourPlace(place: string): string {
     .replace(/DW_OP_(?:lit|constu )(\d+), DW_OP_stack_value, DW_OP_piece/g, 'constant $1, DW_OP_piece');
 }
 
-/** Without the offsets of entries of .debug_info, and without conversions between types, which clang leaves out of split units. */
+/**
+ * Without the offsets of entries of .debug_info, and without conversions between types, which clang leaves
+ * out of split units.
+ */
 function withoutEntries(place: string): string {
   return place
     .replace(/, DW_OP_(?:GNU_)?convert (?:0x)?[0-9a-f]+/g, '')

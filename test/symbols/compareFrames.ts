@@ -1,4 +1,7 @@
-/** Unwinds from random addresses with made-up registers and memory, and compares with readelf's reading of the frame tables. */
+/**
+ * Unwinds from random addresses with made-up registers and memory, and compares with readelf's reading of the
+ * frame tables.
+ */
 import { basename } from 'node:path';
 import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import type { Agreement } from './agreement.ts';

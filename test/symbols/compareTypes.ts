@@ -73,7 +73,10 @@ function layout(type: StructType, base: number): string[] {
   });
 }
 
-/** Lines without spacing and without the parts that only C++ has (methods, access, typedefs): members as they are declared. */
+/**
+ * Lines without spacing and without the parts that only C++ has (methods, access, typedefs): members as they
+ * are declared.
+ */
 function printedLines(text: string): string[] {
   const access = /\b(?:public|protected|private) /g;
   const lines = text
@@ -83,7 +86,10 @@ function printedLines(text: string): string[] {
   return lines.filter((line) => !isNoMember(line)).map(squeezed);
 }
 
-/** What gdb's listing of a class has beside its data: access, functions, typedefs, the pointer to the virtual functions. */
+/**
+ * What gdb's listing of a class has beside its data: access, functions, typedefs, the pointer to the virtual
+ * functions.
+ */
 function isNoMember(line: string): boolean {
   const text = line.trim();
   if (text === '' || text === '<no data fields>' || /^(?:public|protected|private):$/.test(text)) return true;

@@ -1,4 +1,7 @@
-/** Compiles the test programs into a directory of their own and opens what comes out; used by the differential tests. */
+/**
+ * Compiles the test programs into a directory of their own and opens what comes out; used by the differential
+ * tests.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -49,8 +52,9 @@ export function compile(
 const FORMS_OF_DEBUG_INFO = new Set(['-gsplit-dwarf', '-fdebug-types-section']);
 
 /**
- * The options of a program's plain twin, which gdb is asked about in its place: releases of gdb lose the location lists of clang's
- * split units, or half the rows of units beside type units, and which of them do is not what we test. None for a plain program.
+ * The options of a program's plain twin, which gdb is asked about in its place: releases of gdb lose the
+ * location lists of clang's split units, or half the rows of units beside type units, and which of them do is
+ * not what we test. None for a plain program.
  */
 export function twinOptions(options: readonly string[]): readonly string[] | undefined {
   const plain = options.filter((option) => !FORMS_OF_DEBUG_INFO.has(option));

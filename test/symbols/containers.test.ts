@@ -1,4 +1,7 @@
-/** Debug information as the tools of this machine pack it, compressed by objcopy or split and packaged by dwp: it answers as it did. */
+/**
+ * Debug information as the tools of this machine pack it, compressed by objcopy or split and packaged by dwp:
+ * it answers as it did.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
@@ -57,8 +60,8 @@ for (const method of ['zlib', 'zlib-gnu', 'zstd']) {
 }
 
 /**
- * Which tool packages what: the dwp of binutils 2.40 knows version 4 only and crashes on 5; llvm-dwp 14 never ends on gcc's version 5
- * (it takes .debug_line.dwo for a table without end).
+ * Which tool packages what: the dwp of binutils 2.40 knows version 4 only and crashes on 5; llvm-dwp 14 never
+ * ends on gcc's version 5 (it takes .debug_line.dwo for a table without end).
  */
 const PACKAGERS = [
   { tool: 'dwp', compilers: ['gcc', 'clang-14'], versions: [4] },
@@ -128,7 +131,9 @@ test('a program whose .dwo files moved along with it still has its variables', (
   assert.ok(before.length > 0);
 });
 
-/** Lines, inline chains and variables with their types' names, of every address of a function of each unit. */
+/**
+ * Lines, inline chains and variables with their types' names, of every address of a function of each unit.
+ */
 function answersOf(image: SymbolImage): unknown[] {
   const answers: unknown[] = [];
   let variables = 0;

@@ -95,7 +95,8 @@ function operator(offset: number, name: string, operand: string): string {
   if (/^reg(?:\d+|x)$/.test(name)) return `in $${register ?? '?'}`;
   if (/^breg\d+$/.test(name)) return `$${register ?? '?'}${signed(Number.parseInt(operand, 10))}`;
   if (name === 'fbreg') return `frame base${signed(Number(operand))}`;
-  // gdb counts from the expression's start ("22: DW_OP_bra 31", "28: DW_OP_skip to 4"), the operand from the next operator.
+  // gdb counts from the expression's start ("22: DW_OP_bra 31", "28: DW_OP_skip to 4"), the operand from the
+  // next operator.
   if (name === 'bra' || name === 'skip')
     return `DW_OP_${name} ${Number(operand.replace('to ', '')) - offset - 3}`;
   if (name === 'addr' || name === 'addrx' || name === 'GNU_addr_index') return operand;

@@ -1,6 +1,6 @@
 /**
- * The groups of questions that the differential tests ask of gdb 13 and of us, all of one file in one run of gdb (questions.py
- * is its side). gdb is a process of its own, so that we can work while it does.
+ * The groups of questions that the differential tests ask of gdb 13 and of us, all of one file in one run of
+ * gdb (questions.py is its side). gdb is a process of its own, so that we can work while it does.
  */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -13,7 +13,9 @@ export interface AddressQuestion {
   /** gdb decides where the sections of relocatable objects are: addresses are asked by section. */
   readonly section: string;
   readonly offset: number;
-  /** Also the variables in scope, the types they have, and a breakpoint so many lines after the address's own. */
+  /**
+   * Also the variables in scope, the types they have, and a breakpoint so many lines after the address's own.
+   */
   readonly scope: boolean;
   readonly types: boolean;
   readonly breakpointNear: number | null;
@@ -53,7 +55,10 @@ export interface TypeAnswer {
   readonly variable: string;
   readonly type: string;
   readonly size: number;
-  /** `bit:size name type` of a structure, those of anonymous members after them; `name = value` of an enumeration. */
+  /**
+   * `bit:size name type` of a structure, those of anonymous members after them; `name = value` of an
+   * enumeration.
+   */
   readonly members: readonly string[];
   /** The text of `ptype /r`. */
   readonly printed: string;

@@ -1,4 +1,7 @@
-/** The index of a large image, as `vmm sym` gets it: built by the worker of the bundle, kept in the user's cache. */
+/**
+ * The index of a large image, as `vmm sym` gets it: built by the worker of the bundle, kept in the user's
+ * cache.
+ */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,8 +1,9 @@
 /**
  * Every kind of C value, and every format, beside gdb. What we write otherwise than gdb 13, on purpose:
- * - floating point numbers have the digits that tell them from their neighbours, no more, and exponents as JavaScript writes them;
- *   their arithmetic is that of double, also for wider ones;
- * - text ends at its first zero; zeros at the end of other bytes are left out; bytes that are no UTF-8 are written one by one;
+ * - floating point numbers have the digits that tell them from their neighbours, no more, and exponents as
+ *   JavaScript writes them; their arithmetic is that of double, also for wider ones;
+ * - text ends at its first zero; zeros at the end of other bytes are left out; bytes that are no UTF-8 are
+ *   written one by one;
  * - a flexible array of characters is its text, and `,s` of a pointer the text alone;
  * - an array of variable length has its length in its type.
  */
@@ -290,7 +291,10 @@ async function walk(rows: readonly NamedValue[], depth: number): Promise<void> {
   }
 }
 
-/** Both in the form that is left when the differences on purpose are taken away; a line cut short has to begin alike. */
+/**
+ * Both in the form that is left when the differences on purpose are taken away; a line cut short has to begin
+ * alike.
+ */
 function agrees(ours: string, theirs: string): boolean {
   const cut = ours.indexOf('...');
   if (cut >= 0) return plain(theirs).startsWith(plain(ours.slice(0, cut)).replace(/[, {]+$/, ''));

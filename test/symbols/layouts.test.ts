@@ -1,4 +1,6 @@
-/** Bit-fields and byte orders beside gdb: where they are, what they are worth, and what an assignment writes. */
+/**
+ * Bit-fields and byte orders beside gdb: where they are, what they are worth, and what an assignment writes.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

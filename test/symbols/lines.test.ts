@@ -1,6 +1,6 @@
 /**
- * Lines, functions, inline chains and breakpoints of programs compiled here, compared with gdb's answers. Every disagreement must
- * be one of those explained in EXPLAINED; anything else fails.
+ * Lines, functions, inline chains and breakpoints of programs compiled here, compared with gdb's answers.
+ * Every disagreement must be one of those explained in EXPLAINED; anything else fails.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -12,8 +12,9 @@ import { gdbAddresses, gdbBreakpoints, gdbUnavailable } from './gdb.ts';
 /** Where we answer otherwise than gdb 13, on purpose. */
 const EXPLAINED = {
   /**
-   * A line whose code is only in the cold part of a split function: gdb compares that address with the prologue of the hot part,
-   * which is somewhere else, and moves the breakpoint to the function's entry. We leave it at the line.
+   * A line whose code is only in the cold part of a split function: gdb compares that address with the
+   * prologue of the hot part, which is somewhere else, and moves the breakpoint to the function's entry. We
+   * leave it at the line.
    */
   coldPart: (image: SymbolImage, ours: readonly bigint[]): boolean =>
     ours.length === 1 && image.symbolAt(ours[0] as bigint)?.name.endsWith('.cold') === true,

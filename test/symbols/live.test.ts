@@ -1,6 +1,6 @@
 /**
- * Unwinding, variables, types and expressions of running programs, compared with gdb at every line that has code. Every disagreement
- * must be one of those explained; anything else fails.
+ * Unwinding, variables, types and expressions of running programs, compared with gdb at every line that has
+ * code. Every disagreement must be one of those explained; anything else fails.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -80,8 +80,9 @@ const EXPRESSIONS = [
 ];
 
 /**
- * Where we may answer otherwise than gdb, on purpose. gdb 13 gives up on the arguments of a call whose target DWARF does not name (a
- * clone); we look at the call instruction and, when it calls the function we are in, use what it passed.
+ * Where we may answer otherwise than gdb, on purpose. gdb 13 gives up on the arguments of a call whose target
+ * DWARF does not name (a clone); we look at the call instruction and, when it calls the function we are in,
+ * use what it passed.
  */
 function clonedCall(frame: LiveFrame, ours: string | undefined, theirs: string): boolean {
   return frame.name === 'recurse' && theirs === 'optimized out' && ours !== undefined && /^\d+$/.test(ours);
@@ -189,7 +190,10 @@ async function compareStop(image: SymbolImage, stop: LiveStop, tally: Tally): Pr
   }
 }
 
-/** gdb shows a stop on the first instruction of an inlined function as still being at its call: frames inside are not shown yet. */
+/**
+ * gdb shows a stop on the first instruction of an inlined function as still being at its call: frames inside
+ * are not shown yet.
+ */
 function inlinedAtEntry(image: SymbolImage, stop: LiveStop): number {
   const chain = image.inlineChainAt(BigInt(stop.frames[0]?.pc ?? 0));
   const shown = stop.frames.findIndex(({ inlined }) => !inlined) + 1;

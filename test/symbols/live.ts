@@ -1,6 +1,6 @@
 /**
- * Runs a program under gdb and records what gdb sees at many stops: registers of every frame, values of every variable in scope, and
- * the memory needed to find them again. Our engine then answers from the recording.
+ * Runs a program under gdb and records what gdb sees at many stops: registers of every frame, values of every
+ * variable in scope, and the memory needed to find them again. Our engine then answers from the recording.
  */
 import { askGdb } from './gdb.ts';
 import type { MemoryReader } from '../../debug-adapter/symbols/frames/frameContext.ts';

@@ -1,6 +1,6 @@
 /**
- * Objects of other machines, in both byte orders: their relocations are applied, and lines, types, variables and frames are read. The
- * lines are compared with readelf's.
+ * Objects of other machines, in both byte orders: their relocations are applied, and lines, types, variables
+ * and frames are read. The lines are compared with readelf's.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -55,7 +55,10 @@ for (const { target, name, pointBytes, parameters, cfa } of MACHINES) {
   }
 }
 
-/** Several rows may begin at one address: one of their lines is the answer. Code of line 0 belongs to the line before. */
+/**
+ * Several rows may begin at one address: one of their lines is the answer. Code of line 0 belongs to the line
+ * before.
+ */
 function hasLine(image: SymbolImage, address: bigint, lines: readonly number[]): boolean {
   return lines.includes(0) || lines.includes(image.lineAt(address)?.line ?? 0);
 }

@@ -1,6 +1,7 @@
 /**
- * Generated C and C++ programs and a Rust one, through gcc, clang and rustc at every level of optimization, in DWARF 4 and 5, split and
- * with type units: the questions that the kernel is asked, against gdb and readelf.
+ * Generated C and C++ programs and a Rust one, through gcc, clang and rustc at every level of optimization,
+ * in DWARF 4 and 5, split and with type units: the questions that the kernel is asked, against gdb and
+ * readelf.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

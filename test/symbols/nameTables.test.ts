@@ -1,4 +1,7 @@
-/** Indexes that compilers, linkers and gdb leave in a file, against the names that a pass over the same file finds. */
+/**
+ * Indexes that compilers, linkers and gdb leave in a file, against the names that a pass over the same file
+ * finds.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';

@@ -1,4 +1,7 @@
-/** Programs of languages that count from 1 and whose records have variants, beside gdb. Expressions have the syntax of C. */
+/**
+ * Programs of languages that count from 1 and whose records have variants, beside gdb. Expressions have the
+ * syntax of C.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

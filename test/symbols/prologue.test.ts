@@ -1,6 +1,6 @@
 /**
- * Frames found from the code alone, beside gdb, which has the call frame information of the same program: what is said of a caller's
- * registers is right, and most of it is found.
+ * Frames found from the code alone, beside gdb, which has the call frame information of the same program:
+ * what is said of a caller's registers is right, and most of it is found.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -43,7 +43,8 @@ for (const [compiler, ...options] of VARIANTS) {
     for (const stop of stops) await compare(stop, image, program, tally);
     assert.deepEqual(tally.wrong.slice(0, 10), []);
     assert.ok(tally.frames > 100, `${tally.frames} frames`);
-    // `variable` has a stack pointer that only its frame pointer makes up for, and not in its prologue and epilogue.
+    // `variable` has a stack pointer that only its frame pointer makes up for, and not in its prologue and
+    // epilogue.
     assert.ok(tally.unfound < 0.03 * tally.frames, `${tally.unfound} of ${tally.frames} callers not found`);
     assert.ok(tally.lost < 0.05 * tally.registers, `${tally.lost} of ${tally.registers} registers not found`);
   });

@@ -1,4 +1,7 @@
-/** The call frame table as readelf interprets it (`--debug-dump=frames-interp`), and what unwinding by it gives. */
+/**
+ * The call frame table as readelf interprets it (`--debug-dump=frames-interp`), and what unwinding by it
+ * gives.
+ */
 import type { FrameContext } from '../../debug-adapter/symbols/frames/frameContext.ts';
 import type { UnwoundFrame } from '../../debug-adapter/symbols/frames/frameUnwinder.ts';
 
@@ -32,7 +35,10 @@ export class ReadelfFrames {
     return this.#entries[index] as Entry;
   }
 
-  /** Undefined where several entries claim the address, as in relocatable objects, whose sections all begin at 0. */
+  /**
+   * Undefined where several entries claim the address, as in relocatable objects, whose sections all begin at
+   * 0.
+   */
   ruleAt(address: bigint): FrameRule | undefined {
     const claims = this.#entries.filter(({ start, end }) => address >= start && address < end);
     const [entry] = claims;

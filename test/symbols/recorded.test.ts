@@ -1,4 +1,7 @@
-/** Kinds of differences that some package of a mirror once showed: each with its right answer, whatever is served today. */
+/**
+ * Kinds of differences that some package of a mirror once showed: each with its right answer, whatever is
+ * served today.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -1,7 +1,8 @@
 /**
- * Rust values of a running program, with the oldest and the newest compiler at hand: what they print is what their programmer wrote,
- * whatever the release's layouts. What we write otherwise than gdb 13, on purpose:
- * - types go by their last name, `Some(9)` for `core::option::Option<u8>::Some(9)`, as derived Debug prints them;
+ * Rust values of a running program, with the oldest and the newest compiler at hand: what they print is what
+ * their programmer wrote, whatever the release's layouts. What we write otherwise than gdb 13, on purpose:
+ * - types go by their last name, `Some(9)` for `core::option::Option<u8>::Some(9)`, as derived Debug prints
+ *   them;
  * - String, Vec, VecDeque, Rc, Arc and Box are what they hold, not how;
  * - strings in boxes are text, characters are themselves where gdb escapes them.
  */

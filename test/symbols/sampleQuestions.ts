@@ -1,4 +1,7 @@
-/** Draws the questions for a file: addresses of its code sections by a seeded generator, independent of what our engine knows. */
+/**
+ * Draws the questions for a file: addresses of its code sections by a seeded generator, independent of what
+ * our engine knows.
+ */
 import { run } from './compile.ts';
 import type { AddressQuestion } from './gdbQuestions.ts';
 
@@ -37,7 +40,10 @@ export function codeOfFunctions(program: string, names: RegExp): CodeSection[] {
 
 export interface Sampling {
   readonly count: number;
-  /** Only that many places are drawn from; the addresses are near them. gdb reads every unit it is asked about. */
+  /**
+   * Only that many places are drawn from; the addresses are near them. gdb reads every unit it is asked
+   * about.
+   */
   readonly windows?: number;
   /** One address of so many also gets the question. */
   readonly scopeEvery: number;

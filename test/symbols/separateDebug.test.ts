@@ -1,4 +1,7 @@
-/** Debug information that was split off a program with objcopy is found again, and that of another build is refused. */
+/**
+ * Debug information that was split off a program with objcopy is found again, and that of another build is
+ * refused.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';

@@ -1,4 +1,6 @@
-/** Commands that show a difference to whoever reads of it: ours, and that of the tool we are compared with. */
+/**
+ * Commands that show a difference to whoever reads of it: ours, and that of the tool we are compared with.
+ */
 import { placed } from '../../debug-adapter/symbols/files/imageSections.ts';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
@@ -7,7 +9,10 @@ import { parseElf } from '../../vmm-core/elf/elfFile.ts';
 export type SectionPlaces = ReadonlyMap<string, bigint>;
 
 export interface Showing {
-  /** `address` is gdb's, for commands of ours where the same place has another: of a module, whose sections each of us lays out. */
+  /**
+   * `address` is gdb's, for commands of ours where the same place has another: of a module, whose sections
+   * each of us lays out.
+   */
   ours(command: (address: string) => string, address?: bigint): string;
   gdb(...commands: readonly string[]): string;
 }

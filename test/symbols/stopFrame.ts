@@ -37,7 +37,10 @@ export interface RoundTrip {
   readonly wrong: string[];
 }
 
-/** The expression of every row, and of what unfolds from it, comes to the same value; circles are walked as far as one asks. */
+/**
+ * The expression of every row, and of what unfolds from it, comes to the same value; circles are walked as
+ * far as one asks.
+ */
 export async function roundTrip(rows: readonly NamedValue[], how: RoundTrip): Promise<number> {
   let count = 0;
   for (const { expression, value } of rows) {

@@ -1,4 +1,7 @@
-/** What dwz moves to a supplementary file (DWARF 5 §7.3.6) is found there as gdb finds it, by name and by id; another build's is refused. */
+/**
+ * What dwz moves to a supplementary file (DWARF 5 §7.3.6) is found there as gdb finds it, by name and by id;
+ * another build's is refused.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -67,7 +70,8 @@ for (const [number, { language, options, dwz, section }] of VARIANTS.entries()) 
     if (reason !== undefined) return t.skip(reason);
     const { program, plain } = pack(`gdb${number}`, language, options, dwz);
     assert.ok(run('readelf', ['-SW', program]).includes(` ${section} `), 'really packed');
-    // Where gdb does not know .debug_sup, it is asked of the program before dwz, whose entries have other offsets: their texts differ.
+    // Where gdb does not know .debug_sup, it is asked of the program before dwz, whose entries have other
+    // offsets: their texts differ.
     const isKnown = gdbReads(program);
     const addresses = drawAddresses(codeSections(program), seededRandom(number), {
       count: 120,

@@ -1,4 +1,7 @@
-/** Command lines: node's parser with our errors. Every error is one line that says what is wrong and what to do. */
+/**
+ * Command lines: node's parser with our errors. Every error is one line that says what is wrong and what to
+ * do.
+ */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { nearest } from '../config/nearest.ts';
 import { standardError } from '../client/output.ts';

@@ -84,7 +84,10 @@ function writeBack(file: string, content: Buffer): void {
   }
 }
 
-/** Not by its descriptor: a read from a terminal or a pipe that others made non-blocking fails when there is nothing yet. */
+/**
+ * Not by its descriptor: a read from a terminal or a pipe that others made non-blocking fails when there is
+ * nothing yet.
+ */
 async function readStdin(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let total = 0;

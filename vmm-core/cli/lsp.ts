@@ -1,4 +1,7 @@
-/** `vmm lsp`: the language server of vm.conf on standard input and output, for any editor. It is a bundle of its own beside ours. */
+/**
+ * `vmm lsp`: the language server of vm.conf on standard input and output, for any editor. It is a bundle of
+ * its own beside ours.
+ */
 import { pathToFileURL } from 'node:url';
 import { standardOutput } from '../client/output.ts';
 import { UserError } from '../errors.ts';

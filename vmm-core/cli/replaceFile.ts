@@ -20,8 +20,8 @@ import { openRegularFile } from '../client/regularFile.ts';
 const PERMISSIONS = 0o7777;
 
 /**
- * Gives the file this content, whole or not at all; mode and owner stay, and a link stays a link. Throws the errors of node:fs; then the
- * file is as it was, and nothing lies beside it.
+ * Gives the file this content, whole or not at all; mode and owner stay, and a link stays a link. Throws the
+ * errors of node:fs; then the file is as it was, and nothing lies beside it.
  */
 export function replaceFile(file: string, content: Uint8Array): void {
   const target = realpathSync(file);

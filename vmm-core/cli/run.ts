@@ -1,6 +1,7 @@
 /**
- * `vmm run`: a VM in the foreground, COM1 on the terminal, leave with `~.`; exits with the guest's code. The process is the VM's
- * vmm-core: its control socket opens once the guest runs, so that nothing of it delays the first instruction.
+ * `vmm run`: a VM in the foreground, COM1 on the terminal, leave with `~.`; exits with the guest's code. The
+ * process is the VM's vmm-core: its control socket opens once the guest runs, so that nothing of it delays
+ * the first instruction.
  */
 import { fstatSync } from 'node:fs';
 import { BootError } from '../boot/bootError.ts';
@@ -142,7 +143,10 @@ function leaving(vm: Vm): { readonly left: Promise<void>; readonly leave: () => 
   return { left, leave };
 }
 
-/** A slow reader gets the end too: the lines that say how it ended. Whoever wants to leave does not wait for one that has stopped. */
+/**
+ * A slow reader gets the end too: the lines that say how it ended. Whoever wants to leave does not wait for
+ * one that has stopped.
+ */
 async function lastOutput(vm: Vm, left: Promise<void>): Promise<void> {
   const { promise: impatient, cancel } = after(left, LAST_OUTPUT_MS);
   await Promise.race([vm.outputTaken(), impatient]);

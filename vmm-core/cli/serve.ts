@@ -1,6 +1,6 @@
 /**
- * `vmm serve`: a core that waits for its VM, with everything done that can be done before. Prints `{"socket": PATH}` and serves until its
- * VM ends, or until stdin closes before it has one: whoever started it is gone.
+ * `vmm serve`: a core that waits for its VM, with everything done that can be done before. Prints `{"socket":
+ * PATH}` and serves until its VM ends, or until stdin closes before it has one: whoever started it is gone.
  */
 import { socketPath } from '../client/runtimeDir.ts';
 import { Core } from '../control/core.ts';
@@ -41,7 +41,10 @@ export async function serve(): Promise<number> {
   return 0;
 }
 
-/** What this host or this process lacks, KVM or room for a VM, is told to whoever asks for a VM, not to nobody now. */
+/**
+ * What this host or this process lacks, KVM or room for a VM, is told to whoever asks for a VM, not to nobody
+ * now.
+ */
 function warm(core: Core): void {
   try {
     core.warm();

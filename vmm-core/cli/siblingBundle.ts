@@ -1,4 +1,6 @@
-/** Bundles beside dist/vmm.js that a command loads when called: no source import crosses the folders' rules. */
+/**
+ * Bundles beside dist/vmm.js that a command loads when called: no source import crosses the folders' rules.
+ */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { UserError } from '../errors.ts';

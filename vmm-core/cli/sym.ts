@@ -1,4 +1,7 @@
-/** `vmm sym`: questions about the symbols of an ELF file. Answered by a bundle of its own (debug-adapter/symbols/cli/main.ts). */
+/**
+ * `vmm sym`: questions about the symbols of an ELF file. Answered by a bundle of its own
+ * (debug-adapter/symbols/cli/main.ts).
+ */
 import { createRequire } from 'node:module';
 import { standardOutput } from '../client/output.ts';
 import { UserError } from '../errors.ts';

@@ -13,13 +13,15 @@ export interface FileSource extends ByteSource {
 }
 
 export interface FileSourceOptions {
-  /** Files up to this size are read at once, so that a rebuild in place does not change them under our feet. */
+  /**
+   * Files up to this size are read at once, so that a rebuild in place does not change them under our feet.
+   */
   readonly wholeUpToBytes?: number;
 }
 
 /**
- * A file of which a program has thousands: open only while it is read, so that it costs neither a descriptor nor memory. Throws the
- * errors of node:fs, and NotAFileError.
+ * A file of which a program has thousands: open only while it is read, so that it costs neither a descriptor
+ * nor memory. Throws the errors of node:fs, and NotAFileError.
  */
 export function openOccasionalSource(path: string): FileSource {
   const opened = openFileSource(path);

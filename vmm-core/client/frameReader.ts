@@ -1,4 +1,7 @@
-/** Messages of the control socket: cut out of what comes (messageCutter.ts), decoded (codec.ts), as vscode-jsonrpc wants them. */
+/**
+ * Messages of the control socket: cut out of what comes (messageCutter.ts), decoded (codec.ts), as
+ * vscode-jsonrpc wants them.
+ */
 import type { Socket } from 'node:net';
 import { AbstractMessageReader, type DataCallback, type Disposable, type Message } from 'vscode-jsonrpc/node';
 import { decodeMessage } from '../protocol/codec.ts';

@@ -6,7 +6,10 @@ import { encodeMessage } from '../protocol/codec.ts';
 export class FrameWriter extends AbstractMessageWriter {
   readonly #socket: Socket;
   readonly #maxUnreadBytes: number;
-  /** Requests of the other side without an answer: "kill" is answered when the VM is over and the core about to hang up. */
+  /**
+   * Requests of the other side without an answer: "kill" is answered when the VM is over and the core about
+   * to hang up.
+   */
   readonly #owed = new Set<number | string | null>();
   #isEnding = false;
 
@@ -21,8 +24,9 @@ export class FrameWriter extends AbstractMessageWriter {
   }
 
   /**
-   * Never fails: the socket closes after an error, which both ends see, and requests that wait are rejected when their connection is
-   * disposed. (vscode-jsonrpc would turn a failed write into an unhandled rejection besides.)
+   * Never fails: the socket closes after an error, which both ends see, and requests that wait are rejected
+   * when their connection is disposed. (vscode-jsonrpc would turn a failed write into an unhandled rejection
+   * besides.)
    */
   write(message: Message): Promise<void> {
     const pieces = encodeMessage(message);

@@ -1,4 +1,7 @@
-/** This machine, as vm.conf is checked against it: for `vmm load` and the language server, which must not differ. */
+/**
+ * This machine, as vm.conf is checked against it: for `vmm load` and the language server, which must not
+ * differ.
+ */
 import { closeSync, readSync, statSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import path from 'node:path';

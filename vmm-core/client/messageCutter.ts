@@ -1,6 +1,7 @@
 /**
- * Cuts a stream into messages: header lines of which one is `Content-Length: N`, an empty line, N bytes. So travel DAP, LSP and the
- * control protocol. What a peer can make us keep in memory has a bound, however small the pieces are that it sends.
+ * Cuts a stream into messages: header lines of which one is `Content-Length: N`, an empty line, N bytes. So
+ * travel DAP, LSP and the control protocol. What a peer can make us keep in memory has a bound, however small
+ * the pieces are that it sends.
  */
 
 /** More than an editor sends: a `writeMemory` of 48 MiB, a vm.conf of the largest size. */
@@ -36,7 +37,10 @@ export class MessageCutter {
     this.maxBytes = maxBytes;
   }
 
-  /** The bodies that `chunk` completes, each as soon as it is found. Throws FramingError at what follows no rule. */
+  /**
+   * The bodies that `chunk` completes, each as soon as it is found. Throws FramingError at what follows no
+   * rule.
+   */
   *push(chunk: Buffer): Generator<Buffer, void, undefined> {
     let rest = chunk;
     if (this.#body !== undefined) {

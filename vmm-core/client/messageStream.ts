@@ -1,6 +1,7 @@
 /**
- * JSON-RPC over a socket with the protocol's codec: both ends of the control socket are made here. Neither end's memory is the other's to
- * fill: frames have a largest size, and a server hears no more requests from a client that does not read its answers.
+ * JSON-RPC over a socket with the protocol's codec: both ends of the control socket are made here. Neither
+ * end's memory is the other's to fill: frames have a largest size, and a server hears no more requests from a
+ * client that does not read its answers.
  */
 import type { Socket } from 'node:net';
 import { createMessageConnection, Message, type MessageConnection } from 'vscode-jsonrpc/node';
@@ -8,7 +9,10 @@ import { FrameReader } from './frameReader.ts';
 import { FrameWriter } from './frameWriter.ts';
 
 export interface MessageStream extends MessageConnection {
-  /** Resolves when the socket is closed and everything that came through it has been handled: `vm/ended` before the end. */
+  /**
+   * Resolves when the socket is closed and everything that came through it has been handled: `vm/ended`
+   * before the end.
+   */
   readonly finished: Promise<void>;
   /** Written, and not taken by the other side yet. */
   readonly unreadBytes: number;
@@ -20,8 +24,8 @@ export interface MessageStream extends MessageConnection {
 
 export interface StreamOptions {
   /**
-   * Requests wait while this many bytes of answers are unread. For the side that only answers: were both to wait for each other, none
-   * would go on.
+   * Requests wait while this many bytes of answers are unread. For the side that only answers: were both to
+   * wait for each other, none would go on.
    */
   readonly holdRequestsAt?: number;
   /** So many unread bytes are an error: the other side will not read any more. */
@@ -47,7 +51,8 @@ export function messageStream(socket: Socket, options: StreamOptions = {}): Mess
       },
     },
   });
-  // Not `once` of node:events: that rejects when an error comes before the close, as when the other side is killed.
+  // Not `once` of node:events: that rejects when an error comes before the close, as when the other side is
+  // killed.
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const finished = closed.then(() => idle(() => handled));
   return Object.defineProperties(connection, {
@@ -66,7 +71,10 @@ async function drained(socket: Socket, closed: Promise<void>): Promise<void> {
   await Promise.race([closed, new Promise<void>((resolve) => socket.once('drain', () => resolve()))]);
 }
 
-/** Reading is asynchronous too: messages are handled one per turn of the event loop, some of them after the socket has closed. */
+/**
+ * Reading is asynchronous too: messages are handled one per turn of the event loop, some of them after the
+ * socket has closed.
+ */
 async function idle(progress: () => number): Promise<void> {
   let before = progress();
   for (let turns = 0; turns < IDLE_TURNS; turns++) {
@@ -76,7 +84,10 @@ async function idle(progress: () => number): Promise<void> {
   }
 }
 
-/** Holds messages back, in order, and the socket with them, while the other side does not read what was written. */
+/**
+ * Holds messages back, in order, and the socket with them, while the other side does not read what was
+ * written.
+ */
 class Gate {
   readonly #socket: Socket;
   readonly #limitBytes: number;
@@ -99,7 +110,9 @@ class Gate {
     return this.#socket.writableLength > this.#limitBytes;
   }
 
-  /** One at a time: its answer is written before the next turn of the event loop, and may shut the gate again. */
+  /**
+   * One at a time: its answer is written before the next turn of the event loop, and may shut the gate again.
+   */
   #release(): void {
     if (this.#isShut) return;
     const next = this.#held.shift();

@@ -1,7 +1,7 @@
 /**
- * Standard output and standard error of a command. What is written arrives however slow the reader is, when the command ends with
- * `endProcess`; what cannot be written ends it with a sentence. Node alone loses what a pipe has not taken at process.exit, and the rest
- * of a short write to a file.
+ * Standard output and standard error of a command. What is written arrives however slow the reader is, when
+ * the command ends with `endProcess`; what cannot be written ends it with a sentence. Node alone loses what a
+ * pipe has not taken at process.exit, and the rest of a short write to a file.
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
@@ -13,7 +13,10 @@ const EXIT_SIGPIPE = 128 + 13;
 const STDERR = 2;
 
 export class Output {
-  /** What happens when nothing can be written any more: by default the process ends, quietly when the reader left. Called once. */
+  /**
+   * What happens when nothing can be written any more: by default the process ends, quietly when the reader
+   * left. Called once.
+   */
   onBroken: (error: Error) => void;
   readonly #fd: number;
   readonly #getStream: () => NodeJS.WriteStream;
@@ -45,7 +48,10 @@ export class Output {
     return this.#isFile === true || this.#isBroken ? 0 : this.#stream().writableLength;
   }
 
-  /** Settles when all that was written here, or to the stream of `process`, has been taken; at once when nothing can be written. */
+  /**
+   * Settles when all that was written here, or to the stream of `process`, has been taken; at once when
+   * nothing can be written.
+   */
   async drained(): Promise<void> {
     this.#isFile ??= isFileLike(this.#fd);
     if (this.#isFile || this.#isBroken) return;

@@ -1,13 +1,15 @@
 /**
- * Opening what a user named as a file, when it may be anything: a FIFO blocks whoever opens or reads it, a device such as /dev/zero never
- * ends, others act when they are opened. So it is looked at before, opened without waiting, and looked at again: between the two a name
- * can become another file's.
+ * Opening what a user named as a file, when it may be anything: a FIFO blocks whoever opens or reads it, a
+ * device such as /dev/zero never ends, others act when they are opened. So it is looked at before, opened
+ * without waiting, and looked at again: between the two a name can become another file's.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { getSystemErrorMap } from 'node:util';
 
-/** A directory, a device, a FIFO or a socket where a file was expected. `message` is a sentence for the user. */
+/**
+ * A directory, a device, a FIFO or a socket where a file was expected. `message` is a sentence for the user.
+ */
 export class NotAFileError extends Error {
   /** "a FIFO", "a directory". */
   readonly kind: string;
@@ -39,7 +41,10 @@ export interface ReadLimits {
 const NO_WAITING = constants.O_NONBLOCK | constants.O_NOCTTY;
 const CHUNK_BYTES = 64 * 1024;
 
-/** `flags` as open(2)'s, `mode` for a file it makes. Throws NotAFileError and the errors of node:fs: see `fileErrorText`. */
+/**
+ * `flags` as open(2)'s, `mode` for a file it makes. Throws NotAFileError and the errors of node:fs: see
+ * `fileErrorText`.
+ */
 export function openRegularFile(path: string, flags = constants.O_RDONLY, mode = 0o666): RegularFile {
   const before = statSync(path, { throwIfNoEntry: false });
   if (before !== undefined) assertFile(path, before);
@@ -65,7 +70,8 @@ export async function openRegularFileAsync(path: string): Promise<{ handle: File
 }
 
 /**
- * All of it, up to its end: the size that stat(2) tells is 0 in /proc. Throws NotAFileError, FileTooLargeError and the errors of node:fs.
+ * All of it, up to its end: the size that stat(2) tells is 0 in /proc. Throws NotAFileError,
+ * FileTooLargeError and the errors of node:fs.
  */
 export function readRegularFile(path: string, { maxBytes }: ReadLimits): Buffer {
   const { fd, stat } = openRegularFile(path);
@@ -93,7 +99,10 @@ export async function readRegularFileAsync(path: string, { maxBytes }: ReadLimit
   }
 }
 
-/** Reads a descriptor that is open already, standard input for one, to its end. `expectedBytes`: a guess, for one read instead of many. */
+/**
+ * Reads a descriptor that is open already, standard input for one, to its end. `expectedBytes`: a guess, for
+ * one read instead of many.
+ */
 export function readToEnd(name: string, fd: number, maxBytes: number, expectedBytes = 0): Buffer {
   if (expectedBytes > maxBytes) throw new FileTooLargeError(name, maxBytes);
   const chunks: Buffer[] = [];
@@ -107,7 +116,10 @@ export function readToEnd(name: string, fd: number, maxBytes: number, expectedBy
   }
 }
 
-/** What went wrong with a file, in words after a colon: "no such file or directory (ENOENT)"; a sentence of ours as it is. */
+/**
+ * What went wrong with a file, in words after a colon: "no such file or directory (ENOENT)"; a sentence of
+ * ours as it is.
+ */
 export function fileErrorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, errno } = error as NodeJS.ErrnoException;

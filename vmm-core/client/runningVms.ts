@@ -19,8 +19,9 @@ export interface RunningVm {
 const PATIENCE_MS = 5000;
 
 /**
- * Every VM that answers, by name; sockets of dead ones are removed. Warm cores without a VM and VMs that are over are left out.
- * `client` is who asks, for the VMs' logs; `onSilent` hears a sentence for each that may be a VM without time. Throws RuntimeDirError.
+ * Every VM that answers, by name; sockets of dead ones are removed. Warm cores without a VM and VMs that are
+ * over are left out. `client` is who asks, for the VMs' logs; `onSilent` hears a sentence for each that may
+ * be a VM without time. Throws RuntimeDirError.
  */
 export async function runningVms(
   client: string,

@@ -24,7 +24,10 @@ export function runtimeDir(): string {
   return dir;
 }
 
-/** Not by os.userInfo: in a container the user may have no entry in /etc/passwd, and with all descriptors in use it cannot be read. */
+/**
+ * Not by os.userInfo: in a container the user may have no entry in /etc/passwd, and with all descriptors in
+ * use it cannot be read.
+ */
 function userId(): number {
   return process.getuid?.() ?? -1;
 }

@@ -1,6 +1,6 @@
 /**
- * Starts a vmm-core process (`vmm serve`) that waits, warm, for its VM. It prints one line on stdout when it listens and
- * exits by itself when our end of its stdin closes before a VM was created.
+ * Starts a vmm-core process (`vmm serve`) that waits, warm, for its VM. It prints one line on stdout when it
+ * listens and exits by itself when our end of its stdin closes before a VM was created.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -69,7 +69,10 @@ export async function spawnCore(options: SpawnOptions): Promise<CoreProcess> {
   return { process: child, socket, exited };
 }
 
-/** What a person can use of a core's end: the message of the last line of its log, or all it said if that is no log. */
+/**
+ * What a person can use of a core's end: the message of the last line of its log, or all it said if that is
+ * no log.
+ */
 function lastWords({ code, signal, stderrTail }: CoreExit): string {
   try {
     const line = JSON.parse(stderrTail.split('\n').at(-1) ?? '') as { message?: unknown } | null;

@@ -79,7 +79,8 @@ test('nobody listens there: missing', async (t) => {
 
 test('a socket whose process is gone: stale, with the command that removes it', async (t) => {
   const socketPath = path.join(folder(t), 's');
-  // A process that is killed leaves its socket behind; a closed server removes it, so it is kept by another name.
+  // A process that is killed leaves its socket behind; a closed server removes it, so it is kept by another
+  // name.
   const listening = createServer().listen(`${socketPath}.first`);
   await once(listening, 'listening');
   const { linkSync } = await import('node:fs');

@@ -1,6 +1,6 @@
 /**
- * The client side of the control protocol, for the CLI, the extension, the debug adapter and tests: talk to a running
- * vmm-core. Knows sockets; knows nothing of KVM or of processes (spawnCore.ts).
+ * The client side of the control protocol, for the CLI, the extension, the debug adapter and tests: talk to a
+ * running vmm-core. Knows sockets; knows nothing of KVM or of processes (spawnCore.ts).
  */
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
@@ -17,7 +17,10 @@ export interface VmmClient {
   readonly connection: MessageConnection;
   /** The VM as it was at connect. */
   readonly info: VmInfo;
-  /** Resolves when the connection is gone, for whatever reason (dispose, kill, crash), and all that came before has been handled. */
+  /**
+   * Resolves when the connection is gone, for whatever reason (dispose, kill, crash), and all that came
+   * before has been handled.
+   */
   readonly closed: Promise<void>;
   dispose(): void;
 }
@@ -33,7 +36,9 @@ export class ConnectError extends Error {
   }
 }
 
-/** How long somebody who listens may take to say anything: a host can be loaded, a core stopped in a debugger. */
+/**
+ * How long somebody who listens may take to say anything: a host can be loaded, a core stopped in a debugger.
+ */
 const PATIENCE_MS = 30_000;
 /** connect(2) to a socket where too many wait to be accepted. */
 const RETRY_MS = 50;
@@ -59,7 +64,8 @@ export async function connectVmm(
   const deadline = performance.now() + (options.patienceMs ?? PATIENCE_MS);
   const socket = await openSocket(path, deadline);
   const connection = messageStream(socket);
-  // Not `once(socket, …)`: that rejects when an error precedes the close, as it does when the other side is killed.
+  // Not `once(socket, …)`: that rejects when an error precedes the close, as it does when the other side is
+  // killed.
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   socket.on('error', () => socket.destroy()); // `close` follows and is what callers see
   connection.onError(() => socket.destroy());

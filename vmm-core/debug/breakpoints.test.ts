@@ -67,7 +67,10 @@ function idsHitBy(r: Rig, cpu: number, thread: VcpuThread | undefined): (number 
   return r.breakpoints.hitBy(cpu, thread).map(({ id }) => id);
 }
 
-/** The table of decisions: what each mode becomes, by what the host can do and whether paging maps the address. */
+/**
+ * The table of decisions: what each mode becomes, by what the host can do and whether paging maps the
+ * address.
+ */
 const NO_HARDWARE = 'this host has no hardware breakpoints: use mode auto or sw';
 const NO_INT3 = 'this host cannot deliver int3 to the debugger: use mode hw';
 const UNMAPPED_SW = 'the address is not mapped yet: use mode hw, or stop later';

@@ -1,6 +1,7 @@
 /**
- * The breakpoints of all clients, and how each is armed: int3 in RAM by physical address, or a debug register. Main thread; changes only
- * while every vCPU is stopped (RunControl.hold). Conditions (vCPU, stack) are checked here, after the stop.
+ * The breakpoints of all clients, and how each is armed: int3 in RAM by physical address, or a debug
+ * register. Main thread; changes only while every vCPU is stopped (RunControl.hold). Conditions (vCPU, stack)
+ * are checked here, after the stop.
  */
 import { CR0_PG } from '../abi/x86.ts';
 import type { BreakpointMode } from '../protocol/run.ts';
@@ -122,7 +123,10 @@ export class Breakpoints {
     this.hider()(gpa, bytes);
   }
 
-  /** `hide` for many pieces: the list of breakpoints is looked through once, not once a piece. True until it changes. */
+  /**
+   * `hide` for many pieces: the list of breakpoints is looked through once, not once a piece. True until it
+   * changes.
+   */
   hider(): (gpa: number, bytes: Uint8Array) => void {
     const byPage = new Map<number, PlantedInt3[]>();
     for (const entry of this.#armed.entries()) {
@@ -143,7 +147,10 @@ export class Breakpoints {
     };
   }
 
-  /** Runs `body`, which changes RAM, on the real bytes: int3s are taken out before and planted over the new contents after. */
+  /**
+   * Runs `body`, which changes RAM, on the real bytes: int3s are taken out before and planted over the new
+   * contents after.
+   */
   withoutPlanted<T>(body: () => T): T {
     this.#unplant();
     try {
@@ -159,7 +166,9 @@ export class Breakpoints {
     this.arm();
   }
 
-  /** Decides for every wanted address how it is armed, now: pages may have been mapped since the last stop. */
+  /**
+   * Decides for every wanted address how it is armed, now: pages may have been mapped since the last stop.
+   */
   arm(): void {
     this.#unplant();
     this.#outcomes = new Map();
@@ -222,7 +231,10 @@ export class Breakpoints {
     };
   }
 
-  /** Where the address lies in RAM, in the first vCPU's view that maps it. `paged`: by page tables, not by identity. */
+  /**
+   * Where the address lies in RAM, in the first vCPU's view that maps it. `paged`: by page tables, not by
+   * identity.
+   */
   #mapping(address: bigint): { gpa: Gpa; paged: boolean } | undefined {
     for (const { vcpu } of this.#threads) {
       const state = vcpu.run.readSystem();

@@ -1,6 +1,6 @@
 /**
- * Guest memory for clients: linear through a vCPU's page tables, or physical; planted int3s hidden. Main thread; reads work while the
- * VM runs (registers as of the last stop decide the page tables then).
+ * Guest memory for clients: linear through a vCPU's page tables, or physical; planted int3s hidden. Main
+ * thread; reads work while the VM runs (registers as of the last stop decide the page tables then).
  */
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { GuestAddressError, gpa } from '../memory/guestMemory.ts';
@@ -20,7 +20,10 @@ const SLICE_MS = 10;
 /** Copied at once. */
 const MAX_PIECE_BYTES = 2 ** 20;
 
-/** As many bytes as can be read from the start of the range on. In slices: a guest may make a range expensive to walk. */
+/**
+ * As many bytes as can be read from the start of the range on. In slices: a guest may make a range expensive
+ * to walk.
+ */
 export async function readMemory(
   memory: GuestMemory,
   breakpoints: Breakpoints,

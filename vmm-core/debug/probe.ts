@@ -1,7 +1,8 @@
 /**
- * What this host's KVM can do for a debugger, found out by trying: a scratch VM of a few pages runs a few instructions in 64-bit mode.
- * Documentation does not tell (host kernels that emulate, nested virtualization); `auto` breakpoints use only what works here.
- * About 10 ms; remembered for the process and, by host kernel, on disk.
+ * What this host's KVM can do for a debugger, found out by trying: a scratch VM of a few pages runs a few
+ * instructions in 64-bit mode. Documentation does not tell (host kernels that emulate, nested
+ * virtualization); `auto` breakpoints use only what works here. About 10 ms; remembered for the process and,
+ * by host kernel, on disk.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus, homedir, release } from 'node:os';

@@ -1,4 +1,7 @@
-/** A stopped vCPU's registers in the protocol's form, and back. Main thread. SDM 3A §3.4.2 (selectors), §3.4.5 (descriptors). */
+/**
+ * A stopped vCPU's registers in the protocol's form, and back. Main thread. SDM 3A §3.4.2 (selectors), §3.4.5
+ * (descriptors).
+ */
 import { CR0_PE, EFER_LMA, type GeneralRegisters, type Segment, type SystemRegisters } from '../abi/x86.ts';
 import { KvmError, UserError } from '../errors.ts';
 import { KVM_MP_STATE_RUNNABLE } from '../abi/kvm.ts';

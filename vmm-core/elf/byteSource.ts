@@ -1,4 +1,7 @@
-/** Random access to the bytes of a file, without knowing what a file is. Implemented over fs by the programs, over arrays by tests. */
+/**
+ * Random access to the bytes of a file, without knowing what a file is. Implemented over fs by the programs,
+ * over arrays by tests.
+ */
 export interface ByteSource {
   /** For messages: the path the user gave. */
   readonly name: string;

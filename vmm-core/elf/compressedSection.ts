@@ -1,18 +1,24 @@
-/** Compressed sections: SHF_COMPRESSED with an Elf_Chdr (gABI chapter 4), and the older `.zdebug_…` of GNU tools. */
+/**
+ * Compressed sections: SHF_COMPRESSED with an Elf_Chdr (gABI chapter 4), and the older `.zdebug_…` of GNU
+ * tools.
+ */
 import { ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD, SHF_COMPRESSED } from './elfConstants.ts';
 import { ElfError } from './elfError.ts';
 import { type ElfFile, type SectionHeader, sectionBytes } from './elfFile.ts';
 import { ElfReader } from './elfReader.ts';
 
-/** Decompressors are the caller's: this folder has no dependency. Each must return exactly `sizeBytes` bytes or throw, and make no more on the way. */
+/**
+ * Decompressors are the caller's: this folder has no dependency. Each must return exactly `sizeBytes` bytes
+ * or throw, and make no more on the way.
+ */
 export interface Decompressors {
   readonly zlib?: (compressed: Uint8Array, sizeBytes: number) => Uint8Array;
   readonly zstd?: (compressed: Uint8Array, sizeBytes: number) => Uint8Array;
 }
 
 /**
- * A section that says it is larger than this many times its compressed size is broken: deflate cannot do better than 1032:1, zstd
- * not better than a block of 128 KiB from 4 bytes (RFC 8878 §3.1.1.2.2).
+ * A section that says it is larger than this many times its compressed size is broken: deflate cannot do
+ * better than 1032:1, zstd not better than a block of 128 KiB from 4 bytes (RFC 8878 §3.1.1.2.2).
  */
 const MAX_RATIO = { zlib: 1100, zstd: 32768 } as const;
 
@@ -20,7 +26,10 @@ export function isCompressed(section: SectionHeader): boolean {
   return (section.flags & SHF_COMPRESSED) !== 0 || section.name.startsWith('.zdebug_');
 }
 
-/** Debug information shrinks to a fourth or fifth; a file whose sections claim more than this is made to fill the memory. */
+/**
+ * Debug information shrinks to a fourth or fifth; a file whose sections claim more than this is made to fill
+ * the memory.
+ */
 const MAX_GROWTH = 32;
 const ALWAYS_ALLOWED_BYTES = 64 << 20;
 

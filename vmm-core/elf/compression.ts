@@ -1,4 +1,6 @@
-/** Files that are compressed as a whole: kernels and modules as distributions keep them, told by their magic. */
+/**
+ * Files that are compressed as a whole: kernels and modules as distributions keep them, told by their magic.
+ */
 
 export interface Compression {
   readonly method: string;
@@ -7,7 +9,10 @@ export interface Compression {
   readonly magic: readonly number[];
 }
 
-/** But gzip, which everybody here reads or names. lzma has no magic of its own: it begins with its usual properties. */
+/**
+ * But gzip, which everybody here reads or names. lzma has no magic of its own: it begins with its usual
+ * properties.
+ */
 const COMPRESSIONS: readonly Compression[] = [
   { method: 'xz', command: 'xz -dk', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
   { method: 'zstd', command: 'zstd -dk', magic: [0x28, 0xb5, 0x2f, 0xfd] },

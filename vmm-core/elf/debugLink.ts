@@ -1,4 +1,7 @@
-/** .gnu_debuglink: the name of the file that holds the debug information stripped from this one, and the CRC of its contents. */
+/**
+ * .gnu_debuglink: the name of the file that holds the debug information stripped from this one, and the CRC
+ * of its contents.
+ */
 import { type ElfFile, findSection, sectionBytes } from './elfFile.ts';
 import { ElfReader, cString } from './elfReader.ts';
 

@@ -1,4 +1,7 @@
-/** Hostile ELF files: whatever the bytes, the answer is an ElfError or none, and soon. test/fuzz/ has other seeds. */
+/**
+ * Hostile ELF files: whatever the bytes, the answer is an ElfError or none, and soon. test/fuzz/ has other
+ * seeds.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { elfTargets } from '../../test/support/elfFuzz.ts';

@@ -1,4 +1,7 @@
-/** Values of the ELF gABI (System V ABI, chapter 4 and 5) and of its GNU extensions, spelled as <elf.h> spells them. */
+/**
+ * Values of the ELF gABI (System V ABI, chapter 4 and 5) and of its GNU extensions, spelled as <elf.h> spells
+ * them.
+ */
 
 export const EI_CLASS = 4;
 export const EI_DATA = 5;

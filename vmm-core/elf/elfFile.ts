@@ -1,6 +1,7 @@
 /**
- * ELF32 and ELF64, either byte order: header, program headers, section headers and the bytes they name. System V gABI chapters 4, 5.
- * Used by the boot loaders (segments, notes) and by the symbol engine (sections). Reads headers only; contents on demand.
+ * ELF32 and ELF64, either byte order: header, program headers, section headers and the bytes they name.
+ * System V gABI chapters 4, 5. Used by the boot loaders (segments, notes) and by the symbol engine
+ * (sections). Reads headers only; contents on demand.
  */
 import type { ByteSource } from './byteSource.ts';
 import {
@@ -68,7 +69,10 @@ export interface ElfFile {
   readonly flags: number;
   readonly entry: bigint;
   readonly programHeaders: readonly ProgramHeader[];
-  /** Includes section 0, so that indexes in the file index this array. Empty when the file was stripped of its section table. */
+  /**
+   * Includes section 0, so that indexes in the file index this array. Empty when the file was stripped of its
+   * section table.
+   */
   readonly sections: readonly SectionHeader[];
 }
 
@@ -79,7 +83,10 @@ export function isElf(bytes: Uint8Array): boolean {
   );
 }
 
-/** Throws ElfError when the file is not ELF or its tables are broken. Contents of sections and segments are not looked at. */
+/**
+ * Throws ElfError when the file is not ELF or its tables are broken. Contents of sections and segments are
+ * not looked at.
+ */
 export function parseElf(source: ByteSource): ElfFile {
   const ident = readIdent(source);
   const header = readHeader(source, ident.is64, ident.littleEndian);
@@ -95,8 +102,9 @@ export function parseElf(source: ByteSource): ElfFile {
 }
 
 /**
- * The file as a loader sees it. What only linkers and debuggers read may be missing or damaged, as it is in files that lost their section
- * table, were cut behind their last segment, or were written by hand: then there are no sections.
+ * The file as a loader sees it. What only linkers and debuggers read may be missing or damaged, as it is in
+ * files that lost their section table, were cut behind their last segment, or were written by hand: then
+ * there are no sections.
  */
 export function parseProgram(source: ByteSource): ElfFile {
   try {
@@ -128,7 +136,10 @@ export function findSection(elf: ElfFile, name: string): SectionHeader | undefin
   return elf.sections.find((section) => section.name === name);
 }
 
-/** A section's bytes as they are in the file (compressed ones stay so, see compressedSection.ts). SHT_NOBITS has none. */
+/**
+ * A section's bytes as they are in the file (compressed ones stay so, see compressedSection.ts). SHT_NOBITS
+ * has none.
+ */
 export function sectionBytes(elf: ElfFile, section: SectionHeader): Uint8Array {
   if (section.type === SHT_NOBITS || section.type === SHT_NULL) return new Uint8Array(0);
   return readFile(elf.source, section.offset, section.sizeBytes, `section ${section.name || section.index}`);
@@ -148,7 +159,10 @@ export function segmentBytes(elf: ElfFile, segment: ProgramHeader): Uint8Array {
   return readFile(elf.source, segment.offset, segment.fileSizeBytes, `segment ${segment.index}`);
 }
 
-/** PT_LOAD segments with something in them, in the file's order. Each is checked to be inside the file and no larger than in memory. */
+/**
+ * PT_LOAD segments with something in them, in the file's order. Each is checked to be inside the file and no
+ * larger than in memory.
+ */
 export function loadSegments(elf: ElfFile): readonly ProgramHeader[] {
   const segments = elf.programHeaders.filter(
     ({ type, memorySizeBytes }) => type === PT_LOAD && memorySizeBytes > 0,

@@ -1,4 +1,7 @@
-/** Notes (PT_NOTE segments and SHT_NOTE sections, gABI chapter 5): build-id, the PVH entry point, and whatever else is there. */
+/**
+ * Notes (PT_NOTE segments and SHT_NOTE sections, gABI chapter 5): build-id, the PVH entry point, and whatever
+ * else is there.
+ */
 import { NT_GNU_BUILD_ID, PT_NOTE, SHF_ALLOC, SHT_NOTE } from './elfConstants.ts';
 import { type ElfFile, sectionBytes, segmentBytes } from './elfFile.ts';
 import { ElfReader, cString } from './elfReader.ts';
@@ -14,7 +17,10 @@ export interface ElfNote {
   readonly address: bigint | undefined;
 }
 
-/** Every note, segments first, none twice. A note cut short ends its segment's list: what came before it stays usable. */
+/**
+ * Every note, segments first, none twice. A note cut short ends its segment's list: what came before it stays
+ * usable.
+ */
 export function elfNotes(elf: ElfFile): ElfNote[] {
   const notes = new Map<number, ElfNote>();
   for (const segment of elf.programHeaders) {
@@ -62,7 +68,8 @@ function collectNotes(
   notes: Map<number, ElfNote>,
 ): void {
   const { offset: fileOffset, align, address } = place;
-  // The gABI asks for 8-byte alignment in ELF64, but only notes in segments aligned to 8 (.note.gnu.property) have it.
+  // The gABI asks for 8-byte alignment in ELF64, but only notes in segments aligned to 8 (.note.gnu.property)
+  // have it.
   const unit = align === 8 ? 8 : 4;
   const at = new ElfReader(bytes, elf.is64, elf.littleEndian, fileOffset);
   let offset = 0;

@@ -43,8 +43,8 @@ export class ElfReader {
   }
 
   /**
-   * Elf32_Word/Off or Elf64_Xword/Off as a number. A value of 2^53 or more loses low bits here, which is harmless: no file is that
-   * large, so every use of such an offset or size fails its range check.
+   * Elf32_Word/Off or Elf64_Xword/Off as a number. A value of 2^53 or more loses low bits here, which is
+   * harmless: no file is that large, so every use of such an offset or size fails its range check.
    */
   word(at: number): number {
     if (!this.is64) return this.u32(at);

@@ -1,4 +1,7 @@
-/** Symbol tables (.symtab, .dynsym; gABI chapter 4). A kernel has 200 000 symbols: they stay bytes until one is asked for. */
+/**
+ * Symbol tables (.symtab, .dynsym; gABI chapter 4). A kernel has 200 000 symbols: they stay bytes until one
+ * is asked for.
+ */
 import { SHN_XINDEX, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX } from './elfConstants.ts';
 import { ElfError } from './elfError.ts';
 import { type ElfFile, type SectionHeader, sectionBytes } from './elfFile.ts';
@@ -28,7 +31,10 @@ export class SymbolTable {
     return this.#at.is64 ? this.#at.u64(start + 8) : BigInt(this.#at.u32(start + 4));
   }
 
-  /** The value as a signed 64-bit number: exact below 2^53 in magnitude, which covers user space and the kernel's own addresses. */
+  /**
+   * The value as a signed 64-bit number: exact below 2^53 in magnitude, which covers user space and the
+   * kernel's own addresses.
+   */
   signedValue(index: number): number {
     const start = index * this.#entryBytes;
     if (!this.#at.is64) return this.#at.u32(start + 4);
@@ -58,7 +64,10 @@ export class SymbolTable {
     return index * 4 + 4 <= this.#wideIndexes.bytes.length ? this.#wideIndexes.u32(index * 4) : section;
   }
 
-  /** Whether the symbol's name is `name` (UTF-8 bytes) alone, or `name` followed by a dot and more: a clone the compiler made. */
+  /**
+   * Whether the symbol's name is `name` (UTF-8 bytes) alone, or `name` followed by a dot and more: a clone
+   * the compiler made.
+   */
   nameMatches(index: number, name: Uint8Array): 'exact' | 'clone' | undefined {
     const start = this.#nameOffset(index);
     const strings = this.#strings;

@@ -1,7 +1,8 @@
 /**
- * Applies relocations to sections of relocatable objects (kernel modules, .o files), which debug information needs before it can be
- * read: offsets between its sections are relocations there. Only the kinds that compilers use in debug sections are known; psABI of
- * x86-64 §4.4, i386 §4.6, AArch64 §5.7, RISC-V §8.5, and those of ARM, MIPS, PowerPC and S/390.
+ * Applies relocations to sections of relocatable objects (kernel modules, .o files), which debug information
+ * needs before it can be read: offsets between its sections are relocations there. Only the kinds that
+ * compilers use in debug sections are known; psABI of x86-64 §4.4, i386 §4.6, AArch64 §5.7, RISC-V §8.5, and
+ * those of ARM, MIPS, PowerPC and S/390.
  */
 import {
   EM_386,
@@ -126,8 +127,9 @@ export function relocationsOf(elf: ElfFile, section: SectionHeader): SectionHead
 }
 
 /**
- * A copy of `bytes` (the contents of `section`) with its relocations applied. `sectionAddress` says where each section counts as
- * loaded: relocatable objects have no addresses of their own. A relocation we do not know leaves its place and is counted.
+ * A copy of `bytes` (the contents of `section`) with its relocations applied. `sectionAddress` says where
+ * each section counts as loaded: relocatable objects have no addresses of their own. A relocation we do not
+ * know leaves its place and is counted.
  */
 export function relocated(
   elf: ElfFile,
@@ -192,7 +194,10 @@ function applyTable(
   return skipped;
 }
 
-/** MIPS packs three types and a second symbol into the place of one type; the first type is what debug sections use. */
+/**
+ * MIPS packs three types and a second symbol into the place of one type; the first type is what debug
+ * sections use.
+ */
 function typeOf(elf: ElfFile, info: number): number {
   return elf.machine === EM_MIPS ? info & 0xff : info;
 }
@@ -240,8 +245,8 @@ function writeField(
 }
 
 /**
- * Places for the loadable sections of a relocatable object, one after the other from 0 in the file's order, as gdb's
- * add-symbol-file lays them out when told nothing. Sections that are not loaded stay at 0.
+ * Places for the loadable sections of a relocatable object, one after the other from 0 in the file's order,
+ * as gdb's add-symbol-file lays them out when told nothing. Sections that are not loaded stay at 0.
  */
 export function layOutSections(
   elf: ElfFile,

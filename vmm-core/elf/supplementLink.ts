@@ -1,6 +1,6 @@
 /**
- * The supplementary file (DWARF 5 §7.3.6) that holds what the debug information of several files has in common: named by
- * .gnu_debugaltlink (dwz -m), or by version 5's .debug_sup.
+ * The supplementary file (DWARF 5 §7.3.6) that holds what the debug information of several files has in
+ * common: named by .gnu_debugaltlink (dwz -m), or by version 5's .debug_sup.
  */
 import { ElfError } from './elfError.ts';
 import { type ElfFile, findSection, sectionBytes } from './elfFile.ts';

@@ -1,7 +1,7 @@
 /**
  * What KVM_RUN returned with: the members of kvm_run's union, by the names of <linux/kvm.h>. Each means
- * something only while `exitReason` is its own, on the vCPU's thread. They are views, made once a vCPU, because
- * reading an exit must not allocate.
+ * something only while `exitReason` is its own, on the vCPU's thread. They are views, made once a vCPU,
+ * because reading an exit must not allocate.
  */
 import { KVM_EXIT_IO_OUT, KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, KVM_RUN } from '../abi/kvm.ts';
 

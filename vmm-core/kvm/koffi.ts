@@ -1,6 +1,7 @@
 /**
- * koffi, without its front: `require('koffi')` finds out the platform by way of most of node:fs, which costs 5 ms in each thread at
- * start; KVM needs x86-64 Linux anyway. The front stays as the way out where the native module does not load (musl).
+ * koffi, without its front: `require('koffi')` finds out the platform by way of most of node:fs, which costs
+ * 5 ms in each thread at start; KVM needs x86-64 Linux anyway. The front stays as the way out where the
+ * native module does not load (musl).
  */
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';

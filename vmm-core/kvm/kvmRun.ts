@@ -1,7 +1,7 @@
 /**
  * A view of kvm_run, the memory a vCPU shares with the kernel (<linux/kvm.h>). The vCPU's thread reads exits
- * from it (exitViews.ts); while the vCPU is stopped any thread may read the register mirror (KVM_CAP_SYNC_REGS).
- * Field offsets: abi/kvm.ts.
+ * from it (exitViews.ts); while the vCPU is stopped any thread may read the register mirror
+ * (KVM_CAP_SYNC_REGS). Field offsets: abi/kvm.ts.
  */
 import {
   KVM_RUN,
@@ -66,7 +66,10 @@ export class KvmRun {
     this.#bytes[KVM_RUN.immediate_exit] = on ? 1 : 0;
   }
 
-  /** Asks the kernel to copy all registers here at each exit: on at stops, off while running (it costs on every exit). */
+  /**
+   * Asks the kernel to copy all registers here at each exit: on at stops, off while running (it costs on
+   * every exit).
+   */
   set mirrorRegisters(on: boolean) {
     this.#view.setUint32(KVM_RUN.kvm_valid_regs, on ? MIRROR_ALL : 0, true);
   }

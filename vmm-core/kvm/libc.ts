@@ -1,6 +1,6 @@
 /**
- * The few libc calls vmm-core needs, through koffi. Host addresses stay in this folder: everyone else holds typed arrays.
- * Loaded once per thread (main and each vCPU worker).
+ * The few libc calls vmm-core needs, through koffi. Host addresses stay in this folder: everyone else holds
+ * typed arrays. Loaded once per thread (main and each vCPU worker).
  */
 import { constants } from 'node:os';
 import { koffi } from './koffi.ts';
@@ -49,8 +49,9 @@ const LOCK_NB = 4;
 const ITIMER_REAL = 0; // <sys/time.h>
 
 /**
- * Interrupts the main thread's KVM_RUN every `ms`, 0: no longer, by a signal that node's event loop takes note of. Safety: the kernel
- * reads the struct (struct itimerval: two struct timeval of two longs) during the call only.
+ * Interrupts the main thread's KVM_RUN every `ms`, 0: no longer, by a signal that node's event loop takes
+ * note of. Safety: the kernel reads the struct (struct itimerval: two struct timeval of two longs) during the
+ * call only.
  */
 export function interruptEvery(ms: number): void {
   if (process.listenerCount('SIGALRM') === 0) process.on('SIGALRM', () => undefined);
@@ -64,7 +65,10 @@ export function setNonBlocking(fd: number): void {
   if (flags >= 0) libcFcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-/** Locks an open file against everybody else who asks; closing it, or the end of the process, unlocks it. False: somebody has it. */
+/**
+ * Locks an open file against everybody else who asks; closing it, or the end of the process, unlocks it.
+ * False: somebody has it.
+ */
 export function tryLock(fd: number): boolean {
   return libcFlock(fd, LOCK_EX | LOCK_NB) === 0;
 }
@@ -101,8 +105,8 @@ export function ioctlStruct(call: string, fd: number, request: number, buffer: A
 
 /**
  * Maps `fd` over the first `lengthBytes` of a wasm memory, which then show the file's pages to every thread.
- * Safety: the range lies inside the memory (checked), is page aligned (wasm memories are), and the memory outlives
- * the mapping because the caller keeps it as long as the fd.
+ * Safety: the range lies inside the memory (checked), is page aligned (wasm memories are), and the memory
+ * outlives the mapping because the caller keeps it as long as the fd.
  */
 export function mapOver(memory: WebAssembly.Memory, lengthBytes: number, fd: number): void {
   if (lengthBytes > memory.buffer.byteLength) throw new RangeError('mapping longer than the memory');
@@ -111,13 +115,19 @@ export function mapOver(memory: WebAssembly.Memory, lengthBytes: number, fd: num
   if (mapped !== address) throw new KvmError('mmap', koffi.errno());
 }
 
-/** Gives the pages of a wasm memory back to the host: they read as zero again. Safety: no I/O is in flight into it. */
+/**
+ * Gives the pages of a wasm memory back to the host: they read as zero again. Safety: no I/O is in flight
+ * into it.
+ */
 export function discard(memory: WebAssembly.Memory): void {
   const result = libcMadvise(hostAddress(memory), memory.buffer.byteLength, MADV_DONTNEED);
   if (result < 0) throw new KvmError('madvise', koffi.errno());
 }
 
-/** Only for this folder: KVM needs the address of guest RAM. The buffer is shared memory, which stays where it is. */
+/**
+ * Only for this folder: KVM needs the address of guest RAM. The buffer is shared memory, which stays where it
+ * is.
+ */
 export function hostAddress(memory: { readonly buffer: ArrayBufferLike }): bigint {
   return BigInt(koffi.address(new Uint8Array(memory.buffer)));
 }
@@ -135,7 +145,10 @@ export function exitNow(status: number): never {
   return libcExit(status);
 }
 
-/** Interrupts a thread's KVM_RUN. The process must have a handler for `signal` (process.on). A thread that is gone is fine. */
+/**
+ * Interrupts a thread's KVM_RUN. The process must have a handler for `signal` (process.on). A thread that is
+ * gone is fine.
+ */
 export function signalThread(threadId: number, signal: number): void {
   libcSyscall(SYS_tgkill, libcGetpid(), threadId, signal);
 }

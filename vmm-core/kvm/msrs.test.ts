@@ -13,7 +13,9 @@ import {
   writeMsrs,
 } from './msrs.ts';
 
-/** A vCPU that has the registers in `values` and, like KVM's, stops at the first entry that it does not have. */
+/**
+ * A vCPU that has the registers in `values` and, like KVM's, stops at the first entry that it does not have.
+ */
 function fakeKvm(values: Map<number, bigint>): { get: MsrIoctl; set: MsrIoctl; calls: number[] } {
   const calls: number[] = [];
   const each = (msrs: Uint8Array, act: (msr: MsrValue, at: number, view: DataView) => void): number => {

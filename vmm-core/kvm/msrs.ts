@@ -1,6 +1,6 @@
 /**
- * Model-specific registers of a vCPU, many at a time (KVM_GET_MSRS and KVM_SET_MSRS of api.rst), and which of them
- * make up its state. Any thread that knows that the vCPU is not in KVM_RUN.
+ * Model-specific registers of a vCPU, many at a time (KVM_GET_MSRS and KVM_SET_MSRS of api.rst), and which of
+ * them make up its state. Any thread that knows that the vCPU is not in KVM_RUN.
  */
 import { KVM_GET_MSRS, KVM_SET_MSRS, KvmMsrEntry, KvmMsrs } from '../abi/kvm.ts';
 import {
@@ -19,7 +19,9 @@ export interface MsrValue {
   readonly data: bigint;
 }
 
-/** Takes a struct kvm_msrs. Returns how many entries KVM got through: it stops at the first one it refuses. */
+/**
+ * Takes a struct kvm_msrs. Returns how many entries KVM got through: it stops at the first one it refuses.
+ */
 export type MsrIoctl = (msrs: Uint8Array) => number;
 
 export function getMsrs(fd: number): MsrIoctl {
@@ -52,7 +54,9 @@ const LEFT_OUT: readonly { readonly first: number; readonly last: number; readon
 /** KVM copies at most so many entries at once (MAX_IO_MSRS in its x86.c). */
 const MAX_ENTRIES = 255;
 
-/** The MSRs of a vCPU's state in the order to write them: IA32_TSC_DEADLINE after the TSC that it counts by. */
+/**
+ * The MSRs of a vCPU's state in the order to write them: IA32_TSC_DEADLINE after the TSC that it counts by.
+ */
 export function stateMsrs(listed: readonly number[]): number[] {
   const isLeftOut = (index: number): boolean =>
     LEFT_OUT.some(({ first, last }) => first <= index && index <= last);

@@ -1,6 +1,7 @@
 /**
- * Registers that KVM hands out one at a time (KVM_GET_ONE_REG of api.rst; on x86 since Linux 6.18), each of 64 bits. The
- * only one that no other ioctl knows is the shadow stack pointer. Any thread that knows that the vCPU is not in KVM_RUN.
+ * Registers that KVM hands out one at a time (KVM_GET_ONE_REG of api.rst; on x86 since Linux 6.18), each of
+ * 64 bits. The only one that no other ioctl knows is the shadow stack pointer. Any thread that knows that the
+ * vCPU is not in KVM_RUN.
  */
 import {
   KVM_GET_ONE_REG,

@@ -1,6 +1,7 @@
 /**
- * A vCPU's file descriptor. `run` only on the vCPU's own thread; everything else by whichever thread knows that the vCPU is
- * not in KVM_RUN (its own, or main after the stop was acknowledged): the kernel would block us otherwise.
+ * A vCPU's file descriptor. `run` only on the vCPU's own thread; everything else by whichever thread knows
+ * that the vCPU is not in KVM_RUN (its own, or main after the stop was acknowledged): the kernel would block
+ * us otherwise.
  */
 import { closeSync } from 'node:fs';
 import {
@@ -61,14 +62,20 @@ export class KvmVcpu {
     return ioctl(this.#fd, KVM_RUN_IOCTL);
   }
 
-  /** Brings the register mirror up to date after registers were set from outside. Any thread, the vCPU stopped. */
+  /**
+   * Brings the register mirror up to date after registers were set from outside. Any thread, the vCPU
+   * stopped.
+   */
   refreshMirror(): void {
     const regs = KvmRegs.bytes({});
     ioctlStruct('KVM_GET_REGS', this.#fd, KVM_GET_REGS, regs);
     this.run.showRegisters(regs, this.#readSregs());
   }
 
-  /** Finishes a pending I/O or MMIO read without entering the guest and brings the register mirror up to date. Own thread. */
+  /**
+   * Finishes a pending I/O or MMIO read without entering the guest and brings the register mirror up to date.
+   * Own thread.
+   */
   settle(): void {
     this.run.mirrorRegisters = true;
     this.run.immediateExit = true;
@@ -99,7 +106,9 @@ export class KvmVcpu {
   readSystem(): SystemRegisters {
     return decodeSregs(viewOf(this.#readSregs()));
   }
-  /** Keeps apic_base and pending interrupts. Throws KvmError EINVAL for combinations that no CPU can be in. */
+  /**
+   * Keeps apic_base and pending interrupts. Throws KvmError EINVAL for combinations that no CPU can be in.
+   */
   writeSystem(sregs: SystemRegisters): void {
     const buffer = this.#readSregs();
     encodeSregs(viewOf(buffer), sregs);
@@ -158,7 +167,10 @@ export class KvmVcpu {
     ioctlStruct('KVM_SET_GUEST_DEBUG', this.#fd, KVM_SET_GUEST_DEBUG, buffer);
   }
 
-  /** Tells a kvmclock guest that it was stopped, so that its soft-lockup watchdog forgives. A guest without one: ignored. */
+  /**
+   * Tells a kvmclock guest that it was stopped, so that its soft-lockup watchdog forgives. A guest without
+   * one: ignored.
+   */
   noteStop(): void {
     ioctl(this.#fd, KVM_KVMCLOCK_CTRL);
   }

@@ -1,15 +1,16 @@
 /**
- * Everything KVM keeps of a vCPU that its guest can change, in one table: for a reset, a snapshot, an inspector.
- * Any thread that knows that no vCPU of the VM is in KVM_RUN.
+ * Everything KVM keeps of a vCPU that its guest can change, in one table: for a reset, a snapshot, an
+ * inspector. Any thread that knows that no vCPU of the VM is in KVM_RUN.
  *
- * The table is in the order of restoring. State is saved in the opposite order, because some reads change what
- * stands above them in the table: KVM_GET_MP_STATE lets the vCPU accept a pending INIT or SIPI, which sets its
- * registers, and KVM_GET_VCPU_EVENTS delivers a pending #DB's DR6 and a pending #PF's CR2. And a timer that expires
- * between the reads of its deadline (an MSR) and of the LAPIC fires twice after a restore, instead of never.
+ * The table is in the order of restoring. State is saved in the opposite order, because some reads change
+ * what stands above them in the table: KVM_GET_MP_STATE lets the vCPU accept a pending INIT or SIPI, which
+ * sets its registers, and KVM_GET_VCPU_EVENTS delivers a pending #DB's DR6 and a pending #PF's CR2. And a
+ * timer that expires between the reads of its deadline (an MSR) and of the LAPIC fires twice after a restore,
+ * instead of never.
  *
- * Not here: CPUID and KVM_SET_GUEST_DEBUG are ours, not the guest's; kvmclock belongs to the VM (vm.ts), only its
- * MSRs are the vCPU's. KVM ignores a TSC that is less than a second off the present one: it takes that for an
- * attempt to synchronise the vCPUs.
+ * Not here: CPUID and KVM_SET_GUEST_DEBUG are ours, not the guest's; kvmclock belongs to the VM (vm.ts), only
+ * its MSRs are the vCPU's. KVM ignores a TSC that is less than a second off the present one: it takes that
+ * for an attempt to synchronise the vCPUs.
  */
 import {
   KVM_CAP,

@@ -1,4 +1,7 @@
-/** A VM's file descriptor: memory slots, the in-kernel interrupt controllers and timer, vCPU creation. Usable from any thread by its fd. */
+/**
+ * A VM's file descriptor: memory slots, the in-kernel interrupt controllers and timer, vCPU creation. Usable
+ * from any thread by its fd.
+ */
 import { closeSync } from 'node:fs';
 import {
   KVM_CREATE_IRQCHIP,
@@ -53,7 +56,10 @@ export class KvmVm {
     this.#vcpuMmapSizeBytes = vcpuMmapSizeBytes;
   }
 
-  /** PIC, IOAPIC, LAPICs and PIT in the kernel. Before any vCPU. The two addresses are Intel's real-mode scratch (api.rst). */
+  /**
+   * PIC, IOAPIC, LAPICs and PIT in the kernel. Before any vCPU. The two addresses are Intel's real-mode
+   * scratch (api.rst).
+   */
   createChips(tssAddress: number, identityMapAddress: number): void {
     mustIoctl('KVM_SET_TSS_ADDR', this.fd, KVM_SET_TSS_ADDR, tssAddress);
     ioctlStruct(
@@ -141,7 +147,10 @@ export function kvmIrqLine(vmFd: number, gsi: number): IrqLine {
   };
 }
 
-/** The memory that the vCPU's kvm_run page is mapped over. Throws UserError where this process may not have any. */
+/**
+ * The memory that the vCPU's kvm_run page is mapped over. Throws UserError where this process may not have
+ * any.
+ */
 function reserveRunPage(index: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });

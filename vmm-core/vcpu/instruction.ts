@@ -1,6 +1,6 @@
 /**
- * The little that stepping must know of the instruction at RIP, from its bytes. Intel SDM 2A §2.1 (prefixes) and
- * its opcode map.
+ * The little that stepping must know of the instruction at RIP, from its bytes. Intel SDM 2A §2.1 (prefixes)
+ * and its opcode map.
  */
 import { CR0_PE, EFER_LMA, type SystemRegisters } from '../abi/x86.ts';
 import type { KvmRun } from '../kvm/kvmRun.ts';

@@ -8,7 +8,10 @@ interface Entry<V> {
   used: number;
 }
 
-/** A map that forgets what was used least recently once the weights of its entries add up to more than its capacity. */
+/**
+ * A map that forgets what was used least recently once the weights of its entries add up to more than its
+ * capacity.
+ */
 export class LruCache<K, V> {
   readonly #entries = new Map<K, Entry<V>>();
   readonly #capacity: number;
@@ -33,7 +36,10 @@ export class LruCache<K, V> {
     if (this.#weight > this.#capacity) this.#trim(key);
   }
 
-  /** Makes room for more than one entry: the order of use is worked out only here, so that a use costs next to nothing. */
+  /**
+   * Makes room for more than one entry: the order of use is worked out only here, so that a use costs next to
+   * nothing.
+   */
   #trim(newest: K): void {
     const byUse = [...this.#entries].sort(([, a], [, b]) => a.used - b.used);
     for (const [key] of byUse) {

@@ -1,4 +1,7 @@
-/** Source paths as compilers record them: joining, tidying and matching. Strings only; both separators are understood. */
+/**
+ * Source paths as compilers record them: joining, tidying and matching. Strings only; both separators are
+ * understood.
+ */
 
 /** `name` seen from `directory`; absolute names stay. `.` and `..` are resolved, `\` becomes `/`. */
 export function joinPath(directory: string, name: string): string {

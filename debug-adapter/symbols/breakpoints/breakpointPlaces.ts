@@ -1,6 +1,6 @@
 /**
- * Where breakpoints go: from source lines and function names to addresses. In steps, because a line of a header or an inlined
- * function may be in a thousand units.
+ * Where breakpoints go: from source lines and function names to addresses. In steps, because a line of a
+ * header or an inlined function may be in a thousand units.
  */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { rangesOf } from '../../dwarf/ranges.ts';
@@ -66,8 +66,8 @@ export class BreakpointPlaces {
   *addressesOf(file: string, line: number, column?: number): Steps<readonly CodeLocation[]> {
     const rows = yield* this.#options.sources.statementsAt(file, line, column);
     const byAddress = [...rows].sort((a, b) => addressOf(a) - addressOf(b));
-    // After a function that does not return, the line table still claims the bytes up to the next; and there is code that the linker
-    // left behind without a name. Both count only where nothing else does.
+    // After a function that does not return, the line table still claims the bytes up to the next; and there
+    // is code that the linker left behind without a name. Both count only where nothing else does.
     const named = byAddress.filter((match) => this.#isNamed(match));
     const taken = new Set<string>();
     const locations = new Map<bigint, CodeLocation>();
@@ -114,7 +114,10 @@ export class BreakpointPlaces {
     return [...found.values()];
   }
 
-  /** In small files: the index does not know what is in .dwo files, nor which functions of type units were inlined. */
+  /**
+   * In small files: the index does not know what is in .dwo files, nor which functions of type units were
+   * inlined.
+   */
   *#functionsAnywhere(wanted: WantedFunction, found: Map<bigint, FunctionLocation>): Steps<void> {
     const { cache } = this.#options;
     const { file } = cache;
@@ -173,7 +176,10 @@ export class BreakpointPlaces {
     }
   }
 
-  /** Names that are not written as entries have them: without namespaces or template arguments, with parameters. */
+  /**
+   * Names that are not written as entries have them: without namespaces or template arguments, with
+   * parameters.
+   */
   *#mangledStarts(wanted: WantedFunction, starts: Set<number>): Steps<void> {
     const { finder, symbols } = this.#options;
     for (const { address } of symbols()?.mangledFunctions(mangledFragment(wanted) ?? '') ?? []) {
@@ -208,8 +214,8 @@ export class BreakpointPlaces {
   }
 
   /**
-   * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has one in each part. A block
-   * counts when it has variables. `taken` holds those that have their location.
+   * One location for each block of each function or inlined copy, as in gdb: a loop the compiler split has
+   * one in each part. A block counts when it has variables. `taken` holds those that have their location.
    */
   #locationOf({ unit, lines, row }: MatchedRow, taken: Set<string>): CodeLocation | undefined {
     const { cache, finder, biased } = this.#options;

@@ -1,4 +1,7 @@
-/** From a source line to addresses: the files that match, the rows that match, and which of those deserve a breakpoint. */
+/**
+ * From a source line to addresses: the files that match, the rows that match, and which of those deserve a
+ * breakpoint.
+ */
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import { type LineRows, ROW_CONTINUES, ROW_END_SEQUENCE, ROW_IS_STMT } from '../../dwarf/line.ts';
 import type { Unit } from '../../dwarf/unit.ts';
@@ -10,7 +13,10 @@ import type { SymbolIndex } from '../index/symbolIndex.ts';
 import type { UnitCache } from '../units/unitCache.ts';
 import type { UnitLines } from '../units/unitLines.ts';
 
-/** One unit's line table, which of its files are meant, and between which lines they have statements as far as that is known. */
+/**
+ * One unit's line table, which of its files are meant, and between which lines they have statements as far as
+ * that is known.
+ */
 export interface FileMatch {
   readonly unit: Unit;
   readonly files: ReadonlySet<number>;
@@ -92,7 +98,10 @@ export class SourceFinder {
     return found;
   }
 
-  /** The line tables that know `file`. The best kind of match found decides: the same path, a tail of it, a common tail. */
+  /**
+   * The line tables that know `file`. The best kind of match found decides: the same path, a tail of it, a
+   * common tail.
+   */
   *#find(file: string): Steps<readonly FileMatch[]> {
     const wanted = normalizePath(file);
     const known = this.#known.get(wanted);
@@ -225,9 +234,9 @@ function mergeByUnit(matches: readonly FileMatch[]): FileMatch[] {
 }
 
 /**
- * Whether a statement covers nothing because a statement of another file begins at the same address: the opening of an inlined
- * function hides the line of its call. Stopping there shows the inlined function, so it is no place for a breakpoint on the call's
- * line (gdb agrees).
+ * Whether a statement covers nothing because a statement of another file begins at the same address: the
+ * opening of an inlined function hides the line of its call. Stopping there shows the inlined function, so it
+ * is no place for a breakpoint on the call's line (gdb agrees).
  */
 function isShadowed(rows: LineRows, row: number): boolean {
   for (let next = row + 1; next < rows.count && rows.address.at(next) === rows.address.at(row); next++) {
@@ -236,14 +245,19 @@ function isShadowed(rows: LineRows, row: number): boolean {
   return false;
 }
 
-/** Prefers the statement that begins at the column asked for, else the first one after it, else all of the line. */
+/**
+ * Prefers the statement that begins at the column asked for, else the first one after it, else all of the
+ * line.
+ */
 function atColumn(rows: readonly MatchedRow[], column: number): readonly MatchedRow[] {
   const columnOf = ({ lines, row }: MatchedRow): number => lines.rows.column[row] as number;
   const next = Math.min(...rows.map(columnOf).filter((candidate) => candidate >= column));
   return Number.isFinite(next) ? rows.filter((row) => columnOf(row) === next) : rows;
 }
 
-/** 1e6 for the same path, 1e3 for one being the tail of the other, the number of common components otherwise. */
+/**
+ * 1e6 for the same path, 1e3 for one being the tail of the other, the number of common components otherwise.
+ */
 function score(path: string, wanted: string): number {
   const match = pathMatch(path, wanted);
   if (match === 3) return 1e6;

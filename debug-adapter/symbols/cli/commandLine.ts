@@ -1,4 +1,7 @@
-/** `vmm sym FILE [--json] [QUERY…]`: questions about an ELF file's symbols, from the command line or from standard input. */
+/**
+ * `vmm sym FILE [--json] [QUERY…]`: questions about an ELF file's symbols, from the command line or from
+ * standard input.
+ */
 import { type ByteSource, bytesSource } from '../../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../../vmm-core/elf/compressedSection.ts';
 import { ElfError } from '../../../vmm-core/elf/elfError.ts';
@@ -43,7 +46,10 @@ interface Arguments {
   readonly queries: readonly string[];
 }
 
-/** Returns the exit code: 0 when every query had an answer, 1 when one had none or the file cannot be used, 2 for wrong usage. */
+/**
+ * Returns the exit code: 0 when every query had an answer, 1 when one had none or the file cannot be used, 2
+ * for wrong usage.
+ */
 export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   const parsed = parseArguments(argv);
   if (typeof parsed === 'string') {

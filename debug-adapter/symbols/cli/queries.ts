@@ -1,4 +1,7 @@
-/** The queries of `vmm sym`: each line of text becomes one answer, as an object for --json and as lines for people. docs/vmm-sym.md. */
+/**
+ * The queries of `vmm sym`: each line of text becomes one answer, as an object for --json and as lines for
+ * people. docs/vmm-sym.md.
+ */
 import { QueryError } from '../base/queryError.ts';
 import type { CodeLocation, FunctionLocation } from '../breakpoints/breakpointPlaces.ts';
 import { NO_FRAME } from '../imageQueries.ts';

@@ -1,6 +1,6 @@
 /**
- * Makes sense of addresses in any text, above all a kernel's oops: `vfs_read+0x12/0x34` and bare addresses get the source line they
- * mean appended in parentheses. What cannot be resolved stays as it is.
+ * Makes sense of addresses in any text, above all a kernel's oops: `vfs_read+0x12/0x34` and bare addresses
+ * get the source line they mean appended in parentheses. What cannot be resolved stays as it is.
  */
 import { baseName } from '../base/sourcePath.ts';
 import type { SymbolImage } from '../symbolImage.ts';
@@ -10,7 +10,8 @@ const MENTION =
   /\b([A-Za-z_.$][\w.$]*)\+0x([0-9a-fA-F]+)(?:\/0x([0-9a-fA-F]+))?|\b(?:0x([0-9a-fA-F]{4,16})|([0-9a-fA-F]{8}|[0-9a-fA-F]{16}))\b/g;
 
 export function symbolizeLine(image: SymbolImage, line: string): string {
-  // Except for the instruction pointer itself, a backtrace shows return addresses: the call is on the line before.
+  // Except for the instruction pointer itself, a backtrace shows return addresses: the call is on the line
+  // before.
   const isReturnAddress = !/\b(?:RIP|EIP|pc)\b/.test(line);
   return line.replace(MENTION, (mention: string, ...groups: unknown[]) => {
     const [name, offset, size, prefixed, bare] = groups as (string | undefined)[];
@@ -58,7 +59,10 @@ function sizeMatches(image: SymbolImage, start: bigint, size: bigint): boolean {
   return last !== undefined && last.offset + 32n <= size && image.functionAt(start)?.start === start;
 }
 
-/** `vfs_read at read_write.c:450, inlined into ksys_read at read_write.c:600`; the name only where the text does not say it. */
+/**
+ * `vfs_read at read_write.c:450, inlined into ksys_read at read_write.c:600`; the name only where the text
+ * does not say it.
+ */
 function placeOf(image: SymbolImage, address: bigint, withName: boolean): string | undefined {
   const chain = image.inlineChainAt(address);
   const [first] = chain;

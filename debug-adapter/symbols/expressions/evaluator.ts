@@ -1,6 +1,6 @@
 /**
- * Evaluates expression trees against a frame, or without one: C's conversions and arithmetic, C++'s members and casts, Rust's fields.
- * Assignments only say what to write.
+ * Evaluates expression trees against a frame, or without one: C's conversions and arithmetic, C++'s members
+ * and casts, Rust's fields. Assignments only say what to write.
  */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';

@@ -32,8 +32,8 @@ const STRING = /^(?:[bLuU]|u8)?"((?:\\.|[^"\\])*)"/su;
 /** gcc's and clang's names of the pointer to a class's virtual functions are no identifiers. */
 const NAME = /^(?:_vptr[.$][\w:]+|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/;
 /**
- * `main.c` or `fs/read_write.c` right before `::`, in quotes (as gdb has it) or without. A sum looks like the beginning of a path: how far
- * to look is bounded.
+ * `main.c` or `fs/read_write.c` right before `::`, in quotes (as gdb has it) or without. A sum looks like the
+ * beginning of a path: how far to look is bounded.
  */
 const FILE =
   /^(?:[\w./+-]{0,255}[\w+-]\.(?:c|h|cc|cpp|cxx|c\+\+|hh|hpp|hxx|inc|ipp|rs|s|S|m|mm|zig|d)(?=::)|'([^']+\.\w+)'(?=::)|"([^"]+)"(?=::))/;

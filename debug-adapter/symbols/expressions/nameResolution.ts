@@ -1,6 +1,7 @@
 /**
- * What a name means where a frame is: variables, functions, enumerators and types, as C, C++ and Rust look them up. Locals first, then
- * members of the object, then the scopes around the function from the inside, then macros, then anywhere in the program.
+ * What a name means where a frame is: variables, functions, enumerators and types, as C, C++ and Rust look
+ * them up. Locals first, then members of the object, then the scopes around the function from the inside,
+ * then macros, then anywhere in the program.
  */
 import { toUnsigned } from '../../dwarf/address.ts';
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
@@ -31,7 +32,9 @@ export interface ElfSymbolPlace {
 
 export type ElfSymbolFinder = (name: string) => ElfSymbolPlace | undefined;
 
-/** Macros whose bodies lead here, and how many more may be looked into: each may name two that name two more. */
+/**
+ * Macros whose bodies lead here, and how many more may be looked into: each may name two that name two more.
+ */
 interface Expansion {
   readonly names: readonly string[];
   readonly count: { left: number };
@@ -74,7 +77,10 @@ export class NameResolver {
     };
   }
 
-  /** Whether a name is a type here, and no variable that hides it. Does not wait: types of units not indexed yet are not seen. */
+  /**
+   * Whether a name is a type here, and no variable that hides it. Does not wait: types of units not indexed
+   * yet are not seen.
+   */
   isType(name: string): boolean {
     if (this.type(name) === undefined) return false;
     return this.#scope.language !== 'c' || !this.#isVariableNearby(name);
@@ -150,7 +156,10 @@ export class NameResolver {
     }
   }
 
-  /** Anywhere in the program. What was found once is kept: looking through a kernel's names takes longer than evaluating. */
+  /**
+   * Anywhere in the program. What was found once is kept: looking through a kernel's names takes longer than
+   * evaluating.
+   */
   async #global(name: string): Promise<TargetValue | undefined> {
     const key = `${this.#prefixes[0] ?? ''}${name}`;
     const before = this.#names.found.get(key);
@@ -180,7 +189,9 @@ export class NameResolver {
     return member && { owner: bare, member };
   }
 
-  /** What names are tried with: `outer::Circle::`, then its bases as `outer::Shape::`, `outer::`, and nothing. */
+  /**
+   * What names are tried with: `outer::Circle::`, then its bases as `outer::Shape::`, `outer::`, and nothing.
+   */
   get #prefixes(): readonly string[] {
     return (this.#knownPrefixes ??= this.#findPrefixes());
   }

@@ -1,6 +1,6 @@
 /**
- * Expressions as trees: C's grammar and precedence with C++'s and Rust's additions. Names are resolved later, except that a cast and
- * template arguments need to know what is a type.
+ * Expressions as trees: C's grammar and precedence with C++'s and Rust's additions. Names are resolved later,
+ * except that a cast and template arguments need to know what is a type.
  */
 import { QueryError } from '../base/queryError.ts';
 import { MAX_DEPTH, type Node, type TypeSyntax, depthOf } from './syntaxTree.ts';

@@ -1,6 +1,10 @@
-/** Expressions and types as trees, as the parser leaves them: names are not resolved. Columns count from 1. */
+/**
+ * Expressions and types as trees, as the parser leaves them: names are not resolved. Columns count from 1.
+ */
 
-/** One step from a type to the one made of it: a pointer to it, an array of it, a function that returns it. */
+/**
+ * One step from a type to the one made of it: a pointer to it, an array of it, a function that returns it.
+ */
 export type TypeLayer =
   | { readonly kind: 'pointer'; readonly sigil: '*' | '&' | '&&' }
   | { readonly kind: 'array'; readonly count: number }
@@ -40,8 +44,8 @@ export type Node =
 export const MAX_DEPTH = 256;
 
 /**
- * How many levels lie one inside another. Operators in a row, as in a sum, are one level: they are evaluated in a row. Parts may be shared:
- * `a += 1` has its place twice.
+ * How many levels lie one inside another. Operators in a row, as in a sum, are one level: they are evaluated
+ * in a row. Parts may be shared: `a += 1` has its place twice.
  */
 export function depthOf(root: Node): number {
   const depths = new Map<Node, number>();

@@ -3,7 +3,10 @@ import { QueryError } from '../base/queryError.ts';
 import type { Language } from '../values/literals.ts';
 import { type Token, tokenize } from './lexer.ts';
 
-/** What a parser has to know about the code around: its language, whether `(name)` begins a cast, and `name<` template arguments. */
+/**
+ * What a parser has to know about the code around: its language, whether `(name)` begins a cast, and `name<`
+ * template arguments.
+ */
 export interface KnownNames {
   /** Whose literals count; C's when nobody says. */
   readonly language?: Language;
@@ -161,7 +164,9 @@ export class TokenReader {
     return parts.join('.');
   }
 
-  /** The name with the template arguments that follow, when there is such a name: else `<` is a comparison. */
+  /**
+   * The name with the template arguments that follow, when there is such a name: else `<` is a comparison.
+   */
   #withArguments(name: string): string | undefined {
     let depth = 0;
     for (let ahead = 0; ahead < MAX_TEMPLATE_TOKENS; ahead++) {

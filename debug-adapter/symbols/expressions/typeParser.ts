@@ -1,4 +1,6 @@
-/** Type names as they stand in casts and sizeof: C's and C++'s with abstract declarators, Rust's after `as`. */
+/**
+ * Type names as they stand in casts and sizeof: C's and C++'s with abstract declarators, Rust's after `as`.
+ */
 import { QueryError } from '../base/queryError.ts';
 import type { TypeLayer, TypeSyntax } from './syntaxTree.ts';
 import type { TokenReader } from './tokenReader.ts';
@@ -66,7 +68,10 @@ function specifiers(reader: TokenReader): string {
   return words.join(' ');
 }
 
-/** What is made of the base: stars first, then what follows in brackets, then what the parentheses around a star say (C11 §6.7.7). */
+/**
+ * What is made of the base: stars first, then what follows in brackets, then what the parentheses around a
+ * star say (C11 §6.7.7).
+ */
 function declarator(reader: TokenReader, depth: number): TypeLayer[] {
   if (depth > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);
   const layers: TypeLayer[] = pointers(reader);

@@ -14,7 +14,9 @@ import { unzstd } from './zstd.ts';
 
 const MIB = 1 << 20;
 
-/** RFC 8878: a frame of RLE blocks of 128 KiB, 4 bytes each; `contentBytes` of undefined leaves the size out. */
+/**
+ * RFC 8878: a frame of RLE blocks of 128 KiB, 4 bytes each; `contentBytes` of undefined leaves the size out.
+ */
 function zeros(blocks: number, contentBytes?: bigint): Bytes {
   const frame = new Bytes().u32(0xfd2fb528);
   if (contentBytes === undefined) frame.u8(0).u8(0x38);

@@ -1,4 +1,7 @@
-/** What inflates compressed sections under Node: zlib is Node's own, zstd a library, because Node 20 has none. None makes more than asked for. */
+/**
+ * What inflates compressed sections under Node: zlib is Node's own, zstd a library, because Node 20 has none.
+ * None makes more than asked for.
+ */
 import { inflateSync } from 'node:zlib';
 import type { Decompressors } from '../../../vmm-core/elf/compressedSection.ts';
 import { unzstd } from './zstd.ts';

@@ -1,4 +1,7 @@
-/** A package of split units (.dwp): gives each unit its pieces of the sections, as if they were a .dwo file of its own. */
+/**
+ * A package of split units (.dwp): gives each unit its pieces of the sections, as if they were a .dwo file of
+ * its own.
+ */
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { type Contributions, PackageIndex } from '../../dwarf/packageIndex.ts';
@@ -71,7 +74,10 @@ export class DwarfPackage {
     return file.unitHeaders().some(({ typeSignature }) => typeSignature === signature) ? file : undefined;
   }
 
-  /** Sections that the index does not divide (strings) belong to all; divided ones only to units that have a piece. */
+  /**
+   * Sections that the index does not divide (strings) belong to all; divided ones only to units that have a
+   * piece.
+   */
   #pieceOf(pieces: Contributions): SplitFile {
     const load = (name: string): SectionData | undefined => {
       const piece = pieces.get(name);

@@ -1,6 +1,7 @@
 /**
- * Which machine an image's debug information is of. The header says it, except of 64-bit code in a 32-bit file: `objcopy -O elf32-i386` makes
- * those for QEMU's `-kernel`, which refuses 64-bit multiboot kernels. Registers, pointers and frames are then those of the 64-bit machine.
+ * Which machine an image's debug information is of. The header says it, except of 64-bit code in a 32-bit
+ * file: `objcopy -O elf32-i386` makes those for QEMU's `-kernel`, which refuses 64-bit multiboot kernels.
+ * Registers, pointers and frames are then those of the 64-bit machine.
  */
 import { EM_386, EM_X86_64, machineName } from '../../../vmm-core/elf/elfConstants.ts';
 import type { ElfFile } from '../../../vmm-core/elf/elfFile.ts';

@@ -1,4 +1,7 @@
-/** The sections of an ELF file as the DWARF reader wants them: read on demand, decompressed when they are compressed. */
+/**
+ * The sections of an ELF file as the DWARF reader wants them: read on demand, decompressed when they are
+ * compressed.
+ */
 import {
   type Decompressors,
   decompressionBudget,
@@ -21,8 +24,9 @@ import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { type SectionData, type SectionLoader, memorySection } from '../../dwarf/section.ts';
 
 /**
- * Sections that cannot be read count as missing, with the reason given to `onProblem`. Objects (.o, .dwo) have a section for each
- * type unit or header's macros, all of one name, of which a linker would keep one of each: they are read one after the other.
+ * Sections that cannot be read count as missing, with the reason given to `onProblem`. Objects (.o, .dwo)
+ * have a section for each type unit or header's macros, all of one name, of which a linker would keep one of
+ * each: they are read one after the other.
  */
 export function elfSectionLoader(
   elf: ElfFile,
@@ -83,9 +87,10 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * The file with an address for every loadable section. Files that were linked have them; the sections of a relocatable object go to
- * the addresses given by name (where a module was loaded), else one after the other from 0. Debug sections of one name count from
- * the first of them, as they are read: references between them are relocations.
+ * The file with an address for every loadable section. Files that were linked have them; the sections of a
+ * relocatable object go to the addresses given by name (where a module was loaded), else one after the other
+ * from 0. Debug sections of one name count from the first of them, as they are read: references between them
+ * are relocations.
  */
 export function placed(elf: ElfFile, given: ReadonlyMap<string, bigint> | undefined): ElfFile {
   if (elf.type !== ET_REL) return elf;
@@ -102,8 +107,8 @@ export function placed(elf: ElfFile, given: ReadonlyMap<string, bigint> | undefi
 }
 
 /**
- * Names and sizes of the debugging sections: two files with the same build-id may differ in them (stripped, compressed, rewritten).
- * Without its supplementary file an image has fewer names than with it.
+ * Names and sizes of the debugging sections: two files with the same build-id may differ in them (stripped,
+ * compressed, rewritten). Without its supplementary file an image has fewer names than with it.
  */
 export function debugSections(elf: ElfFile, supplement: DwarfFile | undefined): string {
   const sections = elf.sections
@@ -130,8 +135,8 @@ function relocatedBytes(
 }
 
 /**
- * Where the file's code is. Linkers that drop unused functions leave their line sequences and ranges behind, moved to address 0 or
- * to the top of the address space; what is not in here is such a leftover.
+ * Where the file's code is. Linkers that drop unused functions leave their line sequences and ranges behind,
+ * moved to address 0 or to the top of the address space; what is not in here is such a leftover.
  */
 export function codeRanges(elf: ElfFile): readonly Range[] {
   const sections = elf.sections

@@ -1,4 +1,7 @@
-/** Files that hold a symbol file in another form: kernel modules as distributions compress them, and kernels as they are booted. */
+/**
+ * Files that hold a symbol file in another form: kernel modules as distributions compress them, and kernels
+ * as they are booted.
+ */
 import { gunzipSync } from 'node:zlib';
 import { type ByteSource, readBytes } from '../../../vmm-core/elf/byteSource.ts';
 import { mayBecomeBytes } from '../../../vmm-core/elf/compressedSection.ts';
@@ -15,7 +18,9 @@ const HEADER = { offset: 0x202, bytes: [0x48, 0x64, 0x72, 0x53] }; // "HdrS"
 const KERNEL_VERSION = 0x20e;
 const MAX_VERSION_BYTES = 256;
 
-/** The bytes of the file inside; undefined for one that is what it is. Throws with a sentence for the user. */
+/**
+ * The bytes of the file inside; undefined for one that is what it is. Throws with a sentence for the user.
+ */
 export function unpacked(source: ByteSource): Uint8Array | undefined {
   if (startsWith(source, 0, GZIP))
     return inflated(source, 'gzip', (bytes, maxOutputLength) => gunzipSync(bytes, { maxOutputLength }));

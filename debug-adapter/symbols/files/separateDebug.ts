@@ -1,6 +1,6 @@
 /**
- * The file with the debug information of one that was stripped: by build-id under /usr/lib/debug, or where .gnu_debuglink says, in
- * the places where distributions and gdb keep them.
+ * The file with the debug information of one that was stripped: by build-id under /usr/lib/debug, or where
+ * .gnu_debuglink says, in the places where distributions and gdb keep them.
  */
 import type { ByteSource } from '../../../vmm-core/elf/byteSource.ts';
 import { debugLink } from '../../../vmm-core/elf/debugLink.ts';
@@ -16,7 +16,10 @@ export interface SeparateDebug<T extends ByteSource> {
   readonly problem?: string;
 }
 
-/** `open` answers undefined for a path that cannot be opened, `close` gets those that were of no use. Throws nothing. */
+/**
+ * `open` answers undefined for a path that cannot be opened, `close` gets those that were of no use. Throws
+ * nothing.
+ */
 export function findSeparateDebug<T extends ByteSource>(
   stripped: ByteSource,
   open: (path: string) => T | undefined,

@@ -1,7 +1,7 @@
 /**
- * Split DWARF (§3.1.3, §7.3.2): a skeleton unit in the program names a .dwo file that has the rest, or the rest is in the one
- * package (.dwp) that was made of all of them. Lines and addresses stay with the skeleton; functions, variables and types are
- * elsewhere, and opened when they are first asked for.
+ * Split DWARF (§3.1.3, §7.3.2): a skeleton unit in the program names a .dwo file that has the rest, or the
+ * rest is in the one package (.dwp) that was made of all of them. Lines and addresses stay with the skeleton;
+ * functions, variables and types are elsewhere, and opened when they are first asked for.
  */
 import type { ByteSource } from '../../../vmm-core/elf/byteSource.ts';
 import type { Decompressors } from '../../../vmm-core/elf/compressedSection.ts';
@@ -38,7 +38,10 @@ export class SplitUnits {
     this.#options = options;
   }
 
-  /** The unit with the entries: the split one of a skeleton, `unit` itself when it is no skeleton or its file cannot be used. */
+  /**
+   * The unit with the entries: the split one of a skeleton, `unit` itself when it is no skeleton or its file
+   * cannot be used.
+   */
   full(unit: Unit): Unit {
     if (unit.skeleton !== undefined) return unit; // clang names the file in the file itself too
     let full = this.#known.get(unit);
@@ -49,7 +52,10 @@ export class SplitUnits {
     return full;
   }
 
-  /** Type units of a package: those of .dwo files are in the file of the unit that uses them. Throws DwarfError. */
+  /**
+   * Type units of a package: those of .dwo files are in the file of the unit that uses them. Throws
+   * DwarfError.
+   */
   packagedTypes(): Iterable<Unit> {
     return this.#guard(() => this.#openPackage())?.typeUnits() ?? [];
   }

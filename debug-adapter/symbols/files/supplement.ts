@@ -1,4 +1,7 @@
-/** Finds and opens the supplementary file of an image (dwz -m): by its name, or by its id where distributions keep them. */
+/**
+ * Finds and opens the supplementary file of an image (dwz -m): by its name, or by its id where distributions
+ * keep them.
+ */
 import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ByteSource } from '../../../vmm-core/elf/byteSource.ts';

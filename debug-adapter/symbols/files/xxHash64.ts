@@ -25,7 +25,10 @@ export function xxHash64(data: Uint8Array): bigint {
   return avalanche(hash);
 }
 
-/** Steps 2 and 3: four lanes take 8 bytes each of every stripe. u64() around each operation lets V8 compute without allocating. */
+/**
+ * Steps 2 and 3: four lanes take 8 bytes each of every stripe. u64() around each operation lets V8 compute
+ * without allocating.
+ */
 function ofStripes(view: DataView, end: number): bigint {
   let lane1 = u64(PRIME_1 + PRIME_2);
   let lane2 = PRIME_2;

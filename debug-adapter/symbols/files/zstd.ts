@@ -1,6 +1,6 @@
 /**
- * Zstandard (RFC 8878) that makes no more than it is allowed to. The library has no limit, so frames are looked over before they are
- * given to it: what a block makes is known or at most 128 KiB.
+ * Zstandard (RFC 8878) that makes no more than it is allowed to. The library has no limit, so frames are
+ * looked over before they are given to it: what a block makes is known or at most 128 KiB.
  */
 import { decompress } from 'fzstd';
 import { xxHash64 } from './xxHash64.ts';
@@ -8,7 +8,10 @@ import { xxHash64 } from './xxHash64.ts';
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50; // to …5f
 const MAX_BLOCK_BYTES = 1 << 17;
-/** What every decoder should take (§3.1.1.1.2), and the most that zstd's own program takes without being asked. */
+/**
+ * What every decoder should take (§3.1.1.1.2), and the most that zstd's own program takes without being
+ * asked.
+ */
 const USUAL_WINDOW_BYTES = 1 << 23;
 const MAX_WINDOW_BYTES = 1 << 27;
 /** Compressors make blocks of 128 KiB, and split some into parts of about this size. */
@@ -32,7 +35,10 @@ interface Frame {
   readonly checksum: number | undefined;
 }
 
-/** At most `maxBytes`, of however many frames: linkers that compress in parallel leave several. Throws for more, and for broken data. */
+/**
+ * At most `maxBytes`, of however many frames: linkers that compress in parallel leave several. Throws for
+ * more, and for broken data.
+ */
 export function unzstd(compressed: Uint8Array, maxBytes: number): Uint8Array {
   const parts: Uint8Array[] = [];
   let left = maxBytes;

@@ -1,6 +1,7 @@
 /**
- * Call sites: what a caller knows about the arguments it passed. DWARF 5 §3.4, and GNU's tags for it in version 4. Lets a debugger
- * say what a parameter was when its function was entered, after the function has overwritten it.
+ * Call sites: what a caller knows about the arguments it passed. DWARF 5 §3.4, and GNU's tags for it in
+ * version 4. Lets a debugger say what a parameter was when its function was entered, after the function has
+ * overwritten it.
  */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { DW_OP } from '../../dwarf/operators.ts';
@@ -27,8 +28,8 @@ export function callSiteAt(caller: FunctionNode, returnAddress: number): CallSit
 }
 
 /**
- * The expression, for the caller's frame, of what a call passed in the place `expression` names: a register, or what a register
- * points at (`DW_OP_breg5 0, DW_OP_deref`).
+ * The expression, for the caller's frame, of what a call passed in the place `expression` names: a register,
+ * or what a register points at (`DW_OP_breg5 0, DW_OP_deref`).
  */
 export function passedIn(site: CallSite, expression: Uint8Array): Uint8Array | undefined {
   const pointer = registerPointedAt(expression);
@@ -71,7 +72,10 @@ function registerPointedAt(expression: Uint8Array): number | undefined {
   return isBreg && offset === 0 && isLoad ? operator - DW_OP.breg0 : undefined;
 }
 
-/** Whether a function may jump to itself as its last act: what it was entered with is then not what its caller passed. */
+/**
+ * Whether a function may jump to itself as its last act: what it was entered with is then not what its caller
+ * passed.
+ */
 export function tailCallsItself(node: FunctionNode): boolean {
   const own = plainNameOf(node.unit.die(node.dieOffset));
   return hasTailCallTo(node.unit.die(node.dieOffset), own, 0);

@@ -1,6 +1,6 @@
 /**
- * What the code at an address is, whatever runs there: its unit, the functions and blocks around it, the variables they declare. Kept,
- * because conditions are evaluated at the same address again and again.
+ * What the code at an address is, whatever runs there: its unit, the functions and blocks around it, the
+ * variables they declare. Kept, because conditions are evaluated at the same address again and again.
  */
 import { DW_LANG } from '../../dwarf/constants.ts';
 import type { Die, Unit } from '../../dwarf/unit.ts';

@@ -13,8 +13,8 @@ export interface FrameContext {
   readonly registers: Registers;
   readonly memory: MemoryReader;
   /**
-   * True for every frame but the innermost and those interrupted (a signal, an exception): their program counter is a return address
-   * and belongs to the call before it.
+   * True for every frame but the innermost and those interrupted (a signal, an exception): their program
+   * counter is a return address and belongs to the call before it.
    */
   readonly pcIsReturnAddress?: boolean;
   /** The frame's caller, where it is known: values at a function's entry are computed there. */

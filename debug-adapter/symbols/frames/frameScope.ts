@@ -1,4 +1,7 @@
-/** The variables of one frame: which are in scope at its address, and where each lives. DWARF 5 §3.4, §4.1, §2.6. */
+/**
+ * The variables of one frame: which are in scope at its address, and where each lives. DWARF 5 §3.4, §4.1,
+ * §2.6.
+ */
 import { toUnsigned } from '../../dwarf/address.ts';
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { DwarfError } from '../../dwarf/dwarfError.ts';
@@ -441,7 +444,9 @@ export class FrameScope {
     return die && expressionAt(die, DW_AT.location, this.address ?? 0);
   }
 
-  /** The caller's call site says what it passed (§3.4): in the place an entry value names, or for a parameter. */
+  /**
+   * The caller's call site says what it passed (§3.4): in the place an entry value names, or for a parameter.
+   */
   async #passedValue(
     unit: Unit,
     find: (site: CallSite) => Uint8Array | undefined,
@@ -463,8 +468,8 @@ export class FrameScope {
   }
 
   /**
-   * Whether the call that returns to `pc` in `caller` entered this frame's function: if it called another, a tail call led here and
-   * the arguments were somebody else's.
+   * Whether the call that returns to `pc` in `caller` entered this frame's function: if it called another, a
+   * tail call led here and the arguments were somebody else's.
    */
   async #isCallOf(site: CallSite, caller: FrameScope, pc: bigint): Promise<boolean> {
     const node = this.#place.functionNode;
@@ -484,7 +489,10 @@ export class FrameScope {
   }
 }
 
-/** Where the x86 `call rel32` that ends at `returnAddress` leads: compilers leave calls of clones they made unnamed. */
+/**
+ * Where the x86 `call rel32` that ends at `returnAddress` leads: compilers leave calls of clones they made
+ * unnamed.
+ */
 async function directCallTarget(frame: FrameContext, returnAddress: bigint): Promise<bigint | undefined> {
   const bytes = await frame.memory.read(returnAddress - 5n, 5);
   if (bytes === undefined || bytes[0] !== 0xe8) return undefined;
@@ -506,7 +514,10 @@ function missing(reason: string): Place {
   return { kind: 'missing', reason };
 }
 
-/** The low end of a value on the stack, or the value widened with zeros: a 4-byte int computed as an 8-byte address. */
+/**
+ * The low end of a value on the stack, or the value widened with zeros: a 4-byte int computed as an 8-byte
+ * address.
+ */
 function resized(bytes: Uint8Array, sizeBytes: number): Uint8Array {
   if (sizeBytes <= bytes.length) return bytes.subarray(0, sizeBytes);
   const wider = new Uint8Array(sizeBytes);

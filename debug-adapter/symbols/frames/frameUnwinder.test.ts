@@ -1,4 +1,6 @@
-/** Which of an image's tables finds a caller: call frame information, ORC, the frame pointer, in this order. */
+/**
+ * Which of an image's tables finds a caller: call frame information, ORC, the frame pointer, in this order.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Bytes } from '../../../test/support/bytes.ts';
@@ -10,8 +12,9 @@ import type { SymbolImage } from '../symbolImage.ts';
 import type { FrameContext } from './frameContext.ts';
 
 /*
- * Code from T on: [T, T+0x10) has call frame information, [T+0x10, T+0x20) too and is the outermost, [T+0x20, T+0x30) is an interrupt
- * entry that ORC knows, [T+0x30, T+0x40) an end of stack by ORC, the rest has no entry of any table.
+ * Code from T on: [T, T+0x10) has call frame information, [T+0x10, T+0x20) too and is the outermost, [T+0x20,
+ * T+0x30) is an interrupt entry that ORC knows, [T+0x30, T+0x40) an end of stack by ORC, the rest has no
+ * entry of any table.
  */
 const T = 0xffffffff81000000n;
 const ORC_IP = 0xffffffff82000000n;

@@ -1,4 +1,7 @@
-/** From one frame to its caller: .debug_frame and .eh_frame first, then a Linux kernel's ORC, the frame pointer where all are silent. */
+/**
+ * From one frame to its caller: .debug_frame and .eh_frame first, then a Linux kernel's ORC, the frame
+ * pointer where all are silent.
+ */
 import { EM_X86_64, ET_REL } from '../../../vmm-core/elf/elfConstants.ts';
 import type { ElfFile } from '../../../vmm-core/elf/elfFile.ts';
 import { findSection } from '../../../vmm-core/elf/elfFile.ts';
@@ -21,9 +24,15 @@ export interface UnwoundFrame {
   readonly cfa: bigint;
   /** Where the caller's registers were found in memory. */
   readonly savedAt: ReadonlyMap<string, bigint>;
-  /** `cfi`: call frame information; `orc`: a Linux kernel's own tables; `framePointer`: guessed from the chain of frame pointers. */
+  /**
+   * `cfi`: call frame information; `orc`: a Linux kernel's own tables; `framePointer`: guessed from the chain
+   * of frame pointers.
+   */
   readonly method: 'cfi' | 'orc' | 'framePointer';
-  /** The frame that was unwound is an interrupt's or a signal's: the caller's program counter is no return address. */
+  /**
+   * The frame that was unwound is an interrupt's or a signal's: the caller's program counter is no return
+   * address.
+   */
   readonly isSignalFrame: boolean;
 }
 
@@ -79,8 +88,8 @@ export class FrameUnwinder {
   }
 
   /**
-   * The canonical frame address, for DW_OP_call_frame_cfa. The outermost frame has one too, although it has no caller. Throws
-   * UnavailableError when it counts from a register that is not known.
+   * The canonical frame address, for DW_OP_call_frame_cfa. The outermost frame has one too, although it has
+   * no caller. Throws UnavailableError when it counts from a register that is not known.
    */
   async cfa(frame: FrameContext): Promise<bigint | undefined> {
     const row = this.#rowOf(frame);
@@ -110,7 +119,8 @@ export class FrameUnwinder {
 
   #lookupAddress({ registers, pcIsReturnAddress }: FrameContext): number | undefined {
     const pc = registerOf(registers, this.#image.machine, this.#image.machine.programCounter);
-    // The call may be the function's last instruction: what follows belongs to the next function (DWARF 5 §6.4.4).
+    // The call may be the function's last instruction: what follows belongs to the next function (DWARF 5
+    // §6.4.4).
     return pc === undefined ? undefined : this.#image.unbiased(pc) - (pcIsReturnAddress === true ? 1 : 0);
   }
 
@@ -161,7 +171,10 @@ export class FrameUnwinder {
     });
   }
 
-  /** Tables of other code (the kernel's, for a module's address) must not be asked: their last entry has no end. */
+  /**
+   * Tables of other code (the kernel's, for a module's address) must not be asked: their last entry has no
+   * end.
+   */
   #orcRowAt(pc: number): FrameRow | undefined {
     if (!this.#image.isCode(pc)) return undefined;
     try {
@@ -191,8 +204,8 @@ export class FrameUnwinder {
       const caller = await applyFrameRow(row, this.context(frame), {
         stackPointer: machine.stackPointer,
         registerNumbers: machine.names.keys(),
-        // Without a rule a register keeps its value, also one the ABI lets callees clobber: gcc's location lists count on
-        // callees it knows not to (-fipa-ra), and end where a call does clobber.
+        // Without a rule a register keeps its value, also one the ABI lets callees clobber: gcc's location
+        // lists count on callees it knows not to (-fipa-ra), and end where a call does clobber.
         keeps: () => true,
       });
       const pc = caller.registers.get(row.returnAddressRegister);
@@ -237,7 +250,9 @@ export class FrameUnwinder {
   }
 }
 
-/** The function may have saved and changed any other register: without its tables nothing is known of them. */
+/**
+ * The function may have saved and changed any other register: without its tables nothing is known of them.
+ */
 function linked(caller: LinkedCaller, machine: MachineRegisters): UnwoundFrame {
   const { returnAddress, returnSlot, sp, framePointer, framePointerSlot } = caller;
   const registers = new Map([

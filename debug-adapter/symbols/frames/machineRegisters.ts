@@ -1,6 +1,7 @@
 /**
- * Registers by name and by DWARF number, and what the ABI says of them. System V ABI of x86-64 Figure 3.36, of i386 Figure 2.14; DWARF
- * for the Arm Architecture §4.1, for AArch64 §4.1; RISC-V DWARF Specification, Table 1.
+ * Registers by name and by DWARF number, and what the ABI says of them. System V ABI of x86-64 Figure 3.36,
+ * of i386 Figure 2.14; DWARF for the Arm Architecture §4.1, for AArch64 §4.1; RISC-V DWARF Specification,
+ * Table 1.
  */
 import { EM_386, EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64 } from '../../../vmm-core/elf/elfConstants.ts';
 
@@ -9,7 +10,9 @@ export interface MachineRegisters {
   readonly names: readonly string[];
   readonly stackPointer: number;
   readonly framePointer: number;
-  /** The caller's program counter; on machines that do not number it, a number that DWARF does not use there. */
+  /**
+   * The caller's program counter; on machines that do not number it, a number that DWARF does not use there.
+   */
   readonly programCounter: number;
   readonly wordBytes: 4 | 8;
   /** A call pushes the return address, and functions push the frame pointer below it. */
@@ -117,7 +120,10 @@ function aliasesOf(machine: MachineRegisters): Readonly<Record<string, number>> 
   return { pc: machine.programCounter, sp: machine.stackPointer, fp: machine.framePointer };
 }
 
-/** `rax`, its parts `eax`, `ax`, `al`, `ah`, and gdb's `pc`, `sp`, `fp`. Undefined when the frame does not have it. */
+/**
+ * `rax`, its parts `eax`, `ax`, `al`, `ah`, and gdb's `pc`, `sp`, `fp`. Undefined when the frame does not
+ * have it.
+ */
 export function registerByName(
   machine: MachineRegisters,
   registers: ReadonlyMap<string, bigint>,

@@ -112,7 +112,8 @@ test('names of file scope and of namespaces are listed by kind; what is in funct
   const at = (label: string): number[] => [dwarf.offsetOf(label)];
   assert.deepEqual(offsets(index, 'main', NAME_FUNCTION), at('main'));
   assert.deepEqual(offsets(index, 'counter', NAME_VARIABLE), at('counter'));
-  // A definition has the name of what it completes; a variable's first declaration tells the type of what no unit defines.
+  // A definition has the name of what it completes; a variable's first declaration tells the type of what no
+  // unit defines.
   assert.deepEqual(offsets(index, 'shared', NAME_VARIABLE), [...at('shared'), ...at('completed')]);
   assert.deepEqual(offsets(index, 'opaque', NAME_STRUCTURE), []);
   assert.deepEqual(offsets(index, 'word_t', NAME_TYPE), at('word_t'));

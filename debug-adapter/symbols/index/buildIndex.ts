@@ -1,4 +1,7 @@
-/** Builds the SymbolIndex of an image by one pass over its units: 2 seconds of a CPU for a distribution's kernel. */
+/**
+ * Builds the SymbolIndex of an image by one pass over its units: 2 seconds of a CPU for a distribution's
+ * kernel.
+ */
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { isTypeUnit } from '../../dwarf/unitHeader.ts';
 import { FileCollector } from './fileCollector.ts';

@@ -1,4 +1,7 @@
-/** Collects the source files of units for a SymbolIndex: every path a line table names, and which tables have statements of it. */
+/**
+ * Collects the source files of units for a SymbolIndex: every path a line table names, and which tables have
+ * statements of it.
+ */
 import { statementSpans } from '../../dwarf/line.ts';
 import type { StringPlace } from '../../dwarf/lineHeader.ts';
 import type { Unit } from '../../dwarf/unit.ts';

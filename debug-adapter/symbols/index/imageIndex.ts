@@ -16,8 +16,8 @@ export interface ImageIdentity {
 }
 
 /**
- * Gets the index from elsewhere: one that was kept, and where `mayBuild` says so one that a thread builds. Undefined: there is none,
- * or it was cancelled. When it rejects, the index is built here.
+ * Gets the index from elsewhere: one that was kept, and where `mayBuild` says so one that a thread builds.
+ * Undefined: there is none, or it was cancelled. When it rejects, the index is built here.
  */
 export type LoadIndex = (image: ImageIdentity, mayBuild: boolean) => Promise<SymbolIndexData | undefined>;
 
@@ -56,7 +56,10 @@ export class ImageIndex {
     return (this.#index ??= new SymbolIndex(finish(buildIndex(this.#file))));
   }
 
-  /** Takes an index that was kept, if there is one: for questions that one makes quicker, but that are not worth building it. */
+  /**
+   * Takes an index that was kept, if there is one: for questions that one makes quicker, but that are not
+   * worth building it.
+   */
   async takeKept(): Promise<void> {
     if (this.now === undefined) await (this.#kept ??= this.#adopt(this.#load?.(this.#identity, false)));
   }

@@ -1,6 +1,6 @@
 /**
- * A SymbolIndex as bytes on disk. Read whole and checked before anything is believed; whatever is wrong, there is no index and a new
- * one is built. Little endian, tables aligned to 8 bytes, in the order of TABLES:
+ * A SymbolIndex as bytes on disk. Read whole and checked before anything is believed; whatever is wrong,
+ * there is no index and a new one is built. Little endian, tables aligned to 8 bytes, in the order of TABLES:
  *
  *   0  magic "TFSYMIDX"
  *   8  u32 version
@@ -56,7 +56,10 @@ export function encodeIndex(data: SymbolIndexData, identity: string): Uint8Array
   return bytes;
 }
 
-/** Undefined when the bytes are no index, of another version, of another file, or damaged. The result shares their memory. */
+/**
+ * Undefined when the bytes are no index, of another version, of another file, or damaged. The result shares
+ * their memory.
+ */
 export function decodeIndex(bytes: Uint8Array, identity: string): SymbolIndexData | undefined {
   const headerBytes = CHECKED_FROM + 8 * TABLES.length;
   if (bytes.length < headerBytes || bytes.byteOffset % 8 !== 0 || !MAGIC.every((it, i) => bytes[i] === it))

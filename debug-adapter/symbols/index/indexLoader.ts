@@ -1,4 +1,7 @@
-/** Gets the index of an image that is a file: from the store, else from a thread that builds it. The only spawner of symbolIndexer.worker.ts. */
+/**
+ * Gets the index of an image that is a file: from the store, else from a thread that builds it. The only
+ * spawner of symbolIndexer.worker.ts.
+ */
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { ImageIdentity } from './imageIndex.ts';
@@ -24,7 +27,10 @@ export interface IndexRequest {
   readonly signal?: AbortSignal;
 }
 
-/** Undefined when there is none or it was cancelled. Rejects when the thread fails: then it can still be built without one. */
+/**
+ * Undefined when there is none or it was cancelled. Rejects when the thread fails: then it can still be built
+ * without one.
+ */
 export async function obtainIndex(request: IndexRequest): Promise<SymbolIndexData | undefined> {
   const { path: file, version, image, store = new IndexStore() } = request;
   const key = indexKey(image, request);

@@ -1,7 +1,8 @@
 /**
- * Indexes kept on disk between sessions, one file for each image, in the user's cache. A file is named by the image's build-id, and
- * by the path and state of the image when it has none. Files are written beside their place and renamed, so that one that is there
- * is complete, however many processes write; the least recently used go when there are too many.
+ * Indexes kept on disk between sessions, one file for each image, in the user's cache. A file is named by the
+ * image's build-id, and by the path and state of the image when it has none. Files are written beside their
+ * place and renamed, so that one that is there is complete, however many processes write; the least recently
+ * used go when there are too many.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -12,7 +12,10 @@ import {
   type SymbolIndexData,
 } from './symbolIndex.ts';
 
-/** The same structure is in every unit that includes its header: this many definitions of one name and kind are kept. */
+/**
+ * The same structure is in every unit that includes its header: this many definitions of one name and kind
+ * are kept.
+ */
 const MAX_SAME_TYPE = 4;
 const MAX_SAME_NAME = 0xffff;
 const MAX_TABLE_BYTES = 8 << 20;
@@ -46,7 +49,9 @@ export class NameCollector {
   #offsets = new Float64Array(1 << 16);
   #kinds = new Uint8Array(1 << 16);
   #count = 0;
-  /** Small numbers for names, by their place in .debug_str or by their text: maps of small integers are quick. */
+  /**
+   * Small numbers for names, by their place in .debug_str or by their text: maps of small integers are quick.
+   */
   readonly #idByOffset: OffsetIds;
   readonly #idByText = new Map<string, number>();
   readonly #hashById: number[] = [];
@@ -112,8 +117,8 @@ export class NameCollector {
   }
 
   /**
-   * `extern int x;` in the first unit that has it: the type of what the linker or an assembler file defines (Linux's `jiffies`). An
-   * entry that defines it comes later, and has the same place.
+   * `extern int x;` in the first unit that has it: the type of what the linker or an assembler file defines
+   * (Linux's `jiffies`). An entry that defines it comes later, and has the same place.
    */
   #addDeclaration(die: Die, offset: number): void {
     const id = this.#nameId(die);
@@ -142,7 +147,10 @@ export class NameCollector {
     this.#count++;
   }
 
-  /** -1 for an entry without a name. The linker has merged equal strings of .debug_str: their offset stands for them. */
+  /**
+   * -1 for an entry without a name. The linker has merged equal strings of .debug_str: their offset stands
+   * for them.
+   */
   #nameId(die: Die): number {
     const offset = die.strpOffset(DW_AT.name);
     if (offset === undefined) return this.#textId(die);

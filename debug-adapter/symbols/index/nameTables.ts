@@ -1,4 +1,7 @@
-/** The indexes of names that a file brings along (.debug_names, .gdb_index), as one. Used where they cover every unit. */
+/**
+ * The indexes of names that a file brings along (.debug_names, .gdb_index), as one. Used where they cover
+ * every unit.
+ */
 import { DW_UT } from '../../dwarf/constants.ts';
 import { DebugNames } from '../../dwarf/debugNames.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
@@ -68,7 +71,9 @@ function covers(listed: ReadonlySet<number>, needed: readonly number[]): boolean
   return needed.every((offset) => listed.has(offset));
 }
 
-/** gdb tells types from variables from functions, and no more: every type is a DW_TAG_structure_type to it. */
+/**
+ * gdb tells types from variables from functions, and no more: every type is a DW_TAG_structure_type to it.
+ */
 function groupOf(tag: number): readonly number[] {
   const kind = nameKind(tag);
   if (TYPE_KINDS.includes(kind)) return TYPE_KINDS;

@@ -1,6 +1,7 @@
 /**
- * What a large image is asked by name: every file-scope name with its entries, every source file with the units that have code
- * from it. Flat arrays without strings: a kernel's quarter of a million names take 4 MB, in memory and on disk (indexFile.ts).
+ * What a large image is asked by name: every file-scope name with its entries, every source file with the
+ * units that have code from it. Flat arrays without strings: a kernel's quarter of a million names take 4 MB,
+ * in memory and on disk (indexFile.ts).
  */
 import { DW_TAG } from '../../dwarf/constants.ts';
 
@@ -41,7 +42,10 @@ export function nameKind(tag: number): number {
   }
 }
 
-/** Names are sorted by hash, files by path; the uses of file `n` are those from firstUse[n] up to firstUse[n + 1]. */
+/**
+ * Names are sorted by hash, files by path; the uses of file `n` are those from firstUse[n] up to firstUse[n +
+ * 1].
+ */
 export interface SymbolIndexData {
   /** See hashName. */
   readonly hashes: Uint32Array;

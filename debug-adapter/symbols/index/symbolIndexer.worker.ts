@@ -1,6 +1,6 @@
 /**
- * The thread that builds the index of a large image and keeps it on disk. It reads the file itself and shares nothing; to cancel it
- * is to terminate it.
+ * The thread that builds the index of a large image and keeps it on disk. It reads the file itself and shares
+ * nothing; to cancel it is to terminate it.
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import {

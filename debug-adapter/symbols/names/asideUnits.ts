@@ -1,6 +1,7 @@
 /**
- * Units whose names no index of the image has, because their entries are not in its .debug_info: type units of DWARF 4, and what split
- * DWARF keeps in other files. Programs have few of them, or (split) many small ones, which are opened when a name is nowhere else.
+ * Units whose names no index of the image has, because their entries are not in its .debug_info: type units
+ * of DWARF 4, and what split DWARF keeps in other files. Programs have few of them, or (split) many small
+ * ones, which are opened when a name is nowhere else.
  */
 import { DW_UT } from '../../dwarf/constants.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';

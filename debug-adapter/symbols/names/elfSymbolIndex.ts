@@ -1,4 +1,7 @@
-/** .symtab by address and by name: all there is for code without DWARF, and the fastest way from a function's name to its address. */
+/**
+ * .symtab by address and by name: all there is for code without DWARF, and the fastest way from a function's
+ * name to its address.
+ */
 import {
   ET_REL,
   SHF_EXECINSTR,
@@ -21,7 +24,10 @@ export interface ElfSymbol {
   readonly isFunction: boolean;
 }
 
-/** How far before an address a sized symbol that contains it may be, in symbols: labels inside functions come in between. */
+/**
+ * How far before an address a sized symbol that contains it may be, in symbols: labels inside functions come
+ * in between.
+ */
 const MAX_BACK = 64;
 
 export class ElfSymbolIndex {
@@ -34,7 +40,10 @@ export class ElfSymbolIndex {
     this.#elf = elf;
   }
 
-  /** The symbol that covers `address`: one whose size says so, else the nearest one before it in the same section. */
+  /**
+   * The symbol that covers `address`: one whose size says so, else the nearest one before it in the same
+   * section.
+   */
   at(address: number): ElfSymbol | undefined {
     const { order, address: addresses } = this.#byAddress();
     let low = 0;
@@ -68,7 +77,10 @@ export class ElfSymbolIndex {
     return addresses[low];
   }
 
-  /** Every symbol with that name, functions' clones (`name.isra.0`) last; `.cold` parts are no functions of their own. */
+  /**
+   * Every symbol with that name, functions' clones (`name.isra.0`) last; `.cold` parts are no functions of
+   * their own.
+   */
   named(name: string): ElfSymbol[] {
     const bytes = new TextEncoder().encode(name);
     const exact: ElfSymbol[] = [];

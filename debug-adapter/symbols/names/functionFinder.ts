@@ -1,4 +1,7 @@
-/** The function proper around an address, whatever knows it: the unit's entries, else the symbol table. Link-time addresses. */
+/**
+ * The function proper around an address, whatever knows it: the unit's entries, else the symbol table.
+ * Link-time addresses.
+ */
 import { DW_AT } from '../../dwarf/constants.ts';
 import { findPrologueEnd } from '../units/prologue.ts';
 import type { UnitCache } from '../units/unitCache.ts';

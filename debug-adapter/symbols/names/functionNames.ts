@@ -1,6 +1,7 @@
 /**
- * Whether a function is the one that a person means by a name: `ns::Class::method` with or without its parameters, its namespaces
- * (`Class::method`, `method`) and the arguments of its templates (`Box::sum` for `Box<int, 3>::sum`).
+ * Whether a function is the one that a person means by a name: `ns::Class::method` with or without its
+ * parameters, its namespaces (`Class::method`, `method`) and the arguments of its templates (`Box::sum` for
+ * `Box<int, 3>::sum`).
  */
 import { splitPath } from '../types/qualifiedNames.ts';
 

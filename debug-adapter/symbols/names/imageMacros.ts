@@ -1,4 +1,7 @@
-/** Macros of an image's units by name, as they stand at a source line. Compilers leave them out unless told (-g3). */
+/**
+ * Macros of an image's units by name, as they stand at a source line. Compilers leave them out unless told
+ * (-g3).
+ */
 import { type MacroDefinition, findMacro, hasMacros, macroLineOffset } from '../../dwarf/macro.ts';
 import type { Unit } from '../../dwarf/unit.ts';
 import type { UnitCache } from '../units/unitCache.ts';

@@ -26,7 +26,10 @@ import { UnitNames } from './unitNames.ts';
 const MAX_NAMES = 400_000;
 const MAX_FOUND = 2000;
 const FIRST_UNITS = 16;
-/** A function inlined everywhere has an entry in every unit: one that has a place is among the first, if any has. */
+/**
+ * A function inlined everywhere has an entry in every unit: one that has a place is among the first, if any
+ * has.
+ */
 const MAX_ANYWHERE = 256;
 
 const TYPE_TAGS = new Set<number>([
@@ -49,7 +52,10 @@ export class ImageNames {
   /** What names were found to mean, by the scope that asked and the name. */
   readonly found = new LruCache<string, Die>(MAX_FOUND);
   readonly #byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
-  /** Units that complete each other's declarations, which is broken debug information, are not read in circles. */
+  /**
+   * Units that complete each other's declarations, which is broken debug information, are not read in
+   * circles.
+   */
   readonly #reading = new Set<Unit>();
   readonly #index: ImageIndex;
   readonly #aside: Iterable<Unit>;
@@ -75,7 +81,9 @@ export class ImageNames {
     await this.#index.ensure();
   }
 
-  /** Variables, functions and enumerators of that name: of the unit `near`, or of the units of `sourceFile`. */
+  /**
+   * Variables, functions and enumerators of that name: of the unit `near`, or of the units of `sourceFile`.
+   */
   inUnit(name: string, near: Unit): Die[] {
     return this.#namesOf(near)
       .find(name)
@@ -115,7 +123,9 @@ export class ImageNames {
     return found.length > 0 ? found : (this.#inOwnersUnit(name, (unit) => this.inUnit(name, unit)) ?? []);
   }
 
-  /** As `anywhere`, of names that end like that: `Color::Green` where the program says `use shapes::Color`. */
+  /**
+   * As `anywhere`, of names that end like that: `Color::Green` where the program says `use shapes::Color`.
+   */
   anywhereEndingWith(name: string): Die[] {
     const simple = splitPath(name).at(-1) ?? name;
     const found: Die[] = [];
@@ -130,12 +140,16 @@ export class ImageNames {
     return found;
   }
 
-  /** Subprogram entries of that name, abstract ones of inlined functions too. Only when the index is there. */
+  /**
+   * Subprogram entries of that name, abstract ones of inlined functions too. Only when the index is there.
+   */
   functions(name: string): Iterable<Die> {
     return this.#definitions(name, [NAME_FUNCTION]);
   }
 
-  /** Names with namespaces of the functions whose own name that is, each once. Only when the index is there. */
+  /**
+   * Names with namespaces of the functions whose own name that is, each once. Only when the index is there.
+   */
   *functionScopes(simple: string): Generator<string> {
     const seen = new Set<string>();
     for (const die of this.#candidates(simple, [NAME_FUNCTION])) {
@@ -166,14 +180,19 @@ export class ImageNames {
     return found ?? this.#inOwnersUnit(bare, (unit) => this.#typeInUnit(bare, unit));
   }
 
-  /** The index has what is in namespaces; what is inside a class is known by the unit that defines the class. */
+  /**
+   * The index has what is in namespaces; what is inside a class is known by the unit that defines the class.
+   */
   #inOwnersUnit<T>(name: string, find: (unit: Unit) => T | undefined): T | undefined {
     const owner = scopeOfName(name);
     const struct = owner === undefined ? undefined : this.#typeDefinition(owner, () => true);
     return struct && find(struct.unit);
   }
 
-  /** The types of a large program that people ask for are in nearly every unit: no index is needed to find those. */
+  /**
+   * The types of a large program that people ask for are in nearly every unit: no index is needed to find
+   * those.
+   */
   #typeInFirstUnits(name: string): Die | undefined {
     for (const header of this.#file.unitHeaders().slice(0, FIRST_UNITS)) {
       try {
@@ -279,7 +298,8 @@ export class ImageNames {
       .find(name)
       .filter(({ tag }) => kinds.includes(nameKind(tag)));
     const definitions = entries.filter(({ isDeclaration }) => !isDeclaration);
-    // Of a variable gdb lists one unit, which may only declare it: that tells its type, and the symbol table where it is.
+    // Of a variable gdb lists one unit, which may only declare it: that tells its type, and the symbol table
+    // where it is.
     const declared = entries.filter(({ tag }) => tag === DW_TAG.variable);
     for (const { dieOffset: offset } of definitions.length > 0 ? definitions : declared)
       yield unit.die(offset);

@@ -1,6 +1,7 @@
 /**
- * Symbols of C++ and Rust as programmers read them. Only what values point to needs a name here: paths without template arguments and
- * the tables of classes (Itanium C++ ABI §5.1.4); functions have theirs from the debug information.
+ * Symbols of C++ and Rust as programmers read them. Only what values point to needs a name here: paths
+ * without template arguments and the tables of classes (Itanium C++ ABI §5.1.4); functions have theirs from
+ * the debug information.
  */
 
 const SPECIAL: Readonly<Record<string, string>> = {

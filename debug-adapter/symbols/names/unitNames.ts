@@ -1,4 +1,7 @@
-/** The names a unit declares at file scope, in namespaces and in classes: variables, functions, types, enumerators. One pass, kept by name. */
+/**
+ * The names a unit declares at file scope, in namespaces and in classes: variables, functions, types,
+ * enumerators. One pass, kept by name.
+ */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { Die, type Unit } from '../../dwarf/unit.ts';
 import { hasNamespaces, scopeOfName } from '../types/qualifiedNames.ts';
@@ -110,7 +113,10 @@ export class UnitNames {
     else if (hasChildren && this.#entersTypes && CLASS_TAGS.has(tag)) this.#classScope(offset, name, prefix);
   }
 
-  /** Under `Colour::Red` always, under `Red` unless the enumeration keeps its names to itself (§5.7.1 DW_AT_enum_class). */
+  /**
+   * Under `Colour::Red` always, under `Red` unless the enumeration keeps its names to itself (§5.7.1
+   * DW_AT_enum_class).
+   */
   #enumerators(offset: number, owner: string | undefined, prefix: string): void {
     const enumeration = this.unit.die(offset);
     const isClass = enumeration.flag(DW_AT.enum_class);
@@ -134,7 +140,10 @@ export class UnitNames {
     if (prefix.length < MAX_PREFIX) this.#scan(offset, name === undefined ? prefix : `${prefix}${name}::`);
   }
 
-  /** Static members, member functions and types of a class. What is inside an unnamed one counts as outside of it. */
+  /**
+   * Static members, member functions and types of a class. What is inside an unnamed one counts as outside of
+   * it.
+   */
   #classScope(offset: number, name: string | undefined, prefix: string): void {
     if (prefix.length < MAX_PREFIX) this.#scan(offset, name === undefined ? prefix : `${name}::`);
   }

@@ -1,4 +1,7 @@
-/** Dimensions of arrays: how many elements, and which index is the first. DWARF 5 §5.13; defaults by language, table 7.17. */
+/**
+ * Dimensions of arrays: how many elements, and which index is the first. DWARF 5 §5.13; defaults by language,
+ * table 7.17.
+ */
 import { DW_AT, DW_ATE, DW_LANG, DW_ORD, DW_TAG } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/unit.ts';
 import { childrenOf } from '../units/dieTree.ts';
@@ -29,7 +32,10 @@ export function dimensionsOf(array: Die, typeOf: TypeOf): Dimension[] {
   return isColumnMajor(array) ? found.reverse() : found;
 }
 
-/** Bits from one element to the next, where the entry says so: they lie closer, or farther apart, than their type is large (§5.5). */
+/**
+ * Bits from one element to the next, where the entry says so: they lie closer, or farther apart, than their
+ * type is large (§5.5).
+ */
 export function strideOf(array: Die): number | undefined {
   const bytes = array.number(DW_AT.byte_stride);
   return bytes === undefined ? array.number(DW_AT.bit_stride) : 8 * bytes;

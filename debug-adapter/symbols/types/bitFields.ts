@@ -1,4 +1,7 @@
-/** Where bit-fields are: as each version of DWARF says it, and in the bytes that hold them. DWARF 5 §5.7.6, DWARF 3 §5.5.6. */
+/**
+ * Where bit-fields are: as each version of DWARF says it, and in the bytes that hold them. DWARF 5 §5.7.6,
+ * DWARF 3 §5.5.6.
+ */
 import { DW_AT } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/unit.ts';
 
@@ -18,7 +21,10 @@ export function bitRangeOf(
   return size === undefined ? undefined : { size, offset: bitOffset(member, offsetBytes, size, typeBytes) };
 }
 
-/** DWARF 3 counted from the most significant bit of the storage unit, which is where big-endian machines begin. */
+/**
+ * DWARF 3 counted from the most significant bit of the storage unit, which is where big-endian machines
+ * begin.
+ */
 function bitOffset(
   member: Die,
   offsetBytes: number,
@@ -34,7 +40,10 @@ function bitOffset(
   return 8 * offsetBytes + storage - fromTop - sizeBits;
 }
 
-/** Negative where the field reaches past its storage unit: packed structures of clang up to 18, which wrote that in 8 bytes. */
+/**
+ * Negative where the field reaches past its storage unit: packed structures of clang up to 18, which wrote
+ * that in 8 bytes.
+ */
 function offsetFromTop(member: Die, storageBits: number): number {
   const unsigned = member.bigint(DW_AT.bit_offset) ?? 0n;
   if (unsigned < BigInt(storageBits)) return Number(unsigned);
@@ -48,7 +57,10 @@ export function bitBytes({ offset, size }: BitRange): { first: number; count: nu
   return { first, count: Math.ceil((offset + size) / 8) - first };
 }
 
-/** How far to shift those bytes, read as one integer, to bring the field down. Big-endian fields count from the top. */
+/**
+ * How far to shift those bytes, read as one integer, to bring the field down. Big-endian fields count from
+ * the top.
+ */
 export function bitShift({ offset, size }: BitRange, littleEndian: boolean): bigint {
   const inFirst = offset - 8 * Math.floor(offset / 8);
   const { count } = bitBytes({ offset, size });

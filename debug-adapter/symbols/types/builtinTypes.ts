@@ -2,7 +2,10 @@
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { type Type, VOID } from './type.ts';
 
-/** `unsigned long`, `long unsigned int`, `char`, …; undefined for names that are not built in. LP64 or ILP32 by the address size. */
+/**
+ * `unsigned long`, `long unsigned int`, `char`, …; undefined for names that are not built in. LP64 or ILP32
+ * by the address size.
+ */
 export function builtinType(name: string, addressSize: number): Type | undefined {
   const words = name.split(' ');
   if (!words.every((word) => WORDS.has(word))) return undefined;
@@ -31,8 +34,8 @@ function complexType(name: string, words: readonly string[]): Type {
 }
 
 /**
- * Types that most programs have and a debugger knows without them: `uint64_t` and `size_t` of <stdint.h>, Rust's own `u64`, `usize`,
- * `f32` in its programs.
+ * Types that most programs have and a debugger knows without them: `uint64_t` and `size_t` of <stdint.h>,
+ * Rust's own `u64`, `usize`, `f32` in its programs.
  */
 export function familiarType(name: string, addressSize: number, isRust: boolean): Type | undefined {
   const base = (encoding: number, sizeBytes: number): Type => ({ kind: 'base', name, encoding, sizeBytes });
@@ -49,7 +52,9 @@ const WORDS = new Set([
   ...['__int128', '_Complex'],
 ]);
 
-/** `long` for the compiler's `long int`, `unsigned long` for `long unsigned int`: as programmers write them. */
+/**
+ * `long` for the compiler's `long int`, `unsigned long` for `long unsigned int`: as programmers write them.
+ */
 export function plainName(name: string): string {
   return PLAIN_NAMES.get(name) ?? name;
 }

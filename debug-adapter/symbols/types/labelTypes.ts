@@ -1,4 +1,7 @@
-/** What symbols are that no debug information describes, such as labels of the assembler: an address is all there is to them. */
+/**
+ * What symbols are that no debug information describes, such as labels of the assembler: an address is all
+ * there is to them.
+ */
 import type { Type } from './type.ts';
 
 export const TEXT_LABEL: Type = {

@@ -1,4 +1,6 @@
-/** Names with namespaces, classes and template arguments: how they come apart, and how compilers spell them. */
+/**
+ * Names with namespaces, classes and template arguments: how they come apart, and how compilers spell them.
+ */
 
 import { DW_LANG } from '../../dwarf/constants.ts';
 
@@ -30,15 +32,19 @@ export function scopeOfName(name: string): string | undefined {
   return parts.length < 2 ? undefined : parts.slice(0, -1).join('::');
 }
 
-/** Every scope a name may be meant in, innermost first: `a::b::` and `a::` and nothing for what is inside `a::b`. */
+/**
+ * Every scope a name may be meant in, innermost first: `a::b::` and `a::` and nothing for what is inside
+ * `a::b`.
+ */
 export function enclosingScopes(scope: string | undefined): string[] {
   const parts = scope === undefined ? [] : splitPath(scope);
   return parts.map((_, index) => `${parts.slice(0, parts.length - index).join('::')}::`).concat('');
 }
 
 /**
- * The same name as compilers record it: one blank after a comma, `> >` or `>>`, and types inside as gcc (`char const*`, `long unsigned
- * int`) or clang (`const char *`, `unsigned long`) writes them. The name itself first; only that when it has no template arguments.
+ * The same name as compilers record it: one blank after a comma, `> >` or `>>`, and types inside as gcc
+ * (`char const*`, `long unsigned int`) or clang (`const char *`, `unsigned long`) writes them. The name
+ * itself first; only that when it has no template arguments.
  */
 export function templateSpellings(name: string): string[] {
   if (!name.includes('<')) return [name];

@@ -1,4 +1,7 @@
-/** Types as the debugger sees them, and their names as C writes them. Built from DWARF by typeReader.ts; members come when asked. */
+/**
+ * Types as the debugger sees them, and their names as C writes them. Built from DWARF by typeReader.ts;
+ * members come when asked.
+ */
 import type { Die } from '../../dwarf/unit.ts';
 
 export interface BaseType {
@@ -104,7 +107,10 @@ export interface EnumType {
   readonly sizeBytes: number;
   readonly byteOrder?: ByteOrder;
   readonly isSigned: boolean;
-  /** What stands before an enumerator: `Colour::` of an enum class, else the namespace or class around the enumeration. */
+  /**
+   * What stands before an enumerator: `Colour::` of an enum class, else the namespace or class around the
+   * enumeration.
+   */
   readonly scope: string;
   readonly enumerators: readonly { readonly name: string; readonly value: bigint }[];
 }
@@ -114,7 +120,9 @@ export interface ArrayType {
   readonly element: Type;
   /** Undefined for `[]`: a flexible array member or an extern declaration. */
   readonly count: number | undefined;
-  /** The index of the first element, where it is not 0: Ada, Fortran and others count from where they like. */
+  /**
+   * The index of the first element, where it is not 0: Ada, Fortran and others count from where they like.
+   */
   readonly lowerBound?: number;
   /** From one element to the next, in bits, where that is not their size: Ada's packed arrays (§5.5). */
   readonly strideBits?: number;
@@ -213,7 +221,10 @@ export function sizeOf(type: Type, depth = 0): number | undefined {
   }
 }
 
-/** `struct point [4]`, `int (*)(const struct node *)`: the type as a C declaration without a name, in gdb's spacing. */
+/**
+ * `struct point [4]`, `int (*)(const struct node *)`: the type as a C declaration without a name, in gdb's
+ * spacing.
+ */
 export function typeName(type: Type): string {
   return declaration(type, '');
 }

@@ -1,4 +1,7 @@
-/** Types written out in full, as gdb's `ptype` does: members with their places, bases, the cases of a Rust enum, enumerators. */
+/**
+ * Types written out in full, as gdb's `ptype` does: members with their places, bases, the cases of a Rust
+ * enum, enumerators.
+ */
 import {
   type EnumType,
   type Member,
@@ -98,7 +101,9 @@ function memberLines(member: Member, { indent, base, offsets }: Layout, lines: s
   }
 }
 
-/** `  12`, and for a bit-field the byte and the bit in it where it begins: `  12: 3`, as gdb and pahole count. */
+/**
+ * ` 12`, and for a bit-field the byte and the bit in it where it begins: ` 12: 3`, as gdb and pahole count.
+ */
 function placeText(base: number, { bits, offsetBytes }: Member): string {
   if (bits === undefined) return String(base + offsetBytes).padStart(4);
   const byte = Math.floor(bits.offset / 8);
@@ -108,7 +113,10 @@ function placeText(base: number, { bits, offsetBytes }: Member): string {
 /** Stands for a type that is written out in a declaration. */
 const MARK: Type = { kind: 'unknown', name: '\0', sizeBytes: undefined };
 
-/** The type without a name that a declaration is made of, which is written where it is used, and the text around it. */
+/**
+ * The type without a name that a declaration is made of, which is written where it is used, and the text
+ * around it.
+ */
 function unnamedBase(
   declared: Type,
   name: string,

@@ -1,4 +1,7 @@
-/** Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to each other in circles. */
+/**
+ * Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to
+ * each other in circles.
+ */
 import { DW_AT, DW_ATE, DW_END, DW_LANG, DW_TAG, tagName } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/unit.ts';
 import { LruCache } from '../base/lruCache.ts';
@@ -193,7 +196,10 @@ export class TypeReader {
     );
   }
 
-  /** `struct node;`: the definition may be in another unit, and may be found only once the index of names is there. */
+  /**
+   * `struct node;`: the definition may be in another unit, and may be found only once the index of names is
+   * there.
+   */
   #declaredStruct(die: Die, keyword: 'struct' | 'union' | 'class'): StructType {
     let found: Type | undefined;
     const definition = (): StructType | undefined => {
@@ -226,7 +232,10 @@ export class TypeReader {
     };
   }
 
-  /** A record with cases of different sizes has an expression for its own: the largest counts, which every object has room for. */
+  /**
+   * A record with cases of different sizes has an expression for its own: the largest counts, which every
+   * object has room for.
+   */
   #structBytes(die: Die): number {
     const size = die.number(DW_AT.byte_size);
     if (size !== undefined || !die.has(DW_AT.byte_size)) return size ?? 0;
@@ -412,7 +421,10 @@ function byteOrder(die: Die): { byteOrder?: ByteOrder } {
   return endianity === DW_END.little ? { byteOrder: 'little' } : {};
 }
 
-/** `Colour::` for an enum class, the namespace or class around the others, which is where their names are. Rust's cases go without. */
+/**
+ * `Colour::` for an enum class, the namespace or class around the others, which is where their names are.
+ * Rust's cases go without.
+ */
 function enumScope(die: Die, qualified: string | undefined): string {
   const name = qualified ?? die.string(DW_AT.name);
   if (name === undefined || die.unit.root.language === DW_LANG.Rust) return '';

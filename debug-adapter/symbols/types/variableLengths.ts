@@ -1,4 +1,7 @@
-/** Types whose arrays are as long as a frame says: C's variable length arrays, also behind pointers and typedefs. */
+/**
+ * Types whose arrays are as long as a frame says: C's variable length arrays, also behind pointers and
+ * typedefs.
+ */
 import type { Die } from '../../dwarf/unit.ts';
 import type { Dimension } from './arrayBounds.ts';
 import type { Type } from './type.ts';

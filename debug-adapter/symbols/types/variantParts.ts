@@ -59,7 +59,9 @@ function listedRanges(list: Uint8Array, hasSign: boolean, { unit }: Die): Varian
   return ranges;
 }
 
-/** Every member of every case, with the values it is there for: of types, where no object says which it is. */
+/**
+ * Every member of every case, with the values it is there for: of types, where no object says which it is.
+ */
 export function* possibleMembers(parts: readonly VariantPart[]): Generator<{
   readonly member: Member;
   readonly part: VariantPart;

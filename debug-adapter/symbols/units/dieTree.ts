@@ -1,4 +1,7 @@
-/** Walking entries: the children of one, each an object of its own. For scanning whole units see unitFunctions.ts. */
+/**
+ * Walking entries: the children of one, each an object of its own. For scanning whole units see
+ * unitFunctions.ts.
+ */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/unit.ts';
 import { originChain, skipTree } from './unitFunctions.ts';
@@ -25,8 +28,9 @@ export function* childrenOf(parent: Die): Generator<Die> {
 }
 
 /**
- * Variables of a function or block. Of a block without code (the optimiser's leavings) they count as those of what is around it.
- * Last come those that the optimiser removed from this copy: they are still in the entry it is a copy of (§3.3.8.2).
+ * Variables of a function or block. Of a block without code (the optimiser's leavings) they count as those of
+ * what is around it. Last come those that the optimiser removed from this copy: they are still in the entry
+ * it is a copy of (§3.3.8.2).
  */
 export function* variablesOf(parent: Die): Generator<Die> {
   const copied = new Set<string>();

@@ -1,7 +1,8 @@
 /**
- * Where a function's prologue ends, from its line rows: the compiler's own mark if it left one; else the start of the second
- * statement, for code that was not optimised. Optimised code of gcc has its variables' places right from the first instruction
- * (location lists), so there a breakpoint goes on the first instruction, as gdb does.
+ * Where a function's prologue ends, from its line rows: the compiler's own mark if it left one; else the
+ * start of the second statement, for code that was not optimised. Optimised code of gcc has its variables'
+ * places right from the first instruction (location lists), so there a breakpoint goes on the first
+ * instruction, as gdb does.
  */
 import { DW_LANG } from '../../dwarf/constants.ts';
 import { ROW_END_SEQUENCE, ROW_IS_STMT, ROW_PROLOGUE_END } from '../../dwarf/line.ts';

@@ -1,6 +1,6 @@
 /**
- * The functions of one unit and the functions inlined into them, as a tree with code ranges; found by one pass over the unit's
- * entries that decodes nothing else. DWARF 5 §3.3.
+ * The functions of one unit and the functions inlined into them, as a tree with code ranges; found by one
+ * pass over the unit's entries that decodes nothing else. DWARF 5 §3.3.
  */
 import { AddressArray, type Range } from '../../dwarf/address.ts';
 import { DW_AT, DW_LANG, DW_TAG } from '../../dwarf/constants.ts';
@@ -46,8 +46,8 @@ const KINDS: readonly NodeKind[] = ['function', 'inlined', 'block'];
 const BLOCK = KINDS.indexOf('block');
 
 /**
- * Flat arrays, because a kernel has half a million entries and all of them should fit: nodes in the unit's order, and their ranges
- * sorted by start, each with the range around it.
+ * Flat arrays, because a kernel has half a million entries and all of them should fit: nodes in the unit's
+ * order, and their ranges sorted by start, each with the range around it.
  */
 export class UnitFunctions {
   readonly unit: Unit;
@@ -145,7 +145,10 @@ export class UnitFunctions {
     return this.#names.get(node.dieOffset);
   }
 
-  /** The first of an entry and the entries it is an instance or completion of (§3.3.8.2, §3.3.8) that has the attribute. */
+  /**
+   * The first of an entry and the entries it is an instance or completion of (§3.3.8.2, §3.3.8) that has the
+   * attribute.
+   */
   originWith(node: FunctionNode, attribute: number): Die | undefined {
     return originChain(this.unit.die(node.dieOffset)).find((die) => die.has(attribute));
   }
@@ -242,8 +245,8 @@ export class UnitFunctions {
           break;
         }
         case DW_TAG.lexical_block:
-          // A block without code of its own (abstract, or left by the optimiser) still has children that have some. One without
-          // children has the variables of the block it is a copy of.
+          // A block without code of its own (abstract, or left by the optimiser) still has children that have
+          // some. One without children has the variables of the block it is a copy of.
           if (node >= 0 && (hasChildren || die.has(DW_AT.abstract_origin))) {
             const block = builder.add(offset, 2, node, codeOf(die, isCode));
             if (block >= 0) node = block;
@@ -373,7 +376,10 @@ export function ownName(die: Die): string | undefined {
   return name ?? (die.has(DW_AT.signature) ? die.ref(DW_AT.signature)?.string(DW_AT.name) : undefined);
 }
 
-/** Names of what is around an entry of a unit that was not scanned (link-time optimisation inlines across units). */
+/**
+ * Names of what is around an entry of a unit that was not scanned (link-time optimisation inlines across
+ * units).
+ */
 function foreignScopeNames({ unit, offset: target }: Die): string[] {
   const { endOffset } = unit.header;
   const names: string[] = [];

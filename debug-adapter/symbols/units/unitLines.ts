@@ -1,4 +1,7 @@
-/** One unit's line table with its file names as paths, searchable by address. Rows are decoded when first asked for. */
+/**
+ * One unit's line table with its file names as paths, searchable by address. Rows are decoded when first
+ * asked for.
+ */
 import {
   type LineRows,
   ROW_CONTINUES,
@@ -53,8 +56,8 @@ export class UnitLines {
   }
 
   /**
-   * The row that covers an address: of several at one address the last, and when that one is no statement the one before it at the
-   * same address that begins one (as gdb does). -1 when none.
+   * The row that covers an address: of several at one address the last, and when that one is no statement the
+   * one before it at the same address that begins one (as gdb does). -1 when none.
    */
   rowAt(address: number): number {
     const sequence = this.sequenceAt(address);

@@ -1,4 +1,7 @@
-/** Members as the language finds them: in base classes, virtual ones too, in the case a Rust enum is, as statics of a class. */
+/**
+ * Members as the language finds them: in base classes, virtual ones too, in the case a Rust enum is, as
+ * statics of a class.
+ */
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import { type ExpressionContext, evaluateValue } from '../../dwarf/expression.ts';
 import { QueryError } from '../base/queryError.ts';
@@ -14,7 +17,10 @@ import { type NamedPart, type Place, TargetValue, type ValueWorld, placeAt } fro
 const MAX_DEPTH = 32;
 const MAX_BASES = 1000;
 
-/** The member of that name, of the value's own type or of a base. `Base::name` says which. Undefined when there is none. */
+/**
+ * The member of that name, of the value's own type or of a base. `Base::name` says which. Undefined when
+ * there is none.
+ */
 export async function findMember(value: TargetValue, name: string): Promise<TargetValue | undefined> {
   const { bare } = value;
   if (bare.kind !== 'struct') return undefined;
@@ -47,7 +53,10 @@ export async function asBase(
   return path && followed(value, path);
 }
 
-/** How far inside `derived` its base is; undefined when it is none, or a virtual one, whose place is not fixed. */
+/**
+ * How far inside `derived` its base is; undefined when it is none, or a virtual one, whose place is not
+ * fixed.
+ */
 export function fixedBaseOffset(derived: StructType, base: Type): number | undefined {
   const wanted = typeName(base);
   const path = basePath(derived, (type) => typeName(type) === wanted);
@@ -126,7 +135,10 @@ export async function partAt(owner: TargetValue, member: Member): Promise<Target
   return owner.part(member, await memberPlace(owner, member));
 }
 
-/** Where a member is. A bit-field is where its structure is; a virtual base says in the object how far away it is (§5.7.3). */
+/**
+ * Where a member is. A bit-field is where its structure is; a virtual base says in the object how far away it
+ * is (§5.7.3).
+ */
 export async function memberPlace(owner: TargetValue, member: Member): Promise<Place> {
   const { place, world } = owner;
   if (member.virtualOffset === undefined)
@@ -159,8 +171,9 @@ function renamed(value: TargetValue, expression: string): TargetValue {
 }
 
 /**
- * What a pointer to member means for an object: the member, or for a function its entry. Itanium C++ ABI §2.3: data is an offset, -1 for
- * null; a function is its address, or one more than its offset in the table of virtual functions, and what to add to `this`.
+ * What a pointer to member means for an object: the member, or for a function its entry. Itanium C++ ABI
+ * §2.3: data is an offset, -1 for null; a function is its address, or one more than its offset in the table
+ * of virtual functions, and what to add to `this`.
  */
 export async function memberOf(object: TargetValue, pointer: TargetValue): Promise<TargetValue> {
   const { bare } = pointer;

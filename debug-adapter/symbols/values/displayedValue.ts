@@ -1,4 +1,7 @@
-/** Values as the debug adapter asks about them, over values of the target, which know nothing of text and rows. */
+/**
+ * Values as the debug adapter asks about them, over values of the target, which know nothing of text and
+ * rows.
+ */
 import { QueryError } from '../base/queryError.ts';
 import { isLabel } from '../types/labelTypes.ts';
 import { formatValue } from './formatValue.ts';

@@ -1,4 +1,7 @@
-/** Building expressions for values that were reached by expanding others, and taking format suffixes off what users type. */
+/**
+ * Building expressions for values that were reached by expanding others, and taking format suffixes off what
+ * users type.
+ */
 
 /** `a.b`, `p->b`, `(*p).b`: what evaluates to a member. Anonymous parts are reached through their owner. */
 export function memberExpression(owner: string, operator: '.' | '->', name: string | undefined): string {
@@ -31,7 +34,10 @@ export function parseFormat(text: string | undefined): Format | undefined {
   return { letter: letter === '' ? undefined : letter, count: count ? Number(count) : undefined };
 }
 
-/** Splits `list->name,s` into the expression and its format suffix; commas inside parentheses or quotes do not count. */
+/**
+ * Splits `list->name,s` into the expression and its format suffix; commas inside parentheses or quotes do not
+ * count.
+ */
 export function splitFormat(text: string): { expression: string; format: string | undefined } {
   const match = /^(.*),\s*(\w+)\s*$/s.exec(text);
   const [, expression, format] = match ?? [];

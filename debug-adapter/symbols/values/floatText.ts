@@ -1,4 +1,7 @@
-/** Floating point numbers of every format compilers use as text: the shortest decimal that means the same bits. */
+/**
+ * Floating point numbers of every format compilers use as text: the shortest decimal that means the same
+ * bits.
+ */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import type { BaseType } from '../types/type.ts';
 
@@ -17,7 +20,9 @@ const BINARY64: FloatFormat = { exponentBits: 11, fractionBits: 52, hasIntegerBi
 const X87: FloatFormat = { exponentBits: 15, fractionBits: 63, hasIntegerBit: true };
 const BINARY128: FloatFormat = { exponentBits: 15, fractionBits: 112, hasIntegerBit: false };
 
-/** `long double` of x86 is the 10-byte x87 format padded to 12 or 16 bytes; other 16-byte types are IEEE's. */
+/**
+ * `long double` of x86 is the 10-byte x87 format padded to 12 or 16 bytes; other 16-byte types are IEEE's.
+ */
 function formatOf({ name, sizeBytes }: Pick<BaseType, 'name' | 'sizeBytes'>): FloatFormat | undefined {
   switch (sizeBytes) {
     case 2:

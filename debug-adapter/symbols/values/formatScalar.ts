@@ -51,13 +51,19 @@ function formatBits(value: TargetValue, bits: bigint, sizeBits: number, letter: 
   }
 }
 
-/** A number that is no character, truth value or fraction: the ones an editor's switch to hexadecimal is about. */
+/**
+ * A number that is no character, truth value or fraction: the ones an editor's switch to hexadecimal is
+ * about.
+ */
 function isInteger({ bare, type }: TargetValue): boolean {
   if (bare.kind !== 'base' || characterKind(type) !== undefined) return false;
   return bare.sizeBytes > 0 && (bare.encoding === DW_ATE.signed || bare.encoding === DW_ATE.unsigned);
 }
 
-/** The bits of an integer taken as those of a floating point number; a number of another size stays what it is. */
+/**
+ * The bits of an integer taken as those of a floating point number; a number of another size stays what it
+ * is.
+ */
 function asFloat(value: TargetValue, bits: bigint, sizeBits: number): string | undefined {
   const { bare } = value;
   if (bare.kind === 'base' && FLOATS.has(bare.encoding)) return undefined;

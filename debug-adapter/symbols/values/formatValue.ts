@@ -1,4 +1,7 @@
-/** Values as one line of text, in gdb's manner: `42`, `97 'a'`, `0x401136 <main>`, `{x = 1, y = 2}`, `"text"`; Rust's in Rust's. */
+/**
+ * Values as one line of text, in gdb's manner: `42`, `97 'a'`, `0x401136 <main>`, `{x = 1, y = 2}`, `"text"`;
+ * Rust's in Rust's.
+ */
 import { QueryError } from '../base/queryError.ts';
 import { isLittleEndian } from '../types/byteOrder.ts';
 import { flatMembers } from '../types/flatMembers.ts';
@@ -57,7 +60,10 @@ interface Style extends Format {
   readonly virtualBases?: Set<string>;
 }
 
-/** The value with its memory read at once: its members then cost nothing. Parts that cannot be read are still asked for alone. */
+/**
+ * The value with its memory read at once: its members then cost nothing. Parts that cannot be read are still
+ * asked for alone.
+ */
 async function remembered(value: TargetValue): Promise<TargetValue> {
   const { place, bare, world } = value;
   const size = value.sizeBytes ?? 0;
@@ -74,7 +80,10 @@ async function remembered(value: TargetValue): Promise<TargetValue> {
   return value.inWorld({ ...world, read });
 }
 
-/** `array,4`: as many of its elements; `object,4`: that many in a row from it. Pointers and Rust's sequences count for themselves. */
+/**
+ * `array,4`: as many of its elements; `object,4`: that many in a row from it. Pointers and Rust's sequences
+ * count for themselves.
+ */
 async function counted(value: TargetValue, count: number): Promise<TargetValue> {
   const { bare } = value;
   if (bare.kind === 'array') {

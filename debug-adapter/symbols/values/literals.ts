@@ -1,6 +1,6 @@
 /**
- * Number and character literals as each language has them: C11 §6.4.4, C++20 [lex.icon] and [lex.fcon], the Rust Reference, "Literal
- * expressions". `017` is 15 in C and 17 in Rust.
+ * Number and character literals as each language has them: C11 §6.4.4, C++20 [lex.icon] and [lex.fcon], the
+ * Rust Reference, "Literal expressions". `017` is 15 in C and 17 in Rust.
  */
 import { QueryError } from '../base/queryError.ts';
 
@@ -24,7 +24,10 @@ const RUST_INTEGER =
 const RUST_FLOAT =
   /^(?:\d[\d_]*\.(?:\d[\d_]*)?(?:[eE][+-]?[\d_]+)?|\d[\d_]*[eE][+-]?[\d_]+|\d[\d_]*(?=f))(?:f32|f64)?$/;
 
-/** The number a text begins with; undefined when it begins with none. Throws QueryError for one that the language does not have. */
+/**
+ * The number a text begins with; undefined when it begins with none. Throws QueryError for one that the
+ * language does not have.
+ */
 export function leadingNumber(text: string, language: Language, column?: number): NumberLiteral | undefined {
   const found = (HEX_NUMBER.exec(text) ?? NUMBER.exec(text))?.[0];
   if (found === undefined) return undefined;
@@ -113,7 +116,10 @@ const ESCAPE = new RegExp(`\\\\(${ESCAPE_BODY})`, 'gsu');
 const CHARACTER = new RegExp(`^(?:[bLuU]|u8)?'(?:\\\\(${ESCAPE_BODY})|([^\\\\']))'`, 'su');
 const MAX_CODE_POINT = 0x10ffff;
 
-/** The character constant a text begins with; undefined when it begins with none. Throws QueryError for an escape nobody knows. */
+/**
+ * The character constant a text begins with; undefined when it begins with none. Throws QueryError for an
+ * escape nobody knows.
+ */
 export function leadingCharacter(
   text: string,
   column?: number,
@@ -126,7 +132,10 @@ export function leadingCharacter(
   return { value: BigInt(code), text: found };
 }
 
-/** A string's letters from what stands between its quotes. An escape nobody knows is what follows its backslash. */
+/**
+ * A string's letters from what stands between its quotes. An escape nobody knows is what follows its
+ * backslash.
+ */
 export function unescaped(text: string): string {
   return text.replace(ESCAPE, (_all, escape: string) => {
     const code = escapeCode(escape);

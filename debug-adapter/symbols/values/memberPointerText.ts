@@ -1,4 +1,7 @@
-/** Pointers to members of C++ classes as the language writes them: `&Point::y`, `&virtual Shape::size`, `NULL`. */
+/**
+ * Pointers to members of C++ classes as the language writes them: `&Point::y`, `&virtual Shape::size`,
+ * `NULL`.
+ */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { DW_OP } from '../../dwarf/operators.ts';
 import { flatMembers } from '../types/flatMembers.ts';
@@ -33,7 +36,10 @@ async function functionText(value: TargetValue, type: Type): Promise<string> {
   return address === 0n ? 'NULL' : `${pointerText(value, address)}${adjusted}`;
 }
 
-/** The function a class keeps at that place of its table (§5.7.8: DW_OP_constu and the number), or a base of it does. */
+/**
+ * The function a class keeps at that place of its table (§5.7.8: DW_OP_constu and the number), or a base of
+ * it does.
+ */
 function virtualName(type: Type, slot: number): string | undefined {
   if (type.kind !== 'struct') return undefined;
   for (const child of type.die === undefined ? [] : childrenOf(type.die)) {

@@ -1,6 +1,7 @@
 /**
- * Rust's values as their programmers think of them: an enum is one of its cases, a String its text, a Vec or slice its elements.
- * Found by the shape of the debug information, not by offsets, which change from release to release.
+ * Rust's values as their programmers think of them: an enum is one of its cases, a String its text, a Vec or
+ * slice its elements. Found by the shape of the debug information, not by offsets, which change from release
+ * to release.
  */
 import { QueryError } from '../base/queryError.ts';
 import { flatMembers } from '../types/flatMembers.ts';
@@ -63,7 +64,9 @@ async function structView(value: TargetValue, bare: StructType): Promise<RustVie
   return { kind: 'tuple', fields: fields.map((field) => value.part(field)) };
 }
 
-/** Members by the names Rust gives them: `0` of a tuple, fields of the case an enum is, what an Rc points to. */
+/**
+ * Members by the names Rust gives them: `0` of a tuple, fields of the case an enum is, what an Rc points to.
+ */
 export async function rustMember(value: TargetValue, name: string): Promise<TargetValue | undefined> {
   const { bare } = value;
   if (bare.kind !== 'struct' || bare.isRust !== true) return undefined;
@@ -142,7 +145,9 @@ async function vectorView(value: TargetValue, struct: StructType): Promise<RustV
   return sequence(await pointer.unsigned(), Number(count), element);
 }
 
-/** A ring: `head` and `len`; until Rust 1.66 `tail` and `head`, the first element and the one after the last. */
+/**
+ * A ring: `head` and `len`; until Rust 1.66 `tail` and `head`, the first element and the one after the last.
+ */
 async function dequeView(value: TargetValue, struct: StructType): Promise<RustView | undefined> {
   const element = struct.parameters?.get('T');
   const buffer = value.member('buf');
@@ -202,7 +207,9 @@ function firstField(
   return undefined;
 }
 
-/** A field of that name, however deep. It may be a number with a niche, which is a structure around a number. */
+/**
+ * A field of that name, however deep. It may be a number with a niche, which is a structure around a number.
+ */
 function fieldNamed(value: TargetValue, name: string, depth: number): TargetValue | undefined {
   const { bare } = value;
   if (bare.kind !== 'struct' || depth > MAX_DEPTH) return undefined;

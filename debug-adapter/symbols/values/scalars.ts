@@ -1,4 +1,7 @@
-/** Numbers of the target as JavaScript's and back: constants, conversions to integers, floats and truth, the types of literals. */
+/**
+ * Numbers of the target as JavaScript's and back: constants, conversions to integers, floats and truth, the
+ * types of literals.
+ */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
 import { isLittleEndian, littleToMemory } from '../types/byteOrder.ts';
@@ -66,7 +69,10 @@ export class Scalars {
     return this.long;
   }
 
-  /** What a register holds. As gdb has it: signed numbers, but pointers to code and data where the register is one. */
+  /**
+   * What a register holds. As gdb has it: signed numbers, but pointers to code and data where the register is
+   * one.
+   */
   registerType({ full, sizeBytes }: { readonly full: string; readonly sizeBytes: number }): Type {
     const isWhole = sizeBytes === this.world.addressSize;
     if (isWhole && /^(?:[re]ip|pc)$/.test(full)) return this.pointerTo(CODE);
@@ -138,8 +144,8 @@ export class Scalars {
   }
 
   /**
-   * C11 §6.4.4.1: decimal literals stay signed while they fit; hexadecimal and octal ones may become unsigned first. Rust's suffix names
-   * the type. A character is one: gdb has no int there even in C.
+   * C11 §6.4.4.1: decimal literals stay signed while they fit; hexadecimal and octal ones may become unsigned
+   * first. Rust's suffix names the type. A character is one: gdb has no int there even in C.
    */
   literalType(value: bigint, text: string): BaseType {
     const character = /^([bLuU]?|u8)'/.exec(text);

@@ -1,4 +1,7 @@
-/** Characters and strings as text: C's escapes, prefixes of wide ones, and strings read from memory step by step. */
+/**
+ * Characters and strings as text: C's escapes, prefixes of wide ones, and strings read from memory step by
+ * step.
+ */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import type { Type } from '../types/type.ts';
 import type { ValueWorld } from './targetValue.ts';
@@ -93,7 +96,10 @@ export interface ReadText {
   readonly isCut: boolean;
 }
 
-/** Up to the zero at its end. In small steps, so that a string at the end of mapped memory is still shown; undefined when none is. */
+/**
+ * Up to the zero at its end. In small steps, so that a string at the end of mapped memory is still shown;
+ * undefined when none is.
+ */
 export async function readText(
   world: ValueWorld,
   address: bigint,

@@ -1,4 +1,6 @@
-/** Values of the target: a type and a place. Memory is read when bits are asked for, and no more than those. */
+/**
+ * Values of the target: a type and a place. Memory is read when bits are asked for, and no more than those.
+ */
 import type { Die } from '../../dwarf/unit.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
@@ -118,8 +120,8 @@ export class TargetValue {
   }
 
   /**
-   * A member of this structure, known by its description. One in a virtual base is elsewhere: see partAt() of classMembers.ts.
-   * `operator` is for its expression: what the structure was reached by.
+   * A member of this structure, known by its description. One in a virtual base is elsewhere: see partAt() of
+   * classMembers.ts. `operator` is for its expression: what the structure was reached by.
    */
   part(member: Member, place = this.place, operator: '.' | '->' = '.'): TargetValue {
     const { name, isBase, bits, type } = member;
@@ -135,7 +137,10 @@ export class TargetValue {
     return new TargetValue(type, placeAt(place, member.offsetBytes, sizeOf(type) ?? 0), world, expression);
   }
 
-  /** The member of this very structure with that name, also of the anonymous ones inside. See findMember() for bases. */
+  /**
+   * The member of this very structure with that name, also of the anonymous ones inside. See findMember() for
+   * bases.
+   */
   member(name: string): TargetValue | undefined {
     const { bare } = this;
     if (bare.kind !== 'struct') return undefined;

@@ -1,4 +1,7 @@
-/** Text of values, for comparing with string literals: C's arrays and pointers to characters, Rust's str and String. */
+/**
+ * Text of values, for comparing with string literals: C's arrays and pointers to characters, Rust's str and
+ * String.
+ */
 import { rustView } from './rustValue.ts';
 import { characterKind, endOfText, readText } from './stringText.ts';
 import type { TargetValue } from './targetValue.ts';

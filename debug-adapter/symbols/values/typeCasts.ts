@@ -1,4 +1,7 @@
-/** Casts: between numbers and pointers as in C, along C++'s hierarchies, and of memory seen as another type as gdb allows. */
+/**
+ * Casts: between numbers and pointers as in C, along C++'s hierarchies, and of memory seen as another type as
+ * gdb allows.
+ */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
 import { isFloat } from '../types/scalarTypes.ts';
@@ -44,7 +47,10 @@ async function castReference(value: TargetValue, to: PointerType, scalars: Scala
   return (await castPointer(pointer, plain, plain, scalars)).dereference();
 }
 
-/** Between pointers to a class and to its base the address moves by the base's place; a null pointer stays one. */
+/**
+ * Between pointers to a class and to its base the address moves by the base's place; a null pointer stays
+ * one.
+ */
 async function castPointer(
   value: TargetValue,
   type: Type,

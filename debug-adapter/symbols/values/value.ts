@@ -27,14 +27,17 @@ export interface Value {
   /** Where a memory view would look: what a pointer leads to, else where the value lives. */
   reference(): Promise<bigint | undefined>;
   /**
-   * One line: `42`, `0x401136 <main>`, `{x = 1, y = 2}`, `<optimized out>`. `format` is a suffix without its comma: `x` hex, `z` hex
-   * with all zeros, `h` hex for integers only, `d` decimal, `u` unsigned, `b` binary, `o` octal, `c` character, `s` string, `a` address, `f` floating point, a
-   * number for that many elements, or both as in `10x`.
+   * One line: `42`, `0x401136 <main>`, `{x = 1, y = 2}`, `<optimized out>`. `format` is a suffix without its
+   * comma: `x` hex, `z` hex with all zeros, `h` hex for integers only, `d` decimal, `u` unsigned, `b` binary,
+   * `o` octal, `c` character, `s` string, `a` address, `f` floating point, a number for that many elements,
+   * or both as in `10x`.
    */
   display(format?: string): Promise<string>;
   /** Members, elements or the pointer's target, from `start`, at most `count`. */
   children(start?: number, count?: number): Promise<readonly NamedValue[]>;
-  /** The assignment of a number, character, enumerator, or `0x…` pointer written as text. Throws QueryError. */
+  /**
+   * The assignment of a number, character, enumerator, or `0x…` pointer written as text. Throws QueryError.
+   */
   assign(text: string): Promise<Assignment>;
 }
 

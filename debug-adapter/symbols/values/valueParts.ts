@@ -1,4 +1,7 @@
-/** What unfolds from a value: members and elements, what a pointer leads to, the fields of the case that a Rust enum is. */
+/**
+ * What unfolds from a value: members and elements, what a pointer leads to, the fields of the case that a
+ * Rust enum is.
+ */
 import { QueryError } from '../base/queryError.ts';
 import { type ArrayType, type StructType, sizeOf, strip, typeName } from '../types/type.ts';
 import { presentMembers } from './activeMembers.ts';
@@ -44,8 +47,8 @@ export async function partsOf(
 }
 
 /**
- * What has the parts: the value, what a pointer to a structure or a reference leads to. Undefined for what does not unfold, such as
- * a pointer that cannot be read.
+ * What has the parts: the value, what a pointer to a structure or a reference leads to. Undefined for what
+ * does not unfold, such as a pointer that cannot be read.
  */
 async function unfolded(value: TargetValue): Promise<TargetValue | undefined> {
   try {
@@ -101,7 +104,10 @@ async function members(
   return [...found, ...(await staticMembers(owner, struct))];
 }
 
-/** Of a value that is more than its fields: the fields of its case, the elements of a vector. Undefined for others. */
+/**
+ * Of a value that is more than its fields: the fields of its case, the elements of a vector. Undefined for
+ * others.
+ */
 async function rustParts(
   value: TargetValue,
   start: number,

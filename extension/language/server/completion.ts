@@ -1,4 +1,7 @@
-/** What may be written at the cursor, from the parser's own table: directives in context, and values by what they name. */
+/**
+ * What may be written at the cursor, from the parser's own table: directives in context, and values by what
+ * they name.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import {

@@ -8,7 +8,10 @@ export interface VmsParams {
 }
 export type VmsResult = readonly DescribedVm[] | null;
 
-/** Commands of the lenses over each VM, with the path of its root file and its name. The client registers them. */
+/**
+ * Commands of the lenses over each VM, with the path of its root file and its name. The client registers
+ * them.
+ */
 export const LENS_COMMANDS = {
   run: 'trapframe.vmConf.run',
   debug: 'trapframe.vmConf.debug',

@@ -1,4 +1,7 @@
-/** New, empty disk images: raw ones are holes, qcow2 ones a header and the tables that say that nothing is there. */
+/**
+ * New, empty disk images: raw ones are holes, qcow2 ones a header and the tables that say that nothing is
+ * there.
+ */
 import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
 

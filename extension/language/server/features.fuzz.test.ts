@@ -1,4 +1,7 @@
-/** Everything an editor may ask, anywhere in broken files, while they are edited: answered or not, but never with a crash. */
+/**
+ * Everything an editor may ask, anywhere in broken files, while they are edited: answered or not, but never
+ * with a crash.
+ */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { randomEdit, randomExample } from '../../../vmm-core/vmConf/fuzz.ts';

@@ -1,4 +1,7 @@
-/** What main.test.ts does not show of the server over stdio: every finding, completions in detail, names, links, layout, fixes. */
+/**
+ * What main.test.ts does not show of the server over stdio: every finding, completions in detail, names,
+ * links, layout, fixes.
+ */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';

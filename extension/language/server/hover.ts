@@ -43,7 +43,10 @@ function text(value: string, range: Hover['range']): Hover {
   return { contents: { kind: MarkupKind.Markdown, value }, ...(range === undefined ? {} : { range }) };
 }
 
-/** The form of the directive at hand or, when asked for by hand at the beginning of one, what the block allows. */
+/**
+ * The form of the directive at hand or, when asked for by hand at the beginning of one, what the block
+ * allows.
+ */
 export function signatureHelp(
   tree: ConfigTree,
   file: SourceFile,

@@ -1,8 +1,8 @@
 /**
- * Imported first, for its effect. A language server waits nearly all of its life and few files are large, so V8 is told to be small: no
- * optimising compiler (its part of the binary alone is 4 MB), tight heaps, and garbage collected before there is much of it. An edit
- * leaves a copy of the whole text behind, which V8 would let lie until there are 8 MB. Who needs speed asks for it, and has it until
- * it is quiet again.
+ * Imported first, for its effect. A language server waits nearly all of its life and few files are large, so
+ * V8 is told to be small: no optimising compiler (its part of the binary alone is 4 MB), tight heaps, and
+ * garbage collected before there is much of it. An edit leaves a copy of the whole text behind, which V8
+ * would let lie until there are 8 MB. Who needs speed asks for it, and has it until it is quiet again.
  */
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -11,7 +11,10 @@ const SMALL_SEMISPACES = ['--semi-space-growth-factor=1'];
 const SMALL = ['--no-opt', '--optimize-for-size', ...SMALL_SEMISPACES];
 const FAST = ['--opt', '--no-optimize-for-size'];
 
-/** What is read lives until it is read again: with small semispaces, a key press is 30 collections that free next to nothing. */
+/**
+ * What is read lives until it is read again: with small semispaces, a key press is 30 collections that free
+ * next to nothing.
+ */
 const FAST_SEMISPACE_FACTOR = 4;
 /** Both of them, grown. */
 const FAST_NEW_SPACE = 2 ** 23;
@@ -34,7 +37,10 @@ function prefer(flags: readonly string[]): void {
   for (const flag of flags) setFlagsFromString(flag);
 }
 
-/** While somebody types where much of a large file depends on it: a key press takes a third of the time, and 30 MB. */
+/**
+ * While somebody types where much of a large file depends on it: a key press takes a third of the time, and
+ * 30 MB.
+ */
 export function preferSpeed(): void {
   if (busyGarbage === FAST_GARBAGE) return;
   prefer(FAST);
@@ -51,7 +57,10 @@ function growSemispaces(): void {
   prefer(SMALL_SEMISPACES);
 }
 
-/** After an answer was sent: collects when it has become much, and whatever there is once nothing more is asked. */
+/**
+ * After an answer was sent: collects when it has become much, and whatever there is once nothing more is
+ * asked.
+ */
 export function tidyUp(): void {
   collectBeyond(busyGarbage);
   if (timer === undefined) timer = setTimeout(quiet, QUIET_MS).unref();

@@ -1,6 +1,7 @@
 /**
- * What a client may ask when (LSP 3.17, "Lifecycle Messages"): nothing before `initialize`, nothing but `exit` after `shutdown`; and only
- * with parameters of the right shape. The library below answers everything at any time, and passes on whatever comes.
+ * What a client may ask when (LSP 3.17, "Lifecycle Messages"): nothing before `initialize`, nothing but
+ * `exit` after `shutdown`; and only with parameters of the right shape. The library below answers everything
+ * at any time, and passes on whatever comes.
  */
 import { type Message, type RequestMessage, type ResponseMessage } from 'vscode-languageserver/node';
 import { wrongParams } from './requestShape.ts';

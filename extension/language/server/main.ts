@@ -1,6 +1,7 @@
 /**
- * The language server of vm.conf, over stdio: `vmm lsp` or the extension starts it, any editor may. It owns no knowledge of the language:
- * that is vmm-core/config's. Diagnostics follow a change at once; a key press re-reads one statement (workspace.ts).
+ * The language server of vm.conf, over stdio: `vmm lsp` or the extension starts it, any editor may. It owns
+ * no knowledge of the language: that is vmm-core/config's. Diagnostics follow a change at once; a key press
+ * re-reads one statement (workspace.ts).
  */
 import { preferSpeed, tidyUp } from './leanEngine.ts'; // first
 import {

@@ -1,4 +1,7 @@
-/** The server's two pipes, such that a client may write all it has to ask, close its end, and read the answers in its own time. */
+/**
+ * The server's two pipes, such that a client may write all it has to ask, close its end, and read the answers
+ * in its own time.
+ */
 import type { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
@@ -28,8 +31,9 @@ export interface ReaderEvents {
 }
 
 /**
- * vscode-jsonrpc's own would forget what it has read, and owes an answer to, when the other side closes; it would keep a frame of any size in
- * memory, and read on without a word and without end behind a header that it does not understand.
+ * vscode-jsonrpc's own would forget what it has read, and owes an answer to, when the other side closes; it
+ * would keep a frame of any size in memory, and read on without a word and without end behind a header that
+ * it does not understand.
  */
 export class PatientReader extends AbstractMessageReader {
   readonly #stream: Readable;

@@ -1,4 +1,7 @@
-/** What the parameters of each message must look like: a client that errs is told where, and handlers can trust their types. */
+/**
+ * What the parameters of each message must look like: a client that errs is told where, and handlers can
+ * trust their types.
+ */
 import { VMS_REQUEST } from './contract.ts';
 import { pathOf } from './workspace.ts';
 

@@ -1,6 +1,7 @@
 /**
- * What the editor has open and what it includes, parsed. Each open file is a root of its own, unless an open or known root includes it:
- * then it is seen as part of that one, with its macros. A change to a root re-reads only what it can affect (config/reparse.ts).
+ * What the editor has open and what it includes, parsed. Each open file is a root of its own, unless an open
+ * or known root includes it: then it is seen as part of that one, with its macros. A change to a root
+ * re-reads only what it can affect (config/reparse.ts).
  */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -49,7 +50,10 @@ interface OpenFile {
 export class Workspace {
   readonly host: Required<ConfigHost>;
   settings: Settings = { openbsd: false };
-  /** Much is to be read: of a large file, or because a key press changed what much of it depends on, as the next one will. */
+  /**
+   * Much is to be read: of a large file, or because a key press changed what much of it depends on, as the
+   * next one will.
+   */
   onLargeRead: () => void = () => undefined;
   readonly #open = new Map<string, OpenFile>();
   /** Roots that are not open, read when an open file belongs to none. */

@@ -1,6 +1,7 @@
 /**
- * The scenario of hello.test.ts by VS Code's API instead of its screen. Runs inside an extension host: in code-server by suite.test.ts,
- * in a desktop VS Code by `npm run test:electron`. Bundled before; VS Code calls run().
+ * The scenario of hello.test.ts by VS Code's API instead of its screen. Runs inside an extension host: in
+ * code-server by suite.test.ts, in a desktop VS Code by `npm run test:electron`. Bundled before; VS Code
+ * calls run().
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -1,4 +1,7 @@
-/** What the tests know about samples/hello. Lines are found by their text, so that the sample may change around them. */
+/**
+ * What the tests know about samples/hello. Lines are found by their text, so that the sample may change
+ * around them.
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT } from './root.ts';

@@ -1,6 +1,6 @@
 /**
- * A VS Code window as a user sees and touches it: code-server in Chromium. Everything waits for what it needs to be on the screen;
- * nothing sleeps. Selectors of VS Code's own markup are here and nowhere else.
+ * A VS Code window as a user sees and touches it: code-server in Chromium. Everything waits for what it needs
+ * to be on the screen; nothing sleeps. Selectors of VS Code's own markup are here and nowhere else.
  */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -204,7 +204,9 @@ export class Workbench {
     await this.page.keyboard.press('F5');
   }
 
-  /** Waits until no session is left: the toolbar in the title of Run and Debug gives way to the start button. */
+  /**
+   * Waits until no session is left: the toolbar in the title of Run and Debug gives way to the start button.
+   */
   async waitForSessionEnd(): Promise<void> {
     await this.page.locator('.start-debug-action-item').waitFor();
   }
@@ -238,7 +240,10 @@ export class Workbench {
       .waitFor();
   }
 
-  /** Gives the Variables view room for all general registers: folds Watch, then drags the border below Variables. */
+  /**
+   * Gives the Variables view room for all general registers: folds Watch, then drags the border below
+   * Variables.
+   */
   async enlargeVariables(): Promise<void> {
     const top = async (section: string): Promise<number> => {
       const box = await this.page.locator(`.pane-header[aria-label^="${section} Section"]`).boundingBox();
@@ -328,8 +333,8 @@ export class Workbench {
   }
 
   /**
-   * Runs part of a scenario, in which every step builds on the ones before: after a failure the others fail at once. A picture of the
-   * window is left behind.
+   * Runs part of a scenario, in which every step builds on the ones before: after a failure the others fail
+   * at once. A picture of the window is left behind.
    */
   async step(name: string, action: () => Promise<void>): Promise<void> {
     if (this.#failedStep !== undefined) throw new Error(`not tried, since "${this.#failedStep}" failed`);
@@ -345,7 +350,9 @@ export class Workbench {
     }
   }
 
-  /** A picture of the window: among the artifacts, and when asked for by UPDATE_SCREENSHOTS=1, in docs/images. */
+  /**
+   * A picture of the window: among the artifacts, and when asked for by UPDATE_SCREENSHOTS=1, in docs/images.
+   */
   async screenshot(name: string, purpose?: 'for README'): Promise<void> {
     const isWanted = purpose === 'for README' && process.env['UPDATE_SCREENSHOTS'] === '1';
     const directory = isWanted ? path.join(ROOT, 'docs/images') : ARTIFACTS;
@@ -384,7 +391,10 @@ export async function until(what: string, condition: () => boolean | Promise<boo
   }
 }
 
-/** Processes whose command line holds all of `texts`: the extension runs from the server's own extensions folder. */
+/**
+ * Processes whose command line holds all of `texts`: the extension runs from the server's own extensions
+ * folder.
+ */
 function processesWith(...texts: readonly string[]): number[] {
   const pids = readdirSync('/proc')
     .map(Number)
@@ -395,7 +405,10 @@ function processesWith(...texts: readonly string[]): number[] {
   });
 }
 
-/** In clock ticks since the machine's boot: proc(5), stat, field 22; the fields after the command begin with the third. */
+/**
+ * In clock ticks since the machine's boot: proc(5), stat, field 22; the fields after the command begin with
+ * the third.
+ */
 function startTime(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);

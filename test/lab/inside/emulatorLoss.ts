@@ -1,7 +1,7 @@
 /**
- * Tells a guest (L2) that the emulator under L1 has lost from one that our VMM or the guest itself has. QEMU 10's emulation of AMD-V
- * sometimes resumes an L2 vCPU with L1's own state: the registers at the instruction after L1's VMRUN. Nothing a guest or a VMM
- * does looks like that. Pure.
+ * Tells a guest (L2) that the emulator under L1 has lost from one that our VMM or the guest itself has. QEMU
+ * 10's emulation of AMD-V sometimes resumes an L2 vCPU with L1's own state: the registers at the instruction
+ * after L1's VMRUN. Nothing a guest or a VMM does looks like that. Pure.
  */
 
 /** Of one vCPU, by the names of the control protocol. */
@@ -26,7 +26,10 @@ export class EmulatorLostError extends Error {
   override readonly name = 'EmulatorLostError';
 }
 
-/** A sentence when the emulator lost one of the vCPUs, with its registers. `memoryEnd`: the first address above the guest's RAM. */
+/**
+ * A sentence when the emulator lost one of the vCPUs, with its registers. `memoryEnd`: the first address
+ * above the guest's RAM.
+ */
 export function emulatorLoss(
   vcpus: readonly VcpuState[],
   { memoryEnd, vmrun }: { readonly memoryEnd: bigint; readonly vmrun: CodeRange | undefined },
@@ -49,7 +52,10 @@ export function registersText({ values }: VcpuState): string {
   return SHOWN.flatMap((name) => (values[name] === undefined ? [] : [`${name} ${values[name]}`])).join(', ');
 }
 
-/** Where a function is, of the text of /proc/kallsyms ("address type name\t[module]"); it ends where the next symbol begins. */
+/**
+ * Where a function is, of the text of /proc/kallsyms ("address type name\t[module]"); it ends where the next
+ * symbol begins.
+ */
 export function functionRange(kallsyms: string, name: string): CodeRange | undefined {
   const symbols = kallsyms.split('\n').map((line) => line.split(/\s+/));
   const address = symbols.find(([, , it]) => it === name)?.[0];

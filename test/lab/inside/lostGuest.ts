@@ -61,7 +61,10 @@ async function clientOf(vmmPid: number | undefined): Promise<VmmClient> {
   throw new Error(`no control socket of process ${vmmPid ?? '?'} answers`);
 }
 
-/** Memory that does not fit under the hole below 4 GiB is above it; then less is known to be above the guest's memory. */
+/**
+ * Memory that does not fit under the hole below 4 GiB is above it; then less is known to be above the guest's
+ * memory.
+ */
 function memoryEnd({ memoryBytes }: VmConfig): bigint {
   const hole = 3n << 30n;
   const bytes = BigInt(memoryBytes);

@@ -1,6 +1,6 @@
 /**
- * The node:test reporter of the lab: tells what happens, as it happens, on file descriptor 3. Loaded in L1 by runner.ts's
- * children. (node's own reporters write a whole top-level test at its end.)
+ * The node:test reporter of the lab: tells what happens, as it happens, on file descriptor 3. Loaded in L1 by
+ * runner.ts's children. (node's own reporters write a whole top-level test at its end.)
  */
 import { writeSync } from 'node:fs';
 import { type LabError, type LabOutcome, type LabTestEvent, plainError } from './labProtocol.ts';

@@ -1,4 +1,7 @@
-/** One foreground `vmm run` inside L1, with the guest's COM1 on pipes: type, wait for what it prints, get the exit code. */
+/**
+ * One foreground `vmm run` inside L1, with the guest's COM1 on pipes: type, wait for what it prints, get the
+ * exit code.
+ */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import path from 'node:path';
 import { EmulatorLostError } from './emulatorLoss.ts';
@@ -47,8 +50,9 @@ export class VmmRun {
   }
 
   /**
-   * Resolves with the match of `pattern` in what the guest printed after the previous match; rejects when it cannot come, which is
-   * also when the guest says nothing for so long: one that still talks is only slow, as on a busy machine.
+   * Resolves with the match of `pattern` in what the guest printed after the previous match; rejects when it
+   * cannot come, which is also when the guest says nothing for so long: one that still talks is only slow, as
+   * on a busy machine.
    */
   async expect(pattern: RegExp, silenceMs: number): Promise<RegExpExecArray> {
     this.#lastHeardMs = performance.now();

@@ -1,4 +1,7 @@
-/** Every entry with every attribute, every list and every line program of Debian's vmlinux is read without one error. */
+/**
+ * Every entry with every attribute, every list and every line program of Debian's vmlinux is read without one
+ * error.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DW_AT, DW_FORM, attributeName, formName } from '../../../debug-adapter/dwarf/constants.ts';

@@ -1,4 +1,7 @@
-/** A kernel's oops fed to `vmm sym`: what it writes behind functions and addresses is what addr2line says of them. */
+/**
+ * A kernel's oops fed to `vmm sym`: what it writes behind functions and addresses is what addr2line says of
+ * them.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { symbolizeLine } from '../../../debug-adapter/symbols/cli/symbolizeText.ts';

@@ -1,6 +1,6 @@
 /**
- * The kernel's ORC tables against its .debug_frame, where code has both: the same caller, whatever the registers. And what only ORC
- * knows: the entries of interrupts, exceptions and system calls.
+ * The kernel's ORC tables against its .debug_frame, where code has both: the same caller, whatever the
+ * registers. And what only ORC knows: the entries of interrupts, exceptions and system calls.
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
@@ -64,7 +64,8 @@ async function compare(path: string): Promise<{ compared: number; different: str
   const different: string[] = [];
   let compared = 0;
   for (let count = 0; count < ADDRESSES; count++) {
-    // The start of a statement is one of an instruction: within one that is patched at run time ORC tells of both forms.
+    // The start of a statement is one of an instruction: within one that is patched at run time ORC tells of
+    // both forms.
     const start = image.lineAt(toUnsigned(anywhere(code, random)))?.range.start;
     if (start === undefined) continue;
     const address = toSigned(start);
@@ -93,7 +94,10 @@ function openTables(elf: ElfFile): { cfi: FrameTable; orc: OrcTable } {
   };
 }
 
-/** What a row makes of registers and memory that are all different: the stack pointer, the frame pointer, the return address. */
+/**
+ * What a row makes of registers and memory that are all different: the stack pointer, the frame pointer, the
+ * return address.
+ */
 async function caller(row: FrameRow): Promise<string> {
   const context = {
     addressSize: 8,

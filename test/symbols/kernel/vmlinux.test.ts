@@ -1,7 +1,8 @@
 /**
- * Debian's vmlinux and twenty of its modules: what gdb and readelf say of them, against what we say. The package is fetched once and
- * kept; without it these tests are skipped with the reason. The mirror replaces it by newer ones: what must hold exactly is tested on
- * programs that are built here (matrix.test.ts), and kinds of differences once met have tests of their own.
+ * Debian's vmlinux and twenty of its modules: what gdb and readelf say of them, against what we say. The
+ * package is fetched once and kept; without it these tests are skipped with the reason. The mirror replaces
+ * it by newer ones: what must hold exactly is tested on programs that are built here (matrix.test.ts), and
+ * kinds of differences once met have tests of their own.
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
@@ -16,7 +17,10 @@ import { ReadelfFrames } from '../readelfFrames.ts';
 import { codeSections, drawAddresses } from '../sampleQuestions.ts';
 import { type KernelFiles, kernelFiles } from './kernelFiles.ts';
 
-/** More than the numbers below ask for: addresses between functions, and those of assembler, leave questions out. */
+/**
+ * More than the numbers below ask for: addresses between functions, and those of assembler, leave questions
+ * out.
+ */
 const VMLINUX = { count: 4200, windows: 160, scopeEvery: 5, typesEvery: 10, breakpointEvery: 6 };
 const MODULE = { count: 130, scopeEvery: 2, typesEvery: 5, breakpointEvery: 3 };
 /** Frames of vmlinux, and of each module. */
@@ -69,7 +73,8 @@ test('frames of vmlinux and its modules are unwound as readelf reads their table
     frames,
   );
   for (const path of files.modules) {
-    // readelf has every section of a module at 0: .text stays there, and only what none of the others reaches is compared.
+    // readelf has every section of a module at 0: .text stays there, and only what none of the others reaches
+    // is compared.
     const others = codeSections(path).filter(({ name }) => name !== '.text');
     const elsewhere = others.map(({ name }, index) => [name, BigInt(index + 1) << 32n] as const);
     const image = openImage(path, { sectionAddresses: new Map([['.text', 0n], ...elsewhere]) });

@@ -1,4 +1,6 @@
-/** The first request of every connection: who the client is, and whether both sides speak the same version. */
+/**
+ * The first request of every connection: who the client is, and whether both sides speak the same version.
+ */
 import { ResponseError } from 'vscode-jsonrpc/node';
 import { ErrorCode } from '../../protocol/errors.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';
