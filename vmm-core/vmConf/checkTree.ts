@@ -4,7 +4,7 @@
  */
 import { checkStatement } from './checkStatement.ts';
 import type { ConfigHost } from '../config/configHost.ts';
-import { directive } from './directives.ts';
+import { COMPARED_DIRECTIVES, directive } from './directives.ts';
 import { Findings } from './findings.ts';
 import { byPlace, distinct, type Problem } from './problem.ts';
 import { type ConfigTree, type DirectiveNode, type Statement, type ValueNode, vmName } from './syntaxTree.ts';
@@ -86,19 +86,20 @@ function checkOneVm(node: DirectiveNode, known: Known, findings: Findings): void
       `there is a VM "${name.text}" already: vmd skips this one without a word`,
     );
   } else known.vms.set(name.text, { node, name });
-  for (const item of node.items) compare(item, name.text, known, findings);
+  for (const item of node.items)
+    if (COMPARED_DIRECTIVES.has(item.id)) compare(item, name.text, known, findings);
 }
 
 /** What a directive and those inside it say, with what has been said before. */
 function compare(node: DirectiveNode, vm: string, known: Known, findings: Findings): void {
-  const { compared, isComparedInside } = directive(node.id);
+  const { compared } = directive(node.id);
   const value = compared === undefined ? undefined : node.args[compared.name];
   if (value !== undefined) {
     if (compared?.means === 'tap') checkTap(value, vm, known, findings);
     else if (compared?.means === 'switch') checkSwitch(value, known, findings);
     else checkLladdr(value, vm, known, findings);
   }
-  if (isComparedInside) for (const item of node.items) compare(item, vm, known, findings);
+  for (const item of node.items) if (COMPARED_DIRECTIVES.has(item.id)) compare(item, vm, known, findings);
 }
 
 function checkTap(tap: ValueNode, vm: string, { taps }: Known, findings: Findings): void {

@@ -137,8 +137,6 @@ export interface TableEntry {
   readonly check: Directive['check'];
   /** The one of its arguments that a VM is checked against others by. */
   readonly compared: Argument | undefined;
-  /** There may be such in the block that it opens. */
-  readonly isComparedInside: boolean;
   readonly unsupported: VmConfForm<unknown>['unsupported'] | undefined;
 }
 
@@ -176,7 +174,6 @@ function entriesOf(
     isInherited: row?.isInherited ?? it.opens === 'debug',
     check: it.check,
     compared: it.args?.find(({ means }) => COMPARED.includes(means)),
-    isComparedInside: it.opens === 'interface',
     unsupported: row?.unsupported,
   }));
 }
@@ -217,6 +214,17 @@ const NONE: readonly DirectiveId[] = [];
 export function directivesWith(block: Block, word: string): readonly DirectiveId[] {
   return BY_FIRST_WORD.get(block)?.get(word) ?? NONE;
 }
+
+/**
+ * Those with a `compared` argument, and those whose block may hold one. A key press asks for every directive
+ * there is.
+ */
+export const COMPARED_DIRECTIVES: ReadonlySet<DirectiveId> = new Set(
+  [...TABLE.values()].flatMap(({ id, compared, opens }) => {
+    const inside = opens === undefined ? [] : directivesOf(opens).map((it) => directive(it).compared);
+    return [compared, ...inside].some((it) => it !== undefined) ? [id] : [];
+  }),
+);
 
 /** What an argument stands for, by the name that the tree has it under. */
 export function meaningOf(id: DirectiveId, argument: string): Meaning | undefined {
