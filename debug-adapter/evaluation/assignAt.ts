@@ -4,16 +4,25 @@ import { memoryChanged, registersChanged } from '../session/invalidation.ts';
 import type { SessionState } from '../session/sessionState.ts';
 import type { ShownFrame } from '../session/stopView.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
+import type { Node } from '../symbols/expressions/syntaxTree.ts';
 import type { Assignment, NamedValue, Value } from '../symbols/values/value.ts';
 import { registerAlias } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
-import { type Evaluated, firstMistake, isMachineTree, machineTree } from './evaluateAt.ts';
+import { type Evaluated, expressionError, firstMistake, isMachineTree, machineTree } from './evaluateAt.ts';
 import { machineAt } from './machineAt.ts';
 import { assignWord, wordOf } from './machineScope.ts';
 import { programFrame } from './programFrame.ts';
 
 /** A number or a character: checked against the type it is for. Anything else is an expression. */
 const LITERAL = /^\s*(?:[-+]?[\d.]|')/;
+
+/** A write that was worked out, and what stands there once it is carried out. */
+interface PlannedWrite<T> {
+  readonly assignment: Assignment;
+  written(): Promise<T>;
+}
+
+type Assign = Node & { readonly kind: 'assign' };
 
 /**
  * `$rax = 1`, `p->x += 2`, `*(u32*)0x1000 = 5`, `i++`. `undefined`: the text assigns nothing. Throws
@@ -25,29 +34,84 @@ export async function assignAt(
   shown: ShownFrame | undefined,
 ): Promise<Evaluated | undefined> {
   const tree = await machineTree(state, text, shown);
-  const assign = tree?.kind === 'assign' ? tree : undefined;
-  const isMachine =
-    assign !== undefined && shown !== undefined && (await isMachineTree(state, assign.place, shown));
+  const write = await planWrite(state, text, tree?.kind === 'assign' ? tree : undefined, shown);
+  if (write === undefined) return undefined;
+  await carryOut(state, write.assignment, shown);
+  try {
+    return await write.written();
+  } catch (error) {
+    throw error instanceof QueryError ? expressionError(error) : error;
+  }
+}
+
+/** In the scope whose the place is; a mistake is that of the first scope which was asked. */
+async function planWrite(
+  state: SessionState,
+  text: string,
+  assign: Assign | undefined,
+  shown: ShownFrame | undefined,
+): Promise<PlannedWrite<Evaluated> | undefined> {
   let mistake: QueryError | undefined;
-  if (shown !== undefined && !isMachine) {
+  const isMachine =
+    shown === undefined || (assign !== undefined && (await isMachineTree(state, assign.place, shown)));
+  if (!isMachine) {
     try {
-      const value = await assignInProgram(state, text, shown);
-      if (value !== undefined) return { kind: 'value', value, shown, format: undefined };
+      const write = await planInProgram(state, text, shown);
+      if (write !== undefined) return shownWhenWritten(write, shown);
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
       mistake = error;
     }
   }
-  if (assign === undefined) return undefined;
   try {
-    const assignment = await assignWord(assign, text, await machineAt(state, shown));
-    await carryOut(state, assignment, shown);
-    // Registers may have moved with it: the place is looked up anew.
-    const word = await wordOf(assign.place, text, await machineAt(state, shown));
-    return { kind: 'word', word, cpu: shown?.cpu ?? state.currentCpu };
+    return assign && (await planOnMachine(state, text, assign, shown));
   } catch (error) {
     throw firstMistake(mistake, error);
   }
+}
+
+async function planOnMachine(
+  state: SessionState,
+  text: string,
+  assign: Assign,
+  shown: ShownFrame | undefined,
+): Promise<PlannedWrite<Evaluated>> {
+  return {
+    assignment: await assignWord(assign, text, await machineAt(state, shown)),
+    // Registers may have moved with it: the place is looked up anew.
+    written: async () => {
+      const word = await wordOf(assign.place, text, await machineAt(state, shown));
+      return { kind: 'word', word, cpu: shown?.cpu ?? state.currentCpu };
+    },
+  };
+}
+
+function shownWhenWritten(write: PlannedWrite<Value>, shown: ShownFrame): PlannedWrite<Evaluated> {
+  return {
+    assignment: write.assignment,
+    written: async () => ({ kind: 'value', value: await write.written(), shown, format: undefined }),
+  };
+}
+
+/** `undefined` when the text assigns nothing, or no program is known. Throws QueryError. */
+async function planInProgram(
+  state: SessionState,
+  text: string,
+  shown: ShownFrame,
+): Promise<PlannedWrite<Value> | undefined> {
+  const frame = await programFrame(state, shown);
+  if (frame === undefined) return undefined;
+  const { image, context } = frame;
+  const compiled = await image.compile(text, context, shown.inlineDepth);
+  if (!compiled.assigns) return undefined;
+  return {
+    assignment: await compiled.assignment(context, shown.inlineDepth),
+    // Registers may have moved with it: the place is looked up anew.
+    written: async () => {
+      const after = (await programFrame(state, shown))?.context ?? context;
+      return compiled.place(after, shown.inlineDepth);
+    },
+  };
 }
 
 /** `undefined` when the text assigns nothing, or no program is known. Throws QueryError. */
@@ -56,15 +120,10 @@ export async function assignInProgram(
   text: string,
   shown: ShownFrame,
 ): Promise<Value | undefined> {
-  const frame = await programFrame(state, shown);
-  if (frame === undefined) return undefined;
-  const { image, context } = frame;
-  const compiled = await image.compile(text, context, shown.inlineDepth);
-  if (!compiled.assigns) return undefined;
-  await carryOut(state, await compiled.assignment(context, shown.inlineDepth), shown);
-  // Registers may have moved with it: the place is looked up anew.
-  const after = (await programFrame(state, shown))?.context ?? context;
-  return compiled.place(after, shown.inlineDepth);
+  const write = await planInProgram(state, text, shown);
+  if (write === undefined) return undefined;
+  await carryOut(state, write.assignment, shown);
+  return write.written();
 }
 
 /**

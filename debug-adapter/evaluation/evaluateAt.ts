@@ -83,6 +83,10 @@ export async function isMachineTree(state: SessionState, node: Node, shown: Show
 export function firstMistake(mistake: QueryError | undefined, error: unknown): unknown {
   const isMistake = error instanceof UserError && error.id === USER_ERROR.expression;
   if (mistake === undefined || !isMistake) return error;
+  return expressionError(mistake);
+}
+
+export function expressionError(mistake: QueryError): UserError {
   return new UserError(USER_ERROR.expression, mistake.message, { cause: mistake });
 }
 
