@@ -17,7 +17,7 @@ export function fakeVcpus(cpus: number): {
   const board = new StopBoard(StopBoard.allocate(cpus), (cpu) => threads[cpu]?.kicked());
   const threads = Array.from({ length: cpus }, (_, i) => new FakeThread(i, board));
   const real = threads.map((thread) => thread.asThread());
-  const events = { onRun: () => undefined, onStop: () => undefined };
+  const events = { onRun: () => undefined, onMeeting: () => undefined };
   return { threads, vcpus: new VcpuSet(real, board, events) };
 }
 

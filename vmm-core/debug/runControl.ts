@@ -194,8 +194,7 @@ export class RunControl {
       .flatMap(({ cpu }) =>
         this.#breakpoints.hitBy(cpu, this.#vcpus.threads[cpu]).map((hit) => ({ cpu, hit })),
       );
-    // The vCPU to show is one that stands on a breakpoint somebody set, not on the return of a call stepped
-    // over.
+    // The vCPU to show is one on a breakpoint that somebody set, not on the return of a call stepped over.
     const first = hits.find(({ hit }) => !isInternal(hit)) ?? hits[0];
     if (first === undefined) return undefined;
     const all = [...new Set(hits.map(({ hit }) => hit))];

@@ -129,7 +129,7 @@ export class Machine {
       );
       this.vcpus = new VcpuSet(threads, this.#stopBoard, {
         onRun: () => this.#letOutputWait(),
-        onStop: () => this.#drainAll(),
+        onMeeting: () => this.#drainAll(),
       });
     } catch (error) {
       for (const handle of handles.slice(1)) new KvmVcpu(handle).close();
@@ -288,7 +288,7 @@ export class Machine {
     else this.#isOutputStuck = true; // the event loop has to turn before it is
   }
 
-  /** What the guest printed before it stopped is told before the stop. */
+  /** What the guest printed on any vCPU before a stop is told before the stop. */
   #drainAll(): void {
     this.devices.outputs.forEach((_, port) => this.#drain(port));
   }

@@ -30,9 +30,7 @@ export interface RunLoopParts {
   readonly breakpoints: ArmedBreakpoints;
   readonly facilities: VcpuFacilities;
   readonly post: (message: VcpuMessage) => void;
-  /**
-   * Main thread, which runs ahead: what the guest prints cannot be taken before the event loop has turned.
-   */
+  /** Main, which runs ahead: what the guest prints cannot be taken before the event loop has turned. */
   readonly isOutputStuck?: () => boolean;
 }
 

@@ -44,7 +44,8 @@ export class StopBoard {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #kick: Kick;
-  readonly #cpus: number;
+  /** The room for each vCPU's cause, made once: steps are many. */
+  readonly #causes: readonly Buffer[];
 
   static allocate(cpus: number): SharedArrayBuffer {
     return new SharedArrayBuffer(4 * (HEADER_WORDS + cpus * SLOT_WORDS));
@@ -54,7 +55,10 @@ export class StopBoard {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
     this.#kick = kick;
-    this.#cpus = (this.#words.length - HEADER_WORDS) / SLOT_WORDS;
+    const cpus = (this.#words.length - HEADER_WORDS) / SLOT_WORDS;
+    this.#causes = Array.from({ length: cpus }, (_, cpu) =>
+      Buffer.from(buffer, 4 * (slot(cpu) + CAUSE_WORD), CAUSE_BYTES),
+    );
   }
 
   /** Main, while none is out: these are about to run. Before they are told. */
@@ -113,22 +117,24 @@ export class StopBoard {
   /** Main, after the last has arrived: why `cpu`, which was out, has stopped. */
   cause(cpu: number): StopCause {
     const length = Atomics.load(this.#words, slot(cpu) + LENGTH);
-    return JSON.parse(this.#causeBytes(cpu).toString('utf8', 0, length)) as StopCause;
+    return JSON.parse(this.#room(cpu).toString('utf8', 0, length)) as StopCause;
   }
 
   #kickOthers(self: number | undefined): void {
-    for (let cpu = 0; cpu < this.#cpus; cpu++) {
+    for (let cpu = 0; cpu < this.#causes.length; cpu++) {
       if (cpu !== self && this.isOut(cpu)) this.#kick(cpu, Atomics.load(this.#words, slot(cpu) + THREAD));
     }
   }
 
   #writeCause(cpu: number, cause: StopCause): void {
-    const length = this.#causeBytes(cpu).write(JSON.stringify(fitting(cause)));
+    const length = this.#room(cpu).write(JSON.stringify(fitting(cause)));
     Atomics.store(this.#words, slot(cpu) + LENGTH, length);
   }
 
-  #causeBytes(cpu: number): Buffer {
-    return Buffer.from(this.buffer, 4 * (slot(cpu) + CAUSE_WORD), CAUSE_BYTES);
+  #room(cpu: number): Buffer {
+    const room = this.#causes[cpu];
+    if (room === undefined) throw new RangeError(`no vCPU ${cpu} on the stop board`);
+    return room;
   }
 }
 

@@ -54,8 +54,8 @@ test('a stop is told once, whoever says again that it was the last', async () =>
   await second;
 });
 
-test('letting run what runs is a bug and says so', () => {
+test('letting run what runs is a bug and says so', async () => {
   const { vcpus } = fakeVcpus(1);
   void vcpus.run();
-  assert.throws(() => vcpus.run(), /running already/);
+  await assert.rejects(vcpus.run(), /running already/);
 });

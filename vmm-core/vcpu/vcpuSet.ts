@@ -13,9 +13,10 @@ export interface VcpuSetEvents {
   /** vCPUs are about to run. */
   onRun(): void;
   /**
-   * All have stopped. What they posted before may still be on its way, for only the last one has woken us.
+   * Several have stopped, and only the last has woken us: what the others posted before may still be on its
+   * way. (The messages of a single one come in order.)
    */
-  onStop(): void;
+  onMeeting(): void;
 }
 
 export class VcpuSet {
@@ -31,43 +32,40 @@ export class VcpuSet {
     for (const thread of threads) thread.onStop = () => this.#stopped();
   }
 
-  /**
-   * Resolves with why each has stopped. When main runs vCPU 0 itself, it returns only when that is its
-   * worker's.
-   */
-  run(): Promise<readonly VcpuStop[]> {
-    const stops = this.#open(this.threads);
-    // From the last to the first: main may run vCPU 0 itself for a start, and the others need not wait for
-    // that.
+  /** Resolves with why each has stopped. While main runs vCPU 0 itself, it does not return. */
+  async run(): Promise<readonly VcpuStop[]> {
+    const stopped = this.#open(this.threads);
+    // From the last to the first: the others need not wait for a vCPU 0 that main runs itself for a start.
     for (const thread of [...this.threads].reverse()) thread.run();
-    return stops;
+    await stopped;
+    return this.threads.map(({ index }) => ({ cpu: index, cause: this.#board.cause(index) }));
   }
 
   /** One instruction or a range; resolves with why it ended. */
   async step(cpu: number, request: StepRequest): Promise<StopCause> {
     const thread = this.threads[cpu];
     if (thread === undefined) throw new Error(`no vCPU ${cpu}`);
-    const stops = this.#open([thread]);
+    const stopped = this.#open([thread]);
     thread.step(request);
-    await stops;
+    await stopped;
     return this.#board.cause(cpu);
   }
 
-  /**
-   * Asks those that run to stop; their promise tells when they have, and why: they may have had their own
-   * reasons.
-   */
+  /** Asks those that run to stop; their promise tells when they have, and why: they may be faster. */
   pause(): void {
     if (this.#finish !== undefined) this.#board.stop();
   }
 
-  #open(threads: readonly VcpuThread[]): Promise<readonly VcpuStop[]> {
+  /** Resolves when these, which are to be let run now, have all stopped. */
+  #open(threads: readonly VcpuThread[]): Promise<void> {
     if (this.#finish !== undefined) throw new Error('the vCPUs are running already');
     this.#events.onRun();
-    const cpus = threads.map(({ index }) => index);
-    this.#board.open(cpus);
+    this.#board.open(threads.map(({ index }) => index));
     return new Promise((resolve) => {
-      this.#finish = () => resolve(cpus.map((cpu) => ({ cpu, cause: this.#board.cause(cpu) })));
+      this.#finish = () => {
+        if (threads.length > 1) this.#events.onMeeting();
+        resolve();
+      };
     });
   }
 
@@ -76,7 +74,6 @@ export class VcpuSet {
     if (this.#finish === undefined || this.#board.isAnyOut) return;
     const finish = this.#finish;
     this.#finish = undefined;
-    this.#events.onStop();
     finish();
   }
 }
