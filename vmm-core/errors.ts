@@ -1,6 +1,7 @@
 /**
- * Errors by blame (style.md): `UserError` is shown as it is and says what to do; so do BootError (boot/) and KvmUnavailableError. KvmError is
- * the host's, GuestAddressError (memory/) the guest's. Anything else is a bug and ends the process with its stack.
+ * Errors by blame (style.md): `UserError` is shown as it is and says what to do; so are StateError, BootError
+ * (boot/) and KvmUnavailableError. KvmError is the host's, GuestAddressError (memory/) the guest's. Anything
+ * else is a bug and ends the process with its stack.
  */
 import { getSystemErrorMap } from 'node:util';
 
@@ -11,7 +12,7 @@ export class UserError extends Error {
   }
 }
 
-/** What a client asks for needs another state of the VM. Shown as it is, too. */
+/** What a client asks for needs another state of the VM. */
 export class StateError extends Error {
   constructor(message: string) {
     super(message);

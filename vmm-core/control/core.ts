@@ -32,7 +32,7 @@ export class Core implements VmEvents {
   /** Called once when the VM is over and all clients have been told. */
   onOver: (end: VmEnd) => void = () => undefined;
 
-  /** `makeParts` does what does not depend on a configuration. */
+  /** `makeParts` makes what does not depend on a configuration. */
   constructor(makeParts = (): WarmParts => warmUp({ thread: true })) {
     this.#makeParts = makeParts;
   }

@@ -4,7 +4,7 @@
  */
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Breakpoint, Status } from '../debug/breakpoints.ts';
-import { readMemory, writeMemory } from '../debug/memoryAccess.ts';
+import { type MemoryRange, readMemory, writeMemory } from '../debug/memoryAccess.ts';
 import { readRegisters, writeRegisters } from '../debug/registers.ts';
 import type { VcpuStep } from '../debug/runControl.ts';
 import { StateError, UserError } from '../errors.ts';
@@ -99,8 +99,7 @@ export class Session {
   }
 
   /**
-   * By the names in CpuRegisters.values, or a selector by segment name; all or none. The other clients are
-   * told.
+   * By the names of `readRegisters`, a segment's for its selector. All or none; the other clients are told.
    */
   writeRegisters(cpu: number, values: Readonly<Record<string, bigint>>): void {
     writeRegisters(this.#stoppedThread(cpu).vcpu, this.#vm.machine.memory, values);
@@ -110,23 +109,21 @@ export class Session {
   /** As many bytes as can be read from `place` on. */
   async readMemory(place: MemoryPlace, lengthBytes: number): Promise<Uint8Array> {
     const { machine, breakpoints } = this.#vm;
-    const range = { address: place.address, lengthBytes, paging: this.#paging(place) };
-    return readMemory(machine.memory, breakpoints, range);
+    return readMemory(machine.memory, breakpoints, { ...this.#from(place), lengthBytes });
   }
 
   /** All or nothing. The other clients are told. */
   async writeMemory(place: MemoryPlace, data: Uint8Array): Promise<void> {
     const { machine, breakpoints, runControl } = this.#vm;
-    const { address, physical, cpu } = place;
-    const range = { address, paging: this.#paging(place) };
-    await runControl.hold(() => writeMemory(machine.memory, breakpoints, range, data));
-    const at = { address: hex(address), ...(physical ? { physical } : { cpu }) };
+    const from = this.#from(place);
+    await runControl.hold(() => writeMemory(machine.memory, breakpoints, from, data));
+    const at = { address: hex(place.address), ...(place.physical ? { physical: true } : { cpu: place.cpu }) };
     this.#core.onChanged({ kind: 'memory', ...at, lengthBytes: data.length }, this.#client);
   }
 
   /** A walk of the page tables of `cpu`. */
   translate(address: bigint, cpu: number): Translation {
-    return walk(this.#vm.machine.memory, this.#thread(cpu).vcpu.run.readSystem(), address);
+    return walk(this.#vm.machine.memory, this.#paging(cpu), address);
   }
 
   /** `reader` gets what the port says from now on. Returns what it said so far. */
@@ -161,8 +158,11 @@ export class Session {
     return this.#thread(cpu);
   }
 
-  /** Undefined: physical. */
-  #paging({ physical, cpu }: MemoryPlace): PagingState | undefined {
-    return physical ? undefined : this.#thread(cpu).vcpu.run.readSystem();
+  #paging(cpu: number): PagingState {
+    return this.#thread(cpu).vcpu.run.readSystem();
+  }
+
+  #from({ address, physical, cpu }: MemoryPlace): Omit<MemoryRange, 'lengthBytes'> {
+    return { address, paging: physical ? undefined : this.#paging(cpu) };
   }
 }

@@ -1,6 +1,4 @@
-/**
- * The first request of every connection: who the client is, and whether both sides speak the same version.
- */
+/** The first request of every connection: who the client is, and whether it speaks our version. */
 import { ResponseError } from 'vscode-jsonrpc/node';
 import { ErrorCode } from '../../protocol/errors.ts';
 import { PROTOCOL_VERSION } from '../../protocol/version.ts';

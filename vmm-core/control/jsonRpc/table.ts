@@ -1,6 +1,4 @@
-/**
- * The request table of a connection: registration with decoding, and with errors turned into response errors.
- */
+/** The request table of a connection: registration with decoding, and errors turned into response errors. */
 import type { MessageConnection, NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc/node';
 import { toResponseError } from './responseErrors.ts';
 
