@@ -3,19 +3,18 @@
  * assert is a bit mask in shared memory, since each may be changed by a different thread.
  */
 import type { IrqLine } from './irqLine.ts';
-import type { StateBlock } from './stateBlock.ts';
+import { type StateBlock, u32 } from './stateBlock.ts';
 
-type Field = 'sources';
+const STATE = { sources: u32 };
 const MAX_SOURCES = 32;
 
 export class SharedIrqLine {
-  static readonly fields = ['sources'] as const;
-  static readonly extraBytes = 0;
+  static readonly state = STATE;
 
-  readonly #state: StateBlock<Field>;
+  readonly #state: StateBlock<typeof STATE>;
   readonly #line: IrqLine;
 
-  constructor(state: StateBlock<Field>, line: IrqLine) {
+  constructor(state: StateBlock<typeof STATE>, line: IrqLine) {
     this.#state = state;
     this.#line = line;
   }

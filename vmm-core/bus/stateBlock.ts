@@ -1,61 +1,104 @@
 /**
- * A device's registers: named integer cells in shared memory, with a lock. The same bytes back the device in every
- * thread, so a device object is only behaviour; a snapshot of the device is a copy of the block.
- * Layout: word 0 is the lock, then one 32-bit word per field in the order of `fields`, then `extraBytes` (FIFOs, CMOS RAM).
+ * A device's registers: named fields in shared memory, with a lock. The same bytes back the device in every thread, so a device
+ * object is only behaviour, and a snapshot of the device is a copy of the block. A shape is plain data: who shows or saves a device
+ * goes through its fields and needs no list of them.
+ * Layout: a 32-bit lock, then the fields in the order of the shape, each at a multiple of its own size.
  */
+import { ByteRing } from './byteRing.ts';
 
-/** What a device class says about its block: `StateBlock.open(Uart16550, buffer, offset)`. */
-export interface StateShape<F extends string> {
-  readonly fields: readonly F[];
-  readonly extraBytes?: number;
+export type Field =
+  | { readonly type: 'u8' | 'u16' | 'u32' | 'u64' | 's64' }
+  | { readonly type: 'bytes'; readonly length: number }
+  | { readonly type: 'ring'; readonly capacity: number };
+
+/** What a device has: `{ ier: u8, fifo: bytes(16), output: ring(1 << 16) }`. */
+export type StateShape = Readonly<Record<string, Field>>;
+
+export const u8 = { type: 'u8' } as const;
+export const u16 = { type: 'u16' } as const;
+export const u32 = { type: 'u32' } as const;
+export const u64 = { type: 'u64' } as const;
+export const s64 = { type: 's64' } as const;
+
+/** Tables and FIFOs. */
+export function bytes<N extends number>(length: N): { readonly type: 'bytes'; readonly length: N } {
+  return { type: 'bytes', length };
 }
+
+/** Bytes that cross to another thread; a power of two of them. */
+export function ring<N extends number>(capacity: N): { readonly type: 'ring'; readonly capacity: N } {
+  return { type: 'ring', capacity };
+}
+
+interface ValueOf {
+  u8: number;
+  u16: number;
+  u32: number;
+  u64: bigint;
+  s64: bigint;
+  bytes: Uint8Array;
+  ring: ByteRing;
+}
+
+type Storage = 'bytes' | 'ring';
+
+/** The fields as properties. Bytes and rings are views, and not assigned to. */
+export type Registers<S extends StateShape> = {
+  -readonly [K in keyof S as S[K]['type'] extends Storage ? never : K]: ValueOf[S[K]['type']];
+} & {
+  readonly [K in keyof S as S[K]['type'] extends Storage ? K : never]: ValueOf[S[K]['type']];
+};
+
+export interface PlacedField {
+  readonly name: string;
+  readonly field: Field;
+  /** From the start of the block. */
+  readonly offset: number;
+  readonly sizeBytes: number;
+}
+
+const LOCK_BYTES = 4;
+const ALIGNMENT = { u8: 1, u16: 2, u32: 4, u64: 8, s64: 8, bytes: 1, ring: 4 } as const;
+const BLOCK_ALIGNMENT = 8;
 
 const FREE = 0;
 const HELD = 1;
 const CONTENDED = 2; // held, and somebody sleeps
 
-export class StateBlock<F extends string> {
-  /** Bytes needed for a block with `n` fields: a multiple of 8, so that blocks can be laid end to end. */
-  static sizeBytes(fields: number, extraBytes = 0): number {
-    return Math.ceil((4 * (1 + fields) + extraBytes) / 8) * 8;
-  }
+/** Where each field of a block is. */
+export function placeFields(shape: StateShape): readonly PlacedField[] {
+  let end = LOCK_BYTES;
+  return Object.entries(shape).map(([name, field]) => {
+    const sizeBytes = sizeOfField(field);
+    const offset = alignUp(end, ALIGNMENT[field.type]);
+    end = offset + sizeBytes;
+    return { name, field, offset, sizeBytes };
+  });
+}
 
-  static sizeOf(shape: StateShape<string>): number {
-    return StateBlock.sizeBytes(shape.fields.length, shape.extraBytes);
-  }
-
-  static open<F extends string>(shape: StateShape<F>, buffer: SharedArrayBuffer, offset = 0): StateBlock<F> {
-    return new StateBlock(shape.fields, buffer, offset, shape.extraBytes);
+export class StateBlock<S extends StateShape> {
+  /** A multiple of 8, so that blocks can be laid end to end. */
+  static sizeOf(shape: StateShape): number {
+    const last = placeFields(shape).at(-1);
+    return alignUp(last === undefined ? LOCK_BYTES : last.offset + last.sizeBytes, BLOCK_ALIGNMENT);
   }
 
   /** A block in memory of its own, for tests and for devices of one thread. */
-  static allocate<F extends string>(shape: StateShape<F>): StateBlock<F> {
-    return StateBlock.open(shape, new SharedArrayBuffer(StateBlock.sizeOf(shape)));
+  static allocate<S extends StateShape>(shape: S): StateBlock<S> {
+    return new StateBlock(shape, new SharedArrayBuffer(StateBlock.sizeOf(shape)));
   }
 
   /**
-   * The cells as properties: unsigned 32-bit when read, the low 32 bits kept when written. Plain loads and stores: the
-   * lock orders them, and a reader without it (an inspector view of a running guest) never sees half a word, at worst an
-   * old one. Writers hold the lock.
+   * Unsigned fields (but for s64) keep the low bits of what is written. Plain loads and stores: the lock orders them, and a reader
+   * without it (an inspector view of a running guest) never sees half a word, at worst an old one. Writers hold the lock.
    */
-  readonly regs: Record<F, number>;
-  /** The bytes after the fields. With the lock held. */
-  readonly extra: Uint8Array;
-  readonly #words: Int32Array;
+  readonly regs: Registers<S>;
+  readonly #lock: Int32Array;
 
-  constructor(fields: readonly F[], buffer: SharedArrayBuffer, offset = 0, extraBytes = 0) {
-    this.#words = new Int32Array(buffer, offset, 1 + fields.length);
-    this.extra = new Uint8Array(buffer, offset + 4 * (1 + fields.length), extraBytes);
-    this.regs = cells(fields, this.#words);
-  }
-
-  /** By name, for code that goes through all fields. */
-  get(field: F): number {
-    return this.regs[field];
-  }
-
-  set(field: F, value: number): void {
-    this.regs[field] = value;
+  /** `offset` is a multiple of 8. */
+  constructor(shape: S, buffer: SharedArrayBuffer, offset = 0) {
+    this.#lock = new Int32Array(buffer, offset, 1);
+    this.regs = registersOver(shape, buffer, offset);
   }
 
   /**
@@ -63,11 +106,11 @@ export class StateBlock<F extends string> {
    * A thread waiting for anything else (room in a ring, another vCPU) must not hold it.
    */
   locked<R>(body: () => R): R {
-    if (Atomics.compareExchange(this.#words, 0, FREE, HELD) !== FREE) this.#waitForLock();
+    if (Atomics.compareExchange(this.#lock, 0, FREE, HELD) !== FREE) this.#waitForLock();
     try {
       return body();
     } finally {
-      if (Atomics.exchange(this.#words, 0, FREE) === CONTENDED) Atomics.notify(this.#words, 0, 1);
+      if (Atomics.exchange(this.#lock, 0, FREE) === CONTENDED) Atomics.notify(this.#lock, 0, 1);
     }
   }
 
@@ -76,21 +119,147 @@ export class StateBlock<F extends string> {
    * At worst that wakes nobody.
    */
   #waitForLock(): void {
-    while (Atomics.exchange(this.#words, 0, CONTENDED) !== FREE) Atomics.wait(this.#words, 0, CONTENDED);
+    while (Atomics.exchange(this.#lock, 0, CONTENDED) !== FREE) Atomics.wait(this.#lock, 0, CONTENDED);
   }
 }
 
-/** An object with an accessor per field over `words`; word 0 is the lock. Three times as fast as a look-up by name. */
-function cells<F extends string>(fields: readonly F[], words: Int32Array): Record<F, number> {
-  const object = {};
-  fields.forEach((field, i) => {
-    Object.defineProperty(object, field, {
-      enumerable: true,
-      get: () => (words[1 + i] ?? 0) >>> 0,
-      set: (value: number) => {
-        words[1 + i] = value;
-      },
-    });
-  });
-  return Object.freeze(object) as Record<F, number>;
+/** Zero in every field but those named, for a device's reset; what is in rings stays. With the lock held. */
+export function clearFields<S extends StateShape>(
+  shape: S,
+  regs: Registers<S>,
+  except: readonly (keyof S)[] = [],
+): void {
+  for (const [name, { type }] of Object.entries(shape)) {
+    if (type === 'ring' || except.includes(name)) continue;
+    const value: unknown = Reflect.get(regs, name);
+    if (value instanceof Uint8Array) value.fill(0);
+    else Reflect.set(regs, name, typeof value === 'bigint' ? 0n : 0);
+  }
+}
+
+/** One block's memory for the accessors of its fields. Ordinary properties: V8 does not inline private ones as well. */
+class BlockViews {
+  readonly asU8: Uint8Array;
+  readonly asU16: Uint16Array;
+  readonly asU32: Uint32Array;
+  readonly asU64: BigUint64Array;
+  readonly asS64: BigInt64Array;
+
+  constructor(buffer: SharedArrayBuffer, offset: number, sizeBytes: number) {
+    this.asU8 = new Uint8Array(buffer, offset, sizeBytes);
+    this.asU16 = new Uint16Array(buffer, offset, sizeBytes / 2);
+    this.asU32 = new Uint32Array(buffer, offset, sizeBytes / 4);
+    this.asU64 = new BigUint64Array(buffer, offset, sizeBytes / 8);
+    this.asS64 = new BigInt64Array(buffer, offset, sizeBytes / 8);
+  }
+}
+
+type RegistersClass = new (buffer: SharedArrayBuffer, offset: number) => BlockViews;
+
+const classes = new WeakMap<StateShape, RegistersClass>();
+
+function registersOver<S extends StateShape>(
+  shape: S,
+  buffer: SharedArrayBuffer,
+  offset: number,
+): Registers<S> {
+  const known = classes.get(shape);
+  const shapeClass = known ?? defineRegisters(shape);
+  if (known === undefined) classes.set(shape, shapeClass);
+  const registers: object = new shapeClass(buffer, offset);
+  return registers as Registers<S>; // the compiler does not see what defineRegisters defines
+}
+
+/** Once per shape: all blocks of it then look alike to V8, which makes of an access a plain load or store. */
+function defineRegisters(shape: StateShape): RegistersClass {
+  const fields = placeFields(shape);
+  const sizeBytes = StateBlock.sizeOf(shape);
+  class ShapeRegisters extends BlockViews {
+    constructor(buffer: SharedArrayBuffer, offset: number) {
+      super(buffer, offset, sizeBytes);
+      for (const { name, field, offset: at } of fields) {
+        const value = storageAt(field, buffer, offset + at);
+        if (value !== undefined) Object.defineProperty(this, name, { value });
+      }
+      Object.freeze(this);
+    }
+  }
+  for (const { name, field, offset } of fields) {
+    const accessor = accessorAt(field.type, offset);
+    if (accessor !== undefined) Object.defineProperty(ShapeRegisters.prototype, name, accessor);
+  }
+  return ShapeRegisters;
+}
+
+/** The view of a field that is more than a number. */
+function storageAt(field: Field, buffer: SharedArrayBuffer, at: number): Uint8Array | ByteRing | undefined {
+  if (field.type === 'bytes') return new Uint8Array(buffer, at, field.length);
+  return field.type === 'ring' ? new ByteRing(buffer, at, field.capacity) : undefined;
+}
+
+/** Called with a block's registers as `this`. */
+function accessorAt(
+  type: Field['type'],
+  offset: number,
+): (PropertyDescriptor & ThisType<BlockViews>) | undefined {
+  const index = offset / ALIGNMENT[type];
+  switch (type) {
+    case 'u8':
+      return {
+        get() {
+          return this.asU8[index] ?? 0;
+        },
+        set(value: number) {
+          this.asU8[index] = value;
+        },
+      };
+    case 'u16':
+      return {
+        get() {
+          return this.asU16[index] ?? 0;
+        },
+        set(value: number) {
+          this.asU16[index] = value;
+        },
+      };
+    case 'u32':
+      return {
+        get() {
+          return this.asU32[index] ?? 0;
+        },
+        set(value: number) {
+          this.asU32[index] = value;
+        },
+      };
+    case 'u64':
+      return {
+        get() {
+          return this.asU64[index] ?? 0n;
+        },
+        set(value: bigint) {
+          this.asU64[index] = value;
+        },
+      };
+    case 's64':
+      return {
+        get() {
+          return this.asS64[index] ?? 0n;
+        },
+        set(value: bigint) {
+          this.asS64[index] = value;
+        },
+      };
+    case 'bytes':
+    case 'ring':
+      return undefined;
+  }
+}
+
+function sizeOfField(field: Field): number {
+  if (field.type === 'bytes') return field.length;
+  return field.type === 'ring' ? ByteRing.sizeBytes(field.capacity) : ALIGNMENT[field.type];
+}
+
+function alignUp(value: number, alignment: number): number {
+  return Math.ceil(value / alignment) * alignment;
 }

@@ -17,7 +17,7 @@ function newPm(timerBits?: 24 | 32) {
   const irq = new RecordedIrq();
   const power = new RecordedPower();
   const clock = new ManualClock();
-  const state = StateBlock.allocate(AcpiPm);
+  const state = StateBlock.allocate(AcpiPm.state);
   const pm = new AcpiPm({ state, irq, clock, power, ...(timerBits === undefined ? {} : { timerBits }) });
   pm.reset();
   return { pm, irq, power, clock };

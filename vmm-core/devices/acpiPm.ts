@@ -9,13 +9,13 @@ import * as abi from '../abi/acpiPm.ts';
 import { SLP_TYP_S5 } from '../abi/ports.ts';
 import type { Device } from '../bus/device.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
-import type { StateBlock } from '../bus/stateBlock.ts';
+import { clearFields, type Registers, type StateBlock, u16, u8 } from '../bus/stateBlock.ts';
 import { log } from '../log.ts';
 import type { Clock } from './clock.ts';
 import type { GuestPower } from './guestPower.ts';
 
-const FIELDS = ['status', 'enable', 'control', 'sciAsserted'] as const;
-type Field = (typeof FIELDS)[number];
+const STATE = { status: u16, enable: u16, control: u16, sciAsserted: u8 };
+type State = typeof STATE;
 
 const ENABLE_BITS =
   abi.ACPI_BITMASK_TIMER_ENABLE |
@@ -27,7 +27,7 @@ const ENABLE_BITS =
 const CONTROL_BITS = abi.ACPI_BITMASK_BUS_MASTER_RLD | abi.ACPI_BITMASK_SLEEP_TYPE;
 
 export interface AcpiPmOptions {
-  readonly state: StateBlock<Field>;
+  readonly state: StateBlock<State>;
   /** The SCI, a level. */
   readonly irq: IrqLine;
   readonly clock: Clock;
@@ -37,12 +37,11 @@ export interface AcpiPmOptions {
 }
 
 export class AcpiPm implements Device {
-  static readonly fields = FIELDS;
-  static readonly extraBytes = 0;
+  static readonly state = STATE;
 
   readonly name = 'acpi-pm';
-  readonly #state: StateBlock<Field>;
-  readonly #regs: Record<Field, number>;
+  readonly #state: StateBlock<State>;
+  readonly #regs: Registers<State>;
   readonly #irq: IrqLine;
   readonly #clock: Clock;
   readonly #power: GuestPower;
@@ -59,7 +58,7 @@ export class AcpiPm implements Device {
 
   reset(): void {
     this.#state.locked(() => {
-      for (const field of ['status', 'enable', 'control'] as const) this.#state.set(field, 0);
+      clearFields(STATE, this.#regs, ['sciAsserted']);
       this.#updateSci();
     });
   }

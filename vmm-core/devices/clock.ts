@@ -1,6 +1,6 @@
 /** The time that devices see. Injected, so that tests decide it. Both clocks read the same on every thread of the process. */
 export interface Clock {
-  /** UTC, milliseconds since 1970. */
+  /** UTC, whole milliseconds since 1970. */
   wallMs(): number;
   /** Since an arbitrary start, never steps back. */
   monotonicNs(): bigint;

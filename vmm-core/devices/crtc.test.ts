@@ -6,7 +6,7 @@ import { StateBlock } from '../bus/stateBlock.ts';
 import { Crtc } from './crtc.ts';
 
 function newCrtc() {
-  const crtc = new Crtc({ state: StateBlock.allocate(Crtc) });
+  const crtc = new Crtc({ state: StateBlock.allocate(Crtc.state) });
   crtc.reset();
   return {
     crtc,

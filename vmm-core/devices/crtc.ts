@@ -5,21 +5,20 @@
  */
 import * as abi from '../abi/crtc.ts';
 import type { Device } from '../bus/device.ts';
-import type { StateBlock } from '../bus/stateBlock.ts';
+import { bytes, type Registers, type StateBlock, u8 } from '../bus/stateBlock.ts';
 
-const FIELDS = ['index', 'status'] as const;
-type Field = (typeof FIELDS)[number];
+const STATE = { index: u8, status: u8, registers: bytes(abi.CRTC_REGISTERS) };
+type State = typeof STATE;
 
 export class Crtc implements Device {
-  static readonly fields = FIELDS;
-  static readonly extraBytes = abi.CRTC_REGISTERS;
+  static readonly state = STATE;
 
   readonly name = 'crtc';
   readonly accessBytes = 1; // `outw` writes index and value at once
-  readonly #state: StateBlock<Field>;
-  readonly #regs: Record<Field, number>;
+  readonly #state: StateBlock<State>;
+  readonly #regs: Registers<State>;
 
-  constructor(options: { readonly state: StateBlock<Field> }) {
+  constructor(options: { readonly state: StateBlock<State> }) {
     this.#state = options.state;
     this.#regs = options.state.regs;
   }
@@ -29,18 +28,18 @@ export class Crtc implements Device {
     this.#state.locked(() => {
       this.#regs.index = 0;
       this.#regs.status = 0;
-      this.#state.extra.set(abi.CRTC_TEXT_MODE_3);
+      this.#regs.registers.set(abi.CRTC_TEXT_MODE_3);
     });
   }
 
   read(offset: number): number {
     return this.#state.locked(() => {
-      const { index } = this.#regs;
+      const { index, registers } = this.#regs;
       switch (offset) {
         case abi.CRTC_INDEX:
           return index;
         case abi.CRTC_DATA:
-          return this.#state.extra[index] ?? 0;
+          return registers[index] ?? 0;
         case abi.INPUT_STATUS_1:
           return this.#nextStatus();
         default:
@@ -63,7 +62,7 @@ export class Crtc implements Device {
 
   #writeRegister(index: number, value: number): void {
     if (index >= abi.CRTC_REGISTERS) return;
-    const registers = this.#state.extra;
+    const { registers } = this.#regs;
     const isProtected = ((registers[abi.CRTC_V_SYNC_END] ?? 0) & abi.CRTC_PROTECT) !== 0;
     if (!isProtected || index > abi.CRTC_OVERFLOW) {
       registers[index] = value;

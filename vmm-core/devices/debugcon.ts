@@ -4,17 +4,17 @@
  */
 import type { ByteRing } from '../bus/byteRing.ts';
 import type { Device } from '../bus/device.ts';
-import type { StateBlock } from '../bus/stateBlock.ts';
+import { type Registers, type StateBlock, u32 } from '../bus/stateBlock.ts';
 import { GuestOutput } from './guestOutput.ts';
 
 export const DEBUGCON_READBACK = 0xe9;
 
-const FIELDS = ['dropped'] as const; // bytes, for the inspector; the block is here for its lock
-type Field = (typeof FIELDS)[number];
+const STATE = { dropped: u32 }; // bytes, for the inspector; the block is here for its lock
+type State = typeof STATE;
 
 export interface DebugconOptions {
   readonly name: string;
-  readonly state: StateBlock<Field>;
+  readonly state: StateBlock<State>;
   readonly output: ByteRing;
   /** Called on the vCPU thread when the ring's consumer must be woken. */
   readonly onOutput: () => void;
@@ -22,13 +22,12 @@ export interface DebugconOptions {
 }
 
 export class Debugcon implements Device {
-  static readonly fields = FIELDS;
-  static readonly extraBytes = 0;
+  static readonly state = STATE;
 
   readonly name: string;
   readonly accessBytes = 1;
-  readonly #state: StateBlock<Field>;
-  readonly #regs: Record<Field, number>;
+  readonly #state: StateBlock<State>;
+  readonly #regs: Registers<State>;
   readonly #output: GuestOutput;
 
   constructor({ name, state, output, onOutput, outputWaitMs }: DebugconOptions) {

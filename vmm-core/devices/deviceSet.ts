@@ -92,15 +92,21 @@ function plan(layout: Layout) {
   return {
     outputs: Array.from({ length: 6 }, () => layout.take(ByteRing.sizeBytes(OUTPUT_RING_BYTES))),
     inputs: COM_RESOURCES.map(() => layout.take(ByteRing.sizeBytes(INPUT_RING_BYTES))),
-    uarts: COM_RESOURCES.map(() => layout.take(StateBlock.sizeOf(Uart16550))),
-    irqs: [layout.take(StateBlock.sizeOf(SharedIrqLine)), layout.take(StateBlock.sizeOf(SharedIrqLine))],
-    rtc: layout.take(StateBlock.sizeOf(RtcCmos)),
-    i8042: layout.take(StateBlock.sizeOf(I8042)),
-    resetControl: layout.take(StateBlock.sizeOf(ResetControl)),
-    debugcon: [layout.take(StateBlock.sizeOf(Debugcon)), layout.take(StateBlock.sizeOf(Debugcon))],
-    acpiPm: layout.take(StateBlock.sizeOf(AcpiPm)),
-    crtc: layout.take(StateBlock.sizeOf(Crtc)),
-    fwCfg: layout.take(StateBlock.sizeOf(FwCfg)),
+    uarts: COM_RESOURCES.map(() => layout.take(StateBlock.sizeOf(Uart16550.state))),
+    irqs: [
+      layout.take(StateBlock.sizeOf(SharedIrqLine.state)),
+      layout.take(StateBlock.sizeOf(SharedIrqLine.state)),
+    ],
+    rtc: layout.take(StateBlock.sizeOf(RtcCmos.state)),
+    i8042: layout.take(StateBlock.sizeOf(I8042.state)),
+    resetControl: layout.take(StateBlock.sizeOf(ResetControl.state)),
+    debugcon: [
+      layout.take(StateBlock.sizeOf(Debugcon.state)),
+      layout.take(StateBlock.sizeOf(Debugcon.state)),
+    ],
+    acpiPm: layout.take(StateBlock.sizeOf(AcpiPm.state)),
+    crtc: layout.take(StateBlock.sizeOf(Crtc.state)),
+    fwCfg: layout.take(StateBlock.sizeOf(FwCfg.state)),
   };
 }
 
@@ -113,13 +119,14 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
 
   // COM1 and COM3 share IRQ 4, COM2 and COM4 share IRQ 3.
   const shared = [4, 3].map(
-    (irq, i) => new SharedIrqLine(StateBlock.open(SharedIrqLine, buffer, at.irqs[i] ?? 0), host.irqLine(irq)),
+    (irq, i) =>
+      new SharedIrqLine(new StateBlock(SharedIrqLine.state, buffer, at.irqs[i] ?? 0), host.irqLine(irq)),
   );
   const uarts = COM_RESOURCES.map(
     (_, i) =>
       new Uart16550({
         name: `com${i + 1}`,
-        state: StateBlock.open(Uart16550, buffer, at.uarts[i] ?? 0),
+        state: new StateBlock(Uart16550.state, buffer, at.uarts[i] ?? 0),
         irq: mustHave(shared[i % 2]).source(i),
         clock: host.clock,
         output: ring(outputs, i),
@@ -131,39 +138,39 @@ export function buildDevices(buffer: SharedArrayBuffer, host: DeviceHost): Devic
       }),
   );
   const rtc = new RtcCmos({
-    state: StateBlock.open(RtcCmos, buffer, at.rtc),
+    state: new StateBlock(RtcCmos.state, buffer, at.rtc),
     irq: host.irqLine(IRQ_RTC),
     clock: host.clock,
     timer: host.rtcTimer,
   });
   const i8042 = new I8042({
-    state: StateBlock.open(I8042, buffer, at.i8042),
+    state: new StateBlock(I8042.state, buffer, at.i8042),
     irq: host.irqLine(IRQ_KEYBOARD),
     power: host.power,
   });
   const resetControl = new ResetControl({
-    state: StateBlock.open(ResetControl, buffer, at.resetControl),
+    state: new StateBlock(ResetControl.state, buffer, at.resetControl),
     power: host.power,
   });
   const debugcons = [OUTPUT_DEBUGCON, OUTPUT_FIRMWARE].map(
     (port, i) =>
       new Debugcon({
         name: i === 0 ? 'debugcon' : 'firmware-debug',
-        state: StateBlock.open(Debugcon, buffer, at.debugcon[i] ?? 0),
+        state: new StateBlock(Debugcon.state, buffer, at.debugcon[i] ?? 0),
         output: ring(outputs, port),
         onOutput: () => host.onOutput(port),
         ...wait,
       }),
   );
   const acpiPm = new AcpiPm({
-    state: StateBlock.open(AcpiPm, buffer, at.acpiPm),
+    state: new StateBlock(AcpiPm.state, buffer, at.acpiPm),
     irq: host.irqLine(IRQ_ACPI_SCI),
     clock: host.clock,
     power: host.power,
   });
 
-  const crtc = new Crtc({ state: StateBlock.open(Crtc, buffer, at.crtc) });
-  const fwCfg = new FwCfg({ state: StateBlock.open(FwCfg, buffer, at.fwCfg) });
+  const crtc = new Crtc({ state: new StateBlock(Crtc.state, buffer, at.crtc) });
+  const fwCfg = new FwCfg({ state: new StateBlock(FwCfg.state, buffer, at.fwCfg) });
 
   const ports = new Bus('port');
   COM_RESOURCES.forEach(({ port }, i) => ports.register(port, 8, mustHave(uarts[i])));

@@ -6,7 +6,7 @@ import { StateBlock } from '../bus/stateBlock.ts';
 import { FwCfg } from './fwCfg.ts';
 
 function newFwCfg() {
-  const device = new FwCfg({ state: StateBlock.allocate(FwCfg) });
+  const device = new FwCfg({ state: StateBlock.allocate(FwCfg.state) });
   device.powerOn({ cpus: 3, memoryBytes: 5 * 2 ** 30 });
   device.reset();
   return {

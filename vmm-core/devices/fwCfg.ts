@@ -4,24 +4,23 @@
  */
 import * as abi from '../abi/fwCfg.ts';
 import type { Device } from '../bus/device.ts';
-import type { StateBlock } from '../bus/stateBlock.ts';
+import { type Registers, type StateBlock, u16, u32 } from '../bus/stateBlock.ts';
 
-const FIELDS = ['selector', 'offset', 'cpus', 'memoryMiB'] as const;
-type Field = (typeof FIELDS)[number];
+const STATE = { selector: u16, offset: u32, cpus: u16, memoryMiB: u32 };
+type State = typeof STATE;
 
 const SIGNATURE = [0x51, 0x45, 0x4d, 0x55]; // "QEMU"
 const MIB_SHIFT = 20;
 
 export class FwCfg implements Device {
-  static readonly fields = FIELDS;
-  static readonly extraBytes = 0;
+  static readonly state = STATE;
 
   readonly name = 'fw-cfg';
   readonly accessBytes = 2;
-  readonly #state: StateBlock<Field>;
-  readonly #regs: Record<Field, number>;
+  readonly #state: StateBlock<State>;
+  readonly #regs: Registers<State>;
 
-  constructor(options: { readonly state: StateBlock<Field> }) {
+  constructor(options: { readonly state: StateBlock<State> }) {
     this.#state = options.state;
     this.#regs = options.state.regs;
   }

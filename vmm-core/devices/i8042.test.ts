@@ -11,7 +11,7 @@ log.setLevel('error'); // guests are made to misbehave here
 function newController() {
   const irq = new RecordedIrq();
   const power = new RecordedPower();
-  const i8042 = new I8042({ state: StateBlock.allocate(I8042), irq, power });
+  const i8042 = new I8042({ state: StateBlock.allocate(I8042.state), irq, power });
   i8042.reset();
   const status = (): number => i8042.read(abi.I8042_STATUS, 1);
   return {

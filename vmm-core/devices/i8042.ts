@@ -7,35 +7,38 @@
 import * as abi from '../abi/i8042.ts';
 import type { Device } from '../bus/device.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
-import type { StateBlock } from '../bus/stateBlock.ts';
+import { bytes, clearFields, type Registers, type StateBlock, u8 } from '../bus/stateBlock.ts';
 import { log } from '../log.ts';
 import type { GuestPower } from './guestPower.ts';
-
-const FIELDS = [
-  'ctr', // the command byte
-  'cmddat', // STR_CMDDAT: the last write was a command
-  'command', // controller command waiting for its byte at port 0x60, 0 for none
-  'outputPort',
-  'replyFull', // the controller's own answer, ahead of the keyboard's bytes
-  'reply',
-  'kbdCommand', // keyboard command waiting for its parameter, 0 for none
-  'kbdStart', // keyboard queue: extra bytes [0, KBD_QUEUE)
-  'kbdCount',
-  'kbdLast', // for KBD_CMD_RESEND
-  'scanset',
-  'leds',
-  'irqAsserted',
-] as const;
-type Field = (typeof FIELDS)[number];
 
 const KBD_QUEUE = 16;
 const RAM_BYTES = 32;
 const RAM_MASK = RAM_BYTES - 1;
+
+const STATE = {
+  ctr: u8, // the command byte
+  cmddat: u8, // STR_CMDDAT: the last write was a command
+  command: u8, // controller command waiting for its byte at port 0x60, 0 for none
+  outputPort: u8,
+  replyFull: u8, // the controller's own answer, ahead of the keyboard's bytes
+  reply: u8,
+  ram: bytes(RAM_BYTES), // but for its first byte, which is `ctr`
+  kbdCommand: u8, // keyboard command waiting for its parameter, 0 for none
+  kbdQueue: bytes(KBD_QUEUE),
+  kbdStart: u8, // the oldest byte there
+  kbdCount: u8,
+  kbdLast: u8, // for KBD_CMD_RESEND
+  scanset: u8,
+  leds: u8,
+  irqAsserted: u8,
+};
+type State = typeof STATE;
+
 /** What a PC's firmware leaves: interrupt and translation on, no mouse. */
 const RESET_CTR = abi.I8042_CTR_KBDINT | abi.I8042_CTR_SYS | abi.I8042_CTR_AUXDIS | abi.I8042_CTR_XLATE;
 
 export interface I8042Options {
-  readonly state: StateBlock<Field>;
+  readonly state: StateBlock<State>;
   /** IRQ 1. */
   readonly irq: IrqLine;
   readonly power: GuestPower;
@@ -43,13 +46,12 @@ export interface I8042Options {
 
 /** On the bus twice: port 0x60 as offset I8042_DATA, port 0x64 as offset I8042_STATUS. */
 export class I8042 implements Device {
-  static readonly fields = FIELDS;
-  static readonly extraBytes = KBD_QUEUE + RAM_BYTES;
+  static readonly state = STATE;
 
   readonly name = 'i8042';
   readonly accessBytes = 1;
-  readonly #state: StateBlock<Field>;
-  readonly #regs: Record<Field, number>;
+  readonly #state: StateBlock<State>;
+  readonly #regs: Registers<State>;
   readonly #irq: IrqLine;
   readonly #power: GuestPower;
 
@@ -63,8 +65,7 @@ export class I8042 implements Device {
   reset(): void {
     const regs = this.#regs;
     this.#state.locked(() => {
-      for (const field of FIELDS) if (field !== 'irqAsserted') this.#state.set(field, 0);
-      this.#state.extra.fill(0);
+      clearFields(STATE, regs, ['irqAsserted']);
       regs.ctr = RESET_CTR;
       regs.outputPort = abi.I8042_OUTPUT_PORT_RUN | abi.I8042_OUTPUT_PORT_A20;
       regs.scanset = abi.KBD_DEFAULT_SCANSET;
@@ -114,7 +115,7 @@ export class I8042 implements Device {
       regs.replyFull = 0;
     } else if (this.#keyboardReady()) {
       const start = regs.kbdStart;
-      regs.reply = this.#state.extra[start] ?? 0;
+      regs.reply = regs.kbdQueue[start] ?? 0;
       regs.kbdLast = regs.reply;
       regs.kbdStart = (start + 1) % KBD_QUEUE;
       regs.kbdCount--;
@@ -215,12 +216,12 @@ export class I8042 implements Device {
   }
 
   #readRam(at: number): number {
-    return at === 0 ? this.#regs.ctr : (this.#state.extra[KBD_QUEUE + at] ?? 0);
+    return at === 0 ? this.#regs.ctr : (this.#regs.ram[at] ?? 0);
   }
 
   #writeRam(at: number, value: number): void {
     if (at === 0) this.#regs.ctr = value;
-    else this.#state.extra[KBD_QUEUE + at] = value;
+    else this.#regs.ram[at] = value;
   }
 
   #enableKeyboard(): void {
@@ -301,7 +302,7 @@ export class I8042 implements Device {
     for (const byte of bytes) {
       const count = regs.kbdCount;
       if (count === KBD_QUEUE) return;
-      this.#state.extra[(regs.kbdStart + count) % KBD_QUEUE] = byte;
+      regs.kbdQueue[(regs.kbdStart + count) % KBD_QUEUE] = byte;
       regs.kbdCount = count + 1;
     }
   }

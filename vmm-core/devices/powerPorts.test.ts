@@ -15,14 +15,14 @@ log.setLevel('error'); // guests are made to misbehave here
 
 function newResetControl(): { device: ResetControl; power: RecordedPower } {
   const power = new RecordedPower();
-  return { device: new ResetControl({ state: StateBlock.allocate(ResetControl), power }), power };
+  return { device: new ResetControl({ state: StateBlock.allocate(ResetControl.state), power }), power };
 }
 
 function newDebugcon(capacity = 64) {
   const output = newRing(capacity);
   let wakeups = 0;
   const onOutput = (): void => void wakeups++;
-  const state = StateBlock.allocate(Debugcon);
+  const state = StateBlock.allocate(Debugcon.state);
   const device = new Debugcon({ name: 'debugcon', state, output, onOutput, outputWaitMs: 1 });
   return { device, output, state, wakeups: () => wakeups };
 }
@@ -77,7 +77,7 @@ test('debugcon: reads 0xe9 and prints what is written, one wake-up per drain', (
 test('debugcon: output nobody reads is dropped and counted', () => {
   const { device, output, state } = newDebugcon(4);
   for (let i = 0; i < 10; i++) device.write(0, 1, i);
-  assert.equal(state.get('dropped'), 6);
+  assert.equal(state.regs.dropped, 6);
   assert.deepEqual([...output.drain()], [0, 1, 2, 3]);
 });
 

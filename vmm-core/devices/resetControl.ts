@@ -1,26 +1,25 @@
 /** The reset control register at 0xcf9 (PIIX3/ICH RST_CNT), which the FADT names as RESET_REG. */
 import type { Device } from '../bus/device.ts';
-import type { StateBlock } from '../bus/stateBlock.ts';
+import { type Registers, type StateBlock, u8 } from '../bus/stateBlock.ts';
 import type { GuestPower } from './guestPower.ts';
 
-const FIELDS = ['value'] as const;
-type Field = (typeof FIELDS)[number];
+const STATE = { value: u8 };
+type State = typeof STATE;
 
 const SYS_RST = 1 << 1; // 1: the reset asked for by RST_CPU is a hard one
 const RST_CPU = 1 << 2; // 0 to 1: resets
 const FULL_RST = 1 << 3; // 1: with a power cycle
 
 export class ResetControl implements Device {
-  static readonly fields = FIELDS;
-  static readonly extraBytes = 0;
+  static readonly state = STATE;
 
   readonly name = 'reset-control';
   readonly accessBytes = 1;
-  readonly #state: StateBlock<Field>;
-  readonly #regs: Record<Field, number>;
+  readonly #state: StateBlock<State>;
+  readonly #regs: Registers<State>;
   readonly #power: GuestPower;
 
-  constructor(options: { readonly state: StateBlock<Field>; readonly power: GuestPower }) {
+  constructor(options: { readonly state: StateBlock<State>; readonly power: GuestPower }) {
     this.#state = options.state;
     this.#regs = options.state.regs;
     this.#power = options.power;

@@ -14,7 +14,7 @@ function newRtc(utc?: string) {
   const irq = new RecordedIrq();
   const armed: number[] = [];
   const rtc = new RtcCmos({
-    state: StateBlock.allocate(RtcCmos),
+    state: StateBlock.allocate(RtcCmos.state),
     irq,
     clock,
     timer: { arm: (delayMs) => void armed.push(delayMs) },

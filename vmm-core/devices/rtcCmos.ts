@@ -8,25 +8,22 @@
 import * as abi from '../abi/rtcCmos.ts';
 import type { Device } from '../bus/device.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
-import type { StateBlock } from '../bus/stateBlock.ts';
+import { bytes, type Registers, s64, type StateBlock, u8 } from '../bus/stateBlock.ts';
 import type { Clock } from './clock.ts';
 import { nextAlarmMs, TIME_REGISTERS, timeFromRegisters, timeRegister } from './rtcTime.ts';
 
-const FIELDS = [
-  'index',
-  'offsetLow', // what the guest's clock is ahead of the host's, milliseconds, signed 64 bit
-  'offsetHigh',
-  'eventsLow', // guest time up to which register C accounts for events
-  'eventsHigh',
-  'deadlineLow', // guest time the timer is armed for, 0 when it is not
-  'deadlineHigh',
-  'latched', // 1: latchedLow/High hold the time of a read in progress
-  'latchedLow',
-  'latchedHigh',
-  'irqAsserted',
-] as const;
-export type RtcField = (typeof FIELDS)[number];
-type Wide = 'offset' | 'events' | 'deadline' | 'latched';
+// Times are milliseconds since 1970.
+const STATE = {
+  index: u8,
+  ram: bytes(abi.RTC_BYTES),
+  offset: s64, // what the guest's clock is ahead of the host's
+  events: s64, // guest time up to which register C accounts for events
+  deadline: s64, // guest time the timer is armed for, 0 when it is not
+  latched: u8, // 1: latchedTime is the time of a read in progress
+  latchedTime: s64,
+  irqAsserted: u8,
+};
+type State = typeof STATE;
 
 /** UIP reads 1 for the end of each second: datasheet 244 µs + 1984 µs, in the clock's unit of a millisecond. */
 const UIP_MS = 2;
@@ -46,7 +43,7 @@ export interface RtcTimer {
 }
 
 export interface RtcOptions {
-  readonly state: StateBlock<RtcField>;
+  readonly state: StateBlock<State>;
   /** IRQ 8. */
   readonly irq: IrqLine;
   readonly clock: Clock;
@@ -62,13 +59,12 @@ export interface RtcMachine {
 }
 
 export class RtcCmos implements Device {
-  static readonly fields = FIELDS;
-  static readonly extraBytes = abi.RTC_BYTES;
+  static readonly state = STATE;
 
   readonly name = 'rtc';
   readonly accessBytes = 1;
-  readonly #state: StateBlock<RtcField>;
-  readonly #regs: Record<RtcField, number>;
+  readonly #state: StateBlock<State>;
+  readonly #regs: Registers<State>;
   readonly #ram: Uint8Array;
   readonly #irq: IrqLine;
   readonly #clock: Clock;
@@ -77,7 +73,7 @@ export class RtcCmos implements Device {
   constructor(options: RtcOptions) {
     this.#state = options.state;
     this.#regs = options.state.regs;
-    this.#ram = options.state.extra;
+    this.#ram = options.state.regs.ram;
     this.#irq = options.irq;
     this.#clock = options.clock;
     this.#timer = options.timer;
@@ -90,8 +86,8 @@ export class RtcCmos implements Device {
       this.#ram[abi.RTC_REG_A] = abi.RTC_REF_CLCK_32KHZ | abi.RTC_RATE_1024HZ;
       this.#ram[abi.RTC_REG_B] = abi.RTC_24H;
       describeMachine(this.#ram, machine);
-      this.#setWide('offset', 0);
-      this.#setWide('events', this.#now());
+      this.#regs.offset = 0n;
+      this.#regs.events = BigInt(this.#now());
     });
   }
 
@@ -105,8 +101,8 @@ export class RtcCmos implements Device {
       this.#setReg(abi.RTC_REG_C, 0);
       this.#regs.index = 0;
       this.#regs.latched = 0;
-      this.#setWide('deadline', 0);
-      this.#setWide('events', this.#now());
+      this.#regs.deadline = 0n;
+      this.#regs.events = BigInt(this.#now());
       this.#updateIrq();
     });
   }
@@ -114,7 +110,7 @@ export class RtcCmos implements Device {
   /** Main thread, when the timer armed last runs out. Early, late or for nothing does no harm. */
   tick(): void {
     this.#state.locked(() => {
-      this.#setWide('deadline', 0);
+      this.#regs.deadline = 0n;
       this.#settle();
     });
   }
@@ -214,9 +210,9 @@ export class RtcCmos implements Device {
   /** Time goes on from the bytes in the RAM, `phaseMs` into their second. */
   #thaw(phaseMs: number): void {
     const ms = timeFromRegisters(this.#ram, this.#reg(abi.RTC_REG_B)) + phaseMs;
-    this.#setWide('offset', ms - this.#clock.wallMs());
-    this.#setWide('events', ms);
-    this.#setWide('deadline', 0);
+    this.#regs.offset = BigInt(ms - this.#clock.wallMs());
+    this.#regs.events = BigInt(ms);
+    this.#regs.deadline = 0n;
     this.#regs.latched = 0;
   }
 
@@ -233,14 +229,14 @@ export class RtcCmos implements Device {
     const now = this.#now();
     const busy = !this.#frozen() && positiveModulo(now, 1000) >= 1000 - UIP_MS;
     this.#regs.latched = busy ? 0 : 1;
-    this.#setWide('latched', now);
+    this.#regs.latchedTime = BigInt(now);
     return busy;
   }
 
   #latchedTime(): number {
     const now = this.#now();
     if (this.#regs.latched === 0) return now;
-    const latched = this.#getWide('latched');
+    const latched = Number(this.#regs.latchedTime);
     if (now >= latched && now - latched < LATCH_MS) return latched;
     this.#regs.latched = 0;
     return now;
@@ -265,9 +261,9 @@ export class RtcCmos implements Device {
 
   /** Sets the flags of register C for what has happened since it was last looked at. The flags do not depend on the enables. */
   #collectEvents(): void {
-    const since = this.#getWide('events');
+    const since = Number(this.#regs.events);
     const now = this.#now();
-    this.#setWide('events', now);
+    this.#regs.events = BigInt(now);
     if (now <= since || this.#dividerHeld()) return;
     let flags = this.#reg(abi.RTC_REG_C);
     const hz = this.#periodicHz();
@@ -304,8 +300,8 @@ export class RtcCmos implements Device {
   #arm(): void {
     if (this.#interruptPending()) return;
     const next = this.#nextInterruptMs();
-    if (next === undefined || next === this.#getWide('deadline')) return;
-    this.#setWide('deadline', next);
+    if (next === undefined || next === Number(this.#regs.deadline)) return;
+    this.#regs.deadline = BigInt(next);
     this.#timer.arm(Math.max(1, Math.ceil(next - this.#now())));
   }
 
@@ -326,7 +322,7 @@ export class RtcCmos implements Device {
 
   /** Guest time. */
   #now(): number {
-    return this.#clock.wallMs() + this.#getWide('offset');
+    return this.#clock.wallMs() + Number(this.#regs.offset);
   }
 
   #reg(index: number): number {
@@ -335,15 +331,6 @@ export class RtcCmos implements Device {
 
   #setReg(index: number, value: number): void {
     this.#ram[index] = value;
-  }
-
-  #getWide(name: Wide): number {
-    return (this.#state.get(`${name}High`) | 0) * 2 ** 32 + this.#state.get(`${name}Low`);
-  }
-
-  #setWide(name: Wide, value: number): void {
-    this.#state.set(`${name}Low`, value % 2 ** 32);
-    this.#state.set(`${name}High`, Math.floor(value / 2 ** 32));
   }
 }
 

@@ -28,7 +28,7 @@ function newUart(options: Partial<UartOptions> = {}) {
   let wakeups = 0;
   const onOutput = (): void => void wakeups++;
   const uart = new Uart16550({
-    state: StateBlock.allocate(Uart16550),
+    state: StateBlock.allocate(Uart16550.state),
     irq,
     clock,
     input,
@@ -390,7 +390,7 @@ test('a host that reads nothing costs bytes, not the guest, and the ring takes o
 });
 
 test('two objects over one block are one chip', () => {
-  const buffer = new SharedArrayBuffer(StateBlock.sizeOf(Uart16550));
+  const buffer = new SharedArrayBuffer(StateBlock.sizeOf(Uart16550.state));
   const wires = {
     output: newRing(),
     input: newRing(),
@@ -398,8 +398,8 @@ test('two objects over one block are one chip', () => {
     clock: new ManualClock(),
     onOutput: () => undefined,
   };
-  const vcpu = new Uart16550({ ...wires, state: StateBlock.open(Uart16550, buffer) });
-  const main = new Uart16550({ ...wires, state: StateBlock.open(Uart16550, buffer) });
+  const vcpu = new Uart16550({ ...wires, state: new StateBlock(Uart16550.state, buffer) });
+  const main = new Uart16550({ ...wires, state: new StateBlock(Uart16550.state, buffer) });
   main.reset();
   vcpu.write(UART_MCR, 1, abi.UART_MCR_OUT2);
   vcpu.write(UART_IER, 1, abi.UART_IER_RDI);

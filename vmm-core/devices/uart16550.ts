@@ -13,30 +13,31 @@ import * as abi from '../abi/uart16550.ts';
 import type { ByteRing } from '../bus/byteRing.ts';
 import type { Device } from '../bus/device.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
-import type { StateBlock } from '../bus/stateBlock.ts';
+import { bytes, clearFields, type Registers, type StateBlock, u32, u8 } from '../bus/stateBlock.ts';
 import { log } from '../log.ts';
 import type { Clock } from './clock.ts';
 import { GuestOutput } from './guestOutput.ts';
 
-const FIELDS = [
-  'ier',
-  'fcr', // FIFO enable and trigger bits only
-  'lcr',
-  'mcr',
-  'lsrErrors', // the UART_LSR_BRK_ERROR_BITS not yet read
-  'msrDeltas', // the UART_MSR_ANY_DELTA bits not yet read
-  'scr',
-  'dll',
-  'dlm',
-  'thrPending', // 1: the THRE interrupt has not been acknowledged by reading IIR or writing THR
-  'rxStart', // the oldest byte of the RX FIFO, an index into the extra bytes
-  'rxCount',
-  'rxEmptied', // when the guest took the last byte of the RX FIFO: microseconds modulo 2^32
-  'rxPause', // for how long after that the line is still busy with the burst: microseconds
-  'irqAsserted',
-  'outputDropped', // bytes, for the inspector
-] as const;
-export type UartField = (typeof FIELDS)[number];
+const STATE = {
+  ier: u8,
+  fcr: u8, // FIFO enable and trigger bits only
+  lcr: u8,
+  mcr: u8,
+  lsrErrors: u8, // the UART_LSR_BRK_ERROR_BITS not yet read
+  msrDeltas: u8, // the UART_MSR_ANY_DELTA bits not yet read
+  scr: u8,
+  dll: u8,
+  dlm: u8,
+  thrPending: u8, // 1: the THRE interrupt has not been acknowledged by reading IIR or writing THR
+  rxFifo: bytes(abi.UART_FIFO_DEPTH),
+  rxStart: u8, // the oldest byte there
+  rxCount: u8,
+  rxEmptied: u32, // when the guest took the last byte of the RX FIFO: microseconds modulo 2^32
+  rxPause: u32, // for how long after that the line is still busy with the burst: microseconds
+  irqAsserted: u8,
+  outputDropped: u32, // bytes, for the inspector
+};
+type State = typeof STATE;
 
 /** The divisor of 115200 / 9600, what PC firmware leaves behind. */
 const RESET_DIVISOR = 12;
@@ -50,7 +51,7 @@ const PEER_LINES = abi.UART_MSR_CTS | abi.UART_MSR_DSR | abi.UART_MSR_DCD;
 export interface UartOptions {
   /** The log tag: `com1`. */
   readonly name?: string;
-  readonly state: StateBlock<UartField>;
+  readonly state: StateBlock<State>;
   readonly irq: IrqLine;
   readonly clock: Clock;
   /** Guest to host; the device is the producer, under its lock. */
@@ -66,13 +67,12 @@ export interface UartOptions {
 }
 
 export class Uart16550 implements Device {
-  static readonly fields = FIELDS;
-  static readonly extraBytes = abi.UART_FIFO_DEPTH;
+  static readonly state = STATE;
 
   readonly name: string;
   readonly accessBytes = 1;
-  readonly #state: StateBlock<UartField>;
-  readonly #regs: Record<UartField, number>;
+  readonly #state: StateBlock<State>;
+  readonly #regs: Registers<State>;
   readonly #irq: IrqLine;
   readonly #clock: Clock;
   readonly #input: ByteRing;
@@ -100,7 +100,7 @@ export class Uart16550 implements Device {
   /** Master reset (Table III). Main thread, at power-on and at machine reset. Input the guest has not seen stays in its ring. */
   reset(): void {
     this.#state.locked(() => {
-      for (const field of FIELDS) if (field !== 'irqAsserted') this.#state.set(field, 0);
+      clearFields(STATE, this.#regs, ['irqAsserted']);
       this.#regs.dll = RESET_DIVISOR;
       this.#regs.thrPending = 1;
       this.#refill();
@@ -208,7 +208,7 @@ export class Uart16550 implements Device {
     const count = regs.rxCount;
     if (count === 0) return 0;
     const start = regs.rxStart;
-    const byte = this.#state.extra[start] ?? 0;
+    const byte = regs.rxFifo[start] ?? 0;
     regs.rxStart = (start + 1) % abi.UART_FIFO_DEPTH;
     regs.rxCount = count - 1;
     if (count === 1) regs.rxEmptied = this.#microseconds();
@@ -246,7 +246,7 @@ export class Uart16550 implements Device {
   #append(byte: number): void {
     const regs = this.#regs;
     const count = regs.rxCount;
-    this.#state.extra[(regs.rxStart + count) % abi.UART_FIFO_DEPTH] = byte;
+    regs.rxFifo[(regs.rxStart + count) % abi.UART_FIFO_DEPTH] = byte;
     regs.rxCount = count + 1;
   }
 
@@ -277,7 +277,7 @@ export class Uart16550 implements Device {
     const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
     if (regs.rxCount >= depth) {
       regs.lsrErrors |= abi.UART_LSR_OE;
-      if (!this.#fifoEnabled) this.#state.extra[regs.rxStart] = byte;
+      if (!this.#fifoEnabled) regs.rxFifo[regs.rxStart] = byte;
     } else {
       this.#append(byte);
     }
