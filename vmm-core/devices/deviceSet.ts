@@ -24,18 +24,18 @@ import { ByteRing } from '../bus/byteRing.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
 import { SharedIrqLine } from '../bus/sharedIrqLine.ts';
 import { StateBlock } from '../bus/stateBlock.ts';
-import { AcpiPm } from './acpiPm.ts';
+import { AcpiPm } from './legacy/acpiPm.ts';
 import type { Clock } from './clock.ts';
-import { Crtc } from './crtc.ts';
-import { Debugcon } from './debugcon.ts';
-import { FwCfg } from './fwCfg.ts';
+import { Crtc } from './legacy/crtc.ts';
+import { Debugcon } from './legacy/debugcon.ts';
+import { FwCfg } from './legacy/fwCfg.ts';
 import type { GuestPower } from './guestPower.ts';
-import { I8042 } from './i8042.ts';
-import { IsaDebugExit } from './isaDebugExit.ts';
-import { Pvpanic } from './pvpanic.ts';
-import { ResetControl } from './resetControl.ts';
-import { RtcCmos, type RtcTimer } from './rtcCmos.ts';
-import { Uart16550 } from './uart16550.ts';
+import { I8042 } from './legacy/i8042.ts';
+import { IsaDebugExit } from './legacy/isaDebugExit.ts';
+import { Pvpanic } from './legacy/pvpanic.ts';
+import { ResetControl } from './legacy/resetControl.ts';
+import { RtcCmos, type RtcTimer } from './legacy/rtcCmos.ts';
+import { Uart16550 } from './legacy/uart16550.ts';
 
 /** What a thread lends to the devices it builds. */
 export interface DeviceHost {

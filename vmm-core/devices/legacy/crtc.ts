@@ -3,9 +3,9 @@
  * place; and the status port that they wait on for a retrace. There is no picture: text memory at 0xb8000 is RAM like any other,
  * and no other port of a VGA answers.
  */
-import * as abi from '../abi/crtc.ts';
-import type { Device } from '../bus/device.ts';
-import { bytes, type Registers, type StateBlock, u8 } from '../bus/stateBlock.ts';
+import * as abi from '../../abi/crtc.ts';
+import type { Device } from '../../bus/device.ts';
+import { bytes, type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
 
 const STATE = { index: u8, status: u8, registers: bytes(abi.CRTC_REGISTERS) };
 type State = typeof STATE;

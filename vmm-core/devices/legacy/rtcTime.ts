@@ -2,7 +2,7 @@
  * The MC146818's way to write a time down: 10 bytes and a century, BCD or binary, 12 or 24 hours (datasheet, Table 3).
  * Pure; rtcCmos.ts decides which time. Times are milliseconds since 1970 in the guest's idea of UTC.
  */
-import * as abi from '../abi/rtcCmos.ts';
+import * as abi from '../../abi/rtcCmos.ts';
 
 const MS_PER_SECOND = 1000;
 const MS_PER_MINUTE = 60 * MS_PER_SECOND;

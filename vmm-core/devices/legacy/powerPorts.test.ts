@@ -1,11 +1,11 @@
 // The devices of one port: reset control, isa-debug-exit, pvpanic, debugcon.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RecordedPower, fuzzDevice, newRing } from '../../test/support/devices.ts';
-import { RESET_CONTROL_RESET } from '../abi/ports.ts';
-import type { Device } from '../bus/device.ts';
-import { StateBlock } from '../bus/stateBlock.ts';
-import { log } from '../log.ts';
+import { RecordedPower, fuzzDevice, newRing } from '../../../test/support/devices.ts';
+import { RESET_CONTROL_RESET } from '../../abi/ports.ts';
+import type { Device } from '../../bus/device.ts';
+import { StateBlock } from '../../bus/stateBlock.ts';
+import { log } from '../../log.ts';
 import { Debugcon, DEBUGCON_READBACK } from './debugcon.ts';
 import { IsaDebugExit } from './isaDebugExit.ts';
 import { Pvpanic } from './pvpanic.ts';

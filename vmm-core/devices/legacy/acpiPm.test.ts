@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ManualClock, RecordedIrq, RecordedPower, fuzzDevice } from '../../test/support/devices.ts';
-import * as abi from '../abi/acpiPm.ts';
-import { SLP_TYP_S5 } from '../abi/ports.ts';
-import { StateBlock } from '../bus/stateBlock.ts';
-import { log } from '../log.ts';
+import { ManualClock, RecordedIrq, RecordedPower, fuzzDevice } from '../../../test/support/devices.ts';
+import * as abi from '../../abi/acpiPm.ts';
+import { SLP_TYP_S5 } from '../../abi/ports.ts';
+import { StateBlock } from '../../bus/stateBlock.ts';
+import { log } from '../../log.ts';
 import { AcpiPm } from './acpiPm.ts';
 
 log.setLevel('error'); // guests are made to misbehave here

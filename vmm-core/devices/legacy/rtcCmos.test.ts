@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ManualClock, RecordedIrq, fuzzDevice } from '../../test/support/devices.ts';
-import * as abi from '../abi/rtcCmos.ts';
-import { StateBlock } from '../bus/stateBlock.ts';
+import { ManualClock, RecordedIrq, fuzzDevice } from '../../../test/support/devices.ts';
+import * as abi from '../../abi/rtcCmos.ts';
+import { StateBlock } from '../../bus/stateBlock.ts';
 import { RtcCmos } from './rtcCmos.ts';
 import { nextAlarmMs, timeFromRegisters, timeRegister } from './rtcTime.ts';
 

@@ -5,11 +5,11 @@
  * While the guest sets the time (B.SET, or the divider held in reset) the time registers are plain bytes of the RAM.
  * Deviations: periodic interrupts come at most once per millisecond; no daylight saving; the square wave goes nowhere.
  */
-import * as abi from '../abi/rtcCmos.ts';
-import type { Device } from '../bus/device.ts';
-import type { IrqLine } from '../bus/irqLine.ts';
-import { bytes, type Registers, s64, type StateBlock, u8 } from '../bus/stateBlock.ts';
-import type { Clock } from './clock.ts';
+import * as abi from '../../abi/rtcCmos.ts';
+import type { Device } from '../../bus/device.ts';
+import type { IrqLine } from '../../bus/irqLine.ts';
+import { bytes, type Registers, s64, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import type { Clock } from '../clock.ts';
 import { nextAlarmMs, TIME_REGISTERS, timeFromRegisters, timeRegister } from './rtcTime.ts';
 
 // Times are milliseconds since 1970.

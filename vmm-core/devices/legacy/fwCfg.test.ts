@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fuzzDevice } from '../../test/support/devices.ts';
-import * as abi from '../abi/fwCfg.ts';
-import { StateBlock } from '../bus/stateBlock.ts';
+import { fuzzDevice } from '../../../test/support/devices.ts';
+import * as abi from '../../abi/fwCfg.ts';
+import { StateBlock } from '../../bus/stateBlock.ts';
 import { FwCfg } from './fwCfg.ts';
 
 function newFwCfg() {

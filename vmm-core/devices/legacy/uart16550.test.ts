@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ManualClock, RecordedIrq, fuzzDevice, newRing } from '../../test/support/devices.ts';
-import * as abi from '../abi/uart16550.ts';
-import { StateBlock } from '../bus/stateBlock.ts';
-import { log } from '../log.ts';
+import { ManualClock, RecordedIrq, fuzzDevice, newRing } from '../../../test/support/devices.ts';
+import * as abi from '../../abi/uart16550.ts';
+import { StateBlock } from '../../bus/stateBlock.ts';
+import { log } from '../../log.ts';
 import { Uart16550, type UartOptions } from './uart16550.ts';
 
 const { UART_FCR, UART_IER, UART_IIR, UART_LCR, UART_LSR, UART_MCR, UART_MSR, UART_RX, UART_SCR, UART_TX } =

@@ -5,14 +5,14 @@
  * Not modelled: TMR_STS never sets (no interrupt when the timer's top bit toggles; its drivers read the counter), the
  * global lock and bus master events, sleep states other than S5. The PM timer runs on while the VM is paused.
  */
-import * as abi from '../abi/acpiPm.ts';
-import { SLP_TYP_S5 } from '../abi/ports.ts';
-import type { Device } from '../bus/device.ts';
-import type { IrqLine } from '../bus/irqLine.ts';
-import { clearFields, type Registers, type StateBlock, u16, u8 } from '../bus/stateBlock.ts';
-import { log } from '../log.ts';
-import type { Clock } from './clock.ts';
-import type { GuestPower } from './guestPower.ts';
+import * as abi from '../../abi/acpiPm.ts';
+import { SLP_TYP_S5 } from '../../abi/ports.ts';
+import type { Device } from '../../bus/device.ts';
+import type { IrqLine } from '../../bus/irqLine.ts';
+import { clearFields, type Registers, type StateBlock, u16, u8 } from '../../bus/stateBlock.ts';
+import { log } from '../../log.ts';
+import type { Clock } from '../clock.ts';
+import type { GuestPower } from '../guestPower.ts';
 
 const STATE = { status: u16, enable: u16, control: u16, sciAsserted: u8 };
 type State = typeof STATE;

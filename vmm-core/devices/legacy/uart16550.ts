@@ -9,14 +9,14 @@
  *  - the character time-out comes at once, not after 4 character times;
  *  - parity, framing and break errors do not happen; RTS and DTR are not asked, kernels that never set them want input too.
  */
-import * as abi from '../abi/uart16550.ts';
-import type { ByteRing } from '../bus/byteRing.ts';
-import type { Device } from '../bus/device.ts';
-import type { IrqLine } from '../bus/irqLine.ts';
-import { bytes, clearFields, type Registers, type StateBlock, u32, u8 } from '../bus/stateBlock.ts';
-import { log } from '../log.ts';
-import type { Clock } from './clock.ts';
-import { GuestOutput } from './guestOutput.ts';
+import * as abi from '../../abi/uart16550.ts';
+import type { ByteRing } from '../../bus/byteRing.ts';
+import type { Device } from '../../bus/device.ts';
+import type { IrqLine } from '../../bus/irqLine.ts';
+import { bytes, clearFields, type Registers, type StateBlock, u32, u8 } from '../../bus/stateBlock.ts';
+import { log } from '../../log.ts';
+import type { Clock } from '../clock.ts';
+import { GuestOutput } from '../guestOutput.ts';
 
 const STATE = {
   ier: u8,

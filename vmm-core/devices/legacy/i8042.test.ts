@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RecordedIrq, RecordedPower, fuzzDevice } from '../../test/support/devices.ts';
-import * as abi from '../abi/i8042.ts';
-import { StateBlock } from '../bus/stateBlock.ts';
-import { log } from '../log.ts';
+import { RecordedIrq, RecordedPower, fuzzDevice } from '../../../test/support/devices.ts';
+import * as abi from '../../abi/i8042.ts';
+import { StateBlock } from '../../bus/stateBlock.ts';
+import { log } from '../../log.ts';
 import { I8042 } from './i8042.ts';
 
 log.setLevel('error'); // guests are made to misbehave here

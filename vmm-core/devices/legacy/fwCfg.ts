@@ -2,9 +2,9 @@
  * QEMU's firmware configuration device, its traditional interface: a guest selects an item and reads it byte by byte. It has what
  * kernels ask a machine of QEMU's for (how many CPUs, how much memory); there are no files. Unknown items are empty and read 0.
  */
-import * as abi from '../abi/fwCfg.ts';
-import type { Device } from '../bus/device.ts';
-import { type Registers, type StateBlock, u16, u32 } from '../bus/stateBlock.ts';
+import * as abi from '../../abi/fwCfg.ts';
+import type { Device } from '../../bus/device.ts';
+import { type Registers, type StateBlock, u16, u32 } from '../../bus/stateBlock.ts';
 
 const STATE = { selector: u16, offset: u32, cpus: u16, memoryMiB: u32 };
 type State = typeof STATE;

@@ -1,6 +1,6 @@
 /** QEMU's isa-debug-exit: a write ends the VM with the exit code `(value << 1) | 1`, so never 0. Opt-in. */
-import type { Device } from '../bus/device.ts';
-import type { GuestPower } from './guestPower.ts';
+import type { Device } from '../../bus/device.ts';
+import type { GuestPower } from '../guestPower.ts';
 
 export class IsaDebugExit implements Device {
   readonly name = 'isa-debug-exit';

@@ -1,7 +1,7 @@
 /** The reset control register at 0xcf9 (PIIX3/ICH RST_CNT), which the FADT names as RESET_REG. */
-import type { Device } from '../bus/device.ts';
-import { type Registers, type StateBlock, u8 } from '../bus/stateBlock.ts';
-import type { GuestPower } from './guestPower.ts';
+import type { Device } from '../../bus/device.ts';
+import { type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import type { GuestPower } from '../guestPower.ts';
 
 const STATE = { value: u8 };
 type State = typeof STATE;

@@ -2,10 +2,10 @@
  * A debug console port: what is written is printed. 0xe9 (Bochs, QEMU's isa-debugcon) and 0x402 (SeaBIOS, OVMF). Reading
  * answers 0xe9 at either port: firmware asks that way whether somebody listens.
  */
-import type { ByteRing } from '../bus/byteRing.ts';
-import type { Device } from '../bus/device.ts';
-import { type Registers, type StateBlock, u32 } from '../bus/stateBlock.ts';
-import { GuestOutput } from './guestOutput.ts';
+import type { ByteRing } from '../../bus/byteRing.ts';
+import type { Device } from '../../bus/device.ts';
+import { type Registers, type StateBlock, u32 } from '../../bus/stateBlock.ts';
+import { GuestOutput } from '../guestOutput.ts';
 
 export const DEBUGCON_READBACK = 0xe9;
 

@@ -1,7 +1,7 @@
 /** pvpanic (QEMU docs/specs/pvpanic): a guest that panics says so. Reading tells which events we understand. */
-import type { Device } from '../bus/device.ts';
-import { log } from '../log.ts';
-import type { GuestPower } from './guestPower.ts';
+import type { Device } from '../../bus/device.ts';
+import { log } from '../../log.ts';
+import type { GuestPower } from '../guestPower.ts';
 
 export const PVPANIC_PANICKED = 1 << 0;
 export const PVPANIC_CRASH_LOADED = 1 << 1; // panicked, but a crash kernel takes over: let it run

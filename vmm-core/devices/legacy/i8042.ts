@@ -4,12 +4,12 @@
  * Commands are carried out at once, so IBF never shows. The mouse port tests as not there: AUX_LOOP answers as keyboard data
  * (Linux gives up at once instead of waiting half a second), AUX_TEST fails. A20 is stored and always open.
  */
-import * as abi from '../abi/i8042.ts';
-import type { Device } from '../bus/device.ts';
-import type { IrqLine } from '../bus/irqLine.ts';
-import { bytes, clearFields, type Registers, type StateBlock, u8 } from '../bus/stateBlock.ts';
-import { log } from '../log.ts';
-import type { GuestPower } from './guestPower.ts';
+import * as abi from '../../abi/i8042.ts';
+import type { Device } from '../../bus/device.ts';
+import type { IrqLine } from '../../bus/irqLine.ts';
+import { bytes, clearFields, type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import { log } from '../../log.ts';
+import type { GuestPower } from '../guestPower.ts';
 
 const KBD_QUEUE = 16;
 const RAM_BYTES = 32;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fuzzDevice } from '../../test/support/devices.ts';
-import * as abi from '../abi/crtc.ts';
-import { StateBlock } from '../bus/stateBlock.ts';
+import { fuzzDevice } from '../../../test/support/devices.ts';
+import * as abi from '../../abi/crtc.ts';
+import { StateBlock } from '../../bus/stateBlock.ts';
 import { Crtc } from './crtc.ts';
 
 function newCrtc() {
