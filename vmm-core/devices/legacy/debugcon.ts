@@ -43,9 +43,9 @@ export class Debugcon implements Device {
   }
 
   write(_offset: number, _sizeBytes: number, value: number): void {
-    do {
-      if (this.#state.locked(() => this.#output.push(value))) return;
-    } while (this.#output.waitForSpace());
-    this.#state.locked(() => (this.#regs.dropped = this.#regs.dropped + 1));
+    this.#output.waitForSpace();
+    this.#state.locked(() => {
+      if (!this.#output.push(value)) this.#regs.dropped++;
+    });
   }
 }

@@ -125,15 +125,8 @@ export class Uart16550 implements Device {
   }
 
   write(offset: number, _sizeBytes: number, value: number): void {
-    if (this.#state.locked(() => this.#writeRegister(offset, value))) return;
-    // The output ring is full. Wait without the lock, or the main thread could not deliver input and so never drain.
-    while (this.#output.waitForSpace()) {
-      if (this.#state.locked(() => this.#transmit(value))) return;
-    }
-    this.#state.locked(() => {
-      this.#regs.outputDropped++;
-      this.#transmitted();
-    });
+    if (offset === abi.UART_TX && !this.#dlab && !this.#loop) this.#output.waitForSpace();
+    this.#state.locked(() => this.#writeRegister(offset, value));
   }
 
   #readRegister(offset: number): number {
@@ -160,13 +153,12 @@ export class Uart16550 implements Device {
     }
   }
 
-  /** False: the output ring has no room for this byte, nothing changed. */
-  #writeRegister(offset: number, value: number): boolean {
+  #writeRegister(offset: number, value: number): void {
     const regs = this.#regs;
     switch (offset) {
       case abi.UART_TX:
-        if (!this.#dlab) return this.#transmit(value);
-        regs.dll = value;
+        if (this.#dlab) regs.dll = value;
+        else this.#transmit(value);
         break;
       case abi.UART_IER:
         if (this.#dlab) regs.dlm = value;
@@ -187,7 +179,6 @@ export class Uart16550 implements Device {
       default: // LSR and MSR are read-only; the datasheet's factory test writes to LSR are not modelled
         break;
     }
-    return true;
   }
 
   get #dlab(): boolean {
@@ -250,19 +241,14 @@ export class Uart16550 implements Device {
     regs.rxCount = count + 1;
   }
 
-  #transmit(byte: number): boolean {
-    if (this.#loop) this.#loopBack(byte);
-    else if (!this.#output.push(byte)) return false;
-    this.#transmitted();
-    return true;
-  }
-
   /**
    * Writing THR clears the THRE interrupt, the byte's leaving (at once) sets it again (§8.5). When it was already set the
    * line drops in between, for an edge-triggered input: a guest need not read IIR.
    */
-  #transmitted(): void {
+  #transmit(byte: number): void {
     const regs = this.#regs;
+    if (this.#loop) this.#loopBack(byte);
+    else if (!this.#output.push(byte)) regs.outputDropped++;
     if (regs.thrPending !== 0 && regs.irqAsserted !== 0) {
       regs.thrPending = 0;
       this.#updateIrq();
