@@ -59,6 +59,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   memory: ['abi'],
   bus: ['abi'],
   kvm: ['abi'],
+  backends: ['bus', 'kvm', 'config', 'client'],
   devices: ['abi', 'bus', 'memory'],
   boot: ['abi', 'elf', 'memory', 'config'],
   vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'protocol'],
@@ -68,6 +69,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'bus',
     'memory',
     'kvm',
+    'backends',
     'devices',
     'boot',
     'vcpu',
@@ -78,7 +80,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'client',
   ],
   control: [
-    ...['boot', 'client', 'config', 'debug', 'machine', 'memory', 'protocol', 'vcpu'],
+    ...['backends', 'boot', 'client', 'config', 'debug', 'machine', 'memory', 'protocol', 'vcpu'],
     ...['vm.ts', 'version.ts'],
   ],
 };
@@ -87,6 +89,7 @@ const LAYER_TYPES: Readonly<Record<string, readonly string[]>> = { kvm: ['bus', 
 const SHARED = ['vmm-core/log.ts', 'vmm-core/errors.ts'];
 const KVM_USERS = [
   'vmm-core/kvm/',
+  'vmm-core/backends/',
   'vmm-core/machine/',
   'vmm-core/vcpu/',
   'vmm-core/debug/',
@@ -142,7 +145,7 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/cli/hostCheck.ts': '/proc and /sys',
   'vmm-core/debug/probe.ts': 'a cache of ours',
   'debug-adapter/symbols/index/indexStore.ts': 'a cache of ours',
-  'vmm-core/machine/outputSink.ts': 'to write, which may be a FIFO or a device: it looks first, too',
+  'vmm-core/backends/serial/outputSink.ts': 'to write, which may be a FIFO or a device: it looks first, too',
   'vmm-core/machine/fileLock.ts': 'a lock in our directory',
   'vmm-core/cli/replaceFile.ts': 'a file it makes',
   'extension/language/server/createDisk.ts': 'a file it makes',
@@ -204,7 +207,7 @@ const IMPORT_RULES: Readonly<Record<string, Rule>> = {
   'the core knows its clients by an interface': clientSeamKept,
   'koffi is imported only in vmm-core/kvm': ({ file }, { specifier }) =>
     specifier !== 'koffi' || file.startsWith('vmm-core/kvm/'),
-  'KVM is used only by machine, vcpu, debug and the host check': ({ file }, it) =>
+  'KVM and libc are used only by machine, back ends, vcpu, debug and the host check': ({ file }, it) =>
     !(it.file ?? '').startsWith('vmm-core/kvm/') || KVM_USERS.some((user) => file.startsWith(user)),
   'vscode is imported only in extension, and not by its language server': ({ file }, { specifier }) =>
     specifier !== 'vscode' ||

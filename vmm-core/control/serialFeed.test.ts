@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { log } from '../log.ts';
-import { SerialPort } from '../machine/serialPort.ts';
+import { SerialPort } from '../backends/serial/serialPort.ts';
 import type { SerialData } from '../protocol/serial.ts';
 import type { SerialReader } from './client.ts';
 import { feedSerial, MAX_UNREAD_OUTPUT } from './serialFeed.ts';

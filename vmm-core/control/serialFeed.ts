@@ -1,6 +1,6 @@
 /** What one serial port says to one client: as much as the client reads. Main thread. */
 import { log } from '../log.ts';
-import type { SerialPort } from '../machine/serialPort.ts';
+import type { SerialPort } from '../backends/serial/serialPort.ts';
 import type { SerialReader } from './client.ts';
 
 /**

@@ -33,7 +33,7 @@ import { VcpuSet } from '../vcpu/vcpuSet.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
 import { type Initrd, openImage, openInitrd } from './openImage.ts';
-import { SerialInput } from './serialInput.ts';
+import { SerialInput } from '../backends/serial/serialInput.ts';
 
 /** AMD-V: see lastExit.ts. */
 const AMD_MODULE = '/sys/module/kvm_amd';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { newRing } from '../../test/support/devices.ts';
-import { log } from '../log.ts';
+import { newRing } from '../../../test/support/devices.ts';
+import { log } from '../../log.ts';
 import { MAX_TYPED_BYTES, SerialInput } from './serialInput.ts';
 
 /** A UART that takes bursts of 16 from the ring whenever the guest has read what it had. Time is the test's. */

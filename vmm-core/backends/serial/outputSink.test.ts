@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { within } from '../../test/support/deadline.ts';
+import { within } from '../../../test/support/deadline.ts';
 import { fileSink, OutputSink } from './outputSink.ts';
 
 const NOWHERE = 1; // never written: `write` is the test's

@@ -4,9 +4,9 @@
  */
 import { closeSync, constants, fstatSync, openSync, type Stats, statSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { fileErrorText, kindOfFile } from '../client/regularFile.ts';
-import { UserError } from '../errors.ts';
-import { setNonBlocking } from '../kvm/libc.ts';
+import { fileErrorText, kindOfFile } from '../../client/regularFile.ts';
+import { UserError } from '../../errors.ts';
+import { setNonBlocking } from '../../kvm/libc.ts';
 
 const STDOUT = 1;
 /** A full pipe says nothing when it has room again, to those who have no stream of it; a stream costs a start of milliseconds. */

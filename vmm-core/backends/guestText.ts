@@ -2,7 +2,7 @@
  * What a guest prints into our log, at its debug console or its firmware's: as much as a person can read, then a count. One call
  * site, so log.guest() with its few lines would be too strict for a kernel's boot messages; here bytes are what is limited.
  */
-import { type Log, log as processLog } from './log.ts';
+import { type Log, log as processLog } from '../log.ts';
 
 /** In a window. A line costs more than its bytes: a guest may print one byte at a time. */
 export const GUEST_TEXT_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GUEST_TEXT_BYTES, GUEST_TEXT_WINDOW_MS, GuestText } from './guestText.ts';
-import { Log } from './log.ts';
+import { Log } from '../log.ts';
 
 function newText() {
   const lines: { message: string; values?: { droppedBytesBefore: number } }[] = [];

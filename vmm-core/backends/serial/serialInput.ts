@@ -3,8 +3,8 @@
  * that waits for an interrupt does nothing that would move the next one, so a timer here does, and only while something waits.
  * Main thread.
  */
-import type { ByteRing } from '../bus/byteRing.ts';
-import { log } from '../log.ts';
+import type { ByteRing } from '../../bus/byteRing.ts';
+import { log } from '../../log.ts';
 
 /** The device's side: see Uart16550.receive(). */
 export interface Receiver {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../errors.ts';
 import { BACKLOG_BYTES, SerialPort } from './serialPort.ts';
 
 const ignore = (): void => undefined;
