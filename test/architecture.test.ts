@@ -194,6 +194,7 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
   serial: ['vmm-core/control/'],
   firmware: ['vmm-core/vm.ts'],
   kernel: ['vmm-core/machine/'],
+  initrd: ['vmm-core/machine/'],
 };
 
 type Rule = (file: SourceFile, it: Import) => boolean;

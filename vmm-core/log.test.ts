@@ -66,7 +66,7 @@ const UNLIMITED: Readonly<Record<string, readonly string[]>> = {
   'control/jsonRpc/responseErrors.ts': ["log.error('control', 'request failed'"], // a client
   'debug/probe.ts': ["log.info('probe', ", "log.warn('probe', "], // once, of a VM of ours
   'backends/guestText.ts': ['this.#log.info(this.#tag'], // limited by bytes
-  'machine/machine.ts': ["log.warn('machine', 'guest memory exceeds"], // once, at the start
+  'machine/hostLimits.ts': ["log.warn('machine', 'guest memory exceeds"], // once, at the start
   'vm.ts': ["log.error('vcpu', 'a vCPU thread died'"], // once per thread
 };
 

@@ -8,7 +8,7 @@ import { endProcess, standardOutput } from '../../vmm-core/client/output.ts';
 import type { Client } from '../../vmm-core/control/client.ts';
 import { Core } from '../../vmm-core/control/core.ts';
 import { type MemoryPlace, Session } from '../../vmm-core/control/session.ts';
-import { warmUp } from '../../vmm-core/machine/machine.ts';
+import { warmUp } from '../../vmm-core/machine/warmParts.ts';
 import { VcpuWorker } from '../../vmm-core/vcpu/vcpuWorker.ts';
 import { Arrivals } from './deadline.ts';
 import { guestSymbols } from './guestSymbols.ts';

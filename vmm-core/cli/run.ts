@@ -11,7 +11,7 @@ import { SETTINGS } from '../config/settings.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
-import { warmUp } from '../machine/machine.ts';
+import { warmUp } from '../machine/warmParts.ts';
 import { isFatal, STOP } from '../protocol/stopCause.ts';
 import type { VmEnd } from '../protocol/vm.ts';
 import { Vm, type VmEvents } from '../vm.ts';

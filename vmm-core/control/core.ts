@@ -6,7 +6,7 @@ import type { VmConfig } from '../config/vmConfig.ts';
 import type { Hit } from '../debug/breakpoints.ts';
 import { StateError } from '../errors.ts';
 import { log } from '../log.ts';
-import { coolDown, warmUp, type WarmParts } from '../machine/machine.ts';
+import { coolDown, warmUp, type WarmParts } from '../machine/warmParts.ts';
 import type { Change } from '../protocol/changes.ts';
 import { hex } from '../protocol/hex.ts';
 import type { StopEvent } from '../protocol/run.ts';

@@ -3,23 +3,19 @@
  * of the host; what runs when, and what a stop means, is run control's business (debug/runControl.ts).
  */
 import { existsSync } from 'node:fs';
-import { freemem, totalmem } from 'node:os';
 import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
 import type { BootState } from '../boot/bootState.ts';
 import { loadKernel } from '../boot/loadKernel.ts';
-import type { FileSource } from '../client/fileSource.ts';
-import { formatSize } from '../config/size.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { hostClock } from '../devices/clock.ts';
 import { allocateDevices, buildDevices, type DeviceSet } from '../devices/deviceSet.ts';
-import { UserError } from '../errors.ts';
-import { Kvm } from '../kvm/kvm.ts';
+import type { Kvm } from '../kvm/kvm.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
 import { type VcpuState, vcpuStateFormat } from '../kvm/vcpuState.ts';
 import { type ChipState, type KvmVm, kvmIrqLine, type VcpuHandle } from '../kvm/vm.ts';
 import { log } from '../log.ts';
-import { allocateGuestMemory, type GuestMemory } from '../memory/guestMemory.ts';
-import { HOLE_BASE, KVM_IDENTITY_MAP, KVM_TSS, ramRanges } from '../memory/layout.ts';
+import type { GuestMemory } from '../memory/guestMemory.ts';
+import { HOLE_BASE } from '../memory/layout.ts';
 import { ArmedBreakpoints } from '../vcpu/armedBreakpoints.ts';
 import { kicker } from '../vcpu/kick.ts';
 import { Mailbox } from '../vcpu/mailbox.ts';
@@ -32,37 +28,13 @@ import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import { VcpuSet } from '../vcpu/vcpuSet.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
-import { type Initrd, openImage, openInitrd } from './openImage.ts';
+import { checkHost, reserveMemory } from './hostLimits.ts';
+import { closeImages, type Images, openImages } from './images.ts';
+import type { WarmParts } from './warmParts.ts';
 import { SerialInput } from '../backends/serial/serialInput.ts';
 
 /** AMD-V: see lastExit.ts. */
 const AMD_MODULE = '/sys/module/kvm_amd';
-
-/** What can be made before the configuration is known: F5 then only waits for what depends on it. */
-export interface WarmParts {
-  /** Absent: main starts vCPU 0 itself and hands it over when its thread is there. */
-  readonly worker?: VcpuWorker;
-  readonly kvm: Kvm;
-  readonly vm: KvmVm;
-  readonly vcpu: VcpuHandle;
-}
-
-/** `thread`: start that of vCPU 0 too, for a VM that comes later. Throws KvmUnavailableError. */
-export function warmUp(options: { readonly thread: boolean }): WarmParts {
-  const kvm = Kvm.open();
-  const vm = kvm.createVm();
-  vm.createChips(KVM_TSS, KVM_IDENTITY_MAP);
-  const parts = { kvm, vm, vcpu: vm.createVcpu(0) };
-  return options.thread ? { ...parts, worker: new VcpuWorker() } : parts;
-}
-
-/** Gives up what no VM was made of. */
-export function coolDown({ worker, kvm, vm, vcpu }: WarmParts): void {
-  worker?.dismiss();
-  new KvmVcpu(vcpu).close();
-  vm.close();
-  kvm.close();
-}
 
 /** Called on the main thread, outside any guest's time. */
 export interface MachineEvents {
@@ -87,7 +59,7 @@ export class Machine {
   boot: BootState;
   readonly #vm: KvmVm;
   readonly #stopBoard: StopBoard;
-  readonly #files: Images;
+  #files: Images;
   readonly #events: MachineEvents;
   readonly #powerOn: { readonly chips: ChipState; readonly vcpus: readonly VcpuState[] };
   #ahead: RunLoop | undefined;
@@ -133,7 +105,7 @@ export class Machine {
       });
     } catch (error) {
       for (const handle of handles.slice(1)) new KvmVcpu(handle).close();
-      this.#closeFiles();
+      closeImages(this.#files);
       throw error;
     }
   }
@@ -151,8 +123,8 @@ export class Machine {
     this.#vm.zeroMemory(this.memory);
     this.#vm.restoreChips(this.#powerOn.chips);
     this.devices.reset();
-    this.#closeFiles();
-    Object.assign(this.#files, files);
+    closeImages(this.#files);
+    this.#files = files;
     this.boot = this.#load();
     this.threads.forEach(({ vcpu, index }) => {
       const state = this.#powerOn.vcpus[index];
@@ -310,11 +282,6 @@ export class Machine {
     }, delayMs);
     this.#rtcTimer.unref();
   }
-
-  #closeFiles(): void {
-    this.#files.kernel.close();
-    this.#files.initrd?.source.close();
-  }
 }
 
 function serialInputs({ uarts, inputs }: DeviceSet): SerialInput[] {
@@ -322,49 +289,4 @@ function serialInputs({ uarts, inputs }: DeviceSet): SerialInput[] {
     const ring = inputs[port];
     return ring === undefined ? [] : [new SerialInput(uart.name, uart, ring)];
   });
-}
-
-interface Images {
-  readonly kernel: FileSource;
-  readonly initrd: Initrd | undefined;
-}
-
-function openImages(config: VmConfig): Images {
-  const kernel = openImage(config.kernel, 'kernel');
-  try {
-    return { kernel, initrd: config.initrd === undefined ? undefined : openInitrd(config.initrd) };
-  } catch (error) {
-    kernel.close();
-    throw error;
-  }
-}
-
-function reserveMemory(memoryBytes: number): GuestMemory {
-  try {
-    return allocateGuestMemory(ramRanges(memoryBytes));
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw new UserError(
-      `memory: this process cannot reserve ${formatSize(memoryBytes)}: ask for less, or raise its limit (ulimit -v unlimited)`,
-      { cause },
-    );
-  }
-}
-
-/** What the configuration's own rules cannot know: this host's memory and KVM's limits. */
-function checkHost(config: VmConfig, kvm: Kvm): void {
-  if (config.memoryBytes > totalmem()) {
-    throw new UserError(
-      `memory: ${formatSize(config.memoryBytes)} is more than this host has (${formatSize(totalmem())}): ask for less`,
-    );
-  }
-  if (config.memoryBytes > freemem()) {
-    log.warn('machine', 'guest memory exceeds the free memory of the host', { free: formatSize(freemem()) });
-  }
-  const maxCpus = kvm.checkExtension(KVM_CAP.MAX_VCPUS) || 1;
-  if (config.cpus > maxCpus) {
-    throw new UserError(
-      `cpus: ${config.cpus} is more than this host's KVM supports (${maxCpus}): ask for fewer`,
-    );
-  }
 }

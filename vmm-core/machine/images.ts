@@ -1,10 +1,38 @@
-/** Opens the kernel and the initrd. They stay open for the VM's life, so that a reset loads them again (and sees a rebuild). */
+/** The files a machine starts from. They stay open for its life: an image that is replaced meanwhile is another file. */
 import { existsSync } from 'node:fs';
 import { type FileSource, NotAFileError, openFileSource } from '../client/fileSource.ts';
+import type { VmConfig } from '../config/vmConfig.ts';
 import { UserError } from '../errors.ts';
 
+export interface Images {
+  readonly kernel: FileSource;
+  readonly initrd: Initrd | undefined;
+}
+
+export interface Initrd {
+  readonly source: FileSource;
+  /** For a multiboot module. */
+  readonly arguments?: string;
+}
+
+/** Throws UserError; then none is left open. */
+export function openImages({ kernel: path, initrd }: VmConfig): Images {
+  const kernel = openImage(path, 'kernel');
+  try {
+    return { kernel, initrd: initrd === undefined ? undefined : openInitrd(initrd) };
+  } catch (error) {
+    kernel.close();
+    throw error;
+  }
+}
+
+export function closeImages({ kernel, initrd }: Images): void {
+  kernel.close();
+  initrd?.source.close();
+}
+
 /** `what` for messages: "kernel", "initrd". Throws UserError when the path is not a readable file. */
-export function openImage(path: string, what: string): FileSource {
+function openImage(path: string, what: string): FileSource {
   try {
     return openFileSource(path);
   } catch (cause) {
@@ -14,14 +42,8 @@ export function openImage(path: string, what: string): FileSource {
   }
 }
 
-export interface Initrd {
-  readonly source: FileSource;
-  /** For a multiboot module. */
-  readonly arguments?: string;
-}
-
 /** `given` is a path, or a path, a space and arguments, as QEMU's -initrd takes them; a file whose name has spaces comes first. */
-export function openInitrd(given: string): Initrd {
+function openInitrd(given: string): Initrd {
   const space = given.indexOf(' ');
   if (space <= 0 || existsSync(given)) return { source: openImage(given, 'initrd') };
   const source = openImage(given.slice(0, space), 'initrd');
