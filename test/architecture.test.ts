@@ -60,7 +60,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   bus: ['abi'],
   kvm: ['abi'],
   backends: ['bus', 'kvm', 'config', 'client'],
-  devices: ['abi', 'bus', 'memory'],
+  devices: ['abi', 'bus', 'memory', 'backends', 'config'],
   boot: ['abi', 'elf', 'memory', 'config'],
   vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'protocol'],
   debug: ['abi', 'memory', 'kvm', 'boot', 'vcpu', 'protocol'],

@@ -2,19 +2,16 @@
  * A VM as its clients see it: a machine, run control, serial ports, and how it ends. Main thread. Used by the control server and by
  * `vmm run`; knows neither sockets nor argv.
  */
-import { fileErrorText } from './client/regularFile.ts';
+import type { SerialPort } from './backends/serial/serialPort.ts';
 import type { VmConfig } from './config/vmConfig.ts';
 import { type Breakpoint, Breakpoints, type Hit, type Status } from './debug/breakpoints.ts';
 import { type FailureReport, reportFailure } from './debug/failureReport.ts';
 import { debugFacilities } from './debug/probe.ts';
 import { RunControl, type VcpuStep, type Verdict } from './debug/runControl.ts';
-import { OUTPUT_DEBUGCON } from './devices/deviceSet.ts';
 import { UserError } from './errors.ts';
-import { GuestText } from './backends/guestText.ts';
 import { log } from './log.ts';
 import { Machine } from './machine/machine.ts';
 import type { WarmParts } from './machine/warmParts.ts';
-import { SerialPort } from './backends/serial/serialPort.ts';
 import { hex } from './protocol/hex.ts';
 import type { StopEvent } from './protocol/run.ts';
 import { type FatalCause, type ShownCause, STOP } from './protocol/stopCause.ts';
@@ -42,24 +39,16 @@ export class Vm {
   readonly breakpoints: Breakpoints;
   readonly serial: readonly SerialPort[];
   readonly #events: VmEvents;
-  readonly #debugcon = new GuestText('debugcon');
-  readonly #firmware = new GuestText('firmware');
   #end: VmEnd | undefined;
   #isOutputLost = false;
   /** Set while stopped by something that cannot be continued: `resume` ends the VM with it. */
   #fatal: VmEnd | undefined;
 
-  /** Stopped at the first instruction. Throws what Machine and SerialPort throw. */
+  /** Stopped at the first instruction. Throws what Machine throws. */
   constructor(config: VmConfig, warm: WarmParts, events: VmEvents) {
     this.#events = events;
-    this.serial = openSerialPorts(config);
-    try {
-      this.machine = this.#assemble(config, warm);
-    } catch (error) {
-      for (const port of this.serial) port.close();
-      throw error;
-    }
-    this.serial.forEach((port, i) => this.#watch(port, i, config));
+    this.machine = this.#assemble(config, warm);
+    this.serial = this.machine.serial.map(({ port }) => port);
     const { memory, breakpoints, threads, kvm } = this.machine;
     this.breakpoints = new Breakpoints(memory, breakpoints, threads, () => debugFacilities(kvm));
     this.runControl = new RunControl(this.machine.vcpus, this.breakpoints, (verdict) =>
@@ -69,24 +58,15 @@ export class Vm {
 
   #assemble(config: VmConfig, warm: WarmParts): Machine {
     return new Machine(config, warm, {
-      onOutput: (port, bytes) => this.#output(port, bytes),
-      wantsOutput: (port) => this.serial[port]?.isBehind !== true,
+      onOutputLost: (message) => this.#loseOutput(message),
       onPanic: (event) => log.guest('guest', `the guest reports by pvpanic: ${event}`),
       onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
     });
   }
 
-  #watch(port: SerialPort, index: number, config: VmConfig): void {
-    port.onDrained = () => this.machine.takeOutput(index);
-    port.onBroken = (error) => {
-      if (error.code === 'EPIPE') return; // the reader has what it wanted
-      this.#isOutputLost = true;
-      const backend = config.serial[index];
-      const target = backend?.kind === 'file' ? backend.path : 'standard output';
-      this.#events.onOutputLost(
-        `cannot write the output of COM${index + 1} to ${target}: ${fileErrorText(error)}; the guest runs on without it`,
-      );
-    };
+  #loseOutput(message: string): void {
+    this.#isOutputLost = true;
+    this.#events.onOutputLost(message);
   }
 
   get state(): VmState {
@@ -129,7 +109,7 @@ export class Vm {
 
   /** Keys for a UART. */
   typed(port: number, bytes: Uint8Array): void {
-    this.machine.serialInputs[port]?.type(bytes);
+    this.machine.serial[port]?.type(bytes);
   }
 
   /**
@@ -157,7 +137,7 @@ export class Vm {
   finish(end: VmEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    this.machine.drainOutputs();
+    this.machine.flushOutput();
     this.#events.onEnded(end);
   }
 
@@ -166,12 +146,6 @@ export class Vm {
     this.#fatal = undefined;
     this.breakpoints.forgetPlanted();
     this.#events.onReset(message);
-  }
-
-  #output(port: number, bytes: Uint8Array): void {
-    const serial = this.serial[port];
-    if (serial !== undefined) return serial.write(bytes);
-    (port === OUTPUT_DEBUGCON ? this.#debugcon : this.#firmware).write(bytes);
   }
 
   #conclude({ cause, cpu, hits }: Verdict): void {
@@ -218,17 +192,5 @@ export class Vm {
     const thread = this.machine.threads[cpu];
     if (thread === undefined) throw new Error(`no vCPU ${cpu}`);
     return thread;
-  }
-}
-
-/** Throws UserError; then none is left open. */
-function openSerialPorts(config: VmConfig): SerialPort[] {
-  const ports: SerialPort[] = [];
-  try {
-    for (const backend of config.serial) ports.push(new SerialPort(backend));
-    return ports;
-  } catch (error) {
-    for (const port of ports) port.close();
-    throw error;
   }
 }

@@ -4,7 +4,8 @@
  */
 import { ByteRing } from '../../vmm-core/bus/byteRing.ts';
 import type { IrqLine } from '../../vmm-core/bus/irqLine.ts';
-import type { Device } from '../../vmm-core/bus/device.ts';
+import type { BusDevice } from '../../vmm-core/bus/busDevice.ts';
+import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
 import type { Clock } from '../../vmm-core/devices/clock.ts';
 import type { GuestPower } from '../../vmm-core/devices/guestPower.ts';
 
@@ -55,6 +56,22 @@ export function newRing(capacity = 1024): ByteRing {
   return new ByteRing(new SharedArrayBuffer(ByteRing.sizeBytes(capacity)), 0, capacity);
 }
 
+/** A configuration that a machine can be planned from; its files do not exist. */
+export function plannableConfig(more: Partial<VmConfig> = {}): VmConfig {
+  return {
+    name: 'test',
+    kernel: 'kernel.elf',
+    cmdline: '',
+    protocol: 'auto',
+    memoryBytes: 256 * 2 ** 20,
+    cpus: 1,
+    serial: Array(4).fill({ kind: 'null' }),
+    debugExit: false,
+    onReset: 'exit',
+    ...more,
+  };
+}
+
 /** A seeded sequence of unsigned 32-bit numbers (xorshift32). */
 export function randomNumbers(seed: number): (below: number) => number {
   let state = seed >>> 0 || 1;
@@ -70,7 +87,7 @@ export function randomNumbers(seed: number): (below: number) => number {
  * Random reads and writes of 1, 2 and 4 bytes within the device's width; calls `check` with each value read.
  */
 export function fuzzDevice(
-  device: Device,
+  device: BusDevice,
   options: {
     readonly seed: number;
     readonly rounds: number;

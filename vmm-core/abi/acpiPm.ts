@@ -1,5 +1,10 @@
-/** ACPI fixed hardware, offsets from PORT_ACPI_PM1_EVENT. ACPI 6.5 §4.8.3; names as in ACPICA's acconfig.h/actypes.h. */
+/** ACPI fixed hardware. ACPI 6.5 §4.8.3; names as in ACPICA's acconfig.h/actypes.h. */
 
+/** Where this machine has it; the FADT tells the guest. */
+export const PORT_ACPI_PM = 0x600;
+export const IRQ_ACPI_SCI = 9; // level, active high
+
+// Offsets from PORT_ACPI_PM.
 export const ACPI_PM_BYTES = 12;
 export const ACPI_PM1_STATUS = 0; // RW1C 16 bit, PM1a_EVT_BLK
 export const ACPI_PM1_ENABLE = 2; // RW   16 bit
@@ -27,3 +32,6 @@ export const ACPI_BITMASK_GLOBAL_LOCK_RELEASE = 1 << 2; // GBL_RLS, write-only
 export const ACPI_SLEEP_TYPE_SHIFT = 10; // SLP_TYPx
 export const ACPI_BITMASK_SLEEP_TYPE = 0x1c00;
 export const ACPI_BITMASK_SLEEP_ENABLE = 1 << 13; // SLP_EN, write-only
+
+/** SLP_TYPa of \_S5, written with SLP_EN to PM1a_CNT to power off: the machine's own choice. */
+export const SLP_TYP_S5 = 5;

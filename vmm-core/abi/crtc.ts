@@ -1,8 +1,13 @@
-/** The CRT controller of a VGA in text mode, 0x3d4: registers of its index/data pair. IBM PS/2 Video Subsystem, "CRT Controller". */
+/** The CRT controller of a VGA in text mode: registers of its index/data pair. IBM PS/2 Video Subsystem, "CRT Controller". */
+export const PORT_CRTC_INDEX = 0x3d4; // and data at 0x3d5
+export const PORT_VGA_INPUT_STATUS_1 = 0x3da;
+
+// Offsets from PORT_CRTC_INDEX.
 export const CRTC_INDEX = 0; // RW  which register the data port is
 export const CRTC_DATA = 1; // RW
+export const CRTC_PORTS = 2;
 
-/** Input Status Register 1, at 0x3da beside a CRTC at 0x3d4. A write goes to the feature control register. */
+/** Input Status Register 1, at PORT_VGA_INPUT_STATUS_1. A write goes to the feature control register. */
 export const INPUT_STATUS_1 = 6; // R
 export const ST01_DISP_ENABLE = 1 << 0; // no picture is drawn: horizontal or vertical retrace
 export const ST01_V_RETRACE = 1 << 3;

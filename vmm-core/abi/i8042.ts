@@ -1,8 +1,13 @@
 /** i8042 keyboard controller and the keyboard behind it. Names as in Linux's i8042.h and atkbd.c; IBM PS/2 Technical Reference. */
 
-export const I8042_DATA = 0; // RW  port 0x60
-export const I8042_STATUS = 4; // R   port 0x64
-export const I8042_COMMAND = 4; // W   port 0x64
+export const PORT_I8042_DATA = 0x60;
+export const PORT_I8042_COMMAND = 0x64;
+export const IRQ_KEYBOARD = 1;
+
+// Offsets from PORT_I8042_DATA.
+export const I8042_DATA = 0; // RW
+export const I8042_STATUS = 4; // R   at PORT_I8042_COMMAND
+export const I8042_COMMAND = 4; // W   at PORT_I8042_COMMAND
 
 export const I8042_STR_OBF = 1 << 0; // output buffer full: port 0x60 has a byte
 export const I8042_STR_IBF = 1 << 1; // input buffer full: never, we take bytes at once

@@ -4,6 +4,11 @@
  */
 import { struct, u32 } from './struct.ts';
 
+/** Where every CPU finds its own. */
+export const LAPIC_BASE = 0xfee0_0000;
+export const LAPIC_BYTES = 0x1000;
+export const LAPIC_VERSION = 0x14; // of KVM's, as their version register says
+
 export const LocalApicPage = struct('local APIC', 1024, {
   id: u32(0x20),
   version: u32(0x30),

@@ -3,8 +3,13 @@
  * and Linux's mc146818rtc.h; the CMOS bytes as SeaBIOS and QEMU agree on them.
  */
 
-export const RTC_INDEX = 0; // W   port 0x70: bits 0-6 the register, bit 7 gates NMI (ignored)
-export const RTC_DATA = 1; // RW  port 0x71
+export const PORT_CMOS_INDEX = 0x70; // and data at 0x71
+export const IRQ_RTC = 8;
+
+// Offsets from PORT_CMOS_INDEX.
+export const RTC_INDEX = 0; // W   bits 0-6 the register, bit 7 gates NMI (ignored)
+export const RTC_DATA = 1; // RW
+export const RTC_PORTS = 2;
 export const RTC_INDEX_MASK = 0x7f;
 export const RTC_BYTES = 128;
 

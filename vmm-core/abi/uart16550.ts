@@ -1,5 +1,13 @@
 /** 16550 UART, offsets from the port base. PC16550D datasheet, Table II; names as in Linux's serial_reg.h. */
 
+/** COM1..COM4 of a PC: base port and ISA interrupt, which two of them share. */
+export const COM_RESOURCES = [
+  { port: 0x3f8, irq: 4 },
+  { port: 0x2f8, irq: 3 },
+  { port: 0x3e8, irq: 4 },
+  { port: 0x2e8, irq: 3 },
+] as const;
+
 export const UART_PORTS = 8;
 export const UART_FIFO_DEPTH = 16;
 

@@ -5,14 +5,8 @@
  * Not hardware-reduced: this machine has the PM1 registers, a PM timer, the PIC and the PIT. There is no SMI_CMD, so ACPI mode is
  * always on, and SCI_EN in PM1_CNT has to read as 1.
  */
-import {
-  IRQ_ACPI_SCI,
-  PORT_ACPI_PM1_CONTROL,
-  PORT_ACPI_PM1_EVENT,
-  PORT_ACPI_PM_TIMER,
-  PORT_RESET_CONTROL,
-  RESET_CONTROL_RESET,
-} from '../abi/ports.ts';
+import { ACPI_PM1_CONTROL, ACPI_PM_TIMER, IRQ_ACPI_SCI, PORT_ACPI_PM } from '../abi/acpiPm.ts';
+import { PORT_RESET_CONTROL, RESET_CONTROL_RESET } from '../abi/resetControl.ts';
 import { struct, u16, u32, u64, u8 } from '../abi/struct.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { ACPI_TABLES, ACPI_TABLES_BYTES, IOAPIC_BASE, LAPIC_BASE } from '../memory/layout.ts';
@@ -164,18 +158,18 @@ function fadtTable(facs: number, dsdt: number): Uint8Array {
     Xdsdt: BigInt(dsdt),
     sci_interrupt: IRQ_ACPI_SCI,
     smi_command: 0,
-    pm1a_event_block: PORT_ACPI_PM1_EVENT,
+    pm1a_event_block: PORT_ACPI_PM,
     pm1_event_length: 4,
     xpm1a_event_block: ioSpace(32, 16),
-    xpm1a_event_block_address: BigInt(PORT_ACPI_PM1_EVENT),
-    pm1a_control_block: PORT_ACPI_PM1_CONTROL,
+    xpm1a_event_block_address: BigInt(PORT_ACPI_PM),
+    pm1a_control_block: PORT_ACPI_PM + ACPI_PM1_CONTROL,
     pm1_control_length: 2,
     xpm1a_control_block: ioSpace(16, 16),
-    xpm1a_control_block_address: BigInt(PORT_ACPI_PM1_CONTROL),
-    pm_timer_block: PORT_ACPI_PM_TIMER,
+    xpm1a_control_block_address: BigInt(PORT_ACPI_PM + ACPI_PM1_CONTROL),
+    pm_timer_block: PORT_ACPI_PM + ACPI_PM_TIMER,
     pm_timer_length: 4,
     xpm_timer_block: ioSpace(32, 32),
-    xpm_timer_block_address: BigInt(PORT_ACPI_PM_TIMER),
+    xpm_timer_block_address: BigInt(PORT_ACPI_PM + ACPI_PM_TIMER),
     c2_latency: LATENCY_C2_UNSUPPORTED,
     c3_latency: LATENCY_C3_UNSUPPORTED,
     century: CMOS_CENTURY,

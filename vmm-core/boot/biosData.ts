@@ -3,8 +3,9 @@
  * of the BIOS era, xv6 and Xen look here for the base memory, the extended area and the serial ports. IBM PS/2 and PC BIOS
  * Interface Technical Reference, "BIOS data area". An image that is loaded here overwrites it, as it would on a PC.
  */
-import { PORT_CRTC_INDEX, COM_RESOURCES } from '../abi/ports.ts';
+import { PORT_CRTC_INDEX } from '../abi/crtc.ts';
 import { struct, u16, u8 } from '../abi/struct.ts';
+import { COM_RESOURCES } from '../abi/uart16550.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { BIOS_DATA, CONVENTIONAL_RAM_END, EBDA, EBDA_BYTES, KIB, REAL_MODE_IRET } from '../memory/layout.ts';
 

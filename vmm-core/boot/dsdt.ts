@@ -2,16 +2,11 @@
  * The differentiated system description: which legacy devices there are, on which ports and interrupts, and how to power off.
  * An operating system that trusts ACPI looks for nothing else: without an entry here, ttyS0 has no interrupt.
  */
-import {
-  COM_RESOURCES,
-  IRQ_RTC,
-  PORT_ACPI_PM1_EVENT,
-  PORT_CMOS_INDEX,
-  PORT_I8042_COMMAND,
-  PORT_I8042_DATA,
-  PORT_PVPANIC,
-  SLP_TYP_S5,
-} from '../abi/ports.ts';
+import { PORT_ACPI_PM, SLP_TYP_S5 } from '../abi/acpiPm.ts';
+import { PORT_I8042_COMMAND, PORT_I8042_DATA } from '../abi/i8042.ts';
+import { PORT_PVPANIC } from '../abi/pvpanic.ts';
+import { IRQ_RTC, PORT_CMOS_INDEX } from '../abi/rtcCmos.ts';
+import { COM_RESOURCES } from '../abi/uart16550.ts';
 import {
   type Aml,
   amlPackage,
@@ -73,7 +68,7 @@ function legacyDevices(): Aml[] {
     ...uarts,
     pnpDevice('PVPN', string('QEMU0001'), [io(PORT_PVPANIC, 1)]),
     // Motherboard resources: nobody else may claim these ports.
-    pnpDevice('MBRD', eisaId('PNP0C02'), [io(PORT_ACPI_PM1_EVENT, ACPI_PM_PORTS), io(PORT_RESET, 1)]),
+    pnpDevice('MBRD', eisaId('PNP0C02'), [io(PORT_ACPI_PM, ACPI_PM_PORTS), io(PORT_RESET, 1)]),
   ];
 }
 

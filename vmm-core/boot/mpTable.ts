@@ -2,7 +2,7 @@
  * The MP table: CPUs and interrupt routing for kernels from before ACPI, or without it (xv6, JOS, Xen's early boot). Intel
  * MultiProcessor Specification 1.4, § numbers below. It says what the MADT says (boot/acpi.ts), in older words.
  */
-import { IRQ_ACPI_SCI } from '../abi/ports.ts';
+import { IRQ_ACPI_SCI } from '../abi/acpiPm.ts';
 import { struct, u16, u32, u8 } from '../abi/struct.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { IOAPIC_BASE, LAPIC_BASE, MP_TABLE } from '../memory/layout.ts';

@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { randomNumbers } from '../../test/support/devices.ts';
 import { Log } from '../log.ts';
 import { Bus } from './bus.ts';
-import type { Device } from './device.ts';
+import type { BusDevice } from './busDevice.ts';
 
 /** Answers every byte read with its offset + 1, records all accesses. */
-class Recorder implements Device {
+class Recorder implements BusDevice {
   readonly log: string[] = [];
   readonly name: string;
   readonly accessBytes: 1 | 2 | 4;
@@ -25,7 +25,7 @@ class Recorder implements Device {
   }
 }
 
-class Thrower implements Device {
+class Thrower implements BusDevice {
   readonly name = 'thrower';
   read(): number {
     throw new Error('read bug (expected by this test)');
@@ -173,7 +173,7 @@ test('fuzz: bus look-ups agree with a list of windows', () => {
       const base = random(0x400);
       const size = 1 + random(16);
       const cells = Array.from({ length: size }, (_, at) => base + at);
-      const device: Device = { name: `d${i}`, accessBytes: 1, read: () => i, write: () => undefined };
+      const device: BusDevice = { name: `d${i}`, accessBytes: 1, read: () => i, write: () => undefined };
       if (cells.some((at) => owner.has(at))) assert.throws(() => bus.register(base, size, device));
       else {
         bus.register(base, size, device);

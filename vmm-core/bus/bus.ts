@@ -6,7 +6,7 @@
  *    dropped, it is not split between neighbours: `outl 0xcf8` (PCI configuration) must never reach the reset port 0xcf9.
  */
 import { type Log, log as processLog } from '../log.ts';
-import type { Device } from './device.ts';
+import type { BusDevice } from './busDevice.ts';
 
 const PORTS = 0x1_0000;
 /** The port table holds an 8-bit index per port. */
@@ -15,7 +15,7 @@ const MAX_PORT_WINDOWS = 0xff;
 interface Window {
   readonly base: number;
   readonly end: number;
-  readonly device: Device;
+  readonly device: BusDevice;
   /** Added to (address - base): a device whose registers are not contiguous registers several windows. */
   readonly deviceOffset: number;
   readonly accessBytes: number;
@@ -39,7 +39,7 @@ export class Bus {
   }
 
   /** Called while a thread assembles its machine. Throws on overlap or a window outside the address space: a bug of ours. */
-  register(base: number, sizeBytes: number, device: Device, deviceOffset = 0): void {
+  register(base: number, sizeBytes: number, device: BusDevice, deviceOffset = 0): void {
     const end = base + sizeBytes;
     const limit = this.#kind === 'port' ? PORTS : Number.MAX_SAFE_INTEGER;
     if (
@@ -147,7 +147,7 @@ export class Bus {
     return undefined;
   }
 
-  #readDevice(device: Device, offset: number, sizeBytes: number): number {
+  #readDevice(device: BusDevice, offset: number, sizeBytes: number): number {
     try {
       return truncate(device.read(offset, sizeBytes), sizeBytes);
     } catch (error) {
@@ -156,7 +156,7 @@ export class Bus {
     }
   }
 
-  #writeDevice(device: Device, offset: number, sizeBytes: number, value: number): void {
+  #writeDevice(device: BusDevice, offset: number, sizeBytes: number, value: number): void {
     try {
       device.write(offset, sizeBytes, value);
     } catch (error) {
@@ -165,7 +165,7 @@ export class Bus {
   }
 
   /** Once per device, direction and register: a guest may repeat the access a million times. */
-  #reportBug(device: Device, direction: string, offset: number, error: unknown): void {
+  #reportBug(device: BusDevice, direction: string, offset: number, error: unknown): void {
     const site = `${device.name} ${direction} ${offset}`;
     if (this.#reported.has(site)) return;
     this.#reported.add(site);

@@ -101,6 +101,11 @@ export class StateBlock<S extends StateShape> {
     this.regs = registersOver(shape, buffer, offset);
   }
 
+  /** The fields that are rings. */
+  get rings(): readonly ByteRing[] {
+    return Object.values<unknown>(this.regs).filter((it) => it instanceof ByteRing);
+  }
+
   /**
    * Runs `body` with the block's lock held. Not recursive. Short critical sections only: the main thread may wait here.
    * A thread waiting for anything else (room in a ring, another vCPU) must not hold it.
@@ -179,7 +184,7 @@ function defineRegisters(shape: StateShape): RegistersClass {
       super(buffer, offset, sizeBytes);
       for (const { name, field, offset: at } of fields) {
         const value = storageAt(field, buffer, offset + at);
-        if (value !== undefined) Object.defineProperty(this, name, { value });
+        if (value !== undefined) Object.defineProperty(this, name, { value, enumerable: true });
       }
       Object.freeze(this);
     }

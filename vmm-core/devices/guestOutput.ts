@@ -6,6 +6,10 @@
  */
 import type { ByteRing } from '../bus/byteRing.ts';
 import { log } from '../log.ts';
+import type { DeviceHost } from './device.ts';
+
+/** To the main thread's side: an output ring has something. */
+export const OUTPUT_EVENT = 'output';
 
 /**
  * The part of a ring that is kept for vCPUs in a hurry (a port access exits with at most a page, and several vCPUs may print), and for
@@ -24,6 +28,16 @@ export interface GuestOutputOptions {
    * finds no room in that time.
    */
   readonly waitMs?: number;
+}
+
+/** The end of one of a device's rings. */
+export function outputTo(
+  ring: ByteRing,
+  host: Pick<DeviceHost, 'name' | 'notify' | 'outputWaitMs'>,
+): GuestOutput {
+  const { name, outputWaitMs } = host;
+  const wait = outputWaitMs === undefined ? {} : { waitMs: outputWaitMs };
+  return new GuestOutput({ name, ring, onOutput: () => host.notify(OUTPUT_EVENT), ...wait });
 }
 
 export class GuestOutput {

@@ -2,6 +2,7 @@
  * What crosses between the main thread and a vCPU's worker, apart from the mailbox and the stop board. One
  * union per direction.
  */
+import type { MachinePlan } from '../devices/machinePlan.ts';
 import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
 import type { LogLevel } from '../log.ts';
@@ -18,9 +19,9 @@ export interface VcpuAssignment {
   readonly stopBoard: SharedArrayBuffer;
   readonly ram: readonly RamSlot[];
   readonly breakpoints: SharedArrayBuffer;
-  /** The devices' registers and rings (devices/deviceSet.ts). */
-  readonly devices: SharedArrayBuffer;
-  readonly debugExit: boolean;
+  readonly plan: MachinePlan;
+  /** The devices' registers and rings, as the plan has them. */
+  readonly deviceMemory: SharedArrayBuffer;
   readonly facilities: VcpuFacilities;
   readonly logLevel: LogLevel;
 }
@@ -32,8 +33,13 @@ export type VcpuMessage =
    * is finished, causes are on the stop board, the threads wait in their mailboxes.
    */
   | { readonly kind: 'stopped' }
-  /** An output ring went from empty to not empty. `port`: 0..3 COM, 4 debugcon. */
-  | { readonly kind: 'output'; readonly port: number }
-  | { readonly kind: 'panic'; readonly event: 'panicked' | 'crash-loaded' }
-  /** The RTC wants a tick on the main thread after this delay. */
-  | { readonly kind: 'rtcTimer'; readonly delayMs: number };
+  /** A device tells its back end; `device` is its place in the plan. */
+  | {
+      readonly kind: 'notify';
+      readonly device: number;
+      readonly event: string;
+      readonly value: number;
+    }
+  /** A device wants its onTimer() called, on the main thread. */
+  | { readonly kind: 'timer'; readonly device: number; readonly delayMs: number }
+  | { readonly kind: 'panic'; readonly event: 'panicked' | 'crash-loaded' };

@@ -5,7 +5,7 @@
  */
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { hostClock } from '../devices/clock.ts';
-import { buildDevices } from '../devices/deviceSet.ts';
+import { buildDevices } from '../devices/buildDevices.ts';
 import { currentThreadId, KICK_SIGNAL, signalThread } from '../kvm/libc.ts';
 import { KvmRun } from '../kvm/kvmRun.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
@@ -26,19 +26,18 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
   log.setLevel(assignment.logLevel);
   const mailbox = new Mailbox(assignment.mailbox);
   const vcpu = new KvmVcpu(assignment.vcpu);
-  const devices = buildDevices(assignment.devices, {
-    debugExit: assignment.debugExit,
+  const devices = buildDevices(assignment.plan, assignment.deviceMemory, {
     clock: hostClock,
     irqLine: (gsi) => kvmIrqLine(assignment.vmFd, gsi),
     power: guestPower(
       (cause) => loop.raisePower(cause),
       (event) => post({ kind: 'panic', event }),
     ),
-    rtcTimer: { arm: (delayMs) => post({ kind: 'rtcTimer', delayMs }) },
-    onOutput: (port) => post({ kind: 'output', port }),
+    arm: (device, delayMs) => post({ kind: 'timer', device, delayMs }),
+    notify: (device, event, value) => post({ kind: 'notify', device, event, value }),
   });
   const runs = assignment.vcpus.map(({ run }) => new KvmRun(run));
-  const board = new StopBoard(assignment.stopBoard, kicker(runs, devices.outputs));
+  const board = new StopBoard(assignment.stopBoard, kicker(runs, devices.rings));
   const loop = new RunLoop({
     vcpu,
     memory: new GuestMemory(assignment.ram),

@@ -2,22 +2,21 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock, RecordedIrq, RecordedPower, fuzzDevice } from '../../../test/support/devices.ts';
 import * as abi from '../../abi/acpiPm.ts';
-import { SLP_TYP_S5 } from '../../abi/ports.ts';
 import { StateBlock } from '../../bus/stateBlock.ts';
 import { log } from '../../log.ts';
-import { AcpiPm } from './acpiPm.ts';
+import { AcpiPm, acpiPm } from './acpiPm.ts';
 
 log.setLevel('error'); // guests are made to misbehave here
 
 const { ACPI_PM1_CONTROL, ACPI_PM1_ENABLE, ACPI_PM1_STATUS, ACPI_PM_TIMER } = abi;
 const PWRBTN = abi.ACPI_BITMASK_POWER_BUTTON_STATUS;
-const SLEEP_S5 = (SLP_TYP_S5 << abi.ACPI_SLEEP_TYPE_SHIFT) | abi.ACPI_BITMASK_SLEEP_ENABLE;
+const SLEEP_S5 = (abi.SLP_TYP_S5 << abi.ACPI_SLEEP_TYPE_SHIFT) | abi.ACPI_BITMASK_SLEEP_ENABLE;
 
 function newPm(timerBits?: 24 | 32) {
   const irq = new RecordedIrq();
   const power = new RecordedPower();
   const clock = new ManualClock();
-  const state = StateBlock.allocate(AcpiPm.state);
+  const state = StateBlock.allocate(acpiPm.state);
   const pm = new AcpiPm({ state, irq, clock, power, ...(timerBits === undefined ? {} : { timerBits }) });
   pm.reset();
   return { pm, irq, power, clock };
@@ -64,7 +63,7 @@ test('PM1_EN keeps the bits that exist, by word, byte or together with PM1_STS',
 
 test('SLP_EN with the type of S5 powers off, in one write or after the type', () => {
   const { pm, power } = newPm();
-  pm.write(ACPI_PM1_CONTROL, 2, SLP_TYP_S5 << abi.ACPI_SLEEP_TYPE_SHIFT); // ACPICA writes twice
+  pm.write(ACPI_PM1_CONTROL, 2, abi.SLP_TYP_S5 << abi.ACPI_SLEEP_TYPE_SHIFT); // ACPICA writes twice
   assert.deepEqual(power.events, []);
   pm.write(ACPI_PM1_CONTROL, 2, SLEEP_S5);
   pm.write(ACPI_PM1_CONTROL + 1, 1, SLEEP_S5 >> 8);
@@ -75,7 +74,7 @@ test('SLP_EN with the type of S5 powers off, in one write or after the type', ()
 test('other sleep types do nothing', () => {
   const { pm, power } = newPm();
   for (let type = 0; type < 8; type++) {
-    if (type !== SLP_TYP_S5) {
+    if (type !== abi.SLP_TYP_S5) {
       pm.write(ACPI_PM1_CONTROL, 2, (type << abi.ACPI_SLEEP_TYPE_SHIFT) | abi.ACPI_BITMASK_SLEEP_ENABLE);
     }
   }

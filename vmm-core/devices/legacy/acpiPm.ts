@@ -6,12 +6,11 @@
  * global lock and bus master events, sleep states other than S5. The PM timer runs on while the VM is paused.
  */
 import * as abi from '../../abi/acpiPm.ts';
-import { SLP_TYP_S5 } from '../../abi/ports.ts';
-import type { Device } from '../../bus/device.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
 import { clearFields, type Registers, type StateBlock, u16, u8 } from '../../bus/stateBlock.ts';
 import { log } from '../../log.ts';
 import type { Clock } from '../clock.ts';
+import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
 
 const STATE = { status: u16, enable: u16, control: u16, sciAsserted: u8 };
@@ -26,6 +25,16 @@ const ENABLE_BITS =
 /** What PM1a_CNT keeps; GBL_RLS and SLP_EN are write-only and read 0. */
 const CONTROL_BITS = abi.ACPI_BITMASK_BUS_MASTER_RLD | abi.ACPI_BITMASK_SLEEP_TYPE;
 
+export const acpiPm = {
+  id: 'acpi-pm',
+  state: STATE,
+  resources: () => ({
+    ports: [{ base: abi.PORT_ACPI_PM, sizeBytes: abi.ACPI_PM_BYTES }],
+    irqs: [{ gsi: abi.IRQ_ACPI_SCI, trigger: 'level' }],
+  }),
+  build: (_, host) => new AcpiPm({ ...host, irq: host.irq() }),
+} satisfies DeviceClass<unknown, State>;
+
 export interface AcpiPmOptions {
   readonly state: StateBlock<State>;
   /** The SCI, a level. */
@@ -37,8 +46,6 @@ export interface AcpiPmOptions {
 }
 
 export class AcpiPm implements Device {
-  static readonly state = STATE;
-
   readonly name = 'acpi-pm';
   readonly #state: StateBlock<State>;
   readonly #regs: Registers<State>;
@@ -135,7 +142,7 @@ export class AcpiPm implements Device {
 
   #sleepIsOff(): boolean {
     const type = (this.#regs.control & abi.ACPI_BITMASK_SLEEP_TYPE) >>> abi.ACPI_SLEEP_TYPE_SHIFT;
-    if (type === SLP_TYP_S5) return true;
+    if (type === abi.SLP_TYP_S5) return true;
     log.guest(this.name, 'a sleep state other than S5 is not there', { sleepType: type });
     return false;
   }

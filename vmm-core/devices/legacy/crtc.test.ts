@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { fuzzDevice } from '../../../test/support/devices.ts';
 import * as abi from '../../abi/crtc.ts';
 import { StateBlock } from '../../bus/stateBlock.ts';
-import { Crtc } from './crtc.ts';
+import { Crtc, crtc as crtcClass } from './crtc.ts';
 
 function newCrtc() {
-  const crtc = new Crtc({ state: StateBlock.allocate(Crtc.state) });
+  const crtc = new Crtc({ state: StateBlock.allocate(crtcClass.state) });
   crtc.reset();
   return {
     crtc,

@@ -4,15 +4,25 @@
  * and no other port of a VGA answers.
  */
 import * as abi from '../../abi/crtc.ts';
-import type { Device } from '../../bus/device.ts';
 import { bytes, type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import type { Device, DeviceClass } from '../device.ts';
 
 const STATE = { index: u8, status: u8, registers: bytes(abi.CRTC_REGISTERS) };
 type State = typeof STATE;
 
-export class Crtc implements Device {
-  static readonly state = STATE;
+export const crtc = {
+  id: 'crtc',
+  state: STATE,
+  resources: () => ({
+    ports: [
+      { base: abi.PORT_CRTC_INDEX, sizeBytes: abi.CRTC_PORTS },
+      { base: abi.PORT_VGA_INPUT_STATUS_1, sizeBytes: 1, offset: abi.INPUT_STATUS_1 },
+    ],
+  }),
+  build: (_, host) => new Crtc(host),
+} satisfies DeviceClass<unknown, State>;
 
+export class Crtc implements Device {
   readonly name = 'crtc';
   readonly accessBytes = 1; // `outw` writes index and value at once
   readonly #state: StateBlock<State>;

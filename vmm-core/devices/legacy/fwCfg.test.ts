@@ -3,11 +3,13 @@ import { test } from 'node:test';
 import { fuzzDevice } from '../../../test/support/devices.ts';
 import * as abi from '../../abi/fwCfg.ts';
 import { StateBlock } from '../../bus/stateBlock.ts';
-import { FwCfg } from './fwCfg.ts';
+import { FwCfg, fwCfg } from './fwCfg.ts';
 
 function newFwCfg() {
-  const device = new FwCfg({ state: StateBlock.allocate(FwCfg.state) });
-  device.powerOn({ cpus: 3, memoryBytes: 5 * 2 ** 30 });
+  const device = new FwCfg({
+    state: StateBlock.allocate(fwCfg.state),
+    machine: { cpus: 3, memoryBytes: 5 * 2 ** 30 },
+  });
   device.reset();
   return {
     device,

@@ -3,34 +3,40 @@
  * kernels ask a machine of QEMU's for (how many CPUs, how much memory); there are no files. Unknown items are empty and read 0.
  */
 import * as abi from '../../abi/fwCfg.ts';
-import type { Device } from '../../bus/device.ts';
 import { type Registers, type StateBlock, u16, u32 } from '../../bus/stateBlock.ts';
+import { MIB } from '../../memory/layout.ts';
+import type { Device, DeviceClass } from '../device.ts';
 
-const STATE = { selector: u16, offset: u32, cpus: u16, memoryMiB: u32 };
+const STATE = { selector: u16, offset: u32 };
 type State = typeof STATE;
 
 const SIGNATURE = [0x51, 0x45, 0x4d, 0x55]; // "QEMU"
-const MIB_SHIFT = 20;
+
+/** What the items say. */
+export interface FwCfgMachine {
+  readonly cpus: number;
+  readonly memoryBytes: number;
+}
+
+export const fwCfg = {
+  id: 'fw-cfg',
+  state: STATE,
+  instances: ({ cpus, memoryBytes }) => [{ cpus, memoryBytes }],
+  resources: () => ({ ports: [{ base: abi.PORT_FW_CFG_SELECTOR, sizeBytes: abi.FW_CFG_PORTS }] }),
+  build: (machine, host) => new FwCfg({ ...host, machine }),
+} satisfies DeviceClass<FwCfgMachine, State>;
 
 export class FwCfg implements Device {
-  static readonly state = STATE;
-
   readonly name = 'fw-cfg';
   readonly accessBytes = 2;
   readonly #state: StateBlock<State>;
   readonly #regs: Registers<State>;
+  readonly #machine: FwCfgMachine;
 
-  constructor(options: { readonly state: StateBlock<State> }) {
+  constructor(options: { readonly state: StateBlock<State>; readonly machine: FwCfgMachine }) {
     this.#state = options.state;
     this.#regs = options.state.regs;
-  }
-
-  /** Main thread, once: what the items say. */
-  powerOn(machine: { readonly cpus: number; readonly memoryBytes: number }): void {
-    this.#state.locked(() => {
-      this.#regs.cpus = machine.cpus;
-      this.#regs.memoryMiB = Math.floor(machine.memoryBytes / 2 ** MIB_SHIFT);
-    });
+    this.#machine = options.machine;
   }
 
   reset(): void {
@@ -54,14 +60,14 @@ export class FwCfg implements Device {
   }
 
   #item(): readonly number[] {
-    const { selector, cpus, memoryMiB } = this.#regs;
-    switch (selector) {
+    const { cpus, memoryBytes } = this.#machine;
+    switch (this.#regs.selector) {
       case abi.FW_CFG_SIGNATURE:
         return SIGNATURE;
       case abi.FW_CFG_ID:
         return littleEndian(abi.FW_CFG_VERSION, 4);
       case abi.FW_CFG_RAM_SIZE:
-        return littleEndian(memoryMiB * 2 ** MIB_SHIFT, 8);
+        return littleEndian(Math.floor(memoryBytes / MIB) * MIB, 8);
       case abi.FW_CFG_NOGRAPHIC:
         return littleEndian(1, 2);
       case abi.FW_CFG_NB_CPUS:

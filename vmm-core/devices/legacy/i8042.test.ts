@@ -4,14 +4,14 @@ import { RecordedIrq, RecordedPower, fuzzDevice } from '../../../test/support/de
 import * as abi from '../../abi/i8042.ts';
 import { StateBlock } from '../../bus/stateBlock.ts';
 import { log } from '../../log.ts';
-import { I8042 } from './i8042.ts';
+import { I8042, i8042 as i8042Class } from './i8042.ts';
 
 log.setLevel('error'); // guests are made to misbehave here
 
 function newController() {
   const irq = new RecordedIrq();
   const power = new RecordedPower();
-  const i8042 = new I8042({ state: StateBlock.allocate(I8042.state), irq, power });
+  const i8042 = new I8042({ state: StateBlock.allocate(i8042Class.state), irq, power });
   i8042.reset();
   const status = (): number => i8042.read(abi.I8042_STATUS, 1);
   return {

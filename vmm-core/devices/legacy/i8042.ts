@@ -5,10 +5,10 @@
  * (Linux gives up at once instead of waiting half a second), AUX_TEST fails. A20 is stored and always open.
  */
 import * as abi from '../../abi/i8042.ts';
-import type { Device } from '../../bus/device.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
 import { bytes, clearFields, type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
 import { log } from '../../log.ts';
+import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
 
 const KBD_QUEUE = 16;
@@ -37,6 +37,20 @@ type State = typeof STATE;
 /** What a PC's firmware leaves: interrupt and translation on, no mouse. */
 const RESET_CTR = abi.I8042_CTR_KBDINT | abi.I8042_CTR_SYS | abi.I8042_CTR_AUXDIS | abi.I8042_CTR_XLATE;
 
+/** On the bus twice: its data port as offset I8042_DATA, its command port as offset I8042_STATUS. */
+export const i8042 = {
+  id: 'i8042',
+  state: STATE,
+  resources: () => ({
+    ports: [
+      { base: abi.PORT_I8042_DATA, sizeBytes: 1, offset: abi.I8042_DATA },
+      { base: abi.PORT_I8042_COMMAND, sizeBytes: 1, offset: abi.I8042_COMMAND },
+    ],
+    irqs: [{ gsi: abi.IRQ_KEYBOARD, trigger: 'edge' }],
+  }),
+  build: (_, host) => new I8042({ ...host, irq: host.irq() }),
+} satisfies DeviceClass<unknown, State>;
+
 export interface I8042Options {
   readonly state: StateBlock<State>;
   /** IRQ 1. */
@@ -44,10 +58,7 @@ export interface I8042Options {
   readonly power: GuestPower;
 }
 
-/** On the bus twice: port 0x60 as offset I8042_DATA, port 0x64 as offset I8042_STATUS. */
 export class I8042 implements Device {
-  static readonly state = STATE;
-
   readonly name = 'i8042';
   readonly accessBytes = 1;
   readonly #state: StateBlock<State>;
@@ -87,7 +98,7 @@ export class I8042 implements Device {
       this.#updateIrq();
       return pulled;
     });
-    if (resets) this.#power.reset('i8042'); // without the lock
+    if (resets) this.#power.reset(this.name); // without the lock
   }
 
   #status(): number {

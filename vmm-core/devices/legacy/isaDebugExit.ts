@@ -1,6 +1,14 @@
 /** QEMU's isa-debug-exit: a write ends the VM with the exit code `(value << 1) | 1`, so never 0. Opt-in. */
-import type { Device } from '../../bus/device.ts';
+import { ISA_DEBUG_EXIT_PORTS, PORT_ISA_DEBUG_EXIT } from '../../abi/isaDebugExit.ts';
+import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
+
+export const isaDebugExit: DeviceClass = {
+  id: 'isa-debug-exit',
+  instances: ({ debugExit }) => (debugExit ? [{}] : []),
+  resources: () => ({ ports: [{ base: PORT_ISA_DEBUG_EXIT, sizeBytes: ISA_DEBUG_EXIT_PORTS }] }),
+  build: (_, host) => new IsaDebugExit(host),
+};
 
 export class IsaDebugExit implements Device {
   readonly name = 'isa-debug-exit';

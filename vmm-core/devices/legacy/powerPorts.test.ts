@@ -2,29 +2,32 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RecordedPower, fuzzDevice, newRing } from '../../../test/support/devices.ts';
-import { RESET_CONTROL_RESET } from '../../abi/ports.ts';
-import type { Device } from '../../bus/device.ts';
+import { DEBUGCON_READBACK } from '../../abi/debugcon.ts';
+import { RESET_CONTROL_RESET } from '../../abi/resetControl.ts';
+import type { BusDevice } from '../../bus/busDevice.ts';
 import { StateBlock } from '../../bus/stateBlock.ts';
 import { log } from '../../log.ts';
-import { Debugcon, DEBUGCON_READBACK } from './debugcon.ts';
+import { GuestOutput } from '../guestOutput.ts';
+import { Debugcon, debugcon } from './debugcon.ts';
 import { IsaDebugExit } from './isaDebugExit.ts';
 import { Pvpanic } from './pvpanic.ts';
-import { ResetControl } from './resetControl.ts';
+import { ResetControl, resetControl } from './resetControl.ts';
 
 log.setLevel('error'); // guests are made to misbehave here
 
 function newResetControl(): { device: ResetControl; power: RecordedPower } {
   const power = new RecordedPower();
-  return { device: new ResetControl({ state: StateBlock.allocate(ResetControl.state), power }), power };
+  return { device: new ResetControl({ state: StateBlock.allocate(resetControl.state), power }), power };
 }
 
 function newDebugcon(capacity = 64) {
-  const output = newRing(capacity);
+  const ring = newRing(capacity);
   let wakeups = 0;
   const onOutput = (): void => void wakeups++;
-  const state = StateBlock.allocate(Debugcon.state);
-  const device = new Debugcon({ name: 'debugcon', state, output, onOutput, outputWaitMs: 1 });
-  return { device, output, state, wakeups: () => wakeups };
+  const state = StateBlock.allocate(debugcon.state);
+  const output = new GuestOutput({ name: 'debugcon', ring, onOutput, waitMs: 1 });
+  const device = new Debugcon({ name: 'debugcon', state, output });
+  return { device, output: ring, state, wakeups: () => wakeups };
 }
 
 test("reset control: the FADT's reset value resets", () => {
@@ -83,7 +86,7 @@ test('debugcon: output nobody reads is dropped and counted', () => {
 
 test('fuzz: random accesses never throw and stay in range', () => {
   const power = new RecordedPower();
-  const devices: Device[] = [
+  const devices: BusDevice[] = [
     newResetControl().device,
     new IsaDebugExit({ power }),
     new Pvpanic({ power }),

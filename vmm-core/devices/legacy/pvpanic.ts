@@ -1,11 +1,16 @@
 /** pvpanic (QEMU docs/specs/pvpanic): a guest that panics says so. Reading tells which events we understand. */
-import type { Device } from '../../bus/device.ts';
+import { PORT_PVPANIC, PVPANIC_CRASH_LOADED, PVPANIC_PANICKED } from '../../abi/pvpanic.ts';
 import { log } from '../../log.ts';
+import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
 
-export const PVPANIC_PANICKED = 1 << 0;
-export const PVPANIC_CRASH_LOADED = 1 << 1; // panicked, but a crash kernel takes over: let it run
 const CAPABILITIES = PVPANIC_PANICKED | PVPANIC_CRASH_LOADED;
+
+export const pvpanic: DeviceClass = {
+  id: 'pvpanic',
+  resources: () => ({ ports: [{ base: PORT_PVPANIC, sizeBytes: 1 }] }),
+  build: (_, host) => new Pvpanic(host),
+};
 
 export class Pvpanic implements Device {
   readonly name = 'pvpanic';

@@ -1,18 +1,20 @@
 /** The reset control register at 0xcf9 (PIIX3/ICH RST_CNT), which the FADT names as RESET_REG. */
-import type { Device } from '../../bus/device.ts';
+import * as abi from '../../abi/resetControl.ts';
 import { type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
 
 const STATE = { value: u8 };
 type State = typeof STATE;
 
-const SYS_RST = 1 << 1; // 1: the reset asked for by RST_CPU is a hard one
-const RST_CPU = 1 << 2; // 0 to 1: resets
-const FULL_RST = 1 << 3; // 1: with a power cycle
+export const resetControl = {
+  id: 'reset-control',
+  state: STATE,
+  resources: () => ({ ports: [{ base: abi.PORT_RESET_CONTROL, sizeBytes: 1 }] }),
+  build: (_, host) => new ResetControl(host),
+} satisfies DeviceClass<unknown, State>;
 
 export class ResetControl implements Device {
-  static readonly state = STATE;
-
   readonly name = 'reset-control';
   readonly accessBytes = 1;
   readonly #state: StateBlock<State>;
@@ -35,7 +37,7 @@ export class ResetControl implements Device {
 
   /** Hard, soft and power-cycle reset are one here: the machine starts again. RST_CPU does not stick, so each 1 is an edge. */
   write(_offset: number, _sizeBytes: number, value: number): void {
-    this.#state.locked(() => (this.#regs.value = value & (SYS_RST | FULL_RST)));
-    if ((value & RST_CPU) !== 0) this.#power.reset('reset-control');
+    this.#state.locked(() => (this.#regs.value = value & (abi.SYS_RST | abi.FULL_RST)));
+    if ((value & abi.RST_CPU) !== 0) this.#power.reset(this.name);
   }
 }

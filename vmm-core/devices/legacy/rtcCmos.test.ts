@@ -3,23 +3,24 @@ import { test } from 'node:test';
 import { ManualClock, RecordedIrq, fuzzDevice } from '../../../test/support/devices.ts';
 import * as abi from '../../abi/rtcCmos.ts';
 import { StateBlock } from '../../bus/stateBlock.ts';
-import { RtcCmos } from './rtcCmos.ts';
+import { RtcCmos, rtcCmos, type RtcMachine } from './rtcCmos.ts';
 import { nextAlarmMs, timeFromRegisters, timeRegister } from './rtcTime.ts';
 
 const GIB = 2 ** 30;
 const BINARY_24H = abi.RTC_DM_BINARY | abi.RTC_24H;
 
-function newRtc(utc?: string) {
+function newRtc(utc?: string, machine: Partial<RtcMachine> = {}) {
   const clock = new ManualClock(utc);
   const irq = new RecordedIrq();
   const armed: number[] = [];
   const rtc = new RtcCmos({
-    state: StateBlock.allocate(RtcCmos.state),
+    state: StateBlock.allocate(rtcCmos.state),
     irq,
     clock,
-    timer: { arm: (delayMs) => void armed.push(delayMs) },
+    arm: (delayMs) => void armed.push(delayMs),
+    machine: { memoryBelow4G: GIB, memoryAbove4G: 0, cpus: 1, ...machine },
   });
-  rtc.powerOn({ memoryBelow4G: GIB, memoryAbove4G: 0, cpus: 1 });
+  rtc.powerOn();
   rtc.reset();
   const get = (index: number): number => {
     rtc.write(abi.RTC_INDEX, 1, index);
@@ -41,7 +42,7 @@ function newRtc(utc?: string) {
     /** Runs the clock to the moment the timer was armed for last, as the main thread does. */
     expire(): void {
       clock.ms += armed.at(-1) ?? 0;
-      rtc.tick();
+      rtc.onTimer();
     },
   };
 }
@@ -184,7 +185,7 @@ test('a timer that fires early is armed again', () => {
   const rtc = newRtc('2026-11-23T12:34:56.250Z');
   rtc.put(abi.RTC_REG_B, abi.RTC_24H | abi.RTC_UIE);
   rtc.clock.ms += 749;
-  rtc.rtc.tick();
+  rtc.rtc.onTimer();
   assert.equal(rtc.irq.asserted, false);
   assert.deepEqual(rtc.armed, [750, 1]);
 });
@@ -245,9 +246,8 @@ test('Linux rtc_cmos: rate set, interrupts off, C read until quiet', () => {
 });
 
 test('memory size and processors are where SeaBIOS looks', () => {
-  const { rtc, get } = newRtc();
+  const { get } = newRtc(undefined, { memoryBelow4G: 3 * GIB, memoryAbove4G: 5 * GIB, cpus: 4 });
   const word = (at: number): number => get(at) | (get(at + 1) << 8);
-  rtc.powerOn({ memoryBelow4G: 3 * GIB, memoryAbove4G: 5 * GIB, cpus: 4 });
   assert.equal(word(abi.CMOS_BASE_MEMORY_KIB), 640);
   assert.equal(word(abi.CMOS_EXTENDED_MEMORY_KIB), 0xffff);
   assert.equal(word(abi.CMOS_EXTENDED_MEMORY_POST_KIB), 0xffff);
@@ -257,7 +257,11 @@ test('memory size and processors are where SeaBIOS looks', () => {
   let sum = 0;
   for (let at = 0x10; at <= 0x2d; at++) sum += get(at);
   assert.equal((get(0x2e) << 8) | get(0x2f), sum & 0xffff);
-  rtc.powerOn({ memoryBelow4G: 8 * 2 ** 20, memoryAbove4G: 0, cpus: 1 });
+});
+
+test('a machine of less than 16 MiB has none above them', () => {
+  const { get } = newRtc(undefined, { memoryBelow4G: 8 * 2 ** 20 });
+  const word = (at: number): number => get(at) | (get(at + 1) << 8);
   assert.equal(word(abi.CMOS_EXTENDED_MEMORY_KIB), 7 * 1024);
   assert.equal(word(abi.CMOS_MEMORY_ABOVE_16M), 0);
 });
@@ -274,7 +278,7 @@ test('fuzz: random accesses never throw, stay in a byte, and the timer is armed 
         // Mostly the registers that do something; the host's clock also steps back.
         if (random(2) === 0) rtc.write(abi.RTC_INDEX, 1, random(14));
         clock.ms += random(3) === 0 ? random(100_000_000) - 40_000_000 : random(1000);
-        if (random(10) === 0) rtc.tick();
+        if (random(10) === 0) rtc.onTimer();
       },
     });
     assert.ok(armed.every((delay) => Number.isInteger(delay) && delay >= 1));

@@ -6,10 +6,11 @@
  * Deviations: periodic interrupts come at most once per millisecond; no daylight saving; the square wave goes nowhere.
  */
 import * as abi from '../../abi/rtcCmos.ts';
-import type { Device } from '../../bus/device.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
 import { bytes, type Registers, s64, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import { HOLE_BASE, KIB, MIB } from '../../memory/layout.ts';
 import type { Clock } from '../clock.ts';
+import type { Device, DeviceClass } from '../device.ts';
 import { nextAlarmMs, TIME_REGISTERS, timeFromRegisters, timeRegister } from './rtcTime.ts';
 
 // Times are milliseconds since 1970.
@@ -34,20 +35,29 @@ const UIP_MS = 2;
 const LATCH_MS = 10;
 /** From the release of the divider to the first update (datasheet, DV2-DV0). */
 const DIVIDER_RELEASE_MS = 500;
-const KIB = 1024;
-const MIB = 1024 * KIB;
 
-/** The main thread's part: after `delayMs`, call rtc.tick(). A later arm() replaces the earlier. Called on any thread. */
-export interface RtcTimer {
-  arm(delayMs: number): void;
-}
+export const rtcCmos = {
+  id: 'rtc',
+  state: STATE,
+  instances: ({ cpus, memoryBytes }) => {
+    const memoryBelow4G = Math.min(memoryBytes, HOLE_BASE);
+    return [{ memoryBelow4G, memoryAbove4G: memoryBytes - memoryBelow4G, cpus }];
+  },
+  resources: () => ({
+    ports: [{ base: abi.PORT_CMOS_INDEX, sizeBytes: abi.RTC_PORTS }],
+    irqs: [{ gsi: abi.IRQ_RTC, trigger: 'edge' }],
+  }),
+  build: (machine, host) => new RtcCmos({ ...host, irq: host.irq(), machine }),
+} satisfies DeviceClass<RtcMachine, State>;
 
 export interface RtcOptions {
   readonly state: StateBlock<State>;
   /** IRQ 8. */
   readonly irq: IrqLine;
   readonly clock: Clock;
-  readonly timer: RtcTimer;
+  /** See DeviceHost. */
+  readonly arm: (delayMs: number) => void;
+  readonly machine: RtcMachine;
 }
 
 /** What firmware would have left in the CMOS RAM. */
@@ -59,8 +69,6 @@ export interface RtcMachine {
 }
 
 export class RtcCmos implements Device {
-  static readonly state = STATE;
-
   readonly name = 'rtc';
   readonly accessBytes = 1;
   readonly #state: StateBlock<State>;
@@ -68,7 +76,8 @@ export class RtcCmos implements Device {
   readonly #ram: Uint8Array;
   readonly #irq: IrqLine;
   readonly #clock: Clock;
-  readonly #timer: RtcTimer;
+  readonly #armTimer: (delayMs: number) => void;
+  readonly #machine: RtcMachine;
 
   constructor(options: RtcOptions) {
     this.#state = options.state;
@@ -76,16 +85,17 @@ export class RtcCmos implements Device {
     this.#ram = options.state.regs.ram;
     this.#irq = options.irq;
     this.#clock = options.clock;
-    this.#timer = options.timer;
+    this.#armTimer = options.arm;
+    this.#machine = options.machine;
   }
 
-  /** Main thread, once, before the first vCPU runs: the battery is put in and the firmware has been through. */
-  powerOn(machine: RtcMachine): void {
+  /** The battery is put in and the firmware has been through. */
+  powerOn(): void {
     this.#state.locked(() => {
       this.#ram.fill(0);
       this.#ram[abi.RTC_REG_A] = abi.RTC_REF_CLCK_32KHZ | abi.RTC_RATE_1024HZ;
       this.#ram[abi.RTC_REG_B] = abi.RTC_24H;
-      describeMachine(this.#ram, machine);
+      describeMachine(this.#ram, this.#machine);
       this.#regs.offset = 0n;
       this.#regs.events = BigInt(this.#now());
     });
@@ -107,8 +117,8 @@ export class RtcCmos implements Device {
     });
   }
 
-  /** Main thread, when the timer armed last runs out. Early, late or for nothing does no harm. */
-  tick(): void {
+  /** Early, late or for nothing does no harm. */
+  onTimer(): void {
     this.#state.locked(() => {
       this.#regs.deadline = 0n;
       this.#settle();
@@ -302,7 +312,7 @@ export class RtcCmos implements Device {
     const next = this.#nextInterruptMs();
     if (next === undefined || next === Number(this.#regs.deadline)) return;
     this.#regs.deadline = BigInt(next);
-    this.#timer.arm(Math.max(1, Math.ceil(next - this.#now())));
+    this.#armTimer(Math.max(1, Math.ceil(next - this.#now())));
   }
 
   #nextInterruptMs(): number | undefined {

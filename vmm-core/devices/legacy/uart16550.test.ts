@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock, RecordedIrq, fuzzDevice, newRing } from '../../../test/support/devices.ts';
 import * as abi from '../../abi/uart16550.ts';
+import type { ByteRing } from '../../bus/byteRing.ts';
 import { StateBlock } from '../../bus/stateBlock.ts';
 import { log } from '../../log.ts';
-import { Uart16550, type UartOptions } from './uart16550.ts';
+import { GuestOutput } from '../guestOutput.ts';
+import { Uart16550, uart16550, type UartOptions } from './uart16550.ts';
 
 const { UART_FCR, UART_IER, UART_IIR, UART_LCR, UART_LSR, UART_MCR, UART_MSR, UART_RX, UART_SCR, UART_TX } =
   abi;
@@ -16,9 +18,11 @@ log.setLevel('error'); // guests are made to misbehave here
 const CHARACTER_US = 87 * 3;
 
 /** A UART with OUT2 on, as a driver leaves it, and the far ends of its wires. */
-function newUart(options: Partial<UartOptions> = {}) {
+function newUart({
+  output = newRing(),
+  ...options
+}: Partial<Omit<UartOptions, 'output'>> & { output?: ByteRing } = {}) {
   const irq = new RecordedIrq();
-  const output = options.output ?? newRing();
   const input = newRing();
   const clock = new ManualClock();
   const pass = (us: number): void => {
@@ -28,14 +32,12 @@ function newUart(options: Partial<UartOptions> = {}) {
   let wakeups = 0;
   const onOutput = (): void => void wakeups++;
   const uart = new Uart16550({
-    state: StateBlock.allocate(Uart16550.state),
+    state: StateBlock.allocate(uart16550.state),
     irq,
     clock,
     input,
-    onOutput,
-    outputWaitMs: 1,
     ...options,
-    output,
+    output: new GuestOutput({ name: 'uart', ring: output, onOutput, waitMs: 1 }),
   });
   uart.reset();
   uart.write(UART_MCR, 1, abi.UART_MCR_OUT2 | abi.UART_MCR_DTR | abi.UART_MCR_RTS);
@@ -390,16 +392,15 @@ test('a host that reads nothing costs bytes, not the guest, and the ring takes o
 });
 
 test('two objects over one block are one chip', () => {
-  const buffer = new SharedArrayBuffer(StateBlock.sizeOf(Uart16550.state));
+  const buffer = new SharedArrayBuffer(StateBlock.sizeOf(uart16550.state));
   const wires = {
-    output: newRing(),
+    output: new GuestOutput({ name: 'uart', ring: newRing(), onOutput: () => undefined }),
     input: newRing(),
     irq: new RecordedIrq(),
     clock: new ManualClock(),
-    onOutput: () => undefined,
   };
-  const vcpu = new Uart16550({ ...wires, state: new StateBlock(Uart16550.state, buffer) });
-  const main = new Uart16550({ ...wires, state: new StateBlock(Uart16550.state, buffer) });
+  const vcpu = new Uart16550({ ...wires, state: new StateBlock(uart16550.state, buffer) });
+  const main = new Uart16550({ ...wires, state: new StateBlock(uart16550.state, buffer) });
   main.reset();
   vcpu.write(UART_MCR, 1, abi.UART_MCR_OUT2);
   vcpu.write(UART_IER, 1, abi.UART_IER_RDI);

@@ -10,13 +10,18 @@
  *  - parity, framing and break errors do not happen; RTS and DTR are not asked, kernels that never set them want input too.
  */
 import * as abi from '../../abi/uart16550.ts';
+import { SerialConsole } from '../../backends/serial/serialConsole.ts';
 import type { ByteRing } from '../../bus/byteRing.ts';
-import type { Device } from '../../bus/device.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
-import { bytes, clearFields, type Registers, type StateBlock, u32, u8 } from '../../bus/stateBlock.ts';
+import { bytes, clearFields, type Registers, ring, type StateBlock, u32, u8 } from '../../bus/stateBlock.ts';
+import type { SerialBackend } from '../../config/serialBackend.ts';
 import { log } from '../../log.ts';
 import type { Clock } from '../clock.ts';
-import { GuestOutput } from '../guestOutput.ts';
+import type { Device, DeviceClass } from '../device.ts';
+import { type GuestOutput, outputTo } from '../guestOutput.ts';
+
+const OUTPUT_RING_BYTES = 1 << 16;
+const INPUT_RING_BYTES = 1 << 14;
 
 const STATE = {
   ier: u8,
@@ -35,10 +40,13 @@ const STATE = {
   rxEmptied: u32, // when the guest took the last byte of the RX FIFO: microseconds modulo 2^32
   rxPause: u32, // for how long after that the line is still busy with the burst: microseconds
   irqAsserted: u8,
+  output: ring(OUTPUT_RING_BYTES),
   outputDropped: u32, // bytes, for the inspector
+  input: ring(INPUT_RING_BYTES),
 };
 type State = typeof STATE;
 
+const NOWHERE: SerialBackend = { kind: 'null' };
 /** The divisor of 115200 / 9600, what PC firmware leaves behind. */
 const RESET_DIVISOR = 12;
 /** One character at divisor 1: start bit, 8 data bits, stop bit at 115200 baud. */
@@ -48,27 +56,60 @@ const SLOWEST_DIVISOR = 3;
 /** A cable with the other end ready. */
 const PEER_LINES = abi.UART_MSR_CTS | abi.UART_MSR_DSR | abi.UART_MSR_DCD;
 
+export interface ComPort {
+  readonly target: SerialBackend;
+  /** 1 for COM1. */
+  readonly number: number;
+  readonly port: number;
+  readonly irq: number;
+}
+
+export const uart16550 = {
+  id: 'uart16550',
+  state: STATE,
+  instances: ({ serial }) =>
+    abi.COM_RESOURCES.map(({ port, irq }, i) => ({ number: i + 1, port, irq, target: serial[i] ?? NOWHERE })),
+  nameOf: ({ number }) => `com${number}`,
+  resources: ({ port, irq }) => ({
+    ports: [{ base: port, sizeBytes: abi.UART_PORTS }],
+    irqs: [{ gsi: irq, trigger: 'edge', isShared: true }],
+  }),
+  build: (_, host) =>
+    new Uart16550({
+      ...host,
+      irq: host.irq(),
+      output: outputTo(host.state.regs.output, host),
+      input: host.state.regs.input,
+      // QEMU does not gate the interrupt by OUT2, and kernels that were only ever run there (xv6) never set it.
+      out2Gate: false,
+    }),
+  backend: ({ target }, { name, state, device, onBehind, onLost }) =>
+    new SerialConsole({
+      name,
+      target,
+      output: state.regs.output,
+      input: state.regs.input,
+      device: { receive: () => device.receive?.() ?? 0 },
+      onBehind,
+      onLost,
+    }),
+} satisfies DeviceClass<ComPort, State>;
+
 export interface UartOptions {
   /** The log tag: `com1`. */
   readonly name?: string;
   readonly state: StateBlock<State>;
   readonly irq: IrqLine;
   readonly clock: Clock;
-  /** Guest to host; the device is the producer, under its lock. */
-  readonly output: ByteRing;
+  /** Guest to host. */
+  readonly output: GuestOutput;
   /** Host to guest; the device is the consumer, under its lock; the main thread pushes, then calls receive(). */
   readonly input: ByteRing;
-  /** Called on the vCPU thread when the output ring has something and its consumer must be woken. */
-  readonly onOutput: () => void;
   /** MCR.OUT2 = 0 holds the interrupt back, as the wiring of a PC does. Default true. */
   readonly out2Gate?: boolean;
-  /** How long a guest waits for a host that reads nothing, before bytes are dropped. */
-  readonly outputWaitMs?: number;
 }
 
 export class Uart16550 implements Device {
-  static readonly state = STATE;
-
   readonly name: string;
   readonly accessBytes = 1;
   readonly #state: StateBlock<State>;
@@ -88,13 +129,7 @@ export class Uart16550 implements Device {
     this.#clock = options.clock;
     this.#input = options.input;
     this.#out2Gate = options.out2Gate ?? true;
-    const wait = options.outputWaitMs === undefined ? {} : { waitMs: options.outputWaitMs };
-    this.#output = new GuestOutput({
-      name: this.name,
-      ring: options.output,
-      onOutput: options.onOutput,
-      ...wait,
-    });
+    this.#output = options.output;
   }
 
   /** Master reset (Table III). Main thread, at power-on and at machine reset. Input the guest has not seen stays in its ring. */

@@ -6,11 +6,22 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { ManualClock, RecordedIrq, RecordedPower, randomNumbers } from '../../test/support/devices.ts';
-import { UART_LSR, UART_LSR_TEMT, UART_LSR_THRE } from '../abi/uart16550.ts';
-import { COM_RESOURCES } from '../abi/ports.ts';
+import {
+  ManualClock,
+  plannableConfig,
+  RecordedIrq,
+  RecordedPower,
+  randomNumbers,
+} from '../../test/support/devices.ts';
+import { COM_RESOURCES, UART_LSR, UART_LSR_TEMT, UART_LSR_THRE } from '../abi/uart16550.ts';
 import { log } from '../log.ts';
-import { allocateDevices, buildDevices, type DeviceSet } from './deviceSet.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { ByteRing } from '../bus/byteRing.ts';
+import { StateBlock } from '../bus/stateBlock.ts';
+import { allocateDevices, buildDevices } from './buildDevices.ts';
+import { debugcon } from './legacy/debugcon.ts';
+import { uart16550 } from './legacy/uart16550.ts';
+import { planMachine } from './planner.ts';
 
 const ROUNDS = 20_000;
 const SEEDS = [1, 2, 3];
@@ -32,6 +43,18 @@ const BUSY_PORTS = [
   ...COM_RESOURCES.flatMap(({ port }) => range(port, 8)),
 ];
 
+const PLAN = planMachine(plannableConfig({ debugExit: true }));
+
+/** The devices as the main thread uses them. */
+interface TestMachine {
+  readonly ports: Bus;
+  /** COM1..COM4, debugcon, firmware log. */
+  readonly outputs: readonly ByteRing[];
+  readonly inputs: readonly ByteRing[];
+  receive(com: number): void;
+  reset(): void;
+}
+
 interface Assignment {
   readonly seed: number;
   readonly buffer: SharedArrayBuffer;
@@ -48,15 +71,29 @@ function range(base: number, length: number): number[] {
   return Array.from({ length }, (_, i) => base + i);
 }
 
-function build(buffer: SharedArrayBuffer, clock: ManualClock): DeviceSet {
-  return buildDevices(buffer, {
-    debugExit: true,
+function build(buffer: SharedArrayBuffer, clock: ManualClock): TestMachine {
+  const { ports, devices } = buildDevices(PLAN, buffer, {
     clock,
     power: new RecordedPower(),
-    rtcTimer: { arm: () => undefined },
     irqLine: () => new RecordedIrq(),
-    onOutput: () => undefined,
+    arm: () => undefined,
+    notify: () => undefined,
   });
+  const ofClass = (id: string) => devices.filter(({ planned }) => planned.classId === id);
+  const uarts = ofClass(uart16550.id).map(({ planned, device }) => ({
+    device,
+    regs: new StateBlock(uart16550.state, buffer, planned.stateOffset).regs,
+  }));
+  const consoles = ofClass(debugcon.id).map(
+    ({ planned }) => new StateBlock(debugcon.state, buffer, planned.stateOffset).regs,
+  );
+  return {
+    ports,
+    outputs: [...uarts.map(({ regs }) => regs.output), ...consoles.map(({ output }) => output)],
+    inputs: uarts.map(({ regs }) => regs.input),
+    receive: (com) => void uarts[com]?.device?.receive?.(),
+    reset: () => devices.forEach(({ device }) => device?.reset?.()),
+  };
 }
 
 /** Runs in a worker. The bus reports a device that throws as an error in the log. */
@@ -86,7 +123,7 @@ function hammer({ seed, buffer }: Assignment): Findings {
 }
 
 /** Both threads to their end, the main thread doing a machine's work beside them. */
-async function runTwo(seed: number, buffer: SharedArrayBuffer, main: DeviceSet): Promise<Findings[]> {
+async function runTwo(seed: number, buffer: SharedArrayBuffer, main: TestMachine): Promise<Findings[]> {
   const random = randomNumbers(seed + 100);
   let running = 2;
   const findings = [seed, seed + 1000].map(async (threadSeed): Promise<Findings> => {
@@ -103,7 +140,7 @@ async function runTwo(seed: number, buffer: SharedArrayBuffer, main: DeviceSet):
     for (const ring of main.outputs) ring.drain();
     const com = random(COM_RESOURCES.length);
     main.inputs[com]?.push(random(256));
-    main.uarts[com]?.receive();
+    main.receive(com);
     await new Promise(setImmediate);
   }
   return Promise.all(findings);
@@ -115,7 +152,7 @@ if (isMainThread) {
     { timeout: 120_000 },
     async () => {
       for (const seed of SEEDS) {
-        const buffer = allocateDevices();
+        const buffer = allocateDevices(PLAN);
         const main = build(buffer, new ManualClock());
         main.reset();
         for (const { thrown, outOfRange, accesses } of await runTwo(seed, buffer, main)) {
@@ -133,7 +170,7 @@ if (isMainThread) {
 }
 
 /** No lock is held any more, and a reset brings every chip back. */
-function checkStillWorks(machine: DeviceSet): void {
+function checkStillWorks(machine: TestMachine): void {
   machine.reset();
   for (const ring of machine.outputs) ring.drain();
   COM_RESOURCES.forEach(({ port }, i) => {

@@ -4,7 +4,7 @@
  * its StateBlock's lock. They must not throw: what the guest does wrong reads as all ones or is dropped (and is logged
  * by log.guest()).
  */
-export interface Device {
+export interface BusDevice {
   readonly name: string;
   /**
    * The widest access the device decodes; 4 when absent. The bus splits a wider one, low address first, as the ISA

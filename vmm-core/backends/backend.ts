@@ -1,0 +1,24 @@
+/**
+ * The host's side of a device: files, terminals, later disks and networks. Made by the device's class (devices/device.ts), one per
+ * instance, over the rings it shares with the registers. Main thread.
+ */
+import type { SerialPort } from './serial/serialPort.ts';
+
+export interface Backend {
+  /** What the device said by DeviceHost.notify, on whatever thread it was. */
+  onEvent(event: string, value: number): void;
+  /** All vCPUs have stopped: takes what the guest wrote before, as on an event that is still on its way. */
+  poll?(): void;
+  /** The VM ends: all that the guest wrote is taken, whether its destination keeps up or not. */
+  flush?(): void;
+  /** Gives up what it holds of the host. */
+  close(): void;
+  /** One of the machine's serial ports: clients may attach to it and type. */
+  readonly serial?: SerialLine;
+}
+
+export interface SerialLine {
+  readonly port: SerialPort;
+  /** False: too much waits already, nothing of `bytes` was taken. */
+  type(bytes: Uint8Array): boolean;
+}

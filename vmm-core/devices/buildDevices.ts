@@ -1,0 +1,104 @@
+/**
+ * The devices of a plan over its shared memory, on the two buses. Every thread calls this with the same plan and bytes and gets
+ * objects that behave alike; what differs per thread is what it lends them.
+ */
+import { Bus } from '../bus/bus.ts';
+import type { ByteRing } from '../bus/byteRing.ts';
+import type { IrqLine } from '../bus/irqLine.ts';
+import { SharedIrqLine } from '../bus/sharedIrqLine.ts';
+import { StateBlock, type StateShape } from '../bus/stateBlock.ts';
+import { CATALOG } from './catalog.ts';
+import type { Clock } from './clock.ts';
+import type { Device, DeviceClass } from './device.ts';
+import type { GuestPower } from './guestPower.ts';
+import type { MachinePlan, PlannedDevice } from './machinePlan.ts';
+
+/** What a thread lends to all devices. */
+export interface ThreadHost {
+  readonly clock: Clock;
+  readonly power: GuestPower;
+  irqLine(gsi: number): IrqLine;
+  // From a device to the main thread: `device` is its place in the plan.
+  arm(device: number, delayMs: number): void;
+  notify(device: number, event: string, value: number): void;
+  /** 0: this thread is the one that reads the output rings, and cannot wait for itself. */
+  readonly outputWaitMs?: number;
+}
+
+export interface BuiltDevice {
+  readonly deviceClass: DeviceClass;
+  readonly planned: PlannedDevice;
+  readonly state: StateBlock<StateShape>;
+  /** Absent: KVM has it. */
+  readonly device?: Device;
+}
+
+export interface DeviceSet {
+  readonly ports: Bus;
+  readonly mmio: Bus;
+  /** In the order of the plan. */
+  readonly devices: readonly BuiltDevice[];
+  /** All that devices pass bytes through. */
+  readonly rings: readonly ByteRing[];
+}
+
+/** Memory for `buildDevices`. Zeroed memory is a valid block for every device before its reset. */
+export function allocateDevices(plan: MachinePlan): SharedArrayBuffer {
+  return new SharedArrayBuffer(plan.stateBytes);
+}
+
+export function buildDevices(
+  plan: MachinePlan,
+  memory: SharedArrayBuffer,
+  host: ThreadHost,
+  catalog: readonly DeviceClass[] = CATALOG,
+): DeviceSet {
+  const ports = new Bus('port');
+  const mmio = new Bus('mmio');
+  const lines = sharedLines(plan, memory, host);
+  const devices = plan.devices.map((planned, index) => {
+    const deviceClass = classOf(planned, catalog);
+    const state = new StateBlock(deviceClass.state ?? {}, memory, planned.stateOffset);
+    const device = deviceClass.build?.(planned.instance, {
+      name: planned.name,
+      state,
+      clock: host.clock,
+      power: host.power,
+      ...(host.outputWaitMs === undefined ? {} : { outputWaitMs: host.outputWaitMs }),
+      irq: (irq = 0) => irqLineOf(planned, irq, lines, host),
+      arm: (delayMs) => host.arm(index, delayMs),
+      notify: (event, value = 0) => host.notify(index, event, value),
+    });
+    if (device === undefined) return { deviceClass, planned, state };
+    for (const it of planned.resources.ports ?? []) ports.register(it.base, it.sizeBytes, device, it.offset);
+    for (const it of planned.resources.mmio ?? []) mmio.register(it.base, it.sizeBytes, device, it.offset);
+    return { deviceClass, planned, state, device };
+  });
+  return { ports, mmio, devices, rings: devices.flatMap(({ state }) => state.rings) };
+}
+
+type SharedLines = ReadonlyMap<number, (device: string) => IrqLine>;
+
+/** The interrupts that several devices drive, by their number. */
+function sharedLines(plan: MachinePlan, memory: SharedArrayBuffer, host: ThreadHost): SharedLines {
+  const shared = plan.irqs.filter(({ users }) => users.length > 1);
+  return new Map(
+    shared.map(({ gsi, users, stateOffset }) => {
+      const state = new StateBlock(SharedIrqLine.state, memory, stateOffset);
+      const line = new SharedIrqLine(state, host.irqLine(gsi));
+      return [gsi, (device) => line.source(users.indexOf(device))];
+    }),
+  );
+}
+
+function irqLineOf(device: PlannedDevice, index: number, lines: SharedLines, host: ThreadHost): IrqLine {
+  const irq = device.resources.irqs?.[index];
+  if (irq === undefined) throw new Error(`${device.name} has no interrupt ${index}`);
+  return lines.get(irq.gsi)?.(device.name) ?? host.irqLine(irq.gsi);
+}
+
+function classOf(device: PlannedDevice, catalog: readonly DeviceClass[]): DeviceClass {
+  const found = catalog.find(({ id }) => id === device.classId);
+  if (found === undefined) throw new Error(`the catalog has no device ${device.classId}`);
+  return found;
+}

@@ -1,0 +1,33 @@
+/** Every device that a machine can have. The order is the one in which the guest's ACPI tables list them. */
+import type { DeviceClass } from './device.ts';
+import { ioApic } from './inKernel/ioApic.ts';
+import { localApic } from './inKernel/localApic.ts';
+import { pic } from './inKernel/pic.ts';
+import { pit } from './inKernel/pit.ts';
+import { acpiPm } from './legacy/acpiPm.ts';
+import { crtc } from './legacy/crtc.ts';
+import { debugcon } from './legacy/debugcon.ts';
+import { fwCfg } from './legacy/fwCfg.ts';
+import { i8042 } from './legacy/i8042.ts';
+import { isaDebugExit } from './legacy/isaDebugExit.ts';
+import { pvpanic } from './legacy/pvpanic.ts';
+import { resetControl } from './legacy/resetControl.ts';
+import { rtcCmos } from './legacy/rtcCmos.ts';
+import { uart16550 } from './legacy/uart16550.ts';
+
+export const CATALOG: readonly DeviceClass[] = [
+  localApic,
+  ioApic,
+  pic,
+  pit,
+  rtcCmos,
+  i8042,
+  uart16550,
+  pvpanic,
+  acpiPm,
+  resetControl,
+  crtc,
+  fwCfg,
+  debugcon,
+  isaDebugExit,
+];

@@ -1,0 +1,93 @@
+/**
+ * What a device is. Its class (one object, a line of catalog.ts) says from the configuration which of it a machine has, and what
+ * each occupies; planner.ts makes the machine's plan of that. From the plan every thread builds the registers (`build`); the main
+ * thread alone makes the other side, which talks to the host (`backend`).
+ */
+import type { Backend } from '../backends/backend.ts';
+import type { BusDevice } from '../bus/busDevice.ts';
+import type { IrqLine } from '../bus/irqLine.ts';
+import type { StateBlock, StateShape } from '../bus/stateBlock.ts';
+import type { VmConfig } from '../config/vmConfig.ts';
+import type { Clock } from './clock.ts';
+import type { GuestPower } from './guestPower.ts';
+
+/** C: what an instance must know, plain data that is sent to every thread. S: its registers. */
+export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
+  readonly id: string;
+  /** Absent: it has no registers. */
+  readonly state?: S;
+  /** Which of it there are; [] is none. Absent: one, always. */
+  instances?(config: VmConfig): readonly C[];
+  /** Names the instances where there may be several; absent: `id`. */
+  nameOf?(instance: C): string;
+  resources(instance: C): Resources;
+  /** Absent: KVM has the chip. */
+  build?(instance: C, host: DeviceHost<S>): Device;
+  /** Absent: nothing of the host is behind it. Throws UserError when that cannot be opened. */
+  backend?(instance: C, port: BackendPort<S>): Backend;
+}
+
+/** What an instance occupies. Nothing else may: planner.ts refuses it. */
+export interface Resources {
+  readonly ports?: readonly Window[];
+  readonly mmio?: readonly Window[];
+  readonly irqs?: readonly Irq[];
+}
+
+export interface Window {
+  readonly base: number;
+  readonly sizeBytes: number;
+  /** The device sees accesses to `base` as this offset; absent: 0. */
+  readonly offset?: number;
+}
+
+/** A global system interrupt. An ISA interrupt has its own number. */
+export interface Irq {
+  readonly gsi: number;
+  readonly trigger: 'edge' | 'level';
+  /** Others may drive it as well, if they say so too. */
+  readonly isShared?: true;
+}
+
+/** What a thread lends to a device that it builds. */
+export interface DeviceHost<S extends StateShape = StateShape> {
+  /** Of the instance; its log tag. */
+  readonly name: string;
+  readonly state: StateBlock<S>;
+  readonly clock: Clock;
+  readonly power: GuestPower;
+  /** How long a guest may be held back by a full output ring; absent: for ever. */
+  readonly outputWaitMs?: number;
+  /** The interrupt that is at this place among its resources. */
+  readonly irq: (index?: number) => IrqLine;
+  /** The main thread calls onTimer() after that time, or a little earlier. Any thread; of several the earliest counts. */
+  readonly arm: (delayMs: number) => void;
+  /** Tells the main thread's side. Any thread; the name of an event is the device's own. */
+  readonly notify: (event: string, value?: number) => void;
+}
+
+/** What the main thread lends to a back end. */
+export interface BackendPort<S extends StateShape = StateShape> {
+  readonly name: string;
+  readonly state: StateBlock<S>;
+  /** The main thread's own. */
+  readonly device: Device;
+  /** The guest is held back by a full ring until the event loop has turned. */
+  readonly onBehind: () => void;
+  /** Something the guest writes is lost from here on; `message` is a sentence for the user. */
+  readonly onLost: (message: string) => void;
+}
+
+/** Registers on a bus, and what else the machine may ask of a device. All of that on the main thread. */
+export interface Device extends BusDevice {
+  /** Once, before the first vCPU runs: what survives a reset, because a battery keeps it. */
+  powerOn?(): void;
+  /** Power-on state of everything else. vCPUs are stopped. */
+  reset?(): void;
+  /** Something was pushed into its input ring: takes what is due. Returns how many bytes the guest has yet to read. */
+  receive?(): number;
+  /** See DeviceHost.arm; may come for nothing. */
+  onTimer?(): void;
+  /** False when the guest has not enabled the button. */
+  powerButton?(): boolean;
+}

@@ -1,0 +1,30 @@
+/** A machine's devices, as planner.ts lays them out: plain data, made once on the main thread, sent to all others, printable. */
+import type { Resources } from './device.ts';
+
+export interface MachinePlan {
+  readonly devices: readonly PlannedDevice[];
+  readonly irqs: readonly PlannedIrq[];
+  /** Of the shared memory that holds all registers and rings. */
+  readonly stateBytes: number;
+}
+
+export interface PlannedDevice {
+  /** In catalog.ts. */
+  readonly classId: string;
+  readonly name: string;
+  /** What the class said of this instance. */
+  readonly instance: unknown;
+  readonly resources: Resources;
+  /** Where its registers are in the shared memory. */
+  readonly stateOffset: number;
+}
+
+/** An interrupt and who drives it. */
+export interface PlannedIrq {
+  readonly gsi: number;
+  readonly trigger: 'edge' | 'level';
+  /** Names of devices. Several: the line is up while any of them asserts it. */
+  readonly users: readonly string[];
+  /** Where the state of the line is in the shared memory; used when there are several users. */
+  readonly stateOffset: number;
+}

@@ -1,0 +1,113 @@
+/** A machine's devices as the main thread has them: the plan, the registers, the timers, and what of the host is behind them. */
+import type { Backend, SerialLine } from '../backends/backend.ts';
+import { DeviceTimers } from '../backends/deviceTimers.ts';
+import type { VmConfig } from '../config/vmConfig.ts';
+import { allocateDevices, buildDevices, type BuiltDevice, type DeviceSet } from '../devices/buildDevices.ts';
+import { hostClock } from '../devices/clock.ts';
+import type { GuestPower } from '../devices/guestPower.ts';
+import type { MachinePlan } from '../devices/machinePlan.ts';
+import { planMachine } from '../devices/planner.ts';
+import { kvmIrqLine } from '../kvm/vm.ts';
+import type { VcpuMessage } from '../vcpu/messages.ts';
+
+export interface MachineDevicesOptions {
+  readonly config: VmConfig;
+  readonly vmFd: number;
+  readonly power: GuestPower;
+  /** Something the guest writes is lost from here on; `message` is a sentence for the user. */
+  readonly onLost: (message: string) => void;
+}
+
+export class MachineDevices {
+  readonly plan: MachinePlan;
+  /** For the other threads, which build the same over it. */
+  readonly memory: SharedArrayBuffer;
+  readonly set: DeviceSet;
+  /** The machine's serial ports: COM1 first. */
+  readonly serial: readonly SerialLine[];
+  readonly #backends: readonly (Backend | undefined)[];
+  readonly #timers: DeviceTimers;
+  #isOutputStuck = false;
+
+  /** In power-on state. Throws UserError when a back end cannot be opened: then none is left open. */
+  constructor({ config, vmFd, power, onLost }: MachineDevicesOptions) {
+    this.plan = planMachine(config);
+    this.memory = allocateDevices(this.plan);
+    this.#timers = new DeviceTimers((device) => this.#built(device)?.device?.onTimer?.());
+    this.set = buildDevices(this.plan, this.memory, {
+      clock: hostClock,
+      power,
+      irqLine: (gsi) => kvmIrqLine(vmFd, gsi),
+      arm: (device, delayMs) => this.#timers.arm(device, delayMs),
+      notify: (device, event, value) => this.#backends[device]?.onEvent(event, value),
+      outputWaitMs: 0,
+    });
+    this.#backends = openBackends(this.set.devices, () => (this.#isOutputStuck = true), onLost);
+    this.serial = this.#backends.flatMap((it) => it?.serial ?? []);
+    for (const { device } of this.set.devices) device?.powerOn?.();
+    this.reset();
+  }
+
+  /** Main runs a vCPU itself, and what that prints waits for main's event loop. */
+  get isOutputStuck(): boolean {
+    return this.#isOutputStuck;
+  }
+
+  /** vCPUs are stopped. */
+  reset(): void {
+    for (const { device } of this.set.devices) device?.reset?.();
+  }
+
+  /** From a device in another thread. */
+  receive(message: Extract<VcpuMessage, { kind: 'notify' | 'timer' }>): void {
+    if (message.kind === 'timer') this.#timers.arm(message.device, message.delayMs);
+    else this.#backends[message.device]?.onEvent(message.event, message.value);
+  }
+
+  /** vCPUs are about to run: while its output ring is full, one may sleep. A kick (vcpu/kick.ts) takes that back. */
+  letOutputWait(): void {
+    for (const ring of this.set.rings) ring.hurried = false;
+  }
+
+  /** vCPUs have stopped: what they told their back ends may still be on its way. */
+  poll(): void {
+    for (const backend of this.#backends) backend?.poll?.();
+  }
+
+  /** False when the guest has not enabled the button. */
+  powerButton(): boolean {
+    return this.set.devices.some(({ device }) => device?.powerButton?.() === true);
+  }
+
+  /** Takes everything that the guest wrote and nobody took yet. */
+  flush(): void {
+    for (const backend of this.#backends) backend?.flush?.();
+  }
+
+  close(): void {
+    for (const backend of this.#backends) backend?.close();
+  }
+
+  #built(device: number): BuiltDevice | undefined {
+    return this.set.devices[device];
+  }
+}
+
+function openBackends(
+  devices: readonly BuiltDevice[],
+  onBehind: () => void,
+  onLost: (message: string) => void,
+): (Backend | undefined)[] {
+  const opened: (Backend | undefined)[] = [];
+  try {
+    for (const { deviceClass, planned, state, device } of devices) {
+      const { name, instance } = planned;
+      const port = device && { name, state, device, onBehind, onLost };
+      opened.push(port && deviceClass.backend?.(instance, port));
+    }
+    return opened;
+  } catch (error) {
+    for (const backend of opened) backend?.close();
+    throw error;
+  }
+}
