@@ -1,6 +1,6 @@
 /**
- * The host's side of a device: files, terminals, later disks and networks. Made by the device's class (devices/device.ts), one per
- * instance, over the rings it shares with the registers. Main thread.
+ * The host's side of a device: files, terminals, later disks and networks. Made by the device's class
+ * (devices/device.ts), one per instance, over the rings it shares with the registers. Main thread.
  */
 import type { SerialPort } from './serial/serialPort.ts';
 

@@ -7,7 +7,10 @@ export class DeviceTimers {
     this.#onTimer = onTimer;
   }
 
-  /** The earlier of what is pending and `delayMs`: messages of two vCPUs may come in either order, and a tick too early is harmless. */
+  /**
+   * The earlier of what is pending and `delayMs`: messages of two vCPUs may come in either order, and a tick
+   * too early is harmless.
+   */
   arm(device: number, delayMs: number): void {
     const dueMs = performance.now() + delayMs;
     const pending = this.#armed.get(device);

@@ -1,6 +1,7 @@
 /**
- * What a guest prints into our log, at its debug console or its firmware's: as much as a person can read, then a count. One call
- * site, so log.guest() with its few lines would be too strict for a kernel's boot messages; here bytes are what is limited.
+ * What a guest prints into our log, at its debug console or its firmware's: as much as a person can read,
+ * then a count. One call site, so log.guest() with its few lines would be too strict for a kernel's boot
+ * messages; here bytes are what is limited.
  */
 import { type Log, log as processLog } from '../log.ts';
 

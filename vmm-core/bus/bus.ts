@@ -1,9 +1,10 @@
 /**
- * Routes port and MMIO exits to devices, on the vCPU thread that took the exit. Every thread assembles its own bus over
- * the same shared state blocks. Two invariants:
+ * Routes port and MMIO exits to devices, on the vCPU thread that took the exit. Every thread assembles its
+ * own bus over the same shared state blocks. Two invariants:
  *  - no exception crosses: a device that throws (a bug of ours) is logged once and reads as all ones;
- *  - an access belongs to one device or to none. One that is not wholly inside a device's window reads all ones and is
- *    dropped, it is not split between neighbours: `outl 0xcf8` (PCI configuration) must never reach the reset port 0xcf9.
+ *  - an access belongs to one device or to none. One that is not wholly inside a device's window reads all
+ *    ones and is dropped, it is not split between neighbours: `outl 0xcf8` (PCI configuration) must never
+ *    reach the reset port 0xcf9.
  */
 import { type Log, log as processLog } from '../log.ts';
 import type { BusDevice } from './busDevice.ts';
@@ -38,7 +39,10 @@ export class Bus {
     this.#portTable = new Uint8Array(kind === 'port' ? PORTS : 0);
   }
 
-  /** Called while a thread assembles its machine. Throws on overlap or a window outside the address space: a bug of ours. */
+  /**
+   * Called while a thread assembles its machine. Throws on overlap or a window outside the address space: a
+   * bug of ours.
+   */
   register(base: number, sizeBytes: number, device: BusDevice, deviceOffset = 0): void {
     const end = base + sizeBytes;
     const limit = this.#kind === 'port' ? PORTS : Number.MAX_SAFE_INTEGER;
@@ -68,8 +72,8 @@ export class Bus {
   }
 
   /**
-   * `sizeBytes` is 1, 2, 4 or 8. Eight bytes are two reads of four, low address first, and lossy above 2^53 as a number:
-   * the run loop uses readBytes().
+   * `sizeBytes` is 1, 2, 4 or 8. Eight bytes are two reads of four, low address first, and lossy above 2^53
+   * as a number: the run loop uses readBytes().
    */
   read(address: number, sizeBytes: number): number {
     const window = this.#find(address, sizeBytes);
@@ -99,9 +103,10 @@ export class Bus {
   }
 
   /**
-   * Fills bytes[start..start+length) from a read at `address`, little-endian. `bytes` is the data area of kvm_run, which
-   * only this vCPU's thread touches while it is out of the guest. KVM reports at most 8 bytes; 8 are two accesses of 4,
-   * low address first; 3, 5, 6 and 7 (the parts of an access across a page boundary) are single bytes.
+   * Fills bytes[start..start+length) from a read at `address`, little-endian. `bytes` is the data area of
+   * kvm_run, which only this vCPU's thread touches while it is out of the guest. KVM reports at most 8 bytes;
+   * 8 are two accesses of 4, low address first; 3, 5, 6 and 7 (the parts of an access across a page boundary)
+   * are single bytes.
    */
   readBytes(address: number, bytes: Uint8Array, start: number, length: number): void {
     const step = stepOf(length);

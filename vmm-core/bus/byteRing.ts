@@ -1,7 +1,8 @@
 /**
- * A single-producer single-consumer ring of bytes in shared memory: bytes cross between a vCPU thread and the main
- * thread without a message each. Several vCPUs may write one ring: they do so under the device's lock.
- * Layout: the words below, then `capacity` bytes. Zeroed memory is an empty ring whose consumer wants to be woken.
+ * A single-producer single-consumer ring of bytes in shared memory: bytes cross between a vCPU thread and the
+ * main thread without a message each. Several vCPUs may write one ring: they do so under the device's lock.
+ * Layout: the words below, then `capacity` bytes. Zeroed memory is an empty ring whose consumer wants to be
+ * woken.
  */
 const HEAD = 0; // next write, counting modulo 2^32; only the producer stores it
 const TAIL = 1; // next read, likewise; only the consumer stores it
@@ -68,8 +69,8 @@ export class ByteRing {
   }
 
   /**
-   * Producer, after a push: true when the consumer must be told, once per drain(). The push comes first: drain() says it
-   * is idle before it looks at the head, so of the two at least one sees the other.
+   * Producer, after a push: true when the consumer must be told, once per drain(). The push comes first:
+   * drain() says it is idle before it looks at the head, so of the two at least one sees the other.
    */
   takeWakeup(): boolean {
     if (Atomics.load(this.#words, CONSUMER_AWAKE) !== 0) return false;
@@ -83,8 +84,9 @@ export class ByteRing {
   }
 
   /**
-   * Producer, with no lock held: sleeps until there is space. False when `timeoutMs` passed without any, or the ring is full in a
-   * hurry. A vCPU thread waits here when the guest writes faster than the host reads: slow beats lost.
+   * Producer, with no lock held: sleeps until there is space. False when `timeoutMs` passed without any, or
+   * the ring is full in a hurry. A vCPU thread waits here when the guest writes faster than the host reads:
+   * slow beats lost.
    */
   waitForSpace(timeoutMs: number, reserve = 0): boolean {
     const deadline = performance.now() + timeoutMs;
@@ -95,14 +97,15 @@ export class ByteRing {
       if (this.#isHurried) return false;
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) return false;
-      // In slices: `hurried` changes no word that the sleep could see, so a notification just before it is lost.
+      // In slices: `hurried` changes no word that the sleep could see, so a notification just before it is
+      // lost.
       Atomics.wait(this.#words, TAIL, tail, Math.min(leftMs, SLICE_MS));
     }
   }
 
   /**
-   * Any thread: while on, producers do not wait. Who pauses a vCPU cannot have it sleep until somebody reads what the guest wrote; what it
-   * still has to write of its instruction goes into the reserve.
+   * Any thread: while on, producers do not wait. Who pauses a vCPU cannot have it sleep until somebody reads
+   * what the guest wrote; what it still has to write of its instruction goes into the reserve.
    */
   set hurried(on: boolean) {
     Atomics.store(this.#words, HURRIED, on ? 1 : 0);
@@ -126,7 +129,8 @@ export class ByteRing {
   drain(): Uint8Array {
     Atomics.store(this.#words, CONSUMER_AWAKE, 0); // before the head is read: see takeWakeup()
     const tail = Atomics.load(this.#words, TAIL);
-    // A head further away than the capacity cannot be: the memory is ours. Clamped so that a bug cannot ask for 4 GiB.
+    // A head further away than the capacity cannot be: the memory is ours. Clamped so that a bug cannot ask
+    // for 4 GiB.
     const length = Math.min((Atomics.load(this.#words, HEAD) - tail) >>> 0, this.#bytes.length);
     const out = new Uint8Array(length);
     const start = tail & this.#mask;

@@ -1,6 +1,6 @@
 /**
- * One interrupt input driven by several devices, wired or: COM1 and COM3 share IRQ 4, COM2 and COM4 IRQ 3. Which sources
- * assert is a bit mask in shared memory, since each may be changed by a different thread.
+ * One interrupt input driven by several devices, wired or: COM1 and COM3 share IRQ 4, COM2 and COM4 IRQ 3.
+ * Which sources assert is a bit mask in shared memory, since each may be changed by a different thread.
  */
 import type { IrqLine } from './irqLine.ts';
 import { type StateBlock, u32 } from './stateBlock.ts';

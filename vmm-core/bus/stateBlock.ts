@@ -1,8 +1,8 @@
 /**
- * A device's registers: named fields in shared memory, with a lock. The same bytes back the device in every thread, so a device
- * object is only behaviour, and a snapshot of the device is a copy of the block. A shape is plain data: who shows or saves a device
- * goes through its fields and needs no list of them.
- * Layout: a 32-bit lock, then the fields in the order of the shape, each at a multiple of its own size.
+ * A device's registers: named fields in shared memory, with a lock. The same bytes back the device in every
+ * thread, so a device object is only behaviour, and a snapshot of the device is a copy of the block. A shape
+ * is plain data: who shows or saves a device goes through its fields and needs no list of them. Layout: a
+ * 32-bit lock, then the fields in the order of the shape, each at a multiple of its own size.
  */
 import { ByteRing } from './byteRing.ts';
 
@@ -89,8 +89,9 @@ export class StateBlock<S extends StateShape> {
   }
 
   /**
-   * Unsigned fields (but for s64) keep the low bits of what is written. Plain loads and stores: the lock orders them, and a reader
-   * without it (an inspector view of a running guest) never sees half a word, at worst an old one. Writers hold the lock.
+   * Unsigned fields (but for s64) keep the low bits of what is written. Plain loads and stores: the lock
+   * orders them, and a reader without it (an inspector view of a running guest) never sees half a word, at
+   * worst an old one. Writers hold the lock.
    */
   readonly regs: Registers<S>;
   readonly #lock: Int32Array;
@@ -107,8 +108,8 @@ export class StateBlock<S extends StateShape> {
   }
 
   /**
-   * Runs `body` with the block's lock held. Not recursive. Short critical sections only: the main thread may wait here.
-   * A thread waiting for anything else (room in a ring, another vCPU) must not hold it.
+   * Runs `body` with the block's lock held. Not recursive. Short critical sections only: the main thread may
+   * wait here. A thread waiting for anything else (room in a ring, another vCPU) must not hold it.
    */
   locked<R>(body: () => R): R {
     if (Atomics.compareExchange(this.#lock, 0, FREE, HELD) !== FREE) this.#waitForLock();
@@ -120,8 +121,8 @@ export class StateBlock<S extends StateShape> {
   }
 
   /**
-   * Takes the lock as CONTENDED, not HELD: other sleepers may be left behind us, and the unlock must wake one of them.
-   * At worst that wakes nobody.
+   * Takes the lock as CONTENDED, not HELD: other sleepers may be left behind us, and the unlock must wake one
+   * of them. At worst that wakes nobody.
    */
   #waitForLock(): void {
     while (Atomics.exchange(this.#lock, 0, CONTENDED) !== FREE) Atomics.wait(this.#lock, 0, CONTENDED);
@@ -142,7 +143,10 @@ export function clearFields<S extends StateShape>(
   }
 }
 
-/** One block's memory for the accessors of its fields. Ordinary properties: V8 does not inline private ones as well. */
+/**
+ * One block's memory for the accessors of its fields. Ordinary properties: V8 does not inline private ones as
+ * well.
+ */
 class BlockViews {
   readonly asU8: Uint8Array;
   readonly asU16: Uint16Array;

@@ -1,6 +1,7 @@
 /**
- * The whole port space of the machine under random accesses, as a hostile guest with two vCPUs would make them: two worker threads over
- * one block of shared memory, and the main thread that types and reads meanwhile. This file is also the workers' code.
+ * The whole port space of the machine under random accesses, as a hostile guest with two vCPUs would make
+ * them: two worker threads over one block of shared memory, and the main thread that types and reads
+ * meanwhile. This file is also the workers' code.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * The devices of a plan over its shared memory, on the two buses. Every thread calls this with the same plan and bytes and gets
- * objects that behave alike; what differs per thread is what it lends them.
+ * The devices of a plan over its shared memory, on the two buses. Every thread calls this with the same plan
+ * and bytes and gets objects that behave alike; what differs per thread is what it lends them.
  */
 import { Bus } from '../bus/bus.ts';
 import type { ByteRing } from '../bus/byteRing.ts';

@@ -1,4 +1,7 @@
-/** The time that devices see. Injected, so that tests decide it. Both clocks read the same on every thread of the process. */
+/**
+ * The time that devices see. Injected, so that tests decide it. Both clocks read the same on every thread of
+ * the process.
+ */
 export interface Clock {
   /** UTC, whole milliseconds since 1970. */
   wallMs(): number;

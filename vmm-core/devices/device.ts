@@ -1,7 +1,8 @@
 /**
- * What a device is. Its class (one object, a line of catalog.ts) says from the configuration which of it a machine has, and what
- * each occupies; planner.ts makes the machine's plan of that. From the plan every thread builds the registers (`build`); the main
- * thread alone makes the other side, which talks to the host (`backend`).
+ * What a device is. Its class (one object, a line of catalog.ts) says from the configuration which of it a
+ * machine has, and what each occupies; planner.ts makes the machine's plan of that. From the plan every
+ * thread builds the registers (`build`); the main thread alone makes the other side, which talks to the host
+ * (`backend`).
  */
 import type { Backend } from '../backends/backend.ts';
 import type { BusDevice } from '../bus/busDevice.ts';
@@ -60,7 +61,10 @@ export interface DeviceHost<S extends StateShape = StateShape> {
   readonly outputWaitMs?: number;
   /** The interrupt that is at this place among its resources. */
   readonly irq: (index?: number) => IrqLine;
-  /** The main thread calls onTimer() after that time, or a little earlier. Any thread; of several the earliest counts. */
+  /**
+   * The main thread calls onTimer() after that time, or a little earlier. Any thread; of several the earliest
+   * counts.
+   */
   readonly arm: (delayMs: number) => void;
   /** Tells the main thread's side. Any thread; the name of an event is the device's own. */
   readonly notify: (event: string, value?: number) => void;
@@ -84,7 +88,10 @@ export interface Device extends BusDevice {
   powerOn?(): void;
   /** Power-on state of everything else. vCPUs are stopped. */
   reset?(): void;
-  /** Something was pushed into its input ring: takes what is due. Returns how many bytes the guest has yet to read. */
+  /**
+   * Something was pushed into its input ring: takes what is due. Returns how many bytes the guest has yet to
+   * read.
+   */
   receive?(): number;
   /** See DeviceHost.arm; may come for nothing. */
   onTimer?(): void;

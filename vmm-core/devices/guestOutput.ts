@@ -1,8 +1,9 @@
 /**
- * The sending end of an output ring, for devices the guest prints through (UART, debugcon). Runs on the vCPU thread.
- * When the host falls behind, the guest is held back until it reads again: nothing is lost. A vCPU that shall stop does not wait for that
- * (ByteRing.hurried): the rest of its instruction goes into a reserve, and what does not fit there is dropped.
- * A device waits before it takes its lock and pushes with it: the main thread needs the lock for input, and does not drain meanwhile.
+ * The sending end of an output ring, for devices the guest prints through (UART, debugcon). Runs on the vCPU
+ * thread. When the host falls behind, the guest is held back until it reads again: nothing is lost. A vCPU
+ * that shall stop does not wait for that (ByteRing.hurried): the rest of its instruction goes into a reserve,
+ * and what does not fit there is dropped. A device waits before it takes its lock and pushes with it: the
+ * main thread needs the lock for input, and does not drain meanwhile.
  */
 import type { ByteRing } from '../bus/byteRing.ts';
 import { log } from '../log.ts';
@@ -12,8 +13,8 @@ import type { DeviceHost } from './device.ts';
 export const OUTPUT_EVENT = 'output';
 
 /**
- * The part of a ring that is kept for vCPUs in a hurry (a port access exits with at most a page, and several vCPUs may print), and for
- * those that saw the last free byte together.
+ * The part of a ring that is kept for vCPUs in a hurry (a port access exits with at most a page, and several
+ * vCPUs may print), and for those that saw the last free byte together.
  */
 const RESERVED = 1 / 4;
 
@@ -24,8 +25,8 @@ export interface GuestOutputOptions {
   /** Wakes the consumer: called once per drain(), on the producing thread. */
   readonly onOutput: () => void;
   /**
-   * Default: for ever. 0 on the main thread, which reads the ring itself: it may not wait and uses the reserve. Other values drop what
-   * finds no room in that time.
+   * Default: for ever. 0 on the main thread, which reads the ring itself: it may not wait and uses the
+   * reserve. Other values drop what finds no room in that time.
    */
   readonly waitMs?: number;
 }

@@ -1,4 +1,7 @@
-/** A machine's devices, as planner.ts lays them out: plain data, made once on the main thread, sent to all others, printable. */
+/**
+ * A machine's devices, as planner.ts lays them out: plain data, made once on the main thread, sent to all
+ * others, printable.
+ */
 import type { Resources } from './device.ts';
 
 export interface MachinePlan {

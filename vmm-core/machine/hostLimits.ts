@@ -1,4 +1,6 @@
-/** What a configuration's own rules cannot know: how much memory this host and process have, and KVM's limits. */
+/**
+ * What a configuration's own rules cannot know: how much memory this host and process have, and KVM's limits.
+ */
 import { freemem, totalmem } from 'node:os';
 import { KVM_CAP } from '../abi/kvm.ts';
 import { formatSize } from '../config/size.ts';

@@ -1,4 +1,7 @@
-/** The files a machine starts from. They stay open for its life: an image that is replaced meanwhile is another file. */
+/**
+ * The files a machine starts from. They stay open for its life: an image that is replaced meanwhile is
+ * another file.
+ */
 import { existsSync } from 'node:fs';
 import { type FileSource, NotAFileError, openFileSource } from '../client/fileSource.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
@@ -42,7 +45,10 @@ function openImage(path: string, what: string): FileSource {
   }
 }
 
-/** `given` is a path, or a path, a space and arguments, as QEMU's -initrd takes them; a file whose name has spaces comes first. */
+/**
+ * `given` is a path, or a path, a space and arguments, as QEMU's -initrd takes them; a file whose name has
+ * spaces comes first.
+ */
 function openInitrd(given: string): Initrd {
   const space = given.indexOf(' ');
   if (space <= 0 || existsSync(given)) return { source: openImage(given, 'initrd') };

@@ -1,6 +1,7 @@
 /**
- * Assembles a machine from a VmConfig: memory, KVM's VM and vCPUs, devices, the booted image. Main thread. Owns everything the VM holds
- * of the host; what runs when, and what a stop means, is run control's business (debug/runControl.ts).
+ * Assembles a machine from a VmConfig: memory, KVM's VM and vCPUs, devices, the booted image. Main thread.
+ * Owns everything the VM holds of the host; what runs when, and what a stop means, is run control's business
+ * (debug/runControl.ts).
  */
 import { existsSync } from 'node:fs';
 import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
@@ -59,8 +60,8 @@ export class Machine {
   #ahead: RunLoop | undefined;
 
   /**
-   * Created stopped at the guest's first instruction. Throws UserError, BootError, KvmError: nothing is left behind but `warm`.
-   * What can be wrong with the user's files comes before what costs time.
+   * Created stopped at the guest's first instruction. Throws UserError, BootError, KvmError: nothing is left
+   * behind but `warm`. What can be wrong with the user's files comes before what costs time.
    */
   constructor(config: VmConfig, warm: WarmParts, events: MachineEvents) {
     this.config = config;
@@ -98,8 +99,9 @@ export class Machine {
   }
 
   /**
-   * Back to the first instruction, the image loaded again. All vCPUs stopped. Throws UserError, nothing having changed, when a file is
-   * gone; BootError when the new image cannot be loaded: there is no guest any more.
+   * Back to the first instruction, the image loaded again. All vCPUs stopped. Throws UserError, nothing
+   * having changed, when a file is gone; BootError when the new image cannot be loaded: there is no guest any
+   * more.
    */
   reset(): void {
     const images = openImages(this.config); // the path again: a rebuild makes a new file
@@ -117,7 +119,10 @@ export class Machine {
     return this.#devices.powerButton();
   }
 
-  /** Everything the guest wrote and nobody took yet goes where it belongs, whether its destination keeps up or not. */
+  /**
+   * Everything the guest wrote and nobody took yet goes where it belongs, whether its destination keeps up or
+   * not.
+   */
   flushOutput(): void {
     this.#devices.flush();
   }

@@ -1,4 +1,7 @@
-/** A machine's devices as the main thread has them: the plan, the registers, the timers, and what of the host is behind them. */
+/**
+ * A machine's devices as the main thread has them: the plan, the registers, the timers, and what of the host
+ * is behind them.
+ */
 import type { Backend, SerialLine } from '../backends/backend.ts';
 import { DeviceTimers } from '../backends/deviceTimers.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
@@ -64,7 +67,10 @@ export class MachineDevices {
     else this.#backends[message.device]?.onEvent(message.event, message.value);
   }
 
-  /** vCPUs are about to run: while its output ring is full, one may sleep. A kick (vcpu/kick.ts) takes that back. */
+  /**
+   * vCPUs are about to run: while its output ring is full, one may sleep. A kick (vcpu/kick.ts) takes that
+   * back.
+   */
   letOutputWait(): void {
     for (const ring of this.set.rings) ring.hurried = false;
   }

@@ -1,4 +1,7 @@
-/** The vCPUs of a machine and the interrupt chips between them, as far as KVM has their state. Main thread, all vCPUs stopped. */
+/**
+ * The vCPUs of a machine and the interrupt chips between them, as far as KVM has their state. Main thread,
+ * all vCPUs stopped.
+ */
 import type { BootState } from '../boot/bootState.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
 import { type VcpuState, vcpuStateFormat } from '../kvm/vcpuState.ts';

@@ -1,6 +1,7 @@
 /**
- * The host's end of a serial port that is a descriptor: standard output, a file, a device, a FIFO. Written without ever blocking the main
- * thread: what the other side has not taken waits here, and whoever writes asks `isBehind` before there is more. Main thread.
+ * The host's end of a serial port that is a descriptor: standard output, a file, a device, a FIFO. Written
+ * without ever blocking the main thread: what the other side has not taken waits here, and whoever writes
+ * asks `isBehind` before there is more. Main thread.
  */
 import { closeSync, constants, fstatSync, openSync, type Stats, statSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
@@ -9,10 +10,16 @@ import { UserError } from '../../errors.ts';
 import { setNonBlocking } from '../../kvm/libc.ts';
 
 const STDOUT = 1;
-/** A full pipe says nothing when it has room again, to those who have no stream of it; a stream costs a start of milliseconds. */
+/**
+ * A full pipe says nothing when it has room again, to those who have no stream of it; a stream costs a start
+ * of milliseconds.
+ */
 const RETRY_MS = 5;
 const WRITE_ONLY = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
-/** Appended to, so that whoever else writes there, another port for one, or empties it meanwhile, takes no output away. */
+/**
+ * Appended to, so that whoever else writes there, another port for one, or empties it meanwhile, takes no
+ * output away.
+ */
 const NEW_FILE = WRITE_ONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
 
 export class OutputSink {
@@ -104,8 +111,9 @@ export function standardOutputSink(): OutputSink {
 }
 
 /**
- * A file that is made anew, or a device or FIFO that somebody reads. Throws UserError. Opened without waiting, and looked at before: a FIFO
- * nobody reads would block for ever, and others act when they are opened.
+ * A file that is made anew, or a device or FIFO that somebody reads. Throws UserError. Opened without
+ * waiting, and looked at before: a FIFO nobody reads would block for ever, and others act when they are
+ * opened.
  */
 export function fileSink(path: string): OutputSink {
   try {

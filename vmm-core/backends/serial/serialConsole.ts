@@ -1,4 +1,7 @@
-/** Both directions of a device that is a serial line to the guest, between its rings and where its configuration sends it. Main thread. */
+/**
+ * Both directions of a device that is a serial line to the guest, between its rings and where its
+ * configuration sends it. Main thread.
+ */
 import type { ByteRing } from '../../bus/byteRing.ts';
 import { fileErrorText } from '../../client/regularFile.ts';
 import type { SerialBackend } from '../../config/serialBackend.ts';

@@ -4,7 +4,9 @@ import { newRing } from '../../../test/support/devices.ts';
 import { log } from '../../log.ts';
 import { MAX_TYPED_BYTES, SerialInput } from './serialInput.ts';
 
-/** A UART that takes bursts of 16 from the ring whenever the guest has read what it had. Time is the test's. */
+/**
+ * A UART that takes bursts of 16 from the ring whenever the guest has read what it had. Time is the test's.
+ */
 function newInput(t: TestContext, ringBytes = 64) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const ring = newRing(ringBytes);

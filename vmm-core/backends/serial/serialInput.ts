@@ -1,7 +1,7 @@
 /**
- * What was typed into one UART and the guest has not read yet. The device takes it in bursts, at the speed of a serial line; a guest
- * that waits for an interrupt does nothing that would move the next one, so a timer here does, and only while something waits.
- * Main thread.
+ * What was typed into one UART and the guest has not read yet. The device takes it in bursts, at the speed of
+ * a serial line; a guest that waits for an interrupt does nothing that would move the next one, so a timer
+ * here does, and only while something waits. Main thread.
  */
 import type { ByteRing } from '../../bus/byteRing.ts';
 import { log } from '../../log.ts';

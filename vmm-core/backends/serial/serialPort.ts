@@ -1,6 +1,6 @@
 /**
- * The host's end of one UART: what the guest writes goes to the back end of its configuration and to attached clients; a bounded
- * backlog serves clients that come late. Main thread.
+ * The host's end of one UART: what the guest writes goes to the back end of its configuration and to attached
+ * clients; a bounded backlog serves clients that come late. Main thread.
  */
 import type { SerialBackend } from '../../config/serialBackend.ts';
 import { fileSink, type OutputSink, standardOutputSink } from './outputSink.ts';

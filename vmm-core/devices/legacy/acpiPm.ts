@@ -1,9 +1,9 @@
 /**
- * ACPI fixed hardware (ACPI 6.5 §4.8.3): PM1a event and control registers and the PM timer, one window of 12 ports.
- * The machine starts in ACPI mode: the FADT has no SMI_CMD, so SCI_EN always reads 1 (§4.8.2.5). Registers are touched by
- * vCPU threads; powerButton() runs on the main thread.
- * Not modelled: TMR_STS never sets (no interrupt when the timer's top bit toggles; its drivers read the counter), the
- * global lock and bus master events, sleep states other than S5. The PM timer runs on while the VM is paused.
+ * ACPI fixed hardware (ACPI 6.5 §4.8.3): PM1a event and control registers and the PM timer, one window of 12
+ * ports. The machine starts in ACPI mode: the FADT has no SMI_CMD, so SCI_EN always reads 1 (§4.8.2.5).
+ * Registers are touched by vCPU threads; powerButton() runs on the main thread. Not modelled: TMR_STS never
+ * sets (no interrupt when the timer's top bit toggles; its drivers read the counter), the global lock and bus
+ * master events, sleep states other than S5. The PM timer runs on while the VM is paused.
  */
 import * as abi from '../../abi/acpiPm.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
@@ -79,7 +79,10 @@ export class AcpiPm implements Device {
     });
   }
 
-  /** Any size at any offset: ACPICA uses 16 and 32 bits, but bytes are allowed (§4.8.3, "byte, word or dword"). */
+  /**
+   * Any size at any offset: ACPICA uses 16 and 32 bits, but bytes are allowed (§4.8.3, "byte, word or
+   * dword").
+   */
   read(offset: number, sizeBytes: number): number {
     // The counter is sampled once, so that a wide read never mixes two values.
     const timer = offset + sizeBytes > abi.ACPI_PM_TIMER ? this.#timer() : 0;

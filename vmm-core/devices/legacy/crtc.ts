@@ -1,7 +1,7 @@
 /**
- * The CRT controller's index and data port, for drivers of text mode: what they write they read back, above all the cursor's
- * place; and the status port that they wait on for a retrace. There is no picture: text memory at 0xb8000 is RAM like any other,
- * and no other port of a VGA answers.
+ * The CRT controller's index and data port, for drivers of text mode: what they write they read back, above
+ * all the cursor's place; and the status port that they wait on for a retrace. There is no picture: text
+ * memory at 0xb8000 is RAM like any other, and no other port of a VGA answers.
  */
 import * as abi from '../../abi/crtc.ts';
 import { bytes, type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
@@ -65,7 +65,10 @@ export class Crtc implements Device {
     });
   }
 
-  /** Every other read is in a retrace: a loop that waits for its begin or its end, or for both, comes to an end. */
+  /**
+   * Every other read is in a retrace: a loop that waits for its begin or its end, or for both, comes to an
+   * end.
+   */
   #nextStatus(): number {
     return (this.#regs.status ^= abi.ST01_DISP_ENABLE | abi.ST01_V_RETRACE);
   }

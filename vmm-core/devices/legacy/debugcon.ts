@@ -1,6 +1,6 @@
 /**
- * A debug console port: what is written is printed. 0xe9 (Bochs, QEMU's isa-debugcon) and 0x402 (SeaBIOS, OVMF). Reading
- * answers 0xe9 at either port: firmware asks that way whether somebody listens.
+ * A debug console port: what is written is printed. 0xe9 (Bochs, QEMU's isa-debugcon) and 0x402 (SeaBIOS,
+ * OVMF). Reading answers 0xe9 at either port: firmware asks that way whether somebody listens.
  */
 import { DEBUGCON_READBACK, PORT_DEBUGCON, PORT_FIRMWARE_DEBUG } from '../../abi/debugcon.ts';
 import { GuestLog } from '../../backends/guestLog.ts';

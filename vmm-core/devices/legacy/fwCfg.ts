@@ -1,6 +1,7 @@
 /**
- * QEMU's firmware configuration device, its traditional interface: a guest selects an item and reads it byte by byte. It has what
- * kernels ask a machine of QEMU's for (how many CPUs, how much memory); there are no files. Unknown items are empty and read 0.
+ * QEMU's firmware configuration device, its traditional interface: a guest selects an item and reads it byte
+ * by byte. It has what kernels ask a machine of QEMU's for (how many CPUs, how much memory); there are no
+ * files. Unknown items are empty and read 0.
  */
 import * as abi from '../../abi/fwCfg.ts';
 import { type Registers, type StateBlock, u16, u32 } from '../../bus/stateBlock.ts';

@@ -1,8 +1,9 @@
 /**
- * i8042 keyboard controller with an MF2 keyboard nobody types on, and no mouse: enough that drivers find it, set it up and
- * leave it alone, and the reset line that kernels pull to reboot. Runs on vCPU threads.
- * Commands are carried out at once, so IBF never shows. The mouse port tests as not there: AUX_LOOP answers as keyboard data
- * (Linux gives up at once instead of waiting half a second), AUX_TEST fails. A20 is stored and always open.
+ * i8042 keyboard controller with an MF2 keyboard nobody types on, and no mouse: enough that drivers find it,
+ * set it up and leave it alone, and the reset line that kernels pull to reboot. Runs on vCPU threads.
+ * Commands are carried out at once, so IBF never shows. The mouse port tests as not there: AUX_LOOP answers
+ * as keyboard data (Linux gives up at once instead of waiting half a second), AUX_TEST fails. A20 is stored
+ * and always open.
  */
 import * as abi from '../../abi/i8042.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';

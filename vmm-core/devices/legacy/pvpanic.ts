@@ -1,4 +1,6 @@
-/** pvpanic (QEMU docs/specs/pvpanic): a guest that panics says so. Reading tells which events we understand. */
+/**
+ * pvpanic (QEMU docs/specs/pvpanic): a guest that panics says so. Reading tells which events we understand.
+ */
 import { PORT_PVPANIC, PVPANIC_CRASH_LOADED, PVPANIC_PANICKED } from '../../abi/pvpanic.ts';
 import { log } from '../../log.ts';
 import type { Device, DeviceClass } from '../device.ts';

@@ -35,7 +35,10 @@ export class ResetControl implements Device {
     return this.#regs.value;
   }
 
-  /** Hard, soft and power-cycle reset are one here: the machine starts again. RST_CPU does not stick, so each 1 is an edge. */
+  /**
+   * Hard, soft and power-cycle reset are one here: the machine starts again. RST_CPU does not stick, so each
+   * 1 is an edge.
+   */
   write(_offset: number, _sizeBytes: number, value: number): void {
     this.#state.locked(() => (this.#regs.value = value & (abi.SYS_RST | abi.FULL_RST)));
     if ((value & abi.RST_CPU) !== 0) this.#power.reset(this.name);

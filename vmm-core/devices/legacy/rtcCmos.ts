@@ -1,9 +1,10 @@
 /**
  * MC146818 real-time clock with 128 bytes of CMOS RAM at ports 0x70 and 0x71 (Motorola MC146818A datasheet).
- * There is no ticking thread: the time is the host's clock plus an offset, worked out when a register is read, and what has
- * happened since (register C) likewise. Only when the guest enables an interrupt is a main-thread timer armed.
- * While the guest sets the time (B.SET, or the divider held in reset) the time registers are plain bytes of the RAM.
- * Deviations: periodic interrupts come at most once per millisecond; no daylight saving; the square wave goes nowhere.
+ * There is no ticking thread: the time is the host's clock plus an offset, worked out when a register is
+ * read, and what has happened since (register C) likewise. Only when the guest enables an interrupt is a
+ * main-thread timer armed. While the guest sets the time (B.SET, or the divider held in reset) the time
+ * registers are plain bytes of the RAM. Deviations: periodic interrupts come at most once per millisecond; no
+ * daylight saving; the square wave goes nowhere.
  */
 import * as abi from '../../abi/rtcCmos.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
@@ -26,11 +27,13 @@ const STATE = {
 };
 type State = typeof STATE;
 
-/** UIP reads 1 for the end of each second: datasheet 244 µs + 1984 µs, in the clock's unit of a millisecond. */
+/**
+ * UIP reads 1 for the end of each second: datasheet 244 µs + 1984 µs, in the clock's unit of a millisecond.
+ */
 const UIP_MS = 2;
 /**
- * A guest that has seen UIP = 0 gets all time registers of one moment for so long, however slowly its vCPU runs. A clock
- * that shows whole seconds loses nothing by it.
+ * A guest that has seen UIP = 0 gets all time registers of one moment for so long, however slowly its vCPU
+ * runs. A clock that shows whole seconds loses nothing by it.
  */
 const LATCH_MS = 10;
 /** From the release of the divider to the first update (datasheet, DV2-DV0). */
@@ -101,7 +104,9 @@ export class RtcCmos implements Device {
     });
   }
 
-  /** The RESET pin (datasheet): clears interrupt enables and flags; time, alarm and RAM live on the battery. */
+  /**
+   * The RESET pin (datasheet): clears interrupt enables and flags; time, alarm and RAM live on the battery.
+   */
   reset(): void {
     this.#state.locked(() => {
       this.#setReg(
@@ -269,7 +274,10 @@ export class RtcCmos implements Device {
     this.#arm();
   }
 
-  /** Sets the flags of register C for what has happened since it was last looked at. The flags do not depend on the enables. */
+  /**
+   * Sets the flags of register C for what has happened since it was last looked at. The flags do not depend
+   * on the enables.
+   */
   #collectEvents(): void {
     const since = Number(this.#regs.events);
     const now = this.#now();

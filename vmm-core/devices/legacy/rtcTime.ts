@@ -1,6 +1,7 @@
 /**
- * The MC146818's way to write a time down: 10 bytes and a century, BCD or binary, 12 or 24 hours (datasheet, Table 3).
- * Pure; rtcCmos.ts decides which time. Times are milliseconds since 1970 in the guest's idea of UTC.
+ * The MC146818's way to write a time down: 10 bytes and a century, BCD or binary, 12 or 24 hours (datasheet,
+ * Table 3). Pure; rtcCmos.ts decides which time. Times are milliseconds since 1970 in the guest's idea of
+ * UTC.
  */
 import * as abi from '../../abi/rtcCmos.ts';
 
@@ -46,7 +47,9 @@ export function timeRegister(ms: number, index: number, regB: number): number {
   }
 }
 
-/** The time that the bytes mean. What is no date (31 February) counts on into the next month; always finite. */
+/**
+ * The time that the bytes mean. What is no date (31 February) counts on into the next month; always finite.
+ */
 export function timeFromRegisters(bytes: Uint8Array, regB: number): number {
   const at = (index: number): number => decode(bytes[index] ?? 0, regB);
   const hourByte = bytes[abi.RTC_HOURS] ?? 0;
@@ -68,8 +71,8 @@ export function timeFromRegisters(bytes: Uint8Array, regB: number): number {
 }
 
 /**
- * When the alarm bytes match next, strictly after `afterMs`; undefined when they never do. Skips whole hours and minutes
- * that cannot match, so it looks at less than 150 moments.
+ * When the alarm bytes match next, strictly after `afterMs`; undefined when they never do. Skips whole hours
+ * and minutes that cannot match, so it looks at less than 150 moments.
  */
 export function nextAlarmMs(afterMs: number, bytes: Uint8Array, regB: number): number | undefined {
   // Bytes that are no time of day would be looked for through every second of the day.

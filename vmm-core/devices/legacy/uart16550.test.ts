@@ -14,7 +14,10 @@ const FIFO_14 = abi.UART_FCR_ENABLE_FIFO | (3 << abi.UART_FCR_TRIGGER_SHIFT);
 
 log.setLevel('error'); // guests are made to misbehave here
 
-/** One character at 115200 baud, which drivers here never set: the divisor after reset is held to the slowest there is. */
+/**
+ * One character at 115200 baud, which drivers here never set: the divisor after reset is held to the slowest
+ * there is.
+ */
 const CHARACTER_US = 87 * 3;
 
 /** A UART with OUT2 on, as a driver leaves it, and the far ends of its wires. */

@@ -1,13 +1,15 @@
 /**
  * A PC16550D UART. Datasheet: National Semiconductor PC16550D, § numbers below are its register chapters 8.x.
- * Registers in a StateBlock, code on whichever thread touches them: vCPU threads by read()/write(), the main thread by
- * receive(). Deviations from a wire between two chips:
+ * Registers in a StateBlock, code on whichever thread touches them: vCPU threads by read()/write(), the main
+ * thread by receive(). Deviations from a wire between two chips:
  *  - a transmitted byte leaves at once: THRE and TEMT always read 1;
- *  - host input never overruns (OE only in loopback): it waits in its ring and comes in bursts of a FIFO's depth, the next one only
- *    when the guest has emptied the FIFO and then had the time that the burst takes on the wire. A driver that reads "while data
- *    is ready" so comes to an end, and what it feeds gets its turn, as with a real line; see #refill();
+ *  - host input never overruns (OE only in loopback): it waits in its ring and comes in bursts of a FIFO's
+ *    depth, the next one only when the guest has emptied the FIFO and then had the time that the burst takes
+ *    on the wire. A driver that reads "while data is ready" so comes to an end, and what it feeds gets its
+ *    turn, as with a real line; see #refill();
  *  - the character time-out comes at once, not after 4 character times;
- *  - parity, framing and break errors do not happen; RTS and DTR are not asked, kernels that never set them want input too.
+ *  - parity, framing and break errors do not happen; RTS and DTR are not asked, kernels that never set them
+ *    want input too.
  */
 import * as abi from '../../abi/uart16550.ts';
 import { SerialConsole } from '../../backends/serial/serialConsole.ts';
@@ -80,7 +82,8 @@ export const uart16550 = {
       irq: host.irq(),
       output: outputTo(host.state.regs.output, host),
       input: host.state.regs.input,
-      // QEMU does not gate the interrupt by OUT2, and kernels that were only ever run there (xv6) never set it.
+      // QEMU does not gate the interrupt by OUT2, and kernels that were only ever run there (xv6) never set
+      // it.
       out2Gate: false,
     }),
   backend: ({ target }, { name, state, device, onBehind, onLost }) =>
@@ -103,7 +106,9 @@ export interface UartOptions {
   readonly clock: Clock;
   /** Guest to host. */
   readonly output: GuestOutput;
-  /** Host to guest; the device is the consumer, under its lock; the main thread pushes, then calls receive(). */
+  /**
+   * Host to guest; the device is the consumer, under its lock; the main thread pushes, then calls receive().
+   */
   readonly input: ByteRing;
   /** MCR.OUT2 = 0 holds the interrupt back, as the wiring of a PC does. Default true. */
   readonly out2Gate?: boolean;
@@ -132,7 +137,10 @@ export class Uart16550 implements Device {
     this.#output = options.output;
   }
 
-  /** Master reset (Table III). Main thread, at power-on and at machine reset. Input the guest has not seen stays in its ring. */
+  /**
+   * Master reset (Table III). Main thread, at power-on and at machine reset. Input the guest has not seen
+   * stays in its ring.
+   */
   reset(): void {
     this.#state.locked(() => {
       clearFields(STATE, this.#regs, ['irqAsserted']);
@@ -144,8 +152,8 @@ export class Uart16550 implements Device {
   }
 
   /**
-   * Main thread, after pushing into the input ring, and from time to time while that is not empty: a guest that waits for an interrupt
-   * touches no register. Returns how many bytes the guest has yet to read.
+   * Main thread, after pushing into the input ring, and from time to time while that is not empty: a guest
+   * that waits for an interrupt touches no register. Returns how many bytes the guest has yet to read.
    */
   receive(): number {
     return this.#state.locked(() => {
@@ -238,14 +246,18 @@ export class Uart16550 implements Device {
     regs.rxStart = (start + 1) % abi.UART_FIFO_DEPTH;
     regs.rxCount = count - 1;
     if (count === 1) regs.rxEmptied = this.#microseconds();
-    // The line drops for a moment whatever is left: it is edge-triggered, and a guest that takes one byte per interrupt
-    // needs a new edge for the next byte, be it a trigger or, reset by the read (§8.11.3), a time-out.
+    // The line drops for a moment whatever is left: it is edge-triggered, and a guest that takes one byte per
+    // interrupt needs a new edge for the next byte, be it a trigger or, reset by the read (§8.11.3), a
+    // time-out.
     this.#driveIrq(false);
     this.#updateIrq();
     return byte;
   }
 
-  /** Moves a burst of host input into an empty FIFO when it is time. In loopback the receiver is cut off from the wire (§8.6). */
+  /**
+   * Moves a burst of host input into an empty FIFO when it is time. In loopback the receiver is cut off from
+   * the wire (§8.6).
+   */
   #refill(): void {
     const regs = this.#regs;
     if (regs.rxCount !== 0 || this.#input.length === 0 || this.#loop) return;
@@ -277,8 +289,8 @@ export class Uart16550 implements Device {
   }
 
   /**
-   * Writing THR clears the THRE interrupt, the byte's leaving (at once) sets it again (§8.5). When it was already set the
-   * line drops in between, for an edge-triggered input: a guest need not read IIR.
+   * Writing THR clears the THRE interrupt, the byte's leaving (at once) sets it again (§8.5). When it was
+   * already set the line drops in between, for an edge-triggered input: a guest need not read IIR.
    */
   #transmit(byte: number): void {
     const regs = this.#regs;
@@ -292,7 +304,10 @@ export class Uart16550 implements Device {
     this.#updateIrq();
   }
 
-  /** §8.3 OE: in FIFO mode the new character is lost, otherwise it replaces the one in the buffer. Drivers size the FIFO by it. */
+  /**
+   * §8.3 OE: in FIFO mode the new character is lost, otherwise it replaces the one in the buffer. Drivers
+   * size the FIFO by it.
+   */
   #loopBack(byte: number): void {
     const regs = this.#regs;
     const depth = this.#fifoEnabled ? abi.UART_FIFO_DEPTH : 1;
@@ -304,7 +319,10 @@ export class Uart16550 implements Device {
     }
   }
 
-  /** §8.7. Enabling the THRE interrupt while the holding register is empty, which it always is, makes it pending. */
+  /**
+   * §8.7. Enabling the THRE interrupt while the holding register is empty, which it always is, makes it
+   * pending.
+   */
   #writeIer(value: number): void {
     const regs = this.#regs;
     const before = regs.ier;
@@ -313,7 +331,10 @@ export class Uart16550 implements Device {
     this.#updateIrq();
   }
 
-  /** §8.4. The other bits are only programmed while FCR0 is 1. Clearing the transmitter has nothing to clear but the interrupt's state. */
+  /**
+   * §8.4. The other bits are only programmed while FCR0 is 1. Clearing the transmitter has nothing to clear
+   * but the interrupt's state.
+   */
   #writeFcr(value: number): void {
     const regs = this.#regs;
     const enable = (value & abi.UART_FCR_ENABLE_FIFO) !== 0;
