@@ -61,7 +61,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   kvm: ['abi'],
   backends: ['bus', 'kvm', 'config', 'client'],
   devices: ['abi', 'bus', 'memory', 'backends', 'config'],
-  boot: ['abi', 'elf', 'memory', 'config'],
+  firmware: ['abi', 'memory'],
+  boot: ['abi', 'elf', 'memory', 'config', 'firmware'],
   vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'protocol'],
   debug: ['abi', 'memory', 'kvm', 'boot', 'vcpu', 'protocol'],
   machine: [

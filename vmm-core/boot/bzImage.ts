@@ -20,7 +20,7 @@ import {
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeCommandLine } from './cmdline.ts';
-import { writeFirmwareTables } from './firmwareTables.ts';
+import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
 import { type ImageRegion, checkRegions, isRam, loadRegions } from './imageRegions.ts';
 import { loadInitrd } from './initrd.ts';
 import { enterLongMode } from './longMode.ts';

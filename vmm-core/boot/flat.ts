@@ -14,7 +14,7 @@ import { imageUnsupported } from './bootError.ts';
 import { BOOT_FLAG, SECTOR_BYTES } from './bootParams.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
-import { writeFirmwareTables } from './firmwareTables.ts';
+import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
 import { loadRegions, readIntoRam } from './imageRegions.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 import { COMMON_SYSTEM_REGISTERS, dataSegments, realModeSegment } from './segments.ts';

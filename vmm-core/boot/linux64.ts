@@ -12,7 +12,7 @@ import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeCommandLine } from './cmdline.ts';
 import { elfEntry, elfRegions } from './elfImage.ts';
-import { writeFirmwareTables } from './firmwareTables.ts';
+import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
 import { checkRegions, loadRegions } from './imageRegions.ts';
 import { loadInitrd } from './initrd.ts';
 import { enterLongMode } from './longMode.ts';

@@ -21,7 +21,7 @@ import { type BootRequest, baseName } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
 import { elfEntry, elfRegions, openElf } from './elfImage.ts';
-import { writeFirmwareTables } from './firmwareTables.ts';
+import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
 import { type ImageRegion, checkRegions, loadRegions } from './imageRegions.ts';
 import { type PlacedInitrd, loadInitrd } from './initrd.ts';
 import { enterProtectedMode } from './protectedMode.ts';

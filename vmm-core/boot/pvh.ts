@@ -15,7 +15,7 @@ import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
 import { elfRegions, orDamaged } from './elfImage.ts';
-import { writeFirmwareTables } from './firmwareTables.ts';
+import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
 import { checkRegions, loadRegions } from './imageRegions.ts';
 import { type PlacedInitrd, loadInitrd } from './initrd.ts';
 import { enterProtectedMode } from './protectedMode.ts';

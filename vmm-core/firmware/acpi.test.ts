@@ -8,9 +8,9 @@ import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { writeAcpiTables } from './acpi.ts';
 import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, string } from './aml.ts';
-import { BootArea } from './bootArea.ts';
-import { loadKernel } from './loadKernel.ts';
-import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from './testImages.ts';
+import { BootArea } from '../boot/bootArea.ts';
+import { loadKernel } from '../boot/loadKernel.ts';
+import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from '../boot/testImages.ts';
 
 function sum(bytes: Uint8Array): number {
   return bytes.reduce((total, byte) => total + byte, 0) & 0xff;

@@ -1,13 +1,13 @@
 /**
  * The MP table: CPUs and interrupt routing for kernels from before ACPI, or without it (xv6, JOS, Xen's early boot). Intel
- * MultiProcessor Specification 1.4, § numbers below. It says what the MADT says (boot/acpi.ts), in older words.
+ * MultiProcessor Specification 1.4, § numbers below. It says what the MADT says (acpi.ts), in older words.
  */
 import { IRQ_ACPI_SCI } from '../abi/acpiPm.ts';
 import { struct, u16, u32, u8 } from '../abi/struct.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { IOAPIC_BASE, LAPIC_BASE, MP_TABLE } from '../memory/layout.ts';
 import { concat } from './aml.ts';
-import type { BootArea } from './bootArea.ts';
+import type { TableArea } from './tableArea.ts';
 import { checksum } from './checksum.ts';
 
 /** §4.1 */
@@ -75,7 +75,7 @@ const BOOT_PROCESSOR = 0;
 const ALL_PROCESSORS = 0xff;
 
 /** Pointer and table, the one behind the other, where a scan finds them. */
-export function writeMpTable(memory: GuestMemory, area: BootArea, cpus: number): void {
+export function writeMpTable(memory: GuestMemory, area: TableArea, cpus: number): void {
   const table = configTable(cpus);
   const address = area.place(MP_TABLE, MpFloatingPointer.size + table.length);
   const pointer = MpFloatingPointer.bytes({

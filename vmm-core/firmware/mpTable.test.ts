@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
-import { BootArea } from './bootArea.ts';
+import { BootArea } from '../boot/bootArea.ts';
 import { MpConfigTable, MpFloatingPointer, writeMpTable } from './mpTable.ts';
-import { ram } from './testImages.ts';
+import { ram } from '../boot/testImages.ts';
 
 const sum = (bytes: Uint8Array): number => bytes.reduce((total, byte) => total + byte, 0) & 0xff;
 

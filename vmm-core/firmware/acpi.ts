@@ -11,7 +11,7 @@ import { struct, u16, u32, u64, u8 } from '../abi/struct.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { ACPI_TABLES, ACPI_TABLES_BYTES, IOAPIC_BASE, LAPIC_BASE } from '../memory/layout.ts';
 import { type Aml, concat } from './aml.ts';
-import type { BootArea } from './bootArea.ts';
+import type { TableArea } from './tableArea.ts';
 import { checksum } from './checksum.ts';
 import { dsdtTerms } from './dsdt.ts';
 
@@ -27,7 +27,7 @@ const OEM_TABLE_ID = 'TRAPFRAM';
 const CREATOR_ID = 'TFVM';
 
 /** Writes all tables and returns the RSDP's address. */
-export function writeAcpiTables(memory: GuestMemory, area: BootArea, options: AcpiOptions): number {
+export function writeAcpiTables(memory: GuestMemory, area: TableArea, options: AcpiOptions): number {
   const start = area.place(ACPI_TABLES, ACPI_TABLES_BYTES, TABLE_ALIGNMENT);
   const allocator = { next: start, end: start + ACPI_TABLES_BYTES };
   const rsdpAddress = reserve(allocator, Rsdp.size);

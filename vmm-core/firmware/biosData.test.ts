@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { writeBiosData } from './biosData.ts';
-import { loadKernel } from './loadKernel.ts';
-import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from './testImages.ts';
+import { loadKernel } from '../boot/loadKernel.ts';
+import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from '../boot/testImages.ts';
 
 test('the BIOS data area has the fields where kernels read them', () => {
   const memory = ram(MIB);

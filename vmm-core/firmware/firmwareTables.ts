@@ -2,11 +2,11 @@
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { writeAcpiTables } from './acpi.ts';
 import { writeBiosData } from './biosData.ts';
-import type { BootArea } from './bootArea.ts';
 import { writeMpTable } from './mpTable.ts';
+import type { TableArea } from './tableArea.ts';
 
 /** Before the image is loaded, which may lie over the BIOS data. Returns the RSDP's address. */
-export function writeFirmwareTables(memory: GuestMemory, area: BootArea, cpus: number): number {
+export function writeFirmwareTables(memory: GuestMemory, area: TableArea, cpus: number): number {
   writeBiosData(memory);
   writeMpTable(memory, area, cpus);
   return writeAcpiTables(memory, area, { cpus });
