@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { Field, FieldType, Struct } from '../../vmm-core/abi/struct.ts';
+import type { Field, Struct } from '../../vmm-core/abi/struct.ts';
 
 /** What our table says of one thing in a header. */
 export interface Claim {
@@ -77,12 +77,7 @@ function parse(output: string): Answers {
   return new Map(pairs.map(([name = '', value]) => [name, value === '-' ? undefined : BigInt(value ?? 0)]));
 }
 
-const SIZES: Readonly<Record<FieldType, bigint>> = { u8: 1n, u16: 2n, u32: 4n, s32: 4n, u64: 8n };
-
-/**
- * A struct's size, and each field's offset and size. `spelling`: our field name to the header's, where they
- * differ.
- */
+/** A struct's size, and each field's offset and size. `spelling`: our field name to the header's, where they differ. */
 export function structClaims(
   table: Struct<Readonly<Record<string, Field>>>,
   spelling: Readonly<Record<string, string>> = {},
@@ -93,7 +88,7 @@ export function structClaims(
     value: BigInt(table.size),
     expression: `sizeof(${cType})`,
   };
-  const fields = Object.entries(table.fields).flatMap(([key, { offset, type }]) => {
+  const fields = Object.entries(table.fields).flatMap(([key, { offset, lengthBytes }]) => {
     const member = spelling[key] ?? key;
     return [
       {
@@ -103,7 +98,7 @@ export function structClaims(
       },
       {
         name: `sizeof(${table.name}.${key})`,
-        value: SIZES[type],
+        value: BigInt(lengthBytes),
         expression: `sizeof(((${cType} *)0)->${member})`,
       },
     ];
