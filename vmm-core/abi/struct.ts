@@ -1,7 +1,7 @@
 /**
- * Declarative layouts of C structs for cold paths: ioctl arguments, boot parameters, ACPI tables. Offsets follow the C rules
- * of x86-64 (natural alignment) unless given; test/abi compares every size and offset with the compiler's.
- * Hot rings read by hand (style.md: 10 times faster).
+ * Declarative layouts of C structs for cold paths: ioctl arguments, boot parameters, ACPI tables. Offsets
+ * follow the C rules of x86-64 (natural alignment) unless given; test/abi compares every size and offset with
+ * the compiler's. Hot rings read by hand (style.md: 10 times faster).
  */
 export type FieldType = 'u8' | 'u16' | 'u32' | 's32' | 'u64' | 'chars';
 type ValueOf<T extends FieldType> = T extends 'u64' ? bigint : T extends 'chars' ? string : number;

@@ -21,6 +21,7 @@ import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeCommandLine } from './cmdline.ts';
 import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
+import { PC_CHIPS } from '../firmware/pcChips.ts';
 import { type ImageRegion, checkRegions, isRam, loadRegions } from './imageRegions.ts';
 import { loadInitrd } from './initrd.ts';
 import { enterLongMode } from './longMode.ts';
@@ -65,7 +66,7 @@ export function loadBzImage(request: BootRequest, head: Uint8Array): BootState {
   const area = new BootArea(kernel.name, [payload, running]);
   const commandLine = writeCommandLine(memory, area, request.cmdline, header.cmdline_size);
   const placedInitrd = loadInitrd(initrd, memory, [payload, running], header.initrd_addr_max);
-  const rsdp = writeFirmwareTables(memory, area, request.cpus);
+  const rsdp = writeFirmwareTables(memory, area, { cpus: request.cpus, chips: PC_CHIPS });
   loadRegions(kernel, [payload], memory);
   const zeroPage = writeZeroPage(memory, area, {
     template,

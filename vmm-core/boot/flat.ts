@@ -15,6 +15,7 @@ import { BOOT_FLAG, SECTOR_BYTES } from './bootParams.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
+import { PC_CHIPS } from '../firmware/pcChips.ts';
 import { loadRegions, readIntoRam } from './imageRegions.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 import { COMMON_SYSTEM_REGISTERS, dataSegments, realModeSegment } from './segments.ts';
@@ -40,7 +41,7 @@ function loadBootSector({ kernel, memory, cpus }: BootRequest): BootState {
     const what = `is a boot sector with ${Math.ceil(kernel.sizeBytes / KIB)} KiB in all, which reach into the ROM area`;
     throw imageUnsupported(kernel.name, what, `keep it below ${BOOT_SECTOR_MAX_BYTES / KIB} KiB`);
   }
-  writeFirmwareTables(memory, new BootArea(kernel.name, []), cpus);
+  writeFirmwareTables(memory, new BootArea(kernel.name, []), { cpus, chips: PC_CHIPS });
   readIntoRam(kernel, 0, kernel.sizeBytes, memory, BOOT_SECTOR);
   return {
     regs: {
@@ -59,7 +60,7 @@ function loadRawCode({ kernel, memory, cpus }: BootRequest): BootState {
   const sizeBytes = kernel.sizeBytes;
   const region = { address: HIGH_RAM_BASE, fileOffset: 0, fileBytes: sizeBytes, memoryBytes: sizeBytes };
   const area = new BootArea(kernel.name, [region]);
-  writeFirmwareTables(memory, area, cpus);
+  writeFirmwareTables(memory, area, { cpus, chips: PC_CHIPS });
   loadRegions(kernel, [region], memory);
   return {
     regs: { rip: BigInt(HIGH_RAM_BASE), rflags: RFLAGS_RESERVED1 },

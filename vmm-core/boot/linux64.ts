@@ -13,6 +13,7 @@ import type { BootState } from './bootState.ts';
 import { writeCommandLine } from './cmdline.ts';
 import { elfEntry, elfRegions } from './elfImage.ts';
 import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
+import { PC_CHIPS } from '../firmware/pcChips.ts';
 import { checkRegions, loadRegions } from './imageRegions.ts';
 import { loadInitrd } from './initrd.ts';
 import { enterLongMode } from './longMode.ts';
@@ -41,7 +42,7 @@ export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
   const stack = area.placeStack();
   const commandLine = writeCommandLine(memory, area, request.cmdline, COMMAND_LINE_BYTES);
   const placedInitrd = loadInitrd(initrd, memory, regions, INITRD_ADDR_MAX);
-  const rsdp = writeFirmwareTables(memory, area, request.cpus);
+  const rsdp = writeFirmwareTables(memory, area, { cpus: request.cpus, chips: PC_CHIPS });
   loadRegions(kernel, regions, memory);
   const zeroPage = writeZeroPage(memory, area, {
     template: setupHeader(),

@@ -22,6 +22,7 @@ import type { BootState } from './bootState.ts';
 import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
 import { elfEntry, elfRegions, openElf } from './elfImage.ts';
 import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
+import { PC_CHIPS } from '../firmware/pcChips.ts';
 import { type ImageRegion, checkRegions, loadRegions } from './imageRegions.ts';
 import { type PlacedInitrd, loadInitrd } from './initrd.ts';
 import { enterProtectedMode } from './protectedMode.ts';
@@ -119,7 +120,7 @@ export function loadMultiboot(request: BootRequest, header: FoundHeader, head: U
   const stack = area.placeStack();
   const commandLine = writeCommandLine(memory, area, `${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
   const module = loadInitrd(initrd, memory, regions);
-  writeFirmwareTables(memory, area, request.cpus); // found by the scan for the RSDP: multiboot 1 has no field for it
+  writeFirmwareTables(memory, area, { cpus: request.cpus, chips: PC_CHIPS }); // found by the scan for the RSDP: multiboot 1 has no field for it
   loadRegions(kernel, regions, memory);
   const information = writeInformation(memory, area, {
     commandLine,

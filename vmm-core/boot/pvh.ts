@@ -16,6 +16,7 @@ import type { BootState } from './bootState.ts';
 import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
 import { elfRegions, orDamaged } from './elfImage.ts';
 import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
+import { PC_CHIPS } from '../firmware/pcChips.ts';
 import { checkRegions, loadRegions } from './imageRegions.ts';
 import { type PlacedInitrd, loadInitrd } from './initrd.ts';
 import { enterProtectedMode } from './protectedMode.ts';
@@ -73,7 +74,7 @@ export function loadPvh(request: BootRequest, elf: ElfFile, entry: number): Boot
   const stack = area.placeStack();
   const commandLine = writeCommandLine(memory, area, request.cmdline);
   const placedInitrd = loadInitrd(initrd, memory, regions);
-  const rsdp = writeFirmwareTables(memory, area, request.cpus);
+  const rsdp = writeFirmwareTables(memory, area, { cpus: request.cpus, chips: PC_CHIPS });
   loadRegions(kernel, regions, memory);
   const startInfo = writeStartInfo(memory, area, { commandLine, initrd: placedInitrd, rsdp });
   return {

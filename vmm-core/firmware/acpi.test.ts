@@ -10,6 +10,7 @@ import { writeAcpiTables } from './acpi.ts';
 import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, string } from './aml.ts';
 import { BootArea } from '../boot/bootArea.ts';
 import { loadKernel } from '../boot/loadKernel.ts';
+import { PC_CHIPS } from './pcChips.ts';
 import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from '../boot/testImages.ts';
 
 function sum(bytes: Uint8Array): number {
@@ -43,7 +44,7 @@ function tablesOf(memory: GuestMemory, rsdp: number): Map<string, Uint8Array> {
 
 function build(cpus = 1): Map<string, Uint8Array> {
   const memory = ram(MIB);
-  return tablesOf(memory, writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus }));
+  return tablesOf(memory, writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus, chips: PC_CHIPS }));
 }
 
 function view(tables: Map<string, Uint8Array>, signature: string): DataView {
@@ -54,7 +55,7 @@ function view(tables: Map<string, Uint8Array>, signature: string): DataView {
 
 test('the RSDP is found on a 16-byte boundary between 0xe0000 and 0xfffff, both checksums right (§5.2.5)', () => {
   const memory = ram(MIB);
-  const returned = writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus: 1 });
+  const returned = writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus: 1, chips: PC_CHIPS });
   const found: number[] = [];
   for (let address = 0xe0000; address < 0x100000; address += 16) {
     const bytes = memory.slice(gpa(address), 36 <= 0x100000 - address ? 36 : 16);
@@ -182,7 +183,10 @@ test('iasl disassembles all tables without a complaint and compiles the DSDT bac
   const memory = ram(MIB);
   const tables = tablesOf(
     memory,
-    writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus: 4, devices: [virtio] }),
+    writeAcpiTables(memory, new BootArea('kernel.elf', []), {
+      cpus: 4,
+      chips: [...PC_CHIPS, { busTerms: [virtio] }],
+    }),
   );
   const iasl = (...args: string[]) => {
     const { status, stdout, stderr } = spawnSync('iasl', args, { cwd: folder, encoding: 'utf8' });

@@ -1,6 +1,7 @@
 /**
- * The few ACPI Machine Language terms that a table of fixed devices needs, each a function from values to bytes.
- * ACPI 6.5 §20 (encoding), §6.4 (resource descriptors). `iasl -d` turns the result back into source; acpi.test.ts does.
+ * The few ACPI Machine Language terms that a table of fixed devices needs, each a function from values to
+ * bytes. ACPI 6.5 §20 (encoding), §6.4 (resource descriptors). `iasl -d` turns the result back into source;
+ * acpi.test.ts does.
  */
 
 // §20.3, table 20.2: opcodes.
@@ -44,7 +45,10 @@ export function string(text: string): Aml {
   return concat([STRING_PREFIX], ascii(text), [0]);
 }
 
-/** The compressed form of a PnP id, `PNP0501` (§19.3.4, EISAID): three letters of five bits, four hex digits, big-endian. */
+/**
+ * The compressed form of a PnP id, `PNP0501` (§19.3.4, EISAID): three letters of five bits, four hex digits,
+ * big-endian.
+ */
 export function eisaId(id: string): Aml {
   const [first = 0, second = 0, third = 0] = ascii(id.slice(0, 3)).map((letter) => letter - 0x40);
   const product = Number.parseInt(id.slice(3), 16);
@@ -85,7 +89,10 @@ export function interrupt(gsi: number): Aml {
   return concat([0x89], u16(6), [consumerEdgeHighExclusive, 1], u32(gsi));
 }
 
-/** Prefixes a PkgLength, which counts itself (§20.2.4): 6 bits in one byte, or 4 bits and one to three more bytes. */
+/**
+ * Prefixes a PkgLength, which counts itself (§20.2.4): 6 bits in one byte, or 4 bits and one to three more
+ * bytes.
+ */
 function sized(body: Aml): Aml {
   if (body.length + 1 < 1 << 6) return concat([body.length + 1], body);
   for (let more = 1; more <= 3; more++) {

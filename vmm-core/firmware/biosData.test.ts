@@ -4,11 +4,12 @@ import { gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { writeBiosData } from './biosData.ts';
 import { loadKernel } from '../boot/loadKernel.ts';
+import { PC_CHIPS } from './pcChips.ts';
 import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from '../boot/testImages.ts';
 
 test('the BIOS data area has the fields where kernels read them', () => {
   const memory = ram(MIB);
-  writeBiosData(memory);
+  writeBiosData(memory, { cpus: 1, chips: PC_CHIPS });
   const u16 = (address: number): number => memory.readU16(gpa(address));
   const u8 = (address: number): number => memory.readU8(gpa(address));
   assert.deepEqual([u16(0x400), u16(0x402), u16(0x404), u16(0x406)], [0x3f8, 0x2f8, 0x3e8, 0x2e8]);
@@ -21,7 +22,7 @@ test('the BIOS data area has the fields where kernels read them', () => {
 
 test('every real-mode interrupt vector leads to an IRET', () => {
   const memory = ram(MIB);
-  writeBiosData(memory);
+  writeBiosData(memory, { cpus: 1, chips: PC_CHIPS });
   for (let vector = 0; vector < 256; vector++) {
     const target = memory.readU16(gpa(vector * 4)) + 16 * memory.readU16(gpa(vector * 4 + 2));
     assert.equal(memory.readU8(gpa(target)), 0xcf, `vector ${vector}`);

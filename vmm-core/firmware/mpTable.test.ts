@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MpConfigTable, MpFloatingPointer } from '../abi/mpTable.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { BootArea } from '../boot/bootArea.ts';
-import { MpConfigTable, MpFloatingPointer, writeMpTable } from './mpTable.ts';
+import { writeMpTable } from './mpTable.ts';
+import { PC_CHIPS } from './pcChips.ts';
 import { ram } from '../boot/testImages.ts';
 
 const sum = (bytes: Uint8Array): number => bytes.reduce((total, byte) => total + byte, 0) & 0xff;
@@ -18,7 +20,7 @@ function scan(memory: GuestMemory): number | undefined {
 
 function read(cpus: number, area = new BootArea('kernel.elf', [])) {
   const memory = ram(MIB);
-  writeMpTable(memory, area, cpus);
+  writeMpTable(memory, area, { cpus, chips: PC_CHIPS });
   const at = scan(memory);
   assert.ok(at !== undefined);
   const pointer = Uint8Array.from(memory.slice(gpa(at), MpFloatingPointer.size));
