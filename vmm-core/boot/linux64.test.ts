@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME } from '../abi/x86.ts';
+import { e820Map } from '../firmware/e820.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { GIB, MIB, PAGE_BYTES, e820Map } from '../memory/layout.ts';
+import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
 import { BOOT_PARAMS_E820_TABLE, BootE820Entry, BootParams } from './bootParams.ts';
 import type { BootState } from './bootState.ts';
 import { loadKernel } from './loadKernel.ts';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CR0_PE, CR0_PG } from '../abi/x86.ts';
+import { e820Map } from '../firmware/e820.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { GIB, MIB, PAGE_BYTES, e820Map } from '../memory/layout.ts';
+import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
 import type { BootState } from './bootState.ts';
 import { loadKernel } from './loadKernel.ts';
 import {

@@ -6,15 +6,9 @@ import { struct, u32, u64 } from '../abi/struct.ts';
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { ByteSource } from '../elf/byteSource.ts';
 import { isElf } from '../elf/elfFile.ts';
+import { e820Map } from '../firmware/e820.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import {
-  CONVENTIONAL_RAM_END,
-  HIGH_RAM_BASE,
-  KIB,
-  MULTIBOOT_INFO,
-  e820Map,
-  lowRamEnd,
-} from '../memory/layout.ts';
+import { CONVENTIONAL_RAM_END, HIGH_RAM_BASE, KIB, MULTIBOOT_INFO, lowRamEnd } from '../memory/layout.ts';
 import { BootArea } from './bootArea.ts';
 import { badEntry, imageDamaged, imageUnsupported } from './bootError.ts';
 import { type BootRequest, baseName } from './bootRequest.ts';

@@ -1,6 +1,7 @@
 /** Fills in Linux's zero page: setup_header, memory map, command line, initrd, RSDP. Used by the bzImage and linux64 protocols. */
+import { e820Map } from '../firmware/e820.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { PAGE_BYTES, ZERO_PAGE, e820Map } from '../memory/layout.ts';
+import { PAGE_BYTES, ZERO_PAGE } from '../memory/layout.ts';
 import type { BootArea } from './bootArea.ts';
 import {
   BOOT_FLAG,

@@ -1,17 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as layout from './layout.ts';
-import {
-  E820_RAM,
-  GIB,
-  HOLE_BASE,
-  HOLE_END,
-  MAX_SLOT_BYTES,
-  MIB,
-  PAGE_BYTES,
-  e820Map,
-  ramRanges,
-} from './layout.ts';
+import { GIB, HOLE_BASE, HOLE_END, MAX_SLOT_BYTES, MIB, PAGE_BYTES, ramRanges } from './layout.ts';
 
 const SIZES = [
   MIB,
@@ -53,23 +43,6 @@ test('RAM slots are disjoint, page aligned, at most 2 GiB, outside the hole, and
 test('a part page at the end is not RAM', () => {
   assert.deepEqual(ramRanges(MIB + 1), [{ base: 0, sizeBytes: MIB }]);
   assert.deepEqual(ramRanges(0), []);
-});
-
-test('the e820 map is sorted, disjoint, and calls RAM only what a slot backs, outside the ROM area', () => {
-  for (const size of SIZES) {
-    const ranges = ramRanges(size);
-    let last = 0;
-    let ram = 0;
-    for (const { address, sizeBytes, type } of e820Map(ranges)) {
-      assert.ok(address >= last && sizeBytes > 0);
-      last = address + sizeBytes;
-      if (type !== E820_RAM) continue;
-      ram += sizeBytes;
-      assert.ok(last <= HOLE_BASE || address >= HOLE_END);
-      assert.ok(last <= layout.CONVENTIONAL_RAM_END || address >= layout.HIGH_RAM_BASE);
-    }
-    assert.equal(ram, size - (layout.HIGH_RAM_BASE - layout.CONVENTIONAL_RAM_END));
-  }
 });
 
 test('the places that boot data prefers do not overlap', () => {

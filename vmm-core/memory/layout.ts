@@ -98,36 +98,6 @@ export function lowRamEnd(ranges: readonly RamRange[]): number {
   );
 }
 
-// Address range types, ACPI 6.5 §15, table 15.4.
-export const E820_RAM = 1;
-export const E820_RESERVED = 2;
-export const E820_ACPI = 3;
-export const E820_NVS = 4;
-
-export interface E820Entry {
-  readonly address: number;
-  readonly sizeBytes: number;
-  readonly type: number;
-}
-
-/** What a PC's BIOS answers to INT 15h, E820h: sorted, disjoint. Every boot protocol hands over this map. */
-export function e820Map(ranges: readonly RamRange[]): E820Entry[] {
-  const lowEnd = lowRamEnd(ranges);
-  const entries = [
-    entry(0, CONVENTIONAL_RAM_END, E820_RAM),
-    entry(CONVENTIONAL_RAM_END, HIGH_RAM_BASE, E820_RESERVED),
-    entry(HIGH_RAM_BASE, lowEnd, E820_RAM),
-    entry(KVM_IDENTITY_MAP, HOLE_END, E820_RESERVED),
-  ];
-  const highEnd = ranges.reduce((end, { base, sizeBytes }) => Math.max(end, base + sizeBytes), 0);
-  if (highEnd > HOLE_END) entries.push(entry(HOLE_END, highEnd, E820_RAM));
-  return entries.filter(({ sizeBytes }) => sizeBytes > 0);
-}
-
-function entry(start: number, end: number, type: number): E820Entry {
-  return { address: start, sizeBytes: end - start, type };
-}
-
 function slots(base: number, sizeBytes: number): RamRange[] {
   const ranges: RamRange[] = [];
   for (let done = 0; done < sizeBytes; done += MAX_SLOT_BYTES) {
