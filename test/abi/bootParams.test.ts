@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as bootParams from '../../vmm-core/boot/bootParams.ts';
+import * as bootParams from '../../vmm-core/abi/bootParams.ts';
 import {
   ask,
   type Claim,
@@ -50,7 +50,7 @@ const IN_PROSE = new Set(['SETUP_HEADER_MAGIC', 'BOOT_FLAG', 'SECTOR_BYTES', 'LO
 
 function claimsOf(name: string, value: unknown): Claim[] {
   if (isStruct(value)) return structClaims(value, value.name === 'boot_params' ? NESTED : {});
-  if (typeof value !== 'number') throw new Error(`boot/bootParams.ts exports ${name}: teach this test`);
+  if (typeof value !== 'number') throw new Error(`abi/bootParams.ts exports ${name}: teach this test`);
   const expression = BY_LAYOUT[name];
   return [expression === undefined ? macroClaim(name, value) : { name, value: BigInt(value), expression }];
 }

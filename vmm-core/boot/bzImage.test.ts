@@ -3,10 +3,18 @@ import { test } from 'node:test';
 import { CR0_PE, CR0_PG, EFER_LMA } from '../abi/x86.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB, PAGE_BYTES } from '../memory/layout.ts';
-import { BootParams, LOADED_HIGH } from './bootParams.ts';
+import { BootParams, LOADED_HIGH } from '../abi/bootParams.ts';
 import type { BootState } from './bootState.ts';
 import { loadKernel } from './loadKernel.ts';
-import { type BzImageFields, bootError, bzImage, guestString, ram, request, source } from './testImages.ts';
+import {
+  type BzImageFields,
+  bootError,
+  bzImage,
+  guestString,
+  ram,
+  request,
+  source,
+} from '../../test/support/kernelImages.ts';
 
 function boot(
   fields: BzImageFields = {},

@@ -16,7 +16,7 @@ import {
   SETUP_HEADER_MAGIC,
   SETUP_HEADER_OFFSET,
   XLF_KERNEL_64,
-} from './bootParams.ts';
+} from '../abi/bootParams.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeCommandLine } from './cmdline.ts';

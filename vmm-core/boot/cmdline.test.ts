@@ -4,7 +4,7 @@ import { gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { BootArea } from './bootArea.ts';
 import { writeCommandLine } from './cmdline.ts';
-import { bootError, guestString, ram } from './testImages.ts';
+import { bootError, guestString, ram } from '../../test/support/kernelImages.ts';
 
 const area = () => new BootArea('kernel.elf', []);
 

@@ -4,7 +4,7 @@ import { CR0_PE, CR0_PG } from '../abi/x86.ts';
 import { gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { loadKernel } from './loadKernel.ts';
-import { SPIN, bootError, ram, request, source } from './testImages.ts';
+import { SPIN, bootError, ram, request, source } from '../../test/support/kernelImages.ts';
 
 function bootSector(sizeBytes = 512): Uint8Array {
   const image = new Uint8Array(sizeBytes);

@@ -11,7 +11,7 @@ import { RFLAGS_RESERVED1, type SystemRegisters } from '../abi/x86.ts';
 import { BIOS_DATA, BOOT_SECTOR, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, KIB } from '../memory/layout.ts';
 import { BootArea } from './bootArea.ts';
 import { imageUnsupported } from './bootError.ts';
-import { BOOT_FLAG, SECTOR_BYTES } from './bootParams.ts';
+import { BOOT_FLAG, SECTOR_BYTES } from '../abi/bootParams.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeFirmwareTables } from '../firmware/firmwareTables.ts';

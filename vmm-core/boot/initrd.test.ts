@@ -4,7 +4,7 @@ import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB, PAGE_BYTES } from '../memory/layout.ts';
 import type { BusyRange } from './bootArea.ts';
 import { loadInitrd } from './initrd.ts';
-import { bootError, ram, source } from './testImages.ts';
+import { bootError, ram, source } from '../../test/support/kernelImages.ts';
 
 function place(
   sizeBytes: number,

@@ -4,10 +4,18 @@ import { CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME } from '../abi/x86.ts';
 import { e820Map } from '../firmware/e820.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
-import { BOOT_PARAMS_E820_TABLE, BootE820Entry, BootParams } from './bootParams.ts';
+import { BOOT_PARAMS_E820_TABLE, BootE820Entry, BootParams } from '../abi/bootParams.ts';
 import type { BootState } from './bootState.ts';
 import { loadKernel } from './loadKernel.ts';
-import { SPIN, bootError, elfImage, guestString, ram, request, source } from './testImages.ts';
+import {
+  SPIN,
+  bootError,
+  elfImage,
+  guestString,
+  ram,
+  request,
+  source,
+} from '../../test/support/kernelImages.ts';
 
 function zeroPageView(memory: GuestMemory, state: BootState): DataView {
   const bytes = memory.slice(gpa(state.regs.rsi ?? 0n), BootParams.size);

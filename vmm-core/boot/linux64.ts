@@ -7,7 +7,7 @@ import type { ElfFile } from '../elf/elfFile.ts';
 import { PAGE_BYTES } from '../memory/layout.ts';
 import { BootArea } from './bootArea.ts';
 import { imageUnsupported } from './bootError.ts';
-import { BootParams, LOADED_HIGH, XLF_KERNEL_64 } from './bootParams.ts';
+import { BootParams, LOADED_HIGH, XLF_KERNEL_64 } from '../abi/bootParams.ts';
 import type { BootRequest } from './bootRequest.ts';
 import type { BootState } from './bootState.ts';
 import { writeCommandLine } from './cmdline.ts';

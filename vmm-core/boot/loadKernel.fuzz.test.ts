@@ -7,7 +7,14 @@ import { MIB } from '../memory/layout.ts';
 import { BootError } from './bootError.ts';
 import { loadKernel } from './loadKernel.ts';
 import { MULTIBOOT_AOUT_KLUDGE } from './multiboot.ts';
-import { bzImage, elfImage, multibootElf, multibootHeader, pvhImage, ram } from './testImages.ts';
+import {
+  bzImage,
+  elfImage,
+  multibootElf,
+  multibootHeader,
+  pvhImage,
+  ram,
+} from '../../test/support/kernelImages.ts';
 
 const ROUNDS = 10_000;
 const MEMORY_BYTES = 2 * MIB;

@@ -15,7 +15,7 @@ import {
   ram,
   request,
   source,
-} from './testImages.ts';
+} from '../../test/support/kernelImages.ts';
 
 function protocolOf(image: Uint8Array): string {
   return loadKernel(request(image)).protocol;

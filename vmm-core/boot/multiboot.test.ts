@@ -25,7 +25,7 @@ import {
   ram,
   request,
   source,
-} from './testImages.ts';
+} from '../../test/support/kernelImages.ts';
 
 const HEADER_BYTES = 12;
 

@@ -18,7 +18,7 @@ import {
   ram,
   request,
   source,
-} from './testImages.ts';
+} from '../../test/support/kernelImages.ts';
 
 function viewAt(memory: GuestMemory, address: bigint, sizeBytes: number): DataView {
   const bytes = memory.slice(gpa(address), sizeBytes);

@@ -10,7 +10,7 @@ import {
   BootParams,
   LOADER_TYPE_UNDEFINED,
   SETUP_HEADER_MAGIC,
-} from './bootParams.ts';
+} from '../abi/bootParams.ts';
 import type { PlacedCommandLine } from './cmdline.ts';
 import type { PlacedInitrd } from './initrd.ts';
 

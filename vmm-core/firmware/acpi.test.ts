@@ -11,7 +11,15 @@ import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, stri
 import { BootArea } from '../boot/bootArea.ts';
 import { loadKernel } from '../boot/loadKernel.ts';
 import { PC_CHIPS } from './pcChips.ts';
-import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from '../boot/testImages.ts';
+import {
+  bzImage,
+  elfImage,
+  multibootElf,
+  pvhImage,
+  ram,
+  request,
+  SPIN,
+} from '../../test/support/kernelImages.ts';
 
 function sum(bytes: Uint8Array): number {
   return bytes.reduce((total, byte) => total + byte, 0) & 0xff;

@@ -5,7 +5,15 @@ import { MIB } from '../memory/layout.ts';
 import { writeBiosData } from './biosData.ts';
 import { loadKernel } from '../boot/loadKernel.ts';
 import { PC_CHIPS } from './pcChips.ts';
-import { bzImage, elfImage, multibootElf, pvhImage, ram, request, SPIN } from '../boot/testImages.ts';
+import {
+  bzImage,
+  elfImage,
+  multibootElf,
+  pvhImage,
+  ram,
+  request,
+  SPIN,
+} from '../../test/support/kernelImages.ts';
 
 test('the BIOS data area has the fields where kernels read them', () => {
   const memory = ram(MIB);

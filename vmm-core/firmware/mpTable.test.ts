@@ -6,7 +6,7 @@ import { MIB } from '../memory/layout.ts';
 import { BootArea } from '../boot/bootArea.ts';
 import { writeMpTable } from './mpTable.ts';
 import { PC_CHIPS } from './pcChips.ts';
-import { ram } from '../boot/testImages.ts';
+import { ram } from '../../test/support/kernelImages.ts';
 
 const sum = (bytes: Uint8Array): number => bytes.reduce((total, byte) => total + byte, 0) & 0xff;
 

@@ -1,12 +1,16 @@
-/** Kernel images built in memory, for the tests of this folder: small, and every field can be given. */
-import { type ByteSource, bytesSource } from '../elf/byteSource.ts';
-import { EM_386, EM_X86_64, ET_EXEC, PT_LOAD, PT_NOTE } from '../elf/elfConstants.ts';
-import { type GuestMemory, allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
-import { MIB, ramRanges } from '../memory/layout.ts';
-import { BootError, type BootErrorCode } from './bootError.ts';
-import { BootParams, LOADED_HIGH, SECTOR_BYTES, XLF_KERNEL_64 } from './bootParams.ts';
-import type { BootRequest } from './bootRequest.ts';
-import { MULTIBOOT_AOUT_KLUDGE, MULTIBOOT_HEADER_MAGIC, MultibootHeader } from './multiboot.ts';
+/** Kernel images built in memory, for the tests of boot/, firmware/ and machine/: small, and every field can be given. */
+import { type ByteSource, bytesSource } from '../../vmm-core/elf/byteSource.ts';
+import { EM_386, EM_X86_64, ET_EXEC, PT_LOAD, PT_NOTE } from '../../vmm-core/elf/elfConstants.ts';
+import { type GuestMemory, allocateGuestMemory, gpa } from '../../vmm-core/memory/guestMemory.ts';
+import { MIB, ramRanges } from '../../vmm-core/memory/layout.ts';
+import { BootError, type BootErrorCode } from '../../vmm-core/boot/bootError.ts';
+import { BootParams, LOADED_HIGH, SECTOR_BYTES, XLF_KERNEL_64 } from '../../vmm-core/abi/bootParams.ts';
+import type { BootRequest } from '../../vmm-core/boot/bootRequest.ts';
+import {
+  MULTIBOOT_AOUT_KLUDGE,
+  MULTIBOOT_HEADER_MAGIC,
+  MultibootHeader,
+} from '../../vmm-core/boot/multiboot.ts';
 
 export interface SegmentSpec {
   readonly type?: number;

@@ -2,7 +2,7 @@
  * struct boot_params, Linux's "zero page", with the setup_header in it: <asm/bootparam.h>, Documentation/arch/x86/{boot,zero-page}.rst.
  * A bzImage has the setup_header at the same offset, 0x1f1, so that one table reads the file and writes the page.
  */
-import { struct, u16, u32, u64, u8 } from '../abi/struct.ts';
+import { struct, u16, u32, u64, u8 } from './struct.ts';
 
 export const SETUP_HEADER_OFFSET = 0x1f1;
 export const SETUP_HEADER_END_MAX = 0x290; // where edd_mbr_sig_buffer begins
