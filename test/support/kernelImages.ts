@@ -10,7 +10,7 @@ import {
   MULTIBOOT_AOUT_KLUDGE,
   MULTIBOOT_HEADER_MAGIC,
   MultibootHeader,
-} from '../../vmm-core/boot/multiboot.ts';
+} from '../../vmm-core/abi/multiboot.ts';
 
 export interface SegmentSpec {
   readonly type?: number;

@@ -1,6 +1,7 @@
 /**
- * struct boot_params, Linux's "zero page", with the setup_header in it: <asm/bootparam.h>, Documentation/arch/x86/{boot,zero-page}.rst.
- * A bzImage has the setup_header at the same offset, 0x1f1, so that one table reads the file and writes the page.
+ * struct boot_params, Linux's "zero page", with the setup_header in it: <asm/bootparam.h>,
+ * Documentation/arch/x86/{boot,zero-page}.rst. A bzImage has the setup_header at the same offset, 0x1f1, so
+ * that one table reads the file and writes the page.
  */
 import { struct, u16, u32, u64, u8 } from './struct.ts';
 

@@ -6,7 +6,7 @@ import { type ByteSource, bytesSource } from '../elf/byteSource.ts';
 import { MIB } from '../memory/layout.ts';
 import { BootError } from './bootError.ts';
 import { loadKernel } from './loadKernel.ts';
-import { MULTIBOOT_AOUT_KLUDGE } from './multiboot.ts';
+import { MULTIBOOT_AOUT_KLUDGE } from '../abi/multiboot.ts';
 import {
   bzImage,
   elfImage,

@@ -2,6 +2,7 @@
  * From a file to a machine that is ready to run: decides the protocol, puts the image and all it needs into RAM, says what vCPU 0
  * starts with. Called by machine.ts on the main thread, before any vCPU runs and again after a reset. Knows nothing of KVM.
  */
+import { MULTIBOOT_SEARCH } from '../abi/multiboot.ts';
 import type { BootProtocol } from '../config/settings/boot.ts';
 import { readBytes, type ByteSource } from '../elf/byteSource.ts';
 import { type Compression, compressionOf } from '../elf/compression.ts';
@@ -22,7 +23,7 @@ import { isBzImage, loadBzImage } from './bzImage.ts';
 import { openElf } from './elfImage.ts';
 import { isBootSector, loadFlat } from './flat.ts';
 import { loadLinux64 } from './linux64.ts';
-import { MULTIBOOT_SEARCH_BYTES, findMultibootHeader, loadMultiboot } from './multiboot.ts';
+import { findMultibootHeader, loadMultiboot } from './multiboot.ts';
 import { loadPvh, pvhEntry } from './pvh.ts';
 
 export type { BootRequest } from './bootRequest.ts';
@@ -40,7 +41,7 @@ export function loadKernel(request: BootRequest): BootState {
 function loadByProtocol(request: BootRequest): BootState {
   const { kernel, protocol } = request;
   if (kernel.sizeBytes === 0) throw imageEmpty(kernel.name);
-  const head = readBytes(kernel, 0, Math.min(kernel.sizeBytes, MULTIBOOT_SEARCH_BYTES));
+  const head = readBytes(kernel, 0, Math.min(kernel.sizeBytes, MULTIBOOT_SEARCH));
   switch (protocol) {
     case 'auto':
       return loadByContents(request, head);

@@ -13,8 +13,8 @@ import {
   MultibootInfo,
   MultibootMmapEntry,
   MultibootModule,
-  findMultibootHeader,
-} from './multiboot.ts';
+} from '../abi/multiboot.ts';
+import { findMultibootHeader } from './multiboot.ts';
 import {
   SPIN,
   bootError,

@@ -2,7 +2,25 @@
  * Multiboot 1 (Multiboot Specification 0.6.96). The kernel says by a header in its first 8 KiB that it wants to be entered in
  * 32-bit protected mode with EBX pointing at what we know of the machine. ELF32, ELF64 and headers with load addresses.
  */
-import { struct, u32, u64 } from '../abi/struct.ts';
+import {
+  MULTIBOOT_AOUT_KLUDGE,
+  MULTIBOOT_BOOTLOADER_MAGIC,
+  MULTIBOOT_HEADER_BASIC_BYTES,
+  MULTIBOOT_HEADER_MAGIC,
+  MULTIBOOT_INFO_BOOT_LOADER_NAME,
+  MULTIBOOT_INFO_CMDLINE,
+  MULTIBOOT_INFO_MEMORY,
+  MULTIBOOT_INFO_MEM_MAP,
+  MULTIBOOT_INFO_MODS,
+  MULTIBOOT_MEMORY_INFO,
+  MULTIBOOT_PAGE_ALIGN,
+  MULTIBOOT_SEARCH,
+  MULTIBOOT_VIDEO_MODE,
+  MultibootHeader,
+  MultibootInfo,
+  MultibootMmapEntry,
+  MultibootModule,
+} from '../abi/multiboot.ts';
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { ByteSource } from '../elf/byteSource.ts';
 import { isElf } from '../elf/elfFile.ts';
@@ -21,63 +39,9 @@ import { type ImageRegion, checkRegions, loadRegions } from './imageRegions.ts';
 import { type PlacedInitrd, loadInitrd } from './initrd.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 
-/** The header lies within the first 8192 bytes, 32-bit aligned (§3.1). */
-export const MULTIBOOT_SEARCH_BYTES = 8192;
-export const MULTIBOOT_HEADER_MAGIC = 0x1bad_b002;
-export const MULTIBOOT_BOOTLOADER_MAGIC = 0x2bad_b002;
-
-// Header flags (§3.1.2). Bits 0 to 15 are requirements: an unknown one must be refused.
-export const MULTIBOOT_PAGE_ALIGN = 1 << 0; // modules on page boundaries: always so here
-export const MULTIBOOT_MEMORY_INFO = 1 << 1; // always given
-export const MULTIBOOT_VIDEO_MODE = 1 << 2; // tolerated, as QEMU does: there is no display, and flag 12 of the information says so
-export const MULTIBOOT_AOUT_KLUDGE = 1 << 16; // the header carries load addresses
+// Bits 0 to 15 of the flags are requirements: an unknown one must be refused (§3.1.2).
 const REQUIREMENTS = 0xffff;
 const KNOWN_REQUIREMENTS = MULTIBOOT_PAGE_ALIGN | MULTIBOOT_MEMORY_INFO | MULTIBOOT_VIDEO_MODE;
-
-export const MultibootHeader = struct('multiboot_header', 32, {
-  magic: u32(0),
-  flags: u32(4),
-  checksum: u32(8),
-  header_addr: u32(12),
-  load_addr: u32(16),
-  load_end_addr: u32(20),
-  bss_end_addr: u32(24),
-  entry_addr: u32(28),
-});
-const HEADER_BASIC_BYTES = 12;
-
-// Information flags (§3.3).
-const INFO_MEMORY = 1 << 0;
-const INFO_CMDLINE = 1 << 2;
-const INFO_MODS = 1 << 3;
-const INFO_MEM_MAP = 1 << 6;
-const INFO_BOOT_LOADER_NAME = 1 << 9;
-
-export const MultibootInfo = struct('multiboot_info', 120, {
-  flags: u32(0),
-  mem_lower: u32(4),
-  mem_upper: u32(8),
-  cmdline: u32(16),
-  mods_count: u32(20),
-  mods_addr: u32(24),
-  mmap_length: u32(44),
-  mmap_addr: u32(48),
-  boot_loader_name: u32(64),
-});
-
-export const MultibootModule = struct('multiboot_mod_list', 16, {
-  mod_start: u32(0),
-  mod_end: u32(4),
-  cmdline: u32(8),
-});
-
-/** `size` does not count itself: the next entry is at offset size + 4. */
-export const MultibootMmapEntry = struct('multiboot_mmap_entry', 24, {
-  size: u32(0),
-  addr: u64(4),
-  len: u64(12),
-  type: u32(20),
-});
 
 const LOADER_NAME = 'Trapframe';
 
@@ -89,8 +53,8 @@ export interface FoundHeader {
 
 /** `head` is the beginning of the file. The first place where magic and checksum agree is the header. */
 export function findMultibootHeader(head: Uint8Array): FoundHeader | undefined {
-  const view = new DataView(head.buffer, head.byteOffset, Math.min(head.byteLength, MULTIBOOT_SEARCH_BYTES));
-  for (let offset = 0; offset + HEADER_BASIC_BYTES <= view.byteLength; offset += 4) {
+  const view = new DataView(head.buffer, head.byteOffset, Math.min(head.byteLength, MULTIBOOT_SEARCH));
+  for (let offset = 0; offset + MULTIBOOT_HEADER_BASIC_BYTES <= view.byteLength; offset += 4) {
     if (view.getUint32(offset, true) !== MULTIBOOT_HEADER_MAGIC) continue;
     const header = new Uint8Array(MultibootHeader.size);
     header.set(head.subarray(offset, offset + header.length));
@@ -203,7 +167,12 @@ function writeInformation(
   memory.write(
     gpa(information),
     MultibootInfo.bytes({
-      flags: INFO_MEMORY | INFO_CMDLINE | INFO_MODS | INFO_MEM_MAP | INFO_BOOT_LOADER_NAME,
+      flags:
+        MULTIBOOT_INFO_MEMORY |
+        MULTIBOOT_INFO_CMDLINE |
+        MULTIBOOT_INFO_MODS |
+        MULTIBOOT_INFO_MEM_MAP |
+        MULTIBOOT_INFO_BOOT_LOADER_NAME,
       mem_lower: CONVENTIONAL_RAM_END / KIB,
       mem_upper: Math.floor((lowRamEnd(memory.slots) - HIGH_RAM_BASE) / KIB),
       cmdline: commandLine.address,

@@ -7,7 +7,7 @@ import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { GIB, MIB } from '../memory/layout.ts';
 import type { BootState } from './bootState.ts';
 import { loadKernel } from './loadKernel.ts';
-import { HvmMemmapTableEntry, HvmModlistEntry, HvmStartInfo } from './pvh.ts';
+import { HvmMemmapTableEntry, HvmModlistEntry, HvmStartInfo } from '../abi/hvmStartInfo.ts';
 import {
   SPIN,
   bootError,

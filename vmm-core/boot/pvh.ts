@@ -2,7 +2,14 @@
  * PVH: an ELF whose note of owner "Xen" names a 32-bit entry point. Xen's docs/misc/pvh.pandoc for the registers,
  * public/arch-x86/hvm/start_info.h for the structures. Stock Linux, FreeBSD and several unikernels carry the note.
  */
-import { struct, u32, u64 } from '../abi/struct.ts';
+import {
+  HvmMemmapTableEntry,
+  HvmModlistEntry,
+  HvmStartInfo,
+  XEN_ELFNOTE_OWNER,
+  XEN_ELFNOTE_PHYS32_ENTRY,
+  XEN_HVM_START_MAGIC_VALUE,
+} from '../abi/hvmStartInfo.ts';
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { ByteSource } from '../elf/byteSource.ts';
 import type { ElfFile } from '../elf/elfFile.ts';
@@ -22,40 +29,14 @@ import { checkRegions, loadRegions } from './imageRegions.ts';
 import { type PlacedInitrd, loadInitrd } from './initrd.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 
-const NOTE_OWNER = 'Xen';
-const XEN_ELFNOTE_PHYS32_ENTRY = 18;
-
-const XEN_HVM_START_MAGIC_VALUE = 0x336e_c578;
-const START_INFO_VERSION = 1; // 1: memmap is present
-
-export const HvmStartInfo = struct('hvm_start_info', 56, {
-  magic: u32(0),
-  version: u32(4),
-  flags: u32(8),
-  nr_modules: u32(12),
-  modlist_paddr: u64(16),
-  cmdline_paddr: u64(24),
-  rsdp_paddr: u64(32),
-  memmap_paddr: u64(40),
-  memmap_entries: u32(48),
-});
-
-export const HvmModlistEntry = struct('hvm_modlist_entry', 32, {
-  paddr: u64(0),
-  size: u64(8),
-  cmdline_paddr: u64(16),
-});
-
-export const HvmMemmapTableEntry = struct('hvm_memmap_table_entry', 24, {
-  addr: u64(0),
-  size: u64(8),
-  type: u32(16),
-});
+const START_INFO_VERSION = 1;
 
 /** The entry point the note names, or undefined when the image has no such note. */
 export function pvhEntry(kernel: ByteSource, elf: ElfFile): number | undefined {
   const notes = orDamaged(kernel, () => elfNotes(elf));
-  const note = notes.find(({ name, type }) => name === NOTE_OWNER && type === XEN_ELFNOTE_PHYS32_ENTRY);
+  const note = notes.find(
+    ({ name, type }) => name === XEN_ELFNOTE_OWNER && type === XEN_ELFNOTE_PHYS32_ENTRY,
+  );
   if (note === undefined) return undefined;
   const { descriptor } = note;
   const view = new DataView(descriptor.buffer, descriptor.byteOffset, descriptor.byteLength);
