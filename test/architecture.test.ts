@@ -62,7 +62,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   backends: ['bus', 'kvm', 'config', 'client'],
   devices: ['abi', 'bus', 'memory', 'backends', 'config'],
   firmware: ['abi', 'memory'],
-  boot: ['abi', 'elf', 'memory', 'config', 'firmware'],
+  boot: ['abi', 'elf', 'memory', 'config'],
   vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'protocol'],
   debug: ['abi', 'memory', 'kvm', 'boot', 'vcpu', 'protocol'],
   machine: [
@@ -72,6 +72,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'kvm',
     'backends',
     'devices',
+    'firmware',
     'boot',
     'vcpu',
     'debug',

@@ -3,10 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { loadKernel } from '../../vmm-core/boot/loadKernel.ts';
+import { loadKernel } from '../../vmm-core/machine/loadKernel.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 import { MIB, ramRanges } from '../../vmm-core/memory/layout.ts';
+import { board } from '../support/kernelImages.ts';
 import { GUESTS, type GuestKind, type GuestName, guest } from './build.ts';
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
@@ -36,7 +37,7 @@ test('every guest builds, and boots by the protocol of its kind', async (t) => {
     const { kind } = GUESTS[name];
     const kernel = bytesSource(name, readFileSync(await guest(name)));
     const protocol = kind === 'bootSector' ? 'flat' : 'auto';
-    const state = loadKernel({ kernel, cmdline: '', protocol, cpus: 1, memory });
+    const state = loadKernel({ kernel, cmdline: '', protocol, board: board(), memory });
     assert.ok(PROTOCOLS[kind].includes(state.protocol), `${name} boots by ${state.protocol}`);
   }
 });

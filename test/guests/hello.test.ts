@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadKernel } from '../../vmm-core/boot/loadKernel.ts';
+import { loadKernel } from '../../vmm-core/machine/loadKernel.ts';
 import { MULTIBOOT_AOUT_KLUDGE } from '../../vmm-core/abi/multiboot.ts';
 import { findMultibootHeader } from '../../vmm-core/boot/multiboot.ts';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { loadSegments, parseElf } from '../../vmm-core/elf/elfFile.ts';
 import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 import { MIB, ramRanges } from '../../vmm-core/memory/layout.ts';
+import { board } from '../support/kernelImages.ts';
 
 const FOLDER = fileURLToPath(new URL('../../samples/hello/', import.meta.url));
 const prebuilt = readFileSync(join(FOLDER, 'hello.elf'));
@@ -68,7 +69,7 @@ test('the addresses of its multiboot header load the same bytes as its program h
 test('hello.elf boots by multiboot without being told', () => {
   const memory = allocateGuestMemory(ramRanges(16 * MIB));
   const kernel = bytesSource('hello.elf', prebuilt);
-  const state = loadKernel({ kernel, cmdline: '', protocol: 'auto', cpus: 1, memory });
+  const state = loadKernel({ kernel, cmdline: '', protocol: 'auto', board: board(), memory });
   assert.equal(state.protocol, 'multiboot');
   assert.equal(state.entry, parseElf(kernel).entry);
 });

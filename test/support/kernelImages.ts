@@ -1,11 +1,16 @@
-/** Kernel images built in memory, for the tests of boot/, firmware/ and machine/: small, and every field can be given. */
+/**
+ * Kernel images built in memory, for the tests of boot/, firmware/ and machine/: small, and every field can
+ * be given.
+ */
 import { type ByteSource, bytesSource } from '../../vmm-core/elf/byteSource.ts';
 import { EM_386, EM_X86_64, ET_EXEC, PT_LOAD, PT_NOTE } from '../../vmm-core/elf/elfConstants.ts';
 import { type GuestMemory, allocateGuestMemory, gpa } from '../../vmm-core/memory/guestMemory.ts';
 import { MIB, ramRanges } from '../../vmm-core/memory/layout.ts';
 import { BootError, type BootErrorCode } from '../../vmm-core/boot/bootError.ts';
 import { BootParams, LOADED_HIGH, SECTOR_BYTES, XLF_KERNEL_64 } from '../../vmm-core/abi/bootParams.ts';
-import type { BootRequest } from '../../vmm-core/boot/bootRequest.ts';
+import type { KernelRequest } from '../../vmm-core/machine/loadKernel.ts';
+import type { Board } from '../../vmm-core/firmware/contribution.ts';
+import { PC_CHIPS } from '../../vmm-core/firmware/pcChips.ts';
 import {
   MULTIBOOT_AOUT_KLUDGE,
   MULTIBOOT_HEADER_MAGIC,
@@ -145,7 +150,10 @@ export function multibootElf(bits: 32 | 64 = 32, flags = 0): Uint8Array {
 
 export type BzImageFields = Partial<ReturnType<typeof BootParams.read>>;
 
-/** A bzImage of protocol 2.15 with `payloadBytes` of 0x90 as its kernel, entered in long mode unless told otherwise. */
+/**
+ * A bzImage of protocol 2.15 with `payloadBytes` of 0x90 as its kernel, entered in long mode unless told
+ * otherwise.
+ */
 export function bzImage(fields: BzImageFields = {}, payloadBytes = 0x1000): Uint8Array {
   const setupSectors = fields.setup_sects ?? 1;
   const setupBytes = ((setupSectors === 0 ? 4 : setupSectors) + 1) * SECTOR_BYTES;
@@ -176,10 +184,18 @@ export function ram(memoryBytes = 32 * MIB): GuestMemory {
   return allocateGuestMemory(ramRanges(memoryBytes));
 }
 
+/** This project's PC. */
+export function board(cpus = 1): Board {
+  return { cpus, chips: PC_CHIPS };
+}
+
 /** A request for that image with sensible rest. */
-export function request(image: Uint8Array, more: Partial<BootRequest> = {}): BootRequest {
+export function request(
+  image: Uint8Array,
+  { cpus, ...more }: Partial<KernelRequest> & { readonly cpus?: number } = {},
+): KernelRequest {
   const kernel = source('kernel.elf', image);
-  return { kernel, cmdline: '', protocol: 'auto', cpus: 1, memory: more.memory ?? ram(), ...more };
+  return { kernel, cmdline: '', protocol: 'auto', board: board(cpus), memory: more.memory ?? ram(), ...more };
 }
 
 export function source(name: string, bytes: Uint8Array): ByteSource {

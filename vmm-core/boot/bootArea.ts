@@ -1,6 +1,7 @@
 /**
- * Where the VM's own structures go below 1 MiB: each has an address it prefers (memory/layout.ts) and moves when a part of the
- * image is loaded there. One object a boot, used by the loaders in turn; the image itself is never moved.
+ * Where the VM's own structures go below 1 MiB: each has an address it prefers (memory/layout.ts) and moves
+ * when a part of the image is loaded there. One object a boot, used by the loaders in turn; the image itself
+ * is never moved.
  */
 import {
   BIOS_AREA,
@@ -41,7 +42,10 @@ export class BootArea {
     this.#taken = busy.map(({ address, memoryBytes }) => ({ start: address, end: address + memoryBytes }));
   }
 
-  /** The address for `sizeBytes`: `preferred` if it is free, else the first place in the same zone. Throws BootError. */
+  /**
+   * The address for `sizeBytes`: `preferred` if it is free, else the first place in the same zone. Throws
+   * BootError.
+   */
   place(preferred: number, sizeBytes: number, alignment = 16): number {
     const zone = zoneOf(preferred);
     const free = this.#isFree(preferred, sizeBytes);
@@ -51,7 +55,10 @@ export class BootArea {
     return address;
   }
 
-  /** The top of a page for kernels that push before they set up a stack. No protocol asks for one, but firmware's is there on a PC. */
+  /**
+   * The top of a page for kernels that push before they set up a stack. No protocol asks for one, but
+   * firmware's is there on a PC.
+   */
   placeStack(): number {
     return this.place(BOOT_STACK, PAGE_BYTES, PAGE_BYTES) + PAGE_BYTES - 16;
   }

@@ -1,6 +1,7 @@
 /**
- * Everything that can be wrong with a kernel, an initrd or a command line. Blame: user. Each message is one sentence: what is
- * wrong, where, what to do. The CLI prints it, the debug adapter shows it; tests and clients tell errors apart by `code`.
+ * Everything that can be wrong with a kernel, an initrd or a command line. Blame: user. Each message is one
+ * sentence: what is wrong, where, what to do. The CLI prints it, the debug adapter shows it; tests and
+ * clients tell errors apart by `code`.
  */
 import { GIB, HOLE_BASE, HOLE_END, MIB } from '../memory/layout.ts';
 

@@ -5,7 +5,7 @@ import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB, PAGE_BYTES } from '../memory/layout.ts';
 import { BootParams, LOADED_HIGH } from '../abi/bootParams.ts';
 import type { BootState } from './bootState.ts';
-import { loadKernel } from './loadKernel.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
 import {
   type BzImageFields,
   bootError,

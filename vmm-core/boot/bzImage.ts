@@ -1,12 +1,8 @@
 /**
- * Linux bzImage, Documentation/arch/x86/boot.rst. The real-mode part of the file is never run: its setup_header is copied into
- * the zero page, the rest is loaded at 1 MiB and entered in long mode where the kernel allows it (2.12), else in protected mode.
+ * Linux bzImage, Documentation/arch/x86/boot.rst. The real-mode part of the file is never run: its
+ * setup_header is copied into the zero page, the rest is loaded at 1 MiB and entered in long mode where the
+ * kernel allows it (2.12), else in protected mode.
  */
-import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
-import type { ByteSource } from '../elf/byteSource.ts';
-import { HIGH_RAM_BASE, HOLE_BASE, PAGE_BYTES } from '../memory/layout.ts';
-import { BootArea } from './bootArea.ts';
-import { claimsTooMuch, imageDamaged, needsMemory, needsRealMode } from './bootError.ts';
 import {
   BOOT_FLAG,
   BootParams,
@@ -17,13 +13,19 @@ import {
   SETUP_HEADER_OFFSET,
   XLF_KERNEL_64,
 } from '../abi/bootParams.ts';
-import type { BootRequest } from './bootRequest.ts';
-import type { BootState } from './bootState.ts';
-import { writeCommandLine } from './cmdline.ts';
-import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
-import { PC_CHIPS } from '../firmware/pcChips.ts';
+import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
+import type { ByteSource } from '../elf/byteSource.ts';
+import type { GuestMemory } from '../memory/guestMemory.ts';
+import { HIGH_RAM_BASE, HOLE_BASE, PAGE_BYTES } from '../memory/layout.ts';
+import type { BusyRange } from './bootArea.ts';
+import { claimsTooMuch, imageDamaged, needsMemory, needsRealMode, wrongProtocol } from './bootError.ts';
+import type { BootPlatform, BootRequest } from './bootRequest.ts';
+import type { StartState } from './bootState.ts';
+import { encodeCommandLine, writeCommandLine } from './cmdline.ts';
 import { type ImageRegion, checkRegions, isRam, loadRegions } from './imageRegions.ts';
-import { loadInitrd } from './initrd.ts';
+import { type PlacedInitrd, loadInitrd, placeInitrd } from './initrd.ts';
+import type { KernelImage } from './kernelImage.ts';
+import { kernelLoader } from './kernelLoader.ts';
 import { enterLongMode } from './longMode.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 import { LINUX_SELECTORS } from './segments.ts';
@@ -31,7 +33,10 @@ import { writeZeroPage } from './zeroPage.ts';
 
 const LOAD_ADDRESS = HIGH_RAM_BASE;
 const PARAGRAPH_BYTES = 16; // syssize counts them
-/** syssize is the code and room for a checksum of 4 bytes (Linux's tools/build), rounded up: a file without them is this much shorter. */
+/**
+ * syssize is the code and room for a checksum of 4 bytes (Linux's tools/build), rounded up: a file without
+ * them is this much shorter.
+ */
 const SYSSIZE_SLACK_BYTES = PARAGRAPH_BYTES - 1 + 4;
 const ENTRY_64_OFFSET = 0x200; // "64-bit Boot Protocol": the entry point is 0x200 after the load address
 const DEFAULT_SETUP_SECTORS = 4; // what setup_sects = 0 means
@@ -41,49 +46,67 @@ const HEADER_FIELDS_START = 0x202; // the jump's target counts from here
 const DEFAULT_INITRD_ADDR_MAX = 0x37ff_ffff;
 const DEFAULT_CMDLINE_SIZE = 255;
 
-/** True if the file has a setup_header, of whatever version. `head` is its beginning. */
-export function isBzImage(head: Uint8Array): boolean {
+export const BZ_IMAGE = kernelLoader({
+  setting: 'bzimage',
+  name: 'bzImage',
+  matches: ({ head }) => hasSetupHeader(head),
+  locate,
+  load,
+});
+
+interface BzImage {
+  /** The setup_header, in place in a zero page. */
+  readonly template: Uint8Array;
+  readonly payload: ImageRegion;
+  readonly busy: readonly BusyRange[];
+  readonly commandLine: Uint8Array;
+  readonly initrd: PlacedInitrd | undefined;
+  /** It may be entered in long mode. */
+  readonly is64: boolean;
+}
+
+function locate({ head }: KernelImage, { kernel, cmdline, initrd, memory }: BootRequest): BzImage {
+  if (!hasSetupHeader(head)) throw wrongProtocol(kernel.name, 'bzimage', 'no bzImage header at offset 0x1f1');
+  const { template, header } = readSetupHeader(kernel, head);
+  const payload = locatePayload(kernel, header);
+  checkRegions(kernel, [payload], memory);
+  const running = runtimeRange(header, payload);
+  checkRuntimeRange(kernel, running, memory);
+  const busy = [payload, running];
+  return {
+    template,
+    payload,
+    busy,
+    commandLine: encodeCommandLine(cmdline, header.cmdline_size),
+    initrd: placeInitrd(initrd, memory, busy, header.initrd_addr_max),
+    is64: (header.xloadflags & XLF_KERNEL_64) !== 0,
+  };
+}
+
+function load({ kernel, memory }: BootRequest, located: BzImage, platform: BootPlatform): StartState {
+  const { template, payload, initrd, is64 } = located;
+  const { area } = platform;
+  const commandLine = writeCommandLine(memory, area, located.commandLine);
+  loadInitrd(initrd, memory);
+  loadRegions(kernel, [payload], memory);
+  const contents = { template, code32Start: LOAD_ADDRESS, commandLine, initrd };
+  const zeroPage = writeZeroPage(memory, platform, contents);
+  const entry = BigInt(is64 ? LOAD_ADDRESS + ENTRY_64_OFFSET : LOAD_ADDRESS);
+  return {
+    regs: { rip: entry, rsi: BigInt(zeroPage), rflags: RFLAGS_RESERVED1 },
+    sregs: is64 ? enterLongMode(memory, area) : enterProtectedMode(memory, area, LINUX_SELECTORS),
+    entry,
+  };
+}
+
+/** Of whatever version. */
+function hasSetupHeader(head: Uint8Array): boolean {
   if (head.length < HEADER_FIELDS_START + 6) return false;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   return (
     view.getUint16(BootParams.fields.boot_flag.offset, true) === BOOT_FLAG &&
     view.getUint32(BootParams.fields.header.offset, true) === SETUP_HEADER_MAGIC
   );
-}
-
-export function loadBzImage(request: BootRequest, head: Uint8Array): BootState {
-  const { kernel, initrd, memory } = request;
-  const { template, header } = readSetupHeader(kernel, head);
-  const payload = locatePayload(kernel, header);
-  checkRegions(kernel, [payload], memory);
-  const running = runtimeRange(header, payload);
-  const end = running.address + running.memoryBytes;
-  if (end > HOLE_BASE) throw claimsTooMuch(kernel.name, running.address, running.memoryBytes);
-  if (!isRam(memory, running.address, running.memoryBytes)) {
-    throw needsMemory(`kernel image ${kernel.name}`, end, memory.sizeBytes);
-  }
-
-  const area = new BootArea(kernel.name, [payload, running]);
-  const commandLine = writeCommandLine(memory, area, request.cmdline, header.cmdline_size);
-  const placedInitrd = loadInitrd(initrd, memory, [payload, running], header.initrd_addr_max);
-  const rsdp = writeFirmwareTables(memory, area, { cpus: request.cpus, chips: PC_CHIPS });
-  loadRegions(kernel, [payload], memory);
-  const zeroPage = writeZeroPage(memory, area, {
-    template,
-    code32Start: LOAD_ADDRESS,
-    commandLine,
-    initrd: placedInitrd,
-    rsdp,
-  });
-
-  const is64 = (header.xloadflags & XLF_KERNEL_64) !== 0;
-  const entry = BigInt(is64 ? LOAD_ADDRESS + ENTRY_64_OFFSET : LOAD_ADDRESS);
-  return {
-    regs: { rip: entry, rsi: BigInt(zeroPage), rflags: RFLAGS_RESERVED1 },
-    sregs: is64 ? enterLongMode(memory, area) : enterProtectedMode(memory, area, LINUX_SELECTORS),
-    entry,
-    protocol: 'bzImage',
-  };
 }
 
 type SetupHeader = ReturnType<typeof BootParams.read>;
@@ -132,11 +155,23 @@ function locatePayload(kernel: ByteSource, header: SetupHeader): ImageRegion {
   return { address: LOAD_ADDRESS, fileOffset, fileBytes, memoryBytes: fileBytes };
 }
 
-/** Where the decompressor puts the kernel: the aligned load address, but never below pref_address; init_size bytes are used there. */
-function runtimeRange(header: SetupHeader, payload: ImageRegion): { address: number; memoryBytes: number } {
+/**
+ * Where the decompressor puts the kernel: the aligned load address, but never below pref_address; init_size
+ * bytes are used there.
+ */
+function runtimeRange(header: SetupHeader, payload: ImageRegion): BusyRange {
   const aligned = alignUp(payload.address, header.kernel_alignment);
   const address = Math.max(aligned, Number(header.pref_address));
   return { address, memoryBytes: header.init_size };
+}
+
+function checkRuntimeRange(kernel: ByteSource, running: BusyRange, memory: GuestMemory): void {
+  const { address, memoryBytes } = running;
+  const end = address + memoryBytes;
+  if (end > HOLE_BASE) throw claimsTooMuch(kernel.name, address, memoryBytes);
+  if (!isRam(memory, address, memoryBytes)) {
+    throw needsMemory(`kernel image ${kernel.name}`, end, memory.sizeBytes);
+  }
 }
 
 function alignUp(value: number, unit: number): number {

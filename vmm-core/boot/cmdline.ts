@@ -4,25 +4,19 @@ import { COMMAND_LINE, COMMAND_LINE_MAX_BYTES } from '../memory/layout.ts';
 import type { BootArea } from './bootArea.ts';
 import { commandLineInvalid, commandLineTooLong } from './bootError.ts';
 
-export interface PlacedCommandLine {
-  readonly address: number;
-  /** Without the NUL. */
-  readonly lengthBytes: number;
-}
-
-/** `maximumBytes` is what the kernel takes, without the NUL. */
-export function writeCommandLine(
-  memory: GuestMemory,
-  area: BootArea,
-  cmdline: string,
-  maximumBytes = COMMAND_LINE_MAX_BYTES - 1,
-): PlacedCommandLine {
+/** Without the NUL; `maximumBytes` is what the kernel takes, so counted. Throws BootError. */
+export function encodeCommandLine(cmdline: string, maximumBytes = COMMAND_LINE_MAX_BYTES - 1): Uint8Array {
   if (cmdline.includes('\0')) throw commandLineInvalid('a NUL character');
   const bytes = new TextEncoder().encode(cmdline);
   const limit = Math.min(maximumBytes, COMMAND_LINE_MAX_BYTES - 1);
   if (bytes.length > limit) throw commandLineTooLong(bytes.length, limit);
+  return bytes;
+}
+
+/** Returns its address. */
+export function writeCommandLine(memory: GuestMemory, area: BootArea, bytes: Uint8Array): number {
   const address = area.place(COMMAND_LINE, bytes.length + 1);
   memory.write(gpa(address), bytes);
   memory.writeU8(gpa(address + bytes.length), 0);
-  return { address, lengthBytes: bytes.length };
+  return address;
 }

@@ -1,4 +1,7 @@
-/** What every protocol that boots an ELF shares: is it one for this machine, where do its segments go, where does it start. */
+/**
+ * What every protocol that boots an ELF shares: is it one for this machine, where do its segments go, where
+ * does it start.
+ */
 import type { ByteSource } from '../elf/byteSource.ts';
 import { EM_386, EM_X86_64, ET_CORE, ET_REL, PT_LOAD, PT_NOTE, fileTypeName } from '../elf/elfConstants.ts';
 import { ElfError } from '../elf/elfError.ts';
@@ -26,8 +29,9 @@ export function openElf(kernel: ByteSource): ElfFile {
 }
 
 /**
- * The PT_LOAD segments at their physical addresses. One that holds nothing but notes and the ELF file's own headers is left out where
- * there is no RAM: linkers put those at 0x08048000 when told where the code goes, and no kernel reads them there.
+ * The PT_LOAD segments at their physical addresses. One that holds nothing but notes and the ELF file's own
+ * headers is left out where there is no RAM: linkers put those at 0x08048000 when told where the code goes,
+ * and no kernel reads them there.
  */
 export function elfRegions(kernel: ByteSource, elf: ElfFile, memory: GuestMemory): ImageRegion[] {
   const segments = orDamaged(kernel, () => loadSegments(elf));
@@ -43,7 +47,10 @@ export function elfRegions(kernel: ByteSource, elf: ElfFile, memory: GuestMemory
   }));
 }
 
-/** The program headers follow the ELF header, as every linker writes them. Notes may begin at the next multiple of 8. */
+/**
+ * The program headers follow the ELF header, as every linker writes them. Notes may begin at the next
+ * multiple of 8.
+ */
 function isHeadersAndNotes(elf: ElfFile, { offset, memorySizeBytes }: ProgramHeader): boolean {
   const { file, program } = headerBytes(elf.is64);
   const notes = elf.programHeaders.filter(({ type }) => type === PT_NOTE);
@@ -58,8 +65,8 @@ function isHeadersAndNotes(elf: ElfFile, { offset, memorySizeBytes }: ProgramHea
 }
 
 /**
- * The physical address to start at. Linux's e_entry is physical; a higher-half kernel's is virtual, and is translated by the
- * segment it lies in, as GRUB does.
+ * The physical address to start at. Linux's e_entry is physical; a higher-half kernel's is virtual, and is
+ * translated by the segment it lies in, as GRUB does.
  */
 export function elfEntry(kernel: ByteSource, elf: ElfFile): bigint {
   const segments = loadSegments(elf);

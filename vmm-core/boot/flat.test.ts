@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { CR0_PE, CR0_PG } from '../abi/x86.ts';
 import { gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
-import { loadKernel } from './loadKernel.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
 import { SPIN, bootError, ram, request, source } from '../../test/support/kernelImages.ts';
 
 function bootSector(sizeBytes = 512): Uint8Array {

@@ -7,16 +7,15 @@
  *  - anything else: loaded at 0x100000 (1 MiB) and entered at its first byte in 32-bit protected mode: flat segments, paging
  *    and interrupts off, all general registers zero.
  */
+import { BOOT_FLAG, SECTOR_BYTES } from '../abi/bootParams.ts';
 import { RFLAGS_RESERVED1, type SystemRegisters } from '../abi/x86.ts';
 import { BIOS_DATA, BOOT_SECTOR, CONVENTIONAL_RAM_END, HIGH_RAM_BASE, KIB } from '../memory/layout.ts';
-import { BootArea } from './bootArea.ts';
 import { imageUnsupported } from './bootError.ts';
-import { BOOT_FLAG, SECTOR_BYTES } from '../abi/bootParams.ts';
-import type { BootRequest } from './bootRequest.ts';
-import type { BootState } from './bootState.ts';
-import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
-import { PC_CHIPS } from '../firmware/pcChips.ts';
-import { loadRegions, readIntoRam } from './imageRegions.ts';
+import type { BootPlatform, BootRequest } from './bootRequest.ts';
+import type { StartState } from './bootState.ts';
+import { type ImageRegion, checkRegions, loadRegions } from './imageRegions.ts';
+import type { KernelImage } from './kernelImage.ts';
+import { kernelLoader } from './kernelLoader.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 import { COMMON_SYSTEM_REGISTERS, dataSegments, realModeSegment } from './segments.ts';
 
@@ -24,50 +23,46 @@ const BOOT_SECTOR_MAX_BYTES = CONVENTIONAL_RAM_END - BOOT_SECTOR;
 const FIRST_HARD_DISK = 0x80n; // DL
 const REAL_MODE_VECTOR_TABLE = { base: 0n, limit: BIOS_DATA - 1 } as const;
 
-export function loadFlat(request: BootRequest, head: Uint8Array): BootState {
-  if (request.initrd !== undefined) {
+export const FLAT = kernelLoader({
+  setting: 'flat',
+  name: 'flat',
+  matches: () => false, // any file could be raw code
+  locate,
+  load,
+});
+
+interface FlatImage {
+  readonly busy: readonly [ImageRegion];
+  readonly isBootSector: boolean;
+}
+
+function locate({ head }: KernelImage, { kernel, initrd, memory }: BootRequest): FlatImage {
+  if (initrd !== undefined) {
     const what = 'is raw code, for which no protocol says how to find an initrd';
-    throw imageUnsupported(request.kernel.name, what, 'leave initrd out, or append it to the image');
+    throw imageUnsupported(kernel.name, what, 'leave initrd out, or append it to the image');
   }
-  return isBootSector(head) ? loadBootSector(request) : loadRawCode(request);
+  const { sizeBytes } = kernel;
+  if (isBootSector(head) && sizeBytes > BOOT_SECTOR_MAX_BYTES) {
+    const what = `is a boot sector with ${Math.ceil(sizeBytes / KIB)} KiB in all, which reach into the ROM area`;
+    throw imageUnsupported(kernel.name, what, `keep it below ${BOOT_SECTOR_MAX_BYTES / KIB} KiB`);
+  }
+  const address = isBootSector(head) ? BOOT_SECTOR : HIGH_RAM_BASE;
+  const region = { address, fileOffset: 0, fileBytes: sizeBytes, memoryBytes: sizeBytes };
+  checkRegions(kernel, [region], memory);
+  return { busy: [region], isBootSector: isBootSector(head) };
 }
 
 export function isBootSector(head: Uint8Array): boolean {
   return head.length >= SECTOR_BYTES && head[510] === (BOOT_FLAG & 0xff) && head[511] === BOOT_FLAG >> 8;
 }
 
-function loadBootSector({ kernel, memory, cpus }: BootRequest): BootState {
-  if (kernel.sizeBytes > BOOT_SECTOR_MAX_BYTES) {
-    const what = `is a boot sector with ${Math.ceil(kernel.sizeBytes / KIB)} KiB in all, which reach into the ROM area`;
-    throw imageUnsupported(kernel.name, what, `keep it below ${BOOT_SECTOR_MAX_BYTES / KIB} KiB`);
-  }
-  writeFirmwareTables(memory, new BootArea(kernel.name, []), { cpus, chips: PC_CHIPS });
-  readIntoRam(kernel, 0, kernel.sizeBytes, memory, BOOT_SECTOR);
-  return {
-    regs: {
-      rip: BigInt(BOOT_SECTOR),
-      rsp: BigInt(BOOT_SECTOR),
-      rdx: FIRST_HARD_DISK,
-      rflags: RFLAGS_RESERVED1,
-    },
-    sregs: realMode(),
-    entry: BigInt(BOOT_SECTOR),
-    protocol: 'flat',
-  };
-}
-
-function loadRawCode({ kernel, memory, cpus }: BootRequest): BootState {
-  const sizeBytes = kernel.sizeBytes;
-  const region = { address: HIGH_RAM_BASE, fileOffset: 0, fileBytes: sizeBytes, memoryBytes: sizeBytes };
-  const area = new BootArea(kernel.name, [region]);
-  writeFirmwareTables(memory, area, { cpus, chips: PC_CHIPS });
-  loadRegions(kernel, [region], memory);
-  return {
-    regs: { rip: BigInt(HIGH_RAM_BASE), rflags: RFLAGS_RESERVED1 },
-    sregs: enterProtectedMode(memory, area),
-    entry: BigInt(HIGH_RAM_BASE),
-    protocol: 'flat',
-  };
+function load({ kernel, memory }: BootRequest, image: FlatImage, { area }: BootPlatform): StartState {
+  loadRegions(kernel, image.busy, memory);
+  const entry = BigInt(image.busy[0].address);
+  const regs = { rip: entry, rflags: RFLAGS_RESERVED1 };
+  return image.isBootSector
+    ? { regs: { ...regs, rsp: entry, rdx: FIRST_HARD_DISK }, sregs: realMode(), entry }
+    : { regs, sregs: enterProtectedMode(memory, area), entry };
 }
 
 function realMode(): SystemRegisters {

@@ -1,6 +1,7 @@
 /**
- * Puts parts of a file into guest RAM. All parts are checked before the first byte is written, so that a refused image leaves
- * no trace; bytes go from the file straight into RAM, so that a vmlinux of 600 MB costs what its segments cost.
+ * Puts parts of a file into guest RAM. All parts are checked before the first byte is written, so that a
+ * refused image leaves no trace; bytes go from the file straight into RAM, so that a vmlinux of 600 MB costs
+ * what its segments cost.
  */
 import type { ByteSource } from '../elf/byteSource.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
@@ -18,8 +19,8 @@ export interface ImageRegion {
 /** The largest VM's RAM ends here. No number up to here loses bits. */
 const PHYSICAL_LIMIT = 128 * GIB + (HOLE_END - HOLE_BASE);
 
+/** `regions` have been checked. */
 export function loadRegions(image: ByteSource, regions: readonly ImageRegion[], memory: GuestMemory): void {
-  checkRegions(image, regions, memory);
   // All of bss first: where one part's bss reaches over another's bytes, the bytes count, in whatever order they are listed.
   for (const { address, fileBytes, memoryBytes } of regions)
     zeroRam(memory, address + fileBytes, memoryBytes - fileBytes);
@@ -28,8 +29,9 @@ export function loadRegions(image: ByteSource, regions: readonly ImageRegion[], 
 }
 
 /**
- * Throws BootError unless every region is in the file and may be loaded where it wants to be. That is all of RAM, where a PC has
- * video memory and ROM (0xa0000..0xfffff) too: to us that is RAM, and linkers put an ELF header there.
+ * Throws BootError unless every region is in the file and may be loaded where it wants to be. That is all of
+ * RAM, where a PC has video memory and ROM (0xa0000..0xfffff) too: to us that is RAM, and linkers put an ELF
+ * header there.
  */
 export function checkRegions(image: ByteSource, regions: readonly ImageRegion[], memory: GuestMemory): void {
   let totalBytes = 0;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB, PAGE_BYTES } from '../memory/layout.ts';
 import type { BusyRange } from './bootArea.ts';
-import { loadInitrd } from './initrd.ts';
+import { loadInitrd, placeInitrd } from './initrd.ts';
 import { bootError, ram, source } from '../../test/support/kernelImages.ts';
 
 function place(
@@ -12,7 +12,7 @@ function place(
   maximumAddress?: number,
   memory = ram(),
 ): number {
-  const placed = loadInitrd(source('initrd.img', new Uint8Array(sizeBytes)), memory, busy, maximumAddress);
+  const placed = placeInitrd(source('initrd.img', new Uint8Array(sizeBytes)), memory, busy, maximumAddress);
   assert.ok(placed);
   assert.equal(placed.sizeBytes, sizeBytes);
   assert.equal(placed.address % PAGE_BYTES, 0);
@@ -50,27 +50,27 @@ test('overlapping busy ranges hide no others', () => {
 test('an initrd that does not fit beside the kernel says how much memory it needs', () => {
   const large = source('initrd.img', new Uint8Array(30 * MIB));
   assert.throws(
-    () => loadInitrd(large, ram(), [KERNEL]),
+    () => placeInitrd(large, ram(), [KERNEL]),
     bootError('needsMemory', /initrd initrd.img beside the kernel needs 33 MiB .* has 32 MiB: raise memory/),
   );
 });
 
 test('an initrd that no memory size would make fit says so', () => {
   assert.throws(
-    () => loadInitrd(source('initrd.img', new Uint8Array(6 * MIB)), ram(), [KERNEL], 8 * MIB - 1),
+    () => placeInitrd(source('initrd.img', new Uint8Array(6 * MIB)), ram(), [KERNEL], 8 * MIB - 1),
     bootError('initrdTooLarge', /of 6 MiB does not fit below 0x800000/),
   );
 });
 
 test('an empty initrd is an error', () => {
   assert.throws(
-    () => loadInitrd(source('initrd.img', new Uint8Array(0)), ram(), []),
+    () => placeInitrd(source('initrd.img', new Uint8Array(0)), ram(), []),
     bootError('initrdEmpty', /initrd.img is empty/),
   );
 });
 
 test('no initrd is placed where there is none', () => {
-  assert.equal(loadInitrd(undefined, ram(), []), undefined);
+  assert.equal(placeInitrd(undefined, ram(), []), undefined);
 });
 
 test('an initrd may lie over the boundary of two RAM slots', () => {
@@ -79,7 +79,8 @@ test('an initrd may lie over the boundary of two RAM slots', () => {
     { base: 8 * MIB, sizeBytes: MIB },
   ]);
   const bytes = new Uint8Array(2 * MIB).map((_, index) => index % 251);
-  const placed = loadInitrd(source('initrd.img', bytes), memory, [KERNEL]);
+  const placed = placeInitrd(source('initrd.img', bytes), memory, [KERNEL]);
+  loadInitrd(placed, memory);
   assert.equal(placed?.address, 7 * MIB);
   assert.equal(memory.readU8(gpa(8 * MIB - 1)), (MIB - 1) % 251);
   assert.equal(memory.readU8(gpa(8 * MIB)), MIB % 251);

@@ -1,4 +1,6 @@
-/** Where the initrd goes: as high in low RAM as the kernel allows, on a page of its own, clear of the kernel. */
+/**
+ * Where the initrd goes: as high in low RAM as the kernel allows, on a page of its own, clear of the kernel.
+ */
 import type { ByteSource } from '../elf/byteSource.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { HIGH_RAM_BASE, HOLE_BASE, PAGE_BYTES, lowRamEnd } from '../memory/layout.ts';
@@ -7,15 +9,16 @@ import { initrdEmpty, initrdTooLarge, needsMemory } from './bootError.ts';
 import { readIntoRam } from './imageRegions.ts';
 
 export interface PlacedInitrd {
+  readonly source: ByteSource;
   readonly address: number;
   readonly sizeBytes: number;
 }
 
 /**
- * Loads the initrd clear of `busy`. `maximumAddress` is the highest address its last byte may have (setup_header.initrd_addr_max).
- * Returns undefined when there is no initrd.
+ * Clear of `busy`. `maximumAddress` is the highest address its last byte may have
+ * (setup_header.initrd_addr_max). Undefined when there is no initrd. Throws BootError.
  */
-export function loadInitrd(
+export function placeInitrd(
   initrd: ByteSource | undefined,
   memory: GuestMemory,
   busy: readonly BusyRange[],
@@ -26,11 +29,17 @@ export function loadInitrd(
   const limit = maximumAddress + 1;
   const address = highestGap(initrd.sizeBytes, Math.min(lowRamEnd(memory.slots), limit), busy);
   if (address === undefined) throw doesNotFit(initrd, memory, busy, limit);
-  readIntoRam(initrd, 0, initrd.sizeBytes, memory, address);
-  return { address, sizeBytes: initrd.sizeBytes };
+  return { source: initrd, address, sizeBytes: initrd.sizeBytes };
 }
 
-/** The highest page from which `sizeBytes` fit below `top` and between the busy ranges. Walks the ranges from the highest end down. */
+export function loadInitrd(initrd: PlacedInitrd | undefined, memory: GuestMemory): void {
+  if (initrd !== undefined) readIntoRam(initrd.source, 0, initrd.sizeBytes, memory, initrd.address);
+}
+
+/**
+ * The highest page from which `sizeBytes` fit below `top` and between the busy ranges. Walks the ranges from
+ * the highest end down.
+ */
 function highestGap(sizeBytes: number, top: number, busy: readonly BusyRange[]): number | undefined {
   let ceiling = top;
   const ranges = busy.map(({ address, memoryBytes }) => ({ start: address, end: address + memoryBytes }));

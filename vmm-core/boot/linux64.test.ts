@@ -6,7 +6,7 @@ import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
 import { BOOT_PARAMS_E820_TABLE, BootE820Entry, BootParams } from '../abi/bootParams.ts';
 import type { BootState } from './bootState.ts';
-import { loadKernel } from './loadKernel.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
 import {
   SPIN,
   bootError,

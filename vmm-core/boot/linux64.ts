@@ -1,21 +1,20 @@
 /**
- * ELF64 started by Linux's 64-bit boot protocol: Linux's own vmlinux, and kernels that want to start in long mode without a
- * header of any kind. Documentation/arch/x86/boot.rst, "64-bit Boot Protocol": RSI = zero page, first 4 GiB mapped one to one.
+ * ELF64 started by Linux's 64-bit boot protocol: Linux's own vmlinux, and kernels that want to start in long
+ * mode without a header of any kind. Documentation/arch/x86/boot.rst, "64-bit Boot Protocol": RSI = zero
+ * page, first 4 GiB mapped one to one.
  */
-import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
-import type { ElfFile } from '../elf/elfFile.ts';
-import { PAGE_BYTES } from '../memory/layout.ts';
-import { BootArea } from './bootArea.ts';
-import { imageUnsupported } from './bootError.ts';
 import { BootParams, LOADED_HIGH, XLF_KERNEL_64 } from '../abi/bootParams.ts';
-import type { BootRequest } from './bootRequest.ts';
-import type { BootState } from './bootState.ts';
-import { writeCommandLine } from './cmdline.ts';
+import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
+import { PAGE_BYTES } from '../memory/layout.ts';
+import { imageUnsupported } from './bootError.ts';
+import type { BootPlatform, BootRequest } from './bootRequest.ts';
+import type { StartState } from './bootState.ts';
+import { encodeCommandLine, writeCommandLine } from './cmdline.ts';
 import { elfEntry, elfRegions } from './elfImage.ts';
-import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
-import { PC_CHIPS } from '../firmware/pcChips.ts';
-import { checkRegions, loadRegions } from './imageRegions.ts';
-import { loadInitrd } from './initrd.ts';
+import { type ImageRegion, checkRegions, loadRegions } from './imageRegions.ts';
+import { type PlacedInitrd, loadInitrd, placeInitrd } from './initrd.ts';
+import type { KernelImage } from './kernelImage.ts';
+import { kernelLoader } from './kernelLoader.ts';
 import { enterLongMode } from './longMode.ts';
 import { writeZeroPage } from './zeroPage.ts';
 
@@ -25,8 +24,23 @@ const COMMAND_LINE_BYTES = 2047; // COMMAND_LINE_SIZE - 1
 const INITRD_ADDR_MAX = 0x7fff_ffff;
 const KERNEL_ALIGNMENT = 0x100_0000; // must not be 0
 
-export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
-  const { kernel, initrd, memory } = request;
+export const LINUX64 = kernelLoader({
+  setting: 'linux64',
+  name: 'linux64',
+  matches: (image) => image.elf() !== undefined,
+  locate,
+  load,
+});
+
+interface Linux64Kernel {
+  readonly busy: readonly ImageRegion[];
+  readonly entry: bigint;
+  readonly commandLine: Uint8Array;
+  readonly initrd: PlacedInitrd | undefined;
+}
+
+function locate(image: KernelImage, { kernel, cmdline, initrd, memory }: BootRequest): Linux64Kernel {
+  const elf = image.requireElf('linux64');
   if (!elf.is64) {
     throw imageUnsupported(
       kernel.name,
@@ -36,26 +50,27 @@ export function loadLinux64(request: BootRequest, elf: ElfFile): BootState {
   }
   const regions = elfRegions(kernel, elf, memory);
   checkRegions(kernel, regions, memory);
-  const entry = elfEntry(kernel, elf);
+  return {
+    busy: regions,
+    entry: elfEntry(kernel, elf),
+    commandLine: encodeCommandLine(cmdline, COMMAND_LINE_BYTES),
+    initrd: placeInitrd(initrd, memory, regions, INITRD_ADDR_MAX),
+  };
+}
 
-  const area = new BootArea(kernel.name, regions);
+function load({ kernel, memory }: BootRequest, located: Linux64Kernel, platform: BootPlatform): StartState {
+  const { busy, entry, initrd } = located;
+  const { area } = platform;
   const stack = area.placeStack();
-  const commandLine = writeCommandLine(memory, area, request.cmdline, COMMAND_LINE_BYTES);
-  const placedInitrd = loadInitrd(initrd, memory, regions, INITRD_ADDR_MAX);
-  const rsdp = writeFirmwareTables(memory, area, { cpus: request.cpus, chips: PC_CHIPS });
-  loadRegions(kernel, regions, memory);
-  const zeroPage = writeZeroPage(memory, area, {
-    template: setupHeader(),
-    code32Start: 0,
-    commandLine,
-    initrd: placedInitrd,
-    rsdp,
-  });
+  const commandLine = writeCommandLine(memory, area, located.commandLine);
+  loadInitrd(initrd, memory);
+  loadRegions(kernel, busy, memory);
+  const contents = { template: setupHeader(), code32Start: 0, commandLine, initrd };
+  const zeroPage = writeZeroPage(memory, platform, contents);
   return {
     regs: { rip: entry, rsi: BigInt(zeroPage), rsp: BigInt(stack), rflags: RFLAGS_RESERVED1 },
     sregs: enterLongMode(memory, area),
     entry,
-    protocol: 'linux64',
   };
 }
 

@@ -1,4 +1,7 @@
-/** Long mode with the first 4 GiB mapped one to one: how 64-bit Linux entry points start (boot.rst, "64-bit Boot Protocol"). */
+/**
+ * Long mode with the first 4 GiB mapped one to one: how 64-bit Linux entry points start (boot.rst, "64-bit
+ * Boot Protocol").
+ */
 import { CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME, type SystemRegisters } from '../abi/x86.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { PAGE_BYTES, PAGE_TABLES } from '../memory/layout.ts';
@@ -20,7 +23,10 @@ const PTE_LARGE = 1n << 7n; // in a page directory: a 2 MiB page
 const ENTRIES = 512;
 const LARGE_PAGE_BYTES = 2n * 1024n * 1024n;
 
-/** The kernel, its initrd, the zero page and the command line must all be mapped; every one of them is below 4 GiB. */
+/**
+ * The kernel, its initrd, the zero page and the command line must all be mapped; every one of them is below 4
+ * GiB.
+ */
 const MAPPED_GIB = 4;
 const TABLES_BYTES = (2 + MAPPED_GIB) * PAGE_BYTES;
 

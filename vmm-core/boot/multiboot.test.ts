@@ -5,7 +5,7 @@ import { e820Map } from '../firmware/e820.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
 import type { BootState } from './bootState.ts';
-import { loadKernel } from './loadKernel.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
 import {
   MULTIBOOT_AOUT_KLUDGE,
   MULTIBOOT_MEMORY_INFO,

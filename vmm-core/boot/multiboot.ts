@@ -1,7 +1,9 @@
 /**
- * Multiboot 1 (Multiboot Specification 0.6.96). The kernel says by a header in its first 8 KiB that it wants to be entered in
- * 32-bit protected mode with EBX pointing at what we know of the machine. ELF32, ELF64 and headers with load addresses.
+ * Multiboot 1 (Multiboot Specification 0.6.96). The kernel says by a header in its first 8 KiB that it wants
+ * to be entered in 32-bit protected mode with EBX pointing at what we know of the machine. ELF32, ELF64 and
+ * headers with load addresses.
  */
+import type { E820Entry } from '../abi/e820.ts';
 import {
   MULTIBOOT_AOUT_KLUDGE,
   MULTIBOOT_BOOTLOADER_MAGIC,
@@ -23,20 +25,18 @@ import {
 } from '../abi/multiboot.ts';
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
 import type { ByteSource } from '../elf/byteSource.ts';
-import { isElf } from '../elf/elfFile.ts';
-import { e820Map } from '../firmware/e820.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { CONVENTIONAL_RAM_END, HIGH_RAM_BASE, KIB, MULTIBOOT_INFO, lowRamEnd } from '../memory/layout.ts';
-import { BootArea } from './bootArea.ts';
-import { badEntry, imageDamaged, imageUnsupported } from './bootError.ts';
-import { type BootRequest, baseName } from './bootRequest.ts';
-import type { BootState } from './bootState.ts';
-import { type PlacedCommandLine, writeCommandLine } from './cmdline.ts';
-import { elfEntry, elfRegions, openElf } from './elfImage.ts';
-import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
-import { PC_CHIPS } from '../firmware/pcChips.ts';
+import type { BootArea } from './bootArea.ts';
+import { badEntry, imageDamaged, imageUnsupported, wrongProtocol } from './bootError.ts';
+import { type BootPlatform, type BootRequest, baseName } from './bootRequest.ts';
+import type { StartState } from './bootState.ts';
+import { encodeCommandLine, writeCommandLine } from './cmdline.ts';
+import { elfEntry, elfRegions } from './elfImage.ts';
 import { type ImageRegion, checkRegions, loadRegions } from './imageRegions.ts';
-import { type PlacedInitrd, loadInitrd } from './initrd.ts';
+import { type PlacedInitrd, loadInitrd, placeInitrd } from './initrd.ts';
+import type { KernelImage } from './kernelImage.ts';
+import { kernelLoader } from './kernelLoader.ts';
 import { enterProtectedMode } from './protectedMode.ts';
 
 // Bits 0 to 15 of the flags are requirements: an unknown one must be refused (§3.1.2).
@@ -64,27 +64,45 @@ export function findMultibootHeader(head: Uint8Array): FoundHeader | undefined {
   return undefined;
 }
 
-export function loadMultiboot(request: BootRequest, header: FoundHeader, head: Uint8Array): BootState {
-  const { kernel, initrd, memory } = request;
-  const unknown = header.values.flags & REQUIREMENTS & ~KNOWN_REQUIREMENTS;
-  if (unknown !== 0) {
-    const what = `has a multiboot header with unknown requirements (flags 0x${unknown.toString(16)})`;
-    throw imageUnsupported(kernel.name, what, 'clear those flags');
-  }
-  const { regions, entry } = locateImage(request, header, head);
+export const MULTIBOOT = kernelLoader({
+  setting: 'multiboot',
+  name: 'multiboot',
+  takesInitrdArguments: true,
+  matches: ({ head }) => findMultibootHeader(head) !== undefined,
+  locate,
+  load,
+});
 
+interface MultibootKernel {
+  readonly busy: readonly ImageRegion[];
+  readonly entry: bigint;
+  readonly commandLine: Uint8Array;
+  readonly module: PlacedInitrd | undefined;
+}
+
+function locate(image: KernelImage, request: BootRequest): MultibootKernel {
+  const { kernel, memory } = request;
+  const header = findMultibootHeader(image.head);
+  if (header === undefined)
+    throw wrongProtocol(kernel.name, 'multiboot', 'no multiboot header in the first 8 KiB');
+  refuseUnknownRequirements(kernel, header);
+  const { regions, entry } = locateImage(image, header, memory);
   // The first word is the image's name, as QEMU and GRUB Legacy pass it: kernels skip it when they parse options.
-  const area = new BootArea(kernel.name, regions);
+  const commandLine = encodeCommandLine(`${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
+  const module = placeInitrd(request.initrd, memory, regions);
+  return { busy: regions, entry, commandLine, module };
+}
+
+/** The RSDP is found by the scan for it: multiboot 1 has no field for its address. */
+function load(request: BootRequest, located: MultibootKernel, { area, memoryMap }: BootPlatform): StartState {
+  const { kernel, memory } = request;
+  const { busy, entry, module } = located;
   const stack = area.placeStack();
-  const commandLine = writeCommandLine(memory, area, `${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
-  const module = loadInitrd(initrd, memory, regions);
-  writeFirmwareTables(memory, area, { cpus: request.cpus, chips: PC_CHIPS }); // found by the scan for the RSDP: multiboot 1 has no field for it
-  loadRegions(kernel, regions, memory);
-  const information = writeInformation(memory, area, {
-    commandLine,
-    module,
-    moduleString: moduleString(request),
-  });
+  const commandLine = writeCommandLine(memory, area, located.commandLine);
+  loadInitrd(module, memory);
+  loadRegions(kernel, busy, memory);
+  const contents = { commandLine, module, moduleString: moduleString(request), memoryMap };
+  const information = writeInformation(memory, area, contents);
   return {
     regs: {
       rip: entry,
@@ -95,8 +113,14 @@ export function loadMultiboot(request: BootRequest, header: FoundHeader, head: U
     },
     sregs: enterProtectedMode(memory, area),
     entry,
-    protocol: 'multiboot',
   };
+}
+
+function refuseUnknownRequirements(kernel: ByteSource, { values }: FoundHeader): void {
+  const unknown = values.flags & REQUIREMENTS & ~KNOWN_REQUIREMENTS;
+  if (unknown === 0) return;
+  const what = `has a multiboot header with unknown requirements (flags 0x${unknown.toString(16)})`;
+  throw imageUnsupported(kernel.name, what, 'clear those flags');
 }
 
 /** Checked: the regions are RAM, the entry point is in them. */
@@ -105,27 +129,34 @@ interface LocatedImage {
   readonly entry: bigint;
 }
 
-/** The header's addresses come first (§3.1.3: use them "instead of the fields in the actual executable header"), then ELF's. */
-function locateImage({ kernel, memory }: BootRequest, header: FoundHeader, head: Uint8Array): LocatedImage {
+/**
+ * The header's addresses come first (§3.1.3: use them "instead of the fields in the actual executable
+ * header"), then ELF's.
+ */
+function locateImage(image: KernelImage, header: FoundHeader, memory: GuestMemory): LocatedImage {
+  const kernel = image.source;
   if ((header.values.flags & MULTIBOOT_AOUT_KLUDGE) !== 0) {
     const located = locateByAddresses(kernel, header);
     checkRegions(kernel, located.regions, memory);
     return located;
   }
-  if (!isElf(head)) {
+  const elf = image.elf();
+  if (elf === undefined) {
     throw imageUnsupported(
       kernel.name,
       'has a multiboot header without load addresses and is no ELF',
       'set flag 16 and the address fields, or link it as ELF',
     );
   }
-  const elf = openElf(kernel);
   const regions = elfRegions(kernel, elf, memory);
   checkRegions(kernel, regions, memory);
   return { regions, entry: elfEntry(kernel, elf) };
 }
 
-/** §3.1.3: one contiguous piece of the file, then bss. A zero load_end_addr means the whole file, a zero bss_end_addr no bss. */
+/**
+ * §3.1.3: one contiguous piece of the file, then bss. A zero load_end_addr means the whole file, a zero
+ * bss_end_addr no bss.
+ */
 function locateByAddresses(kernel: ByteSource, { offset, values }: FoundHeader): LocatedImage {
   const { header_addr, load_addr, bss_end_addr, entry_addr } = values;
   const fileOffset = offset - (header_addr - load_addr);
@@ -150,20 +181,21 @@ function moduleString({ initrd, initrdArguments }: BootRequest): string {
 }
 
 interface Information {
-  readonly commandLine: PlacedCommandLine;
+  /** Its address. */
+  readonly commandLine: number;
   readonly module: PlacedInitrd | undefined;
   readonly moduleString: string;
+  readonly memoryMap: readonly E820Entry[];
 }
 
 /** Returns its address, which the kernel gets in EBX. */
 function writeInformation(
   memory: GuestMemory,
   area: BootArea,
-  { commandLine, module, moduleString }: Information,
+  { commandLine, module, moduleString, memoryMap: map }: Information,
 ): number {
-  const map = e820Map(memory.slots);
   const information = area.place(MULTIBOOT_INFO, MultibootInfo.size);
-  const memoryMap = area.place(MULTIBOOT_INFO, map.length * MultibootMmapEntry.size);
+  const mapAddress = area.place(MULTIBOOT_INFO, map.length * MultibootMmapEntry.size);
   memory.write(
     gpa(information),
     MultibootInfo.bytes({
@@ -175,11 +207,11 @@ function writeInformation(
         MULTIBOOT_INFO_BOOT_LOADER_NAME,
       mem_lower: CONVENTIONAL_RAM_END / KIB,
       mem_upper: Math.floor((lowRamEnd(memory.slots) - HIGH_RAM_BASE) / KIB),
-      cmdline: commandLine.address,
+      cmdline: commandLine,
       mods_count: module === undefined ? 0 : 1,
       mods_addr: module === undefined ? 0 : writeModule(memory, area, module, moduleString),
       mmap_length: map.length * MultibootMmapEntry.size,
-      mmap_addr: memoryMap,
+      mmap_addr: mapAddress,
       boot_loader_name: writeString(memory, area, LOADER_NAME),
     }),
   );
@@ -190,7 +222,7 @@ function writeInformation(
       len: BigInt(sizeBytes),
       type,
     };
-    memory.write(gpa(memoryMap + index * MultibootMmapEntry.size), MultibootMmapEntry.bytes(values));
+    memory.write(gpa(mapAddress + index * MultibootMmapEntry.size), MultibootMmapEntry.bytes(values));
   });
   return information;
 }

@@ -1,4 +1,7 @@
-/** 32-bit protected mode, flat 4 GiB segments, paging off: how multiboot, PVH, 32-bit bzImages and raw code at 1 MiB start. */
+/**
+ * 32-bit protected mode, flat 4 GiB segments, paging off: how multiboot, PVH, 32-bit bzImages and raw code at
+ * 1 MiB start.
+ */
 import { CR0_PE, type SystemRegisters } from '../abi/x86.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import type { BootArea } from './bootArea.ts';

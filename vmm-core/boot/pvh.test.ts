@@ -6,7 +6,7 @@ import { e820Map } from '../firmware/e820.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { GIB, MIB } from '../memory/layout.ts';
 import type { BootState } from './bootState.ts';
-import { loadKernel } from './loadKernel.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
 import { HvmMemmapTableEntry, HvmModlistEntry, HvmStartInfo } from '../abi/hvmStartInfo.ts';
 import {
   SPIN,

@@ -1,4 +1,7 @@
-/** Segment registers and the GDT that describes them, as boot protocols want them. SDM 3A §3.4.5, table 3-1 (types). */
+/**
+ * Segment registers and the GDT that describes them, as boot protocols want them. SDM 3A §3.4.5, table 3-1
+ * (types).
+ */
 import type { DescriptorTable, Segment, SystemRegisters } from '../abi/x86.ts';
 import { CR0_ET } from '../abi/x86.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
@@ -12,7 +15,10 @@ export interface Selectors {
 
 /** Linux's __BOOT_CS and __BOOT_DS (Documentation/arch/x86/boot.rst). */
 export const LINUX_SELECTORS: Selectors = { code: 0x10, data: 0x18 };
-/** Other protocols leave them open; kernels whose IDT names 0x08 without a GDT of their own run under GRUB and QEMU. */
+/**
+ * Other protocols leave them open; kernels whose IDT names 0x08 without a GDT of their own run under GRUB and
+ * QEMU.
+ */
 export const FLAT_SELECTORS: Selectors = { code: 0x08, data: 0x10 };
 const SELECTOR_TASK = 0x20; // __BOOT_TSS
 
@@ -101,7 +107,10 @@ export function dataSegments(segment: Segment): Pick<SystemRegisters, 'ds' | 'es
   return { ds: segment, es: segment, fs: segment, gs: segment, ss: segment };
 }
 
-/** Writes a GDT whose entries equal the hidden parts given to the vCPU, so that a guest may reload its selectors. */
+/**
+ * Writes a GDT whose entries equal the hidden parts given to the vCPU, so that a guest may reload its
+ * selectors.
+ */
 export function writeGdt(memory: GuestMemory, area: BootArea, code: Segment, data: Segment): DescriptorTable {
   const address = area.place(BOOT_GDT, GDT_BYTES);
   memory.slice(gpa(address), GDT_BYTES).fill(0);

@@ -9,7 +9,7 @@ import { MIB } from '../memory/layout.ts';
 import { writeAcpiTables } from './acpi.ts';
 import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, string } from './aml.ts';
 import { BootArea } from '../boot/bootArea.ts';
-import { loadKernel } from '../boot/loadKernel.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
 import { PC_CHIPS } from './pcChips.ts';
 import {
   bzImage,

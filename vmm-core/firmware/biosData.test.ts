@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { writeBiosData } from './biosData.ts';
-import { loadKernel } from '../boot/loadKernel.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
 import { PC_CHIPS } from './pcChips.ts';
 import {
   bzImage,

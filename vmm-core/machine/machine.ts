@@ -7,9 +7,9 @@ import { existsSync } from 'node:fs';
 import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
 import type { SerialLine } from '../backends/backend.ts';
 import type { BootState } from '../boot/bootState.ts';
-import { loadKernel } from '../boot/loadKernel.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { PanicEvent } from '../devices/guestPower.ts';
+import { PC_CHIPS } from '../firmware/pcChips.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import type { KvmVm } from '../kvm/vm.ts';
 import { log } from '../log.ts';
@@ -27,6 +27,7 @@ import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
 import { checkHost, reserveMemory } from './hostLimits.ts';
 import { closeImages, type Images, openImages } from './images.ts';
+import { loadKernel } from './loadKernel.ts';
 import { MachineDevices } from './machineDevices.ts';
 import { type MachineVcpu, MachineVcpus } from './machineVcpus.ts';
 import type { WarmParts } from './warmParts.ts';
@@ -148,8 +149,8 @@ export class Machine {
       initrdArguments: initrd?.arguments,
       cmdline,
       protocol,
-      cpus,
       memory: this.memory,
+      board: { cpus, chips: PC_CHIPS },
     });
   }
 

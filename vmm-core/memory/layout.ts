@@ -1,7 +1,9 @@
 /**
- * The guest-physical address map. Every address the VM itself chooses is named here; devices and boot code import it.
+ * The guest-physical address map. Every address the VM itself chooses is named here; devices and boot code
+ * import it.
  *
- * Boot data stands where it says here unless the image is loaded there: then it goes elsewhere (boot/bootArea.ts).
+ * Boot data stands where it says here unless the image is loaded there: then it goes elsewhere
+ * (boot/bootArea.ts).
  *
  *   0x0_0000_0000  real-mode interrupt vectors, each at an IRET
  *   0x0_0000_0400  BIOS data area
@@ -72,7 +74,10 @@ export const KVM_IDENTITY_MAP = 0xfffb_c000; // 1 page, KVM_SET_IDENTITY_MAP_ADD
 export const KVM_TSS = 0xfffb_d000; // 3 pages, KVM_SET_TSS_ADDR
 export const FIRMWARE_ROM_BASE = 0xfffc_0000;
 
-/** One WebAssembly.Memory each; V8's largest is 4 GiB, but a typed array over it ends at 2^31 elements in older engines. */
+/**
+ * One WebAssembly.Memory each; V8's largest is 4 GiB, but a typed array over it ends at 2^31 elements in
+ * older engines.
+ */
 export const MAX_SLOT_BYTES = 2 * GIB;
 
 export interface RamRange {
@@ -81,8 +86,8 @@ export interface RamRange {
 }
 
 /**
- * The RAM slots of a VM with that much memory, lowest first: up to 3 GiB from 0, the rest from 4 GiB. A size that is no multiple
- * of 4 KiB loses its last part page. Used by machine.ts to allocate and by kvm/ to map.
+ * The RAM slots of a VM with that much memory, lowest first: up to 3 GiB from 0, the rest from 4 GiB. A size
+ * that is no multiple of 4 KiB loses its last part page. Used by machine.ts to allocate and by kvm/ to map.
  */
 export function ramRanges(memoryBytes: number): RamRange[] {
   const wholeBytes = Math.floor(memoryBytes / PAGE_BYTES) * PAGE_BYTES;

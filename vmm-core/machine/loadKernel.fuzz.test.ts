@@ -1,13 +1,17 @@
-/** Hostile kernel images: whatever is in a header, the answer is a BootError or a machine that starts inside its RAM, soon. */
+/**
+ * Hostile kernel images: whatever is in a header, the answer is a BootError or a machine that starts inside
+ * its RAM, soon.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOOT_PROTOCOLS } from '../config/settings/boot.ts';
 import { type ByteSource, bytesSource } from '../elf/byteSource.ts';
 import { MIB } from '../memory/layout.ts';
-import { BootError } from './bootError.ts';
+import { BootError } from '../boot/bootError.ts';
 import { loadKernel } from './loadKernel.ts';
 import { MULTIBOOT_AOUT_KLUDGE } from '../abi/multiboot.ts';
 import {
+  board,
   bzImage,
   elfImage,
   multibootElf,
@@ -92,7 +96,7 @@ test(
       const cmdline = 'x'.repeat(random(16) === 0 ? random(5000) : 8);
       let outcome: string;
       try {
-        const state = loadKernel({ kernel, initrd, cmdline, protocol, cpus: 1 + random(64), memory });
+        const state = loadKernel({ kernel, initrd, cmdline, protocol, board: board(1 + random(64)), memory });
         outcome = state.protocol;
         assert.ok(memory.contains(Number(state.entry), 1), `round ${round}: starts at ${state.entry}`);
       } catch (error) {
