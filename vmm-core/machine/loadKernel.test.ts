@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BOOT_PROTOCOLS } from '../config/settings/boot.ts';
 import { EM_AARCH64, ET_REL, PT_NOTE } from '../elf/elfConstants.ts';
 import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
@@ -57,6 +58,14 @@ test('a protocol that the image does not speak is an error that says what is mis
     const raw = request(SPIN, { protocol });
     assert.throws(() => loadKernel(raw), bootError('wrongProtocol', /it is no ELF file/));
   }
+});
+
+test('every protocol that can be configured has a loader', () => {
+  for (const protocol of BOOT_PROTOCOLS.filter((it) => it !== 'auto' && it !== 'flat')) {
+    const zeroes = request(new Uint8Array(4096), { protocol });
+    assert.throws(() => loadKernel(zeroes), bootError('wrongProtocol', new RegExp(`"${protocol}"`)));
+  }
+  assert.equal(loadKernel(request(new Uint8Array(4096), { protocol: 'flat' })).protocol, 'flat');
 });
 
 test('an empty kernel is an error', () => {
