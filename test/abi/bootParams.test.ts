@@ -46,7 +46,14 @@ const BY_LAYOUT: Readonly<Record<string, string>> = {
 };
 
 /** In the text of Documentation/arch/x86/boot.rst only. */
-const IN_PROSE = new Set(['SETUP_HEADER_MAGIC', 'BOOT_FLAG', 'SECTOR_BYTES', 'LOADER_TYPE_UNDEFINED']);
+const IN_PROSE = new Set([
+  'SETUP_HEADER_MAGIC',
+  'SETUP_HEADER_BEFORE',
+  'SETUP_SECTS_DEFAULT',
+  'BOOT_FLAG',
+  'SECTOR_BYTES',
+  'LOADER_TYPE_UNDEFINED',
+]);
 
 function claimsOf(name: string, value: unknown): Claim[] {
   if (isStruct(value)) return structClaims(value, value.name === 'boot_params' ? NESTED : {});

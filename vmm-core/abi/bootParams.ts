@@ -24,7 +24,8 @@ export const BootParams = struct('boot_params', 4096, {
   ext_ramdisk_size: u32(0x0c4),
   ext_cmd_line_ptr: u32(0x0c8),
   e820_entries: u8(0x1e8),
-  sentinel: u8(0x1ef), // must be 0: else Linux distrusts, and clears, what the loader wrote (sanitize_boot_params)
+  // Must be 0: else Linux distrusts, and clears, what the loader wrote (sanitize_boot_params).
+  sentinel: u8(0x1ef),
   // struct setup_header
   setup_sects: u8(0x1f1),
   syssize: u32(0x1f4), // in 16-byte paragraphs
@@ -38,14 +39,34 @@ export const BootParams = struct('boot_params', 4096, {
   ramdisk_image: u32(0x218),
   ramdisk_size: u32(0x21c),
   cmd_line_ptr: u32(0x228),
-  initrd_addr_max: u32(0x22c), // 2.03
-  kernel_alignment: u32(0x230), // 2.05
-  relocatable_kernel: u8(0x234), // 2.05
-  xloadflags: u16(0x236), // 2.12
-  cmdline_size: u32(0x238), // 2.06, without the NUL
-  pref_address: u64(0x258), // 2.10
-  init_size: u32(0x260), // 2.10
+  initrd_addr_max: u32(0x22c),
+  kernel_alignment: u32(0x230),
+  relocatable_kernel: u8(0x234),
+  xloadflags: u16(0x236),
+  cmdline_size: u32(0x238), // without the NUL
+  pref_address: u64(0x258),
+  init_size: u32(0x260),
 });
+type SetupHeaderValues = Partial<ReturnType<typeof BootParams.read>>;
+
+/** What setup_sects = 0 means. */
+export const SETUP_SECTS_DEFAULT = 4;
+
+/**
+ * Fields that a later version of the protocol brought, and what holds for a kernel of before (boot.rst,
+ * "Details of header fields").
+ */
+export const SETUP_HEADER_BEFORE: readonly {
+  readonly version: number;
+  readonly values: SetupHeaderValues;
+}[] = [
+  { version: 0x0203, values: { initrd_addr_max: 0x37ff_ffff } },
+  { version: 0x0204, values: { syssize: 0 } }, // was 16 bits wide, and says nothing of a bzImage
+  { version: 0x0205, values: { kernel_alignment: 0, relocatable_kernel: 0 } },
+  { version: 0x0206, values: { cmdline_size: 255 } },
+  { version: 0x020a, values: { pref_address: 0n, init_size: 0 } },
+  { version: 0x020c, values: { xloadflags: 0 } },
+];
 
 export const BOOT_PARAMS_E820_TABLE = 0x2d0;
 export const E820_MAX_ENTRIES_ZEROPAGE = 128;

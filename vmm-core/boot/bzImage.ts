@@ -8,9 +8,11 @@ import {
   BootParams,
   LOADED_HIGH,
   SECTOR_BYTES,
+  SETUP_HEADER_BEFORE,
   SETUP_HEADER_END_MAX,
   SETUP_HEADER_MAGIC,
   SETUP_HEADER_OFFSET,
+  SETUP_SECTS_DEFAULT,
   XLF_KERNEL_64,
 } from '../abi/bootParams.ts';
 import { RFLAGS_RESERVED1 } from '../abi/x86.ts';
@@ -39,12 +41,9 @@ const PARAGRAPH_BYTES = 16; // syssize counts them
  */
 const SYSSIZE_SLACK_BYTES = PARAGRAPH_BYTES - 1 + 4;
 const ENTRY_64_OFFSET = 0x200; // "64-bit Boot Protocol": the entry point is 0x200 after the load address
-const DEFAULT_SETUP_SECTORS = 4; // what setup_sects = 0 means
-const HEADER_FIELDS_START = 0x202; // the jump's target counts from here
+const OLDEST_VERSION = 0x0202; // cmd_line_ptr: before that the command line's place is in the real-mode part
 
-// What holds for a kernel that is too old to have the field.
-const DEFAULT_INITRD_ADDR_MAX = 0x37ff_ffff;
-const DEFAULT_CMDLINE_SIZE = 255;
+const { boot_flag, jump, header: magic, version } = BootParams.fields;
 
 export const BZ_IMAGE = kernelLoader({
   setting: 'bzimage',
@@ -101,11 +100,11 @@ function load({ kernel, memory }: BootRequest, located: BzImage, platform: BootP
 
 /** Of whatever version. */
 function hasSetupHeader(head: Uint8Array): boolean {
-  if (head.length < HEADER_FIELDS_START + 6) return false;
+  if (head.length < version.offset + version.lengthBytes) return false;
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   return (
-    view.getUint16(BootParams.fields.boot_flag.offset, true) === BOOT_FLAG &&
-    view.getUint32(BootParams.fields.header.offset, true) === SETUP_HEADER_MAGIC
+    view.getUint16(boot_flag.offset, true) === BOOT_FLAG &&
+    view.getUint32(magic.offset, true) === SETUP_HEADER_MAGIC
   );
 }
 
@@ -116,36 +115,44 @@ function readSetupHeader(
   kernel: ByteSource,
   head: Uint8Array,
 ): { template: Uint8Array; header: SetupHeader } {
-  const end = Math.min(HEADER_FIELDS_START + (head[0x201] ?? 0), SETUP_HEADER_END_MAX);
+  const end = setupHeaderEnd(head);
   if (end > head.length) throw imageDamaged(kernel.name, `it ends inside its header of ${end} bytes`);
   const template = new Uint8Array(PAGE_BYTES);
   template.set(head.subarray(SETUP_HEADER_OFFSET, end), SETUP_HEADER_OFFSET);
-  const raw = BootParams.read(new DataView(template.buffer));
-  if (raw.version < 0x0202 || (raw.loadflags & LOADED_HIGH) === 0) {
-    const version = `${raw.version >> 8}.${(raw.version & 0xff).toString().padStart(2, '0')}`;
-    throw needsRealMode(kernel.name, `it is a Linux zImage or uses boot protocol ${version}`);
+  const header = BootParams.read(new DataView(template.buffer));
+  refuseRealMode(kernel, header);
+  return { template, header: withDefaults(header) };
+}
+
+/** The header begins with a jump over itself: the byte after its opcode counts from behind it. */
+function setupHeaderEnd(head: Uint8Array): number {
+  const length = head[jump.offset + 1] ?? 0;
+  return Math.min(jump.offset + jump.lengthBytes + length, SETUP_HEADER_END_MAX);
+}
+
+function refuseRealMode(kernel: ByteSource, { version, loadflags, code32_start }: SetupHeader): void {
+  if (version < OLDEST_VERSION || (loadflags & LOADED_HIGH) === 0) {
+    const text = `${version >> 8}.${(version & 0xff).toString().padStart(2, '0')}`;
+    throw needsRealMode(kernel.name, `it is a Linux zImage or uses boot protocol ${text}`);
   }
   // iPXE's and Syslinux' images: only the real-mode part knows how to start the rest.
-  if (raw.code32_start === 0) throw needsRealMode(kernel.name, 'its header has no code32_start');
-  const header = {
-    ...raw,
-    setup_sects: raw.setup_sects || DEFAULT_SETUP_SECTORS,
-    initrd_addr_max: raw.version >= 0x0203 ? raw.initrd_addr_max : DEFAULT_INITRD_ADDR_MAX,
-    kernel_alignment: raw.version >= 0x0205 ? raw.kernel_alignment : 0,
-    cmdline_size: raw.version >= 0x0206 ? raw.cmdline_size : DEFAULT_CMDLINE_SIZE,
-    pref_address: raw.version >= 0x020a ? raw.pref_address : 0n,
-    init_size: raw.version >= 0x020a ? raw.init_size : 0,
-    xloadflags: raw.version >= 0x020c ? raw.xloadflags : 0,
-  };
-  return { template, header };
+  if (code32_start === 0) throw needsRealMode(kernel.name, 'its header has no code32_start');
+}
+
+function withDefaults(header: SetupHeader): SetupHeader {
+  const setup_sects = header.setup_sects || SETUP_SECTS_DEFAULT;
+  const older = SETUP_HEADER_BEFORE.filter(({ version }) => header.version < version);
+  return older.reduce<SetupHeader>((filled, { values }) => ({ ...filled, ...values }), {
+    ...header,
+    setup_sects,
+  });
 }
 
 /** Everything after the real-mode part. */
 function locatePayload(kernel: ByteSource, header: SetupHeader): ImageRegion {
   const fileOffset = (header.setup_sects + 1) * SECTOR_BYTES;
   const fileBytes = kernel.sizeBytes - fileOffset;
-  // Before 2.04 syssize was 16 bits wide and says nothing of a bzImage.
-  const statedBytes = header.version >= 0x0204 ? header.syssize * PARAGRAPH_BYTES : 0;
+  const statedBytes = header.syssize * PARAGRAPH_BYTES;
   if (fileBytes <= ENTRY_64_OFFSET || fileBytes < statedBytes - SYSSIZE_SLACK_BYTES) {
     throw imageDamaged(
       kernel.name,

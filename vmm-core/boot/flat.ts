@@ -53,7 +53,9 @@ function locate({ head }: KernelImage, { kernel, initrd, memory }: BootRequest):
 }
 
 export function isBootSector(head: Uint8Array): boolean {
-  return head.length >= SECTOR_BYTES && head[510] === (BOOT_FLAG & 0xff) && head[511] === BOOT_FLAG >> 8;
+  if (head.length < SECTOR_BYTES) return false;
+  const view = new DataView(head.buffer, head.byteOffset, SECTOR_BYTES);
+  return view.getUint16(SECTOR_BYTES - 2, true) === BOOT_FLAG;
 }
 
 function load({ kernel, memory }: BootRequest, image: FlatImage, { area }: BootPlatform): StartState {
