@@ -22,7 +22,8 @@ export type BootErrorCode =
   | 'commandLineTooLong';
 
 const ADDRESS_CURE =
-  'give its segments physical addresses from 0x100000 (1 MiB) up to 0xc0000000 (3 GiB), by AT() in the linker script';
+  'give its segments physical addresses from 0x100000 (1 MiB) up to 0xc0000000 (3 GiB), by AT() in the ' +
+  'linker script';
 
 export class BootError extends Error {
   override readonly name = 'BootError';
@@ -43,7 +44,8 @@ export function imageUnknown(image: string): BootError {
   const looked = 'no bzImage header, ELF header or multiboot header in its first 8 KiB';
   return new BootError(
     'imageUnknown',
-    `kernel image ${image} is of no known kind (${looked}): give another file, or set protocol to "flat" if it is raw code`,
+    `kernel image ${image} is of no known kind (${looked}): give another file, or set protocol to ` +
+      '"flat" if it is raw code',
   );
 }
 
@@ -70,7 +72,8 @@ export function wrongArchitecture(image: string, machine: string): BootError {
 export function wrongProtocol(image: string, protocol: string, missing: string): BootError {
   return new BootError(
     'wrongProtocol',
-    `kernel image ${image} cannot be started by protocol "${protocol}" (${missing}): set protocol to "auto", or build the image for it`,
+    `kernel image ${image} cannot be started by protocol "${protocol}" (${missing}): set protocol to ` +
+      '"auto", or build the image for it',
   );
 }
 
@@ -79,7 +82,8 @@ export function needsMemory(what: string, end: number, memoryBytes: number): Boo
   const neededBytes = end > HOLE_BASE ? end - (HOLE_END - HOLE_BASE) : end;
   return new BootError(
     'needsMemory',
-    `${what} needs ${mebibytes(neededBytes)} of guest memory, the VM has ${mebibytes(memoryBytes)}: raise memory`,
+    `${what} needs ${mebibytes(neededBytes)} of guest memory, the VM has ${mebibytes(memoryBytes)}: ` +
+      'raise memory',
   );
 }
 
@@ -87,7 +91,9 @@ export function needsMemory(what: string, end: number, memoryBytes: number): Boo
 export function claimsTooMuch(image: string, address: number, sizeBytes: number): BootError {
   return new BootError(
     'imageUnsupported',
-    `kernel image ${image} claims ${mebibytes(sizeBytes)} from ${hex(address)} on while it starts (pref_address and init_size in its header), which end above 0xc0000000 (3 GiB), where devices are: build it again`,
+    `kernel image ${image} claims ${mebibytes(sizeBytes)} from ${hex(address)} on while it starts ` +
+      '(pref_address and init_size in its header), which end above 0xc0000000 (3 GiB), where devices ' +
+      'are: build it again',
   );
 }
 
@@ -95,7 +101,8 @@ export function claimsTooMuch(image: string, address: number, sizeBytes: number)
 export function noRoomForBootData(image: string, sizeBytes: number, start: number, end: number): BootError {
   return new BootError(
     'addressTaken',
-    `kernel image ${image} fills memory at ${hex(start)}..${hex(end)} and leaves no ${sizeBytes} bytes there for the VM's boot data: ${ADDRESS_CURE}`,
+    `kernel image ${image} fills memory at ${hex(start)}..${hex(end)} and leaves no ${sizeBytes} bytes ` +
+      `there for the VM's boot data: ${ADDRESS_CURE}`,
   );
 }
 
@@ -103,28 +110,33 @@ export function noRoomForBootData(image: string, sizeBytes: number, start: numbe
 export function needsRealMode(image: string, reason: string): BootError {
   return new BootError(
     'imageUnsupported',
-    `kernel image ${image} needs its 16-bit real-mode part and the BIOS which that calls (${reason}), and this VM has no BIOS: give one with a 32-bit entry point, such as a bzImage of Linux 2.4 or later, or an ELF`,
+    `kernel image ${image} needs its 16-bit real-mode part and the BIOS which that calls (${reason}), ` +
+      'and this VM has no BIOS: give one with a 32-bit entry point, such as a bzImage of Linux 2.4 or ' +
+      'later, or an ELF',
   );
 }
 
 export function needsBios(image: string): BootError {
   return new BootError(
     'imageUnsupported',
-    `kernel image ${image} is a BIOS boot sector or a disk image, and this VM has no BIOS: give the kernel itself, or set protocol to "flat" if it is real-mode code that calls no BIOS`,
+    `kernel image ${image} is a BIOS boot sector or a disk image, and this VM has no BIOS: give the ` +
+      'kernel itself, or set protocol to "flat" if it is real-mode code that calls no BIOS',
   );
 }
 
 export function argumentsUnsupported(initrd: string, given: string, protocol: string): BootError {
   return new BootError(
     'imageUnsupported',
-    `initrd ${initrd} has arguments ("${given}"), which a kernel started by ${protocol} cannot be told: remove them, or put them into cmdline`,
+    `initrd ${initrd} has arguments ("${given}"), which a kernel started by ${protocol} cannot be ` +
+      'told: remove them, or put them into cmdline',
   );
 }
 
 export function addressTaken(image: string, start: number, end: number, owner: string): BootError {
   return new BootError(
     'addressTaken',
-    `kernel image ${image} wants to be loaded at ${hex(start)}..${hex(end)}, which overlaps ${owner}: ${ADDRESS_CURE}`,
+    `kernel image ${image} wants to be loaded at ${hex(start)}..${hex(end)}, which overlaps ${owner}: ` +
+      `${ADDRESS_CURE}`,
   );
 }
 
@@ -132,14 +144,16 @@ export function addressTaken(image: string, start: number, end: number, owner: s
 export function addressNotPhysical(image: string, address: number): BootError {
   return new BootError(
     'addressNotPhysical',
-    `kernel image ${image} wants to be loaded at ${hex(address)}, which is no physical address: ${ADDRESS_CURE}`,
+    `kernel image ${image} wants to be loaded at ${hex(address)}, which is no physical address: ` +
+      `${ADDRESS_CURE}`,
   );
 }
 
 export function badEntry(image: string, entry: bigint | number): BootError {
   return new BootError(
     'badEntry',
-    `entry point ${hex(entry)} of kernel image ${image} is in none of its loaded parts: set it in the linker script (ENTRY) to a physical address below 4 GiB`,
+    `entry point ${hex(entry)} of kernel image ${image} is in none of its loaded parts: set it in the ` +
+      'linker script (ENTRY) to a physical address below 4 GiB',
   );
 }
 
@@ -150,7 +164,8 @@ export function initrdEmpty(initrd: string): BootError {
 export function initrdTooLarge(initrd: string, sizeBytes: number, limit: number): BootError {
   return new BootError(
     'initrdTooLarge',
-    `initrd ${initrd} of ${mebibytes(sizeBytes)} does not fit below ${hex(limit)}, the highest address the kernel allows: use a smaller one`,
+    `initrd ${initrd} of ${mebibytes(sizeBytes)} does not fit below ${hex(limit)}, the highest address ` +
+      'the kernel allows: use a smaller one',
   );
 }
 

@@ -1,11 +1,12 @@
 /**
  * Raw code, only when asked for. Two kinds, told apart by the signature that makes a sector bootable:
  *
- *  - bytes 510, 511 are 55 AA: a boot sector (with whatever follows it in the file). Loaded at 0x7c00 and entered at 0000:7C00
- *    in real mode with DL = 0x80, as a PC's BIOS does with the first sector of its first hard disk. There is no BIOS behind
- *    it: the interrupt vectors point at an IRET, so `int 10h` and friends return without doing anything. Print on COM1.
- *  - anything else: loaded at 0x100000 (1 MiB) and entered at its first byte in 32-bit protected mode: flat segments, paging
- *    and interrupts off, all general registers zero.
+ *  - bytes 510, 511 are 55 AA: a boot sector (with whatever follows it in the file). Loaded at 0x7c00 and
+ *    entered at 0000:7C00 in real mode with DL = 0x80, as a PC's BIOS does with the first sector of its first
+ *    hard disk. There is no BIOS behind it: the interrupt vectors point at an IRET, so `int 10h` and friends
+ *    return without doing anything. Print on COM1.
+ *  - anything else: loaded at 0x100000 (1 MiB) and entered at its first byte in 32-bit protected mode: flat
+ *    segments, paging and interrupts off, all general registers zero.
  */
 import { BOOT_FLAG, SECTOR_BYTES } from '../abi/bootParams.ts';
 import { RFLAGS_RESERVED1, type SystemRegisters } from '../abi/x86.ts';
@@ -43,7 +44,8 @@ function locate({ head }: KernelImage, { kernel, initrd, memory }: BootRequest):
   }
   const { sizeBytes } = kernel;
   if (isBootSector(head) && sizeBytes > BOOT_SECTOR_MAX_BYTES) {
-    const what = `is a boot sector with ${Math.ceil(sizeBytes / KIB)} KiB in all, which reach into the ROM area`;
+    const kib = Math.ceil(sizeBytes / KIB);
+    const what = `is a boot sector with ${kib} KiB in all, which reach into the ROM area`;
     throw imageUnsupported(kernel.name, what, `keep it below ${BOOT_SECTOR_MAX_BYTES / KIB} KiB`);
   }
   const address = isBootSector(head) ? BOOT_SECTOR : HIGH_RAM_BASE;

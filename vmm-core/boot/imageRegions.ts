@@ -21,7 +21,8 @@ const PHYSICAL_LIMIT = 128 * GIB + (HOLE_END - HOLE_BASE);
 
 /** `regions` have been checked. */
 export function loadRegions(image: ByteSource, regions: readonly ImageRegion[], memory: GuestMemory): void {
-  // All of bss first: where one part's bss reaches over another's bytes, the bytes count, in whatever order they are listed.
+  // All of bss first: where one part's bss reaches over another's bytes, the bytes count, in whatever order
+  // they are listed.
   for (const { address, fileBytes, memoryBytes } of regions)
     zeroRam(memory, address + fileBytes, memoryBytes - fileBytes);
   for (const { address, fileOffset, fileBytes } of regions)

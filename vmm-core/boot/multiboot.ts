@@ -87,7 +87,8 @@ function locate(image: KernelImage, request: BootRequest): MultibootKernel {
     throw wrongProtocol(kernel.name, 'multiboot', 'no multiboot header in the first 8 KiB');
   refuseUnknownRequirements(kernel, header);
   const { regions, entry } = locateImage(image, header, memory);
-  // The first word is the image's name, as QEMU and GRUB Legacy pass it: kernels skip it when they parse options.
+  // The first word is the image's name, as QEMU and GRUB Legacy pass it: kernels skip it when they parse
+  // options.
   const commandLine = encodeCommandLine(`${baseName(kernel.name)} ${request.cmdline}`.trimEnd());
   const module = placeInitrd(request.initrd, memory, regions);
   return { busy: regions, entry, commandLine, module };

@@ -28,7 +28,8 @@ const TYPE_LDT = 0x2;
 const TYPE_TASK_BUSY = 0xb; // 32-bit TSS, and the 64-bit one of long mode
 
 const TASK_LIMIT = 0x67;
-const GDT_BYTES = SELECTOR_TASK + 16; // a 64-bit TSS descriptor takes two entries; base 0 makes the second one zero
+/** A 64-bit TSS descriptor takes two entries; base 0 makes the second one zero. */
+const GDT_BYTES = SELECTOR_TASK + 16;
 
 const flat = {
   base: 0n,

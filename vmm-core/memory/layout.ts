@@ -14,7 +14,8 @@
  *   0x0_0002_0000  command line, 64 KiB at most
  *   0x0_0003_0000  free
  *   0x0_0009_fc00  ── end of conventional RAM: extended BIOS data area, 1 KiB
- *   0x0_000a_0000  up to 1 MiB video memory and ROM on a PC: plain RAM to us, reserved to the guest; images may be loaded there
+ *   0x0_000a_0000  up to 1 MiB video memory and ROM on a PC: plain RAM to us, reserved to the guest; images
+ *                  may be loaded there
  *   0x0_000b_8000  text memory
  *   0x0_000e_0000  ACPI: RSDP and tables
  *   0x0_000f_0000  MP floating pointer structure and table
