@@ -60,7 +60,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   bus: ['abi'],
   kvm: ['abi'],
   backends: ['bus', 'kvm', 'config', 'client'],
-  devices: ['abi', 'bus', 'memory', 'backends', 'config'],
+  devices: ['abi', 'bus', 'memory', 'backends', 'config', 'firmware'],
   firmware: ['abi', 'memory'],
   boot: ['abi', 'elf', 'memory', 'config'],
   vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'protocol'],

@@ -10,7 +10,9 @@ import { BootError, type BootErrorCode } from '../../vmm-core/boot/bootError.ts'
 import { BootParams, LOADED_HIGH, SECTOR_BYTES, XLF_KERNEL_64 } from '../../vmm-core/abi/bootParams.ts';
 import type { KernelRequest } from '../../vmm-core/machine/loadKernel.ts';
 import type { Board } from '../../vmm-core/firmware/contribution.ts';
-import { PC_CHIPS } from '../../vmm-core/firmware/pcChips.ts';
+import { planMachine } from '../../vmm-core/devices/planner.ts';
+import { describeBoard } from '../../vmm-core/machine/board.ts';
+import { plannableConfig } from './devices.ts';
 import {
   MULTIBOOT_AOUT_KLUDGE,
   MULTIBOOT_HEADER_MAGIC,
@@ -186,7 +188,7 @@ export function ram(memoryBytes = 32 * MIB): GuestMemory {
 
 /** This project's PC. */
 export function board(cpus = 1): Board {
-  return { cpus, chips: PC_CHIPS };
+  return describeBoard(planMachine(plannableConfig()), cpus);
 }
 
 /** A request for that image with sensible rest. */

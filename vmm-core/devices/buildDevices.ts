@@ -7,7 +7,7 @@ import type { ByteRing } from '../bus/byteRing.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
 import { SharedIrqLine } from '../bus/sharedIrqLine.ts';
 import { StateBlock, type StateShape } from '../bus/stateBlock.ts';
-import { CATALOG } from './catalog.ts';
+import { CATALOG, classOf } from './catalog.ts';
 import type { Clock } from './clock.ts';
 import type { Device, DeviceClass } from './device.ts';
 import type { GuestPower } from './guestPower.ts';
@@ -57,7 +57,7 @@ export function buildDevices(
   const mmio = new Bus('mmio');
   const lines = sharedLines(plan, memory, host);
   const devices = plan.devices.map((planned, index) => {
-    const deviceClass = classOf(planned, catalog);
+    const deviceClass = classOf(planned.classId, catalog);
     const state = new StateBlock(deviceClass.state ?? {}, memory, planned.stateOffset);
     const device = deviceClass.build?.(planned.instance, {
       name: planned.name,
@@ -95,10 +95,4 @@ function irqLineOf(device: PlannedDevice, index: number, lines: SharedLines, hos
   const irq = device.resources.irqs?.[index];
   if (irq === undefined) throw new Error(`${device.name} has no interrupt ${index}`);
   return lines.get(irq.gsi)?.(device.name) ?? host.irqLine(irq.gsi);
-}
-
-function classOf(device: PlannedDevice, catalog: readonly DeviceClass[]): DeviceClass {
-  const found = catalog.find(({ id }) => id === device.classId);
-  if (found === undefined) throw new Error(`the catalog has no device ${device.classId}`);
-  return found;
 }

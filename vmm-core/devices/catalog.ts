@@ -31,3 +31,9 @@ export const CATALOG: readonly DeviceClass[] = [
   debugcon,
   isaDebugExit,
 ];
+
+export function classOf(id: string, catalog: readonly DeviceClass[] = CATALOG): DeviceClass {
+  const found = catalog.find((it) => it.id === id);
+  if (found === undefined) throw new Error(`the catalog has no device ${id}`);
+  return found;
+}

@@ -9,6 +9,7 @@ import type { BusDevice } from '../bus/busDevice.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
 import type { StateBlock, StateShape } from '../bus/stateBlock.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
+import type { FirmwareContribution } from '../firmware/contribution.ts';
 import type { Clock } from './clock.ts';
 import type { GuestPower } from './guestPower.ts';
 
@@ -22,6 +23,8 @@ export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
   /** Names the instances where there may be several; absent: `id`. */
   nameOf?(instance: C): string;
   resources(instance: C): Resources;
+  /** What it adds to the tables that a PC's firmware leaves in memory. Absent: nothing. */
+  firmware?(instance: C): FirmwareContribution;
   /** Absent: KVM has the chip. */
   build?(instance: C, host: DeviceHost<S>): Device;
   /** Absent: nothing of the host is behind it. Throws UserError when that cannot be opened. */

@@ -10,8 +10,8 @@ import { writeAcpiTables } from './acpi.ts';
 import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, string } from './aml.ts';
 import { BootArea } from '../boot/bootArea.ts';
 import { loadKernel } from '../machine/loadKernel.ts';
-import { PC_CHIPS } from './pcChips.ts';
 import {
+  board,
   bzImage,
   elfImage,
   multibootElf,
@@ -52,7 +52,7 @@ function tablesOf(memory: GuestMemory, rsdp: number): Map<string, Uint8Array> {
 
 function build(cpus = 1): Map<string, Uint8Array> {
   const memory = ram(MIB);
-  return tablesOf(memory, writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus, chips: PC_CHIPS }));
+  return tablesOf(memory, writeAcpiTables(memory, new BootArea('kernel.elf', []), board(cpus)));
 }
 
 function view(tables: Map<string, Uint8Array>, signature: string): DataView {
@@ -63,7 +63,7 @@ function view(tables: Map<string, Uint8Array>, signature: string): DataView {
 
 test('the RSDP is found on a 16-byte boundary between 0xe0000 and 0xfffff, both checksums right (§5.2.5)', () => {
   const memory = ram(MIB);
-  const returned = writeAcpiTables(memory, new BootArea('kernel.elf', []), { cpus: 1, chips: PC_CHIPS });
+  const returned = writeAcpiTables(memory, new BootArea('kernel.elf', []), board());
   const found: number[] = [];
   for (let address = 0xe0000; address < 0x100000; address += 16) {
     const bytes = memory.slice(gpa(address), 36 <= 0x100000 - address ? 36 : 16);
@@ -193,7 +193,7 @@ test('iasl disassembles all tables without a complaint and compiles the DSDT bac
     memory,
     writeAcpiTables(memory, new BootArea('kernel.elf', []), {
       cpus: 4,
-      chips: [...PC_CHIPS, { busTerms: [virtio] }],
+      chips: [...board().chips, { busTerms: [virtio] }],
     }),
   );
   const iasl = (...args: string[]) => {

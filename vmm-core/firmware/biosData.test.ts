@@ -4,8 +4,8 @@ import { gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { writeBiosData } from './biosData.ts';
 import { loadKernel } from '../machine/loadKernel.ts';
-import { PC_CHIPS } from './pcChips.ts';
 import {
+  board,
   bzImage,
   elfImage,
   multibootElf,
@@ -17,7 +17,7 @@ import {
 
 test('the BIOS data area has the fields where kernels read them', () => {
   const memory = ram(MIB);
-  writeBiosData(memory, { cpus: 1, chips: PC_CHIPS });
+  writeBiosData(memory, board());
   const u16 = (address: number): number => memory.readU16(gpa(address));
   const u8 = (address: number): number => memory.readU8(gpa(address));
   assert.deepEqual([u16(0x400), u16(0x402), u16(0x404), u16(0x406)], [0x3f8, 0x2f8, 0x3e8, 0x2e8]);
@@ -30,7 +30,7 @@ test('the BIOS data area has the fields where kernels read them', () => {
 
 test('every real-mode interrupt vector leads to an IRET', () => {
   const memory = ram(MIB);
-  writeBiosData(memory, { cpus: 1, chips: PC_CHIPS });
+  writeBiosData(memory, board());
   for (let vector = 0; vector < 256; vector++) {
     const target = memory.readU16(gpa(vector * 4)) + 16 * memory.readU16(gpa(vector * 4 + 2));
     assert.equal(memory.readU8(gpa(target)), 0xcf, `vector ${vector}`);

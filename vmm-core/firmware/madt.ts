@@ -14,7 +14,7 @@ import {
   AcpiMadtLocalApicNmi,
   AcpiTableHeader,
 } from '../abi/acpiTables.ts';
-import { LAPIC_BASE } from '../memory/layout.ts';
+import { LAPIC_BASE } from '../abi/localApic.ts';
 import { acpiTable } from './acpiTable.ts';
 import { concat } from './aml.ts';
 import type { Board, InterruptOverride, IoApic } from './contribution.ts';

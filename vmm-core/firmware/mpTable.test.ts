@@ -5,8 +5,7 @@ import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { BootArea } from '../boot/bootArea.ts';
 import { writeMpTable } from './mpTable.ts';
-import { PC_CHIPS } from './pcChips.ts';
-import { ram } from '../../test/support/kernelImages.ts';
+import { board, ram } from '../../test/support/kernelImages.ts';
 
 const sum = (bytes: Uint8Array): number => bytes.reduce((total, byte) => total + byte, 0) & 0xff;
 
@@ -20,7 +19,7 @@ function scan(memory: GuestMemory): number | undefined {
 
 function read(cpus: number, area = new BootArea('kernel.elf', [])) {
   const memory = ram(MIB);
-  writeMpTable(memory, area, { cpus, chips: PC_CHIPS });
+  writeMpTable(memory, area, board(cpus));
   const at = scan(memory);
   assert.ok(at !== undefined);
   const pointer = Uint8Array.from(memory.slice(gpa(at), MpFloatingPointer.size));

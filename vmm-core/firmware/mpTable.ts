@@ -3,6 +3,7 @@
  * boot). Intel MultiProcessor Specification 1.4, § numbers below. It says what the MADT says (madt.ts), in
  * older words.
  */
+import { LAPIC_BASE } from '../abi/localApic.ts';
 import {
   CPU_BOOTPROCESSOR,
   CPU_ENABLED,
@@ -26,7 +27,7 @@ import {
   mp_NMI,
 } from '../abi/mpTable.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { LAPIC_BASE, MP_TABLE } from '../memory/layout.ts';
+import { MP_TABLE } from '../memory/layout.ts';
 import { concat } from './aml.ts';
 import { checksum } from './checksum.ts';
 import type { Board, IoApic } from './contribution.ts';

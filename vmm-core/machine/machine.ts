@@ -9,7 +9,6 @@ import type { SerialLine } from '../backends/backend.ts';
 import type { BootState } from '../boot/bootState.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { PanicEvent } from '../devices/guestPower.ts';
-import { PC_CHIPS } from '../firmware/pcChips.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import type { KvmVm } from '../kvm/vm.ts';
 import { log } from '../log.ts';
@@ -25,6 +24,7 @@ import type { VcpuFacilities } from '../vcpu/vcpuFacilities.ts';
 import { VcpuSet } from '../vcpu/vcpuSet.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
 import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
+import { describeBoard } from './board.ts';
 import { checkHost, reserveMemory } from './hostLimits.ts';
 import { closeImages, type Images, openImages } from './images.ts';
 import { loadKernel } from './loadKernel.ts';
@@ -150,7 +150,7 @@ export class Machine {
       cmdline,
       protocol,
       memory: this.memory,
-      board: { cpus, chips: PC_CHIPS },
+      board: describeBoard(this.#devices.plan, cpus),
     });
   }
 

@@ -5,4 +5,7 @@ import type { DeviceClass } from '../device.ts';
 export const ioApic: DeviceClass = {
   id: 'io-apic',
   resources: () => ({ mmio: [{ base: abi.IOAPIC_BASE, sizeBytes: abi.IOAPIC_BYTES }] }),
+  firmware: () => ({
+    ioApics: [{ id: abi.IOAPIC_ID, version: abi.IOAPIC_VERSION, address: abi.IOAPIC_BASE, gsiBase: 0 }],
+  }),
 };

@@ -6,8 +6,18 @@
  * master events, sleep states other than S5. The PM timer runs on while the VM is paused.
  */
 import * as abi from '../../abi/acpiPm.ts';
+import {
+  ACPI_FADT_32BIT_TIMER,
+  ACPI_FADT_FIXED_RTC,
+  ACPI_FADT_SLEEP_BUTTON,
+  ACPI_MADT_POLARITY_ACTIVE_HIGH,
+  ACPI_MADT_TRIGGER_LEVEL,
+} from '../../abi/acpiTables.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
 import { clearFields, type Registers, type StateBlock, u16, u8 } from '../../bus/stateBlock.ts';
+import { amlPackage, integer, name } from '../../firmware/aml.ts';
+import type { FadtValues } from '../../firmware/contribution.ts';
+import { ioSpace } from '../../firmware/genericAddress.ts';
 import { log } from '../../log.ts';
 import type { Clock } from '../clock.ts';
 import type { Device, DeviceClass } from '../device.ts';
@@ -25,12 +35,48 @@ const ENABLE_BITS =
 /** What PM1a_CNT keeps; GBL_RLS and SLP_EN are write-only and read 0. */
 const CONTROL_BITS = abi.ACPI_BITMASK_BUS_MASTER_RLD | abi.ACPI_BITMASK_SLEEP_TYPE;
 
+const PM1_CONTROL = abi.PORT_ACPI_PM + abi.ACPI_PM1_CONTROL;
+const PM_TIMER = abi.PORT_ACPI_PM + abi.ACPI_PM_TIMER;
+const FADT: FadtValues = {
+  sci_interrupt: abi.IRQ_ACPI_SCI,
+  pm1a_event_block: abi.PORT_ACPI_PM,
+  pm1_event_length: 4,
+  xpm1a_event_block: ioSpace(32, 16),
+  xpm1a_event_block_address: BigInt(abi.PORT_ACPI_PM),
+  pm1a_control_block: PM1_CONTROL,
+  pm1_control_length: 2,
+  xpm1a_control_block: ioSpace(16, 16),
+  xpm1a_control_block_address: BigInt(PM1_CONTROL),
+  pm_timer_block: PM_TIMER,
+  pm_timer_length: 4,
+  xpm_timer_block: ioSpace(32, 32),
+  xpm_timer_block_address: BigInt(PM_TIMER),
+  flags: ACPI_FADT_SLEEP_BUTTON | ACPI_FADT_FIXED_RTC | ACPI_FADT_32BIT_TIMER,
+};
+/** \_S5 (§7.4.2): what to write as SLP_TYPa and SLP_TYPb to power off. */
+const POWER_OFF_STATE = name(
+  '\\_S5',
+  amlPackage(integer(abi.SLP_TYP_S5), integer(abi.SLP_TYP_S5), integer(0), integer(0)),
+);
+
 export const acpiPm = {
   id: 'acpi-pm',
   state: STATE,
   resources: () => ({
     ports: [{ base: abi.PORT_ACPI_PM, sizeBytes: abi.ACPI_PM_BYTES }],
     irqs: [{ gsi: abi.IRQ_ACPI_SCI, trigger: 'level' }],
+  }),
+  firmware: () => ({
+    rootTerms: [POWER_OFF_STATE],
+    motherboardPorts: [{ port: abi.PORT_ACPI_PM, count: abi.ACPI_PM_BYTES }],
+    fadt: FADT,
+    interruptOverrides: [
+      {
+        irq: abi.IRQ_ACPI_SCI,
+        gsi: abi.IRQ_ACPI_SCI,
+        flags: ACPI_MADT_POLARITY_ACTIVE_HIGH | ACPI_MADT_TRIGGER_LEVEL,
+      },
+    ],
   }),
   build: (_, host) => new AcpiPm({ ...host, irq: host.irq() }),
 } satisfies DeviceClass<unknown, State>;

@@ -3,6 +3,8 @@
  * all the cursor's place; and the status port that they wait on for a retrace. There is no picture: text
  * memory at 0xb8000 is RAM like any other, and no other port of a VGA answers.
  */
+import { ACPI_FADT_NO_VGA } from '../../abi/acpiTables.ts';
+import { EQUIPMENT_80_COLUMNS_COLOUR, VIDEO_MODE_80_BY_25 } from '../../abi/biosData.ts';
 import * as abi from '../../abi/crtc.ts';
 import { bytes, type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
 import type { Device, DeviceClass } from '../device.ts';
@@ -18,6 +20,20 @@ export const crtc = {
       { base: abi.PORT_CRTC_INDEX, sizeBytes: abi.CRTC_PORTS },
       { base: abi.PORT_VGA_INPUT_STATUS_1, sizeBytes: 1, offset: abi.INPUT_STATUS_1 },
     ],
+  }),
+  // Text mode 3, with a cursor; there is no VGA to be looked for.
+  firmware: () => ({
+    fadt: { boot_flags: ACPI_FADT_NO_VGA },
+    biosData: {
+      equipment: EQUIPMENT_80_COLUMNS_COLOUR,
+      video_mode: VIDEO_MODE_80_BY_25,
+      video_columns: 80,
+      video_page_bytes: 0x1000,
+      cursor_shape: 0x0607,
+      crtc_port: abi.PORT_CRTC_INDEX,
+      video_last_row: 24,
+      character_height: 16,
+    },
   }),
   build: (_, host) => new Crtc(host),
 } satisfies DeviceClass<unknown, State>;

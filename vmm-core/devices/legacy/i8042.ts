@@ -5,9 +5,12 @@
  * as keyboard data (Linux gives up at once instead of waiting half a second), AUX_TEST fails. A20 is stored
  * and always open.
  */
+import { ACPI_FADT_8042 } from '../../abi/acpiTables.ts';
 import * as abi from '../../abi/i8042.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
 import { bytes, clearFields, type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import { eisaId, io, irqNoFlags } from '../../firmware/aml.ts';
+import { pnpDevice } from '../../firmware/pnpDevice.ts';
 import { log } from '../../log.ts';
 import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
@@ -48,6 +51,16 @@ export const i8042 = {
       { base: abi.PORT_I8042_COMMAND, sizeBytes: 1, offset: abi.I8042_COMMAND },
     ],
     irqs: [{ gsi: abi.IRQ_KEYBOARD, trigger: 'edge' }],
+  }),
+  firmware: () => ({
+    busTerms: [
+      pnpDevice('KBD', eisaId('PNP0303'), [
+        io(abi.PORT_I8042_DATA, 1),
+        io(abi.PORT_I8042_COMMAND, 1),
+        irqNoFlags(abi.IRQ_KEYBOARD),
+      ]),
+    ],
+    fadt: { boot_flags: ACPI_FADT_8042 },
   }),
   build: (_, host) => new I8042({ ...host, irq: host.irq() }),
 } satisfies DeviceClass<unknown, State>;

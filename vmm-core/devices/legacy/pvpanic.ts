@@ -2,6 +2,8 @@
  * pvpanic (QEMU docs/specs/pvpanic): a guest that panics says so. Reading tells which events we understand.
  */
 import { PORT_PVPANIC, PVPANIC_CRASH_LOADED, PVPANIC_PANICKED } from '../../abi/pvpanic.ts';
+import { io, string } from '../../firmware/aml.ts';
+import { pnpDevice } from '../../firmware/pnpDevice.ts';
 import { log } from '../../log.ts';
 import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
@@ -11,6 +13,7 @@ const CAPABILITIES = PVPANIC_PANICKED | PVPANIC_CRASH_LOADED;
 export const pvpanic: DeviceClass = {
   id: 'pvpanic',
   resources: () => ({ ports: [{ base: PORT_PVPANIC, sizeBytes: 1 }] }),
+  firmware: () => ({ busTerms: [pnpDevice('PVPN', string('QEMU0001'), [io(PORT_PVPANIC, 1)])] }),
   build: (_, host) => new Pvpanic(host),
 };
 

@@ -1,6 +1,8 @@
 /** The reset control register at 0xcf9 (PIIX3/ICH RST_CNT), which the FADT names as RESET_REG. */
+import { ACPI_FADT_RESET_REGISTER } from '../../abi/acpiTables.ts';
 import * as abi from '../../abi/resetControl.ts';
 import { type Registers, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import { ioSpace } from '../../firmware/genericAddress.ts';
 import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
 
@@ -11,6 +13,15 @@ export const resetControl = {
   id: 'reset-control',
   state: STATE,
   resources: () => ({ ports: [{ base: abi.PORT_RESET_CONTROL, sizeBytes: 1 }] }),
+  firmware: () => ({
+    motherboardPorts: [{ port: abi.PORT_RESET_CONTROL, count: 1 }],
+    fadt: {
+      reset_register: ioSpace(8, 8),
+      reset_register_address: BigInt(abi.PORT_RESET_CONTROL),
+      reset_value: abi.RESET_CONTROL_RESET,
+      flags: ACPI_FADT_RESET_REGISTER,
+    },
+  }),
   build: (_, host) => new ResetControl(host),
 } satisfies DeviceClass<unknown, State>;
 

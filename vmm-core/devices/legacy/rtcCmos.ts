@@ -9,6 +9,8 @@
 import * as abi from '../../abi/rtcCmos.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
 import { bytes, type Registers, s64, type StateBlock, u8 } from '../../bus/stateBlock.ts';
+import { eisaId, io, irqNoFlags } from '../../firmware/aml.ts';
+import { pnpDevice } from '../../firmware/pnpDevice.ts';
 import { HOLE_BASE, KIB, MIB } from '../../memory/layout.ts';
 import type { Clock } from '../clock.ts';
 import type { Device, DeviceClass } from '../device.ts';
@@ -49,6 +51,12 @@ export const rtcCmos = {
   resources: () => ({
     ports: [{ base: abi.PORT_CMOS_INDEX, sizeBytes: abi.RTC_PORTS }],
     irqs: [{ gsi: abi.IRQ_RTC, trigger: 'edge' }],
+  }),
+  firmware: () => ({
+    busTerms: [
+      pnpDevice('RTC', eisaId('PNP0B00'), [io(abi.PORT_CMOS_INDEX, abi.RTC_PORTS), irqNoFlags(abi.IRQ_RTC)]),
+    ],
+    fadt: { century: abi.CMOS_CENTURY },
   }),
   build: (machine, host) => new RtcCmos({ ...host, irq: host.irq(), machine }),
 } satisfies DeviceClass<RtcMachine, State>;

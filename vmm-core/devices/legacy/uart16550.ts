@@ -17,6 +17,8 @@ import type { ByteRing } from '../../bus/byteRing.ts';
 import type { IrqLine } from '../../bus/irqLine.ts';
 import { bytes, clearFields, type Registers, ring, type StateBlock, u32, u8 } from '../../bus/stateBlock.ts';
 import type { SerialBackend } from '../../config/serialBackend.ts';
+import { eisaId, io, irqNoFlags } from '../../firmware/aml.ts';
+import { pnpDevice } from '../../firmware/pnpDevice.ts';
 import { log } from '../../log.ts';
 import type { Clock } from '../clock.ts';
 import type { Device, DeviceClass } from '../device.ts';
@@ -75,6 +77,12 @@ export const uart16550 = {
   resources: ({ port, irq }) => ({
     ports: [{ base: port, sizeBytes: abi.UART_PORTS }],
     irqs: [{ gsi: irq, trigger: 'edge', isShared: true }],
+  }),
+  firmware: ({ number, port, irq }) => ({
+    busTerms: [
+      pnpDevice(`COM${number}`, eisaId('PNP0501'), [io(port, abi.UART_PORTS), irqNoFlags(irq)], number),
+    ],
+    comPort: port,
   }),
   build: (_, host) =>
     new Uart16550({
