@@ -84,8 +84,7 @@ export class Kvm {
     const indices = new Uint32Array(KvmMsrList.size / 4 + MAX_LISTED_MSRS);
     indices[0] = MAX_LISTED_MSRS; // nmsrs
     ioctlStruct('KVM_GET_MSR_INDEX_LIST', this.#fd, KVM_GET_MSR_INDEX_LIST, indices);
-    const [nmsrs, ...listed] = indices;
-    return listed.slice(0, nmsrs);
+    return [...indices.subarray(1, 1 + indices[0])];
   }
 
   createVm(): KvmVm {

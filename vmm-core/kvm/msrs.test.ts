@@ -10,6 +10,7 @@ import {
   msrName,
   readMsrs,
   stateMsrs,
+  unreadMsrs,
   writeMsrs,
 } from './msrs.ts';
 
@@ -38,11 +39,9 @@ function fakeKvm(values: Map<number, bigint>): { get: MsrIoctl; set: MsrIoctl; c
   };
 }
 
-const unset = (...indices: number[]): Uint8Array => encodeMsrs(indices.map((index) => ({ index, data: 0n })));
-
 test('reads go on after each register that the vCPU does not have', () => {
   const kvm = fakeKvm(new Map([[1, 10n], [3, 30n], [4, 40n]])); // prettier-ignore
-  assert.deepEqual(decodeMsrs(readMsrs(unset(1, 2, 3, 4, 5), kvm.get)), [
+  assert.deepEqual(decodeMsrs(readMsrs(unreadMsrs([1, 2, 3, 4, 5]), kvm.get)), [
     { index: 1, data: 10n },
     { index: 3, data: 30n },
     { index: 4, data: 40n },
@@ -62,7 +61,7 @@ test('writes go on after each register that is refused, and say which those are'
 test('more than KVM takes at once (MAX_IO_MSRS) goes in several calls', () => {
   const values = new Map(Array.from({ length: 600 }, (_, i): [number, bigint] => [i, BigInt(i * 3)]));
   const kvm = fakeKvm(values);
-  const read = decodeMsrs(readMsrs(unset(...values.keys()), kvm.get));
+  const read = decodeMsrs(readMsrs(unreadMsrs([...values.keys()]), kvm.get));
   assert.deepEqual(new Map(read.map(({ index, data }) => [index, data])), values);
   assert.deepEqual(kvm.calls, [255, 255, 90]);
 });

@@ -32,7 +32,7 @@ export function setMsrs(fd: number): MsrIoctl {
 }
 
 /** Per vCPU, but not in KVM_GET_MSR_INDEX_LIST: MTRRs and machine-check banks. */
-const UNLISTED_MSRS = [
+const UNLISTED_MSRS: readonly number[] = [
   MSR.MTRRdefType,
   MSR.MTRRfix64K_00000,
   MSR.MTRRfix16K_80000,
@@ -60,9 +60,10 @@ const MAX_ENTRIES = 255;
 export function stateMsrs(listed: readonly number[]): number[] {
   const isLeftOut = (index: number): boolean =>
     LEFT_OUT.some(({ first, last }) => first <= index && index <= last);
-  const indices = new Set([...listed, ...UNLISTED_MSRS].filter((index) => !isLeftOut(index)));
-  const hasDeadline = indices.delete(MSR.IA32_TSC_DEADLINE);
-  return hasDeadline ? [...indices, MSR.IA32_TSC_DEADLINE] : [...indices];
+  const indices = new Set(UNLISTED_MSRS);
+  for (const index of listed) if (!isLeftOut(index)) indices.add(index);
+  if (indices.delete(MSR.IA32_TSC_DEADLINE)) indices.add(MSR.IA32_TSC_DEADLINE);
+  return [...indices];
 }
 
 /** As the headers spell it; MSR_<0x…> for one that abi/msr.ts does not have. */
@@ -90,6 +91,13 @@ export function encodeMsrs(msrs: readonly MsrValue[]): Uint8Array {
     view.setBigUint64(i * KvmMsrEntry.size + data.offset, msr.data, true);
   });
   return entries;
+}
+
+/** Entries without values, for readMsrs. */
+export function unreadMsrs(indices: readonly number[]): Uint8Array {
+  const words = new Uint32Array((indices.length * KvmMsrEntry.size) / 4);
+  indices.forEach((index, i) => (words[(i * KvmMsrEntry.size) / 4] = index));
+  return new Uint8Array(words.buffer);
 }
 
 export function decodeMsrs(entries: Uint8Array): MsrValue[] {

@@ -30,8 +30,7 @@ export function listRegisters(fd: number): bigint[] {
   const list = new BigUint64Array(1 + MAX_LISTED);
   list[0] = BigInt(MAX_LISTED); // n
   ioctlStruct('KVM_GET_REG_LIST', fd, KVM_GET_REG_LIST, list);
-  const [n, ...ids] = list;
-  return ids.slice(0, Number(n));
+  return [...list.subarray(1, 1 + Number(list[0]))];
 }
 
 export function readRegister(fd: number, id: bigint): RegisterValue {

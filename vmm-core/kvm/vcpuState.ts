@@ -55,7 +55,7 @@ import {
 import { log } from '../log.ts';
 import type { Kvm } from './kvm.ts';
 import { ioctl, ioctlStruct, mustIoctl } from './libc.ts';
-import { encodeMsrs, getMsrs, msrName, readMsrs, setMsrs, stateMsrs, writeMsrs } from './msrs.ts';
+import { getMsrs, msrName, readMsrs, setMsrs, stateMsrs, unreadMsrs, writeMsrs } from './msrs.ts';
 import { decodeRegisters, encodeRegisters, listRegisters, readRegister, writeRegister } from './oneReg.ts';
 
 /** One row: a pair of ioctls, and when to use it. */
@@ -193,7 +193,7 @@ const TRANSFERS = {
 
   /** Asked for by index. What KVM refuses to take back is logged: better a guest without it than none. */
   msrs: {
-    blank: (_, kvm) => encodeMsrs(stateMsrs(kvm.msrIndices()).map((index) => ({ index, data: 0n }))),
+    blank: (_, kvm) => unreadMsrs(stateMsrs(kvm.msrIndices())),
     read: (fd, _, blank) => readMsrs(blank, getMsrs(fd)),
     write(fd, _, bytes) {
       const refused = writeMsrs(bytes, setMsrs(fd));
