@@ -4,7 +4,7 @@
  */
 import type { BootState } from '../boot/bootState.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
-import { type VcpuState, vcpuStateFormat } from '../kvm/vcpuState.ts';
+import type { VcpuState } from '../kvm/vcpuState.ts';
 import type { ChipState, KvmVm, VcpuHandle } from '../kvm/vm.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import type { WarmParts } from './warmParts.ts';
@@ -24,16 +24,15 @@ export class MachineVcpus {
   readonly #newVcpus: readonly VcpuState[];
 
   /** Throws KvmError: then nothing is left but the warm parts. */
-  constructor({ kvm, vm, vcpu: first }: WarmParts, cpus: number) {
+  constructor({ kvm, vm, vcpu: first, stateFormat }: WarmParts, cpus: number) {
     this.#vm = vm;
     try {
       const others = Array.from({ length: cpus - 1 }, (_, i) => this.#make(i + 1));
       this.all = [{ vcpu: new KvmVcpu(first), handle: first }, ...others];
       const cpuid = kvm.supportedCpuid();
       for (const { vcpu } of this.all) setupVcpu(vcpu, cpuid, cpus);
-      const format = vcpuStateFormat(kvm);
       this.#newChips = vm.saveChips();
-      this.#newVcpus = this.all.map(({ vcpu }) => vcpu.save(format));
+      this.#newVcpus = this.all.map(({ vcpu }) => vcpu.save(stateFormat));
     } catch (error) {
       this.close();
       throw error;

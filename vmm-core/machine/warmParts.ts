@@ -1,6 +1,7 @@
 /** What can be made before the configuration is known: F5 then only waits for what depends on it. */
 import { Kvm } from '../kvm/kvm.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
+import { type VcpuStateFormat, vcpuStateFormat } from '../kvm/vcpuState.ts';
 import type { KvmVm, VcpuHandle } from '../kvm/vm.ts';
 import { KVM_IDENTITY_MAP, KVM_TSS } from '../memory/layout.ts';
 import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
@@ -11,6 +12,7 @@ export interface WarmParts {
   readonly kvm: Kvm;
   readonly vm: KvmVm;
   readonly vcpu: VcpuHandle;
+  readonly stateFormat: VcpuStateFormat;
 }
 
 /** `thread`: start that of vCPU 0 too, for a VM that comes later. Throws KvmUnavailableError. */
@@ -18,7 +20,7 @@ export function warmUp(options: { readonly thread: boolean }): WarmParts {
   const kvm = Kvm.open();
   const vm = kvm.createVm();
   vm.createChips(KVM_TSS, KVM_IDENTITY_MAP);
-  const parts = { kvm, vm, vcpu: vm.createVcpu(0) };
+  const parts = { kvm, vm, vcpu: vm.createVcpu(0), stateFormat: vcpuStateFormat(kvm) };
   return options.thread ? { ...parts, worker: new VcpuWorker() } : parts;
 }
 
