@@ -1,16 +1,16 @@
 /**
- * What a message says, as a handler wants it: small decoders, and what is made of them. A value of the wrong
- * kind is answered by a sentence that names it.
+ * Turns a message into what a handler wants: small decoders, and what is built from them. A value of the
+ * wrong kind is answered with a sentence that names it.
  */
 import { USER_ERROR, UserError } from './errors.ts';
 
-/** The value as its handler wants it. Throws UserError naming `at`. */
+/** The decoded value. Throws UserError naming `at`. */
 export type Decode<T> = (value: unknown, at: string) => T;
 
-/** An object whose members nobody has looked at yet. */
+/** An object whose members are not checked yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** `?` behind a key's name: it may be absent. */
+/** `?` after a key's name: it may be absent. */
 type Shape = Readonly<Record<string, Decode<unknown>>>;
 type DecodedBy<D> = D extends Decode<infer T> ? T : never;
 

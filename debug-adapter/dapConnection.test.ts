@@ -17,7 +17,7 @@ function turn(): Promise<void> {
 }
 
 /**
- * A connection whose one request is answered by `answer`, with its two streams; nobody reads what it sends
+ * A connection whose one request is answered by `answer`, with its two streams; what it sends is not read
  * yet.
  */
 function connected(answer: (call: RequestCall) => unknown) {
@@ -28,7 +28,7 @@ function connected(answer: (call: RequestCall) => unknown) {
   return { input, output };
 }
 
-test('a client that takes no answers is read from no more, until it takes them', async () => {
+test('a client that takes no answers is not read from until it takes them', async () => {
   let served = 0;
   const all = new EventEmitter();
   const { input, output } = connected(() => {

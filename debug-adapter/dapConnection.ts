@@ -15,11 +15,10 @@ export interface RequestCall {
   /** Aborted by `cancel`: long work looks at it. */
   readonly signal: AbortSignal;
   /**
-   * Resolves when the client has taken what was sent so far, but for a bounded rest: for answers that are
-   * large.
+   * Resolves when the client has taken all that was sent so far except for a bounded rest: for large answers.
    */
   room(): Promise<void>;
-  /** Cancels the request with that number, when it is still being served. */
+  /** Cancels the request with that number if it is still being served. */
   cancel(requestId: number): void;
 }
 
@@ -29,11 +28,11 @@ export type RequestTable = Readonly<Record<string, RequestHandler>>;
 /** Sends events to the editor. */
 export type SendEvent = (event: string, body?: object) => void;
 
-/** Sent and not taken by the client: beyond this nothing more is read from it. */
+/** Bytes sent but not yet taken by the client: beyond this nothing more is read from it. */
 const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
 export class DapConnection {
-  /** What comes can be followed no more: the editor was told why. */
+  /** The input can no longer be followed; the editor was told why. */
   onBroken: () => void = () => undefined;
   readonly #log: Log;
   readonly #cutter = new MessageCutter('DAP');
@@ -94,7 +93,10 @@ export class DapConnection {
     while (this.#isBackedUp()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** The client has taken all, or is gone: only the input tells that, so it is read on in any case. */
+  /**
+   * The client has taken everything, or is gone: only the input shows that, so reading goes on in either
+   * case.
+   */
   #flow(): void {
     this.#input?.resume();
     for (const wake of this.#waiting.splice(0)) wake();
@@ -151,7 +153,7 @@ interface IncomingRequest {
   readonly args: unknown;
 }
 
-/** The request, or why the message is none: without a number and a name it cannot be answered. */
+/** The request, or why the message is not one: without a number and a name it cannot be answered. */
 function parseRequest(body: Buffer): IncomingRequest | string {
   let message: unknown;
   try {

@@ -21,7 +21,7 @@ export const USER_ERROR = {
   vmRunning: 1004,
   vmGone: 1005,
   symbols: 1006,
-  /** The client asked for something that is no request here, or at the wrong time. */
+  /** The client asked for something that is not a request here, or at the wrong time. */
   request: 1007,
   limit: 1008,
   badValue: 2001,
@@ -33,7 +33,7 @@ export const USER_ERROR = {
 } as const;
 export type UserErrorId = (typeof USER_ERROR)[keyof typeof USER_ERROR];
 
-/** Ids that the editor shows where the request came from (watch, hover, memory view): no dialog for those. */
+/** Ids that the editor shows where the request came from (watch, hover, memory view), not in a dialog. */
 const SILENT: ReadonlySet<number> = new Set([
   USER_ERROR.vmRunning,
   USER_ERROR.vmGone,

@@ -32,7 +32,7 @@ test('relative paths are relative to cwd', () => {
   assert.deepEqual(args.sourceMap, { '/build': '/home/me/src' });
 });
 
-test('keys of the editor and of the extension are passed over', () => {
+test('keys of the editor and of the extension are ignored', () => {
   parseLaunchArguments({
     ...KERNEL,
     type: 'vmm',

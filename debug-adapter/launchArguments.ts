@@ -19,7 +19,7 @@ import { SETTINGS } from '../vmm-core/config/settings.ts';
 import type { VmConfig } from '../vmm-core/config/vmConfig.ts';
 import { USER_ERROR, UserError } from './errors.ts';
 
-/** What both requests have. */
+/** What both requests take. */
 export interface DebugSettings extends Values<typeof DEBUG_SETTINGS> {
   readonly noDebug: boolean;
 }
@@ -59,7 +59,7 @@ const EDITOR_KEYS: readonly string[] = [
 const DEBUG_KEYS = keysOf(DEBUG_SETTINGS);
 const ATTACH_KEYS = keysOf(ATTACH_SETTINGS);
 
-/** What counts until a configuration says otherwise. */
+/** Defaults, until a configuration says otherwise. */
 export const DEFAULT_SETTINGS: DebugSettings = { ...readRows(DEBUG_SETTINGS, {}, []), noDebug: false };
 
 /** Throws UserError naming every key that is wrong. */
@@ -100,7 +100,7 @@ export function parseAttachArguments(input: Input): AttachArguments {
 /** What a changed configuration cannot change without a new VM; for the message of `restart`. */
 export function changedVmKeys(before: VmConfig, after: VmConfig): string[] {
   const keys = Object.keys({ ...before, ...after }) as (keyof VmConfig)[];
-  const wanted = { ...after, name: before.name }; // a running VM may have been given another than it asked for
+  const wanted = { ...after, name: before.name }; // a running VM may have got another than it asked for
   return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(wanted[key]));
 }
 

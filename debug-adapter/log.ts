@@ -1,4 +1,4 @@
-/** JSON lines on stderr (stdout belongs to DAP). `TRAPFRAME_LOG=debug` adds the traffic. */
+/** JSON lines on stderr (stdout belongs to DAP). `TRAPFRAME_LOG=debug` adds the messages. */
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LEVELS)[number];

@@ -20,7 +20,7 @@ function main(): void {
     void editorGone(state).finally(() => process.stdout.write('', () => process.exit(1)));
   process.stdin.once('close', leave);
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, leave);
-  process.stdout.on('error', () => undefined); // the editor's end is closed: stdin tells the same
+  process.stdout.on('error', () => undefined); // the editor's end is closed: stdin shows the same
 }
 
 main();

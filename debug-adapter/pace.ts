@@ -1,4 +1,4 @@
-/** Long work in slices: other requests are answered in between, and `cancel` ends it. */
+/** Long work in slices: other requests are answered between them, and `cancel` ends it. */
 
 /** An editor notices delays from about 50 ms on. */
 const SLICE_MS = 15;
@@ -6,7 +6,7 @@ const SLICE_MS = 15;
 /** The request was cancelled: its answer says that, and nothing else. */
 export class Cancelled extends Error {
   constructor() {
-    super('cancelled'); // the word of DAP for it
+    super('cancelled'); // DAP's word for it
     this.name = 'Cancelled';
   }
 }

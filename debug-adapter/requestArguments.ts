@@ -1,7 +1,6 @@
 /**
- * The arguments of every request, in DAP's own types, and how they are checked before a handler sees them:
- * what a client sends wrong is answered by a sentence. What `launch` and `attach` mean is in a file of its
- * own, launchArguments.ts.
+ * The arguments of every request, in DAP's own types, and how they are checked before a handler sees them: a
+ * client's mistake is answered with a sentence. What `launch` and `attach` mean is in launchArguments.ts.
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import {
@@ -56,7 +55,7 @@ export interface RequestArguments {
 
 export type Command = keyof RequestArguments;
 
-/** What the editor says it can do; some say less than DAP demands. */
+/** What the editor says it can do; some say less than DAP requires. */
 export type ClientDescription = Partial<DebugProtocol.InitializeRequestArguments>;
 
 const MAX_INT32 = 2 ** 31 - 1;
@@ -64,9 +63,9 @@ const MAX_INT32 = 2 ** 31 - 1;
 const MAX_TEXT = 65_536;
 
 const text = textUpTo(MAX_TEXT);
-/** Lines, columns, counts of what fits in a list, references. */
+/** Lines, columns, counts of list entries, references. */
 const count = whole(0, MAX_INT32);
-/** Of bytes, also backwards. */
+/** An offset in bytes, possibly backwards. */
 const offset = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 const amount = whole(0, Number.MAX_SAFE_INTEGER);
 const format = shape({ 'hex?': flag });

@@ -96,7 +96,7 @@ function answer<C extends Command>(
   return HANDLERS[command](state, decodeArguments(command, args), call);
 }
 
-/** Throws UserError for a request out of its time. */
+/** Throws UserError for a request at the wrong time. */
 function admit(state: SessionState, command: Command): void {
   if (command === 'initialize' || command === 'disconnect') return;
   if (state.phase === 'connected')

@@ -1,6 +1,6 @@
 /**
  * What is typed in the Debug Console: gdb's commands for looking at things. Assignments and expressions are
- * no commands.
+ * not commands.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
 import { numberAt, valueAt } from '../evaluation/evaluateAt.ts';
@@ -29,7 +29,7 @@ export function parsePrint(text: string): Print | undefined {
   return expression === undefined || /^[-+*/%&|^<>=]/.test(expression) ? undefined : { expression, format };
 }
 
-/** The answer of `x`, `ptype` and `whatis`; `undefined` for what is none of them. */
+/** The answer of `x`, `ptype` and `whatis`; `undefined` for anything else. */
 export async function answerCommand(
   state: SessionState,
   text: string,

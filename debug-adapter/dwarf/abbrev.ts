@@ -1,6 +1,6 @@
 /**
- * .debug_abbrev: the shapes of a unit's entries. DWARF 5 §7.5.3. Declarations are passed over up to the code
- * that is asked for, and decoded when somebody asks.
+ * .debug_abbrev: the shapes of a unit's entries. DWARF 5 §7.5.3. Declarations are skipped up to the code that
+ * is asked for, and decoded on demand.
  */
 import { DW_AT, DW_FORM } from './constants.ts';
 import { type UnitFormat, fixedFormSize } from './form.ts';
@@ -32,12 +32,12 @@ export class AbbrevTable {
   readonly #section: Section;
   readonly #format: UnitFormat;
   /**
-   * Abbreviations by code, or where their declarations are until somebody asks: a unit's root alone needs one
-   * of hundreds.
+   * Abbreviations by code, or where their declarations are until they are needed: a unit's root alone needs
+   * one of hundreds.
    */
   readonly #dense: (Abbrev | number | undefined)[] = [];
   readonly #sparse = new Map<number, Abbrev | number>();
-  /** Where the next declaration is that was not passed yet; undefined once the table's end was seen. */
+  /** Where the next declaration not yet passed is; undefined once the table's end was seen. */
   #next: number | undefined;
 
   constructor(section: Section, offset: number, format: UnitFormat) {

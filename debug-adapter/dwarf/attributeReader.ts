@@ -8,7 +8,7 @@ import { indirectForm, skipForm } from './form.ts';
 import type { Reader } from './reader.ts';
 import type { UnitHeader } from './unitHeader.ts';
 
-/** What values of attributes are read by: the unit's formats, tables and strings. */
+/** What attribute values are read with: the unit's formats, tables and strings. */
 export interface AttributeUnit {
   readonly header: UnitHeader;
   readonly abbrevs: AbbrevTable;
@@ -28,7 +28,7 @@ export class AttributeReader {
   tag = 0;
   hasChildren = false;
   #abbrev: Abbrev | undefined;
-  /** Where it is means nothing between two questions: each puts it at what it reads. */
+  /** Its position means nothing between two questions: each one moves it to what it reads. */
   readonly #reader: Reader;
   /** Index in the reader of the first attribute's value. */
   #valuesPos = 0;

@@ -1,6 +1,6 @@
 /**
  * Bytes of files kept between questions. One of each belongs to a file; the many small files of a split
- * program share one, so that their number does not multiply what may be kept.
+ * program share one, so that their number does not multiply the limit.
  */
 const MAX_UNIT_BYTES = 16 << 20;
 export const PAGE_BYTES = 0x4000;
@@ -45,7 +45,7 @@ export class PageCache {
     this.#maxPages = maxPages;
   }
 
-  /** A number for a section that will ask. */
+  /** A number for a section that will use the cache. */
   owner(): number {
     return this.#nextOwner++;
   }
@@ -64,7 +64,7 @@ export class PageCache {
   }
 }
 
-/** What files that belong together share. */
+/** What files that belong together share: the caches. */
 export interface SharedCaches {
   readonly units: LoadedUnits;
   readonly pages: PageCache;

@@ -106,7 +106,7 @@ test('remembered states come back, restored registers get the rule of the CIE (�
   assert.equal(row(bytes, 0x100c).registers.has(3), false);
 });
 
-test('every kind of rule is told apart (§6.4.2.3)', () => {
+test('every kind of rule is distinguished (§6.4.2.3)', () => {
   const bytes = debugFrame((b) =>
     b
       .u8(DW_CFA.undefined, 1, DW_CFA.same_value, 2, DW_CFA.register, 3, 4)

@@ -30,7 +30,7 @@ export interface FrameRow {
   readonly cfa: CfaRule;
   readonly registers: ReadonlyMap<number, RegisterRule>;
   readonly returnAddressRegister: number;
-  /** The frame is a signal's or an interrupt's: its pc is no return address (augmentation `S`). */
+  /** The frame is a signal's or an interrupt's: its pc is not a return address (augmentation `S`). */
   readonly isSignalFrame: boolean;
 }
 
@@ -101,10 +101,7 @@ export class FrameTable {
     return this.#evaluate(offset[low - 1] as number, address);
   }
 
-  /**
-   * The entry that the header's table has for an address, if it covers it; null without a table that can be
-   * used.
-   */
+  /** The entry that the header's table has for an address, if it covers it; null without a usable table. */
   #headerEntry(address: number): number | undefined | null {
     if (this.#header === undefined) return null;
     try {
@@ -171,9 +168,9 @@ export class FrameTable {
     const cieOffset = this.#readCieReference(reader, offset);
     if (cieOffset === undefined) return undefined;
     const cie = this.#cieAt(cieOffset);
-    reader.skip(cie.segmentSelectorSize); // code of other segments than the flat one is told apart nowhere else either
+    reader.skip(cie.segmentSelectorSize); // segments other than the flat one are ignored elsewhere too
     const start = this.#readPointer(reader, cie, cie.pointerEncoding);
-    // The length has the pointer's format but is no pointer.
+    // The length has the pointer's format but is not a pointer.
     const size = this.#readPointer(reader, cie, cie.pointerEncoding & 0x0f);
     if (start === undefined || size === undefined) return undefined;
     if (cie.hasAugmentation) reader.skip(reader.uleb());

@@ -125,7 +125,7 @@ for (const recipe of [{}, { is64: true }, { littleEndian: false }, { bucketCount
   });
 }
 
-test('names that differ in case share a hash and are told apart by their text (§7.33)', () => {
+test('names that differ in case share a hash and are distinguished by their text (§7.33)', () => {
   assert.equal(hashFolded('main'), hashFolded('Main'));
   assert.deepEqual(find(open(nameIndex()), 'Main'), [
     { tag: DW_TAG.variable, unitOffset: 0x200, dieOffset: 0x230 },

@@ -1,5 +1,5 @@
 /**
- * .debug_names: an index of names that a compiler or linker left. DWARF 5 §6.1.1, §7.19. Nothing is decoded
+ * .debug_names: an index of names that a compiler or linker wrote. DWARF 5 §6.1.1, §7.19. Nothing is decoded
  * before it is asked for: a look-up reads one bucket, the name and its entries.
  */
 import { DwarfError } from './dwarfError.ts';
@@ -23,7 +23,7 @@ interface IndexAbbrev {
   readonly attributes: readonly { readonly index: number; readonly form: number }[];
 }
 
-/** Most that one name may have: a broken list of entries ends somewhere. */
+/** The most that one name may have: a broken list of entries must end somewhere. */
 const MAX_ENTRIES = 1 << 20;
 
 /** One name index; a section has one, or one for each unit. */

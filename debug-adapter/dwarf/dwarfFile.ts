@@ -19,7 +19,7 @@ export interface DwarfFileOptions {
   readonly onProblem?: (problem: DwarfError) => void;
   /** Of a file that is one of many. */
   readonly caches?: SharedCaches;
-  /** A type unit that is not in this file: a package has each in a place of its own. */
+  /** A type unit that is not in this file: a package keeps each one separately. */
   readonly typeElsewhere?: (signature: bigint) => Die | undefined;
   /** The supplementary file (§7.3.6): what several files have in common is in that one. */
   readonly supplement?: DwarfFile | undefined;
@@ -30,9 +30,9 @@ let files = 0;
 export class DwarfFile implements UnitFile {
   readonly id = ++files;
   readonly littleEndian: boolean;
-  /** Undefined for a file that needs none, and for one whose supplementary file was not found. */
+  /** Undefined for a file that needs none, or whose supplementary file was not found. */
   readonly supplement: DwarfFile | undefined;
-  /** Who imports whom; of a supplementary file its image knows. */
+  /** Who imports whom; for a supplementary file, its image knows. */
   imports: UnitImports = new UnitImports(this);
   readonly #loader: SectionLoader;
   readonly #onProblem: (problem: DwarfError) => void;
@@ -149,7 +149,7 @@ export class DwarfFile implements UnitFile {
     return this.dieAt(header.offset + (header.typeOffset ?? 0), this.unitOf(header));
   }
 
-  /** Notes a broken unit or section; anything but a DwarfError is a bug of ours and goes on. */
+  /** Notes a broken unit or section; anything but a DwarfError is a bug of ours and is rethrown. */
   report(error: unknown): void {
     if (!(error instanceof DwarfError)) throw error;
     this.#onProblem(error);

@@ -17,7 +17,7 @@ interface Recipe {
   readonly littleEndian?: boolean;
   readonly addressSize?: number;
   readonly is64?: boolean;
-  /** Address, size and the CFA offset that tells the entries apart. */
+  /** Address, size and the CFA offset that distinguishes the entries. */
   readonly functions: readonly (readonly [start: number, size: number, cfaOffset: number])[];
 }
 
@@ -205,7 +205,7 @@ test('without a table in the header, or with one that leads astray, all entries 
   const tooLong = header([]).slice();
   new DataView(tooLong.buffer).setUint32(8, 0x7fffffff, true);
   assert.equal(cfaOffset(open(built, { header: tooLong }).table, 0x401100), 32);
-  // Of another build: the places it names are no entries.
+  // From another build: the places it names are not entries.
   const stale = open(built, { header: header([[0x401000, 0x4000]]) });
   assert.equal(cfaOffset(stale.table, 0x401100), 32);
   assert.equal(stale.problems.length, 1);

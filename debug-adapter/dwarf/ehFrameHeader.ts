@@ -1,6 +1,6 @@
 /**
- * .eh_frame_hdr: a sorted table from addresses to entries of .eh_frame, so that none of the entries need be
- * read to find one. LSB Core 5 §10.6.2.
+ * .eh_frame_hdr: a sorted table from addresses to entries of .eh_frame, so that one is found without reading
+ * the others. LSB Core 5 §10.6.2.
  */
 import { encodedSize, readEncodedPointer } from './encodedPointer.ts';
 import type { Section } from './section.ts';
@@ -33,8 +33,8 @@ export class EhFrameHeader {
   }
 
   /**
-   * The address of the last FDE that begins at or before `address`; undefined when none does, null when there
-   * is no table to search. Throws DwarfError.
+   * The address of the last FDE that begins at or before `address`; undefined when none does, null without a
+   * table to search. Throws DwarfError.
    */
   find(address: number): number | undefined | null {
     const table = (this.#table ??= this.#readHead());

@@ -1,6 +1,6 @@
 /**
- * Pointers as .eh_frame and .eh_frame_hdr write them. LSB Core 5 §10.5.1: the low half of an encoding says
- * the format, the high what it counts from.
+ * Pointers as .eh_frame and .eh_frame_hdr write them. LSB Core 5 §10.5.1: the low half of an encoding is the
+ * format, the high half what the pointer counts from.
  */
 import type { Reader } from './reader.ts';
 import { DW_EH_PE } from './sectionConstants.ts';

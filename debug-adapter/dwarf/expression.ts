@@ -41,7 +41,7 @@ export interface Piece {
 }
 
 /**
- * What an expression may ask. Answers of undefined end the evaluation with an error that names what was
+ * What an expression may ask. An answer of undefined ends the evaluation with an error that names what was
  * missing.
  */
 export interface ExpressionContext {
@@ -95,7 +95,7 @@ export class NotSavedError extends UnavailableError {
 const MAX_STEPS = 10_000;
 const MAX_STACK = 1000;
 const MAX_CALLS = 16;
-/** No base type is larger, and a broken size must not make numbers of a gigabyte. */
+/** No base type is larger, and a broken size must not make a gigabyte-sized number. */
 const MAX_TYPE_BYTES = 16;
 
 /** A location: what DW_AT_location and location lists hold. Throws DwarfError. */
@@ -488,7 +488,7 @@ class ExpressionMachine {
   }
 
   /**
-   * What the operators so far describe; an empty description is an object that was optimised away
+   * What the operators so far describe; an empty description means an object that was optimised away
    * (§2.6.1.1.4).
    */
   #takeLocation(): Location {

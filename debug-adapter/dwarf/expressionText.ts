@@ -1,6 +1,6 @@
 /**
- * Expressions as text, for people: `DW_OP_fbreg -20`, with names for registers. Stops where it meets an
- * operator it does not know.
+ * Expressions as text, for people: `DW_OP_fbreg -20`, with names for registers. Stops at an operator it does
+ * not know.
  */
 import { DwarfError } from './dwarfError.ts';
 import { readEncodedPointer } from './encodedPointer.ts';

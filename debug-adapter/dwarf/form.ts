@@ -65,8 +65,8 @@ export function offsetSize(format: UnitFormat): number {
 }
 
 /**
- * Passes over one value. A form nobody has told us the size of is the one thing that cannot be skipped: the
- * rest of the unit is then unreadable, so that is an error of the unit.
+ * Skips one value. A form of unknown size is the one thing that cannot be skipped: the rest of the unit is
+ * then unreadable, so that is an error of the unit.
  */
 export function skipForm(reader: Reader, form: number, format: UnitFormat): void {
   const sizeBytes = fixedFormSize(form, format);

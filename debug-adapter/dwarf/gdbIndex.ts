@@ -1,7 +1,7 @@
 /**
- * .gdb_index, versions 7 to 9: an index of names and addresses that gdb-add-index or lld left. gdb manual,
- * "Index Section Format". Little endian on every machine. Nothing is decoded before it is asked for but the
- * list of units.
+ * .gdb_index, versions 7 to 9: an index of names and addresses that gdb-add-index or lld wrote. gdb manual,
+ * "Index Section Format". Little endian on every machine. Only the list of units is decoded before it is
+ * asked for.
  */
 import { DwarfError } from './dwarfError.ts';
 import type { Section } from './section.ts';
@@ -104,7 +104,7 @@ export class GdbIndex {
   }
 }
 
-/** gdb's mapped_index_string_hash: names that differ in case only share a hash. */
+/** gdb's mapped_index_string_hash: names that differ only in case share a hash. */
 export function hashGdb(name: string): number {
   let hash = 0;
   for (const byte of new TextEncoder().encode(name)) {

@@ -142,7 +142,7 @@ test('a line goes on in further blocks, but not from a row of no code of its own
     );
     return Array.from(rows.flags.subarray(0, 3), (flags) => flags & (ROW_CONTINUES | ROW_IS_STMT));
   };
-  // The second row is where the first is: a statement there has code, the mere mention of another file does
+  // The second row is where the first is: a statement there has code, a mere mention of another file does
   // not.
   assert.deepEqual(rowsAfter(true), [ROW_IS_STMT, ROW_IS_STMT, ROW_IS_STMT | ROW_CONTINUES]);
   assert.deepEqual(rowsAfter(false), [ROW_IS_STMT, 0, ROW_IS_STMT]);
@@ -174,7 +174,7 @@ test('kernel addresses come out in order', () => {
   assert.deepEqual(rows.sequences, [{ start: -0x7f000000, end: -0x7effff00, first: 0, last: 1 }]);
 });
 
-test('a program cut short keeps its finished sequences and tells what is wrong', () => {
+test('a program cut short keeps its finished sequences and says what is wrong', () => {
   const { rows } = run(
     buildLineProgram({
       program: (bytes) => {

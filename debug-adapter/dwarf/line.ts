@@ -39,7 +39,7 @@ export interface LineRows {
   readonly address: AddressArray;
   readonly file: RowColumn;
   readonly line: RowColumn;
-  /** Columns past 65535 are kept as that. */
+  /** Columns past 65535 are kept as 65535. */
   readonly column: RowColumn;
   readonly flags: Uint8Array;
   /** Sorted by start. */
@@ -76,7 +76,7 @@ export function statementSpans(header: LineHeader): Map<number, { firstLine: num
   return machine.spans;
 }
 
-/** Runs a program; what becomes of its rows is decided by those below. */
+/** Runs a program; the subclasses below decide what becomes of its rows. */
 abstract class LineMachine {
   protected readonly header: LineHeader;
   protected readonly reader: Reader;
@@ -123,7 +123,7 @@ abstract class LineMachine {
     this.emit(0);
   }
 
-  /** §6.2.5.2. An opcode that is not known is skipped by its number of operands. */
+  /** §6.2.5.2. An unknown opcode is skipped by its number of operands. */
   #standard(opcode: number): void {
     const { reader, header } = this;
     switch (opcode) {
@@ -187,7 +187,7 @@ abstract class LineMachine {
         this.discriminator = reader.uleb();
         if (this.discriminator !== 0) this.hasBlocks = true;
         break;
-      // DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer of ours
+      // DW_LNE.define_file (before version 5) adds a file in the middle of the program; no producer we know
       // does it.
     }
     reader.pos = start + length;
@@ -288,9 +288,9 @@ class RowMachine extends LineMachine {
   }
 
   /**
-   * A row of another file that is no statement, where a statement begins: an inlined function's first
-   * instruction, named a second time. No code is the row's own, so what comes after it does not go on from it
-   * (gdb leaves such rows out).
+   * A row of another file that is not a statement, where a statement begins: an inlined function's first
+   * instruction, named a second time. The row has no code of its own, so what follows does not continue from
+   * it (gdb leaves such rows out).
    */
   #isAside(): boolean {
     const isHere = this.address === this.#lastAddress;
@@ -320,7 +320,7 @@ class RowMachine extends LineMachine {
     this.#hasStatement = false;
   }
 
-  /** §6.2.5: addresses only increase within a sequence. A sequence that does otherwise cannot be searched. */
+  /** §6.2.5: addresses only increase within a sequence. A sequence that violates this cannot be searched. */
   #isAscending(first: number, last: number): boolean {
     for (let row = first + 1; row <= last; row++) {
       if ((this.#addresses[row] as number) < (this.#addresses[row - 1] as number)) return false;
@@ -343,7 +343,7 @@ class SpanMachine extends LineMachine {
   }
 
   protected override sequenceEnded(): void {
-    // Rows need no ends here.
+    // Where rows end does not matter here.
   }
 }
 

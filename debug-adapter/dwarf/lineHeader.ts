@@ -192,7 +192,7 @@ function readString(reader: Reader, form: number, format: UnitFormat): StringPla
       return place;
     }
     default:
-      skipForm(reader, form, format); // strx forms would need the unit; nobody emits them here
+      skipForm(reader, form, format); // strx forms would need the unit; no compiler emits them here
       return NO_STRING;
   }
 }

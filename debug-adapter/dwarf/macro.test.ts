@@ -23,7 +23,7 @@ function unitWith(
   return new DwarfFile(builder.loader(), { littleEndian: builder.littleEndian }).unitAt(0);
 }
 
-/** Version 5 unless told; macros at offset 0. */
+/** Version 5 unless given; macros at offset 0. */
 function macros(fill: (bytes: Bytes) => Bytes, version = 5): Unit {
   const name = version === 5 ? DW_AT.macros : DW_AT.GNU_macros;
   const bytes = fill(new Bytes().u16(version).u8(FLAG_LINE).u32(0x40)).u8(0).done();
@@ -54,7 +54,7 @@ function story(b: Bytes): Bytes {
 }
 
 for (const version of [4, 5]) {
-  test(`version ${version}: a name is what the preprocessor last made of it (§6.3.3)`, () => {
+  test(`version ${version}: a name means what the preprocessor last made of it (§6.3.3)`, () => {
     const unit = macros(story, version);
     const body = (place: MacroPlace): string | undefined => findMacro(unit, 'A', place)?.body;
     assert.equal(hasMacros(unit), true);
@@ -85,7 +85,7 @@ for (const version of [4, 5]) {
   });
 }
 
-test('.debug_macinfo tells the same in bytes of its own (DWARF 4 §7.22)', () => {
+test('.debug_macinfo says the same in its own encoding (DWARF 4 §7.22)', () => {
   const bytes = new Bytes().u8(DW_MACINFO.vendor_ext).uleb(3).cstring('note');
   const unit = unitWith('.debug_macinfo', story(bytes).u8(0).done(), [
     DW_AT.macro_info,
@@ -97,13 +97,13 @@ test('.debug_macinfo tells the same in bytes of its own (DWARF 4 §7.22)', () =>
   assert.equal(macroLineOffset(unit), 0x99, "the unit's own");
 });
 
-test("clang tells the compiler's own macros after the files; they hold from the beginning", () => {
+test("clang lists the compiler's own macros after the files; they hold from the beginning", () => {
   const unit = macros((b) => define(leave(define(enter(b, 0, 1), 3, 'LATER 1')), 0, '__clang__ 1'));
   assert.equal(findMacro(unit, '__clang__', at(1, 1))?.body, '1');
   assert.equal(findMacro(unit, 'LATER', at(1, 2)), undefined);
 });
 
-test('strings are in place, in .debug_str or behind an index; those of supplementary files are passed over (§6.3.2.1)', () => {
+test('strings are in place, in .debug_str or behind an index; those of supplementary files are skipped (§6.3.2.1)', () => {
   const builder = new DwarfBuilder();
   const direct = builder.string('STRP 1');
   const indexed = builder.string('STRX 2');
@@ -119,7 +119,7 @@ test('strings are in place, in .debug_str or behind an index; those of supplemen
   assert.equal(findMacro(unit, 'STRX')?.body, '2');
 });
 
-test('an imported unit tells its part where it is imported; one that imports itself ends (§6.3.2.3)', () => {
+test('an imported unit counts where it is imported; one that imports itself ends (§6.3.2.3)', () => {
   const bytes = new Bytes().u16(5).u8(0);
   enter(bytes, 0, 1).u8(DW_MACRO.import);
   const patch = bytes.length;
@@ -141,7 +141,7 @@ test('an imported unit tells its part where it is imported; one that imports its
   assert.equal(findMacro(unit, 'IN_IMPORT', at(1, 9)), undefined);
 });
 
-test('units that import each other over and over are given up', () => {
+test('units that import each other endlessly are given up on', () => {
   const bytes = new Bytes();
   const unitBytes = 2 + 1 + 40 * 5 + 1;
   for (let index = 0; index < 30; index++) {
@@ -154,7 +154,7 @@ test('units that import each other over and over are given up', () => {
   assert.throws(() => findMacro(unit, 'NOTHING'), /macros do not end/);
 });
 
-test("vendors' entries are passed over by the forms the header gives, others are an error with their place (§6.3.1)", () => {
+test("vendors' entries are skipped by the forms the header gives, others are an error with their place (§6.3.1)", () => {
   const header = new Bytes()
     .u16(5)
     .u8(FLAG_OPERANDS | FLAG_64)

@@ -1,7 +1,7 @@
 /**
  * Macros: .debug_macro (DWARF 5 §6.3, and the GNU version 4 of it) and .debug_macinfo (DWARF 4 §6.3). Both
- * tell the preprocessor's story of a unit in its order: files entered and left, names defined and undefined.
- * Nothing is kept: a question reads the unit's entries, some ten thousand, again.
+ * record what the preprocessor did in a unit, in order: files entered and left, names defined and undefined.
+ * Nothing is kept: each question reads the unit's entries, some ten thousand, again.
  */
 import { DW_AT } from './constants.ts';
 import { DwarfError, EndOfDataError } from './dwarfError.ts';
@@ -34,10 +34,7 @@ type MacroEvent =
 
 interface OpenFile {
   readonly file: number;
-  /**
-   * The first time that the place's file is entered: what headers are included again for is seldom their
-   * macros.
-   */
+  /** The first time that the place's file is entered: headers are seldom included again for their macros. */
   readonly isPlace: boolean;
 }
 
@@ -59,7 +56,7 @@ export function hasMacros(unit: Unit): boolean {
  */
 export function findMacro(unit: Unit, name: string, place?: MacroPlace): MacroDefinition | undefined {
   let found: MacroDefinition | undefined;
-  let own: MacroDefinition | undefined; // of the compiler and its command line, which clang tells last
+  let own: MacroDefinition | undefined; // of the compiler and its command line, which clang lists last
   let isPast = false;
   const open: OpenFile[] = [];
   let isEntered = false;
@@ -122,7 +119,7 @@ function macroOffset(unit: Unit): number | undefined {
   return root.sectionOffset(DW_AT.macros) ?? root.sectionOffset(DW_AT.GNU_macros);
 }
 
-/** Everything the unit's macro information tells, in the preprocessor's order. Throws DwarfError. */
+/** Everything the unit's macro information says, in the preprocessor's order. Throws DwarfError. */
 function macroEvents(unit: Unit): Iterable<MacroEvent> {
   const offset = macroOffset(unit);
   const oldOffset = unit.rootDie().sectionOffset(DW_AT.macro_info);
@@ -140,7 +137,7 @@ interface MacroWalk {
   /** The unit's, or its supplementary file. */
   readonly file: UnitFile;
   readonly section: Section;
-  /** May still be read, those of imported units included. */
+  /** How many may still be read, those of imported units included. */
   readonly budget: { entries: number };
 }
 
@@ -211,8 +208,8 @@ function* readMacroUnit(
 }
 
 /**
- * Entries up to the one of type 0. Where they end is not known before, so the section is read in windows; an
- * entry that a window cuts is read again in the next one.
+ * Entries up to the one of type 0. Where they end is not known beforehand, so the section is read in windows;
+ * an entry cut by a window is read again in the next one.
  */
 function* readEntries<T>(
   section: Section,

@@ -1,6 +1,6 @@
 /**
- * Each operator by itself: a row for every one the standard and GNU have, so that none is forgotten. DWARF 5
- * §2.5.1, §2.6.1.
+ * Each operator by itself: a row for every one that the standard and GNU define, so that none is forgotten.
+ * DWARF 5 §2.5.1, §2.6.1.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -66,7 +66,7 @@ const double = (value: number): number[] => {
   return [DW_OP.const_type, 1, 8, ...bytes];
 };
 
-/** Numbers are those of floating point values, bigints the integers that values stand for. */
+/** Numbers are floating point values, bigints are integers. */
 const ROWS: Readonly<Record<keyof typeof DW_OP, readonly Row[]>> = {
   addr: [[code(DW_OP.addr).u64(0x2000), 0x3000n]],
   deref: [[code(DW_OP.const1u, 0x10, DW_OP.deref), 0x17161514_13121110n]],
@@ -285,7 +285,7 @@ async function check(expression: Uint8Array, expected: Expected): Promise<void> 
   }
 }
 
-test('what nobody can answer says what is missing, and what the program lost is unavailable (§2.5.1)', async () => {
+test('what cannot be answered says what is missing, and what the program lost is unavailable (§2.5.1)', async () => {
   const reason = (bytes: Bytes): Promise<TypedValue> => evaluateValue(bytes.done(), machine);
   await assert.rejects(reason(code(DW_OP.fbreg, 0)), /no frame base/);
   await assert.rejects(reason(code(DW_OP.call_frame_cfa)), /no call frame information/);

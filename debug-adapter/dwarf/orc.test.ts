@@ -125,12 +125,12 @@ test('the previous stack pointer is found in each register that code uses for it
   assert.equal(await cfa(R13, 0), 0x1000n + 0xd00n);
   assert.equal(await cfa(DI, 0), 0x1500n);
   assert.equal(await cfa(DX, 0), 0x1100n);
-  assert.equal(table([{ at: 0, spReg: 15 }]).rowAt(at(0)), undefined, 'unknown ones are no error');
+  assert.equal(table([{ at: 0, spReg: 15 }]).rowAt(at(0)), undefined, 'unknown ones are not an error');
 });
 
 test('an interrupt with all registers saved gives them all back (struct pt_regs)', async () => {
   const row = table([{ at: 0, kind: REGS }]).rowAt(at(0));
-  assert.equal(row?.isSignalFrame, true, 'its pc is no return address');
+  assert.equal(row?.isSignalFrame, true, 'its pc is not a return address');
   assert.deepEqual(await caller(row), {
     cfa: RSP,
     rbx: RSP + 0x28n + 1n,

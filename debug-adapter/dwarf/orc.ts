@@ -2,7 +2,7 @@
  * ORC, the Linux kernel's own unwind tables for x86-64 (Documentation/arch/x86/orc-unwinder.rst,
  * arch/x86/include/asm/orc_types.h). They cover what has no call frame information: assembler, and the
  * entries of interrupts and exceptions. An entry becomes the same kind of row that call frame information
- * gives, so that applying it is one piece of code (unwind.ts).
+ * gives, so that the same code applies both (unwind.ts).
  */
 import type { CfaRule, FrameRow, RegisterRule } from './cfi.ts';
 import { DW_OP } from './operators.ts';
@@ -23,8 +23,8 @@ const ORC_REG = {
 } as const;
 
 /**
- * What the return address and the stack pointer are found in; as of Linux 6.4. Before, CALL was 0 and the
- * others one less each.
+ * What the return address and the stack pointer are found in; as of Linux 6.4. Before that, CALL was 0 and
+ * each of the others one less.
  */
 const ORC_TYPE = {
   UNDEFINED: 0,
@@ -116,7 +116,7 @@ export class OrcTable {
   }
 
   /**
-   * The rules at an address that is in the image's code; undefined where the tables know no way. Throws
+   * The rules at an address that is in the image's code; undefined where the tables know none. Throws
    * DwarfError.
    */
   rowAt(address: number): FrameRow | undefined {
@@ -159,8 +159,8 @@ export class OrcTable {
   }
 
   /**
-   * The header came after 6.3, whose bits it was first made for; one we do not know is of a kernel newer than
-   * 6.4.
+   * The header came after 6.3, whose bits it was first made for; an unknown one belongs to a kernel newer
+   * than 6.4.
    */
   #findVersion(): OrcVersion {
     const { header } = this.#sections;
@@ -198,7 +198,7 @@ function kindOf(bits: number, version: OrcVersion): Pick<OrcEntry, 'type' | 'isS
   if (spReg === ORC_REG.UNDEFINED)
     return { type: isEnd ? ORC_TYPE.END_OF_STACK : ORC_TYPE.UNDEFINED, isSignal: false };
   const type = ((bits >> 8) & 0x3) + ORC_TYPE.CALL;
-  // Before 6.3 every frame found through registers was taken for an interrupted one.
+  // Before 6.3 every frame found through registers was taken to be an interrupted one.
   return { type, isSignal: version === '6.3' ? ((bits >> 10) & 1) !== 0 : type !== ORC_TYPE.CALL };
 }
 

@@ -26,7 +26,7 @@ test('bits are counted from the low end on little-endian machines, from the high
   assert.deepEqual([...joinPieces(pieces, 2, false).bytes], [0b0111_1111, 0b1110_0000]);
 });
 
-test('a byte with a bit that is nowhere is not known, one that only padding shares is', () => {
+test('a byte with a bit that is nowhere is unknown, one shared only with padding is known', () => {
   const joined = joinPieces(
     [
       { bytes: Uint8Array.of(0xff), sizeBits: 3, offsetBits: 0 },

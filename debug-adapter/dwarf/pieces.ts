@@ -1,4 +1,4 @@
-/** Bringing an object together that is in pieces: DW_OP_piece and DW_OP_bit_piece. DWARF 5 §2.6.1.2. */
+/** Assembles an object that is in pieces: DW_OP_piece and DW_OP_bit_piece. DWARF 5 §2.6.1.2. */
 
 /** One piece's bytes as far as they are known, in the order of the object. */
 export interface PieceBytes {
@@ -15,7 +15,7 @@ export interface JoinedPieces {
   readonly known: Uint8Array;
 }
 
-/** Bits are counted from the end of a byte that the machine counts them from (§2.6.1.2, §5.7.6). */
+/** Bits are counted from the same end of a byte as on the machine (§2.6.1.2, §5.7.6). */
 export function joinPieces(
   pieces: readonly PieceBytes[],
   sizeBytes: number,

@@ -1,6 +1,6 @@
 /**
- * Sections as this folder sees them: bytes by name, from whoever knows the container (ELF, a .dwp's index, a
- * test). Large sections are never held whole: units bring their own bytes, strings and lists go through a
+ * Sections as this folder sees them: bytes by name, from code that knows the container (ELF, a .dwp's index,
+ * a test). Large sections are never held whole: units load their own bytes; strings and lists go through a
  * bounded page cache.
  */
 import { PAGE_BYTES, PageCache } from './caches.ts';
@@ -66,7 +66,7 @@ export class Section {
   }
 
   /**
-   * As parse(), through the page cache: for small things at random offsets (strings, addresses, list
+   * Like parse(), through the page cache: for small things at random offsets (strings, addresses, list
    * offsets).
    */
   cached<T>(offset: number, lengthBytes: number, parse: (reader: Reader) => T): T {

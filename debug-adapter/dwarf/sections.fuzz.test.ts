@@ -1,5 +1,5 @@
 /**
- * Hostile debug information: whatever the bytes, the answer is a DwarfError or none, and soon. test/fuzz/ has
+ * Hostile debug information: whatever the bytes, parsing soon succeeds or throws a DwarfError. test/fuzz/ has
  * other seeds.
  */
 import assert from 'node:assert/strict';

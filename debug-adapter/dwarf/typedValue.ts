@@ -42,7 +42,7 @@ export function signedBits({ type, bits }: TypedValue): bigint {
   return BigInt.asIntN(8 * type.sizeBytes, bits);
 }
 
-/** The integer a value stands for; of a float, its whole part. */
+/** The integer a value represents; of a float, its integer part. */
 export function asInteger(value: TypedValue): bigint {
   if (isFloat(value.type)) return BigInt(Math.trunc(finite(asFloat(value))));
   return isSigned(value.type) ? signedBits(value) : value.bits;

@@ -1,7 +1,7 @@
 /**
  * One unit: its header, its entries, its root entry's attributes and the bases its indexed values count from.
- * DWARF 5 §3.1. A unit makes its entries and each of them leads back to its unit, so the two classes stand
- * together.
+ * DWARF 5 §3.1. A unit makes its entries and each of them refers back to its unit, so the two classes are in
+ * one file.
  */
 import type { AbbrevTable } from './abbrev.ts';
 import { AttributeReader } from './attributeReader.ts';
@@ -35,9 +35,9 @@ export interface UnitRoot {
   readonly gnuRangesBase: number | undefined;
 }
 
-/** What a unit and its entries ask of the file they are in. */
+/** What a unit and its entries need from the file they are in. */
 export interface UnitFile {
-  /** Tells entries at the same offset of different files apart: a split program has many. */
+  /** Distinguishes entries at the same offset in different files: a split program has many. */
   readonly id: number;
   readonly littleEndian: boolean;
   readonly supplement: UnitFile | undefined;
@@ -74,8 +74,7 @@ export class Die extends AttributeReader {
   }
 
   /**
-   * The entry an attribute refers to, in whatever unit or file; undefined when there is none or it cannot be
-   * read.
+   * The entry an attribute refers to, in any unit or file; undefined when there is none or it cannot be read.
    */
   ref(name: number): Die | undefined {
     const { file } = this.unit;
@@ -124,7 +123,7 @@ export class Unit {
     return this.die(this.header.entriesOffset);
   }
 
-  /** A reader over the whole unit. Shared: whoever moves it must not rely on it staying. */
+  /** A reader over the whole unit. It is shared: a caller that moves it must not expect it to stay there. */
   reader(): Reader {
     if (this.#contents === undefined) {
       const { section, offset, endOffset } = this.header;
@@ -206,7 +205,7 @@ export class Unit {
     );
   }
 
-  /** Partial units have the language of who imports them, and need not say it (§3.1.1.1). */
+  /** Partial units have the language of their importer, and need not state it (§3.1.1.1). */
   #withLanguage(root: UnitRoot): UnitRoot {
     if (root.tag !== DW_TAG.partial_unit || root.language !== undefined) return root;
     return { ...root, language: this.file.imports.compileUnitOf(this)?.root.language };

@@ -91,8 +91,8 @@ function readExtra(
 }
 
 /**
- * Where a unit that cannot be read ends, if its length at least makes sense: so that one broken unit does not
- * hide the rest.
+ * Where an unreadable unit ends, if its length at least makes sense, so that one broken unit does not hide
+ * the rest.
  */
 export function unitEnd(section: Section, offset: number): number | undefined {
   const reader = section.reader(offset, Math.min(12, section.sizeBytes - offset));

@@ -1,6 +1,6 @@
 /**
- * Units that others import (§3.2.5). dwz moves what several units have in common into partial units, of the
- * same file or of the supplementary one; link-time optimisation makes one unit of many.
+ * Units that others import (§3.2.5). dwz moves what several units have in common into partial units, in the
+ * same file or in the supplementary one; link-time optimisation makes one unit out of many.
  */
 import { DW_AT, DW_TAG } from './constants.ts';
 import type { Unit, UnitFile } from './unit.ts';
@@ -9,14 +9,14 @@ import { isTypeUnit } from './unitHeader.ts';
 export class UnitImports {
   readonly #file: UnitFile;
   readonly #known = new Map<Unit, readonly Unit[]>();
-  /** Of each unit that is imported by some, those. */
+  /** By imported unit, the units that import it. */
   #importers: ReadonlyMap<Unit, readonly Unit[]> | undefined;
 
   constructor(file: UnitFile) {
     this.#file = file;
   }
 
-  /** What a unit imports, by way of others too. */
+  /** What a unit imports, directly or through others. */
   of(unit: Unit): readonly Unit[] {
     let found = this.#known.get(unit);
     if (found === undefined) {
@@ -42,8 +42,7 @@ export class UnitImports {
   }
 
   /**
-   * What partial units do not say of themselves, those that import them do: a compile unit, if any imports
-   * it.
+   * What partial units do not say about themselves, their importers do: a compile unit, if one imports it.
    */
   compileUnitOf(partial: Unit): Unit | undefined {
     return this.importersOf(partial).find((unit) => unit.rootDie().tag !== DW_TAG.partial_unit);
@@ -64,7 +63,7 @@ export class UnitImports {
   }
 }
 
-/** Those that import others do so first of all: a unit without any costs reading its first entry. */
+/** Imports come first in a unit: one without any costs reading its first entry. */
 function directImports(unit: Unit): Unit[] {
   const imported: Unit[] = [];
   try {

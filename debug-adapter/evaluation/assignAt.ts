@@ -142,7 +142,7 @@ export async function assignMember(
   if (written === undefined) await carryOut(state, await value.assign(text), shown);
 }
 
-/** What the program's scope says of a value that was typed, as an error of that value. */
+/** What the program's scope says about a typed value, as an error of that value. */
 export async function asBadValue<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();

@@ -1,7 +1,7 @@
 /**
- * What an expression comes to at a frame. It is looked up in two scopes: the program's, whose names have
- * types, and the machine's, where symbols are addresses. It means what the first of them that can evaluate it
- * says, and a mistake is that of the first.
+ * What an expression evaluates to at a frame. It is looked up in two scopes: the program's, whose names have
+ * types, and the machine's, where symbols are addresses. The first scope that can evaluate it decides; if
+ * neither can, the error is the first one's.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from '../session/sessionState.ts';
@@ -39,7 +39,7 @@ export async function evaluateAt(
   shown: ShownFrame | undefined,
   format?: string,
 ): Promise<Evaluated> {
-  // Integers in hexadecimal, which words are anyway, are no reason to look for a type.
+  // Hexadecimal integers are no reason to look for a type: words are shown like that anyway.
   const isTypeAsked = format !== undefined && format !== 'h';
   const isProgram = shown !== undefined && (isTypeAsked || !(await isWord(state, text, shown)));
   const found = isProgram ? await valueAt(state, text, shown) : undefined;
@@ -53,7 +53,7 @@ export async function evaluateAt(
   }
 }
 
-/** For value fields and addresses: the number an expression over the machine comes to. */
+/** For value fields and addresses: the number that an expression over the machine evaluates to. */
 export async function numberAt(
   state: SessionState,
   text: string,
@@ -63,7 +63,7 @@ export async function numberAt(
 }
 
 /**
- * Whether a tree is one of the machine's: all its names are registers, and none of them is the program's at
+ * Whether a tree belongs to the machine: all its names are registers, and none of them is the program's at
  * the frame.
  */
 export async function isMachineTree(state: SessionState, node: Node, shown: ShownFrame): Promise<boolean> {
@@ -79,7 +79,7 @@ export async function isMachineTree(state: SessionState, node: Node, shown: Show
   return true;
 }
 
-/** What the machine's scope could not evaluate either is told as the program's has it. */
+/** What the machine's scope could not evaluate either is reported as the program's scope has it. */
 export function firstMistake(mistake: QueryError | undefined, error: unknown): unknown {
   const isMistake = error instanceof UserError && error.id === USER_ERROR.expression;
   if (mistake === undefined || !isMistake) return error;
@@ -90,7 +90,7 @@ export function expressionError(mistake: QueryError): UserError {
   return new UserError(USER_ERROR.expression, mistake.message, { cause: mistake });
 }
 
-/** The tree of a text, as the machine's scope reads it. `undefined` for what is no expression there. */
+/** The tree of a text, as the machine's scope reads it. `undefined` for what is not an expression there. */
 export async function machineTree(
   state: SessionState,
   text: string,

@@ -1,5 +1,5 @@
 /**
- * The machine as expressions at a frame see it: the registers of that frame, the session's symbols, the
+ * The machine as seen by expressions at a frame: the registers of that frame, the session's symbols, the
  * vCPU's memory.
  */
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
@@ -39,7 +39,7 @@ export async function languageOf(state: SessionState, shown: ShownFrame): Promis
 }
 
 /**
- * As the CPU has it: writing the low half of a register clears the high one, so that is no part of what is
+ * As on the CPU: writing the low half of a register clears the high half, so that half is not part of what is
  * kept.
  */
 function readRegister(
@@ -60,7 +60,7 @@ function readRegister(
   return { full, value, fullValue, sizeBytes: widthBits / 8, offsetBytes: shift / 8 };
 }
 
-/** A caller's frame has what the unwinder recovered; system registers are the vCPU's whatever the frame. */
+/** A caller's frame has what the unwinder recovered; system registers are the vCPU's in every frame. */
 function frameRegister(
   key: string,
   registers: CpuRegisters,

@@ -32,7 +32,7 @@ test('numbers are decimal, hexadecimal or binary, with underscores', async () =>
   assert.equal(await value('0b1010'), 10n);
 });
 
-test('a leading zero means what the language at hand says', async () => {
+test('a leading zero means what the current language says', async () => {
   assert.equal(await value('017'), 15n);
   assert.equal(await value('017', 'rust'), 17n);
   assert.equal(await value('0o17', 'rust'), 15n);
@@ -54,13 +54,13 @@ test('numbers alone keep their sign, and more than 64 bits are refused', async (
   await assert.rejects(value('18446744073709551616'), /18446744073709551616 does not fit in 64 bits/);
 });
 
-test("the program's names win over those of registers, which have a dollar for themselves", async () => {
+test("the program's names win over those of registers, which can always be written with a dollar", async () => {
   assert.equal(await value('sp'), 0x300000n);
   assert.equal(await value('$sp'), 0x8000n);
   assert.equal(await value('SP'), 0x8000n, 'no symbol is spelled like that');
 });
 
-test('expressions have a bound in length and depth', async () => {
+test('expressions are bounded in length and depth', async () => {
   assert.equal(await value(`1${'+1'.repeat(20_000)}`), 20_001n);
   await assert.rejects(value('('.repeat(1000)), /expression too deeply nested: 256 levels/);
   await assert.rejects(value('-'.repeat(1000)), /expression too deeply nested: 256 levels/);
@@ -98,7 +98,7 @@ test('a star reads a word, a cast pointer what it points to; & takes the address
   });
 });
 
-test('what is no expression is refused with what is wrong in it', async () => {
+test('what is not an expression is refused with what is wrong in it', async () => {
   await assert.rejects(value(''), /a value is missing/);
   await assert.rejects(value('1 +'), /a value is missing/);
   await assert.rejects(value('(1'), /\) is missing/);

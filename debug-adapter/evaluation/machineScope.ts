@@ -1,7 +1,7 @@
 /**
- * Expressions over the machine alone: registers, symbols as the addresses they stand for, memory in words.
- * The language is that of symbols/expressions; this is a scope without variables, in which what has no type
- * is a machine word and not an int of C. Pure: where values come from is the Machine's business.
+ * Expressions over the machine alone: registers, symbols as their addresses, memory in words. The language is
+ * that of symbols/expressions; this is a scope without variables, in which anything without a type is a
+ * machine word and not a C int. Pure: where values come from is up to the Machine.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
 import { QueryError } from '../symbols/base/queryError.ts';
@@ -18,7 +18,7 @@ import type { TargetValue, ValueWorld } from '../symbols/values/targetValue.ts';
 import type { Assignment } from '../symbols/values/value.ts';
 
 export interface Machine {
-  /** Of the code at hand: `017` is 15 in C and 17 in Rust. */
+  /** Of the current code: `017` is 15 in C and 17 in Rust. */
   readonly language: Language;
   /** Size of a pointer on the vCPU as it executes now; `*number` reads that much. */
   readonly wordBytes: number;
@@ -37,12 +37,12 @@ export interface MachineWord {
   /** Of what was read from memory. */
   readonly address?: bigint;
   readonly lengthBytes?: number;
-  /** What numbers alone come to, where that is below zero: `-1` is not 18446744073709551615. */
+  /** What numbers alone evaluate to, if that is below zero: `-1` is not 18446744073709551615. */
   readonly signed?: bigint;
 }
 
 /**
- * Longer than any address, so that what numbers alone come to has its sign; addresses wrap when they are
+ * Wider than any address, so that arithmetic on numbers alone keeps its sign; addresses wrap when they are
  * used.
  */
 const NUMBER = integer('number', 16, true);
@@ -59,7 +59,7 @@ const MEMORY_TYPES: Readonly<Record<string, number>> = {
   long: 8,
 };
 
-/** Of an expression in a message about it. */
+/** How much of an expression a message about it quotes. */
 const MAX_QUOTED = 200;
 
 /** Throws UserError: what is wrong in the text, or what cannot be read. */
@@ -109,11 +109,11 @@ export function parseForMachine(text: string, machine: Pick<Machine, 'language' 
   });
 }
 
-/** Without a prefix, a suffix or quotes that make it something else than so many bits. */
+/** Without a prefix, a suffix or quotes that would make it more than plain bits. */
 const PLAIN_NUMBER = /^(?:0[xX][\da-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|[\d_]+)$/;
 
 /**
- * Whether an expression is made of registers, plain numbers and what leads from one address to another: such
+ * Whether an expression is made of registers, plain numbers and what leads from one address to another: those
  * are addresses and bits, not numbers of some type of a program. Products and masks are arithmetic.
  * `isMachineName` knows the names without a dollar.
  */
@@ -138,7 +138,7 @@ export function isOfMachine(node: Node, isMachineName: (name: string) => boolean
   }
 }
 
-/** No register, symbol or memory is in it, so that a value below zero is no address. */
+/** No register, symbol or memory is in it, so a value below zero is not an address. */
 function isNumbersOnly(node: Node): boolean {
   switch (node.kind) {
     case 'integer':
@@ -170,7 +170,7 @@ class MachineScope implements EvaluationScope {
     this.#machine = machine;
   }
 
-  /** The program's names before those of registers: `$ch` is always the register. */
+  /** The program's names come before those of registers: `$ch` is always the register. */
   async variable(name: string): Promise<TargetValue | undefined> {
     const address = this.#machine.symbol(name);
     if (address !== undefined) return this.scalars.constant(ADDRESS, address, name);
@@ -196,7 +196,7 @@ class MachineScope implements EvaluationScope {
   }
 }
 
-/** Numbers and registers as bits without a sign, whose addresses lead to words. */
+/** Numbers and registers as unsigned bits; as addresses they point to words. */
 class MachineScalars extends Scalars {
   readonly #word: BaseType;
 
@@ -230,7 +230,7 @@ async function asUserError<T>(text: string, evaluate: () => Promise<T>): Promise
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
     const { message, code } = error;
-    // With a code it says itself what it is about.
+    // An error with a code says by itself what it is about.
     const told = code !== undefined ? message : `cannot evaluate "${quoted(text)}": ${message}`;
     throw new UserError(USER_ERROR.expression, told, { cause: error });
   }

@@ -1,5 +1,5 @@
 /**
- * A shown frame as the program sees it: the symbol file that explains its code, and what variables are
+ * A shown frame as the program sees it: the symbol file that covers its code, and what variables are
  * evaluated against.
  */
 import type { SessionState } from '../session/sessionState.ts';
@@ -17,7 +17,7 @@ export interface ProgramFrame {
 }
 
 /**
- * It exists where the code at the frame belongs to an image with debug information, of the width the vCPU
+ * Exists where the code at the frame belongs to an image with debug information, of the width the vCPU
  * executes.
  */
 export async function programFrame(
@@ -29,7 +29,7 @@ export async function programFrame(
   const image = view.imageAt(lookupAddress(own)) ?? view.images.find((it) => it.hasLines);
   if (image === undefined) return undefined;
   const unwinding = await unwindContext(state, shown.cpu);
-  // Each with its own caller: what a call passed may be what its function was entered with.
+  // Each with its own caller: a value at a function's entry may be what the call passed.
   const contextOf = (frame: UnwindFrame, depth: number, of: SymbolImage): FrameContext | undefined => {
     const context = frameContext(frame, unwinding, of);
     return context && { ...context, caller: () => callerOf(depth) };

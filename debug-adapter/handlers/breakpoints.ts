@@ -71,8 +71,8 @@ export async function setInstructionBreakpoints(
 type Conditions = Pick<DebugProtocol.SourceBreakpoint, 'condition' | 'hitCondition' | 'logMessage'>;
 
 /**
- * A breakpoint that must not always stop would, were it armed: until conditions are evaluated it stays off,
- * and says so. It keeps the place it was asked for, so that the editor leaves it where it is.
+ * If armed, a conditional breakpoint would always stop: until conditions are evaluated it stays off, and says
+ * so. It keeps the place it was asked for, so that the editor leaves it where it is.
  */
 function refuseConditions(asked: Conditions, wanted: WantedBreakpoint): WantedBreakpoint {
   const given = [
@@ -96,7 +96,7 @@ function isGiven(text: string | undefined): boolean {
   return text !== undefined && text.trim() !== '';
 }
 
-/** No filter is advertised; clients of older DAP versions send the request all the same. */
+/** No filter is advertised; clients of older DAP versions send the request anyway. */
 export function setExceptionBreakpoints(
   _state: SessionState,
   args: RequestArguments['setExceptionBreakpoints'],

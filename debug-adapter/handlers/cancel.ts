@@ -1,9 +1,9 @@
-/** `cancel`: of the work behind a progress, or of a request. */
+/** `cancel`: ends the work behind a progress, or a request. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { RequestCall } from '../dapConnection.ts';
 import type { SessionState } from '../session/sessionState.ts';
 
-/** Requests that are quick are over by now, and get their answer. */
+/** Quick requests are over by now, and get their answer. */
 export function cancel(
   state: SessionState,
   { progressId, requestId }: DebugProtocol.CancelArguments,

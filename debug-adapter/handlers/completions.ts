@@ -1,6 +1,6 @@
 /**
- * What could follow in the Debug Console: members after a dot or an arrow, registers after a dollar, else
- * what the frame has.
+ * What could follow in the Debug Console: members after a dot or an arrow, registers after a dollar,
+ * otherwise names known at the frame.
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { SessionState } from '../session/sessionState.ts';
@@ -12,8 +12,8 @@ import type { NamedValue } from '../symbols/values/value.ts';
 
 const MAX_MEMBERS = 1000;
 /**
- * What is completed is at the end of the text, and no longer than this: the patterns below try every place to
- * start at.
+ * What is completed is at the end of the text and no longer than this: the patterns below try every starting
+ * place.
  */
 const MAX_TYPED = 1000;
 /** The operand before the last dot or arrow: names, members, elements and one level of parentheses. */
@@ -36,7 +36,7 @@ export async function completions(
   const [word = ''] = /\w*$/.exec(typed) ?? [];
   const variables = targetsOf(await localVariables(state, shown), word, 'variable');
   if (word === '') return { targets: variables };
-  // The program's names win over those of registers, which come after them: editors sort by `sortText`.
+  // The program's names win over those of registers, which sort after them: editors sort by `sortText`.
   const rest = (await registers(state, word, shown)).filter(({ label }) =>
     variables.every((it) => it.label !== label),
   );

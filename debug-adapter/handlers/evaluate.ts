@@ -1,6 +1,6 @@
 /**
- * `evaluate`: watches, hovers and the Debug Console, where expressions may also assign, and gdb's commands
- * are known.
+ * `evaluate`: watches, hovers and the Debug Console, where expressions may also assign and gdb's commands
+ * work.
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { answerCommand, parsePrint } from '../console/commands.ts';
@@ -18,7 +18,7 @@ import { hex } from '../target/vmTarget.ts';
 
 type EvaluateBody = DebugProtocol.EvaluateResponse['body'];
 
-/** Below it are numbers; what is mapped there, if anything, is nobody's symbol. */
+/** Values below it are numbers; what is mapped there, if anything, has no symbol. */
 const FIRST_SYMBOL = 0x1000n;
 
 export async function evaluate(
@@ -37,7 +37,7 @@ export async function evaluate(
   }
 }
 
-/** Without a frame: that of the vCPU last stopped. */
+/** Without a frame, the one of the vCPU that stopped last. */
 async function topShownFrame(state: SessionState): Promise<ShownFrame | undefined> {
   if (state.requireTarget().state !== 'paused') return undefined;
   const cpu = state.currentCpu;
@@ -76,7 +76,7 @@ async function show(state: SessionState, evaluated: Evaluated): Promise<Evaluate
   return { result, ...rest };
 }
 
-/** `0x100120 <kmain+0x20>`, or `0x2a (42)` for what is no address. */
+/** `0x100120 <kmain+0x20>`, or `0x2a (42)` for what is not an address. */
 function describe(view: AddressView, { value, signed, address }: MachineWord): EvaluateBody {
   const symbol = value < FIRST_SYMBOL ? undefined : view.describe(value);
   const note = symbol === undefined ? `(${signed ?? value})` : `<${symbol}>`;

@@ -27,7 +27,7 @@ export async function continueVm(
 }
 
 export async function pause(state: SessionState): Promise<void> {
-  // Between two pieces of a step the VM stands, and would not hear `pause`: the step does.
+  // Between two pieces of a step the VM is stopped and would not notice `pause`: the step does.
   if (state.step !== undefined) state.step.pauseRequested = true;
   await state.requireTarget().pause();
 }
@@ -72,7 +72,7 @@ export async function stepOut(
 ): Promise<void> {
   const cpu = requireStopped(state, args.threadId);
   state.heldStops.hold(call);
-  // Out of an inlined copy there is no return to run to, only its end to step to.
+  // An inlined copy has no return to run to, only an end to step to.
   await carryOut(state, (await LineStep.prepare(state, cpu, 'out')) ?? (await StepOut.prepare(state, cpu)));
 }
 
@@ -82,7 +82,7 @@ async function carryOut(state: SessionState, userStep: UserStep): Promise<void> 
   await userStep.start();
 }
 
-/** The vCPU stands at the call of an inlined copy: to go in, it need not move. */
+/** The vCPU is at the call of an inlined copy: to step in, it need not move. */
 function enterInlined(state: SessionState, cpu: number): boolean {
   const { event, hiddenFrames } = state.stop;
   const hidden = hiddenFrames.get(cpu) ?? 0;

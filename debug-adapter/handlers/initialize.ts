@@ -1,6 +1,6 @@
 /**
- * `initialize`: what the editor can do, for what the adapter can do. Nothing is listed here that a test does
- * not use.
+ * `initialize`: takes what the editor can do, answers what the adapter can do. Nothing is listed here that a
+ * test does not use.
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { ClientDescription } from '../requestArguments.ts';

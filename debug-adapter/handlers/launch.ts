@@ -1,4 +1,4 @@
-/** `launch`, `attach` and `configurationDone`: how a VM comes into the session, and begins to be debugged. */
+/** `launch`, `attach` and `configurationDone`: how the session gets its VM, and starts to debug it. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
 import { type ShownCause, STOP } from '../../vmm-core/protocol/stopCause.ts';
@@ -42,7 +42,9 @@ function requireNoVm(state: SessionState): void {
   }
 }
 
-/** The kernel of a running VM is known to its core; it may have been started elsewhere and be gone by now. */
+/**
+ * The core knows the kernel of a running VM; it may have been started elsewhere, and its file be gone by now.
+ */
 function attachedSymbolFiles(args: AttachArguments, target: VmTarget): SymbolFile[] {
   const kernel = args.kernel ?? target.info.config?.kernel;
   return [...(kernel === undefined ? [] : [{ path: kernel, offset: 0n }]), ...args.symbolFiles];
@@ -99,7 +101,7 @@ export async function configurationDone(
   else if (stopOnEntry) await target.pause();
 }
 
-/** The VM stands, and the stop was before the editor could be told. */
+/** The VM is stopped, since before the editor could be told. */
 async function showStop(state: SessionState, target: VmTarget, cause: ShownCause): Promise<void> {
   const { event } = state.stop;
   const cpu = event?.cpu ?? 0;

@@ -37,7 +37,7 @@ export async function readMemory(
 }
 
 /**
- * Large reads one after the other, and only while the client takes the answers: until then each is in our
+ * Large reads run one at a time, and only while the client takes the answers: until then each is in our
  * memory.
  */
 function inTurn<T>(state: SessionState, call: RequestCall, read: () => Promise<T>): Promise<T> {
@@ -61,7 +61,7 @@ export async function writeMemory(
   return { offset: 0, bytesWritten };
 }
 
-/** RFC 4648 §4, nothing else: `Buffer` decodes whatever it is given, and would write what nobody meant. */
+/** RFC 4648 §4, nothing else: `Buffer` decodes whatever it is given, and would write garbage. */
 function decodeBase64(text: string): Buffer {
   const data = Buffer.from(text, 'base64');
   if (data.toString('base64') === text) return data;
@@ -76,7 +76,7 @@ async function writableBytes(state: SessionState, at: GuestAddress, lengthBytes:
   return (await state.requireTarget().readMemory(at, lengthBytes)).data.length;
 }
 
-/** References without a vCPU mean the one last stopped. */
+/** References without a vCPU mean the one that stopped last. */
 function resolve(state: SessionState, reference: string, offset: number | undefined): GuestAddress {
   const at = parseMemoryReference(reference, offset ?? 0);
   return at.physical === true || at.cpu !== undefined ? at : { ...at, cpu: state.currentCpu };

@@ -1,4 +1,4 @@
-/** Where a breakpoint goes that names a line, a function or an address, with the symbols of the moment. */
+/** Where a breakpoint on a line, a function or an address goes, with the symbols loaded now. */
 import path from 'node:path';
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { messageOf, USER_ERROR, UserError } from '../errors.ts';
@@ -41,7 +41,7 @@ export async function placeLine(
   return { addresses, shown };
 }
 
-/** The recorded paths that mean the file; the symbol engine matches by path itself where it can. */
+/** The recorded paths that mean the file; where it can, the symbol engine itself matches by path. */
 export async function recordedPaths(state: SessionState, file: string): Promise<string[]> {
   return state.sources.toRecorded(file, await state.symbols.filesNamed(path.basename(file)));
 }
@@ -75,7 +75,7 @@ async function placeExpression(state: SessionState, text: string): Promise<Place
     const { value } = await evaluateWord(text, {
       language: 'c',
       wordBytes: 8,
-      register: () => undefined, // an address that moves with the registers is none for a breakpoint
+      register: () => undefined, // an address that moves with the registers is no use for a breakpoint
       symbol: (name) => state.symbols.addressByName(name),
       read: () =>
         Promise.reject(

@@ -1,4 +1,4 @@
-/** `setExpression`: a watch is set by its expression. */
+/** `setExpression`: sets a watch by its expression. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { asBadValue, assignInProgram } from '../evaluation/assignAt.ts';

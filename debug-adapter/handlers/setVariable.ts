@@ -1,7 +1,4 @@
-/**
- * `setVariable`: a register, a flag, a local variable or a part of one gets the value that was typed beside
- * it.
- */
+/** `setVariable`: gives a register, a flag, a local variable or a part of one the value typed beside it. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { asBadValue, assignMember } from '../evaluation/assignAt.ts';

@@ -13,7 +13,7 @@ import { framesOf, memoryReferences } from '../session/frames.ts';
 /** Frames computed for a client that asks for all of them at once. */
 const DEFAULT_LEVELS = 64;
 
-/** Answered while running too: an editor without threads offers no pause button. */
+/** Also answered while the VM runs: an editor without threads offers no pause button. */
 export async function threads(state: SessionState): Promise<{ threads: DebugProtocol.Thread[] }> {
   const { target } = state;
   if (target === undefined) return { threads: [] };
@@ -44,7 +44,7 @@ export async function stackTrace(
   const cpu = state.cpuOf(args.threadId);
   const start = args.startFrame ?? 0;
   const levels = args.levels === undefined || args.levels === 0 ? DEFAULT_LEVELS : args.levels;
-  // Inlined copies make several shown frames of one: never fewer, so this many unwound ones are enough.
+  // Inlined copies turn one frame into several shown ones, never fewer, so this many unwound ones are enough.
   const frames = await framesOf(state, cpu, start + levels);
   const hidden = stop.hiddenFrames.get(cpu) ?? 0;
   const view = await state.viewOf(cpu);
@@ -60,14 +60,14 @@ export async function stackTrace(
       ...body,
       instructionPointerReference: reference(frame.pc),
     })),
-    // One more than there is says: ask for the next page.
+    // One more than there is tells the editor to ask for the next page.
     totalFrames: complete ? shown.length : Math.max(shown.length, start + page.length + 1),
   };
 }
 
 type FrameBody = Omit<DebugProtocol.StackFrame, 'id' | 'instructionPointerReference'>;
 
-/** One physical frame, and above it the functions inlined there but for the innermost `hidden`. */
+/** One physical frame, and above it the functions inlined there except the innermost `hidden`. */
 function shownFrames(
   state: SessionState,
   view: AddressView,

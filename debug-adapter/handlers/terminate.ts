@@ -9,11 +9,13 @@ import type { VmTarget } from '../target/vmTarget.ts';
 /** Time a guest has to react to its power button before it is killed. */
 const POWER_OFF_GRACE_MS = 5000;
 /**
- * Time a VM has to be gone, or to be rid of us, before we stop waiting: its process may be stopped itself.
+ * How long a VM has to end, or to let us detach, before we stop waiting: its process may itself be stopped.
  */
 const GONE_TIMEOUT_MS = 3000;
 
-/** First the power button, so that the guest can shut down; then, or when it cannot react, the end. */
+/**
+ * First the power button, so that the guest can shut down; then, or when it cannot react, the VM is killed.
+ */
 export async function terminate(state: SessionState): Promise<void> {
   const target = state.requireTarget();
   if (target.state === 'ended') return;
@@ -28,7 +30,7 @@ export async function terminate(state: SessionState): Promise<void> {
     state.output('the guest did not react to its power button: the VM was ended');
     void end();
   }, POWER_OFF_GRACE_MS);
-  // A guest that does not listen to the button (most small kernels) is not worth the wait.
+  // A guest that ignores the button (most small kernels) is not worth the wait.
   await target.powerButton().catch(end);
 }
 
@@ -44,17 +46,17 @@ export async function disconnect(
   });
 }
 
-/** The editor is gone without a word (stdin ended): as `disconnect` with its defaults. */
+/** The editor is gone without a word (stdin ended): like `disconnect` with its defaults. */
 export async function editorGone(state: SessionState): Promise<void> {
   await leave(state, { kill: endsVm(state), suspend: false });
 }
 
-/** Without a word to the contrary, the VM ends with the session that launched it. */
+/** Unless told otherwise, the VM ends with the session that launched it. */
 function endsVm({ vm }: SessionState): boolean {
   return vm?.launched === true;
 }
 
-/** Once: a client that closes stdin right behind `disconnect` must not change what that asked for. */
+/** Once: a client that closes stdin right after `disconnect` must not change what that asked for. */
 function leave(state: SessionState, how: { kill: boolean; suspend: boolean }): Promise<void> {
   state.left ??= leaveNow(state, how);
   return state.left;
@@ -68,7 +70,7 @@ async function leaveNow(state: SessionState, how: { kill: boolean; suspend: bool
     try {
       await (how.kill ? killVm(state, target) : within(GONE_TIMEOUT_MS, letGo(state, target, how.suspend)));
     } catch (error) {
-      // It is gone: what was to be done there needs doing no more.
+      // It is gone: nothing is left to do there.
       state.log('warn', 'leave', messageOf(error));
     }
     target.dispose();
@@ -86,7 +88,7 @@ async function killVm(state: SessionState, target: VmTarget): Promise<void> {
   if (!target.closed) state.vm?.core?.process.kill('SIGKILL');
 }
 
-/** Leaves a VM behind as if we had never been there: no breakpoints, running unless told otherwise. */
+/** Leaves a VM as if we had never been there: no breakpoints, running unless told otherwise. */
 async function letGo(state: SessionState, target: VmTarget, suspend: boolean): Promise<void> {
   state.breakpoints.detach();
   if (target.state === 'ended') return;

@@ -1,4 +1,4 @@
-/** `scopes` and `variables`: a frame's locals and registers, and what unfolds in them. */
+/** `scopes` and `variables`: a frame's locals and registers, and what they expand to. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { RequestCall } from '../dapConnection.ts';
 import { localVariables } from '../evaluation/programFrame.ts';

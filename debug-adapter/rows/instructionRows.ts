@@ -17,7 +17,7 @@ import { hex } from '../target/vmTarget.ts';
 
 type Shown = DebugProtocol.DisassembledInstruction;
 
-/** Looked for backwards in one go. */
+/** The most to look backwards in one go. */
 const MAX_BACK = 256;
 /** Back from an address without a symbol: enough for the decoder to fall in step with the code. */
 const RESYNC_BYTES = 64;
@@ -27,11 +27,11 @@ const MAX_FUNCTION_BYTES = 0x1_0000n;
 export interface DisassemblyStart {
   readonly cpu: number;
   readonly address: bigint;
-  /** Instructions to go on, or back when negative. */
+  /** Instructions to go forward, or back when negative. */
   readonly instructionOffset: number;
 }
 
-/** Exactly `count` lines: where there is no code to be had, lines that say so. */
+/** Exactly `count` lines: where no code can be read, lines that say so. */
 export async function disassembleAt(
   state: SessionState,
   { cpu, address, instructionOffset }: DisassemblyStart,
@@ -88,7 +88,7 @@ class CodeReader {
     const target = state.requireTarget();
     const disassembler = await Disassembler.load();
     const view = await state.viewOf(cpu);
-    // While it runs the mode cannot be asked for; what a kernel runs most is 64-bit code.
+    // While it runs the mode cannot be read; a kernel mostly runs 64-bit code.
     if (target.state !== 'paused')
       return new CodeReader(state, disassembler, view, { cpu, bits: 64, base: 0n }, pace);
     const registers = await target.readRegisters(cpu);
@@ -143,7 +143,7 @@ class CodeReader {
     let start = end > BigInt(lengthBytes) ? end - BigInt(lengthBytes) : 0n;
     let bytes = await this.#read(start, Number(end - start));
     if (bytes.length < Number(end - start)) {
-      // Unmapped below: as much of the last page as there is.
+      // Unmapped below: as much of the last page as can be read.
       start = end - 1n - ((end - 1n) & 0xfffn);
       bytes = await this.#read(start, Number(end - start));
       if (bytes.length < Number(end - start)) return undefined;

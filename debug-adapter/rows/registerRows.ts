@@ -38,7 +38,7 @@ export function groupVariable(
     name: group,
     value,
     variablesReference,
-    // No kind "virtual": VS Code greys it until it cannot be read.
+    // No kind "virtual": VS Code greys it out until it is illegible.
     presentationHint: { attributes: ['readOnly'] },
   };
 }
@@ -71,8 +71,7 @@ function rowVariable(
   reference: (address: bigint) => string,
 ): Variable {
   const base = { name: row.name, variablesReference: 0, type: `u${row.widthBits}` };
-  // A caller's frame knows only what the unwinder recovered; system registers are the vCPU's whatever the
-  // frame.
+  // A caller's frame knows only what the unwinder recovered; system registers are the vCPU's in every frame.
   const inFrame = caller === undefined || !generalRows(registers.mode).some((it) => it.key === row.key);
   const value = inFrame ? registerValue(registers, row.key) : caller.registers.get(row.key);
   if (value === undefined)

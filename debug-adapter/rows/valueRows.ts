@@ -1,4 +1,4 @@
-/** Rows of the program's values: local variables, what expressions come to, what unfolds below them. */
+/** Rows of the program's values: local variables, what expressions evaluate to, what they expand to. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { USER_ERROR, UserError } from '../errors.ts';
 import { localVariables, programValue } from '../evaluation/programFrame.ts';
@@ -9,7 +9,7 @@ import { QueryError } from '../symbols/base/queryError.ts';
 import type { NamedValue, Value } from '../symbols/values/value.ts';
 import { hex } from '../target/vmTarget.ts';
 
-/** Shown to a client that asks for all there are; a row below them leads to the next ones. */
+/** Shown to a client that asks for all; a row below them leads to the next ones. */
 const DEFAULT_CHILDREN = 1000;
 /** Asked for at once. */
 const MAX_CHILDREN = 10_000;
@@ -29,7 +29,10 @@ export async function showLocals(
 
 type ValueContainer = Extract<VariableContainer, { kind: 'value' }>;
 
-/** A value that was shown, as it is now: one in a register, or behind one, was looked up at a moment. */
+/**
+ * A value that was shown, as it is now: one in a register, or reached through one, was read at an earlier
+ * moment.
+ */
 export async function valueNow(state: SessionState, container: ValueContainer): Promise<Value> {
   const { value, shown, asOfWrite } = container;
   if (asOfWrite === state.stop.writes) return value;
@@ -37,7 +40,7 @@ export async function valueNow(state: SessionState, container: ValueContainer): 
     const again = await programValue(state, value.expression, shown);
     return again?.typeName === value.typeName ? again : value;
   } catch (error) {
-    if (error instanceof QueryError) return value; // nothing evaluates to it: it is what it was
+    if (error instanceof QueryError) return value; // nothing evaluates to it: it stays what it was
     throw error;
   }
 }
@@ -62,12 +65,12 @@ export async function showChildren(
   const children = await value.children(start, asked === 0 ? DEFAULT_CHILDREN : asked);
   const rows = await showAll(state, children, container.shown, pace, formatOf(page.format));
   const left = Math.max(named, indexed) - start - children.length;
-  // Who asks for a page knows of the others.
+  // A client that asks for a page knows about the others.
   const leadsOn = asked === 0 && left > 0 && children.length > 0;
   return leadsOn ? [...rows, moreRow(state, container, start + children.length, left)] : rows;
 }
 
-/** Leads on to the children that were too many to be shown. */
+/** Leads on to the children that were too many to show. */
 function moreRow(
   state: SessionState,
   container: ValueContainer,

@@ -14,7 +14,7 @@ export async function checkBuilds(state: SessionState, cpu: number): Promise<voi
     const { images } = await state.viewOf(cpu);
     for (const image of images) if (!state.checkedBuilds.has(image)) await checkBuild(state, cpu, image);
   } catch {
-    // It runs again, or is gone: the next stop is as good.
+    // It runs again, or is gone: the next stop will do.
   }
 }
 

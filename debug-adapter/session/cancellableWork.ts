@@ -1,4 +1,4 @@
-/** Work in the background that the editor has a button to end: what ends it, by the id of its progress. */
+/** Background work that the editor has a button to cancel: what ends it, by the id of its progress. */
 export class CancellableWork {
   readonly #cancels = new Map<string, () => void>();
   #next = 1;
@@ -18,7 +18,7 @@ export class CancellableWork {
     this.#cancels.delete(progressId);
   }
 
-  /** Work that is over cannot be ended any more. */
+  /** Work that is over can no longer be ended. */
   cancel(progressId: string): void {
     this.#cancels.get(progressId)?.();
   }

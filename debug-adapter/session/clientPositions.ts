@@ -1,4 +1,4 @@
-/** Lines and columns: DWARF counts both from 1, the client says from where it counts. */
+/** Lines and columns: DWARF counts both from 1, the client says where it counts from. */
 import type { SessionState } from './sessionState.ts';
 
 export function toClientLine(state: SessionState, line: number): number {

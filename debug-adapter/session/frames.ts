@@ -1,4 +1,4 @@
-/** The unwound frames of a vCPU at this stop: computed as far as somebody asks, kept until the VM runs. */
+/** The unwound frames of a vCPU at this stop: computed on demand, kept until the VM runs. */
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { SessionState } from './sessionState.ts';
 import type { ShownFrame } from './stopView.ts';
@@ -34,8 +34,8 @@ export async function framesOf(
 }
 
 /**
- * Whether bytes at a linear address are part of how the shown frames hang together: a return address, or the
- * link beside it.
+ * Whether bytes at a linear address are part of what links the shown frames: a return address, or the saved
+ * frame pointer beside it.
  */
 export function linksFrames(state: SessionState, address: bigint, lengthBytes: number): boolean {
   const slots = [...state.stop.stacks.values()].flatMap(({ frames }) => frames.map((it) => it.returnSlot));
@@ -44,7 +44,7 @@ export function linksFrames(state: SessionState, address: bigint, lengthBytes: n
   );
 }
 
-/** What a shown frame has now: since it was shown, registers or the stack may have been written. */
+/** A shown frame as it is now: since it was shown, registers or the stack may have been written. */
 export async function frameNow(state: SessionState, { cpu, depth }: ShownFrame): Promise<UnwindFrame> {
   const frame = (await framesOf(state, cpu, depth + 1))[depth];
   if (frame === undefined)
@@ -68,8 +68,8 @@ export async function unwindContext(state: SessionState, cpu: number): Promise<U
 }
 
 /**
- * References to memory as a vCPU sees it. Those without a vCPU mean the one last stopped; another vCPU needs
- * naming only where it sees something else: other page tables, or code of another width.
+ * References to memory as a vCPU sees it. Those without a vCPU mean the one that stopped last; another vCPU
+ * is named only where it sees something else: other page tables, or code of another width.
  */
 export async function memoryReferences(
   state: SessionState,

@@ -1,6 +1,6 @@
 /**
- * Numbers that stand for things in DAP. Never reused in a session, so that a late request with an old one
- * cannot hit a new thing.
+ * DAP's numbers for things. Never reused in a session, so that a late request with an old number cannot hit a
+ * new thing.
  */
 
 /** The numbers of one kind of thing, however many maps there are. */
@@ -16,7 +16,7 @@ export class HandleMap<T> {
     this.#numbers = numbers;
   }
 
-  /** An empty map whose numbers are none of this one's, also of those still to come. */
+  /** An empty map that never shares a number with this one, now or later. */
   successor(): HandleMap<T> {
     return new HandleMap(this.#numbers);
   }

@@ -1,4 +1,4 @@
-/** Events that must not overtake a response: the stop that a request leads to comes after its answer. */
+/** Events that must not overtake a response: the stop that a request leads to comes after its response. */
 import type { RequestCall } from '../dapConnection.ts';
 
 export class HeldEvents {

@@ -1,11 +1,11 @@
-/** What the editor reads anew after something was written: DAP's events memory and invalidated. */
+/** What the editor reads again after a write: DAP's events memory and invalidated. */
 import type { SessionState } from './sessionState.ts';
 import { parseMemoryReference } from '../target/memoryReference.ts';
 import { linksFrames } from './frames.ts';
 
 /**
- * What the editor shows may hang on the registers written: RIP and the stack registers move frames, all move
- * watches.
+ * What the editor shows may depend on the registers written: RIP and the stack registers move frames, any may
+ * change watches.
  */
 export function registersChanged(state: SessionState, cpu: number, keys: readonly string[]): void {
   const movesFrames = keys.some((it) => ['rip', 'rsp', 'rbp', 'cs', 'ss', 'cr0', 'cr3', 'efer'].includes(it));
@@ -25,6 +25,6 @@ export function memoryChanged(
   const { address, physical } = parseMemoryReference(memoryReference, offset);
   const movesFrames = physical === true || linksFrames(state, address, count);
   state.stop.written();
-  // An editor that reads the stack anew also goes back to its top: only where it must.
+  // An editor that reads the stack again also goes back to its top: only where it must.
   state.invalidate(movesFrames ? ['stacks', 'variables'] : ['variables']);
 }

@@ -24,7 +24,7 @@ test('a session ends from everywhere, and once', () => {
   assert.deepEqual(after('ending'), ['ended']);
 });
 
-test('nothing of the VM is told before the editor has configured it', () => {
+test('nothing about the VM is reported before the editor has configured it', () => {
   assert.deepEqual(after('connected'), ['idle', 'ended']);
   assert.deepEqual(after('idle'), ['configuring', 'ended']);
   assert.deepEqual(PHASES.filter(isFollowed), ['stopped', 'running', 'stepping']);

@@ -1,11 +1,11 @@
 /**
- * Work in the background as the editor shows it: a DAP progress with a button that cancels it. What is over
+ * Background work as the editor shows it: a DAP progress with a button that cancels it. Work that is over
  * within a second is not shown, nor is anything to a client that does not know progress.
  */
 import type { SessionState } from './sessionState.ts';
 
 const SHOWN_AFTER_MS = 1000;
-/** An editor redraws no more often. */
+/** An editor does not redraw more often. */
 const UPDATE_INTERVAL_MS = 250;
 
 export interface Progress {

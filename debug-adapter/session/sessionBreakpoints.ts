@@ -1,6 +1,6 @@
 /**
- * The breakpoints a session wants and how they stand in the VM. DAP sets breakpoints group by group (one
- * source file, all functions, all instructions); vmm-core takes one list: this is where they meet. One DAP
+ * The breakpoints a session wants and their state in the VM. DAP sets breakpoints group by group (one source
+ * file, all functions, all instructions); vmm-core takes one list: this is where they meet. One DAP
  * breakpoint may be several addresses (inlined copies).
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
@@ -12,7 +12,7 @@ import { Turns } from './turns.ts';
 
 export type BreakpointKind = 'source' | 'function' | 'instruction';
 
-/** Where a request leads with the symbols of now. */
+/** Where a request leads with the symbols loaded now. */
 export interface Placement {
   readonly addresses: readonly bigint[];
   /** What DAP shows of it: the line that really has code, an instruction reference. */
@@ -20,7 +20,7 @@ export interface Placement {
     DebugProtocol.Breakpoint,
     'line' | 'column' | 'source' | 'instructionReference' | 'offset'
   >;
-  /** Why there is no address. */
+  /** Why it has no address. */
   readonly problem?: { readonly reason: 'pending' | 'failed'; readonly message: string };
 }
 
@@ -45,22 +45,20 @@ interface Entry {
   /** Ids of its addresses in the VM. */
   vmIds: number[];
   statuses: readonly BreakpointStatus[];
-  /** The VM did not take the list; what it said. */
+  /** The VM's error when it did not take the list. */
   failure?: string | undefined;
 }
 
 export class SessionBreakpoints {
   readonly #groups = new Map<string, Entry[]>();
-  /**
-   * Of each group: finding places takes its time, and a later list must not be overtaken by an earlier one.
-   */
+  /** Per group: finding places takes time, and an earlier list must not overtake a later one. */
   readonly #replacing = new Map<string, Turns>();
   readonly #temporary = new Map<number, BreakpointSpec>();
   #nextId = 1;
   #nextVmId = 1;
   #defaultMode: BreakpointMode = 'auto';
   #target: VmTarget | undefined;
-  /** Lists reach the VM one after the other, in the order they were asked for. */
+  /** Lists reach the VM one at a time, in the order they were asked for. */
   readonly #sending = new Turns();
 
   /** From here on the VM follows the table. */
@@ -71,7 +69,7 @@ export class SessionBreakpoints {
     target.on('stopped', () => this.#temporary.clear());
   }
 
-  /** Stops following: the VM is gone or left alone. */
+  /** Stops following: the VM is gone or was detached from. */
   detach(): void {
     this.#target = undefined;
   }
@@ -99,7 +97,7 @@ export class SessionBreakpoints {
     return entries.map(describe);
   }
 
-  /** Places everything again, after symbols changed. Returns the breakpoints that now stand differently. */
+  /** Places everything again, after symbols changed. Returns the breakpoints whose state changed. */
   async relocate(): Promise<DebugProtocol.Breakpoint[]> {
     const entries = this.#entries();
     const before = entries.map((it) => JSON.stringify(describe(it)));
@@ -133,7 +131,7 @@ export class SessionBreakpoints {
     return id;
   }
 
-  /** DAP breakpoints behind ids of the VM, each once. */
+  /** The DAP breakpoints of these ids of the VM, each once. */
   hits(vmIds: readonly number[]): { readonly id: number; readonly kind: BreakpointKind }[] {
     const hit = new Set(vmIds);
     return this.#entries()

@@ -1,6 +1,6 @@
 /**
- * What the handlers of one debug session share: state and the smallest questions about it. What is done with
- * it is in handlers/.
+ * What the handlers of one debug session share: state and simple questions about it. What is done with it is
+ * in handlers/.
  */
 import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
@@ -25,7 +25,7 @@ import { Turns } from './turns.ts';
 /** The VM of a session. */
 export interface SessionVm {
   readonly target: VmTarget;
-  /** Whether we created it, and end it with the session. */
+  /** Whether we created it and so end it with the session. */
   readonly launched: boolean;
   /** Set when the adapter started the process itself. */
   readonly core?: CoreProcess | undefined;
@@ -45,22 +45,22 @@ export class SessionState {
   /** Stop events wait until the response of the request that set the VM running is out. */
   readonly heldStops = new HeldEvents();
   readonly breakpoints = new SessionBreakpoints();
-  /** Images known to be of the running build or not: see checkBuilds. */
+  /** Images already known to match the running build, or not: see checkBuilds. */
   readonly checkedBuilds = new WeakSet<SymbolImage>();
-  /** Of memory: see readMemory. */
+  /** Reads of memory: see readMemory. */
   readonly largeReads = new Turns();
-  /** What the editor is shown a progress of. */
+  /** Work whose progress the editor is shown. */
   readonly cancellable = new CancellableWork();
 
   client: ClientDescription = {};
   symbols = SymbolSet.empty;
   /** Runs from the power button to the end of the guest's patience. */
   powerTimer: NodeJS.Timeout | undefined;
-  /** Resolves when the VM has been ended or let go, once somebody asked for that. */
+  /** Resolves when the VM has been ended or detached from, once that was asked for. */
   left: Promise<void> | undefined;
   /** Ends the adapter, after the last response is out. */
   finish: () => void = () => undefined;
-  /** Tests have their own. */
+  /** Tests pass their own. */
   obtainIndex: typeof obtainIndex = obtainIndex;
 
   #phase: Phase = 'connected';
@@ -100,7 +100,7 @@ export class SessionState {
     return isAllowed;
   }
 
-  /** The session has its VM. */
+  /** Whether the session has its VM. */
   begin(vm: SessionVm, settings: DebugSettings): void {
     this.#vm = vm;
     this.adopt(settings);
@@ -137,17 +137,17 @@ export class SessionState {
     return this.#vm;
   }
 
-  /** Of the stop the VM is at; while it runs, nothing was shown yet. */
+  /** For the stop the VM is at; while it runs, nothing has been shown yet. */
   get stop(): StopView {
     return this.#stop;
   }
 
-  /** The VM stopped, or runs: nothing that was shown before is true any more. */
+  /** The VM stopped, or runs: nothing that was shown before still holds. */
   renewStop(event?: StopEvent): void {
     this.#stop = this.#stop.next(event);
   }
 
-  /** What addresses mean to a vCPU at this stop. While it runs its page tables cannot be asked for. */
+  /** What addresses mean to a vCPU at this stop. While it runs its page tables cannot be read. */
   async viewOf(cpu: number): Promise<AddressView> {
     const { symbols } = this;
     const target = this.requireTarget();
@@ -165,7 +165,7 @@ export class SessionState {
     return cpu;
   }
 
-  /** The vCPU that requests without a thread mean. */
+  /** The vCPU meant by requests without a thread. */
   get currentCpu(): number {
     return this.#stop.event?.cpu ?? 0;
   }

@@ -1,7 +1,7 @@
 /**
- * What the editor was shown of one stop, and what was computed for it. A session has a new one whenever the
- * VM stops or runs: whatever hangs on the old one, a request that is still being answered included, cannot be
- * taken for something of the new one.
+ * What the editor was shown of one stop, and what was computed for it. A session gets a new one whenever the
+ * VM stops or runs: whatever belongs to the old one, including a request still being answered, cannot be
+ * mistaken for something of the new one.
  */
 import type { StopEvent } from '../../vmm-core/protocol/run.ts';
 import { USER_ERROR, UserError } from '../errors.ts';
@@ -10,8 +10,8 @@ import type { UnwindFrame } from '../target/unwindFrame.ts';
 import { HandleMap } from './handleMap.ts';
 
 /**
- * A stack frame as DAP shows it; several share one `UnwindFrame` where code was inlined. It says which, not
- * what is in it: a write may change that, see frameNow().
+ * A stack frame as DAP shows it; several share one `UnwindFrame` where code was inlined. It says which frame,
+ * not what is in it: a write may change that, see frameNow().
  */
 export interface ShownFrame {
   readonly cpu: number;
@@ -21,7 +21,7 @@ export interface ShownFrame {
   readonly inlineDepth: number;
 }
 
-/** What a `variablesReference` stands for. */
+/** What a `variablesReference` refers to. */
 export type VariableContainer =
   | { readonly kind: 'registers'; readonly shown: ShownFrame }
   | { readonly kind: 'group'; readonly group: string; readonly shown: ShownFrame }
@@ -30,20 +30,20 @@ export type VariableContainer =
   | {
       readonly kind: 'value';
       readonly value: Value;
-      /** `StopView.writes` when it was looked up: after a later one it is looked up anew. */
+      /** `StopView.writes` when it was looked up: after a later write it is looked up again. */
       readonly asOfWrite: number;
       /** The first child shown, when those before it are shown elsewhere. */
       readonly start?: number;
       readonly shown: ShownFrame;
     };
 
-/** Unwound frames of a vCPU, as far as somebody asked. */
+/** Unwound frames of a vCPU, as far as asked for. */
 interface Stack {
   readonly frames: UnwindFrame[];
   complete: boolean;
 }
 
-/** Where handles come from: those of all stops of a session are different numbers. */
+/** Where handles come from: no two stops of a session share a number. */
 interface Handles {
   readonly frames: HandleMap<ShownFrame>;
   readonly variables: HandleMap<VariableContainer>;
@@ -56,8 +56,8 @@ export class StopView {
   readonly variables: HandleMap<VariableContainer>;
   readonly stacks = new Map<number, Stack>();
   /**
-   * vCPUs that stand where inlined copies begin, but are shown at the call of them: how many copies are
-   * hidden. A step by line that reaches such a line stops there, as it would before a call.
+   * vCPUs that are where inlined copies begin, but are shown at their call: how many copies are hidden. A
+   * step by line that reaches such a line stops there, as it would before a call.
    */
   readonly hiddenFrames = new Map<number, number>();
   #writes = 0;
@@ -68,7 +68,7 @@ export class StopView {
     this.variables = handles.variables;
   }
 
-  /** What comes after it. Nothing is carried over but the event, when there is no new one. */
+  /** The view that follows it. Only the event is carried over, when there is no new one. */
   next(event = this.event): StopView {
     return new StopView(event, {
       frames: this.frames.successor(),
@@ -81,7 +81,7 @@ export class StopView {
     return this.#writes;
   }
 
-  /** After any write, to whatever: nothing that was computed from registers or memory is kept. */
+  /** After any write: nothing that was computed from registers or memory is kept. */
   written(): void {
     this.#writes += 1;
     this.stacks.clear();

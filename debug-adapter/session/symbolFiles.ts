@@ -12,7 +12,7 @@ export function loadSymbols(state: SessionState, files: readonly SymbolFile[]): 
   if (!state.settings.noDebug) void prepareIndexes(state, state.symbols);
 }
 
-/** Breakpoints on names and files that only an index knows are placed when it is there. */
+/** Breakpoints on names and files that only an index knows are placed once it is ready. */
 async function prepareIndexes(state: SessionState, symbols: SymbolSet): Promise<void> {
   const isNew = await symbols.prepareIndexes();
   if (isNew && state.symbols === symbols && state.phase !== 'ended') await announceBreakpoints(state);
@@ -31,7 +31,7 @@ export async function reloadSymbols(state: SessionState): Promise<void> {
   await announceBreakpoints(state);
 }
 
-/** After symbols came or changed: tells the editor which breakpoints stand differently now. */
+/** After symbols were loaded or changed: tells the editor which breakpoints changed state. */
 export async function announceBreakpoints(state: SessionState): Promise<void> {
   const changed = await state.breakpoints.relocate();
   for (const breakpoint of changed) state.send('breakpoint', { reason: 'changed', breakpoint });

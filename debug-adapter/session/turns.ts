@@ -1,8 +1,8 @@
-/** Work that is done one after the other, in the order it was asked for. */
+/** Work done one at a time, in the order it was asked for. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** `work` begins when all before it is over, however that ended. */
+  /** `work` begins when everything before it is over, however that ended. */
   take<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => undefined);

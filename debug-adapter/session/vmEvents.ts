@@ -1,6 +1,6 @@
 /**
- * What the VM reports, as DAP events. A stop is shown only when it is one for the user: steps in several
- * pieces keep theirs.
+ * What the VM reports, as DAP events. A stop is shown only when it concerns the user: steps in several pieces
+ * handle their own.
  */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { CoreProcess } from '../../vmm-core/client/spawnCore.ts';
@@ -35,7 +35,7 @@ const BREAKPOINT_REASONS: Readonly<Record<BreakpointKind, string>> = {
   instruction: 'instruction breakpoint',
 };
 
-/** How long a dying process may take to tell how it died. */
+/** How long a dying process may take to report how it died. */
 const EXIT_TIMEOUT_MS = 2000;
 
 export function followTarget(state: SessionState, target: VmTarget): void {
@@ -75,14 +75,14 @@ export function emitStopped(state: SessionState, event: StopEvent): void {
   });
 }
 
-/** The exception box of the editor is small and closes: what happened also stays in the console. */
+/** The editor's exception box is small and closes: what happened also goes to the console, and stays. */
 function reportFailure(state: SessionState, event: StopEvent): void {
   const { message, details } = event;
   if (message !== undefined) state.output(message, 'important');
   if (details !== undefined) state.output(details, 'stderr');
 }
 
-/** Our own requests enter their phase before they are sent: what is left was another client's doing. */
+/** Our own requests enter their phase before they are sent: anything else was another client's doing. */
 function onResumed(state: SessionState): void {
   state.renewStop();
   if (state.phase !== 'stopped' || !state.enter('running')) return;
@@ -123,7 +123,7 @@ async function onClosed(state: SessionState, target: VmTarget): Promise<void> {
   state.breakpoints.detach();
   if (state.phase === 'ended') return;
   const { launched = false, core } = state.vm ?? {};
-  // Whoever gave us a process it started sees how it died, and tells the user.
+  // A client that gave us a process it started sees how it died, and tells the user.
   const category = launched && core === undefined ? 'console' : 'important';
   if (state.phase !== 'ending') state.output(await describeDeath(target, core), category);
   endSession(state);
@@ -143,7 +143,7 @@ async function describeDeath(target: VmTarget, core: CoreProcess | undefined): P
   return `the VM process ended unexpectedly with exit code ${exit.code}: ${exit.stderrTail || 'it gave no reason'}`;
 }
 
-/** `exited` when the guest had an exit code, and `terminated`: once, whoever comes first. */
+/** `exited` when the guest had an exit code, and `terminated`: once, whichever event comes first. */
 export function endSession(state: SessionState, exitCode?: number): void {
   if (!state.enter('ended')) return;
   state.symbols.close();

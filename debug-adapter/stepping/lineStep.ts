@@ -1,5 +1,5 @@
 /**
- * A step by source line, made of range steps of the VM. The rules are those users know from gdb: a step ends
+ * A step by source line, made of the VM's range steps. The rules are those users know from gdb: a step ends
  * at the first instruction of another line, in a function entered by `stepIn` after its prologue, or where
  * the function returned to.
  */
@@ -26,9 +26,9 @@ export type StepKind = 'over' | 'into' | 'out';
 interface Origin {
   readonly file: string | undefined;
   readonly line: number | undefined;
-  /** Of the code, whatever is inlined in it. */
+  /** The frame of the code, whatever is inlined in it. */
   readonly functionStart: bigint | undefined;
-  /** Its function and those it is inlined in, counted. */
+  /** How many functions: its own and those it is inlined in. */
   readonly level: number;
   readonly functionName: string | undefined;
 }
@@ -51,12 +51,12 @@ export class LineStep implements UserStep {
   /** What is being stepped through, or was last. */
   #range: Range;
   /**
-   * Where the last piece began: a breakpoint there has been hit already, and is not again after a fault's
+   * Where the last piece began: a breakpoint there was already hit, and does not count again after a fault's
    * handler has returned.
    */
   #from: bigint;
   #ownBreakpointId = -1;
-  /** The next stop is the end, whatever is there. */
+  /** The next stop is the end, wherever it is. */
   #last = false;
 
   private constructor(
@@ -75,8 +75,8 @@ export class LineStep implements UserStep {
   }
 
   /**
-   * `undefined` in code without line information, where a step is one instruction, and out of what is not
-   * inlined.
+   * `undefined` in code without line information, where a step is one instruction, and for a step out of code
+   * that is not inlined.
    */
   static async prepare(state: SessionState, cpu: number, kind: StepKind): Promise<LineStep | undefined> {
     const view = await state.viewOf(cpu);
@@ -137,7 +137,7 @@ export class LineStep implements UserStep {
     }
   }
 
-  /** A restart or disconnect may have taken the VM from us while we waited for an answer. */
+  /** A restart or disconnect may have taken the VM away while we waited for an answer. */
   #isCurrent(): boolean {
     return this.#state.step === this;
   }
@@ -163,8 +163,7 @@ export class LineStep implements UserStep {
     const pc = linearPc(registers);
     const functionStart = view.functionAt(pc)?.start;
     if (this.#steppingOver && functionStart !== this.#origin.functionStart) {
-      // `next` goes over the handler of a fault or an interrupt as over a call; `stepIn` is how to look into
-      // it.
+      // `next` steps over the handler of a fault or an interrupt as over a call; `stepIn` goes into it.
       const interrupted = await interruptedPc(
         registers,
         (address, lengthBytes) => this.#read(address, lengthBytes),
@@ -185,7 +184,7 @@ export class LineStep implements UserStep {
     if (inlined !== undefined) return inlined;
     const { row } = found;
     const sameLine = row.file === this.#origin.file && row.line === this.#origin.line;
-    // Line 0 is no line of the source.
+    // Line 0 is not a line of the source.
     const midStatement = row.range.start !== pc || !row.isStatement || row.line === 0;
     return sameLine || midStatement ? { kind: 'range', range, over: this.#steppingOver } : STOP_HERE;
   }
@@ -214,7 +213,7 @@ export class LineStep implements UserStep {
   }
 
   /**
-   * `stepIn` into a function without lines: let it return. Any other way there (a jump, a return, an
+   * `stepIn` into a function without lines: let it return. Reached in any other way (a jump, a return, an
    * interrupt): stop.
    */
   async #calledCode(view: AddressView, pc: bigint, registers: CpuRegisters): Promise<Decision> {

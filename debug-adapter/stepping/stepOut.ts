@@ -42,7 +42,7 @@ export class StepOut implements UserStep {
   }
 }
 
-/** A stop at our own breakpoint and at no other is the end of a step. */
+/** A stop at our own breakpoint, and at no other, ends the step. */
 export function asStep(event: StopEvent, ownBreakpointId: number): StopEvent {
   const ids = event.breakpointIds.filter((it) => it !== ownBreakpointId);
   const own = event.cause.kind === STOP.breakpoint && ids.length === 0 && event.breakpointIds.length > 0;
