@@ -30,7 +30,7 @@ const TRANSITIONS: Readonly<Record<Phase, readonly Phase[]>> = {
   configuring: ['stopped', 'running', 'restarting', 'ending', 'ended'],
   // Another stop may follow at once: into an inlined copy, or after another client's step.
   stopped: ['stopped', 'running', 'stepping', 'restarting', 'ending', 'ended'],
-  // The VM may refuse to run: then the old phase is asked for again.
+  // The VM may refuse to run: the client may then ask for the same again.
   running: ['stopped', 'running', 'stepping', 'restarting', 'ending', 'ended'],
   // Between two pieces the VM is stopped, and whatever needs a paused VM may be asked for.
   stepping: ['stopped', 'running', 'stepping', 'restarting', 'ending', 'ended'],

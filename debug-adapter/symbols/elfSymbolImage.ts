@@ -348,7 +348,7 @@ export class ElfSymbolImage implements SymbolImage {
     };
     const isMangled = (name: string): boolean => /^_[ZR]/.test(name);
     for (const name of this.#symbols?.functionNames() ?? []) if (!isMangled(name)) add(name);
-    // The others as their programmers write them, if their entries are there.
+    // The others as their programmers write them, if they have entries.
     for (const { name, address } of this.#symbols?.mangledFunctions('') ?? [])
       add(this.#guard(undefined, () => this.#finder.around(address)?.name) ?? name);
     return [...found].sort();
@@ -524,7 +524,7 @@ export class ElfSymbolImage implements SymbolImage {
     }
   }
 
-  /** Anything but what a file can cause is a bug of ours and goes on. */
+  /** Anything that a file cannot cause is a bug of ours and is rethrown. */
   #noted<T>(error: unknown, fallback: T): T {
     if (!(error instanceof DwarfError || error instanceof ElfError)) throw error;
     this.#note(error.message);

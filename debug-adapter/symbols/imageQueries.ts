@@ -1,4 +1,4 @@
-/** Variables and expressions of an image's frames: ties scopes, names and the evaluator together. */
+/** Variables and expressions of an image's frames: combines scopes, names and the evaluator. */
 import { DwarfError } from '../dwarf/dwarfError.ts';
 import type { Unit } from '../dwarf/unit.ts';
 import { LruCache } from './base/lruCache.ts';
@@ -73,7 +73,7 @@ export class ImageQueries {
       const value = await this.#resolver(frame, inlineDepth).names.variable(name, undefined);
       return value !== undefined && value.bare.kind !== 'unknown';
     } catch (error) {
-      if (error instanceof QueryError) return true; // a macro that comes to nothing here
+      if (error instanceof QueryError) return true; // a macro that means nothing here
       throw error;
     }
   }
@@ -83,7 +83,7 @@ export class ImageQueries {
   }
 
   async describeType(name: string): Promise<string | undefined> {
-    // Types with names a parser would stumble over (`&str`, `(u8, char)`) are tried as they are first.
+    // Types whose names a parser would trip over (`&str`, `(u8, char)`) are first tried as they are.
     const base = /^[\w\s:*]+$/.test(name) ? parseTypeName(name).base : name;
     if (this.#names.type(base, undefined) === undefined) await this.#names.ensureIndex(base);
     const type = this.#names.type(base, undefined);
@@ -124,10 +124,7 @@ export class ImageQueries {
     return { scope, names: new NameResolver(this.#image, this.#names, this.#elfSymbol, scope) };
   }
 
-  /**
-   * When a name that may be a type of another unit is met, the index has to be there before the tree can be
-   * trusted.
-   */
+  /** A name that may be a type of another unit needs the index before the tree can be trusted. */
   async #parse(text: string, scope: FrameScope, names: NameResolver): Promise<Node> {
     const key = `${unitKey(scope.unit)}:${scope.functionName ?? ''}:${text}`;
     const before = this.#parsed.get(key);

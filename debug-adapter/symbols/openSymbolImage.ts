@@ -1,4 +1,4 @@
-/** The way in: apart from the interface, so that what an image is made of may import that. */
+/** The entry point, separate from the interface so that the parts of an image may import the interface. */
 import type { ByteSource } from '../../vmm-core/elf/byteSource.ts';
 import { ElfSymbolImage } from './elfSymbolImage.ts';
 import type { SymbolImageOptions, SymbolImage } from './symbolImage.ts';

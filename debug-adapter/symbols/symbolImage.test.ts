@@ -105,7 +105,7 @@ test('stepping by line stays inside the statement and the function', () => {
   assert.equal(image.isInPrologue(T + 4n), false);
 });
 
-test('what is only declared has its type from there and its place from the symbol table', async () => {
+test('what is only declared has its type from the declaration and its place from the symbol table', async () => {
   const image = open();
   const { memory } = frameAt(T);
   const anywhere = { registers: new Map<string, bigint>(), memory };

@@ -1,8 +1,8 @@
 /**
- * What the debug adapter asks of one ELF file with its DWARF: the public interface of symbols/. Policy lives
- * in this folder, formats in ../dwarf (DWARF) and vmm-core/elf (ELF). A type that one room answers with is
+ * What the debug adapter asks of one ELF file with its DWARF: the public interface of symbols/. Policy is in
+ * this folder, formats in ../dwarf (DWARF) and vmm-core/elf (ELF). A type that one subfolder answers with is
  * declared there: values in values/, frames in frames/, places of code in breakpoints/. openSymbolImage.ts is
- * the way in.
+ * the entry point.
  *
  * Everything is lazy: opening reads the ELF header and the section table; an address question reads
  * .debug_aranges and the line table of the one unit concerned. All addresses are link-time addresses plus the
@@ -109,11 +109,11 @@ export interface SlicedQuestions {
 /** An expression parsed once, for many evaluations: breakpoint conditions, watches. */
 export interface CompiledExpression {
   readonly text: string;
-  /** It changes something: `assignment` says what to write. */
+  /** Whether it changes something: `assignment` says what to write. */
   readonly assigns: boolean;
   /** Throws QueryError; also for an assignment. */
   evaluate(frame: FrameContext, inlineDepth?: number): Promise<Value>;
-  /** What an assignment assigns to; of another expression its value. */
+  /** What an assignment assigns to; for another expression its value. */
   place(frame: FrameContext, inlineDepth?: number): Promise<Value>;
   assignment(frame: FrameContext, inlineDepth?: number): Promise<Assignment>;
 }
@@ -132,8 +132,8 @@ export interface SymbolImageOptions {
    */
   readonly openDwo?: (path: string) => ByteSource | undefined;
   /**
-   * Gets the index of a large image from elsewhere; without it, it is built here, in slices. Undefined: there
-   * will be none.
+   * Gets the index of a large image from elsewhere; without this, it is built here, in slices. Undefined:
+   * there will be none.
    */
   readonly loadIndex?: LoadIndex;
   /** For compressed sections; without them they count as missing and `problems()` says so. */
@@ -148,28 +148,28 @@ export interface SymbolImage {
   readonly buildIdAddress: bigint | undefined;
   readonly entry: bigint;
   readonly loadBias: bigint;
-  /** `x86-64`, …: what the debug information is of, also in a file of another class. */
+  /** `x86-64`, …: what the debug information is for, even in a file of another class. */
   readonly machine: string;
   /**
    * Whether there is line information at all; without it only symbolAt and functionByName (from .symtab)
    * answer.
    */
   readonly hasLines: boolean;
-  /** How much there is to know: the size of .debug_info, 0 without any. */
+  /** How much debug information there is: the size of .debug_info, 0 without any. */
   readonly debugInfoBytes: number;
   /** Where its code is. */
   readonly codeRanges: readonly AddressRange[];
 
   readonly sliced: SlicedQuestions;
   /**
-   * Whether names are known without reading through the units: by an index of ours, or by one the file brings
-   * along.
+   * Whether names are known without reading through the units: from an index of ours, or from one in the
+   * file.
    */
   readonly isIndexed: boolean;
   /**
    * Gets the index of names and files of a large image (a small one has it at once), by
-   * SymbolImageOptions.loadIndex. Until it is there, names of other units are not found, and files are by
-   * reading the head of every line table. Resolves to whether it is there; asking again costs nothing.
+   * SymbolImageOptions.loadIndex. Until it is ready, names of other units are not found, and files are found
+   * by reading the head of every line table. Resolves to whether it is ready; asking again costs nothing.
    */
   prepareIndex(): Promise<boolean>;
 
@@ -221,17 +221,17 @@ export interface SymbolImage {
 
   /**
    * The registers of a frame's caller: by call frame information, else by ORC, else by the frame pointer.
-   * Undefined at the outermost frame and where neither knows the way.
+   * Undefined at the outermost frame and where none of these applies.
    */
   unwindFrame(frame: FrameContext): Promise<UnwoundFrame | undefined>;
   /**
-   * The same, but undefined where no table knows the frame: for whoever knows more of its code than the frame
-   * pointer.
+   * The same, but undefined where no table knows the frame: for a caller that knows more about its code than
+   * the frame pointer does.
    */
   unwindByTables(frame: FrameContext): Promise<UnwoundFrame | undefined>;
   /**
-   * Whether the tables say that a frame has no caller, rather than nothing of it: then nothing else need be
-   * tried.
+   * Whether the tables say that a frame has no caller, rather than nothing about it: then nothing else need
+   * be tried.
    */
   isOutermost(frame: FrameContext): boolean;
 
@@ -252,12 +252,9 @@ export interface SymbolImage {
    * a mistake.
    */
   compile(expression: string, frame: FrameContext, inlineDepth?: number): Promise<CompiledExpression>;
-  /**
-   * Whether a name is something of the program where a frame is: a variable, a function, an enumerator, a
-   * macro.
-   */
+  /** Whether a name belongs to the program at a frame: a variable, a function, an enumerator, a macro. */
   knows(name: string, frame: FrameContext, inlineDepth?: number): Promise<boolean>;
-  /** Whose syntax expressions have at an address. */
+  /** The language whose syntax expressions have at an address. */
   languageAt(address: bigint): Language;
   /** The same for code at an address, where nothing runs yet: a breakpoint's condition. */
   compileAt(expression: string, address: bigint): Promise<CompiledExpression>;
@@ -274,11 +271,11 @@ export interface SymbolImage {
   describeLocals(address: bigint): readonly LocalDescription[];
   /** How the frame at an address leads to its caller's, as text; undefined without call frame information. */
   describeFrame(address: bigint): FrameDescription | undefined;
-  /** The macro a name is at an address; without one the first that any unit ends with. */
+  /** The macro a name is at an address; without an address the first that any unit ends with. */
   macro(name: string, address?: bigint): Macro | undefined;
   /** Names of functions that match, sorted, at most `limit`. */
   functionsMatching(pattern: RegExp, limit?: number): readonly string[];
 
-  /** What was found broken so far, each once: `.debug_info unit 0x1234: …`. */
+  /** What was found broken so far, each reported once: `.debug_info unit 0x1234: …`. */
   problems(): readonly string[];
 }

@@ -1,6 +1,6 @@
 /**
  * What the symbol files of a session say about an address, in one address space: the first image that knows
- * it answers for it.
+ * it answers.
  */
 import type { FunctionRange, InlineFrame, LineRow, SymbolAt, SymbolImage } from '../symbols/symbolImage.ts';
 
@@ -12,7 +12,7 @@ export interface FoundLine {
   readonly imagePath: string;
 }
 
-/** A nearest symbol further away than this names nothing any more. */
+/** Beyond this distance a nearest symbol is meaningless. */
 const MAX_SYMBOL_OFFSET = 0x10_0000n;
 
 export class AddressView {
@@ -94,8 +94,8 @@ function nonEmpty<T>(items: readonly T[]): readonly T[] | undefined {
 }
 
 /**
- * Of images of the same code the one that knows most comes first: a kernel repacked for a boot loader has a
- * symbol table at most, the file it was made of has the rest. All others stay in their order.
+ * Of images of the same code the one with the most information comes first: a kernel repacked for a boot
+ * loader has a symbol table at most, the file it was made of has the rest. All others stay in their order.
  */
 export function bestFirst(images: readonly SymbolImage[]): SymbolImage[] {
   const ordered: SymbolImage[] = [];
@@ -106,7 +106,7 @@ export function bestFirst(images: readonly SymbolImage[]): SymbolImage[] {
   return ordered;
 }
 
-/** 64-bit information before that of the 32-bit code which leads there, then the larger. */
+/** 64-bit information before that of the 32-bit code that leads there, then the larger. */
 function knowsMore(image: SymbolImage, other: SymbolImage): boolean {
   const [bytes, otherBytes] = [image.debugInfoBytes, other.debugInfoBytes];
   if (bytes === 0 || otherBytes === 0 || image.machine === other.machine) return bytes > otherBytes;

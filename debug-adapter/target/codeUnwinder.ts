@@ -1,6 +1,6 @@
 /**
  * From a frame to its caller by the code: what the function has done to the stack since its first
- * instruction, else along the frame pointers. 32- and 64-bit code.
+ * instruction, or else along the frame pointers. 32- and 64-bit code.
  */
 import {
   callerByFramePointer,
@@ -13,7 +13,7 @@ import { PrologueReader } from './prologue.ts';
 import { codeBase, codeBits, stackBase } from './registers.ts';
 import { lookupAddress, type UnwindContext, type UnwindFrame } from './unwindFrame.ts';
 
-/** Functions are not longer; the last symbol of a file may seem so. */
+/** No function is longer; the last symbol of a file may seem so. */
 const MAX_FUNCTION_BYTES = 1 << 16;
 
 /** `undefined` at the outermost frame. */
@@ -41,7 +41,7 @@ function linkedStack(context: UnwindContext, wordBytes: 4 | 8): LinkedStack {
   };
 }
 
-/** Callers' frames lie higher: a chain that leads down is a loop. */
+/** Callers' frames are higher: a chain that leads down is a loop. */
 function callerFrame(
   frame: UnwindFrame,
   caller: LinkedCaller | undefined,
@@ -74,7 +74,7 @@ async function byPrologue(
   if (layout === undefined || base === undefined) return undefined;
   const cfa = stack.base + base + BigInt(layout.offset);
   const word = (place: number): Promise<bigint | undefined> => readWord(cfa + BigInt(place), stack);
-  // Code without a frame may be no function at all (`_start`): then what is on its stack is no return
+  // Code without a frame may not be a function at all (`_start`): then what is on its stack is not a return
   // address.
   const target = await word(-stack.wordBytes);
   const isCalled = target !== undefined && (await followsCall(codeBase(context.cpu) + target, context));

@@ -1,5 +1,6 @@
 /**
- * Gets the session its VM: a warm core given by the extension, a core of our own, or a VM that runs already.
+ * Gets the session its VM: a warm core given by the extension, a core of our own, or a VM that is already
+ * running.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +13,7 @@ import type { AttachArguments, LaunchArguments } from '../launchArguments.ts';
 import type { Log } from '../log.ts';
 import { VmTarget } from './vmTarget.ts';
 
-/** `debugger`: a VM that cannot go on waits for us to look at it. */
+/** `debugger`: a VM that cannot go on waits for us to inspect it. */
 const IDENTITY = { client: 'debug-adapter', debugger: true };
 
 export interface CreatedVm {
@@ -48,7 +49,7 @@ export async function createVm(args: LaunchArguments, listener: CoreListener): P
 export interface AttachedVm {
   readonly target: VmTarget;
   readonly socket: string;
-  /** Its name, when nobody had given one. */
+  /** Its name, when none was given. */
   readonly chosen: string | undefined;
 }
 
@@ -133,11 +134,11 @@ function hear(line: string, listener: CoreListener): void {
       listener.output(message, 'stderr');
     }
   } catch {
-    listener.output(line, 'stderr'); // not of the log: nobody should miss it
+    listener.output(line, 'stderr'); // not a log line: nobody should miss it
   }
 }
 
-/** The bundle beside ours; run from source, the one that was built last. */
+/** The bundle beside ours; when run from source, the one built last. */
 function vmmPath(): string {
   const beside = path.join(import.meta.dirname, 'vmm.js');
   return existsSync(beside) ? beside : path.join(import.meta.dirname, '..', '..', 'dist', 'vmm.js');

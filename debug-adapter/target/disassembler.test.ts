@@ -10,13 +10,13 @@ async function texts(hex: string, bits: CodeBits = 64, address = 0x1000n, base =
     .map((it) => `${it.address.toString(16)} ${it.text}`);
 }
 
-test('the same bytes mean what the width of the code makes of them', async () => {
+test('the same bytes decode by the width of the code', async () => {
   assert.deepEqual(await texts('4889e5'), ['1000 mov rbp, rsp']);
   assert.deepEqual(await texts('4889e5', 32), ['1000 dec eax', '1001 mov ebp, esp']);
   assert.deepEqual(await texts('b83412', 16), ['1000 mov ax, 0x1234']);
 });
 
-test('bytes that are no instruction are shown one by one, and decoding goes on', async () => {
+test('bytes that are not an instruction are shown one by one, and decoding goes on', async () => {
   assert.deepEqual(await texts('06c3'), ['1000 (bad)', '1001 ret']);
 });
 

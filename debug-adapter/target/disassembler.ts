@@ -11,7 +11,7 @@ export interface DecodedInstruction {
   /** Linear. */
   readonly address: bigint;
   readonly bytes: Uint8Array;
-  /** Intel syntax. `(bad)` where the bytes are no instruction. */
+  /** Intel syntax. `(bad)` where the bytes are not an instruction. */
   readonly text: string;
   readonly valid: boolean;
   /** Where a direct jump or call goes, or what a RIP-relative operand names; linear. */
@@ -28,7 +28,7 @@ export interface CodeBlock {
 }
 
 export const MAX_INSTRUCTION_BYTES = 15;
-/** Decoded between two looks at the clock. */
+/** Instructions decoded between two looks at the clock. */
 const BATCH = 256;
 
 type Iced = typeof import('iced-x86');
@@ -51,7 +51,7 @@ export class Disassembler {
     this.#formatter = formatter;
   }
 
-  /** The same for all: it keeps nothing of what it decoded. */
+  /** Shared by all: it keeps nothing of what it decoded. */
   static load(): Promise<Disassembler> {
     return (loaded ??= import('iced-x86').then((library) => new Disassembler(library)));
   }
@@ -76,7 +76,7 @@ export class Disassembler {
     }
   }
 
-  /** As `decode`, for more than a few. */
+  /** Like `decode`, for more than a few. */
   async decodePaced(block: CodeBlock, count: number, pace: Pace): Promise<DecodedInstruction[]> {
     const decoded: DecodedInstruction[] = [];
     let offset = 0;

@@ -41,7 +41,7 @@ test('an interrupt after the last instruction returns to the end of the code', a
   assert.equal(await find([0x1010n, 8n, RFLAGS]), 0x1010n);
 });
 
-test('a return address alone, another CS, other code or impossible flags are no frame', async () => {
+test('a return address alone, another CS, other code or impossible flags are not a frame', async () => {
   assert.equal(await find([0x1004n, 0x7000n, 0x1n]), undefined);
   assert.equal(await find([0x1004n, 0x10n, RFLAGS]), undefined);
   assert.equal(await find([0x2004n, 8n, RFLAGS]), undefined);

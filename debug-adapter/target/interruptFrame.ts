@@ -17,7 +17,7 @@ const RFLAGS_RESERVED = ~0x3f_ffffn;
 type Read = (address: bigint, lengthBytes: number) => Promise<Uint8Array | undefined>;
 
 /**
- * Linear address of the interrupted instruction, when it lies in `code`; `undefined` where the stack holds no
+ * Linear address of the interrupted instruction, when it is in `code`; `undefined` where the stack holds no
  * such frame.
  */
 export async function interruptedPc(

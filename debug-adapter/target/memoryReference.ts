@@ -1,6 +1,6 @@
 /**
  * DAP memory references are opaque strings that come back from the editor. Ours: `0x…` linear in the address
- * space of the vCPU last stopped, `cpu2:0x…` linear in that of vCPU 2, `phys:0x…` guest-physical.
+ * space of the vCPU that stopped last, `cpu2:0x…` linear in that of vCPU 2, `phys:0x…` guest-physical.
  */
 import { USER_ERROR, UserError } from '../errors.ts';
 import type { GuestAddress } from './vmTarget.ts';

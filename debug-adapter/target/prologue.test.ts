@@ -43,7 +43,8 @@ test('a frame without frame pointer is followed through branches; a stack that d
   const wrapped = '85ff 7405 53 89fb 5b 90 c3';
   assert.equal(await layout(wrapped, 5), 'rsp+16 rbx@-16 keeps rbp r12 r13 r14 r15');
   assert.equal(await layout(wrapped, 9), 'rsp+8 keeps rbx rbp r12 r13 r14 r15');
-  // A register that is changed on one way and never saved is not the caller's: test; je +2; mov ebx, edi; ret
+  // A register that is changed on one path and never saved is not the caller's: test; je +2; mov ebx, edi;
+  // ret
   assert.equal(await layout('85ff 7402 89fb c3', 6), 'rsp+8 keeps rbp r12 r13 r14 r15');
 });
 

@@ -1,6 +1,6 @@
 /**
  * Frames of code without call frame information, from the code itself: what a function has pushed and moved
- * on every way from its first instruction to an address. Where two ways disagree nothing is said. x86 in 32
+ * on every path from its first instruction to an address. Where two paths disagree nothing is said. x86 in 32
  * and 64 bits; pure but for loading the decoder.
  */
 import type { Instruction, InstructionInfo } from 'iced-x86';
@@ -92,7 +92,7 @@ export class PrologueReader {
     const { depth, frame, changed } = state;
     const cfa = frame ?? depth;
     if (cfa === undefined) return undefined;
-    // What is above the top of the stack may be overwritten by anybody.
+    // What is beyond the top of the stack may be overwritten at any time.
     const saved = new Map([...state.saved].filter(([, place]) => depth === undefined || place >= -depth));
     const kept = [...this.#names].filter(([register]) => !changed.has(register) && !saved.has(register));
     return {
@@ -192,7 +192,7 @@ export class PrologueReader {
       case Mnemonic.Leave:
         return this.#pop({ ...state, depth: state.frame }, this.#framePointer);
       case Mnemonic.Call:
-        // `call` of what follows only asks where it is: the return address stays on the stack.
+        // A `call` of the next instruction only finds its own address: the return address stays on the stack.
         return instruction.nearBranchTarget === instruction.nextIP ? deeper(state, this.#wordBytes) : state;
       case Mnemonic.Mov:
         return this.#move(state, instruction, used);
@@ -218,7 +218,7 @@ export class PrologueReader {
     return this.#loaded(popped, register, isOwn);
   }
 
-  /** The caller's value is stored, if it still is one and is not stored already. */
+  /** The caller's value is stored, if it is still there and not stored already. */
   #save(state: State, register: number, place: number): State {
     const isFirst = this.#names.has(register) && !state.changed.has(register) && !state.saved.has(register);
     return isFirst ? { ...state, saved: new Map(state.saved).set(register, place) } : state;
@@ -267,7 +267,7 @@ export class PrologueReader {
     return this.#changed(state, instruction, used);
   }
 
-  /** Of an instruction that is nothing special: what it writes is not the caller's any more. */
+  /** An ordinary instruction: what it writes is no longer the caller's. */
   #changed(state: State, instruction: Instruction, used: readonly UsedRegister[]): State {
     const { RegisterExt, OpAccess } = this.#iced;
     const reads: number[] = [OpAccess.None, OpAccess.Read, OpAccess.CondRead, OpAccess.NoMemAccess];
@@ -294,7 +294,7 @@ export class PrologueReader {
     return below === undefined || Math.abs(distance) > MAX_DISTANCE ? undefined : distance - below;
   }
 
-  /** In its 64-bit name; Register.None for an operand that is none, or only a part of one. */
+  /** By its 64-bit name; Register.None for an operand that is not a register, or only a part of one. */
   #register(instruction: Instruction, operand: 0 | 1): number {
     const { OpKind, Register, RegisterExt } = this.#iced;
     if (operand >= instruction.opCount || instruction.opKind(operand) !== OpKind.Register)
@@ -339,13 +339,13 @@ function deeper(state: State, bytes: number): State {
   return { ...state, depth: state.depth === undefined ? undefined : state.depth + bytes };
 }
 
-/** What holds on both ways; the first of them when nothing is lost. */
+/** What holds on both paths; the first of them when nothing is lost. */
 function join(known: State, other: State): State {
   const depth = known.depth === other.depth ? known.depth : undefined;
   const frame = known.frame === other.frame ? known.frame : undefined;
   const saved = new Map([...known.saved].filter(([register, place]) => other.saved.get(register) === place));
   const changed = new Set([...known.changed, ...other.changed]);
-  // Saved on one way only: neither there nor in place for certain.
+  // Saved on one path only: neither there nor in place for certain.
   for (const register of [...known.saved.keys(), ...other.saved.keys()])
     if (!saved.has(register)) changed.add(register);
   const isSame =

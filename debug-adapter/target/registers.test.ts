@@ -38,7 +38,7 @@ function registers(
   return { cpu: 0, mode, cpl: 0, runnable: true, values, segments };
 }
 
-test('bits are named from the highest down; fields of several bits with their value', () => {
+test('bits are named from the highest down; multi-bit fields with their value', () => {
   assert.equal(decodeBits('rflags', 0x3246n), ' [IOPL=3 IF ZF PF]');
   assert.equal(decodeBits('cr0', 0x8005_0033n), ' [PG AM WP NE ET MP PE]');
   assert.equal(decodeBits('efer', 0xd01n), ' [NXE LMA LME SCE]');

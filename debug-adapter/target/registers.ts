@@ -113,7 +113,7 @@ export interface RegisterRow {
 const LEGACY_NAMES = ['ax', 'bx', 'cx', 'dx', 'si', 'di', 'bp', 'sp'] as const;
 const LONG_NAMES = ['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'] as const;
 
-/** General registers with the names the vCPU's mode gives them: rax … r15 in 64-bit code, eax … elsewhere. */
+/** General registers by their names in the vCPU's mode: rax … r15 in 64-bit code, eax … elsewhere. */
 export function generalRows(mode: CpuMode): RegisterRow[] {
   if (mode === 'long64') {
     const keys = [...LEGACY_NAMES.map((it) => `r${it}`), ...LONG_NAMES, 'rip', 'rflags'];

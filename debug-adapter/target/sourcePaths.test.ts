@@ -24,7 +24,7 @@ test('a recorded path that exists is itself', (t) => {
   );
 });
 
-test('a recorded path that nothing can be asked about is not found, and no error', (t) => {
+test('a recorded path that cannot be looked up is not found, and is not an error', (t) => {
   const folder = folderWith(t, ['k.elf']);
   symlinkSync('loop.c', `${folder}/loop.c`);
   const paths = new SourcePaths();
@@ -98,7 +98,7 @@ test('a file whose breakpoint was found to mean it is what frames of it show', (
   assert.equal(paths.toEditor('/far/kernel/main.c', '/k/k.elf'), '/home/me/proj/kernel/main.c');
 });
 
-test('two spellings of one file by a link are the same', (t) => {
+test('two spellings of one file through a link are the same', (t) => {
   const folder = folderWith(t, ['real/kernel/main.c', 'real/k.elf']);
   symlinkSync(`${folder}/real`, `${folder}/link`);
   const recorded = [

@@ -1,6 +1,6 @@
 /**
  * Between the source paths a compiler recorded and the files in the editor. The recorded path may be relative
- * or of another machine; what the editor gets must be a file that exists.
+ * or from another machine; what the editor gets must be a file that exists.
  */
 import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -31,7 +31,7 @@ export class SourcePaths {
   }
 
   /**
-   * The recorded paths an editor's file stands for, best first; more than one only when they are equally
+   * The recorded paths that match an editor's file, best first; more than one only when they are equally
    * good.
    */
   toRecorded(
@@ -126,7 +126,7 @@ function isFile(candidate: string): boolean {
   try {
     return statSync(candidate, { throwIfNoEntry: false })?.isFile() === true;
   } catch {
-    return false; // a link to itself, a name too long, a folder that is not ours to enter
+    return false; // a link to itself, a name too long, a folder we may not enter
   }
 }
 

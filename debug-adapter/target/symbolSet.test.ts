@@ -22,7 +22,7 @@ function load(paths: readonly string[]): { symbols: SymbolSet; reports: string[]
   return { symbols: SymbolSet.load(files, (message) => reports.push(message)), reports };
 }
 
-test('a kernel that is no ELF file is reported, unless its symbols are in another file', async (t) => {
+test('a kernel that is not an ELF file is reported, unless its symbols are in another file', async (t) => {
   const flat = fileWith(t, 'no ELF file');
   const alone = load([flat]);
   assert.equal(alone.reports.length, 1);
@@ -57,7 +57,7 @@ test('addresses are shown as function or symbol and offset', () => {
   assert.equal(symbols.addressByName('ticks'), 0x101008n);
 });
 
-test('a function of a stripped file beside the one with lines is the latter, once', async (t) => {
+test('a function in a stripped file and in the one with lines is found once, in the latter', async (t) => {
   const stripped = fileWith(t, '');
   try {
     execFileSync('objcopy', ['--strip-debug', STEPS_ELF, stripped]);

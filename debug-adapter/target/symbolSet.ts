@@ -1,5 +1,5 @@
 /**
- * All symbol files of a session. Names and source lines are asked of all of them, addresses in an address
+ * All symbol files of a session. Names and source lines are looked up in all of them, addresses in an address
  * space (AddressView).
  */
 import { statSync } from 'node:fs';
@@ -24,10 +24,10 @@ import { AddressView, bestFirst } from './addressView.ts';
 import type { CodeLocation, FunctionLocation } from '../symbols/breakpoints/breakpointPlaces.ts';
 import { openSymbolImage } from '../symbols/openSymbolImage.ts';
 
-/** How indexes of large files are got, and who is told meanwhile. */
+/** How indexes of large files are obtained, and who is informed meanwhile. */
 export interface Indexing {
   readonly obtain: (request: IndexRequest) => Promise<SymbolIndexData | undefined>;
-  /** One is being built. `cancel` ends that. */
+  /** An index is being built. `cancel` ends that. */
   begin(title: string, cancel: () => void): { report(fraction: number): void; end(): void };
 }
 
@@ -40,7 +40,7 @@ interface LoadedFile {
 const CANCELLED =
   'reading its names was cancelled: until the next session, names are found only in the symbol table and in the source file of the frame';
 
-/** Files up to this size are held in memory: a guest is rebuilt while it is debugged. */
+/** Files up to this size are held in memory: a guest may be rebuilt while it is debugged. */
 const READ_WHOLE_BYTES = 32 << 20;
 
 /** Of CR3: bits 11:0 are flags or the PCID, bit 63 asks not to flush (SDM Vol. 3, §4.5, §4.10.4.1). */
@@ -94,7 +94,7 @@ export class SymbolSet {
     });
     const hasLines = loaded.some(({ image }) => image.hasLines);
     for (const { index, message } of failures) {
-      // The first is the kernel: a bzImage whose vmlinux is named beside it is as it should be.
+      // The first is the kernel: a bzImage is fine when its vmlinux is named beside it.
       if (index > 0 || !hasLines) report(message);
     }
     if (!hasLines && loaded.length > 0) {
@@ -105,11 +105,13 @@ export class SymbolSet {
     return new SymbolSet(files, loaded, closed);
   }
 
-  /** Gets the indexes of large files, which costs seconds once. Whether there is one more than before. */
+  /**
+   * Gets the indexes of large files, which costs seconds once. Returns whether there is one more than before.
+   */
   async prepareIndexes(): Promise<boolean> {
     this.#isIndexing = true;
     let isNew = false;
-    // One after the other: each takes a CPU and some 200 MB while it lasts.
+    // One at a time: each takes a CPU and some 200 MB while it lasts.
     for (const image of this.images.filter((it) => !it.isIndexed)) {
       const isThere = await image.prepareIndex().catch(() => false); // closed meanwhile
       isNew ||= isThere;
@@ -181,7 +183,7 @@ export class SymbolSet {
   }
 
   /**
-   * One that a stripped file has and a file with lines too is the latter's: its breakpoint goes behind the
+   * A function in both a stripped file and one with lines is the latter's: its breakpoint goes after the
    * prologue.
    */
   async functionsByName(name: string): Promise<FunctionLocation[]> {
@@ -314,11 +316,11 @@ function openIfPresent(path: string): FileSource | undefined {
   }
 }
 
-/** Undefined: there is nothing that could be opened. Why, opening it says. */
+/** Undefined: nothing could be opened. Opening it says why. */
 function currentVersion(path: string): string | undefined {
   try {
     return versionOf(statSync(path));
   } catch {
-    return undefined; // not there, a link to itself, a folder that is not ours to enter
+    return undefined; // missing, a link to itself, a folder we may not enter
   }
 }

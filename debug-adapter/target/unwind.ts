@@ -1,6 +1,6 @@
 /**
- * From a frame to its caller: by the tables that the symbols have of the code, else by what the code itself
- * does to the stack.
+ * From a frame to its caller: by the symbol files' tables for the code, else by what the code itself does to
+ * the stack.
  */
 import type { FrameContext } from '../symbols/frames/frameContext.ts';
 import type { UnwoundFrame } from '../symbols/frames/frameUnwinder.ts';
@@ -10,7 +10,7 @@ import { codeBase, codeBits } from './registers.ts';
 import { lookupAddress, type UnwindContext, type UnwindFrame } from './unwindFrame.ts';
 
 /**
- * A frame in the words of symbols/. `undefined` where the image's code is of another width than the vCPU
+ * A frame in the terms of symbols/. `undefined` where the image's code is of another width than the vCPU
  * executes.
  */
 export function frameContext(
@@ -72,7 +72,7 @@ function isKnown(name: string, unwound: UnwoundFrame): boolean {
   return unwound.isSignalFrame || unwound.savedAt.has(name) || KEPT_BY_CALLS.has(name);
 }
 
-/** SymbolImage.machine by the width of code. */
+/** SymbolImage.machine for each code width. */
 const MACHINES: Readonly<Record<number, string>> = { 64: 'x86-64', 32: 'i386' };
 
 /** The general registers of 32-bit code are `eax` … to the symbols, `rax` … in the protocol. */

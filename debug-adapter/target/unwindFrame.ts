@@ -1,4 +1,4 @@
-/** Frames as unwinding has them, and what it asks of the guest and its symbols. */
+/** Frames as unwinding sees them, and what it needs from the guest and its symbols. */
 import type { CpuRegisters } from '../../vmm-core/protocol/registers.ts';
 import type { SymbolImage } from '../symbols/symbolImage.ts';
 import { linearPc, linearSp, registerValue } from './registers.ts';
@@ -19,7 +19,7 @@ export interface UnwindFrame {
   readonly isCaller: boolean;
 }
 
-/** What unwinding needs of the guest and its symbols. */
+/** What unwinding needs from the guest and its symbols. */
 export interface UnwindContext {
   readonly cpu: CpuRegisters;
   /** `undefined` when any of it cannot be read. */

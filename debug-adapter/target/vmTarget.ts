@@ -1,6 +1,6 @@
 /**
- * A VM as the handlers see it: vmm-core's protocol with bigints and bytes in place of hex, and errors in
- * place of silence when the process behind the socket dies. Knows no DAP.
+ * A VM as the handlers see it: vmm-core's protocol with bigints and bytes instead of hex, and errors instead
+ * of silence when the process behind the socket dies. Knows no DAP.
  */
 import { EventEmitter } from 'node:events';
 import { ErrorCodes, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
@@ -56,7 +56,7 @@ interface TargetEvents {
   resumed: [];
   /** By another client; what was read before may be out of date. */
   changed: [Change];
-  /** By whom, as a sentence. */
+  /** Who did it, as a sentence. */
   reset: [string];
   ended: [VmEnd];
   /** The connection is gone. Last event. */
@@ -71,7 +71,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   #info: VmInfo;
   #state: RunState;
   #closed = false;
-  /** Per stop: what was read of each vCPU. */
+  /** Per stop: the registers read from each vCPU. */
   readonly #registers = new Map<number, Promise<CpuRegisters>>();
 
   constructor(client: VmmClient) {
@@ -150,7 +150,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     return registers;
   }
 
-  /** A failed read is asked again; a later one in its place stays. */
+  /** A failed read is retried; a later one in its place stays. */
   #forget(cpu: number, read: Promise<CpuRegisters> | undefined): void {
     if (this.#registers.get(cpu) === read) this.#registers.delete(cpu);
   }
@@ -198,7 +198,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     return this.#ask((it) => it.sendRequest(detach));
   }
 
-  /** Never throws: a VM that is gone is what was asked for. */
+  /** Never throws: a VM that is already gone is what was asked for. */
   async kill(): Promise<void> {
     await this.#ask((it) => it.sendRequest(kill)).catch(() => undefined);
   }
@@ -221,8 +221,8 @@ export class VmTarget extends EventEmitter<TargetEvents> {
   }
 
   /**
-   * A request that sets the VM running. That it ended instead (it stood at a fatal error) is no failure:
-   * `ended` tells.
+   * A request that sets the VM running. If it ended instead (it was at a fatal error), that is not a failure:
+   * `ended` reports it.
    */
   async #run(send: (connection: MessageConnection) => Promise<void>): Promise<void> {
     const before = this.#state;

@@ -1,10 +1,10 @@
-/** What is kept when there is too much. */
+/** What is kept when there is too much of it. */
 const KEPT = 0.9;
 
 interface Entry<V> {
   readonly value: V;
   readonly weight: number;
-  /** The larger, the later. */
+  /** Larger numbers were used later. */
   used: number;
 }
 
@@ -37,7 +37,7 @@ export class LruCache<K, V> {
   }
 
   /**
-   * Makes room for more than one entry: the order of use is worked out only here, so that a use costs next to
+   * Makes room for several entries at once: the order of use is worked out only here, so a use costs next to
    * nothing.
    */
   #trim(newest: K): void {

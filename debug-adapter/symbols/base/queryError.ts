@@ -1,8 +1,8 @@
-/** What a caller may act on; the message is for the user. */
+/** Codes a caller may act on; the message is for the user. */
 export type QueryErrorCode =
   /** Nothing here has the name. */
   | 'unknownName'
-  /** What would be set has no place: a number, the result of a sum. */
+  /** The value to set has no place: a number, the result of a sum. */
   | 'notAssignable';
 
 /** A mistake in what the user typed, or something the target cannot answer. The message is for the user. */
@@ -18,7 +18,7 @@ export class QueryError extends Error {
     this.code = code;
   }
 
-  /** The same mistake, where it is in the expression. */
+  /** The same mistake, with its place in the expression. */
   at(column: number): QueryError {
     return new QueryError(this.message, column, this.code);
   }

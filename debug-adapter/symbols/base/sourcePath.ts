@@ -34,13 +34,13 @@ export function baseName(path: string): string {
   return path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
 }
 
-/** How well two normalized paths agree: 3 the same, 2 one is the tail of the other, else 0. */
+/** How well two normalized paths agree: 3 the same, 2 one is the tail of the other, otherwise 0. */
 export function pathMatch(recorded: string, wanted: string): 0 | 2 | 3 {
   if (recorded === wanted) return 3;
   return endsWithPath(recorded, wanted) || endsWithPath(wanted, recorded) ? 2 : 0;
 }
 
-/** The number of path components two paths end with in common. */
+/** How many trailing path components two paths have in common. */
 export function commonTail(a: string, b: string): number {
   const left = a.split('/');
   const right = b.split('/');

@@ -1,6 +1,6 @@
 /**
- * Work in steps: a generator that yields wherever it may be interrupted. Run to its end where nothing else
- * waits (the command line, a worker), in slices where an event loop serves others too.
+ * Work in steps: a generator that yields wherever it may be interrupted. Run to the end where nothing else
+ * waits (the command line, a worker), in slices where the event loop serves others too.
  */
 export type Steps<T> = Generator<unknown, T, undefined>;
 

@@ -1,5 +1,5 @@
 /**
- * Where breakpoints go: from source lines and function names to addresses. In steps, because a line of a
+ * Where breakpoints go: from source lines and function names to addresses. Done in steps, because a line of a
  * header or an inlined function may be in a thousand units.
  */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
@@ -25,7 +25,7 @@ import type { MatchedRow, SourceFinder } from './lineBreakpoints.ts';
 export interface CodeLocation {
   readonly address: bigint;
   readonly file: string;
-  /** The line that was really found: the one asked for, or the next one that has code. */
+  /** The line actually found: the one asked for, or the next one that has code. */
   readonly line: number;
   readonly column: number;
   /** The function (or the inlined copy) the address is in. */
@@ -34,7 +34,7 @@ export interface CodeLocation {
 
 export interface FunctionLocation {
   readonly name: string;
-  /** Where a breakpoint goes: after the prologue, when the line table tells. */
+  /** Where a breakpoint goes: after the prologue, when the line table shows where that is. */
   readonly address: bigint;
   /** The function's first instruction. */
   readonly start: bigint;
@@ -49,11 +49,11 @@ export interface PlacesOptions {
   readonly names: ImageNames;
   readonly symbols: () => ElfSymbolIndex | undefined;
   readonly isCode: (address: number) => boolean;
-  /** To the address the image's users see. */
+  /** Added to give the address the image's users see. */
   readonly biased: (address: number) => bigint;
 }
 
-/** Up to this much debug information every unit can be asked. */
+/** Up to this much debug information, every unit is searched. */
 const SMALL_BYTES = 2 << 20;
 
 export class BreakpointPlaces {
@@ -67,7 +67,7 @@ export class BreakpointPlaces {
     const rows = yield* this.#options.sources.statementsAt(file, line, column);
     const byAddress = [...rows].sort((a, b) => addressOf(a) - addressOf(b));
     // After a function that does not return, the line table still claims the bytes up to the next; and there
-    // is code that the linker left behind without a name. Both count only where nothing else does.
+    // is code that the linker left behind without a name. Both count only where there is nothing else.
     const named = byAddress.filter((match) => this.#isNamed(match));
     const taken = new Set<string>();
     const locations = new Map<bigint, CodeLocation>();
@@ -150,7 +150,7 @@ export class BreakpointPlaces {
     };
   }
 
-  /** By the very name that symbols or entries have. */
+  /** By exactly the name that symbols or entries have. */
   *#functionsCalled(name: string): Steps<FunctionLocation[]> {
     const starts = this.#symbolStarts(name);
     if (starts.size === 0) yield* this.#entryStarts(name, starts);
@@ -177,7 +177,7 @@ export class BreakpointPlaces {
   }
 
   /**
-   * Names that are not written as entries have them: without namespaces or template arguments, with
+   * Names written otherwise than entries have them: without namespaces or template arguments, with
    * parameters.
    */
   *#mangledStarts(wanted: WantedFunction, starts: Set<number>): Steps<void> {
@@ -192,7 +192,7 @@ export class BreakpointPlaces {
 
   #hasParameters(wanted: WantedFunction, { node, functions }: FoundFunction): boolean {
     if (wanted.parameters === undefined || node === undefined || functions === undefined) return true;
-    // The declaration has all of them, unless it only stands for one in a type unit; copies may lack some.
+    // The declaration has all of them, unless it is a stub for one in a type unit; copies may lack some.
     const entries = originChain(node.unit.die(node.dieOffset)).map((die) => [...childrenOf(die)]);
     const entry = entries.findLast((it) => it.some(isParameter)) ?? [];
     const types = entry
@@ -256,7 +256,7 @@ export class BreakpointPlaces {
     };
   }
 
-  /** Where a function was inlined, of the units that know it. */
+  /** Where a function was inlined, in the units that know it. */
   *#inlinedCopies(name: string, wanted?: WantedFunction): Steps<FunctionLocation[]> {
     const { cache } = this.#options;
     const copies: FunctionLocation[] = [];

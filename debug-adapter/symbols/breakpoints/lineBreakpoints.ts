@@ -13,10 +13,7 @@ import type { SymbolIndex } from '../index/symbolIndex.ts';
 import type { UnitCache } from '../units/unitCache.ts';
 import type { UnitLines } from '../units/unitLines.ts';
 
-/**
- * One unit's line table, which of its files are meant, and between which lines they have statements as far as
- * that is known.
- */
+/** One unit's line table, which of its files are meant, and which lines their statements span, if known. */
 export interface FileMatch {
   readonly unit: Unit;
   readonly files: ReadonlySet<number>;
@@ -36,7 +33,9 @@ interface Candidate {
   readonly matches: readonly FileMatch[];
 }
 
-/** Below this many components in common, two absolute paths that merely end alike are different files. */
+/**
+ * With fewer components in common than this, two absolute paths that merely end alike are different files.
+ */
 const MIN_COMMON_TAIL = 2;
 
 export class SourceFinder {
@@ -77,7 +76,8 @@ export class SourceFinder {
     const mayHave = ({ firstLine, lastLine }: FileMatch): boolean => lastLine >= line && firstLine <= nearest;
     yield* this.#eachStatement(file, mayHave, (match, rowLine) => {
       if (rowLine < line || rowLine > nearest) return;
-      // Further blocks of a statement are no places to stop at it again; its columns are places of their own.
+      // Further blocks of a statement are not places to stop at it again; its columns are places of their
+      // own.
       const isFurtherBlock = ((match.lines.rows.flags[match.row] as number) & ROW_CONTINUES) !== 0;
       if (isFurtherBlock && column === undefined) return;
       if (rowLine < nearest) found = [];
@@ -236,7 +236,7 @@ function mergeByUnit(matches: readonly FileMatch[]): FileMatch[] {
 /**
  * Whether a statement covers nothing because a statement of another file begins at the same address: the
  * opening of an inlined function hides the line of its call. Stopping there shows the inlined function, so it
- * is no place for a breakpoint on the call's line (gdb agrees).
+ * is not a place for a breakpoint on the call's line (gdb agrees).
  */
 function isShadowed(rows: LineRows, row: number): boolean {
   for (let next = row + 1; next < rows.count && rows.address.at(next) === rows.address.at(row); next++) {
@@ -246,7 +246,7 @@ function isShadowed(rows: LineRows, row: number): boolean {
 }
 
 /**
- * Prefers the statement that begins at the column asked for, else the first one after it, else all of the
+ * Prefers the statement that begins at the column asked for, then the first one after it, then the whole
  * line.
  */
 function atColumn(rows: readonly MatchedRow[], column: number): readonly MatchedRow[] {

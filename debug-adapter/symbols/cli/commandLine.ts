@@ -14,7 +14,7 @@ import type { SymbolImage } from '../symbolImage.ts';
 import { type CliAnswer, answer, looksLikeQuery } from './queries.ts';
 import { symbolizeLine } from './symbolizeText.ts';
 
-/** What the program around this one is asked for; tests give their own. */
+/** What this code needs from the program around it; tests pass their own. */
 export interface CliIo {
   /** Throws when the file cannot be opened; the message is shown. */
   open(path: string): ByteSource;
@@ -23,7 +23,7 @@ export interface CliIo {
   readonly loadIndex?: LoadIndex;
   /** Lines of standard input without their ends. Only read when no query is on the command line. */
   lines(): AsyncIterable<string>;
-  /** Settles when more can be written: the reader may be slower than we are. */
+  /** Settles when more can be written: the reader may be slower than us. */
   write(text: string): Promise<void>;
   writeError(text: string): void;
 }
@@ -77,7 +77,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   return parsed.queries.length > 0 ? runQueries(image, parsed, io) : runLines(image, parsed, io);
 }
 
-/** A missing .dwo is no error of the command: the image says what it lacks. */
+/** A missing .dwo does not fail the command: the image says what it lacks. */
 function openIfPresent(path: string, io: CliIo): ByteSource | undefined {
   try {
     return io.open(path);
@@ -98,7 +98,7 @@ async function runQueries(image: SymbolImage, { queries, json }: Arguments, io: 
   return failures > 0 ? 1 : 0;
 }
 
-/** With --json every line is a query; without, a line that is no query is text to explain. */
+/** With --json every line is a query; without it, a line that is not a query is text to explain. */
 async function runLines(image: SymbolImage, { json }: Arguments, io: CliIo): Promise<number> {
   const problems = new Problems(image, io);
   try {
@@ -124,7 +124,9 @@ async function print(result: CliAnswer, json: boolean, io: CliIo): Promise<void>
   else await io.write(`${result.text}\n`);
 }
 
-/** What turned out broken or missing in the file, each told once, before the answer that it may explain. */
+/**
+ * What turned out broken or missing in the file, each reported once, before the answer that it may explain.
+ */
 class Problems {
   readonly #image: SymbolImage;
   readonly #io: CliIo;

@@ -54,7 +54,7 @@ function warn(message: string): void {
   standardError.write(`vmm sym: ${message}\n`);
 }
 
-/** A line on the terminal, for what takes more than a second; it is gone when that is over. */
+/** A line on the terminal for work that takes more than a second; removed when it is done. */
 function terminalProgress(what: string): { report(fraction: number): void; end(): void } {
   const { stderr } = process;
   const shownFromMs = performance.now() + SHOWN_AFTER_MS;

@@ -38,7 +38,7 @@ export function hex(address: bigint): string {
   return `0x${address.toString(16)}`;
 }
 
-/** `vfs_read at fs/read_write.c:450`, then a line for each function it is inlined into. */
+/** `vfs_read at fs/read_write.c:450`, then one line for each function it is inlined into. */
 export function chainText(chain: readonly InlineFrame[]): string {
   return chain
     .map(({ function: name, file, line, column }, depth) => {

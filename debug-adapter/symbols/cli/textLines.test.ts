@@ -21,12 +21,12 @@ test('lines end with LF or CRLF, the last one with the input', async () => {
   assert.deepEqual(await linesOf('one\n'), ['one']);
 });
 
-test('a character that two chunks share is one', async () => {
+test('a character split over two chunks is one character', async () => {
   const bytes = Buffer.from('grün\n');
   assert.deepEqual(await linesOf(bytes.subarray(0, 3), bytes.subarray(3)), ['grün']);
 });
 
-test('a line that does not end is refused with a sentence, after those before it', async () => {
+test('an endless line is refused with a sentence, after the lines before it', async () => {
   const zeros = new Uint8Array(MAX_LINE_CHARACTERS + 1);
   const seen: string[] = [];
   await assert.rejects(

@@ -39,18 +39,18 @@ export interface EvaluationScope {
   type(name: string): Type | undefined;
   /** A data member by `Class::member`, for pointers to it. */
   dataMember(name: string): { readonly owner: StructType; readonly member: Member } | undefined;
-  /** Undefined for what is none, and for one of a caller that nothing saved. */
+  /** Undefined for an unknown register, and for a caller's register that nothing saved. */
   register(name: string): NamedRegister | undefined;
   isRegister(name: string): boolean;
-  /** What numbers and registers are; as gdb has them, when absent. */
+  /** What types numbers and registers have; gdb's when absent. */
   readonly scalars?: Scalars;
 }
 
 type Binary = Node & { readonly kind: 'binary' };
 
-/** Requests of others are answered in between. */
+/** Other requests are answered in between. */
 const OPERATIONS_A_SLICE = 1000;
-/** Of a name in a message. */
+/** How much of a name a message quotes. */
 const MAX_NAME = 200;
 const MAX_ARRAY = 1 << 20;
 const COMPARISONS = new Set(['==', '!=', '<', '>', '<=', '>=']);
@@ -82,7 +82,7 @@ class Evaluator {
   }
 
   async value(node: Node): Promise<TargetValue> {
-    // Whatever a value complains of, it is this part of the expression that asked.
+    // Whatever is wrong with the value, this part of the expression asked for it.
     return this.#at(node.column, () => this.#valueOf(node));
   }
 
@@ -152,7 +152,7 @@ class Evaluator {
       if (node.name === 'true' || node.name === 'false') return this.#truthValue(node.name === 'true');
       if (node.name === 'nullptr' || node.name === 'NULL')
         return this.#constant(this.#scalars.pointerTo(VOID), 0n);
-      // What the program does not name may be a register, as it is where there are no symbols.
+      // A name the program does not have may be a register, as it is where there are no symbols.
       const register = node.name.toLowerCase();
       if (this.#scope.isRegister(register)) return this.#register(register, node.column);
     }
@@ -260,7 +260,7 @@ class Evaluator {
     if (COMPARISONS.has(operator)) return this.#logical(compareValues(operator, x, y));
     const result = integerArithmetic(operator, x, y);
     if (result === undefined) throw new QueryError('division by zero');
-    // A shift has the type of its left side alone.
+    // A shift has the type of its left side only.
     const isShift = operator === '<<' || operator === '>>';
     return this.#constant(isShift ? usualType(scalars.arithmeticType(a), scalars.int) : type, result);
   }
@@ -297,7 +297,7 @@ class Evaluator {
       const distance = (await scalars.integer(b)) * step;
       return this.#constant(aPointer, (await a.unsigned()) + (operator === '+' ? distance : -distance));
     }
-    // Alignment masks: `p & ~0xfff` has no meaning in C, but nobody means anything else by it.
+    // Alignment masks: `p & ~0xfff` has no meaning in C, but it cannot mean anything else.
     const result = integerArithmetic(operator, await scalars.integer(a), await scalars.integer(b));
     if (result === undefined || !'&|^%'.includes(operator))
       throw new QueryError(`${operator} of ${a.typeName} and ${b.typeName} has no meaning`);
@@ -308,7 +308,7 @@ class Evaluator {
     return BigInt.asUintN(8 * this.#scope.world.addressSize, await this.#scalars.integer(value));
   }
 
-  /** `name == "idle"`: whether the text is the same, which the addresses would not tell. */
+  /** `name == "idle"`: whether the text is the same, which the addresses would not show. */
   async #compareText(operator: string, a: TargetValue, b: TargetValue): Promise<TargetValue> {
     if (operator !== '==' && operator !== '!=')
       throw new QueryError(`${operator} of ${a.typeName} and ${b.typeName} has no meaning`);
@@ -317,7 +317,7 @@ class Evaluator {
     return this.#logical((x === y) === (operator === '=='));
   }
 
-  /** gdb's `*p@3`: so many objects in a row. */
+  /** gdb's `*p@3`: that many objects in a row. */
   async #repeated(first: TargetValue, count: TargetValue): Promise<TargetValue> {
     const number = Number(await this.#scalars.integer(count));
     if (first.address === undefined) throw new QueryError(`${first.expression} is not in memory`);
@@ -327,7 +327,7 @@ class Evaluator {
 
   async #member(object: TargetValue, name: string): Promise<TargetValue> {
     const owner = await this.#scalars.referred(object);
-    // `.` and `->` are taken for each other, as gdb does: what is meant is never in doubt.
+    // `.` and `->` are interchangeable, as in gdb: what is meant is never in doubt.
     const struct = pointerOf(owner) === undefined ? owner : await owner.dereference();
     const inner = struct.bare;
     if (inner.kind !== 'struct') throw new QueryError(`${owner.typeName} has no members`);
@@ -365,7 +365,7 @@ class Evaluator {
     );
   }
 
-  /** `&Class::member` without an object: how far inside every object it is. */
+  /** `&Class::member` without an object: its offset in every object. */
   #memberPointer(name: string): TargetValue | undefined {
     const found = this.#scope.dataMember(name);
     if (found === undefined) return undefined;
@@ -459,7 +459,7 @@ class Evaluator {
     return this.#scalars.logical(value, this.#text);
   }
 
-  /** Gives errors of values the column of the part of the expression that asked. */
+  /** Gives a value's errors the column of the part of the expression that asked for it. */
   async #at<T>(column: number, compute: () => Promise<T>): Promise<T> {
     try {
       return await compute();

@@ -29,33 +29,33 @@ const SYMBOLS = [
 ];
 
 const STRING = /^(?:[bLuU]|u8)?"((?:\\.|[^"\\])*)"/su;
-/** gcc's and clang's names of the pointer to a class's virtual functions are no identifiers. */
+/** gcc's and clang's names of the pointer to a class's virtual functions are not identifiers. */
 const NAME = /^(?:_vptr[.$][\w:]+|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/;
 /**
- * `main.c` or `fs/read_write.c` right before `::`, in quotes (as gdb has it) or without. A sum looks like the
+ * `main.c` or `fs/read_write.c` right before `::`, in quotes (as in gdb) or without. A sum looks like the
  * beginning of a path: how far to look is bounded.
  */
 const FILE =
   /^(?:[\w./+-]{0,255}[\w+-]\.(?:c|h|cc|cpp|cxx|c\+\+|hh|hpp|hxx|inc|ipp|rs|s|S|m|mm|zig|d)(?=::)|'([^']+\.\w+)'(?=::)|"([^"]+)"(?=::))/;
-/** The name compilers give what has none; units list its members without it. */
+/** The name compilers give to what has none; units list its members without it. */
 const ANONYMOUS = /^\(anonymous namespace\)\s*::/;
 
-/** Sums of ten thousand terms are fine; what is longer was not meant to be an expression. */
+/** Sums of ten thousand terms are fine; anything longer was not meant to be an expression. */
 const MAX_CHARACTERS = 100_000;
 
 /** How numbers are written. */
 export interface NumberSyntax {
   readonly language: Language;
-  /** Underscores may part the digits of any number: addresses are long. */
+  /** Underscores may separate the digits of any number: addresses are long. */
   readonly underscores?: boolean | undefined;
 }
 
-/** Throws QueryError with the column of what is no token. */
+/** Throws QueryError with the column of what is not a token. */
 export function tokenize(text: string, numbers: NumberSyntax): Token[] {
   if (text.length > MAX_CHARACTERS)
     throw new QueryError(`expression too long: ${text.length} characters, at most ${MAX_CHARACTERS}`, 1);
   const tokens: Token[] = [];
-  // Without it there are no files to look for, which sums look like from afar.
+  // Without it there are no file names to look for, which sums resemble.
   const hasScopes = text.includes('::');
   let at = 0;
   for (;;) {

@@ -1,7 +1,7 @@
 /**
- * What a name means where a frame is: variables, functions, enumerators and types, as C, C++ and Rust look
- * them up. Locals first, then members of the object, then the scopes around the function from the inside,
- * then macros, then anywhere in the program.
+ * What a name means at a frame: variables, functions, enumerators and types, as C, C++ and Rust look them up.
+ * Locals first, then members of the object, then the scopes around the function from the inside out, then
+ * macros, then anywhere in the program.
  */
 import { toUnsigned } from '../../dwarf/address.ts';
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
@@ -78,8 +78,8 @@ export class NameResolver {
   }
 
   /**
-   * Whether a name is a type here, and no variable that hides it. Does not wait: types of units not indexed
-   * yet are not seen.
+   * Whether a name is a type here, with no variable hiding it. Does not wait: types of units not indexed yet
+   * are not seen.
    */
   isType(name: string): boolean {
     if (this.type(name) === undefined) return false;
@@ -91,7 +91,7 @@ export class NameResolver {
     return this.type(name) !== undefined || this.#spellings(name).some((one) => this.#definedSomewhere(one));
   }
 
-  /** Whether nothing nearby has the name: then it may be a type that only the index knows. */
+  /** Whether nothing nearby has the name: it may then be a type that only the index knows. */
   isUnknown(name: string): boolean {
     return !this.#isVariableNearby(name) && this.type(name) === undefined;
   }
@@ -127,7 +127,7 @@ export class NameResolver {
     );
   }
 
-  /** What a macro's body is worth here. Inside its own body the name is no macro (C11 §6.10.3.4). */
+  /** The value of a macro's body here. Inside its own body the name is not a macro (C11 §6.10.3.4). */
   async #macroValue(name: string): Promise<TargetValue | undefined> {
     const image = this.#image;
     const scope = this.#scope;
@@ -157,8 +157,7 @@ export class NameResolver {
   }
 
   /**
-   * Anywhere in the program. What was found once is kept: looking through a kernel's names takes longer than
-   * evaluating.
+   * Anywhere in the program. What was found is kept: searching a kernel's names takes longer than evaluating.
    */
   async #global(name: string): Promise<TargetValue | undefined> {
     const key = `${this.#prefixes[0] ?? ''}${name}`;
@@ -190,7 +189,8 @@ export class NameResolver {
   }
 
   /**
-   * What names are tried with: `outer::Circle::`, then its bases as `outer::Shape::`, `outer::`, and nothing.
+   * The prefixes that names are tried with: `outer::Circle::`, then its bases as `outer::Shape::`, `outer::`,
+   * and nothing.
    */
   get #prefixes(): readonly string[] {
     return (this.#knownPrefixes ??= this.#findPrefixes());
@@ -207,7 +207,7 @@ export class NameResolver {
     return [...new Set(withBases)];
   }
 
-  /** Locals, members of `this`, then what the unit at hand declares, from the inside. */
+  /** Locals, members of `this`, then what the current unit declares, from the inside out. */
   async #nearby(name: string): Promise<TargetValue | undefined> {
     const scope = this.#scope;
     const local = await scope.find(name);

@@ -118,7 +118,7 @@ test('names have scopes, files, template arguments and operators', () => {
   assert.equal(tree('object._vptr.Shape'), 'object._vptr.Shape');
 });
 
-test('assignments, also short ones, say what is written', () => {
+test('assignments, compound ones too, say what is written', () => {
   assert.equal(tree('a = b = 1'), 'a = b = 1');
   assert.equal(tree('a <<= 2'), 'a = (a << 2)');
   assert.equal(tree('a++'), 'a = (a + 1)');
@@ -172,7 +172,7 @@ test('whatever is typed ends in a tree or in a mistake with a column', () => {
   }
 });
 
-test('rows of operators may be long; what lies inside is at most 256 levels deep', () => {
+test('rows of operators may be long; nesting is at most 256 levels deep', () => {
   const sum = parseExpression(`1${'+1'.repeat(20_000)}`, NAMES);
   assert.equal(depthOf(sum), 1);
   const deep = [
@@ -202,7 +202,7 @@ test('rows of operators may be long; what lies inside is at most 256 levels deep
   );
 });
 
-/** Of the processor: how busy the machine is does not count. */
+/** Processor time: how busy the machine is does not count. */
 function cpuMsToParse(text: string): number {
   const start = process.cpuUsage();
   try {

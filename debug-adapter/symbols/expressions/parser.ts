@@ -1,6 +1,6 @@
 /**
  * Expressions as trees: C's grammar and precedence with C++'s and Rust's additions. Names are resolved later,
- * except that a cast and template arguments need to know what is a type.
+ * but casts and template arguments need to know what is a type.
  */
 import { QueryError } from '../base/queryError.ts';
 import { MAX_DEPTH, type Node, type TypeSyntax, depthOf } from './syntaxTree.ts';
@@ -284,7 +284,7 @@ class Parser {
     return { kind: 'cast', type: pointer, operand: start, column };
   }
 
-  /** Whether here is a parenthesis with a type in it, and nothing but a type. */
+  /** Whether a parenthesis with a type in it, and nothing else, is next. */
   #startsCast(): boolean {
     const reader = this.#reader;
     const after = reader.peekAt(1);
@@ -311,7 +311,7 @@ function step(place: Node, operator: string, column: number): Node {
   return assign(place, operator.slice(0, 1), { kind: 'integer', value: 1n, text: '1', column }, column);
 }
 
-/** Stars and a parenthesis that closes: whatever the name before is, it is meant to be a type. */
+/** Stars and a closing parenthesis: whatever the name before is, it is meant to be a type. */
 function isPointerTo(reader: TokenReader): boolean {
   const isPointer = reader.take('*');
   while (reader.take('*'));

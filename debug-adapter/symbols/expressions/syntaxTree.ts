@@ -3,7 +3,7 @@
  */
 
 /**
- * One step from a type to the one made of it: a pointer to it, an array of it, a function that returns it.
+ * One step from a type to one derived from it: a pointer to it, an array of it, a function that returns it.
  */
 export type TypeLayer =
   | { readonly kind: 'pointer'; readonly sigil: '*' | '&' | '&&' }
@@ -44,8 +44,8 @@ export type Node =
 export const MAX_DEPTH = 256;
 
 /**
- * How many levels lie one inside another. Operators in a row, as in a sum, are one level: they are evaluated
- * in a row. Parts may be shared: `a += 1` has its place twice.
+ * How many levels are nested one inside another. Operators in a row, as in a sum, are one level: they are
+ * evaluated in a row. Parts may be shared: `a += 1` has its place twice.
  */
 export function depthOf(root: Node): number {
   const depths = new Map<Node, number>();

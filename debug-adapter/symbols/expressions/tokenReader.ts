@@ -4,11 +4,11 @@ import type { Language } from '../values/literals.ts';
 import { type Token, tokenize } from './lexer.ts';
 
 /**
- * What a parser has to know about the code around: its language, whether `(name)` begins a cast, and `name<`
- * template arguments.
+ * What a parser has to know about the surrounding code: its language, whether `(name)` begins a cast, and
+ * `name<` template arguments.
  */
 export interface KnownNames {
-  /** Whose literals count; C's when nobody says. */
+  /** Whose literal syntax applies; C's by default. */
   readonly language?: Language;
   /** See NumberSyntax. */
   readonly underscores?: boolean;
@@ -21,7 +21,7 @@ export interface KnownNames {
 
 /** `name.constprop.0.cold` has four. */
 const MAX_PARTS = 8;
-/** Arguments longer than this are none. */
+/** Anything longer than this is not template arguments. */
 const MAX_TEMPLATE_TOKENS = 200;
 
 export class TokenReader {
@@ -165,7 +165,7 @@ export class TokenReader {
   }
 
   /**
-   * The name with the template arguments that follow, when there is such a name: else `<` is a comparison.
+   * The name with the template arguments that follow, if there is such a name: otherwise `<` is a comparison.
    */
   #withArguments(name: string): string | undefined {
     let depth = 0;

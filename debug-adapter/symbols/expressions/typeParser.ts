@@ -1,6 +1,4 @@
-/**
- * Type names as they stand in casts and sizeof: C's and C++'s with abstract declarators, Rust's after `as`.
- */
+/** Type names as written in casts and sizeof: C's and C++'s with abstract declarators, Rust's after `as`. */
 import { QueryError } from '../base/queryError.ts';
 import type { TypeLayer, TypeSyntax } from './syntaxTree.ts';
 import type { TokenReader } from './tokenReader.ts';
@@ -57,7 +55,7 @@ function specifiers(reader: TokenReader): string {
       reader.next();
       const name = reader.qualifiedName();
       words.push(text, name);
-      reader.names.isType(`${text} ${name}`); // a type for certain, but whoever knows types may have to fetch it first
+      reader.names.isType(`${text} ${name}`); // a type for certain, but it may have to be fetched first
     } else if (BASE_WORDS.has(text) && words.every((word) => BASE_WORDS.has(word))) {
       words.push(text);
       reader.next();
@@ -69,8 +67,8 @@ function specifiers(reader: TokenReader): string {
 }
 
 /**
- * What is made of the base: stars first, then what follows in brackets, then what the parentheses around a
- * star say (C11 §6.7.7).
+ * What is derived from the base: stars first, then what follows in brackets, then what the parentheses around
+ * a star say (C11 §6.7.7).
  */
 function declarator(reader: TokenReader, depth: number): TypeLayer[] {
   if (depth > MAX_DEPTH) throw reader.nestedTooDeeply(MAX_DEPTH);

@@ -60,12 +60,12 @@ test('zstd of several frames, skippable ones too, comes out in order', () => {
   assert.equal(out.length, 3 * 131072);
 });
 
-test('zstd that makes more than it may is refused before it does', () => {
+test('zstd that would produce more than allowed is refused beforehand', () => {
   const endless = zeros(60_000).done();
   assert.throws(() => unzstd(endless, 16), /more than 16 bytes/);
   assert.throws(() => unzstd(zeros(2, BigInt(2 * MIB)).done(), MIB), /more than \d+ bytes/);
   assert.throws(() => unzstd(zeros(1, 1n << 33n).done(), 16 * MIB), /more than \d+ bytes/);
-  // Blocks that say nothing of what they make: so many tiny ones are no one's output.
+  // Blocks that do not say how much they produce: no compressor makes so many tiny ones.
   const tiny = new Bytes().u32(0xfd2fb528).u8(0).u8(0x38);
   for (let block = 0; block < 1000; block++) tiny.u8(0b100, 0, 0);
   assert.throws(() => unzstd(tiny.u8(0b101, 0, 0).done(), 16), /more than 16 bytes|broken|cut/);
@@ -110,7 +110,7 @@ test('a section that lies about its size, small or large, is missing, and one se
   assert.deepEqual(load(zlib, ['.debug_info']).sizes, [undefined]);
 });
 
-test('what sections become counts together, against the size of the file', () => {
+test('the sizes of all uncompressed sections count together, against the size of the file', () => {
   const data = deflateSync(new Uint8Array(40 * MIB));
   const claim = (name: string): { name: string; data: Uint8Array; claims: number } => ({
     name,
@@ -126,7 +126,7 @@ test('what sections become counts together, against the size of the file', () =>
   );
 });
 
-test('what zstd itself packs comes out as it was', (t) => {
+test('what zstd itself compresses comes out as it was', (t) => {
   const contents = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * at) % 251));
   for (const level of ['-1', '-3', '-19']) {
     let packed: Buffer;

@@ -1,6 +1,6 @@
 /**
- * What inflates compressed sections under Node: zlib is Node's own, zstd a library, because Node 20 has none.
- * None makes more than asked for.
+ * Decompressors for sections under Node: zlib is Node's own, zstd a library, because Node 20 has none. None
+ * produces more than asked for.
  */
 import { inflateSync } from 'node:zlib';
 import type { Decompressors } from '../../../vmm-core/elf/compressedSection.ts';

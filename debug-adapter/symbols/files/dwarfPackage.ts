@@ -70,7 +70,7 @@ export class DwarfPackage {
     const pieces = this.#types?.find(signature);
     if (pieces === undefined) return undefined;
     const file = this.#openPiece(this.#pieceOf(pieces), this.#typeBySignature);
-    // Asked whether it has the type, a file without it would ask here again.
+    // A file without the type, when asked for it, would ask here again.
     return file.unitHeaders().some(({ typeSignature }) => typeSignature === signature) ? file : undefined;
   }
 

@@ -1,5 +1,5 @@
 /**
- * Which machine an image's debug information is of. The header says it, except of 64-bit code in a 32-bit
+ * Which machine an image's debug information is for. The header says it, except for 64-bit code in a 32-bit
  * file: `objcopy -O elf32-i386` makes those for QEMU's `-kernel`, which refuses 64-bit multiboot kernels.
  * Registers, pointers and frames are then those of the 64-bit machine.
  */
@@ -16,7 +16,7 @@ export interface ImageMachine {
   readonly addressSize: 4 | 8;
 }
 
-/** Opening a file reads no more than this many headers of units. */
+/** Opening a file reads at most this many unit headers. */
 const MAX_HEADERS = 16;
 
 export function imageMachine(elf: ElfFile, dwarf: DwarfFile): ImageMachine {
@@ -36,7 +36,7 @@ function hasLongAddresses(dwarf: DwarfFile): boolean {
       offset = endOffset;
     }
   } catch (error) {
-    // Whoever reads that unit will report it.
+    // The code that reads that unit will report it.
     if (!(error instanceof DwarfError)) throw error;
   }
   return false;

@@ -26,7 +26,7 @@ import { type SectionData, type SectionLoader, memorySection } from '../../dwarf
 /**
  * Sections that cannot be read count as missing, with the reason given to `onProblem`. Objects (.o, .dwo)
  * have a section for each type unit or header's macros, all of one name, of which a linker would keep one of
- * each: they are read one after the other.
+ * each: they are read as if joined.
  */
 export function elfSectionLoader(
   elf: ElfFile,
@@ -88,9 +88,9 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 
 /**
  * The file with an address for every loadable section. Files that were linked have them; the sections of a
- * relocatable object go to the addresses given by name (where a module was loaded), else one after the other
- * from 0. Debug sections of one name count from the first of them, as they are read: references between them
- * are relocations.
+ * relocatable object go to the addresses given by name (where a module was loaded), otherwise one after
+ * another from 0. Debug sections of one name count from the first of them, as they are read: references
+ * between them are relocations.
  */
 export function placed(elf: ElfFile, given: ReadonlyMap<string, bigint> | undefined): ElfFile {
   if (elf.type !== ET_REL) return elf;
@@ -136,7 +136,7 @@ function relocatedBytes(
 
 /**
  * Where the file's code is. Linkers that drop unused functions leave their line sequences and ranges behind,
- * moved to address 0 or to the top of the address space; what is not in here is such a leftover.
+ * moved to address 0 or to the top of the address space; anything outside is such a leftover.
  */
 export function codeRanges(elf: ElfFile): readonly Range[] {
   const sections = elf.sections

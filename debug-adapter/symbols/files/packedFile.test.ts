@@ -50,7 +50,7 @@ test('a module that was compressed with gzip or zstd is the module', async () =>
   assert.deepEqual([code, errors], [0, []]);
 });
 
-test('what becomes far larger than such a file does is refused', () => {
+test('what unpacks to far more than such a file would is refused', () => {
   const bomb = gzipSync(new Uint8Array(96 << 20));
   assert.throws(
     () => unpack(bomb, 'bomb.gz'),
@@ -62,7 +62,7 @@ test('what becomes far larger than such a file does is refused', () => {
   );
 });
 
-test('xz is told with the command that unpacks it', () => {
+test('xz is refused with the command that unpacks it', () => {
   const xz = new Bytes().u8(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0).padTo(64).done();
   assert.throws(
     () => unpack(xz, 'e1000.ko.xz'),
@@ -70,7 +70,7 @@ test('xz is told with the command that unpacks it', () => {
   );
 });
 
-test('other compressions are told with the command that unpacks each', () => {
+test('other compressions are refused with the command that unpacks each', () => {
   const magics: readonly (readonly [command: string, ...magic: number[]])[] = [
     ['bzip2 -dk', 0x42, 0x5a, 0x68],
     ['lzma -dk', 0x5d, 0, 0],
@@ -92,7 +92,7 @@ test('other compressions are told with the command that unpacks each', () => {
     );
 });
 
-test('a kernel as it is booted has no symbols: its vmlinux is named', () => {
+test('a bootable kernel image has no symbols: its vmlinux is named', () => {
   assert.throws(
     () => unpack(bzImage('6.1.0-50-cloud-amd64 (debian-kernel@lists) #1 SMP'), 'vmlinuz'),
     /^Error: vmlinuz is a kernel .*no symbols: name its vmlinux, \/usr\/lib\/debug\/boot\/vmlinux-6\.1\.0-50-cloud-amd64 where .* linux-image-6\.1\.0-50-cloud-amd64-dbg /,

@@ -1,6 +1,6 @@
 /**
- * Files that hold a symbol file in another form: kernel modules as distributions compress them, and kernels
- * as they are booted.
+ * Files that hold a symbol file in another form: kernel modules as distributions compress them, and bootable
+ * kernel images.
  */
 import { gunzipSync } from 'node:zlib';
 import { type ByteSource, readBytes } from '../../../vmm-core/elf/byteSource.ts';
@@ -19,7 +19,7 @@ const KERNEL_VERSION = 0x20e;
 const MAX_VERSION_BYTES = 256;
 
 /**
- * The bytes of the file inside; undefined for one that is what it is. Throws with a sentence for the user.
+ * The bytes of the file inside; undefined for a file that is not packed. Throws with a sentence for the user.
  */
 export function unpacked(source: ByteSource): Uint8Array | undefined {
   if (startsWith(source, 0, GZIP))

@@ -12,7 +12,7 @@ const DEBUG_ROOT = '/usr/lib/debug';
 
 export interface SeparateDebug<T extends ByteSource> {
   readonly source?: T;
-  /** A file was there, but of another build. */
+  /** There was a file, but from another build. */
   readonly problem?: string;
 }
 

@@ -39,8 +39,8 @@ export class SplitUnits {
   }
 
   /**
-   * The unit with the entries: the split one of a skeleton, `unit` itself when it is no skeleton or its file
-   * cannot be used.
+   * The unit with the entries: the split one of a skeleton, `unit` itself when it is not a skeleton or its
+   * file cannot be used.
    */
   full(unit: Unit): Unit {
     if (unit.skeleton !== undefined) return unit; // clang names the file in the file itself too
@@ -53,7 +53,7 @@ export class SplitUnits {
   }
 
   /**
-   * Type units of a package: those of .dwo files are in the file of the unit that uses them. Throws
+   * Type units of a package: those of .dwo files are in the same file as the unit that uses them. Throws
    * DwarfError.
    */
   packagedTypes(): Iterable<Unit> {
@@ -88,7 +88,7 @@ export class SplitUnits {
 
   #openPackage(): DwarfPackage | undefined {
     if (this.#package === undefined) {
-      this.#package = null; // a broken package is looked at once
+      this.#package = null; // a broken package is tried only once
       const file = this.#openSplit(`${this.#options.programPath}.dwp`);
       if (file !== undefined)
         this.#package = new DwarfPackage(file, (piece, types) => this.#dwarfFile(piece, types));

@@ -25,7 +25,7 @@ const DEBUG_ROOT = '/usr/lib/debug';
 const MAX_PAGES = 512; // 8 MiB
 const MAX_UNIT_BYTES = 8 << 20;
 
-/** Undefined for an image that needs none, and, with a note, where the one it needs is not found. */
+/** Undefined for an image that needs none, and, with a note, when the one it needs is not found. */
 export function openSupplement(elf: ElfFile, options: SupplementOptions): DwarfFile | undefined {
   const found = findSupplement(elf, options);
   if (found === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Zstandard (RFC 8878) that makes no more than it is allowed to. The library has no limit, so frames are
- * looked over before they are given to it: what a block makes is known or at most 128 KiB.
+ * Zstandard (RFC 8878) that produces no more than allowed. The library has no limit, so frames are checked
+ * before they are given to it: a block's output is of known size or at most 128 KiB.
  */
 import { decompress } from 'fzstd';
 import { xxHash64 } from './xxHash64.ts';
@@ -8,16 +8,13 @@ import { xxHash64 } from './xxHash64.ts';
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50; // to …5f
 const MAX_BLOCK_BYTES = 1 << 17;
-/**
- * What every decoder should take (§3.1.1.1.2), and the most that zstd's own program takes without being
- * asked.
- */
+/** What every decoder should take (§3.1.1.1.2), and the most that zstd's own program takes by default. */
 const USUAL_WINDOW_BYTES = 1 << 23;
 const MAX_WINDOW_BYTES = 1 << 27;
 /** Compressors make blocks of 128 KiB, and split some into parts of about this size. */
 const SMALL_BLOCK_BYTES = 1 << 11;
 const FEW_BLOCKS = 64;
-/** Kernel modules are far smaller. To check more would take longer than to unpack it. */
+/** Kernel modules are far smaller. Checking more would take longer than unpacking it. */
 const MAX_CHECKED_BYTES = 1 << 26;
 
 const BLOCK = { raw: 0, rle: 1, compressed: 2 } as const;
@@ -31,7 +28,7 @@ interface Frame {
   /** Bytes of blocks that are stored as they are or repeat one byte, and the number of all blocks. */
   readonly plainBytes: number;
   readonly blocks: number;
-  /** The library does not look at it. */
+  /** The library does not check it. */
   readonly checksum: number | undefined;
 }
 
@@ -61,7 +58,7 @@ export function unzstd(compressed: Uint8Array, maxBytes: number): Uint8Array {
 function checkFrame({ contentBytes, windowBytes, plainBytes, blocks }: Frame, left: number): void {
   if (Math.max(contentBytes ?? 0, plainBytes) > left) throw tooLarge(left);
   if (blocks > FEW_BLOCKS + left / SMALL_BLOCK_BYTES) throw tooLarge(left);
-  // Each block costs moving the window.
+  // Each block costs a move of the window.
   const maxWindowBytes = Math.max(USUAL_WINDOW_BYTES, Math.min(MAX_WINDOW_BYTES, 4 * left));
   if (contentBytes === undefined && windowBytes > maxWindowBytes)
     throw new Error(`a window of ${windowBytes} bytes for at most ${left}`);

@@ -1,6 +1,6 @@
 /**
  * Call sites: what a caller knows about the arguments it passed. DWARF 5 §3.4, and GNU's tags for it in
- * version 4. Lets a debugger say what a parameter was when its function was entered, after the function has
+ * version 4. They tell a debugger what a parameter was on entry to its function, after the function has
  * overwritten it.
  */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
@@ -14,7 +14,7 @@ export interface CallSite {
   readonly unit: Unit;
   /** The name of the function called, when the compiler knew. */
   readonly callee: string | undefined;
-  /** Computes the address called, when only that is known: evaluated in the caller's frame. */
+  /** Computes the called address, when only that is known: evaluated in the caller's frame. */
   readonly target: Uint8Array | undefined;
 }
 
@@ -72,10 +72,7 @@ function registerPointedAt(expression: Uint8Array): number | undefined {
   return isBreg && offset === 0 && isLoad ? operator - DW_OP.breg0 : undefined;
 }
 
-/**
- * Whether a function may jump to itself as its last act: what it was entered with is then not what its caller
- * passed.
- */
+/** Whether a function may tail-call itself: what it was entered with is then not what its caller passed. */
 export function tailCallsItself(node: FunctionNode): boolean {
   const own = plainNameOf(node.unit.die(node.dieOffset));
   return hasTailCallTo(node.unit.die(node.dieOffset), own, 0);
@@ -107,7 +104,7 @@ export function plainNameOf(die: Die): string | undefined {
   }
 }
 
-/** Call sites sit in the function, its blocks and the functions inlined into it. */
+/** Call sites are in the function, its blocks and the functions inlined into it. */
 function findSite(parent: Die, returnAddress: number, depth: number): Die | undefined {
   if (depth > 64) return undefined;
   for (const die of childrenOf(parent)) {

@@ -1,5 +1,5 @@
 /**
- * What the code at an address is, whatever runs there: its unit, the functions and blocks around it, the
+ * What the code at an address is, independent of any frame: its unit, the functions and blocks around it, the
  * variables they declare. Kept, because conditions are evaluated at the same address again and again.
  */
 import { DW_LANG } from '../../dwarf/constants.ts';

@@ -1,4 +1,4 @@
-/** What the target gives of a frame: its registers, its memory and, where it is known, its caller. */
+/** What the target knows of a frame: its registers, its memory and, if known, its caller. */
 
 /** Register values by lower-case name: `rax` … `r15`, `rip`, `rsp` (64-bit), `eax` … `eip` (32-bit). */
 export type Registers = ReadonlyMap<string, bigint>;

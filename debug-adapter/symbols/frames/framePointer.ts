@@ -1,5 +1,5 @@
 /**
- * From a frame to its caller where no table knows the way: along the frame pointers, which every kernel built
+ * From a frame to its caller where no table covers it: along the frame pointers, which every kernel built
  * with `-fno-omit-frame-pointer` has. x86 in 32 and 64 bits: [rbp] is the caller's RBP, [rbp + word] the
  * return address.
  */
@@ -13,7 +13,7 @@ export interface LinkedFrame {
   readonly pcIsReturnAddress: boolean;
 }
 
-/** What following frames asks of the program. */
+/** What following frame pointers needs from the program. */
 export interface LinkedStack {
   readonly wordBytes: 4 | 8;
   /** Base of the stack segment; 0 in 64-bit code. */
@@ -22,7 +22,7 @@ export interface LinkedStack {
   read(address: bigint, lengthBytes: number): Promise<Uint8Array | undefined>;
   /** First address of the function around an address. */
   functionStart(address: bigint): bigint | undefined;
-  /** Whether a return address leads to code: if not, the chain ends in rubbish. */
+  /** Whether a return address leads to code: if not, the chain ends in garbage. */
   isCode(returnAddress: bigint): Promise<boolean>;
 }
 
@@ -57,7 +57,7 @@ export async function callerByFramePointer(
   }
   if (framePointer === undefined || framePointer === 0n) return undefined;
   const link = stack.base + framePointer;
-  if (link < sp) return undefined; // callers' frames lie higher
+  if (link < sp) return undefined; // callers' frames are higher
   const saved = await readWord(link, stack);
   if (saved === undefined) return undefined;
   const slot = link + BigInt(stack.wordBytes);
@@ -87,9 +87,9 @@ export async function readWord(
 }
 
 /**
- * How many words lie above the return address when the frame is not (or no longer) set up at `pc`: 0 at a
- * function's first instruction and at its `ret`, 1 after `push rbp`. `undefined` in the body, where RBP is
- * the frame's own.
+ * How many words were pushed since the return address when the frame is not (or no longer) set up at `pc`: 0
+ * at a function's first instruction and at its `ret`, 1 after `push rbp`. `undefined` in the body, where RBP
+ * is the frame's own.
  */
 async function wordsOnStack(pc: bigint, stack: LinkedStack): Promise<0 | 1 | undefined> {
   const here = await stack.read(pc, 1);

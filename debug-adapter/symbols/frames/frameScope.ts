@@ -50,7 +50,7 @@ export interface LocalDescription {
   readonly isParameter: boolean;
   /** `frame base - 20`, `in $rdi`, `optimized out`. */
   readonly location: string;
-  /** The function it belongs to: of an inline chain there are several. */
+  /** The function it belongs to: an inline chain has several. */
   readonly function: string;
   /** Which of the chain that is: 0 for the innermost. */
   readonly inlineDepth: number;
@@ -217,7 +217,7 @@ export class FrameScope {
     }
   }
 
-  /** Compilers differ in what they say where the class declares it: the definition has the rest. */
+  /** Compilers differ in what the declaration in the class says: the definition has the rest. */
   async #staticMember(declaration: Die, name: string): Promise<TargetValue> {
     const declared = await this.valueOf(declaration, name);
     if (declared.place.kind !== 'missing') return declared;
@@ -228,7 +228,7 @@ export class FrameScope {
     return declared;
   }
 
-  /** What expressions of this frame may ask. `unit` is the one the expression is in. */
+  /** What expressions of this frame may ask for. `unit` is the one the expression is in. */
   context(unit: Unit): ExpressionContext {
     const { image, frame } = this;
     const { header } = unit;
@@ -384,7 +384,7 @@ export class FrameScope {
     return { kind: 'bytes', bytes, register: { name, value, offsetBytes: 0, wholeBytes } };
   }
 
-  /** An object in several places (DW_OP_piece): its bytes brought together as far as they are known. */
+  /** An object in several places (DW_OP_piece): its bytes put together as far as they are known. */
   async #collect(pieces: readonly Piece[], type: Type): Promise<Place> {
     const total = sizeOf(type) ?? Math.ceil(pieces.reduce((sum, { sizeBits = 0 }) => sum + sizeBits, 0) / 8);
     let lost: string | undefined;
@@ -430,7 +430,7 @@ export class FrameScope {
     return location?.kind === 'memory' ? location.address : undefined;
   }
 
-  /** DW_OP_GNU_variable_value: what another variable is worth, for sizes that depend on one. */
+  /** DW_OP_GNU_variable_value: the value of another variable, for sizes that depend on one. */
   async #variableValue(offset: number, unit: Unit): Promise<TypedValue | undefined> {
     const die = unit.file.dieAt(offset, unit);
     const value = die && (await this.valueOf(die, ''));
@@ -469,7 +469,7 @@ export class FrameScope {
 
   /**
    * Whether the call that returns to `pc` in `caller` entered this frame's function: if it called another, a
-   * tail call led here and the arguments were somebody else's.
+   * tail call led here and the arguments were for that one.
    */
   async #isCallOf(site: CallSite, caller: FrameScope, pc: bigint): Promise<boolean> {
     const node = this.#place.functionNode;

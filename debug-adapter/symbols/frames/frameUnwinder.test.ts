@@ -1,5 +1,5 @@
 /**
- * Which of an image's tables finds a caller: call frame information, ORC, the frame pointer, in this order.
+ * Which of an image's tables finds a caller: call frame information, ORC, the frame pointer, in that order.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -108,7 +108,7 @@ test('a frame that the tables call the outermost has no caller; one that they do
   }
 });
 
-test('addresses outside the code are no business of ORC, whose last entry has no end', async () => {
+test('ORC is not asked about addresses outside the code: its last entry has no end', async () => {
   const caller = await open().unwindFrame(frameAt(T + 0x100000n));
   assert.notEqual(caller?.method, 'orc');
 });

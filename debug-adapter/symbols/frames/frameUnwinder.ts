@@ -1,6 +1,6 @@
 /**
- * From one frame to its caller: .debug_frame and .eh_frame first, then a Linux kernel's ORC, the frame
- * pointer where all are silent.
+ * From one frame to its caller: .debug_frame and .eh_frame first, then a Linux kernel's ORC, then the frame
+ * pointer.
  */
 import { EM_X86_64, ET_REL } from '../../../vmm-core/elf/elfConstants.ts';
 import type { ElfFile } from '../../../vmm-core/elf/elfFile.ts';
@@ -18,7 +18,7 @@ import { describeRow, type FrameDescription } from './frameText.ts';
 import type { MachineRegisters } from './machineRegisters.ts';
 
 export interface UnwoundFrame {
-  /** Of the caller. Registers nobody saved are missing. */
+  /** The caller's. Registers that nothing saved are missing. */
   readonly registers: Registers;
   /** The caller's stack pointer before the call; identifies the frame that was unwound. */
   readonly cfa: bigint;
@@ -30,7 +30,7 @@ export interface UnwoundFrame {
    */
   readonly method: 'cfi' | 'orc' | 'framePointer';
   /**
-   * The frame that was unwound is an interrupt's or a signal's: the caller's program counter is no return
+   * The frame that was unwound is an interrupt's or a signal's: the caller's program counter is not a return
    * address.
    */
   readonly isSignalFrame: boolean;
@@ -81,7 +81,7 @@ export class FrameUnwinder {
     return row && describeRow(row, this.#image.machine, this.#image);
   }
 
-  /** Whether the tables say that a frame has no caller (§6.4.4), rather than nothing of it. */
+  /** Whether the tables say that a frame has no caller (§6.4.4), rather than nothing about it. */
   isOutermost(frame: FrameContext): boolean {
     const row = this.#rowOf(frame);
     return row?.registers.get(row.returnAddressRegister)?.kind === 'undefined';
@@ -103,7 +103,7 @@ export class FrameUnwinder {
     }
   }
 
-  /** Registers and memory of a frame for expressions that have nothing else to ask. */
+  /** Registers and memory of a frame for expressions that need nothing else. */
   context(frame: FrameContext): ExpressionContext {
     const { machine, addressSize, elf } = this.#image;
     return {
@@ -204,7 +204,7 @@ export class FrameUnwinder {
       const caller = await applyFrameRow(row, this.context(frame), {
         stackPointer: machine.stackPointer,
         registerNumbers: machine.names.keys(),
-        // Without a rule a register keeps its value, also one the ABI lets callees clobber: gcc's location
+        // Without a rule a register keeps its value, even one the ABI lets callees clobber: gcc's location
         // lists count on callees it knows not to (-fipa-ra), and end where a call does clobber.
         keeps: () => true,
       });
@@ -221,7 +221,7 @@ export class FrameUnwinder {
         isSignalFrame: row.isSignalFrame,
       };
     } catch (error) {
-      // What the frame does not know is no fault of the file's.
+      // A value missing from the frame is not the file's fault.
       if (!(error instanceof UnavailableError)) this.#image.dwarf.report(error);
       return undefined;
     }

@@ -73,7 +73,7 @@ const RISCV: MachineRegisters = {
   pushesReturnAddress: false,
 };
 
-/** Registers of machines we know no names of: enough for types, lines and where variables live. */
+/** Registers of machines whose names we do not know: enough for types, lines and where variables are. */
 const OTHER: MachineRegisters = {
   names: [...numbered('r', 128), 'pc'],
   stackPointer: -1,
@@ -121,8 +121,7 @@ function aliasesOf(machine: MachineRegisters): Readonly<Record<string, number>> 
 }
 
 /**
- * `rax`, its parts `eax`, `ax`, `al`, `ah`, and gdb's `pc`, `sp`, `fp`. Undefined when the frame does not
- * have it.
+ * `rax`, its parts `eax`, `ax`, `al`, `ah`, and gdb's `pc`, `sp`, `fp`. Undefined when the frame lacks it.
  */
 export function registerByName(
   machine: MachineRegisters,

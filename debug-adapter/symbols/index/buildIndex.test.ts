@@ -74,7 +74,7 @@ const offsets = (index: SymbolIndex, name: string, ...kinds: number[]): number[]
 
 const DECLARATION: BuiltAttribute = [DW_AT.declaration, DW_FORM.flag_present, true];
 
-test('names of file scope and of namespaces are listed by kind; what is in functions and what is only declared are not', () => {
+test('names at file scope and in namespaces are listed by kind; those in functions or only declared are not', () => {
   const dwarf = new DwarfBuilder();
   const local = named(DW_TAG.variable, 'local');
   const inner = die(
@@ -112,7 +112,7 @@ test('names of file scope and of namespaces are listed by kind; what is in funct
   const at = (label: string): number[] => [dwarf.offsetOf(label)];
   assert.deepEqual(offsets(index, 'main', NAME_FUNCTION), at('main'));
   assert.deepEqual(offsets(index, 'counter', NAME_VARIABLE), at('counter'));
-  // A definition has the name of what it completes; a variable's first declaration tells the type of what no
+  // A definition has the name of what it completes; a variable's first declaration gives the type of what no
   // unit defines.
   assert.deepEqual(offsets(index, 'shared', NAME_VARIABLE), [...at('shared'), ...at('completed')]);
   assert.deepEqual(offsets(index, 'opaque', NAME_STRUCTURE), []);
@@ -125,7 +125,7 @@ test('names of file scope and of namespaces are listed by kind; what is in funct
   assert.deepEqual(offsets(index, 'main', NAME_VARIABLE, NAME_TYPE), []);
 });
 
-test('of a structure in every unit a few are kept, and they do not crowd out another kind of that name; functions are all kept', () => {
+test('a structure that is in every unit is kept a few times, leaving room for others of its name; functions are all kept', () => {
   const dwarf = new DwarfBuilder();
   const UNITS = 300;
   for (let unit = 0; unit < UNITS; unit++) {

@@ -65,7 +65,7 @@ export class FileCollector {
   }
 
   #fileId(directory: Directory, place: StringPlace, path: () => string): number {
-    // Names in the table itself (before version 5) are at a place of their own each time.
+    // Names in the table itself (before version 5) are at a different place each time.
     const isMerged = place.section === '.debug_line_str' || place.section === '.debug_str';
     const key = 2 * place.offset + Number(place.section === '.debug_str');
     const known = isMerged ? directory.get(key) : undefined;
@@ -97,7 +97,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** Where each of `lists` begins when they are put one after the other, and where the last ends. */
+/** Where each of `lists` begins when they are concatenated, and where the last ends. */
 function starts(lists: readonly { readonly length: number }[]): Uint32Array {
   const positions = new Uint32Array(lists.length + 1);
   lists.forEach((list, index) => (positions[index + 1] = (positions[index] as number) + list.length));

@@ -29,7 +29,7 @@ async function valueOf(image: SymbolImage, expression: string): Promise<string> 
   return (await image.evaluate(expression, NO_FRAME)).display();
 }
 
-/** Answers what it is told to and notes what it was asked. */
+/** Answers what the test sets and records what it was asked. */
 function loader(kept: SymbolIndexData | undefined, built: () => Promise<SymbolIndexData | undefined>) {
   const asked: { mayBuild: boolean; image: ImageIdentity }[] = [];
   const loadIndex: LoadIndex = (image, mayBuild) => {
@@ -82,7 +82,7 @@ test('a line of source does not wait for an index that would have to be built', 
   assert.equal(image.functionAt(BigInt(LARGE_TEXT))?.name, 'far_main');
 });
 
-test('where a thread fails the index is built here', async () => {
+test('when the thread fails the index is built here', async () => {
   const { loadIndex } = loader(undefined, () => Promise.reject(new Error('no threads')));
   assert.equal(await valueOf(open(LARGE, loadIndex), 'FAR_RED + 0'), '7');
   assert.equal(await valueOf(open(LARGE), 'FAR_RED + 0'), '7', 'without a loader');

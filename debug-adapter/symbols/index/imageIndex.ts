@@ -1,4 +1,6 @@
-/** The index of one image: built on the spot where that takes no time, else got once, when first needed. */
+/**
+ * The index of one image: built on the spot when that takes no time, otherwise got once, when first needed.
+ */
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { finish, inSlices } from '../base/steps.ts';
 import { buildIndex } from './buildIndex.ts';
@@ -8,7 +10,7 @@ import { SymbolIndex, type SymbolIndexData } from './symbolIndex.ts';
 /** Up to this much debug information the index is built without asking: some 50 ms. */
 const SMALL_BYTES = 8 << 20;
 
-/** What tells the index of one file from that of another. */
+/** What distinguishes the index of one file from that of another. */
 export interface ImageIdentity {
   readonly buildId: string | undefined;
   /** Names and sizes of the sections an index is made of. */
@@ -16,7 +18,7 @@ export interface ImageIdentity {
 }
 
 /**
- * Gets the index from elsewhere: one that was kept, and where `mayBuild` says so one that a thread builds.
+ * Gets the index from elsewhere: one that was kept or, if `mayBuild` says so, one that a thread builds.
  * Undefined: there is none, or it was cancelled. When it rejects, the index is built here.
  */
 export type LoadIndex = (image: ImageIdentity, mayBuild: boolean) => Promise<SymbolIndexData | undefined>;
@@ -36,7 +38,7 @@ export class ImageIndex {
     this.#load = load;
   }
 
-  /** What the file itself brings along to find names by. */
+  /** The name tables that the file itself has. */
   get tables(): NameTables | undefined {
     this.#knownTables ??= nameTablesOf(this.#file) ?? null;
     return this.#knownTables ?? undefined;
@@ -46,7 +48,7 @@ export class ImageIndex {
     return (this.#file.section('.debug_info')?.sizeBytes ?? 0) <= SMALL_BYTES;
   }
 
-  /** The index if it is there or is built in no time. */
+  /** The index if it is ready or is built in no time. */
   get now(): SymbolIndex | undefined {
     return this.#index ?? (this.isSmall ? this.force() : undefined);
   }
@@ -57,8 +59,8 @@ export class ImageIndex {
   }
 
   /**
-   * Takes an index that was kept, if there is one: for questions that one makes quicker, but that are not
-   * worth building it.
+   * Takes an index that was kept, if there is one: for questions that it speeds up, but that do not justify
+   * building one.
    */
   async takeKept(): Promise<void> {
     if (this.now === undefined) await (this.#kept ??= this.#adopt(this.#load?.(this.#identity, false)));

@@ -42,7 +42,7 @@ test('an index comes back from its bytes and answers as before', () => {
   assert.deepEqual(index.usesOf(1), [{ unitOffset: 11, file: 1, firstLine: 10, lastLine: 13 }]);
 });
 
-test('the index of another file or of another version is none', () => {
+test('an index of another file or version is not used', () => {
   const bytes = encodeIndex(sample(), IDENTITY);
   assert.equal(decodeIndex(bytes, 'abcd .debug_info:101'), undefined);
   const other = bytes.slice();
@@ -62,7 +62,7 @@ test('a changed byte or a missing end is noticed wherever it is', () => {
   }
 });
 
-test('bytes that are something else are no index', () => {
+test('other bytes are not an index', () => {
   const random = seededRandom(4);
   for (let round = 0; round < 200; round++) {
     const bytes = Uint8Array.from({ length: Math.floor(random() * 400) }, () => Math.floor(random() * 256));

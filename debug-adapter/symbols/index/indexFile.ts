@@ -1,5 +1,5 @@
 /**
- * A SymbolIndex as bytes on disk. Read whole and checked before anything is believed; whatever is wrong,
+ * A SymbolIndex as bytes on disk. Read whole and checked before anything is trusted; if anything is wrong,
  * there is no index and a new one is built. Little endian, tables aligned to 8 bytes, in the order of TABLES:
  *
  *   0  magic "TFSYMIDX"
@@ -57,7 +57,7 @@ export function encodeIndex(data: SymbolIndexData, identity: string): Uint8Array
 }
 
 /**
- * Undefined when the bytes are no index, of another version, of another file, or damaged. The result shares
+ * Undefined when the bytes are not an index, or are of another version or file, or damaged. The result shares
  * their memory.
  */
 export function decodeIndex(bytes: Uint8Array, identity: string): SymbolIndexData | undefined {

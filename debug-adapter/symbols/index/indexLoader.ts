@@ -1,5 +1,5 @@
 /**
- * Gets the index of an image that is a file: from the store, else from a thread that builds it. The only
+ * Gets the index of an image that is a file: from the store, or from a thread that builds it. The only
  * spawner of symbolIndexer.worker.ts.
  */
 import path from 'node:path';
@@ -21,7 +21,7 @@ export interface IndexRequest {
   readonly store?: IndexStore;
   /** Fractions, while it is built. */
   readonly onProgress?: (fraction: number) => void;
-  /** What the user should know: the index cannot be kept. */
+  /** Told to the user: the index cannot be kept. */
   readonly onProblem?: (message: string) => void;
   /** Aborted: the answer is undefined. */
   readonly signal?: AbortSignal;
@@ -42,7 +42,7 @@ export async function obtainIndex(request: IndexRequest): Promise<SymbolIndexDat
 function runWorker(input: IndexerInput, request: IndexRequest): Promise<SymbolIndexData | undefined> {
   const worker = new Worker(path.join(import.meta.dirname, WORKER_FILE), {
     workerData: input,
-    // What it reads dies young: a large nursery would only be memory.
+    // What it reads dies young: a large nursery would only cost memory.
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
   });
   return new Promise((resolve, reject) => {

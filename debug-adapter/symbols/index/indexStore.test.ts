@@ -74,7 +74,7 @@ test('an index is found by build-id wherever the file is, and without one by pat
   assert.notDeepEqual(indexKey(nameless, FILE), indexKey(nameless, elsewhere));
 });
 
-test('damaged and foreign files are ignored and written anew', async (t) => {
+test('damaged and foreign files are ignored and rewritten', async (t) => {
   const store = storeIn(t);
   const key = keyOf('aa');
   store.write(key, indexOf(7));

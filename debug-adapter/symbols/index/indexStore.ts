@@ -1,8 +1,8 @@
 /**
  * Indexes kept on disk between sessions, one file for each image, in the user's cache. A file is named by the
  * image's build-id, and by the path and state of the image when it has none. Files are written beside their
- * place and renamed, so that one that is there is complete, however many processes write; the least recently
- * used go when there are too many.
+ * place and renamed, so that a file is always complete, however many processes write; the least recently used
+ * go when there are too many.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import type { SymbolIndexData } from './symbolIndex.ts';
 
 const SUFFIX = '.index';
 const TEMPORARY_SUFFIX = '.tmp';
-/** A writer takes seconds: what is older was left by one that was killed. */
+/** A writer takes seconds: anything older was left by one that was killed. */
 const TEMPORARY_MAX_AGE_MS = 3600_000;
 
 export interface StoreLimits {
@@ -27,7 +27,7 @@ export interface StoreLimits {
 /** A distribution's kernel takes 4 MB. */
 const LIMITS: StoreLimits = { maxFileBytes: 64 << 20, maxTotalBytes: 256 << 20 };
 
-/** What an index is found by. Plain data: it goes to a worker. */
+/** The key of an index. Plain data: it goes to a worker. */
 export interface IndexKey {
   readonly fileName: string;
   /** Must be the same in the file: a stripped or rewritten copy of an image has its build-id. */
@@ -74,7 +74,7 @@ export class IndexStore {
       if (data !== undefined) await utimes(file, now, now).catch(() => undefined); // read-only: it then ages
       return data;
     } catch {
-      return undefined; // no permission, evicted meanwhile: as good as not there
+      return undefined; // no permission, evicted meanwhile: as good as missing
     }
   }
 
@@ -94,7 +94,7 @@ export class IndexStore {
     }
   }
 
-  /** Removes what is oldest until another file of that size fits, and what killed writers left. */
+  /** Removes the oldest files until another of that size fits, and what killed writers left. */
   #makeRoom(fileName: string, sizeBytes: number): void {
     const files = readdirSync(this.directory).flatMap((name) => {
       const file = path.join(this.directory, name);

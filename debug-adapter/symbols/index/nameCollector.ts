@@ -148,8 +148,8 @@ export class NameCollector {
   }
 
   /**
-   * -1 for an entry without a name. The linker has merged equal strings of .debug_str: their offset stands
-   * for them.
+   * -1 for an entry without a name. The linker has merged equal strings of .debug_str: their offset
+   * identifies them.
    */
   #nameId(die: Die): number {
     const offset = die.strpOffset(DW_AT.name);

@@ -1,6 +1,6 @@
 /**
- * The indexes of names that a file brings along (.debug_names, .gdb_index), as one. Used where they cover
- * every unit.
+ * The indexes of names that a file contains (.debug_names, .gdb_index), as one. Used where they cover every
+ * unit.
  */
 import { DW_UT } from '../../dwarf/constants.ts';
 import { DebugNames } from '../../dwarf/debugNames.ts';
@@ -8,7 +8,7 @@ import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { GDB_INDEX_SYMBOL_KIND, GdbIndex } from '../../dwarf/gdbIndex.ts';
 import { NAME_ENUMERATOR, NAME_FUNCTION, NAME_VARIABLE, nameKind, TYPE_KINDS } from './symbolIndex.ts';
 
-/** An entry, or the unit that has it somewhere. */
+/** An entry, or the unit that contains it. */
 export interface NamePlace {
   readonly dieOffset: number | undefined;
   readonly unitOffset: number | undefined;
@@ -71,9 +71,7 @@ function covers(listed: ReadonlySet<number>, needed: readonly number[]): boolean
   return needed.every((offset) => listed.has(offset));
 }
 
-/**
- * gdb tells types from variables from functions, and no more: every type is a DW_TAG_structure_type to it.
- */
+/** gdb only distinguishes types, variables and functions: every type is a DW_TAG_structure_type to it. */
 function groupOf(tag: number): readonly number[] {
   const kind = nameKind(tag);
   if (TYPE_KINDS.includes(kind)) return TYPE_KINDS;

@@ -1,7 +1,7 @@
 /**
- * What a large image is asked by name: every file-scope name with its entries, every source file with the
- * units that have code from it. Flat arrays without strings: a kernel's quarter of a million names take 4 MB,
- * in memory and on disk (indexFile.ts).
+ * What a large image is searched by: every file-scope name with its entries, every source file with the units
+ * that have code from it. Flat arrays without strings: a kernel's quarter of a million names take 4 MB, in
+ * memory and on disk (indexFile.ts).
  */
 import { DW_TAG } from '../../dwarf/constants.ts';
 

@@ -35,7 +35,7 @@ export type IndexerMessage =
   | { readonly kind: 'failed'; readonly message: string };
 
 const PROGRESS_INTERVAL_MS = 100;
-/** Each unit is read once, one after the other: few are worth keeping. */
+/** Each unit is read once, in turn: few are worth keeping. */
 const MAX_UNIT_BYTES = 1 << 20;
 const MAX_PAGES = 512; // 8 MiB for all sections
 
@@ -48,7 +48,7 @@ export function runIndexer(input: IndexerInput, post: (message: IndexerMessage) 
     }
     const bytes = unpacked(source);
     const elf = placed(parseElf(bytes === undefined ? source : bytesSource(source.name, bytes)), undefined);
-    // Whoever answers questions reports what is broken: here it is only left out.
+    // The thread that answers questions reports what is broken: here it is only left out.
     const file = new DwarfFile(
       elfSectionLoader(elf, NODE_DECOMPRESSORS, () => undefined),
       {

@@ -14,7 +14,7 @@ export class AsideUnits {
   readonly #packagedTypes: () => Iterable<Unit>;
   #headers: readonly UnitHeader[] | undefined;
 
-  /** `fullUnit` finds what a skeleton stands for: see SplitUnits. */
+  /** `fullUnit` finds the unit behind a skeleton: see SplitUnits. */
   constructor(file: DwarfFile, fullUnit: (unit: Unit) => Unit, packagedTypes: () => Iterable<Unit>) {
     this.#file = file;
     this.#fullUnit = fullUnit;

@@ -41,7 +41,7 @@ export class ElfSymbolIndex {
   }
 
   /**
-   * The symbol that covers `address`: one whose size says so, else the nearest one before it in the same
+   * The symbol that covers `address`: one whose size says so, otherwise the nearest one before it in the same
    * section.
    */
   at(address: number): ElfSymbol | undefined {
@@ -78,7 +78,7 @@ export class ElfSymbolIndex {
   }
 
   /**
-   * Every symbol with that name, functions' clones (`name.isra.0`) last; `.cold` parts are no functions of
+   * Every symbol with that name, functions' clones (`name.isra.0`) last; `.cold` parts are not functions of
    * their own.
    */
   named(name: string): ElfSymbol[] {
@@ -140,7 +140,7 @@ export class ElfSymbolIndex {
       values[index] = this.#addressOf(index);
       indexes.push(index);
     }
-    // Within one address the last wins: it is looked at first.
+    // Among symbols at one address the last wins: it is looked at first.
     const rank = new Uint8Array(table.count);
     for (const index of indexes) rank[index] = this.#rank(index);
     const order = Uint32Array.from(indexes).sort(
@@ -158,7 +158,7 @@ export class ElfSymbolIndex {
     return value + Number(BigInt.asIntN(64, section?.address ?? 0n));
   }
 
-  /** Which of several names for one address people mean: functions before labels, global before local. */
+  /** Which of several names for one address is meant: functions before labels, global before local. */
   #rank(index: number): number {
     const binding = this.#table.binding(index);
     const type = this.#table.type(index);

@@ -1,6 +1,6 @@
 /**
- * The function proper around an address, whatever knows it: the unit's entries, else the symbol table.
- * Link-time addresses.
+ * The function proper around an address, from the unit's entries or else the symbol table. Link-time
+ * addresses.
  */
 import { DW_AT } from '../../dwarf/constants.ts';
 import { findPrologueEnd } from '../units/prologue.ts';
@@ -42,7 +42,7 @@ export class FunctionFinder {
     return this.#symbolAround(address);
   }
 
-  /** Where it is declared, as far as entries tell. */
+  /** Where it is declared, if entries say so. */
   declaration({ node, functions }: FoundFunction): { file?: string; line?: number } {
     if (node === undefined || functions === undefined) return {};
     const die = functions.originWith(node, DW_AT.decl_line);
@@ -54,7 +54,7 @@ export class FunctionFinder {
     return { ...(path !== undefined && { file: path }), ...(line !== undefined && { line }) };
   }
 
-  /** The first address after the prologue; the start when the line table does not tell. */
+  /** The first address after the prologue; the start when the line table does not say. */
   afterPrologue({ start, end, node }: FoundFunction): number {
     const unit = node?.unit ?? this.#units.unitAt(start);
     const lines = unit && this.#cache.linesOf(unit);

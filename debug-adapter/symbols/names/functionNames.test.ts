@@ -7,7 +7,7 @@ function means(text: string, qualified: string, types: readonly string[] = []): 
   return isFunctionNamed(wanted, qualified) && haveSameParameters(wanted, types);
 }
 
-test('a function is meant by its name with and without namespaces and template arguments', () => {
+test('a name means a function with and without its namespaces and template arguments', () => {
   for (const name of ['ns::Box<int, 3>::sum', 'ns::Box<int,3>::sum', 'ns::Box::sum', 'Box::sum', 'sum'])
     assert.ok(means(name, 'ns::Box<int, 3>::sum'), name);
   assert.ok(!means('ox::sum', 'ns::Box<int, 3>::sum'));
@@ -17,7 +17,7 @@ test('a function is meant by its name with and without namespaces and template a
   assert.ok(means('Base::~Base', 'ns::Base::~Base'));
 });
 
-test('parameters tell overloads apart, however their types are spelled', () => {
+test('parameters distinguish overloads, however their types are spelled', () => {
   assert.ok(means('f(char const*, unsigned long)', 'ns::f', ['const char *', 'long unsigned int']));
   assert.ok(means('f()', 'ns::f'));
   assert.ok(means('f(void)', 'ns::f'));
@@ -32,7 +32,7 @@ test('the parentheses of operator() are its name', () => {
   assert.ok(!means('Fn::operator()(long)', 'ns::Fn::operator()', ['int']));
 });
 
-test('the longest plain name is what a mangled name must have', () => {
+test('the longest plain name is what a mangled name must contain', () => {
   assert.equal(mangledFragment(parseFunctionName('ns::Box<int, 3>::m')), '3Box');
   assert.equal(mangledFragment(parseFunctionName('ns::Base::~Base')), '4Base');
   assert.equal(mangledFragment(parseFunctionName('operator()')), undefined);

@@ -8,7 +8,7 @@ import { splitPath } from '../types/qualifiedNames.ts';
 export interface WantedFunction {
   /** Innermost last. */
   readonly parts: readonly string[];
-  /** As written, without blanks; undefined when none are. */
+  /** As written, without blanks; undefined when there are none. */
   readonly parameters: readonly string[] | undefined;
 }
 
@@ -33,7 +33,7 @@ export function haveSameParameters(wanted: WantedFunction, types: readonly strin
   return parameters.length === types.length && types.every((it, at) => canonicalType(it) === parameters[at]);
 }
 
-/** The longest plain name in what is asked for: it is in the mangled name of every function that is meant. */
+/** The longest plain name in what is asked for: the mangled name of every match contains it. */
 export function mangledFragment({ parts }: WantedFunction): string | undefined {
   const names = parts.map((part) => /^~?([A-Za-z_]\w*)/.exec(part)?.[1] ?? '');
   const plain = names.filter((name) => name !== '' && name !== 'operator');

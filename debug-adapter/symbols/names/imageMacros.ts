@@ -1,7 +1,4 @@
-/**
- * Macros of an image's units by name, as they stand at a source line. Compilers leave them out unless told
- * (-g3).
- */
+/** Macros of an image's units by name, as defined at a source line. Compilers leave them out without -g3. */
 import { type MacroDefinition, findMacro, hasMacros, macroLineOffset } from '../../dwarf/macro.ts';
 import type { Unit } from '../../dwarf/unit.ts';
 import type { UnitCache } from '../units/unitCache.ts';
@@ -55,7 +52,7 @@ export class ImageMacros {
   }
 }
 
-/** The files that numbers in macros mean: those of a split unit are in its own file. */
+/** The files that numbers in macros refer to: those of a split unit are in its own file. */
 function macroLines(unit: Unit): UnitLines | undefined {
   const offset = macroLineOffset(unit);
   if (offset === undefined || unit.file.section('.debug_line') === undefined) return undefined;

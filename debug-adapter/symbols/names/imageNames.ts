@@ -1,4 +1,4 @@
-/** Names of an image: in the unit at hand first, then anywhere, by its index. */
+/** Names of an image: in the current unit first, then anywhere, through its index. */
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import type { Die, Unit } from '../../dwarf/unit.ts';
@@ -26,10 +26,7 @@ import { UnitNames } from './unitNames.ts';
 const MAX_NAMES = 400_000;
 const MAX_FOUND = 2000;
 const FIRST_UNITS = 16;
-/**
- * A function inlined everywhere has an entry in every unit: one that has a place is among the first, if any
- * has.
- */
+/** A function inlined everywhere has an entry in every unit: if any has a place, one among the first does. */
 const MAX_ANYWHERE = 256;
 
 const TYPE_TAGS = new Set<number>([
@@ -49,13 +46,10 @@ export class ImageNames {
   readonly types: TypeReader;
   readonly #file: DwarfFile;
   readonly #addressSize: number;
-  /** What names were found to mean, by the scope that asked and the name. */
+  /** What names were found to mean, by the asking scope and the name. */
   readonly found = new LruCache<string, Die>(MAX_FOUND);
   readonly #byUnit = new LruCache<Unit, UnitNames>(MAX_NAMES);
-  /**
-   * Units that complete each other's declarations, which is broken debug information, are not read in
-   * circles.
-   */
+  /** Units that complete each other's declarations (broken debug information) are not read in circles. */
   readonly #reading = new Set<Unit>();
   readonly #index: ImageIndex;
   readonly #aside: Iterable<Unit>;
@@ -124,7 +118,7 @@ export class ImageNames {
   }
 
   /**
-   * As `anywhere`, of names that end like that: `Color::Green` where the program says `use shapes::Color`.
+   * Like `anywhere`, for names that end like that: `Color::Green` where the program says `use shapes::Color`.
    */
   anywhereEndingWith(name: string): Die[] {
     const simple = splitPath(name).at(-1) ?? name;
@@ -148,7 +142,8 @@ export class ImageNames {
   }
 
   /**
-   * Names with namespaces of the functions whose own name that is, each once. Only when the index is there.
+   * Names with namespaces of the functions that have that as their own name, each once. Only when the index
+   * is there.
    */
   *functionScopes(simple: string): Generator<string> {
     const seen = new Set<string>();
@@ -190,8 +185,8 @@ export class ImageNames {
   }
 
   /**
-   * The types of a large program that people ask for are in nearly every unit: no index is needed to find
-   * those.
+   * The types of a large program that people ask about are in nearly every unit: finding those needs no
+   * index.
    */
   #typeInFirstUnits(name: string): Die | undefined {
     for (const header of this.#file.unitHeaders().slice(0, FIRST_UNITS)) {
@@ -265,7 +260,7 @@ export class ImageNames {
     }
   }
 
-  /** Definitions by the tables the file brings along: some have simple names, some qualified ones. */
+  /** Definitions by the file's own tables: some have simple names, some qualified ones. */
   *#listed(name: string, simple: string, kinds: readonly number[]): Generator<Die> {
     const { tables } = this.#index;
     const seen = new Set<string>();
@@ -298,8 +293,8 @@ export class ImageNames {
       .find(name)
       .filter(({ tag }) => kinds.includes(nameKind(tag)));
     const definitions = entries.filter(({ isDeclaration }) => !isDeclaration);
-    // Of a variable gdb lists one unit, which may only declare it: that tells its type, and the symbol table
-    // where it is.
+    // For a variable gdb lists one unit, which may only declare it: that gives its type, and the symbol table
+    // its place.
     const declared = entries.filter(({ tag }) => tag === DW_TAG.variable);
     for (const { dieOffset: offset } of definitions.length > 0 ? definitions : declared)
       yield unit.die(offset);
@@ -315,7 +310,7 @@ export class ImageNames {
     });
   }
 
-  /** Whether a candidate of the index has the name indeed, with its namespaces when the name has some. */
+  /** Whether a candidate of the index really has the name, with its namespaces when the name has some. */
   #isNamed(die: Die, name: string, simple: string): boolean {
     if (name !== simple) {
       return this.#namesOf(die.unit)
@@ -369,7 +364,7 @@ function tagFits(tag: number, keyword: string): boolean {
   }
 }
 
-/** C++ lets one declare with `class` what is defined with `struct`. */
+/** C++ allows declaring with `class` what is defined with `struct`. */
 function isClass(tag: number): boolean {
   return tag === DW_TAG.structure_type || tag === DW_TAG.class_type;
 }

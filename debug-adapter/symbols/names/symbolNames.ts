@@ -1,5 +1,5 @@
 /**
- * Symbols of C++ and Rust as programmers read them. Only what values point to needs a name here: paths
+ * Symbols of C++ and Rust as programmers read them. Only the targets of pointers need names here: paths
  * without template arguments and the tables of classes (Itanium C++ ABI §5.1.4); functions have theirs from
  * the debug information.
  */

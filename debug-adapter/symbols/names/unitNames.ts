@@ -23,9 +23,11 @@ export type OtherUnitsName = (die: Die) => string | undefined;
 export class UnitNames {
   readonly unit: Unit;
   readonly #otherUnitsName: OtherUnitsName;
-  /** Structures and the like under `struct name`, `union name`, `enum name`; all else under its name. */
+  /**
+   * Structures and the like under `struct name`, `union name`, `enum name`; everything else under its name.
+   */
   readonly #entries = new Map<string, NamedEntry[]>();
-  /** Names with namespaces of the entries that are inside some. */
+  /** Qualified names of the entries that are inside namespaces. */
   readonly #qualified = new Map<number, string>();
   readonly #completions: number[] = [];
   /** Prefixes of inline namespaces, and those of what is around them. */
@@ -78,13 +80,13 @@ export class UnitNames {
   #visit(die: Die, offset: number, prefix: string): void {
     const keyword = die.tag === DW_TAG.member ? staticKeyword(die) : KEYWORDS.get(die.tag);
     if (keyword === undefined) return;
-    // What completes a declaration has its scope there, which may come later (§2.13.2).
+    // What completes a declaration has the declaration's scope, which may come later (§2.13.2).
     if (die.has(DW_AT.specification)) this.#completions.push(offset);
     else this.#enter(die, offset, keyword, prefix, ownName(die));
   }
 
   #complete(): void {
-    // Types completed here may hold more of them.
+    // Types completed here may contain more of them.
     for (let offset = this.#completions.shift(); offset !== undefined; offset = this.#completions.shift()) {
       const die = this.unit.die(offset);
       const declaration = die.ref(DW_AT.specification);
@@ -141,7 +143,7 @@ export class UnitNames {
   }
 
   /**
-   * Static members, member functions and types of a class. What is inside an unnamed one counts as outside of
+   * Static members, member functions and types of a class. What is inside an unnamed one counts as outside
    * it.
    */
   #classScope(offset: number, name: string | undefined, prefix: string): void {

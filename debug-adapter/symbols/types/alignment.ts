@@ -1,4 +1,4 @@
-/** Where the ABI lets values of a type begin. */
+/** Where the ABI allows values of a type to begin. */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { type Type, sizeOf, strip } from './type.ts';
 

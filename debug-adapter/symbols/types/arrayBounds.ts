@@ -21,7 +21,7 @@ const COLUMN_MAJOR = new Set<number>([
   ...[DW_LANG.Fortran77, DW_LANG.Fortran90, DW_LANG.Fortran95, DW_LANG.Fortran03, DW_LANG.Fortran08],
 ]);
 
-/** Outermost first, as elements lie in memory. */
+/** Outermost first, as elements are in memory. */
 export function dimensionsOf(array: Die, typeOf: TypeOf): Dimension[] {
   const found: Dimension[] = [];
   for (const child of childrenOf(array)) {
@@ -33,8 +33,8 @@ export function dimensionsOf(array: Die, typeOf: TypeOf): Dimension[] {
 }
 
 /**
- * Bits from one element to the next, where the entry says so: they lie closer, or farther apart, than their
- * type is large (§5.5).
+ * Bits from one element to the next, where the entry says so: more, or fewer, than the size of their type
+ * (§5.5).
  */
 export function strideOf(array: Die): number | undefined {
   const bytes = array.number(DW_AT.byte_stride);
@@ -76,7 +76,7 @@ function elementCount(die: Die, lowerBound: number, typeOf: TypeOf): number | un
   return between >= 0 && between <= Number.MAX_SAFE_INTEGER ? between : 0;
 }
 
-/** A constant; whether one of a few bytes has a sign, the type of the index says. */
+/** A constant; the type of the index says whether a short one is signed. */
 function boundValue(die: Die, attribute: number, typeOf: TypeOf): bigint | undefined {
   const value = die.bigint(attribute);
   if (value === undefined || value < 0n || !die.has(DW_AT.type)) return value;
@@ -95,7 +95,7 @@ export function isComputed(die: Die, attribute: number): boolean {
   return die.block(attribute) !== undefined || die.refOffset(attribute) !== undefined;
 }
 
-/** §5.5: by its attribute, else as the language has it. */
+/** §5.5: by its attribute, else the language's default. */
 function isColumnMajor(array: Die): boolean {
   const ordering = array.number(DW_AT.ordering);
   return ordering === undefined

@@ -1,5 +1,5 @@
 /**
- * Where bit-fields are: as each version of DWARF says it, and in the bytes that hold them. DWARF 5 §5.7.6,
+ * Where bit-fields are: as each version of DWARF encodes it, and in the bytes that hold them. DWARF 5 §5.7.6,
  * DWARF 3 §5.5.6.
  */
 import { DW_AT } from '../../dwarf/constants.ts';
@@ -11,7 +11,7 @@ export interface BitRange {
   readonly size: number;
 }
 
-/** Undefined for a member that is no bit-field. `typeBytes` is the size of the member's type. */
+/** Undefined for a member that is not a bit-field. `typeBytes` is the size of the member's type. */
 export function bitRangeOf(
   member: Die,
   offsetBytes: number,

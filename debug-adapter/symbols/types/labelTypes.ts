@@ -1,6 +1,5 @@
 /**
- * What symbols are that no debug information describes, such as labels of the assembler: an address is all
- * there is to them.
+ * Types of symbols that no debug information describes, such as assembler labels: they have only an address.
  */
 import type { Type } from './type.ts';
 

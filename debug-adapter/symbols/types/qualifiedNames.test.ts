@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { enclosingScopes, scopeOfName, splitPath, templateSpellings } from './qualifiedNames.ts';
 
-test('a path comes apart at the colons outside of brackets', () => {
+test('a path splits at the colons outside brackets', () => {
   assert.deepEqual(splitPath('a::Box<b::C, 3>::size'), ['a', 'Box<b::C, 3>', 'size']);
   assert.deepEqual(splitPath('X::operator<'), ['X', 'operator<']);
   assert.deepEqual(splitPath('f(a::b)::Local'), ['f(a::b)', 'Local']);
@@ -11,7 +11,7 @@ test('a path comes apart at the colons outside of brackets', () => {
   assert.equal(scopeOfName('main'), undefined);
 });
 
-test('the scopes around a name are tried from the inside', () => {
+test('the scopes around a name are tried from the inside out', () => {
   assert.deepEqual(enclosingScopes('a::b'), ['a::b::', 'a::', '']);
   assert.deepEqual(enclosingScopes(undefined), ['']);
 });

@@ -1,5 +1,5 @@
 /**
- * Names with namespaces, classes and template arguments: how they come apart, and how compilers spell them.
+ * Names with namespaces, classes and template arguments: how they are split, and how compilers spell them.
  */
 
 import { DW_LANG } from '../../dwarf/constants.ts';
@@ -11,7 +11,7 @@ export function splitPath(name: string): string[] {
   let start = 0;
   for (let at = 0; at < name.length; at++) {
     const letter = name[at] as string;
-    // `operator<` and `->` are no brackets.
+    // `operator<` and `->` are not brackets.
     if (letter === '<' && !/operator<?$/.test(name.slice(start, at))) depth++;
     else if (letter === '>' && name[at - 1] !== '-' && depth > 0) depth--;
     else if ('([{'.includes(letter)) depth++;
@@ -44,7 +44,7 @@ export function enclosingScopes(scope: string | undefined): string[] {
 /**
  * The same name as compilers record it: one blank after a comma, `> >` or `>>`, and types inside as gcc
  * (`char const*`, `long unsigned int`) or clang (`const char *`, `unsigned long`) writes them. The name
- * itself first; only that when it has no template arguments.
+ * itself comes first, and is the only one when it has no template arguments.
  */
 export function templateSpellings(name: string): string[] {
   if (!name.includes('<')) return [name];

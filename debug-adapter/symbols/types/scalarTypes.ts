@@ -1,4 +1,4 @@
-/** Integers and floating point types: making them, and which of them have a sign. */
+/** Integers and floating point types: making them, and which of them are signed. */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import type { BaseType, Type } from './type.ts';
 

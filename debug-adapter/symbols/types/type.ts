@@ -1,6 +1,6 @@
 /**
  * Types as the debugger sees them, and their names as C writes them. Built from DWARF by typeReader.ts;
- * members come when asked.
+ * members are read on demand.
  */
 import type { Die } from '../../dwarf/unit.ts';
 
@@ -58,17 +58,17 @@ export interface StructType {
   /** Declared but not defined here. */
   readonly incomplete: boolean;
   readonly members: readonly Member[];
-  /** Rust's: shown in its syntax, with its standard types as what they mean. */
+  /** Rust's: shown in its syntax, its standard types as what they mean. */
   readonly isRust?: boolean;
-  /** Rust's enum with data (§5.7.10): which of its cases it is, a discriminant says. */
+  /** Rust's enum with data (§5.7.10): a discriminant says which of its cases it is. */
   readonly variants?: Variants | undefined;
-  /** Of a record of Ada or Pascal: members that it has or has not, as a discriminant says. */
+  /** Of a record of Ada or Pascal: members that are present or not, as a discriminant says. */
   readonly variantParts?: readonly VariantPart[] | undefined;
   /** Type parameters by name: `T` of `Vec<T>`. */
   readonly parameters?: ReadonlyMap<string, Type>;
   /** Members the class has once, for all its objects. */
   readonly statics?: readonly StaticMember[];
-  /** The entry that defines it, with what its name is a scope of: static members, functions, types. */
+  /** The entry that defines it, with what is in its scope: static members, functions, types. */
   readonly die?: Die | undefined;
 }
 
@@ -87,7 +87,7 @@ export interface Variants {
 }
 
 export interface VariantPart {
-  /** Undefined where nothing in the record tells which case it is. */
+  /** Undefined where nothing in the record says which case it is. */
   readonly discriminant: Member | undefined;
   readonly cases: readonly VariantCase[];
 }
@@ -108,7 +108,7 @@ export interface EnumType {
   readonly byteOrder?: ByteOrder;
   readonly isSigned: boolean;
   /**
-   * What stands before an enumerator: `Colour::` of an enum class, else the namespace or class around the
+   * What is written before an enumerator: `Colour::` of an enum class, else the namespace or class around the
    * enumeration.
    */
   readonly scope: string;
@@ -120,16 +120,14 @@ export interface ArrayType {
   readonly element: Type;
   /** Undefined for `[]`: a flexible array member or an extern declaration. */
   readonly count: number | undefined;
-  /**
-   * The index of the first element, where it is not 0: Ada, Fortran and others count from where they like.
-   */
+  /** The index of the first element, where it is not 0: Ada, Fortran and others count from anywhere. */
   readonly lowerBound?: number;
   /** From one element to the next, in bits, where that is not their size: Ada's packed arrays (§5.5). */
   readonly strideBits?: number;
   /** The entry whose bound a frame has to compute: the array has a variable length. */
   readonly bound?: Die | undefined;
   readonly isVector?: boolean;
-  /** Named in Rust's way: `[u8; 4]`. */
+  /** Named as in Rust: `[u8; 4]`. */
   readonly isRust?: boolean;
 }
 
@@ -289,7 +287,7 @@ function declare(type: Type, inner: string, naming: Naming): string {
   }
 }
 
-/** Qualifiers of pointers stand after the star, all others before the name. */
+/** Qualifiers of pointers come after the star, all others before the name. */
 function declareQualified(type: QualifiedType, inner: string, naming: Naming): string {
   const { target, qualifier } = type;
   const bare = target.kind === 'qualified' ? strip(target) : target;
@@ -350,7 +348,7 @@ function tagged(keyword: string, type: StructType | EnumType): string {
   return type.needsKeyword ? `${keyword} ${type.name}` : withoutAllocator(type.name);
 }
 
-/** Every growing type of Rust has the allocator as its last parameter; nobody writes the usual one. */
+/** Every growable type of Rust has the allocator as its last parameter; the usual one is never written. */
 function withoutAllocator(name: string): string {
   return name.replaceAll(', alloc::alloc::Global>', '>');
 }

@@ -35,7 +35,7 @@ export function describe(type: Type, offsets: boolean): string {
   return aligned(lines).join('\n');
 }
 
-/** Where bit-fields have places, those of whole members leave room for the bit. */
+/** Where bit-fields have places, those of whole members are padded to match. */
 function aligned(lines: readonly string[]): readonly string[] {
   const whole = /^( *\/\* +\d+) \*\//;
   const hasBits = lines.some((line) => /^ *\/\* +\d+:/.test(line));
@@ -110,7 +110,7 @@ function placeText(base: number, { bits, offsetBytes }: Member): string {
   return `${String(base + byte).padStart(4)}:${String(bits.offset - 8 * byte).padStart(2)}`;
 }
 
-/** Stands for a type that is written out in a declaration. */
+/** A placeholder for a type that is written out in a declaration. */
 const MARK: Type = { kind: 'unknown', name: '\0', sizeBytes: undefined };
 
 /**

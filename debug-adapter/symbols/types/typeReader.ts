@@ -1,6 +1,6 @@
 /**
- * Types from their entries. DWARF 5 chapter 5. Every part is read when first asked for: structures refer to
- * each other in circles.
+ * Types from their entries. DWARF 5 chapter 5. Every part is read on demand: structures refer to each other
+ * in circles.
  */
 import { DW_AT, DW_ATE, DW_END, DW_LANG, DW_TAG, tagName } from '../../dwarf/constants.ts';
 import type { Die } from '../../dwarf/unit.ts';
@@ -60,7 +60,8 @@ export class TypeReader {
     const key = `${die.unit.file.id}${die.unit.header.section.name}${die.offset}`;
     let type = this.#types.get(key);
     if (type === undefined) {
-      // Arrays read what they are of at once: one that is of itself, or of a thousand others, is broken.
+      // Arrays read their element type at once: one that contains itself, or is nested a thousand deep, is
+      // broken.
       if (this.#depth >= MAX_NESTING) return unknown('<endless type>');
       this.#depth++;
       type = this.#makeSafely(die);
@@ -233,8 +234,8 @@ export class TypeReader {
   }
 
   /**
-   * A record with cases of different sizes has an expression for its own: the largest counts, which every
-   * object has room for.
+   * A record with cases of different sizes has an expression for its own size: the largest counts, which
+   * every object has room for.
    */
   #structBytes(die: Die): number {
     const size = die.number(DW_AT.byte_size);
@@ -255,7 +256,7 @@ export class TypeReader {
     });
   }
 
-  /** What `read` finds in the children. Those that are broken are left out, and the file hears of them. */
+  /** What `read` finds in the children. Broken ones are left out and reported to the file. */
   #eachChild<T>(parent: Die, read: (child: Die) => T | undefined): T[] {
     const found: T[] = [];
     for (const child of childrenOf(parent)) {
@@ -423,7 +424,7 @@ function byteOrder(die: Die): { byteOrder?: ByteOrder } {
 
 /**
  * `Colour::` for an enum class, the namespace or class around the others, which is where their names are.
- * Rust's cases go without.
+ * Rust's cases have none.
  */
 function enumScope(die: Die, qualified: string | undefined): string {
   const name = qualified ?? die.string(DW_AT.name);
@@ -470,7 +471,7 @@ function lazy<F extends object, L extends Record<string, () => unknown>>(fixed: 
   return fixed as F & Lazy<L>;
 }
 
-/** Of an enumeration whose type is not recorded: Ada says its encoding, versions before 3 nothing. */
+/** Of an enumeration whose type is not recorded: Ada gives its encoding, versions before 3 nothing. */
 function hasNegatives(enumeration: Die): boolean {
   const encoding = enumeration.number(DW_AT.encoding);
   if (encoding !== undefined) return encoding === DW_ATE.signed;

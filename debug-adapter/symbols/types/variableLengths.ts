@@ -1,5 +1,5 @@
 /**
- * Types whose arrays are as long as a frame says: C's variable length arrays, also behind pointers and
+ * Types whose arrays have lengths that a frame computes: C's variable length arrays, also behind pointers and
  * typedefs.
  */
 import type { Die } from '../../dwarf/unit.ts';
@@ -8,7 +8,7 @@ import type { Type } from './type.ts';
 
 const MAX_LAYERS = 64;
 
-/** The type with every bound in it computed; the very type when there is none. */
+/** The type with every bound in it computed; the same object when there is none. */
 export async function withBounds(
   type: Type,
   dimension: (bound: Die) => Promise<Dimension>,
@@ -27,7 +27,7 @@ export async function withBounds(
       return target === type.target ? type : { ...type, target };
     }
     case 'pointer': {
-      // Only arrays: whatever else it points to may lead back here, and is asked when it is reached.
+      // Only arrays: anything else it points to may lead back here, and is resolved when it is reached.
       if (type.target.kind !== 'array') return type;
       const target = await withBounds(type.target, dimension, depth + 1);
       return target === type.target ? type : { ...type, target };

@@ -60,7 +60,7 @@ function listedRanges(list: Uint8Array, hasSign: boolean, { unit }: Die): Varian
 }
 
 /**
- * Every member of every case, with the values it is there for: of types, where no object says which it is.
+ * Every member of every case, with the values it is present for: for types, where no object says which it is.
  */
 export function* possibleMembers(parts: readonly VariantPart[]): Generator<{
   readonly member: Member;

@@ -8,7 +8,7 @@ import { originChain, skipTree } from './unitFunctions.ts';
 
 const MAX_CHILDREN = 1_000_000;
 
-/** A list that breaks in the middle ends there, and the file hears of it. */
+/** A list that is broken in the middle ends there, and that is reported to the file. */
 export function* childrenOf(parent: Die): Generator<Die> {
   if (!parent.hasChildren) return;
   const { unit } = parent;
@@ -18,7 +18,7 @@ export function* childrenOf(parent: Die): Generator<Die> {
     for (let count = 0; offset < endOffset && count < MAX_CHILDREN; count++) {
       const child = unit.die(offset);
       if (child.tag === 0) return;
-      // Found before the child is handed out, because its user may move nothing but may also never come back.
+      // Found before the child is handed out, because the consumer may never resume.
       offset = child.hasChildren ? skipTree(unit.die(offset), offset, endOffset) : child.nextOffset;
       yield child;
     }
@@ -28,9 +28,9 @@ export function* childrenOf(parent: Die): Generator<Die> {
 }
 
 /**
- * Variables of a function or block. Of a block without code (the optimiser's leavings) they count as those of
- * what is around it. Last come those that the optimiser removed from this copy: they are still in the entry
- * it is a copy of (§3.3.8.2).
+ * Variables of a function or block. Those of a block without code (an optimiser leftover) belong to what is
+ * around it. Last come those that the optimiser removed from this copy: they are still in the entry it is a
+ * copy of (§3.3.8.2).
  */
 export function* variablesOf(parent: Die): Generator<Die> {
   const copied = new Set<string>();
@@ -38,7 +38,7 @@ export function* variablesOf(parent: Die): Generator<Die> {
   for (const child of childrenOf(parent)) {
     yield* variablesIn(child);
     for (const original of originChain(child)) copied.add(keyOf(original));
-    // Not every compiler says of a block what it is a copy of; all say it of the variables in it.
+    // Not every compiler says what a block is a copy of; all say it for the variables in it.
     if (child.tag === DW_TAG.lexical_block && !child.has(DW_AT.abstract_origin)) addOrigins(child, inBlocks);
   }
   const origin = parent.ref(DW_AT.abstract_origin);

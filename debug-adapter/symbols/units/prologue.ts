@@ -1,5 +1,5 @@
 /**
- * Where a function's prologue ends, from its line rows: the compiler's own mark if it left one; else the
+ * Where a function's prologue ends, from its line rows: the compiler's own mark if there is one; else the
  * start of the second statement, for code that was not optimised. Optimised code of gcc has its variables'
  * places right from the first instruction (location lists), so there a breakpoint goes on the first
  * instruction, as gdb does.

@@ -1,4 +1,4 @@
-/** What was worked out of units, kept while it fits: line tables and function trees. */
+/** What was computed from units, kept while it fits: line tables and function trees. */
 import type { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import type { Unit } from '../../dwarf/unit.ts';
 import { LruCache } from '../base/lruCache.ts';
@@ -22,7 +22,7 @@ export class UnitCache {
     this.#split = split;
   }
 
-  /** The unit with its header there; undefined when there is none that can be read. */
+  /** The unit whose header is there; undefined when none can be read. */
   unitAt(offset: number): Unit | undefined {
     try {
       return this.file.unitAt(offset);
@@ -43,7 +43,7 @@ export class UnitCache {
     const known = this.#lines.get(unit);
     if (known !== undefined) return known ?? undefined;
     const lines = this.#openLines(unit);
-    // Decoded rows take about 3 times their program.
+    // Decoded rows take about 3 times the size of their program.
     const weight = lines === undefined ? 1 : 3 * (lines.header.endOffset - lines.header.offset);
     this.#lines.set(unit, lines ?? null, weight);
     return lines;

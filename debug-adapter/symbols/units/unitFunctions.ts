@@ -46,8 +46,8 @@ const KINDS: readonly NodeKind[] = ['function', 'inlined', 'block'];
 const BLOCK = KINDS.indexOf('block');
 
 /**
- * Flat arrays, because a kernel has half a million entries and all of them should fit: nodes in the unit's
- * order, and their ranges sorted by start, each with the range around it.
+ * Flat arrays, because a kernel has half a million entries and they should all fit in memory: nodes in the
+ * unit's order, and their ranges sorted by start, each with the range around it.
  */
 export class UnitFunctions {
   readonly unit: Unit;
@@ -74,7 +74,7 @@ export class UnitFunctions {
     return this.#nodes.kind.length;
   }
 
-  /** About what this takes in memory. */
+  /** Roughly the memory this takes. */
   get sizeBytes(): number {
     return 1000 + 13 * this.nodeCount + 24 * this.#nodes.start.length + 100 * this.#scopes.size;
   }
@@ -101,7 +101,7 @@ export class UnitFunctions {
     return chain.reverse();
   }
 
-  /** As chainAt, with the blocks between. */
+  /** Like chainAt, with the blocks between. */
   nodesAt(address: number): FunctionNode[] {
     const chain: FunctionNode[] = [];
     for (let index = this.#innermostAt(address); index >= 0; index = this.#nodes.parent[index] as number) {
@@ -172,7 +172,7 @@ export class UnitFunctions {
 
   #innermostAt(address: number): number {
     const { start, end, node, around } = this.#sorted;
-    // Whatever contains the address begins before it, and is around the last range that does.
+    // Everything that contains the address begins before it, and encloses the last range that does.
     let at = start.countUpTo(address) - 1;
     while (at >= 0 && end.at(at) <= address) at = around[at] as number;
     return at < 0 ? -1 : (node[at] as number);
@@ -245,8 +245,8 @@ export class UnitFunctions {
           break;
         }
         case DW_TAG.lexical_block:
-          // A block without code of its own (abstract, or left by the optimiser) still has children that have
-          // some. One without children has the variables of the block it is a copy of.
+          // A block without code of its own (abstract, or left by the optimiser) may still have children with
+          // code. One without children has the variables of the block it is a copy of.
           if (node >= 0 && (hasChildren || die.has(DW_AT.abstract_origin))) {
             const block = builder.add(offset, 2, node, codeOf(die, isCode));
             if (block >= 0) node = block;
@@ -347,7 +347,7 @@ function sortRanges(nodes: NodeArrays): SortedRanges {
   const owner = new Uint32Array(count);
   for (let node = 0; node < firstRange.length; node++)
     owner.fill(node, firstRange[node], firstRange[node + 1] ?? count);
-  // Where two begin together the enclosing one comes first: its node is the older.
+  // Where two begin together the enclosing one comes first: its node has the lower index.
   const order = Uint32Array.from(owner, (_, index) => index).sort(
     (a, b) => start.at(a) - start.at(b) || (owner[a] as number) - (owner[b] as number),
   );
@@ -440,7 +440,7 @@ export function skipTree(die: Die, offset: number, endOffset: number): number {
   return at;
 }
 
-/** C has no functions inside types, so its (many) structures are jumped over. */
+/** C has no functions inside types, so its (many) structures are skipped. */
 function mayNestFunctions(language: number | undefined): boolean {
   switch (language) {
     case DW_LANG.C:

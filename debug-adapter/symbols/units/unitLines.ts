@@ -22,7 +22,7 @@ export class UnitLines {
   #decoded: LineRows | undefined;
   #liveSequences: readonly Sequence[] | undefined;
 
-  /** `isCode` tells sequences of discarded functions from real ones. Throws DwarfError. */
+  /** `isCode` distinguishes real sequences from those of discarded functions. Throws DwarfError. */
   constructor(unit: Unit, lineOffset: number, isCode: (address: number) => boolean) {
     this.#unit = unit;
     this.#isCode = isCode;
@@ -56,15 +56,15 @@ export class UnitLines {
   }
 
   /**
-   * The row that covers an address: of several at one address the last, and when that one is no statement the
-   * one before it at the same address that begins one (as gdb does). -1 when none.
+   * The row that covers an address: of several at one address the last, and when that one is not a statement
+   * the one before it at the same address that begins one (as in gdb). -1 when none.
    */
   rowAt(address: number): number {
     const sequence = this.sequenceAt(address);
     if (sequence === undefined) return -1;
     const { address: addresses, file: files, line: lines, flags } = this.rows;
     let last = addresses.countUpTo(address, sequence.first, sequence.last) - 1;
-    // Code of no line (line 0, §6.2.2) counts as the line's before it.
+    // Code without a line (line 0, §6.2.2) belongs to the line before it.
     while (last > sequence.first && lines[last] === 0) last--;
     const start = addresses.at(last);
     for (let row = last; row >= sequence.first && addresses.at(row) === start; row--) {

@@ -1,7 +1,7 @@
 /**
- * Which unit an address belongs to. .debug_aranges answers when it is there, else the address area of
- * .gdb_index; units they do not mention (clang writes none) are asked for their root entry's ranges the first
- * time an address is found nowhere.
+ * Which unit an address belongs to. .debug_aranges answers if present, else the address area of .gdb_index;
+ * units they do not mention (clang writes none) have their root entry's ranges read the first time an address
+ * is found nowhere.
  */
 import type { Range } from '../../dwarf/address.ts';
 import { readAranges } from '../../dwarf/aranges.ts';

@@ -1,4 +1,7 @@
-/** Which members a record of Ada or Pascal has now: some depend on a discriminant in it. DWARF 5 §5.7.10. */
+/**
+ * Which members a record of Ada or Pascal currently has: some depend on a discriminant in it. DWARF 5
+ * §5.7.10.
+ */
 import { QueryError } from '../base/queryError.ts';
 import { flatMembers } from '../types/flatMembers.ts';
 import { isSigned, isSignedField } from '../types/scalarTypes.ts';
@@ -12,14 +15,14 @@ import {
 } from '../types/type.ts';
 import type { TargetValue } from './targetValue.ts';
 
-/** Members that every object has, anonymous parts opened, and those of the cases this one is. */
+/** Members that every object has, those of anonymous parts included, and those of the cases this one is. */
 export async function presentMembers(value: TargetValue, struct: StructType): Promise<readonly Member[]> {
   const { variantParts = [] } = struct;
   if (variantParts.length === 0) return flatMembers(struct);
   return [...flatMembers(struct), ...(await activeMembers(value, variantParts))];
 }
 
-/** Members of the cases an object is. A discriminant that cannot be read leaves its part out. */
+/** Members of the cases an object is. The part of an unreadable discriminant is left out. */
 export async function activeMembers(value: TargetValue, parts: readonly VariantPart[]): Promise<Member[]> {
   const found: Member[] = [];
   for (const part of parts) {

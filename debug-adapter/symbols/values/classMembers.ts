@@ -1,6 +1,6 @@
 /**
- * Members as the language finds them: in base classes, virtual ones too, in the case a Rust enum is, as
- * statics of a class.
+ * Members as the language finds them: in base classes, virtual ones included, in the active case of a Rust
+ * enum, among a class's statics.
  */
 import { DwarfError } from '../../dwarf/dwarfError.ts';
 import { type ExpressionContext, evaluateValue } from '../../dwarf/expression.ts';
@@ -13,7 +13,7 @@ import { memberExpression } from './expressionText.ts';
 import { rustMember } from './rustValue.ts';
 import { type NamedPart, type Place, TargetValue, type ValueWorld, placeAt } from './targetValue.ts';
 
-/** Classes are not derived this deep; broken debug information may derive one from itself. */
+/** No class is derived this deep; broken debug information may derive one from itself. */
 const MAX_DEPTH = 32;
 const MAX_BASES = 1000;
 
@@ -54,7 +54,7 @@ export async function asBase(
 }
 
 /**
- * How far inside `derived` its base is; undefined when it is none, or a virtual one, whose place is not
+ * The offset of a base in `derived`; undefined when it is not a base, or a virtual one, whose place is not
  * fixed.
  */
 export function fixedBaseOffset(derived: StructType, base: Type): number | undefined {
@@ -64,7 +64,7 @@ export function fixedBaseOffset(derived: StructType, base: Type): number | undef
   return path.reduce((sum, { offsetBytes }) => sum + offsetBytes, 0);
 }
 
-/** From a class down to the nearest base that is wanted: breadth first, as the language hides names. */
+/** From a class to the nearest base that is wanted: breadth first, as the language hides names. */
 function basePath(from: StructType, isWanted: (type: StructType) => boolean): Member[] | undefined {
   let level: { type: StructType; path: Member[] }[] = [{ type: from, path: [] }];
   for (let depth = 0, seen = 0; depth < MAX_DEPTH && seen < MAX_BASES; depth++) {
@@ -101,7 +101,7 @@ function isNamed(type: StructType, name: string): boolean {
   return type.name === name || (type.name !== undefined && splitPath(type.name).at(-1) === name);
 }
 
-/** Of the cases the object is: the others have no such member now. */
+/** Only of the cases the object is: the others currently have no such member. */
 async function variantMember(
   value: TargetValue,
   { variantParts = [] }: StructType,

@@ -1,5 +1,5 @@
 /**
- * Values as the debug adapter asks about them, over values of the target, which know nothing of text and
+ * Values as the debug adapter uses them, on top of values of the target, which know nothing about text and
  * rows.
  */
 import { QueryError } from '../base/queryError.ts';

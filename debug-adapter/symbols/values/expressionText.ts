@@ -1,6 +1,6 @@
 /**
- * Building expressions for values that were reached by expanding others, and taking format suffixes off what
- * users type.
+ * Building expressions for values that were reached by expanding others, and removing format suffixes from
+ * what users type.
  */
 
 /** `a.b`, `p->b`, `(*p).b`: what evaluates to a member. Anonymous parts are reached through their owner. */

@@ -36,7 +36,7 @@ test('doubles are written as JavaScript writes them, whatever their size', () =>
   assert.equal(floatText(DOUBLE, 0x8000_0000_0000_0000n), '-0');
 });
 
-test('floats have the digits that tell them from other floats', () => {
+test('floats have enough digits to distinguish them from other floats', () => {
   assert.equal(floatText(FLOAT, 0x3dcc_cccdn), '0.1');
   assert.equal(floatText(FLOAT, 0x7f7f_ffffn), '3.4028235e+38');
   assert.equal(floatText(FLOAT, 1n), '1e-45');
@@ -51,7 +51,7 @@ test('wide formats keep what a double would lose', () => {
   assert.equal(floatText(type('long double', 12), (0x4000n << 64n) | 0xc000_0000_0000_0000n), '3');
 });
 
-test('what is no number says so', () => {
+test('what is not a number says so', () => {
   assert.equal(floatText(FLOAT, 0x7f80_0000n), 'inf');
   assert.equal(floatText(DOUBLE, 0xfff0_0000_0000_0000n), '-inf');
   assert.equal(floatText(DOUBLE, 0x7ff8_0000_0000_0000n), 'nan(0x8000000000000)');

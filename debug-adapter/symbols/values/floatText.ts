@@ -178,7 +178,7 @@ export function floatBits(type: Pick<BaseType, 'name' | 'sizeBytes'>, value: num
   return format === BINARY64 ? bits : rebuilt(bits, format);
 }
 
-/** A double in another format. Narrower ones lose the low bits, rounded to nearest. */
+/** A double in another format. Narrower ones lose low bits, rounding to nearest. */
 function rebuilt(bits: bigint, format: FloatFormat): bigint {
   const { exponentBits, fractionBits, hasIntegerBit } = format;
   const sign = bits >> 63n;

@@ -10,7 +10,7 @@ export function formatScalar(value: TargetValue, fieldBits: bigint, letter?: str
   const { bare } = value;
   const sizeBits = 8 * (sizeOf(bare) ?? 0);
   const isNegative = value.bits !== undefined && isSignedField(bare);
-  // In whatever form: a bit-field is a number of its type, negative or not.
+  // In any form: a bit-field is a number of its type, negative or not.
   const bits = isNegative ? BigInt.asUintN(sizeBits, BigInt.asIntN(value.bits.size, fieldBits)) : fieldBits;
   const asked = letter === undefined ? undefined : formatBits(value, bits, sizeBits, letter);
   if (asked !== undefined) return asked;
@@ -52,18 +52,14 @@ function formatBits(value: TargetValue, bits: bigint, sizeBits: number, letter: 
 }
 
 /**
- * A number that is no character, truth value or fraction: the ones an editor's switch to hexadecimal is
- * about.
+ * A number that is not a character, truth value or fraction: what an editor's switch to hexadecimal affects.
  */
 function isInteger({ bare, type }: TargetValue): boolean {
   if (bare.kind !== 'base' || characterKind(type) !== undefined) return false;
   return bare.sizeBytes > 0 && (bare.encoding === DW_ATE.signed || bare.encoding === DW_ATE.unsigned);
 }
 
-/**
- * The bits of an integer taken as those of a floating point number; a number of another size stays what it
- * is.
- */
+/** The bits of an integer read as a floating point number; a number of another size stays as it is. */
 function asFloat(value: TargetValue, bits: bigint, sizeBits: number): string | undefined {
   const { bare } = value;
   if (bare.kind === 'base' && FLOATS.has(bare.encoding)) return undefined;
@@ -85,7 +81,7 @@ function baseText(type: BaseType, bits: bigint, sizeBits: number): string {
     case DW_ATE.signed:
       return BigInt.asIntN(sizeBits, bits).toString();
     default:
-      // Rust's unit type is a number without bits.
+      // Rust's unit type is recorded as a number without bits.
       return type.sizeBytes === 0 ? type.name : bits.toString();
   }
 }

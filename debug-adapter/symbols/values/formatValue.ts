@@ -32,7 +32,7 @@ const MIN_REPEATS = 10;
 /** This much of an object is read at once. */
 const MAX_SNAPSHOT = 1 << 16;
 
-/** Never throws for what the target has: a value that cannot be read says so in brackets. */
+/** Never throws because of the target: a value that cannot be read says so in brackets. */
 export async function formatValue(value: TargetValue, format?: string): Promise<string> {
   const { letter, count } = parseFormat(format) ?? { letter: undefined, count: undefined };
   try {
@@ -56,7 +56,7 @@ interface Style extends Format {
   readonly isRust: boolean;
   /** What is left of the line, shared by all parts. */
   readonly line: { left: number };
-  /** Of the object being written: those already there. */
+  /** Virtual bases of the object being written that are already in the text. */
   readonly virtualBases?: Set<string>;
 }
 
@@ -82,7 +82,7 @@ async function remembered(value: TargetValue): Promise<TargetValue> {
 
 /**
  * `array,4`: as many of its elements; `object,4`: that many in a row from it. Pointers and Rust's sequences
- * count for themselves.
+ * count as themselves.
  */
 async function counted(value: TargetValue, count: number): Promise<TargetValue> {
   const { bare } = value;
@@ -162,12 +162,12 @@ function isPlain(letter: string | undefined): boolean {
   return letter === undefined || letter === 'h';
 }
 
-/** Who owns what is in a box thinks of that, not of where it is. */
+/** The owner of a box thinks of its contents, not of where they are. */
 function isBox(type: Type): boolean {
   return type.kind === 'pointer' && type.name?.startsWith('alloc::boxed::Box<') === true;
 }
 
-/** An array of Rust's characters is no text: that has other types there. */
+/** An array of Rust's characters is not text: Rust has other types for that. */
 function textKind(element: Type, { isRust }: Style): CharacterKind | undefined {
   const kind = characterKind(element);
   return isRust && kind?.sizeBytes !== 1 ? undefined : kind;
@@ -193,7 +193,7 @@ async function memberTexts(value: TargetValue, struct: StructType, style: Style)
   const parts: string[] = [];
   for (const member of [...struct.members, ...(await activeMembers(value, struct.variantParts ?? []))]) {
     if (style.line.left <= 0) return [...parts, '...'];
-    // An object has each of its virtual bases once, whoever leads to it.
+    // An object has each of its virtual bases once, however many classes lead to it.
     if (member.virtualOffset !== undefined && style.virtualBases?.has(typeName(member.type)) === true)
       continue;
     if (member.virtualOffset !== undefined) style.virtualBases?.add(typeName(member.type));
@@ -324,7 +324,7 @@ async function arrayString(
   return textOf(read, kind, littleEndian);
 }
 
-/** Each element's text; of many equal ones in a row the first, with their number. */
+/** Each element's text; of many equal ones in a row the first, with a count. */
 async function elementTexts(
   value: TargetValue,
   { lowerBound = 0 }: ArrayType,

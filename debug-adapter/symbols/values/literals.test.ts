@@ -108,7 +108,7 @@ test('characters have escapes of up to three octal digits, and of Unicode', () =
   assert.equal(unescaped('\\x41\\t\\q\\u{110000}'), 'A\tqu{110000}');
 });
 
-test('a whole text is a number with its sign, or none', () => {
+test('a whole text is a number with its sign, or not a number', () => {
   assert.equal(parseNumber('-017', 'c')?.value, -15n);
   assert.equal(parseNumber('-017', 'rust')?.value, -17n);
   assert.equal(parseNumber('+1.5', 'c')?.value, 1.5);

@@ -1,6 +1,6 @@
 /**
- * Number and character literals as each language has them: C11 §6.4.4, C++20 [lex.icon] and [lex.fcon], the
- * Rust Reference, "Literal expressions". `017` is 15 in C and 17 in Rust.
+ * Number and character literals in each language: C11 §6.4.4, C++20 [lex.icon] and [lex.fcon], the Rust
+ * Reference, "Literal expressions". `017` is 15 in C and 17 in Rust.
  */
 import { QueryError } from '../base/queryError.ts';
 
@@ -77,7 +77,7 @@ function hexFloat(
 function rustNumber(text: string): NumberLiteral | undefined {
   const integer = RUST_INTEGER.exec(text)?.[1]?.replaceAll('_', '');
   if (integer !== undefined) {
-    // BigInt() takes a leading zero for nothing, as Rust does.
+    // BigInt() gives a leading zero no meaning, as Rust does.
     return { kind: 'integer', value: BigInt(integer), text };
   }
   if (!RUST_FLOAT.test(text)) return undefined;
@@ -118,7 +118,7 @@ const MAX_CODE_POINT = 0x10ffff;
 
 /**
  * The character constant a text begins with; undefined when it begins with none. Throws QueryError for an
- * escape nobody knows.
+ * unknown escape.
  */
 export function leadingCharacter(
   text: string,
@@ -133,8 +133,7 @@ export function leadingCharacter(
 }
 
 /**
- * A string's letters from what stands between its quotes. An escape nobody knows is what follows its
- * backslash.
+ * A string's characters from the text between its quotes. An unknown escape is what follows its backslash.
  */
 export function unescaped(text: string): string {
   return text.replace(ESCAPE, (_all, escape: string) => {

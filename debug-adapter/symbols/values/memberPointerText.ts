@@ -37,8 +37,8 @@ async function functionText(value: TargetValue, type: Type): Promise<string> {
 }
 
 /**
- * The function a class keeps at that place of its table (§5.7.8: DW_OP_constu and the number), or a base of
- * it does.
+ * The function that a class, or a base of it, has at that place of its table (§5.7.8: DW_OP_constu and the
+ * number).
  */
 function virtualName(type: Type, slot: number): string | undefined {
   if (type.kind !== 'struct') return undefined;

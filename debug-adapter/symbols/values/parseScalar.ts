@@ -1,11 +1,11 @@
-/** Numbers, characters, enumerators and pointers as text, the way in: what a user types to set a value. */
+/** Parses numbers, characters, enumerators and pointers: what a user types to set a value. */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BaseType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
 import { floatBits as encodeFloat } from './floatText.ts';
 import { type Language, leadingCharacter, parseNumber } from './literals.ts';
 
-/** Whose literals count, and how wide a bit-field is. */
+/** Whose literal syntax applies, and how wide a bit-field is. */
 export interface LiteralStyle {
   readonly language?: Language | undefined;
   readonly bitSize?: number | undefined;
@@ -37,7 +37,7 @@ export function scalarBits(type: Type, text: string, how: LiteralStyle = {}): bi
   return BigInt.asUintN(bits, value);
 }
 
-/** NaN for what is no number. */
+/** NaN for what is not a number. */
 function floatValue(text: string, language: Language): number {
   return Number(parseNumber(text, language)?.value ?? Number(text));
 }

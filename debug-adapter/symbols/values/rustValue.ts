@@ -27,7 +27,7 @@ export type RustView =
   | { readonly kind: 'tuple'; readonly fields: readonly TargetValue[] }
   | { readonly kind: 'struct' };
 
-/** More elements than memory could hold: the length was not initialised yet. */
+/** More elements than memory could hold: the length is not initialised yet. */
 const MAX_COUNT = 2 ** 40;
 const MAX_DEPTH = 8;
 
@@ -207,9 +207,7 @@ function firstField(
   return undefined;
 }
 
-/**
- * A field of that name, however deep. It may be a number with a niche, which is a structure around a number.
- */
+/** A field of that name, however deep. A number with a niche is a structure around a number. */
 function fieldNamed(value: TargetValue, name: string, depth: number): TargetValue | undefined {
   const { bare } = value;
   if (bare.kind !== 'struct' || depth > MAX_DEPTH) return undefined;

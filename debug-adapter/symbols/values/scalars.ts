@@ -59,18 +59,18 @@ export class Scalars {
     return this.constant(type, floatBits(type, value), expression);
   }
 
-  /** What a comparison comes to: an int in C, a truth value elsewhere. */
+  /** The result of a comparison: an int in C, a truth value elsewhere. */
   logical(value: boolean, expression: string): TargetValue {
     return this.constant(this.language === 'c' ? this.int : BOOL, value ? 1n : 0n, expression);
   }
 
-  /** What a number leads to that is used as an address: a long, as gdb has it. */
+  /** What a number used as an address points to: a long, as in gdb. */
   get word(): BaseType {
     return this.long;
   }
 
   /**
-   * What a register holds. As gdb has it: signed numbers, but pointers to code and data where the register is
+   * What a register holds. As in gdb: signed numbers, but pointers to code and data where the register is
    * one.
    */
   registerType({ full, sizeBytes }: { readonly full: string; readonly sizeBytes: number }): Type {
@@ -89,7 +89,7 @@ export class Scalars {
     return { kind: 'pointer', sigil: '*', sizeBytes: this.world.addressSize, target };
   }
 
-  /** A scalar as a signed or unsigned integer, as its type has it. */
+  /** A scalar as a signed or unsigned integer, by its type. */
   async integer(value: TargetValue): Promise<bigint> {
     const { bare } = value;
     if (isFloat(bare)) return BigInt(Math.trunc((await this.number(value)) || 0));
@@ -111,7 +111,7 @@ export class Scalars {
     return (await this.integer(value)) !== 0n;
   }
 
-  /** Arrays and functions as pointers to what they begin with, references as what they refer to. */
+  /** Arrays and functions as pointers to their beginning, references as what they refer to. */
   async decayed(reference: TargetValue): Promise<TargetValue> {
     const value = await this.referred(reference);
     const { bare } = value;
@@ -121,7 +121,7 @@ export class Scalars {
     return this.constant(this.pointerTo(target), value.address, value.expression);
   }
 
-  /** What a C++ reference refers to: nobody ever means the reference. */
+  /** What a C++ reference refers to: the reference itself is never meant. */
   async referred(value: TargetValue): Promise<TargetValue> {
     let at = value;
     for (let count = 0; at.bare.kind === 'pointer' && at.bare.sigil !== '*'; count++) {
@@ -145,7 +145,7 @@ export class Scalars {
 
   /**
    * C11 §6.4.4.1: decimal literals stay signed while they fit; hexadecimal and octal ones may become unsigned
-   * first. Rust's suffix names the type. A character is one: gdb has no int there even in C.
+   * first. Rust's suffix names the type. A character is of type char: gdb has no int there even in C.
    */
   literalType(value: bigint, text: string): BaseType {
     const character = /^([bLuU]?|u8)'/.exec(text);
@@ -171,7 +171,7 @@ export class Scalars {
       : integer(isRust ? 'u128' : 'unsigned __int128', 16, false);
   }
 
-  /** Signed, in the order they are tried in. */
+  /** Signed, in the order they are tried. */
   #literalTypes(suffix: string): BaseType[] {
     const { int, long } = this;
     if (this.language === 'rust') return [int, integer('i64', 8, true)];

@@ -18,7 +18,9 @@ export interface CharacterKind {
   readonly isData?: boolean;
 }
 
-/** By encoding, or by the name a typedef has on the way down: in C `wchar_t` is an int with another name. */
+/**
+ * By encoding, or by the name of a typedef on the way to the type: in C `wchar_t` is an int by another name.
+ */
 export function characterKind(type: Type): CharacterKind | undefined {
   let at = type;
   for (let layer = 0; layer < 64; layer++) {
@@ -90,7 +92,7 @@ function quoted(codes: readonly number[], isWide: boolean): string {
   return `"${codes.map((code) => (code === 34 ? '\\"' : escaped(code, isWide))).join('')}"`;
 }
 
-/** Text from memory, and whether it goes on behind what was read. */
+/** Text from memory, and whether it goes on after what was read. */
 export interface ReadText {
   readonly units: Uint8Array;
   readonly isCut: boolean;
@@ -98,7 +100,7 @@ export interface ReadText {
 
 /**
  * Up to the zero at its end. In small steps, so that a string at the end of mapped memory is still shown;
- * undefined when none is.
+ * undefined when none of it is.
  */
 export async function readText(
   world: ValueWorld,

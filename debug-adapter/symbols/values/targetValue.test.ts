@@ -193,7 +193,7 @@ for (const [form, offset] of [
 
 for (const littleEndian of [true, false]) {
   const order = littleEndian ? 'little' : 'big';
-  test(`a bit-field in a register of a ${order}-endian machine is set beside its neighbours`, async () => {
+  test(`a bit-field in a register of a ${order}-endian machine is set and its neighbours are kept`, async () => {
     const type = typeOf([bitFields(littleEndian).recent], 'recent', { littleEndian });
     // a = 5, b = 0x123, c = -2: the number a load of the four bytes gives.
     const number = littleEndian ? 0xe91dn : 0xb23e_0000n;
@@ -274,7 +274,7 @@ test('members may have their bytes in the other order (DW_AT_endianity)', async 
   assert.equal(await displayed(valueOf(type, [2, 0, 0, 0], false)).display(), '2');
 });
 
-test('where a lower bound is absent the language says it (§5.13, table 7.17)', async () => {
+test('where a lower bound is absent it depends on the language (§5.13, table 7.17)', async () => {
   const entry = die(
     DW_TAG.array_type,
     [[DW_AT.type, DW_FORM.ref4, { label: 'int' }]],
@@ -312,7 +312,7 @@ test('where a lower bound is absent the language says it (§5.13, table 7.17)', 
     );
 });
 
-test('bounds have the sign of the index type', async () => {
+test('bounds are as signed as the index type', async () => {
   const entry = die(
     DW_TAG.array_type,
     [[DW_AT.type, DW_FORM.ref4, { label: 'u8' }]],
@@ -334,7 +334,7 @@ test('bounds have the sign of the index type', async () => {
   assert.equal(await displayed(value.element(-2)).display(), '8');
 });
 
-/** A record of Ada: what it has beside `kind` and `id`, `kind` says. */
+/** A record of Ada: `kind` says what it has besides `kind` and `id`. */
 function record(kind: string): BuiltDie {
   const variant = (attributes: BuiltDie['attributes'], children: readonly BuiltDie[]): BuiltDie =>
     die(DW_TAG.variant, attributes, children);
@@ -382,7 +382,7 @@ test('a record has the members of its variant: by a value, a list with ranges, o
   );
 });
 
-test('ranges of an unsigned discriminant have no sign', async () => {
+test('ranges of an unsigned discriminant are unsigned', async () => {
   const type = typeOf([record('u8')], 'record', { language: DW_LANG.Ada95 });
   const value = valueOf(type, [0x7e, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0]);
   assert.equal(await displayed(value).display(), '{kind = 126, id = 5, low = 6, high = 7}');
@@ -429,7 +429,7 @@ test('typedefs and arrays that lead to themselves have an end', async () => {
   assert.ok(shown.length < 2000, shown);
 });
 
-test('a virtual base is where the object says (§5.7.3); without the object it is said to be lost', async () => {
+test('a virtual base is where the object says (§5.7.3); without the object the value says that it is lost', async () => {
   const location = Uint8Array.of(DW_OP.dup, DW_OP.deref, DW_OP.plus);
   const inherits = die(DW_TAG.inheritance, [
     [DW_AT.type, DW_FORM.ref4, { label: 'Root' }],

@@ -1,6 +1,4 @@
-/**
- * Values of the target: a type and a place. Memory is read when bits are asked for, and no more than those.
- */
+/** Values of the target: a type and a place. Memory is read only when bits are asked for, and only those. */
 import type { Die } from '../../dwarf/unit.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
@@ -30,7 +28,7 @@ export type Place =
       readonly target?: () => Promise<TargetValue | undefined>;
     };
 
-/** Bytes of a register: so many from where the object in it begins, which is its low end. */
+/** Bytes of a register: that many from where the object in it begins, which is its low end. */
 export interface RegisterPart {
   readonly name: string;
   readonly value: bigint;
@@ -39,7 +37,7 @@ export interface RegisterPart {
   readonly wholeBytes: number;
 }
 
-/** What values ask of the world around them. */
+/** What values need from their surroundings. */
 export interface ValueWorld {
   readonly littleEndian: boolean;
   readonly addressSize: number;
@@ -52,16 +50,16 @@ export interface ValueWorld {
   entry?(die: Die, expression: string): Promise<TargetValue>;
 }
 
-/** Said only of what the debug information says it of: no place, or none at this address. */
+/** Said only where the debug information says so: no place, or none at this address. */
 export const OPTIMIZED_OUT = 'optimized out';
-/** Of a caller: in a register that no function called from there kept. */
+/** Of a caller: it was in a register that no function called from there saved. */
 export const NOT_SAVED = 'not saved';
 
 /** A value with the name it has in what it unfolds from. */
 export interface NamedPart {
   readonly name: string;
   readonly value: TargetValue;
-  /** A part that is no plain member: a base class, a static member. */
+  /** A part that is not a plain member: a base class, a static member. */
   readonly role?: 'base' | 'static';
 }
 
@@ -148,7 +146,7 @@ export class TargetValue {
     return found && this.part(found);
   }
 
-  /** By the index the program has for it. */
+  /** By the index the program uses for it. */
   element(index: number): TargetValue {
     const { bare } = this;
     if (bare.kind !== 'array') throw new QueryError(`${this.typeName} is no array`);
@@ -206,7 +204,7 @@ export class TargetValue {
     return memoryToLittle(await this.bytes(), this.littleEndian);
   }
 
-  /** The same value in another world: one that remembers what it read. */
+  /** The same value in other surroundings: ones that remember what was read. */
   inWorld(world: ValueWorld): TargetValue {
     return new TargetValue(this.type, this.place, world, this.expression, this.bits);
   }
@@ -227,7 +225,7 @@ export class TargetValue {
     return BigInt.asUintN(bits.size, whole >> bitShift(bits, this.littleEndian));
   }
 
-  /** The bytes around it are read and written back: its neighbours stay what they are. */
+  /** The bytes around it are read and written back: its neighbours stay unchanged. */
   async #assignBitField(value: bigint, bits: BitRange): Promise<Assignment> {
     const { littleEndian } = this;
     const { first, count } = bitBytes(bits);

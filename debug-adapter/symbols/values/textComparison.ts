@@ -6,10 +6,10 @@ import { rustView } from './rustValue.ts';
 import { characterKind, endOfText, readText } from './stringText.ts';
 import type { TargetValue } from './targetValue.ts';
 
-/** More than this is not compared: two texts that begin alike for so long count as different. */
+/** More than this is not compared: two texts that are alike for that long count as different. */
 const MAX_TEXT = 4096;
 
-/** Undefined for what is no text. Throws QueryError when it cannot be read. */
+/** Undefined for what is not text. Throws QueryError when it cannot be read. */
 export async function comparedText(value: TargetValue): Promise<string | undefined> {
   const { bare, world } = value;
   if (bare.kind === 'array') {

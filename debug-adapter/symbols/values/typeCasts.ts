@@ -1,5 +1,5 @@
 /**
- * Casts: between numbers and pointers as in C, along C++'s hierarchies, and of memory seen as another type as
+ * Casts: between numbers and pointers as in C, along C++'s hierarchies, and from memory to another type as
  * gdb allows.
  */
 import { DW_ATE } from '../../dwarf/constants.ts';
@@ -16,7 +16,7 @@ export async function castValue(value: TargetValue, type: Type, scalars: Scalars
     return castValue(await scalars.referred(value), type, scalars);
   if (to.kind === 'pointer' && to.sigil !== '*') return castReference(value, to, scalars);
   if (to.kind === 'struct' || to.kind === 'array') return castObject(value, type, to);
-  // A label of the assembler has no type of its own: the bytes there are what the user says.
+  // An assembler label has no type of its own: the bytes there are what the user says.
   if (value.bare.kind === 'unknown' && value.place.kind === 'memory') return value.as(type);
   const from = await scalars.decayed(value);
   const expression = `(${typeName(type)})${value.expression}`;

@@ -1,4 +1,4 @@
-/** A value as the debug adapter sees it: one line of text, and what unfolds from it. */
+/** A value as the debug adapter sees it: one line of text, and what it expands to. */
 
 /** What the debug adapter must do to the target to carry out an assignment. */
 export type Assignment =
@@ -15,16 +15,16 @@ export interface ChildCounts {
 export interface Value {
   /** As its programmer writes it: `struct point [4]`, `const char *`. */
   readonly typeName: string;
-  /** False for a label of the assembler: its address is all there is. */
+  /** False for an assembler label, which has only an address. */
   readonly isTyped: boolean;
-  /** Where it lives; undefined for values in registers, constants and bit-fields. */
+  /** Where it is; undefined for values in registers, constants and bit-fields. */
   readonly address: bigint | undefined;
   readonly sizeBytes: number | undefined;
   /** Evaluates to it in the same frame, when there is such an expression. */
   readonly expression: string;
-  /** How much unfolds from it. May read memory: a vector's length is there. */
+  /** How many children it has. May read memory: a vector's length is there. */
   childCounts(): Promise<ChildCounts>;
-  /** Where a memory view would look: what a pointer leads to, else where the value lives. */
+  /** Where a memory view would look: what a pointer leads to, else where the value is. */
   reference(): Promise<bigint | undefined>;
   /**
    * One line: `42`, `0x401136 <main>`, `{x = 1, y = 2}`, `<optimized out>`. `format` is a suffix without its
@@ -46,6 +46,6 @@ export interface NamedValue {
   /** An expression that evaluates to it in the same frame, when there is one: for `evaluateName` of DAP. */
   readonly expression: string;
   readonly value: Value;
-  /** A part that is no plain member: a base class, a static member. */
+  /** A part that is not a plain member: a base class, a static member. */
   readonly role?: 'base' | 'static';
 }

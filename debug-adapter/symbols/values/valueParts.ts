@@ -1,6 +1,6 @@
 /**
- * What unfolds from a value: members and elements, what a pointer leads to, the fields of the case that a
- * Rust enum is.
+ * The children of a value: members and elements, what a pointer leads to, the fields of a Rust enum's active
+ * case.
  */
 import { QueryError } from '../base/queryError.ts';
 import { type ArrayType, type StructType, sizeOf, strip, typeName } from '../types/type.ts';
@@ -48,7 +48,7 @@ export async function partsOf(
 
 /**
  * What has the parts: the value, what a pointer to a structure or a reference leads to. Undefined for what
- * does not unfold, such as a pointer that cannot be read.
+ * has no children, such as a pointer that cannot be read.
  */
 async function unfolded(value: TargetValue): Promise<TargetValue | undefined> {
   try {
@@ -72,7 +72,7 @@ async function followed(value: TargetValue): Promise<TargetValue | undefined> {
   return isReference || leadsNowhere ? undefined : value.dereference();
 }
 
-/** How many elements can be told apart: none of a type without a size. */
+/** How many elements can be distinguished: none of a type without a size. */
 function countable({ element, count }: ArrayType): number {
   return sizeOf(element) === undefined ? 0 : (count ?? 0);
 }
@@ -105,7 +105,7 @@ async function members(
 }
 
 /**
- * Of a value that is more than its fields: the fields of its case, the elements of a vector. Undefined for
+ * For a value that is more than its fields: the fields of its case, the elements of a vector. Undefined for
  * others.
  */
 async function rustParts(
@@ -116,7 +116,7 @@ async function rustParts(
   const view = await rustView(value);
   switch (view?.kind) {
     case 'variant':
-      // `shape.w`: the case need not be named, and gdb does not let one.
+      // `shape.w`: the case need not be named, and gdb does not allow it.
       return partsOf(view.value.as(view.value.type, value.expression), start, count);
     case 'sequence':
       return Array.from({ length: Math.max(0, Math.min(count, view.count - start)) }, (_, at) => ({
