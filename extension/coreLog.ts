@@ -5,7 +5,7 @@ export interface CoreLogLine {
   readonly text: string;
 }
 
-/** Lines that are not JSON come from below us, Node or the C library, and are worth a warning. */
+/** Lines that are not JSON come from Node or the C library and are shown as warnings. */
 export function parseLogLine(line: string): CoreLogLine {
   const parsed = parseJson(line);
   if (typeof parsed?.['message'] !== 'string') return { level: 'warn', text: line };

@@ -1,6 +1,6 @@
 /**
- * "Trapframe: Check Host": what this machine lacks to run guests, with the cure for each thing. Also shown
- * when F5 finds no KVM.
+ * "Trapframe: Check Host": what this machine lacks for running guests, with a cure for each problem. Also
+ * shown when F5 finds no KVM.
  */
 import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
@@ -26,7 +26,7 @@ export class HostCheckPanel {
     await this.#check(() => true);
   }
 
-  /** After a VM failed to start: a host that is well has nothing to say about it. */
+  /** After a VM failed to start: a healthy host has nothing to report. */
   async showWhenUnusable(): Promise<void> {
     await this.#check((it) => !it.usable);
   }

@@ -24,7 +24,7 @@ test('what is missing comes first, with its cure', () => {
   assert.ok(page.includes('Load it: &quot;modprobe kvm &lt;amd&gt;&quot;'));
 });
 
-test('a usable host is said to be one', () => {
+test('a usable host is reported as usable', () => {
   assert.match(hostCheckPage({ usable: true, findings: [] }, 'command:check'), /can run your kernels/);
 });
 

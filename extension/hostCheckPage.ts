@@ -31,7 +31,7 @@ const STYLE = `
   .again:hover { color: var(--vscode-button-foreground); background: var(--vscode-button-hoverBackground); }
 `;
 
-/** `checkAgain`: where the button leads. What is missing comes first: it is what the reader came for. */
+/** `checkAgain`: where the button leads. What is missing comes first: the reader came for that. */
 export function hostCheckPage(check: HostCheck, checkAgain: string): string {
   const order = ['missing', 'warning', 'ok'];
   const findings = [...check.findings].sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status));
@@ -77,7 +77,7 @@ function findingItem(finding: Finding): string {
   return `<li class="${finding.status}" data-finding="${escapeHtml(finding.id)}">${parts.join('')}</li>`;
 }
 
-/** The command line's lower-case phrases, as a page has them. */
+/** The command line's lower-case phrases, capitalised for a page. */
 function sentence(phrase: string): string {
   return escapeHtml(phrase.charAt(0).toUpperCase() + phrase.slice(1));
 }

@@ -33,7 +33,7 @@ export function activate(context: vscode.ExtensionContext): void {
   if (hasOwnConfiguration()) processes.warmUp();
 }
 
-/** A core is kept warm only where an F5 of ours is to be expected. */
+/** A core is kept warm only where an F5 of ours is likely. */
 function hasOwnConfiguration(): boolean {
   const folders = vscode.workspace.workspaceFolders ?? [];
   return folders.some(({ uri }) => {

@@ -1,5 +1,5 @@
 /**
- * What can be done with VMs that run, whoever started them: show a serial port, stop one, choose one to
+ * What can be done with running VMs, no matter who started them: show a serial port, stop one, choose one to
  * attach to.
  */
 import * as vscode from 'vscode';
@@ -20,7 +20,7 @@ export function registerRunningVmCommands(terminals: SerialTerminals): vscode.Di
   );
 }
 
-/** Undefined when none was chosen, which was said when there was none to choose. */
+/** Undefined when none was chosen; when there was none to choose, a message was shown. */
 export async function chooseVm(placeHolder: string): Promise<RunningVm | undefined> {
   const vms = await runningVms(CLIENT);
   if (vms.length === 0) {

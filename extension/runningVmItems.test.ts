@@ -12,7 +12,7 @@ function runningVm(name: string, kinds: readonly SerialBackend['kind'][]): Runni
   return { name, socket: `/run/${name}.sock`, pid: 7, state: 'running', config: { ...config, serial } };
 }
 
-test('a VM is listed with what tells it from others of its name', () => {
+test('a VM is listed with what distinguishes it from others of its name', () => {
   const { label, description, detail } = vmItem(runningVm('hello', ['client']));
   assert.deepEqual(
     [label, description, detail],
@@ -26,7 +26,7 @@ test('a stopped VM with several CPUs is listed as that', () => {
   assert.equal(description, 'paused, 4 CPUs, 256 MiB, pid 7');
 });
 
-test('each port that somebody listens to can be shown, COM1 of all VMs first', () => {
+test('each port that has a listener can be shown, COM1 of all VMs first', () => {
   const vms = [
     runningVm('one', ['client', 'client', 'null', 'null']),
     runningVm('two', ['stdio', 'null', 'file', 'null']),

@@ -1,7 +1,7 @@
 /**
- * The vmm-core processes this window owns. One is always started ahead of its use, so that F5 waits for no
- * process to start; a session takes it, and the next one is started behind its back. All end with the window:
- * their stdin closes.
+ * The vmm-core processes this window owns. One is always started ahead of use, so that F5 does not wait for a
+ * process to start; a session takes it, and the next one is started in the background. All end with the
+ * window: their stdin closes.
  */
 import type { LogOutputChannel } from 'vscode';
 import { type CoreExit, type CoreProcess, spawnCore } from '../vmm-core/client/spawnCore.ts';
@@ -26,7 +26,7 @@ export class VmProcesses {
     const starting = this.#spawn();
     this.#warm = starting;
     starting.then(
-      // One that died while waiting must not be handed out.
+      // A core that died while waiting must not be handed out.
       (core) => void core.exited.then(() => this.#forget(starting)),
       () => this.#forget(starting),
     );
@@ -71,8 +71,8 @@ export class VmProcesses {
 }
 
 /**
- * Lets go of a core: without a VM, or with one whose creator is gone, it ends; a VM that a client detached
- * from stays.
+ * Releases a core: without a VM, or with one whose creator is gone, it ends; a VM that a client detached from
+ * stays.
  */
 export function release(core: CoreProcess): void {
   core.process.stdin?.end();

@@ -1,5 +1,5 @@
 /**
- * Starts the debug adapter, a process of its own that speaks DAP on stdio, with the Node that VS Code itself
+ * Starts the debug adapter, a separate process that speaks DAP on stdio, with the Node that VS Code itself
  * runs on.
  */
 import * as vscode from 'vscode';
@@ -8,7 +8,7 @@ export function registerAdapterFactory(adapterPath: string): vscode.Disposable {
   return vscode.debug.registerDebugAdapterDescriptorFactory('vmm', {
     createDebugAdapterDescriptor: () =>
       new vscode.DebugAdapterExecutable(process.execPath, [adapterPath], {
-        env: { ELECTRON_RUN_AS_NODE: '1' }, // Electron's executable is Node when told so
+        env: { ELECTRON_RUN_AS_NODE: '1' }, // Electron's executable acts as Node when told to
       }),
   });
 }

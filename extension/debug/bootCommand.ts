@@ -1,7 +1,7 @@
 /**
- * "Boot": what F5 does where the workspace has something to boot and nothing says what to debug. VS Code asks
- * there which debugger is meant, and no extension can answer; so the key has a binding of ours while a
- * context key says that the answer is clear (f5.ts).
+ * "Boot": what F5 does when the workspace has something to boot and nothing says what to debug. VS Code would
+ * ask which debugger is meant, and no extension can answer that; so we bind the key while a context key says
+ * that the answer is clear (f5.ts).
  */
 import * as vscode from 'vscode';
 import { VM_CONF } from '../language/contributions.ts';
@@ -32,7 +32,7 @@ async function boot(): Promise<void> {
   if (configuration !== undefined) await vscode.debug.startDebugging(folder, configuration);
 }
 
-/** That of the active editor when it has something to boot, else the first that has. */
+/** The folder of the active editor when it has something to boot, else the first that has. */
 async function folderToBoot(): Promise<vscode.WorkspaceFolder | undefined> {
   const open = vscode.window.activeTextEditor?.document.uri;
   const active = open === undefined ? undefined : vscode.workspace.getWorkspaceFolder(open);
@@ -43,7 +43,7 @@ async function folderToBoot(): Promise<vscode.WorkspaceFolder | undefined> {
   return undefined;
 }
 
-/** Keeps the context key true to what is open, configured and built. */
+/** Keeps the context key in step with what is open, configured and built. */
 class F5Context implements vscode.Disposable {
   readonly #onAnswers: () => void;
   readonly #subscriptions: vscode.Disposable;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kernelConfiguration, withDefaults } from './defaultConfig.ts';
 
-test('a configuration for a kernel holds only what must be there', () => {
+test('a configuration for a kernel holds only what is required', () => {
   assert.deepEqual(kernelConfiguration('build/kernel.elf'), {
     type: 'vmm',
     request: 'launch',

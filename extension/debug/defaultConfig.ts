@@ -11,7 +11,7 @@ export interface Configuration {
 }
 
 /**
- * A configuration for a kernel, by its path in the workspace. Only what must be there: the rest has defaults.
+ * A configuration for a kernel, by its path in the workspace. Only what is required: the rest has defaults.
  */
 export function kernelConfiguration(relativePath: string): Configuration {
   const file = relativePath.split('/').at(-1) ?? relativePath;
@@ -23,11 +23,11 @@ export function kernelConfiguration(relativePath: string): Configuration {
   };
 }
 
-/** What is not said. Nothing said is changed. */
+/** Fills in what is not set. Nothing set is changed. */
 export function withDefaults(config: Configuration, folder: string | undefined): Configuration {
   return {
     ...(folder === undefined ? {} : { cwd: folder }),
-    // The serial terminal is what the user wants to see; the debug console would open on top of it.
+    // The user wants to see the serial terminal; the debug console would open on top of it.
     ...(hasTerminal(config) ? { internalConsoleOptions: 'neverOpen' } : {}),
     ...config,
   };

@@ -25,7 +25,7 @@ test('F5 is left to VS Code where there is a configuration, or nothing to boot',
   assert.equal(answersF5({ ...KERNEL_TREE, hasCandidates: false }), false);
 });
 
-test('what other debuggers want is in the manifests of their extensions, which may be of any form', () => {
+test('what other debuggers want is in the manifests of their extensions, which may have any form', () => {
   const manifests = [
     {},
     { contributes: { themes: [] } },

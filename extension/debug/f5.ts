@@ -1,4 +1,4 @@
-/** Whether F5 is ours where no launch.json says what it does. Pure. */
+/** Whether F5 is ours when no launch.json says what it does. Pure. */
 
 export const BOOT_COMMAND = 'trapframe.boot';
 /** The context key that is set while F5 is ours. */
@@ -9,16 +9,16 @@ export interface F5Situation {
   readonly hasCandidates: boolean;
   /** Some launch.json, or the settings, say what to debug. */
   readonly hasConfigurations: boolean;
-  /** Of the file in the active editor; undefined when none is open, or something that is not text. */
+  /** Of the file in the active editor; undefined when none is open, or one that is not text. */
   readonly language: string | undefined;
-  /** Languages that debuggers of others want. */
+  /** Languages that other debuggers want. */
   readonly othersLanguages: ReadonlySet<string>;
 }
 
 /**
- * Without an answer VS Code lists all debuggers there are, in the order of the alphabet, when no file is
- * open, and says that it has none when it is a README. A file that another debugger wants is left to VS Code,
- * which asks where there are several.
+ * Without an answer VS Code lists all debugger types alphabetically when no file is open, and says that it
+ * has none for a README. A file that another debugger wants is left to VS Code, which asks when there are
+ * several.
  */
 export function answersF5({
   hasCandidates,
@@ -30,7 +30,7 @@ export function answersF5({
   return language === undefined || !othersLanguages.has(language);
 }
 
-/** The part of an extension's manifest that is looked at. */
+/** The part of an extension's manifest that we look at. */
 interface Manifest {
   readonly contributes?: { readonly debuggers?: readonly { readonly languages?: readonly string[] }[] };
 }

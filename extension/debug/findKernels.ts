@@ -1,6 +1,6 @@
 /**
- * Kernel images in a workspace, for F5 without a launch.json and for the configurations VS Code offers by
- * itself.
+ * Kernel images in a workspace, for F5 without a launch.json and for the configurations VS Code offers on its
+ * own.
  */
 import path from 'node:path';
 import * as vscode from 'vscode';
@@ -24,7 +24,7 @@ export const KERNEL_PATTERN = CANDIDATES.join(',');
 const EXCLUDED = '{**/node_modules/**,**/.git/**,**/deps/**}';
 const MAX_CANDIDATES = 200;
 
-/** Paths within `folder`, newest first: what was built last is what one wants to boot. */
+/** Paths within `folder`, newest first: what was built last is most likely to be booted. */
 export async function findKernels(folder: vscode.WorkspaceFolder): Promise<string[]> {
   const pattern = new vscode.RelativePattern(folder, `{${KERNEL_PATTERN}}`);
   const files = await vscode.workspace.findFiles(pattern, EXCLUDED, MAX_CANDIDATES);
@@ -37,7 +37,7 @@ export async function findKernels(folder: vscode.WorkspaceFolder): Promise<strin
     .map((it) => path.relative(folder.uri.fsPath, it.fsPath));
 }
 
-/** When the image was built. Undefined when the file is no kernel or cannot be read. */
+/** When the image was built. Undefined when the file is not a kernel or cannot be read. */
 async function kernelTime(file: string): Promise<number | undefined> {
   try {
     const { handle, stat } = await openRegularFileAsync(file);
@@ -49,6 +49,6 @@ async function kernelTime(file: string): Promise<number | undefined> {
       await handle.close();
     }
   } catch {
-    return undefined; // deleted since it was found, or not ours to read: not a candidate
+    return undefined; // deleted since it was found, or unreadable: not a candidate
   }
 }

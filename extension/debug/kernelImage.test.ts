@@ -28,7 +28,7 @@ test('a bzImage is known by HdrS at 0x202', () => {
   assert.equal(isKernelImage(image), true);
 });
 
-test('short files are no kernels', () => {
+test('short files are not kernels', () => {
   for (let length = 0; length < 20; length++)
     assert.equal(isKernelImage(elf(2, 62).subarray(0, length)), false);
 });

@@ -7,7 +7,7 @@ export const KERNEL_HEADER_BYTES = 0x208;
 const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
 const EI_DATA = 5;
 const ELFDATA2LSB = 1;
-/** Up to and with e_machine. */
+/** Up to and including e_machine. */
 const ELF_IDENTIFYING_BYTES = 20;
 const E_TYPE = 16;
 const E_MACHINE = 18;
@@ -20,8 +20,8 @@ const BZIMAGE_MAGIC_OFFSET = 0x202;
 
 /**
  * Whether a VM could boot it: a bzImage, or an x86 ELF file at fixed addresses. Position-independent files
- * are left out, since those in a workspace are programs and libraries; a kernel that is one is booted by
- * naming it.
+ * are left out, since those in a workspace are programs and libraries; a position-independent kernel is
+ * booted by naming it.
  */
 export function isKernelImage(header: Uint8Array): boolean {
   if (matches(header, BZIMAGE_MAGIC_OFFSET, BZIMAGE_MAGIC)) return true;

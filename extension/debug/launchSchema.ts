@@ -1,7 +1,7 @@
 /**
  * What a launch.json of type `vmm` may say, as the editor shows it: completion, hover, squiggles.
  * scripts/manifest.ts writes it into package.json. The attributes are the rows of vmm-core/config; a test
- * holds them against what the debug adapter accepts.
+ * compares them with what the debug adapter accepts.
  */
 import { ATTACH_SETTINGS, DEBUG_SETTINGS, EDITOR_SETTINGS } from '../../vmm-core/config/debugSettings.ts';
 import { type AttributeSchema, requiredKeysOf, schemasOf } from '../../vmm-core/config/rows.ts';
@@ -11,13 +11,13 @@ type Attributes = Readonly<Record<string, AttributeSchema>>;
 
 const debugAttributes: Attributes = { ...schemasOf(DEBUG_SETTINGS), ...schemasOf(EDITOR_SETTINGS) };
 
-/** What `attach` has and `launch` has not, or means otherwise. */
+/** What only `attach` has, or what it means differently. */
 export const attachOnlyAttributes: Attributes = schemasOf(ATTACH_SETTINGS);
 
 export const launchAttributes: Attributes = { ...schemasOf(SETTINGS), ...debugAttributes };
 export const attachAttributes: Attributes = { ...attachOnlyAttributes, ...debugAttributes };
 
-/** What must be there. */
+/** Required attributes. */
 export const requiredAttributes: readonly string[] = requiredKeysOf(SETTINGS);
 
 /** What "Add Configuration…" offers. */

@@ -1,7 +1,7 @@
 /**
- * From what launch.json says, or does not say, to what the debug adapter gets: defaults, what the workspace
- * has to boot when there is no configuration, the host checked, and a warm core. Wrong keys and types are the
- * debug adapter's to report: VS Code shows its message with "Open launch.json".
+ * From what launch.json says, or leaves out, to what the debug adapter gets: defaults, what the workspace has
+ * to boot when there is no configuration, a host check, and a warm core. Wrong keys and types are the debug
+ * adapter's to report: VS Code shows its message with "Open launch.json".
  */
 import { accessSync, constants } from 'node:fs';
 import * as vscode from 'vscode';
@@ -43,8 +43,7 @@ export function registerConfigurations(services: ConfigServices): vscode.Disposa
 }
 
 /**
- * A configuration that names no VM asks which, unless its own name is that of one. `undefined` ends the
- * launch.
+ * A configuration that names no VM asks which, unless its own name is a VM's. `undefined` ends the launch.
  */
 async function withVm(config: vscode.DebugConfiguration): Promise<vscode.DebugConfiguration | undefined> {
   const { vm: byName, socket } = ATTACH_SETTINGS;
@@ -71,7 +70,7 @@ async function onlyBootable(
   return null;
 }
 
-/** What a new launch.json begins with. */
+/** The first contents of a new launch.json. */
 async function initialConfigurations(
   folder: vscode.WorkspaceFolder | undefined,
 ): Promise<vscode.DebugConfiguration[]> {

@@ -42,7 +42,7 @@ class FakeTerminals {
   }
 }
 
-/** COM1 and COM2 of a core that a test plays. */
+/** COM1 and COM2 of a core played by the test. */
 async function openPorts(t: TestContext, endsWithTerminals: boolean, shown: readonly number[] = []) {
   const folder = mkdtempSync(path.join(tmpdir(), 'tf-'));
   const socket = path.join(folder, 's');
@@ -78,7 +78,7 @@ async function openPorts(t: TestContext, endsWithTerminals: boolean, shown: read
   return { core, terminals, connection, typed };
 }
 
-test('each port has a terminal of its VM, COM1 the last and so in front, and begins with what was said before', async (t) => {
+test('each port has a terminal of its VM, COM1 last and so in front, which begins with earlier output', async (t) => {
   const { terminals } = await openPorts(t, false);
   assert.deepEqual(terminals.opened, ['Hello 4242 1', 'Hello 4242 0']);
   assert.deepEqual(terminals.text, [BACKLOG, BACKLOG]);
@@ -104,7 +104,7 @@ test('a paste of 100 000 keys arrives whole and in order, in messages of bounded
   assert.equal(received.toString(), `${paste.toString()}!`);
 });
 
-test('output goes to the terminal of its port, also after the other was closed, and the end is said last', async (t) => {
+test('output goes to the terminal of its port, even after the other was closed, and the end is reported last', async (t) => {
   const { core, terminals, connection } = await openPorts(t, false);
   terminals.close[0]?.();
   await core.sendNotification(serialOutput, { port: 0, data: Buffer.from('nobody looks') });

@@ -1,6 +1,6 @@
 /**
- * The bytes between a VM's UARTs and their terminals: a client of the control socket beside the debug
- * adapter's.
+ * The bytes between a VM's UARTs and their terminals: another client of the control socket beside the debug
+ * adapter.
  */
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
@@ -18,7 +18,7 @@ export interface SerialOptions {
   /** UARTs to show: 0 is COM1. */
   readonly ports: readonly number[];
   readonly terminals: SerialTerminals;
-  /** Why a VM is gone that did not say goodbye. */
+  /** Why a VM that did not report its end is gone. */
   readonly describeLoss: () => Promise<string>;
   /** Disconnects when the user has closed all of them. */
   readonly endsWithTerminals?: boolean;
@@ -34,22 +34,19 @@ export class SerialConnection {
     this.#options = options;
   }
 
-  /** The VM said that it is over. */
+  /** The VM reported its end. */
   get sawEnd(): boolean {
     return this.#end !== undefined;
   }
 
   /**
-   * Resolves when the connection is gone and all that came through it has been shown. At once when there is
-   * none.
+   * Resolves when the connection is gone and everything received has been shown; at once when there is none.
    */
   get closed(): Promise<void> {
     return this.#closed;
   }
 
-  /**
-   * Opens a terminal per port that has none; COM1 last, so that it is the one in front. Throws ConnectError.
-   */
+  /** Opens a terminal for each port without one; COM1 last, so that it is in front. Throws ConnectError. */
   async open(): Promise<void> {
     const { socket, name, ports, terminals } = this.#options;
     const client = await connectVmm(socket, { client: 'vscode' });
@@ -70,7 +67,7 @@ export class SerialConnection {
       const send = (bytes: Uint8Array): void => {
         for (let at = 0; at < bytes.length; at += MAX_INPUT_BYTES) {
           const data = bytes.subarray(at, at + MAX_INPUT_BYTES);
-          void connection.sendNotification(serialInput, { port, data }).catch(() => undefined); // `closed` tells
+          void connection.sendNotification(serialInput, { port, data }).catch(() => undefined); // `closed` reports it
         }
       };
       const terminal = terminals.open({ name, pid: client.info.pid }, port, send, () => {

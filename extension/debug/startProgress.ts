@@ -1,4 +1,4 @@
-/** "Starting …" while a session starts, when that takes long enough to wonder. Can be cancelled. */
+/** "Starting …" while a session starts, when that takes noticeably long. Can be cancelled. */
 import * as vscode from 'vscode';
 
 const SHOW_AFTER_MS = 1000;

@@ -1,7 +1,7 @@
 /**
  * What the editor adds to a debug session of ours: serial terminals, progress while it starts, and a message
  * when its VM process dies. Follows the session by the DAP messages that pass; the debug adapter itself knows
- * nothing of VS Code.
+ * nothing about VS Code.
  */
 import * as vscode from 'vscode';
 import type { CoreExit, CoreProcess } from '../../vmm-core/client/spawnCore.ts';
@@ -19,14 +19,14 @@ export interface SessionServices {
   readonly hostCheck: HostCheckPanel;
 }
 
-/** Body of the debug adapter's `vmm.started` event: the VM is there, paused. */
+/** Body of the debug adapter's `vmm.started` event: the VM exists, paused. */
 interface VmStarted {
   readonly socket: string;
   readonly name?: string;
   readonly serial: readonly ({ readonly port: number } & SerialBackend)[];
 }
 
-/** The parts of DAP messages that we look at. */
+/** The parts of DAP messages that we use. */
 interface DapMessage {
   readonly type: 'request' | 'response' | 'event';
   readonly command?: string;
@@ -37,7 +37,7 @@ interface DapMessage {
 
 /** The debug adapter's id for "the host refuses" (USER_ERROR.host). */
 const HOST_ERROR_ID = 1002;
-/** The next core starts after this one had the processors to itself for its boot. */
+/** The next core starts only after this one had the processors to itself while booting. */
 const WARM_UP_DELAY_MS = 1000;
 
 export function registerVmSessions(services: SessionServices): vscode.Disposable {
@@ -50,7 +50,7 @@ class VmSession implements vscode.DebugAdapterTracker {
   readonly #session: vscode.DebugSession;
   readonly #services: SessionServices;
   readonly #progress: StartProgress;
-  /** The process that resolveConfig.ts took for this session; none when it attached to a VM of others. */
+  /** The process that resolveConfig.ts took for this session; none when it attached to someone else's VM. */
   readonly #core: CoreProcess | undefined;
   #serial: SerialConnection | undefined;
 
@@ -107,7 +107,7 @@ class VmSession implements vscode.DebugAdapterTracker {
     });
   }
 
-  /** For the terminals, when the VM said nothing itself. */
+  /** For the terminals, when the VM itself reported nothing. */
   async #describeLoss(): Promise<string> {
     if (this.#core === undefined) return 'the connection to the VM is lost';
     const exit = await this.#core.exited;

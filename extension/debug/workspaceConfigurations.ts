@@ -1,6 +1,6 @@
 /**
  * What a workspace has to boot, as configurations: the VMs of its vm.conf files, and the kernels in it. For
- * F5 without a launch.json, and for the configurations that VS Code offers by itself.
+ * F5 without a launch.json, and for the configurations that VS Code offers on its own.
  */
 import path from 'node:path';
 import * as vscode from 'vscode';
@@ -18,7 +18,7 @@ const MAX_FILES = 20;
 /** Matches every file that bootable() looks at. */
 export const BOOTABLE_PATTERN = `{${KERNEL_PATTERN},**/vm.conf,**/*.vm.conf}`;
 
-/** VMs of vm.conf files first, which say what is wanted; then kernels, the newest first. */
+/** VMs of vm.conf files first, as they say what is wanted; then kernels, newest first. */
 export async function bootable(folder: vscode.WorkspaceFolder): Promise<vscode.DebugConfiguration[]> {
   const [vms, kernels] = await Promise.all([vmConfigurations(folder), kernelConfigurations(folder)]);
   return [...vms, ...kernels];
@@ -44,7 +44,7 @@ export async function chooseBootable(
   return (await vscode.window.showQuickPick(items, { placeHolder: 'VM to boot' }))?.vm;
 }
 
-/** VMs that can be booted; what is wrong with the others is said in their file. */
+/** VMs that can be booted; what is wrong with the others is shown in their file. */
 async function vmConfigurations(folder: vscode.WorkspaceFolder): Promise<vscode.DebugConfiguration[]> {
   const pattern = new vscode.RelativePattern(folder, VM_CONF_PATTERN);
   const files = await vscode.workspace.findFiles(pattern, EXCLUDED, MAX_FILES);

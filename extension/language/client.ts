@@ -1,6 +1,6 @@
 /**
- * vm.conf in VS Code: starts the language server when such a file is open, and not before. The library is
- * loaded then, too.
+ * vm.conf in VS Code: starts the language server when such a file is first opened. The library is loaded
+ * then, too.
  */
 import path from 'node:path';
 import * as vscode from 'vscode';
@@ -38,7 +38,7 @@ class VmConfLanguage implements vscode.Disposable {
     });
   }
 
-  /** A VM of a file, which is saved first; undefined, and said so, when it cannot be had. */
+  /** A VM of a file, which is saved first; undefined, with a message, when there is none. */
   async vm(file: string, name: string): Promise<DescribedVm | undefined> {
     await vscode.workspace.saveAll(false);
     const client = await this.#client;

@@ -1,10 +1,10 @@
-/** What package.json says of the languages: scripts/manifest.ts puts it there. */
+/** What package.json says about the languages: scripts/manifest.ts puts it there. */
 export const VM_CONF = 'vmconf';
 export const GUEST_LOG = 'guestlog';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Settings, by their names. */
+/** Settings, by name. */
 export const SETTINGS = {
   'trapframe.vmConf.openbsd': {
     type: 'boolean',

@@ -1,4 +1,4 @@
-/** The TextMate grammars, by the engine that VS Code uses. Snapshots: UPDATE_GOLDEN=1 writes them. */
+/** The TextMate grammars, run by the engine that VS Code uses. Snapshots: UPDATE_GOLDEN=1 writes them. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -63,7 +63,7 @@ async function createRegistry(): Promise<textmate.Registry> {
   });
 }
 
-/** Each line, and below it what its parts are. */
+/** Each line, with the scopes of its parts below it. */
 async function snapshot(scope: string, text: string): Promise<string> {
   const it = await grammar(scope);
   let state = textmate.INITIAL;

@@ -31,7 +31,7 @@ it('a VM of a vm.conf and its launch configuration are the same VM', () => {
   );
 });
 
-it('a VM that asks for more, or has no kernel, is refused in a sentence', () => {
+it('a VM that asks for more, or has no kernel, is refused with a sentence', () => {
   const sentence = (text: string): string => {
     const result = launchConfiguration(firstVm(text));
     return typeof result === 'string' ? result : 'accepted';
@@ -40,7 +40,7 @@ it('a VM that asks for more, or has no kernel, is refused in a sentence', () => 
   assert.match(sentence('vm a { kernel "" }\n'), /has no kernel/);
 });
 
-it('a VM that runs already is attached to by its name, with the symbols that the file names', () => {
+it('a VM that is already running is attached to by its name, with the symbols that the file names', () => {
   assert.deepEqual(attachConfiguration(firstVm(TEXT)), {
     ...{ type: 'vmm', request: 'attach', name: 'g', vm: 'g', kernel: '/k' },
     ...{ symbolFiles: ['/s'], breakpointMode: 'hw' },

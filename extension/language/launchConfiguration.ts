@@ -12,7 +12,7 @@ export interface LaunchConfiguration {
   readonly [key: string]: unknown;
 }
 
-/** Or a sentence why not. */
+/** Or a sentence saying why not. */
 export function launchConfiguration({
   config,
   debug,
@@ -31,7 +31,7 @@ export function launchConfiguration({
   };
 }
 
-/** To a VM of this name that runs already. */
+/** To a running VM of this name. */
 export function attachConfiguration({ config, debug }: DescribedVm): LaunchConfiguration {
   return {
     type: 'vmm',
@@ -44,7 +44,7 @@ export function attachConfiguration({ config, debug }: DescribedVm): LaunchConfi
   };
 }
 
-/** An editor has no standard output: its terminal stands for it. */
+/** An editor has no standard output: its terminal takes that place. */
 function inEditor(backend: SerialBackend): SerialBackend {
   return backend.kind === 'stdio' ? { kind: 'client' } : backend;
 }

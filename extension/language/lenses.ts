@@ -1,7 +1,7 @@
 /**
- * What the lenses over a VM of a vm.conf do. Run and Debug start it, each as a session of VS Code, so that
- * its stop button, its restart and its terminals are where they always are. Of a VM that runs already, here
- * or elsewhere, Run and Console show the console; Debug attaches.
+ * What the lenses above a VM of a vm.conf do. Run and Debug start it, each as a VS Code session, so that its
+ * stop button, its restart and its terminals are where they always are. If the VM is already running, here or
+ * elsewhere, Run and Console show the console; Debug attaches.
  */
 import * as vscode from 'vscode';
 import { runningVms, type RunningVm } from '../../vmm-core/client/runningVms.ts';
@@ -13,7 +13,7 @@ import { LENS_COMMANDS } from './server/contract.ts';
 
 export interface LensServices {
   readonly terminals: SerialTerminals;
-  /** A VM of a file as it is written now; undefined, and said why, when there is none. */
+  /** A VM of a file as it is written now; undefined, with a message why, when there is none. */
   readonly vmOf: (file: string, name: string) => Promise<DescribedVm | undefined>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The console of a VM that runs: its terminal, when it has one in this window, else a new one that begins
- * with the recent output.
+ * The console of a running VM: its terminal if it has one in this window, else a new one that begins with the
+ * recent output.
  */
 import type { RunningVm } from '../../vmm-core/client/runningVms.ts';
 import { SerialConnection } from '../debug/serialConnection.ts';
@@ -31,8 +31,7 @@ export async function showConsole(vm: RunningVm, port: number, terminals: Serial
 }
 
 /**
- * The ports that somebody listens to: a shell and a file hear the guest as before while a terminal is
- * attached.
+ * The ports that have a listener: a shell and a file hear the guest as before while a terminal is attached.
  */
 export function consolePorts({ config }: RunningVm): number[] {
   return config.serial.flatMap(({ kind }, port) => (kind === 'null' ? [] : [port]));

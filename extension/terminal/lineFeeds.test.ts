@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { LineFeeds } from './lineFeeds.ts';
 
 /**
- * What a terminal gets of a text in one piece, after it was checked that it gets the same of the text cut
+ * What a terminal gets for a text in one piece, after checking that it gets the same for the text cut
  * anywhere.
  */
 function translated(text: string): string {
@@ -51,7 +51,7 @@ test('an escape sequence that the guest never finishes is shown at the end', () 
   assert.equal(lineFeeds.end(), '\x1b[?10');
 });
 
-test('nothing is changed for a guest that is raw, and the translation can be switched on and off while it talks', () => {
+test('nothing is changed for a raw guest, and the translation can be switched on and off while it talks', () => {
   const lineFeeds = new LineFeeds();
   assert.equal(lineFeeds.translate('raw\n\r\x1b[', false), 'raw\n\r');
   assert.equal(lineFeeds.translate('0m\nnext\n', true), '\x1b[0m\r\nnext\r\n');

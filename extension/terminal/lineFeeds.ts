@@ -1,10 +1,10 @@
-/** Line feeds of a guest as a terminal needs them. Pure. */
+/** A guest's line feeds as a terminal needs them. Pure. */
 
 /**
  * A guest without a terminal driver ends its lines with LF alone, at which a terminal goes down but not back
- * to the first column: each line would begin where the one before ended. So such an LF gets its CR. On the
+ * to the first column: each line would begin where the previous one ended. So such an LF gets its CR. On the
  * alternate screen (xterm's ctlseqs, private modes 47, 1047, 1049) nothing is changed: full-screen programs
- * go down one line with LF and mean just that.
+ * use LF to go down one line and mean exactly that.
  */
 export class LineFeeds {
   #afterReturn = false;
@@ -27,7 +27,7 @@ export class LineFeeds {
     return translated;
   }
 
-  /** What is held back when the guest says no more. */
+  /** What is still held back when the guest ends. */
   end(): string {
     const rest = this.#pending;
     this.#pending = '';

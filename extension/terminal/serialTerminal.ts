@@ -7,8 +7,8 @@ import { LineFeeds } from './lineFeeds.ts';
 import { SerialText } from './serialText.ts';
 
 /**
- * Output kept while VS Code has not opened the terminal yet. The newest is kept: it tells where the guest got
- * to.
+ * Output kept while VS Code has not opened the terminal yet. The newest is kept: it shows how far the guest
+ * got.
  */
 const MAX_BUFFERED_CHARACTERS = 256 * 1024;
 
@@ -26,7 +26,7 @@ export class SerialTerminals implements vscode.Disposable {
   /** By the VM's process: a terminal that is opened again is called what it was. */
   readonly #names = new Map<number, string>();
   readonly #settings: vscode.Disposable;
-  /** Title of the one that was asked for before it is there. */
+  /** Title of a terminal that was asked for before it exists. */
   #awaited: string | undefined;
 
   constructor() {
@@ -38,7 +38,7 @@ export class SerialTerminals implements vscode.Disposable {
 
   /**
    * The terminal for a port of a VM: the one an earlier session of this name left, or a new one. Takes the
-   * focus only when it is awaited. `onClosed`: the user closed it while it was connected.
+   * focus only when it was asked for. `onClosed`: the user closed it while it was connected.
    */
   open(
     owner: TerminalOwner,
@@ -130,7 +130,7 @@ export class SerialTerminal {
       name: title,
       pty,
       iconPath: new vscode.ThemeIcon('plug'),
-      isTransient: true, // a reload of the window ends the VM; an empty shell of a terminal would be no use
+      isTransient: true, // a reload of the window ends the VM; an empty terminal would be of no use
     });
   }
 
@@ -172,7 +172,7 @@ export class SerialTerminal {
     this.#notice(why);
   }
 
-  /** A dim line of ours, told from the guest's by its rule; resets whatever colours the guest left on. */
+  /** A dim line of ours, marked off from the guest's by its rule; resets any colours the guest left on. */
   #notice(text: string): void {
     const newLine = this.#atLineStart ? '' : '\r\n';
     this.#put(`\x1b[0m${newLine}\x1b[2m── ${text} ──\x1b[0m\r\n`);

@@ -2,8 +2,8 @@
 
 /**
  * UTF-8 to text, over chunks that may end in the middle of a character. A byte that is not UTF-8 shows as
- * `\xNN`, so that a wrong baud rate or a binary protocol is seen for what it is. Everything else, CR, LF and
- * escape sequences included, is left as it is.
+ * `\xNN`, so that a wrong baud rate or a binary protocol is recognisable. Everything else, CR, LF and escape
+ * sequences included, is left as it is.
  */
 export class SerialText {
   /** The beginning of a character whose rest has not come yet: at most three bytes. */
@@ -15,7 +15,7 @@ export class SerialText {
     return text;
   }
 
-  /** What is left of a character when the stream is over. */
+  /** What is left of a character when the stream ends. */
   end(): string {
     const rest = this.#pending.map(escaped).join('');
     this.#pending = [];

@@ -1,4 +1,4 @@
-/** Quick fixes: one for every problem that has an obvious way out. */
+/** Quick fixes: one for every problem with an obvious solution. */
 import { type CodeAction, CodeActionKind, type Diagnostic, type TextEdit } from 'vscode-languageserver/node';
 import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
 import { scanScaled } from '../../../vmm-core/config/values.ts';
@@ -11,7 +11,7 @@ import { statementAt } from './occurrences.ts';
 import { type Range, rangeOf, uriOf } from './workspace.ts';
 
 export const CREATE_DISK = 'trapframe.vmConf.createDisk';
-/** Nobody reads a longer list; a whole file may be asked about. */
+/** No one reads a longer list; a whole file may be asked about. */
 const MAX_PROBLEMS = 100;
 const NEW_DISK_SIZE = '10G';
 

@@ -36,7 +36,7 @@ export type Expectation =
 export interface Context {
   readonly block: Block;
   readonly expectations: readonly Expectation[];
-  /** What of the word at the cursor is written already. */
+  /** The part of the word at the cursor that is already written. */
   readonly prefix: string;
   /** The quote that is open. */
   readonly quote: string;
@@ -152,7 +152,7 @@ function skipArgument(kind: Argument['kind'], rest: readonly Token[]): readonly 
   return end < 0 ? [] : rest.slice(end);
 }
 
-/** Several items on one line: what the last one still lacks, and another one. */
+/** Several items on one line: what the last one still lacks, and a further item. */
 function expectNextItem(block: Block, line: readonly Token[]): Expectation[] {
   for (let i = line.length - 1; i >= 0; i--) {
     const token = line[i];
@@ -293,7 +293,7 @@ function fileItems(context: Context, { file, range }: Place): CompletionItem[] {
       };
     });
   } catch {
-    return []; // not a folder, or not ours to read
+    return []; // not a folder, or not readable
   }
 }
 

@@ -1,4 +1,4 @@
-/** What client and server know of each other beside LSP. */
+/** What client and server know about each other besides LSP. */
 import type { DescribedVm } from '../../../vmm-core/vmConf/describedVms.ts';
 
 /** The VMs of a file; null when it has errors. */
@@ -9,7 +9,7 @@ export interface VmsParams {
 export type VmsResult = readonly DescribedVm[] | null;
 
 /**
- * Commands of the lenses over each VM, with the path of its root file and its name. The client registers
+ * Commands of the lenses above each VM, with the path of its root file and its name. The client registers
  * them.
  */
 export const LENS_COMMANDS = {

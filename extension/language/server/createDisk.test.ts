@@ -33,7 +33,7 @@ it('a qcow2 disk is one to its signature', () => {
   assert.equal(localConfigHost().diskFormat(file), 'qcow2');
 });
 
-it('a qcow2 disk has no errors for qemu-img', (t) => {
+it('qemu-img finds no errors in a qcow2 disk', (t) => {
   const file = path.join(folder, 'b.qcow2');
   createDisk(file, 'qcow2', SIZE);
   let output: string;

@@ -1,6 +1,6 @@
 /**
- * New, empty disk images: raw ones are holes, qcow2 ones a header and the tables that say that nothing is
- * there.
+ * New, empty disk images: raw ones are holes, qcow2 ones a header and tables that say that nothing is
+ * allocated.
  */
 import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { DiskFormat } from '../../../vmm-core/config/configHost.ts';
@@ -13,7 +13,7 @@ const HEADER_LENGTH = 104;
 /** Header, reference count table, its one block, first table: a cluster each. */
 const CLUSTERS = 4;
 
-/** Fails when the file is there already; leaves none behind when it fails. */
+/** Fails when the file exists already; leaves none behind when it fails. */
 export function createDisk(path: string, format: DiskFormat, sizeBytes: number): void {
   const image = format === 'raw' ? undefined : emptyQcow2(sizeBytes);
   const fd = openSync(path, 'wx', 0o600);

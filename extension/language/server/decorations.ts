@@ -85,7 +85,7 @@ function colours(statement: Statement, file: SourceFile): Coloured[] {
     if (type !== undefined) found.push({ start, end, type });
   }
   for (const it of statement.macroUses) {
-    // Before the token that it begins, which then covers only what is glued to it.
+    // Comes before the token it begins, which then covers only what is glued to it.
     if (it.file === file) found.push({ start: it.start, end: it.end, type: 'macro' });
   }
   for (const it of statement.comments)
@@ -102,7 +102,7 @@ function splitAtMacros(found: readonly Coloured[]): Coloured[] {
   });
 }
 
-/** A token must not go over a line. */
+/** A token must not span lines. */
 function push(
   builder: SemanticTokensBuilder,
   file: SourceFile,
@@ -119,7 +119,7 @@ function push(
   }
 }
 
-/** Bytes of sizes, and what macros stand for. */
+/** The bytes of sizes, and the values of macros. */
 export function inlayHints(tree: ConfigTree, file: SourceFile, range: Range): InlayHint[] {
   const from = file.offset(range.start);
   const to = file.offset(range.end);
@@ -146,7 +146,7 @@ export function inlayHints(tree: ConfigTree, file: SourceFile, range: Range): In
   return hints;
 }
 
-/** "Run | Debug | Console" over each VM. */
+/** "Run | Debug | Console" above each VM. */
 export function codeLenses(tree: ConfigTree, file: SourceFile): CodeLens[] {
   return tree.statements.flatMap(({ node }) => {
     const name = node?.id === 'vm' ? vmName(node) : undefined;

@@ -44,7 +44,7 @@ function editAndAsk(seed: number): void {
     const found = workspace.treeOf(FILE);
     assert.ok(found);
     const range = rangeOf({ file: found.file, ...edit });
-    // A range ends at the end of its line: what the file says of it is what counts.
+    // A range ends at the end of its line: the text of the file decides.
     const [start, end] = [found.file.offset(range.start), found.file.offset(range.end)];
     text = text.slice(0, start) + edit.text + text.slice(end);
     workspace.change(FILE, i + 2, [{ range, text: edit.text }]);
@@ -81,7 +81,7 @@ function askEverything(workspace: Workspace, random: (below: number) => number):
   codeActions(tree, workspace.problems(FILE), []);
 }
 
-/** VS Code refuses a symbol whose name lies outside of it. */
+/** VS Code refuses a symbol whose name is outside its range. */
 function assertContains({ range, selectionRange }: Ranged): void {
   assert.ok(!isBefore(selectionRange.start, range.start) && !isBefore(range.end, selectionRange.end));
 }

@@ -118,7 +118,7 @@ vm "other" {
     await setting(false, ['not-supported']);
   });
 
-  it('completes with snippets, groups behind a colon, parents, files and what macros stand for', async () => {
+  it('completes with snippets, groups after a colon, parents, files and the values of macros', async () => {
     interface Item {
       readonly label: string;
       readonly detail?: string;

@@ -7,7 +7,7 @@ import { type ConfigTree, directivesIn } from '../../../vmm-core/vmConf/syntaxTr
 import { statementAt } from './occurrences.ts';
 import { type Range, rangeOf } from './workspace.ts';
 
-/** One edit around all that differs; none when the text has syntax errors or is laid out already. */
+/** One edit around everything that differs; none when the text has syntax errors or is laid out already. */
 export function formatWhole(file: SourceFile, host: ConfigHost): TextEdit[] {
   return difference(file, 0, file.text, formatConfigFile(file.path, file.text, host).text);
 }

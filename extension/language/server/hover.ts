@@ -44,8 +44,7 @@ function text(value: string, range: Hover['range']): Hover {
 }
 
 /**
- * The form of the directive at hand or, when asked for by hand at the beginning of one, what the block
- * allows.
+ * The form of the current directive or, when invoked manually at the beginning of one, what the block allows.
  */
 export function signatureHelp(
   tree: ConfigTree,

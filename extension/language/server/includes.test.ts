@@ -81,7 +81,7 @@ describe('included files', () => {
     ]);
   });
 
-  it('take along what they name when they move to another folder', async () => {
+  it('keep what they name when they move to another folder', async () => {
     assert.deepEqual(await rename('parts/common.conf', '0:10', '"../more.conf"'), [
       'parts/common.conf:0:8 "../more.conf"',
       'parts/more.conf -> more.conf',
@@ -139,7 +139,7 @@ describe('included files', () => {
     );
   });
 
-  it('run from their root, be it open or not', async () => {
+  it('run from their root, whether it is open or not', async () => {
     await client.open(at('parts/boot.conf'), FILES['parts/boot.conf']);
     const lenses = await client.request<{ command: { arguments: readonly string[] } }[]>(
       'codeLens',

@@ -20,7 +20,7 @@ export interface PathUse {
   readonly isLiteral: boolean;
 }
 
-/** Of all trees, each place once: several roots may include the same file. */
+/** In all trees, each place once: several roots may include the same file. */
 export function pathUses(trees: readonly ConfigTree[], host: ConfigHost): PathUse[] {
   const found = new Map<string, PathUse>();
   for (const { statements } of trees) {
@@ -60,7 +60,7 @@ export function includeAt(
   return node?.id === 'include' && value !== undefined ? useOf(value, true, host) : undefined;
 }
 
-/** What must be written elsewhere when the file `from` becomes `to`; a sentence when that cannot be said. */
+/** What must be written elsewhere when the file `from` becomes `to`; a sentence when that is impossible. */
 export function editsForRename(
   trees: readonly ConfigTree[],
   host: ConfigHost,

@@ -1,8 +1,9 @@
 /**
- * Imported first, for its effect. A language server waits nearly all of its life and few files are large, so
- * V8 is told to be small: no optimising compiler (its part of the binary alone is 4 MB), tight heaps, and
+ * Imported first, for its effect. A language server is idle nearly all its life and few files are large, so
+ * V8 is told to stay small: no optimising compiler (its part of the binary alone is 4 MB), tight heaps, and
  * garbage collected before there is much of it. An edit leaves a copy of the whole text behind, which V8
- * would let lie until there are 8 MB. Who needs speed asks for it, and has it until it is quiet again.
+ * would leave alone until there are 8 MB. Code that needs speed asks for it, and has it until things are
+ * quiet again.
  */
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -28,7 +29,7 @@ let busyGarbage = BUSY_GARBAGE;
 let timer: NodeJS.Timeout | undefined;
 
 prefer(SMALL);
-setFlagsFromString('--expose-gc'); // shows in contexts that are made after it
+setFlagsFromString('--expose-gc'); // takes effect in contexts created afterwards
 /** Some 10 ms with 10 000 lines open. */
 const collect = runInNewContext('globalThis.gc') as ((options?: { type: 'minor' }) => void) | undefined;
 let collected = getHeapStatistics().used_heap_size;
@@ -38,7 +39,7 @@ function prefer(flags: readonly string[]): void {
 }
 
 /**
- * While somebody types where much of a large file depends on it: a key press takes a third of the time, and
+ * While the user types where much of a large file depends on it: a key press takes a third of the time, and
  * 30 MB.
  */
 export function preferSpeed(): void {
@@ -48,7 +49,7 @@ export function preferSpeed(): void {
   growSemispaces();
 }
 
-/** By one step, once. V8 takes steps when it collects: left to itself it would go on to 32 MB. */
+/** By one step, once. V8 takes a step when it collects: left to itself it would go on to 32 MB. */
 function growSemispaces(): void {
   const newSpace = getHeapSpaceStatistics().find((it) => it.space_name === 'new_space');
   if (newSpace === undefined || newSpace.space_size >= FAST_NEW_SPACE) return;
@@ -58,8 +59,7 @@ function growSemispaces(): void {
 }
 
 /**
- * After an answer was sent: collects when it has become much, and whatever there is once nothing more is
- * asked.
+ * After an answer was sent: collects when much has accumulated, and everything once no more requests come.
  */
 export function tidyUp(): void {
   collectBeyond(busyGarbage);

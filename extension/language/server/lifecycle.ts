@@ -1,7 +1,7 @@
 /**
  * What a client may ask when (LSP 3.17, "Lifecycle Messages"): nothing before `initialize`, nothing but
  * `exit` after `shutdown`; and only with parameters of the right shape. The library below answers everything
- * at any time, and passes on whatever comes.
+ * at any time, and passes anything on.
  */
 import { type Message, type RequestMessage, type ResponseMessage } from 'vscode-languageserver/node';
 import { wrongParams } from './requestShape.ts';
@@ -29,7 +29,7 @@ export class Lifecycle {
   taken = 0;
   #state: 'new' | 'running' | 'shutDown' = 'new';
 
-  /** Of a process that ends now: 0 only when the client said before that it would. */
+  /** The exit code of a process that ends now: 0 only after the client announced it. */
   get exitCode(): number {
     return this.#state === 'shutDown' ? 0 : 1;
   }

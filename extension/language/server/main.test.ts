@@ -54,7 +54,7 @@ describe('the language server', () => {
   });
 
   const codes = async (): Promise<string[]> => codesOf(await client.diagnostics(file));
-  /** Types text into line 6, before the closing brace, asks, and takes it back. */
+  /** Types text into line 6, before the closing brace, asks, and undoes it. */
   const typed = async <T>(text: string, ask: (at: string) => Promise<T>): Promise<T> => {
     await client.edit(file, '6:0', '6:0', `${text}\n`);
     const lines = text.split('\n');
@@ -259,7 +259,7 @@ describe('the language server', () => {
     assert.deepEqual(await until(codes, (it) => it.length === 0), []);
   });
 
-  it('tells of what this VMM cannot do yet, as a remark, where it is written', async () => {
+  it('remarks on what this VMM cannot do yet, where it is written', async () => {
     const found = (await client.diagnostics(file)).filter((it) => it.code === 'not-supported');
     assert.deepEqual(
       found.map(({ message, severity, range }) => [range.start.line, severity, message]),
@@ -282,7 +282,7 @@ describe('the language server', () => {
     );
   });
 
-  /** Diagnostics of other files come when they come. */
+  /** Diagnostics of other files arrive at any time. */
   async function until(
     ask: () => Promise<string[]>,
     isRight: (codes: readonly string[]) => boolean,

@@ -1,6 +1,6 @@
 /**
- * The language server of vm.conf, over stdio: `vmm lsp` or the extension starts it, any editor may. It owns
- * no knowledge of the language: that is vmm-core/config's. Diagnostics follow a change at once; a key press
+ * The language server of vm.conf, over stdio: `vmm lsp` or the extension starts it; any editor may. It has no
+ * knowledge of the language: that is in vmm-core/config. Diagnostics follow a change at once; a key press
  * re-reads one statement (workspace.ts).
  */
 import { preferSpeed, tidyUp } from './leanEngine.ts'; // first
@@ -39,15 +39,15 @@ import { PatientReader, PatientWriter, untilQuiet } from './pipes.ts';
 import { documentSymbols, foldingRanges, selectionRange, workspaceSymbols } from './symbols.ts';
 import { pathOf, rangeOf, uriOf, Workspace } from './workspace.ts';
 
-/** Changes of one burst are answered together. */
+/** Changes in one burst are answered together. */
 const SETTLE_MS = 5;
-/** Of one file: more than anybody reads, and than editors list. */
+/** Per file: more than anyone reads, and than editors list. */
 const MAX_DIAGNOSTICS = 1000;
 /** Of what this VMM cannot do yet. */
 const MAX_REMARKS = 100;
 const REQUEST_FAILED = -32803;
 const EXIT_BROKEN = 1;
-/** All that a vm.conf may include by custom, and its own names. */
+/** Everything that a vm.conf includes by custom, and its own names. */
 const CONFIG_FILES = { filters: [{ scheme: 'file', pattern: { glob: '**/*.conf' } }] };
 
 const lifecycle = new Lifecycle();
@@ -143,7 +143,7 @@ connection.onDidCloseTextDocument(({ textDocument: { uri } }) => {
 
 connection.onDidSaveTextDocument(refreshHost);
 connection.onDidChangeWatchedFiles(refreshFiles);
-connection.workspace.onDidRenameFiles(refreshFiles); // editors tell it before they see the change on disk
+connection.workspace.onDidRenameFiles(refreshFiles); // editors report it before they see the change on disk
 connection.onDidChangeConfiguration(({ settings }: { settings?: unknown }) => {
   const openbsd = (settings as { trapframe?: { vmConf?: { openbsd?: boolean } } } | undefined)?.trapframe
     ?.vmConf?.openbsd;
@@ -196,7 +196,7 @@ function diagnosticsOf(found: readonly Problem[]): Diagnostic[] {
   return [...ranked.slice(0, MAX_DIAGNOSTICS).map(diagnosticOf), rest];
 }
 
-/** A file with thousands of VMs says the same of each; it would be sent with every key press. */
+/** A file with thousands of VMs would repeat it for each; it would be sent with every key press. */
 function withFewRemarks(problems: readonly Problem[]): readonly Problem[] {
   let remarks = 0;
   return problems.filter(({ code }) => code !== 'not-supported' || remarks++ < MAX_REMARKS);
@@ -237,7 +237,7 @@ function atPlace<T>(
   return found === undefined ? fallback : answer(found.tree, found.file, found.file.offset(request.position));
 }
 
-/** A request about a name, which may stand in several files and roots. */
+/** A request about a name, which may be in several files and roots. */
 function inScope<T>(
   request: At,
   fallback: T,
@@ -333,7 +333,7 @@ connection.onRequest(VMS_REQUEST, ({ uri }: VmsParams) =>
   }),
 );
 
-/** When all that came before has been handled, and the answers to it have been read, however slowly. */
+/** Once everything before it has been handled, and the answers have been read, however slowly. */
 async function leave(exitCode?: number): Promise<void> {
   await untilQuiet(lifecycle, writer);
   await endProcess(exitCode ?? lifecycle.exitCode);

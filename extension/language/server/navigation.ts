@@ -59,7 +59,7 @@ export function references(
     .map(locationOf);
 }
 
-/** The same name here and in every root that has what it is declared in, each place once. */
+/** The same name here and in every root that includes its declaration, each place once. */
 function everywhere({ tree, allTrees }: Scope, { kind, name }: Occurrence): Occurrence[] {
   const same = (it: ConfigTree): Occurrence[] =>
     [...occurrences(it)].filter((other) => other.kind === kind && other.name === name);
@@ -75,7 +75,7 @@ function locationOf(place: { file: SourceFile; start: number; end: number }): Lo
 
 const NOT_A_NAME = 'Only VMs, switches, macros and included files can be renamed.';
 
-/** The range to rename, or a sentence why not. */
+/** The range to rename, or a sentence saying why not. */
 export function prepareRename({ tree, host }: Scope, file: SourceFile, offset: number): Range | string {
   const name = occurrenceAt(tree, file, offset) ?? includeAt(tree, file, offset, host);
   if (name === undefined) return NOT_A_NAME;
@@ -83,7 +83,7 @@ export function prepareRename({ tree, host }: Scope, file: SourceFile, offset: n
   return rangeOf(name);
 }
 
-/** Edits in every file, or a sentence why not. */
+/** Edits in every file, or a sentence saying why not. */
 export function rename(
   scope: Scope,
   file: SourceFile,
@@ -134,7 +134,7 @@ function nameProblem({ kind }: Occurrence, wanted: string): string | undefined {
   return wanted === '' || /["'\n]/.test(wanted) ? `"${wanted}" cannot be a name.` : undefined;
 }
 
-/** Quoted as it was, or when it must be. */
+/** Quoted if it was, or if it must be. */
 function spelled(name: string, { file, start }: Occurrence): string {
   const quote = file.text.charAt(start);
   if (quote === '"' || quote === "'") return `${quote}${name}${quote}`;
@@ -159,7 +159,7 @@ export function links(tree: ConfigTree, file: SourceFile, host: ConfigHost): Doc
   return found;
 }
 
-/** Names of the switches that a tree declares: asked for once for every problem with one. */
+/** Names of the switches that a tree declares: needed for every problem with one. */
 const switchNames = new WeakMap<ConfigTree, readonly string[]>();
 
 export function suggestion(name: string, tree: ConfigTree): string | undefined {

@@ -38,7 +38,7 @@ function* occurrencesIn({ node, macroUses }: Statement): Generator<Occurrence> {
     for (const [kind, value, isDeclaration] of namesIn(it)) yield occurrence(kind, value, isDeclaration);
 }
 
-/** The names that a directive itself says, and whether it declares them. */
+/** The names in a directive itself, and whether it declares them. */
 export function* namesIn({ id, args }: DirectiveNode): Generator<readonly [NameKind, ValueNode, boolean]> {
   const { name, instance } = args;
   if (name !== undefined) {
@@ -71,7 +71,7 @@ interface Beginnings {
 
 const beginnings = new WeakMap<ConfigTree, Map<SourceFile, Beginnings>>();
 
-/** The statement that has, or is followed by, this place. */
+/** The statement that contains, or is followed by, this place. */
 export function statementAt(tree: ConfigTree, file: SourceFile, offset: number): Statement | undefined {
   const known = beginnings.get(tree) ?? new Map<SourceFile, Beginnings>();
   beginnings.set(tree, known);

@@ -1,5 +1,5 @@
 /**
- * The server's two pipes, such that a client may write all it has to ask, close its end, and read the answers
+ * The server's two pipes, such that a client may write all its requests, close its end, and read the answers
  * in its own time.
  */
 import type { Readable } from 'node:stream';
@@ -15,7 +15,7 @@ import {
 import { FramingError, MessageCutter } from '../../../vmm-core/client/messageCutter.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
-/** The longest way of a message through vscode-jsonrpc, in turns of the event loop, generously. */
+/** The longest path of a message through vscode-jsonrpc, in turns of the event loop, generously. */
 const IDLE_TURNS = 8;
 /** JSON-RPC 2.0 §5.1. */
 const PARSE_ERROR = -32700;
@@ -24,16 +24,16 @@ const INVALID_REQUEST = -32600;
 export interface ReaderEvents {
   /** The client has closed its end. */
   readonly onClose: () => void;
-  /** What comes can be followed no more. */
+  /** The input can no longer be followed. */
   readonly onBroken: (error: FramingError) => void;
-  /** To what is no message. */
+  /** The answer to what is not a message. */
   readonly answer: (response: ResponseMessage) => void;
 }
 
 /**
  * vscode-jsonrpc's own would forget what it has read, and owes an answer to, when the other side closes; it
- * would keep a frame of any size in memory, and read on without a word and without end behind a header that
- * it does not understand.
+ * would keep a frame of any size in memory, and silently read on without end after a header that it does not
+ * understand.
  */
 export class PatientReader extends AbstractMessageReader {
   readonly #stream: Readable;
@@ -81,7 +81,7 @@ export class PatientReader extends AbstractMessageReader {
 }
 
 export class PatientWriter extends StreamMessageWriter {
-  /** Settles when all that was said so far has been read. */
+  /** Settles when everything sent so far has been read. */
   written: Promise<unknown> = Promise.resolve();
 
   override write(message: Message): Promise<void> {
@@ -91,7 +91,7 @@ export class PatientWriter extends StreamMessageWriter {
   }
 }
 
-/** Resolves when all that was read has been handled and all that was said has been taken. */
+/** Resolves when everything read has been handled and everything sent has been taken. */
 export async function untilQuiet(lifecycle: Lifecycle, writer: PatientWriter): Promise<void> {
   for (let turns = 0; turns < IDLE_TURNS; turns++) {
     const { taken } = lifecycle;

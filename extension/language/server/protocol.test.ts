@@ -1,4 +1,4 @@
-/** The server's manners on its pipes, byte by byte: what a client library would hide. */
+/** How the server behaves on its pipes, byte by byte: what a client library would hide. */
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -39,7 +39,7 @@ function frame(message: object, header = 'Content-Length'): string {
   return `${header}: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 
-/** All that the server says to these messages, and how it ends. */
+/** Everything that the server answers to these messages, and how it ends. */
 async function talk(
   t: TestContext,
   messages: readonly object[],
@@ -123,7 +123,7 @@ describe('the language server', () => {
     assert.deepEqual([answers.map((it) => it.id), code], [[1, 2], 0]);
   });
 
-  it('answers what is no message, and goes on', async (t) => {
+  it('answers what is not a message, and goes on', async (t) => {
     for (const [body, code] of [
       ['{nope', -32700],
       ['', -32700],
@@ -173,7 +173,7 @@ describe('the language server', () => {
     }
   });
 
-  it('refuses parameters of another shape with a sentence, and a wrong initialize is none', async (t) => {
+  it('refuses parameters of another shape with a sentence, and a wrong initialize does not count', async (t) => {
     const uri = 'file:///nowhere/vm.conf';
     const document = { textDocument: { uri } };
     const cases: readonly (readonly [object, string])[] = [
@@ -233,7 +233,7 @@ describe('the language server', () => {
   });
 });
 
-describe('a vm.conf that names what is no file', () => {
+describe('a vm.conf that names what is not a file', () => {
   it('gets a diagnostic at once, and the server goes on', async (t) => {
     const folder = mkdtempSync(path.join(tmpdir(), 'tf-lsp-'));
     t.after(() => rmSync(folder, { recursive: true }));

@@ -1,5 +1,5 @@
 /**
- * What the parameters of each message must look like: a client that errs is told where, and handlers can
+ * What the parameters of each message must look like: a wrong client is told where it errs, and handlers can
  * trust their types.
  */
 import { VMS_REQUEST } from './contract.ts';

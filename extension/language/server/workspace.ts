@@ -31,12 +31,12 @@ export interface Settings {
   readonly openbsd: boolean;
 }
 
-/** Folders of a workspace are searched for roots that deep, and no more files than this are looked at. */
+/** Workspace folders are searched for roots this deep, and no more files than this are looked at. */
 const MAX_DEPTH = 4;
 const MAX_ENTRIES = 5000;
-/** As many read again for one key press are told. */
+/** This many statements read again for one key press are reported. */
 const MANY_STATEMENTS = 300;
-/** Thousands of VMs: whatever is asked about them takes long. */
+/** Thousands of VMs: any question about them takes long. */
 const LARGE_TEXT = 2 ** 20;
 const CONFIG_FILE = /(^|\.)vm\.conf$/;
 const SKIPPED = new Set(['node_modules', '.git', 'dist', 'build']);
@@ -51,7 +51,7 @@ export class Workspace {
   readonly host: Required<ConfigHost>;
   settings: Settings = { openbsd: false };
   /**
-   * Much is to be read: of a large file, or because a key press changed what much of it depends on, as the
+   * Much must be read: of a large file, or because a key press changed what much of it depends on, as the
    * next one will.
    */
   onLargeRead: () => void = () => undefined;
@@ -59,7 +59,7 @@ export class Workspace {
   /** Roots that are not open, read when an open file belongs to none. */
   #closedRoots: Map<string, ConfigTree> | undefined;
   #folders: readonly string[] = [];
-  /** Until an edit makes another tree, or the host is looked at anew. */
+  /** Valid until an edit makes another tree, or the host is checked again. */
   #problems = new WeakMap<ConfigTree, readonly Problem[]>();
 
   constructor() {
@@ -135,7 +135,7 @@ export class Workspace {
     return (open.tree ??= parseConfigFile(open.file, this.#options));
   }
 
-  /** The tree that the file belongs to, and it there. */
+  /** The tree that the file belongs to, and the file in it. */
   treeOf(name: string): { tree: ConfigTree; file: SourceFile } | undefined {
     const own = this.ownTree(name);
     const tree = this.#including(name) ?? own ?? this.#rootsOnDisk().get(name);
@@ -238,6 +238,6 @@ function entriesOf(folder: string) {
   try {
     return readdirSync(folder, { withFileTypes: true });
   } catch {
-    return []; // gone, or closed to us: nothing to offer from there
+    return []; // gone, or not readable: nothing to offer from there
   }
 }
