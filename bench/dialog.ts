@@ -1,6 +1,4 @@
-/**
- * A program that answers what it is told on standard input; its peak memory is read while it waits for more.
- */
+/** A program that answers lines on standard input; its peak memory is read while it waits for more. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { CommandLine } from './machines.ts';

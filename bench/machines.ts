@@ -1,5 +1,6 @@
 /**
- * The two VMMs, started alike: the same guest, 256 MiB, one vCPU, COM1 on standard output, isa-debug-exit.
+ * The two VMMs, started the same way: the same guest, 256 MiB, one vCPU, COM1 on standard output,
+ * isa-debug-exit.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +12,7 @@ export const MEMORY_MIB = 256;
 export const VMM = path.join(import.meta.dirname, '../dist/vmm.js');
 
 /**
- * Where NODE_EXTRA_CA_CERTS is set, any Node program first reads those certificates (30 ms here), needed or
+ * If NODE_EXTRA_CA_CERTS is set, every Node program first reads those certificates (30 ms here), needed or
  * not.
  */
 const ENVIRONMENT = { ...process.env, NODE_EXTRA_CA_CERTS: undefined };

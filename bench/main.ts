@@ -205,7 +205,7 @@ async function main(wanted: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** What the parts cannot do without, as a sentence. */
+/** What the parts need and is missing, as a sentence. */
 async function missingFor(parts: readonly Part[]): Promise<string | undefined> {
   const usesKvm = parts.some((it) => it.needsKvm);
   const usesGdb = parts.some((it) => SYMBOL_PARTS.includes(it));
@@ -311,10 +311,10 @@ const PVM_NOTE = `
 This host's KVM is PVM: it has no hardware virtualization and runs kernel-mode guest code in an instruction emulator. Exits and
 guest instructions cost far more here than on bare metal, for both.`;
 
-// So that the copy of node goes.
+// So that the copy of node is removed.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-process.exitCode = 1; // should the event loop run dry before main is through
+process.exitCode = 1; // in case the event loop runs dry before main ends
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

@@ -1,4 +1,4 @@
-/** What a VMM with a running guest costs beside the guest's RAM. */
+/** What a VMM with a running guest costs besides the guest's RAM. */
 import { readFileSync } from 'node:fs';
 import { type CommandLine, MEMORY_MIB, start } from './machines.ts';
 

@@ -8,7 +8,7 @@ import { configFor, endCore } from './timing.ts';
 
 const READ_BYTES = 64 * 1024;
 const READS = 1600; // 100 MiB
-/** As a memory view or a search asks: the next requests are on their way while an answer is. */
+/** As a memory view or a search asks: the next requests are already on their way before an answer arrives. */
 const IN_FLIGHT = 4;
 const FIRST_ADDRESS = 0x100000;
 

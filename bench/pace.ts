@@ -1,6 +1,6 @@
 /**
- * How fast the machine was on the day of a table, by what it can be judged: the times of QEMU and gdb, which
- * change with nothing of ours.
+ * How fast the machine was on the day of a table, judged by the times of QEMU and gdb, which no change of
+ * ours affects.
  */
 import { summarize } from './statistics.ts';
 

@@ -11,7 +11,10 @@ export interface Part {
   readonly name: string;
   readonly title: string;
   readonly unit: string;
-  /** Of ours / the peer's (at most), or an absolute value (at least, at most). None: for information. */
+  /**
+   * Of ours / the peer's (at most), or an absolute value (at least, at most). Without a target: for
+   * information.
+   */
   readonly target: { readonly atMostRatio?: number; readonly atLeast?: number; readonly atMost?: number };
   readonly how: string;
   /** Uses KVM and QEMU. */

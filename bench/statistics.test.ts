@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { alternate, summarize } from './statistics.ts';
 
-test('the median of an even number of values lies between the middle two', () => {
+test('the median of an even number of values is between the middle two', () => {
   assert.deepEqual(summarize([4, 1, 3, 10]), { median: 3.5, min: 1, max: 10 });
   assert.deepEqual(summarize([7, 5, 6]), { median: 6, min: 5, max: 7 });
 });

@@ -13,7 +13,7 @@ export function summarize(values: readonly number[]): Summary {
   return { median, min: sorted[0] ?? NaN, max: sorted.at(-1) ?? NaN };
 }
 
-/** A B A B …: what the machine does meanwhile disturbs both alike. The first, cold round is not counted. */
+/** A B A B …: anything else the machine does disturbs both alike. The first, cold round is not counted. */
 export async function alternate<K extends string>(
   rounds: number,
   measures: Readonly<Record<K, () => Promise<number>>>,

@@ -1,6 +1,6 @@
 /**
- * The symbol engine beside gdb, on a distribution's vmlinux. The page cache is warm for both: the first round
- * does not count.
+ * The symbol engine compared with gdb, on a distribution's vmlinux. The page cache is warm for both: the
+ * first round does not count.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ const SLOW_ROUNDS = 3;
 
 const START_KERNEL = ['start_kernel'];
 const LINE_AND_TYPE = ['fs/read_write.c:450', 'type struct task_struct'];
-/** In none of the units that are searched without an index. */
+/** It is in none of the units that are searched without an index. */
 const FAR_TYPE = ['type struct kvm_vcpu'];
 
 export const SYMBOL_PARTS: readonly Part[] = [

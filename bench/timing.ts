@@ -63,7 +63,9 @@ export async function endCore(core: CoreProcess, client: VmmClient): Promise<voi
   await core.exited;
 }
 
-/** A core prepares itself right after it listens; an editor's has long done so when F5 is pressed. */
+/**
+ * A core prepares itself right after it begins to listen; an editor's has long done so when F5 is pressed.
+ */
 function warmedUp(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 500));
 }

@@ -8,7 +8,7 @@ import { SourceFile } from '../vmm-core/vmConf/sourceFile.ts';
 
 const SERVER = path.join(import.meta.dirname, '../dist/language-server.js');
 const FILE = '/nonexistent/vm.conf';
-/** Where it is set, any Node program first reads those certificates. */
+/** If it is set, every Node program first reads those certificates. */
 const ENVIRONMENT = { ...process.env, NODE_EXTRA_CA_CERTS: undefined };
 const LINES_PER_VM = 10;
 const VMS = 1000;
@@ -40,7 +40,7 @@ function vm(i: number): string {
   return lines.join('\n');
 }
 
-/** Milliseconds to read the whole text and check it; a host that has every file. */
+/** Milliseconds to read the whole text and check it, on a host that has every file. */
 export async function parseAndCheck(): Promise<number> {
   const host = { resolve: (name: string) => name, readText: () => undefined, kindOf: () => 'a file' };
   const startedMs = performance.now();
@@ -105,7 +105,7 @@ export async function serverMb(node: string): Promise<number> {
   return withServer(node, SMALL_FILE, (client) => Promise.resolve(residentMb(client)));
 }
 
-/** The most of it that is seen while 10 000 lines are opened and typed in. */
+/** The highest seen while 10 000 lines are opened and typed in. */
 export async function busyServerMb(node: string): Promise<number> {
   return withServer(node, LARGE_FILE, async (client) => {
     let most = residentMb(client);
