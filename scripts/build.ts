@@ -3,9 +3,9 @@
  *
  * Each bundle is one CommonJS file: VS Code loads those, and a dynamic `import()` stays lazy inside one (a
  * module's code runs when it is first imported), which keeps `vmm` quick to start. Only koffi (native) and
- * `vscode` (given by the editor) stay outside. Nothing is minified: it would not start faster (measured), and
- * stacks stay readable. Files are replaced by rename, so that a test or a running editor never loads half a
- * bundle.
+ * `vscode` (provided by the editor) stay outside. Nothing is minified: it would not start faster (measured),
+ * and stacks stay readable. Files are replaced by rename, so that a test or a running editor never loads half
+ * a bundle.
  */
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
@@ -46,7 +46,7 @@ async function main(args: readonly string[]): Promise<number> {
     await Promise.all(contexts.map((it) => it.watch()));
     return 0; // esbuild keeps the process alive
   }
-  // One bundle that does not build must not keep the others from being built; esbuild has printed the errors.
+  // A bundle that does not build must not keep the others from being built; esbuild has printed the errors.
   const results = await Promise.allSettled(contexts.map((it) => it.rebuild()));
   await Promise.all(contexts.map((it) => it.dispose()));
   return results.some((it) => it.status === 'rejected') ? 1 : 0;
@@ -86,7 +86,7 @@ function writeByRename(bundle: Bundle): Plugin {
     setup(build) {
       build.onEnd(async (result) => {
         if (result.errors.length > 0) return;
-        // The map first: a reader of the new code finds its map.
+        // The map first: readers of the new code find its map.
         for (const file of [...(result.outputFiles ?? [])].sort((a, b) => b.path.length - a.path.length)) {
           await replaceFile(file, bundle.executable === true && file.path.endsWith('.js'));
         }

@@ -1,5 +1,6 @@
 /**
- * How a source file becomes one file of JavaScript: build.ts, and what starts our programs without a build.
+ * How a source file becomes one file of JavaScript, for build.ts and for starting our programs without a
+ * build.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -31,7 +32,7 @@ export function bundleOptions(source: string, outfile: string, { shebang = false
       'import.meta.filename': '__filename',
     },
     logLevel: 'warning',
-    // `import.meta.url` does not exist in CommonJS: name the two above instead.
+    // `import.meta.url` does not exist in CommonJS: the two above replace it.
     logOverride: { 'empty-import-meta': 'error' },
   };
 }
@@ -44,8 +45,8 @@ const bundles = new Map<string, string>();
 
 /**
  * A program of ours without a build, `source` relative to the repository: in one file it starts in a fifth of
- * the time that its sources take under tsx. The path of the bundle, which is made once in a process and gone
- * with it.
+ * the time that its sources take under tsx. Returns the path of the bundle, which is made once per process
+ * and removed with it.
  */
 export function bundled(source: string): string {
   const known = bundles.get(source);

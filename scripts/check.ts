@@ -21,7 +21,7 @@ async function main(): Promise<number> {
 // So that 'exit' listeners run, which end what the tests started.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-process.exitCode = 1; // should the event loop run dry before main is through
+process.exitCode = 1; // in case the event loop runs dry before main ends
 void main().then((code) => {
   process.exitCode = code;
 });

@@ -27,7 +27,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const STDERR_TAIL_LINES = 20;
 
 /**
- * Relative to code-server's lib/vscode/node_modules. The others with native code serve other platforms or
+ * Relative to code-server's lib/vscode/node_modules. The others with native code are for other platforms or
  * sign-in.
  */
 const NATIVE_MODULES = ['@vscode/spdlog', 'node-pty', 'native-watchdog', '@parcel/watcher'];
@@ -82,7 +82,7 @@ export async function ensureCodeServer(): Promise<{ readonly entry: string }> {
   const entry = path.join(home, 'node_modules/code-server/out/node/entry.js');
   if (existsSync(entry)) return { entry };
   await requireTools();
-  // Asked again under the lock: another caller may have installed it while we waited.
+  // Checked again under the lock: another caller may have installed it while we waited.
   await withLock('code-server', async () => {
     if (!existsSync(entry)) await installInto(home);
   });
@@ -120,7 +120,7 @@ export async function startCodeServer(options: CodeServerOptions): Promise<CodeS
 
 // Installing.
 
-/** A sentence where it cannot run at all: its native modules are of one version of Node. */
+/** A sentence if it cannot run at all: its native modules are for one version of Node. */
 export function codeServerUnavailable(): string | undefined {
   const isRight = process.versions.node.split('.')[0] === '20';
   return isRight
@@ -183,7 +183,7 @@ async function buildNativeModules(work: string, vscodeModules: string): Promise<
   await build(preGyp, ['--build-from-source'], path.join(work, 'node_modules/argon2'));
 }
 
-/** npm carries a node-gyp; where it is depends on how npm was installed. */
+/** npm includes a node-gyp; where it is depends on how npm was installed. */
 async function npmsNodeGyp(): Promise<string> {
   const { stdout } = await run('npm', ['root', '--global', '--loglevel=error']);
   return createRequire(path.join(stdout.trim(), 'npm/package.json')).resolve('node-gyp/bin/node-gyp.js');
@@ -195,7 +195,7 @@ function nodeHeaders(): string[] {
   return existsSync(path.join(prefix, 'include/node/node.h')) ? [`--nodedir=${prefix}`] : [];
 }
 
-/** Quick Open and search run `rg`; without one VS Code works, only those do not. */
+/** Quick Open and search run `rg`; without it only those do not work. */
 async function linkRipgrep(directory: string): Promise<void> {
   const problem = await ensurePackages(['ripgrep']);
   const executable = firstOnPath(['rg']);
@@ -248,14 +248,15 @@ async function launch(entry: string, dataDirectory: string, options: CodeServerO
   }
 }
 
-/** VS Code takes what it finds in an extensions folder that it has not used yet. */
+/** VS Code accepts what it finds in an extensions folder that it has not used yet. */
 export async function addUnpacked(extension: string, extensionsDirectory: string): Promise<void> {
   const place = path.join(extensionsDirectory, path.basename(extension));
   await cp(extension, place, { recursive: true });
 }
 
 /**
- * Without what a terminal inside another VS Code sets, which would make code-server open the folder there.
+ * Without the variables of a terminal inside another VS Code, which would make code-server open the folder
+ * there.
  */
 function serverEnvironment(added: Readonly<Record<string, string | undefined>>): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(

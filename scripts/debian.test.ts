@@ -50,8 +50,8 @@ describe('the copy of an apt entry for another suite', () => {
 
 describe('an apt command', () => {
   /**
-   * Fails as execFile does, once for each of `errors`, then succeeds. Returns what came of it, and how often
-   * it ran.
+   * Fails as execFile does, once for each of `errors`, then succeeds. Returns the outcome, and how often it
+   * ran.
    */
   async function outcome(errors: readonly string[], waitsMs: readonly number[]): Promise<[string, number]> {
     let runs = 0;
@@ -69,11 +69,11 @@ describe('an apt command', () => {
   const SYNC = 'E: Failed to fetch http://mirror.example/Packages.xz  Hash Sum mismatch';
   const GONE = 'E: Failed to fetch http://mirror.example/x.deb  404  Not Found [IP: 192.0.2.1 80]';
 
-  it('runs again after what passes: a lock of another apt, a busy mirror, one that is being updated', async () => {
+  it('retries temporary failures: a lock of another apt, a busy mirror, one that is being updated', async () => {
     assert.deepEqual(await outcome([LOCKED, BUSY, SYNC], [0, 0, 0]), ['done', 4]);
   });
 
-  it('fails at last when that does not pass', async () => {
+  it('fails in the end if the failure persists', async () => {
     assert.deepEqual(await outcome([LOCKED, LOCKED, LOCKED], [0, 0]), [LOCKED, 3]);
   });
 

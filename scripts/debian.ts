@@ -3,9 +3,9 @@
  * extension runs.
  *
  * Two ways to have one: `ensurePackages` installs it (root or password-less sudo), `fetchPackage` only
- * unpacks it into our cache, which any user may do. A machine where neither works is no error of ours:
- * callers get a sentence to skip with. Callers run concurrently (test files, several checkouts), so all of
- * apt happens under one lock per user.
+ * unpacks it into our cache, which any user may do. A machine where neither works is not an error: callers
+ * get a sentence to skip with. Callers run concurrently (test files, several checkouts), so all of apt
+ * happens under one lock per user.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -19,9 +19,9 @@ const execFileAsync = promisify(execFile);
 const APT_TIMEOUT_MS = 15 * 60_000;
 /** Where `enableBackports` puts its copy of the machine's entry. */
 const BACKPORTS_ENTRY = '/etc/apt/sources.list.d/trapframe-backports';
-/** apt waits this long for a dpkg that somebody else is running. */
+/** How long apt waits for a dpkg that someone else is running. */
 const DPKG_LOCK_SECONDS = 300;
-/** Each file is asked for again so often before apt gives up. */
+/** How often apt retries each file before it gives up. */
 const ACQUIRE_RETRIES = 3;
 const APT_OPTIONS = [
   ...['-o', `DPkg::Lock::Timeout=${DPKG_LOCK_SECONDS}`],
@@ -29,8 +29,8 @@ const APT_OPTIONS = [
 ];
 
 /**
- * What apt says when the same command may work in a moment: another apt has its lists, or a mirror is being
- * updated or out of breath.
+ * What apt says when the same command may soon work: another apt holds its lists, or a mirror is being
+ * updated or overloaded.
  */
 const TRANSIENT = new RegExp(
   [
@@ -52,8 +52,8 @@ export interface PackageOptions {
 }
 
 /**
- * Installs what is missing. Returns undefined when all is there, else one sentence that says what is not and
- * why.
+ * Installs what is missing. Returns undefined when everything is there, else one sentence that says what is
+ * missing and why.
  */
 export async function ensurePackages(
   names: readonly string[],
@@ -61,7 +61,7 @@ export async function ensurePackages(
 ): Promise<string | undefined> {
   if ((await missingPackages(names, options)).length === 0) return undefined;
   return withLock('apt', async () => {
-    // Asked again: another caller may have installed them while we waited for the lock.
+    // Checked again: another caller may have installed them while we waited for the lock.
     const missing = await missingPackages(names, options);
     if (missing.length === 0) return undefined;
     const sudo = await rootPrefix();
@@ -81,7 +81,7 @@ export async function ensurePackages(
 
 /**
  * Adds the backports suite of this Debian release to apt's sources, by copying the machine's own Debian
- * entry: the mirror stays whatever it is. Returns undefined when the suite is available, else a sentence.
+ * entry: the mirror stays the same. Returns undefined when the suite is available, else a sentence.
  */
 export async function enableBackports(): Promise<string | undefined> {
   return withLock('apt', async () => {
@@ -98,7 +98,8 @@ export async function enableBackports(): Promise<string | undefined> {
 
 /**
  * The unpacked contents of a package in our cache, downloaded when no copy is there. `*` in the name matches
- * anything, and the newest match is taken: `linux-image-6.1.0-*-cloud-amd64`. Throws when it cannot be had.
+ * anything, and the newest match is taken: `linux-image-6.1.0-*-cloud-amd64`. Throws when it cannot be
+ * obtained.
  */
 export async function fetchPackage(nameOrPattern: string): Promise<string> {
   const store = path.join(cacheDirectory(), 'debian');
@@ -136,7 +137,7 @@ async function installedVersion(name: string): Promise<string | undefined> {
     const [status, version] = out.split(' ');
     return status === 'installed' ? version : undefined;
   } catch {
-    return undefined; // dpkg-query fails for a name it never saw, and where there is no dpkg at all
+    return undefined; // dpkg-query fails for an unknown name, and without dpkg
   }
 }
 
@@ -169,7 +170,7 @@ async function apt(sudo: readonly string[], args: readonly string[]): Promise<st
   return afterHiccups(() => run(command[0] ?? 'env', command.slice(1), APT_TIMEOUT_MS));
 }
 
-/** Tries again, after longer and longer waits, while what fails is none of ours and passes. */
+/** Tries again, after longer and longer waits, while the failure is external and temporary. */
 export async function afterHiccups<T>(
   action: () => Promise<T>,
   waitsMs: readonly number[] = TRANSIENT_WAITS_MS,
@@ -214,7 +215,7 @@ async function enableBackportsLocked(sudo: readonly string[]): Promise<string> {
   const target = BACKPORTS_ENTRY + path.extname(own.file);
   await writeAsRoot(sudo, target, copy);
   try {
-    // Only this entry, and the other lists stay: a fraction of a full update.
+    // Only this entry, and the other lists are kept: a fraction of a full update.
     const only = ['-o', `Dir::Etc::sourcelist=${target}`, '-o', 'Dir::Etc::sourceparts=-'];
     await apt(sudo, ['update', ...only, '-o', 'APT::Get::List-Cleanup=0']);
   } catch (error) {
@@ -295,8 +296,8 @@ async function newestCached(store: string, pattern: string): Promise<string | un
 }
 
 /**
- * Lists older than the mirror name files, and kernels whole packages, that it no longer has: then both are
- * asked for anew.
+ * Lists older than the mirror name files (for kernels whole packages) that it no longer has: then both are
+ * fetched again.
  */
 async function downloadNewest(store: string, pattern: string): Promise<string> {
   try {
@@ -324,7 +325,7 @@ async function resolveName(pattern: string): Promise<string> {
 
 async function newestCandidate(pattern: string): Promise<string | undefined> {
   const prefix = pattern.split('*')[0] ?? '';
-  // apt-cache answers nothing at all, successfully, when there are no lists.
+  // apt-cache succeeds with no output when there are no lists.
   const names = (await run('apt-cache', ['pkgnames', prefix])).split('\n');
   const matches = names.filter((it) => globExpression(pattern).test(it)).sort(byNumbers);
   for (const name of matches.reverse()) {
@@ -360,7 +361,7 @@ async function downloadInto(store: string, name: string): Promise<string> {
 
 async function download(name: string, directory: string): Promise<void> {
   // As root, apt drops to the user _apt, which may not enter our cache: it warns and goes on as root. We say
-  // so up front.
+  // so in advance.
   const options = [...APT_OPTIONS, '-o', 'APT::Sandbox::User=root'];
   const script = 'cd "$1" && shift && exec apt-get --quiet "$@"';
   const args = ['-c', script, 'sh', directory, ...options, 'download', name];
@@ -391,7 +392,7 @@ async function succeeds(file: string, args: readonly string[]): Promise<boolean>
   );
 }
 
-/** The last thing a failed command said, which for apt is the error ("E: …"). */
+/** The last line of a failed command's output, which for apt is the error ("E: …"). */
 function lastLine(error: unknown): string {
   const { stderr, message } = error as { stderr?: string; message: string };
   const lines = (stderr ?? '').split('\n').filter((it) => it.trim() !== '');

@@ -1,7 +1,7 @@
 /**
  * `npm run demo`: VS Code with the extension on samples/hello, ready for F5. The desktop's `code` when there
- * is one, else a VS Code in the browser; both run the VSIX that users install. Stays until Ctrl-C. Without
- * KVM it opens too: F5 shows the cure.
+ * is one, else a VS Code in the browser; both run the VSIX that users install. Stays until Ctrl-C. It opens
+ * without KVM too: F5 shows the cure.
  *
  *   --browser   the browser even where there is a desktop VS Code
  *   --port N    where the browser finds it; default any free port
@@ -65,7 +65,7 @@ async function demoInBrowser(vsix: string, options: DemoOptions): Promise<void> 
   }
 }
 
-/** A window with data and extensions of its own, so that the user's VS Code stays as it was. */
+/** A window with data and extensions of its own, so that the user's VS Code stays untouched. */
 async function demoOnDesktop(code: string, vsix: string, options: DemoOptions): Promise<void> {
   const data = await mkdtemp(path.join(tmpdir(), 'trapframe-demo-'));
   const places = [

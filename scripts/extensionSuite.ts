@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 
 const ROOT = path.join(import.meta.dirname, '..');
 
-/** Returns its path. Who runs it sets TRAPFRAME_ROOT to the repository. */
+/** Returns its path. The caller sets TRAPFRAME_ROOT to the repository. */
 export async function bundleExtensionSuite(): Promise<string> {
   const outfile = path.join(ROOT, 'test-artifacts/extension/helloSuite.js');
   await build({

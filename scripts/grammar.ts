@@ -11,8 +11,7 @@ import { ROOT } from './bundle.ts';
 export const GRAMMAR = path.join(ROOT, 'syntaxes/vmconf.tmLanguage.json');
 
 /**
- * In the file as it is written, where the words stand at the beginning of a line and end before a blank or a
- * mark.
+ * Matches the file's text, where the words are at the beginning of a line and end before a blank or a mark.
  */
 const EXTENSION_WORDS = /("match": "\^\\\\s\*\()[^)]*(\)\(\?!\[\^\\\\s\{\}\(\),=!#\]\)",)/;
 
@@ -24,10 +23,7 @@ export function withExtensionWords(grammar: string): string {
   });
 }
 
-/**
- * Those of settings for debugging that are a word alone (`exit`, `wait`) are left out: they are words of
- * every day.
- */
+/** Debugging settings that are a single word (`exit`, `wait`) are left out: they are everyday words. */
 function extensionWords(): string[] {
   const found = BLOCKS.flatMap((it) => directivesOf(it)).flatMap((id) => {
     const { isExtension, block, args = [], words } = directive(id);

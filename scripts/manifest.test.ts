@@ -21,7 +21,7 @@ test('package.json is what scripts/manifest.ts writes', () => {
   assert.deepEqual(withContributions(manifest), manifest, 'run "npx tsx scripts/manifest.ts"');
 });
 
-test('the icon and the entry that the manifest names are there to be packaged', () => {
+test('the icon and the entry that the manifest names exist to be packaged', () => {
   const manifest = withContributions({});
   assert.ok(readFileSync(path.join(ROOT, String(manifest['icon']))).length > 0);
 });
@@ -41,7 +41,7 @@ test('every command and setting that the manifest names is used by the extension
   }
 });
 
-/** Every attribute with a value of its default, or a plausible one. */
+/** Every attribute with its default value, or a plausible one. */
 const SAMPLES: Readonly<Record<string, unknown>> = {
   kernel: '/boot/kernel',
   initrd: '/boot/initrd',
@@ -63,7 +63,7 @@ for (const [request, attributes, parse] of [
   test(`the debug adapter refuses a wrong type of every ${request} attribute`, () => {
     const wrong = 3.5;
     for (const key of Object.keys(attributes)) {
-      if (key === 'memory' || key === 'cwd') continue; // any number is MiB; cwd is VS Code's own affair
+      if (key === 'memory' || key === 'cwd') continue; // any number is MiB; cwd is handled by VS Code
       assert.throws(
         () => parse({ type: 'vmm', request, name: 'x', kernel: '/boot/kernel', vm: 'hello', [key]: wrong }),
         new RegExp(key),

@@ -77,7 +77,7 @@ const KEYWORDS = ['kernel', 'debugger', 'kvm', 'virtual machine', 'osdev', 'unik
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The manifest with our keys made anew; the others, and their order, stay. */
+/** The manifest with our keys regenerated; the others, and their order, stay. */
 export function withContributions(manifest: Json): Json {
   return {
     ...manifest,
@@ -92,7 +92,7 @@ export function withContributions(manifest: Json): Json {
       'onDebugResolve:vmm',
       'onDebugInitialConfigurations',
       'onDebugDynamicConfigurations:vmm',
-      // So that F5 is ours, and no other debugger stands before it, where there is something to boot.
+      // So that F5 is ours where there is something to boot, before any other debugger.
       ...BOOTABLE_FILES.map((it) => `workspaceContains:${it}`),
       // So that a core is warm before the first F5; activate() does nothing more when no configuration is
       // ours.

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { withReference } from './readme.ts';
 
-test('the reference in README.md is what the program says (else: npm run generate)', async () => {
+test('the reference in README.md is what the program says (if not: npm run generate)', async () => {
   const readme = await readFile(path.join(import.meta.dirname, '../README.md'), 'utf8');
   assert.equal(readme, await withReference(readme));
 });

@@ -1,6 +1,6 @@
 /**
- * `npm test [-- SUITE… --only PATH_PART]`: builds, then runs the suites, side by side where they may
- * (suites.ts). One line per suite, failures in full, and as the very last line the totals. What this machine
+ * `npm test [-- SUITE… --only PATH_PART]`: builds, then runs the suites, in parallel where possible
+ * (suites.ts). One line per suite, failures in full, and the totals as the very last line. What this machine
  * cannot run is counted as skipped, with the reason.
  */
 import { availableParallelism } from 'node:os';
@@ -78,7 +78,7 @@ function suiteList(): string {
 // So that 'exit' listeners run, which end what the suites started.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-process.exitCode = 1; // should the event loop run dry before main is through
+process.exitCode = 1; // in case the event loop runs dry before main ends
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

@@ -1,7 +1,7 @@
 /**
  * `npm run test:electron`: test/extension/suite in a desktop VS Code, which is downloaded; for machines that
- * may, and have a display (or `xvfb-run -a npm run test:electron`). Takes the newest VS Code; `-- 1.100.3`
- * takes that one.
+ * may download it and have a display (or `xvfb-run -a npm run test:electron`). Takes the newest VS Code; `--
+ * 1.100.3` takes that one.
  */
 import { execFile } from 'node:child_process';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * The package that users install, for what tries the product as they do: the demo and the tests in VS Code.
+ * The package that users install, for what uses the product as they do: the demo and the tests in VS Code.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
@@ -21,7 +21,7 @@ export async function packageVsix(): Promise<string> {
   }
 }
 
-/** As packageVsix, unless the package is newer than every bundle in dist. */
+/** Like packageVsix, unless the package is newer than every bundle in dist. */
 export async function ensureVsix(): Promise<string> {
   const packedMs = statSync(VSIX, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const bundles = readdirSync(DIST).filter((it) => /\.(js|wasm)$/.test(it));

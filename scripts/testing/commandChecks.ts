@@ -32,7 +32,7 @@ const CHECKS: readonly Check[] = [
   },
 ];
 
-/** For what hangs: eslint alone took five minutes on a machine at half its speed with a load of ten. */
+/** For what hangs: eslint alone took five minutes on a machine at half this speed with a load of ten. */
 const TIMEOUT_MS = 15 * 60_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 

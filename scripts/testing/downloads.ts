@@ -1,6 +1,6 @@
 /**
- * What suites get from the network before their tests ask for it. Tests get the same by the same functions,
- * and skip without.
+ * What suites get from the network before their tests ask for it. Tests get the same through the same
+ * functions, and skip without it.
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -10,11 +10,11 @@ import { ensurePackages, fetchPackage } from '../debian.ts';
 /** The lab's: what L1 boots, and the guest in it. */
 export const KERNEL_PACKAGE = 'linux-image-6.1.0-*-cloud-amd64';
 export const BUSYBOX_PACKAGE = 'busybox-static';
-/** Kernels that are no Linux. */
+/** Kernels other than Linux. */
 export const XEN_PACKAGE = 'xen-hypervisor-*-amd64';
 export const MEMTEST_PACKAGE = 'memtest86+';
 
-/** Older emulation of AMD-V stops a guest's guest neither at breakpoints nor at watchpoints. */
+/** Older AMD-V emulation stops a nested guest neither at breakpoints nor at watchpoints. */
 const QEMU_MAJOR = 10;
 const QEMU_VERSION = { suite: 'backports', minimumVersion: `1:${QEMU_MAJOR}` };
 

@@ -13,7 +13,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 `;
 
-/** Runs the files as the suites are run; no process survives, however the test ends. */
+/** Runs the files like the suites; no process survives, however the test ends. */
 async function run(t: TestContext, files: Record<string, string>, limits = {}): Promise<Tally> {
   const root = await mkdtemp(path.join(tmpdir(), 'tf-nodetests-'));
   t.after(() => rm(root, { recursive: true }));
@@ -74,7 +74,7 @@ test('a file that throws while loading, or declares no test, is a failure', asyn
   assert.match(tally.outputOf(throws?.file ?? ''), /no such module/);
 });
 
-test('files that share a process are told apart in what failed', async (t) => {
+test('failures name the right file among those that share a process', async (t) => {
   const tally = await run(
     t,
     {
@@ -121,7 +121,7 @@ test('a suite that hangs is killed with everything it started', async (t) => {
   assert.equal(tally.failures.length, 1, 'nothing is left to find afterwards');
 });
 
-test('what ran a second time is counted and named, and is no failure', async (t) => {
+test('what ran a second time is counted and named, and is not a failure', async (t) => {
   const tally = await run(t, {
     'again.test.ts': `test('the lab', async (t) => {
       t.diagnostic('${AGAIN_MARK}a second CPU: its guest was lost');

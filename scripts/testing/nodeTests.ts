@@ -1,4 +1,6 @@
-/** Runs test files with Node's own runner, a process for each or for several, and tallies what it reports. */
+/**
+ * Runs test files with Node's own runner, one process for each or for several, and tallies what it reports.
+ */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +21,7 @@ export interface NodeTestOptions {
   readonly suite: string;
   /** Relative to `root`. */
   readonly files: readonly string[];
-  /** How many share a process, which costs half a second to start; 1 unless told otherwise. */
+  /** How many share a process, which costs half a second to start; 1 by default. */
   readonly filesPerProcess?: number;
   /** How many processes at once. */
   readonly concurrency: number;
@@ -93,9 +95,7 @@ async function runOnce(
   return undefined;
 }
 
-/**
- * What the runner gives a process each, and the test files it stands for: themselves, or lists of imports.
- */
+/** What the runner gives one process each, and the test files that means: themselves, or lists of imports. */
 function entriesOf(options: NodeTestOptions, directory: RunDirectory): Map<string, readonly string[]> {
   const files = options.files.map((it) => path.join(options.root, it));
   const { filesPerProcess = 1 } = options;

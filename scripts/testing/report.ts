@@ -4,7 +4,7 @@ import type { Failure, Tally } from './tally.ts';
 
 const NAME_WIDTH = 10;
 const COUNTS_WIDTH = 44;
-/** Of a failing file's own output: the end is what explains. */
+/** How much of a failing file's own output is shown: the end explains most. */
 const OUTPUT_TAIL_LINES = 60;
 
 /** The suite's line, then its failures in full. */

@@ -3,7 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 
-/** As in test/support/again.ts, which this plain JavaScript cannot load; nodeTests.test.ts holds the two together. */
+/**
+ * As in test/support/again.ts, which this plain JavaScript cannot load; nodeTests.test.ts keeps the two in
+ * step.
+ */
 const AGAIN_MARK = 'run again: ';
 
 /** proc(5): utime, stime and those of the children waited for, in clock ticks (100 a second on every Linux of x86). */
@@ -18,7 +21,7 @@ export default async function* eventLines(source) {
     } else if (type === 'test:diagnostic' && data.message.startsWith(AGAIN_MARK)) {
       yield line({ type: 'again', what: data.message.slice(AGAIN_MARK.length) });
     } else if (type === 'test:diagnostic' && data.message.startsWith('differs: ')) {
-      // Told although the test passes: test/symbols/agreement.ts.
+      // Reported although the test passes: test/symbols/agreement.ts.
       yield line({ type: 'remark', text: data.message });
     } else if (type === 'test:pass' || type === 'test:fail') {
       const error = data.details.error;
@@ -31,7 +34,7 @@ export default async function* eventLines(source) {
         skip: data.skip ?? false,
         todo: data.todo ?? false,
         failureType: error?.failureType,
-        // The runner wraps what the test threw in an error of its own.
+        // The runner wraps what the test threw in its own error.
         error: error === undefined ? undefined : inspect(error.cause ?? error, { depth: 5, colors: false }),
       });
     }
@@ -39,7 +42,7 @@ export default async function* eventLines(source) {
   yield line({ type: 'cpu', seconds: cpuSeconds() });
 }
 
-/** Of this runner and of all the test processes it has reaped by now. */
+/** Of this runner and of all the test processes it has reaped so far. */
 function cpuSeconds() {
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // the name may hold spaces; field 3 comes next

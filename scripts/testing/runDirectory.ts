@@ -60,7 +60,7 @@ function kill({ pid }: MarkedProcess): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It ended between the look and the kill.
+    // It ended between the check and the kill.
   }
 }
 

@@ -20,7 +20,7 @@ export interface SuiteOptions {
   readonly buildProblem: string | undefined;
   /** Only the test files whose path contains this. */
   readonly filter: string | undefined;
-  /** Of `prepareSuite`, when that was begun before. */
+  /** The result of `prepareSuite`, if that was started earlier. */
   readonly prepared?: Promise<string | undefined>;
 }
 
@@ -28,7 +28,7 @@ export interface SuiteOptions {
 export async function prepareSuite(suite: Suite): Promise<string | undefined> {
   const unavailable = suite.unavailable?.();
   if (unavailable !== undefined) return unavailable;
-  await missingCommands(suite.optionalCommands ?? {}); // its tests say what they miss
+  await missingCommands(suite.optionalCommands ?? {}); // its tests say what they lack
   const missing = await missingCommands(suite.commands);
   if (missing === undefined) await suite.prepare?.().catch(() => undefined); // as above
   return missing;
@@ -64,7 +64,7 @@ function failedTally(suite: Suite, error: string): Tally {
   return tally;
 }
 
-/** Installs what is missing where that is possible. Returns a sentence about what still is. */
+/** Installs what is missing where that is possible. Returns a sentence about what is still missing. */
 async function missingCommands(commands: Suite['commands']): Promise<string | undefined> {
   const absent = (): string[] => Object.keys(commands).filter((it) => !isOnPath(it));
   if (absent().length === 0) return undefined;

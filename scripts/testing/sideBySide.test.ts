@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Job, runSideBySide } from './sideBySide.ts';
 
-/** Jobs whose begin and end are written down; `end` ends one. */
+/** Jobs whose begin and end are recorded; `end` ends one. */
 class Recorded {
   readonly log: string[] = [];
   readonly #ends = new Map<string, () => void>();
@@ -28,7 +28,7 @@ async function settled(): Promise<void> {
 }
 
 describe('jobs side by side', () => {
-  it('start in order up to the number of processors, and then as those before them end', async () => {
+  it('start in order up to the number of processors, then as earlier ones end', async () => {
     const jobs = new Recorded();
     const done = runSideBySide([jobs.job('a', 1), jobs.job('b', 1), jobs.job('c', 1)], 2);
     await settled();
@@ -40,7 +40,7 @@ describe('jobs side by side', () => {
     await done;
   });
 
-  it('let a smaller one go first where a large one does not fit', async () => {
+  it('let a smaller one go first when a large one does not fit', async () => {
     const jobs = new Recorded();
     const done = runSideBySide([jobs.job('a', 1), jobs.job('large', 2), jobs.job('b', 1)], 2);
     await settled();
@@ -64,7 +64,7 @@ describe('jobs side by side', () => {
     assert.deepEqual(jobs.log, ['+large', '-large', '+a', '-a']);
   });
 
-  it('are not begun before they are ready, and not kept from it by what made them ready failing', async () => {
+  it('are not started before they are ready, and start even if what readies them fails', async () => {
     const jobs = new Recorded();
     let fail!: (error: Error) => void;
     const ready = new Promise((_resolve, reject) => (fail = reject));

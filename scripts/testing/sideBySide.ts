@@ -3,14 +3,14 @@
 export interface Job {
   /** How many processors it keeps busy. One that wants more than there are runs alone. */
   readonly cores: number;
-  /** It is not begun before; rejecting is the job's own affair. */
+  /** The job does not start earlier; a rejection is for the job itself to handle. */
   readonly ready: Promise<unknown>;
   readonly run: () => Promise<void>;
 }
 
 /**
- * Earlier jobs go first; a later one goes before an earlier that is not ready or does not fit. Rejects with
- * what a job threw.
+ * Earlier jobs go first; a later one goes before an earlier one that is not ready or does not fit. Rejects
+ * with what a job threw.
  */
 export async function runSideBySide(jobs: readonly Job[], cores: number): Promise<void> {
   const readyJobs = new Set<Job>();
@@ -20,7 +20,7 @@ export async function runSideBySide(jobs: readonly Job[], cores: number): Promis
     job.ready.catch(() => undefined).then(() => void readyJobs.add(job)),
   );
   while (waiting.size > 0 || running.size > 0) {
-    await new Promise(setImmediate); // what is ready already has said so by then
+    await new Promise(setImmediate); // what is already ready has said so by then
     for (const job of waiting) {
       if (!readyJobs.has(job) || !fits(job, [...running.keys()], cores)) continue;
       waiting.delete(job);

@@ -14,7 +14,7 @@ export interface Suite {
   readonly what: string;
   /** Of paths relative to the repository. */
   readonly includes: (file: string) => boolean;
-  /** For files whose tests leave nothing behind in their process; else each has its own. */
+  /** For files whose tests leave nothing behind in their process; otherwise each has its own. */
   readonly filesPerProcess?: number;
   /** Processes at once. */
   readonly concurrency: number;
@@ -23,18 +23,18 @@ export interface Suite {
    * what it measures.
    */
   readonly load: number | 'alone';
-  /** These limits are for what hangs: on a busy machine everything takes a few times longer. */
+  /** These limits are for what hangs: on a busy machine everything takes several times longer. */
   readonly fileTimeoutMs: number;
   readonly timeoutMs: number;
-  /** Uses dist/: is skipped with an error when the build failed. */
+  /** Uses dist/: skipped with an error when the build failed. */
   readonly needsBuild: boolean;
-  /** Commands it cannot do without, and the Debian packages that have them. */
+  /** Commands it needs, and the Debian packages that have them. */
   readonly commands: Readonly<Record<string, string>>;
-  /** Commands that some of its tests use, and skip without. */
+  /** Commands that some of its tests use; those skip without them. */
   readonly optionalCommands?: Readonly<Record<string, string>>;
   /**
-   * Gets what its tests would else wait for, from the start of the run on. What fails here is said by the
-   * tests that miss it.
+   * Gets what its tests would otherwise wait for, from the start of the run. A failure here is reported by
+   * the tests that need it.
    */
   readonly prepare?: () => Promise<unknown>;
   /** A sentence when this machine cannot run it. */
@@ -224,12 +224,12 @@ function inFolder(folder: string): (file: string) => boolean {
   return (file) => file.startsWith(folder);
 }
 
-/** They need a package of 280 MB, which is kept. */
+/** They need a 280 MB package, which is kept. */
 function isKernelSymbolsTest(file: string): boolean {
   return file.startsWith('test/symbols/kernel/');
 }
 
-/** Beside the source they have seeds that do not change; test/fuzz/fuzzers.test.ts looks where none has. */
+/** Beside the source they have fixed seeds; test/fuzz/fuzzers.test.ts tries others. */
 function isFuzzTest(file: string): boolean {
   return /(?:^|\.)fuzz\.test\.ts$/.test(path.posix.basename(file)) || file === 'test/fuzz/fuzzers.test.ts';
 }
@@ -238,7 +238,7 @@ function isTopLevelTest(file: string): boolean {
   return path.posix.dirname(file) === 'test';
 }
 
-/** They boot QEMU; how the lab's image is made and its reports are read is tested without. */
+/** They boot QEMU; how the lab's image is made and its reports are read is tested without it. */
 function isBootingLabTest(file: string): boolean {
   return ['test/lab/lab.test.ts', 'test/lab/payloads.test.ts'].includes(file);
 }

@@ -26,13 +26,13 @@ export interface CpuEvent {
   readonly seconds: number;
 }
 
-/** Something ran a second time, and why. What became of it is its own event. */
+/** Something ran a second time, and why. The outcome is an event of its own. */
 export interface AgainEvent {
   readonly type: 'again';
   readonly what: string;
 }
 
-/** What a test tells although it passes. */
+/** What a test reports although it passes. */
 export interface RemarkEvent {
   readonly type: 'remark';
   readonly text: string;
@@ -59,14 +59,14 @@ const NO_TEST = 'the file declares no test';
  */
 export class Tally {
   passed = 0;
-  /** User and system time of all test processes: what a suite costs however busy the machine is. */
+  /** User and system time of all test processes: what a suite costs, however busy the machine is. */
   cpuSeconds = 0;
   /** What ran a second time because the emulator under it failed. */
   readonly again: string[] = [];
   readonly failures: Failure[] = [];
   readonly remarks: string[] = [];
   readonly skips: Skip[] = [];
-  /** What the runner was given, and the test files it stands for. */
+  /** What the runner was given, and the test files that means. */
   readonly #entries: ReadonlyMap<string, readonly string[]>;
   /** Whose tests were reported. */
   readonly #seen = new Set<string>();
@@ -108,7 +108,7 @@ export class Tally {
     if (event.nesting === 0) this.#closePending(event.file);
   }
 
-  /** Of its whole process. */
+  /** The output of its whole process. */
   outputOf(file: string): string {
     const [entry = file] = [...this.#entries].find(([, files]) => files.includes(file)) ?? [];
     return this.#output.get(entry) ?? '';
@@ -130,7 +130,7 @@ export class Tally {
   }
 
   /**
-   * The runner knows entries only: a file that shares a process that ended well, and of which no test came,
+   * The runner only knows entries: a file in a shared process that ended well, and from which no test came,
    * declares none.
    */
   failSilentFiles(): void {
