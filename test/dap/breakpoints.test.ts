@@ -180,7 +180,7 @@ test('run without debugging sets no breakpoints', async (t) => {
   assert.deepEqual(vmm.breakpoints, []);
 });
 
-test('clients that count lines from 0 are answered so', async (t) => {
+test('clients that count lines from 0 are answered that way', async (t) => {
   const session = await initialized(t);
   const { client } = session;
   await client.ask('initialize', { adapterID: 'vmm', linesStartAt1: false, columnsStartAt1: false });
@@ -250,7 +250,7 @@ test('a breakpoint with a condition, a hit count or a log message is off and say
     [refused('a hit count')],
   );
   assert.deepEqual(vmm.breakpoints, []);
-  // An empty text is what editors send for a condition that was removed.
+  // Editors send an empty text for a condition that was removed.
   const removed = await set('setBreakpoints', [{ line: 28, condition: ' ', logMessage: '' }], {
     source: { path: STEPS_C },
   });
@@ -258,7 +258,7 @@ test('a breakpoint with a condition, a hit count or a log message is off and say
   assert.equal(vmm.breakpoints.length, 1);
 });
 
-test('filters for exceptions, which none is advertised of, are not verified', async (t) => {
+test('exception filters, none of which is advertised, are not verified', async (t) => {
   const { client } = await launched(t);
   const { breakpoints } = await client.ask<{ breakpoints: DebugProtocol.Breakpoint[] }>(
     'setExceptionBreakpoints',

@@ -1,4 +1,6 @@
-/** Symbol files of another build than the guest runs: told once, as soon as the guest's memory shows it. */
+/**
+ * Symbol files from another build than the guest runs: reported once, as soon as the guest's memory shows it.
+ */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +28,10 @@ function symbolFile(t: TestContext): string {
   return file;
 }
 
-/** Stops once with nothing there, twice with that build-id in memory; what the Debug Console says of it. */
+/**
+ * Stops once with nothing there, twice with that build-id in memory; returns what the Debug Console says
+ * about it.
+ */
 async function consoleWith(t: TestContext, id: readonly number[]): Promise<string[]> {
   const { client } = await stoppedAtEntry(t, { symbolFiles: [symbolFile(t)] });
   const data = Buffer.from(noteWith(id)).toString('base64');
@@ -36,7 +41,7 @@ async function consoleWith(t: TestContext, id: readonly number[]): Promise<strin
   return client.console.split('\n').filter((it) => it.includes('build-id'));
 }
 
-test('a guest that runs another build than the symbols are of is told once, with both build-ids', async (t) => {
+test('a guest that runs another build than the symbols are from is reported once, with both build-ids', async (t) => {
   const said = await consoleWith(t, [9, 8, 7, 6]);
   assert.equal(said.length, 1);
   assert.match(
@@ -45,6 +50,6 @@ test('a guest that runs another build than the symbols are of is told once, with
   );
 });
 
-test('nothing is said of the right build', async (t) => {
+test('nothing is said about the right build', async (t) => {
   assert.deepEqual(await consoleWith(t, [1, 2, 3, 4]), []);
 });

@@ -1,4 +1,4 @@
-/** The control protocol's contract, kept by the fake that the other tests here debug. */
+/** The control protocol's contract, checked on the fake that the other tests here debug. */
 import { test } from 'node:test';
 import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import { FakeVmm } from '../support/fakeVmm.ts';

@@ -35,7 +35,7 @@ test('general registers are named, typed and point into memory', async (t) => {
   assert.equal(values.get('rflags')?.value, '0x0000000000000002 []');
 });
 
-test('a symbol file of an address space counts while CR3 holds that', async (t) => {
+test('a symbol file of an address space counts while CR3 selects that', async (t) => {
   const program = (addressSpace: string): object => ({
     symbolFiles: [{ path: STEPS_ELF, offset: '0x40000000', addressSpace }],
   });
@@ -93,7 +93,7 @@ test('setVariable writes registers and flags, and moves what the editor shows', 
   assert.equal(vmm.cpus[0]?.rip, 0x100094n);
 });
 
-test('a value that does not fit, is no number or that KVM refuses changes nothing', async (t) => {
+test('a value that does not fit, is not a number or that KVM refuses changes nothing', async (t) => {
   const { client, vmm } = await stoppedAtEntry(t);
   const flags = await registerGroup(client, 'Flags');
   const general = await registerGroup(client, 'General');
@@ -157,7 +157,7 @@ test('the stack is paged, and its frames name files that exist', async (t) => {
 
 test('sourceMap leads from the recorded folder to the local one', async (t) => {
   const { client } = await stoppedAtLine(t, 28, { sourceMap: { '/build/steps': '/nowhere' } });
-  // Nothing there: the file beside the kernel is taken.
+  // Nothing there: the file beside the kernel is used.
   assert.match((await stackOf(client))[0]?.source?.path ?? '', /fixtures\/steps\.c$/);
 });
 
@@ -323,7 +323,7 @@ test('disassembly names symbols, branch targets and source lines', async (t) => 
   assert.match(body?.instructions[0]?.location?.path ?? '', /steps\.c$/);
 });
 
-test('disassembly backwards ends at the address asked for, over the borders of functions', async (t) => {
+test('disassembly backwards ends at the address asked for, across function boundaries', async (t) => {
   const { client } = await stoppedAtEntry(t);
   const ask = (
     memoryReference: string,
@@ -348,7 +348,7 @@ test('disassembly backwards ends at the address asked for, over the borders of f
   );
 });
 
-test('disassembly where there is no memory is lines that say so, as many as asked for', async (t) => {
+test('disassembly without memory gives lines that say so, as many as asked for', async (t) => {
   const { client } = await stoppedAtEntry(t);
   const body = await client.ask<Instructions>('disassemble', {
     memoryReference: '0xffff800000000000',

@@ -21,7 +21,7 @@ import { largeImage } from '../support/largeImage.ts';
 
 const BUNDLE = path.join(import.meta.dirname, '..', '..', 'dist', 'debug-adapter.js');
 
-/** Stands in for the thread that builds an index: the test says how far it is and when it is done. */
+/** Replaces the thread that builds an index: the test says how far it is and when it is done. */
 class FakeIndexer {
   readonly #image: Uint8Array;
   readonly #events = new EventEmitter<{ started: [IndexRequest]; ended: [SymbolIndexData | undefined] }>();
@@ -51,9 +51,9 @@ class FakeIndexer {
   }
 }
 
-/** A clock that stands until it is set forward. */
+/** A clock that does not move until it is set forward. */
 function stoppedClock(t: TestContext): { forward(byMs: number): void } {
-  let nowMs = Math.floor(performance.now()); // whole: differences are exact
+  let nowMs = Math.floor(performance.now()); // a whole number: differences are exact
   t.mock.method(performance, 'now', () => nowMs);
   return { forward: (byMs) => (nowMs += byMs) };
 }
@@ -135,7 +135,7 @@ test('an index that takes over a second shows a progress that ends with it', asy
   assert.equal(client.console, '');
 });
 
-test('an index that is there within a second shows nothing', async (t) => {
+test('an index that is ready within a second shows nothing', async (t) => {
   const clock = stoppedClock(t);
   const session = await launchedLarge(t);
   await session.indexer.tell(0);
@@ -147,7 +147,7 @@ test('an index that is there within a second shows nothing', async (t) => {
   assert.deepEqual(progressOf(session.client), []);
 });
 
-test('a client that does not know progress is sent none', async (t) => {
+test('a client that does not support progress is sent none', async (t) => {
   const clock = stoppedClock(t);
   const session = await launchedLarge(t, {});
   const { client, indexer, state } = session;
@@ -192,7 +192,7 @@ test('meanwhile breakpoints, stacks and addresses answer, and a name waits for t
   assert.equal(changed.breakpoint.instructionReference, '0x100004', 'after its prologue');
 });
 
-test('cancel ends the work, answers what waited for it, and says what that costs', async (t) => {
+test('cancel ends the work, answers what waited for it, and says what is lost', async (t) => {
   const clock = stoppedClock(t);
   const session = await launchedLarge(t);
   const { client, indexer } = session;

@@ -19,7 +19,7 @@ import {
   where,
 } from '../support/debugSession.ts';
 
-/** A folder for control sockets of this test's own. */
+/** A folder for this test's own control sockets. */
 function ownRuntimeDir(t: TestContext): void {
   const folder = mkdtempSync(path.join(tmpdir(), 'run-'));
   const before = process.env.XDG_RUNTIME_DIR;
@@ -54,7 +54,7 @@ const CAPABILITY_REQUESTS: Readonly<Record<string, string>> = {
   supportsTerminateRequest: 'terminate',
   supportsCancelRequest: 'cancel',
 };
-/** Capabilities that promise something of the requests every adapter has. */
+/** Capabilities that promise something about the requests every adapter has. */
 const OTHER_CAPABILITIES = [
   'breakpointModes',
   'completionTriggerCharacters',
@@ -340,7 +340,7 @@ test('restart with stopOnEntry stops at the first instruction again', async (t) 
   assert.equal(vmm.cpus[0]?.rip, 0x1000f3n);
 });
 
-test("restart takes over what is the debugger's in a changed configuration, and names what is not", async (t) => {
+test("restart applies the debugger's part of a changed configuration, and names what it cannot apply", async (t) => {
   const session = await stoppedAtEntry(t);
   const changed = launchArguments(session, { stopOnEntry: true, memory: '8M', name: 'other' });
   assert.equal((await runUntilStopped(session.client, 'restart', { arguments: changed })).reason, 'entry');
@@ -390,7 +390,7 @@ test('the death of the editor kills a launched VM and leaves an attached one', a
   assert.equal(other.vmm.state, 'running');
 });
 
-test('a triple fault is an exception with the sentence, the details and no way on', async (t) => {
+test('a triple fault is an exception with the sentence and the details, and cannot be continued', async (t) => {
   const { client, vmm } = await launched(t);
   await client.ask('configurationDone');
   vmm.fail('tripleFault', 'the guest triple faulted at 0x100', 'rax 0x0 …\ncode at 0x100: 0f 0b');

@@ -131,7 +131,7 @@ test('the console knows short assignments, formats and types; a mistake is shown
     await client.fails('evaluate', { expression: 'square(2)', frameId, context: 'repl' }),
     /functions of the program cannot be called/,
   );
-  // What only looks changes nothing.
+  // What only reads changes nothing.
   assert.match(
     await client.fails('evaluate', { expression: 'a++', frameId, context: 'watch' }),
     /assignment is not allowed/,
@@ -211,7 +211,7 @@ test('a client that asks for all elements gets a thousand, and a row that leads 
     seen,
     Array.from({ length: 2500 }, (_, i) => `[${i}]`),
   );
-  // Who pages knows the number of elements, and gets what it asked for.
+  // A client that pages knows the number of elements, and gets what it asked for.
   const page = await ask({ variablesReference, filter: 'indexed', start: 1000, count: 1200 });
   assert.equal(page.length, 1200);
   assert.equal(page.at(-1)?.name, '[2199]');

@@ -1,4 +1,4 @@
-/** The adapter as editors start it: a process of its own, DAP on stdio. */
+/** The adapter as editors start it: a separate process, DAP on stdio. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -20,7 +20,7 @@ async function launchedProcess(t: TestContext) {
   return adapter;
 }
 
-/** Of a VM that runs already. */
+/** Of a VM that is already running. */
 async function attachedProcess(t: TestContext) {
   const adapter = await startedProcess(t);
   const { client, vmm } = adapter;
@@ -58,7 +58,7 @@ test('the end of stdin ends the VM and the adapter', async (t) => {
   assert.equal(vmm.end?.kind, 'killed');
 });
 
-test('stdin that ends right behind disconnect does not change what that asked for', async (t) => {
+test('stdin that ends right after disconnect does not change what that asked for', async (t) => {
   const { client, process: child, exited, vmm } = await launchedProcess(t);
   const answered = client.ask('disconnect', { terminateDebuggee: false });
   child.stdin?.end();
@@ -77,7 +77,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   });
 }
 
-test('SIGHUP leaves a VM that somebody else started as it was: running', async (t) => {
+test('SIGHUP leaves a VM that someone else started as it was: running', async (t) => {
   const { client, process: child, exited, vmm } = await attachedProcess(t);
   await client.ask('pause', { threadId: 1 });
   await client.waitFor('stopped');

@@ -1,5 +1,5 @@
 /**
- * A program's names against those of registers: `ch` is the program's where it has one, `$ch` is always the
+ * A program's names versus those of registers: `ch` is the program's where it has one, `$ch` is always the
  * register.
  */
 import assert from 'node:assert/strict';

@@ -1,4 +1,6 @@
-/** What no editor should send: each gets an answer that says what is wrong, and the session goes on. */
+/**
+ * Requests that no editor should send: each gets an answer that says what is wrong, and the session goes on.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DebugProtocol } from '@vscode/debugprotocol';
@@ -41,7 +43,7 @@ const KEYS = [
 ];
 const VALUES: readonly unknown[] = [-1, 1.5, 1e300, 2 ** 53, 0, '', 'x', true, [], [null], [{}], {}, null];
 
-/** The answer, which must not be a mistake of our own (error 1) or speak of our own names. */
+/** The answer, which must not be a bug of ours (error 1) or mention our internal names. */
 async function answer(client: DapClient, command: string, args?: unknown): Promise<DebugProtocol.Response> {
   const response = await client.request(command, args as object);
   const what = `${command} ${JSON.stringify(args)}: ${response.message}`;
@@ -103,7 +105,7 @@ test('a request before initialize or after disconnect is refused, and disconnect
   await client.ask('disconnect');
 });
 
-test('more than anybody looks at is refused with what is possible', async (t) => {
+test('more than anyone looks at is refused with what is possible', async (t) => {
   const { client } = await stoppedAtEntry(t);
   const at = { memoryReference: '0x100093' };
   const far = { ...at, instructionOffset: -1e9, instructionCount: 10 };
@@ -137,10 +139,10 @@ test('cancel ends a long request, and others are answered while it works', async
   const response = await asked;
   assert.equal(response.success, false);
   assert.equal(response.message, 'cancelled');
-  await client.ask('cancel', { requestId }); // over: nothing to be done
+  await client.ask('cancel', { requestId }); // over: nothing to do
 });
 
-test('data that is no base64 is not written', async (t) => {
+test('data that is not base64 is not written', async (t) => {
   const { client, vmm } = await stoppedAtEntry(t);
   const before = vmm.memory.load(0x101000n, 8);
   for (const data of ['!!!!', 'AQI', 'AQI=A', 'AQ', 'A===', 'AQ==\n', 'AR==', 'a b=', '_-8=', 'AQID=='])

@@ -13,7 +13,7 @@ import {
 } from '../support/debugSession.ts';
 import type { DapClient } from '../support/dapClient.ts';
 
-/** Steps and says where that led. */
+/** Steps and returns where that led. */
 async function step(client: DapClient, command: string, args: object = {}): Promise<string> {
   const stopped = await runUntilStopped(client, command, { threadId: 1, ...args });
   assert.equal(stopped.reason, 'step', `${command} ${JSON.stringify(stopped)} at ${await where(client)}`);
@@ -36,7 +36,7 @@ test('stepIn enters a function after its prologue', async (t) => {
   assert.equal(await step(client, 'stepIn'), 'square:28');
 });
 
-test('stepIn passes a function without line information and stops behind it', async (t) => {
+test('stepIn passes a function without line information and stops after it', async (t) => {
   const { client } = await stoppedAtLine(t, 57);
   assert.equal(await step(client, 'stepIn'), 'kmain:58');
 });
@@ -48,7 +48,7 @@ test('a step at the end of a function leads into its caller', async (t) => {
   assert.equal(await step(client, 'next'), 'distance:42');
 });
 
-test('stepOut stops behind the call, in the caller', async (t) => {
+test('stepOut stops after the call, in the caller', async (t) => {
   const { client } = await stoppedAtLine(t, 28);
   assert.deepEqual((await stackOf(client)).map(place), ['square:28', 'distance:41', 'kmain:58', '_start:66']);
   await client.ask('setBreakpoints', { source: { path: STEPS_C }, breakpoints: [] });

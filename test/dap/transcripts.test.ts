@@ -1,4 +1,7 @@
-/** Whole sessions against their transcripts in golden/: what a change does to the wire shows in the diff. */
+/**
+ * Whole sessions compared with their transcripts in golden/: what a change does on the wire shows in the
+ * diff.
+ */
 import path from 'node:path';
 import { test } from 'node:test';
 import {

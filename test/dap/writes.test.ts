@@ -1,6 +1,4 @@
-/**
- * After a write nothing of before it is shown: not in its answer, not behind the handles that the client has.
- */
+/** After a write nothing older is shown: not in its answer, not through the handles that the client has. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DebugProtocol } from '@vscode/debugprotocol';
@@ -21,12 +19,12 @@ function evaluator(client: DapClient, frameId: number) {
     (await client.ask<{ result: string }>('evaluate', { expression, context, frameId })).result;
 }
 
-test('a register written by any way is seen by watches, variables and the frames they hang on', async (t) => {
+test('a register written in any way is seen by watches, variables and the frames they depend on', async (t) => {
   const { client, vmm } = await stoppedAtLine(t, 43);
   const { frameId, reference } = await localsOf(client);
   const evaluate = evaluator(client, frameId);
   const rbp = vmm.cpus[0]?.registers.rbp ?? 0n;
-  // The locals of this frame lie at RBP - n: where RBP points, they are.
+  // The locals of this frame are at RBP - n: they follow RBP.
   const there = rbp - 0x100n;
   assert.equal(await evaluate('a'), '9');
   const writes: readonly (() => Promise<unknown>)[] = [
@@ -51,7 +49,7 @@ test('a register written by any way is seen by watches, variables and the frames
   }
 });
 
-test('a pointer that was set unfolds to what it leads to now, behind the handle it had before', async (t) => {
+test('a pointer that was set expands to what it now points to, through the handle it had before', async (t) => {
   const { client } = await stoppedAtLine(t, 43);
   const { frameId, reference } = await localsOf(client);
   const evaluate = evaluator(client, frameId);
@@ -61,7 +59,7 @@ test('a pointer that was set unfolds to what it leads to now, behind the handle 
   assert.equal((await membersOf(client, p)).get('x')?.value, '4');
 });
 
-test('memory written by writeMemory is seen by the values that lie there and by the stack', async (t) => {
+test('memory written by writeMemory is seen by the values stored there and by the stack', async (t) => {
   const { client, vmm } = await stoppedAtLine(t, 28);
   const before = await stackOf(client);
   const frameId = before[0]?.id ?? 0;
