@@ -1,5 +1,5 @@
 /**
- * Serial terminals and running VMs: lines that end in LF, a console had back, VMs of others shown, attached
+ * Serial terminals and running VMs: lines that end in LF, a console reopened, VMs of others shown, attached
  * to and stopped.
  */
 import assert from 'node:assert/strict';
@@ -33,7 +33,7 @@ describe('a guest that echoes', () => {
     await cp(await guest('serialEcho'), path.join(folder, 'echo.elf'));
     await mkdir(path.join(folder, '.vscode'));
     await writeFile(path.join(folder, '.vscode/launch.json'), JSON.stringify(LAUNCH));
-    // VMs of other tests are none to choose from here.
+    // VMs of other tests must not be offered here.
     await mkdir(path.join(folder, 'run'));
     process.env['XDG_RUNTIME_DIR'] = path.join(folder, 'run');
     vscode = await Workbench.open({ folder });
@@ -59,7 +59,7 @@ describe('a guest that echoes', () => {
     });
   });
 
-  it('has its console back after the terminal was closed, with what it said before, and hears keys', async () => {
+  it('gets its console back after the terminal was closed, with earlier output, and receives keys', async () => {
     await vscode.step('console-again', async () => {
       await vscode.runCommand('Terminal: Kill the Active Terminal Instance');
       await until('the terminal is closed', async () => (await vscode.terminalCount()) === 0);
@@ -71,7 +71,7 @@ describe('a guest that echoes', () => {
     });
   });
 
-  it('is one of those to choose from when another runs, started by somebody else', async () => {
+  it('is one of those to choose from when another runs, started by someone else', async () => {
     await vscode.step('console-choice', async () => {
       elsewhere = await runElsewhere('elsewhere', path.join(folder, 'echo.elf'));
       await vscode.runCommand('Trapframe: Show Serial Console');
@@ -109,7 +109,7 @@ describe('a guest that echoes', () => {
     });
   });
 
-  it('is not there when none runs, and one sentence says what to do', async () => {
+  it('is not shown when none runs, and one sentence says what to do', async () => {
     await vscode.step('none-runs', async () => {
       await elsewhere?.client.kill();
       await elsewhere?.core.exited;
@@ -121,7 +121,7 @@ describe('a guest that echoes', () => {
   });
 });
 
-/** A VM as `vmm run` elsewhere has one: in a process that is not the window's. */
+/** A VM like one of `vmm run` elsewhere: in a process that is not the window's. */
 async function runElsewhere(
   name: string,
   kernel: string,

@@ -32,7 +32,7 @@ it('prints where VS Code is, serves it with the sample and its README open, and 
   }
 });
 
-/** Not an empty window: main.c where its breakpoint goes, and beside it what there is to try. */
+/** Not an empty window: main.c where its breakpoint goes, and beside it what to try. */
 async function showsSampleAndReadme(url: string): Promise<void> {
   const { executable } = await ensureChromium();
   const browser = await chromium.launch({ executablePath: executable, args: CHROMIUM_FLAGS });

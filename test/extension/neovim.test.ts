@@ -1,6 +1,6 @@
 /**
- * The language server of vm.conf under a client that nobody here wrote: Debian's neovim, headless, `vmm lsp`
- * as it is installed.
+ * The language server of vm.conf under a client that is not ours: Debian's neovim, headless, `vmm lsp` as it
+ * is installed.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -15,7 +15,7 @@ import { ROOT } from './support/root.ts';
 
 const EDITOR_TIMEOUT_MS = 90_000;
 
-/** Lua: what an editor's user does, with each step's outcome written down. */
+/** Lua: what an editor's user does, with the outcome of each step recorded. */
 const SCRIPT = `
 local result = {}
 local function note(key, value) result[key] = value end
@@ -27,7 +27,7 @@ local function request(method, params)
   for _, answer in pairs(answers) do return answer.result end
 end
 local severity = vim.diagnostic.severity
--- What cannot run yet is remarked on as information, and is no problem.
+-- What cannot run yet is reported as information, and is not a problem.
 local function problems() return vim.diagnostic.get(0, { severity = { min = severity.WARN } }) end
 local function remarks() return vim.diagnostic.get(0, { severity = severity.INFO }) end
 local function messages(diagnostics) return vim.tbl_map(function(it) return it.message end, diagnostics) end

@@ -54,7 +54,7 @@ it('boots the kernel it finds when nothing is open, without asking for a debugge
   });
 });
 
-it('boots it from a file that nobody debugs, too, where VS Code would say that it has no debugger', async () => {
+it('boots it from a file that no debugger wants, too, where VS Code would say that it has no debugger', async () => {
   await vscode.step('no-configuration-readme', async () => {
     await vscode.openFile('README.md');
     await boot('COM1 · Boot hello.elf');

@@ -1,6 +1,6 @@
 /**
- * suite/helloSuite.ts in the extension host of a code-server; VS Code in a browser runs extension tests by
- * its URL's payload.
+ * suite/helloSuite.ts in the extension host of a code-server; VS Code in a browser runs extension tests named
+ * in its URL's payload.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { CHROMIUM_FLAGS } from './support/workbench.ts';
 
 const SUITE_TIMEOUT_MS = 180_000;
 
-it('the scenario passes by the API of VS Code, in its extension host', async () => {
+it('the scenario passes through the API of VS Code, in its extension host', async () => {
   const suite = await bundleExtensionSuite();
   const { executable } = await ensureChromium();
   const directory = await mkdtemp(path.join(tmpdir(), 'trapframe-suite-'));

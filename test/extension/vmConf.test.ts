@@ -1,6 +1,6 @@
 /**
- * vm.conf in VS Code: a diagnostic, a completion, a rename over two files, and a VM booted by the lens above
- * it.
+ * vm.conf in VS Code: a diagnostic, a completion, a rename across two files, and a VM booted by the lens
+ * above it.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -53,7 +53,7 @@ describe('a vm.conf in VS Code', () => {
       .locator('.editor-instance .codelens-decoration a', { hasText: new RegExp(`^${title}$`) })
       .first();
 
-  /** From the terminal, whose guest would get the keys. */
+  /** Away from the terminal, whose guest would get the keys. */
   const toEditor = async (): Promise<void> => {
     await vscode.page.locator('.editor-instance .view-line', { hasText: 'include' }).click();
     await vscode.goToLine(1);
@@ -182,14 +182,14 @@ describe('a vm.conf in VS Code', () => {
       await lastLine(HELLO.greeting);
       await vscode.runCommand('View: Show Run and Debug');
       await vscode.debugButton('Pause').click();
-      await vscode.debugButton('Continue').waitFor(); // there while the guest stands
+      await vscode.debugButton('Continue').waitFor(); // there while the guest is stopped
       await vscode.debugButton('Stop').click();
       await lastLine(ENDED);
       await vscode.debugButton('Stop').waitFor({ state: 'hidden' });
     });
   });
 
-  it('shows the console of a VM that somebody else runs', async () => {
+  it('shows the console of a VM that someone else runs', async () => {
     await vscode.step('vmconf-console-elsewhere', async () => {
       const elsewhere = await runElsewhere('hello', path.join(folder, 'hello.elf'));
       try {
@@ -206,7 +206,7 @@ describe('a vm.conf in VS Code', () => {
   });
 });
 
-/** A VM as `vmm run` elsewhere has one: in a process that is not the window's. */
+/** A VM like one of `vmm run` elsewhere: in a process that is not the window's. */
 async function runElsewhere(name: string, kernel: string): Promise<{ end: () => Promise<void> }> {
   const core = await spawnCore({ vmmPath: VMM });
   const client = new LiveClient(await connectVmm(core.socket, { client: 'test' }));

@@ -1,6 +1,6 @@
 /**
- * The scenario of hello.test.ts by VS Code's API instead of its screen. Runs inside an extension host: in
- * code-server by suite.test.ts, in a desktop VS Code by `npm run test:electron`. Bundled before; VS Code
+ * The scenario of hello.test.ts through VS Code's API instead of its screen. Runs inside an extension host:
+ * in code-server by suite.test.ts, in a desktop VS Code by `npm run test:electron`. Bundled first; VS Code
  * calls run().
  */
 import assert from 'node:assert/strict';
@@ -14,7 +14,7 @@ import { HELLO } from '../support/hello.ts';
 const STEP_TIMEOUT_MS = 45_000;
 const POLL_MS = 50;
 
-/** What we need of a DAP response. */
+/** What we need from a DAP response. */
 interface StackTrace {
   readonly stackFrames: readonly { readonly id: number; readonly name: string; readonly line: number }[];
 }
@@ -39,7 +39,7 @@ const STEPS: Readonly<Record<string, () => Promise<void>>> = {
   'stops at the first instruction when asked to': stopOnEntry,
   'restarts the guest in the same session and the same terminal': restart,
   'opens a terminal for each serial port, COM1 in front': twoSerialPorts,
-  'attaches to a VM that runs already, and leaves it running': attach,
+  'attaches to a VM that is already running, and leaves it running': attach,
 };
 
 /** VS Code's entry for extension tests. Rejects with the first failure. */
@@ -55,7 +55,7 @@ export async function run(): Promise<void> {
   }
 }
 
-/** The extension host's console is hard to reach from outside: whoever started it names a file. */
+/** The extension host's console is hard to reach from outside: the caller names a file. */
 function report(line: string): void {
   console.log(line);
   const file = process.env['TRAPFRAME_SUITE_REPORT'];
@@ -170,7 +170,7 @@ async function end(): Promise<void> {
 
 // VS Code.
 
-/** A configuration of launch.json by its name, or another. */
+/** A configuration of launch.json by name, or any other. */
 async function start(configuration: string | vscode.DebugConfiguration): Promise<void> {
   const [folder] = vscode.workspace.workspaceFolders ?? [];
   assert.ok(await vscode.debug.startDebugging(folder, configuration), 'startDebugging');
@@ -203,7 +203,7 @@ function serialTerminal(configurationName: string): vscode.Terminal {
   return terminal;
 }
 
-/** By way of the clipboard: extensions cannot read terminals. */
+/** Through the clipboard: extensions cannot read terminals. */
 async function terminalText(configurationName: string): Promise<string> {
   serialTerminal(configurationName).show(true);
   await vscode.commands.executeCommand('workbench.action.terminal.selectAll');

@@ -1,4 +1,4 @@
 import path from 'node:path';
 
-/** The repository. The suite's bundle, which lies elsewhere, is told by its environment. */
+/** The repository. The suite's bundle, which is elsewhere, gets it from its environment. */
 export const ROOT = process.env['TRAPFRAME_ROOT'] ?? path.join(import.meta.dirname, '../../..');

@@ -1,6 +1,6 @@
 /**
- * A VS Code window as a user sees and touches it: code-server in Chromium. Everything waits for what it needs
- * to be on the screen; nothing sleeps. Selectors of VS Code's own markup are here and nowhere else.
+ * A VS Code window as a user sees and touches it: code-server in Chromium. Everything waits until what it
+ * needs is on the screen; nothing sleeps. Selectors of VS Code's own markup are only here.
  */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -18,7 +18,7 @@ const ARTIFACTS = path.join(ROOT, 'test-artifacts/extension');
 
 /** A cold VS Code on two busy cores takes its time; a step that fails still fails in finite time. */
 const STEP_TIMEOUT_MS = 90_000;
-/** Between two looks at something that sends no event. */
+/** Between two checks of something that sends no event. */
 const POLL_MS = 50;
 const WINDOW = { width: 1280, height: 800 };
 
@@ -99,7 +99,7 @@ export class Workbench {
     await this.server.stop();
   }
 
-  /** Switches to a theme by its name, as the list of themes has it. */
+  /** Switches to a theme by its name in the list of themes. */
   async useTheme(name: string, kind: 'vs' | 'vs-dark' | 'hc-black' | 'hc-light'): Promise<void> {
     await this.runCommand('Preferences: Color Theme');
     const input = this.page.locator('.quick-input-widget input');
@@ -165,7 +165,7 @@ export class Workbench {
     await quickInput.waitFor({ state: 'hidden' });
   }
 
-  /** The line the guest stands on, by its number in the editor. */
+  /** The line the guest is stopped on, by its number in the editor. */
   async stoppedLine(): Promise<number> {
     await this.#stoppedMarker().waitFor();
     const line = await this.#stoppedLineNow();
@@ -223,7 +223,7 @@ export class Workbench {
       .first();
   }
 
-  /** How opaque the name in a row of the Variables view is, with all that it lies in. */
+  /** How opaque the name in a row of the Variables view is, with everything that contains it. */
   async variableOpacity(name: string): Promise<number> {
     return this.variable(name).locator('.name').evaluate<number, unknown>(OPACITY, undefined);
   }
@@ -293,7 +293,7 @@ export class Workbench {
     return this.page.locator('.part.panel .single-terminal-tab, .terminal-tabs-entry', { hasText: name });
   }
 
-  /** How many terminals there are, shown or not. */
+  /** How many terminals there are, visible or not. */
   async terminalCount(): Promise<number> {
     return this.page.locator('.terminal-wrapper').count();
   }
@@ -382,7 +382,7 @@ export class Workbench {
   }
 }
 
-/** Looks again and again until `condition` holds. */
+/** Polls until `condition` holds. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + STEP_TIMEOUT_MS;
   while (!(await condition())) {
