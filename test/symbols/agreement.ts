@@ -1,11 +1,11 @@
 /**
- * Counts how often two debuggers agree. Of what is built here they must agree, but for what a named rule
- * explains. A package is another one tomorrow, and compilers find new ways to put things: of that they must
- * agree nearly always, and every difference is told.
+ * Counts how often two debuggers agree. On what is built here they must agree, except for what a named rule
+ * explains. A package may differ tomorrow, and compilers find new ways to encode things: on those they must
+ * agree nearly always, and every difference is reported.
  */
 import assert from 'node:assert/strict';
 
-/** At least so much of each group agrees. */
+/** At least this much of each group agrees. */
 const WANTED_SHARE = 0.995;
 const SHOWN = 20;
 
@@ -52,7 +52,7 @@ export class Agreement {
     return `${this.compared} ${this.name} compared, ${this.#agreed} agree (${share.toFixed(2)} %)${others}${wrong}`;
   }
 
-  /** Of programs built here: fails for any unexplained difference, and as checkShare does. */
+  /** For programs built here: fails for any unexplained difference, and as checkShare does. */
   check(atLeast: number): void {
     const more = this.wrong.length > SHOWN ? [`and ${this.wrong.length - SHOWN} more`] : [];
     assert.deepEqual([...this.wrong.slice(0, SHOWN), ...more], [], this.name);
@@ -60,8 +60,8 @@ export class Agreement {
   }
 
   /**
-   * Of what a mirror serves: fails for too many differences, and for a group too small to mean anything.
-   * `tell` hears of each.
+   * For what a mirror serves: fails for too many differences, and for a group too small to mean anything.
+   * `tell` gets each one.
    */
   checkShare(atLeast: number, tell: (difference: string) => void = () => undefined): void {
     for (const difference of [...this.wrong, ...this.others]) tell(`differs: ${this.name}: ${difference}`);

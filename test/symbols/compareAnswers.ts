@@ -23,7 +23,7 @@ export class Groups {
   readonly functions: Agreement;
 
   /**
-   * A few functions are no group of their own where a share is asked for: one of six is more than half a
+   * A few functions are not a group of their own where a share is required: one of six is more than half a
    * percent.
    */
   constructor({ countsFunctions = true } = {}) {
@@ -35,11 +35,11 @@ export class Groups {
   }
 }
 
-/** Where we answer otherwise than gdb 13, on purpose, and how we know that we are not wrong. */
+/** Where we deliberately answer differently from gdb 13, and how we know that we are not wrong. */
 const RULES = {
   /**
-   * gdb leaves out rows that repeat the line of the row before once a discriminator was seen, and shows the
-   * statement before them. binutils reads all rows, and says what we say.
+   * gdb leaves out rows that repeat the previous row's line once a discriminator was seen, and shows the
+   * statement before them. binutils reads all rows, and agrees with us.
    */
   repeatedRow: (
     program: string,
@@ -49,11 +49,11 @@ const RULES = {
   ): boolean => binutilsPlace(program, address, sections) === ours,
   /**
    * After a function that does not return, the line table claims the bytes up to the next. gdb stops there,
-   * once a file; we do not.
+   * once per file; we do not.
    */
   padding: (image: SymbolImage, extra: readonly bigint[], missing: readonly bigint[]): boolean =>
     extra.length === 0 && missing.every((it) => image.inlineChainAt(it).length === 0),
-  /** gdb looks for the end of a prologue that has no mark, and leaves the function doing so. */
+  /** gdb looks for the end of an unmarked prologue, and leaves the function doing so. */
   leavesFunction: (image: SymbolImage, extra: readonly bigint[], missing: readonly bigint[]): boolean =>
     extra.length === missing.length &&
     missing.every((it, index) => {
@@ -63,10 +63,10 @@ const RULES = {
 };
 
 export interface CompareOptions {
-  /** We name types otherwise than gdb: in Rust as their programmer does. */
+  /** We name types differently from gdb: in Rust as their programmer does. */
   readonly hasOtherTypes?: boolean;
   /**
-   * gdb was asked about another program of the same code: entries that locations refer to are elsewhere in
+   * gdb was asked about another program with the same code: entries that locations refer to are elsewhere in
    * it.
    */
   readonly isTwin?: boolean;
@@ -74,7 +74,7 @@ export interface CompareOptions {
   readonly sections?: SectionPlaces;
 }
 
-/** What a comparison needs to know of the file. */
+/** What a comparison needs to know about the file. */
 interface Compared {
   readonly image: SymbolImage;
   readonly options: CompareOptions;
@@ -113,11 +113,11 @@ function compareAddress({ image, options, show }: Compared, answer: AddressAnswe
   const address = BigInt(answer.address);
   const row = image.lineAt(address);
   const chain = image.inlineChainAt(address);
-  if (answer.functions.length === 0 && answer.line === 0 && row === undefined) return; // nothing is known of it
+  if (answer.functions.length === 0 && answer.line === 0 && row === undefined) return; // nothing is known about it
   const ourPlace = `${row?.file ?? '-'}:${row?.line ?? 0}`;
   const theirPlace = `${answer.file === null ? '-' : normalize(answer.file)}:${answer.line}`;
   const ours = chain.map((it) => withoutParameters(it.function)).join(' < ');
-  // Of assembler gdb knows no function, only the symbol that it is in: that is a question of its own.
+  // For assembler gdb knows no function, only the symbol that it is in: that is a separate question.
   const functions = answer.functions.map(withoutParameters);
   // A lambda's function is nested in the one around it; it is not inlined there.
   const isNested = functions[0]?.includes('{lambda}') === true && chain[0]?.inlined === false;
@@ -180,8 +180,8 @@ function compareScope({ image, options, show }: Compared, answer: ScopeAnswer, g
 
 /**
  * Sorted, and without the variables that have no place here and that only one of us lists: those of an
- * inlined function's blocks that have no code here. Compilers do not say of every block what it is a copy of;
- * gdb then lists what is in the original once more.
+ * inlined function's blocks that have no code here. Compilers do not say for every block what it is a copy
+ * of; gdb then lists what is in the original once more.
  */
 function withoutUnplaced(variables: readonly string[], others: readonly string[]): string[] {
   const isUnplaced = (variable: string): boolean => variable.endsWith(', optimized out');

@@ -7,7 +7,7 @@ import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import type { Agreement } from './agreement.ts';
 import { type ReadelfFrames, frameDifference, syntheticFrame } from './readelfFrames.ts';
 
-/** `from`: addresses below are left out. */
+/** `from`: lower addresses are left out. */
 export async function compareFrames(
   image: SymbolImage,
   tables: ReadelfFrames,

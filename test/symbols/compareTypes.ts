@@ -1,4 +1,4 @@
-/** A type as gdb describes it against ours: every member's bits and type, and the printed form. */
+/** A type as gdb describes it compared with ours: every member's bits and type, and the printed form. */
 import { basename } from 'node:path';
 import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { describe } from '../../debug-adapter/symbols/types/typeDescription.ts';
@@ -24,7 +24,7 @@ export async function compareType(
     value instanceof DisplayedValue ? [target(value.target.type)] : [],
   );
   const type = types.find((it) => squeezed(typeName(it)) === squeezed(answer.type)) ?? types[0];
-  const printed = type?.kind === 'enum' ? [] : printedLines(answer.printed); // one long line, which no one of ours can equal
+  const printed = type?.kind === 'enum' ? [] : printedLines(answer.printed); // one long line, unlike any of ours
   const theirs = [`size ${answer.size}`, ...members(answer.members), ...printed];
   const ours = type === undefined ? ['no such variable'] : described(type);
   const first = theirs.findIndex((line, index) => line !== ours[index]);
@@ -58,7 +58,9 @@ function described(type: Type): string[] {
   ];
 }
 
-/** Without the pointer to virtual functions: gdb takes functions of any parameters for functions of none. */
+/**
+ * Without the pointer to virtual functions: gdb takes functions with any parameters for functions with none.
+ */
 function members(lines: readonly string[]): string[] {
   return lines.filter((line) => !line.includes(' _vptr')).map(squeezed);
 }
@@ -87,7 +89,7 @@ function printedLines(text: string): string[] {
 }
 
 /**
- * What gdb's listing of a class has beside its data: access, functions, typedefs, the pointer to the virtual
+ * What gdb's listing of a class has besides its data: access, functions, typedefs, the pointer to the virtual
  * functions.
  */
 function isNoMember(line: string): boolean {

@@ -15,7 +15,7 @@ import { openSymbolImage } from '../../debug-adapter/symbols/openSymbolImage.ts'
 
 export const PROGRAMS = fileURLToPath(new URL('programs', import.meta.url));
 
-/** Whether a tool can be started; tests that need it skip with the reason when not. */
+/** Whether a tool can be started; tests that need it skip with the reason if not. */
 export function missingTool(...tools: string[]): string | undefined {
   for (const tool of tools) {
     try {
@@ -48,7 +48,7 @@ export function compile(
   return output;
 }
 
-/** What moves debug information elsewhere and leaves the code as it is. */
+/** Options that move debug information elsewhere and leave the code as it is. */
 const FORMS_OF_DEBUG_INFO = new Set(['-gsplit-dwarf', '-fdebug-types-section']);
 
 /**

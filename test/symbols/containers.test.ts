@@ -1,6 +1,6 @@
 /**
- * Debug information as the tools of this machine pack it, compressed by objcopy or split and packaged by dwp:
- * it answers as it did.
+ * Debug information as this machine's tools pack it, compressed by objcopy or split and packaged by dwp: the
+ * answers stay the same.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -14,7 +14,7 @@ import { openSymbolImage } from '../../debug-adapter/symbols/openSymbolImage.ts'
 
 const directory = scratchDirectory();
 
-test('a .dwo file that can no longer be read, whenever that is, is as good as missing', (t) => {
+test('a .dwo file that becomes unreadable at any time counts as missing', (t) => {
   const reason = missingTool('gcc');
   if (reason !== undefined) return t.skip(reason);
   const program = compile('gcc', 'values.c', join(directory, 'split'), ['-O1', '-g', '-gsplit-dwarf']);
@@ -42,7 +42,7 @@ test('a .dwo file that can no longer be read, whenever that is, is as good as mi
 });
 
 for (const method of ['zlib', 'zlib-gnu', 'zstd']) {
-  test(`sections compressed with ${method} answer as they did before`, (t) => {
+  test(`sections compressed with ${method} give the same answers`, (t) => {
     const reason = missingTool('gcc', 'objcopy') ?? methodUnknown(method);
     if (reason !== undefined) return t.skip(reason);
     const plain = compile('gcc', 'values.c', join(directory, `plain-${method}`), ['-O2', '-g']);
@@ -61,7 +61,7 @@ for (const method of ['zlib', 'zlib-gnu', 'zstd']) {
 
 /**
  * Which tool packages what: the dwp of binutils 2.40 knows version 4 only and crashes on 5; llvm-dwp 14 never
- * ends on gcc's version 5 (it takes .debug_line.dwo for a table without end).
+ * ends on gcc's version 5 (it takes .debug_line.dwo for an endless table).
  */
 const PACKAGERS = [
   { tool: 'dwp', compilers: ['gcc', 'clang-14'], versions: [4] },

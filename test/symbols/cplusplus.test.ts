@@ -1,6 +1,6 @@
 /**
- * C++ values and expressions of a running program, compared with gdb. What we write otherwise than gdb 13, on
- * purpose:
+ * C++ values and expressions of a running program, compared with gdb. What we deliberately write differently
+ * from gdb 13:
  * - functions are named without their parameters, `this` is not one of them, and pointers to member functions
  *   have no type in front;
  * - static members are not repeated in every object (they are rows of their own when it is unfolded);
@@ -253,10 +253,7 @@ for (const [compiler, ...options] of VARIANTS) {
   });
 }
 
-/**
- * Both in the form that is left when the differences on purpose are taken away; a line cut short has to begin
- * alike; both may refuse.
- */
+/** Both without the deliberate differences; a line cut short has to begin alike; both may refuse. */
 function agrees(ours: string, theirs: string): boolean {
   if (ours === '<optimized out>' && /^\{(?:\w+ = <optimized out>(?:, )?)+\}$/.test(theirs)) return true;
   const cut = ours.indexOf('...');
@@ -291,9 +288,7 @@ function plain(text: string): string {
     .replace(/-?\d+\.\d+(?:e[+-]?\d+)?|-?\d+e[+-]?\d+/g, (number) => String(Math.fround(Number(number))));
 }
 
-/**
- * Every row of the variables, and of what unfolds from them, has an expression that comes to the same value.
- */
+/** Every row of the variables, and of their children, has an expression that evaluates to the same value. */
 async function allRowsRoundTrip(image: SymbolImage, frame: FrameContext, wrong: string[]): Promise<number> {
   const globals: NamedValue[] = [];
   for (const name of ['circle', 'diamond', 'mixed', 'nested', 'vars', 'shape', 'left_half'])

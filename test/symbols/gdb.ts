@@ -1,4 +1,4 @@
-/** Asks gdb (its Python interface, without a process) the questions we answer ourselves. */
+/** Asks gdb (its Python interface, without a process) the questions that we answer ourselves. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { missingTool, run } from './compile.ts';
@@ -10,7 +10,7 @@ export interface GdbAnswer {
   readonly line: number;
 }
 
-/** Why gdb cannot be asked, if so. */
+/** Why gdb cannot be asked, if it cannot. */
 export function gdbUnavailable(): string | undefined {
   const missing = missingTool('gdb');
   if (missing !== undefined) return missing;

@@ -10,14 +10,14 @@ Defined at macros.c:-1
 #define __LINE__ 10
 `;
 
-/** As a gdb writes that passes over such imports. */
+/** As written by a gdb that skips such imports. */
 const WITH_OWN = `${WITHOUT}Defined at macros.c:3
 #define LIMIT 10
 Defined at macros.c:4
 #define SQUARE(x) ((x) * (x))
 `;
 
-/** As a gdb writes that resolves them. */
+/** As written by a gdb that resolves them. */
 const WITH_ALL = `${WITH_OWN}Defined at macros.c:0
 -DFROM_COMMAND=7
 Defined at macros.h:3
@@ -25,7 +25,7 @@ Defined at macros.h:3
 #define ADD(a, b) ((a) + (b))
 `;
 
-test('a gdb that finds no macro of a .dwo file cannot be compared with', () => {
+test('a gdb that finds no macro of a .dwo file is no basis for comparison', () => {
   assert.equal(ownMacros(gdbMacros(WITHOUT)), undefined);
 });
 

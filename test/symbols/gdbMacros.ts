@@ -16,8 +16,8 @@ export function gdbMacros(output: string): Map<string, string> {
 }
 
 /**
- * gcc leaves the imports of .dwo files unresolved, and what a gdb makes of that is its own affair: 13 ends up
- * without any macro. One that has the file's own can be compared by those; undefined for one that has not.
+ * gcc leaves the imports of .dwo files unresolved, and gdb versions differ in what they make of that: 13 ends
+ * up without any macro. One that has the file's own can be compared by those; undefined for one that has not.
  */
 export function ownMacros(all: ReadonlyMap<string, string>): Map<string, string> | undefined {
   const own = new Map([...all].filter(([name]) => OWN_MACROS.includes(name)));

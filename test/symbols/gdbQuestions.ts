@@ -13,9 +13,7 @@ export interface AddressQuestion {
   /** gdb decides where the sections of relocatable objects are: addresses are asked by section. */
   readonly section: string;
   readonly offset: number;
-  /**
-   * Also the variables in scope, the types they have, and a breakpoint so many lines after the address's own.
-   */
+  /** Also the variables in scope, their types, and a breakpoint this many lines after the address's own. */
   readonly scope: boolean;
   readonly types: boolean;
   readonly breakpointNear: number | null;

@@ -1,6 +1,6 @@
 /**
- * Writes C and C++ programs by a seed: types of every shape that refer to one another, functions that are
- * inlined into one another, blocks, loops, switches. What they compute is of no importance, only that a
+ * Generates C and C++ programs from a seed: types of every shape that refer to one another, functions that
+ * are inlined into one another, blocks, loops, switches. What they compute does not matter, only that a
  * compiler has something to do.
  */
 

@@ -39,7 +39,7 @@ function sym({ image, cache }: Scratch, ...queries: string[]): Promise<{ out: st
 const FAR = 'expr sizeof(struct far_away) + FAR_RED';
 const ANSWER = { out: '(unsigned long) 11\n', err: '' };
 
-test('a name of a unit far away is found by the worker, and by what it left for the next time', async () => {
+test('a name of a unit far away is found by the worker, and next time in what it kept', async () => {
   const files = scratch();
   assert.deepEqual(await sym(files, FAR), ANSWER);
   const [kept = '', ...more] = readdirSync(files.store);
@@ -71,7 +71,7 @@ test('several at once agree, and leave one file', async () => {
   assert.equal(readdirSync(files.store).length, 1);
 });
 
-test('where nothing can be kept, the answer comes with one line that says so', async (t: TestContext) => {
+test('when nothing can be kept, the answer comes with one line that says so', async (t: TestContext) => {
   const files = scratch();
   writeFileSync(files.cache, 'a file where the directory should be');
   const { out, err } = await sym(files, FAR);

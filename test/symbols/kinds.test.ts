@@ -1,8 +1,8 @@
 /**
- * Every kind of C value, and every format, beside gdb. What we write otherwise than gdb 13, on purpose:
+ * Every kind of C value, and every format, beside gdb. What we deliberately write differently from gdb 13:
  * - floating point numbers have the digits that tell them from their neighbours, no more, and exponents as
  *   JavaScript writes them; their arithmetic is that of double, also for wider ones;
- * - text ends at its first zero; zeros at the end of other bytes are left out; bytes that are no UTF-8 are
+ * - text ends at its first zero; zeros at the end of other bytes are left out; bytes that are not UTF-8 are
  *   written one by one;
  * - a flexible array of characters is its text, and `,s` of a pointer the text alone;
  * - an array of variable length has its length in its type.
@@ -221,7 +221,7 @@ for (const [compiler, ...options] of VARIANTS) {
         /^\{\{count = 0x3, values = 0x[0-9a-f]+ <storage\+4>\}, \{count = 0x/,
       );
     }
-    // gdb loses the byte before one that is no UTF-8.
+    // gdb loses the byte before one that is not UTF-8.
     assert.equal(await answer(image, 'raw', frame), '"\\001\\002\\310"');
     assert.equal(await answer(image, 'text == "ab" && text != "abc"', frame), '1');
     assert.equal(await answer(image, 'container_of(&first.next, struct ring, next)->value', frame), '1');
@@ -291,10 +291,7 @@ async function walk(rows: readonly NamedValue[], depth: number): Promise<void> {
   }
 }
 
-/**
- * Both in the form that is left when the differences on purpose are taken away; a line cut short has to begin
- * alike.
- */
+/** Both without the deliberate differences; a line cut short has to begin alike. */
 function agrees(ours: string, theirs: string): boolean {
   const cut = ours.indexOf('...');
   if (cut >= 0) return plain(theirs).startsWith(plain(ours.slice(0, cut)).replace(/[, {]+$/, ''));

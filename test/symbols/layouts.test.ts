@@ -1,5 +1,5 @@
 /**
- * Bit-fields and byte orders beside gdb: where they are, what they are worth, and what an assignment writes.
+ * Bit-fields and byte orders compared with gdb: where they are, their values, and what an assignment writes.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -9,7 +9,7 @@ import type { SymbolImage } from '../../debug-adapter/symbols/symbolImage.ts';
 import { compile, missingTool, openImage, run, scratchDirectory } from './compile.ts';
 import { gdbAddresses, gdbBreakpoints, gdbUnavailable } from './gdb.ts';
 
-/** Where we answer otherwise than gdb 13, on purpose. */
+/** Where we deliberately answer differently from gdb 13. */
 const EXPLAINED = {
   /**
    * A line whose code is only in the cold part of a split function: gdb compares that address with the

@@ -80,9 +80,9 @@ const EXPRESSIONS = [
 ];
 
 /**
- * Where we may answer otherwise than gdb, on purpose. gdb 13 gives up on the arguments of a call whose target
- * DWARF does not name (a clone); we look at the call instruction and, when it calls the function we are in,
- * use what it passed.
+ * Where we may deliberately answer differently from gdb. gdb 13 gives up on the arguments of a call whose
+ * target DWARF does not name (a clone); we look at the call instruction and, when it calls the function we
+ * are in, use what it passed.
  */
 function clonedCall(frame: LiveFrame, ours: string | undefined, theirs: string): boolean {
   return frame.name === 'recurse' && theirs === 'optimized out' && ours !== undefined && /^\d+$/.test(ours);
@@ -109,7 +109,7 @@ for (const { compiler, options } of VARIANTS) {
   test(`${name}: frames, variables and expressions agree with gdb`, async (t) => {
     const reason = gdbUnavailable() ?? missingTool(compiler, 'objdump');
     if (reason !== undefined) return t.skip(reason);
-    // Names of one length: what is on the stack is then at the same addresses.
+    // Names of equal length: what is on the stack is then at the same addresses.
     const [own = '', other = ''] = ['p', 't'].map((it) => join(directory, it + name.replaceAll(' ', '')));
     const program = compile(compiler, 'values.c', own, ['-no-pie', '-g', ...options]);
     const image = openImage(program);
@@ -148,7 +148,7 @@ class Tally {
   }
 }
 
-/** A return address may be a stop of its own, where other values hold. */
+/** A return address may be a stop too, where other values hold. */
 function key(stop: LiveStop, { name, pc }: LiveFrame, path: string): string {
   return `${path} in ${name} at ${pc}, stopped at ${stop.frames[0]?.pc}`;
 }
@@ -311,7 +311,7 @@ function lineAddresses(program: string, image: SymbolImage): bigint[] {
     const address = BigInt(match[1] ?? 0);
     if (image.lineAt(address) !== undefined) found.add(address);
   }
-  // One gdb session each: enough stops to meet every construct, few enough to wait for.
+  // One gdb session each: enough stops to cover every construct, few enough to wait for.
   const all = [...found];
   const step = Math.max(1, Math.ceil(all.length / MAX_STOPS));
   return all.filter((_, index) => index % step === 0);

@@ -18,7 +18,7 @@ export interface LiveFrame {
 
 export interface LiveStop {
   readonly frames: readonly LiveFrame[];
-  /** Expression text to gdb's answer; `/x text` to that in a format. */
+  /** Expression text to gdb's answer; `/x text` to the answer in a format. */
   readonly expressions: Readonly<Record<string, string>>;
   /** Address to bytes in hex. */
   readonly memory: Readonly<Record<string, string>>;

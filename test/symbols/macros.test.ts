@@ -1,4 +1,4 @@
-/** Macros of programs compiled here, at the lines of programs/macros.c, as gdb's `info macro` has them. */
+/** Macros of programs compiled here, at the lines of programs/macros.c, as gdb's `info macro` lists them. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -41,7 +41,7 @@ for (const [index, { compiler, options, section }] of FORMS.entries()) {
     assert.equal(at('total_twice', 'before'), undefined, 'not defined yet');
     assert.equal(at('SQUARE', 'before'), '(x) ((x) * (x)) macros.c:4');
     assert.equal(at('LIMI', 'before'), undefined);
-    // gcc leaves imports of .dwo files unresolved: what headers and the command line define is not there.
+    // gcc leaves imports of .dwo files unresolved: what headers and the command line define is missing.
     const hasImports = !options.includes('-gsplit-dwarf');
     assert.equal(at('FROM_COMMAND', 'main'), hasImports ? ' 7 -:0' : undefined);
     assert.equal(at('IN_HEADER', 'main'), hasImports ? ' "header" macros.h:2' : undefined);

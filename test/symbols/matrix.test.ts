@@ -1,6 +1,6 @@
 /**
  * Generated C and C++ programs and a Rust one, through gcc, clang and rustc at every level of optimization,
- * in DWARF 4 and 5, split and with type units: the questions that the kernel is asked, against gdb and
+ * in DWARF 4 and 5, split and with type units: the same questions as for the kernel, compared with gdb and
  * readelf.
  */
 import assert from 'node:assert/strict';
@@ -59,7 +59,7 @@ const VARIANTS: readonly Variant[] = [
 ];
 
 const SAMPLING: Sampling = { count: 110, scopeEvery: 2, typesEvery: 2, breakpointEvery: 3 };
-/** Types of Rust are shown in its own syntax, which gdb's listing has nothing of: see rust.test.ts. */
+/** Rust's types are shown in its own syntax, which gdb's listing does not use: see rust.test.ts. */
 const RUST_SAMPLING: Sampling = { ...SAMPLING, typesEvery: Infinity };
 /** Of a Rust program only its own code: what its library was built with depends on where rustc is from. */
 const RUST_FUNCTIONS = /^_ZN6values/;

@@ -1,6 +1,6 @@
 /**
- * Indexes that compilers, linkers and gdb leave in a file, against the names that a pass over the same file
- * finds.
+ * Indexes that compilers, linkers and gdb write into a file, compared with the names that a pass over the
+ * same file finds.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -126,7 +126,7 @@ for (const { title, tools, section, build } of PRODUCERS) {
     }
   });
 
-  test(`${title}: addresses and expressions are answered as without it`, async (t: TestContext) => {
+  test(`${title}: addresses and expressions are answered the same as without it`, async (t: TestContext) => {
     const missing = missingTool(...tools);
     if (missing !== undefined) return t.skip(missing);
     const image = openImage(build(scratchDirectory(), 'values.c'));

@@ -1,6 +1,6 @@
 /**
- * Programs of languages that count from 1 and whose records have variants, beside gdb. Expressions have the
- * syntax of C.
+ * Programs in languages that count from 1 and whose records have variants, compared with gdb. Expressions
+ * have the syntax of C.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -108,7 +108,7 @@ test('Ada: elements of packed arrays and fields of a few bits are what the progr
   const frame = frameOf(stop);
   for (const [expression, value] of Object.entries(PACKED))
     assert.equal(await answer(image, expression, frame), value, expression);
-  // Elements beside the one that is set stay what they are: 2048 and 5 share a byte.
+  // Elements beside the one that is set stay unchanged: 2048 and 5 share a byte.
   const assignment = await (await image.compile('packs__o[3] = 4094', frame)).assignment(frame);
   assert.deepEqual(assignment.kind === 'memory' && [...assignment.bytes], [0xe8, 0xff]);
   assert.deepEqual(image.problems(), []);

@@ -1,4 +1,4 @@
-/** What `vmm sym` writes arrives whole, however slow the reader is; what cannot be written is told. */
+/** What `vmm sym` writes arrives whole, however slow the reader is; what cannot be written is reported. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -37,7 +37,7 @@ for (const [name, entry] of Object.entries(ENTRIES)) {
   test(`${name}: a reader slower than the answers gets every line`, async () => {
     const child = sym(entry, 'pipe');
     let out = '';
-    // One piece for each turn of the event loop: the pipe is full most of the time.
+    // One piece per turn of the event loop: the pipe is full most of the time.
     child.stdout?.on('data', (chunk: Buffer) => {
       out += chunk.toString();
       child.stdout?.pause();
@@ -55,7 +55,7 @@ for (const [name, entry] of Object.entries(ENTRIES)) {
     assert.match(err, /^vmm: cannot write to standard output: .*no space left on device.*ENOSPC.*\n$/);
   });
 
-  test(`${name}: a reader that has enough is no error to tell`, async () => {
+  test(`${name}: a reader that has enough is not reported as an error`, async () => {
     const child = sym(entry, 'pipe');
     child.stdout?.once('data', () => child.stdout?.destroy());
     const { code, err } = await ended(child);

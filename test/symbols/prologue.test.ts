@@ -1,6 +1,6 @@
 /**
- * Frames found from the code alone, beside gdb, which has the call frame information of the same program:
- * what is said of a caller's registers is right, and most of it is found.
+ * Frames found from the code alone, compared with gdb, which has the call frame information of the same
+ * program: what is said about a caller's registers is right, and most of it is found.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

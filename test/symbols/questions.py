@@ -106,7 +106,7 @@ def layout(gdb_type, base, out):
 
 
 def answer_types(address, seen):
-    """Types of the variables in scope that were not met before, by way of the variable that has them."""
+    """Types of the variables in scope that were not seen before, through the variable that has them."""
     found = []
     for block in function_blocks(address):
         for symbol in block:
@@ -159,7 +159,7 @@ def main(questions):
         is_header = found["file"] is not None and (found["file"].endswith(".h") or "/library/" in found["file"])
         if near is not None and found["line"] > 0 and (questions["headers"] or not is_header):
             line = max(1, found["line"] + near)
-            # gdb takes `a/./b.h` for another file than `b.h`, which other units call it.
+            # gdb takes `a/./b.h` for a different file from `b.h`, which other units call it.
             name_only = is_header or os.path.normpath(found["file"]) != found["file"]
             file = os.path.basename(found["file"]) if name_only else found["file"]
             emit("breakpoint", {"file": file, "line": line, **breakpoint_addresses("-source %s -line %d" % (file, line))})

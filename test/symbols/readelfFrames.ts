@@ -67,7 +67,7 @@ export class ReadelfFrames {
   }
 }
 
-/** A frame at `pc` whose registers and memory are numbers that tell where they came from. */
+/** A frame at `pc` whose registers and memory are numbers that show where they came from. */
 export function syntheticFrame(pc: bigint): FrameContext {
   const names = ['rax', 'rdx', 'rcx', 'rbx', 'rsi', 'rdi', 'rbp', 'rsp'];
   for (let number = 8; number < 16; number++) names.push(`r${number}`);

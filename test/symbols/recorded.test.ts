@@ -41,7 +41,7 @@ Symbol length is optimized out.
   ]);
 });
 
-test('an address of a module is told by its section, as binutils wants it (hid-zpff.ko 6.1.0-50)', () => {
+test('an address of a module is given by its section, as binutils wants it (hid-zpff.ko 6.1.0-50)', () => {
   const sections = new Map([
     ['.note.gnu.build-id', 0x30n],
     ['.text', 0x70n],
@@ -70,7 +70,7 @@ for (const level of ['-O1', '-O2']) {
   });
 }
 
-test('of what is built here every difference fails, of a package only too many; all are told with their commands', () => {
+test('for what is built here any difference fails, for a package too many; all are reported with commands', () => {
   const group = new Agreement('places');
   for (let count = 0; count < 400; count++) group.agree();
   group.differ('aRule', () => 'explained', []);

@@ -1,4 +1,4 @@
-/** What gcc removed from a program and left a way to: values as gdb finds them. */
+/** What gcc removed from a program but left recoverable: values as gdb finds them. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

@@ -76,7 +76,7 @@ test('a 32-bit file without debug information is what its header says', (t) => {
   assert.equal(openImage(elf32).machine, 'i386');
 });
 
-test('of two files with the same code the one that knows more answers, wherever it is named', async (t) => {
+test('of two files with the same code the one that knows more answers, wherever it is listed', async (t) => {
   const reason = missingTool('gcc', 'objcopy');
   if (reason !== undefined) return t.skip(reason);
   const { elf64, elf32 } = repacked('pair');

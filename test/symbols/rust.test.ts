@@ -1,6 +1,7 @@
 /**
- * Rust values of a running program, with the oldest and the newest compiler at hand: what they print is what
- * their programmer wrote, whatever the release's layouts. What we write otherwise than gdb 13, on purpose:
+ * Rust values of a running program, with the oldest and the newest available compiler: what they print is
+ * what their programmer wrote, whatever the release's layouts. What we deliberately write differently from
+ * gdb 13:
  * - types go by their last name, `Some(9)` for `core::option::Option<u8>::Some(9)`, as derived Debug prints
  *   them;
  * - String, Vec, VecDeque, Rc, Arc and Box are what they hold, not how;
@@ -20,7 +21,7 @@ import type { FrameContext } from '../../debug-adapter/symbols/frames/frameConte
 
 const directory = scratchDirectory();
 
-/** What gdb answers in the same words, but for the paths before names. */
+/** What gdb answers in the same words, except for the paths before names. */
 const SAME_AS_GDB = [
   ...[
     'color',
@@ -91,7 +92,7 @@ const SAME_AS_GDB = [
   ],
 ];
 
-/** What gdb writes otherwise or cannot evaluate. */
+/** What gdb writes differently or cannot evaluate. */
 const OURS: Readonly<Record<string, string>> = {
   shared: 'Rc(5)',
   '*shared': '5',

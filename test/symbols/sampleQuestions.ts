@@ -40,12 +40,9 @@ export function codeOfFunctions(program: string, names: RegExp): CodeSection[] {
 
 export interface Sampling {
   readonly count: number;
-  /**
-   * Only that many places are drawn from; the addresses are near them. gdb reads every unit it is asked
-   * about.
-   */
+  /** Only this many places are drawn; the addresses are near them. gdb reads every unit it is asked about. */
   readonly windows?: number;
-  /** One address of so many also gets the question. */
+  /** One address in this many also gets the question. */
   readonly scopeEvery: number;
   readonly typesEvery: number;
   readonly breakpointEvery: number;

@@ -1,5 +1,5 @@
 /**
- * Debug information that was split off a program with objcopy is found again, and that of another build is
+ * Debug information that was split off a program with objcopy is found again, and that from another build is
  * refused.
  */
 import assert from 'node:assert/strict';

@@ -1,6 +1,4 @@
-/**
- * Commands that show a difference to whoever reads of it: ours, and that of the tool we are compared with.
- */
+/** Commands that show a difference to its reader: ours, and the one of the tool we are compared with. */
 import { placed } from '../../debug-adapter/symbols/files/imageSections.ts';
 import { openFileSource } from '../../vmm-core/client/fileSource.ts';
 import { parseElf } from '../../vmm-core/elf/elfFile.ts';
@@ -27,7 +25,7 @@ export function showing(path: string, sections: SectionPlaces | undefined): Show
   };
 }
 
-/** The section around an address, and how far in it is. */
+/** The section around an address, and the offset in it. */
 export function sectionAt(
   sections: SectionPlaces,
   address: bigint,

@@ -31,15 +31,15 @@ export interface RoundTrip {
   /** How deep rows unfold, and how many of each are looked at. */
   readonly depth: number;
   readonly children: number;
-  /** Rows whose two answers, joined, look like that may differ. */
+  /** Rows whose two answers, joined, match this may differ. */
   readonly excused?: RegExp;
-  /** Gets a line for each row whose expression comes to something else. */
+  /** Gets a line for each row whose expression evaluates to something else. */
   readonly wrong: string[];
 }
 
 /**
- * The expression of every row, and of what unfolds from it, comes to the same value; circles are walked as
- * far as one asks.
+ * The expression of every row, and of its children, evaluates to the same value; cycles are followed as far
+ * as asked.
  */
 export async function roundTrip(rows: readonly NamedValue[], how: RoundTrip): Promise<number> {
   let count = 0;

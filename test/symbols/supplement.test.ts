@@ -157,7 +157,7 @@ test('an index of gdb lists what units import', async (t) => {
   assert.match((await image.describeType('unsigned int')) ?? '', /unsigned int/);
 });
 
-test('a supplementary file is found by a relative name, through a link, and is told when it is missing or of another build', async (t) => {
+test('a supplementary file is found by a relative name, through a link, and reported when missing or from another build', async (t) => {
   const reason = missingTool('dwz', 'gcc', 'readelf');
   if (reason !== undefined) return t.skip(reason);
   const { program, supplement, folder } = pack('moved', 'c', ['-O1', '-g'], ['-M', 'below/common']);

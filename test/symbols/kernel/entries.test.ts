@@ -49,7 +49,7 @@ test('every entry and every line program of vmlinux is read without an error', a
   t.diagnostic(
     `${headers.length} units, ${counts.entries} entries with ${counts.attributes} attributes, ${counts.rows} line rows`,
   );
-  // The units and their lengths add up to the section: nothing was passed over.
+  // The units and their lengths add up to the section: nothing was skipped.
   const total = headers.reduce((sum, { offset, endOffset }) => sum + endOffset - offset, 0);
   assert.equal(total, dwarf.section('.debug_info')?.sizeBytes);
   const [rows, sequences] = readelfLines(files.vmlinux);

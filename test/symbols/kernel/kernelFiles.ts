@@ -6,7 +6,7 @@ import { seededRandom } from '../../support/bytes.ts';
 
 const PACKAGE = 'linux-image-6.1.0-*-cloud-amd64-dbg';
 const MODULES = 20;
-/** Drivers of a reasonable size: the largest take gdb and us as long as the others together. */
+/** Drivers of a reasonable size: the largest take gdb and us as long as all others together. */
 const MIN_MODULE_BYTES = 300_000;
 const MAX_MODULE_BYTES = 8 << 20;
 
@@ -15,7 +15,7 @@ export interface KernelFiles {
   readonly modules: readonly string[];
 }
 
-/** A sentence when the package cannot be had. Kept between runs. */
+/** A sentence when the package cannot be obtained. Kept between runs. */
 export async function kernelFiles(): Promise<KernelFiles | string> {
   let debug: string;
   try {
@@ -29,7 +29,7 @@ export async function kernelFiles(): Promise<KernelFiles | string> {
   return { vmlinux: join(boot, vmlinux), modules: someModules(join(debug, 'lib/modules')) };
 }
 
-/** The same ones every time, of every part of the kernel. */
+/** The same ones every time, from every part of the kernel. */
 function someModules(folder: string): string[] {
   const all = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ko'))

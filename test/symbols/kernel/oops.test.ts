@@ -1,5 +1,5 @@
 /**
- * A kernel's oops fed to `vmm sym`: what it writes behind functions and addresses is what addr2line says of
+ * A kernel's oops fed to `vmm sym`: what it adds after functions and addresses is what addr2line says about
  * them.
  */
 import assert from 'node:assert/strict';
@@ -8,7 +8,7 @@ import { symbolizeLine } from '../../../debug-adapter/symbols/cli/symbolizeText.
 import { openImage, run } from '../compile.ts';
 import { kernelFiles } from './kernelFiles.ts';
 
-/** As the kernel prints it, but for sizes, which belong to one build. */
+/** As the kernel prints it, except for sizes, which depend on the build. */
 const OOPS = `[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000008
 [   12.345680] #PF: supervisor read access in kernel mode
 [   12.345689] CPU: 0 PID: 1 Comm: init Not tainted 6.1.0-50-cloud-amd64 #1  Debian 6.1.176-1
@@ -38,7 +38,7 @@ test('the functions of an oops get the places that addr2line gives their address
       assert.equal(shown, printed, 'registers, code bytes and functions of modules stay as they are');
       continue;
     }
-    // What is on the stack is where calls return to: the call itself is before.
+    // The stack has return addresses: the call itself is before.
     const address = symbol.address + BigInt(`0x${offset}`) - (line.includes('RIP') ? 0n : 1n);
     const text = run('addr2line', ['-e', files.vmlinux, '-f', '-i', `0x${address.toString(16)}`]);
     const places = [...text.matchAll(/([^/\n]+\.[chS]:\d+)/g)].map(([, place]) => place ?? '?');

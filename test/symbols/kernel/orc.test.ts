@@ -1,5 +1,5 @@
 /**
- * The kernel's ORC tables against its .debug_frame, where code has both: the same caller, whatever the
+ * The kernel's ORC tables compared with its .debug_frame, where code has both: the same caller, whatever the
  * registers. And what only ORC knows: the entries of interrupts, exceptions and system calls.
  */
 import assert from 'node:assert/strict';
@@ -64,8 +64,8 @@ async function compare(path: string): Promise<{ compared: number; different: str
   const different: string[] = [];
   let compared = 0;
   for (let count = 0; count < ADDRESSES; count++) {
-    // The start of a statement is one of an instruction: within one that is patched at run time ORC tells of
-    // both forms.
+    // The start of a statement is one of an instruction: inside an instruction that is patched at run time
+    // ORC covers both forms.
     const start = image.lineAt(toUnsigned(anywhere(code, random)))?.range.start;
     if (start === undefined) continue;
     const address = toSigned(start);

@@ -1,8 +1,8 @@
 /**
- * Debian's vmlinux and twenty of its modules: what gdb and readelf say of them, against what we say. The
- * package is fetched once and kept; without it these tests are skipped with the reason. The mirror replaces
- * it by newer ones: what must hold exactly is tested on programs that are built here (matrix.test.ts), and
- * kinds of differences once met have tests of their own.
+ * Debian's vmlinux and twenty of its modules: what gdb and readelf say about them, compared with what we say.
+ * The package is fetched once and kept; without it these tests are skipped with the reason. The mirror
+ * replaces it with newer ones: what must hold exactly is tested on programs that are built here
+ * (matrix.test.ts), and kinds of differences once seen have tests of their own.
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
@@ -73,8 +73,8 @@ test('frames of vmlinux and its modules are unwound as readelf reads their table
     frames,
   );
   for (const path of files.modules) {
-    // readelf has every section of a module at 0: .text stays there, and only what none of the others reaches
-    // is compared.
+    // readelf places every section of a module at 0: .text stays there, and only what no other section
+    // reaches is compared.
     const others = codeSections(path).filter(({ name }) => name !== '.text');
     const elsewhere = others.map(({ name }, index) => [name, BigInt(index + 1) << 32n] as const);
     const image = openImage(path, { sectionAddresses: new Map([['.text', 0n], ...elsewhere]) });
@@ -94,7 +94,7 @@ for (const [group, atLeast] of [
   [groups.breakpoints, 1000],
   [frames, 2000],
 ] as const) {
-  test(`${group.name}: at least ${atLeast}, nearly all of them alike, and every difference told`, (t) => {
+  test(`${group.name}: at least ${atLeast}, nearly all of them alike, and every difference reported`, (t) => {
     if (typeof files === 'string') return t.skip(files);
     t.diagnostic(group.summary);
     group.checkShare(atLeast, (difference) => t.diagnostic(difference));

@@ -1,4 +1,4 @@
-/* Members that are no whole bytes in the machine's order: see layouts.test.ts. */
+/* Members that are not whole bytes in the machine's order: see layouts.test.ts. */
 #ifdef __clang__
 #define BIG
 #else
