@@ -159,11 +159,11 @@ function parseRequest(body: Buffer): IncomingRequest | string {
   try {
     message = JSON.parse(body.toString('utf8'));
   } catch (error) {
-    return `a message that is no JSON: ${messageOf(error)}`;
+    return `a message that is not JSON: ${messageOf(error)}`;
   }
-  if (typeof message !== 'object' || message === null) return 'a message that is no object';
+  if (typeof message !== 'object' || message === null) return 'a message that is not an object';
   const { type, seq, command, arguments: args } = message as Readonly<Record<string, unknown>>;
   if (type !== 'request' || typeof command !== 'string' || typeof seq !== 'number')
-    return 'a message that is no request: "type", "seq" or "command" is missing';
+    return 'a message that is not a request: "type", "seq" or "command" is missing';
   return { seq, command, args };
 }

@@ -431,7 +431,7 @@ class FrameProgram {
 
   #registerCfa(reader: Reader): { kind: 'register'; register: number; offset: number } {
     const { cfa } = this.#rules;
-    if (cfa?.kind === 'expression') throw reader.error('CFA is no register and offset to change');
+    if (cfa?.kind === 'expression') throw reader.error('CFA is not a register and offset to change');
     return cfa ?? { kind: 'register', register: 0, offset: 0 }; // MIPS compilers leave out an offset of 0
   }
 

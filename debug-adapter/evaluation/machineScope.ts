@@ -89,7 +89,7 @@ export async function assignWord(
 export async function wordOf(node: Node, text: string, machine: Machine): Promise<MachineWord> {
   const scope = new MachineScope(machine);
   const result = await evaluateNode(node, scope, text);
-  if (isFloat(result.bare)) throw new QueryError(`${quoted(text)} is no integer`, node.column);
+  if (isFloat(result.bare)) throw new QueryError(`${quoted(text)} is not an integer`, node.column);
   const exact = await scope.scalars.integer(await scope.scalars.decayed(result));
   const value = BigInt.asUintN(64, exact);
   const { address, sizeBytes } = result;

@@ -26,7 +26,7 @@ export async function disassemble(
     throw tooMuch(`${count} instructions: at most ${MAX_INSTRUCTIONS} can be asked for at once`);
   if (Math.abs(instructionOffset) > MAX_OFFSET)
     throw tooMuch(
-      `${instructionOffset} instructions from ${hex(at.address)}: at most ${MAX_OFFSET} lead there, name a nearer address`,
+      `${instructionOffset} instructions from ${hex(at.address)}: at most ${MAX_OFFSET} can be passed over, name a nearer address`,
     );
   const pace = new Pace(call.signal);
   const from = { cpu: at.cpu ?? state.currentCpu, address: at.address, instructionOffset };

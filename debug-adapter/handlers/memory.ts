@@ -67,7 +67,7 @@ function decodeBase64(text: string): Buffer {
   if (data.toString('base64') === text) return data;
   throw new UserError(
     USER_ERROR.badValue,
-    'writeMemory: data is no base64: letters, digits, + and /, padded with = to a multiple of 4 characters',
+    'writeMemory: data is not base64: letters, digits, + and /, padded with = to a multiple of 4 characters',
   );
 }
 

@@ -14,6 +14,6 @@ export async function setExpression(
   const shown = state.stop.frame(frameId);
   const written = await asBadValue(() => assignInProgram(state, `${expression} = ${value}`, shown));
   if (written === undefined)
-    throw new UserError(USER_ERROR.badValue, `${expression} is nothing the program's symbols describe`);
+    throw new UserError(USER_ERROR.badValue, `${expression} is not described by the program's symbols`);
   return showValue(state, written, shown, formatOf(format));
 }

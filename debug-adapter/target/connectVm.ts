@@ -89,8 +89,8 @@ async function chooseVm(name: string | undefined): Promise<string> {
 
 function whatRuns(running: readonly string[]): string {
   const [first] = running;
-  if (first === undefined) return 'none is; start one with "vmm run", or launch instead of attaching';
-  return `running ${running.length === 1 ? 'is' : 'are'} ${running.join(', ')}; write "vm": "${first}"`;
+  if (first === undefined) return 'none is running; start one with "vmm run", or launch instead of attaching';
+  return `${running.join(', ')} ${running.length === 1 ? 'is' : 'are'} running; write "vm": "${first}"`;
 }
 
 async function namesOfRunning(): Promise<string[]> {

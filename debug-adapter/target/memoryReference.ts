@@ -14,7 +14,7 @@ export function parseMemoryReference(text: string, offsetBytes = 0): GuestAddres
   if (digits === undefined) {
     throw new UserError(
       USER_ERROR.badReference,
-      `"${text}" is no memory reference: write 0x…, phys:0x… or cpu1:0x…`,
+      `"${text}" is not a memory reference: write 0x…, phys:0x… or cpu1:0x…`,
     );
   }
   const address = BigInt.asUintN(64, BigInt(digits) + BigInt(offsetBytes));

@@ -243,7 +243,7 @@ test('readMemory says how much could not be read', async (t) => {
   assert.deepEqual(outside, { address: '0xffff800000000000', data: '', unreadableBytes: 4 });
   assert.match(
     await client.fails('readMemory', { memoryReference: 'rax', count: 4 }),
-    /"rax" is no memory reference/,
+    /"rax" is not a memory reference/,
   );
 });
 

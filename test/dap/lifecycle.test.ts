@@ -177,21 +177,21 @@ test('attach without "vm" takes the VM of that name or the only one, and names t
   const { client } = await initialized(t);
   assert.equal(
     await client.fails('attach', { name: 'Attach' }),
-    '"vm" is missing, the name of a running VM: none is; start one with "vmm run", or launch instead of attaching',
+    '"vm" is missing, the name of a running VM: none is running; start one with "vmm run", or launch instead of attaching',
   );
   const alpine = await FakeVmm.start({ socket: socketPath('alpine') });
   t.after(() => alpine.close());
   alpine.createNow({ ...config(), name: 'alpine' });
   assert.equal(
     await client.fails('attach', { vm: 'alpin' }),
-    'no VM named "alpin" is running: running is alpine; write "vm": "alpine"',
+    'no VM named "alpin" is running: alpine is running; write "vm": "alpine"',
   );
   const hello = await FakeVmm.start({ socket: socketPath('hello') });
   t.after(() => hello.close());
   hello.createNow({ ...config(), name: 'hello' });
   assert.equal(
     await client.fails('attach', { name: 'Attach', vm: '' }),
-    '"vm" is missing, the name of a running VM: running are alpine, hello; write "vm": "alpine"',
+    '"vm" is missing, the name of a running VM: alpine, hello are running; write "vm": "alpine"',
   );
   await client.ask('attach', { name: 'hello' });
   assert.equal(client.eventsOf<{ name: string }>('vmm.started')[0]?.name, 'hello');

@@ -111,7 +111,7 @@ test('more than anyone looks at is refused with what is possible', async (t) => 
   const far = { ...at, instructionOffset: -1e9, instructionCount: 10 };
   assert.equal(
     await client.fails('disassemble', far),
-    'disassemble: -1000000000 instructions from 0x100093: at most 100000 lead there, name a nearer address',
+    'disassemble: -1000000000 instructions from 0x100093: at most 100000 can be passed over, name a nearer address',
   );
   assert.match(
     await client.fails('disassemble', { ...at, instructionCount: 5_000_000 }),
@@ -148,7 +148,7 @@ test('data that is not base64 is not written', async (t) => {
   for (const data of ['!!!!', 'AQI', 'AQI=A', 'AQ', 'A===', 'AQ==\n', 'AR==', 'a b=', '_-8=', 'AQID=='])
     assert.match(
       await client.fails('writeMemory', { memoryReference: '0x101000', data }),
-      /writeMemory: data is no base64/,
+      /writeMemory: data is not base64/,
       data,
     );
   assert.equal(vmm.memory.load(0x101000n, 8), before);

@@ -36,7 +36,7 @@ test('a .dwo file that becomes unreadable at any time counts as missing', (t) =>
     assert.equal(image.lineAt(main)?.file.endsWith('values.c'), true);
     image.describeLocals(main + 8n);
     image.inlineChainAt(main + 8n);
-    if (image.problems().some((problem) => problem.includes('cannot be read any more'))) withProblems++;
+    if (image.problems().some((problem) => problem.includes('can no longer be read'))) withProblems++;
   }
   assert.ok(withProblems >= 8, `${withProblems} noticed`);
 });

@@ -171,7 +171,7 @@ test('a supplementary file is found by a relative name, through a link, and repo
 
   const [, missing] = await type(program);
   assert.deepEqual(missing, [
-    'below/common is missing; types, names and inlined functions that are in it are unknown',
+    'below/common is missing; types, names and inlined functions in it are unknown',
   ]);
 
   renameSync(supplement, join(folder, 'below/common'));
@@ -191,7 +191,7 @@ test('a supplementary file is found by a relative name, through a link, and repo
   assert.equal(refused.length, 1);
   const [problem = ''] = refused;
   assert.ok(
-    problem.includes(`below/common is of another build: its id is ${ids[0] ?? '?'}, wanted `),
+    problem.includes(`below/common is from another build: its id is ${ids[0] ?? '?'}, wanted `),
     problem,
   );
   rmSync(elsewhere);

@@ -391,7 +391,7 @@ class Evaluator {
     }
     const view = await rustView(value);
     if (view?.kind === 'shared') return view.value;
-    if (bare.kind !== 'base') throw new QueryError(`${value.typeName} is no pointer`);
+    if (bare.kind !== 'base') throw new QueryError(`${value.typeName} is not a pointer`);
     const pointer = this.#scalars.pointerTo(this.#scalars.word);
     return this.#constant(pointer, await this.#scalars.integer(value)).dereference();
   }

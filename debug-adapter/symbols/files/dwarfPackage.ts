@@ -34,7 +34,7 @@ export class DwarfPackage {
     this.#whole = whole;
     this.#openPiece = openPiece;
     const units = this.#index('.debug_cu_index');
-    if (units === undefined) throw new DwarfError('.debug_cu_index', 0, `${whole.path} is no package`);
+    if (units === undefined) throw new DwarfError('.debug_cu_index', 0, `${whole.path} is not a package`);
     this.#units = units;
     this.#types = this.#index('.debug_tu_index');
   }

@@ -99,6 +99,6 @@ test('a bootable kernel image has no symbols: its vmlinux is named', () => {
   );
   assert.throws(
     () => unpack(bzImage(undefined), 'bzImage'),
-    /no symbols: name the vmlinux that it was made of, from the directory/,
+    /no symbols: name the vmlinux it was made from, in the directory/,
   );
 });

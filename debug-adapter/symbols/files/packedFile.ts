@@ -28,7 +28,7 @@ export function unpacked(source: ByteSource): Uint8Array | undefined {
   if (compression?.method === 'zstd') return inflated(source, 'zstd', unzstd);
   if (compression !== undefined)
     throw new Error(
-      `${source.name} is compressed with ${compression.method}, which is not read here: ` +
+      `${source.name} is compressed with ${compression.method}, which is not supported here: ` +
         `unpack it with "${compression.command} ${source.name}" and name the result`,
     );
   if (
@@ -57,9 +57,9 @@ function noSymbolsIn(source: ByteSource): string {
   const release = kernelRelease(source);
   const what = `${source.name} is a kernel as it is booted (bzImage), which has no symbols`;
   return release === undefined
-    ? `${what}: name the vmlinux that it was made of, from the directory where the kernel was built`
+    ? `${what}: name the vmlinux it was made from, in the directory where the kernel was built`
     : `${what}: name its vmlinux, /usr/lib/debug/boot/vmlinux-${release} where Debian's package ` +
-        `linux-image-${release}-dbg is installed, or that of the directory where it was built`;
+        `linux-image-${release}-dbg is installed, or the one in the directory where it was built`;
 }
 
 /** The first word of the version: `6.1.0-50-cloud-amd64`. */

@@ -38,7 +38,7 @@ export function findSeparateDebug<T extends ByteSource>(
     if (candidate !== undefined && hasDebugInformation(candidate) && found === wanted)
       return { source, ...(problem !== undefined && { problem }) };
     if (found !== wanted)
-      problem ??= `${path} is of another build than ${stripped.name}: build-id ${found ?? 'none'}, wanted ${wanted ?? 'none'}`;
+      problem ??= `${path} is from another build than ${stripped.name}: build-id ${found ?? 'none'}, wanted ${wanted ?? 'none'}`;
     close(source);
   }
   return problem === undefined ? {} : { problem };

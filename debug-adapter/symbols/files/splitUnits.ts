@@ -73,7 +73,9 @@ export class SplitUnits {
     }
     const unit = matching(this.#dwarfFile(file), skeleton);
     if (unit === undefined)
-      this.#options.note(`${file.path} is of another build: it has no unit 0x${(dwoId ?? 0n).toString(16)}`);
+      this.#options.note(
+        `${file.path} is from another build: it has no unit 0x${(dwoId ?? 0n).toString(16)}`,
+      );
     return unit;
   }
 
@@ -136,7 +138,7 @@ function withElfErrors(source: ByteSource): ByteSource {
       try {
         source.readInto(offset, target);
       } catch (error) {
-        throw new ElfError(`${source.name} cannot be read any more (${String(error)})`);
+        throw new ElfError(`${source.name} can no longer be read (${String(error)})`);
       }
     },
   };

@@ -48,15 +48,13 @@ function findSupplement(elf: ElfFile, { open, note }: SupplementOptions): ElfFil
       const candidate = parseElf(source);
       const id = supplementId(candidate);
       if (id === link.id) return candidate;
-      other ??= `${path} is of another build: its id is ${id ?? 'none'}, wanted ${link.id}`;
+      other ??= `${path} is from another build: its id is ${id ?? 'none'}, wanted ${link.id}`;
     } catch (error) {
       if (!(error instanceof ElfError || error instanceof RangeError)) throw error;
       other ??= `${path}: ${error.message}`;
     }
   }
-  note(
-    `${other ?? `${link.fileName} is missing`}; types, names and inlined functions that are in it are unknown`,
-  );
+  note(`${other ?? `${link.fileName} is missing`}; types, names and inlined functions in it are unknown`);
   return undefined;
 }
 

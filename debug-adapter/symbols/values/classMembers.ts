@@ -177,11 +177,11 @@ function renamed(value: TargetValue, expression: string): TargetValue {
  */
 export async function memberOf(object: TargetValue, pointer: TargetValue): Promise<TargetValue> {
   const { bare } = pointer;
-  if (bare.kind !== 'memberPointer') throw new QueryError(`${pointer.typeName} is no pointer to a member`);
+  if (bare.kind !== 'memberPointer') throw new QueryError(`${pointer.typeName} is not a pointer to a member`);
   const owner = strip(bare.owner);
   const wanted = typeName(owner);
   const base = await asBase(object, (type) => typeName(type) === wanted);
-  if (base === undefined) throw new QueryError(`${object.typeName} is no ${wanted}`);
+  if (base === undefined) throw new QueryError(`${object.typeName} is not a ${wanted}`);
   const expression = `${object.expression}.*${pointer.expression}`;
   const target = strip(bare.target);
   if (target.kind !== 'function') {

@@ -34,8 +34,8 @@ test('C has octal, hexadecimal and binary numbers, separators and suffixes', () 
   for (const [text, value] of integers) assert.equal(read(text, 'c'), `integer ${value} ${text}`);
   assert.equal(read('08', 'c'), 'invalid octal number 08: a leading 0 means base 8');
   assert.equal(read('0129u', 'c++'), 'invalid octal number 0129u: a leading 0 means base 8');
-  assert.equal(read('0o17', 'c'), 'invalid number 0o17: C writes octal numbers with a leading 0 alone');
-  assert.equal(read('1_000', 'c'), "invalid number 1_000: C separates digits by '");
+  assert.equal(read('0o17', 'c'), 'invalid number 0o17: C writes octal numbers with just a leading 0');
+  assert.equal(read('1_000', 'c'), "invalid number 1_000: C separates digits with '");
   for (const text of ['5lul', '0x', '0b102', '12abc', '1..2', '5uu'])
     assert.equal(read(text, 'c'), `invalid number: ${text}`);
   assert.equal(read(`1${'0'.repeat(60)}`, 'c'), 'a number of more than 128 bits');
@@ -85,7 +85,7 @@ test('Rust has decimal numbers with leading zeros, 0o, underscores and its own s
     ['1_0.2_5', 'float 10.25'],
   ];
   for (const [text, value] of numbers) assert.equal(read(text, 'rust'), `${value} ${text}`);
-  assert.equal(read("1'000", 'rust'), "invalid number 1'000: Rust separates digits by _");
+  assert.equal(read("1'000", 'rust'), "invalid number 1'000: Rust separates digits with _");
   for (const text of ['5ul', '0o8', '0x1p3', '1.5f'])
     assert.equal(read(text, 'rust'), `invalid number: ${text}`);
 });

@@ -86,13 +86,13 @@ function rustNumber(text: string): NumberLiteral | undefined {
 
 function mistakeIn(text: string, language: Language): string {
   if (language === 'rust') {
-    if (text.includes("'")) return `invalid number ${text}: Rust separates digits by _`;
+    if (text.includes("'")) return `invalid number ${text}: Rust separates digits with _`;
     return `invalid number: ${text}`;
   }
   if (/^0[\d']*[89][\d']*[uUlL]*$/.test(text))
     return `invalid octal number ${text}: a leading 0 means base 8`;
-  if (/^0[oO]/.test(text)) return `invalid number ${text}: C writes octal numbers with a leading 0 alone`;
-  if (text.includes('_')) return `invalid number ${text}: C separates digits by '`;
+  if (/^0[oO]/.test(text)) return `invalid number ${text}: C writes octal numbers with just a leading 0`;
+  if (text.includes('_')) return `invalid number ${text}: C separates digits with '`;
   return `invalid number: ${text}`;
 }
 

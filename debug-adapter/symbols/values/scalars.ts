@@ -94,7 +94,7 @@ export class Scalars {
     const { bare } = value;
     if (isFloat(bare)) return BigInt(Math.trunc((await this.number(value)) || 0));
     if (bare.kind === 'struct' || bare.kind === 'array' || bare.kind === 'void')
-      throw new QueryError(`${value.typeName} is no number`);
+      throw new QueryError(`${value.typeName} is not a number`);
     const bits = await value.unsigned();
     if (value.bits !== undefined) return isSignedField(bare) ? BigInt.asIntN(value.bits.size, bits) : bits;
     return isSigned(bare) ? BigInt.asIntN(8 * (sizeOf(bare) ?? 8), bits) : bits;
@@ -134,7 +134,7 @@ export class Scalars {
   arithmeticType(value: TargetValue): BaseType {
     const { bare } = value;
     if (bare.kind === 'base' && bare.encoding !== DW_ATE.complex_float) return bare;
-    if (bare.kind !== 'enum') throw new QueryError(`${value.typeName} is no number`);
+    if (bare.kind !== 'enum') throw new QueryError(`${value.typeName} is not a number`);
     return integer('int', bare.sizeBytes, bare.isSigned);
   }
 

@@ -109,7 +109,7 @@ export class TargetValue {
   /** What a pointer or reference leads to. Throws QueryError for anything else. */
   async dereference(): Promise<TargetValue> {
     const { bare, place } = this;
-    if (bare.kind !== 'pointer') throw new QueryError(`${this.typeName} is no pointer`);
+    if (bare.kind !== 'pointer') throw new QueryError(`${this.typeName} is not a pointer`);
     const expression = `*${parenthesized(this.expression)}`;
     const known = place.kind === 'missing' ? await place.target?.() : undefined;
     if (known !== undefined) return known.as(bare.target, expression);
@@ -149,7 +149,7 @@ export class TargetValue {
   /** By the index the program uses for it. */
   element(index: number): TargetValue {
     const { bare } = this;
-    if (bare.kind !== 'array') throw new QueryError(`${this.typeName} is no array`);
+    if (bare.kind !== 'array') throw new QueryError(`${this.typeName} is not an array`);
     const size = sizeOf(bare.element);
     if (size === undefined) throw new QueryError(`elements of ${this.typeName} have no size`);
     const expression = `${parenthesized(this.expression)}[${index}]`;
