@@ -34,7 +34,7 @@ async function chooseConsole(terminals: SerialTerminals): Promise<void> {
   const vms = await runningVms(CLIENT);
   if (vms.length === 0) return void vscode.window.showInformationMessage(NO_VM_RUNS);
   const items = portItems(vms);
-  if (items.length === 0) throw new Error('No VM that is running has a serial port that goes anywhere.');
+  if (items.length === 0) throw new Error('No running VM has a serial port to show.');
   const options = { placeHolder: 'Serial port to show', matchOnDetail: true };
   const chosen = items.length === 1 ? items[0] : await vscode.window.showQuickPick(items, options);
   if (chosen !== undefined) await showConsole(chosen.vm, chosen.port, terminals);

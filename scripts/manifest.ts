@@ -59,12 +59,12 @@ export const COMMANDS = [
     command: 'trapframe.showConsole',
     title: 'Show Serial Console',
     description:
-      'A serial port of any VM that runs, from this window or elsewhere, with the last 64 KiB it said: also one whose terminal was closed.',
+      'A serial port of any running VM, from this window or elsewhere, with its last 64 KiB of output, even if its terminal was closed.',
   },
   {
     command: 'trapframe.stopVm',
     title: 'Stop VM',
-    description: 'Ends any VM that runs, at once, as pulling the plug does.',
+    description: 'Ends any running VM at once, like pulling the plug.',
   },
   {
     command: 'trapframe.checkHost',

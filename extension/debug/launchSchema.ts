@@ -48,7 +48,7 @@ export const configurationSnippets = [
   },
   {
     label: 'Trapframe: Attach to a running VM',
-    description: 'Debug a VM that "vmm run" or another window started, chosen from those that run',
+    description: 'Debug a VM that "vmm run" or another window started, chosen from those running',
     body: { type: 'vmm', request: 'attach', name: 'Attach to a VM' },
   },
 ] as const;

@@ -57,7 +57,7 @@ export class SerialConnection {
     connection.onNotification(serialOutput, ({ port, data, droppedBytes }) => {
       const terminal = this.#open.get(port);
       if (droppedBytes !== undefined)
-        terminal?.write(Buffer.from(`\r\n[${droppedBytes} bytes of output came too fast and are lost]\r\n`));
+        terminal?.write(Buffer.from(`\r\n[${droppedBytes} bytes of output came too fast and were lost]\r\n`));
       terminal?.write(data);
     });
     this.#closed = closed;

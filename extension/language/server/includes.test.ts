@@ -106,9 +106,9 @@ describe('included files', () => {
     await client.open(at('macro.vm.conf'), FILES['macro.vm.conf']);
     await assert.rejects(
       client.request('prepareRename', at('macro.vm.conf'), '1:12'),
-      /comes out of a macro: rename it there/,
+      /comes from a macro: rename it there/,
     );
-    await assert.rejects(rename('macro.vm.conf', '1:12', 'other.conf'), /is made by a macro/);
+    await assert.rejects(rename('macro.vm.conf', '1:12', 'other.conf'), /comes from a macro/);
   });
 
   it('have references: every include of the file', async () => {

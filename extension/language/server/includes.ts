@@ -76,7 +76,7 @@ export function editsForRename(
     const folder = path.dirname(use.file.path === from ? to : use.file.path);
     const written = path.isAbsolute(use.text) ? target : path.relative(folder, target);
     if (written === use.text) continue;
-    if (!use.isLiteral) return `"${use.text}" is made by a macro in ${use.file.path}: change it there first.`;
+    if (!use.isLiteral) return `"${use.text}" comes from a macro in ${use.file.path}: change it there first.`;
     if (/["\n\\]/.test(written)) return `"${written}" cannot be written in a vm.conf.`;
     const list = edits.get(use.file.path) ?? [];
     list.push({ range: rangeOf(use), newText: `"${written}"` });

@@ -79,7 +79,7 @@ const NOT_A_NAME = 'Only VMs, switches, macros and included files can be renamed
 export function prepareRename({ tree, host }: Scope, file: SourceFile, offset: number): Range | string {
   const name = occurrenceAt(tree, file, offset) ?? includeAt(tree, file, offset, host);
   if (name === undefined) return NOT_A_NAME;
-  if (!name.isLiteral) return 'This name comes out of a macro: rename it there.';
+  if (!name.isLiteral) return 'This name comes from a macro: rename it there.';
   return rangeOf(name);
 }
 
@@ -97,7 +97,7 @@ export function rename(
   if (problem !== undefined) return problem;
   const changes: Record<string, { range: Range; newText: string }[]> = {};
   for (const it of everywhere(scope, name)) {
-    if (!it.isLiteral) return `"${name.name}" is made by a macro in ${it.file.path}: rename it there first.`;
+    if (!it.isLiteral) return `"${name.name}" comes from a macro in ${it.file.path}: rename it there first.`;
     const newText = it.kind === 'macro' ? wanted : spelled(wanted, it);
     (changes[uriOf(it.file.path)] ??= []).push({ range: rangeOf(it), newText });
   }

@@ -68,10 +68,10 @@ export class PatientReader extends AbstractMessageReader {
     try {
       message = JSON.parse(body.toString('utf8'));
     } catch (error) {
-      return this.#refuse(PARSE_ERROR, `a message that is no JSON: ${(error as Error).message}`);
+      return this.#refuse(PARSE_ERROR, `a message that is not JSON: ${(error as Error).message}`);
     }
     if (typeof message !== 'object' || message === null || Array.isArray(message))
-      return this.#refuse(INVALID_REQUEST, 'a message that is no object; LSP has no batches');
+      return this.#refuse(INVALID_REQUEST, 'a message that is not an object; LSP has no batches');
     callback(message as Message);
   }
 
