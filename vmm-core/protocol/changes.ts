@@ -1,4 +1,4 @@
-/** What one client wrote, for the others to know. */
+/** What one client wrote, told to the others. */
 import { NotificationType } from 'vscode-jsonrpc';
 import type { MemoryParams } from './memory.ts';
 
@@ -7,5 +7,5 @@ export type Change =
   | { readonly kind: 'registers'; readonly cpu: number; readonly names: readonly string[] }
   | (MemoryParams & { readonly kind: 'memory'; readonly lengthBytes: number });
 
-/** To all clients but the one that wrote: what they have read before may be out of date. */
+/** To all clients except the writer: what they read before may be out of date. */
 export const changed = new NotificationType<Change>('debug/changed');

@@ -13,7 +13,7 @@ function roundTrip(message: object): object {
   return decodeMessage(encoded(message));
 }
 
-test('a message without bytes is plain JSON, that anybody can read', () => {
+test('a message without bytes is plain JSON, readable by anyone', () => {
   const message = { jsonrpc: '2.0', id: 1, method: 'vm/info', params: { a: [1, null, 'x'], b: { c: true } } };
   assert.equal(text(encoded(message)), JSON.stringify(message));
   assert.deepEqual(roundTrip(message), message);
@@ -48,7 +48,7 @@ test('a view into larger memory is sent alone, a Buffer as its bytes', () => {
   assert.deepEqual([...sent.result.more], [0x68, 0x69]);
 });
 
-test('bytes are not copied for sending', () => {
+test('bytes are not copied to be sent', () => {
   const data = new Uint8Array(1000);
   assert.equal(encodeMessage({ result: { data } })[1], data);
 });
@@ -60,7 +60,7 @@ test('encoding does not change the message', () => {
   assert.equal(params.data, data);
 });
 
-test('a null result and absent params stay what they are', () => {
+test('a null result and absent params stay as they are', () => {
   assert.deepEqual(roundTrip({ id: 1, result: null }), { id: 1, result: null });
   assert.deepEqual(roundTrip({ id: 1, method: 'x' }), { id: 1, method: 'x' });
   const mixed = roundTrip({ id: 1, params: { data: Uint8Array.of(1) } });
@@ -72,7 +72,7 @@ test('text outside ASCII survives beside bytes', () => {
   assert.deepEqual(roundTrip(message), message);
 });
 
-test('a body that no encoder made is refused by SyntaxError or RangeError', () => {
+test('a body that no encoder made is refused with SyntaxError or RangeError', () => {
   const bodies: readonly Uint8Array[] = [
     new Uint8Array(),
     Uint8Array.of(0),
@@ -90,7 +90,7 @@ test('a body that no encoder made is refused by SyntaxError or RangeError', () =
   for (const body of bodies) assert.throws(() => decodeMessage(body), isTyped, text(body));
 });
 
-test('$bytes in plain JSON is no claim on bytes', () => {
+test('$bytes in plain JSON does not claim any bytes', () => {
   const message = { params: { data: { $bytes: 8 } } };
   assert.deepEqual(decodeMessage(Buffer.from(JSON.stringify(message))), message);
 });

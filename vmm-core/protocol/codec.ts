@@ -2,8 +2,8 @@
  * How messages travel: JSON-RPC bodies with bytes beside the JSON instead of base64 inside it, for memory and
  * serial data. A body that starts with `{` is plain JSON. Otherwise: u8 0, u32 little-endian length of the
  * JSON, the JSON, then the bytes. In the JSON each Uint8Array, allowed as a direct member of `params` or
- * `result` only, stands as `{"$bytes": length}`, and the bytes follow in that order.
- * Measured: 64 KiB reads cost a quarter of what they cost as base64.
+ * `result` only, is replaced by `{"$bytes": length}`, and the bytes follow in that order. Measured: 64 KiB
+ * reads cost a quarter of what they cost as base64.
  */
 
 /** Bytes in a request or a result. */
@@ -22,8 +22,8 @@ interface Message {
 }
 
 /**
- * The body in pieces, of which all but the first are the message's bytes themselves, not copies: who sends
- * them must leave them as they are until they are written.
+ * The body in pieces. All but the first are the message's bytes themselves, not copies: the sender must not
+ * change them until they are written.
  */
 export function encodeMessage(message: object): readonly [Uint8Array, ...Uint8Array[]] {
   const { params, result } = message as Message;
@@ -43,8 +43,8 @@ export function encodeMessage(message: object): readonly [Uint8Array, ...Uint8Ar
 }
 
 /**
- * The message; its bytes are views of `body`. Throws SyntaxError or RangeError for a body that no
- * encodeMessage made.
+ * The message; its bytes are views of `body`. Throws SyntaxError or RangeError for a body that encodeMessage
+ * did not make.
  */
 export function decodeMessage(body: Uint8Array): object {
   if (body[0] !== MARKER) return parseObject(decoder.decode(body));
@@ -66,7 +66,7 @@ function parseObject(text: string): object {
 }
 
 function detach(fields: unknown, bytes: Uint8Array[]): unknown {
-  // vscode-jsonrpc gives parameters by position as a list of one.
+  // vscode-jsonrpc passes positional parameters as a list of one.
   if (Array.isArray(fields)) return fields.map((field) => detach(field, bytes));
   if (typeof fields !== 'object' || fields === null) return fields;
   let copy: Fields | undefined;

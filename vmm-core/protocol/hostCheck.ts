@@ -1,4 +1,4 @@
-/** What `vmm check --json` prints, and the extension's page of the host shows. Stable. */
+/** What `vmm check --json` prints and the extension's host page shows. Stable. */
 export interface HostCheck {
   /** Guests can run. */
   readonly usable: boolean;

@@ -12,8 +12,8 @@ export interface MemoryParams {
 }
 
 /**
- * Planted int3 bytes are hidden. Works while running too (page tables as of now). Shorter than asked at an
- * unmapped page.
+ * Planted int3 bytes are hidden. Works while running too (with the current page tables). Shorter than asked
+ * for at an unmapped page.
  */
 export const readMemory = new RequestType<
   MemoryParams & { readonly lengthBytes: number },

@@ -25,7 +25,7 @@ export interface CpuRegisters {
   readonly cpu: number;
   readonly mode: CpuMode;
   readonly cpl: number;
-  /** False while the vCPU waits for INIT/SIPI or sits in HLT. */
+  /** False while the vCPU waits for INIT/SIPI or is halted. */
   readonly runnable: boolean;
   /**
    * rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip rflags, cr0 cr2 cr3 cr4 cr8 efer, fs_base gs_base, gdt_base

@@ -12,7 +12,7 @@ export interface StopEvent {
   readonly cpu: number;
   /** Linear RIP of that vCPU (CS base applied). */
   readonly pc: Hex;
-  /** This client's breakpoints that were hit, over all vCPUs: none where only another client's were. */
+  /** This client's breakpoints that were hit, on any vCPU: empty when only another client's were. */
   readonly breakpointIds: readonly number[];
   /** For `tripleFault` and `failure`: a sentence; `details` holds registers and code bytes as text. */
   readonly message?: string;
@@ -33,12 +33,15 @@ export interface StepParams {
   readonly cpu: number;
   /** Keep stepping while the linear RIP of `cpu` is in [start, end): a source line in one request. */
   readonly range?: { readonly start: Hex; readonly end: Hex };
-  /** Run calls to their return (stop when back in the frame that stepped). */
+  /** Run calls until they return (stop when back in the frame that stepped). */
   readonly over?: boolean;
-  /** Let interrupts be taken while stepping (default: blocked where the host can, KVM_GUESTDBG_BLOCKIRQ). */
+  /**
+   * Let interrupts be taken while stepping (default: blocked where the host can do that,
+   * KVM_GUESTDBG_BLOCKIRQ).
+   */
   readonly interrupts?: boolean;
 }
-/** Steps one vCPU, the others stay stopped; resolves when started. `stopped` follows, mostly with `step`. */
+/** Steps one vCPU, the others stay stopped; resolves when started. `stopped` follows, usually with `step`. */
 export const step = new RequestType<StepParams, void, void>('debug/step');
 
 /** auto: hardware while the page is not mapped or paging is off, int3 once it is and the host delivers it. */
@@ -53,7 +56,7 @@ export interface BreakpointSpec {
   readonly mode: BreakpointMode;
   /** Removed at its first hit or at any other stop (run-to-cursor, step out). */
   readonly temporary?: boolean;
-  /** Hit only by this vCPU; the others pass. */
+  /** Hit only by this vCPU; the others run past it. */
   readonly cpu?: number;
   /** Hit only while RSP is above this: the return into one frame, not into a deeper recursion. */
   readonly stackAbove?: Hex;

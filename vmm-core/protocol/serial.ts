@@ -6,7 +6,7 @@ import type { Bytes } from './codec.ts';
 export interface SerialData {
   readonly port: number;
   readonly data: Bytes;
-  /** From the guest: so many bytes before `data` are lost, because the client did not read fast enough. */
+  /** From the guest: how many bytes before `data` were lost because the client did not read fast enough. */
   readonly droppedBytes?: number;
 }
 

@@ -1,22 +1,22 @@
 /**
- * Why a guest stops. Every reason has its name here and nowhere else: a vCPU's thread makes a cause, run
- * control judges those of all vCPUs, clients translate it for their users. JSON-safe, because the same value
- * crosses threads and the control socket.
+ * Why a guest stops. Every reason is named here and nowhere else: a vCPU's thread makes a cause, run control
+ * weighs those of all vCPUs, clients translate it for their users. JSON-safe, because the same value crosses
+ * threads and the control socket.
  *
- * A new reason is a name and a member here, the code that makes it, and a row in the debug adapter's table of
- * stops, which does not compile without one.
+ * A new reason needs a name and a member here, the code that makes it, and a row in the debug adapter's
+ * table of stops, which does not compile without one.
  */
 import type { Hex } from './hex.ts';
 
 export const STOP = {
-  /** The VM stands at its first instruction, after create or reset. */
+  /** The VM is at its first instruction, after create or reset. */
   entry: 'entry',
   pause: 'pause',
   step: 'step',
-  /** A step over a call stands on the callee's first instruction. */
+  /** A step over a call is at the callee's first instruction. */
   calleeEntered: 'calleeEntered',
   breakpoint: 'breakpoint',
-  /** ACPI S5, or KVM's own word for it. */
+  /** ACPI S5, or KVM's own event for it. */
   powerOff: 'powerOff',
   reset: 'reset',
   /** isa-debug-exit. */
@@ -26,7 +26,7 @@ export const STOP = {
   failure: 'failure',
 } as const;
 
-/** Run control goes on from there by itself: no client is told. */
+/** Run control resumes from these by itself: no client is told. */
 export interface CalleeEntered {
   readonly kind: typeof STOP.calleeEntered;
   /** Linear. */
@@ -44,7 +44,7 @@ export type PowerCause =
 
 /** The vCPU cannot go on. */
 export type FatalCause =
-  /** `before`: the general registers at the exit before, on hosts where those of the fault are lost. */
+  /** `before`: the general registers at the previous exit, on hosts where those at the fault are lost. */
   | { readonly kind: typeof STOP.tripleFault; readonly before?: Readonly<Record<string, Hex>> }
   | { readonly kind: typeof STOP.failure; readonly message: string };
 
@@ -57,7 +57,7 @@ export type StopCause =
   | PowerCause
   | FatalCause;
 
-/** What a client can find its VM stopped by. Power events end the VM or start it again instead. */
+/** What can leave a client's VM stopped. Power events end or restart the VM instead. */
 export type ShownCause = Exclude<StopCause, CalleeEntered | PowerCause>;
 
 export function isFatal(kind: string): kind is FatalCause['kind'] {

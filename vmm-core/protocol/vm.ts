@@ -14,7 +14,7 @@ export interface InitializeParams {
   /** For the log: `vscode`, `debug-adapter`, `vmm`. */
   readonly client: string;
   /**
-   * While a debugger is connected, a triple fault or an error stops the VM for it to look; otherwise it ends
+   * While a debugger is connected, a triple fault or an error stops the VM for inspection; otherwise it ends
    * the VM.
    */
   readonly debugger?: boolean;
@@ -28,7 +28,7 @@ export interface VmInfo {
   readonly state: VmState;
   /** Absent while `empty`. */
   readonly config?: VmConfig;
-  /** How the image was booted, as BootState.protocol. Absent while `empty`. */
+  /** How the image was booted: BootState.protocol. Absent while `empty`. */
   readonly bootProtocol?: string;
   /** Linear address of the guest's first instruction. */
   readonly entry?: string;
@@ -36,7 +36,7 @@ export interface VmInfo {
   readonly end?: VmEnd;
 }
 
-/** Why a VM is over. `exitCode` is what `vmm run` exits with. */
+/** Why a VM ended. `exitCode` is what `vmm run` exits with. */
 export interface VmEnd {
   readonly kind: PowerCause['kind'] | FatalCause['kind'] | 'killed';
   readonly exitCode: number;
@@ -54,23 +54,23 @@ export const create = new RequestType<{ readonly config: VmConfig }, VmInfo, voi
 
 export const info = new RequestType0<VmInfo, void>('vm/info');
 
-/** Presses the ACPI power button; the guest decides. Resolves when the press was delivered. */
+/** Presses the ACPI power button; the guest decides. Resolves once the press is delivered. */
 export const powerButton = new RequestType0<void, void>('vm/powerButton');
 
-/** Back to the first instruction, RAM zeroed and the image loaded again; keeps run state and breakpoints. */
+/** Back to the first instruction, RAM zeroed and the image reloaded; keeps run state and breakpoints. */
 export const reset = new RequestType0<void, void>('vm/reset');
 
-/** To all clients: the machine is back at its first instruction. `message`: one sentence, by whom. */
+/** To all clients: the machine is back at its first instruction. `message`: one sentence saying by whom. */
 export const wasReset = new NotificationType<{ readonly message: string }>('vm/wasReset');
 
 /**
- * This client lets go of the VM it created: it keeps running when the connection closes. Without it, the end
- * of the connection that sent `create` ends the VM, so that a killed editor leaves no process behind.
+ * This client gives up the VM it created: the VM keeps running when the connection closes. Otherwise the VM
+ * ends with the connection that sent `create`, so that a killed editor leaves no process behind.
  */
 export const detach = new RequestType0<void, void>('vm/detach');
 
 /** Ends the VM and its process now. */
 export const kill = new RequestType0<void, void>('vm/kill');
 
-/** To all clients, once: the VM is over. The process exits after its clients had a chance to read this. */
+/** To all clients, once: the VM has ended. The process exits once its clients had a chance to read this. */
 export const ended = new NotificationType<VmEnd>('vm/ended');
