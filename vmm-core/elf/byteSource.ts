@@ -1,6 +1,6 @@
 /**
- * Random access to the bytes of a file, without knowing what a file is. Implemented over fs by the programs,
- * over arrays by tests.
+ * Random access to the bytes of a file, whatever holds them: the programs implement it over fs, tests over
+ * arrays.
  */
 export interface ByteSource {
   /** For messages: the path the user gave. */

@@ -8,8 +8,8 @@ import { type ElfFile, type SectionHeader, sectionBytes } from './elfFile.ts';
 import { ElfReader } from './elfReader.ts';
 
 /**
- * Decompressors are the caller's: this folder has no dependency. Each must return exactly `sizeBytes` bytes
- * or throw, and make no more on the way.
+ * The caller brings the decompressors: this folder has no dependencies. Each must return exactly `sizeBytes`
+ * bytes or throw, and never produce more.
  */
 export interface Decompressors {
   readonly zlib?: (compressed: Uint8Array, sizeBytes: number) => Uint8Array;
@@ -27,23 +27,23 @@ export function isCompressed(section: SectionHeader): boolean {
 }
 
 /**
- * Debug information shrinks to a fourth or fifth; a file whose sections claim more than this is made to fill
- * the memory.
+ * Debug information shrinks to a quarter or a fifth; a file whose sections claim more than this was made to
+ * exhaust memory.
  */
 const MAX_GROWTH = 32;
 const ALWAYS_ALLOWED_BYTES = 64 << 20;
 
-/** What the compressed sections of a file may become, together. */
+/** The total size that a file's compressed sections may expand to. */
 export function decompressionBudget(elf: ElfFile): number {
   return mayBecomeBytes(elf.source.sizeBytes);
 }
 
-/** The most that something compressed of that size is unpacked to. */
+/** The most that compressed data of that size is unpacked to. */
 export function mayBecomeBytes(sizeBytes: number): number {
   return ALWAYS_ALLOWED_BYTES + MAX_GROWTH * sizeBytes;
 }
 
-/** A section's contents, decompressed when it is compressed: then at most `maxBytes`. Throws ElfError. */
+/** A section's contents, decompressed if need be, then at most `maxBytes`. Throws ElfError. */
 export function uncompressedBytes(
   elf: ElfFile,
   section: SectionHeader,
@@ -90,7 +90,7 @@ function fromZdebug(
   return decompress(zlib, 'zlib', claim);
 }
 
-/** What a section says of itself, and what it may be. */
+/** What a section's header claims, and how large it may be. */
 interface Claim {
   readonly section: SectionHeader;
   readonly data: Uint8Array;

@@ -1,6 +1,6 @@
 /**
- * Hostile ELF files: whatever the bytes, the answer is an ElfError or none, and soon. test/fuzz/ has other
- * seeds.
+ * Hostile ELF files: whatever the bytes, reading ends soon, with a value or an ElfError. test/fuzz/ has
+ * other seeds.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

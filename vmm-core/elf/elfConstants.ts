@@ -29,7 +29,7 @@ export const EM_X86_64 = 62;
 export const EM_AARCH64 = 183;
 export const EM_RISCV = 243;
 
-/** Machines by the names their users call them; the list is of those met in practice. */
+/** Machines by the names their users know; only those met in practice. */
 const MACHINE_NAMES: ReadonlyMap<number, string> = new Map([
   [0, 'no machine'],
   [2, 'SPARC'],

@@ -87,7 +87,7 @@ test('the build-id is found in a PT_NOTE segment without any section table', () 
   assert.equal(buildId(elf), 'deadbeef');
 });
 
-test('a build-id is known by its place in memory, and read from there', () => {
+test('a build-id is found by its place in memory and read from there', () => {
   const note = noteOf('GNU', 3, [0xde, 0xad, 0xbe, 0xef]);
   const notes = new Bytes().bytes(noteOf('Xen', 18, [1, 2, 3, 4]), note).done();
   const segment = { type: PT_NOTE, bytes: notes, align: 4, virtualAddress: 0xffffffff82000000n };
@@ -131,13 +131,13 @@ test('section count and name table index move to section 0 when they do not fit 
   assert.ok(findSection(parse(file), '.text'));
 });
 
-test('what is not ELF is said to be so', () => {
+test('a file that is not ELF is reported as such', () => {
   assert.equal(isElf(Uint8Array.of(0x7f, 0x45)), false);
   assert.throws(() => parse(new Uint8Array(0)), /^ElfError: not an ELF file: only 0 bytes$/);
   assert.throws(() => parse(new Uint8Array(64)), /no \\x7fELF magic at file offset 0x0/);
 });
 
-test('a truncated file names the table that is cut', () => {
+test('the error for a truncated file names the table that is cut', () => {
   const file = buildElf({ sections: [{ name: '.text', bytes: new Uint8Array(100) }] });
   assert.throws(
     () => parse(file.subarray(0, file.length - 1)),

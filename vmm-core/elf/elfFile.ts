@@ -85,7 +85,7 @@ export function isElf(bytes: Uint8Array): boolean {
 
 /**
  * Throws ElfError when the file is not ELF or its tables are broken. Contents of sections and segments are
- * not looked at.
+ * not read.
  */
 export function parseElf(source: ByteSource): ElfFile {
   const ident = readIdent(source);
@@ -102,9 +102,9 @@ export function parseElf(source: ByteSource): ElfFile {
 }
 
 /**
- * The file as a loader sees it. What only linkers and debuggers read may be missing or damaged, as it is in
- * files that lost their section table, were cut behind their last segment, or were written by hand: then
- * there are no sections.
+ * The file as a loader sees it. What only linkers and debuggers read may be missing or damaged, as in files
+ * that lost their section table, were cut after their last segment, or were written by hand: then there are
+ * no sections.
  */
 export function parseProgram(source: ByteSource): ElfFile {
   try {
@@ -137,8 +137,8 @@ export function findSection(elf: ElfFile, name: string): SectionHeader | undefin
 }
 
 /**
- * A section's bytes as they are in the file (compressed ones stay so, see compressedSection.ts). SHT_NOBITS
- * has none.
+ * A section's bytes as they are in the file (still compressed if they are, see compressedSection.ts).
+ * SHT_NOBITS has none.
  */
 export function sectionBytes(elf: ElfFile, section: SectionHeader): Uint8Array {
   if (section.type === SHT_NOBITS || section.type === SHT_NULL) return new Uint8Array(0);
@@ -198,7 +198,7 @@ interface Header {
   readonly nameIndex: number;
 }
 
-/** Of Elf32_Ehdr and Elf32_Phdr, Elf64_Ehdr and Elf64_Phdr. */
+/** Sizes of Elf32_Ehdr and Elf32_Phdr, Elf64_Ehdr and Elf64_Phdr. */
 export function headerBytes(is64: boolean): { readonly file: number; readonly program: number } {
   return is64 ? { file: 64, program: 56 } : { file: 52, program: 32 };
 }

@@ -1,6 +1,6 @@
 /**
- * Notes (PT_NOTE segments and SHT_NOTE sections, gABI chapter 5): build-id, the PVH entry point, and whatever
- * else is there.
+ * Notes (PT_NOTE segments and SHT_NOTE sections, gABI chapter 5): build-id, the PVH entry point, and any
+ * others.
  */
 import { NT_GNU_BUILD_ID, PT_NOTE, SHF_ALLOC, SHT_NOTE } from './elfConstants.ts';
 import { type ElfFile, sectionBytes, segmentBytes } from './elfFile.ts';
@@ -18,8 +18,7 @@ export interface ElfNote {
 }
 
 /**
- * Every note, segments first, none twice. A note cut short ends its segment's list: what came before it stays
- * usable.
+ * Every note once, segments first. A truncated note ends its segment's list: those before it stay usable.
  */
 export function elfNotes(elf: ElfFile): ElfNote[] {
   const notes = new Map<number, ElfNote>();
@@ -43,13 +42,13 @@ export function buildId(elf: ElfFile): string | undefined {
   return buildIdNote(elf)?.id;
 }
 
-/** The build-id, and where a program that is loaded has its note. */
+/** The build-id, and where its note is in a loaded program. */
 export function buildIdNote(elf: ElfFile): { id: string; address: bigint | undefined } | undefined {
   const note = elfNotes(elf).find(isBuildId);
   return note && { id: toHex(note.descriptor), address: note.address };
 }
 
-/** The build-id in memory where a note of one is expected: undefined when there is none. Little endian. */
+/** The build-id in memory where its note is expected: undefined when it is not there. Little endian. */
 export function buildIdInMemory(bytes: Uint8Array): string | undefined {
   const notes = new Map<number, ElfNote>();
   collectNotes({ is64: true, littleEndian: true }, bytes, { offset: 0, align: 4, address: undefined }, notes);

@@ -1,4 +1,4 @@
-/** The bytes of one ELF structure with the file's class and byte order applied. */
+/** The bytes of one ELF structure, read in the file's class and byte order. */
 import { ElfError } from './elfError.ts';
 
 export class ElfReader {

@@ -173,7 +173,7 @@ test('relocations of a relocatable object are applied to a copy, unknown ones co
   assert.deepEqual(original, new Uint8Array(24), 'the original stays');
 });
 
-test('differences of labels are set and taken away in place, some in the low bits of a byte (RISC-V psABI §8.5)', () => {
+test('differences of labels are set and subtracted in place, some in the low bits of a byte (RISC-V psABI §8.5)', () => {
   const symbols = new Bytes()
     .padTo(24)
     .u32(0)

@@ -1,6 +1,6 @@
 /**
- * Symbol tables (.symtab, .dynsym; gABI chapter 4). A kernel has 200 000 symbols: they stay bytes until one
- * is asked for.
+ * Symbol tables (.symtab, .dynsym; gABI chapter 4). A kernel has 200 000 symbols: each is decoded only when
+ * it is asked for.
  */
 import { SHN_XINDEX, SHT_DYNSYM, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX } from './elfConstants.ts';
 import { ElfError } from './elfError.ts';
@@ -101,7 +101,7 @@ export function bestSymbolTable(elf: ElfFile): SymbolTable | undefined {
   return readSymbolTable(elf, SHT_SYMTAB) ?? readSymbolTable(elf, SHT_DYNSYM);
 }
 
-/** The table in the section with that index: relocations name theirs. */
+/** The table in the section with that index, as relocations name it. */
 export function symbolTableAt(elf: ElfFile, sectionIndex: number): SymbolTable | undefined {
   const section = elf.sections[sectionIndex];
   return section?.type === SHT_SYMTAB || section?.type === SHT_DYNSYM

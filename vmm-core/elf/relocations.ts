@@ -1,6 +1,6 @@
 /**
- * Applies relocations to sections of relocatable objects (kernel modules, .o files), which debug information
- * needs before it can be read: offsets between its sections are relocations there. Only the kinds that
+ * Applies relocations to sections of relocatable objects (kernel modules, .o files). Debug information
+ * cannot be read before: the offsets between its sections are relocations there. Only the kinds that
  * compilers use in debug sections are known; psABI of x86-64 §4.4, i386 §4.6, AArch64 §5.7, RISC-V §8.5, and
  * those of ARM, MIPS, PowerPC and S/390.
  */
@@ -27,7 +27,7 @@ import { symbolTableAt } from './elfSymbols.ts';
 interface Howto {
   readonly sizeBytes: 1 | 2 | 4 | 8;
   readonly relative?: true;
-  /** Added to or taken from what is there (RISC-V's label differences). */
+  /** Added to or subtracted from what is there (RISC-V's label differences). */
   readonly accumulate?: 1 | -1;
   /** Only the low bits of the field: the delta in DW_CFA_advance_loc. */
   readonly bits?: 6;
@@ -127,9 +127,9 @@ export function relocationsOf(elf: ElfFile, section: SectionHeader): SectionHead
 }
 
 /**
- * A copy of `bytes` (the contents of `section`) with its relocations applied. `sectionAddress` says where
- * each section counts as loaded: relocatable objects have no addresses of their own. A relocation we do not
- * know leaves its place and is counted.
+ * A copy of `bytes` (the contents of `section`) with its relocations applied. `sectionAddress` gives each
+ * section's load address: relocatable objects have none of their own. An unknown relocation changes nothing
+ * and is counted.
  */
 export function relocated(
   elf: ElfFile,
@@ -245,8 +245,8 @@ function writeField(
 }
 
 /**
- * Places for the loadable sections of a relocatable object, one after the other from 0 in the file's order,
- * as gdb's add-symbol-file lays them out when told nothing. Sections that are not loaded stay at 0.
+ * Addresses for the loadable sections of a relocatable object, consecutive from 0 in the file's order, as
+ * gdb's add-symbol-file lays them out by default. Sections that are not loaded stay at 0.
  */
 export function layOutSections(
   elf: ElfFile,

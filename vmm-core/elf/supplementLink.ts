@@ -26,7 +26,7 @@ export function supplementLink(elf: ElfFile): SupplementLink | undefined {
   return sup === undefined || sup.isSupplementary ? undefined : { fileName: sup.fileName, id: sup.id };
 }
 
-/** What a file must have to be the one that a link means. Throws ElfError. */
+/** What identifies the file that a link refers to. Throws ElfError. */
 export function supplementId(elf: ElfFile): string | undefined {
   const sup = debugSup(elf);
   return sup?.isSupplementary === true ? sup.id : buildId(elf);
@@ -39,7 +39,7 @@ function debugSup(elf: ElfFile): (SupplementLink & { readonly isSupplementary: b
   const bytes = sectionBytes(elf, section);
   const nameEnd = bytes.indexOf(0, 3);
   const length = bytes[nameEnd + 1];
-  // A checksum of 128 bytes or more would have a longer length: there is none.
+  // No checksum is 128 bytes or longer, so the length is one byte.
   if (nameEnd < 0 || length === undefined || length > 0x7f || nameEnd + 2 + length > bytes.length)
     throw new ElfError(`section ${section.name} is cut short`, section.offset);
   return {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { allocateGuestMemory, gpa, GuestAddressError, type Gpa } from './guestMemory.ts';
 import { GIB, MIB } from './layout.ts';
 
-/** Two slots that touch, one behind a hole. */
+/** Two adjacent slots, one after a hole. */
 function memory(): ReturnType<typeof allocateGuestMemory> {
   return allocateGuestMemory([
     { base: 0, sizeBytes: MIB },
@@ -58,7 +58,7 @@ test('the last bytes of a slot can be used, one byte more is refused', () => {
   assert.throws(() => ram.write(gpa(end - 3), new Uint8Array(4)), GuestAddressError);
 });
 
-test('a range over two slots is refused even where they touch: there is no view of both', () => {
+test('a range across two slots is refused even where they touch: no view spans both', () => {
   const ram = memory();
   assert.equal(ram.contains(MIB - 4, 4), true);
   assert.equal(ram.contains(MIB - 4, 5), false);
@@ -68,7 +68,7 @@ test('a range over two slots is refused even where they touch: there is no view 
   assert.equal(ram.contiguousBytes(MIB), MIB);
 });
 
-test('the hole between slots is no memory', () => {
+test('the hole between slots is not memory', () => {
   const ram = memory();
   for (const address of [2 * MIB, 3 * GIB, 0xfee0_0000, 4 * GIB - 1]) {
     assert.equal(ram.contains(address, 1), false);
@@ -77,7 +77,7 @@ test('the hole between slots is no memory', () => {
   }
 });
 
-test('hostile addresses and lengths are refused, whatever their sum wraps to', () => {
+test('hostile addresses and lengths are refused, even when their sum wraps', () => {
   const ram = memory();
   const addresses = [
     -1,
@@ -111,7 +111,7 @@ test('the error names the address and the length in hexadecimal', () => {
   });
 });
 
-test('the size is the sum of the slots, a slot that is no multiple of 64 KiB ends where it says', () => {
+test('the size is the sum of the slots; a slot that is not a multiple of 64 KiB ends where it says', () => {
   const ram = allocateGuestMemory([{ base: 0, sizeBytes: 0x1000 }]);
   assert.equal(ram.sizeBytes, 0x1000);
   assert.equal(ram.contains(0xfff, 1), true);

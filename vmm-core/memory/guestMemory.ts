@@ -1,7 +1,8 @@
 /**
- * The one checked path to guest RAM. Guest-physical addresses come from the guest and are hostile: every access
- * is resolved here to a range inside exactly one RAM slot, or refused. Holds no host addresses: slots are shared
- * WebAssembly memories, seen by every thread as typed arrays (kvm/ maps the same bytes into the VM).
+ * The one checked path to guest RAM. Guest-physical addresses come from the guest and are hostile: every
+ * access is resolved here to a range inside exactly one RAM slot, or refused. Holds no host addresses: slots
+ * are shared WebAssembly memories, seen by every thread as typed arrays (kvm/ maps the same bytes into the
+ * VM).
  */
 
 /** A guest-physical address: an integer in [0, 2^53). */
@@ -23,14 +24,16 @@ export class GuestAddressError extends Error {
   }
 }
 
-/** Brands an address. Throws GuestAddressError when it is not an address at all. */
+/** Brands an address. Throws GuestAddressError when it is not an address. */
 export function gpa(address: number | bigint): Gpa {
   const value = Number(address);
   if (!Number.isInteger(value) || value < 0 || value >= GPA_LIMIT) throw new GuestAddressError(address, 0);
   return value as Gpa;
 }
 
-/** One contiguous range of guest RAM. `memory` is at least `sizeBytes` long; byte 0 is guest-physical `base`. */
+/**
+ * One contiguous range of guest RAM. `memory` is at least `sizeBytes` long; byte 0 is guest-physical `base`.
+ */
 export interface RamSlot {
   readonly base: number;
   readonly sizeBytes: number;
@@ -62,7 +65,9 @@ export class GuestMemory {
     return this.slots.reduce((sum, slot) => sum + slot.sizeBytes, 0);
   }
 
-  /** The whole range as one live view, without a copy. Throws GuestAddressError unless it lies in one slot. */
+  /**
+   * The whole range as one live view, without a copy. Throws GuestAddressError unless it is inside one slot.
+   */
   slice(address: Gpa, lengthBytes: number): Uint8Array {
     const slot = this.#find(address, lengthBytes);
     return slot.bytes.subarray(address - slot.base, address - slot.base + lengthBytes);
@@ -122,7 +127,7 @@ export class GuestMemory {
     return slot;
   }
 
-  // Doubles are exact below 2^53 and both operands are below 2^52, so the sum cannot lie.
+  // Doubles are exact below 2^53 and both operands are below 2^52, so the sum is exact.
   #lookup(address: number, lengthBytes: number): OpenSlot | undefined {
     if (!(lengthBytes >= 0 && lengthBytes < GPA_LIMIT && address >= 0 && address < GPA_LIMIT))
       return undefined;

@@ -14,7 +14,7 @@ const SIZES = [
   12 * GIB,
 ];
 
-test('RAM up to 3 GiB lies below the hole, the rest from 4 GiB on', () => {
+test('RAM up to 3 GiB is below the hole, the rest from 4 GiB on', () => {
   assert.deepEqual(ramRanges(256 * MIB), [{ base: 0, sizeBytes: 256 * MIB }]);
   assert.deepEqual(ramRanges(5 * GIB), [
     { base: 0, sizeBytes: 2 * GIB },
@@ -40,7 +40,7 @@ test('RAM slots are disjoint, page aligned, at most 2 GiB, outside the hole, and
   }
 });
 
-test('a part page at the end is not RAM', () => {
+test('a partial page at the end is not RAM', () => {
   assert.deepEqual(ramRanges(MIB + 1), [{ base: 0, sizeBytes: MIB }]);
   assert.deepEqual(ramRanges(0), []);
 });

@@ -19,7 +19,7 @@
  *   0x0_000b_8000  text memory
  *   0x0_000e_0000  ACPI: RSDP and tables
  *   0x0_000f_0000  MP floating pointer structure and table
- *   0x0_000f_8000  GDT: here no kernel that keeps to the memory map overwrites it
+ *   0x0_000f_8000  GDT: no kernel that respects the memory map overwrites it here
  *   0x0_000f_ff53  IRET of the real-mode vectors
  *   0x0_0010_0000  kernel … initrd at the top of low RAM
  *   0x0_c000_0000  ── end of low RAM at most: the 3 GiB hole starts (PCI memory windows)
@@ -61,7 +61,7 @@ export const ACPI_TABLES = BIOS_AREA;
 export const ACPI_TABLES_BYTES = 16 * KIB;
 export const MP_TABLE = 0xf0000;
 export const BOOT_GDT = 0xf8000;
-export const REAL_MODE_IRET = 0xfff53; // F000:FF53, the address that BIOSes give vectors nobody serves
+export const REAL_MODE_IRET = 0xfff53; // F000:FF53, where BIOSes point unused vectors
 export const HIGH_RAM_BASE = MIB; // "high" as in a PC's HIMEM
 
 export const HOLE_BASE = 3 * GIB;

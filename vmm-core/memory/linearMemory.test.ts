@@ -9,7 +9,10 @@ import type { PagingState } from './pageWalk.ts';
 
 const NO_PAGING: PagingState = { cr0: CR0_PE, cr3: 0n, cr4: 0n, efer: 0n };
 
-/** Pages 0x1000 and 0x2000 are mapped the wrong way round, 0x3000 is not mapped, the last page of the address space is. */
+/**
+ * Pages 0x1000 and 0x2000 are mapped in reverse order, 0x3000 is not mapped, the last page of the address
+ * space is.
+ */
 function paged(): { memory: GuestMemory; state: PagingState } {
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: 2 * MIB }]);
   const tables = new PageTables(memory, 0x1000, 4)
@@ -27,7 +30,7 @@ function paged(): { memory: GuestMemory; state: PagingState } {
   };
 }
 
-test('neighbouring pages that lie apart in RAM are read in linear order', () => {
+test('neighbouring pages that are apart in RAM are read in linear order', () => {
   const { memory, state } = paged();
   assert.deepEqual([...readLinear(memory, state, 0x1ffen, 4)], [0x11, 0x11, 0x22, 0x22]);
   assert.deepEqual(linearPieces(memory, state, 0x1ffen, 4), [
@@ -49,7 +52,7 @@ test('a range wraps at the end of the address space, as the processor does', () 
   assert.deepEqual([...readLinear(memory, state, 0xffff_ffff_ffff_fffen, 4)], [0xff, 0xff, 0x44, 0x44]);
 });
 
-test('without paging a read ends where RAM ends, and goes from one slot into the next', () => {
+test('without paging a read ends where RAM ends, and continues from one slot into the next', () => {
   const memory = allocateGuestMemory([
     { base: 0, sizeBytes: 0x2000 },
     { base: 0x2000, sizeBytes: 0x1000 },

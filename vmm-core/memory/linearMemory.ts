@@ -1,4 +1,7 @@
-/** Reads and writes by linear address, page by page through the guest's tables. Used by stepping and by the debugger's memory requests. */
+/**
+ * Reads and writes by linear address, page by page through the guest's tables. Used by stepping and by the
+ * debugger's memory requests.
+ */
 import type { Gpa, GuestMemory } from './guestMemory.ts';
 import { type PagingState, RangeWalker } from './pageWalk.ts';
 
@@ -9,7 +12,10 @@ export interface Piece {
   readonly lengthBytes: number;
 }
 
-/** The pieces that map [linear, linear + lengthBytes), up to the first byte that is not mapped. One a page, found as they are asked for. */
+/**
+ * The pieces that map [linear, linear + lengthBytes), up to the first byte that is not mapped. One per page,
+ * found on demand.
+ */
 export function* eachLinearPiece(
   memory: GuestMemory,
   state: PagingState,

@@ -56,7 +56,7 @@ test('5-level paging is chosen by CR4.LA57 and covers 57 bits', () => {
   assert.equal(walk(memory, long(tables.cr3), linear).gpa, undefined, 'not canonical with 4 levels');
 });
 
-test('2 MiB and 1 GiB pages end the walk, their PAT bit is no address bit', () => {
+test('2 MiB and 1 GiB pages end the walk, their PAT bit is not an address bit', () => {
   const memory = ram();
   const PAT = 1n << 12n;
   const tables = new PageTables(memory, 0x10_0000, 4)
@@ -123,7 +123,7 @@ test('a 4 MiB page needs CR4.PSE; its bits 13 to 20 are address bits 32 to 39', 
   assert.deepEqual({ gpa: withoutPse.gpa, depth: withoutPse.entries.length }, { gpa: undefined, depth: 2 });
 });
 
-test('rights are those that all levels give: one entry without R/W or U/S takes them away', () => {
+test('rights are those that all levels grant: one entry without R/W or U/S removes them', () => {
   const memory = ram();
   const all = PTE_P | PTE_RW | PTE_US;
   const tables = new PageTables(memory, 0x10_0000, 4)
@@ -179,7 +179,7 @@ test('an entry that is not present ends the walk and is the last one shown', () 
   );
 });
 
-test('tables and pages outside RAM are not mapped, whatever their entries say', () => {
+test('tables and pages outside RAM count as not mapped, whatever the entries say', () => {
   const memory = ram();
   assert.deepEqual(walk(memory, long(0xf_ffff_ffff_f000n), 0x1000n).entries, []);
   const tables = new PageTables(memory, 0x10_0000, 4).map(0x1000n, 0xfee0_0000n);
@@ -226,7 +226,7 @@ test('any registers over any memory: it ends, finds RAM or nothing, and never th
   }
 });
 
-test('a range walker finds what single walks find, in every paging mode and over tables full of anything', () => {
+test('a range walker finds what single walks find, in every paging mode and over arbitrary tables', () => {
   const next = seededRandom(7);
   const random = (below: number): number => Math.floor(next() * below);
   const memory = ram(1 * MIB);
@@ -247,7 +247,7 @@ test('a range walker finds what single walks find, in every paging mode and over
     const walker = new RangeWalker(memory, state);
     let mapped = 0;
     for (let i = 0; i < 20_000; i++) {
-      // Runs of neighbouring pages, across the borders of tables.
+      // Runs of neighbouring pages, across table boundaries.
       const region = (BigInt(random(4)) << 39n) | (BigInt(random(4)) << 30n) | (BigInt(random(8)) << 21n);
       const linear =
         (state.efer === EFER_LONG ? region : region & 0xffff_ffffn) + BigInt(i % 1024) * 0x1000n + 5n;

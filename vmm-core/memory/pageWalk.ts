@@ -1,6 +1,7 @@
 /**
- * Linear to guest-physical, by walking the guest's own page tables in RAM: KVM_TRANSLATE walks only the current CR3 and invents
- * its flags. Intel SDM 3A §4.3 (32-bit), §4.4 (PAE), §4.5 (4- and 5-level). Never throws: tables that point outside RAM are "not mapped".
+ * Linear to guest-physical, by walking the guest's own page tables in RAM: KVM_TRANSLATE walks only the
+ * current CR3 and makes up its flags. Intel SDM 3A §4.3 (32-bit), §4.4 (PAE), §4.5 (4- and 5-level). Never
+ * throws: tables that point outside RAM are "not mapped".
  */
 import { CR0_PG, CR4_LA57, CR4_PAE, CR4_PSE, EFER_LMA, EFER_NXE } from '../abi/x86.ts';
 import { type Gpa, gpa, type GuestMemory } from './guestMemory.ts';
@@ -40,7 +41,10 @@ const PTE_NX = 1n << 63n;
 const ADDRESS_MASK = 0x000f_ffff_ffff_f000n;
 const ADDRESS_MASK_32 = 0xffff_f000n;
 
-/** One paging mode: bits of linear address per level from the top, entry size, and the levels that may map a large page. */
+/**
+ * One paging mode: bits of linear address per level from the top, entry size, and the levels that may map a
+ * large page.
+ */
 interface Format {
   readonly top: number;
   readonly bitsPerLevel: readonly number[];
@@ -67,8 +71,9 @@ export interface PagePlace {
 }
 
 /**
- * Translates address after address of a range: neighbouring pages are mapped by neighbouring entries of one table, so the levels above
- * are walked once a table, not once a page. For as long as a caller may call the tables unchanged.
+ * Translates the addresses of a range: neighbouring pages are mapped by neighbouring entries of one table,
+ * so the levels above are walked once per table, not once per page. Use one only while the tables cannot
+ * change.
  */
 export class RangeWalker {
   readonly #memory: GuestMemory;
@@ -90,7 +95,7 @@ export class RangeWalker {
     if (this.#table?.linear === start) return this.#inTable(this.#table.gpa, format, linear - start, linear);
     const translation = walk(this.#memory, this.#state, linear);
     const last = translation.entries.at(-1);
-    // Present or not, an entry of level 1 says where its table is.
+    // Present or not, a level 1 entry tells where its table is.
     if (last?.level === 1)
       this.#table = { linear: start, gpa: last.gpa - Number((linear - start) >> 12n) * format.entryBytes };
     return place(translation);
@@ -110,7 +115,10 @@ function place({ gpa: address, pageBytes }: Translation): PagePlace | undefined 
   return address === undefined ? undefined : { gpa: address, pageBytes };
 }
 
-/** True when the two addresses have the same upper bits that paging needs (SDM 1 §3.3.7.1); 32-bit modes wrap instead. */
+/**
+ * True when the two addresses have the same upper bits that paging needs (SDM 1 §3.3.7.1); 32-bit modes wrap
+ * instead.
+ */
 function isCanonical(linear: bigint, format: Format): boolean {
   return (
     format.linearBits === 32n ||
