@@ -12,5 +12,5 @@ export const FW_CFG_VERSION = 1 << 0; // of FW_CFG_ID: the traditional interface
 export const FW_CFG_RAM_SIZE = 0x03; // u64
 export const FW_CFG_NOGRAPHIC = 0x04; // u16
 export const FW_CFG_NB_CPUS = 0x05; // u16
-export const FW_CFG_MAX_CPUS = 0x0f; // u16: what APIC ids are below
+export const FW_CFG_MAX_CPUS = 0x0f; // u16: APIC ids are below this
 export const FW_CFG_FILE_DIR = 0x19; // u32 count, big-endian, then the entries

@@ -1,4 +1,7 @@
-/** i8042 keyboard controller and the keyboard behind it. Names as in Linux's i8042.h and atkbd.c; IBM PS/2 Technical Reference. */
+/**
+ * i8042 keyboard controller and the keyboard behind it. Names as in Linux's i8042.h and atkbd.c; IBM PS/2
+ * Technical Reference.
+ */
 
 export const PORT_I8042_DATA = 0x60;
 export const PORT_I8042_COMMAND = 0x64;
@@ -46,7 +49,7 @@ export const I8042_CMD_PULSE = 0xf0; // 0xf0-0xff: pulses the output port bits t
 
 export const I8042_RET_CTL_TEST = 0x55; // self test passed
 export const I8042_RET_PORT_OK = 0x00; // interface test passed
-export const I8042_RET_PORT_DATA_STUCK_HIGH = 0x04; // interface test: nothing is there
+export const I8042_RET_PORT_DATA_STUCK_HIGH = 0x04; // interface test: nothing connected
 export const I8042_INPUT_PORT_UNLOCKED = 1 << 7;
 export const I8042_OUTPUT_PORT_RUN = 1 << 0; // 0 resets the processor
 export const I8042_OUTPUT_PORT_A20 = 1 << 1;

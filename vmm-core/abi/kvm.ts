@@ -1,6 +1,7 @@
 /**
- * The KVM API's numbers and layouts, spelled as <linux/kvm.h> and <asm/kvm.h> (x86) spell them. Documentation/virt/kvm/api.rst.
- * Values only. test/abi compares every size, offset and number with a C program compiled from the kernel's headers.
+ * The KVM API's numbers and layouts, spelled as <linux/kvm.h> and <asm/kvm.h> (x86) spell them.
+ * Documentation/virt/kvm/api.rst. Values only. test/abi compares every size, offset and number with a C
+ * program compiled from the kernel's headers.
  */
 import { struct, u16, u32, u64, u8 } from './struct.ts';
 
@@ -76,7 +77,10 @@ export const KvmSregs = struct('kvm_sregs', 312, {
   apic_base: u64(272),
 });
 
-/** As kvm_sregs to apic_base; the interrupt is in kvm_vcpu_events, the PDPTRs need not be read from guest memory. */
+/**
+ * Like kvm_sregs up to apic_base; the interrupt is in kvm_vcpu_events, the PDPTRs need not be read from
+ * guest memory.
+ */
 export const KvmSregs2 = struct('kvm_sregs2', 320, {
   ...KvmSregs.fields,
   flags: u64(280),
@@ -159,7 +163,9 @@ export const KvmDebugregs = struct('kvm_debugregs', 128, {
   flags: u64(48),
 });
 
-/** The XSAVE area (abi/xsave.ts); KVM_GET_XSAVE2 returns as many bytes as KVM_CAP_XSAVE2 says, at least these. */
+/**
+ * The XSAVE area (abi/xsave.ts); KVM_GET_XSAVE2 returns as many bytes as KVM_CAP_XSAVE2 says, at least these.
+ */
 export const KvmXsave = struct('kvm_xsave', 4096, {});
 
 export const KvmXcr = struct('kvm_xcr', 16, { xcr: u32(0), value: u64(8) });
@@ -213,7 +219,9 @@ export const KvmRunHead = struct('kvm_run', 2352, {
   kvm_valid_regs: u64(288),
   kvm_dirty_regs: u64(296),
 });
-/** Offsets inside kvm_run of each exit's union members (all unions start at 0x20) and of the register mirror. */
+/**
+ * Offsets inside kvm_run of each exit's union members (all unions start at 0x20) and of the register mirror.
+ */
 export const KVM_RUN = {
   immediate_exit: 0x01,
   exit_reason: 0x08,

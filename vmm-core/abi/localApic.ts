@@ -1,6 +1,6 @@
 /**
- * The local APIC's register page as KVM_GET_LAPIC returns it. SDM 3A §11.4.1, table 11-1: each register has 16 bytes,
- * of which the first 4 count. Values only.
+ * The local APIC's register page as KVM_GET_LAPIC returns it. SDM 3A §11.4.1, table 11-1: each register
+ * takes 16 bytes, of which the first 4 are used. Values only.
  */
 import { struct, u32 } from './struct.ts';
 

@@ -1,6 +1,6 @@
 /**
- * MC146818 real-time clock and the PC's use of its RAM. Register and bit names as in the MC146818A datasheet (Table 5 ff.)
- * and Linux's mc146818rtc.h; the CMOS bytes as SeaBIOS and QEMU agree on them.
+ * MC146818 real-time clock and the PC's use of its RAM. Register and bit names as in the MC146818A datasheet
+ * (Table 5 ff.) and Linux's mc146818rtc.h; the CMOS bytes as SeaBIOS and QEMU agree on them.
  */
 
 export const PORT_CMOS_INDEX = 0x70; // and data at 0x71
@@ -31,7 +31,7 @@ export const RTC_UIP = 1 << 7; // update in progress
 export const RTC_DIV_CTL = 0x70; // mask: divider control
 export const RTC_REF_CLCK_32KHZ = 0x20; // the divider runs
 export const RTC_DIV_RESET1 = 0x60; // the divider is held in reset ...
-export const RTC_DIV_RESET2 = 0x70; // ... so time stands still; 500 ms after the release comes the first update
+export const RTC_DIV_RESET2 = 0x70; // ... so time stands still; the first update comes 500 ms after the release
 export const RTC_RATE_SELECT = 0x0f; // mask: periodic rate, 32768 >> (RS - 1) Hz
 export const RTC_RATE_1024HZ = 0x06; // what firmware leaves behind
 
@@ -54,7 +54,7 @@ export const RTC_UF = 1 << 4; // an update has ended
 export const RTC_REG_D = 13; // R
 export const RTC_VRT = 1 << 7; // RAM and time are valid: the battery is good
 
-export const CMOS_SHUTDOWN_STATUS = 0x0f; // RW  how the BIOS goes on after a reset
+export const CMOS_SHUTDOWN_STATUS = 0x0f; // RW  how the BIOS continues after a reset
 export const CMOS_EQUIPMENT = 0x14;
 export const CMOS_EQUIPMENT_FPU = 1 << 1;
 export const CMOS_BASE_MEMORY_KIB = 0x15; // 16 bit

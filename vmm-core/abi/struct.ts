@@ -35,7 +35,7 @@ export interface Struct<L extends Layout> {
   readonly fields: L;
   /** Reads all fields at `at`. */
   read(view: DataView, at?: number): Values<L>;
-  /** Writes the fields named, leaves the others. */
+  /** Writes the fields named, leaves the others alone. */
   write(view: DataView, values: Partial<Values<L>>, at?: number): void;
   /** A zeroed struct with the fields named. */
   bytes(values: Partial<Values<L>>): Uint8Array;

@@ -1,4 +1,4 @@
-/** The XSAVE area in its standard format, which is KVM_GET_XSAVE's too. SDM volume 1 §13.4. Values only. */
+/** The XSAVE area in its standard format, which KVM_GET_XSAVE uses too. SDM volume 1 §13.4. Values only. */
 import { struct, u16, u32, u64, u8 } from './struct.ts';
 
 /** The legacy region (FXSAVE64's) and the header. */

@@ -5,7 +5,7 @@ import { KVM_EXIT_IO_IN, KVM_EXIT_IO_OUT, KVM_RUN } from '../abi/kvm.ts';
 
 const DATA = 0x1000;
 
-test('an I/O exit tells port, width, repetitions, and where the data lie', () => {
+test('an I/O exit tells port, width, repetitions, and where the data is', () => {
   const page = new RunPage();
   const { io } = page.run;
   page.write(KVM_RUN.io_direction, [KVM_EXIT_IO_OUT, 2, 0xf8, 0x03, 3, 0, 0, 0]);
@@ -21,7 +21,7 @@ test('an I/O exit tells port, width, repetitions, and where the data lie', () =>
   assert.equal(io.isWrite, false);
 });
 
-test('the data of an MMIO exit are both read and answered in place', () => {
+test('the data of an MMIO exit is read and answered in place', () => {
   const page = new RunPage();
   const { mmio } = page.run;
   page.write(KVM_RUN.mmio_phys_addr, [0x10, 0, 0xd0, 0xfe, 1, 0, 0, 0]);
@@ -34,7 +34,7 @@ test('the data of an MMIO exit are both read and answered in place', () => {
   assert.equal(mmio.isWrite, true);
 });
 
-test('a failed emulation tells the bytes of the instruction, where KVM knows them', () => {
+test('a failed emulation tells the bytes of the instruction if KVM knows them', () => {
   const page = new RunPage();
   const { internalError } = page.run;
   const known = (): number[] => [...(internalError.instruction ?? [])];

@@ -1,7 +1,7 @@
 /**
- * What KVM_RUN returned with: the members of kvm_run's union, by the names of <linux/kvm.h>. Each means
- * something only while `exitReason` is its own, on the vCPU's thread. They are views, made once a vCPU,
- * because reading an exit must not allocate.
+ * What KVM_RUN returned with: the members of kvm_run's union, named as in <linux/kvm.h>. Each is valid only
+ * while `exitReason` is its own, on the vCPU's thread. They are views, made once per vCPU, because reading an
+ * exit must not allocate.
  */
 import { KVM_EXIT_IO_OUT, KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, KVM_RUN } from '../abi/kvm.ts';
 
@@ -9,9 +9,9 @@ import { KVM_EXIT_IO_OUT, KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, K
 const MAX_INSTRUCTION_BYTES = 15;
 const MMIO_DATA_BYTES = 8;
 
-/** KVM_EXIT_IO: `count` accesses of one port, which follow each other in `bytes` from `dataOffset`. */
+/** KVM_EXIT_IO: `count` accesses to one port, consecutive in `bytes` from `dataOffset`. */
 export class IoExit {
-  /** All of kvm_run: the data lie in a page behind the struct. */
+  /** All of kvm_run: the data is in a page after the struct. */
   readonly bytes: Uint8Array;
   readonly #view: DataView;
 
@@ -70,7 +70,7 @@ export class DebugExit {
   get exception(): number {
     return this.#view.getUint32(KVM_RUN.debug_exception, true);
   }
-  /** Linear. Of a #BP the address of the int3 itself. */
+  /** Linear. For #BP, the address of the int3 itself. */
   get pc(): bigint {
     return this.#view.getBigUint64(KVM_RUN.debug_pc, true);
   }
@@ -92,7 +92,7 @@ export class InternalErrorExit {
   get suberror(): number {
     return this.#view.getUint32(KVM_RUN.internal_suberror, true);
   }
-  /** A copy of what KVM fetched of the instruction it cannot emulate; undefined where it does not tell. */
+  /** A copy of what KVM fetched of the instruction it cannot emulate; undefined if it does not tell. */
   get instruction(): Uint8Array | undefined {
     const flags = this.#view.getBigUint64(KVM_RUN.emulation_flags, true);
     const sizeBytes = this.#view.getUint8(KVM_RUN.emulation_insn_size);

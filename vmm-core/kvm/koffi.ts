@@ -1,7 +1,7 @@
 /**
- * koffi, without its front: `require('koffi')` finds out the platform by way of most of node:fs, which costs
- * 5 ms in each thread at start; KVM needs x86-64 Linux anyway. The front stays as the way out where the
- * native module does not load (musl).
+ * koffi, without its front: `require('koffi')` detects the platform through most of node:fs, which costs 5
+ * ms in each thread at start; KVM needs x86-64 Linux anyway. The front remains the fallback where the native
+ * module does not load (musl).
  */
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
@@ -15,7 +15,7 @@ function loadKoffi(): KoffiApi {
   try {
     return require(NATIVE) as KoffiApi;
   } catch {
-    return require('koffi') as KoffiApi; // and its error, if that does not load either
+    return require('koffi') as KoffiApi; // throws koffi's own error if that does not load either
   }
 }
 

@@ -16,7 +16,7 @@ import { KvmUnavailableError } from '../errors.ts';
 import { ioctl, ioctlStruct, mustIoctl } from './libc.ts';
 import { KvmVm } from './vm.ts';
 
-/** The device; tests and unusual hosts name another by TRAPFRAME_KVM. */
+/** The device; tests and unusual hosts name another in TRAPFRAME_KVM. */
 export function kvmPath(): string {
   return process.env.TRAPFRAME_KVM ?? '/dev/kvm';
 }
@@ -59,7 +59,7 @@ export class Kvm {
     );
   }
 
-  /** 0 when absent, otherwise what the capability's documentation says. */
+  /** 0 when absent, otherwise the value that the capability's documentation gives. */
   checkExtension(capability: number): number {
     return Math.max(0, ioctl(this.#fd, KVM_CHECK_EXTENSION, capability));
   }
@@ -79,7 +79,7 @@ export class Kvm {
     );
   }
 
-  /** The MSRs that this host's vCPUs have, without the families that KVM takes for granted (msrs.ts). */
+  /** The MSRs that this host's vCPUs have, except the families that KVM does not list (msrs.ts). */
   msrIndices(): number[] {
     const indices = new Uint32Array(KvmMsrList.size / 4 + MAX_LISTED_MSRS);
     indices[0] = MAX_LISTED_MSRS; // nmsrs

@@ -25,7 +25,7 @@ import {
   SystemEventExit,
 } from './exitViews.ts';
 
-/** Segment registers in the order and by the names of struct kvm_sregs. */
+/** Segment registers in the order and with the names of struct kvm_sregs. */
 export type SegmentName = keyof typeof KVM_SREGS_SEGMENTS;
 
 const MIRROR_ALL = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
@@ -56,7 +56,7 @@ export class KvmRun {
     this.#bytes = bytes;
   }
 
-  /** KVM_EXIT_*: which of the members above is meant. */
+  /** KVM_EXIT_*: which of the members above is valid. */
   get exitReason(): number {
     return this.#view.getUint32(KVM_RUN.exit_reason, true);
   }
@@ -67,8 +67,8 @@ export class KvmRun {
   }
 
   /**
-   * Asks the kernel to copy all registers here at each exit: on at stops, off while running (it costs on
-   * every exit).
+   * Asks the kernel to copy all registers here at each exit: on at stops, off while running (every exit
+   * would pay for it).
    */
   set mirrorRegisters(on: boolean) {
     this.#view.setUint32(KVM_RUN.kvm_valid_regs, on ? MIRROR_ALL : 0, true);

@@ -1,6 +1,6 @@
 /**
- * The few libc calls vmm-core needs, through koffi. Host addresses stay in this folder: everyone else holds
- * typed arrays. Loaded once per thread (main and each vCPU worker).
+ * The few libc calls vmm-core needs, through koffi. Host addresses stay in this folder: the rest of the code
+ * holds typed arrays. Loaded once per thread (main and each vCPU worker).
  */
 import { constants } from 'node:os';
 import { koffi } from './koffi.ts';
@@ -10,7 +10,7 @@ const libc = koffi.load(null); // the process itself: libc is always there
 type IntCall = (...args: (number | bigint)[]) => number;
 type BufferCall = (fd: number, request: number, buffer: ArrayBufferView) => number;
 
-// ioctl and syscall are variadic in C; for integer and pointer arguments the x86-64 ABI passes them alike.
+// ioctl and syscall are variadic in C; the x86-64 ABI passes integer and pointer arguments alike.
 const ioctlValue = libc.func(
   'int ioctl(int fd, unsigned long request, unsigned long value)',
 ) as unknown as IntCall;
@@ -49,8 +49,8 @@ const LOCK_NB = 4;
 const ITIMER_REAL = 0; // <sys/time.h>
 
 /**
- * Interrupts the main thread's KVM_RUN every `ms`, 0: no longer, by a signal that node's event loop takes
- * note of. Safety: the kernel reads the struct (struct itimerval: two struct timeval of two longs) during the
+ * Interrupts the main thread's KVM_RUN every `ms` (0: no more), by a signal that also wakes node's event
+ * loop. Safety: the kernel reads the struct (struct itimerval: two struct timeval of two longs) during the
  * call only.
  */
 export function interruptEvery(ms: number): void {
@@ -59,15 +59,15 @@ export function interruptEvery(ms: number): void {
   libcSetitimer(ITIMER_REAL, BigInt64Array.from([...interval, ...interval]), null);
 }
 
-/** Writes to `fd` fail with EAGAIN instead of waiting, for all who share it. Does nothing to a closed one. */
+/** Writes to `fd` fail with EAGAIN instead of waiting, for all who share it. Does nothing if it is closed. */
 export function setNonBlocking(fd: number): void {
   const flags = libcFcntl(fd, F_GETFL, 0);
   if (flags >= 0) libcFcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 /**
- * Locks an open file against everybody else who asks; closing it, or the end of the process, unlocks it.
- * False: somebody has it.
+ * Takes an advisory lock on an open file; closing it, or the end of the process, releases it. False: another
+ * process has it.
  */
 export function tryLock(fd: number): boolean {
   return libcFlock(fd, LOCK_EX | LOCK_NB) === 0;
@@ -105,7 +105,7 @@ export function ioctlStruct(call: string, fd: number, request: number, buffer: A
 
 /**
  * Maps `fd` over the first `lengthBytes` of a wasm memory, which then show the file's pages to every thread.
- * Safety: the range lies inside the memory (checked), is page aligned (wasm memories are), and the memory
+ * Safety: the range is inside the memory (checked), is page aligned (wasm memories are), and the memory
  * outlives the mapping because the caller keeps it as long as the fd.
  */
 export function mapOver(memory: WebAssembly.Memory, lengthBytes: number, fd: number): void {
@@ -125,8 +125,7 @@ export function discard(memory: WebAssembly.Memory): void {
 }
 
 /**
- * Only for this folder: KVM needs the address of guest RAM. The buffer is shared memory, which stays where it
- * is.
+ * Only for this folder: KVM needs the address of guest RAM. The buffer is shared memory, which never moves.
  */
 export function hostAddress(memory: { readonly buffer: ArrayBufferLike }): bigint {
   return BigInt(koffi.address(new Uint8Array(memory.buffer)));
@@ -137,17 +136,17 @@ export function currentThreadId(): number {
   return libcSyscall(SYS_gettid, 0, 0, 0);
 }
 
-/** Has a handler that does nothing (vcpuWorker.ts): it only has to interrupt KVM_RUN. */
+/** Its handler does nothing (vcpuWorker.ts): it only has to interrupt KVM_RUN. */
 export const KICK_SIGNAL = constants.signals.SIGUSR2;
 
-/** Ends the process with all its threads, wherever they are: exit_group(2). */
+/** Ends the process and all its threads, wherever they are: exit_group(2). */
 export function exitNow(status: number): never {
   return libcExit(status);
 }
 
 /**
- * Interrupts a thread's KVM_RUN. The process must have a handler for `signal` (process.on). A thread that is
- * gone is fine.
+ * Interrupts a thread's KVM_RUN. The process must have a handler for `signal` (process.on). The thread may
+ * be gone.
  */
 export function signalThread(threadId: number, signal: number): void {
   libcSyscall(SYS_tgkill, libcGetpid(), threadId, signal);

@@ -48,7 +48,7 @@ test('reads go on after each register that the vCPU does not have', () => {
   ]);
 });
 
-test('writes go on after each register that is refused, and say which those are', () => {
+test('writes continue after each register that is refused, and tell which those are', () => {
   const values = new Map([[1, 0n], [3, 0n]]); // prettier-ignore
   const msrs = [9, 1, 8, 3].map((index) => ({ index, data: BigInt(index) }));
   assert.deepEqual(writeMsrs(encodeMsrs(msrs), fakeKvm(values).set), [
@@ -58,7 +58,7 @@ test('writes go on after each register that is refused, and say which those are'
   assert.deepEqual([...values], [[1, 1n], [3, 3n]]); // prettier-ignore
 });
 
-test('more than KVM takes at once (MAX_IO_MSRS) goes in several calls', () => {
+test('more than KVM takes at once (MAX_IO_MSRS) is split into several calls', () => {
   const values = new Map(Array.from({ length: 600 }, (_, i): [number, bigint] => [i, BigInt(i * 3)]));
   const kvm = fakeKvm(values);
   const read = decodeMsrs(readMsrs(unreadMsrs([...values.keys()]), kvm.get));
@@ -66,14 +66,14 @@ test('more than KVM takes at once (MAX_IO_MSRS) goes in several calls', () => {
   assert.deepEqual(kvm.calls, [255, 255, 90]);
 });
 
-test('the deadline is written last, after the TSC that it counts by and whatever else the host lists', () => {
+test('the deadline is written last, after the TSC it is compared with and all others the host lists', () => {
   const indices = stateMsrs([MSR.IA32_TSC_DEADLINE, MSR.IA32_TSC, MSR.LSTAR]);
   assert.equal(indices.at(-1), MSR.IA32_TSC_DEADLINE);
   assert.ok(indices.includes(MSR.IA32_TSC) && indices.includes(MSR.LSTAR));
   assert.ok(!stateMsrs([MSR.IA32_TSC]).includes(MSR.IA32_TSC_DEADLINE), 'not where the host has none');
 });
 
-test('what KVM has and does not list is there, once', () => {
+test('what KVM has but does not list is there, once', () => {
   const indices = stateMsrs([MSR.MTRRdefType, MSR.IA32_CR_PAT]);
   assert.equal(indices.length, new Set(indices).size);
   const names = indices.map(msrName);
@@ -92,7 +92,7 @@ test("Hyper-V's registers are left out", () => {
   );
 });
 
-test('a register that our table does not have is named by its number', () => {
+test('a register missing from our table is named by its number', () => {
   assert.equal(msrName(MSR.KERNEL_GS_BASE), 'MSR_KERNEL_GS_BASE');
   assert.equal(msrName(0xc001_0200), 'MSR_<0xc0010200>');
 });

@@ -1,6 +1,6 @@
 /**
- * Model-specific registers of a vCPU, many at a time (KVM_GET_MSRS and KVM_SET_MSRS of api.rst), and which of
- * them make up its state. Any thread that knows that the vCPU is not in KVM_RUN.
+ * Model-specific registers of a vCPU, many at a time (KVM_GET_MSRS and KVM_SET_MSRS in api.rst), and which
+ * of them make up its state. Any thread that knows the vCPU is not in KVM_RUN.
  */
 import { KVM_GET_MSRS, KVM_SET_MSRS, KvmMsrEntry, KvmMsrs } from '../abi/kvm.ts';
 import {
@@ -42,7 +42,7 @@ const UNLISTED_MSRS: readonly number[] = [
   ...range(MSR_IA32_MC0_CTL, 4 * KVM_MAX_MCE_BANKS),
 ];
 
-/** Listed by KVM, but no state of our guests. */
+/** Listed by KVM, but not state of our guests. */
 const LEFT_OUT: readonly { readonly first: number; readonly last: number; readonly why: string }[] = [
   {
     first: HV_X64_MSR_FIRST,
@@ -51,11 +51,12 @@ const LEFT_OUT: readonly { readonly first: number; readonly last: number; readon
   },
 ];
 
-/** KVM copies at most so many entries at once (MAX_IO_MSRS in its x86.c). */
+/** KVM copies at most this many entries at once (MAX_IO_MSRS in its x86.c). */
 const MAX_ENTRIES = 255;
 
 /**
- * The MSRs of a vCPU's state in the order to write them: IA32_TSC_DEADLINE after the TSC that it counts by.
+ * The MSRs of a vCPU's state in the order to write them: IA32_TSC_DEADLINE after the TSC it is compared
+ * with.
  */
 export function stateMsrs(listed: readonly number[]): number[] {
   const isLeftOut = (index: number): boolean =>
@@ -105,7 +106,7 @@ export function decodeMsrs(entries: Uint8Array): MsrValue[] {
   return range(0, entries.length / KvmMsrEntry.size).map((i) => KvmMsrEntry.read(view, i * KvmMsrEntry.size));
 }
 
-/** The entries with the vCPU's values; those that it does not have are left out. */
+/** The entries with the vCPU's values, without those it does not have. */
 export function readMsrs(entries: Uint8Array, get: MsrIoctl): Uint8Array {
   return concatenate(transfer(entries, get).taken);
 }
@@ -115,7 +116,7 @@ export function writeMsrs(entries: Uint8Array, set: MsrIoctl): MsrValue[] {
   return transfer(entries, set).refused.flatMap(decodeMsrs);
 }
 
-/** In as many calls as it takes: each goes on after the entry that the one before it ended at. */
+/** In as many calls as it takes: each continues after the entry at which the previous one ended. */
 function transfer(
   entries: Uint8Array,
   ioctl: MsrIoctl,

@@ -9,7 +9,7 @@ test('the shadow stack pointer is named, others are numbers', () => {
   assert.equal(registerName(GUEST_SSP + 1n), 'KVM_REG_<0x2030000300000001>');
 });
 
-test('what a state holds of them reads back, at any place in a buffer', () => {
+test('a saved state reads back, at any place in a buffer', () => {
   const registers = [
     { id: GUEST_SSP, value: 0x7fff_ffff_f000n },
     { id: GUEST_SSP + 1n, value: 2n ** 64n - 1n },

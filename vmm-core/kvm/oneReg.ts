@@ -1,6 +1,6 @@
 /**
- * Registers that KVM hands out one at a time (KVM_GET_ONE_REG of api.rst; on x86 since Linux 6.18), each of
- * 64 bits. The only one that no other ioctl knows is the shadow stack pointer. Any thread that knows that the
+ * Registers that KVM accesses one at a time (KVM_GET_ONE_REG in api.rst; on x86 since Linux 6.18), each of
+ * 64 bits. The only one not covered by another ioctl is the shadow stack pointer. Any thread that knows the
  * vCPU is not in KVM_RUN.
  */
 import {
@@ -25,7 +25,7 @@ const MAX_LISTED = 256;
 /** Where the kernel reads and writes the value. Shared memory does not move; each thread has its own. */
 const cell = new BigUint64Array(new SharedArrayBuffer(BigUint64Array.BYTES_PER_ELEMENT));
 
-/** The ids of those that KVM tells a debugger or a snapshot to keep: no MSR is among them. */
+/** The ids of those that KVM asks a debugger or a snapshot to keep: no MSRs. */
 export function listRegisters(fd: number): bigint[] {
   const list = new BigUint64Array(1 + MAX_LISTED);
   list[0] = BigInt(MAX_LISTED); // n

@@ -1,7 +1,7 @@
 /**
  * A vCPU's file descriptor. `run` only on the vCPU's own thread; everything else by whichever thread knows
- * that the vCPU is not in KVM_RUN (its own, or main after the stop was acknowledged): the kernel would block
- * us otherwise.
+ * that the vCPU is not in KVM_RUN (its own, or main after the stop was acknowledged): otherwise the kernel
+ * would block us.
  */
 import { closeSync } from 'node:fs';
 import {
@@ -107,7 +107,7 @@ export class KvmVcpu {
     return decodeSregs(viewOf(this.#readSregs()));
   }
   /**
-   * Keeps apic_base and pending interrupts. Throws KvmError EINVAL for combinations that no CPU can be in.
+   * Keeps apic_base and pending interrupts. Throws KvmError EINVAL for a state that no CPU can be in.
    */
   writeSystem(sregs: SystemRegisters): void {
     const buffer = this.#readSregs();
@@ -119,7 +119,7 @@ export class KvmVcpu {
     ioctlStruct('KVM_SET_FPU', this.#fd, KVM_SET_FPU, KvmFpu.bytes(values));
   }
 
-  /** Those that this host does not have are left out. */
+  /** Without those this host does not have. */
   writeMsrs(msrs: readonly MsrValue[]): void {
     writeMsrs(encodeMsrs(msrs), setMsrs(this.#fd));
   }
@@ -168,14 +168,14 @@ export class KvmVcpu {
   }
 
   /**
-   * Tells a kvmclock guest that it was stopped, so that its soft-lockup watchdog forgives. A guest without
-   * one: ignored.
+   * Tells a kvmclock guest that it was stopped, so that its soft-lockup watchdog stays quiet. Ignored
+   * without kvmclock.
    */
   noteStop(): void {
     ioctl(this.#fd, KVM_KVMCLOCK_CTRL);
   }
 
-  /** All that the guest can change of this vCPU. */
+  /** Everything the guest can change in this vCPU. */
   save(format: VcpuStateFormat): VcpuState {
     return saveVcpuState(this.#fd, format);
   }

@@ -52,7 +52,7 @@ test('a host that has what every KVM has', () => {
   ]);
 });
 
-test('a part is as large as the capability says: XSAVE with tile registers', () => {
+test('a part is as large as its capability says: XSAVE with tile registers', () => {
   const parts = vcpuStateFormat(host({ ...NEWEST, [KVM_CAP.XSAVE2]: 11008 }));
   assert.equal(parts.find(({ part }) => part.name === 'XSAVE2')?.blank.length, 11008);
 });

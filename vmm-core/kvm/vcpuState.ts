@@ -1,16 +1,16 @@
 /**
- * Everything KVM keeps of a vCPU that its guest can change, in one table: for a reset, a snapshot, an
- * inspector. Any thread that knows that no vCPU of the VM is in KVM_RUN.
+ * All vCPU state in KVM that the guest can change, in one table: for a reset, a snapshot, an inspector. Any
+ * thread that knows no vCPU of the VM is in KVM_RUN.
  *
  * The table is in the order of restoring. State is saved in the opposite order, because some reads change
- * what stands above them in the table: KVM_GET_MP_STATE lets the vCPU accept a pending INIT or SIPI, which
- * sets its registers, and KVM_GET_VCPU_EVENTS delivers a pending #DB's DR6 and a pending #PF's CR2. And a
- * timer that expires between the reads of its deadline (an MSR) and of the LAPIC fires twice after a restore,
+ * what is above them in the table: KVM_GET_MP_STATE lets the vCPU accept a pending INIT or SIPI, which sets
+ * its registers, and KVM_GET_VCPU_EVENTS delivers a pending #DB's DR6 and a pending #PF's CR2. And a timer
+ * that expires between the reads of its deadline (an MSR) and of the LAPIC fires twice after a restore,
  * instead of never.
  *
  * Not here: CPUID and KVM_SET_GUEST_DEBUG are ours, not the guest's; kvmclock belongs to the VM (vm.ts), only
- * its MSRs are the vCPU's. KVM ignores a TSC that is less than a second off the present one: it takes that
- * for an attempt to synchronise the vCPUs.
+ * its MSRs are the vCPU's. KVM ignores a TSC less than a second off the current one: it takes that for an
+ * attempt to synchronise the vCPUs.
  */
 import {
   KVM_CAP,
@@ -66,11 +66,11 @@ interface StatePart {
   readonly set: number;
   /** In bytes; the value of the capability in `needs` when it is not given. */
   readonly size?: number;
-  /** The KVM_CAP_* without which KVM does not have it. */
+  /** The KVM_CAP_* that it needs. */
   readonly needs?: number;
-  /** The KVM_CAP_* with which another row says the same and more. */
+  /** The KVM_CAP_* with which another row covers it. */
   readonly unless?: number;
-  /** How it goes in and out when it is no plain struct. */
+  /** How to read and write it when it is not a plain struct. */
   readonly as?: keyof typeof TRANSFERS;
 }
 
@@ -105,18 +105,18 @@ const PARTS = [
 
 export type StatePartName = (typeof PARTS)[number]['name'];
 
-/** Plain data: what restoring, copying to another thread or writing to a file needs. */
+/** Plain data, fit for restoring, copying to another thread or writing to a file. */
 export interface VcpuState {
   /** In the order of restoring. */
   readonly parts: readonly { readonly name: StatePartName; readonly bytes: Uint8Array }[];
 }
 
-/** What this host's KVM can tell of itself. */
+/** What this host's KVM supports. */
 export type HostKvm = Pick<Kvm, 'checkExtension' | 'msrIndices'>;
 
 type Part = StatePart & { readonly name: StatePartName };
 
-/** The rows that hold on this host, each with what to read it into. The same for all vCPUs. */
+/** The rows that apply to this host, each with what to read it into. The same for all vCPUs. */
 export type VcpuStateFormat = readonly { readonly part: Part; readonly blank: Uint8Array }[];
 
 export function vcpuStateFormat(kvm: HostKvm): VcpuStateFormat {
@@ -164,7 +164,7 @@ const STRUCT: Transfer = {
 };
 
 const TRANSFERS = {
-  /** The ioctls return and take the number itself; 0: the host's TSC has no frequency to speak of (EIO). */
+  /** The ioctls return and take the number itself; 0: the host's TSC has no constant frequency (EIO). */
   frequency: {
     read(fd, { get }, blank) {
       viewOf(blank).setUint32(0, Math.max(0, ioctl(fd, get)), true);
@@ -177,7 +177,7 @@ const TRANSFERS = {
     },
   },
 
-  /** KVM is told the size of the buffer and tells how much of it counts. */
+  /** KVM is told the size of the buffer and returns how much of it is used. */
   nestedState: {
     ...STRUCT,
     blank(sizeBytes) {
@@ -191,7 +191,7 @@ const TRANSFERS = {
     },
   },
 
-  /** Asked for by index. What KVM refuses to take back is logged: better a guest without it than none. */
+  /** Read by index. What KVM refuses to take back is logged: better a guest without it than no guest. */
   msrs: {
     blank: (_, kvm) => unreadMsrs(stateMsrs(kvm.msrIndices())),
     read: (fd, _, blank) => readMsrs(blank, getMsrs(fd)),

@@ -1,4 +1,4 @@
-/** A saved vCPU state as names and values, for whoever shows it. Pure: no ioctl. */
+/** A saved vCPU state as names and values, for display. Pure: no ioctls. */
 import {
   KVM_SREGS_SEGMENTS,
   KVM_SREGS_TABLES,
@@ -21,7 +21,7 @@ import { decodeMsrs, msrName } from './msrs.ts';
 import { decodeRegisters, registerName } from './oneReg.ts';
 import type { StatePartName, VcpuState } from './vcpuState.ts';
 
-/** Names as the headers and the SDM have them, nested as the structs are. */
+/** Names as in the headers and the SDM, nested as the structs are. */
 export interface StateValues {
   readonly [name: string]: number | bigint | Uint8Array | StateValues;
 }

@@ -1,6 +1,6 @@
 /**
  * A VM's file descriptor: memory slots, the in-kernel interrupt controllers and timer, vCPU creation. Usable
- * from any thread by its fd.
+ * from any thread through its fd.
  */
 import { closeSync } from 'node:fs';
 import {
@@ -78,8 +78,8 @@ export class KvmVm {
   }
 
   /**
-   * Makes every slot of `memory` guest RAM.
-   * Safety: KVM keeps the host addresses for the VM's life; the caller keeps `memory` as long as this object.
+   * Makes every slot of `memory` guest RAM. Safety: KVM keeps the host addresses for the VM's life; the
+   * caller keeps `memory` alive as long as this object.
    */
   setMemory(memory: GuestMemory): void {
     memory.slots.forEach((slot, index) => {
@@ -148,8 +148,8 @@ export function kvmIrqLine(vmFd: number, gsi: number): IrqLine {
 }
 
 /**
- * The memory that the vCPU's kvm_run page is mapped over. Throws UserError where this process may not have
- * any.
+ * The memory that the vCPU's kvm_run page is mapped over. Throws UserError when this process may not
+ * allocate it.
  */
 function reserveRunPage(index: number): WebAssembly.Memory {
   try {
