@@ -19,7 +19,7 @@ function textAt(source: ReturnType<typeof openFileSource>, offset: number, lengt
   return new TextDecoder().decode(bytes);
 }
 
-test('a file is read where it is asked for, and not past its end', (t) => {
+test('a file is read at the offset asked for, and not past its end', (t) => {
   const source = openFileSource(fileWith(t, 'kernel image'));
   t.after(() => source.close());
   assert.equal(source.sizeBytes, 12);
@@ -27,7 +27,7 @@ test('a file is read where it is asked for, and not past its end', (t) => {
   assert.throws(() => textAt(source, 10, 5), RangeError);
 });
 
-test('a small file that was asked for whole stays what it was when it is rebuilt in place', (t) => {
+test('a small file that was read whole stays as it was when it is rebuilt in place', (t) => {
   const file = fileWith(t, 'before');
   const source = openFileSource(file, { wholeUpToBytes: 6 });
   writeFileSync(file, 'after.');
@@ -35,20 +35,20 @@ test('a small file that was asked for whole stays what it was when it is rebuilt
   assert.notEqual(source.version, '');
 });
 
-test('a closed file is not read: its descriptor may be of another file by then', (t) => {
+test('a closed file is not read: its descriptor may belong to another file by then', (t) => {
   const source = openFileSource(fileWith(t, 'kernel'));
   source.close();
   source.close();
   assert.throws(() => textAt(source, 0, 1), RangeError);
 });
 
-test('a directory is no file, and a missing file says so', (t) => {
+test('a directory is not a file, and a missing file says so', (t) => {
   const file = fileWith(t, '');
   assert.throws(() => openFileSource(path.dirname(file)), NotAFileError);
   assert.throws(() => openFileSource(`${file}.none`), { code: 'ENOENT' });
 });
 
-test('a file of thousands is open only while it is read, and not read once it was rebuilt', (t) => {
+test('one file of thousands is open only while it is read, and no longer read once it was rebuilt', (t) => {
   const file = fileWith(t, 'kernel image');
   const source = openOccasionalSource(file);
   assert.equal(source.sizeBytes, 12);

@@ -1,4 +1,4 @@
-/** A file as a ByteSource, read where it is asked for: images of guests, symbol files. */
+/** A file as a ByteSource, read on demand: guest images, symbol files. */
 import { closeSync, readSync, type Stats } from 'node:fs';
 import { bytesSource, type ByteSource } from '../elf/byteSource.ts';
 import { openRegularFile, type RegularFile } from './regularFile.ts';
@@ -14,13 +14,13 @@ export interface FileSource extends ByteSource {
 
 export interface FileSourceOptions {
   /**
-   * Files up to this size are read at once, so that a rebuild in place does not change them under our feet.
+   * Files up to this size are read at once, so that a rebuild in place does not change them under us.
    */
   readonly wholeUpToBytes?: number;
 }
 
 /**
- * A file of which a program has thousands: open only while it is read, so that it costs neither a descriptor
+ * For programs with thousands of files: open only while it is read, so that it costs neither a descriptor
  * nor memory. Throws the errors of node:fs, and NotAFileError.
  */
 export function openOccasionalSource(path: string): FileSource {

@@ -1,13 +1,13 @@
 /**
- * Messages of the control socket: cut out of what comes (messageCutter.ts), decoded (codec.ts), as
- * vscode-jsonrpc wants them.
+ * Reads messages from the control socket for vscode-jsonrpc: cuts the stream (messageCutter.ts), decodes the
+ * pieces (codec.ts).
  */
 import type { Socket } from 'node:net';
 import { AbstractMessageReader, type DataCallback, type Disposable, type Message } from 'vscode-jsonrpc/node';
 import { decodeMessage } from '../protocol/codec.ts';
 import { MessageCutter } from './messageCutter.ts';
 
-/** The largest read or write of memory that the protocol allows, and what stands around it. */
+/** The largest read or write of memory that the protocol allows, and what surrounds it. */
 export const MAX_FRAME_BYTES = 65 * 1024 * 1024;
 
 export class FrameReader extends AbstractMessageReader {

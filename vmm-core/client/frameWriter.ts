@@ -1,4 +1,4 @@
-/** The other direction of frameReader.ts. What the socket has not taken is counted, and has a limit. */
+/** The other direction of frameReader.ts. What the socket has not taken is counted and limited. */
 import type { Socket } from 'node:net';
 import { AbstractMessageWriter, Message } from 'vscode-jsonrpc/node';
 import { encodeMessage } from '../protocol/codec.ts';
@@ -7,8 +7,8 @@ export class FrameWriter extends AbstractMessageWriter {
   readonly #socket: Socket;
   readonly #maxUnreadBytes: number;
   /**
-   * Requests of the other side without an answer: "kill" is answered when the VM is over and the core about
-   * to hang up.
+   * The other side's unanswered requests: "kill" is answered when the VM has ended and the core is about to
+   * hang up.
    */
   readonly #owed = new Set<number | string | null>();
   #isEnding = false;
@@ -25,8 +25,8 @@ export class FrameWriter extends AbstractMessageWriter {
 
   /**
    * Never fails: the socket closes after an error, which both ends see, and requests that wait are rejected
-   * when their connection is disposed. (vscode-jsonrpc would turn a failed write into an unhandled rejection
-   * besides.)
+   * when their connection is disposed. (vscode-jsonrpc would also turn a failed write into an unhandled
+   * rejection.)
    */
   write(message: Message): Promise<void> {
     const pieces = encodeMessage(message);
@@ -36,13 +36,13 @@ export class FrameWriter extends AbstractMessageWriter {
     return Promise.resolve();
   }
 
-  /** After the answers that are owed. What was written before still goes out. */
+  /** After the answers still owed. What was written before still goes out. */
   end(): void {
     this.#isEnding = true;
     if (this.#owed.size === 0) this.#socket.end();
   }
 
-  /** By one system call. Runs of bytes can be large and are not copied; the text before them is short. */
+  /** In one system call. Runs of bytes can be large and are not copied; the text before them is short. */
   #send([text, ...bytes]: ReturnType<typeof encodeMessage>): void {
     const length = bytes.reduce((sum, piece) => sum + piece.length, text.length);
     const head = Buffer.concat([Buffer.from(`Content-Length: ${length}\r\n\r\n`, 'latin1'), text]);

@@ -11,7 +11,7 @@ after(() => rmSync(folder, { recursive: true }));
 const host = localConfigHost();
 const at = (name: string): string => path.join(folder, name);
 
-test('a FIFO, a device and a directory have no text and no disk format, and say what they are', () => {
+test('a FIFO, a device and a directory have no text and no disk format, and are named as what they are', () => {
   execFileSync('mkfifo', [at('fifo')]);
   for (const [name, kind] of [
     [at('fifo'), 'a FIFO'],

@@ -12,7 +12,7 @@ import { fileErrorText, kindOfFile, NotAFileError, openRegularFile, readRegularF
 /** The first bytes of a qcow2 image, of any version. */
 const QCOW_SIGNATURE = 'QFI\xfb';
 
-/** `cwd`: relative paths start there, as vmd does it, and not from the file that names them. */
+/** `cwd`: relative paths start there, as in vmd, not from the file that names them. */
 export function localConfigHost(cwd?: string): Required<ConfigHost> {
   const accounts = new Map<string, ReadonlySet<string>>();
   const hasAccount = (file: string, name: string): boolean => {
@@ -40,14 +40,14 @@ function readText(name: string): string | undefined {
   try {
     return readRegularFile(name, { maxBytes: MAX_FILE_BYTES }).toString('utf8');
   } catch {
-    return undefined; // who wants to know why asks for it
+    return undefined; // callers that want the reason ask for it
   }
 }
 
 function whyUnreadable(name: string): string | undefined {
   try {
     readRegularFile(name, { maxBytes: MAX_FILE_BYTES });
-    return undefined; // it can be, by now
+    return undefined; // it has become readable
   } catch (error) {
     return error instanceof NotAFileError ? `it is ${error.kind}, not a file` : fileErrorText(error);
   }
@@ -79,6 +79,6 @@ function kindOf(name: string): string | undefined {
     if (found === undefined) return undefined;
     return found.isBlockDevice() ? 'a block device' : kindOfFile(found);
   } catch {
-    return undefined; // a name that no file can have, or a directory closed to us
+    return undefined; // a name that no file can have, or a directory we may not enter
   }
 }

@@ -11,7 +11,7 @@ function bodies(cutting: MessageCutter, text: string): string[] {
   return [...cutting.push(Buffer.from(text))].map((it) => it.toString());
 }
 
-test('messages are found whatever pieces they arrive in', () => {
+test('messages are found however they are split', () => {
   const stream = 'Content-Length: 2\r\n\r\n{}Content-Length: 7\r\nX: y\r\n\r\n{"a":1}';
   assert.deepEqual(bodies(cutter(), stream), ['{}', '{"a":1}']);
   const cutting = cutter();
@@ -37,7 +37,7 @@ test('a message larger than the bound is refused before its body is kept', () =>
     assert.throws(() => bodies(cutter(), header(bytes)), /at most 67108864 are accepted/);
 });
 
-test('what is no header is refused at once, and a header without an end soon', () => {
+test('what is not a header is refused at once, a header that does not end soon after', () => {
   assert.throws(() => bodies(cutter(), 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), FramingError);
   assert.throws(() => bodies(cutter(), 'Content-Length: -1\r\n\r\n'), /without Content-Length/);
   const cutting = cutter();
@@ -57,7 +57,7 @@ test('the longest header that is read may come in any pieces', () => {
   assert.throws(() => bodies(cutter(), `${header}x\r\n\r\n{}`), /header of more than 4096 bytes/);
 });
 
-test('the bound may change between messages, and each user has its words', () => {
+test('the bound may change between messages, and each protocol is named in its own errors', () => {
   const cutting = new MessageCutter('the control protocol', 2);
   assert.deepEqual(bodies(cutting, 'Content-Length: 2\r\n\r\n{}'), ['{}']);
   cutting.maxBytes = 3;
@@ -68,7 +68,7 @@ test('the bound may change between messages, and each user has its words', () =>
   assert.throws(() => bodies(new MessageCutter('the control protocol', 2), 'X: y\r\n\r\n'), { message });
 });
 
-test('messages before one that follows no rule are still found', () => {
+test('messages before a malformed one are still found', () => {
   const found: string[] = [];
   assert.throws(() => {
     for (const it of cutter().push(Buffer.from('Content-Length: 2\r\n\r\n{}rubbish\r\n\r\n')))
@@ -77,7 +77,7 @@ test('messages before one that follows no rule are still found', () => {
   assert.deepEqual(found, ['{}']);
 });
 
-test('bodies and errors do not depend on where a stream is cut, damaged or not (seeded)', () => {
+test('bodies and errors do not depend on where a stream is split, damaged or not (seeded)', () => {
   const random = seededRandom(0xc077e6);
   const upTo = (limit: number): number => Math.floor(random() * limit);
   for (let round = 0; round < 500; round++) {
@@ -113,7 +113,7 @@ function pieces(stream: Buffer, upTo: (limit: number) => number): Buffer[] {
   return parts;
 }
 
-/** The bodies, and the sentence at which it ends. Throws what is no FramingError. */
+/** The bodies, and the message of the FramingError it ends with. Throws any other error. */
 function cut(chunks: readonly Buffer[]): { readonly found: string[]; readonly error: string | undefined } {
   const found: string[] = [];
   const cutting = cutter();

@@ -1,19 +1,19 @@
 /**
- * Cuts a stream into messages: header lines of which one is `Content-Length: N`, an empty line, N bytes. So
- * travel DAP, LSP and the control protocol. What a peer can make us keep in memory has a bound, however small
- * the pieces are that it sends.
+ * Cuts a stream into messages: header lines, one of them `Content-Length: N`, an empty line, N bytes: the
+ * framing of DAP, LSP and the control protocol. What a peer can make us keep in memory is bounded, however
+ * small the pieces it sends.
  */
 
 /** More than an editor sends: a `writeMemory` of 48 MiB, a vm.conf of the largest size. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
-/** Its end included. */
+/** Including its end. */
 const MAX_HEADER_BYTES = 4096;
 const HEADER_END = '\r\n\r\n';
 /** RFC 9110 §5.1: names of header fields are case-insensitive. */
 const CONTENT_LENGTH = /^content-length:[ \t]*(\d+)[ \t]*$/im;
 const NOTHING = Buffer.alloc(0);
 
-/** The stream cannot be followed any further. `message` is a sentence for the user. */
+/** The stream cannot be parsed any further. `message` is a sentence for the user. */
 export class FramingError extends Error {
   constructor(message: string) {
     super(message);
@@ -22,24 +22,27 @@ export class FramingError extends Error {
 }
 
 export class MessageCutter {
-  /** A body that is larger is refused before any of it is kept. */
+  /** A larger body is refused before any of it is kept. */
   maxBytes: number;
   readonly #protocol: string;
-  /** Of a header whose end has not come. */
+  /** A header whose end has not arrived. */
   #header: Buffer = NOTHING;
-  /** Of which not all has come. Made at once, so that its pieces need not be kept until they are joined. */
+  /**
+   * A body that has not fully arrived. Allocated at once, so that its pieces need not be kept until they are
+   * joined.
+   */
   #body: Buffer | undefined;
   #bodyBytes = 0;
 
-  /** `protocol`: what the stream is not when it follows no rule. */
+  /** `protocol`: named in the error when the stream breaks the rules. */
   constructor(protocol: string, maxBytes: number = MAX_MESSAGE_BYTES) {
     this.#protocol = protocol;
     this.maxBytes = maxBytes;
   }
 
   /**
-   * The bodies that `chunk` completes, each as soon as it is found. Throws FramingError at what follows no
-   * rule.
+   * The bodies that `chunk` completes, each as soon as it is found. Throws FramingError when the stream
+   * breaks the rules.
    */
   *push(chunk: Buffer): Generator<Buffer, void, undefined> {
     let rest = chunk;

@@ -38,7 +38,7 @@ test('what was sent before `end` arrives, in order, before the connection is fin
   connection.dispose();
 });
 
-test('requests of a client that does not read its answers wait, and are answered in order when it does', async (t) => {
+test('requests from a client that does not read its answers wait, and are answered in order when it does', async (t) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'tf-'));
   t.after(() => rm(directory, { recursive: true }));
   const socket = path.join(directory, 's');
@@ -72,7 +72,7 @@ test('requests of a client that does not read its answers wait, and are answered
   reading.destroy();
 });
 
-test('a client that reads nothing at all is given up', async (t) => {
+test('a client that reads nothing at all is dropped', async (t) => {
   const directory = await mkdtemp(path.join(tmpdir(), 'tf-'));
   t.after(() => rm(directory, { recursive: true }));
   const socket = path.join(directory, 's');

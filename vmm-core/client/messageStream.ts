@@ -1,6 +1,6 @@
 /**
  * JSON-RPC over a socket with the protocol's codec: both ends of the control socket are made here. Neither
- * end's memory is the other's to fill: frames have a largest size, and a server hears no more requests from a
+ * end can fill the other's memory: frames have a maximum size, and a server takes no more requests from a
  * client that does not read its answers.
  */
 import type { Socket } from 'node:net';
@@ -11,28 +11,28 @@ import { FrameWriter } from './frameWriter.ts';
 export interface MessageStream extends MessageConnection {
   /**
    * Resolves when the socket is closed and everything that came through it has been handled: `vm/ended`
-   * before the end.
+   * before this.
    */
   readonly finished: Promise<void>;
   /** Written, and not taken by the other side yet. */
   readonly unreadBytes: number;
   /** Resolves when the other side has taken everything that was written, or is gone. */
   drained(): Promise<void>;
-  /** A frame of the other side that is larger is an error. */
+  /** A larger frame from the other side is an error. */
   maxFrameBytes: number;
 }
 
 export interface StreamOptions {
   /**
-   * Requests wait while this many bytes of answers are unread. For the side that only answers: were both to
-   * wait for each other, none would go on.
+   * Requests wait while this many bytes of answers are unread. Only for the side that answers: if both sides
+   * waited for each other, neither would continue.
    */
   readonly holdRequestsAt?: number;
-  /** So many unread bytes are an error: the other side will not read any more. */
+  /** This many unread bytes are an error: the other side has stopped reading. */
   readonly maxUnreadBytes?: number;
 }
 
-/** The longest way of a message through vscode-jsonrpc, in turns of the event loop, generously. */
+/** A generous bound on a message's way through vscode-jsonrpc, in turns of the event loop. */
 const IDLE_TURNS = 8;
 
 export function messageStream(socket: Socket, options: StreamOptions = {}): MessageStream {
@@ -51,7 +51,7 @@ export function messageStream(socket: Socket, options: StreamOptions = {}): Mess
       },
     },
   });
-  // Not `once` of node:events: that rejects when an error comes before the close, as when the other side is
+  // Not `once` of node:events: that rejects when an error precedes the close, as when the other side is
   // killed.
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const finished = closed.then(() => idle(() => handled));
@@ -85,8 +85,7 @@ async function idle(progress: () => number): Promise<void> {
 }
 
 /**
- * Holds messages back, in order, and the socket with them, while the other side does not read what was
- * written.
+ * Holds messages back, in order, and pauses the socket, while the other side does not read what was written.
  */
 class Gate {
   readonly #socket: Socket;

@@ -38,7 +38,7 @@ function openForWriting(t: TestContext, file: string): number {
 
 test('a reader that comes late gets everything that was written before the end', async () => {
   const child = start(`process.stderr.write('written'); ${WRITES_MUCH}`, 'pipe');
-  await once(child.stderr, 'data'); // only then the first byte is read
+  await once(child.stderr, 'data'); // only then is the first byte read
   let bytes = 0;
   child.stdout?.on('data', (chunk: Buffer) => (bytes += chunk.length));
   assert.equal((await end(child)).code, 7);
@@ -78,7 +78,7 @@ test('a full disk is an error in one sentence', async (t) => {
   assert.deepEqual(await end(child), { code: 1, stderr });
 });
 
-test('a file that takes a part gets that part, and the rest is an error', async (t) => {
+test('a file that takes only a part gets that part, and the rest is an error', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'output-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = path.join(folder, 'out');

@@ -1,7 +1,7 @@
 /**
- * Standard output and standard error of a command. What is written arrives however slow the reader is, when
- * the command ends with `endProcess`; what cannot be written ends it with a sentence. Node alone loses what a
- * pipe has not taken at process.exit, and the rest of a short write to a file.
+ * Standard output and standard error of a command. When the command ends with `endProcess`, all that was
+ * written arrives, however slow the reader; what cannot be written ends the command with a sentence. Node
+ * alone loses what a pipe has not taken at process.exit, and the rest of a short write to a file.
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
@@ -14,8 +14,8 @@ const STDERR = 2;
 
 export class Output {
   /**
-   * What happens when nothing can be written any more: by default the process ends, quietly when the reader
-   * left. Called once.
+   * Called once, when nothing can be written any more: by default the process ends, quietly if the reader
+   * left.
    */
   onBroken: (error: Error) => void;
   readonly #fd: number;
@@ -30,7 +30,7 @@ export class Output {
     this.onBroken = onBroken;
   }
 
-  /** False when the reader is behind: whoever has a lot to say waits for `drained` before the next. */
+  /** False when the reader is behind: a caller with much to write waits for `drained` first. */
   write(data: string | Uint8Array): boolean {
     if (this.#isBroken) return true;
     this.#isFile ??= isFileLike(this.#fd);
@@ -74,7 +74,7 @@ export class Output {
 }
 
 export const standardOutput = new Output(1, () => process.stdout, endBrokenCommand);
-/** Nobody can be told that it is gone. */
+/** There is no way to report that it is gone. */
 export const standardError = new Output(
   STDERR,
   () => process.stderr,
@@ -89,11 +89,11 @@ export async function endProcess(exitCode: number): Promise<never> {
 
 function endBrokenCommand(error: Error): void {
   if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(EXIT_SIGPIPE);
-  // With writeSync: process.exit is next. A standard error that is full or gone as well hears nothing.
+  // With writeSync: process.exit is next. If standard error is full or gone as well, nothing is reported.
   try {
     writeSync(STDERR, `vmm: cannot write to standard output: ${fileErrorText(error)}\n`);
   } catch {
-    // The exit code says it.
+    // The exit code tells.
   }
   process.exit(1);
 }
@@ -108,7 +108,7 @@ function isFileLike(fd: number): boolean {
   }
 }
 
-/** A disk that fills up takes a part first, and refuses the next. */
+/** A disk that fills up takes a part first and refuses the rest. */
 function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
 }

@@ -29,7 +29,7 @@ function folder(t: TestContext): string {
 
 const LIMITS = { maxBytes: 1000 };
 
-/** Both ways to read must say the same. */
+/** Both ways of reading must agree. */
 async function refusal(file: string): Promise<string> {
   let message = '';
   assert.throws(
@@ -40,7 +40,7 @@ async function refusal(file: string): Promise<string> {
   return message;
 }
 
-test('a file is read whole, also one whose size the system does not tell', async (t) => {
+test('a file is read whole, even one whose size the system does not tell', async (t) => {
   const file = path.join(folder(t), 'f');
   writeFileSync(file, 'text');
   assert.equal(readRegularFile(file, LIMITS).toString(), 'text');
@@ -85,7 +85,7 @@ test('a file beyond the limit is refused before it is read', async (t) => {
   assert.throws(() => readRegularFile('/proc/self/maps', { maxBytes: 10 }), FileTooLargeError);
 });
 
-test('what the system refuses is said in its words, without a call or a stack', async (t) => {
+test('what the system refuses is reported in its words, without the call or a stack', async (t) => {
   const dir = folder(t);
   assert.equal(await refusal(path.join(dir, 'none')), 'no such file or directory (ENOENT)');
   symlinkSync('loop', path.join(dir, 'loop'));

@@ -1,7 +1,7 @@
 /**
  * Opening what a user named as a file, when it may be anything: a FIFO blocks whoever opens or reads it, a
- * device such as /dev/zero never ends, others act when they are opened. So it is looked at before, opened
- * without waiting, and looked at again: between the two a name can become another file's.
+ * device such as /dev/zero never ends, others act when they are opened. So it is checked before, opened
+ * without waiting, and checked again: in between, the name can come to mean another file.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
@@ -57,7 +57,7 @@ export function openRegularFile(path: string, flags = constants.O_RDONLY, mode =
   }
 }
 
-/** The same for who may not block a thread on a slow disk. The handle is the caller's to close. */
+/** The same for callers that must not block a thread on a slow disk. The handle is the caller's to close. */
 export async function openRegularFileAsync(path: string): Promise<{ handle: FileHandle; stat: Stats }> {
   assertFile(path, await stat(path));
   const handle = await open(path, constants.O_RDONLY | NO_WAITING);
@@ -70,8 +70,8 @@ export async function openRegularFileAsync(path: string): Promise<{ handle: File
 }
 
 /**
- * All of it, up to its end: the size that stat(2) tells is 0 in /proc. Throws NotAFileError,
- * FileTooLargeError and the errors of node:fs.
+ * All of it, up to its end: stat(2) reports size 0 in /proc. Throws NotAFileError, FileTooLargeError and the
+ * errors of node:fs.
  */
 export function readRegularFile(path: string, { maxBytes }: ReadLimits): Buffer {
   const { fd, stat } = openRegularFile(path);
@@ -100,8 +100,8 @@ export async function readRegularFileAsync(path: string, { maxBytes }: ReadLimit
 }
 
 /**
- * Reads a descriptor that is open already, standard input for one, to its end. `expectedBytes`: a guess, for
- * one read instead of many.
+ * Reads an open descriptor, such as standard input, to its end. `expectedBytes`: a guess, for one read
+ * instead of many.
  */
 export function readToEnd(name: string, fd: number, maxBytes: number, expectedBytes = 0): Buffer {
   if (expectedBytes > maxBytes) throw new FileTooLargeError(name, maxBytes);
@@ -117,8 +117,8 @@ export function readToEnd(name: string, fd: number, maxBytes: number, expectedBy
 }
 
 /**
- * What went wrong with a file, in words after a colon: "no such file or directory (ENOENT)"; a sentence of
- * ours as it is.
+ * What went wrong with a file, to follow a colon: "no such file or directory (ENOENT)"; our own sentences as
+ * they are.
  */
 export function fileErrorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -128,7 +128,7 @@ export function fileErrorText(error: unknown): string {
   return code === undefined || text === undefined ? error.message : `${text} (${code})`;
 }
 
-/** "a FIFO": what stands where a file was expected. */
+/** "a FIFO": what was found where a file was expected. */
 export function kindOfFile(found: Stats): string {
   if (found.isDirectory()) return 'a directory';
   if (found.isFIFO()) return 'a FIFO';
@@ -147,7 +147,7 @@ function assertFile(path: string, found: Stats): Stats {
   return found;
 }
 
-/** One byte more than is expected shows that there is no more. */
+/** Room for one more byte than expected shows that there are no more. */
 function chunkBytes(expectedBytes: number, total: number): number {
   return Math.max(expectedBytes - total + 1, CHUNK_BYTES);
 }

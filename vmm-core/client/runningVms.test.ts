@@ -37,7 +37,7 @@ async function core(t: TestContext, socketName: string, state: VmState, name?: s
   });
 }
 
-/** What a process leaves that was killed. */
+/** What a killed process leaves behind. */
 function staleSocket(name: string): string {
   const socket = socketPath(name);
   const script = `require('net').createServer().listen(${JSON.stringify(socket)}, () => process.kill(process.pid, 'SIGKILL'))`;
@@ -45,7 +45,7 @@ function staleSocket(name: string): string {
   return socket;
 }
 
-test('VMs that run or stand are listed by name; warm cores and VMs that are over are not', async (t) => {
+test('VMs that run or are paused are listed by name; warm cores and ended VMs are not', async (t) => {
   ownRuntimeDir(t);
   await core(t, 'b', 'running', 'b');
   await core(t, 'a', 'paused', 'a');
@@ -70,7 +70,7 @@ test('the socket of a VM that was killed is removed', async (t) => {
   assert.equal(existsSync(socket), false);
 });
 
-test('who listens and says nothing is not removed, but told of', async (t) => {
+test('a listener that says nothing is not removed, but reported', async (t) => {
   ownRuntimeDir(t);
   const socket = socketPath('busy');
   const sockets = new Set<Socket>();

@@ -1,4 +1,4 @@
-/** The VMs that run on this machine, of this user: whoever started them, they listen where all look. */
+/** This user's VMs on this machine: whatever started them, they listen in one known place. */
 import { lstatSync, rmSync } from 'node:fs';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { VmInfo } from '../protocol/vm.ts';
@@ -11,17 +11,17 @@ export interface RunningVm {
   readonly socket: string;
   readonly pid: number;
   readonly state: 'paused' | 'running';
-  /** As it was started. */
+  /** The name it was started with. */
   readonly config: VmConfig;
 }
 
-/** Nobody waits longer for a list. */
+/** The longest that a list may take. */
 const PATIENCE_MS = 5000;
 
 /**
- * Every VM that answers, by name; sockets of dead ones are removed. Warm cores without a VM and VMs that are
- * over are left out. `client` is who asks, for the VMs' logs; `onSilent` hears a sentence for each that may
- * be a VM without time. Throws RuntimeDirError.
+ * Every VM that answers, by name; sockets of dead ones are removed. Warm cores without a VM and ended VMs
+ * are left out. `client` is the caller's name in the VMs' logs; `onSilent` gets a sentence for each listener
+ * that may be a busy VM. Throws RuntimeDirError.
  */
 export async function runningVms(
   client: string,
@@ -44,7 +44,8 @@ async function ask(
     return running(name, socket, client.info);
   } catch (error) {
     if (!(error instanceof ConnectError)) throw error;
-    // A dead socket never comes to life, but its name may be a new VM's by now (control/jsonRpc/listen.ts).
+    // A dead socket never comes back to life, but its name may belong to a new VM by now
+    // (control/jsonRpc/listen.ts).
     if (error.kind === 'stale' && inodeOf(socket) === inode) rmSync(socket, { force: true });
     if (error.kind === 'silent') onSilent(error.message);
     return undefined;

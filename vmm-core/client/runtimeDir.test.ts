@@ -50,7 +50,7 @@ test('a directory that others may enter, list or change is refused', (t) => {
 
 test('a directory of another user is refused, one reached through a link too', (t) => {
   const dir = path.join(ownRuntimeDir(t), 'trapframe');
-  symlinkSync(process.getuid?.() === 0 ? '/proc' : '/', dir); // a directory that is surely not only ours
+  symlinkSync(process.getuid?.() === 0 ? '/proc' : '/', dir); // a directory that is certainly not ours alone
   assert.match(refusal(), /must be a directory that only you can enter/);
 });
 
@@ -61,7 +61,7 @@ test('a link is refused, even one to a directory of ours alone', (t) => {
   assert.match(refusal(), /trapframe must be a directory that only you can enter/);
 });
 
-test('what is no directory, or cannot be made, is refused with the reason', (t) => {
+test('what is not a directory, or cannot be made, is refused with the reason', (t) => {
   const base = ownRuntimeDir(t);
   const file = path.join(base, 'trapframe');
   writeFileSync(file, '');

@@ -29,7 +29,7 @@ test('a core is started as `vmm serve` and is ready when it has printed its sock
   assert.deepEqual(await within(core.exited, 'its end'), { code: 0, signal: null, stderrTail: '' });
 });
 
-test('its log comes line by line, and the last lines explain its end', async (t) => {
+test('its log arrives line by line, and the last lines explain its end', async (t) => {
   const lines: string[] = [];
   const source = `${READY} for (let i = 0; i < 50; i++) console.error('line ' + i); process.exitCode = 7;`;
   const core = await within(
@@ -69,7 +69,7 @@ test('a program that is not there is an error that names it', async (t) => {
   });
 });
 
-test('a first line that is no JSON is an error, and the program does not stay', async (t) => {
+test('a first line that is not JSON is an error, and the program is ended', async (t) => {
   const vmmPath = program(t, `console.log('hello'); process.stdin.resume();`);
   await assert.rejects(within(spawnCore({ vmmPath }), 'the error'), /^Error: vmm-core did not start: /);
 });

@@ -1,6 +1,6 @@
 /**
  * Starts a vmm-core process (`vmm serve`) that waits, warm, for its VM. It prints one line on stdout when it
- * listens and exits by itself when our end of its stdin closes before a VM was created.
+ * listens, and exits by itself when our end of its stdin closes before a VM was created.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -41,7 +41,7 @@ export async function spawnCore(options: SpawnOptions): Promise<CoreProcess> {
   const child = spawn(process.execPath, [options.vmmPath, 'serve'], {
     env,
     stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true, // a VM that its client detached from outlives us
+    detached: true, // a VM its client detached from outlives us
   });
   const tail: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
@@ -70,8 +70,8 @@ export async function spawnCore(options: SpawnOptions): Promise<CoreProcess> {
 }
 
 /**
- * What a person can use of a core's end: the message of the last line of its log, or all it said if that is
- * no log.
+ * The useful part of a core's last words: the message of the last line of its log, or all of it if that is
+ * not a log.
  */
 function lastWords({ code, signal, stderrTail }: CoreExit): string {
   try {

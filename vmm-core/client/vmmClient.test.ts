@@ -64,7 +64,7 @@ async function refusal(socketPath: string): Promise<ConnectError> {
   return assert.fail('connected');
 }
 
-test('a core is connected, and the VM as it is now is in the client', async (t) => {
+test('the client connects to a core and has the current state of its VM', async (t) => {
   const client = await connectVmm(await core(t, () => INFO), { client: 'test' });
   assert.deepEqual(client.info, INFO);
   client.dispose();
@@ -94,7 +94,7 @@ test('a socket whose process is gone: stale, with the command that removes it', 
   );
 });
 
-test('a file or a folder that is no socket: foreign', async (t) => {
+test('a file or a folder that is not a socket: foreign', async (t) => {
   const file = path.join(folder(t), 'file');
   writeFileSync(file, '');
   assert.deepEqual((await refusal(file)).kind, 'foreign');
@@ -137,7 +137,7 @@ test('a server of another program: foreign, whatever it says', async (t) => {
   }
 });
 
-test('who accepts and says nothing is silent, not foreign: it may be a VM without time', async (t) => {
+test('a listener that accepts and says nothing is silent, not foreign: it may be a busy VM', async (t) => {
   const socketPath = await server(t, (socket) => void socket.resume());
   const attempt = connectVmm(socketPath, { client: 'test' }, { patienceMs: 50 });
   await assert.rejects(within(attempt, 'the refusal'), {
@@ -146,7 +146,7 @@ test('who accepts and says nothing is silent, not foreign: it may be a VM withou
   });
 });
 
-test('a socket that has no room for one more connection is waited for', async (t) => {
+test('a socket with no room for one more connection is waited for', async (t) => {
   const socketPath = path.join(folder(t), 's');
   const program = `require('node:net').createServer().listen({ path: process.argv[1], backlog: 1 }, () => {
     console.log('listening');
@@ -161,7 +161,7 @@ test('a socket that has no room for one more connection is waited for', async (t
   await assert.rejects(within(attempt, 'the refusal'), { kind: 'silent' });
 });
 
-test('a language server, say, that knows no protocolVersion: foreign', async (t) => {
+test('a server without protocolVersion, such as a language server: foreign', async (t) => {
   const answers: unknown[] = [null, 'hello', 42, {}, { capabilities: {} }, { protocolVersion: '1' }];
   for (const answer of answers) {
     const socketPath = await core(t, () => answer as VmInfo);

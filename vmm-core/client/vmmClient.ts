@@ -18,8 +18,8 @@ export interface VmmClient {
   /** The VM as it was at connect. */
   readonly info: VmInfo;
   /**
-   * Resolves when the connection is gone, for whatever reason (dispose, kill, crash), and all that came
-   * before has been handled.
+   * Resolves when the connection is gone, for any reason (dispose, kill, crash), and all that came before
+   * has been handled.
    */
   readonly closed: Promise<void>;
   dispose(): void;
@@ -37,10 +37,10 @@ export class ConnectError extends Error {
 }
 
 /**
- * How long somebody who listens may take to say anything: a host can be loaded, a core stopped in a debugger.
+ * How long a listener may take to answer: a host can be loaded, a core stopped in a debugger.
  */
 const PATIENCE_MS = 30_000;
-/** connect(2) to a socket where too many wait to be accepted. */
+/** connect(2) to a socket whose backlog is full. */
 const RETRY_MS = 50;
 
 /** How the caller presents itself (InitializeParams). */
@@ -51,7 +51,7 @@ export interface ClientIdentity {
 }
 
 export interface ConnectOptions {
-  /** After that an answer is not waited for any longer: `silent`. */
+  /** How long an answer is waited for, then it is `silent`. */
   readonly patienceMs?: number;
 }
 
@@ -76,7 +76,7 @@ export async function connectVmm(
   };
   try {
     const info = await handshake(path, connection, closed, identity, deadline);
-    void connection.finished.then(() => connection.dispose()); // rejects what still waits for an answer
+    void connection.finished.then(() => connection.dispose()); // rejects requests that still wait for an answer
     return { connection, info, closed: connection.finished, dispose };
   } catch (error) {
     dispose();
@@ -111,7 +111,7 @@ async function openSocket(path: string, deadline: number): Promise<Socket> {
   }
 }
 
-/** A file that is none refuses connections just as the socket of a dead process does. */
+/** A file that is not a socket refuses connections just as the socket of a dead process does. */
 function isSocket(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
@@ -148,7 +148,7 @@ async function handshake(
   }
 }
 
-/** Not foreign: who says nothing may be a VM on a host that has no time for it. */
+/** Not foreign: a silent listener may be a VM on a host that is too busy. */
 function silent(path: string): ConnectError {
   return new ConnectError(
     'silent',
