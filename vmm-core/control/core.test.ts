@@ -10,7 +10,7 @@ import { RESET_NOTICE_MS } from './resetNotices.ts';
 const STOPPED = { cause: { kind: STOP.breakpoint }, cpu: 0, pc: '0x1000' } as const;
 const END = { kind: STOP.powerOff, exitCode: 0, message: 'the guest powered off' } as const;
 
-/** Notes what it is told, as one line each. */
+/** Records what it is told, one line each. */
 class FakeClient implements Client {
   readonly name = 'test';
   readonly isDebugger: boolean;
@@ -65,7 +65,7 @@ test('what one client changed is told to the others', (t) => {
   assert.deepEqual([first.told, second.told], [[], ['registers changed']]);
 });
 
-test('the last of many resets is told before what happens after it', (t) => {
+test('the last of many resets is reported before what happens after it', (t) => {
   const happenings: Readonly<Record<string, (core: Core) => void>> = {
     stopped: (core) => core.onStopped(STOPPED, []),
     resumed: (core) => core.onResumed(),
@@ -95,7 +95,7 @@ test('the end is told before the core says that it is over', (t) => {
   assert.deepEqual(first.told, ['powerOff', 'the guest powered off']);
 });
 
-test('a debugger is present while a client is one', (t) => {
+test('a debugger is present while one of the clients is one', (t) => {
   const { core } = newCore(t);
   const gdb = new FakeClient(true);
   assert.equal(core.debuggerPresent(), false);

@@ -1,6 +1,6 @@
 /**
  * One vmm-core process: at most one VM, any number of clients. Decides who owns the VM, passes its events to
- * every client, and says when the VM is over. Main thread. `vmm serve` starts it empty, `vmm run` with a VM.
+ * every client, and tells when the VM is over. Main thread. `vmm serve` starts it empty, `vmm run` with a VM.
  */
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Hit } from '../debug/breakpoints.ts';
@@ -16,7 +16,7 @@ import { Vm, type VmEvents } from '../vm.ts';
 import type { Client } from './client.ts';
 import { ResetNotices } from './resetNotices.ts';
 
-/** What there is to know of the process and its VM, but for the version of a protocol that tells it. */
+/** What a client can know of the process and its VM, except the protocol version. */
 export type CoreInfo = Omit<VmInfo, 'protocolVersion'>;
 
 export class Core implements VmEvents {
@@ -27,7 +27,7 @@ export class Core implements VmEvents {
   #warm: WarmParts | undefined;
   #vm: Vm | undefined;
   #name: string | undefined;
-  /** Listens under the VM's name; set by the server. Returns the name that was free. */
+  /** Listens under the VM's name; set by the server. Returns the free name it took. */
   publish: (name: string) => Promise<string> = (name) => Promise.resolve(name);
   /** Called once when the VM is over and all clients have been told. */
   onOver: (end: VmEnd) => void = () => undefined;
@@ -47,7 +47,7 @@ export class Core implements VmEvents {
     return this.#vm !== undefined;
   }
 
-  /** Does now what does not depend on a configuration. Throws KvmUnavailableError. */
+  /** Does early the work that does not depend on a configuration. Throws KvmUnavailableError. */
   warm(): WarmParts {
     this.#warm ??= this.#makeParts();
     return this.#warm;
@@ -57,7 +57,7 @@ export class Core implements VmEvents {
   async create(config: VmConfig, owner: Client): Promise<CoreInfo> {
     if (this.#vm !== undefined) throw new StateError('this process has a VM already');
     const warm = this.warm();
-    this.#warm = undefined; // its parts belong to the VM, whatever comes of it
+    this.#warm = undefined; // its parts belong to the VM, even if creating it fails
     const vm = this.#assemble(config, warm);
     this.#owner = owner;
     await this.adopt(vm);
@@ -73,7 +73,7 @@ export class Core implements VmEvents {
     }
   }
 
-  /** Serves a VM that `vmm run` made, under its name, or `name-2` … when a living VM has that. */
+  /** Serves a VM that `vmm run` made, under its name, or `name-2` … when a live VM has that. */
   async adopt(vm: Vm): Promise<void> {
     this.#vm = vm;
     this.#name = await this.publish(vm.machine.config.name);
@@ -108,7 +108,7 @@ export class Core implements VmEvents {
       void vm.kill('the client that started the VM went away');
       return;
     }
-    vm.setBreakpoints(client, []).catch(() => undefined); // nobody is left to be told
+    vm.setBreakpoints(client, []).catch(() => undefined); // nobody is left to tell
   }
 
   /** Ends the VM, if there is one. */
@@ -116,7 +116,7 @@ export class Core implements VmEvents {
     void this.#vm?.kill(message);
   }
 
-  /** The owner lets go: its end no longer ends the VM. */
+  /** The owner detaches: its end no longer ends the VM. */
   detach(client: Client): void {
     if (this.#owner === client) this.#owner = undefined;
   }
@@ -163,7 +163,7 @@ export class Core implements VmEvents {
   }
 }
 
-/** Of the breakpoints that were hit, the client's own. */
+/** The client's own among the breakpoints that were hit. */
 function idsOf(client: Client, hits: readonly Hit[]): number[] {
   return hits.flatMap(({ owner, id }) => (owner === client && id !== undefined ? [id] : []));
 }

@@ -8,7 +8,7 @@ function newNotices(t: TestContext) {
   return { told, notices: new ResetNotices((message) => told.push(message)) };
 }
 
-test('a reset is told at once', (t) => {
+test('a reset is reported at once', (t) => {
   const { told, notices } = newNotices(t);
   notices.reset('first');
   t.mock.timers.tick(RESET_NOTICE_MS);
@@ -16,7 +16,7 @@ test('a reset is told at once', (t) => {
   assert.deepEqual(told, ['first', 'second']);
 });
 
-test('a reset loop is told ten times a second, its last reset too', (t) => {
+test('a reset loop is reported ten times a second, its last reset too', (t) => {
   const { told, notices } = newNotices(t);
   for (let i = 0; i < 1000; i++) {
     notices.reset(`reset ${i}`);
@@ -29,7 +29,7 @@ test('a reset loop is told ten times a second, its last reset too', (t) => {
   assert.equal(told.at(-1), 'reset 999');
 });
 
-test('what happens after a reset is told after it', (t) => {
+test('what happens after a reset is reported after it', (t) => {
   const { told, notices } = newNotices(t);
   notices.reset('first');
   notices.reset('second');

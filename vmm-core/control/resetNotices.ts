@@ -1,6 +1,6 @@
 /**
- * Tells clients that the machine was reset: at once, but ten times a second at most, for a guest may reset in
- * a loop. The last reset is always told, and before anything that happens after it. Main thread.
+ * Tells clients that the machine was reset: at once, but at most ten times a second, because a guest may
+ * reset in a loop. The last reset is always reported, before anything that happens after it. Main thread.
  */
 export const RESET_NOTICE_MS = 100;
 

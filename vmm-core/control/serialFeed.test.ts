@@ -6,7 +6,7 @@ import type { SerialData } from '../protocol/serial.ts';
 import type { SerialReader } from './client.ts';
 import { feedSerial, MAX_UNREAD_OUTPUT } from './serialFeed.ts';
 
-/** Its reading is the test's. */
+/** The test decides when it reads. */
 class FakeReader implements SerialReader {
   readonly name = 'test';
   readonly sent: SerialData[] = [];
@@ -31,7 +31,7 @@ class FakeReader implements SerialReader {
 
 const KIB = new Uint8Array(1024);
 
-test('a client that reads gets everything, one that left nothing more', () => {
+test('a client that reads gets everything, one that left gets nothing more', () => {
   const client = new FakeReader();
   const port = new SerialPort({ kind: 'null' });
   const { detach } = feedSerial(client, 2, port);

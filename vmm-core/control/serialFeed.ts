@@ -1,15 +1,15 @@
-/** What one serial port says to one client: as much as the client reads. Main thread. */
+/** The output of one serial port to one client: as much as the client reads. Main thread. */
 import { log } from '../log.ts';
 import type { SerialPort } from '../backends/serial/serialPort.ts';
 import type { SerialReader } from './client.ts';
 
 /**
- * Unread by the client: what comes then is dropped, and the client told how much. A guest does not wait for
- * one of many.
+ * Limit on bytes the client has not read: further output is dropped, and the client told how much. A guest
+ * does not wait for one client of many.
  */
 export const MAX_UNREAD_OUTPUT = 1024 * 1024;
 
-/** Returns the output so far, and what ends the feed. */
+/** Returns the output so far, and a function that ends the feed. */
 export function feedSerial(
   reader: SerialReader,
   port: number,
@@ -34,7 +34,7 @@ export function feedSerial(
   };
   const detach = (): void => {
     serial.detach(listener);
-    droppedBytes = 0; // not told any more
+    droppedBytes = 0; // gone: not told
   };
   return { backlog: serial.attach(listener), detach };
 }

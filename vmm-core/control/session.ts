@@ -17,7 +17,7 @@ import type { Client, SerialReader } from './client.ts';
 import type { Core, CoreInfo } from './core.ts';
 import { feedSerial } from './serialFeed.ts';
 
-/** A breakpoint as its client asks for it; `id` is echoed in the client's stops. */
+/** A breakpoint as its client requests it; `id` is echoed in the client's stops. */
 export type ClientBreakpoint = Omit<Breakpoint, 'owner' | 'id'> & { readonly id: number };
 
 /** An address in guest memory: linear, through the page tables of `cpu`, or physical. */
@@ -30,7 +30,7 @@ export interface MemoryPlace {
 export class Session {
   readonly #core: Core;
   readonly #client: Client;
-  /** What ends the feed of each serial port that the client is attached to. */
+  /** Ends the feed of each serial port that the client is attached to. */
   readonly #serialFeeds = new Map<number, () => void>();
 
   /** From now on the client is told what happens. */
@@ -50,12 +50,12 @@ export class Session {
     return this.#core.info();
   }
 
-  /** A VM of the client's own: it ends with the session, unless detached. */
+  /** Makes a VM owned by the client: it ends with the session, unless detached. */
   create(config: VmConfig): Promise<CoreInfo> {
     return this.#core.create(config, this.#client);
   }
 
-  /** Lets go of the VM that this client created. */
+  /** Detaches from the VM that this client created. */
   detach(): void {
     this.#core.detach(this.#client);
   }
@@ -126,12 +126,12 @@ export class Session {
     return walk(this.#vm.machine.memory, this.#paging(cpu), address);
   }
 
-  /** `reader` gets what the port says from now on. Returns what it said so far. */
+  /** `reader` gets the port's output from now on. Returns the output so far. */
   attachSerial(port: number, reader: SerialReader): Uint8Array {
     const serial = this.#vm.serial[port];
     if (serial === undefined)
       throw new UserError(`there is no serial port ${port}: ports are 0 (COM1) to 3 (COM4)`);
-    this.#serialFeeds.get(port)?.(); // asked again: once is enough
+    this.#serialFeeds.get(port)?.(); // attached already: once is enough
     const { backlog, detach } = feedSerial(reader, port, serial);
     this.#serialFeeds.set(port, detach);
     return backlog;

@@ -23,7 +23,7 @@ interface Rig {
   readonly table: ArmedBreakpoints;
   readonly memory: GuestMemory;
   readonly threads: readonly FakeThread[];
-  /** What is known of the host now. */
+  /** What the host can do. */
   facilities: BreakpointFacilities;
 }
 
@@ -68,8 +68,7 @@ function idsHitBy(r: Rig, cpu: number, thread: VcpuThread | undefined): (number 
 }
 
 /**
- * The table of decisions: what each mode becomes, by what the host can do and whether paging maps the
- * address.
+ * The decision table: what each mode becomes, by what the host can do and whether paging maps the address.
  */
 const NO_HARDWARE = 'this host has no hardware breakpoints: use mode auto or sw';
 const NO_INT3 = 'this host cannot deliver int3 to the debugger: use mode hw';
@@ -104,7 +103,7 @@ for (const { int3, hardware, where, becomes } of DECISIONS) {
   });
 }
 
-test('auto goes on with int3 when the debug registers are used up, and says so where it cannot', () => {
+test('auto falls back to int3 when the debug registers are used up, and says so where it cannot', () => {
   const five = [0, 1, 2, 3, 4].map((i) => CODE + i);
   assert.deepEqual(arm(rig(), 'auto', five), ['hw', 'hw', 'hw', 'hw', 'sw']);
   assert.deepEqual(arm(rig(), 'hw', five), ['hw', 'hw', 'hw', 'hw', REGISTERS_USED]);
@@ -144,7 +143,7 @@ test('the address space of any vCPU that maps the address will do', () => {
   assert.equal(r.memory.readU8(gpa(CODE + 7)), INT3);
 });
 
-test('removing a breakpoint gives the byte back, unless the guest has changed it meanwhile', () => {
+test('removing a breakpoint restores the byte, unless the guest has changed it meanwhile', () => {
   const r = rig();
   arm(r, 'sw', [CODE + 1, CODE + 2]);
   r.memory.writeU8(gpa(CODE + 2), 0x90); // kernel text patching
@@ -152,7 +151,7 @@ test('removing a breakpoint gives the byte back, unless the guest has changed it
   assert.deepEqual([...r.memory.slice(gpa(CODE), 4)], [0, 1, 0x90, 3]);
 });
 
-test('two linear addresses of one byte share it, and it is whole again after both', () => {
+test('two linear addresses of one byte share it, and it is restored after both', () => {
   const r = rig({ paging: true });
   new PageTables(r.memory, 0x1000, 4).map(KERNEL + 0x1000n, BigInt(CODE));
   assert.deepEqual(arm(r, 'sw', [KERNEL + 9n, KERNEL + 0x1009n]), ['sw', 'sw']);
@@ -223,10 +222,10 @@ test('readers see the guest’s bytes where int3s are planted', async () => {
   assert.deepEqual([...r.memory.slice(gpa(CODE), 4)], [INT3, 1, 2, INT3]);
   const bytes = Uint8Array.of(0x90);
   r.breakpoints.hide(CODE, bytes);
-  assert.deepEqual([...bytes], [0x90], 'a byte that is no int3 any more is left alone');
+  assert.deepEqual([...bytes], [0x90], 'a byte that is no longer an int3 is left alone');
 });
 
-test('a read through page tables that loop leaves the event loop its turns, however many int3s are planted', async () => {
+test('a read through looping page tables lets the event loop turn, however many int3s are planted', async () => {
   const r = rig();
   const table = 0x1000;
   for (let i = 0; i < 512; i++) r.memory.writeU64(gpa(table + 8 * i), BigInt(table) | 7n); // every level, every page
@@ -260,7 +259,7 @@ test('a write lands under the planted int3s, which stay armed over the new bytes
   assert.deepEqual([...r.memory.slice(gpa(CODE), 4)], [0xaa, 0xbb, 0xcc, 3]);
 });
 
-test('after RAM was replaced nothing of the old bytes comes back', () => {
+test('after RAM was replaced none of the old bytes come back', () => {
   const r = rig();
   arm(r, 'sw', [CODE + 1]);
   r.memory.slice(gpa(CODE), 256).fill(0xee);

@@ -25,7 +25,7 @@ export type BreakpointFacilities = Pick<DebugFacilities, 'int3' | 'hardware'>;
 
 export interface Breakpoint {
   readonly owner: unknown;
-  /** Undefined: internal (the return of a call stepped over), never reported. */
+  /** Undefined: internal (the return of a stepped-over call), never reported. */
   readonly id: number | undefined;
   readonly address: bigint;
   readonly mode: BreakpointMode;
@@ -41,7 +41,7 @@ export interface Status {
   readonly message?: string;
 }
 
-/** A breakpoint at which a vCPU stands: whose, and its number there. */
+/** A breakpoint a vCPU is at: its owner, and its number there. */
 export type Hit = Pick<Breakpoint, 'owner' | 'id'>;
 
 const PAGE_BYTES = 4096;
@@ -91,7 +91,7 @@ export class Breakpoints {
     );
   }
 
-  /** For the return from a call: its stack pointer lies above the one in the callee. */
+  /** For the return from a call: its stack pointer is above the callee's. */
   addInternal(address: bigint, cpu: number, stackAbove: bigint): Breakpoint {
     const added: Breakpoint = {
       owner: this,
@@ -124,7 +124,7 @@ export class Breakpoints {
   }
 
   /**
-   * `hide` for many pieces: the list of breakpoints is looked through once, not once a piece. True until it
+   * `hide` for many pieces: the list of breakpoints is searched once, not once per piece. Valid until it
    * changes.
    */
   hider(): (gpa: number, bytes: Uint8Array) => void {
@@ -167,7 +167,7 @@ export class Breakpoints {
   }
 
   /**
-   * Decides for every wanted address how it is armed, now: pages may have been mapped since the last stop.
+   * Decides anew how every wanted address is armed: pages may have been mapped since the last stop.
    */
   arm(): void {
     this.#unplant();
@@ -232,7 +232,7 @@ export class Breakpoints {
   }
 
   /**
-   * Where the address lies in RAM, in the first vCPU's view that maps it. `paged`: by page tables, not by
+   * Where the address is in RAM, as seen by the first vCPU that maps it. `paged`: by page tables, not by
    * identity.
    */
   #mapping(address: bigint): { gpa: Gpa; paged: boolean } | undefined {

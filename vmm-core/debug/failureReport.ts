@@ -1,4 +1,4 @@
-/** What can be said of a vCPU that cannot go on. Main thread. */
+/** What is known of a vCPU that cannot go on. Main thread. */
 import type { KvmVcpu } from '../kvm/vcpu.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { readLinear } from '../memory/linearMemory.ts';

@@ -15,14 +15,14 @@ export interface MemoryRange {
   readonly paging: PagingState | undefined;
 }
 
-/** The main thread serves terminals and other clients too: it pauses that often in long work. */
+/** The main thread serves terminals and other clients too: long work pauses this often. */
 const SLICE_MS = 10;
 /** Copied at once. */
 const MAX_PIECE_BYTES = 2 ** 20;
 
 /**
- * As many bytes as can be read from the start of the range on. In slices: a guest may make a range expensive
- * to walk.
+ * As many bytes as can be read from the start of the range. In slices: a guest can make a range expensive to
+ * walk.
  */
 export async function readMemory(
   memory: GuestMemory,
@@ -44,7 +44,7 @@ export async function readMemory(
     hide = breakpoints.hider(); // another client may have set some meanwhile
     sliceEnd = performance.now() + SLICE_MS;
   }
-  // An answer that waits for its reader holds no more memory than it has bytes.
+  // An answer waiting for its reader must not hold more memory than its bytes.
   return readBytes === out.length ? out : out.slice(0, readBytes);
 }
 
@@ -70,7 +70,7 @@ export function writeMemory(
   });
 }
 
-/** Each contiguous in RAM and no longer than is copied at once. */
+/** Each contiguous in RAM and no longer than one copy. */
 function* piecesOf(memory: GuestMemory, range: MemoryRange): Generator<Piece, void, undefined> {
   const { address, lengthBytes, paging } = range;
   const pieces =

@@ -1,8 +1,8 @@
 /**
- * What this host's KVM can do for a debugger, found out by trying: a scratch VM of a few pages runs a few
- * instructions in 64-bit mode. Documentation does not tell (host kernels that emulate, nested
- * virtualization); `auto` breakpoints use only what works here. About 10 ms; remembered for the process and,
- * by host kernel, on disk.
+ * What this host's KVM can do for a debugger, found by trying: a scratch VM of a few pages runs a few
+ * instructions in 64-bit mode. Documentation does not say (host kernels that emulate, nested virtualization);
+ * `auto` breakpoints use only what works here. About 10 ms; remembered for the process and, by host kernel,
+ * on disk.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus, homedir, release } from 'node:os';
@@ -26,14 +26,14 @@ import { allocateGuestMemory, gpa, type GuestMemory } from '../memory/guestMemor
 import { dr7ForExecution } from '../vcpu/guestDebug.ts';
 
 export interface DebugFacilities {
-  /** An int3 of ours comes back to us (as KVM_EXIT_DEBUG, or as an emulation failure we recognise). */
+  /** Our int3 comes back to us (as KVM_EXIT_DEBUG, or as an emulation failure we recognise). */
   readonly int3: boolean;
   /** Execution breakpoints in the debug registers. */
   readonly hardware: boolean;
   /** Data watchpoints in the debug registers. */
   readonly watch: boolean;
   readonly step: boolean;
-  /** Steps can hold interrupts back. */
+  /** Steps can block interrupts. */
   readonly blockIrq: boolean;
 }
 
@@ -46,7 +46,7 @@ const DR7_WRITE_4_BYTES = 0x400n | 2n | (1n << 16n) | (3n << 18n);
 
 let known: DebugFacilities | undefined;
 
-/** Never throws: a host where the probe itself fails is one where nothing works. */
+/** Never throws: if the probe itself fails, the host counts as one where nothing works. */
 export function debugFacilities(kvm: Kvm): DebugFacilities {
   known ??= readCache() ?? probeAndRemember(kvm);
   return known;
@@ -136,7 +136,7 @@ function stopAddress(vcpu: KvmVcpu): number | undefined {
   return Number(vcpu.readGeneral().rip);
 }
 
-/** One file per host kernel and processor: what was found there does not change under us. */
+/** One file per host kernel and processor: for these the result does not change. */
 function cachePath(): string {
   const base = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
   const host = `${release()}-${cpus()[0]?.model ?? 'cpu'}`.replace(/[^A-Za-z0-9.]+/g, '-');

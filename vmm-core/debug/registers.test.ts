@@ -19,7 +19,7 @@ const EINVAL = 22;
 const GDT = 0x1000;
 const LDT = 0x2000;
 
-/** A vCPU that is nothing but its registers. `refuses`: what KVM answers EINVAL to. */
+/** A vCPU that is only its registers. `refuses`: what KVM answers with EINVAL. */
 class FakeVcpu {
   readonly index = 0;
   general: GeneralRegisters;
@@ -88,7 +88,7 @@ test('the mode follows CR0.PE, EFER.LMA, RFLAGS.VM, CS.L and CS.D', () => {
   assert.equal(cpuMode(generalRegisters(), longMode({ cs: small })), 'long16');
 });
 
-test('registers are shown as hexadecimal, with the privilege level and whether the vCPU runs', () => {
+test('registers are shown in hexadecimal, with the privilege level and whether the vCPU runs', () => {
   const vcpu = new FakeVcpu(
     longMode({ cr3: 0x9000n, ss: segment({ dpl: 3 }), fs: segment({ base: 0x1234n }) }),
     {

@@ -15,7 +15,7 @@ const CODE = 0x1000n;
 const CLIENT = {};
 const STEP: StopCause = { kind: 'step' };
 
-/** A verdict in one, and of a breakpoint the ids of its hits; internal ones have none. */
+/** A verdict in one word, for a breakpoint with the ids of its hits; internal ones have none. */
 type SeenVerdict = Verdict['cause'] & { readonly cpu: number; readonly ids?: readonly number[] };
 
 interface Rig {
@@ -26,7 +26,7 @@ interface Rig {
   readonly set: (...list: readonly Partial<Breakpoint>[]) => void;
 }
 
-/** Run control over two fake vCPUs, or as many as said. */
+/** Run control over two fake vCPUs, or as many as given. */
 function rig(cpus = 2): Rig {
   const { threads, vcpus } = fakeVcpus(cpus);
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: MIB }]);
@@ -57,7 +57,7 @@ function plan(change: Partial<VcpuStep> = {}): VcpuStep {
   return { cpu: 0, start: 0n, end: 0n, over: false, interrupts: false, ...change };
 }
 
-/** Resolves when everything that is under way without a thread's doing has happened. */
+/** Resolves when everything that needs no thread to act has happened. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('what stops one vCPU stops all, and the verdict says who and why', async () => {
@@ -97,7 +97,7 @@ function step(thread: FakeThread, request: StepRequest): StopCause {
   return STEP;
 }
 
-test('before running on, each vCPU that stands on a breakpoint is stepped off it, alone', async () => {
+test('before running on, each vCPU that is on a breakpoint is stepped off it, alone', async () => {
   const { threads, control, verdicts, set } = rig();
   set({ id: 1 });
   threads[1].rip = CODE;
@@ -156,7 +156,7 @@ test('a pause that comes before the vCPUs run is not lost', async () => {
   assert.deepEqual(verdicts.takeAll(), [{ kind: 'pause', cpu: 0 }]);
 });
 
-test('held bodies run while no vCPU does, and nobody hears of it', async () => {
+test('held bodies run while no vCPU does, and nothing is reported', async () => {
   const { threads, control, verdicts } = rig();
   control.resume();
   await settled();
@@ -189,7 +189,7 @@ test('a held body that throws rejects its own promise only', async () => {
   assert.ok(threads.every(({ running }) => running));
 });
 
-test('while nothing runs a body is run at once', async () => {
+test('while nothing runs a body runs at once', async () => {
   const { control, threads } = rig();
   assert.equal(await control.hold(() => 5), 5);
   assert.deepEqual(threads[0].told, []);
@@ -218,7 +218,7 @@ test('a breakpoint that a body plants under a vCPU that was held is left like an
   assert.deepEqual(threads[0].told, ['run', 'pause', 'step', 'run']);
 });
 
-test('what ends the VM counts more than a breakpoint of the same moment', async () => {
+test('what ends the VM outranks a breakpoint at the same moment', async () => {
   const causes: readonly (readonly [StopCause, SeenVerdict])[] = [
     [{ kind: 'powerOff' }, { kind: 'powerOff', cpu: 1 }],
     [{ kind: 'tripleFault' }, { kind: 'tripleFault', cpu: 1 }],
@@ -272,7 +272,7 @@ test('a step that lands on a breakpoint reports it, on one whose condition does 
   }
 });
 
-test('a range goes on past a breakpoint in it whose condition does not hold', async () => {
+test('a range continues past a breakpoint in it whose condition does not hold', async () => {
   const { threads, control, verdicts, set } = rig();
   set({ id: 2, cpu: 1 });
   control.step(plan({ start: CODE - 8n, end: CODE + 8n }));
@@ -339,7 +339,7 @@ test('a breakpoint ends a step over a call: in the callee, at its first instruct
 
   control.step(plan({ over: true }));
   await settled();
-  threads[0].hit(CODE + 5n); // back, at the very moment that another vCPU hits
+  threads[0].hit(CODE + 5n); // back, just as another vCPU hits
   threads[1].hit(callee + 4n);
   assert.deepEqual(await verdicts.take(), { kind: 'breakpoint', cpu: 1, ids: [2] });
 });

@@ -1,8 +1,8 @@
 /**
- * Run control: all vCPUs run or all are stopped (design.md §3). Main thread. While the VM runs, exactly one
- * `plan` (free run or step) is under way; it ends with a verdict, which the owner (vm.ts) turns into events.
- * Requests that need a stopped VM for an instant (setBreakpoints while running) are `held` bodies: they run
- * at the plan's next stop, and the plan goes on.
+ * Run control: all vCPUs run or all are stopped. Main thread. While the VM runs, exactly one `plan` (free
+ * run or step) is under way; it ends with a verdict, which the owner (vm.ts) turns into events. Requests that
+ * need a stopped VM for an instant (setBreakpoints while running) are `held` bodies: they run at the plan's
+ * next stop, and the plan goes on.
  */
 import { type CalleeEntered, STOP, type StopCause } from '../protocol/stopCause.ts';
 import { STEP_INTERRUPTS, STEP_OVER, STEP_SILENT, type StepRequest } from '../vcpu/mailbox.ts';
@@ -10,15 +10,15 @@ import type { VcpuSet, VcpuStop } from '../vcpu/vcpuSet.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
 import type { Breakpoints, Hit } from './breakpoints.ts';
 
-/** Why a plan ended: of the causes of all vCPUs the one that counts, and whose it is. */
+/** Why a plan ended: the deciding one of all vCPUs' causes, and whose it is. */
 export interface Verdict {
   readonly cause: Exclude<StopCause, CalleeEntered>;
   readonly cpu: number;
-  /** Of a breakpoint: all that are hit, over all vCPUs. */
+  /** For breakpoints: all that are hit, on any vCPU. */
   readonly hits: readonly Hit[];
 }
 
-/** A step of one vCPU: until it leaves [start, end), over the calls in it if told so. */
+/** A step of one vCPU: until it leaves [start, end), over the calls in it if asked to. */
 export interface VcpuStep {
   readonly cpu: number;
   readonly start: bigint;
@@ -45,7 +45,7 @@ export class RunControl {
     return this.#plan !== undefined;
   }
 
-  /** Runs until something is worth a stop; `onVerdict` tells what. */
+  /** Runs until there is a reason to stop; `onVerdict` tells it. */
   resume(): void {
     this.#start(() => this.#runFreely());
   }
@@ -54,7 +54,7 @@ export class RunControl {
     this.#start(() => this.#step(plan));
   }
 
-  /** Resolves after the verdict of what was running, which is `pause` unless the guest was faster. */
+  /** Resolves after the running plan's verdict, which is `pause` unless the guest was faster. */
   async pause(): Promise<void> {
     if (this.#plan === undefined) return;
     this.#pauseWanted = true;
@@ -62,7 +62,7 @@ export class RunControl {
     await this.#plan;
   }
 
-  /** Runs `body` with all vCPUs stopped: now, or at an instant that nobody notices. */
+  /** Runs `body` with all vCPUs stopped: now, or at an instant that no client notices. */
   async hold<T>(body: () => T): Promise<T> {
     if (this.#plan === undefined) return body();
     return new Promise((resolve, reject) => {
@@ -80,7 +80,7 @@ export class RunControl {
   #start(plan: () => Promise<Verdict>): void {
     if (this.#plan !== undefined) throw new Error('the VM is running already');
     for (const { vcpu } of this.#vcpus.threads) vcpu.noteStop();
-    this.#breakpoints.arm(); // the guest may have mapped pages since they were decided
+    this.#breakpoints.arm(); // the guest may have mapped pages since the last decision
     this.#pauseWanted = false;
     this.#plan = plan().then((verdict) => {
       this.#serveHeld(); // asked for after the last stop was looked at
@@ -98,7 +98,7 @@ export class RunControl {
     }
   }
 
-  /** Steps every vCPU that stands on a breakpoint off it, alone, so that it is not hit again. */
+  /** Steps every vCPU that is on a breakpoint off it, alone, so that it is not hit again. */
   async #leaveBreakpoints(): Promise<Verdict | undefined> {
     for (const { index, vcpu } of this.#vcpus.threads) {
       if (!this.#breakpoints.isArmedAt(vcpu.run.linearRip)) continue;
@@ -109,7 +109,7 @@ export class RunControl {
     return undefined;
   }
 
-  /** All vCPUs until one stops by itself or a pause is wanted; held bodies are served on the way. */
+  /** Runs all vCPUs until one stops by itself or a pause is wanted; serves held bodies on the way. */
   async #runAll(): Promise<readonly VcpuStop[]> {
     for (;;) {
       const stops = await this.#untilStopped(this.#vcpus.run());
@@ -120,7 +120,7 @@ export class RunControl {
     }
   }
 
-  /** Of vCPUs that were let run. What was asked for before they ran stops them at once. */
+  /** Of vCPUs that were set running. A request from before they ran stops them at once. */
   async #untilStopped<T>(stop: Promise<T>): Promise<T> {
     if (this.#pauseWanted || this.#held.length > 0) this.#vcpus.pause();
     const result = await stop;
@@ -162,13 +162,16 @@ export class RunControl {
     }
   }
 
-  /** A breakpoint on the instruction where a vCPU stands: the first one of a callee. */
+  /** A breakpoint on a vCPU's current instruction: the first one of a callee. */
   #hitAt(cpu: number): Verdict | undefined {
     const hits = this.#breakpoints.hitBy(cpu, this.#vcpus.threads[cpu]);
     return hits.length === 0 ? undefined : { cause: { kind: STOP.breakpoint }, cpu, hits };
   }
 
-  /** Undefined once the call has returned; all vCPUs run meanwhile, for a callee may wait for another CPU. */
+  /**
+   * Undefined once the call has returned; all vCPUs run meanwhile, because a callee may wait for another
+   * CPU.
+   */
   async #runToReturn(cpu: number, { returnAddress, stack }: CalleeEntered): Promise<Verdict | undefined> {
     const returned = this.#breakpoints.addInternal(BigInt(returnAddress), cpu, BigInt(stack));
     try {
@@ -181,7 +184,7 @@ export class RunControl {
     }
   }
 
-  /** What all causes together mean; undefined when nobody needs to know, as where a condition fails. */
+  /** What all causes together mean; undefined when there is nothing to report, as when a condition fails. */
   #judge(causes: readonly VcpuStop[]): Verdict | undefined {
     for (const { cpu, cause } of causes) if (isDecisive(cause)) return { cause, cpu, hits: [] };
     const pause: Verdict = { cause: { kind: STOP.pause }, cpu: causes[0]?.cpu ?? 0, hits: [] };
@@ -202,7 +205,7 @@ export class RunControl {
   }
 }
 
-/** Worth a stop whatever else is known. */
+/** A reason to stop whatever the other causes are. */
 function isDecisive(cause: StopCause): cause is Verdict['cause'] {
   switch (cause.kind) {
     case STOP.pause: // may have been for a held body
@@ -219,7 +222,7 @@ function stepped({ cpu }: VcpuStep): Verdict {
   return { cause: { kind: STOP.step }, cpu, hits: [] };
 }
 
-/** The return of a call stepped over: nobody is told. */
+/** The return of a stepped-over call: not reported. */
 function isInternal({ id }: Hit): boolean {
   return id === undefined;
 }

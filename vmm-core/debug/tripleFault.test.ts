@@ -23,7 +23,7 @@ function resetRun(): RunPage {
   return runWith(generalRegisters({ rip: 0xfff0n }), { ...RESET, cs });
 }
 
-test('where KVM leaves the registers alone, they say where the fault was', () => {
+test('where KVM leaves the registers alone, they tell where the fault was', () => {
   const { run } = runWith(generalRegisters({ rip: 0x10_001fn }), protectedMode());
   assert.equal(isReset(run), false);
   assert.equal(
@@ -32,7 +32,7 @@ test('where KVM leaves the registers alone, they say where the fault was', () =>
   );
 });
 
-test('where KVM has reset the CPU, that is said, and what is known from before', () => {
+test('where KVM has reset the CPU, the report says so and tells what is known from before', () => {
   const { run } = resetRun();
   assert.equal(isReset(run), true);
   assert.equal(
@@ -55,7 +55,7 @@ test('the registers of the last exit are kept, those of the shutdown are not', (
   const kept = new LastExit(page.run);
   page.setGeneral(generalRegisters({ rip: 0x100n }));
   kept.onRun();
-  assert.equal(kept.read().rip, 0x100n, 'where it stood before it ran');
+  assert.equal(kept.read().rip, 0x100n, 'where it was before it ran');
   page.setGeneral(generalRegisters({ rip: 0x200n }));
   kept.onExit(KVM_EXIT.IO);
   page.setGeneral(generalRegisters({ rip: 0xfff0n }));

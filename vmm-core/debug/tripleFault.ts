@@ -1,4 +1,4 @@
-/** What can be said of a triple fault: where it was, or that KVM has taken that away. Main thread. */
+/** What is known of a triple fault: where it was, or that KVM has discarded that. Main thread. */
 import { CR0_PE } from '../abi/x86.ts';
 import type { KvmRun } from '../kvm/kvmRun.ts';
 import { type Hex, hex } from '../protocol/hex.ts';
@@ -9,7 +9,7 @@ const RESET_RIP = 0xfff0n;
 const CAUSE = 'an exception could not be delivered, look at its IDT and stack';
 const CELLS_A_LINE = 4;
 
-/** The general registers at the last exit, by name, where they were kept (vcpu/lastExit.ts). */
+/** The general registers at the last exit, by name, if they were kept (vcpu/lastExit.ts). */
 type KeptRegisters = Readonly<Record<string, Hex>>;
 
 /** KVM has re-initialised the vCPU: its registers are not those of the fault. */
