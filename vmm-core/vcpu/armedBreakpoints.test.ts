@@ -12,7 +12,7 @@ const software = (address: bigint, at: number, original: number): Armed => ({
   original,
 });
 
-test('what main arms, every thread with the same bytes sees', () => {
+test('what main arms is seen by every thread that has the same bytes', () => {
   const main = new ArmedBreakpoints();
   const vcpu = new ArmedBreakpoints(main.buffer);
   const armed = [hardware(KERNEL), software(KERNEL + 5n, 0x100_0005, 0x55)];
@@ -24,7 +24,7 @@ test('what main arms, every thread with the same bytes sees', () => {
   assert.deepEqual(vcpu.hardware(), [KERNEL]);
 });
 
-test('replacing forgets what was there, and each replacement is another generation', () => {
+test('replacing forgets what was there, and each replacement is a new generation', () => {
   const table = new ArmedBreakpoints();
   const before = table.generation;
   table.replace([hardware(1n), hardware(2n)]);

@@ -40,7 +40,7 @@ export class ArmedBreakpoints {
     return Number(this.#quads[0]);
   }
 
-  /** A thread whose copy of the debug registers is of another generation writes them again. */
+  /** A thread whose debug registers are from another generation writes them again. */
   get generation(): number {
     return Number(this.#quads[1]);
   }

@@ -1,7 +1,7 @@
 /**
- * The exits that a breakpoint or a step comes by: whether it was one of ours, or an exception of the guest's
- * own, which goes back to it. The thread that runs the vCPU. Reference: Documentation/virt/kvm/api.rst
- * (KVM_EXIT_DEBUG, KVM_EXIT_INTERNAL_ERROR); SDM 3B §17.2 (DR6).
+ * The exits of breakpoints and steps: whether one is ours, or the guest's own exception, which goes back to
+ * it. The thread that runs the vCPU. Reference: Documentation/virt/kvm/api.rst (KVM_EXIT_DEBUG,
+ * KVM_EXIT_INTERNAL_ERROR); SDM 3B §17.2 (DR6).
  */
 import { KVM_INTERNAL_ERROR_EMULATION } from '../abi/kvm.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
@@ -30,7 +30,7 @@ export class BreakpointExits {
     this.#parts = parts;
   }
 
-  /** KVM_EXIT_DEBUG. Undefined: handled, go on. */
+  /** KVM_EXIT_DEBUG. Undefined: handled, continue. */
   debug(): StopCause | undefined {
     const { vcpu, armed, guestDebug, lifted } = this.#parts;
     const { exception, pc, dr6 } = vcpu.run.debug;

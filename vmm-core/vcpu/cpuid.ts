@@ -1,6 +1,6 @@
 /**
- * The CPUID a guest's vCPU sees: what the host supports, with topology of our own (n single-thread cores in
- * one package). Intel SDM 2A CPUID; leaves 0xB and 0x1F from §"extended topology". Main thread, at assembly.
+ * The CPUID a guest's vCPU sees: what the host supports, with our own topology (n single-thread cores in one
+ * package). Intel SDM 2A CPUID; leaves 0xB and 0x1F from §"extended topology". Main thread, at assembly.
  */
 import { KVM_CPUID_FLAG_SIGNIFCANT_INDEX } from '../abi/kvm.ts';
 import type { CpuidEntry } from '../kvm/kvm.ts';

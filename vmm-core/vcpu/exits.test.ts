@@ -51,7 +51,7 @@ function out({ page }: Rig, ...bytes: readonly number[]): void {
   page.write(DATA, bytes);
 }
 
-test('a port access is answered here, and the guest goes on', () => {
+test('a port access is answered here, and the guest continues', () => {
   const it = rig();
   out(it, 1, 2, 3);
   assert.equal(it.exits.answer(), undefined);
@@ -73,7 +73,7 @@ test('an observer sees an exit before it is answered', () => {
   assert.deepEqual(it.seen, [`exit ${KVM_EXIT.IO}`, 'write 7']);
 });
 
-test('debug exits are the breakpoints’ business', () => {
+test('debug exits are left to the breakpoints', () => {
   const { page, exits } = rig();
   page.exit(KVM_EXIT.DEBUG);
   assert.equal(exits.answer(), HIT);
@@ -81,14 +81,14 @@ test('debug exits are the breakpoints’ business', () => {
   assert.equal(exits.answer(), undefined);
 });
 
-test('a system event is a power event of KVM’s', () => {
+test('a system event is a power event from KVM', () => {
   const { page, exits } = rig();
   page.exit(KVM_EXIT.SYSTEM_EVENT);
   page.write(KVM_RUN.system_event_type, [KVM_SYSTEM_EVENT_RESET]);
   assert.deepEqual(exits.answer(), { kind: STOP.reset, by: 'KVM' });
 });
 
-test('an exit without a row ends the VM, by its name where it has one', () => {
+test('an exit without a row ends the VM, named if it has a name', () => {
   const { page, exits } = rig();
   const failure = (reason: number): unknown => {
     page.exit(reason);

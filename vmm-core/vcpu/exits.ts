@@ -1,7 +1,7 @@
 /**
- * The table of exits: what each reason for which KVM_RUN returns is answered with, on the thread that runs
- * the vCPU. Registers of devices are answered right here (bus/); what is worth a stop becomes a StopCause. A
- * new reason is a row.
+ * The table of exits: how each reason for KVM_RUN to return is answered, on the thread that runs the vCPU.
+ * Device registers are answered right here (bus/); what must stop the vCPU becomes a StopCause. A new reason
+ * is a row.
  */
 import { KVM_EXIT, KVM_SYSTEM_EVENT_CRASH, KVM_SYSTEM_EVENT_RESET } from '../abi/kvm.ts';
 import type { Bus } from '../bus/bus.ts';
@@ -21,7 +21,7 @@ export interface ExitParts {
   readonly observer: ExitObserver | undefined;
 }
 
-/** Undefined: answered, go on. */
+/** Undefined: answered, continue. */
 type Answer = StopCause | undefined;
 
 export class Exits {
@@ -88,7 +88,7 @@ export class Exits {
     return cause;
   }
 
-  /** KVM's word for a triple fault. */
+  /** KVM's exit for a triple fault. */
   #shutdown(): StopCause {
     const { lastExit } = this.#parts;
     if (lastExit === undefined) return { kind: STOP.tripleFault };

@@ -1,6 +1,6 @@
 /**
- * What KVM_SET_GUEST_DEBUG was told of a vCPU: its debug registers, whether int3 comes to us, single step.
- * The thread that runs the vCPU. Reference: Documentation/virt/kvm/api.rst; SDM 3B §17.2 (DR7).
+ * A vCPU's KVM_SET_GUEST_DEBUG settings: its debug registers, whether int3 comes to us, single step. The
+ * thread that runs the vCPU. Reference: Documentation/virt/kvm/api.rst; SDM 3B §17.2 (DR7).
  */
 import {
   KVM_GUESTDBG_BLOCKIRQ,
@@ -31,7 +31,7 @@ export class GuestDebug {
   readonly #armed: ArmedBreakpoints;
   /** KVM_GUESTDBG_BLOCKIRQ where the host has it. */
   readonly #blockIrq: number;
-  /** What KVM was last told, to tell it only what is new. */
+  /** What KVM was last told, to tell it only about changes. */
   #applied = '0';
   #control = 0;
 

@@ -34,7 +34,7 @@ test('a far call by an immediate exists outside 64-bit code only', () => {
   assert.equal(isCall(of(0x9a, 0, 0, 0, 0, 8, 0), 64), false);
 });
 
-test('jumps, pushes and increments of the same opcode group are no calls', () => {
+test('jumps, pushes and increments of the same opcode group are not calls', () => {
   for (const modrm of [0xe0, 0x20, 0xe8, 0x28, 0xf0, 0x30, 0xc0, 0x00, 0xc8]) {
     assert.equal(isCall(of(0xff, modrm), 64), false, `ff ${modrm.toString(16)}`);
   }
@@ -49,7 +49,7 @@ test('40 to 4f are REX prefixes in 64-bit code and instructions elsewhere', () =
   assert.equal(isHalt(of(0x48, 0xf4), 32), false, 'dec %eax');
 });
 
-test('hlt and pushf are told by their opcode, behind prefixes too', () => {
+test('hlt and pushf are told by their opcode, after prefixes too', () => {
   assert.equal(isHalt(of(0xf4), 16), true);
   assert.equal(isHalt(of(0xf3, 0xf4), 32), true);
   assert.equal(isHalt(of(0xf5), 32), false);

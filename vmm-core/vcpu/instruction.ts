@@ -1,6 +1,6 @@
 /**
- * The little that stepping must know of the instruction at RIP, from its bytes. Intel SDM 2A §2.1 (prefixes)
- * and its opcode map.
+ * The little that stepping must know about the instruction at RIP, from its bytes. Intel SDM 2A §2.1
+ * (prefixes) and its opcode map.
  */
 import { CR0_PE, EFER_LMA, type SystemRegisters } from '../abi/x86.ts';
 import type { KvmRun } from '../kvm/kvmRun.ts';
@@ -23,7 +23,7 @@ const LEGACY_PREFIXES = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67,
 export type CodeBits = 16 | 32 | 64;
 
 export interface Instruction {
-  /** As many as there can be, or are mapped: what comes after the instruction too. */
+  /** The longest an instruction can be, or as many as are mapped: bytes after it are included. */
   readonly bytes: Uint8Array;
   readonly bits: CodeBits;
 }

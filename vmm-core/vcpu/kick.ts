@@ -5,8 +5,7 @@ import type { KvmRun } from '../kvm/kvmRun.ts';
 import type { Kick } from './stopBoard.ts';
 
 /**
- * `runs`: of all vCPUs, by their index. `outputs`: where a vCPU may sleep until somebody reads what it
- * prints.
+ * `runs`: of all vCPUs, by index. `outputs`: where a vCPU may sleep until its output is read.
  */
 export function kicker(runs: readonly KvmRun[], outputs: readonly ByteRing[]): Kick {
   return (cpu, threadId) => {

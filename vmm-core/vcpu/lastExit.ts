@@ -1,6 +1,6 @@
 /**
- * The general registers at a vCPU's last exit, for hosts whose KVM takes them away at the moment they are
- * wanted: under AMD-V a triple fault re-initialises the vCPU before KVM_EXIT_SHUTDOWN is reported
+ * The general registers at a vCPU's last exit, for hosts whose KVM discards them just when they are wanted:
+ * under AMD-V a triple fault re-initialises the vCPU before KVM_EXIT_SHUTDOWN is reported
  * (arch/x86/kvm/svm/svm.c, shutdown_interception). The vCPU's thread.
  */
 import { KVM_EXIT, KvmRegs } from '../abi/kvm.ts';
@@ -18,7 +18,7 @@ export class LastExit implements ExitObserver {
     this.#mirror = run.generalBytes;
   }
 
-  /** Asks for the general registers at each exit: cheaper than the whole mirror, which costs on every one. */
+  /** Asks for the general registers at each exit: cheaper than mirroring all registers at every one. */
   onRun(): void {
     this.#kept.set(this.#mirror);
     this.#run.mirrorGeneral();

@@ -31,7 +31,7 @@ export class LiftedInt3 {
     this.#memory.writeU8(entry.gpa, OPCODE_INT3);
   }
 
-  /** An int3 that traps there all the same is the guest's own. */
+  /** An int3 that still traps there is the guest's own. */
   isFrom(address: bigint): boolean {
     return this.#lifted?.address === address;
   }

@@ -13,7 +13,7 @@ function ends(): { main: Mailbox; vcpu: Mailbox } {
   return { main, vcpu: new Mailbox(main.buffer) };
 }
 
-test('the vCPU takes RUN, and after it has answered the next one', () => {
+test('the vCPU takes RUN, and the next one after it has answered', () => {
   const { main, vcpu } = ends();
   for (let i = 0; i < 3; i++) {
     main.post(REQUEST.RUN);

@@ -1,8 +1,8 @@
 /**
  * How the main thread commands a vCPU's thread. One mailbox per vCPU, in shared memory. Every RUN or STEP is
- * answered by exactly one arrival at the stop board (stopBoard.ts), which also has the word to stop.
+ * answered by exactly one arrival at the stop board (stopBoard.ts), which also carries the request to stop.
  *
- *   byte  0  i32  REQUEST    what the vCPU shall do; written by main
+ *   byte  0  i32  REQUEST    what the vCPU is to do; written by main
  *   byte  4  i32  ISSUED     how many RUN and STEP main has posted
  *   byte  8  i32  FLAGS      STEP_* of a STEP
  *   byte 12  i32  LENT       1: main runs the vCPU until its thread is there; 2: the thread is, and wants it;
@@ -17,7 +17,7 @@ export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 export const STEP_INTERRUPTS = 1 << 0;
 /** Report a call as soon as it is in the callee, so that main can run it to its return. */
 export const STEP_OVER = 1 << 1;
-/** Step one instruction off a breakpoint: nothing planted is looked at. */
+/** Step one instruction off a breakpoint: planted int3s are ignored. */
 export const STEP_SILENT = 1 << 2;
 
 const WORD_REQUEST = 0;
@@ -39,7 +39,7 @@ export class Mailbox {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #quads: BigUint64Array;
-  /** The vCPU thread's: ISSUED as of the last request it took. */
+  /** vCPU thread: ISSUED as of the last request it took. */
   #taken = 0;
 
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(Mailbox.sizeBytes)) {
@@ -48,7 +48,7 @@ export class Mailbox {
     this.#quads = new BigUint64Array(buffer);
   }
 
-  /** Main thread, before the vCPU's thread is told its vCPU: main runs it for a start (VcpuThread). */
+  /** Main thread, before the vCPU's thread is given its vCPU: main runs it at first (VcpuThread). */
   lend(): void {
     Atomics.store(this.#words, WORD_LENT, 1);
   }
@@ -58,7 +58,7 @@ export class Mailbox {
     return Atomics.load(this.#words, WORD_LENT) === 2;
   }
 
-  /** Main thread: the vCPU is its thread's for good. */
+  /** Main thread: the vCPU now belongs to its own thread for good. */
   giveBack(): void {
     Atomics.store(this.#words, WORD_LENT, 0);
     Atomics.notify(this.#words, WORD_LENT);
@@ -95,7 +95,7 @@ export class Mailbox {
     };
   }
 
-  /** vCPU thread: sleeps until main has posted something it did not answer yet. */
+  /** vCPU thread: sleeps until main has posted something it has not answered yet. */
   waitForRequest(): Request {
     while (Atomics.load(this.#words, WORD_ISSUED) === this.#taken) {
       Atomics.wait(this.#words, WORD_ISSUED, this.#taken);

@@ -13,7 +13,7 @@ export interface VcpuAssignment {
   readonly vmName: string;
   readonly vmFd: number;
   readonly vcpu: VcpuHandle;
-  /** All of the VM's, by index: whoever stops first kicks the others. */
+  /** All of the VM's vCPUs, by index: the first to stop kicks the others. */
   readonly vcpus: readonly VcpuHandle[];
   readonly mailbox: SharedArrayBuffer;
   readonly stopBoard: SharedArrayBuffer;
@@ -29,8 +29,8 @@ export interface VcpuAssignment {
 /** Worker to main. */
 export type VcpuMessage =
   /**
-   * All vCPUs that were out have stopped, this one last: registers are in the mirrors of kvm_run, pending I/O
-   * is finished, causes are on the stop board, the threads wait in their mailboxes.
+   * All vCPUs that were running have stopped, this one last: registers are in the mirrors of kvm_run,
+   * pending I/O is finished, causes are on the stop board, the threads wait in their mailboxes.
    */
   | { readonly kind: 'stopped' }
   /** A device tells its back end; `device` is its place in the plan. */

@@ -1,6 +1,6 @@
 /**
- * What devices tell of power, as causes that stop the vCPU which is touching them. Each thread that runs
- * vCPUs makes its own.
+ * Devices' power events, as causes that stop the vCPU accessing them. Each thread that runs vCPUs makes its
+ * own.
  */
 import type { GuestPower } from '../devices/guestPower.ts';
 import { type PowerCause, STOP } from '../protocol/stopCause.ts';

@@ -1,6 +1,6 @@
 /**
  * The life of the thread that runs a vCPU: wait in the mailbox, enter the guest, hand each exit to the table
- * (exits.ts), stop when told or when an exit was worth it.
+ * (exits.ts), stop when told to or when an exit requires it.
  */
 import type { Bus } from '../bus/bus.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
@@ -35,8 +35,8 @@ export interface RunLoopParts {
 }
 
 /**
- * `handOver`: the vCPU's thread shall run it from here. `interrupted`: something else wants this thread, then
- * it may go on.
+ * `handOver`: the vCPU's thread is to run it from here. `interrupted`: something else wants this thread,
+ * then it may continue.
  */
 export type AheadOutcome = 'handOver' | 'interrupted' | StopCause;
 
@@ -71,7 +71,7 @@ export class RunLoop {
     this.#exits.raisePower(cause);
   }
 
-  /** Own thread, for good. */
+  /** Own thread; never returns. */
   serve(): never {
     const { mailbox, board, post } = this.#parts;
     for (;;) {
@@ -105,7 +105,7 @@ export class RunLoop {
     }
   }
 
-  /** The vCPU's thread is there, or has to be waited for. */
+  /** The vCPU's thread is ready, or has to be waited for. */
   #isOver(): boolean {
     return this.#parts.mailbox.wanted || this.#parts.isOutputStuck?.() === true;
   }
@@ -134,11 +134,11 @@ export class RunLoop {
   #prepare(): void {
     this.#guestDebug.applyForRun();
     this.#observer?.onRun();
-    this.#vcpu.run.immediateExit = false; // then look whether to go on (stopBoard.ts)
+    this.#vcpu.run.immediateExit = false; // then check whether to continue (stopBoard.ts)
     this.#parts.board.fence();
   }
 
-  /** The others are kicked first: they stop while this vCPU brings its registers to the mirror. */
+  /** The others are kicked first: they stop while this vCPU copies its registers to the mirror. */
   #settle(cause: StopCause): StopCause {
     this.#parts.board.stopOthers(this.#vcpu.index);
     this.#vcpu.settle();

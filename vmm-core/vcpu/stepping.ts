@@ -36,7 +36,7 @@ export class Stepping {
     this.#parts = parts;
   }
 
-  /** Ends outside [start, end), on a breakpoint, or with what else stopped the vCPU. */
+  /** Ends outside [start, end), on a breakpoint, or with whatever else stopped the vCPU. */
   step(request: StepRequest): StopCause {
     const { vcpu, armed } = this.#parts;
     for (;;) {
@@ -56,7 +56,7 @@ export class Stepping {
     const { bytes, bits } = instruction;
     const start = noteStepStart(vcpu.run, instruction);
     const call = (request.flags & STEP_OVER) !== 0 && isCall(bytes, bits);
-    // A halted vCPU wakes by interrupts only.
+    // Only interrupts wake a halted vCPU.
     const interrupts = (request.flags & STEP_INTERRUPTS) !== 0 || isHalt(bytes, bits);
     lifted.lift(vcpu.run.linearRip);
     try {

@@ -30,7 +30,7 @@ test('on a new board nobody is out', () => {
   assert.deepEqual([board.isOut(0), board.isOut(1)], [false, false]);
 });
 
-test('who stops of itself kicks those who are out, but itself, and nobody kicks again', () => {
+test('a vCPU that stops by itself kicks the others that are out, and nobody kicks again', () => {
   const { board, kicks } = rig(4);
   board.open([0, 1, 2, 3]);
   assert.equal(board.isStopping, false);
@@ -63,7 +63,7 @@ test('a step has one participant: nobody is kicked, and it is the last', () => {
   assert.deepEqual(kicks, []);
 });
 
-test('main kicks whoever has not arrived, even where one that died should have', () => {
+test('main kicks those that have not arrived, even where one that died should have', () => {
   const { board, kicks } = rig(3);
   board.open([0, 1, 2]);
   board.arrive(0, PAUSE);
@@ -75,7 +75,7 @@ test('main kicks whoever has not arrived, even where one that died should have',
   );
 });
 
-test('a kick is for the thread that announced itself, 0 before', () => {
+test('a kick goes to the thread that announced itself, 0 before', () => {
   const { board, kicks } = rig(2);
   board.announce(1, 4321);
   board.open([0, 1]);
@@ -86,7 +86,7 @@ test('a kick is for the thread that announced itself, 0 before', () => {
   ]);
 });
 
-test('a stop that comes before the vCPU has looked is seen when it does, and answered', () => {
+test('a stop that comes before the vCPU has looked is seen and answered when it does', () => {
   const { board } = rig(1);
   const mailbox = new Mailbox();
   board.open([0]);
@@ -123,7 +123,7 @@ test('any cause is read as it was written', () => {
   }
 });
 
-test('the words of a failure that are too many are cut', () => {
+test('a failure message that is too long is cut', () => {
   const { board } = rig(1);
   board.open([0]);
   board.arrive(0, { kind: STOP.failure, message: '\u0001'.repeat(100_000) });
@@ -132,7 +132,8 @@ test('the words of a failure that are too many are cut', () => {
 });
 
 /**
- * A vCPU whose KVM_RUN is a word: the guest is entered by sleeping on it, immediate_exit and a signal in one.
+ * A vCPU whose KVM_RUN is a word: entering the guest is sleeping on it; it is immediate_exit and signal in
+ * one.
  */
 const VCPU = `
   const { parentPort, workerData } = require('node:worker_threads');
@@ -204,7 +205,7 @@ function startThreads(t: TestContext, cpus: number): Threads {
   return { board, plans, woken, run };
 }
 
-test('of threads that race to stop, each run has one message, and no stop is lost', async (t) => {
+test('when threads race to stop, each run has one message, and no stop is lost', async (t) => {
   const cpus = 3;
   const { board, plans, woken, run } = startThreads(t, cpus);
   for (let round = 0; round < 300; round++) {

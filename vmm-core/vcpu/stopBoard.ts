@@ -1,11 +1,10 @@
 /**
  * Where the vCPUs of a VM meet when they stop, in memory shared by all threads. Main opens it for those that
- * are about to run (all of them, or one that steps). Whoever stops first, of itself, kicks the others from
- * its own thread; each leaves its cause and arrives; the one that arrives last wakes main: one message a
- * stop.
+ * are about to run (all of them, or one that steps). The first to stop by itself kicks the others from its
+ * own thread; each leaves its cause and arrives; the last to arrive wakes main: one message per stop.
  *
- *   i32 STOPPING  1: whoever is out shall come back
- *   i32 COUNT     how many are out: let run, and not back yet
+ *   i32 STOPPING  1: all that are out are to come back
+ *   i32 COUNT     how many are out: set running, and not back yet
  *   then for each vCPU:
  *   i32 OUT       1: it is out
  *   i32 THREAD    kernel id of the thread that runs it, 0 until that thread can be interrupted
@@ -17,13 +16,13 @@
  *    kicks, which sets immediate_exit. If the vCPU clears what the kick has set, it sees STOPPING.
  *  - A thread announces itself, then looks at STOPPING; a stop sets STOPPING, then reads the thread's id. If
  *    the stop finds no thread to interrupt, the thread sees STOPPING before it enters the guest.
- * No kick is late: who kicks is out itself until it has kicked, or is main, so the next run cannot have
+ * No kick is late: the kicker is out itself until it has kicked, or is main, so the next run cannot have
  * begun.
  */
 import { STOP, type StopCause } from '../protocol/stopCause.ts';
 
 /**
- * Makes the thread that runs a vCPU look at the board (kick.ts). `threadId`: 0 when there is none to
+ * Makes the thread that runs a vCPU check the board (kick.ts). `threadId`: 0 when there is none to
  * interrupt.
  */
 export type Kick = (cpu: number, threadId: number) => void;
@@ -61,14 +60,14 @@ export class StopBoard {
     );
   }
 
-  /** Main, while none is out: these are about to run. Before they are told. */
+  /** Main, while none is out: these are about to run. Called before they are told. */
   open(cpus: readonly number[]): void {
     for (const cpu of cpus) Atomics.store(this.#words, slot(cpu) + OUT, 1);
     Atomics.store(this.#words, COUNT, cpus.length);
     Atomics.store(this.#words, STOPPING, 0);
   }
 
-  /** Any thread; cheap: looked at after every exit. */
+  /** Any thread; cheap: checked after every exit. */
   get isStopping(): boolean {
     return Atomics.load(this.#words, STOPPING) !== 0;
   }
@@ -78,20 +77,20 @@ export class StopBoard {
     Atomics.add(this.#words, STOPPING, 0);
   }
 
-  /** `cpu` is run by this thread from here on, which can be interrupted. */
+  /** `cpu` is run by this thread from here on, and the thread can be interrupted. */
   announce(cpu: number, threadId: number): void {
     Atomics.store(this.#words, slot(cpu) + THREAD, threadId);
   }
 
-  /** Main: all who are out shall stop. */
+  /** Main: all that are out are to stop. */
   stop(): void {
     Atomics.store(this.#words, STOPPING, 1);
     this.#kickOthers(undefined);
   }
 
   /**
-   * The thread of `cpu`, which stops of itself: so shall all others. Another may have been first, who kicks
-   * then.
+   * The thread of `cpu`, which stops by itself: all others must stop too. If another was first, that one
+   * kicks.
    */
   stopOthers(cpu: number): void {
     if (Atomics.exchange(this.#words, STOPPING, 1) === 0) this.#kickOthers(cpu);
@@ -114,7 +113,7 @@ export class StopBoard {
     return Atomics.load(this.#words, COUNT) !== 0;
   }
 
-  /** Main, after the last has arrived: why `cpu`, which was out, has stopped. */
+  /** Main, after the last has arrived: why `cpu`, which was out, stopped. */
   cause(cpu: number): StopCause {
     const length = Atomics.load(this.#words, slot(cpu) + LENGTH);
     return JSON.parse(this.#room(cpu).toString('utf8', 0, length)) as StopCause;
@@ -142,7 +141,7 @@ function slot(cpu: number): number {
   return HEADER_WORDS + cpu * SLOT_WORDS;
 }
 
-/** The words of a failure are the only part of a cause that can be of any length. */
+/** A failure's message is the only part of a cause without a bound. */
 function fitting(cause: StopCause): StopCause {
   if (cause.kind !== STOP.failure || cause.message.length <= MAX_MESSAGE_LENGTH) return cause;
   return { ...cause, message: `${cause.message.slice(0, MAX_MESSAGE_LENGTH)}…` };

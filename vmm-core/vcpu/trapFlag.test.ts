@@ -59,12 +59,12 @@ test('the RFLAGS of an exception frame lose the TF of our step', () => {
   assert.equal(afterFault([AT, CS, FLAGS | TF, STACK, 0n], 2), FLAGS);
 });
 
-test('an error code, and a push by the first instruction of the handler, may lie below the frame', () => {
+test('an error code, and a push by the first instruction of the handler, may be below the frame', () => {
   assert.equal(afterFault([PAGE_FAULT_CODE, AT, CS, FLAGS | TF, STACK, 0n], 3), FLAGS);
   assert.equal(afterFault([14n, PAGE_FAULT_CODE, AT, CS, FLAGS | TF, STACK, 0n], 4), FLAGS);
 });
 
-test('an interrupt taken after the instruction pushed the RIP behind it', () => {
+test('an interrupt taken after the instruction pushed the RIP after it', () => {
   assert.equal(afterFault([AT + BigInt(MOV.length), CS, FLAGS | TF, STACK, 0n], 2), FLAGS);
 });
 
@@ -75,7 +75,7 @@ test('a guest that single steps itself keeps the TF it pushed', () => {
 test('a stack that only resembles a frame is left alone', () => {
   assert.equal(afterFault([AT, CS + 8n, FLAGS | TF, STACK, 0n], 2), FLAGS | TF); // another CS
   assert.equal(afterFault([AT - 1n, CS, FLAGS | TF, STACK, 0n], 2), FLAGS | TF); // another instruction
-  assert.equal(afterFault([AT, CS, FLAGS | TF | (1n << 40n), STACK, 0n], 2), FLAGS | TF | (1n << 40n)); // no RFLAGS
+  assert.equal(afterFault([AT, CS, FLAGS | TF | (1n << 40n), STACK, 0n], 2), FLAGS | TF | (1n << 40n)); // not RFLAGS
 });
 
 test('pushf pushes no TF of ours', () => {
@@ -88,7 +88,7 @@ test('pushf pushes no TF of ours', () => {
   assert.equal(word(rsp), FLAGS);
 });
 
-test('an instruction that just went on is not looked at', () => {
+test('an instruction that just continued is not examined', () => {
   const { run, memory, set, push, word } = machine();
   set({ rip: AT, rsp: STACK });
   const start = noteStepStart(run, { bytes: MOV, bits: 64 });

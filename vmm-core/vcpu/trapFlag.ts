@@ -1,6 +1,6 @@
 /**
  * Single step is RFLAGS.TF in the guest, and the guest can save it: an exception or interrupt taken during
- * the step pushes RFLAGS with TF set (SDM vol. 3 §6.12.1), and so does pushf. Given back by iret or popf, it
+ * the step pushes RFLAGS with TF set (SDM vol. 3 §6.12.1), and so does pushf. Restored by iret or popf, it
  * would trap the guest long after we stopped stepping. So the pushed copy is cleaned right after the step.
  * KVM does not do this (api.rst, KVM_GUESTDBG_SINGLESTEP, is silent on it).
  */

@@ -1,7 +1,6 @@
 /**
- * The thread of one vCPU. It is told its vCPU by one message (VcpuAssignment) and from then on never returns
- * to its event loop: it waits in the mailbox or in KVM_RUN. A warm core starts this thread before there is a
- * VM.
+ * The thread of one vCPU. One message (VcpuAssignment) gives it its vCPU; from then on it never returns to
+ * its event loop: it waits in the mailbox or in KVM_RUN. A warm core starts this thread before there is a VM.
  */
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { hostClock } from '../devices/clock.ts';

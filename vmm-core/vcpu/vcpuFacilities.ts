@@ -1,6 +1,5 @@
 /**
- * What the host's KVM can do, as far as a vCPU's thread cares. What it can do for breakpoints:
- * debug/probe.ts.
+ * What the host's KVM can do, as far as a vCPU's thread cares. For breakpoints, see debug/probe.ts.
  */
 export interface VcpuFacilities {
   /** KVM_GUESTDBG_BLOCKIRQ is there. */

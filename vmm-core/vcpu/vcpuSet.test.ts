@@ -9,7 +9,7 @@ function told(threads: readonly FakeThread[]): readonly string[][] {
   return threads.map((thread) => thread.told);
 }
 
-test('vCPUs that run together are told from the last to the first, and come back together', async () => {
+test('vCPUs that run together are started from the last to the first, and come back together', async () => {
   const { threads, vcpus } = fakeVcpus(2);
   const order: number[] = [];
   for (const thread of threads) void thread.started().then(() => order.push(thread.index));
@@ -31,7 +31,7 @@ test('a step concerns one vCPU', async () => {
   await assert.rejects(vcpus.step(3, STEP), /no vCPU 3/);
 });
 
-test('a pause of vCPUs that stand still is nothing', async () => {
+test('pausing stopped vCPUs does nothing', async () => {
   const { threads, vcpus } = fakeVcpus(1);
   vcpus.pause();
   const stops = vcpus.run();
@@ -40,7 +40,7 @@ test('a pause of vCPUs that stand still is nothing', async () => {
   assert.deepEqual(await stops, [{ cpu: 0, cause: { kind: STOP.pause } }]);
 });
 
-test('a stop is told once, whoever says again that it was the last', async () => {
+test('a stop is reported once, even if several say that they were the last', async () => {
   const { threads, vcpus } = fakeVcpus(2);
   const first = vcpus.run();
   vcpus.pause();

@@ -1,4 +1,4 @@
-/** All vCPUs of a VM: let run together, or one of them alone, until all have stopped. Main thread. */
+/** All vCPUs of a VM: run together, or one of them alone, until all have stopped. Main thread. */
 import type { StopCause } from '../protocol/stopCause.ts';
 import type { StepRequest } from './mailbox.ts';
 import type { StopBoard } from './stopBoard.ts';
@@ -69,7 +69,7 @@ export class VcpuSet {
     });
   }
 
-  /** The board has the last word: a thread that died may have told us as well that it was the last. */
+  /** The board decides: a thread that died may also have reported that it was the last. */
   #stopped(): void {
     if (this.#finish === undefined || this.#board.isAnyOut) return;
     const finish = this.#finish;

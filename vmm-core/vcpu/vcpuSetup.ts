@@ -11,8 +11,7 @@ import type { KvmVcpu } from '../kvm/vcpu.ts';
 import { guestCpuid } from './cpuid.ts';
 
 /**
- * What firmware sets on a PC. All others are as KVM creates them, or as a reset has put them back
- * (machine.ts).
+ * What firmware sets on a PC. All others are as KVM creates them, or as a reset restored them (machine.ts).
  */
 const FIRMWARE_MSRS = [
   { index: MSR.IA32_MISC_ENABLE, data: MSR_IA32_MISC_ENABLE_FAST_STRING },

@@ -1,6 +1,6 @@
 /**
- * Main's side of a vCPU's thread: command it. Each RUN or STEP is posted while the vCPU is stopped and the
- * stop board open for it (vcpuSet.ts), and is answered by exactly one arrival there.
+ * Main's side of a vCPU's thread: commands it. Each RUN or STEP is posted while the vCPU is stopped and the
+ * stop board is open for it (vcpuSet.ts), and is answered by exactly one arrival there.
  */
 import { interruptEvery } from '../kvm/libc.ts';
 import type { KvmVcpu } from '../kvm/vcpu.ts';
@@ -20,14 +20,14 @@ const TURN_MS = 100;
 export interface VcpuThreadEvents {
   /** Everything but stops. */
   onMessage(message: Exclude<VcpuMessage, { kind: 'stopped' }>): void;
-  /** The thread died of a bug; a run or step that was under way ends with an error as well. */
+  /** The thread died of a bug; a run or step under way ends with an error as well. */
   onCrash(error: Error): void;
 }
 
 export class VcpuThread {
   readonly index: number;
   readonly vcpu: KvmVcpu;
-  /** All vCPUs that were out have stopped, this one last. */
+  /** All vCPUs that were running have stopped, this one last. */
   onStop: () => void = () => undefined;
   readonly #mailbox: Mailbox;
   readonly #board: StopBoard;
@@ -36,7 +36,7 @@ export class VcpuThread {
   #ahead: RunLoop | undefined;
   #failure: StopCause | undefined;
 
-  /** `ahead`: what runs the vCPU on this thread until a worker that is still starting takes over. */
+  /** `ahead`: runs the vCPU on this thread until a worker that is still starting takes over. */
   constructor(
     worker: VcpuWorker,
     vcpu: KvmVcpu,
@@ -60,7 +60,7 @@ export class VcpuThread {
     worker.assign(assignment);
   }
 
-  /** Lets the vCPU run. When main runs it itself, it returns only when the vCPU is the worker's. */
+  /** Runs the vCPU. When main runs it itself, this returns only once the worker has it. */
   run(): void {
     if (this.#failure !== undefined) this.#arrive(this.#failure);
     else if (this.#ahead !== undefined) this.#runAhead(this.#ahead);
@@ -95,7 +95,7 @@ export class VcpuThread {
     this.#arrive(ahead.pause());
   }
 
-  /** Before the vCPU's thread is told of it. Until it is given back, whoever stops the vCPU interrupts us. */
+  /** Before the vCPU's thread is given it. Until it is handed over, stopping the vCPU interrupts us. */
   #lend(): void {
     this.#mailbox.lend();
     this.#board.announce(this.index, process.pid); // the main thread's id
@@ -107,7 +107,7 @@ export class VcpuThread {
     this.#mailbox.giveBack();
   }
 
-  /** For a vCPU that no thread of its own runs. */
+  /** For a vCPU that its own thread does not run. */
   #arrive(cause: StopCause): void {
     if (this.#board.arrive(this.index, cause)) this.onStop();
   }
@@ -117,7 +117,7 @@ export class VcpuThread {
       kind: STOP.failure,
       message: `internal error in the thread of vCPU ${this.index}: ${error.message}`,
     };
-    this.#ahead?.pause(); // the registers of now, for the report
+    this.#ahead?.pause(); // the current registers, for the report
     this.#giveBack();
     if (this.#board.isOut(this.index)) {
       this.#board.stop(); // the thread may have died before it kicked

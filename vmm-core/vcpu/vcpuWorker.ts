@@ -14,15 +14,14 @@ function prepareProcess(): void {
   isProcessReady = true;
   // A kick is a signal that only has to interrupt KVM_RUN; without a handler it would end the process.
   process.on('SIGUSR2', () => undefined);
-  // node would terminate the threads one by one first: one in KVM_RUN does not listen, and one that is still
-  // loading koffi aborts the process (its initialisation takes no exception). What node does after this event
-  // is lost: --cpu-prof writes nothing.
+  // node would first terminate the threads one by one: one in KVM_RUN does not react, and one still loading
+  // koffi aborts the process (its initialisation does not survive an exception). What node does after this
+  // event is lost: --cpu-prof writes nothing.
   process.on('exit', exitNow);
 }
 
 /**
- * A thread without a vCPU yet. It takes longer to start than all else at boot: a JavaScript engine of its
- * own.
+ * A thread without a vCPU yet. Nothing at boot takes longer to start: it has its own JavaScript engine.
  */
 export class VcpuWorker {
   onMessage: (message: VcpuMessage) => void = () => undefined;
@@ -53,8 +52,7 @@ export class VcpuWorker {
   }
 
   /**
-   * No VM will be made of it: the thread ends as soon as it has started. Not by terminate(), see
-   * prepareProcess.
+   * It will get no VM: the thread ends as soon as it has started. Not by terminate(), see prepareProcess.
    */
   dismiss(): void {
     this.#isDismissed = true;
