@@ -22,7 +22,7 @@ function refusal(...argv: string[]): string {
   return assert.fail(`accepted ${argv.join(' ')}`);
 }
 
-test('options and positionals are told apart', () => {
+test('options and positionals are distinguished', () => {
   const { values, positionals } = parseArguments(
     ['name', '--kernel', 'k', '--memory=1G', '--serial', 'a', '--serial', 'b', '--wait', '-h'],
     OPTIONS,
@@ -51,7 +51,7 @@ test('an unknown option is named, with the one that it resembles and where they 
   assert.equal(refusal('--constructor'), '--constructor is not an option; "vmm run --help" lists them');
 });
 
-test('a missing value is asked for, one with a dash is shown as it must be written', () => {
+test('a missing value is requested, one with a dash is shown as it must be written', () => {
   assert.equal(refusal('--kernel'), '--kernel needs a value; "vmm run --help" lists them');
   assert.equal(
     refusal('--memory', '-5'),
@@ -74,7 +74,7 @@ test('one argument too many is named', () => {
   });
 });
 
-test('errors for users are told from bugs', () => {
+test('errors for users are distinguished from bugs', () => {
   assert.equal(isForUser(new UserError('x')), true);
   assert.equal(isForUser(new RuntimeDirError('x')), true);
   assert.equal(isForUser(new TypeError('x')), false);

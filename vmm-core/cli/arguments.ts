@@ -16,7 +16,7 @@ export interface Arguments {
   readonly positionals: readonly string[];
 }
 
-/** Throws UserError, which names `vmm COMMAND --help` as the way out. */
+/** Throws UserError, which points to `vmm COMMAND --help`. */
 export function parseArguments(
   argv: readonly string[],
   options: Options,

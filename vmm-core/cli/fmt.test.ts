@@ -60,7 +60,7 @@ function large(): string {
 }
 
 describe('vmm fmt', () => {
-  it('lays out in place, and --check only tells', (t) => {
+  it('lays out in place, and --check only reports', (t) => {
     const it = file(t, UGLY);
     assert.deepEqual(fmt(['--check', it]), { code: 1, out: `${it}\n`, err: '' });
     assert.equal(fmt([it]).code, 0);
@@ -68,7 +68,7 @@ describe('vmm fmt', () => {
     assert.equal(fmt(['--check', it]).code, 0);
   });
 
-  it('leaves a file as it was, and nothing beside it, when it cannot be written', (t) => {
+  it('leaves a file as it was, and nothing next to it, when it cannot be written', (t) => {
     const it = file(t, large());
     const before = readFileSync(it);
     const limited = ['sh', '-c', 'ulimit -f 16; trap "" XFSZ; exec "$@"', 'sh'];
@@ -93,7 +93,7 @@ describe('vmm fmt', () => {
     assert.equal(readFileSync(it, 'utf8'), PRETTY);
   });
 
-  it('writes where a link leads, and keeps the link', (t) => {
+  it('writes through a link, and keeps the link', (t) => {
     const it = file(t, UGLY);
     const link = path.join(folder(t), 'link.conf');
     symlinkSync(it, link);
@@ -117,7 +117,7 @@ describe('vmm fmt', () => {
     assert.equal(fmt(['-'], { input: `# gr\xc3\xbcn\n${UGLY}` }).out, `# gr\xc3\xbcn\n${PRETTY}`);
   });
 
-  it('refuses what is no file in one sentence, and goes on with the others', (t) => {
+  it('refuses what is not a file in one sentence, and goes on with the others', (t) => {
     const it = file(t, UGLY);
     const fifo = path.join(path.dirname(it), 'fifo');
     execFileSync('mkfifo', [fifo]);

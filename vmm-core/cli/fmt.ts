@@ -38,7 +38,7 @@ export async function fmt(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** One that cannot be laid out does not keep the others from it. */
+/** One that cannot be laid out does not stop the others. */
 async function tryFile(file: string, isCheck: boolean): Promise<number> {
   try {
     return await formatFile(file, isCheck);
@@ -51,7 +51,7 @@ async function tryFile(file: string, isCheck: boolean): Promise<number> {
 async function formatFile(file: string, isCheck: boolean): Promise<number> {
   const isStdin = file === '-';
   const bytes = isStdin ? await readStdin() : readFile(file);
-  // A comment in Latin-1 keeps its bytes: to the layout they are all the same.
+  // A comment in Latin-1 keeps its bytes: the layout does not care.
   const encoding = isUtf8(bytes) ? 'utf8' : 'latin1';
   const text = bytes.toString(encoding);
   const { text: result, problems } = formatConfigFile(isStdin ? 'stdin' : file, text, localConfigHost());
@@ -85,14 +85,14 @@ function writeBack(file: string, content: Buffer): void {
 }
 
 /**
- * Not by its descriptor: a read from a terminal or a pipe that others made non-blocking fails when there is
- * nothing yet.
+ * Not through its descriptor: a read from a terminal or pipe that others made non-blocking fails when there
+ * is nothing yet.
  */
 async function readStdin(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let total = 0;
   try {
-    // To node's stream a directory is a file without a byte.
+    // To node's stream a directory is an empty file.
     if (fstatSync(STDIN).isDirectory()) throw new UserError('standard input is a directory, not a file');
     for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
       total += chunk.length;

@@ -1,4 +1,4 @@
-/** `vmm run -f FILE NAME`: a VM of a vm.conf, as far as this VMM can do what it asks for. */
+/** `vmm run -f FILE NAME`: a VM from a vm.conf, as far as this VMM supports what it asks for. */
 import { hasErrors } from '../vmConf/checkTree.ts';
 import { formatProblem } from '../vmConf/problem.ts';
 import { unsupportedSentence } from '../vmConf/unsupported.ts';
@@ -39,7 +39,7 @@ function pick(file: string, name: string | undefined, vms: readonly DescribedVm[
   return found;
 }
 
-/** In the foreground whoever is attached to com1 is this terminal. */
+/** In the foreground, this terminal is attached to com1. */
 function onTerminal(config: VmConfig): VmConfig {
   const serial = config.serial.map((it, i) =>
     i === 0 && it.kind === 'client' ? ({ kind: 'stdio' } as const) : it,

@@ -25,7 +25,7 @@ function vmm(...args: readonly string[]): { code: number | null; out: string; er
 }
 
 describe('vmm load -n', () => {
-  it('prints every error with its place and exits with 1', () => {
+  it('prints every error with its position and exits with 1', () => {
     const it = file('bad.conf', 'vm a {\n\tmemory 1X\n\tspeed 3\n}\n');
     const { code, err } = vmm('load', '-n', it);
     assert.equal(code, 1);

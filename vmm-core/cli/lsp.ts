@@ -1,6 +1,6 @@
 /**
  * `vmm lsp`: the language server of vm.conf on standard input and output, for any editor. It is a bundle of
- * its own beside ours.
+ * its own next to ours.
  */
 import { pathToFileURL } from 'node:url';
 import { standardOutput } from '../client/output.ts';
@@ -27,5 +27,5 @@ export async function lsp(argv: readonly string[]): Promise<number> {
     if (error instanceof UserError) return fail(error.message);
     throw error;
   }
-  return new Promise(() => undefined); // the server ends the process when the editor says so
+  return new Promise(() => undefined); // the server ends the process when the editor asks for it
 }

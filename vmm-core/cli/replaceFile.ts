@@ -1,4 +1,4 @@
-/** Writing a file that must not be lost: beside it first, then in its place. */
+/** Writes a file that must not be lost: next to it first, then in its place. */
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -21,13 +21,13 @@ const PERMISSIONS = 0o7777;
 
 /**
  * Gives the file this content, whole or not at all; mode and owner stay, and a link stays a link. Throws the
- * errors of node:fs; then the file is as it was, and nothing lies beside it.
+ * errors of node:fs; then the file is as it was, and nothing is left next to it.
  */
 export function replaceFile(file: string, content: Uint8Array): void {
   const target = realpathSync(file);
   const { fd: old, stat } = openRegularFile(target, constants.O_WRONLY); // a file that must not be written is not replaced either
   closeSync(old);
-  // Its own name could be too long with anything added.
+  // With anything added, its own name could be too long.
   const beside = path.join(path.dirname(target), `.vmm-${process.pid}-${randomBytes(4).toString('hex')}`);
   const fd = openSync(beside, 'wx', 0o600);
   try {
@@ -39,13 +39,13 @@ export function replaceFile(file: string, content: Uint8Array): void {
   }
 }
 
-/** Closes it in any case: a file on the network tells then that it could not be written. */
+/** Closes it in any case: a network file system may report only then that it could not be written. */
 function fill(fd: number, content: Uint8Array, like: Stats): void {
   try {
     for (let done = 0; done < content.length;) done += writeSync(fd, content, done);
     const { uid, gid } = fstatSync(fd);
     if (uid !== like.uid || gid !== like.gid) fchownSync(fd, like.uid, like.gid);
-    fchmodSync(fd, like.mode & PERMISSIONS); // after the owner, whose change takes set-id bits away
+    fchmodSync(fd, like.mode & PERMISSIONS); // after the owner: changing it clears the set-id bits
     fsyncSync(fd); // or a crash after the rename could leave an empty file
   } finally {
     closeSync(fd);

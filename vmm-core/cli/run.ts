@@ -1,7 +1,7 @@
 /**
  * `vmm run`: a VM in the foreground, COM1 on the terminal, leave with `~.`; exits with the guest's code. The
- * process is the VM's vmm-core: its control socket opens once the guest runs, so that nothing of it delays
- * the first instruction.
+ * process is the VM's vmm-core: its control socket opens once the guest runs, so that it does not delay the
+ * first instruction.
  */
 import { fstatSync } from 'node:fs';
 import { BootError } from '../boot/bootError.ts';
@@ -31,9 +31,9 @@ const OPTIONS = {
 const LEAVING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const STDOUT = 1;
 const STDERR = 2;
-/** How long the output is waited for once the user wants to leave. */
+/** How long to wait for the output once the user wants to leave. */
 const LAST_OUTPUT_MS = 1000;
-/** Instead of the code of a guest that ended by itself. */
+/** Replaces the exit code of a guest that ended by itself. */
 const EXIT_OUTPUT_LOST = 1;
 const ENDED_WELL: readonly VmEnd['kind'][] = [STOP.powerOff, STOP.debugExit, STOP.reset];
 
@@ -81,7 +81,7 @@ async function choose(values: Values, positionals: readonly string[]): Promise<C
   if (file === undefined) return { config: configure(values, positionals), wait: values.wait === true };
   const surplus = Object.keys(values).find((it) => !['file', 'wait', 'log-json'].includes(it));
   if (surplus !== undefined) throw new UserError(`--${surplus} cannot be given with -f: write it in ${file}`);
-  const { chooseVm } = await import('./fromFile.ts'); // its parser is not needed otherwise
+  const { chooseVm } = await import('./fromFile.ts'); // the only user of the parser
   const chosen = chooseVm(file, positionals[0]);
   return { config: chosen.config, wait: chosen.wait || values.wait === true };
 }
@@ -144,8 +144,8 @@ function leaving(vm: Vm): { readonly left: Promise<void>; readonly leave: () => 
 }
 
 /**
- * A slow reader gets the end too: the lines that say how it ended. Whoever wants to leave does not wait for
- * one that has stopped.
+ * A slow reader gets the end too: the lines that say how the VM ended. A user who wants to leave does not
+ * wait for a reader that has stopped.
  */
 async function lastOutput(vm: Vm, left: Promise<void>): Promise<void> {
   const { promise: impatient, cancel } = after(left, LAST_OUTPUT_MS);
@@ -156,7 +156,7 @@ async function lastOutput(vm: Vm, left: Promise<void>): Promise<void> {
     fail(`the last ${lost} bytes of the guest's output are lost: nobody read them`);
 }
 
-/** What is said there waits behind what nobody reads; on a terminal, with the whole process. */
+/** Then text on one waits behind unread output on the other; on a terminal the whole process waits. */
 function isSameFile(a: number, b: number): boolean {
   try {
     const [first, second] = [fstatSync(a), fstatSync(b)];
@@ -181,7 +181,7 @@ async function openControl(vm: Vm) {
   return { core, close: () => server.close() };
 }
 
-/** What a user must know of the end; a power-off explains itself. */
+/** What a user must know about the end; a power-off explains itself. */
 function report(end: VmEnd): void {
   if (isFatal(end.kind)) {
     process.stderr.write(`vmm: ${end.message}\n${end.details ?? ''}\n`);

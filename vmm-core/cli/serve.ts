@@ -1,6 +1,7 @@
 /**
- * `vmm serve`: a core that waits for its VM, with everything done that can be done before. Prints `{"socket":
- * PATH}` and serves until its VM ends, or until stdin closes before it has one: whoever started it is gone.
+ * `vmm serve`: a core that waits for its VM, with everything done that can be done before. Prints
+ * `{"socket": PATH}` and serves until its VM ends, or until stdin closes before it has one: its parent is
+ * gone.
  */
 import { socketPath } from '../client/runtimeDir.ts';
 import { Core } from '../control/core.ts';
@@ -42,8 +43,8 @@ export async function serve(): Promise<number> {
 }
 
 /**
- * What this host or this process lacks, KVM or room for a VM, is told to whoever asks for a VM, not to nobody
- * now.
+ * What this host or this process lacks, KVM or room for a VM, is told to the client that asks for a VM: now
+ * there is none to tell.
  */
 function warm(core: Core): void {
   try {

@@ -1,6 +1,6 @@
 /**
- * The flags of `vmm run` that describe the VM, from the rows of the settings: what node parses, the usage,
- * what launch.json would say.
+ * The flags of `vmm run` that describe the VM, from the rows of the settings: node's parser options, the
+ * usage text, the values as in launch.json.
  */
 import { SETTINGS } from '../config/settings.ts';
 import type { Flag, Setting } from '../config/setting.ts';
@@ -17,18 +17,18 @@ export const SETTING_OPTIONS: Options = Object.fromEntries(
   ]),
 );
 
-/** A line for each, as the flag is written and what it does. */
+/** A line for each: how the flag is written and what it does. */
 export const SETTING_USAGE: readonly (readonly [string, string])[] = FLAGS.map((flag) => [
   writtenForm(flag),
   flag.text,
 ]);
 
-/** Those that must be given, as the usage begins. */
+/** The required ones, for the first line of the usage. */
 export const REQUIRED_FLAGS = ROWS.flatMap(({ flag, launch }) =>
   flag === undefined || launch?.missing === undefined ? [] : [writtenForm(flag)],
 ).join(' ');
 
-/** By the keys of launch.json. Throws UserError where a flag has something of its own to say. */
+/** By the keys of launch.json. Throws UserError when a flag's own check fails. */
 export function settingInput(values: Values): Record<string, unknown> {
   const entries = ROWS.flatMap(({ flag, launch }) =>
     flag === undefined || launch === undefined

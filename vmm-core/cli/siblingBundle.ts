@@ -1,5 +1,6 @@
 /**
- * Bundles beside dist/vmm.js that a command loads when called: no source import crosses the folders' rules.
+ * Bundles next to dist/vmm.js that a command loads when called, so that no source import breaks the folders'
+ * rules.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';

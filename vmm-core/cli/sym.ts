@@ -1,5 +1,5 @@
 /**
- * `vmm sym`: questions about the symbols of an ELF file. Answered by a bundle of its own
+ * `vmm sym`: questions about the symbols of an ELF file. Answered by a separate bundle
  * (debug-adapter/symbols/cli/main.ts).
  */
 import { createRequire } from 'node:module';

@@ -50,7 +50,7 @@ test('all other bytes pass as they are, 8 bits wide', () => {
   assert.deepEqual(typed(`x${all}`), { sent: `x${all}`, left: false });
 });
 
-test('how keys are cut into chunks makes no difference (seeded)', () => {
+test('how keys are split into chunks makes no difference (seeded)', () => {
   const random = seededRandom(0x7e);
   const keys = ['~', '.', '\r', '\n', 'a', '\x1b'];
   for (let i = 0; i < 2000; i++) {

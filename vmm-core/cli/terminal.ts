@@ -1,5 +1,5 @@
 /**
- * The user's terminal as COM1's other end: raw keys in, as tip(1) and ssh(1) do, with `~.` at the start of a
+ * The user's terminal as COM1's other end: raw keys, as in tip(1) and ssh(1), with `~.` at the start of a
  * line to leave. Keys that come through a pipe are passed on as they are.
  */
 const TILDE = 0x7e;
