@@ -1,7 +1,7 @@
 /**
- * What a vm.conf is checked against, besides itself: files and accounts. `vmm load` answers from the machine,
- * the language server from the editor's unsaved buffers first, tests from a table. Every member but the first
- * two may be absent: then that check is left out.
+ * What a vm.conf is checked against besides itself: files and accounts. `vmm load` answers from the machine,
+ * the language server from the editor's unsaved buffers first, tests from a table. All members but the first
+ * two may be absent: then that check is skipped.
  */
 export type DiskFormat = 'raw' | 'qcow2';
 
@@ -10,9 +10,9 @@ export interface ConfigHost {
   readonly resolve: (path: string, from: string) => string;
   /** The text of a file, undefined when it cannot be read. */
   readonly readText: (path: string) => string | undefined;
-  /** Why it cannot, in words for behind a colon. */
+  /** Why it cannot, in words to follow a colon. */
   readonly whyUnreadable?: (path: string) => string | undefined;
-  /** What stands there: "a file", "a directory", "a FIFO", "a block device"; undefined when nothing does. */
+  /** What is there: "a file", "a directory", "a FIFO", "a block device"; undefined when nothing is. */
   readonly kindOf?: (path: string) => string | undefined;
   /** By the file's signature; undefined when it cannot be read. */
   readonly diskFormat?: (path: string) => DiskFormat | undefined;
@@ -22,7 +22,7 @@ export interface ConfigHost {
   readonly memoryBytes?: number;
 }
 
-/** A host that knows these files and nothing else; paths stay as they are written. */
+/** A host with these files and nothing else; paths stay as written. */
 export function hostOfTexts(texts: Readonly<Record<string, string>>): ConfigHost {
   return {
     resolve: (path) => path,

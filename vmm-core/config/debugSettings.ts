@@ -1,5 +1,5 @@
 /**
- * The settings of a debug session, in rows as those of a VM are: the debug adapter reads them, and its editor
+ * The settings of a debug session, in rows like those of a VM: the debug adapter reads them, and the editor
  * shows them.
  */
 import { attachedKernel } from './settings/boot.ts';
@@ -25,7 +25,7 @@ export const DEBUG_SETTINGS = {
   stepInterrupts,
 } as const satisfies Rows;
 
-/** Of both, and of every debugger's. */
+/** Of both, and of every debug type. */
 export const EDITOR_SETTINGS = { cwd } as const satisfies Rows;
 
 /** Of `attach` alone. */

@@ -1,24 +1,24 @@
 /**
  * One line of vm.conf as the manual describes it: the form that the parser reads, what completion and hover
- * show, and what is checked of it. The language's own are in directives.ts, those of a setting in its row.
+ * show, and how it is checked. The language's own directives are in directives.ts, a setting's in its row.
  */
 import type { ConfigHost } from './configHost.ts';
 import type { ProblemCode } from './problemCode.ts';
 
-/** The places a directive can stand in. */
+/** The blocks a directive can be in. */
 export const BLOCKS = ['file', 'agentx', 'switch', 'vm', 'interface', 'allow', 'network', 'debug'] as const;
 export type Block = (typeof BLOCKS)[number];
 
 /**
- * `string`: one or more values, put together; `word`: exactly one value; `number`; `size`: a number or a
+ * `string`: one or more values, concatenated; `word`: exactly one value; `number`; `size`: a number or a
  * word; `owner`: a number or a word. A list is a choice of words.
  */
 export type ArgumentKind = 'string' | 'word' | 'number' | 'size' | 'owner' | readonly string[];
 
 /**
- * What the value stands for, which decides how VMs are checked against each other and what an editor does
- * with it. `path`: a file; `ownFile`: one that VMs cannot share; `bytes`: a size; `switch`: the name of one;
- * `tap`, `etherAddress`: what only one interface may have.
+ * What the value denotes, which decides how VMs are checked against each other and what an editor does with
+ * it. `path`: a file; `ownFile`: one that VMs cannot share; `bytes`: a size; `switch`: the name of one;
+ * `tap`, `etherAddress`: only one interface may have it.
  */
 export type Meaning = 'path' | 'ownFile' | 'bytes' | 'switch' | 'tap' | 'etherAddress';
 
@@ -27,9 +27,9 @@ export interface Argument {
   readonly kind: ArgumentKind;
   readonly means?: Meaning;
   readonly isOptional?: boolean;
-  /** A word that stands before it. */
+  /** A word that precedes it. */
   readonly after?: string;
-  /** What completion offers where other values are possible too. */
+  /** What completion offers when other values are possible too. */
   readonly suggestions?: readonly string[];
 }
 
@@ -40,7 +40,7 @@ export interface Directive {
   readonly args?: readonly Argument[];
   /** The block that may follow, and whether it must. */
   readonly opens?: Block;
-  /** OpenBSD's vmd does not know it. */
+  /** Unknown to OpenBSD's vmd. */
   readonly isExtension?: boolean;
   /** As the manual writes it: markdown, `*argument*`. */
   readonly form: string;
@@ -49,51 +49,50 @@ export interface Directive {
   /** What completion inserts after the words, in VS Code's snippet syntax. */
   readonly snippet?: string;
   /**
-   * May be given once in a VM; a phrase stands for all directives that have it, as `boot` and `kernel` do.
+   * May be given once in a VM; directives with the same phrase count as one, as `boot` and `kernel` do.
    */
   readonly isOnce?: true | string;
-  /** An instance has it from its parent whatever it has itself of the setting's other directives. */
+  /** An instance inherits it from its parent whatever other directives of the setting it has itself. */
   readonly isApart?: true;
   /** A VM that has it has something to boot. */
   readonly isBootable?: true;
-  /** What vmd and the host have to say about its values. Its form is the parser's. */
+  /** Checks its values by vmd's rules and against the host. The parser checks its form. */
   readonly check?: (written: Written, findings: DirectiveFindings) => void;
 }
 
-/** A value as it stands in a file. */
+/** A value as written in a file. */
 export interface WrittenValue {
   readonly text: string;
   readonly isNumber: boolean;
-  /** What it was put together from: at least one. */
+  /** The tokens it consists of: at least one. */
   readonly tokens: readonly { readonly file: { readonly path: string } }[];
 }
 
-/** A directive as it stands in a file, read without errors. */
+/** A directive as written in a file, read without errors. */
 export interface Written {
   readonly id: string;
   readonly args: Readonly<Record<string, WrittenValue | undefined>>;
-  /** What stands in its block or list. */
+  /** The contents of its block or list. */
   readonly items: readonly Written[];
 }
 
 /**
- * Where a directive's check says what it found: at an argument of that name or, without one, at the
- * directive's words.
+ * Where a directive's check reports: at the argument of that name or, without one, at the directive's words.
  */
 export interface DirectiveFindings {
   readonly host: ConfigHost;
-  /** What has been seen of this VM so far, by keys of whoever counts. */
+  /** What has been seen of this VM so far, by keys that each check chooses. */
   readonly tally: Map<string, number>;
   /** vmd -n refuses it. */
   error(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
   /** vmd -n refuses it on a machine like this one; files are often written for another. */
   hostError(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
   warning(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
-  /** Refuses what has been given before in this VM; `what`, in words, is what is kept of it. */
+  /** Refuses what was given before in this VM; `what` names it and is what is remembered. */
   once(what: string): void;
 }
 
-/** The absolute path that a value names: relative ones start where it is written. */
+/** The absolute path that a value names: relative ones start from the file it is in. */
 export function pathOf({ text, tokens }: WrittenValue, host: ConfigHost): string {
   return host.resolve(text, tokens[0]?.file.path ?? '');
 }

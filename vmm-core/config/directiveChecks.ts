@@ -1,4 +1,4 @@
-/** Checks that several directives have: of a path, of a number, of an interface's options. */
+/** Checks shared by several directives: of a path, a number, an interface's options. */
 import { type DirectiveFindings, pathOf, type Written, type WrittenValue } from './directive.ts';
 import type { ProblemCode } from './problemCode.ts';
 import { byteLength, isGroupName, isNoLladdr, MAX_PATH_BYTES, parseLladdr } from './values.ts';
@@ -11,11 +11,11 @@ export interface FileUse {
   readonly what: string;
   readonly mayBeDevice: boolean;
   readonly ifMissing: ProblemCode;
-  /** vmd -n looks whether it is there; of others only at the length of its name. */
+  /** vmd -n checks that it exists; for other files only the length of the name. */
   readonly isLookedFor: boolean;
 }
 
-/** Whether it can be used, as far as can be seen. */
+/** Whether it is usable, as far as we can tell. */
 export function checkPath(
   value: WrittenValue | undefined,
   at: string,
@@ -49,7 +49,7 @@ export function imageCheck(what: string, at = 'path') {
     void checkPath(args[at], at, use, findings);
 }
 
-/** Whether the number is there and within. `what` begins a sentence. */
+/** Whether the number is given and in range. `what` begins a sentence. */
 export function checkRange(
   value: WrittenValue | undefined,
   at: string,

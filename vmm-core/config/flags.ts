@@ -1,4 +1,4 @@
-/** The kinds of flags that several settings have. */
+/** The kinds of flags that several settings share. */
 import type { Flag } from './setting.ts';
 
 /** `--cmdline TEXT`: means what the same text does in launch.json, or what `read` makes of it. */
@@ -14,7 +14,7 @@ export function valueFlag(
   };
 }
 
-/** `--cpus N`: what is no number stays the text that it is, for the message. */
+/** `--cpus N`: what is not a number stays text, for the message. */
 export function numberFlag(name: string, placeholder: string, text: string): Flag {
   return valueFlag(name, placeholder, text, (given) => (/^[+-]?\d+$/.test(given) ? Number(given) : given));
 }

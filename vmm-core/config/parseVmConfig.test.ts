@@ -26,7 +26,7 @@ function problem(input: Readonly<Record<string, unknown>>): string {
   return all[0] ?? '';
 }
 
-test('a kernel is all that must be there, the rest has defaults', () => {
+test('only a kernel is required, the rest has defaults', () => {
   assert.deepEqual(parseVmConfig({ kernel: '/boot/vmlinuz' }), {
     problems: [],
     config: {
@@ -176,7 +176,7 @@ test('the nearest word is at most two edits away, and never the whole of a short
   assert.equal(nearest('zzzzzz', VM_KEYS), undefined);
 });
 
-test('a name that cannot name a socket is made one that can', () => {
+test('a name that cannot name a socket is turned into one that can', () => {
   const name = (input: object): string | undefined =>
     parseVmConfig({ kernel: '/x/my kernel.elf', ...input }).config?.name;
   assert.equal(name({}), 'my-kernel.elf');
@@ -187,7 +187,7 @@ test('a name that cannot name a socket is made one that can', () => {
   assert.equal(parseVmConfig({ kernel: '日本' }).config?.name, 'vm');
 });
 
-test('sizes are shown in the unit that people use', () => {
+test('sizes are shown in the unit people use', () => {
   assert.deepEqual([256 * MIB, GIB, 1.5 * GIB, 512 * KIB, 1, 0].map(formatSize), [
     '256 MiB',
     '1 GiB',

@@ -1,6 +1,6 @@
 /**
- * A VmConfig from what a user wrote (launch.json, flags) or a client sent, with every problem named at its
- * key. Pure: files and the host are looked at later, by machine/.
+ * A VmConfig from what a user wrote (launch.json, flags) or a client sent, with every problem named by its
+ * key. Pure: machine/ looks at files and the host later.
  */
 import { checkKeys, checkRows, type ConfigProblem, type Input, keysOf, readRows } from './rows.ts';
 import { SETTINGS } from './settings.ts';
@@ -17,8 +17,7 @@ export interface ParsedConfig {
 }
 
 /**
- * As launch.json has it. `otherKeys`: keys that belong to the caller (debugger settings) and are accepted
- * unread.
+ * From launch.json. `otherKeys`: keys that belong to the caller (debugger settings) and are accepted unread.
  */
 export function parseVmConfig(input: Input, otherKeys: readonly string[] = []): ParsedConfig {
   const problems: ConfigProblem[] = [];
@@ -26,7 +25,7 @@ export function parseVmConfig(input: Input, otherKeys: readonly string[] = []): 
   return parsed(readRows(SETTINGS, input, problems), problems);
 }
 
-/** Said to be one, by a program that may be anybody's. What launch.json cannot ask for, it cannot either. */
+/** From a client, which may be any program. What launch.json cannot ask for, a client cannot either. */
 export function checkVmConfig(given: Input): ParsedConfig {
   const problems: ConfigProblem[] = [];
   const known = Object.entries(SETTINGS).flatMap(([name, { launch }]) =>

@@ -1,6 +1,6 @@
 /** The kinds of things that can be wrong with a vm.conf. */
 
-/** Stable: scripts and editors' quick fixes go by them. */
+/** Stable: scripts and editors' quick fixes depend on them. */
 export type ProblemCode =
   | 'syntax'
   | 'crlf'

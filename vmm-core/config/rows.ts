@@ -1,11 +1,11 @@
-/** What is done with every row of a table of settings alike. */
+/** What is done alike with every row of a table of settings. */
 import type { Complain, Setting, ValueKind, ValueSchema } from './setting.ts';
 import { unknownKey } from './unknownKey.ts';
 
 export type Rows = Readonly<Record<string, Setting<unknown>>>;
 export type Input = Readonly<Record<string, unknown>>;
 
-/** The values of a table's rows, by their names; what is optional is absent when nobody asked for it. */
+/** The values of a table's rows, by name; optional ones are absent when not asked for. */
 export type Values<R extends Rows> = {
   readonly [K in keyof R as R[K]['isOptional'] extends true ? never : K]: ValueOf<R[K]>;
 } & {
@@ -22,7 +22,7 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
-/** An attribute of launch.json, with what its editor shows. */
+/** An attribute of launch.json, with what the editor shows. */
 export interface AttributeSchema extends ValueSchema {
   readonly markdownDescription: string;
 }
@@ -32,7 +32,7 @@ export function keysOf(rows: Rows): string[] {
   return Object.values(rows).flatMap(({ launch }) => (launch === undefined ? [] : [launch.key]));
 }
 
-/** Those that must be there. */
+/** The required ones. */
 export function requiredKeysOf(rows: Rows): string[] {
   return keysOf(rows).filter((key) =>
     Object.values(rows).some(({ launch }) => launch?.key === key && launch.missing !== undefined),
@@ -50,8 +50,8 @@ export function schemasOf(rows: Rows): Readonly<Record<string, AttributeSchema>>
 }
 
 /**
- * From what a user wrote in launch.json. `null` counts as absent. What the result is worth `problems` says,
- * which grows.
+ * From what a user wrote in launch.json. `null` counts as absent. Adds to `problems`; the result is valid
+ * only if there are none.
  */
 export function readRows<R extends Rows>(rows: R, input: Input, problems: ConfigProblem[]): Values<R> {
   return valuesOf(rows, ({ launch, value }) => {
@@ -76,7 +76,7 @@ export function checkRows<R extends Rows>(rows: R, given: Input, problems: Confi
   });
 }
 
-/** As launch.json has it, what is absent left out. */
+/** In the form of launch.json, without what is absent. */
 export function printRows(rows: Rows, values: Input): Record<string, unknown> {
   const entries = Object.entries(rows).flatMap(([name, { launch, value }]): [string, unknown][] =>
     launch === undefined || values[name] === undefined ? [] : [[launch.key, value.print(values[name])]],
@@ -96,7 +96,7 @@ export function resolveRows<R extends Rows>(
   );
 }
 
-/** Complains of keys that are none of the known ones. `where`: whose those are. */
+/** Complains of unknown keys. `where`: whose keys are known. */
 export function checkKeys(
   input: Input,
   known: readonly string[],
@@ -110,8 +110,7 @@ export function checkKeys(
 }
 
 /**
- * One value for each row. That it is of the row's type is for whoever makes it to see to: this is where names
- * meet types.
+ * One value for each row. The caller ensures that it has the row's type: this is where names meet types.
  */
 export function valuesOf<R extends Rows>(
   rows: R,

@@ -1,6 +1,6 @@
 /** Where the bytes of a UART go. */
 
-/** `client`: to whoever is attached to the control socket (a terminal in VS Code). */
+/** `client`: to the clients attached through the control socket (a terminal in VS Code). */
 export type SerialBackend =
   | { readonly kind: 'stdio' }
   | { readonly kind: 'client' }

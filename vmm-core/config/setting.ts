@@ -1,8 +1,8 @@
 /**
- * What a setting of a VM is. One row has all that the product says and knows of it: the schema of
- * launch.json, `vmm run`'s flags and usage, vm.conf's directives with their manual, the check of a VmConfig
- * that a client sends and README's tables come from the rows in settings.ts and debugSettings.ts. No field
- * may be left out: a setting that a surface does not have says `undefined` there.
+ * What a setting of a VM is. One row has everything about it: the schema of launch.json, `vmm run`'s flags
+ * and usage, vm.conf's directives with their manual, the check of a VmConfig that a client sends and README's
+ * tables come from the rows in settings.ts and debugSettings.ts. No field may be left out: a setting that a
+ * surface lacks says `undefined` there.
  *
  * Members that take a `T` are written as methods, so that rows of different types fit into one list.
  */
@@ -10,7 +10,7 @@ import type { Directive, Written, WrittenValue } from './directive.ts';
 
 export interface Setting<T> {
   readonly value: ValueKind<T>;
-  /** Absent in the configuration when nobody asked for it. */
+  /** Absent in the configuration when not asked for. */
   readonly isOptional: boolean;
   readonly launch: LaunchAttribute | undefined;
   readonly flag: Flag | undefined;
@@ -31,7 +31,7 @@ export interface ValueKind<T> {
   resolve(value: T, absolute: (path: string) => string): T;
 }
 
-/** Takes a sentence that goes on from the setting's name; `part` is what follows the name: `.com1`. */
+/** Takes a sentence that continues the setting's name; `part` is appended to the name: `.com1`. */
 export type Complain = (message: string, part?: string) => undefined;
 
 /** The part of JSON Schema that we use. */
@@ -58,7 +58,7 @@ export interface LaunchAttribute {
   readonly key: string;
   /** As a user would write it; undefined when there is none. */
   readonly default: unknown;
-  /** What is complained of when it is not there. */
+  /** The complaint when it is missing. */
   readonly missing: string | undefined;
   /** Markdown for completion, hover and README; undefined when VS Code has its own. */
   readonly description: string | undefined;
@@ -67,32 +67,32 @@ export interface LaunchAttribute {
 /** A flag of `vmm run`. */
 export interface Flag {
   readonly name: string;
-  /** What stands for its value in the usage; undefined: it has none. */
+  /** The placeholder for its value in the usage; undefined: it has no value. */
   readonly placeholder: string | undefined;
   readonly isRepeatable: boolean;
   /** A line of the usage. */
   readonly text: string;
   /**
-   * What launch.json would say. `given`: as often as the flag, empty values where it has none. `refuse` takes
-   * a whole sentence.
+   * The value as in launch.json. `given`: one entry for each use of the flag, empty when it takes no value.
+   * `refuse` takes a whole sentence.
    */
   readonly read: (given: readonly string[], refuse: (sentence: string) => undefined) => unknown;
 }
 
-/** How a vm.conf says it. */
+/** How a vm.conf writes it. */
 export interface VmConfForm<T> {
   readonly directives: Readonly<Record<string, Directive>>;
-  /** Whether an instance has it from the VM that it is made from. */
+  /** Whether an instance inherits it from its parent. */
   readonly isInherited: boolean;
   readonly read: (vm: WrittenVm) => T | undefined;
   /**
-   * What of it this VMM cannot do yet, in words; undefined when a directive is done. Shrinks as the machine
-   * grows.
+   * What of it this VMM cannot do yet, in words; undefined when a directive is supported. Shrinks as the
+   * machine grows.
    */
   readonly unsupported: (written: Written) => string | undefined;
 }
 
-/** A VM of a vm.conf, with what it inherits: what rows read their values from. */
+/** A VM in a vm.conf, with what it inherits: rows read their values from this. */
 export interface WrittenVm {
   readonly name: string;
   /** In the order of the file. */

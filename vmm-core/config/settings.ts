@@ -1,6 +1,6 @@
 /**
- * The settings of a VM, one row each: see setting.ts for what a row says and who uses it. A new setting is
- * its row, its line here and whoever reads it from the configuration.
+ * The settings of a VM, one row each: see setting.ts for what a row says and who uses it. A new setting
+ * needs its row, its line here and the code that uses it.
  */
 import { bootDevice, cmdline, firmware, initrd, kernel, protocol } from './settings/boot.ts';
 import { debugExit, gdbSocket } from './settings/debug.ts';
@@ -10,7 +10,7 @@ import { serial } from './settings/serial.ts';
 import { cdrom, disks } from './settings/storage.ts';
 import type { Rows } from './rows.ts';
 
-/** By the names that a configuration has for them, in the order of every list that is shown. */
+/** By their names in a configuration, in the order in which they are listed everywhere. */
 export const SETTINGS = {
   name,
   kernel,

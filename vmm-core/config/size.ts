@@ -1,5 +1,5 @@
 /**
- * Sizes as launch.json and flags write them, and as people read them. Those of vm.conf are vmd's: values.ts.
+ * Sizes as written in launch.json and flags, and as shown to people. Those in vm.conf are vmd's: values.ts.
  */
 
 const SIZE_PATTERN = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i;
@@ -11,7 +11,7 @@ const UNITS: Readonly<Record<string, number>> = {
   T: 2 ** 40,
 };
 
-/** Bytes from "512M", "1.5G", "4096" or 4096 (both MiB). Undefined when it is no size. */
+/** Bytes from "512M", "1.5G", "4096" or 4096 (both MiB). Undefined when it is not a size. */
 export function parseSize(value: string | number): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? value * 2 ** 20 : undefined;
   const match = SIZE_PATTERN.exec(value.trim());

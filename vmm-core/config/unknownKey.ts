@@ -1,7 +1,7 @@
-/** What is said of a key that is no setting. */
+/** The message for a key that is not a setting. */
 import { nearest } from './nearest.ts';
 
-/** Undefined when it is known. `where`: who knows the others. */
+/** Undefined when it is known. `where`: whose keys the others are. */
 export function unknownKey(key: string, known: readonly string[], where = 'known are'): string | undefined {
   if (known.includes(key)) return undefined;
   const near = nearest(key, known);

@@ -1,7 +1,7 @@
-/** The kinds of values that several settings have. */
+/** The kinds of values that several settings share. */
 import type { Complain, ValueKind, ValueSchema } from './setting.ts';
 
-/** Written as it is kept. */
+/** Written the same way as it is stored. */
 export function plain<T>(
   schema: ValueSchema,
   read: (written: unknown, complain: Complain) => T | undefined,
@@ -48,5 +48,5 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 export function describe(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (isObject(value)) return 'an object';
-  return typeof value === 'string' ? JSON.stringify(value) : String(value); // bigints and symbols are no JSON
+  return typeof value === 'string' ? JSON.stringify(value) : String(value); // bigints and symbols are not JSON
 }

@@ -17,7 +17,7 @@ const MAX_DIGITS = 21;
 const SCALES = 'bkmgtpe';
 
 /**
- * scan_scaled(3): "512M", "1.5g", "4096". Undefined when it is no size. What follows a suffix is ignored
+ * scan_scaled(3): "512M", "1.5g", "4096". Undefined when it is not a size. What follows a suffix is ignored
  * unless alphanumeric.
  */
 export function scanScaled(text: string): bigint | undefined {
@@ -39,7 +39,7 @@ function scale(whole: string, fraction: string, rest: string): bigint | undefine
   return BigInt(whole) * factor + (BigInt(fraction || '0') * factor) / 10n ** BigInt(fraction.length);
 }
 
-/** As nearly everybody writes it. */
+/** The usual spelling. */
 export const PLAIN_LLADDR = /^(?:[0-9a-f]{1,2}:){5}[0-9a-f]{1,2}$/i;
 
 /** ether_aton(3): six bytes, or undefined. */
@@ -97,8 +97,8 @@ function strtonum(text: string): number | undefined {
 }
 
 /**
- * inet_net_pton(3): 1 to 4 bytes, leading zeros allowed, or hexadecimal; a length of its own behind it
- * changes nothing.
+ * inet_net_pton(3): 1 to 4 bytes, leading zeros allowed, or hexadecimal; a length that follows it changes
+ * nothing.
  */
 function parseIpv4Network(text: string): bigint | undefined {
   const [, address = '', length = '0'] = /^([^/]*)(?:\/(\d+))?$/.exec(text) ?? [];
@@ -120,8 +120,8 @@ function parseIpv4(text: string): bigint | undefined {
 }
 
 /**
- * getaddrinfo(3) takes a scope: a number or, of a link-local address, an interface, of which there may be any
- * on another machine.
+ * getaddrinfo(3) takes a scope: a number or, for a link-local address, an interface; another machine may
+ * have any.
  */
 function parseScopedIpv6(text: string): bigint | undefined {
   const [, address = '', scope = '0'] = /^([^%]*)(?:%(.*))?$/s.exec(text) ?? [];
@@ -155,7 +155,7 @@ function ipv6Groups(text: string): number[] | undefined {
   return groups;
 }
 
-/** Interface groups of OpenBSD. vmd takes the empty name, too, and makes nothing of it. */
+/** Interface groups of OpenBSD. vmd accepts the empty name, too, and ignores it. */
 export function isGroupName(name: string): boolean {
   return byteLength(name) <= 15 && !/\d$/.test(name);
 }
@@ -186,7 +186,7 @@ export function parseForwardEnd(text: string): ForwardEnd | undefined {
   return port >= 1 && port <= 65535 && parseIpv4(address) !== undefined ? { address, port } : undefined;
 }
 
-/** How many bytes a text takes in a C program, which is what vmd's limits count. */
+/** The bytes a text takes in a C program: vmd's limits count these. */
 export function byteLength(text: string): number {
   let bytes = 0;
   for (let i = 0; i < text.length; i++) {

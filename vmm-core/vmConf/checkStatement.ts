@@ -1,6 +1,6 @@
 /**
- * What is wrong inside one statement, whatever the others say: each directive by the check of its row in
- * directives.ts (the grammar is the parser's), then the statement as a whole. The result depends on the
+ * What is wrong inside one statement, regardless of the others: each directive by the check of its row in
+ * directives.ts (the parser checks the grammar), then the statement as a whole. The result depends on the
  * statement and the host only, so an editor keeps it.
  */
 import type { ConfigHost } from '../config/configHost.ts';
@@ -18,10 +18,10 @@ export function checkStatement(statement: Statement, host: ConfigHost, dialect: 
   if (node.id === 'vm') checkVm(node, findings);
   else checkDirective(node, new StatementFindings(findings, node));
   if (node.id === 'switch' && statement.problems.length === 0) checkSwitch(node, findings);
-  return findings.problems.sort(byPlace); // then a key press sorts what is nearly in order
+  return findings.problems.sort(byPlace); // so each key press sorts what is nearly in order
 }
 
-/** And what stands in its block. */
+/** And the contents of its block. */
 function checkDirective(node: DirectiveNode, findings: StatementFindings): void {
   const { check, once } = directive(node.id);
   findings.beginWith(node);
@@ -30,7 +30,7 @@ function checkDirective(node: DirectiveNode, findings: StatementFindings): void 
   for (const item of node.items) checkDirective(item, findings);
 }
 
-/** Of one whose every option could be read. */
+/** For one whose options could all be read. */
 function checkSwitch(node: DirectiveNode, findings: Findings): void {
   if (node.items.some((it) => it.id === 'switchInterface')) return;
   const name = node.args['name'];
@@ -48,7 +48,7 @@ function checkVm(node: DirectiveNode, findings: Findings): void {
   if (node.args['instance'] === undefined) checkBootable(node, findings);
 }
 
-/** Of the language, but not of this machine: vmd has them all. */
+/** In the language, but not in this machine: vmd has them all. */
 function checkSupported(item: DirectiveNode, vm: DirectiveNode, findings: Findings): void {
   const part = findings.dialect === 'vmd' ? undefined : directive(item.id).unsupported?.(item);
   if (part === undefined) return;

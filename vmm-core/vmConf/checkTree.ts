@@ -1,6 +1,6 @@
 /**
- * All that is wrong with a configuration: each statement by itself (kept until it changes), then what they
- * say about each other.
+ * Everything wrong with a configuration: each statement by itself (kept until it changes), then the
+ * statements against each other.
  */
 import { checkStatement } from './checkStatement.ts';
 import type { ConfigHost } from '../config/configHost.ts';
@@ -23,7 +23,7 @@ export function checkTree(tree: ConfigTree, host: ConfigHost): Problem[] {
   for (const it of checkBetween(tree, host)) problems.push(it);
   for (const it of unusedMacros(tree)) problems.push(it);
   const order = new Map(tree.files.map((file, i) => [file, i]));
-  // There may be thousands, with every key press: the quick way is that of one file, and they are nearly in
+  // There may be thousands at every key press: a single file takes the fast path, and they are nearly in
   // order.
   problems.sort((a, b) =>
     a.file === b.file ? byPlace(a, b) : (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || byPlace(a, b),
@@ -35,7 +35,7 @@ export function hasErrors(problems: readonly Problem[]): boolean {
   return problems.some((it) => it.severity === 'error');
 }
 
-/** Whose it is, for messages and for looking up what an instance is made from. */
+/** Its VM, for messages and for looking up an instance's parent. */
 interface Declared {
   readonly node: DirectiveNode;
   readonly name: ValueNode;
@@ -90,7 +90,7 @@ function checkOneVm(node: DirectiveNode, known: Known, findings: Findings): void
     if (COMPARED_DIRECTIVES.has(item.id)) compare(item, name.text, known, findings);
 }
 
-/** What a directive and those inside it say, with what has been said before. */
+/** Checks a directive and those inside it against what came before. */
 function compare(node: DirectiveNode, vm: string, known: Known, findings: Findings): void {
   const { compared } = directive(node.id);
   const value = compared === undefined ? undefined : node.args[compared.name];
@@ -129,7 +129,8 @@ function checkLladdr(address: ValueNode, vm: string, known: Known, findings: Fin
 }
 
 /**
- * The same for every spelling of an address; undefined when there is none. The usual ones take the quick way.
+ * The same for every spelling of an address; undefined when there is none. The usual spellings take a fast
+ * path.
  */
 function lladdrKey(text: string): string | undefined {
   if (PLAIN_LLADDR.test(text)) {
@@ -173,7 +174,7 @@ function checkInstance(node: DirectiveNode, known: Known, findings: Findings): v
   checkInstanceOwner(node, parent.node, findings);
 }
 
-/** vmd takes root, which has uid and gid 0 and is what it starts from, for nobody. */
+/** To vmd, root means no owner: uid and gid 0 are its initial values. */
 function checkInstanceOwner(node: DirectiveNode, parent: DirectiveNode, findings: Findings): void {
   const own = ownerOf(node);
   const base = ownerOf(parent);
@@ -204,7 +205,7 @@ function disks(node: DirectiveNode): ValueNode[] {
   });
 }
 
-/** As vmd warns: a later definition of the same name starts anew. */
+/** As vmd warns: a later definition of the same name starts afresh. */
 function unusedMacros(tree: ConfigTree): Problem[] {
   const unused = new Map<string, MacroDefinition>();
   for (const { node, macroUses } of tree.statements) {

@@ -1,6 +1,6 @@
 /**
- * From a checked vm.conf to what machine/ assembles: one VmConfig per `vm`, with what an instance takes from
- * its parent.
+ * From a checked vm.conf to what machine/ assembles: one VmConfig per `vm`, with what an instance inherits
+ * from its parent.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import { DEBUG_SETTINGS } from '../config/debugSettings.ts';
@@ -12,7 +12,7 @@ import { SETTINGS } from '../config/settings.ts';
 import { type ConfigTree, type DirectiveNode, vmName } from './syntaxTree.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 
-/** One VM of a file. */
+/** One VM in a file. */
 export interface DescribedVm {
   readonly config: VmConfig;
   /** Not to be started with the others. */
@@ -20,7 +20,7 @@ export interface DescribedVm {
   readonly instanceOf?: string;
   readonly owner?: string;
   readonly debug: DescribedDebugging;
-  /** In words: what the file asks for and this VMM cannot do yet. */
+  /** In words: what the file asks for that this VMM cannot do yet. */
   readonly unsupported: readonly string[];
 }
 
@@ -31,7 +31,7 @@ export interface DescribedDebugging {
   readonly breakpoints: 'auto' | 'hw' | 'sw';
 }
 
-/** Of a tree without errors; the first VM of a name counts, as in vmd. */
+/** For a tree without errors; the first VM of a name counts, as in vmd. */
 export function describedVms(tree: ConfigTree, host: ConfigHost): DescribedVm[] {
   const nodes = new Map<string, DirectiveNode>();
   const result: DescribedVm[] = [];

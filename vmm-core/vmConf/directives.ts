@@ -1,8 +1,8 @@
 /**
  * Everything that may be written in a vm.conf, as one table: the parser's forms, completion, hover,
  * docs/vm.conf.md and the man page come from here. The language's own directives are below, those of settings
- * in their rows. `extension` marks what OpenBSD's vmd does not know; such words are recognised only where vmd
- * would accept no word at all, so that they stay free as names and every file of vmd's means the same here.
+ * in their rows. `extension` marks what OpenBSD's vmd does not know; such words are recognised only where
+ * vmd accepts no word at all, so that they stay usable as names and every vmd file means the same here.
  */
 import { DEBUG_SETTINGS } from '../config/debugSettings.ts';
 import { type Argument, type Block, BLOCKS, type Directive, type Meaning } from '../config/directive.ts';
@@ -25,7 +25,7 @@ const extension = { isExtension: true } as const;
 
 // prettier-ignore
 const LANGUAGE = {
-  // At the top of the file.
+  // At the top level.
   include: {
     block: 'file', words: ['include'], args: [{ name: 'file', kind: 'string', means: 'path' }], form: '`include` *file*', snippet: ' "$1"',
     text: 'Reads another file here. Its macros, switches and VMs belong to this configuration. vmd takes a relative path from the directory it was started in, we from the directory of the including file. There is no pattern matching.',
@@ -93,7 +93,7 @@ const LANGUAGE = {
     text: 'The routing domain of interfaces on this switch, 0 to 255.',
   },
 
-  // In a vm, beside what rows describe.
+  // In a vm, besides what rows describe.
   enable: { ...FLAG, block: 'vm', words: ['enable'], form: '`enable`', text: 'The VM is started with vmd. This is the default.' },
   disable: { ...FLAG, block: 'vm', words: ['disable'], form: '`disable`', text: 'The VM is known, but started only by hand.' },
   owner: {
@@ -109,7 +109,7 @@ const LANGUAGE = {
     text: 'Settings for debugging the guest, one on the same line or several in braces, each on its own line.',
   },
 
-  // In `allow instance`, beside what rows describe.
+  // In `allow instance`, besides what rows describe.
   allowNested: { ...FLAG, block: 'allow', words: ['instance'], form: '`instance`', text: 'Instances may be templates in turn.' },
   allowOwner: { block: 'allow', words: ['owner'], args: OWNER, check: checkOwner, form: '`owner` *user*[`:`*group*]', text: 'Who may make instances.' },
 } as const satisfies Readonly<Record<string, Directive>>;
@@ -118,7 +118,7 @@ type Tables = typeof SETTINGS & typeof DEBUG_SETTINGS;
 type IdsOf<Row> = Row extends { readonly vmConf: { readonly directives: infer D } } ? keyof D : never;
 export type DirectiveId = keyof typeof LANGUAGE | { [K in keyof Tables]: IdsOf<Tables[K]> }[keyof Tables];
 
-/** A directive as it is looked up for every line of a file: they are all of one shape. */
+/** A directive as it is looked up for every line of a file: all have one shape. */
 export interface TableEntry {
   readonly id: DirectiveId;
   readonly block: Block;
@@ -135,14 +135,14 @@ export interface TableEntry {
   readonly isBootable: boolean;
   readonly isInherited: boolean;
   readonly check: Directive['check'];
-  /** The one of its arguments that a VM is checked against others by. */
+  /** The argument by which VMs are checked against each other. */
   readonly compared: Argument | undefined;
   readonly unsupported: VmConfForm<unknown>['unsupported'] | undefined;
 }
 
 const COMPARED: readonly (Meaning | undefined)[] = ['switch', 'tap', 'etherAddress'];
 
-/** In the order of the manual: what vmd knows first, and settings before what is done with the VM. */
+/** In the order of the manual: what vmd knows first, and settings before what happens to the VM. */
 const TABLE: ReadonlyMap<string, TableEntry> = new Map(
   [...rowEntries(), ...entriesOf(LANGUAGE, undefined)]
     .sort((a, b) => Number(a.isExtension) - Number(b.isExtension))
@@ -188,7 +188,7 @@ const BY_BLOCK = new Map<Block, readonly DirectiveId[]>(
   BLOCKS.map((block) => [block, [...TABLE.values()].flatMap((it) => (it.block === block ? [it.id] : []))]),
 );
 
-/** What may stand in a block, in the manual's order. */
+/** What may be in a block, in the manual's order. */
 export function directivesOf(block: Block): readonly DirectiveId[] {
   return BY_BLOCK.get(block) ?? [];
 }

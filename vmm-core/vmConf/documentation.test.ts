@@ -17,7 +17,7 @@ import { KEYWORDS } from './token.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 
-/** Of the words that are reserved, these stand in no rule of their own. */
+/** These reserved words appear in no rule. */
 const WITHIN_RULES = [
   'add',
   'id',
@@ -40,7 +40,7 @@ describe('the manual', () => {
     [MANUAL_FILE, manualMarkdown()],
     ['docs/vm.conf.5', manualPage()],
   ] as const) {
-    it(`${file} is what the table says (UPDATE_GOLDEN=1 writes it)`, () => {
+    it(`${file} matches the table (UPDATE_GOLDEN=1 writes it)`, () => {
       if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(path.join(ROOT, file), text);
       assert.equal(readFileSync(path.join(ROOT, file), 'utf8'), text);
     });
@@ -52,7 +52,7 @@ describe('the manual', () => {
     assert.deepEqual(unknown, []);
   });
 
-  it('shows every block but that of agentx, whose settings stand in one line', () => {
+  it('shows every block but that of agentx, whose settings are on one line', () => {
     assert.deepEqual(
       BLOCKS.filter((it) => !documentedBlocks().includes(it)),
       ['agentx'],
@@ -63,7 +63,7 @@ describe('the manual', () => {
     assert.deepEqual(read(MANUAL_EXAMPLE, 'trapframe').problems, []);
   });
 
-  it('says of an extension that it is one', () => {
+  it('marks extensions as such', () => {
     assert.match(hoverText('cpus' satisfies DirectiveId), /extension/);
     assert.doesNotMatch(hoverText('memory'), /extension/);
   });

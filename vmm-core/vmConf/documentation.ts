@@ -127,7 +127,7 @@ function manualList(block: Block): string[] {
   return ['.Bl -tag -width Ds', ...items, '.El'];
 }
 
-/** A sentence begins a line, as mdoc wants it, and no line is longer than its limit. */
+/** Each sentence begins a line, as mdoc requires, and no line exceeds its limit. */
 function roff(markdown: string): string[] {
   const sentences = inline(markdown).split(/(?<=[.:]) (?=[A-Za-z`\\])/);
   return sentences.flatMap(wrapped).map(escapeRoff);
@@ -139,7 +139,7 @@ function wrapped(sentence: string): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of sentence.split(' ')) {
-    const system = /^OpenBSD(\S*)$/.exec(word)?.[1]; // has a macro of its own, which takes a line
+    const system = /^OpenBSD(\S*)$/.exec(word)?.[1]; // has its own macro, which takes a line
     if (system !== undefined) {
       lines.push(line, system === '' ? '.Ox' : `.Ox Ns ${system}`);
       line = '';

@@ -1,6 +1,6 @@
 /**
- * What checks have found, at its places; the severities of what vmd -n does not check, and of what depends on
- * the machine, go by the dialect.
+ * What checks have found, and where; the dialect decides the severity of what vmd -n does not check and of
+ * what depends on the machine.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import type { DirectiveFindings } from '../config/directive.ts';
@@ -53,8 +53,7 @@ export class Findings {
 }
 
 /**
- * For the directives of one statement, one after the other: they know arguments by their names, and nothing
- * of places.
+ * For the directives of one statement, in turn: they know arguments by name, and nothing of positions.
  */
 export class StatementFindings implements DirectiveFindings {
   readonly tally = new Map<string, number>();
@@ -70,7 +69,7 @@ export class StatementFindings implements DirectiveFindings {
     return this.#findings.host;
   }
 
-  /** What is found from now on is of this directive. */
+  /** From now on, findings are about this directive. */
   beginWith(node: DirectiveNode): void {
     this.#node = node;
   }

@@ -35,7 +35,7 @@ describe('fmt', () => {
     );
   });
 
-  it('refuses a file with syntax errors, and says which', () => {
+  it('refuses a file with syntax errors, and names them', () => {
     const { text, problems } = formatConfigFile('vm.conf', 'vm a\n{ memory 1G }\n');
     assert.equal(text, undefined);
     assert.deepEqual(

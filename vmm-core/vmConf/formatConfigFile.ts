@@ -1,8 +1,8 @@
 /**
  * The one layout of vm.conf: tabs by the depth of braces, one blank between words, at most one empty line.
- * Newlines are part of the grammar, so none is added or taken away except in runs of empty lines, and what
- * stands in quotes, macros and comments stays as it is. Where a blank would change what the neighbours mean
- * (`5{` is a name and a brace, `5 {` a number and a brace) the text is kept.
+ * Newlines are part of the grammar, so none is added or removed except in runs of empty lines, and the text
+ * in quotes, macros and comments stays as it is. Where a blank would change what the neighbours mean (`5{` is
+ * a name and a brace, `5 {` a number and a brace) the text is kept.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import { IncludeBudget } from './includeBudget.ts';
@@ -13,12 +13,12 @@ import type { Statement } from './syntaxTree.ts';
 import type { MacroDefinition, Token } from './token.ts';
 
 export interface Formatted {
-  /** Absent when the text has syntax errors: there is no telling what it means. */
+  /** Absent when the text has syntax errors: its meaning is unknown. */
   readonly text?: string;
   readonly problems: readonly Problem[];
 }
 
-/** `host` reads what is included, for its macros; without one they are taken to be single words. */
+/** `host` reads included files, for their macros; without one, macros are taken to be single words. */
 export function formatConfigFile(path: string, text: string, host: ConfigHost = ALONE): Formatted {
   const root = new SourceFile(path, text);
   const options = { host };
@@ -55,12 +55,12 @@ class AnyMacros extends Map<string, MacroDefinition> {
 
 type PieceKind = 'word' | 'open' | 'close' | 'comma' | 'equals' | 'newline' | 'comment';
 
-/** What stands in the file: a token, a macro use with what is glued to it, or a comment. */
+/** What is in the file: a token, a macro use with what is glued to it, or a comment. */
 interface Piece {
   readonly kind: PieceKind;
   readonly start: number;
   readonly end: number;
-  /** What follows decides what it is: digits that are a name because no blank follows, a macro's value. */
+  /** Its kind depends on what follows: digits that are a name because no blank follows, a macro's value. */
   readonly isFragile: boolean;
 }
 
@@ -73,7 +73,7 @@ function layOut(root: SourceFile, statements: readonly Statement[]): string {
 class Layout {
   readonly #text: string;
   /**
-   * Parts of the text, joined at the end: looking at the end of what grows with every piece would cost its
+   * Parts of the text, joined at the end: reading the end of a string that grows piece by piece costs its
    * whole length each time.
    */
   readonly #out: string[] = [];

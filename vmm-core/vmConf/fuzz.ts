@@ -20,7 +20,7 @@ const HOST = hostOfTexts({
 });
 const OPTIONS = { host: HOST };
 
-/** What is put in: every mark, and words that matter. */
+/** What is inserted: every mark, and words that matter. */
 const SNIPPETS = [
   ...'{}(),=#$"\'\\\n\t -.:/\r\0\u0001\u0002\u00e4',
   ...[
@@ -62,7 +62,7 @@ export function randomExample(random: (below: number) => number): string {
   return texts[random(texts.length)] ?? '';
 }
 
-/** Undefined when all is well, else what is wrong. */
+/** Undefined when all is well, otherwise what is wrong. */
 export function checkMutation(seed: number): string | undefined {
   const random = randomNumbers(seed);
   let text = randomExample(random);
@@ -94,7 +94,7 @@ function randomStatement(random: (below: number) => number): string {
   return pick(forms);
 }
 
-/** The same for edits of what others depend on. */
+/** The same for edits to what others depend on. */
 export function checkDependencies(seed: number): string | undefined {
   const random = randomNumbers(seed);
   let text = Array.from({ length: 3 + random(8) }, () => randomStatement(random)).join('');
@@ -115,8 +115,7 @@ export function checkDependencies(seed: number): string | undefined {
 type Tree = ReturnType<typeof parseConfigFile>;
 
 /**
- * What was put together by edits must be what reading the whole text gives, and every problem must have a
- * place.
+ * Editing must give the same result as reading the whole text, and every problem must have a position.
  */
 function disagreement(edited: Tree, text: string): string | undefined {
   const fresh = parseConfigFile(new SourceFile('vm.conf', text), OPTIONS);

@@ -21,7 +21,7 @@ function errorsOf(text: string, host: ConfigHost): readonly string[] {
 }
 
 describe('includes', () => {
-  it('of more files than there can be are reported once, where the root begins to include them', () => {
+  it('of too many files are reported once, where the root begins to include them', () => {
     const text = 'vm a { disable\n}\ninclude "0"\nvm b { disable\n}\n';
     const { errors, tree } = read(text, 'trapframe', { host: hostOfTexts(bomb()) });
     assert.deepEqual(
@@ -31,7 +31,7 @@ describe('includes', () => {
     assert.ok(tree.statements.some(({ node }) => node?.id === 'vm' && node.args['name']?.text === 'b'));
   });
 
-  it('of much text are counted as often as they are included', () => {
+  it('of a lot of text are counted as often as they are included', () => {
     const large = { large: `# ${'x'.repeat(MAX_INCLUDED_CHARACTERS / 4)}\n` };
     const four = 'include "large"\n'.repeat(4);
     assert.deepEqual(errorsOf(four, hostOfTexts(large)), [
@@ -40,7 +40,7 @@ describe('includes', () => {
     assert.deepEqual(errorsOf(four.slice(16), hostOfTexts(large)), []);
   });
 
-  it('of includes go only so deep', () => {
+  it('of includes may nest only so deep', () => {
     const texts: Record<string, string> = {};
     for (let i = 0; i < MAX_INCLUDE_DEPTH + 1; i++) texts[String(i)] = `include "${i + 1}"\n`;
     texts[String(MAX_INCLUDE_DEPTH + 1)] = '# deep\n';
@@ -57,7 +57,7 @@ describe('includes', () => {
     ]);
   });
 
-  it('beyond the limit are found anew by every edit, and are gone when it takes them away', () => {
+  it('beyond the limit are found again after every edit, and are gone once an edit removes them', () => {
     const host = hostOfTexts(bomb());
     const text = 'include "0"\nvm a { disable\n}\n';
     const tree = parseConfigFile(new SourceFile('vm.conf', text), { host });

@@ -1,6 +1,6 @@
 /**
- * How much one reading of a configuration may still include: files that include each other many times make
- * any text out of a few lines.
+ * How much more one reading of a configuration may include: a few lines in files that include each other
+ * many times expand to any length.
  */
 import { MAX_INCLUDE_DEPTH, MAX_INCLUDED_CHARACTERS, MAX_INCLUDES } from '../config/limits.ts';
 
@@ -9,13 +9,14 @@ export class IncludeBudget {
   #characters = 0;
   #isSpent = false;
 
-  /** Something was asked for beyond it. */
+  /** More than it was asked for. */
   get isSpent(): boolean {
     return this.#isSpent;
   }
 
   /**
-   * Takes one more file; what is too much, in words, when it is. `depth`: how many files are open already.
+   * Takes one more file; returns what is too much, in words, if it is. `depth`: how many files are open
+   * already.
    */
   refusal(length: number, depth: number): string | undefined {
     this.#includes++;

@@ -1,5 +1,6 @@
 /**
- * The value rules of the language's own directives: vmd's, and what the host says of the accounts they name.
+ * The value rules of the language's own directives: vmd's, and whether the accounts they name exist on the
+ * host.
  */
 import type { Directive } from '../config/directive.ts';
 import { byteLength, isInterfaceName, prefixProblem } from '../config/values.ts';
@@ -7,7 +8,7 @@ import { byteLength, isInterfaceName, prefixProblem } from '../config/values.ts'
 type Check = NonNullable<Directive['check']>;
 
 const MAX_AGENTX_CONTEXT = 32;
-/** sun_path of OpenBSD, less the NUL at its end. */
+/** OpenBSD's sun_path, less the final NUL. */
 const MAX_SOCKET_PATH_BYTES = 103;
 const PREFIX = 'address/length';
 

@@ -1,4 +1,4 @@
-/** Places: every token knows where it was written, through macros, joined lines and includes. */
+/** Positions: every token knows where it was written, through macros, joined lines and includes. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { Lexer } from './lexer.ts';
@@ -37,7 +37,7 @@ it('words, numbers, strings, keywords and marks', () => {
   ]);
 });
 
-it('a token from a macro stands where the macro is used, with what is glued to it', () => {
+it('a token from a macro is placed where the macro is used, with what is glued to it', () => {
   assert.deepEqual(places('$d/a.img $two', { d: '/x', two: 'switch up2' }), [
     ['word', '/x/a.img', 0, 8],
     ['keyword', 'switch', 9, 13],
@@ -71,7 +71,7 @@ it('digits out of a macro and glued to the file are one word', () => {
   assert.deepEqual(places('$n.5', { n: '512' }).slice(0, 1), [['word', '512.5', 0, 4]]);
 });
 
-it('keeps comments with their places, and continues them over a backslash', () => {
+it('keeps comments with their positions, and continues them over a backslash', () => {
   const { lexer, seen } = tokens('a # x \\\n y\n# z');
   assert.deepEqual(
     lexer.comments.map(({ start, end }) => [start, end]),
@@ -105,7 +105,7 @@ it('an undefined macro skips the rest of its line, and says where it is', () => 
   );
 });
 
-it('quotes drop newlines and keep all backslashes but before the quote, blanks and newlines', () => {
+it('quotes drop newlines and keep all backslashes except before the quote, blanks and newlines', () => {
   const text = '"a\nb" "\\"" "\\n" "\\ " \'\\"\'';
   assert.deepEqual(
     tokens(text).seen.map((it) => it.text),

@@ -17,7 +17,7 @@ import {
 } from './token.ts';
 
 const END = -1;
-/** Marks around a pushed-back macro value, as upstream has them: a `$` between them is not expanded. */
+/** Marks around a pushed-back macro value, as upstream: a `$` between them is not expanded. */
 const START_EXPAND = 1;
 const DONE_EXPAND = 2;
 
@@ -36,16 +36,16 @@ const CRLF_MESSAGE = 'this file has CRLF line ends, which vmd does not read: sav
 
 /** Upstream's token buffer. */
 const BUFFER_BYTES = 8096;
-/** Upstream would go on until memory ends; a file that asks for this much is refused. */
+/** Upstream would continue until memory runs out; a file that asks for this much is refused. */
 const MAX_EXPANSION = 16 * 1024 * 1024;
 const INT64_MAX = (1n << 63n) - 1n;
 
 const IS_ALNUM = table((c) => /[A-Za-z0-9]/.test(c));
 const IS_WORD = table((c) => /[!-~]/.test(c) && !'(){}!=#,'.includes(c));
 const IS_PLAIN_WORD = table((c) => /[!-~]/.test(c) && !'(){}!=#,\\'.includes(c));
-/** The rest of Latin and all else is left to the slow way. */
+/** The rest of Latin and everything else is left to the slow path. */
 const IN_COMMENT = table((c) => !'\n\\\x01\x02'.includes(c));
-/** No token of the quick way is so long that a limit could be near. */
+/** No token of the fast path is long enough to come near a limit. */
 const MAX_QUICK = 1024;
 const IS_QUICK_MARK = table((c) => '{},='.includes(c));
 const ENDS_WORD = table((c) => ' \t\n\r(){}!=#,'.includes(c));
@@ -75,9 +75,9 @@ export class Lexer {
   #expanding = false;
   #expanded = 0;
   #use: MacroUse | undefined;
-  /** That the character read last came from. */
+  /** The file that the last character read came from. */
   #macro: MacroUse | undefined;
-  /** Of the character read last. */
+  /** Of the last character read. */
   #start = 0;
   #end = 0;
 
@@ -88,7 +88,7 @@ export class Lexer {
   }
 
   /**
-   * Reads on in another file, and comes back at its end. The caller has read the newline after `include
+   * Continues in another file, and returns at its end. The caller has read the newline after `include
    * "file"`.
    */
   include(file: SourceFile): void {
@@ -136,8 +136,8 @@ export class Lexer {
   }
 
   /**
-   * The quick way for most of a file: a token that stands there as it is, with nothing behind it that would
-   * join lines or push back. Undefined when that cannot be said; only blanks have been read then.
+   * The fast path for most of a file: a token that is there verbatim, with nothing after it that would join
+   * lines or push back. Undefined when that is not certain; only blanks have been read then.
    */
   #written(): Token | undefined {
     const cursor = this.#cursor;
@@ -196,8 +196,8 @@ export class Lexer {
         this.#end = cursor.at;
       }
       if (c !== START_EXPAND && c !== DONE_EXPAND) return c;
-      // Upstream does not tell its marks from the same bytes in a file. Neither do we, but only ours stand
-      // for a macro.
+      // Upstream does not distinguish its marks from the same bytes in a file. Neither do we, but only ours
+      // are a macro.
       this.#expanding = c === START_EXPAND;
       this.#macro = this.#expanding && isPushed ? this.#use : undefined;
     }
@@ -226,7 +226,7 @@ export class Lexer {
   }
 
   /**
-   * From the file even when the blank came from a macro's value: upstream's getc() here goes around the
+   * From the file even when the blank came from a macro's value: upstream's getc() here bypasses the
    * push-back.
    */
   #skipBlanks(): void {
@@ -253,8 +253,9 @@ export class Lexer {
   // Layer 3: tokens.
 
   /**
-   * Whether the carriage return just read belongs to the end of its line: an error, after which it is taken
-   * for a blank, so that the rest of the line means what was meant. checkTree.ts keeps the first of a file.
+   * Whether the carriage return just read belongs to the end of its line: an error, after which it is
+   * treated as a blank, so that the rest of the line means what was intended. checkTree.ts keeps the first
+   * one in a file.
    */
   #endsLine(): boolean {
     const { file, pushed, at } = this.#cursor;
@@ -278,7 +279,7 @@ export class Lexer {
   }
 
   /**
-   * The quick way through text that layers 1 and 2 would hand on unchanged, except that blanks are not
+   * The fast path through text that layers 1 and 2 would pass on unchanged, except that blanks are not
    * squeezed.
    */
   #skipPlain(end: number, isPlain: readonly boolean[]): number {
@@ -286,7 +287,7 @@ export class Lexer {
     if (cursor.pushed.length > 0) return end;
     const { text } = cursor.file;
     let { at } = cursor;
-    // Outside ASCII the tables have nothing, and at the end there is no code.
+    // The tables have nothing outside ASCII, and at the end there is no code.
     while (isPlain[text.charCodeAt(at)] === true) at++;
     if (at === cursor.at) return end;
     cursor.at = at;
@@ -448,8 +449,8 @@ export class Lexer {
 }
 
 /**
- * V8 keeps long strings that were cut out or put together as references to their parts: here to every text of
- * an edited file.
+ * V8 keeps long slices and concatenations as references to their parts: here to every version of an edited
+ * file.
  */
 const MAX_COPIED_BY_V8 = 12;
 

@@ -1,4 +1,4 @@
-/** The front door: a path in, the tree and everything wrong with it out, and the VMs when nothing is. */
+/** The entry point: from a path to the tree, everything wrong with it, and the VMs when nothing is. */
 import { checkTree, hasErrors } from './checkTree.ts';
 import { parseConfigFile, type ParseOptions } from './parseConfigFile.ts';
 import type { Problem } from './problem.ts';

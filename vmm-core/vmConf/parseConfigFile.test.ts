@@ -1,5 +1,5 @@
 /**
- * The grammar of vm.conf(5), accepted and refused: `vmd` is what OpenBSD's vmd -n does, by the reference's
+ * The grammar of vm.conf(5), accepted and refused: `vmd` is what OpenBSD's vmd -n does, according to its
  * lexer and grammar.
  */
 import assert from 'node:assert/strict';
@@ -18,7 +18,7 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   'a backslash that joins lines': 'vm a { \\\n memory \\\n 1G }\n',
   'a comment that a backslash continues over a line of rubbish': '# x \\\n{{{ }\nvm a { memory 1G }\n',
   'an escaped character outside quotes': 'vm \\a { memory 1G }\n',
-  'a string that goes on over a line': 'vm "a\nb" { memory 1G }\n',
+  'a string that continues over a line end': 'vm "a\nb" { memory 1G }\n',
   'single quotes': "vm 'a' { memory 1G }\n",
   'backslashes that stay in a string': 'vm "a" { cdrom "\\x\\y" }\n',
   'the same quote escaped': 'vm "a" { cdrom "x\\"y" }\n',
@@ -36,8 +36,8 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   'a macro whose value is a word': 'm=512M\nvm a { memory $m }\n',
   'a macro that is several words': 'm="memory 1G"\nvm a { $m }\n',
   'a macro glued to a word': 'd="/x"\nvm a { cdrom $d/b.iso }\n',
-  'a dollar inside a word, which is no macro': 'vm a { cdrom /x/$nope }\n',
-  'a dollar inside quotes, which is no macro': 'vm a { cdrom "$nope" }\n',
+  'a dollar inside a word, which is not a macro': 'vm a { cdrom /x/$nope }\n',
+  'a dollar inside quotes, which is not a macro': 'vm a { cdrom "$nope" }\n',
   'a macro defined twice': 'm="0"\nm="1G"\nvm a { memory $m }\n',
   'a macro that opens a block': 'm="{ memory 1G"\nvm a $m }\n',
   'a macro that begins a comment': 'm="1G # rest"\nvm a {\nmemory $m disk nonsense }\n}\n',
@@ -161,12 +161,12 @@ const REFUSED: Readonly<Record<string, readonly [text: string, place: string]>> 
   'five interfaces at least': [vm('interfaces 5'), '2:12'],
   'interfaces twice': [vm('interfaces 1\ninterfaces 2'), '3:1'],
   'a fifth interface': [vm('interface\n'.repeat(5)), '6:1'],
-  'an interface that is no tap': [vm('interface em0'), '2:11'],
+  'an interface that is not a tap': [vm('interface em0'), '2:11'],
   'two interface names': [vm('interface tap0 tap1'), '2:16'],
   'an empty Ethernet address': [vm('interface lladdr ""'), '2:18'],
   'a bad Ethernet address': [vm('interface lladdr fe:e1:bb:d1:00'), '2:18'],
   'boot twice': [vm('boot /a\nboot /b'), '3:1'],
-  'boot device that is none': [vm('boot device floppy'), '2:13'],
+  'an unknown boot device': [vm('boot device floppy'), '2:13'],
   'cdrom twice, the second without a name': [vm('cdrom /a\ncdrom ""'), '3:1'],
   'cdrom twice': [vm('cdrom /a\ncdrom /b'), '3:1'],
   'a long cdrom path': [vm(`cdrom /${'x'.repeat(1023)}`), '2:7'],
@@ -209,7 +209,7 @@ describe('what vmd accepts, and nothing that loading would refuse, is accepted w
 
 describe('reserved words', () => {
   for (const word of KEYWORDS.keys()) {
-    it(`${word} is no name, and no macro, but in quotes`, () => {
+    it(`${word} is not a name or a macro unless quoted`, () => {
       assert.match(read(`vm ${word} { memory 1G }\n`).errors[0] ?? '', /^vm\.conf:1:4: /);
       assert.match(read(`${word} = "x"\n`).errors[0] ?? '', /^vm\.conf:1:1: /);
       assert.deepEqual(read(`vm "${word}" { memory 1G }\n`).errors, []);
@@ -291,7 +291,7 @@ describe('the examples', () => {
 });
 
 describe('recovery', () => {
-  it('reports every error in one pass and reads on with the next option', () => {
+  it('reports every error in one pass and continues with the next option', () => {
     const { errors, tree } = read(
       'colour red\nvm a {\n memory 1X\n speed 3\n disk\n cdrom x\n}\nvm b { }\nvm c { memory 1G }\n',
     );
@@ -312,7 +312,7 @@ describe('recovery', () => {
     assert.equal(read('vn a {\n memory 1G\n disk x\n}\nvm b { memory 1G }\n').errors.length, 1);
   });
 
-  it('suggests the word that was meant', () => {
+  it('suggests the intended word', () => {
     assert.match(read(vm('memroy 1G')).errors[0] ?? '', /did you mean "memory"/);
   });
 });
@@ -436,7 +436,7 @@ vm p { disk x }
 });
 
 describe('macros', () => {
-  it('warns of one that is not used, and of one defined anew after its use', () => {
+  it('warns of one that is not used, and of one redefined after its use', () => {
     assert.deepEqual(read('a="x"\n').warnings, ['vm.conf:1:1: warning: macro "a" is not used']);
     assert.equal(
       read('a="1G"\nvm v { memory $a }\na="2"\n').warnings.filter((it) => it.includes('not used')).length,

@@ -1,7 +1,7 @@
 /**
  * vm.conf's parser: the grammar of vmd's parse.y by recursive descent over directives.ts. It never fails:
- * what it cannot make out it reports, and goes on with the next option or statement. What vmd refuses for a
- * value rather than for its form is checkStatement.ts's.
+ * what it cannot make out it reports, and continues with the next option or statement. What vmd refuses for a
+ * value rather than for its form is left to checkStatement.ts.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import { IncludeBudget } from './includeBudget.ts';
@@ -41,7 +41,7 @@ export function parseConfigFile(root: SourceFile, options: ParseOptions): Config
 
 export interface ReadRequest {
   readonly root: SourceFile;
-  /** Where to begin, between two statements. */
+  /** Where to begin: between two statements. */
   readonly offset: number;
   /** Defined so far; grows. */
   readonly macros: Map<string, MacroDefinition>;

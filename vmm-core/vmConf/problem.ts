@@ -15,7 +15,7 @@ export interface Problem {
   file: SourceFile;
   start: number;
   end: number;
-  /** What a quick fix works on: a name, or the text to put there. */
+  /** What a quick fix works on: a name, or the replacement text. */
   readonly subject?: string;
 }
 
@@ -31,7 +31,7 @@ export function byPlace(a: Problem, b: Problem): number {
   return a.start - b.start || a.end - b.end;
 }
 
-/** Without what would only be said again: line ends are wrong once in a file. */
+/** Without repetitions: wrong line ends are reported once per file. */
 export function distinct(problems: readonly Problem[]): Problem[] {
   const files = new Set<SourceFile>();
   return problems.filter(({ code, file }) => {

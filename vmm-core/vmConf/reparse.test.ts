@@ -41,7 +41,7 @@ describe('an edit', () => {
     assert.equal(after.macros.get('k')?.value, 'long');
   });
 
-  it('that adds a macro which nobody uses reads little', () => {
+  it('that adds an unused macro reads little', () => {
     const { read } = reparse(tree(), { start: 0, end: 0, text: 'm = "x"\n' }, options);
     assert.equal(read, 2);
   });
@@ -55,7 +55,7 @@ describe('an edit', () => {
     assert.equal(read, 103);
   });
 
-  it('behind an include reads that statement only, and its problems stay in their files', () => {
+  it('after an include reads that statement only, and its problems stay in their files', () => {
     const host = hostOfTexts({ 'a.conf': 'vm z { colour red\n}\n' });
     const text = `include "a.conf"\n${TEXT}`;
     const before = parseConfigFile(new SourceFile('vm.conf', text), { host });

@@ -1,6 +1,6 @@
 /**
  * An edit of the root file, for editors. Statements before it are kept as they are, statements after it are
- * kept and moved, what lies between is read again, and so is what uses a macro that has another value now.
+ * kept and moved, those in between are read again, and so are those that use a macro whose value changed.
  * Everything is read when other files come or go, and when statements do not begin where they did.
  */
 import { IncludeBudget } from './includeBudget.ts';
@@ -30,9 +30,9 @@ export function reparse(tree: ConfigTree, edit: Edit, options: ParseOptions): Re
   return readFrom(tree, kept, edit, options) ?? readAll(tree, options);
 }
 
-/** Up to the last statement that ends before the edit, and so was read without looking at it. */
+/** Up to the last statement that ends before the edit, and so was read without seeing it. */
 function countBefore(statements: readonly Statement[], offset: number): number {
-  // -1: of an included file, or the include; they belong to what follows.
+  // -1: in an included file, or the include; these belong to what follows.
   return statements.findLastIndex(({ next, reach }) => next >= 0 && reach <= offset) + 1;
 }
 
@@ -43,7 +43,7 @@ function readAll(tree: ConfigTree, options: ParseOptions): Reparsed {
 
 function readFrom(tree: ConfigTree, kept: number, edit: Edit, options: ParseOptions): Reparsed | undefined {
   const { root, statements } = tree;
-  if (tree.isCut) return undefined; // where it is cut depends on all before
+  if (tree.isCut) return undefined; // where it is cut depends on everything before
   const delta = edit.text.length - (edit.end - edit.start);
   // Where an untouched statement would begin, moved: -> its index.
   let old = kept;
@@ -77,7 +77,7 @@ function isAtOrBehind(statement: Statement | undefined, editEnd: number, offset:
   return statement !== undefined && statement.next >= editEnd && statement.next >= offset;
 }
 
-/** As they are defined behind these statements. */
+/** As they are defined after these statements. */
 function macrosOf(statements: readonly Statement[], { define = {} }: Pick<ParseOptions, 'define'>): Macros {
   const macros: Macros = new Map();
   for (const [name, value] of Object.entries(define)) macros.set(name, { name, value, isFixed: true });
@@ -98,7 +98,7 @@ function differences(a: Macros, b: Macros): Set<string> {
   return new Set(names.filter((name) => a.get(name)?.value !== b.get(name)?.value));
 }
 
-/** What is included, in order, as one text to compare. An include that is refused includes nothing. */
+/** The included files, in order, as one text to compare. An include that is refused includes nothing. */
 function includesOf(statements: readonly Statement[]): string {
   let found = '';
   for (const { node, problems } of statements)
@@ -110,7 +110,7 @@ interface Reading {
   readonly root: SourceFile;
   /** Where the first statement begins; -1 when reading cannot begin there. */
   readonly offset: number;
-  /** As they are there; in the end as they are behind the last one. */
+  /** As they are there; finally as they are after the last one. */
   readonly macros: Macros;
   readonly files: SourceFile[];
   readonly options: ParseOptions;
@@ -150,7 +150,7 @@ function readUsers(
     offset = statement.next;
     if (old.node?.id !== 'macro' && statement.node?.id !== 'macro') continue; // nearly all
     const defined = macrosOf([statement], {});
-    // From here on a name means what it means here; whether that is something new is another question.
+    // From here on a name has the value it has here, whether or not that has changed.
     for (const name of defined.keys()) changed.delete(name);
     if (statement !== old) for (const name of differences(macrosOf([old], {}), defined)) changed.add(name);
     defineIn(statement, macros);
@@ -169,7 +169,7 @@ function move(statement: Statement, root: SourceFile, delta: number): void {
 }
 
 /**
- * With every key press, half of all tokens there are: V8's interpreter makes an object for each step of an
+ * Runs over half of all tokens at each key press: V8's interpreter allocates an object for each step of an
  * iterator.
  */
 function moveAll(places: readonly Place[], root: SourceFile, delta: number): void {

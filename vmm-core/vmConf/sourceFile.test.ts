@@ -4,7 +4,7 @@ import { SourceFile } from './sourceFile.ts';
 import { byteLength } from '../config/values.ts';
 import { randomNumbers } from './testSupport.ts';
 
-it('an edited text has the lines of one read anew', () => {
+it('an edited text has the lines of a fresh one', () => {
   const random = randomNumbers(1);
   for (let i = 0; i < 300; i++) {
     const file = new SourceFile('f', 'a\nbc\n\nd');
@@ -22,7 +22,7 @@ it('an edited text has the lines of one read anew', () => {
   }
 });
 
-it('an offset and its position are each other', () => {
+it('an offset and its position convert to each other', () => {
   const file = new SourceFile('f', 'ab\n\ncd');
   for (let offset = 0; offset <= file.text.length; offset++)
     assert.equal(file.offset(file.position(offset)), offset);
@@ -30,6 +30,6 @@ it('an offset and its position are each other', () => {
   assert.equal(file.offset({ line: 99, character: 0 }), 6);
 });
 
-it('bytes are those of UTF-8', () => {
+it('bytes are counted in UTF-8', () => {
   assert.deepEqual(['a', 'ä', '€', '😀'].map(byteLength), [1, 2, 3, 4]);
 });

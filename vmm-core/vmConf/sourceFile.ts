@@ -6,7 +6,7 @@ export interface Position {
   readonly character: number;
 }
 
-/** More than are handed over as arguments. */
+/** More than can be passed as arguments. */
 const MANY_LINES = 1000;
 
 /** In the old text: [start, end) became `text`. */
@@ -30,7 +30,7 @@ export class SourceFile {
     return this.#text;
   }
 
-  /** Whoever holds offsets moves them (reparse.ts). */
+  /** The holders of offsets move them (reparse.ts). */
   replaceText(text: string): void {
     this.#text = text;
     this.#lineStarts = undefined;

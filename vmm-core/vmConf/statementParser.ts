@@ -1,6 +1,5 @@
 /**
- * The parser's state while it reads: tokens with one of look-ahead, what belongs to the statement at hand,
- * and recovery.
+ * The parser's state while it reads: tokens with one of look-ahead, the current statement, and recovery.
  */
 import type { ConfigHost } from '../config/configHost.ts';
 import type { Argument, Block } from '../config/directive.ts';
@@ -16,7 +15,7 @@ import { isValue, type MacroDefinition, type Token } from './token.ts';
 
 interface Environment {
   readonly lexer: Lexer;
-  /** The lexer puts its own here as well. */
+  /** The lexer adds its own here as well. */
   readonly problems: Problem[];
   readonly macros: Map<string, MacroDefinition>;
   readonly files: SourceFile[];
@@ -26,12 +25,11 @@ interface Environment {
 }
 
 /**
- * Words that can only stand at the top of a file: on a line of their own they end a block whose brace is
- * missing.
+ * Words that occur only at top level: on a line of their own they end a block whose brace is missing.
  */
 const TOP_WORDS = new Set(['vm', 'switch', 'include', 'socket', 'staggered', 'agentx']);
 
-/** Unwinds to the innermost option or statement; what is wrong has been reported. */
+/** Unwinds to the innermost option or statement; the problem has been reported. */
 class Unparsable extends Error {}
 
 type Args = Record<string, ValueNode | undefined>;
@@ -44,7 +42,7 @@ export class StatementParser {
   #filesByPath: Map<string, SourceFile> | undefined;
   #ahead: Token | undefined;
   #last: Token | undefined;
-  /** The include in the root that all which is read now came through. */
+  /** The include in the root through which the current text was reached. */
   #outermost: readonly Token[] = [];
 
   constructor(environment: Environment) {
@@ -59,8 +57,7 @@ export class StatementParser {
     if (this.#peek().kind === 'end') this.isOver = true;
     else node = this.#topLevel();
     const ahead = this.#ahead;
-    // What follows a token that was looked at may be pushed back; reading starts again at the token itself
-    // then.
+    // What follows a look-ahead token may be pushed back; then reading starts again at the token itself.
     const isRestartable = ahead === undefined ? lexer.isClean : lexer.isClean && ahead.macro === undefined;
     const next = isRestartable ? (ahead?.start ?? lexer.offset) : -1;
     return {
@@ -76,7 +73,8 @@ export class StatementParser {
   }
 
   /**
-   * Past the newline at its end, past the token that showed where it ends, or to wherever the file may grow.
+   * Past the newline at its end, past the token that showed where it ends, or to the end of a file that may
+   * grow.
    */
   #reach(): number {
     const token = this.#ahead ?? this.#last;
@@ -89,7 +87,7 @@ export class StatementParser {
     try {
       const token = this.#peek();
       if (token.kind === 'mark' && token.text === '\0' && this.#env.dialect === 'vmd') {
-        this.isOver = true; // upstream takes a NUL byte between statements for the end
+        this.isOver = true; // upstream treats a NUL byte between statements as the end
         return undefined;
       }
       node = isValue(token) ? this.#macro() : this.#directive('file');
@@ -125,15 +123,15 @@ export class StatementParser {
   #include(node: DirectiveNode): void {
     const { host, lexer, includes } = this.#env;
     const value = node.args['file'];
-    if (value === undefined || includes.isSpent) return; // said already
+    if (value === undefined || includes.isSpent) return; // already reported
     if (lexer.depth === 1) this.#outermost = value.tokens;
     const path = host.resolve(value.text, node.first.file.path);
-    // vmd has no such check: it goes on until it can open no more files, and then refuses.
+    // vmd has no such check: it continues until it cannot open more files, and then refuses.
     if (lexer.isOpen(path)) return this.#report('include', `"${value.text}" includes itself`, value.tokens);
     const file = this.#fileAt(path);
     const excess = includes.refusal(file?.text.length ?? 0, lexer.depth);
     if (excess !== undefined) {
-      // Where a user sees it: an editor shows the root, and the place is one of thousands.
+      // Where a user sees it: an editor shows the root, and the include is one of thousands.
       return this.#report('include', `this includes ${excess}: the rest is left out`, this.#outermost);
     }
     if (file !== undefined) return lexer.include(file);
@@ -178,7 +176,7 @@ export class StatementParser {
     return this.#opened(id, opens, words, values);
   }
 
-  /** `boot` or `boot device`: takes the word that tells. */
+  /** `boot` or `boot device`: takes the word that decides. */
   #longest(candidates: readonly DirectiveId[], first: Token): DirectiveId {
     for (const id of candidates) {
       const second = directive(id).words[1];
@@ -253,7 +251,7 @@ export class StatementParser {
     }
   }
 
-  /** Items on the same line; for an interface commas may stand after all but the first. */
+  /** Items on the same line; for an interface, commas may follow all but the first. */
   #list(block: Block, hasCommas: boolean): DirectiveNode[] {
     const items: DirectiveNode[] = [];
     while (this.#startsItem(block)) {
@@ -421,7 +419,7 @@ export class StatementParser {
 
   // Errors.
 
-  /** At a token that the lexer has reported. */
+  /** At a token that the lexer already reported. */
   #fail(): never {
     this.#take();
     throw new Unparsable();
@@ -511,12 +509,12 @@ export class StatementParser {
 const NOTHING: never[] = [];
 const NO_ARGS: Args = {};
 
-/** Without the room that a list which has grown keeps for more. */
+/** Without the spare room of a list that has grown. */
 function exact<T>(list: readonly T[]): readonly T[] {
   return list.length === 0 ? NOTHING : list.slice();
 }
 
-/** What is in the list, which is empty then. */
+/** The list's contents; the list is empty afterwards. */
 function drain<T>(list: T[]): readonly T[] {
   return list.length === 0 ? NOTHING : list.splice(0);
 }

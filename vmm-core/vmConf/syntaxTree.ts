@@ -1,6 +1,6 @@
 /**
- * What the parser makes of a vm.conf. Together with the files' texts it loses nothing: whatever no token
- * covers is blank or a comment.
+ * What the parser makes of a vm.conf. Together with the files' texts it loses nothing: what no token covers
+ * is blank or a comment.
  */
 import type { DirectiveId } from './directives.ts';
 import type { Problem } from './problem.ts';
@@ -10,7 +10,7 @@ import type { Comment, MacroDefinition, MacroUse, Token } from './token.ts';
 /** `vmd`: what OpenBSD's vmd -n accepts, nothing more. */
 export type Dialect = 'trapframe' | 'vmd';
 
-/** An argument: the value of its tokens, put together. */
+/** An argument: the concatenated value of its tokens. */
 export interface ValueNode {
   readonly text: string;
   readonly isNumber: boolean;
@@ -23,7 +23,7 @@ export interface DirectiveNode {
   /** The words that name it: at least one, except for a macro. */
   readonly words: readonly Token[];
   readonly args: Readonly<Record<string, ValueNode | undefined>>;
-  /** What stands in its block or list. */
+  /** The contents of its block or list. */
   readonly items: readonly DirectiveNode[];
   readonly open?: Token;
   readonly close?: Token;
@@ -32,26 +32,26 @@ export interface DirectiveNode {
 }
 
 /**
- * One directive at the top of a file. Usually whole in one file; vmd lets a block begin in an included file
- * and end in the including one, so every token knows its own.
+ * One directive at top level. Usually whole in one file; vmd lets a block begin in an included file and end
+ * in the including one, so every token knows its own.
  */
 export interface Statement {
   /** Undefined when it could not be made out. */
   readonly node: DirectiveNode | undefined;
-  /** All of it, the newline at its end included. */
+  /** All of it, including the newline at its end. */
   readonly tokens: readonly Token[];
-  /** In it, and between it and the statement before. */
+  /** In it, and between it and the previous statement. */
   readonly comments: readonly Comment[];
   readonly macroUses: readonly MacroUse[];
   /** Found by lexer and parser. */
   readonly problems: readonly Problem[];
   /**
-   * The offset in the root file where the next one may start to be read; -1 when reading cannot start there.
+   * The offset in the root file where reading the next one may start; -1 when it cannot start there.
    */
   next: number;
   /** An edit before this offset in the root file may change it: how far the parser looked to find its end. */
   reach: number;
-  /** Found by checkStatement.ts in this statement alone; undefined until then. */
+  /** Found by checkStatement.ts in this statement alone; undefined before. */
   findings: readonly Problem[] | undefined;
 }
 
@@ -59,10 +59,10 @@ export interface ConfigTree {
   readonly root: SourceFile;
   readonly dialect: Dialect;
   readonly statements: readonly Statement[];
-  /** The root and all that was included. */
+  /** The root and all included files. */
   readonly files: readonly SourceFile[];
   readonly macros: ReadonlyMap<string, MacroDefinition>;
-  /** Too much was included: some is left out. */
+  /** Too much was included: some was left out. */
   readonly isCut: boolean;
 }
 
@@ -74,12 +74,12 @@ export function spanOf(tokens: readonly Token[]): { file: SourceFile; start: num
   const first = tokens[0];
   const last = tokens.at(-1);
   if (first === undefined || last === undefined) throw new Error('a value without tokens');
-  // What an expansion or an include put together is shown at its beginning.
+  // What came from an expansion or an include is shown at its beginning.
   const end = last.file === first.file && last.end >= first.start ? last.end : first.end;
   return { file: first.file, start: first.start, end };
 }
 
-/** The name that a VM goes by: an instance's is the second. */
+/** A VM's name: for an instance, the second. */
 export function vmName(node: DirectiveNode): ValueNode | undefined {
   return node.args['instance'] ?? node.args['name'];
 }

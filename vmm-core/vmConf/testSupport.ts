@@ -1,4 +1,4 @@
-/** For the tests of this folder: short ways to say what a text is and what came of it. */
+/** For the tests of this folder: short ways to write a text and its results. */
 import { checkTree } from './checkTree.ts';
 import { type ConfigHost, hostOfTexts } from '../config/configHost.ts';
 import { parseConfigFile, type ParseOptions } from './parseConfigFile.ts';
@@ -24,7 +24,7 @@ export function read(text: string, dialect: Dialect = 'vmd', extra: Partial<Pars
   return { tree, problems, errors: lines('error'), warnings: lines('warning') };
 }
 
-/** The first VM of a text that must be right. */
+/** The first VM of a text that must be valid. */
 export function firstVm(
   text: string,
   dialect: Dialect = 'trapframe',
@@ -47,7 +47,7 @@ export function randomNumbers(seed: number): (below: number) => number {
   };
 }
 
-/** The examples of the reference: what people write, and every corner of the lexer. */
+/** Example files: what people write, and every corner case of the lexer. */
 export const EXAMPLES: Readonly<Record<string, string>> = {
   workstation: `# Workstation: one guest kernel under debug, private /31 link to the host
 images = "/srv/vm/images"

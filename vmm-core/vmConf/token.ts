@@ -1,4 +1,4 @@
-/** Tokens of vm.conf, with the places they came from. */
+/** Tokens of vm.conf, with their positions. */
 import type { SourceFile } from './sourceFile.ts';
 
 /**
@@ -16,7 +16,7 @@ export interface Token {
   start: number;
   end: number;
   /**
-   * The macro that all or part of it came from; then start and end are those of the use and what is glued to
+   * The macro that all or part of it came from; start and end are then those of the use and what is glued to
    * it.
    */
   readonly macro?: MacroUse;
@@ -48,7 +48,7 @@ export interface Comment {
 }
 
 /**
- * Reserved everywhere when not quoted: parse.y's table. `add`, `id` and `size` appear in no rule. To
+ * Reserved everywhere when not quoted: parse.y's table. `add`, `id` and `size` appear in no rule. Mapped to
  * themselves, so that tokens share them.
  */
 export const KEYWORDS: ReadonlyMap<string, string> = new Map(

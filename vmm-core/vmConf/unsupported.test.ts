@@ -10,7 +10,7 @@ import { describedVms } from './describedVms.ts';
 
 const HOST = hostOfTexts({});
 
-/** What is said where an option is written, and what `vmm run` refuses the VM for. */
+/** What is reported where an option is written, and why `vmm run` refuses the VM. */
 function parts(
   options: string,
   dialect: Dialect = 'trapframe',
@@ -24,7 +24,7 @@ function parts(
   return { written, refused: describedVms(tree, HOST)[0]?.unsupported ?? [] };
 }
 
-it('what vmm run refuses a VM for is told where it is written, and the other way round', () => {
+it('what makes vmm run refuse a VM is reported where it is written, and vice versa', () => {
   const options: Readonly<Record<string, string>> = {
     'disk "/d"': 'disk',
     'cdrom "/c"': 'cdrom',
@@ -45,7 +45,7 @@ it('what vmm run refuses a VM for is told where it is written, and the other way
     assert.deepEqual(parts(option), { written: [part], refused: [part] }, option);
 });
 
-it('what is done is not told', () => {
+it('what is supported is not reported', () => {
   for (const option of [
     'interfaces 0',
     'serial stdio',
@@ -57,13 +57,13 @@ it('what is done is not told', () => {
     assert.deepEqual(parts(option), { written: [], refused: [] }, option);
 });
 
-it('each place is told, and each part refused once', () => {
+it('every occurrence is reported, and each part refused once', () => {
   assert.deepEqual(parts('disk "/d"\ndisk "/e"\ninterface tap'), {
     written: ['disk', 'disk', 'network interfaces'],
     refused: ['disk', 'network interfaces'],
   });
 });
 
-it('nothing is told when the file is checked for OpenBSD', () => {
+it('nothing is reported when the file is checked for OpenBSD', () => {
   assert.deepEqual(parts('disk "/d"\ninterface tap', 'vmd').written, []);
 });

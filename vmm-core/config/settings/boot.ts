@@ -67,7 +67,7 @@ export const kernel = {
   },
 } as const satisfies Setting<string>;
 
-/** Of a VM that runs already, whatever it was started from. */
+/** Of a VM that already runs, however it was started. */
 export const attachedKernel = {
   value: path,
   isOptional: true,

@@ -3,14 +3,14 @@ import { switchFlag } from '../flags.ts';
 import type { Complain, Setting, ValueKind } from '../setting.ts';
 import { choice, describe, flag, isObject, notYet, plain, text } from '../valueKinds.ts';
 
-/** More debugging information than the kernel's own. */
+/** Debugging information besides the kernel's own. */
 export interface SymbolFile {
   readonly path: string;
   /** Added to the file's link-time addresses. */
   readonly offset: bigint;
   /**
-   * It is mapped only where CR3 holds this page table; everywhere when absent. Bits of CR3 that are no
-   * address do not count.
+   * It is mapped only while CR3 holds this page table; always when absent. Bits of CR3 that are not address
+   * bits do not count.
    */
   readonly addressSpace?: bigint;
 }
@@ -253,7 +253,7 @@ export const stepInterrupts = {
   vmConf: undefined,
 } as const satisfies Setting<boolean>;
 
-/** VS Code's own affair: whatever is no path counts as absent. */
+/** Validated by VS Code: what is not a path counts as absent. */
 export const cwd = {
   value: plain({ type: 'string' }, (written) =>
     typeof written === 'string' && written !== '' ? written : undefined,

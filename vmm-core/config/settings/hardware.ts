@@ -1,4 +1,4 @@
-/** What the machine has and does: its name, its memory, its CPUs, its reset. */
+/** The machine: its name, its memory, its CPUs, its reset. */
 import type { DirectiveFindings, WrittenValue } from '../directive.ts';
 import { checkRange } from '../directiveChecks.ts';
 import { numberFlag, switchFlag, valueFlag } from '../flags.ts';
@@ -14,13 +14,13 @@ export const MAX_MEMORY_BYTES = 128 * 2 ** 30;
 
 const MIB = 2 ** 20;
 const PAGE_BYTES = 4096;
-/** vmd's, which is not launch.json's. */
+/** vmd's, which differs from launch.json's. */
 const VM_CONF_DEFAULT_MEMORY_BYTES = 512 * MIB;
 const RESETS = ['reboot', 'exit'] as const;
 
 /**
- * launch.json's is free text ("Debug my kernel"): what cannot name a socket is left out, which may leave
- * nothing.
+ * launch.json's is free text ("Debug my kernel"): characters that cannot be in a socket's name are dropped,
+ * which may leave nothing.
  */
 export const name = {
   value: {
@@ -39,7 +39,7 @@ export const name = {
   },
 } as const satisfies Setting<string>;
 
-/** As it is written, of a configuration that attaches: the VM's too, where one has it. */
+/** As written, in a configuration that attaches; there it may also be the VM's. */
 export const configurationName = {
   value: text,
   isOptional: true,
@@ -48,7 +48,7 @@ export const configurationName = {
   vmConf: undefined,
 } as const satisfies Setting<string>;
 
-/** A VM's name when nobody gave it one. */
+/** A VM's name when it was not given one. */
 export function nameOfKernel(kernel: string): string {
   return socketName(kernel.split('/').at(-1)) || 'vm';
 }

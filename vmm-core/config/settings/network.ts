@@ -39,7 +39,7 @@ const MAX_VSOCK_CID = 4294967294;
 const TAP = { name: 'tap', kind: 'word', isOptional: true, means: 'tap' } as const;
 const ADDRESS = { name: 'address', kind: 'word', isOptional: true, means: 'etherAddress' } as const;
 
-/** As many as are described, filled up with unattached ones to the number that `interfaces` asks for. */
+/** Those described, plus unattached ones up to the number that `interfaces` asks for. */
 export const interfaces = {
   value: notYet<readonly InterfaceConfig[]>(),
   isOptional: true,
@@ -200,7 +200,7 @@ export const vsockCid = {
   },
 } as const satisfies Setting<number>;
 
-/** `interfaces 0` may stand before another. */
+/** `interfaces 0` may come before another. */
 function checkMinimum({ args: { count: minimum } }: Written, findings: DirectiveFindings): void {
   const key = 'interfaces at least';
   const range = { min: 0, max: MAX_INTERFACES, what: 'the number of interfaces' };

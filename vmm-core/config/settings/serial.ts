@@ -1,4 +1,4 @@
-/** The serial ports. COM1 is a terminal unless told otherwise, the others go nowhere. */
+/** The serial ports. COM1 is a terminal by default, the others go nowhere. */
 import type { DirectiveFindings, Written } from '../directive.ts';
 import { COM_PORTS, parseSerialBackend, type SerialBackend, serialForm } from '../serialBackend.ts';
 import type { Complain, Flag, Setting, ValueKind, ValueSchema, WrittenVm } from '../setting.ts';
