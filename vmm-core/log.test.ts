@@ -31,7 +31,7 @@ test('levels below the threshold are silent', () => {
   assert.equal(log.isEnabled('warn'), false);
 });
 
-test('a guest gets 10 lines per call site and 5 s, then a count of what was left out', () => {
+test('a guest gets 10 lines per call site in 5 s, then a count of what was left out', () => {
   const { log, lines, clock } = newLog();
   for (let i = 0; i < 1000; i++) log.guest('i8042', 'unknown command', { i });
   log.guest('i8042', 'another site');
@@ -43,7 +43,7 @@ test('a guest gets 10 lines per call site and 5 s, then a count of what was left
   assert.doesNotMatch(lines.at(-1) ?? '', /suppressed/);
 });
 
-test('messages made of guest data share one budget in the end', () => {
+test('messages built from guest data end up sharing one budget', () => {
   const { log, lines } = newLog();
   for (let i = 0; i < 5000; i++) log.guest('x', `message ${i}`);
   assert.equal(lines.length, 1000 + GUEST_LINES);
@@ -55,7 +55,7 @@ test('a guest line has the level it is given', () => {
   assert.match(lines[0] ?? '', /"level":"info"/);
 });
 
-/** Lines outside log.guest() in code that a guest's doing reaches, and why each cannot be repeated at will. */
+/** Lines outside log.guest() in code that a guest can reach, and why it cannot repeat each at will. */
 const UNLIMITED: Readonly<Record<string, readonly string[]>> = {
   'bus/bus.ts': ["this.#log.error('bus', `${device.name} threw`"], // a bug of ours, once per register
   'control/core.ts': [
@@ -70,7 +70,7 @@ const UNLIMITED: Readonly<Record<string, readonly string[]>> = {
   'vm.ts': ["log.error('vcpu', 'a vCPU thread died'"], // once per thread
 };
 
-test('whatever else code that a guest reaches logs, a guest cannot repeat', () => {
+test('a guest cannot repeat what the code it reaches logs outside log.guest()', () => {
   const root = import.meta.dirname;
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
     (file) =>

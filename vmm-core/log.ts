@@ -1,7 +1,8 @@
 /**
- * The log of a vmm-core process: JSON lines on stderr (stdout belongs to the guest's serial port and to protocols).
- * Written with writeSync to the descriptor, not through process.stderr: a vCPU worker sits in KVM_RUN and its event loop,
- * which would carry a worker's process.stderr, never turns. A line goes out in one write, so threads do not mix.
+ * The log of a vmm-core process: JSON lines on stderr (stdout belongs to the guest's serial port and to
+ * protocols). Written with writeSync to the descriptor, not through process.stderr: a vCPU worker sits in
+ * KVM_RUN, so the event loop that would carry its process.stderr never turns. A line goes out in one write,
+ * so lines of different threads do not mix.
  */
 import { writeSync } from 'node:fs';
 
@@ -12,9 +13,9 @@ export type LogValues = Readonly<Record<string, string | number | boolean>>;
 /** log.guest(): lines per call site and window before it falls silent. */
 export const GUEST_LINES = 10;
 export const GUEST_WINDOW_MS = 5000;
-/** Call sites remembered; a message built from guest data must not grow the table without end. */
+/** Call sites remembered; messages built from guest data must not grow the table without bound. */
 const MAX_SITES = 1000;
-/** The key all further sites share. */
+/** The key that all further sites share. */
 const OTHER_SITES = '';
 
 export interface LogOptions {
@@ -76,8 +77,8 @@ export class Log {
   }
 
   /**
-   * What a guest can make us say as often as it likes: at most GUEST_LINES per call site in GUEST_WINDOW_MS.
-   * Tag and message name the call site, so the message is a constant and what varies goes into `values`.
+   * For lines that a guest can trigger at will: at most GUEST_LINES per call site in GUEST_WINDOW_MS. Tag
+   * and message name the call site, so the message is a constant and what varies goes into `values`.
    */
   guest(tag: string, message: string, values?: LogValues, level: LogLevel = 'warn'): void {
     if (!this.isEnabled(level)) return;
@@ -117,7 +118,7 @@ function writeStderr(line: string): void {
   try {
     writeSync(2, line);
   } catch {
-    // stderr is gone or full (EPIPE, EAGAIN on a pipe nobody reads): a log line must not stop a guest.
+    // stderr is gone or full (EPIPE, EAGAIN on a pipe that is not read): a log line must not stop a guest.
   }
 }
 

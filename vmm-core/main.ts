@@ -1,4 +1,6 @@
-/** The `vmm` command: a table from command to a small file. Also the vmm-core process itself (`run`, `serve`). */
+/**
+ * The `vmm` command: a table from command to a small file. Also the vmm-core process itself (`run`, `serve`).
+ */
 import { endProcess, standardError, standardOutput } from './client/output.ts';
 import { log } from './log.ts';
 import { version } from './version.ts';
@@ -8,9 +10,9 @@ export type Command = (argv: readonly string[]) => Promise<number>;
 
 interface Entry {
   readonly summary: string;
-  /** Lazy: `run` must not wait for what other commands need. */
+  /** Lazy: `run` must not wait for modules that other commands need. */
   readonly load: () => Promise<Command>;
-  /** Not for people. */
+  /** Internal: not in the help. */
   readonly hidden?: boolean;
 }
 
@@ -64,7 +66,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 main(process.argv.slice(2)).then(endProcess, (error: unknown) => {
-  // Nothing that a user can cause comes here: a bug, with its stack.
+  // No user's mistake gets here: it is a bug, shown with its stack.
   log.error('main', 'internal error', {
     stack: error instanceof Error ? (error.stack ?? '') : String(error),
   });

@@ -1,6 +1,6 @@
 /**
- * A VM as its clients see it: a machine, run control, serial ports, and how it ends. Main thread. Used by the control server and by
- * `vmm run`; knows neither sockets nor argv.
+ * A VM as its clients see it: a machine, run control, serial ports, and how it ends. Main thread. Used by the
+ * control server and by `vmm run`; knows neither sockets nor argv.
  */
 import type { SerialPort } from './backends/serial/serialPort.ts';
 import type { VmConfig } from './config/vmConfig.ts';
@@ -25,11 +25,14 @@ export interface VmEvents {
   onResumed(): void;
   /** The machine starts again from its image. */
   onReset(message: string): void;
-  /** Once; all output has been delivered, the machine still stands (for a last look) until `close`. */
+  /** Once; all output has been delivered, and the machine exists (for a last look) until `close`. */
   onEnded(end: VmEnd): void;
-  /** A back end of a serial port takes nothing any more; the guest runs on. `message` is a sentence for the user. */
+  /**
+   * A serial port's back end has stopped taking output; the guest runs on. `message` is a sentence for the
+   * user.
+   */
   onOutputLost(message: string): void;
-  /** True while somebody wants to look at a VM that cannot go on. */
+  /** True while a client wants to inspect a VM that cannot go on. */
   debuggerPresent(): boolean;
 }
 
@@ -41,7 +44,7 @@ export class Vm {
   readonly #events: VmEvents;
   #end: VmEnd | undefined;
   #isOutputLost = false;
-  /** Set while stopped by something that cannot be continued: `resume` ends the VM with it. */
+  /** Set while stopped for a reason that cannot be continued from: `resume` then ends the VM with it. */
   #fatal: VmEnd | undefined;
 
   /** Stopped at the first instruction. Throws what Machine throws. */
@@ -74,12 +77,15 @@ export class Vm {
     return this.runControl.running ? 'running' : 'paused';
   }
 
-  /** Some of what the guest printed could not be written where it belongs. */
+  /** Some of the guest's output could not be written to its back end. */
   get isOutputLost(): boolean {
     return this.#isOutputLost;
   }
 
-  /** Resolves when the back ends of the serial ports have taken all output, however slow they are, or take nothing any more. */
+  /**
+   * Resolves when the serial ports' back ends have taken all output, however slow they are, or have stopped
+   * taking it.
+   */
   async outputTaken(): Promise<void> {
     await Promise.all(this.serial.map((port) => port.drained()));
   }
@@ -101,7 +107,10 @@ export class Vm {
     this.runControl.step(plan);
   }
 
-  /** Replaces the breakpoints of one owner, at an instant that nobody notices. Returns a status for each, in order. */
+  /**
+   * Replaces the breakpoints of one owner, at an instant that no client notices. Returns a status for each,
+   * in order.
+   */
   setBreakpoints(owner: unknown, breakpoints: readonly Omit<Breakpoint, 'owner'>[]): Promise<Status[]> {
     const wanted = breakpoints.map((it) => ({ ...it, owner }));
     return this.runControl.hold(() => this.breakpoints.replace(owner, wanted));
@@ -113,8 +122,8 @@ export class Vm {
   }
 
   /**
-   * Back to the first instruction; goes on running if it ran. Throws UserError when a file of the image is gone: the VM goes on as it
-   * was. Throws BootError when the image has become one that cannot be loaded: the VM is over.
+   * Back to the first instruction, keeping the run state. Throws UserError when a file of the image is gone:
+   * the VM stays as it was. Throws BootError when the image can no longer be loaded: the VM is over.
    */
   async reset(): Promise<void> {
     await this.runControl.hold(() => {
@@ -127,7 +136,7 @@ export class Vm {
     });
   }
 
-  /** Ends the VM; `message` says to the user who did. Idempotent. */
+  /** Ends the VM; `message` tells the user who did. Idempotent. */
   async kill(message: string): Promise<void> {
     if (this.#end !== undefined) return;
     this.finish(endByKill(message));
@@ -164,7 +173,7 @@ export class Vm {
     }
   }
 
-  /** `end`: what it is where a reset ends the VM. */
+  /** `end`: for VMs that a reset ends. */
   #guestReset(end: VmEnd): void {
     if (this.machine.config.onReset === 'exit') return this.finish(end);
     try {

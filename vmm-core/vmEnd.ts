@@ -1,4 +1,4 @@
-/** How VMs end: what the user is told of it, and what `vmm run` exits with. */
+/** How VMs end: what the user is told, and what `vmm run` exits with. */
 import type { FailureReport } from './debug/failureReport.ts';
 import { type FatalCause, type PowerCause, STOP } from './protocol/stopCause.ts';
 import type { VmEnd } from './protocol/vm.ts';
@@ -7,7 +7,10 @@ const EXIT_KILLED = 1;
 const EXIT_HOST_ERROR = 1;
 const EXIT_TRIPLE_FAULT = 3;
 
-/** The guest's own doing. A reset ends the VM only where the user wants that; its message serves always. */
+/**
+ * Ended by the guest itself. A reset ends the VM only if the user wants that; its message is used either
+ * way.
+ */
 export function endByGuest(cause: PowerCause): VmEnd {
   switch (cause.kind) {
     case STOP.powerOff:

@@ -11,14 +11,14 @@ function newText() {
   return { lines, clock, write: (what: string): void => text.write(Buffer.from(what, 'latin1')) };
 }
 
-test('what a kernel says while it boots is logged in full', () => {
+test('the boot messages of a kernel are logged in full', () => {
   const { lines, write } = newText();
   for (let i = 0; i < 300; i++) write(`line ${i} of a boot log of usual length, with a bit more\n`);
   assert.equal(lines.length, 300);
   assert.equal(lines[7]?.message, 'line 7 of a boot log of usual length, with a bit more\n');
 });
 
-test('a flood is cut, however it is portioned, and the next window says by how much', () => {
+test('a flood is cut, however it is split, and the next window says by how much', () => {
   for (const portion of [1, 100, 50_000]) {
     const { lines, clock, write } = newText();
     const flood = 2_000_000 - (2_000_000 % portion);

@@ -5,7 +5,7 @@
  */
 import { type Log, log as processLog } from '../log.ts';
 
-/** In a window. A line costs more than its bytes: a guest may print one byte at a time. */
+/** Per window. A line costs more than its bytes: a guest may print one byte at a time. */
 export const GUEST_TEXT_BYTES = 64 * 1024;
 export const GUEST_TEXT_WINDOW_MS = 5000;
 const LINE_COST_BYTES = 100;
