@@ -1,4 +1,4 @@
-/* Proves that what a BIOS leaves is there: prints Y or N for each of the seven checks below. */
+/* Proves that what a BIOS leaves behind is there: prints Y or N for each of the seven checks below. */
 #include "guest.h"
 
 #define BDA_COM1        0x400
@@ -37,7 +37,7 @@ start:
 2:      ANSWER
         cmpw    $CRTC, BDA_CRTC
         ANSWER
-        mov     $CRTC, %dx              /* the cursor keeps where it is put */
+        mov     $CRTC, %dx              /* the cursor stays where it is put */
         mov     $CURSOR_LOW, %al
         out     %al, %dx
         inc     %dx
@@ -49,7 +49,7 @@ start:
         movw    $0x0741, TEXT_MEMORY
         cmpw    $0x0741, TEXT_MEMORY
         ANSWER
-        mov     $INPUT_STATUS_1, %dx    /* the next retrace is one that begins after the present one ends */
+        mov     $INPUT_STATUS_1, %dx    /* the next retrace is one that begins after the current one ends */
         mov     $PATIENCE, %ecx
 3:      in      %dx, %al
         test    $V_RETRACE, %al

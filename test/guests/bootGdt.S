@@ -1,4 +1,4 @@
-/* Proves that an interrupt gate with selector 0x08 works without a GDT of the guest's own: prints `AB`, the B from the handler. */
+/* Proves that an interrupt gate with selector 0x08 works without the guest's own GDT: prints `AB`, the B from the handler. */
 #include "guest.h"
 
 #define LAPIC_SPURIOUS  0xfee000f0

@@ -49,8 +49,8 @@ export const GUESTS = {
 export type GuestName = keyof typeof GUESTS;
 
 /**
- * A guest's exit value for success and for a check of its own that failed; the VMM's exit code is (value <<
- * 1) | 1.
+ * A guest's exit value for success and for a failed check of its own; the VMM's exit code is (value << 1) |
+ * 1.
  */
 export const EXIT_OK = 0x10;
 export const EXIT_FAILED = 0x20;
@@ -68,7 +68,7 @@ const KIND_OPTIONS: Readonly<Record<GuestKind, readonly string[]>> = {
   low: ['-m32', '-Wl,--build-id=none', '-Wl,-N', '-Wl,-Ttext=0x8000'],
   plain: ['-m32', '-Wl,--build-id', '-Wl,-Ttext=0x100000'],
 };
-/** The linker script of a kind that has one. */
+/** The linker script of a kind, if it has one. */
 const SCRIPTS: Partial<Record<GuestKind, string>> = {
   multiboot: 'multiboot.ld',
   elf64: 'elf64.ld',
@@ -78,7 +78,7 @@ const SCRIPTS: Partial<Record<GuestKind, string>> = {
 const builds = new Map<GuestName, Promise<string>>();
 
 /**
- * The path of the built guest. Builds it unless it is newer than all it is made of; several processes may do
+ * The path of the built guest. Builds it unless it is newer than all its sources; several processes may do
  * so at once.
  */
 export function guest(name: GuestName): Promise<string> {
@@ -98,7 +98,7 @@ async function buildGuest(name: GuestName): Promise<string> {
   const sources = files.map((file) => join(SOURCE_FOLDER, file));
   if (await isNewerThan(output, sources)) return output;
   await mkdir(OUTPUT_FOLDER, { recursive: true });
-  // Under a name of its own until it is complete: another test process may be running this guest.
+  // Under a temporary name until it is complete: another test process may be running this guest.
   const unfinished = `${output}.${process.pid}`;
   const [source = ''] = sources;
   const scriptOptions = script === undefined ? [] : [`-Wl,-T,${join(SOURCE_FOLDER, script)}`];

@@ -1,4 +1,4 @@
-/* Proves breakpoints and steps: counts in memory for ever, through two calls. `counter` is the word, `add_one` the place to stop. */
+/* Proves breakpoints and steps: counts in memory forever, through two calls. `counter` is the word, `add_one` the place to stop. */
 #include "guest.h"
 
         MULTIBOOT_HEADER

@@ -17,7 +17,7 @@ import { board } from '../support/kernelImages.ts';
 const FOLDER = fileURLToPath(new URL('../../samples/hello/', import.meta.url));
 const prebuilt = readFileSync(join(FOLDER, 'hello.elf'));
 
-/** The first thing of that form in the prebuilt file: the producers are strings of its debug information. */
+/** The first match in the prebuilt file: the producers are strings in its debug information. */
 function recorded(pattern: RegExp): string {
   return pattern.exec(prebuilt.toString('latin1'))?.[1] ?? assert.fail(`no ${pattern.source} in hello.elf`);
 }
@@ -26,7 +26,7 @@ function versionOf(program: string, args: readonly string[], pattern: RegExp): s
   return pattern.exec(spawnSync(program, args, { encoding: 'utf8' }).stdout ?? '')?.[1];
 }
 
-test('the prebuilt hello.elf is what its sources build to, byte for byte', (t) => {
+test('the prebuilt hello.elf is what its sources build, byte for byte', (t) => {
   const gcc = recorded(/GNU C11 (\d+\.\d+\.\d+)/);
   const assembler = recorded(/GNU AS (\d+\.\d+)/);
   const installed = versionOf('gcc', ['-dumpfullversion'], /(\d+\.\d+\.\d+)/);

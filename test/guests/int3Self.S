@@ -1,4 +1,4 @@
-/* Proves that an int3 of the guest's own reaches the guest's #BP handler, which returns behind it. */
+/* Proves that an int3 of the guest's own reaches the guest's #BP handler, which returns after it. */
 #include "guest.h"
 
         MULTIBOOT_HEADER
@@ -15,7 +15,7 @@ after:  PUT     'A'
         EXIT    EXIT_OK
 failed: EXIT    EXIT_FAILED
 
-/* The saved EIP is the instruction behind the int3. */
+/* The saved EIP is the instruction after the int3. */
 on_breakpoint:
         cmpl    $after, (%esp)
         jne     failed

@@ -1,4 +1,4 @@
-/* Proves the cost of an exit: 100 000 writes to a port nobody answers, `S` on COM1 before the first, `D` after the last. */
+/* Proves the cost of an exit: 100 000 writes to an unclaimed port, `S` on COM1 before the first, `D` after the last. */
 #include "guest.h"
 
         MULTIBOOT_HEADER

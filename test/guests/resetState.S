@@ -1,4 +1,4 @@
-/* Proves that a reset puts back what a guest set in its CPU: prints `N` at every start that finds it new, fails at any other. */
+/* Proves that a reset restores what a guest set in its CPU: prints `N` at every start that finds it as new, fails otherwise. */
 #include "guest.h"
 
 #define MSR_MTRRfix64K_00000    0x250

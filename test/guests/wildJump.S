@@ -1,4 +1,4 @@
-/* Proves that running where there is no memory is reported as that: jumps to a physical address beyond RAM. Prints `J` before. */
+/* Proves that running where there is no memory is reported as such: jumps to a physical address beyond RAM. Prints `J` before. */
 #include "guest.h"
 
         MULTIBOOT_HEADER

@@ -1,4 +1,4 @@
-/** What users get wrong, and the one line they are told (the exit code is 1). */
+/** What users get wrong, and the one line they see (the exit code is 1). */
 import assert from 'node:assert/strict';
 import {
   chmodSync,
@@ -88,7 +88,7 @@ const IMAGES: readonly (readonly [title: string, args: readonly string[], messag
     'kernel image arm is built for AArch64, this VM is x86-64: build it for x86-64',
   ],
   [
-    'a kernel of no known kind',
+    'a kernel of an unknown kind',
     ['--kernel', 'text'],
     'kernel image text is of no known kind (no bzImage header, ELF header or multiboot header in its first 8 KiB): give another file, or set protocol to "flat" if it is raw code',
   ],
@@ -98,7 +98,7 @@ const IMAGES: readonly (readonly [title: string, args: readonly string[], messag
     'kernel image big needs 21 MiB of guest memory, the VM has 16 MiB: raise memory',
   ],
   [
-    'an initrd that does not fit beside the kernel',
+    'an initrd that does not fit next to the kernel',
     ['--kernel', 'good', '--initrd', 'big', '--memory', '16M'],
     'initrd big beside the kernel needs 22 MiB of guest memory, the VM has 16 MiB: raise memory',
   ],
@@ -116,41 +116,41 @@ for (const [title, args, message] of IMAGES) {
   });
 }
 
-kvmTest("a process that may not reserve a VM's address space says so, whatever part finds out", async (t) => {
-  const kernel = await guest('firstByte');
-  const folder = temporaryFolder(t);
-  // A WebAssembly.Memory takes some 10 GiB of address space: the first limit is too small for any, the second
-  // for guest RAM.
-  for (const [limitKib, what] of [
-    [4_000_000, 'address space for vCPU 0: raise'],
-    [16_000_000, '3 GiB: ask for less, or raise'],
-  ] as const) {
-    const script = `ulimit -v ${limitKib} && exec "$@"`;
-    const args = [process.execPath, VMM, 'run', '--kernel', kernel, '--memory', '3G'];
-    const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', ...args], {
-      encoding: 'utf8',
-      env: { ...process.env, XDG_RUNTIME_DIR: folder },
-      input: '',
-    });
-    assert.equal(status, 1, stderr);
-    assert.match(
-      stderr,
-      new RegExp(`^vmm: \\w+: this process cannot reserve ${what} [^\\n]*ulimit -v[^\\n]*\\n$`),
-    );
-  }
-});
-
 kvmTest(
-  'a warm core whose process may not have a VM waits all the same, and says why there is none',
+  "a process that may not reserve a VM's address space says so, whichever part finds out",
   async (t) => {
-    const env = { ...process.env, XDG_RUNTIME_DIR: temporaryFolder(t) };
-    const args = ['-c', 'ulimit -v 2000000 && exec "$@"', 'sh', process.execPath, VMM, 'serve'];
-    const { status, stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8', env, input: '' });
-    assert.equal(status, 0, stderr);
-    assert.match(stdout, /^\{"socket":/);
-    assert.match(stderr, /"level":"warn".*this process cannot reserve address space/);
+    const kernel = await guest('firstByte');
+    const folder = temporaryFolder(t);
+    // A WebAssembly.Memory takes some 10 GiB of address space: the first limit is too small for any, the second
+    // for guest RAM.
+    for (const [limitKib, what] of [
+      [4_000_000, 'address space for vCPU 0: raise'],
+      [16_000_000, '3 GiB: ask for less, or raise'],
+    ] as const) {
+      const script = `ulimit -v ${limitKib} && exec "$@"`;
+      const args = [process.execPath, VMM, 'run', '--kernel', kernel, '--memory', '3G'];
+      const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, XDG_RUNTIME_DIR: folder },
+        input: '',
+      });
+      assert.equal(status, 1, stderr);
+      assert.match(
+        stderr,
+        new RegExp(`^vmm: \\w+: this process cannot reserve ${what} [^\\n]*ulimit -v[^\\n]*\\n$`),
+      );
+    }
   },
 );
+
+kvmTest('a warm core whose process may not have a VM still waits, and says why there is none', async (t) => {
+  const env = { ...process.env, XDG_RUNTIME_DIR: temporaryFolder(t) };
+  const args = ['-c', 'ulimit -v 2000000 && exec "$@"', 'sh', process.execPath, VMM, 'serve'];
+  const { status, stdout, stderr } = spawnSync('sh', args, { encoding: 'utf8', env, input: '' });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^\{"socket":/);
+  assert.match(stderr, /"level":"warn".*this process cannot reserve address space/);
+});
 
 kvmTest('a core with too few descriptors says so, wherever it runs out of them', async (t) => {
   const env = { ...process.env, XDG_RUNTIME_DIR: temporaryFolder(t) };
@@ -165,7 +165,7 @@ kvmTest('a core with too few descriptors says so, wherever it runs out of them',
   }
 });
 
-kvmTest('a user whom /etc/passwd does not know, as in containers, has running VMs too', async (t) => {
+kvmTest('a user missing from /etc/passwd, as in containers, has running VMs too', async (t) => {
   if (process.getuid?.() !== 0) return t.skip('only root can start a process as another user');
   const options = {
     env: { XDG_RUNTIME_DIR: '', TMPDIR: temporaryFolder(t) },
@@ -177,7 +177,7 @@ kvmTest('a user whom /etc/passwd does not know, as in containers, has running VM
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '[]\n', stderr: '' });
 });
 
-kvmTest('a truncated kernel is refused with where its end is missed', async (t) => {
+kvmTest('a truncated kernel is refused with the place where it breaks off', async (t) => {
   const message =
     /^vmm: kernel image truncated is damaged or cut short \(.* \(100 bytes\).*\): build or copy it again$/m;
   await refused(t, ['run', '--kernel', 'truncated'], message, { cwd: await badImages(t) });
@@ -217,7 +217,7 @@ for (const [args, message] of FLAGS) {
   });
 }
 
-test('an unknown command is refused with where they are listed', async (t) => {
+test('an unknown command is refused with a pointer to the list', async (t) => {
   await refused(t, ['rnu'], 'rnu is not a command; "vmm help" lists them');
 });
 
@@ -241,7 +241,7 @@ kvmTest('without /dev/kvm the line says how to get it, and vmm check says the sa
   );
 });
 
-kvmTest('another device than KVM is refused', async (t) => {
+kvmTest('a device other than KVM is refused', async (t) => {
   const message = '/dev/null is not the KVM device: name the right one in TRAPFRAME_KVM';
   await refused(t, ['run', '--kernel', await guest('firstByte')], message, {
     env: { TRAPFRAME_KVM: '/dev/null' },
@@ -271,7 +271,7 @@ kvmTest('a client of a core without KVM is told why its VM cannot be made', asyn
   });
 });
 
-kvmTest('a configuration that comes over the socket is checked like one of a user', async (t) => {
+kvmTest('a configuration that comes over the socket is checked like that of a user', async (t) => {
   const { client } = await startCore(t);
   const good = vmConfig({ kernel: await guest('firstByte') });
   const cases: readonly (readonly [object, string])[] = [
@@ -347,20 +347,17 @@ kvmTest('a guest runs without a control socket, and its user is told that nobody
   );
 });
 
-kvmTest(
-  'sockets of dead and of foreign programs: status removes the dead, passes by the foreign',
-  async (t) => {
-    const folder = temporaryFolder(t);
-    const sockets = path.join(folder, 'trapframe');
-    mkdirSync(sockets, { mode: 0o700 });
-    const foreign = createServer((socket) => socket.end('220 mail ready\r\n'));
-    await new Promise<void>((resolve) => foreign.listen(path.join(sockets, 'foreign.sock'), resolve));
-    t.after(() => foreign.close());
-    const { code, stdout, stderr } = await vmm(t, ['status', '--json'], { env: { XDG_RUNTIME_DIR: folder } });
-    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '[]\n', stderr: '' });
-    await assert.rejects(
-      within(connectVmm(path.join(sockets, 'foreign.sock'), { client: 'test' }), 'the refusal'),
-      (error: ConnectError) => error instanceof ConnectError && error.kind === 'foreign',
-    );
-  },
-);
+kvmTest('sockets of dead and of foreign programs: status removes the dead, skips the foreign', async (t) => {
+  const folder = temporaryFolder(t);
+  const sockets = path.join(folder, 'trapframe');
+  mkdirSync(sockets, { mode: 0o700 });
+  const foreign = createServer((socket) => socket.end('220 mail ready\r\n'));
+  await new Promise<void>((resolve) => foreign.listen(path.join(sockets, 'foreign.sock'), resolve));
+  t.after(() => foreign.close());
+  const { code, stdout, stderr } = await vmm(t, ['status', '--json'], { env: { XDG_RUNTIME_DIR: folder } });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '[]\n', stderr: '' });
+  await assert.rejects(
+    within(connectVmm(path.join(sockets, 'foreign.sock'), { client: 'test' }), 'the refusal'),
+    (error: ConnectError) => error instanceof ConnectError && error.kind === 'foreign',
+  );
+});

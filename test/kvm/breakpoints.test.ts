@@ -1,6 +1,5 @@
 /**
- * Breakpoints on a real vCPU: both ways of arming them, conditions, and what a guest or a reader sees of
- * them.
+ * Breakpoints on a real vCPU: both ways of arming them, conditions, and what a guest or a reader sees.
  */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
@@ -108,38 +107,35 @@ kvmTest('a fifth hardware breakpoint is refused with the reason, the others stay
   await expectHits(client, 1, at('step'), 3);
 });
 
-kvmTest('a software breakpoint where there is no RAM is refused with what to do', async (t) => {
+kvmTest('a software breakpoint where there is no RAM is refused with advice', async (t) => {
   const { client } = await startCounter(t);
   const unmapped = 'the address is not mapped yet: use mode hw, or stop later';
   assert.deepEqual(armedAs(await client.setBreakpoints({ address: '0xfffffff0', mode: 'sw' })), [unmapped]);
   assert.deepEqual(armedAs(await client.setBreakpoints({ address: '0xfffffff0', mode: 'hw' })), ['hw']);
 });
 
-kvmTest(
-  'a planted int3 is hidden from reads, linear and physical, and keeps its place over writes',
-  async (t) => {
-    const { client, at } = await startCounter(t);
-    const address = at('add_one');
-    const real = [...(await client.read({ address, lengthBytes: 7 })).data];
-    await client.setBreakpoints(
-      { id: 1, address, mode: 'sw' },
-      { id: 2, address: at('add_one', 6), mode: 'sw' },
-    );
-    assert.deepEqual([...(await client.read({ address, lengthBytes: 7 })).data], real);
-    assert.deepEqual([...(await client.read({ address, lengthBytes: 7, physical: true })).data], real);
+kvmTest('a planted int3 is hidden from reads, linear and physical, and survives writes', async (t) => {
+  const { client, at } = await startCounter(t);
+  const address = at('add_one');
+  const real = [...(await client.read({ address, lengthBytes: 7 })).data];
+  await client.setBreakpoints(
+    { id: 1, address, mode: 'sw' },
+    { id: 2, address: at('add_one', 6), mode: 'sw' },
+  );
+  assert.deepEqual([...(await client.read({ address, lengthBytes: 7 })).data], real);
+  assert.deepEqual([...(await client.read({ address, lengthBytes: 7, physical: true })).data], real);
 
-    // sub instead of add, written over the planted byte: armed over the new code, and the new code runs.
-    const sub = [0x29, ...real.slice(1, 6)];
-    assert.equal(await client.write({ address }, sub), 6);
-    assert.deepEqual([...(await client.read({ address, lengthBytes: 7 })).data], [...sub, real[6]]);
-    await expectHits(client, 1, address, 1);
-    await expectHits(client, 1, at('add_one', 6), 2);
-    assert.equal(await client.word(at('counter')), 0xffff_ffff);
+  // sub instead of add, written over the planted byte: armed over the new code, and the new code runs.
+  const sub = [0x29, ...real.slice(1, 6)];
+  assert.equal(await client.write({ address }, sub), 6);
+  assert.deepEqual([...(await client.read({ address, lengthBytes: 7 })).data], [...sub, real[6]]);
+  await expectHits(client, 1, address, 1);
+  await expectHits(client, 1, at('add_one', 6), 2);
+  assert.equal(await client.word(at('counter')), 0xffff_ffff);
 
-    await client.setBreakpoints();
-    assert.deepEqual([...(await client.read({ address, lengthBytes: 7 })).data], [...sub, real[6]]);
-  },
-);
+  await client.setBreakpoints();
+  assert.deepEqual([...(await client.read({ address, lengthBytes: 7 })).data], [...sub, real[6]]);
+});
 
 kvmTest('a temporary breakpoint goes with its hit, and with any other stop', async (t) => {
   const { client, at } = await startCounter(t);
@@ -187,7 +183,7 @@ kvmTest("a step over the guest's own int3 ends in its handler", async (t) => {
   await client.setBreakpoints({ address: at('own_int3'), mode: 'hw', temporary: true });
   await client.runUntilStop();
   const stop = await client.step();
-  // Hardware, and KVM with it, traps behind the handler's first instruction: the exception is delivered on
+  // Hardware, and KVM with it, traps after the handler's first instruction: the exception is delivered on
   // the way to it.
   assert.equal(stop.cause.kind, 'step');
   assert.ok([at('on_breakpoint'), at('on_breakpoint', 7)].includes(stop.pc), stop.pc);
@@ -269,7 +265,7 @@ kvmTest(
 );
 
 kvmTest(
-  'two clients: each has breakpoints and ids of its own, both see every stop, a leaving one takes only its own',
+  'two clients: each has its own breakpoints and ids, both see every stop, a leaving one takes only its own',
   async (t) => {
     const vm = await startCounter(t);
     const { client: first, at } = vm;

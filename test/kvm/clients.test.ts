@@ -1,5 +1,6 @@
 /**
- * The core's seam to its clients: any object that keeps the interface drives a VM, no socket and no protocol.
+ * The core's seam to its clients: any object that implements the interface drives a VM, without a socket or
+ * protocol.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

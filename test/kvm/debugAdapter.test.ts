@@ -34,8 +34,8 @@ const BANNER = 'Press h for help.';
 const ON_KEY_FIRST = 95;
 
 /**
- * `middle` keeps neither argument in a register over its call: both are known by what `top` passed, which it
- * was passed itself.
+ * `middle` keeps neither argument in a register across its call: both are known from what `top` passed,
+ * which it was passed itself.
  */
 const ENTRY_VALUES = `
 volatile int sink;
@@ -171,7 +171,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The adapter's child, not ours: nobody tells us when it ends, so we look. */
+/** The adapter's child, not ours: nothing tells us when it ends, so we look. */
 async function waitUntilGone(pid: number): Promise<void> {
   const gone = async (): Promise<void> => {
     while (isAlive(pid)) await setTimeout(LOOK_INTERVAL_MS);
@@ -216,7 +216,7 @@ kvmTest('locals and parameters show what the guest has, and can be changed', asy
   assert.equal(evaluated.result, '1');
   // Another key is echoed instead.
   const variablesReference = scopes[0]?.variablesReference ?? 0;
-  // What is written is seen at once, behind the handles of before.
+  // What is written is seen at once through the earlier handles.
   const evaluate = async (expression: string, context = 'watch'): Promise<string> =>
     (await client.ask<{ result: string }>('evaluate', { expression, frameId, context })).result;
   const shown = async (): Promise<string> =>
@@ -253,52 +253,49 @@ kvmTest('parameters keep their values on every line of a function, after its cal
   await client.ask('disconnect');
 });
 
-kvmTest(
-  'what a function was entered with is found through callers without call frame information',
-  async (t) => {
-    const folder = temporaryFolder(t);
-    const kernel = path.join(folder, 'entry.elf');
-    const source = path.join(folder, 'entry.c');
-    writeFileSync(source, ENTRY_VALUES);
-    const options = [
-      '-O1',
-      '-g',
-      '-ffreestanding',
-      '-fno-pic',
-      '-fno-stack-protector',
-      '-fno-asynchronous-unwind-tables',
-    ];
-    execFileSync('gcc', [...options, '-c', source, '-o', `${kernel}.o`]);
-    execFileSync('objcopy', [
-      '--remove-section=.debug_frame',
-      '--remove-section=.rela.debug_frame',
-      `${kernel}.o`,
-    ]);
-    const script = path.join(ROOT, 'test', 'guests', 'elf64.ld');
-    execFileSync('ld', [
-      '-z',
-      'max-page-size=4096',
-      '--build-id=none',
-      '-T',
-      script,
-      `${kernel}.o`,
-      '-o',
-      kernel,
-    ]);
-    const session = await launchHello(t, { kernel, stopOnEntry: true });
-    await session.client.waitFor('stopped');
-    await session.client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'leaf' }] });
-    await runUntilStopped(session.client, 'continue');
-    const frames = await stackOf(session.client);
-    const { scopes } = await session.client.ask<DebugProtocol.ScopesResponse['body']>('scopes', {
-      frameId: frames[1]?.id,
-    });
-    const locals = await membersOf(session.client, scopes[0]?.variablesReference ?? 0);
-    const shown = ['a', 'b', 'product'].map((name) => locals.get(name)?.value);
-    assert.deepEqual([frames[1]?.name, ...shown], ['middle', '4', '9', '63']);
-    await session.client.ask('disconnect');
-  },
-);
+kvmTest("a function's entry values are found through callers without call frame information", async (t) => {
+  const folder = temporaryFolder(t);
+  const kernel = path.join(folder, 'entry.elf');
+  const source = path.join(folder, 'entry.c');
+  writeFileSync(source, ENTRY_VALUES);
+  const options = [
+    '-O1',
+    '-g',
+    '-ffreestanding',
+    '-fno-pic',
+    '-fno-stack-protector',
+    '-fno-asynchronous-unwind-tables',
+  ];
+  execFileSync('gcc', [...options, '-c', source, '-o', `${kernel}.o`]);
+  execFileSync('objcopy', [
+    '--remove-section=.debug_frame',
+    '--remove-section=.rela.debug_frame',
+    `${kernel}.o`,
+  ]);
+  const script = path.join(ROOT, 'test', 'guests', 'elf64.ld');
+  execFileSync('ld', [
+    '-z',
+    'max-page-size=4096',
+    '--build-id=none',
+    '-T',
+    script,
+    `${kernel}.o`,
+    '-o',
+    kernel,
+  ]);
+  const session = await launchHello(t, { kernel, stopOnEntry: true });
+  await session.client.waitFor('stopped');
+  await session.client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'leaf' }] });
+  await runUntilStopped(session.client, 'continue');
+  const frames = await stackOf(session.client);
+  const { scopes } = await session.client.ask<DebugProtocol.ScopesResponse['body']>('scopes', {
+    frameId: frames[1]?.id,
+  });
+  const locals = await membersOf(session.client, scopes[0]?.variablesReference ?? 0);
+  const shown = ['a', 'b', 'product'].map((name) => locals.get(name)?.value);
+  assert.deepEqual([frames[1]?.name, ...shown], ['middle', '4', '9', '63']);
+  await session.client.ask('disconnect');
+});
 
 kvmTest('next goes over the page fault that a line takes', async (t) => {
   const { client, serial } = await stoppedInOnKey(t, 'p');
@@ -396,7 +393,7 @@ kvmTest(
   },
 );
 
-kvmTest('disassembly agrees with the line the guest stands at', async (t) => {
+kvmTest('disassembly agrees with the line the guest is at', async (t) => {
   const { client } = await stoppedInOnKey(t, 'k');
   const memoryReference = (await stackOf(client))[0]?.instructionPointerReference;
   const body = await client.ask<DebugProtocol.DisassembleResponse['body']>('disassemble', {
@@ -444,7 +441,7 @@ kvmTest('restart runs the guest from its beginning, with its breakpoints', async
   await client.ask('disconnect');
 });
 
-kvmTest('a reset by the guest is told, and breakpoints hit again after it', async (t) => {
+kvmTest('a reset by the guest is reported, and breakpoints hit again after it', async (t) => {
   const { client, serial } = await launchHello(t);
   await serial.waitFor(BANNER);
   await client.ask('setFunctionBreakpoints', { breakpoints: [{ name: 'kernel_main' }] });
@@ -543,7 +540,7 @@ kvmTest('a VM left running is found again by its name, with breakpoints that hit
   await waitUntilGone(first.pid);
 });
 
-kvmTest('each vCPU is a thread, with registers and disassembly of its own mode', async (t) => {
+kvmTest('each vCPU is a thread, with registers and disassembly in its own mode', async (t) => {
   const adapter = spawnAdapter(ADAPTER);
   const { client } = adapter;
   t.after(() => adapter.process.kill('SIGKILL'));

@@ -40,13 +40,13 @@ interface Expected {
 const ENDINGS: readonly Expected[] = [
   { title: 'a guest that writes one byte and exits', guest: 'firstByte', stdout: 'F', code: OK },
   {
-    title: 'a guest that writes 100 000 times to a port nobody answers',
+    title: 'a guest that writes 100 000 times to an unclaimed port',
     guest: 'portWrites',
     stdout: 'SD',
     code: OK,
   },
   {
-    title: "a guest's own int3 reaches its #BP handler, which returns behind it",
+    title: "a guest's own int3 reaches its #BP handler, which returns after it",
     guest: 'int3Self',
     stdout: 'BA',
     code: OK,
@@ -98,7 +98,7 @@ const ENDINGS: readonly Expected[] = [
     code: OK,
   },
   {
-    title: 'a kernel that pushes before it has a stack of its own',
+    title: 'a kernel that pushes before it has its own stack',
     guest: 'earlyPush',
     stdout: 'S',
     code: OK,
@@ -167,7 +167,7 @@ kvmTest('an initrd whose name has a space is that file', async (t) => {
   assert.equal((await run(t, 'module', ['--initrd', file])).stdout, 'tools v2!');
 });
 
-/** Guests whose answer QEMU gives too: what it says is the right value. */
+/** Guests that QEMU runs too: its answer is the right one. */
 const BESIDE_QEMU: readonly Expected[] = ENDINGS.filter(({ guest: name }) =>
   ['plainLink', 'linkedLow', 'biosData', 'bootGdt', 'earlyPush', 'fwCfg', 'mpTable'].includes(name),
 );
@@ -178,7 +178,7 @@ for (const { title, guest: name, args = [], stdout, code } of BESIDE_QEMU) {
     const options = ['-display', 'none', '-monitor', 'none', '-no-reboot', '-serial', 'stdio'];
     const exit = ['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04'];
     const cpus = args[0] === '--cpus' ? args[1] : '1';
-    const smp = ['-smp', `${cpus},sockets=${cpus}`]; // its MP table has one entry a socket
+    const smp = ['-smp', `${cpus},sockets=${cpus}`]; // its MP table has one entry per socket
     const qemu = spawnSync('qemu-system-x86_64', ['-kernel', kernel, ...options, ...exit, ...smp], {
       encoding: 'latin1',
       input: '',
@@ -191,7 +191,7 @@ for (const { title, guest: name, args = [], stdout, code } of BESIDE_QEMU) {
   });
 }
 
-kvmTest('an ACPI power-off ends with exit code 0 and no word about it', async (t) => {
+kvmTest('an ACPI power-off ends silently with exit code 0', async (t) => {
   const { code, stdout, stderr } = await run(t, 'powerOff');
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'P', stderr: '' });
 });
@@ -270,7 +270,7 @@ kvmTest('a guest that never exits ends at SIGTERM and at SIGINT (spin)', async (
   }
 });
 
-kvmTest('without --debug-exit port 0xf4 is nobody (firstByte runs on into its hlt)', async (t) => {
+kvmTest('without --debug-exit port 0xf4 is unclaimed (firstByte runs on into its hlt)', async (t) => {
   const kernel = await guest('firstByte');
   const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
   const process = startVmm(t, ['run', '--kernel', kernel], { env });
@@ -279,14 +279,14 @@ kvmTest('without --debug-exit port 0xf4 is nobody (firstByte runs on into its hl
   assert.equal((await process.finished).code, 1);
 });
 
-kvmTest('serial output goes to a file when told so', async (t) => {
+kvmTest('serial output goes to a file when told to', async (t) => {
   const folder = temporaryFolder(t);
   const log = path.join(folder, 'com1.log');
   const { code, stdout } = await run(t, 'portWrites', ['--serial', `file:${log}`]);
   assert.deepEqual({ code, stdout, log: readFileSync(log, 'latin1') }, { code: OK, stdout: '', log: 'SD' });
 });
 
-test('every guest of test/guests is run by a test here or in a file beside this one', () => {
+test('every guest of test/guests is run by a test here or in a file next to this one', () => {
   const tests = readdirSync(import.meta.dirname)
     .filter((file) => file.endsWith('.test.ts'))
     .map((file) => readFileSync(path.join(import.meta.dirname, file), 'utf8'))

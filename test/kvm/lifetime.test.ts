@@ -54,7 +54,7 @@ kvmTest('isa-debug-exit ends the VM with (value << 1) | 1', async (t) => {
   assert.deepEqual({ kind: end.kind, exitCode: end.exitCode }, { kind: 'debugExit', exitCode: EXIT_OK });
 });
 
-kvmTest('a triple fault stops the VM for a debugger to look, and then ends it', async (t) => {
+kvmTest('a triple fault stops the VM for a debugger to inspect, and then ends it', async (t) => {
   const kernel = await guest('tripleFault');
   const { client } = await startVm(t, { kernel });
   const fatal = guestSymbols(kernel)('fatal');
@@ -102,7 +102,7 @@ kvmTest('an image that cannot be loaded leaves no descriptor behind in the core'
   assert.deepEqual(descriptors(), []);
 });
 
-kvmTest('the end of the client that created the VM ends the VM, whoever else is connected', async (t) => {
+kvmTest('the end of the client that created the VM ends the VM, even if others are connected', async (t) => {
   const vm = await startVm(t, { kernel: await guest('serialEcho') });
   const other = await vm.connect();
   await vm.client.resume();
@@ -116,7 +116,7 @@ kvmTest('the end of the client that created the VM ends the VM, whoever else is 
 });
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-  kvmTest(`${signal} ends a core, and its clients hear of the end before they lose it`, async (t) => {
+  kvmTest(`${signal} ends a core, and its clients are told before they lose it`, async (t) => {
     const { core, client } = await startVm(t, { kernel: await guest('spin') });
     await client.resume();
     core.process.kill(signal);
@@ -131,7 +131,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   });
 }
 
-/** What is installed, with a vCPU thread that runs `source` instead; the real one is ./real.js to it. */
+/** An installation whose vCPU thread runs `source` instead; it can load the real one as ./real.js. */
 function brokenInstallation(t: Pick<TestContext, 'after'>, source: string): string {
   const root = temporaryFolder(t);
   const folder = path.join(root, 'dist');
@@ -183,7 +183,7 @@ kvmTest(
   },
 );
 
-kvmTest('while a vCPU thread does not come, vmm run serves clients and obeys SIGTERM', async (t) => {
+kvmTest('while a vCPU thread does not start, vmm run serves clients and obeys SIGTERM', async (t) => {
   const installed = brokenInstallation(t, 'setInterval(() => undefined, 1000);');
   const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
   const args = ['run', '--kernel', await guest('spin'), '--name', 'late'];
@@ -199,7 +199,7 @@ kvmTest('while a vCPU thread does not come, vmm run serves clients and obeys SIG
   assert.deepEqual({ code, signal }, { code: 1, signal: null });
 });
 
-kvmTest('a VM that its creator detached from runs on, until somebody ends it', async (t) => {
+kvmTest('a VM that its creator detached from runs on until a client ends it', async (t) => {
   const vm = await startVm(t, { kernel: await guest('serialEcho') });
   await vm.client.attachSerial();
   await vm.client.resume();
@@ -227,7 +227,7 @@ kvmTest('a second client leaves without a trace', async (t) => {
   assert.equal((await vm.client.info()).state, 'running');
 });
 
-kvmTest('a warm core without a VM ends when whoever started it goes away', async (t) => {
+kvmTest('a warm core without a VM ends when its parent goes away', async (t) => {
   const { core, client } = await startCore(t);
   assert.equal(client.vmm.info.state, 'empty');
   core.process.stdin?.end();
@@ -280,7 +280,7 @@ kvmTest('typed keys reach the guest, its answer reaches every client that attach
   assert.equal((await within(other.ended, 'vm/ended')).exitCode, EXIT_OK);
 });
 
-kvmTest('a long paste arrives whole and in order, however slow the guest reads', async (t) => {
+kvmTest('a long paste arrives whole and in order, however slowly the guest reads', async (t) => {
   const vm = await startVm(t, { kernel: await guest('serialEcho') });
   const text = Array.from({ length: 400 }, (_, i) => `${i};`).join('');
   await vm.client.attachSerial();
@@ -299,7 +299,7 @@ kvmTest('the power button of a guest that has not enabled it is refused', async 
   });
 });
 
-kvmTest('vmm run --wait stands at the first instruction until a client lets it run', async (t) => {
+kvmTest('vmm run --wait stops at the first instruction until a client resumes it', async (t) => {
   const env = { XDG_RUNTIME_DIR: temporaryFolder(t) };
   const kernel = await guest('firstByte');
   const run = startVmm(t, ['run', '--wait', '--name', 'waiting', '--kernel', kernel, '--debug-exit'], {

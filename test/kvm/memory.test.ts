@@ -30,7 +30,7 @@ async function bytesAt(
   return [...data];
 }
 
-kvmTest('what is written can be read, linear and physical, across page ends', async (t) => {
+kvmTest('what is written can be read back, linear and physical, across page boundaries', async (t) => {
   const { client } = await started(t, 'counter');
   const pattern = Array.from({ length: 10_000 }, (_, i) => (i * 7) & 0xff);
   assert.equal(await client.write({ address: '0x200ff8' }, pattern), pattern.length);
@@ -61,7 +61,7 @@ kvmTest('a write that does not fit changes nothing and names the address', async
   assert.deepEqual(await bytesAt(client, RAM_END - 4, 4), [1, 2, 3, 4]);
 });
 
-kvmTest('addresses and lengths that are none are refused with how to write them', async (t) => {
+kvmTest('invalid addresses and lengths are refused with how to write them', async (t) => {
   const { client } = await started(t, 'counter');
   for (const address of ['', '10', '0x', '0x1g', '-0x1', '0x11112222333344445']) {
     await assert.rejects(client.read({ address, lengthBytes: 1 }), {
@@ -121,7 +121,7 @@ kvmTest('a walk follows the page tables as they are now, not as they were at boo
   });
 });
 
-kvmTest('registers can be set, and the guest goes on with them', async (t) => {
+kvmTest('registers can be set, and the guest continues with them', async (t) => {
   const { client } = await started(t, 'counter');
   const at = guestSymbols(await guest('counter'));
   const after = await client.writeRegisters({
@@ -161,7 +161,7 @@ kvmTest('a value that is refused changes nothing, not even the others of its req
 kvmTest('a selector is loaded from the GDT in protected mode, and is its base in real mode', async (t) => {
   const { client } = await started(t, 'counter');
   const { values } = await client.registers();
-  // A writable data segment at 0x123000, byte granular, limit 0xfff, DPL 3, in the slot behind the present
+  // A writable data segment at 0x123000, byte granular, limit 0xfff, DPL 3, in the slot after the present
   // ones.
   const slot = (Number(values.gdt_limit) + 1) & ~7;
   const descriptor = [0xff, 0x0f, 0x00, 0x30, 0x12, 0xf2, 0x40, 0x00];
@@ -187,7 +187,7 @@ kvmTest('a selector is loaded from the GDT in protected mode, and is its base in
   assert.equal(after.mode, 'real');
 });
 
-kvmTest('registers and memory in real mode: linear addresses have the segment base in them', async (t) => {
+kvmTest('registers and memory in real mode: linear addresses include the segment base', async (t) => {
   const { client } = await started(t, 'realMode16');
   const registers = await client.registers();
   assert.deepEqual({ mode: registers.mode, rip: registers.values.rip }, { mode: 'real', rip: '0x7c00' });

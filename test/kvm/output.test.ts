@@ -1,6 +1,6 @@
 /**
- * What a guest prints arrives, however slow its reader is; what cannot arrive is told; and nobody who stops
- * reading stops the VM's process.
+ * What a guest prints arrives, however slow its reader; what cannot arrive is reported; and a reader that
+ * stops does not stop the VM's process.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
@@ -33,7 +33,7 @@ interface Unread {
   readonly exited: Promise<unknown[]>;
 }
 
-/** `vmm run` whose standard output nobody reads yet. */
+/** `vmm run` whose standard output is not read yet. */
 function startUnread(t: TestContext, kernel: string, stdio: Streams = ['pipe', 'pipe']): Unread {
   const folder = temporaryFolder(t);
   const args = [VMM, 'run', '--kernel', kernel, '--name', 'unread', '--memory', '16M', '--debug-exit'];
@@ -44,7 +44,7 @@ function startUnread(t: TestContext, kernel: string, stdio: Streams = ['pipe', '
   return { child, folder, socket, exited: once(child, 'exit') };
 }
 
-/** A FIFO without room for a byte, whose reader has stopped: opened by nobody but us. */
+/** A FIFO without room for a byte, whose reader has stopped: only we have it open. */
 function fullFifo(t: TestContext): number {
   const fifo = path.join(temporaryFolder(t), 'full');
   execFileSync('mkfifo', [fifo]);
@@ -58,7 +58,7 @@ function fullFifo(t: TestContext): number {
   return fd;
 }
 
-/** The guest has printed: where nobody reads, a part of it waits. */
+/** The guest has printed: part of that waits if it is not read. */
 async function hasPrinted({ connection }: VmmClient): Promise<void> {
   const printed = new Promise<void>((resolve) => connection.onNotification(serialOutput, () => resolve()));
   const { backlog } = await connection.sendRequest(serialAttach, { port: 0 });
@@ -99,7 +99,7 @@ kvmTest('a reader that stops leaves the control socket and SIGTERM at work', asy
   assert.equal(existsSync(socket), false);
 });
 
-kvmTest('SIGTERM ends it where standard error has the same reader, that has stopped', async (t) => {
+kvmTest('SIGTERM ends it when standard error has the same stopped reader', async (t) => {
   const full = fullFifo(t);
   const { child, socket, exited } = startUnread(t, await guest('longOutput'), [full, full]);
   const client = await connected(socket);
@@ -109,7 +109,7 @@ kvmTest('SIGTERM ends it where standard error has the same reader, that has stop
   assert.deepEqual(await within(exited, 'the end of vmm run'), [1, null]);
 });
 
-kvmTest('a client that ends the VM ends its process, though nobody reads the output', async (t) => {
+kvmTest('a client that ends the VM ends its process, though the output is not read', async (t) => {
   const { socket, exited } = startUnread(t, await guest('longOutput'), [fullFifo(t), 'pipe']);
   const client = await connected(socket);
   t.after(() => client.dispose());
@@ -118,26 +118,23 @@ kvmTest('a client that ends the VM ends its process, though nobody reads the out
   assert.deepEqual(await within(exited, 'the end of vmm run'), [1, null]);
 });
 
-kvmTest(
-  'a standard output or a serial file that is full is told in one line, and is exit code 1',
-  async (t) => {
-    const kernel = await guest('firstByte');
-    const full = openSync('/dev/full', 'w');
-    t.after(() => closeSync(full));
-    const args = [VMM, 'run', '--kernel', kernel, '--debug-exit'];
-    const env = { ...process.env, XDG_RUNTIME_DIR: temporaryFolder(t) };
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', full, 'pipe'] });
-    let told = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (told += text));
-    assert.deepEqual(await within(once(child, 'close'), 'the end of vmm run'), [1, null]);
-    const sentence = (target: string): string =>
-      `vmm: cannot write the output of COM1 to ${target}: ${DISK_FULL}; the guest runs on without it\n`;
-    assert.equal(told, sentence('standard output'));
+kvmTest('a full standard output or serial file is reported in one line, with exit code 1', async (t) => {
+  const kernel = await guest('firstByte');
+  const full = openSync('/dev/full', 'w');
+  t.after(() => closeSync(full));
+  const args = [VMM, 'run', '--kernel', kernel, '--debug-exit'];
+  const env = { ...process.env, XDG_RUNTIME_DIR: temporaryFolder(t) };
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', full, 'pipe'] });
+  let told = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (told += text));
+  assert.deepEqual(await within(once(child, 'close'), 'the end of vmm run'), [1, null]);
+  const sentence = (target: string): string =>
+    `vmm: cannot write the output of COM1 to ${target}: ${DISK_FULL}; the guest runs on without it\n`;
+  assert.equal(told, sentence('standard output'));
 
-    const { code, stderr } = await vmm(t, [...args.slice(1), '--serial', 'file:/dev/full']);
-    assert.deepEqual({ code, stderr }, { code: 1, stderr: sentence('/dev/full') });
-  },
-);
+  const { code, stderr } = await vmm(t, [...args.slice(1), '--serial', 'file:/dev/full']);
+  assert.deepEqual({ code, stderr }, { code: 1, stderr: sentence('/dev/full') });
+});
 
 kvmTest('a FIFO as kernel, initrd or serial file is refused, and never waited for', async (t) => {
   const fifo = path.join(temporaryFolder(t), 'fifo');
@@ -156,11 +153,11 @@ kvmTest('a FIFO as kernel, initrd or serial file is refused, and never waited fo
     await assert.rejects(client.create(vmConfig({ ...input })), { code: 1, message });
 });
 
-kvmTest('a FIFO that somebody reads gets all output, at the pace of its reader', async (t) => {
+kvmTest('a FIFO with a reader gets all output, at the pace of its reader', async (t) => {
   const folder = temporaryFolder(t);
   const fifo = path.join(folder, 'fifo');
   execFileSync('mkfifo', [fifo]);
-  const ours = openSync(fifo, 'r+'); // a reader from the start, so that nobody has to wait for it
+  const ours = openSync(fifo, 'r+'); // a reader from the start, so that nothing has to wait for one
   const copy = openSync(path.join(folder, 'copy'), 'w');
   const reader = spawn('cat', [fifo], { stdio: ['ignore', copy, 'ignore'] });
   t.after(() => void reader.kill('SIGKILL'));

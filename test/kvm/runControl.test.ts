@@ -1,4 +1,4 @@
-/** Run control of one vCPU through the control socket, with the client that everybody uses. */
+/** Run control of one vCPU through the control socket, with the usual client. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { guest } from '../guests/build.ts';
@@ -54,7 +54,7 @@ kvmTest('resume runs the guest, pause stops one that never exits, and both may b
 
 kvmTest('a step runs one instruction and reports where it ended', async (t) => {
   const { client, at } = await startCounter(t);
-  assert.equal((await client.step()).pc, at('start', 7)); // behind lgdt
+  assert.equal((await client.step()).pc, at('start', 7)); // after lgdt
   await client.setBreakpoints({ address: at('loop'), temporary: true });
   assert.equal((await client.runUntilStop()).cause.kind, 'breakpoint');
   assert.deepEqual(await client.step(), {
@@ -74,7 +74,7 @@ kvmTest('a step runs one instruction and reports where it ended', async (t) => {
   assert.equal((await client.step()).pc, at('loop'));
 });
 
-kvmTest('a step over a call ends behind it, the callee having run once', async (t) => {
+kvmTest('a step over a call ends after it, the callee having run once', async (t) => {
   const { client, at } = await startCounter(t);
   await client.setBreakpoints({ address: at('loop'), temporary: true });
   await client.runUntilStop();
@@ -191,7 +191,7 @@ kvmTest('reset goes back to the first instruction, keeps breakpoints, and runs o
   await client.printed('C'.repeat(starts + 1));
 });
 
-kvmTest('requests that need another state are refused with what to do', async (t) => {
+kvmTest('requests in the wrong state are refused with what to do', async (t) => {
   const { client, at } = await startCounter(t);
   await client.resume();
   const running = { code: 4, message: 'the VM is running: pause it first' };

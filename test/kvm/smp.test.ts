@@ -1,4 +1,4 @@
-/** Several vCPUs: all stop, all resume, one can be stepped alone, and simultaneous hits are all there. */
+/** Several vCPUs: all stop, all resume, one can be stepped alone, and simultaneous hits are all reported. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { guest } from '../guests/build.ts';
@@ -85,41 +85,41 @@ for (const cpus of [2, 4]) {
   });
 }
 
-/** nop; the instruction with the breakpoint; a loop that is never left: whoever runs through it hits once. */
+/**
+ * nop; the instruction with the breakpoint; a loop that is never left: each vCPU that runs through it hits
+ * once.
+ */
 const PASSAGE = [NOP, NOP, ...JMP_SELF];
 const PASSAGE_AT = AP_BASE + 0x100;
 
-kvmTest(
-  'a breakpoint that several vCPUs run into is hit by each of them, and stops all of them',
-  async (t) => {
-    const { client } = await startSpinning(t, 4);
-    const [breakpoint, end] = [PASSAGE_AT + 1, PASSAGE_AT + 2].map((it) => `0x${it.toString(16)}`);
-    await client.write({ address: `0x${PASSAGE_AT.toString(16)}` }, PASSAGE);
-    // In real mode a host that emulates kernels takes int3 through the guest's own vector 3, and KVM does not
-    // tell us.
-    const emulated = hostEmulatesKernels();
-    if (emulated) t.diagnostic('int3 in real mode is not tried: this host emulates it');
-    for (const mode of emulated ? (['hw'] as const) : (['hw', 'sw'] as const)) {
-      for (let round = 0; round < 10; round++) {
-        await client.setBreakpoints({ id: 9, address: breakpoint ?? '', mode });
-        for (const cpu of [1, 2, 3])
-          await client.writeRegisters({ rip: `0x${(PASSAGE_AT - AP_BASE).toString(16)}` }, cpu);
-        const hits = await hitsUntilAll(client, breakpoint ?? '', 3);
-        assert.deepEqual(hits.toSorted(), [1, 2, 3], 'each once, whether they came together or one by one');
-        await client.setBreakpoints();
-        for (let looks = 0; (await positions(client, 4)).slice(1).some((rip) => rip !== end); looks++) {
-          assert.ok(looks < MAX_LOOKS, 'not all vCPUs went on');
-          await client.resume();
-          await client.pause();
-          await client.stop();
-        }
+kvmTest('a breakpoint that several vCPUs run into is hit by each and stops them all', async (t) => {
+  const { client } = await startSpinning(t, 4);
+  const [breakpoint, end] = [PASSAGE_AT + 1, PASSAGE_AT + 2].map((it) => `0x${it.toString(16)}`);
+  await client.write({ address: `0x${PASSAGE_AT.toString(16)}` }, PASSAGE);
+  // In real mode a host that emulates kernels takes int3 through the guest's own vector 3, and KVM does not
+  // tell us.
+  const emulated = hostEmulatesKernels();
+  if (emulated) t.diagnostic('int3 in real mode is not tested: this host emulates it');
+  for (const mode of emulated ? (['hw'] as const) : (['hw', 'sw'] as const)) {
+    for (let round = 0; round < 10; round++) {
+      await client.setBreakpoints({ id: 9, address: breakpoint ?? '', mode });
+      for (const cpu of [1, 2, 3])
+        await client.writeRegisters({ rip: `0x${(PASSAGE_AT - AP_BASE).toString(16)}` }, cpu);
+      const hits = await hitsUntilAll(client, breakpoint ?? '', 3);
+      assert.deepEqual(hits.toSorted(), [1, 2, 3], 'each once, whether together or one by one');
+      await client.setBreakpoints();
+      for (let looks = 0; (await positions(client, 4)).slice(1).some((rip) => rip !== end); looks++) {
+        assert.ok(looks < MAX_LOOKS, 'not all vCPUs went on');
+        await client.resume();
+        await client.pause();
+        await client.stop();
       }
     }
-  },
-);
+  }
+});
 
 /**
- * Runs until `count` vCPUs have been seen standing on the breakpoint; each moves on when the VM is resumed.
+ * Runs until `count` vCPUs have been seen on the breakpoint; each moves on when the VM is resumed.
  */
 async function hitsUntilAll(client: LiveClient, breakpoint: string, count: number): Promise<number[]> {
   const hits: number[] = [];
@@ -130,7 +130,7 @@ async function hitsUntilAll(client: LiveClient, breakpoint: string, count: numbe
       { kind: stop.cause.kind, pc: stop.pc, ids: stop.breakpointIds },
       { kind: 'breakpoint', pc: breakpoint, ids: [9] },
     );
-    assert.ok(there.includes(stop.cpu), 'the vCPU that is named stands there');
+    assert.ok(there.includes(stop.cpu), 'the vCPU that is named is there');
     hits.push(...there);
     if (hits.length >= count) return hits;
   }

@@ -105,7 +105,7 @@ function setMsr(view: DataView, values: ReadonlyMap<number, bigint>): void {
   entries.set(encodeMsrs(msrs));
 }
 
-/** Without what goes on by itself. */
+/** Without what changes by itself. */
 function still(state: VcpuState): Partial<Record<StatePartName, StateValues>> {
   const values = vcpuStateValues(state);
   return {
@@ -119,7 +119,7 @@ function pattern(first: number): Uint8Array {
   return Uint8Array.from({ length: 16 }, (_, i) => first + i);
 }
 
-kvmTest('what a guest may set is in the state, and goes with it', async (t) => {
+kvmTest('what a guest may set is in the state and is restored with it', async (t) => {
   const { kvm, vcpu, format } = scratchVcpu(t);
   const leaf = kvm.supportedCpuid().find((it) => it.function === LEAF_XSAVE && it.index === 0);
   const hasAvx = (BigInt(leaf?.eax ?? 0) & XFEATURE_MASK_YMM) !== 0n;
@@ -175,7 +175,7 @@ kvmTest('what a guest may set is in the state, and goes with it', async (t) => {
   assert.deepEqual(still(vcpu.save(format)), still(powerOn));
 });
 
-kvmTest('a guest goes on from where the state was saved', async (t) => {
+kvmTest('a guest continues from where the state was saved', async (t) => {
   const { vcpu, memory, format } = scratchVcpu(t);
   memory.write(gpa(CODE), Uint8Array.from(COUNT_IN_MSR_AND_DR0));
   vcpu.writeSystem(enterLongMode(memory, new BootArea('vcpuState', [])));
@@ -219,7 +219,7 @@ kvmTest('KVM takes back every MSR that it lets us read', async (t) => {
   assert.deepEqual(writeMsrs(read, setMsrs(handle.fd)), []);
 });
 
-kvmTest('registers are read and written one at a time, which the shadow stack pointer needs', async (t) => {
+kvmTest('registers are read and written one at a time, as the shadow stack pointer requires', async (t) => {
   const { kvm, handle, vcpu, format } = scratchVcpu(t);
   if (kvm.checkExtension(KVM_CAP.ONE_REG) === 0) return t.skip("this host's KVM has no KVM_GET_ONE_REG");
   const { fd } = handle;

@@ -1,4 +1,4 @@
-/** `vmm run -f`: VMs of a vm.conf boot, and what the file says reaches them. */
+/** `vmm run -f`: VMs of a vm.conf boot, with the settings in the file. */
 import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { type Finished, temporaryFolder, vmm } from '../support/vmmProcess.ts';
 
 const OK = (EXIT_OK << 1) | 1;
 
-/** Runs a VM of a vm.conf that stands beside its kernel, `guest.elf`. */
+/** Runs a VM of a vm.conf that is next to its kernel, `guest.elf`. */
 async function runFrom(
   t: TestContext,
   name: GuestName,
@@ -31,7 +31,7 @@ kvmTest('a VM boots from a vm.conf in another folder, with com1 on standard outp
   assert.deepEqual([code, stdout, stderr], [OK, 'F', '']);
 });
 
-kvmTest('serial com1 file and reset exit are done', async (t) => {
+kvmTest('serial com1 file and reset exit take effect', async (t) => {
   const text =
     'vm "a" {\n\tmemory 16M\n\tboot "guest.elf"\n\tserial com1 file "out.log"\n\tdebug exit\n\treset exit\n}\n';
   const { code, stdout, folder } = await runFrom(t, 'firstByte', text);

@@ -5,7 +5,7 @@
 
 #define MULTIBOOT_MAGIC         0x1badb002
 #define MULTIBOOT_MEMORY_INFO   (1 << 1)        /* please tell us how much memory there is */
-#define MULTIBOOT_ADDRESSES     (1 << 16)       /* load by the addresses below, for loaders that know no 64-bit ELF */
+#define MULTIBOOT_ADDRESSES     (1 << 16)       /* load by the addresses below, for loaders without 64-bit ELF */
 #define MULTIBOOT_FLAGS         (MULTIBOOT_MEMORY_INFO | MULTIBOOT_ADDRESSES)
 
 #define PRESENT_WRITABLE        0x03
@@ -57,7 +57,7 @@ start:
 start64:
         .cfi_sections .debug_frame
         .cfi_startproc
-        .cfi_undefined rip              /* nobody called us: a debugger's stack ends here */
+        .cfi_undefined rip              /* we have no caller: a debugger's stack ends here */
         mov     $(gdt_data - gdt), %eax
         mov     %eax, %ds
         mov     %eax, %es

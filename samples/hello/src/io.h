@@ -1,4 +1,4 @@
-/* Port I/O: how a PC's devices are spoken to. Under a virtual machine monitor, each of these is a trip to it and back. */
+/* Port I/O: how to talk to a PC's devices. Under a virtual machine monitor, each of these is a trip to it and back. */
 #pragma once
 
 #include <stdint.h>

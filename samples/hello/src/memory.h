@@ -1,4 +1,4 @@
-/* Memory that appears when it is touched: an area of addresses with nothing behind them until a page fault asks for it. */
+/* Memory that appears when it is touched: an area of addresses with nothing mapped until a page fault asks for it. */
 #pragma once
 
 #include <stdbool.h>
