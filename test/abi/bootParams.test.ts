@@ -38,7 +38,7 @@ const SETUP_HEADER = [
 ];
 const NESTED = Object.fromEntries(SETUP_HEADER.map((name) => [name, `hdr.${name}`]));
 
-/** Positions and counts that the header says by its layout. */
+/** Offsets and counts that the header expresses by its layout. */
 const BY_LAYOUT: Readonly<Record<string, string>> = {
   SETUP_HEADER_OFFSET: 'offsetof(struct boot_params, hdr)',
   SETUP_HEADER_END_MAX: 'offsetof(struct boot_params, edd_mbr_sig_buffer)',

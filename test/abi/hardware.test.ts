@@ -11,9 +11,9 @@ import {
   unknownToHeaders,
 } from './headerOracle.ts';
 
-/** The header's name, where it is not ours. */
+/** The header's name, if it differs from ours. */
 const UART_RENAMED: Readonly<Record<string, string>> = { UART_FCR_TRIGGER_SHIFT: 'UART_FCR_R_TRIG_SHIFT' };
-/** Ours: masks, counts and names of the data sheet that <linux/serial_reg.h> has no macro for. */
+/** Ours: masks, counts and data sheet names that <linux/serial_reg.h> has no macro for. */
 const UART_OURS = new Set([
   'UART_PORTS',
   'UART_FIFO_DEPTH',

@@ -9,18 +9,18 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Field, Struct } from '../../vmm-core/abi/struct.ts';
 
-/** What our table says of one thing in a header. */
+/** What our table says about one thing in a header. */
 export interface Claim {
   /** How our table names it, for messages. */
   readonly name: string;
   readonly value: bigint;
   /** The same thing in C. */
   readonly expression: string;
-  /** A macro that headers older than the thing do not have: then nothing is asked. */
+  /** A macro that older headers lack: then nothing is asked. */
   readonly macro?: string;
 }
 
-/** What the compiler said; `undefined` when the headers do not define the claim's macro. */
+/** The compiler's answer; `undefined` when the headers do not define the claim's macro. */
 export type Answers = ReadonlyMap<string, bigint | undefined>;
 
 const execFileAsync = promisify(execFile);
@@ -106,7 +106,7 @@ export function structClaims(
   return [size, ...fields];
 }
 
-/** Offsets of members without a type of ours. */
+/** Offsets of members for which we have no type. */
 export function offsetClaims(
   cType: string,
   offsets: Readonly<Record<string, number>>,
@@ -137,7 +137,7 @@ export function contradictions(claims: readonly Claim[], answers: Answers): stri
   });
 }
 
-/** Names of claims that the installed headers know nothing of. */
+/** Names of claims unknown to the installed headers. */
 export function unknownToHeaders(claims: readonly Claim[], answers: Answers): string[] {
   return claims.filter(({ name }) => answers.get(name) === undefined).map(({ name }) => name);
 }

@@ -16,7 +16,7 @@ import {
 
 const HEADERS = ['linux/kvm.h', 'asm/kvm.h', 'asm/kvm_para.h', 'sys/ioctl.h'];
 
-/** Our flat names of what the headers nest, by struct. Every other field has the header's name. */
+/** Our flat names for what the headers nest, by struct. Every other field has the header's name. */
 const NESTED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   kvm_vcpu_events: {
     exception_injected: 'exception.injected',
@@ -82,7 +82,7 @@ const NEWER_THAN_6_1 = new Set([
   'KVM_REG_GUEST_SSP',
 ]);
 
-/** Our name where it cannot be the header's: KVM_RUN is the table of offsets. */
+/** Our name when it cannot be the header's: KVM_RUN is the table of offsets. */
 const RENAMED: Readonly<Record<string, string>> = { KVM_RUN_IOCTL: 'KVM_RUN' };
 
 function claimsOf(name: string, value: unknown): Claim[] {
@@ -129,7 +129,7 @@ test('what is not compared with the headers exists, so that the list cannot hide
   assert.ok('MEMORY_FAULT' in kvm.KVM_EXIT);
 });
 
-test("KVM's own MSRs are what the kernel headers say; the processors' are in no header that programs get", async (t) => {
+test("KVM's own MSRs are what the kernel headers say; the processors' are in no user-space header", async (t) => {
   const unavailable = await oracleUnavailable(HEADERS);
   if (unavailable !== undefined) return t.skip(unavailable);
   const ours = Object.entries(MSR).filter(([name]) => name.startsWith('KVM_'));

@@ -13,13 +13,13 @@ function faultyAt(bad: number, seen: number[] = []): Fuzzer {
 }
 
 describe('a fuzzer', () => {
-  it('runs as many rounds as it is told, each with the seed after the one before', async () => {
+  it('runs as many rounds as it is told to, each with the next seed', async () => {
     const seen: number[] = [];
     assert.equal(await runRounds(faultyAt(-1, seen), { firstSeed: 7, rounds: 3 }), 3);
     assert.deepEqual(seen, [7, 8, 9]);
   });
 
-  it('ends when its time is over, after one round at least', async () => {
+  it('ends when its time is over, after at least one round', async () => {
     const seen: number[] = [];
     await runRounds(faultyAt(-1, seen), { firstSeed: 7, ms: 0 });
     assert.deepEqual(seen, [7]);
@@ -35,7 +35,7 @@ describe('a fuzzer', () => {
     await assert.rejects(repeated, /seed 12/);
   });
 
-  it('goes on with seed 0 after the last', async () => {
+  it('continues with seed 0 after the last', async () => {
     const seen: number[] = [];
     await runRounds(faultyAt(-1, seen), { firstSeed: 2 ** 31 - 1, rounds: 2 });
     assert.deepEqual(seen, [2 ** 31 - 1, 0]);
@@ -46,7 +46,7 @@ describe('a fuzzer', () => {
     assert.ok(seeds.size > 15, 'hardly two are the same');
   });
 
-  it('is one of a list without two of a name', () => {
+  it('is in a list of unique names', () => {
     assert.equal(new Set(FUZZERS.map((it) => it.name)).size, FUZZERS.length);
   });
 });

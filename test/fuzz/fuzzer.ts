@@ -1,16 +1,16 @@
 /**
- * One fuzzer, and how long it runs. A seed decides all of a round, so a failure names the command that shows
- * it again.
+ * One fuzzer, and how long it runs. A seed determines a whole round, so a failure names the command that
+ * reproduces it.
  */
 
 export interface Fuzzer {
   /** On the command line. */
   readonly name: string;
-  /** What holds in every round: the title of its test. */
+  /** What must hold in every round: the title of its test. */
   readonly claim: string;
   /** Before the rounds. Returns a sentence when this machine cannot run it. */
   readonly prepare?: () => string | undefined | Promise<string | undefined>;
-  /** Of the time for all, where its rounds take longer than those of others; 1 when absent. */
+  /** Its share of the total time, when its rounds take longer than others'; 1 when absent. */
   readonly share?: number;
   /** Throws when the claim does not hold. */
   readonly round: (seed: number) => unknown;
@@ -23,10 +23,10 @@ export interface FuzzLimit {
   readonly rounds?: number;
 }
 
-/** Seeds are below 2^31, so that none is a new one after it wrapped in some generator. */
+/** Seeds are below 2^31, so that none wraps into another in some generator. */
 const SEEDS = 2 ** 31;
 
-/** Another one each time, so that every run looks where none has. */
+/** A new one each time, so that every run tries something new. */
 export function freshSeed(): number {
   return Math.floor(Math.random() * SEEDS);
 }

@@ -1,6 +1,6 @@
 /**
- * Every fuzzer for its share of the time that `npm test` has for all of them, with other seeds in each run. A
- * failure says how to see it again; a fuzzer that hangs has printed its first seed. `npm run fuzz` runs them
+ * Every fuzzer for its share of the time that `npm test` has for all of them, with new seeds in each run. A
+ * failure says how to reproduce it; a fuzzer that hangs has printed its first seed. `npm run fuzz` runs them
  * for as long as wanted.
  */
 import { test } from 'node:test';

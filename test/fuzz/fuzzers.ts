@@ -1,4 +1,4 @@
-/** Every fuzzer there is. A new one is a line here; all share the time that `npm test` has for them. */
+/** All fuzzers. A new one is a line here; all share the time that `npm test` has for them. */
 import assert from 'node:assert/strict';
 import { checkDependencies, checkMutation } from '../../vmm-core/vmConf/fuzz.ts';
 import { dwarfTargets } from '../support/dwarfFuzz.ts';
@@ -17,7 +17,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   },
   {
     name: 'vm.conf-dependencies',
-    claim: 'files whose macros and includes depend on each other are edited as if they were read anew',
+    claim: 'files whose macros and includes depend on each other: edits equal a fresh read',
     round: (seed) => assert.equal(checkDependencies(seed), undefined),
   },
 ];

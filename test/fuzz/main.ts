@@ -1,7 +1,7 @@
 /**
  * `npm run fuzz [-- NAME… --minutes 10 --rounds N --seed S]`: the fuzzers whose names contain a NAME, all
- * when none is given, in turns until the time is over. With --rounds, that many rounds of each; --seed is the
- * first round's, another in each run otherwise.
+ * when none is given, in turns until the time is over. With --rounds, that many rounds of each; --seed is
+ * the first round's; by default each run has a new one.
  */
 import { parseArgs } from 'node:util';
 import { type Fuzzer, freshSeed, runRounds, seedAfter } from './fuzzer.ts';
@@ -58,7 +58,7 @@ async function runInTurns(fuzzers: readonly Fuzzer[], { seed, ms, rounds }: Want
   for (const [{ name }, count] of done) console.log(`${name}: ${count} rounds`);
 }
 
-/** A sentence when they are none. */
+/** A sentence when they are invalid. */
 function readArguments(args: readonly string[]): Wanted | string {
   try {
     const { values, positionals } = parseArgs({
@@ -79,7 +79,7 @@ function readArguments(args: readonly string[]): Wanted | string {
   }
 }
 
-/** All without a name; a whole name means only that one, a part of it all that have it. */
+/** All if no name is given; a whole name means only that one, a part of a name all that contain it. */
 function fuzzersNamed(names: readonly string[]): readonly Fuzzer[] {
   if (names.length === 0) return FUZZERS;
   const exact = FUZZERS.filter((it) => names.includes(it.name));
@@ -94,7 +94,7 @@ function numberOf(option: string, text: string | undefined, least: number): numb
   return value;
 }
 
-process.exitCode = 1; // should the event loop run dry before main is through
+process.exitCode = 1; // in case the event loop runs dry before main is done
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

@@ -1,7 +1,7 @@
 /**
  * Writes "newc" cpio archives, what Linux unpacks as an initramfs
- * (Documentation/driver-api/early-userspace/buffer-format.rst). Archives may simply be concatenated, which is
- * how the lab puts what changes behind what does not.
+ * (Documentation/driver-api/early-userspace/buffer-format.rst). Archives may simply be concatenated, which
+ * is how the lab appends what changes to what does not.
  */
 
 const S_IFDIR = 0o040000;
@@ -60,7 +60,7 @@ export class CpioArchive {
   #append(name: string, { mode, data, device }: Member): void {
     const nameBytes = toBytes(`${name}\0`);
     const links = (mode & S_IFDIR) === S_IFDIR ? 2 : 1;
-    const owner = [0, 0]; // root: the image is the same whoever builds it
+    const owner = [0, 0]; // root: the image does not depend on who builds it
     const mtime = 0;
     const fields = [
       this.#inode++,

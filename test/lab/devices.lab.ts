@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { PAYLOADS } from './inside/labProtocol.ts';
 import { VMM, VmmRun } from './inside/vmmRun.ts';
 
-/** Without a word; a quiet machine needs a tenth of it for all of the boot. */
+/** Of silence; an idle machine needs a tenth of it for the whole boot. */
 const BOOT_MS = 120_000;
 const skip = existsSync(VMM) ? false : 'dist/vmm.js is not there: run "npm run build"';
 
@@ -32,7 +32,7 @@ describe("a stock Debian kernel's drivers", { skip }, () => {
   });
 });
 
-describe('a kernel without a GDT of its own', { skip }, () => {
+describe('a kernel without its own GDT', { skip }, () => {
   it("takes an interrupt through a gate with selector 0x08, by the loader's GDT", async (t) => {
     const run = new VmmRun(['--kernel', PAYLOADS.intGate, '--memory', '16M', '--debug-exit', '--no-reboot']);
     t.after(() => run.kill());
@@ -42,7 +42,7 @@ describe('a kernel without a GDT of its own', { skip }, () => {
 });
 
 describe('a triple fault under AMD-V, whose KVM resets the CPU', { skip }, () => {
-  it('is told as what it is, with the registers of the last exit instead of those after the reset', async (t) => {
+  it('is reported as such, with the registers of the last exit instead of those after the reset', async (t) => {
     const run = new VmmRun(['--kernel', PAYLOADS.tripleFault, '--memory', '16M']);
     t.after(() => run.kill());
     assert.equal(await run.exitCode(20_000), 3);

@@ -22,7 +22,7 @@ function linux(changed: Readonly<Record<string, string>> = {}, cpu = 0): VcpuSta
 }
 
 describe('a guest whose test timed out', () => {
-  it('is not lost while all its vCPUs have page tables and code of its own', () => {
+  it('is not lost while all its vCPUs are in its own page tables and code', () => {
     assert.equal(emulatorLoss([linux(), linux({ cr3: '0xffff000' }, 1)], MACHINE), undefined);
   });
 
@@ -47,14 +47,14 @@ describe('a guest whose test timed out', () => {
     assert.equal(emulatorLoss([linux({ cr0: '0x60000010', cr3: '0x10000000' })], MACHINE), undefined);
   });
 
-  it("is judged by CR3 alone where L1's symbols are hidden", () => {
+  it("is judged by CR3 alone when L1's symbols are hidden", () => {
     const machine = { ...MACHINE, vmrun: undefined };
     assert.equal(emulatorLoss([linux({ rip: '0xffffffffc04e008b' })], machine), undefined);
     assert.notEqual(emulatorLoss([linux({ cr3: '0x1035c4000' })], machine), undefined);
   });
 });
 
-describe("a function's place in /proc/kallsyms", () => {
+describe("a function's address range in /proc/kallsyms", () => {
   const text = [
     'ffffffffc04e0000 t __svm_vcpu_run\t[kvm_amd]',
     'ffffffffc04e0200 t svm_other\t[kvm_amd]',
@@ -76,7 +76,7 @@ describe("a function's place in /proc/kallsyms", () => {
   });
 });
 
-describe('what cannot be seen is no loss', () => {
+describe('what cannot be seen is not a loss', () => {
   it('of a guest whose VMM does not answer: the report says so', async () => {
     const noVmm = -1;
     const { loss, text } = await guestState(noVmm);

@@ -32,7 +32,8 @@ const INSIDE = path.join(import.meta.dirname, 'inside');
 const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console'];
 
 /**
- * What the bundles in dist/ and the test bundles leave to node's own resolution; see `external` in the build.
+ * What the bundles in dist/ and the test bundles leave to node's own resolution; see `external` in the
+ * build.
  */
 const RUNTIME_MODULES = ['koffi', '@koromix/koffi-linux-x64'];
 const UNUSED_MODULE_FILES = /\/(?:doc|vendor|musl_x64|deps)\/|\.(?:md|cc|hh|h|c|d\.ts)$/;
@@ -58,12 +59,12 @@ export async function buildImage(
   return { kernel: kernelFile, initrd };
 }
 
-/** What a test file is inside L1, relative to LAB_ROOT. */
+/** Where a test file is inside L1, relative to LAB_ROOT. */
 export function bundleName(file: string): string {
   return path.relative(REPOSITORY, file).replace(/\.ts$/, '.js');
 }
 
-/** Stack traces of L1 name its own paths; these are the repository's. */
+/** Stack traces from L1 name its own paths; these map them to the repository's. */
 export function toHostPaths(text: string): string {
   return text.replaceAll(`${LAB_ROOT}/`, `${REPOSITORY}/`);
 }

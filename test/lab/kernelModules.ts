@@ -1,6 +1,6 @@
 /**
- * Finds kernel modules in an unpacked package and the order to load them in; a package has no modules.dep of
- * its own.
+ * Finds kernel modules in an unpacked package and the order to load them in; a package does not contain
+ * modules.dep.
  */
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Kernels that are no Linux, as their Debian packages ship them: what each finds of the machine and says on
+ * Kernels other than Linux, as their Debian packages ship them: what each finds in the machine and prints on
  * the serial port. No test depends on a version.
  */
 import assert from 'node:assert/strict';
@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { missingNote, PAYLOADS } from './inside/labProtocol.ts';
 import { VMM, VmmRun } from './inside/vmmRun.ts';
 
-/** Without a word; a quiet machine needs a tenth of it. */
+/** Of silence; an idle machine needs a tenth of it. */
 const SILENCE_MS = 120_000;
 
 function reasonToSkip(payload: string): string | false {
@@ -18,7 +18,7 @@ function reasonToSkip(payload: string): string | false {
 
 describe('Xen, which is multiboot', { skip: reasonToSkip(PAYLOADS.xen) }, () => {
   it('finds the memory map, both CPUs and its module, which it refuses as a dom0', async (t) => {
-    // The module is an ELF, but no kernel that could be Xen's dom0.
+    // The module is an ELF, but not a kernel that could be Xen's dom0.
     const guest = ['--kernel', PAYLOADS.xen, '--initrd', `${PAYLOADS.intGate} dom0-argument`];
     const cmdline = 'console=com1 com1=115200,8n1 loglvl=info noreboot';
     const run = new VmmRun([...guest, '--memory', '256M', '--cpus', '2', '--cmdline', cmdline]);
@@ -34,7 +34,7 @@ describe('Xen, which is multiboot', { skip: reasonToSkip(PAYLOADS.xen) }, () => 
   });
 });
 
-// Of its two kinds the one that is entered in protected mode, as no other guest of the lab is.
+// Of its two variants the one that is entered in protected mode, unlike the lab's other guests.
 describe('Memtest86+, a 32-bit bzImage', { skip: reasonToSkip(PAYLOADS.memtest32) }, () => {
   it('draws its screen on the serial port', async (t) => {
     const guest = ['--kernel', PAYLOADS.memtest32, '--memory', '32M'];

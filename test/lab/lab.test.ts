@@ -1,7 +1,7 @@
 /**
- * Runs every `*.lab.ts` beside this file inside one L1, and reports their tests as its own. LAB_FILTER=linux
- * runs the files whose name contains that, LAB_TEST the tests whose name matches, LAB_VERBOSE=1 shows L1's
- * console.
+ * Runs every `*.lab.ts` next to this file inside one L1, and reports their tests as its own.
+ * LAB_FILTER=linux runs the files whose name contains that, LAB_TEST the tests whose name matches,
+ * LAB_VERBOSE=1 shows L1's console.
  */
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';

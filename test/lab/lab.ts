@@ -1,7 +1,7 @@
 /**
  * Boots L1, a Linux with full AMD-V under QEMU's software emulation, and has it run test files that need more
- * than the machine's own /dev/kvm can do. See README.md; what goes into L1 is image.ts's, what runs in it is
- * in inside/.
+ * than the machine's own /dev/kvm can do. See README.md; image.ts decides what goes into L1, what runs in it
+ * is in inside/.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, rm } from 'node:fs/promises';
@@ -17,11 +17,11 @@ import { L1LostError } from './secondChance.ts';
 
 const QEMU = 'qemu-system-x86_64';
 
-/** On a busy machine of two cores; a quiet one needs about 15 s. */
+/** On a busy machine with two cores; an idle one needs about 15 s. */
 const BOOT_TIMEOUT_MS = 180_000;
 const FILE_TIMEOUT_MS = 600_000;
 const CONSOLE_TAIL = 6000;
-/** The registers of two CPUs, without those that nobody looks at. */
+/** The registers of two CPUs, without the irrelevant ones. */
 const RESET_LOG_SHOWN = 5000;
 const FPU_REGISTERS = /^(?:FCW|FPR|XMM|YMM|ZMM|Opmask)/;
 /** QEMU's end of the results port. */
@@ -43,7 +43,7 @@ export interface LabRun {
 }
 
 /**
- * Makes sure that a lab can be had on this machine, installing what is missing. Returns a sentence when it
+ * Makes sure that the lab can run on this machine, installing what is missing. Returns a sentence when it
  * cannot.
  */
 export async function prepareLab(): Promise<string | undefined> {
@@ -85,8 +85,8 @@ export async function runShell(files: readonly string[]): Promise<void> {
 }
 
 /**
- * One L1 at a time: each takes all cores and 3 GiB. What a killed run left in the directory goes when the
- * next one begins.
+ * One L1 at a time: each takes all cores and 3 GiB. What a killed run left in the directory is removed when
+ * the next one begins.
  */
 async function withLab(action: (directory: string) => Promise<void>): Promise<void> {
   await withLock('lab', async () => {
@@ -111,8 +111,8 @@ function machineArguments(image: LabImage, cmdline: string, devices: string): st
   // guest.
   const cpu = `-accel tcg,thread=${threads},tb-size=512 -cpu max,+svm,+npt,-la57 -smp ${cpus}`;
   const machine = `${cpu} -m 3072 -nodefaults -display none`;
-  // panic=-1: a crash of L1 starts it anew, and its second `ready` tells. Mitigations cost emulation time and
-  // protect nobody here.
+  // panic=-1: a crash of L1 restarts it, and its second `ready` shows that. Mitigations cost emulation time
+  // and protect nothing here.
   const parameters = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
   const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters];
   const words = `${machine} -serial chardev:console ${devices} ${process.env['LAB_QEMU'] ?? ''}`.trim();
@@ -139,7 +139,7 @@ class L1 {
     // However this process ends, QEMU ends with it.
     const command = ['--pdeathsig', 'KILL', QEMU, ...options, '-D', this.#resetLog];
     this.#qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] });
-    // node makes its pipes of sockets, so this one is QEMU's connected socket.
+    // node's pipes are sockets, so this one is QEMU's connected socket.
     this.#results = createInterface({ input: this.#qemu.stdio[RESULTS_FD] as Readable });
     for (const stream of [this.#qemu.stdout, this.#qemu.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -189,7 +189,7 @@ class L1 {
         this.#run.onMessage(message);
       });
       this.#qemu.once('error', (error) => fail(`cannot start ${QEMU} by setpriv(1): ${error.message}`));
-      // After the end of all its streams: what it said has been read.
+      // After all its streams have ended: all its output has been read.
       this.#qemu.once('close', (code, signal) => {
         if (!this.#done) return fail(`L1 ended early (${QEMU}: ${signal ?? `exit code ${String(code)}`})`);
         clearTimeout(timer);
@@ -202,7 +202,7 @@ class L1 {
     return path.join(this.#directory, 'resets.log');
   }
 
-  /** Of an L1 that hangs, as QEMU's monitor tells them. */
+  /** Of an L1 that hangs, as reported by QEMU's monitor. */
   async #registers(): Promise<string> {
     const monitor = this.#qemu.stdio[MONITOR_FD] as Duplex;
     let text = '';
@@ -221,8 +221,9 @@ class L1 {
 }
 
 /**
- * A triple fault of L1 says nothing on its console; its registers are in the emulator's log (`-d cpu_reset`),
- * for they are logged when the CPUs are reset. With -no-reboot they are not: QEMU then ends instead.
+ * A triple fault of L1 says nothing on its console; its registers are in the emulator's log (`-d
+ * cpu_reset`), which has them for every reset of the CPUs. With -no-reboot they are not: QEMU then ends
+ * instead.
  */
 export function tripleFaultIn(resetLog: string): string | undefined {
   const at = resetLog.indexOf('Triple fault');

@@ -8,7 +8,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { VMM, VmmRun } from './inside/vmmRun.ts';
 import { PAYLOADS } from './inside/labProtocol.ts';
 
-/** Without a word; a quiet machine needs a tenth of it for all of the boot. */
+/** Of silence; an idle machine needs a tenth of it for the whole boot. */
 const BOOT_MS = 120_000;
 const ANSWER_MS = 60_000;
 const READY = /TRAPFRAME-INIT-READY\r\n/;

@@ -30,7 +30,7 @@ describe('the decoder of legacy LZ4 frames', () => {
     assert.equal(decodeLegacyLz4(frame([0xf0, 255, 2, ...ascii(text)]), text.length).toString(), text);
   });
 
-  it('lets a match reach into the block before', () => {
+  it('lets a match reach into the previous block', () => {
     const second = [0x00, 3, 0, 0x10, ...ascii('!')];
     assert.equal(decodeLegacyLz4(frame([0x30, ...ascii('abc')], second), 8).toString(), 'abcabca!');
   });

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { before, describe, it } from 'node:test';
 
 /**
- * Runs the fixture in a process of its own, for most of its tests fail. Returns its TAP and then node's
+ * Runs the fixture in its own process, because most of its tests fail. Returns its TAP and then node's
  * "spec" report.
  */
 async function mirroredOutcomes(fixture: string): Promise<string[]> {
@@ -57,7 +57,7 @@ describe('the mirror of tests that run elsewhere', () => {
     has(/hook trouble/);
   });
 
-  it('hands on diagnostics', () => {
+  it('passes on diagnostics', () => {
     has(/^# a remark$/);
   });
 
@@ -82,13 +82,13 @@ describe('the mirror of a file that ran a second time', () => {
     assert.equal(count(/^(not )?ok \d+ - (passes|fails) once$/), 2);
   });
 
-  it('names the lost tests, and reports of them what the second run says', () => {
+  it('names the lost tests, and reports the results of the second run for them', () => {
     assert.equal(count(/^# lost: is lost once \(lost by the emulator: vCPU 1\), is lost twice \(.*\)$/), 1);
     assert.equal(count(/^ok \d+ - is lost once$/), 1);
     assert.equal(count(/^not ok \d+ - is lost twice$/), 1);
   });
 
-  it('goes on with a test during which L1 died', () => {
+  it('continues a test during which L1 died', () => {
     for (const name of ['had passed', 'was cut off', 'had not begun'])
       assert.equal(count(new RegExp(`^ok \\d+ - ${name}$`)), 1, name);
     assert.equal(count(/^ok \d+ - a file whose L1 died$/), 1);

@@ -19,7 +19,7 @@ class MirroredTest {
     this.name = name;
   }
 
-  /** node:test starts a subtest when it gets to it, so its context is there later than the test itself. */
+  /** node:test starts a subtest when it gets to it, so its context exists later than the test itself. */
   get context(): Promise<TestContext> {
     return this.#begun.promise;
   }
@@ -60,9 +60,9 @@ export class Mirror implements FileMirror {
   readonly #finished: Promise<void>;
   /** The tests that are open, outermost first. */
   readonly #open: MirroredTest[] = [];
-  /** All that were seen, by the titles that lead to them, so that a second run's are known again. */
+  /** All that were seen, by the path of titles to them, to recognise those of a second run. */
   readonly #tests = new Map<string, MirroredTest>();
-  /** How often each title was met in the present run: a file may use one twice. */
+  /** How often each title occurred in the current run: a file may use one twice. */
   readonly #met = new Map<string, number>();
   readonly #lost: { readonly test: MirroredTest; readonly outcome: LabOutcome }[] = [];
   #isSecondRun = false;
@@ -100,7 +100,7 @@ export class Mirror implements FileMirror {
   }
 
   /**
-   * Ends what is still open: with `problem` when there is one. Resolves when the host's subtests have ended,
+   * Ends what is still open, with `problem` if there is one. Resolves when the host's subtests have ended
    * too.
    */
   async finish(problem?: string): Promise<void> {
@@ -128,7 +128,7 @@ export class Mirror implements FileMirror {
     return test;
   }
 
-  /** What a second run alone has shown cannot be under a parent that ended in the first. */
+  /** A test seen only in the second run cannot be under a parent that ended in the first. */
   #parentAt(nesting: number): MirroredTest {
     const parent = this.#open[nesting - 1];
     return parent === undefined || parent.hasEnded ? this.#root : parent;
@@ -136,7 +136,7 @@ export class Mirror implements FileMirror {
 
   #end(nesting: number, name: string, outcome: LabOutcome): void {
     const open = this.#open[nesting];
-    // A test cancelled with its parent ends without ever having begun.
+    // A test cancelled with its parent ends without having begun.
     const test = open?.name === name ? open : this.#begin(nesting, name);
     this.#open.length = nesting;
     if (test.hasEnded) return; // in the first run

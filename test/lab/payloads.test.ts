@@ -1,5 +1,5 @@
 /**
- * The lab's guests, run by a VMM other than ours: what fails in linux.lab.ts and passes here is our fault.
+ * The lab's guests under another VMM: what fails in linux.lab.ts and passes here is our fault.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

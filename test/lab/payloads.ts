@@ -38,7 +38,7 @@ export async function stockKernel(): Promise<StockKernel> {
   return { bzImage, release: image.slice('vmlinuz-'.length), directory };
 }
 
-/** The kernel proper: an ELF file with a PVH note, compressed into the bzImage when that was built. */
+/** The kernel proper: an ELF file with a PVH note, compressed into the bzImage by the kernel build. */
 export function innerVmlinux(bzImage: Buffer): Buffer {
   const magic = bzImage.readUInt32LE(HEADER_MAGIC);
   if (magic !== HEADER_MAGIC_HDRS) throw new Error(`no bzImage setup header: 0x${magic.toString(16)}`);
@@ -62,8 +62,7 @@ export async function guestInitrd(): Promise<Buffer> {
 }
 
 /**
- * Kernels that are no Linux, by their place in L1; for those of a package that cannot be had, a note with the
- * reason.
+ * Kernels other than Linux, by their path in L1; if a package is not available, a note with the reason.
  */
 export async function foreignKernels(): Promise<Map<string, Buffer>> {
   const xen = await bootFiles(XEN_PACKAGE, { [PAYLOADS.xen]: /^xen-.*\.gz$/ });

@@ -46,7 +46,7 @@ const healthy: L1 = (bundles, say) => {
   say({ type: 'done' });
 };
 
-/** Ends while it runs the file of that place. */
+/** Ends while it runs the file at that index. */
 function dying(at: number, error: Error): L1 {
   return (bundles, say) => {
     say(READY);
@@ -71,7 +71,7 @@ describe('the files of the lab', () => {
     ]);
   });
 
-  it('run again in a fresh L1 where a guest was lost, once, and end with what came of that', async () => {
+  it('run again in a fresh L1 if a guest was lost, once, and end with the result of that', async () => {
     assert.deepEqual(await logOf(['a.js', 'b.js'], [healthy, healthy], ['b']), [
       'L1 runs a.js b.js',
       'L1 boots to node ends',
@@ -83,7 +83,7 @@ describe('the files of the lab', () => {
     ]);
   });
 
-  it('run again, with those after them, where L1 itself was lost', async () => {
+  it('run again, with those after them, if L1 itself was lost', async () => {
     assert.deepEqual(await logOf(['a.js', 'b.js', 'c.js'], [dying(1, TRIPLE_FAULT), healthy]), [
       'L1 runs a.js b.js c.js',
       'L1 boots to node ends',
@@ -120,7 +120,7 @@ describe('the files of the lab', () => {
     assert.deepEqual(log.slice(-2), ['b ends: L1 ended early', 'a ends: did not run: L1 had failed']);
   });
 
-  it('do not run again when their process ended otherwise than its tests say', async () => {
+  it('do not run again when their process ended in a way its tests do not explain', async () => {
     const killed: L1 = (bundles, say) => {
       say(READY);
       say({ type: 'fileStart', bundle: bundles[0] ?? '' });

@@ -1,14 +1,16 @@
 /**
- * Runs lab files in one L1 after another. A test whose guest the emulator lost, and a file during which L1
- * itself died of the emulator, run once more in a fresh L1; no other failure is ever repeated. What is
- * repeated is counted (`onAgain`).
+ * Runs lab files in one L1 after another. A test whose guest the emulator lost, and a file during which the
+ * emulator killed L1 itself, run once more in a fresh L1; no other failure is ever repeated. Repetitions are
+ * counted (`onAgain`).
  */
 import path from 'node:path';
 import type { LabMessage, LabTestEvent } from './inside/labProtocol.ts';
 
 const BOOT = 'L1 boots to node';
 
-/** L1 itself died of the emulator: by a triple fault, which no Linux makes. The message has its registers. */
+/**
+ * The emulator killed L1 itself: by a triple fault, which Linux never causes. The message has its registers.
+ */
 export class L1LostError extends Error {
   override readonly name = 'L1LostError';
 }
@@ -18,7 +20,7 @@ export interface FileMirror {
   handle(event: LabTestEvent): void;
   /** Tests whose guest was lost in the first run: they are open until `finish`. */
   readonly lost: readonly { readonly title: string; readonly reason: string }[];
-  /** What comes now is of the second run: only tests that did not end in the first are looked at. */
+  /** The second run begins: only tests that did not end in the first count. */
   beginAgain(): void;
   finish(problem?: string): Promise<void>;
 }
@@ -26,7 +28,9 @@ export interface FileMirror {
 export interface LabFiles {
   /** Bundles, as L1 names them. */
   readonly bundles: readonly string[];
-  /** Boots one L1 that runs these. Rejects when L1 fails; with an L1LostError when the emulator did. */
+  /**
+   * Boots one L1 that runs these. Rejects when L1 fails; with an L1LostError if it was the emulator's fault.
+   */
   readonly runInL1: (
     bundles: readonly string[],
     onMessage: (message: LabMessage) => void,
@@ -65,7 +69,7 @@ interface State {
 
 interface LabFile {
   readonly bundle: string;
-  /** From its first start on. */
+  /** From its first start onwards. */
   mirror: FileMirror | undefined;
   isSecondRun: boolean;
 }

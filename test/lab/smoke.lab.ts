@@ -1,4 +1,4 @@
-/** L1 is what the other files here take for granted. */
+/** L1 has what the other files here take for granted. */
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';

@@ -9,12 +9,12 @@ import { VmmRun } from './inside/vmmRun.ts';
 
 const VMS = Number(process.env['SOAK_VMS'] ?? '1');
 const BUSY_MS = 30_000;
-/** Rounds take 0.25 to 4 s, by how busy the machine is. */
+/** Rounds take 0.25 to 4 s, depending on how busy the machine is. */
 const SILENCE_MS = 120_000;
 
 describe('a Linux guest with two busy CPUs', () => {
   for (let vm = 1; vm <= VMS; vm++) {
-    it(`does one round after the other (VM ${vm})`, async (t) => {
+    it(`does one round after another (VM ${vm})`, async (t) => {
       const guest = ['--kernel', PAYLOADS.bzImage, '--initrd', PAYLOADS.initrd, '--memory', '256M'];
       const run = new VmmRun([...guest, '--cmdline', 'console=ttyS0 quiet', '--cpus', '2']);
       t.after(() => run.kill());

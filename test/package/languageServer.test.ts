@@ -1,4 +1,4 @@
-/** The language server as it ships: what it takes of a machine. */
+/** The language server as it ships: what resources it takes. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { busyServerMb, serverMb } from '../../bench/vmConf.ts';

@@ -1,4 +1,4 @@
-/** The man page, read by the program that shows it. */
+/** The man page, checked by the program that displays it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { ensurePackages } from '../../scripts/debian.ts';
 
 const PAGE = path.join(import.meta.dirname, '../../docs/vm.conf.5');
 
-it('mandoc has nothing to say against vm.conf(5), and shows it', async (t) => {
+it('mandoc accepts vm.conf(5) without complaint, and shows it', async (t) => {
   const missing = await ensurePackages(['mandoc']);
   if (missing !== undefined) {
     t.skip(missing);

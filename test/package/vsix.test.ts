@@ -1,6 +1,6 @@
 /**
- * The VSIX a user installs: builds without a warning, holds what it must and no more, and runs where it is
- * unpacked.
+ * The VSIX a user installs: builds without a warning, contains what it must and no more, and runs where it
+ * is unpacked.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
@@ -28,7 +28,7 @@ describe('the VSIX', () => {
   let archive: Buffer;
   let files: Map<string, Buffer>;
   let output: string;
-  /** Where it is unpacked: far from the repository's node_modules. */
+  /** Where it is unpacked: away from the repository's node_modules. */
   let installed: string;
   let manifest: Manifest;
 

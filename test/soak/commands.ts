@@ -31,7 +31,7 @@ export const fuzz: Soak = {
   },
 };
 
-/** A round is one run of the command. Ends early at a failure: its output is what is wanted. */
+/** A round is one run of the command. Ends early at a failure, whose output is what matters. */
 async function repeated(args: readonly string[], ms: number): Promise<SoakCount> {
   const end = performance.now() + ms;
   let passed = 0;

@@ -16,8 +16,8 @@ export const labSmp: Soak = {
 };
 
 /**
- * Boots L1s until the time is over. What a fresh L1 may still show is not judged by those that the emulator
- * lost.
+ * Boots L1s until the time is over. L1s that the emulator lost do not count against what a fresh one may
+ * still show.
  */
 export async function soakLab(ms: number, run: (options: LabRun) => Promise<void>): Promise<SoakCount> {
   const end = performance.now() + ms;
@@ -48,7 +48,7 @@ class SoakCounter implements SoakCount {
       this.failures.push(`${event.name}: ${event.outcome.error.stack}`);
   }
 
-  /** As smp.soak.ts says them. */
+  /** In the words of smp.soak.ts. */
   #onDiagnostic(text: string): void {
     const [, what, value = ''] = /^(rounds|lost): (.*)$/.exec(text) ?? [];
     if (what === 'rounds') this.passed += Number(value);

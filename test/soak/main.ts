@@ -1,6 +1,6 @@
 /**
- * `npm run test:soak [-- NAME… --minutes 30]`: what is too long for `npm test`, each for that time. One line
- * each: rounds passed, rounds the emulator lost, failures; then what was seen of those.
+ * `npm run test:soak [-- NAME… --minutes 30]`: what takes too long for `npm test`, each for that time. One
+ * line each: rounds passed, rounds the emulator lost, failures; then what was seen of those.
  */
 import { parseArgs } from 'node:util';
 import { fuzz, runControl } from './commands.ts';
@@ -39,7 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));
 
-process.exitCode = 1; // should the event loop run dry before main is through
+process.exitCode = 1; // in case the event loop runs dry before main is done
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

@@ -1,10 +1,10 @@
-/** What is long by nature, as one list: each runs for the time it is given and counts its rounds. */
+/** The list of long-running tests: each runs for the time it is given and counts its rounds. */
 
 export interface SoakCount {
   readonly passed: number;
-  /** Rounds that QEMU lost, with what was seen: no failures of ours. */
+  /** Rounds that QEMU lost, with what was seen: not our failures. */
   readonly lost: readonly string[];
-  /** What is wrong, in full; empty when all is well. */
+  /** The failures, in full; empty when all is well. */
   readonly failures: readonly string[];
 }
 

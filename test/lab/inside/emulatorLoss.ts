@@ -1,16 +1,16 @@
 /**
- * Tells a guest (L2) that the emulator under L1 has lost from one that our VMM or the guest itself has. QEMU
- * 10's emulation of AMD-V sometimes resumes an L2 vCPU with L1's own state: the registers at the instruction
- * after L1's VMRUN. Nothing a guest or a VMM does looks like that. Pure.
+ * Tells a guest (L2) that the emulator under L1 lost from one that failed by itself or because of our VMM.
+ * QEMU 10's emulation of AMD-V sometimes resumes an L2 vCPU with L1's own state: the registers at the
+ * instruction after L1's VMRUN. Nothing a guest or a VMM does looks like that. Pure.
  */
 
-/** Of one vCPU, by the names of the control protocol. */
+/** Of one vCPU, with the names of the control protocol. */
 export interface VcpuState {
   readonly cpu: number;
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** L1's function around VMRUN: the emulator leaves a guest to no other address. */
+/** L1's function around VMRUN: the only address to which the emulator leaves a guest. */
 export interface CodeRange {
   readonly start: bigint;
   readonly end: bigint;
@@ -21,7 +21,7 @@ const CR0_PG = 1n << 31n;
 const CR3_ADDRESS = 0x000f_ffff_ffff_f000n;
 const SHOWN = ['rip', 'rsp', 'rflags', 'cr0', 'cr3', 'cr4', 'efer', 'gs_base'];
 
-/** What no test run is to be blamed for. `message` names the registers. */
+/** A failure that is not the test's fault. `message` names the registers. */
 export class EmulatorLostError extends Error {
   override readonly name = 'EmulatorLostError';
 }
@@ -53,8 +53,8 @@ export function registersText({ values }: VcpuState): string {
 }
 
 /**
- * Where a function is, of the text of /proc/kallsyms ("address type name\t[module]"); it ends where the next
- * symbol begins.
+ * Where a function is, from the text of /proc/kallsyms ("address type name\t[module]"); it ends where the
+ * next symbol begins.
  */
 export function functionRange(kallsyms: string, name: string): CodeRange | undefined {
   const symbols = kallsyms.split('\n').map((line) => line.split(/\s+/));

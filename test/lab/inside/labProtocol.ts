@@ -1,5 +1,5 @@
 /**
- * What L1 tells the host over the virtio-serial port: one JSON object a line, only in that direction.
+ * What L1 tells the host over the virtio-serial port: one JSON object per line, only in that direction.
  * Written by runner.ts and reporter.ts, read by ../lab.ts.
  */
 
@@ -18,12 +18,12 @@ export const PAYLOADS = {
   /** Guests of test/guests. */
   intGate: '/payloads/intGate.elf',
   tripleFault: '/payloads/tripleFault.elf',
-  /** Kernels that are no Linux. Where one could not be had, `missingNote` of it says why. */
+  /** Kernels other than Linux. If one was not available, its `missingNote` says why. */
   xen: '/payloads/xen',
   memtest32: '/payloads/memtest32',
 } as const;
 
-/** Of a payload that is not there: the file with the reason. */
+/** For a missing payload: the file with the reason. */
 export function missingNote(payload: string): string {
   return `${payload}.missing`;
 }
@@ -47,12 +47,12 @@ export interface LabError {
   readonly cause?: LabError;
 }
 
-/** For a message that comes without a stack. */
+/** For a message without a stack. */
 export function plainError(message: string): LabError {
   return { name: 'Error', message, stack: `Error: ${message}` };
 }
 
-/** How one test ended. A test whose only fault is a failed subtest has `passed: false` and no error. */
+/** How one test ended. A test that fails only through a subtest has `passed: false` and no error. */
 export interface LabOutcome {
   readonly passed: boolean;
   readonly skip?: string;
@@ -70,6 +70,6 @@ export type LabMessage =
   | { readonly type: 'ready'; readonly node: string; readonly kernel: string; readonly uptimeSeconds: number }
   | { readonly type: 'fileStart'; readonly bundle: string }
   | { readonly type: 'test'; readonly bundle: string; readonly event: LabTestEvent }
-  /** `problem` is set when the file's process ended in another way than its tests account for. */
+  /** `problem` is set when the file's process ended in a way that its tests do not explain. */
   | { readonly type: 'fileEnd'; readonly bundle: string; readonly problem?: string }
   | { readonly type: 'done' };

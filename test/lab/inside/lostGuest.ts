@@ -7,7 +7,7 @@ import { readRegisters } from '../../../vmm-core/protocol/registers.ts';
 import { pause } from '../../../vmm-core/protocol/run.ts';
 import { emulatorLoss, functionRange, registersText, type VcpuState } from './emulatorLoss.ts';
 
-/** Of kvm-amd (arch/x86/kvm/svm/vmenter.S). */
+/** In kvm-amd (arch/x86/kvm/svm/vmenter.S). */
 const VMRUN_FUNCTION = '__svm_vcpu_run';
 const ANSWER_MS = 15_000;
 
@@ -18,7 +18,7 @@ export interface GuestState {
   readonly text: string;
 }
 
-/** Never throws: a VMM that does not answer is for the report, and no loss. */
+/** Never throws: a VMM that does not answer goes into the report and is not a loss. */
 export async function guestState(vmmPid: number | undefined): Promise<GuestState> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -62,8 +62,8 @@ async function clientOf(vmmPid: number | undefined): Promise<VmmClient> {
 }
 
 /**
- * Memory that does not fit under the hole below 4 GiB is above it; then less is known to be above the guest's
- * memory.
+ * Memory that does not fit below the hole under 4 GiB is above it; then the end of the guest's memory is
+ * higher.
  */
 function memoryEnd({ memoryBytes }: VmConfig): bigint {
   const hole = 3n << 30n;

@@ -1,4 +1,4 @@
-/** Runs one bundled test file in a process of its own, and hands on what reporter.ts tells. */
+/** Runs one bundled test file in its own process, and passes on what reporter.ts tells. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -17,7 +17,7 @@ export interface FileRun {
   readonly onEvent: (event: LabTestEvent) => void;
 }
 
-/** Returns what was wrong with the process as a whole, beyond the failures its tests reported. */
+/** Returns what was wrong with the process as a whole, besides the failures its tests reported. */
 export async function runFile(run: FileRun): Promise<string | undefined> {
   const args = ['--enable-source-maps', `--test-reporter=${run.reporter}`];
   if (run.testNamePattern !== undefined) args.push(`--test-name-pattern=${run.testNamePattern}`);
@@ -41,7 +41,7 @@ export async function runFile(run: FileRun): Promise<string | undefined> {
     child.once('close', (...ending) => resolve(ending));
   });
   clearTimeout(timer);
-  if (signal === 'SIGKILL') return `killed after ${run.timeoutMs / 1000} s, or for want of memory`;
+  if (signal === 'SIGKILL') return `killed after ${run.timeoutMs / 1000} s, or for lack of memory`;
   if (signal !== null) return `ended by ${signal}\n${stderr()}`;
   if (code !== 0 && failures === 0) return `ended with code ${code}\n${stderr()}`;
   return tests === 0 ? 'has no tests' : undefined;

@@ -1,6 +1,6 @@
 /**
- * Runs the test bundles inside L1 and sends what they report to the host. Started by l1Init.sh as the only
- * thing L1 does; when it ends, L1 powers off.
+ * Runs the test bundles inside L1 and sends what they report to the host. Started by l1Init.sh as L1's only
+ * program; when it ends, L1 powers off.
  */
 import { closeSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
 import { release, uptime } from 'node:os';

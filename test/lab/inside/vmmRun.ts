@@ -11,7 +11,7 @@ import { guestState } from './lostGuest.ts';
 export const VMM = path.join(LAB_ROOT, 'dist/vmm.js');
 
 const SHOWN = 3000;
-/** Nothing that is worth waiting for comes after these. */
+/** After these there is nothing to wait for. */
 const HOPELESS = /Kernel panic - not syncing: .*|end Kernel panic/;
 
 export class VmmRun {
@@ -35,7 +35,7 @@ export class VmmRun {
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#errors = (this.#errors + text).slice(-SHOWN);
     });
-    this.#child.stdin.on('error', () => undefined); // it ended before it read: whoever waits for its answer says so
+    this.#child.stdin.on('error', () => undefined); // it ended before it read: the wait for its answer fails
     this.#exited = new Promise((resolve) => {
       this.#child.once('close', (code) => {
         this.#over = true;
@@ -51,7 +51,7 @@ export class VmmRun {
 
   /**
    * Resolves with the match of `pattern` in what the guest printed after the previous match; rejects when it
-   * cannot come, which is also when the guest says nothing for so long: one that still talks is only slow, as
+   * cannot come any more, or when the guest is silent for `silenceMs`: one that still prints is only slow, as
    * on a busy machine.
    */
   async expect(pattern: RegExp, silenceMs: number): Promise<RegExpExecArray> {
