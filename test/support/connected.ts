@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type ConnectError, connectVmm } from '../../vmm-core/client/vmmClient.ts';
 import { Arrivals } from './deadline.ts';
 
-/** Connects as soon as somebody listens there. */
+/** Connects as soon as a process listens there. */
 export async function connected(socket: string): ReturnType<typeof connectVmm> {
   const folder = path.dirname(socket);
   mkdirSync(folder, { recursive: true, mode: 0o700 });

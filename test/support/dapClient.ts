@@ -1,6 +1,6 @@
 /**
- * A DAP client for tests, over any pair of streams: an adapter in this process or one of its own. Waits for
- * events, never for time, and can write down everything that was said, for goldens.
+ * A DAP client for tests, over any pair of streams: an adapter in this process or in its own. Waits for
+ * events, never for time, and can record all messages, for goldens.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
@@ -37,7 +37,7 @@ export class DapClient {
     input.on('data', (chunk: Buffer) => this.#receive(chunk));
   }
 
-  /** Of the last request: what `cancel` names it by. */
+  /** Of the last request: how `cancel` names it. */
   get lastSeq(): number {
     return this.#nextSeq - 1;
   }
@@ -156,7 +156,7 @@ export function connectAdapter(): {
   return { client: new DapClient(toClient, toAdapter), state, editorGone: () => editorGone(state) };
 }
 
-/** An adapter in a process of its own, from a script that node can run. */
+/** An adapter in its own process, from a script that node can run. */
 export function spawnAdapter(
   script: string,
   options: { readonly nodeArgs?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},

@@ -1,4 +1,4 @@
-/** Waiting with an end: a test that waits for what never comes says what it was, instead of hanging. */
+/** Bounded waiting: a test that waits for what never comes says what it was, instead of hanging. */
 
 /** Long enough for a loaded machine; never reached by a test that passes. */
 export const PATIENCE_MS = 20_000;
@@ -22,7 +22,7 @@ export async function within<T>(
   }
 }
 
-/** Things that come one by one and are taken one by one, whoever is first. */
+/** Things that arrive one by one and are taken one by one, in either order. */
 export class Arrivals<T> {
   readonly #what: string;
   readonly #waiting: T[] = [];
@@ -47,7 +47,7 @@ export class Arrivals<T> {
     return this.#waiting.shift() as T;
   }
 
-  /** What came and was not taken; forgets it. */
+  /** What arrived and was not taken; forgets it. */
   takeAll(): T[] {
     return this.#waiting.splice(0);
   }

@@ -1,6 +1,6 @@
 /**
- * What device tests put around a device: a recording interrupt line and power switch, a clock that stands
- * still, rings.
+ * What device tests put around a device: a recording interrupt line and power switch, a clock that does not
+ * advance, rings.
  */
 import { ByteRing } from '../../vmm-core/bus/byteRing.ts';
 import type { IrqLine } from '../../vmm-core/bus/irqLine.ts';

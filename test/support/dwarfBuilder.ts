@@ -1,7 +1,7 @@
 /**
  * Builds .debug_info, .debug_abbrev, .debug_str and .debug_line for tests from trees of entries, byte by byte
- * as the standard lays them out, so that a test shows the bytes it is about. Every entry gets an abbreviation
- * of its own.
+ * as the standard lays them out, so that a test shows the bytes it is about. Every entry gets its own
+ * abbreviation.
  */
 import { DW_AT, DW_FORM, DW_TAG, DW_UT } from '../../debug-adapter/dwarf/constants.ts';
 import { type SectionLoader, memorySection } from '../../debug-adapter/dwarf/section.ts';
@@ -77,7 +77,7 @@ export class DwarfBuilder {
     return this.is64 ? 8 : 4;
   }
 
-  /** Appends a unit; its abbreviations are a table of their own. Returns its offset in .debug_info. */
+  /** Appends a unit with its own abbreviation table. Returns its offset in .debug_info. */
   unit(root: BuiltDie, unitType: number = DW_UT.compile, header: Uint8Array = new Uint8Array(0)): number {
     const unitStart = this.#info.length;
     const body = new Bytes(this.littleEndian);

@@ -1,6 +1,6 @@
 /**
- * Builds small ELF files for tests from a list of sections and segments. Tables go after the contents;
- * sections named come out named.
+ * Builds small ELF files for tests from a list of sections and segments. Tables go after the contents; named
+ * sections keep their names.
  */
 import { Bytes } from './bytes.ts';
 

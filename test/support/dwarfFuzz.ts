@@ -41,7 +41,7 @@ import { openSupplemented, withSupplement } from './supplementFuzz.ts';
 
 const isTyped = (error: unknown): boolean => error instanceof DwarfError;
 
-/** Addresses the good files have something at, and beside them. */
+/** Addresses the good files cover, and neighbouring ones. */
 const ADDRESSES = [0x0fff, 0x1000, 0x1008, 0x10ff, 0x2000, -0x7f000000];
 
 export function dwarfTargets(): readonly FuzzTarget[] {

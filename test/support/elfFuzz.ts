@@ -112,7 +112,7 @@ function file({ is64, littleEndian, machine }: Kind): Sections {
   return new Map([['ELF', elf]]);
 }
 
-/** RFC 8878: TEXT as one block that is stored as it is, and after it one that repeats a byte. */
+/** RFC 8878: TEXT as one raw block, and after it one that repeats a byte. */
 function zstdSection({ is64, littleEndian }: Omit<Kind, 'machine'>): Uint8Array {
   const repeated = 40;
   const header = (sizeBytes: number, type: number, isLast: boolean): number[] => {
@@ -137,7 +137,7 @@ const DECOMPRESSORS = {
     inflateSync(compressed, { maxOutputLength: Math.max(sizeBytes, 1) }),
 };
 
-/** Every question, each whatever became of the others; then the first error. */
+/** Asks every question, even after errors; then throws the first error. */
 function ask(sections: Sections): void {
   const elf = parseElf(bytesSource('fuzz', sections.get('ELF') as Uint8Array));
   const errors: unknown[] = [];

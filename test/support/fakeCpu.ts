@@ -36,7 +36,7 @@ export class FakeMemory {
     this.bytes = new Uint8Array(sizeBytes);
   }
 
-  /** The part of the range that is there. */
+  /** The part of the range that exists. */
   read(address: bigint, lengthBytes: number): Uint8Array {
     if (address >= BigInt(this.bytes.length)) return new Uint8Array();
     return this.bytes.slice(Number(address), Number(address) + lengthBytes);
@@ -221,8 +221,8 @@ export class FakeCpu {
 }
 
 /**
- * Operand size: that of the first register, else of the memory operand (mov $imm, mem in the fixtures is 4
- * bytes).
+ * Operand size: that of the first register, or else of the memory operand (mov $imm, mem in the fixtures is
+ * 4 bytes).
  */
 function size(it: Instruction): number {
   for (let i = 0; i < it.opCount; i++) {

@@ -1,6 +1,6 @@
 /**
- * vCPU threads without vCPUs: a test says when and why each stops. They stand in for vcpu/vcpuThread.ts; the
- * stop board where they meet, and what waits there, are real.
+ * vCPU threads without vCPUs: a test says when and why each stops. They replace vcpu/vcpuThread.ts; the stop
+ * board where they meet, and what waits there, are real.
  */
 import type { SystemRegisters } from '../../vmm-core/abi/x86.ts';
 import { STOP, type StopCause } from '../../vmm-core/protocol/stopCause.ts';
@@ -54,7 +54,7 @@ export class FakeThread {
     this.vcpu = { index, run, noteStop: () => undefined };
   }
 
-  /** As what it stands in for. */
+  /** As in vcpu/vcpuThread.ts. */
   asThread(): VcpuThread {
     return this as unknown as VcpuThread;
   }

@@ -58,21 +58,21 @@ import { FakeCpu, FakeMemory } from './fakeCpu.ts';
 const PT_LOAD = 1;
 const FAKE_PID = 4242;
 const MAX_READ_BYTES = 64 * 1024 * 1024;
-/** Instructions between two looks at the socket while the machine runs. */
+/** Instructions between polls of the socket while the machine runs. */
 const SLICE = 200;
-/** What a silent process answers. */
+/** The answer of a silent process. */
 const NEVER = new Promise<never>(() => undefined);
 
 export interface FakeVmmOptions {
   /** What the guest does with its power button. Default: `ignores`. */
   readonly onPowerButton?: 'powersOff' | 'ignores' | 'notListening';
-  /** Where to listen, instead of in a folder of its own. */
+  /** Where to listen, instead of in its own folder. */
   readonly socket?: string;
   /** Answer of `create`, instead of a VM. */
   readonly createError?: { readonly code: number; readonly message: string };
 }
 
-/** Why the machine stands; `undefined` while it runs. */
+/** Why the machine is stopped; `undefined` while it runs. */
 type Stop = Omit<StopEvent, 'pc'>;
 
 export class FakeVmm {
@@ -131,7 +131,7 @@ export class FakeVmm {
     return [...this.#clients.values()].flat();
   }
 
-  /** As a VM that somebody else started. */
+  /** As a VM that another program started. */
   createNow(config: VmConfig): void {
     this.#config = config;
     this.#load();
@@ -148,14 +148,13 @@ export class FakeVmm {
   }
 
   /**
-   * Breakpoints and reads of memory get no answer any more, as from a process that is stopped or about to
-   * die.
+   * Breakpoints and memory reads are no longer answered, as by a process that is stopped or about to die.
    */
   stopAnswering(): void {
     this.#silent = true;
   }
 
-  /** The process is gone without a word: SIGKILL. */
+  /** The process is gone without notice: SIGKILL. */
   crash(): void {
     this.#running = undefined;
     for (const socket of this.#sockets.keys()) socket.destroy();
@@ -341,7 +340,7 @@ export class FakeVmm {
     if (this.#fatal)
       return this.#finish({ kind: STOP.tripleFault, exitCode: 3, message: 'the guest triple faulted' });
     this.#broadcast((it) => it.sendNotification(resumed, {}));
-    let leaving = true; // the breakpoint under RIP is left behind; one at the next instruction is not
+    let leaving = true; // the breakpoint at RIP is passed; one at the next instruction is not
     this.#runWith(() => {
       const stop = leaving ? undefined : this.#breakpointStop();
       if (stop !== undefined) return stop;
@@ -388,7 +387,7 @@ export class FakeVmm {
     this.#runWith(stepOnce);
   }
 
-  /** `once` runs a piece and says whether that was it. Slices keep the socket served. */
+  /** `once` runs a slice and says whether that was the last. Slices keep the socket served. */
   #runWith(once: () => Stop | undefined): void {
     const running = { stopWhen: once };
     this.#running = running;
@@ -429,7 +428,7 @@ export class FakeVmm {
     return undefined;
   }
 
-  /** Numbers are each client's own: which of them it is told of. */
+  /** The numbers of this client's own breakpoints among those hit. */
   #ownHits(stop: Stop): Map<MessageConnection, ReadonlySet<number>> {
     const cpu = this.#cpu(stop.cpu);
     const hitBy = (specs: readonly BreakpointSpec[]): ReadonlySet<number> =>

@@ -1,18 +1,18 @@
 /**
- * Runs a parser on broken files made from good ones. Whatever the bytes, a parser of this project ends soon,
- * keeps within its memory and fails with its own typed error or not at all. Seeded: a failure names the round
- * that shows it again.
+ * Runs a parser on broken files made from good ones. Whatever the bytes, our parsers end soon, stay within
+ * their memory and fail only with their own typed error. Seeded: a failure names the round that reproduces
+ * it.
  */
 import { mutate, seededRandom } from './bytes.ts';
 
-/** A file's sections by name; the whole file under one name where it has no sections. */
+/** A file's sections by name; the whole file under one name if it has none. */
 export type Sections = ReadonlyMap<string, Uint8Array>;
 
 export interface FuzzTarget {
   readonly name: string;
   /** Good files. */
   readonly seeds: readonly Sections[];
-  /** Reads all there is. Throws for what is broken. */
+  /** Reads everything. Throws for what is broken. */
   readonly run: (sections: Sections) => void | Promise<void>;
   /** Whether an error is one that broken bytes may cause. */
   readonly isTyped: (error: unknown) => boolean;
@@ -30,7 +30,7 @@ const MAX_ROUND_MS = 2000;
  */
 const MAX_GROWTH_BYTES = 256 << 20;
 
-/** How many rounds ended with an error. Throws when a round ends otherwise than it may. */
+/** How many rounds ended with an error. Throws when a round ends in any other way. */
 export async function fuzz(target: FuzzTarget, { rounds, firstRound = 0 }: FuzzOptions): Promise<number> {
   await runGoodFiles(target);
   let refused = 0;
@@ -44,7 +44,7 @@ export async function runGoodFiles({ seeds, run }: FuzzTarget): Promise<void> {
   for (const seed of seeds) await run(seed);
 }
 
-/** One broken file. Throws when it ends otherwise than it may. */
+/** One broken file. Throws when reading ends in a way it must not. */
 export async function fuzzRound(target: FuzzTarget, round: number): Promise<'read' | 'refused'> {
   const sections = broken(target, round);
   const before = allocated();

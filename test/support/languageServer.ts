@@ -1,11 +1,11 @@
-/** A client of the vm.conf language server that is only as much of an editor as tests need. */
+/** A client of the vm.conf language server, with as much of an editor as tests need. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { pathToFileURL } from 'node:url';
 import { createMessageConnection, type MessageConnection } from 'vscode-jsonrpc/node';
 import { bundled } from '../../scripts/bundle.ts';
 
-/** Of the server as its sources are now. */
+/** Of the server built from the current sources. */
 export function serverCommand(): string[] {
   return [process.execPath, bundled('extension/language/server/main.ts'), '--stdio'];
 }

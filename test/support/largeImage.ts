@@ -1,6 +1,6 @@
 /**
- * An ELF file whose debugging information is too large to be indexed on the spot: what is asked for comes
- * after much of nothing.
+ * An ELF file whose debugging information is too large to be indexed at once: what is asked for comes after
+ * a lot of padding.
  */
 import { DW_AT, DW_ATE, DW_FORM, DW_LANG, DW_TAG } from '../../debug-adapter/dwarf/constants.ts';
 import { DW_IDX, DW_LNE, DW_LNS } from '../../debug-adapter/dwarf/sectionConstants.ts';

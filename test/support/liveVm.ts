@@ -88,7 +88,7 @@ export class LiveClient {
   stop(): Promise<StopEvent> {
     return this.#stops.take();
   }
-  /** Stops that nobody took: none, when a test has looked at all of them. */
+  /** Stops that were not taken: none, when a test has looked at all of them. */
   untakenStops(): StopEvent[] {
     return this.#stops.takeAll();
   }
@@ -182,13 +182,13 @@ export class LiveClient {
 export interface LiveVm {
   readonly core: CoreProcess;
   readonly client: LiveClient;
-  /** What the core runs with; give it to a `vmm` that shall see this VM. */
+  /** The core's environment; pass it to a `vmm` that is to see this VM. */
   readonly env: NodeJS.ProcessEnv;
   /** One more client of the same VM. */
   connect(options?: { readonly debugger?: boolean }): Promise<LiveClient>;
 }
 
-/** A warm core without a VM, with a runtime folder of its own. It ends with the test. */
+/** A warm core without a VM, with its own runtime folder. It ends with the test. */
 export async function startCore(
   t: Cleanup,
   options: { readonly debugger?: boolean; readonly env?: NodeJS.ProcessEnv; readonly vmmPath?: string } = {},
@@ -207,7 +207,7 @@ export async function startCore(
   return { core, env, connect, client: await connect(options) };
 }
 
-/** A VM that stands at its first instruction. `input`: as users write it in launch.json. */
+/** A VM at its first instruction. `input`: as users write it in launch.json. */
 export async function startVm(
   t: Cleanup,
   input: Readonly<Record<string, unknown>>,

@@ -1,4 +1,4 @@
-/** A runtime directory that no other test's VMs are in. */
+/** A runtime directory without other tests' VMs. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

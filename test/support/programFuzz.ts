@@ -1,6 +1,6 @@
 /**
- * What the fuzz tests of whole programs run: their debug information is broken, and everything an editor asks
- * is asked.
+ * What the fuzz tests of whole programs run: their debug information is broken, and every request of an
+ * editor is made.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ export const FUZZ_PROGRAMS: readonly FuzzProgram[] = [
   { compiler: 'clang-14', options: ['-O1', '-g', '-gdwarf-5'] },
 ];
 
-/** Compiles the program; a sentence when that compiler is not there. */
+/** Compiles the program; returns a sentence when that compiler is missing. */
 export function programTarget({ compiler, options }: FuzzProgram): FuzzTarget | string {
   const missing = missingTool(compiler);
   if (missing !== undefined) return missing;

@@ -1,4 +1,4 @@
-/** A kvm_run without a kernel behind it: a test writes what KVM would. */
+/** A kvm_run without a kernel: a test writes what KVM would. */
 import { KVM_RUN, KvmRegs } from '../../vmm-core/abi/kvm.ts';
 import type { GeneralRegisters, SystemRegisters } from '../../vmm-core/abi/x86.ts';
 import { decodeSregs, encodeSregs, KvmRun } from '../../vmm-core/kvm/kvmRun.ts';

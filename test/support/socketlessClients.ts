@@ -1,7 +1,7 @@
 /**
  * Two clients that speak no protocol drive the guest `counter`, whose ELF is the argument, as a gdb port or a
  * QMP port would: in the core's own process. A program, because a VM's threads end with their process. It
- * prints what came of it as one object of JSON; test/kvm/clients.test.ts looks at that.
+ * prints the outcome as one JSON object, which test/kvm/clients.test.ts checks.
  */
 import path from 'node:path';
 import { endProcess, standardOutput } from '../../vmm-core/client/output.ts';
@@ -17,7 +17,7 @@ import { VMM } from './vmmProcess.ts';
 
 export type Told = readonly [what: string, news?: unknown];
 
-/** Keeps what it is told. */
+/** Records what it is told. */
 class SocketlessClient implements Client {
   readonly name: string;
   readonly isDebugger = true;

@@ -20,14 +20,14 @@ export interface SourceFile {
   /** Every identifier that the code (not a comment or a string) contains. */
   readonly identifiers: ReadonlySet<string>;
   /**
-   * Strings that stand for a kind of something: `kind: 'x'`, `it.kind === 'x'`, `case 'x'`, `'x'` as a type.
+   * Strings that denote a kind of something: `kind: 'x'`, `it.kind === 'x'`, `case 'x'`, `'x'` as a type.
    */
   readonly kinds: ReadonlySet<string>;
   /** Every text between quotes or back ticks, but not what is imported from. */
   readonly literals: ReadonlySet<string>;
 }
 
-/** What a union's tag is called here, and in DAP. */
+/** How a union's tag is called here, and in DAP. */
 const TAGS = ['kind', 'reason'];
 
 /** All `.ts` files below the folders except tests and declarations. */
@@ -91,9 +91,8 @@ function strings(node: ts.Node): string[] {
 }
 
 /**
- * Files that import each other, by whatever way, types included: the strongly connected components of more
- * than one file, by Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972). Each is
- * sorted.
+ * Files that import each other in any way, types included: the strongly connected components of more than
+ * one file, by Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972). Each is sorted.
  */
 export function importCircles(sources: readonly SourceFile[]): string[][] {
   const byName = new Map(sources.map((it) => [it.file, it]));
@@ -146,7 +145,7 @@ function isModuleLoad(node: ts.CallExpression): boolean {
   return isLoad && node.arguments.length > 0;
 }
 
-/** A computed specifier becomes one that no rule allows and a person can find. */
+/** A computed specifier becomes one that no rule allows and that is easy to find. */
 function literal(node: ts.Node | undefined): string {
   return node !== undefined && ts.isStringLiteralLike(node) ? node.text : '<computed>';
 }

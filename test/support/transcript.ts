@@ -1,4 +1,4 @@
-/** What client and adapter said to each other, one message a line, without what changes from run to run. */
+/** The messages between client and adapter, one per line, without what changes from run to run. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import type { DapClient } from './dapClient.ts';
 

@@ -1,7 +1,7 @@
 /**
  * What the control protocol promises to its clients, as tests: run against a real core (suite kvm) and
- * against the fake that the debug adapter's tests use (suite dap), so that the fake cannot drift from what it
- * stands for.
+ * against the fake that the debug adapter's tests use (suite dap), so that the fake cannot drift from the
+ * real one.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -64,7 +64,7 @@ function declareLifetime(
   start: (t: TestContext) => Promise<ContractCore>,
   withVm: WithVm,
 ): void {
-  declare('a created VM stands at its first instruction, and is created once', async (t) => {
+  declare('a created VM is at its first instruction, and is created once', async (t) => {
     const { client } = await start(t);
     assert.equal((await client.info()).state, 'empty');
     const config = vmConfig({ kernel: kernelFile(t), name: 'contract', memory: '16M' });
@@ -86,7 +86,7 @@ function declareLifetime(
     await refused(ErrorCode.State, client.setBreakpoints({ address: ENTRY }));
   });
 
-  declare('kill ends the VM: told to every client, and the connections close', async (t) => {
+  declare('kill ends the VM: every client is told, and the connections close', async (t) => {
     const { client, connect } = await withVm(t);
     const other = await connect();
     await client.kill();
@@ -96,7 +96,7 @@ function declareLifetime(
     }
   });
 
-  declare('the VM ends with the client that created it, unless that let go of it', async (t) => {
+  declare('the VM ends with the client that created it, unless that detached from it', async (t) => {
     const kept = await withVm(t);
     const heir = await kept.connect();
     await kept.client.detach();
@@ -110,7 +110,7 @@ function declareLifetime(
     assert.equal((await witness.ended).kind, 'killed');
   });
 
-  declare('a reset puts the VM back to its first instruction, paused, with its breakpoints', async (t) => {
+  declare('a reset returns the VM to its first instruction, paused, with its breakpoints', async (t) => {
     const { client } = await withVm(t);
     await client.setBreakpoints({ address: KMAIN });
     assert.equal((await client.runUntilStop()).pc, KMAIN);
@@ -122,26 +122,23 @@ function declareLifetime(
 }
 
 function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
-  declare(
-    'resume and pause are told to every client, and are no news when they change nothing',
-    async (t) => {
-      const { client, connect } = await withVm(t);
-      const other = await connect();
-      await client.pause();
-      await client.resume();
-      for (const it of [client, other]) await it.resumed();
-      await client.resume();
-      assert.equal((await other.info()).state, 'running');
-      await other.pause();
-      for (const it of [client, other]) {
-        const { cause, cpu, breakpointIds } = await it.stop();
-        assert.deepEqual([cause.kind, cpu, breakpointIds], ['pause', 0, []]);
-        assert.deepEqual(it.untakenStops(), []);
-      }
-    },
-  );
+  declare('resume and pause are reported to every client, but not when they change nothing', async (t) => {
+    const { client, connect } = await withVm(t);
+    const other = await connect();
+    await client.pause();
+    await client.resume();
+    for (const it of [client, other]) await it.resumed();
+    await client.resume();
+    assert.equal((await other.info()).state, 'running');
+    await other.pause();
+    for (const it of [client, other]) {
+      const { cause, cpu, breakpointIds } = await it.stop();
+      assert.deepEqual([cause.kind, cpu, breakpointIds], ['pause', 0, []]);
+      assert.deepEqual(it.untakenStops(), []);
+    }
+  });
 
-  declare('a breakpoint stops before its instruction and is left behind by resume', async (t) => {
+  declare('a breakpoint stops before its instruction, and resume passes it', async (t) => {
     const { client } = await withVm(t);
     const [status] = await client.setBreakpoints({ id: 7, address: KMAIN });
     assert.deepEqual([status?.id, status?.verified, status?.message], [7, true, undefined]);
@@ -166,7 +163,7 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
     assert.deepEqual((await other.stop()).breakpointIds, [5]);
     other.vmm.dispose();
     await other.vmm.closed;
-    await client.resume(); // SQUARE is called a second time: nobody wants to know
+    await client.resume(); // SQUARE is called a second time: no client has a breakpoint there
     await counting(client);
     await client.pause();
     assert.equal((await client.stop()).cause.kind, 'pause');
@@ -204,7 +201,7 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
     assert.ok((statuses[4]?.message ?? '') !== '');
   });
 
-  declare('a step is one instruction, or as many as lie in its range, or a call as a whole', async (t) => {
+  declare('a step is one instruction, or as many as its range holds, or a whole call', async (t) => {
     const { client } = await withVm(t);
     const one = await client.step();
     assert.deepEqual([one.cause.kind, one.pc, one.breakpointIds], ['step', SECOND, []]);
@@ -223,7 +220,7 @@ function declareRunControl(declare: DeclareTest, withVm: WithVm): void {
     assert.deepEqual([stop.cause.kind, stop.pc, stop.breakpointIds], ['breakpoint', SQUARE, [3]]);
   });
 
-  declare('a step while the VM runs, or of a vCPU that is none, is refused', async (t) => {
+  declare('a step while the VM runs, or of a vCPU that does not exist, is refused', async (t) => {
     const { client } = await withVm(t);
     await refused(ErrorCode.User, client.step({ cpu: 5 }));
     await client.resume();
@@ -259,7 +256,7 @@ function declareState(declare: DeclareTest, withVm: WithVm): void {
     assert.notEqual((await client.step()).pc, SECOND);
   });
 
-  declare('what one client writes is told to the others, and not to itself', async (t) => {
+  declare('what one client writes is reported to the others, and not to itself', async (t) => {
     const { client, connect } = await withVm(t);
     const other = await connect();
     await client.writeRegisters({ r12: '0x1', rax: '0x2' });
@@ -272,7 +269,7 @@ function declareState(declare: DeclareTest, withVm: WithVm): void {
     for (const it of [client, other]) assert.deepEqual(it.untakenChanges(), []);
   });
 
-  declare('registers are those of a VM that stands, and of vCPUs it has', async (t) => {
+  declare('registers can be read only from a paused VM, and from vCPUs it has', async (t) => {
     const { client } = await withVm(t, 2);
     assert.equal((await client.registers(1)).cpu, 1);
     await refused(ErrorCode.User, client.registers(2));
@@ -282,7 +279,7 @@ function declareState(declare: DeclareTest, withVm: WithVm): void {
   });
 
   declare(
-    'memory is read and written, standing and running, and hides what the debugger planted',
+    'memory is read and written, paused and running, and hides what the debugger planted',
     async (t) => {
       const { client } = await withVm(t);
       const code = (await client.read({ address: SQUARE, lengthBytes: 4 })).data;

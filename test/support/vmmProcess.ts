@@ -1,4 +1,4 @@
-/** The built `vmm` command in a process of its own, with its exit code and everything it prints. */
+/** The built `vmm` command in its own process, with its exit code and everything it prints. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,13 +22,13 @@ export function kvmUnavailable(): string | undefined {
 }
 
 /**
- * KVM whose guests' kernel code is interpreted by the host's kernel: what it cannot do is no fault of ours.
+ * KVM whose guests' kernel code is interpreted by the host's kernel: what it cannot do is not our fault.
  */
 export function hostEmulatesKernels(): boolean {
   return existsSync('/sys/module/kvm_pvm');
 }
 
-/** A folder for control sockets, short enough for their 108 bytes, gone when the test is. */
+/** A folder for control sockets, short enough for their 108 bytes, removed after the test. */
 export function temporaryFolder(t: Pick<TestContext, 'after'>): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'tf-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -47,7 +47,7 @@ export interface ProcessOptions {
   readonly cwd?: string;
   readonly uid?: number;
   readonly gid?: number;
-  /** Another one than dist/vmm.js. */
+  /** Instead of dist/vmm.js. */
   readonly vmmPath?: string;
 }
 
@@ -128,7 +128,7 @@ export async function vmm(
   return within(child.finished, `the end of vmm ${args.join(' ')}`, options.timeoutMs);
 }
 
-/** Starts `vmm`; whatever becomes of the test, it does not outlive it. */
+/** Starts `vmm`, which does not outlive the test, even if the test fails. */
 export function startVmm(
   t: Pick<TestContext, 'after'>,
   args: readonly string[],
