@@ -343,7 +343,7 @@ kvmTest('a guest runs without a control socket, and its user is told that nobody
   assert.deepEqual({ code, stdout }, { code: 33, stdout: 'F' });
   assert.match(
     stderr,
-    /^vmm: nobody can attach to this VM, it has no control socket: cannot make the directory /,
+    /^vmm: no client can attach to this VM, it has no control socket: cannot make the directory /,
   );
 });
 

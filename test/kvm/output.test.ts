@@ -95,7 +95,7 @@ kvmTest('a reader that stops leaves the control socket and SIGTERM at work', asy
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (told += text));
   child.kill('SIGTERM');
   assert.deepEqual(await within(once(child, 'close'), 'the end of vmm run'), [1, null]);
-  assert.match(told, /^vmm: the last \d+ bytes of the guest's output are lost: nobody read them$/m);
+  assert.match(told, /^vmm: the last \d+ bytes of the guest's output are lost: they were not read$/m);
   assert.equal(existsSync(socket), false);
 });
 

@@ -119,7 +119,7 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   const server = await openControl(vm).catch((error: unknown) => {
     // The guest runs all the same.
     const reason = error instanceof Error ? error.message : String(error);
-    fail(`nobody can attach to this VM, it has no control socket: ${reason}`);
+    fail(`no client can attach to this VM, it has no control socket: ${reason}`);
     return undefined;
   });
   core = server?.core;
@@ -153,7 +153,7 @@ async function lastOutput(vm: Vm, left: Promise<void>): Promise<void> {
   cancel();
   const lost = vm.serial.reduce((sum, port) => sum + port.pendingBytes, 0);
   if (lost > 0 && !isSameFile(STDOUT, STDERR))
-    fail(`the last ${lost} bytes of the guest's output are lost: nobody read them`);
+    fail(`the last ${lost} bytes of the guest's output are lost: they were not read`);
 }
 
 /** Then text on one waits behind unread output on the other; on a terminal the whole process waits. */

@@ -82,6 +82,6 @@ test('a listener that says nothing is not removed, but reported', async (t) => {
   });
   const told: string[] = [];
   assert.deepEqual(await runningVms('test', (message) => void told.push(message)), []);
-  assert.match(told.join('\n'), /^whoever listens at .*busy\.sock does not answer: /);
+  assert.match(told.join('\n'), /^the process listening at .*busy\.sock does not answer: /);
   assert.equal(existsSync(socket), true);
 });

@@ -142,7 +142,7 @@ test('a listener that accepts and says nothing is silent, not foreign: it may be
   const attempt = connectVmm(socketPath, { client: 'test' }, { patienceMs: 50 });
   await assert.rejects(within(attempt, 'the refusal'), {
     kind: 'silent',
-    message: `whoever listens at ${socketPath} does not answer: the VM is too busy or stopped, or it is another program; try again`,
+    message: `the process listening at ${socketPath} does not answer: the VM is too busy or stopped, or it is another program; try again`,
   });
 });
 

@@ -152,7 +152,7 @@ async function handshake(
 function silent(path: string): ConnectError {
   return new ConnectError(
     'silent',
-    `whoever listens at ${path} does not answer: the VM is too busy or stopped, or it is another program; try again`,
+    `the process listening at ${path} does not answer: the VM is too busy or stopped, or it is another program; try again`,
   );
 }
 

@@ -87,9 +87,7 @@ export function prefixProblem(text: string, family: 'inet' | 'inet6'): string | 
     return `the prefix length must be ${rules.minLength} to ${rules.maxLength}`;
   }
   const rest = (1n << BigInt(rules.bits - length)) - 1n;
-  return (address & rest) === 0n
-    ? undefined
-    : `the bits of "${text}" behind the first ${length} must be zero`;
+  return (address & rest) === 0n ? undefined : `the bits of "${text}" after the first ${length} must be zero`;
 }
 
 function strtonum(text: string): number | undefined {

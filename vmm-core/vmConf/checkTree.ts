@@ -69,7 +69,7 @@ function declaredSwitches(statements: readonly Statement[], findings: Findings):
     const name = node?.args['name'];
     if (node?.id !== 'switch' || name === undefined) continue;
     if (switches.has(name.text))
-      findings.warning(name, 'duplicate-switch', `there is a switch "${name.text}" already`);
+      findings.warning(name, 'duplicate-switch', `switch "${name.text}" exists already`);
     else switches.set(name.text, { node, name });
   }
   return switches;
@@ -80,11 +80,7 @@ function checkOneVm(node: DirectiveNode, known: Known, findings: Findings): void
   if (name === undefined) return;
   if (node.args['instance'] !== undefined) checkInstance(node, known, findings);
   if (known.vms.has(name.text)) {
-    findings.loadError(
-      name,
-      'duplicate-vm',
-      `there is a VM "${name.text}" already: vmd skips this one without a word`,
-    );
+    findings.loadError(name, 'duplicate-vm', `VM "${name.text}" exists already: vmd silently skips this one`);
   } else known.vms.set(name.text, { node, name });
   for (const item of node.items)
     if (COMPARED_DIRECTIVES.has(item.id)) compare(item, name.text, known, findings);

@@ -277,7 +277,7 @@ export class StatementParser {
     const items: DirectiveNode[] = [];
     if (isMark(this.#peek(), '}')) {
       const what = block === 'vm' || block === 'switch' ? `"${block}" ` : '';
-      this.#report('empty-block', `the ${what}block is empty: at least one option must stand in it`, [
+      this.#report('empty-block', `the ${what}block is empty: give it at least one option`, [
         open,
         this.#peek(),
       ]);
@@ -342,7 +342,7 @@ export class StatementParser {
       const newline = this.#peek();
       this.#skipNewlines();
       if (isMark(this.#peek(), '{')) {
-        const message = `the { must stand on the same line as "${first.text}"`;
+        const message = `the { must be on the same line as "${first.text}"`;
         this.#report('brace-on-next-line', message, [newline, this.#peek()]);
         return this.#take();
       }
@@ -457,7 +457,7 @@ export class StatementParser {
       const words = directivesOf(block).map((id) => directive(id).words[0] ?? '');
       const near = nearest(token.text, words);
       const hint = near === undefined ? '' : `; did you mean "${near}"?`;
-      const message = `"${token.text}" cannot stand here: expected ${expected(block)}${hint}`;
+      const message = `"${token.text}" is not allowed here: expected ${expected(block)}${hint}`;
       this.#report('unknown-word', message, [token], near);
     }
     throw new Unparsable();
