@@ -36,7 +36,7 @@ const LANGUAGE = {
   },
   localPrefix: {
     block: 'file', words: ['local', 'prefix'], check: checkPrefix('inet'), args: [{ name: 'address/length', kind: 'word' }], form: '`local prefix` *address*`/`*length*', snippet: ' ${1:100.64.0.0}/${2:10}',
-    text: 'The IPv4 network that addresses of local interfaces are taken from. The length is 1 to 16 and 16 when not given; bits behind it must be zero. Bytes left out are zero: `"10/8"`, which must be quoted because `10` is a number. The default is 100.64.0.0/10.',
+    text: 'The IPv4 network that addresses of local interfaces are taken from. The length is 1 to 16 and 16 when not given; bits after it must be zero. Bytes left out are zero: `"10/8"`, which must be quoted because `10` is a number. The default is 100.64.0.0/10.',
   },
   localInet6: {
     block: 'file', words: ['local', 'inet6'], check: checkPrefix('inet6'), args: [{ name: 'address/length', kind: 'word', isOptional: true, after: 'prefix' }], form: '`local inet6` [`prefix` *address*`/`*length*]',

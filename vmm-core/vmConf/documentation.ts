@@ -24,12 +24,12 @@ const SECTIONS: readonly Section[] = [
   {
     title: 'The file',
     paragraphs: [
-      '`vm.conf` describes virtual machines in the language of OpenBSD’s vmd(8), with some settings of our own that are marked below. A file without those means the same to both.',
-      'A line is one statement; a block is put in braces. A comment begins with `#` and ends with its line. A backslash at the end of a line joins it with the next, in comments too. Lines end in LF.',
-      'Values are words or strings in `"` or `\'`. A word begins with a letter, a digit, `:`, `_` or `/`; whatever begins otherwise, or holds blanks or one of `(){}!=#,`, is quoted. In a string a backslash is taken away only before the same quote, a blank and the end of a line. Strings and words that follow each other are put together: `"a" \'b\'` is `ab`. A number is digits alone, and is no name unless quoted. Words that this manual sets like `these` are reserved and must be quoted to be used as names; the words of our own settings are not.',
+      '`vm.conf` describes virtual machines in the language of OpenBSD’s vmd(8), with some settings of our own that are marked below. A file without them means the same to both.',
+      'A line is one statement; a block is in braces. A comment begins with `#` and ends with its line. A backslash at the end of a line joins it with the next, in comments too. Lines end in LF.',
+      'Values are words or strings in `"` or `\'`. A word begins with a letter, a digit, `:`, `_` or `/`; any other value, and one with blanks or one of `(){}!=#,`, must be quoted. In a string a backslash is removed only before the same quote, a blank and the end of a line. Consecutive strings and words are concatenated: `"a" \'b\'` is `ab`. A number is digits alone, and not a name unless quoted. Words that this manual sets like `these` are reserved and must be quoted to be used as names; the words of our own settings are not.',
     ],
   },
-  { title: 'At the top of the file', paragraphs: [], blocks: ['file'] },
+  { title: 'At top level', paragraphs: [], blocks: ['file'] },
   {
     title: 'Options of a switch',
     paragraphs: ['Every option but the first ends with its line.'],
@@ -47,7 +47,7 @@ const SECTIONS: readonly Section[] = [
   {
     title: 'Commands',
     paragraphs: [
-      '`vmm load -n` *file* checks a file and prints every error as `file:line:column: message`; `-D` *name*`=`*value* defines a macro. `vmm run -f` *file* *name* boots a VM. `vmm fmt` *file* lays a file out, `vmm fmt --check` only tells which would change. `vmm lsp` serves editors: in VS Code nothing needs to be set up, others start it as the language server of `vm.conf` and `*.vm.conf`.',
+      '`vmm load -n` *file* checks a file and prints every error as `file:line:column: message`; `-D` *name*`=`*value* defines a macro. `vmm run -f` *file* *name* boots a VM. `vmm fmt` *file* lays a file out, `vmm fmt --check` only names files that would change. `vmm lsp` serves editors: in VS Code nothing needs to be set up, others start it as the language server of `vm.conf` and `*.vm.conf`.',
       JSON_NOTE,
       'What this VMM cannot do yet (disks and networks, for example) may be written all the same: `vmm load -n` warns of each place, editors remark on it, and `vmm run` refuses the VM with the same sentence.',
     ],
@@ -55,7 +55,7 @@ const SECTIONS: readonly Section[] = [
   {
     title: 'Limits',
     paragraphs: [
-      'Only regular files are read, and none beyond 16 MiB: a FIFO, a device or a directory where a file is expected is reported. A configuration may include 10 000 files, 100 deep, and 4 MiB in all, each as often as it is included; what goes beyond is left out, and reported at the `include` of the first file. Editors are told of the first 1000 problems of a file, errors first. `vmm fmt` writes a file beside the old one and puts it in its place, so that a full disk costs nothing; owner and mode stay, a hard link does not.',
+      'Only regular files are read, and none beyond 16 MiB: a FIFO, a device or a directory where a file is expected is reported. A configuration may include 10 000 files, 100 deep, and 4 MiB in all, each as often as it is included; the rest is left out, and reported at the `include` of the first file. Editors get the first 1000 problems in a file, errors first. `vmm fmt` writes a new file next to the old one and renames it into place, so that a full disk loses nothing; owner and mode stay, a hard link does not.',
     ],
   },
   {

@@ -22,7 +22,7 @@ export const kernel = {
     default: undefined,
     missing: 'is required: the path of the kernel image to boot',
     description:
-      'The kernel image: ELF (multiboot, PVH or Linux 64-bit), `bzImage` or a flat binary. The only attribute that must be there.',
+      'The kernel image: ELF (multiboot, PVH or Linux 64-bit), `bzImage` or a flat binary. The only required attribute.',
   },
   flag: valueFlag('kernel', 'FILE', 'the image to boot: ELF, bzImage, multiboot or flat'),
   vmConf: {
@@ -149,7 +149,7 @@ export const protocol = {
     key: 'protocol',
     default: 'auto',
     missing: undefined,
-    description: 'How the kernel is started. `auto` sees it from the image.',
+    description: 'How the kernel is started. `auto` detects it from the image.',
   },
   flag: valueFlag('protocol', 'P', 'auto, multiboot, linux64, bzimage, pvh or flat (auto)'),
   vmConf: {

@@ -138,7 +138,7 @@ export const symbolFiles = {
     default: [],
     missing: undefined,
     description:
-      'More ELF files with DWARF, for what `kernel` does not describe: the `vmlinux` of a `bzImage`, a user program. `{ "path": …, "offset": "0x100000" }` when it runs at another address than it was linked for; `"addressSpace": "0x1f4000"` when it is mapped only while CR3 holds that, as a program among several is.',
+      'More ELF files with DWARF, for what `kernel` does not describe: the `vmlinux` of a `bzImage`, a user program. `{ "path": …, "offset": "0x100000" }` when it runs at a different address than it was linked for; `"addressSpace": "0x1f4000"` when it is mapped only while CR3 holds that, as one of several programs is.',
   },
   flag: undefined,
   vmConf: {
@@ -150,7 +150,7 @@ export const symbolFiles = {
         isExtension: true,
         form: '`symbols` *path*',
         snippet: ' "$1"',
-        text: 'An ELF file with DWARF beside the kernel itself; repeatable.',
+        text: 'Another ELF file with DWARF, besides the kernel; repeatable.',
       },
     },
     isInherited: true,

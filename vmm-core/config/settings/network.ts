@@ -62,7 +62,7 @@ export const interfaces = {
         args: [TAP],
         opens: 'interface',
         form: '[`local`] `interface` [*tap*] [`{` … `}`]',
-        text: 'A network interface, at most four: `tap`, `tapN` or, when not given, any free tap(4). Its options stand in braces, on lines or one after another without commas, or else without braces on the same line, where commas may stand after all but the first. With `local` it is a private link to the host.',
+        text: 'A network interface, at most four: `tap`, `tapN` or, when not given, any free tap(4). Its options are in braces, on separate lines or in a row without commas, or on the same line without braces, where commas may follow all but the first. With `local` it is a private link to the host.',
         check: checkInterface,
       },
       localInterface: {

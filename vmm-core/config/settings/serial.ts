@@ -87,7 +87,7 @@ export const serial = {
         isExtension: true,
         form: '`serial` [`com1` | `com2` | `com3` | `com4`] *target*',
         snippet: ' ${1|com1,com2,com3,com4|} ${2|terminal,stdio,null,file,pty,unix|}',
-        text: 'Where the bytes of a serial port go: `terminal` (whoever is attached: a terminal in the editor, `vmm console`), `stdio`, `null`, `file` *path*, `pty` or `unix` *path*. Without a port it is com1. com1 is a terminal when nothing is said, the others go nowhere.',
+        text: 'Where the bytes of a serial port go: `terminal` (the attached clients: a terminal in the editor, `vmm console`), `stdio`, `null`, `file` *path*, `pty` or `unix` *path*. The default port is com1. By default com1 is a terminal and the others go nowhere.',
         check: checkWritten,
       },
     },
