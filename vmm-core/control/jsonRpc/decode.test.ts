@@ -5,7 +5,7 @@ import { readParams } from './memory.ts';
 import { cpuParams } from './registers.ts';
 import { portParams } from './serial.ts';
 
-/** JSON.parse takes it, JSON.stringify does not. */
+/** JSON.parse accepts it, JSON.stringify does not. */
 function nested(open: string, close: string): unknown {
   const depth = 100_000;
   return JSON.parse(`${open.repeat(depth)}1${close.repeat(depth)}`);
@@ -22,7 +22,7 @@ test('a field that is nested deeper than the stack is refused with a sentence', 
   assert.equal(shown(lists), 'a list');
 });
 
-test('short values are shown as they are, long ones by their beginning', () => {
+test('short values are shown in full, long ones are cut', () => {
   assert.deepEqual(
     [shown(null), shown(NaN), shown('x'), shown(undefined)],
     ['null', 'NaN', '"x"', 'nothing'],

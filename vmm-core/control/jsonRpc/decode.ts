@@ -1,7 +1,7 @@
 /**
  * Parameters are decoded and checked at the edge: whatever comes through the socket, a handler sees what its
- * type says, and the client reads a sentence that names the field. These are the kinds of fields; each
- * topic's file puts its parameters together from them.
+ * type says, and the client gets a sentence that names the field. These are the kinds of fields; each topic's
+ * file combines them into its parameters.
  */
 import { UserError } from '../../errors.ts';
 

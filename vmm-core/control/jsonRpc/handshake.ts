@@ -10,7 +10,7 @@ export interface Greeting {
   readonly debugger: boolean;
 }
 
-/** Throws UserError, and the answer to a client of another version. */
+/** Throws UserError, or the response error for a client of another version. */
 export function greetingParams(params: unknown): Greeting {
   const it = fields(params);
   const theirs = it['protocolVersion'];

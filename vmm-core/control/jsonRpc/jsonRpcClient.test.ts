@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { messageStream } from '../../client/messageStream.ts';
 import { JsonRpcClient } from './jsonRpcClient.ts';
 
-/** A client at the other end of a socket that the test writes down. */
+/** A client whose socket's other end records what it receives. */
 function newClient() {
   const written: string[] = [];
   const socket = new Duplex({
@@ -29,7 +29,7 @@ test('what happens is sent as notifications, in order', async () => {
   assert.deepEqual(methods, ['vm/wasReset', 'debug/resumed']);
 });
 
-test('what a client that is gone misses does the core no harm', async () => {
+test('a client that is gone does not disturb the core', async () => {
   const { written, socket, connection, client } = newClient();
   socket.destroy();
   await connection.finished;

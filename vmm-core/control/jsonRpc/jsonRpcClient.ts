@@ -1,4 +1,4 @@
-/** A connection of the control socket as a client of the core: it makes notifications of what happens. */
+/** A connection of the control socket as a client of the core: it turns events into notifications. */
 import type { NotificationType } from 'vscode-jsonrpc/node';
 import type { MessageStream } from '../../client/messageStream.ts';
 import { type Change, changed } from '../../protocol/changes.ts';

@@ -1,7 +1,7 @@
 /**
- * Names of control sockets: who listens as what. A socket gets its name only when somebody listens behind it,
- * and names are given and taken away by one process at a time: two VMs that find a dead one's socket would
- * otherwise remove each other's.
+ * Names of control sockets. A socket gets its name only once a process listens on it, and names are given
+ * and removed by one process at a time: otherwise two VMs that find a dead one's socket could remove each
+ * other's.
  */
 import { chmodSync, renameSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -13,9 +13,9 @@ import { withFileLock } from '../../machine/fileLock.ts';
 
 const LOCK_FILE = '.lock';
 const MAX_SAME_NAMES = 100;
-/** sockaddr_un.sun_path with its NUL. Longer ones are cut short without an error. */
+/** sockaddr_un.sun_path with its NUL. Longer ones are silently truncated. */
 const MAX_PATH_BYTES = 107;
-/** What this process or host has no more of says nothing about the other side. */
+/** Running out of resources here says nothing about the other side. */
 const OWN_LIMITS = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'];
 
 export interface NamedServer {
@@ -25,7 +25,7 @@ export interface NamedServer {
 }
 
 /**
- * Listens as `<name>.sock`, or `<name>-2.sock` … when a living VM has the name. Dead sockets are replaced.
+ * Listens as `<name>.sock`, or `<name>-2.sock` … when a live VM has the name. Dead sockets are replaced.
  * Throws UserError.
  */
 export async function listenAs(name: string, accept: (socket: Socket) => void): Promise<NamedServer> {
@@ -60,7 +60,7 @@ function checkLength(path: string): void {
   );
 }
 
-/** At a path that nobody looks for, no longer than that of any name. */
+/** At a hidden path, no longer than that of any name. */
 async function listenHidden(accept: (socket: Socket) => void): Promise<{ server: Server; hidden: string }> {
   for (;;) {
     const hidden = join(runtimeDir(), `.${randomBytes(3).toString('base64url')}`);
@@ -79,7 +79,7 @@ async function listenHidden(accept: (socket: Socket) => void): Promise<{ server:
 }
 
 /**
- * Somebody listens at the socket, be it that they are too busy to accept. Throws UserError where this process
+ * Whether a process listens at the socket, even one too busy to accept. Throws UserError when this process
  * cannot find out.
  */
 export function isAlive(path: string): Promise<boolean> {

@@ -10,7 +10,7 @@ test('registers are set by hexadecimal numbers of up to 64 bits', () => {
 });
 
 for (const text of ['12', '0x', '0x10000000000000000', '']) {
-  test(`${JSON.stringify(text)} is not one`, () => {
+  test(`${JSON.stringify(text)} is not such a number`, () => {
     assert.throws(() => registersParams({ cpu: 0, values: { rax: '0x1', rbx: text } }), {
       name: 'UserError',
       message: `rbx: ${text} is not a hexadecimal number of up to 64 bits`,

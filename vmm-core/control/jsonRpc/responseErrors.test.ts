@@ -28,7 +28,7 @@ for (const [error, code, message] of BY_BLAME) {
   });
 }
 
-test('an answer that is an error already stays as it is', () => {
+test('a response error is passed on unchanged', () => {
   const answer = new ResponseError<void>(ErrorCode.VersionMismatch, 'versions');
   assert.equal(toResponseError(answer), answer);
 });

@@ -1,6 +1,6 @@
 /**
- * From an error of ours to a JSON-RPC error with its code and sentence. Whatever is not known here is a bug:
- * logged with its stack.
+ * Turns our errors into JSON-RPC errors with code and sentence. Anything unknown here is a bug: logged with
+ * its stack.
  */
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import { BootError } from '../../boot/bootError.ts';

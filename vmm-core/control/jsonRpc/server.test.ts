@@ -24,7 +24,7 @@ import { Core } from '../core.ts';
 import { isAlive, listenAs, type NamedServer } from './listen.ts';
 import { ControlServer } from './server.ts';
 
-/** A core without a VM, that listens in a folder of its own. */
+/** A core without a VM that listens in its own folder. */
 async function served(
   t: TestContext,
   name = 'test',
@@ -63,7 +63,7 @@ function frame(...body: readonly (Uint8Array | string)[]): Buffer {
   return Buffer.concat([Buffer.from(`Content-Length: ${bytes.length}\r\n\r\n`), bytes]);
 }
 
-test('the socket is its user’s alone, and goes with the server', async (t) => {
+test('the socket belongs to its user alone, and goes with the server', async (t) => {
   const { server, path: socket } = await served(t);
   assert.equal(statSync(socket).mode & 0o777, 0o600);
   assert.equal(await isAlive(socket), true);
@@ -245,7 +245,7 @@ test('a frame larger than allowed ends its connection before it is read, and bef
   await within(closed, 'the end of the connection');
 });
 
-test('five that start at once where a dead one was get five names, and each is reached by its own', async (t) => {
+test('five that start at once on a dead socket get five names, and each is reached by its own', async (t) => {
   const { path: first } = await served(t);
   const folder = path.dirname(first);
   for (let round = 0; round < 10; round++) {

@@ -1,6 +1,6 @@
 /**
  * The control socket: listens, lets clients in after a handshake of versions, fills the table of their
- * requests. Main thread. A client that sends garbage loses its connection, nobody else notices.
+ * requests. Main thread. A client that sends garbage loses its connection; no other client notices.
  */
 import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -23,11 +23,11 @@ import { serveVm, vmInfo } from './vm.ts';
 /** Clients get this long to read the last notification and close. */
 const FAREWELL_MS = 1000;
 
-/** A client that has not said who it is says little else. */
+/** A client sends little before it has said who it is. */
 const MAX_GREETING_BYTES = 64 * 1024;
 /**
- * What a client may leave unread: a few answers; beyond the largest one and what is sent unasked, nothing
- * will ever be read.
+ * What a client may leave unread: a few answers. Beyond the largest one plus notifications, it has stopped
+ * reading.
  */
 const LIMITS = { holdRequestsAt: 1024 * 1024, maxUnreadBytes: 72 * 1024 * 1024 };
 
@@ -42,7 +42,7 @@ export class ControlServer {
   }
 
   /**
-   * Listens as `<name>.sock`, or `<name>-2.sock` … when a living VM has the name. Returns the name. Throws
+   * Listens as `<name>.sock`, or `<name>-2.sock` … when a live VM has the name. Returns the name. Throws
    * UserError.
    */
   async listen(name: string): Promise<string> {
@@ -54,7 +54,7 @@ export class ControlServer {
   /** Stops listening, lets clients read what was sent, removes the sockets. */
   async close(): Promise<void> {
     for (const { server, path } of this.#servers) {
-      rmSync(path, { force: true }); // before nobody listens there: then it may be another's
+      rmSync(path, { force: true }); // while we still listen: afterwards the name may be another's
       server.close();
     }
     const closed = [...this.#sockets.keys()].map(

@@ -2,7 +2,9 @@
 import type { MessageConnection, NotificationType, RequestType, RequestType0 } from 'vscode-jsonrpc/node';
 import { toResponseError } from './responseErrors.ts';
 
-/** `P` and `R` are what a constant of protocol/ promises, `D` is the parameters as the handler wants them. */
+/**
+ * `P` and `R` are the types of the protocol/ constant, `D` is the decoded parameters that the handler takes.
+ */
 export class RequestTable {
   readonly #connection: MessageConnection;
 
@@ -18,12 +20,12 @@ export class RequestTable {
     this.#connection.onRequest(type, (params) => answer(() => handle(decode(params))));
   }
 
-  /** Of a request without parameters. */
+  /** For a request without parameters. */
   request0<R>(type: RequestType0<R, void>, handle: () => R | Promise<R>): void {
     this.#connection.onRequest(type, () => answer(handle));
   }
 
-  /** Nobody waits for an answer: an error goes no further, but that a bug is logged. */
+  /** No answer is awaited: errors stop here, except that a bug is logged. */
   notification<P, D>(
     type: NotificationType<P>,
     decode: (params: unknown) => D,
