@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { loadKernel } from '../../vmm-core/machine/loadKernel.ts';
+import { fileURLToPath } from 'node:url';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
+import { loadKernel } from '../../vmm-core/machine/loadKernel.ts';
 import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 import { MIB, ramRanges } from '../../vmm-core/memory/layout.ts';
 import { board } from '../support/kernelImages.ts';

@@ -2,22 +2,22 @@
  * Kernel images built in memory, for the tests of boot/, firmware/ and machine/: small, and every field can
  * be given.
  */
-import { type ByteSource, bytesSource } from '../../vmm-core/elf/byteSource.ts';
-import { EM_386, EM_X86_64, ET_EXEC, PT_LOAD, PT_NOTE } from '../../vmm-core/elf/elfConstants.ts';
-import { type GuestMemory, allocateGuestMemory, gpa } from '../../vmm-core/memory/guestMemory.ts';
-import { MIB, ramRanges } from '../../vmm-core/memory/layout.ts';
-import { BootError, type BootErrorCode } from '../../vmm-core/boot/bootError.ts';
 import { BootParams, LOADED_HIGH, SECTOR_BYTES, XLF_KERNEL_64 } from '../../vmm-core/abi/bootParams.ts';
-import type { KernelRequest } from '../../vmm-core/machine/loadKernel.ts';
-import type { Board } from '../../vmm-core/firmware/contribution.ts';
-import { planMachine } from '../../vmm-core/devices/planner.ts';
-import { describeBoard } from '../../vmm-core/machine/board.ts';
-import { plannableConfig } from './devices.ts';
 import {
   MULTIBOOT_AOUT_KLUDGE,
   MULTIBOOT_HEADER_MAGIC,
   MultibootHeader,
 } from '../../vmm-core/abi/multiboot.ts';
+import { BootError, type BootErrorCode } from '../../vmm-core/boot/bootError.ts';
+import { planMachine } from '../../vmm-core/devices/planner.ts';
+import { type ByteSource, bytesSource } from '../../vmm-core/elf/byteSource.ts';
+import { EM_386, EM_X86_64, ET_EXEC, PT_LOAD, PT_NOTE } from '../../vmm-core/elf/elfConstants.ts';
+import type { Board } from '../../vmm-core/firmware/contribution.ts';
+import { describeBoard } from '../../vmm-core/machine/board.ts';
+import type { KernelRequest } from '../../vmm-core/machine/loadKernel.ts';
+import { type GuestMemory, allocateGuestMemory, gpa } from '../../vmm-core/memory/guestMemory.ts';
+import { MIB, ramRanges } from '../../vmm-core/memory/layout.ts';
+import { plannableConfig } from './devices.ts';
 
 export interface SegmentSpec {
   readonly type?: number;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { randomNumbers } from '../../test/support/devices.ts';
+import { bootError } from '../../test/support/kernelImages.ts';
 import { ACPI_TABLES, COMMAND_LINE, MP_TABLE, PAGE_TABLES } from '../memory/layout.ts';
 import { BootArea } from './bootArea.ts';
-import { bootError } from '../../test/support/kernelImages.ts';
 
 const IMAGE = 'kernel.elf';
 

@@ -1,11 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CR0_PE, CR0_PG, EFER_LMA } from '../abi/x86.ts';
-import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { MIB, PAGE_BYTES } from '../memory/layout.ts';
-import { BootParams, LOADED_HIGH } from '../abi/bootParams.ts';
-import type { BootState } from './bootState.ts';
-import { loadKernel } from '../machine/loadKernel.ts';
 import {
   type BzImageFields,
   bootError,
@@ -15,6 +9,12 @@ import {
   request,
   source,
 } from '../../test/support/kernelImages.ts';
+import { BootParams, LOADED_HIGH } from '../abi/bootParams.ts';
+import { CR0_PE, CR0_PG, EFER_LMA } from '../abi/x86.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
+import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
+import { MIB, PAGE_BYTES } from '../memory/layout.ts';
+import type { BootState } from './bootState.ts';
 
 function boot(
   fields: BzImageFields = {},

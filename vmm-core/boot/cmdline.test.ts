@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { bootError, guestString, ram } from '../../test/support/kernelImages.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
 import { BootArea } from './bootArea.ts';
 import { encodeCommandLine, writeCommandLine } from './cmdline.ts';
-import { bootError, guestString, ram } from '../../test/support/kernelImages.ts';
 
 function place(memory: GuestMemory, cmdline: string, maximumBytes?: number) {
   const bytes = encodeCommandLine(cmdline, maximumBytes);

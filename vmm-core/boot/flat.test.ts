@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SPIN, bootError, ram, request, source } from '../../test/support/kernelImages.ts';
 import { CR0_PE, CR0_PG } from '../abi/x86.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
 import { gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
-import { loadKernel } from '../machine/loadKernel.ts';
-import { SPIN, bootError, ram, request, source } from '../../test/support/kernelImages.ts';
 
 function bootSector(sizeBytes = 512): Uint8Array {
   const image = new Uint8Array(sizeBytes);

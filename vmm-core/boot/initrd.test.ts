@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { bootError, ram, source } from '../../test/support/kernelImages.ts';
 import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB, PAGE_BYTES } from '../memory/layout.ts';
 import type { BusyRange } from './bootArea.ts';
 import { loadInitrd, placeInitrd } from './initrd.ts';
-import { bootError, ram, source } from '../../test/support/kernelImages.ts';
 
 function place(
   sizeBytes: number,

@@ -1,12 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME } from '../abi/x86.ts';
-import { e820Map } from '../firmware/e820.ts';
-import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
-import { BOOT_PARAMS_E820_TABLE, BootE820Entry, BootParams } from '../abi/bootParams.ts';
-import type { BootState } from './bootState.ts';
-import { loadKernel } from '../machine/loadKernel.ts';
 import {
   SPIN,
   bootError,
@@ -16,6 +9,13 @@ import {
   request,
   source,
 } from '../../test/support/kernelImages.ts';
+import { BOOT_PARAMS_E820_TABLE, BootE820Entry, BootParams } from '../abi/bootParams.ts';
+import { CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME } from '../abi/x86.ts';
+import { e820Map } from '../firmware/e820.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
+import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
+import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
+import type { BootState } from './bootState.ts';
 
 function zeroPageView(memory: GuestMemory, state: BootState): DataView {
   const bytes = memory.slice(gpa(state.regs.rsi ?? 0n), BootParams.size);

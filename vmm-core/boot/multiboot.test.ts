@@ -1,20 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CR0_PE, CR0_PG } from '../abi/x86.ts';
-import { e820Map } from '../firmware/e820.ts';
-import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
-import type { BootState } from './bootState.ts';
-import { loadKernel } from '../machine/loadKernel.ts';
-import {
-  MULTIBOOT_AOUT_KLUDGE,
-  MULTIBOOT_MEMORY_INFO,
-  MULTIBOOT_PAGE_ALIGN,
-  MultibootInfo,
-  MultibootMmapEntry,
-  MultibootModule,
-} from '../abi/multiboot.ts';
-import { findMultibootHeader } from './multiboot.ts';
 import {
   SPIN,
   bootError,
@@ -26,6 +11,21 @@ import {
   request,
   source,
 } from '../../test/support/kernelImages.ts';
+import {
+  MULTIBOOT_AOUT_KLUDGE,
+  MULTIBOOT_MEMORY_INFO,
+  MULTIBOOT_PAGE_ALIGN,
+  MultibootInfo,
+  MultibootMmapEntry,
+  MultibootModule,
+} from '../abi/multiboot.ts';
+import { CR0_PE, CR0_PG } from '../abi/x86.ts';
+import { e820Map } from '../firmware/e820.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
+import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
+import { GIB, MIB, PAGE_BYTES } from '../memory/layout.ts';
+import type { BootState } from './bootState.ts';
+import { findMultibootHeader } from './multiboot.ts';
 
 const HEADER_BYTES = 12;
 

@@ -1,13 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CR0_PE, CR0_PG } from '../abi/x86.ts';
-import { PT_NOTE } from '../elf/elfConstants.ts';
-import { e820Map } from '../firmware/e820.ts';
-import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { GIB, MIB } from '../memory/layout.ts';
-import type { BootState } from './bootState.ts';
-import { loadKernel } from '../machine/loadKernel.ts';
-import { HvmMemmapTableEntry, HvmModlistEntry, HvmStartInfo } from '../abi/hvmStartInfo.ts';
 import {
   SPIN,
   bootError,
@@ -19,6 +11,14 @@ import {
   request,
   source,
 } from '../../test/support/kernelImages.ts';
+import { HvmMemmapTableEntry, HvmModlistEntry, HvmStartInfo } from '../abi/hvmStartInfo.ts';
+import { CR0_PE, CR0_PG } from '../abi/x86.ts';
+import { PT_NOTE } from '../elf/elfConstants.ts';
+import { e820Map } from '../firmware/e820.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
+import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
+import { GIB, MIB } from '../memory/layout.ts';
+import type { BootState } from './bootState.ts';
 
 function viewAt(memory: GuestMemory, address: bigint, sizeBytes: number): DataView {
   const bytes = memory.slice(gpa(address), sizeBytes);

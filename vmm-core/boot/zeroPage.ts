@@ -2,9 +2,6 @@
  * Fills in Linux's zero page: setup_header, memory map, command line, initrd, RSDP. Used by the bzImage and
  * linux64 protocols.
  */
-import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { PAGE_BYTES, ZERO_PAGE } from '../memory/layout.ts';
-import type { BootPlatform } from './bootRequest.ts';
 import {
   BOOT_FLAG,
   BOOT_PARAMS_E820_TABLE,
@@ -13,6 +10,9 @@ import {
   LOADER_TYPE_UNDEFINED,
   SETUP_HEADER_MAGIC,
 } from '../abi/bootParams.ts';
+import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
+import { PAGE_BYTES, ZERO_PAGE } from '../memory/layout.ts';
+import type { BootPlatform } from './bootRequest.ts';
 import type { PlacedInitrd } from './initrd.ts';
 
 export interface ZeroPageContents {

@@ -4,12 +4,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { MIB } from '../memory/layout.ts';
-import { writeAcpiTables } from './acpi.ts';
-import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, string } from './aml.ts';
-import { BootArea } from '../boot/bootArea.ts';
-import { loadKernel } from '../machine/loadKernel.ts';
 import {
   board,
   bzImage,
@@ -20,6 +14,12 @@ import {
   request,
   SPIN,
 } from '../../test/support/kernelImages.ts';
+import { BootArea } from '../boot/bootArea.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
+import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
+import { MIB } from '../memory/layout.ts';
+import { writeAcpiTables } from './acpi.ts';
+import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, string } from './aml.ts';
 
 function sum(bytes: Uint8Array): number {
   return bytes.reduce((total, byte) => total + byte, 0) & 0xff;

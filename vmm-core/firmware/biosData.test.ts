@@ -1,9 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gpa } from '../memory/guestMemory.ts';
-import { MIB } from '../memory/layout.ts';
-import { writeBiosData } from './biosData.ts';
-import { loadKernel } from '../machine/loadKernel.ts';
 import {
   board,
   bzImage,
@@ -14,6 +10,10 @@ import {
   request,
   SPIN,
 } from '../../test/support/kernelImages.ts';
+import { loadKernel } from '../machine/loadKernel.ts';
+import { gpa } from '../memory/guestMemory.ts';
+import { MIB } from '../memory/layout.ts';
+import { writeBiosData } from './biosData.ts';
 
 test('the BIOS data area has the fields where kernels read them', () => {
   const memory = ram(MIB);

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { board, ram } from '../../test/support/kernelImages.ts';
 import { MpConfigTable, MpFloatingPointer } from '../abi/mpTable.ts';
+import { BootArea } from '../boot/bootArea.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MIB } from '../memory/layout.ts';
-import { BootArea } from '../boot/bootArea.ts';
 import { writeMpTable } from './mpTable.ts';
-import { board, ram } from '../../test/support/kernelImages.ts';
 
 const sum = (bytes: Uint8Array): number => bytes.reduce((total, byte) => total + byte, 0) & 0xff;
 

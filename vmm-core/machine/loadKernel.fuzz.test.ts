@@ -4,12 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BOOT_PROTOCOLS } from '../config/settings/boot.ts';
-import { type ByteSource, bytesSource } from '../elf/byteSource.ts';
-import { MIB } from '../memory/layout.ts';
-import { BootError } from '../boot/bootError.ts';
-import { loadKernel } from './loadKernel.ts';
-import { MULTIBOOT_AOUT_KLUDGE } from '../abi/multiboot.ts';
 import {
   board,
   bzImage,
@@ -19,6 +13,12 @@ import {
   pvhImage,
   ram,
 } from '../../test/support/kernelImages.ts';
+import { MULTIBOOT_AOUT_KLUDGE } from '../abi/multiboot.ts';
+import { BootError } from '../boot/bootError.ts';
+import { BOOT_PROTOCOLS } from '../config/settings/boot.ts';
+import { type ByteSource, bytesSource } from '../elf/byteSource.ts';
+import { MIB } from '../memory/layout.ts';
+import { loadKernel } from './loadKernel.ts';
 
 const ROUNDS = 10_000;
 const MEMORY_BYTES = 2 * MIB;

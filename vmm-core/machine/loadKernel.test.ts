@@ -1,10 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BOOT_PROTOCOLS } from '../config/settings/boot.ts';
-import { EM_AARCH64, ET_REL, PT_NOTE } from '../elf/elfConstants.ts';
-import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
-import { MIB } from '../memory/layout.ts';
-import { loadKernel } from './loadKernel.ts';
 import {
   SPIN,
   bootError,
@@ -17,6 +12,11 @@ import {
   request,
   source,
 } from '../../test/support/kernelImages.ts';
+import { BOOT_PROTOCOLS } from '../config/settings/boot.ts';
+import { EM_AARCH64, ET_REL, PT_NOTE } from '../elf/elfConstants.ts';
+import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
+import { MIB } from '../memory/layout.ts';
+import { loadKernel } from './loadKernel.ts';
 
 function protocolOf(image: Uint8Array): string {
   return loadKernel(request(image)).protocol;
