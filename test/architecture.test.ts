@@ -13,6 +13,7 @@ import { STOP } from '../vmm-core/protocol/stopCause.ts';
 import { ATTACH_SETTINGS, DEBUG_SETTINGS, EDITOR_SETTINGS } from '../vmm-core/config/debugSettings.ts';
 import type { Setting } from '../vmm-core/config/setting.ts';
 import { SETTINGS } from '../vmm-core/config/settings.ts';
+import { CATALOG } from '../vmm-core/devices/catalog.ts';
 import { PROTOCOL_VERSION } from '../vmm-core/protocol/version.ts';
 import {
   type Import,
@@ -199,6 +200,18 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
   initrd: ['vmm-core/machine/'],
 };
 
+const CATALOG_FILE = 'vmm-core/devices/catalog.ts';
+const CHIP_FOLDER = /^vmm-core\/devices\/\w+\//;
+/** What names of chips also mean, and where. */
+const CHIP_NAMES_ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+  // Words of ACPI and of the MultiProcessor Specification.
+  ioApic: ['vmm-core/firmware/'],
+  // Those, and a part of a vCPU's state.
+  localApic: ['vmm-core/firmware/', 'vmm-core/kvm/', 'vmm-core/vcpu/'],
+  // A part of KVM's state of a VM.
+  pit: ['vmm-core/kvm/'],
+};
+
 type Rule = (file: SourceFile, it: Import) => boolean;
 
 /** Title (as in ARCHITECTURE.md) -> whether an import is allowed. */
@@ -312,6 +325,23 @@ it('a stop kind is spelled once', () => {
   assert.deepEqual(spelled, []);
 });
 
+it('a chip is named only in its own file, its ABI table, its test and the catalog', () => {
+  const chips = importsOf(CATALOG_FILE).filter((it) => CHIP_FOLDER.test(it));
+  assert.equal(chips.length, CATALOG.length);
+  const named = chips.flatMap((chip) => {
+    const own = [chip, abiTableOf(chip), CATALOG_FILE, ...importsOf(chip).filter((it) => isPartOf(chip, it))];
+    const elsewhere = CHIP_NAMES_ELSEWHERE[path.parse(chip).name] ?? [];
+    return SOURCES.filter(({ file }) => !own.includes(file) && !elsewhere.some((it) => file.startsWith(it)))
+      .filter((it) => namesChip(it, chip))
+      .map(({ file }) => `${file} names ${path.parse(chip).name}`);
+  });
+  const others = SOURCES.filter(({ file }) => file.startsWith('vmm-core/') && !CHIP_FOLDER.test(file));
+  const spelled = others.flatMap(({ file, literals }) =>
+    CATALOG.filter(({ id }) => literals.has(id)).map(({ id }) => `${file} spells ${id}`),
+  );
+  assert.deepEqual([...named, ...spelled], []);
+});
+
 it('every test file belongs to exactly one suite', async () => {
   const files = await testFiles(ROOT);
   const misplaced = files.filter((file) => SUITES.filter((it) => it.includes(file)).length !== 1);
@@ -363,6 +393,7 @@ describe('the test itself', () => {
       'a setting is named only in its row',
       'protocol/ changes only together with its version',
       'a stop kind is spelled once',
+      'a chip is named only in its own file, its ABI table, its test and the catalog',
       'every test file belongs to exactly one suite',
     ];
     assert.deepEqual([...listed].sort(), checked.sort());
@@ -480,4 +511,30 @@ function symbolsRoomAllowed({ file }: SourceFile, it: Import): boolean {
   const [from, to] = [symbolsRoomOf(file), symbolsRoomOf(it.file ?? '')];
   if (from === undefined || to === undefined) return true;
   return SYMBOLS_ORDER.indexOf(to) <= SYMBOLS_ORDER.indexOf(from);
+}
+
+function importsOf(file: string): string[] {
+  const imports = SOURCES.find((it) => it.file === file)?.imports ?? [];
+  return imports.flatMap((it) => it.file ?? []);
+}
+
+/** `vmm-core/devices/legacy/uart16550.ts` -> `vmm-core/abi/uart16550.ts` */
+function abiTableOf(chip: string): string {
+  return `vmm-core/abi/${path.basename(chip)}`;
+}
+
+/** A file beside a chip's that is no chip of its own. */
+function isPartOf(chip: string, file: string): boolean {
+  return path.dirname(file) === path.dirname(chip) && !importsOf(CATALOG_FILE).includes(file);
+}
+
+/** By an import, or by the name of its class (`uart16550`, `Uart16550`). */
+function namesChip({ imports, identifiers }: SourceFile, chip: string): boolean {
+  const { name } = path.parse(chip);
+  const className = name.charAt(0).toUpperCase() + name.slice(1);
+  return (
+    imports.some(({ file }) => file === chip || file === abiTableOf(chip)) ||
+    identifiers.has(name) ||
+    identifiers.has(className)
+  );
 }
