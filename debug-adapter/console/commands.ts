@@ -56,8 +56,9 @@ async function wholeType(state: SessionState, name: string, shown: ShownFrame): 
 }
 
 async function typeOf(state: SessionState, expression: string, shown: ShownFrame): Promise<string> {
-  if ((await programFrame(state, shown)) === undefined) throw noTypes();
-  const found = await valueAt(state, expression, shown);
+  const program = await programFrame(state, shown);
+  if (program === undefined) throw noTypes();
+  const found = await valueAt(expression, shown, program);
   if (found !== undefined && !(found instanceof QueryError)) return found.value.typeName;
   const message = found?.message ?? `no type named ${expression}`;
   throw new UserError(USER_ERROR.expression, message, { cause: found });

@@ -10,8 +10,8 @@ import { registerAlias } from '../target/registers.ts';
 import { hex } from '../target/vmTarget.ts';
 import { type Evaluated, expressionError, firstMistake, isMachineTree, machineTree } from './evaluateAt.ts';
 import { machineAt } from './machineAt.ts';
-import { assignWord, wordOf } from './machineScope.ts';
-import { programFrame } from './programFrame.ts';
+import { assignWord, type Machine, wordOf } from './machineScope.ts';
+import { type ProgramFrame, programFrame } from './programFrame.ts';
 
 /** A number or a character: checked against the type it is for. Anything else is an expression. */
 const LITERAL = /^\s*(?:[-+]?[\d.]|')/;
@@ -33,8 +33,7 @@ export async function assignAt(
   text: string,
   shown: ShownFrame | undefined,
 ): Promise<Evaluated | undefined> {
-  const tree = await machineTree(state, text, shown);
-  const write = await planWrite(state, text, tree?.kind === 'assign' ? tree : undefined, shown);
+  const write = await planWrite(state, text, shown);
   if (write === undefined) return undefined;
   await carryOut(state, write.assignment, shown);
   try {
@@ -48,15 +47,16 @@ export async function assignAt(
 async function planWrite(
   state: SessionState,
   text: string,
-  assign: Assign | undefined,
   shown: ShownFrame | undefined,
 ): Promise<PlannedWrite<Evaluated> | undefined> {
+  const program = shown && (await programFrame(state, shown));
+  const machine = await machineAt(state, shown, program?.language);
+  const tree = machineTree(text, machine);
+  const assign = tree?.kind === 'assign' ? tree : undefined;
   let mistake: QueryError | undefined;
-  const isMachine =
-    shown === undefined || (assign !== undefined && (await isMachineTree(state, assign.place, shown)));
-  if (!isMachine) {
+  if (shown !== undefined && program !== undefined && !(await isMachineAssign(assign, shown, program))) {
     try {
-      const write = await planInProgram(state, text, shown);
+      const write = await planInProgram(state, text, shown, program);
       if (write !== undefined) return shownWhenWritten(write, shown);
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
@@ -64,10 +64,18 @@ async function planWrite(
     }
   }
   try {
-    return assign && (await planOnMachine(state, text, assign, shown));
+    return assign && (await planOnMachine(state, text, assign, shown, machine));
   } catch (error) {
     throw firstMistake(mistake, error);
   }
+}
+
+async function isMachineAssign(
+  assign: Assign | undefined,
+  shown: ShownFrame,
+  program: ProgramFrame,
+): Promise<boolean> {
+  return assign !== undefined && isMachineTree(assign.place, shown, program);
 }
 
 async function planOnMachine(
@@ -75,9 +83,10 @@ async function planOnMachine(
   text: string,
   assign: Assign,
   shown: ShownFrame | undefined,
+  machine: Machine,
 ): Promise<PlannedWrite<Evaluated>> {
   return {
-    assignment: await assignWord(assign, text, await machineAt(state, shown)),
+    assignment: await assignWord(assign, text, machine),
     // Registers may have moved with it: the place is looked up anew.
     written: async () => {
       const word = await wordOf(assign.place, text, await machineAt(state, shown));
@@ -93,15 +102,13 @@ function shownWhenWritten(write: PlannedWrite<Value>, shown: ShownFrame): Planne
   };
 }
 
-/** `undefined` when the text assigns nothing, or no program is known. Throws QueryError. */
+/** `undefined` when the text assigns nothing. Throws QueryError. */
 async function planInProgram(
   state: SessionState,
   text: string,
   shown: ShownFrame,
+  { image, context }: ProgramFrame,
 ): Promise<PlannedWrite<Value> | undefined> {
-  const frame = await programFrame(state, shown);
-  if (frame === undefined) return undefined;
-  const { image, context } = frame;
   const compiled = await image.compile(text, context, shown.inlineDepth);
   if (!compiled.assigns) return undefined;
   return {
@@ -120,7 +127,8 @@ export async function assignInProgram(
   text: string,
   shown: ShownFrame,
 ): Promise<Value | undefined> {
-  const write = await planInProgram(state, text, shown);
+  const program = await programFrame(state, shown);
+  const write = program && (await planInProgram(state, text, shown, program));
   if (write === undefined) return undefined;
   await carryOut(state, write.assignment, shown);
   return write.written();

@@ -11,9 +11,15 @@ import type { Node } from '../symbols/expressions/syntaxTree.ts';
 import { splitFormat } from '../symbols/values/expressionText.ts';
 import type { Value } from '../symbols/values/value.ts';
 import { registerAlias } from '../target/registers.ts';
-import { languageOf, machineAt } from './machineAt.ts';
-import { evaluateWord, isOfMachine, type MachineWord, parseForMachine } from './machineScope.ts';
-import { programFrame, programValue } from './programFrame.ts';
+import { machineAt } from './machineAt.ts';
+import {
+  evaluateWord,
+  isOfMachine,
+  type Machine,
+  type MachineWord,
+  parseForMachine,
+} from './machineScope.ts';
+import { type ProgramFrame, programFrame } from './programFrame.ts';
 
 /** Of the program. `format`: how to show it, `x` and the like. */
 export interface EvaluatedValue {
@@ -39,21 +45,34 @@ export async function evaluateAt(
   shown: ShownFrame | undefined,
   format?: string,
 ): Promise<Evaluated> {
-  // Hexadecimal integers are no reason to look for a type: words are shown like that anyway.
-  const isTypeAsked = format !== undefined && format !== 'h';
-  const isProgram = shown !== undefined && (isTypeAsked || !(await isWord(state, text, shown)));
-  const found = isProgram ? await valueAt(state, text, shown) : undefined;
+  const program = shown && (await programFrame(state, shown));
+  const machine = await machineAt(state, shown, program?.language);
+  const tree = machineTree(text, machine);
+  const isProgram =
+    shown !== undefined && program !== undefined && !(await isWord(tree, shown, program, format));
+  const found = isProgram ? await valueAt(text, shown, program) : undefined;
   if (found !== undefined && !(found instanceof QueryError))
     return { ...found, format: found.format ?? format };
   try {
-    const word = await evaluateWord(text, await machineAt(state, shown));
+    const word = await evaluateWord(text, machine, tree);
     return { kind: 'word', word, cpu: shown?.cpu ?? state.currentCpu };
   } catch (error) {
     throw firstMistake(found, error);
   }
 }
 
-/** For value fields and addresses: the number that an expression over the machine evaluates to. */
+/** Integers in hexadecimal are no reason to look for a type: words are shown so anyway. */
+async function isWord(
+  tree: Node | undefined,
+  shown: ShownFrame,
+  program: ProgramFrame,
+  format: string | undefined,
+): Promise<boolean> {
+  const isTypeAsked = format !== undefined && format !== 'h';
+  return !isTypeAsked && tree !== undefined && isMachineTree(tree, shown, program);
+}
+
+/** For value fields and addresses: the number an expression over the machine comes to. */
 export async function numberAt(
   state: SessionState,
   text: string,
@@ -66,16 +85,15 @@ export async function numberAt(
  * Whether a tree belongs to the machine: all its names are registers, and none of them is the program's at
  * the frame.
  */
-export async function isMachineTree(state: SessionState, node: Node, shown: ShownFrame): Promise<boolean> {
+export async function isMachineTree(node: Node, shown: ShownFrame, program: ProgramFrame): Promise<boolean> {
   const names = new Set<string>();
   const isRegister = (name: string): boolean => {
     names.add(name);
     return registerAlias(name.toLowerCase()) !== undefined;
   };
   if (!isOfMachine(node, isRegister)) return false;
-  const frame = names.size === 0 ? undefined : await programFrame(state, shown);
-  if (frame === undefined) return true;
-  for (const name of names) if (await frame.image.knows(name, frame.context, shown.inlineDepth)) return false;
+  const { image, context } = program;
+  for (const name of names) if (await image.knows(name, context, shown.inlineDepth)) return false;
   return true;
 }
 
@@ -90,39 +108,29 @@ export function expressionError(mistake: QueryError): UserError {
   return new UserError(USER_ERROR.expression, mistake.message, { cause: mistake });
 }
 
-/** The tree of a text, as the machine's scope reads it. `undefined` for what is not an expression there. */
-export async function machineTree(
-  state: SessionState,
-  text: string,
-  shown: ShownFrame | undefined,
-): Promise<Node | undefined> {
-  const language = shown === undefined ? 'c' : await languageOf(state, shown);
+/** The tree of a text, as the machine's scope reads it. `undefined` for what is no expression there. */
+export function machineTree(text: string, machine: Machine): Node | undefined {
   try {
-    return parseForMachine(text, { language, symbol: (name) => state.symbols.addressByName(name) });
+    return parseForMachine(text, machine);
   } catch (error) {
     if (error instanceof QueryError) return undefined;
     throw error;
   }
 }
 
-async function isWord(state: SessionState, text: string, shown: ShownFrame): Promise<boolean> {
-  const node = await machineTree(state, text, shown);
-  return node !== undefined && isMachineTree(state, node, shown);
-}
-
 /**
- * A value of the program, or why there is none. `undefined` where nothing has types: there a label is its
+ * A value of the program, or why there is none. `undefined` for a label, which has no type: it is its
  * address.
  */
 export async function valueAt(
-  state: SessionState,
   text: string,
   shown: ShownFrame,
+  { image, context }: ProgramFrame,
 ): Promise<EvaluatedValue | QueryError | undefined> {
   const { expression, format } = splitFormat(text);
   try {
-    const value = await programValue(state, expression, shown);
-    return value?.isTyped === true ? { kind: 'value', value, shown, format } : undefined;
+    const value = await image.evaluate(expression, context, shown.inlineDepth);
+    return value.isTyped ? { kind: 'value', value, shown, format } : undefined;
   } catch (error) {
     if (error instanceof QueryError) return error;
     throw error;

@@ -15,13 +15,17 @@ import { hex } from '../target/vmTarget.ts';
 import type { Machine } from './machineScope.ts';
 
 /** Without a frame, and while the VM runs, there are no registers; symbols and memory still answer. */
-export async function machineAt(state: SessionState, shown: ShownFrame | undefined): Promise<Machine> {
+export async function machineAt(
+  state: SessionState,
+  shown: ShownFrame | undefined,
+  language?: Language,
+): Promise<Machine> {
   const target = state.requireTarget();
   const cpu = shown?.cpu ?? state.currentCpu;
   const registers = target.state === 'paused' ? await target.readRegisters(cpu) : undefined;
   const caller = shown !== undefined && shown.depth > 0 ? await frameNow(state, shown) : undefined;
   return {
-    language: shown === undefined ? 'c' : await languageOf(state, shown),
+    language: language ?? (shown === undefined ? 'c' : await languageOf(state, shown)),
     wordBytes: registers === undefined ? 8 : codeBits(registers.mode) / 8,
     register: (name) => readRegister(name, registers, caller),
     symbol: (name) => state.symbols.addressByName(name),
@@ -33,7 +37,7 @@ export async function machineAt(state: SessionState, shown: ShownFrame | undefin
   };
 }
 
-export async function languageOf(state: SessionState, shown: ShownFrame): Promise<Language> {
+async function languageOf(state: SessionState, shown: ShownFrame): Promise<Language> {
   const address = lookupAddress(await frameNow(state, shown));
   return (await state.viewOf(shown.cpu)).imageAt(address)?.languageAt(address) ?? 'c';
 }

@@ -62,9 +62,9 @@ const MEMORY_TYPES: Readonly<Record<string, number>> = {
 /** How much of an expression a message about it quotes. */
 const MAX_QUOTED = 200;
 
-/** Throws UserError: what is wrong in the text, or what cannot be read. */
-export async function evaluateWord(text: string, machine: Machine): Promise<MachineWord> {
-  return asUserError(text, () => wordOf(parseForMachine(text, machine), text, machine));
+/** `tree`: of the text, where it was parsed before. Throws UserError: what is wrong, or what cannot be read. */
+export async function evaluateWord(text: string, machine: Machine, tree?: Node): Promise<MachineWord> {
+  return asUserError(text, () => wordOf(tree ?? parseForMachine(text, machine), text, machine));
 }
 
 /** The write that an assignment asks for. Throws UserError. */

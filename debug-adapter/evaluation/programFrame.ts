@@ -7,6 +7,7 @@ import { frameNow, framesOf, unwindContext } from '../session/frames.ts';
 import type { ShownFrame } from '../session/stopView.ts';
 import type { FrameContext } from '../symbols/frames/frameContext.ts';
 import type { SymbolImage, Variable } from '../symbols/symbolImage.ts';
+import type { Language } from '../symbols/values/literals.ts';
 import type { Value } from '../symbols/values/value.ts';
 import { frameContext } from '../target/unwind.ts';
 import { lookupAddress, type UnwindFrame } from '../target/unwindFrame.ts';
@@ -14,6 +15,7 @@ import { lookupAddress, type UnwindFrame } from '../target/unwindFrame.ts';
 export interface ProgramFrame {
   readonly image: SymbolImage;
   readonly context: FrameContext;
+  readonly language: Language;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function programFrame(
     return frame && above && contextOf(frame, depth + 1, above);
   };
   const context = contextOf(own, shown.depth, image);
-  return context && { image, context };
+  return context && { image, context, language: image.languageAt(lookupAddress(own)) };
 }
 
 export async function localVariables(state: SessionState, shown: ShownFrame): Promise<readonly Variable[]> {
