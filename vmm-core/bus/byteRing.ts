@@ -45,11 +45,14 @@ export class ByteRing {
     return this.#bytes.length - this.length;
   }
 
-  /** Producer. False when the ring is full: the byte is not stored. */
-  push(byte: number): boolean {
+  /**
+   * Producer. False when fewer than `reserve` + 1 bytes are free: the byte is not stored. In a hurry the reserve
+   * is used up too.
+   */
+  push(byte: number, reserve = 0): boolean {
     const head = Atomics.load(this.#words, HEAD);
     const used = (head - Atomics.load(this.#words, TAIL)) >>> 0;
-    if (used >= this.#bytes.length) return false;
+    if (used >= this.#bytes.length - reserve && !this.#fitsHurried(used)) return false;
     this.#bytes[head & this.#mask] = byte;
     Atomics.store(this.#words, HEAD, (head + 1) | 0); // after the byte: the consumer may look now
     return true;
@@ -77,23 +80,18 @@ export class ByteRing {
     return Atomics.exchange(this.#words, CONSUMER_AWAKE, 1) === 0;
   }
 
-  /** Producer: more than `reserve` bytes are free. In a hurry the reserve may be used too. */
-  hasSpace(reserve = 0): boolean {
-    const { length } = this;
-    return length < this.#bytes.length - reserve || (length < this.#bytes.length && this.#isHurried);
-  }
-
   /**
-   * Producer, with no lock held: sleeps until there is space. False when `timeoutMs` passed without any, or
-   * the ring is full in a hurry. A vCPU thread waits here when the guest writes faster than the host reads:
-   * slow beats lost.
+   * Producer, with no lock held: sleeps until push() with that `reserve` has room. False when `timeoutMs` passed
+   * without any, or the ring is full in a hurry. A vCPU thread waits here when the guest writes faster than the
+   * host reads: slow beats lost.
    */
   waitForSpace(timeoutMs: number, reserve = 0): boolean {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       Atomics.store(this.#words, PRODUCER_WAITS, 1); // before the look at the tail; the consumer stores the tail first
       const tail = Atomics.load(this.#words, TAIL);
-      if (this.hasSpace(reserve)) return true;
+      const used = (Atomics.load(this.#words, HEAD) - tail) >>> 0;
+      if (used < this.#bytes.length - reserve || this.#fitsHurried(used)) return true;
       if (this.#isHurried) return false;
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) return false;
@@ -114,6 +112,10 @@ export class ByteRing {
 
   get #isHurried(): boolean {
     return Atomics.load(this.#words, HURRIED) !== 0;
+  }
+
+  #fitsHurried(used: number): boolean {
+    return used < this.#bytes.length && this.#isHurried;
   }
 
   /** Consumer. The next byte, or undefined when empty. */

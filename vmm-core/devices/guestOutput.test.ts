@@ -8,7 +8,7 @@ const RESERVE = CAPACITY / 4;
 
 function pushes(output: GuestOutput): number {
   let count = 0;
-  while (output.hasSpace && output.push(count & 0xff)) count++;
+  while (output.push(count & 0xff)) count++;
   return count;
 }
 

@@ -2,8 +2,7 @@
  * The sending end of an output ring, for devices the guest prints through (UART, debugcon). Runs on the vCPU
  * thread. When the host falls behind, the guest is held back until it reads again: nothing is lost. A vCPU
  * that shall stop does not wait for that (ByteRing.hurried): the rest of its instruction goes into a reserve,
- * and what does not fit there is dropped. A device waits before it takes its lock and pushes with it: the
- * main thread needs the lock for input, and does not drain meanwhile.
+ * and what does not fit there is dropped.
  */
 import type { ByteRing } from '../bus/byteRing.ts';
 import { log } from '../log.ts';
@@ -13,8 +12,8 @@ import type { DeviceHost } from './device.ts';
 export const OUTPUT_EVENT = 'output';
 
 /**
- * The part of a ring that is kept for vCPUs in a hurry (a port access exits with at most a page, and several
- * vCPUs may print), and for those that saw the last free byte together.
+ * The part of a ring that is kept for vCPUs in a hurry: a port access exits with at most a page, and several
+ * vCPUs may print.
  */
 const RESERVED = 1 / 4;
 
@@ -53,25 +52,29 @@ export class GuestOutput {
     this.#reserve = options.waitMs === undefined ? options.ring.capacity * RESERVED : 0;
   }
 
-  get hasSpace(): boolean {
-    return this.#options.ring.hasSpace(this.#reserve);
+  /**
+   * With the device's lock held: it makes the producers one. False: full. Then pushLater(), for which the lock is
+   * released: the main thread needs it for input, and does not drain meanwhile.
+   */
+  push(byte: number): boolean {
+    const { ring, onOutput } = this.#options;
+    if (!ring.push(byte, this.#reserve)) return false;
+    this.#stalled = false;
+    if (ring.takeWakeup()) onOutput();
+    return true;
   }
 
-  /** Without the device's lock, before a push. False: the byte will be dropped. */
+  /** Waits for room until `push`, which takes the lock, says that it found some. False: the byte is given up. */
+  pushLater(push: () => boolean): boolean {
+    while (this.waitForSpace()) if (push()) return true;
+    return false;
+  }
+
+  /** Without the device's lock. False: give the byte up. */
   waitForSpace(): boolean {
-    if (this.hasSpace) return true;
     if (!this.#stalled && this.#options.ring.waitForSpace(this.#waitMs, this.#reserve)) return true;
     this.#stalled = this.#waitMs !== Infinity;
     log.guest(this.#options.name, 'output dropped: the host does not read it');
     return false;
-  }
-
-  /** With the device's lock held: it makes the producers one. False: dropped. */
-  push(byte: number): boolean {
-    const { ring, onOutput } = this.#options;
-    if (!ring.push(byte)) return false;
-    this.#stalled = false;
-    if (ring.takeWakeup()) onOutput();
-    return true;
   }
 }

@@ -60,9 +60,8 @@ export class Debugcon implements Device {
   }
 
   write(_offset: number, _sizeBytes: number, value: number): void {
-    this.#output.waitForSpace();
-    this.#state.locked(() => {
-      if (!this.#output.push(value)) this.#regs.dropped++;
-    });
+    const push = (): boolean => this.#state.locked(() => this.#output.push(value));
+    if (push() || this.#output.pushLater(push)) return;
+    this.#state.locked(() => this.#regs.dropped++);
   }
 }

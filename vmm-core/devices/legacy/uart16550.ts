@@ -176,8 +176,12 @@ export class Uart16550 implements Device {
   }
 
   write(offset: number, _sizeBytes: number, value: number): void {
-    if (offset === abi.UART_TX && !this.#dlab && !this.#loop) this.#output.waitForSpace();
-    this.#state.locked(() => this.#writeRegister(offset, value));
+    if (this.#state.locked(() => this.#writeRegister(offset, value))) return;
+    if (this.#output.pushLater(() => this.#state.locked(() => this.#transmit(value)))) return;
+    this.#state.locked(() => {
+      this.#regs.outputDropped++;
+      this.#transmitted();
+    });
   }
 
   #readRegister(offset: number): number {
@@ -204,12 +208,13 @@ export class Uart16550 implements Device {
     }
   }
 
-  #writeRegister(offset: number, value: number): void {
+  /** False: the output ring has no room for this byte, nothing changed. */
+  #writeRegister(offset: number, value: number): boolean {
     const regs = this.#regs;
     switch (offset) {
       case abi.UART_TX:
-        if (this.#dlab) regs.dll = value;
-        else this.#transmit(value);
+        if (!this.#dlab) return this.#transmit(value);
+        regs.dll = value;
         break;
       case abi.UART_IER:
         if (this.#dlab) regs.dlm = value;
@@ -230,6 +235,7 @@ export class Uart16550 implements Device {
       default: // LSR and MSR are read-only; the datasheet's factory test writes to LSR are not modelled
         break;
     }
+    return true;
   }
 
   get #dlab(): boolean {
@@ -296,14 +302,19 @@ export class Uart16550 implements Device {
     regs.rxCount = count + 1;
   }
 
+  #transmit(byte: number): boolean {
+    if (this.#loop) this.#loopBack(byte);
+    else if (!this.#output.push(byte)) return false;
+    this.#transmitted();
+    return true;
+  }
+
   /**
    * Writing THR clears the THRE interrupt, the byte's leaving (at once) sets it again (§8.5). When it was
    * already set the line drops in between, for an edge-triggered input: a guest need not read IIR.
    */
-  #transmit(byte: number): void {
+  #transmitted(): void {
     const regs = this.#regs;
-    if (this.#loop) this.#loopBack(byte);
-    else if (!this.#output.push(byte)) regs.outputDropped++;
     if (regs.thrPending !== 0 && regs.irqAsserted !== 0) {
       regs.thrPending = 0;
       this.#updateIrq();
