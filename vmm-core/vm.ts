@@ -54,8 +54,11 @@ export class Vm {
     this.serial = this.machine.serial.map(({ port }) => port);
     const { memory, breakpoints, threads, kvm } = this.machine;
     this.breakpoints = new Breakpoints(memory, breakpoints, threads, () => debugFacilities(kvm));
-    this.runControl = new RunControl(this.machine.vcpus, this.breakpoints, (verdict) =>
-      this.#conclude(verdict),
+    this.runControl = new RunControl(
+      this.machine.vcpus,
+      this.breakpoints,
+      (verdict) => this.#conclude(verdict),
+      ({ cause }) => (cause.kind === STOP.reset ? this.machine.quiesce() : undefined),
     );
   }
 
@@ -84,10 +87,10 @@ export class Vm {
 
   /**
    * Resolves when the serial ports' back ends have taken all output, however slow they are, or have stopped
-   * taking it.
+   * taking it, and no back end has I/O under way.
    */
   async outputTaken(): Promise<void> {
-    await Promise.all(this.serial.map((port) => port.drained()));
+    await Promise.all([this.machine.quiesce(), ...this.serial.map((port) => port.drained())]);
   }
 
   get end(): VmEnd | undefined {
@@ -126,6 +129,7 @@ export class Vm {
    * the VM stays as it was. Throws BootError when the image can no longer be loaded: the VM is over.
    */
   async reset(): Promise<void> {
+    await this.machine.quiesce();
     await this.runControl.hold(() => {
       try {
         this.#resetNow('the machine was reset');

@@ -9,6 +9,13 @@ export interface Backend {
   onEvent(event: string, value: number): void;
   /** All vCPUs have stopped: takes what the guest wrote before, as on an event that is still on its way. */
   poll?(): void;
+  /**
+   * Resolves once none of its I/O is under way; none begins before `resume`. Called before a reset, a
+   * snapshot and the end, while vCPUs may still run: guest memory is then given back. Absent: it never
+   * touches that.
+   */
+  quiesce?(): Promise<void>;
+  resume?(): void;
   /** The VM ends: all that the guest wrote is taken, whether its destination keeps up or not. */
   flush?(): void;
   /** Gives up what it holds of the host. */

@@ -27,13 +27,14 @@ interface Rig {
 }
 
 /** Run control over two fake vCPUs, or as many as given. */
-function rig(cpus = 2): Rig {
+function rig(cpus = 2, quiesce?: () => Promise<unknown>): Rig {
   const { threads, vcpus } = fakeVcpus(cpus);
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: MIB }]);
   const facilities = { int3: true, hardware: true };
   const breakpoints = new Breakpoints(memory, new ArmedBreakpoints(), vcpus.threads, () => facilities);
   const verdicts = new Arrivals<SeenVerdict>('a verdict');
-  const control = new RunControl(vcpus, breakpoints, (verdict) => verdicts.put(withIds(verdict)));
+  const tell = (verdict: Verdict): void => verdicts.put(withIds(verdict));
+  const control = new RunControl(vcpus, breakpoints, tell, quiesce);
   const set = (...list: readonly Partial<Breakpoint>[]): void => {
     const whole = list.map((it, i) => ({
       owner: CLIENT,
@@ -361,4 +362,20 @@ test('running twice at once is a bug and says so', () => {
   control.resume();
   assert.throws(() => control.resume(), { message: 'the VM is running already' });
   assert.throws(() => control.step(plan()), { message: 'the VM is running already' });
+});
+
+test('until the machine is quiet the VM counts as running, and what is held then is served before the verdict', async () => {
+  let becomeQuiet: () => void = () => undefined;
+  const quiet = new Promise<void>((resolve) => (becomeQuiet = resolve));
+  const { threads, control, verdicts } = rig(1, () => quiet);
+  control.resume();
+  await settled();
+  threads[0].stop({ kind: STOP.reset, by: 'a test' });
+  await settled();
+  assert.equal(control.running, true);
+  const held = control.hold(() => 'held');
+  becomeQuiet();
+  assert.equal(await held, 'held');
+  assert.deepEqual(await verdicts.take(), { kind: STOP.reset, by: 'a test', cpu: 0 });
+  assert.equal(control.running, false);
 });

@@ -31,14 +31,22 @@ export class RunControl {
   readonly #vcpus: VcpuSet;
   readonly #breakpoints: Breakpoints;
   readonly #onVerdict: (verdict: Verdict) => void;
+  readonly #quiesce: (verdict: Verdict) => Promise<unknown> | undefined;
   #plan: Promise<void> | undefined;
   #pauseWanted = false;
   #held: (() => void)[] = [];
 
-  constructor(vcpus: VcpuSet, breakpoints: Breakpoints, onVerdict: (verdict: Verdict) => void) {
+  /** `quiesce`: what has to end before the verdict is told; the VM counts as running until then. */
+  constructor(
+    vcpus: VcpuSet,
+    breakpoints: Breakpoints,
+    onVerdict: (verdict: Verdict) => void,
+    quiesce: (verdict: Verdict) => Promise<unknown> | undefined = () => undefined,
+  ) {
     this.#vcpus = vcpus;
     this.#breakpoints = breakpoints;
     this.#onVerdict = onVerdict;
+    this.#quiesce = quiesce;
   }
 
   get running(): boolean {
@@ -82,12 +90,16 @@ export class RunControl {
     for (const { vcpu } of this.#vcpus.threads) vcpu.noteStop();
     this.#breakpoints.arm(); // the guest may have mapped pages since the last decision
     this.#pauseWanted = false;
-    this.#plan = plan().then((verdict) => {
-      this.#serveHeld(); // asked for after the last stop was looked at
-      this.#plan = undefined;
-      this.#breakpoints.dropTemporary();
-      this.#onVerdict(verdict);
-    });
+    this.#plan = plan().then((verdict) => this.#finish(verdict));
+  }
+
+  async #finish(verdict: Verdict): Promise<void> {
+    const quiet = this.#quiesce(verdict);
+    if (quiet !== undefined) await quiet;
+    this.#serveHeld(); // asked for after the last stop was looked at
+    this.#plan = undefined;
+    this.#breakpoints.dropTemporary();
+    this.#onVerdict(verdict);
   }
 
   async #runFreely(): Promise<Verdict> {

@@ -72,7 +72,7 @@ export class Machine {
     const undo: (() => void)[] = [];
     try {
       this.#devices = this.#makeDevices();
-      undo.push(() => this.#devices.close());
+      undo.push(() => this.#devices.backends.close());
       checkHost(config, warm.kvm);
       this.#images = openImages(config);
       undo.push(() => closeImages(this.#images));
@@ -96,15 +96,32 @@ export class Machine {
 
   /** COM1 first. */
   get serial(): readonly SerialLine[] {
-    return this.#devices.serial;
+    return this.#devices.backends.serial;
   }
 
   /**
-   * Back to the first instruction, the image loaded again. All vCPUs stopped. Throws UserError, nothing
+   * Before a reset or the end, while vCPUs may still run: resolves once no back end has I/O under way in
+   * guest memory. Undefined: none ever has.
+   */
+  quiesce(): Promise<unknown> | undefined {
+    return this.#devices.backends.quiesce();
+  }
+
+  /**
+   * Back to the first instruction, the image loaded again. All vCPUs stopped, back ends quiet, which end that
+   * here. Throws UserError, nothing
    * having changed, when a file is gone; BootError when the new image cannot be loaded: there is no guest any
    * more.
    */
   reset(): void {
+    try {
+      this.#startAgain();
+    } finally {
+      this.#devices.backends.resume();
+    }
+  }
+
+  #startAgain(): void {
     const images = openImages(this.config); // the path again: a rebuild makes a new file
     this.#vm.zeroMemory(this.memory);
     this.#kvmVcpus.resetChips();
@@ -125,7 +142,7 @@ export class Machine {
    * not.
    */
   flushOutput(): void {
-    this.#devices.flush();
+    this.#devices.backends.flush();
   }
 
   #makeDevices(): MachineDevices {
@@ -164,7 +181,7 @@ export class Machine {
     const threads = this.#kvmVcpus.all.map((it, i) => this.#startThread(it, i === 0 ? warm : undefined));
     return new VcpuSet(threads, this.#stopBoard, {
       onRun: () => this.#devices.letOutputWait(),
-      onMeeting: () => this.#devices.poll(),
+      onMeeting: () => this.#devices.backends.poll(),
     });
   }
 

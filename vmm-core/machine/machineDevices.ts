@@ -2,7 +2,8 @@
  * A machine's devices as the main thread has them: the plan, the registers, the timers, and what of the host
  * is behind them.
  */
-import type { Backend, SerialLine } from '../backends/backend.ts';
+import type { Backend } from '../backends/backend.ts';
+import { BackendSet } from '../backends/backendSet.ts';
 import { DeviceTimers } from '../backends/deviceTimers.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { allocateDevices, buildDevices, type BuiltDevice, type DeviceSet } from '../devices/buildDevices.ts';
@@ -26,9 +27,7 @@ export class MachineDevices {
   /** For the other threads, which build the same over it. */
   readonly memory: SharedArrayBuffer;
   readonly set: DeviceSet;
-  /** The machine's serial ports: COM1 first. */
-  readonly serial: readonly SerialLine[];
-  readonly #backends: readonly (Backend | undefined)[];
+  readonly backends: BackendSet;
   readonly #timers: DeviceTimers;
   #isOutputStuck = false;
 
@@ -42,11 +41,10 @@ export class MachineDevices {
       power,
       irqLine: (gsi) => kvmIrqLine(vmFd, gsi),
       arm: (device, delayMs) => this.#timers.arm(device, delayMs),
-      notify: (device, event, value) => this.#backends[device]?.onEvent(event, value),
+      notify: (device, event, value) => this.backends.onEvent(device, event, value),
       outputWaitMs: 0,
     });
-    this.#backends = openBackends(this.set.devices, () => (this.#isOutputStuck = true), onLost);
-    this.serial = this.#backends.flatMap((it) => it?.serial ?? []);
+    this.backends = openBackends(this.set.devices, () => (this.#isOutputStuck = true), onLost);
     for (const { device } of this.set.devices) device?.powerOn?.();
     this.reset();
   }
@@ -64,7 +62,7 @@ export class MachineDevices {
   /** From a device in another thread. */
   receive(message: Extract<VcpuMessage, { kind: 'notify' | 'timer' }>): void {
     if (message.kind === 'timer') this.#timers.arm(message.device, message.delayMs);
-    else this.#backends[message.device]?.onEvent(message.event, message.value);
+    else this.backends.onEvent(message.device, message.event, message.value);
   }
 
   /**
@@ -75,23 +73,9 @@ export class MachineDevices {
     for (const ring of this.set.rings) ring.hurried = false;
   }
 
-  /** vCPUs have stopped: what they told their back ends may still be on its way. */
-  poll(): void {
-    for (const backend of this.#backends) backend?.poll?.();
-  }
-
   /** False when the guest has not enabled the button. */
   powerButton(): boolean {
     return this.set.devices.some(({ device }) => device?.powerButton?.() === true);
-  }
-
-  /** Takes everything that the guest wrote and nobody took yet. */
-  flush(): void {
-    for (const backend of this.#backends) backend?.flush?.();
-  }
-
-  close(): void {
-    for (const backend of this.#backends) backend?.close();
   }
 
   #built(device: number): BuiltDevice | undefined {
@@ -103,7 +87,7 @@ function openBackends(
   devices: readonly BuiltDevice[],
   onBehind: () => void,
   onLost: (message: string) => void,
-): (Backend | undefined)[] {
+): BackendSet {
   const opened: (Backend | undefined)[] = [];
   try {
     for (const { deviceClass, planned, state, device } of devices) {
@@ -111,7 +95,7 @@ function openBackends(
       const port = device && { name, state, device, onBehind, onLost };
       opened.push(port && deviceClass.backend?.(instance, port));
     }
-    return opened;
+    return new BackendSet(opened);
   } catch (error) {
     for (const backend of opened) backend?.close();
     throw error;

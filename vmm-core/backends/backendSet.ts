@@ -1,0 +1,53 @@
+/** The back ends of a machine, in the order of its plan: undefined where a device has none. Main thread. */
+import type { Backend, SerialLine } from './backend.ts';
+
+export class BackendSet {
+  readonly #backends: readonly (Backend | undefined)[];
+  /** How many wait for quiet, or rely on it: two clients may reset at once. */
+  #quietNeeded = 0;
+
+  constructor(backends: readonly (Backend | undefined)[]) {
+    this.#backends = backends;
+  }
+
+  /** The machine's serial ports: COM1 first. */
+  get serial(): readonly SerialLine[] {
+    return this.#present.flatMap((it) => it.serial ?? []);
+  }
+
+  /** `device` is the place in the plan. */
+  onEvent(device: number, event: string, value: number): void {
+    this.#backends[device]?.onEvent(event, value);
+  }
+
+  poll(): void {
+    for (const backend of this.#present) backend.poll?.();
+  }
+
+  /**
+   * Once this resolves no back end has I/O under way, and none begins any before `resume`, which must follow,
+   * or the end of the machine. Undefined: none ever has.
+   */
+  quiesce(): Promise<unknown> | undefined {
+    this.#quietNeeded++;
+    const waits = this.#present.flatMap((it) => it.quiesce?.() ?? []);
+    return waits.length === 0 ? undefined : Promise.all(waits);
+  }
+
+  resume(): void {
+    if (--this.#quietNeeded > 0) return;
+    for (const backend of this.#present) backend.resume?.();
+  }
+
+  flush(): void {
+    for (const backend of this.#present) backend.flush?.();
+  }
+
+  close(): void {
+    for (const backend of this.#present) backend.close();
+  }
+
+  get #present(): readonly Backend[] {
+    return this.#backends.filter((it) => it !== undefined);
+  }
+}
