@@ -315,7 +315,8 @@ export class AttributeReader {
       case DW_FORM.sec_offset:
         return reader.sectionOffset(this.unit.header.is64);
       default:
-        return undefined; // a bound or size may also be an expression or a reference: the caller asks for those
+        // a bound or size may also be an expression or a reference: the caller asks for those
+        return undefined;
     }
   }
 

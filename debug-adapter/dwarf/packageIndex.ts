@@ -57,7 +57,8 @@ export class PackageIndex {
     if (slotCount === 0) return undefined;
     const mask = slotCount - 1;
     let slot = Number(signature & 0xffff_ffffn) & mask;
-    const step = (Number((signature >> 32n) & 0xffff_ffffn) & mask) | 1; // §7.3.5.3: odd, so that it meets every slot
+    // §7.3.5.3: odd, so that it meets every slot
+    const step = (Number((signature >> 32n) & 0xffff_ffffn) & mask) | 1;
     for (let probes = 0; probes < slotCount; probes++) {
       const row = this.#u32(HEADER_BYTES + 8 * slotCount + 4 * slot);
       if (row === 0) return undefined;

@@ -26,7 +26,8 @@ export function rangesOf(die: Die): readonly Range[] {
 
 /** DW_FORM_rnglistx: through the offset table that DW_AT_rnglists_base points at (§7.28). */
 export function rangeListOffset(unit: Unit, index: number): number {
-  const base = unit.root.rnglistsBase ?? (unit.header.is64 ? 20 : 12); // a .dwo has one table, after its header
+  // a .dwo has one table, after its header
+  const base = unit.root.rnglistsBase ?? (unit.header.is64 ? 20 : 12);
   const size = offsetSize(unit.header);
   const section = unit.file.requireSection('.debug_rnglists');
   return base + section.cached(base + index * size, size, (reader) => reader.sectionOffset(unit.header.is64));

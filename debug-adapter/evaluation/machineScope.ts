@@ -62,7 +62,9 @@ const MEMORY_TYPES: Readonly<Record<string, number>> = {
 /** How much of an expression a message about it quotes. */
 const MAX_QUOTED = 200;
 
-/** `tree`: of the text, where it was parsed before. Throws UserError: what is wrong, or what cannot be read. */
+/**
+ * `tree`: of the text, where it was parsed before. Throws UserError: what is wrong, or what cannot be read.
+ */
 export async function evaluateWord(text: string, machine: Machine, tree?: Node): Promise<MachineWord> {
   return asUserError(text, () => wordOf(tree ?? parseForMachine(text, machine), text, machine));
 }

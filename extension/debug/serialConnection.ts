@@ -67,7 +67,8 @@ export class SerialConnection {
       const send = (bytes: Uint8Array): void => {
         for (let at = 0; at < bytes.length; at += MAX_INPUT_BYTES) {
           const data = bytes.subarray(at, at + MAX_INPUT_BYTES);
-          void connection.sendNotification(serialInput, { port, data }).catch(() => undefined); // `closed` reports it
+          // `closed` reports it
+          void connection.sendNotification(serialInput, { port, data }).catch(() => undefined);
         }
       };
       const terminal = terminals.open({ name, pid: client.info.pid }, port, send, () => {

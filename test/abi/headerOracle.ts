@@ -77,7 +77,10 @@ function parse(output: string): Answers {
   return new Map(pairs.map(([name = '', value]) => [name, value === '-' ? undefined : BigInt(value ?? 0)]));
 }
 
-/** A struct's size, and each field's offset and size. `spelling`: our field name to the header's, where they differ. */
+/**
+ * A struct's size, and each field's offset and size. `spelling`: our field name to the header's, where they
+ * differ.
+ */
 export function structClaims(
   table: Struct<Readonly<Record<string, Field>>>,
   spelling: Readonly<Record<string, string>> = {},

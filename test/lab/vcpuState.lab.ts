@@ -1,4 +1,7 @@
-/** A vCPU's state in L1, where KVM drives hardware: the tests of this machine's KVM, and what only that one has. */
+/**
+ * A vCPU's state in L1, where KVM drives hardware: the tests of this machine's KVM, and what only that one
+ * has.
+ */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { Kvm } from '../../vmm-core/kvm/kvm.ts';

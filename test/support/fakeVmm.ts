@@ -415,7 +415,8 @@ export class FakeVmm {
     const pc = hex(this.#cpu(stop.cpu).rip);
     for (const [client, ids] of own) {
       const breakpointIds = stop.breakpointIds.filter((it) => ids.has(it));
-      client.sendNotification(stopped, { ...stop, pc, breakpointIds }).catch(() => undefined); // it is going away
+      // it is going away
+      client.sendNotification(stopped, { ...stop, pc, breakpointIds }).catch(() => undefined);
     }
   }
 
@@ -528,7 +529,8 @@ export class FakeVmm {
   }
 
   #broadcast(send: (connection: MessageConnection) => Promise<void>): void {
-    for (const connection of this.#clients.keys()) send(connection).catch(() => undefined); // it is going away
+    // it is going away
+    for (const connection of this.#clients.keys()) send(connection).catch(() => undefined);
   }
 }
 

@@ -113,7 +113,8 @@ function compareAddress({ image, options, show }: Compared, answer: AddressAnswe
   const address = BigInt(answer.address);
   const row = image.lineAt(address);
   const chain = image.inlineChainAt(address);
-  if (answer.functions.length === 0 && answer.line === 0 && row === undefined) return; // nothing is known about it
+  // nothing is known about it
+  if (answer.functions.length === 0 && answer.line === 0 && row === undefined) return;
   const ourPlace = `${row?.file ?? '-'}:${row?.line ?? 0}`;
   const theirPlace = `${answer.file === null ? '-' : normalize(answer.file)}:${answer.line}`;
   const ours = chain.map((it) => withoutParameters(it.function)).join(' < ');
@@ -153,7 +154,8 @@ function compareScope({ image, options, show }: Compared, answer: ScopeAnswer, g
   const typeText = (type: string): string => (hasOtherTypes ? '' : squeezed(type));
   const address = BigInt(answer.address);
   const places = gdbPlaces(answer.places, address);
-  if (places.length === 0) return; // gdb gives up on some functions as a whole: "No function found for block for symbol"
+  // gdb gives up on some functions as a whole: "No function found for block for symbol"
+  if (places.length === 0) return;
   const ours = image
     .describeLocals(address)
     .filter((it) => it.inlineDepth === 0)

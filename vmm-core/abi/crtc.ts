@@ -1,4 +1,7 @@
-/** The CRT controller of a VGA in text mode: registers of its index/data pair. IBM PS/2 Video Subsystem, "CRT Controller". */
+/**
+ * The CRT controller of a VGA in text mode: registers of its index/data pair. IBM PS/2 Video Subsystem, "CRT
+ * Controller".
+ */
 export const PORT_CRTC_INDEX = 0x3d4; // and data at 0x3d5
 export const PORT_VGA_INPUT_STATUS_1 = 0x3da;
 

@@ -1,4 +1,7 @@
-/** QEMU's firmware configuration device: docs/specs/fw_cfg.rst and hw/nvram/fw_cfg (standard-headers/linux/qemu_fw_cfg.h). */
+/**
+ * QEMU's firmware configuration device: docs/specs/fw_cfg.rst and hw/nvram/fw_cfg
+ * (standard-headers/linux/qemu_fw_cfg.h).
+ */
 export const PORT_FW_CFG_SELECTOR = 0x510; // 16 bit; data at 0x511
 
 // Offsets from PORT_FW_CFG_SELECTOR.

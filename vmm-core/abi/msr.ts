@@ -1,6 +1,7 @@
 /**
  * Model-specific registers that KVM keeps for each vCPU, spelled as <asm/msr-index.h>, <asm/mtrr.h> and
- * <asm/kvm_para.h> spell them, in the order of their numbers. SDM volume 4, APM volume 2 appendix A. Values only.
+ * <asm/kvm_para.h> spell them, in the order of their numbers. SDM volume 4, APM volume 2 appendix A. Values
+ * only.
  */
 
 export const MSR = {

@@ -31,7 +31,8 @@ export const RTC_UIP = 1 << 7; // update in progress
 export const RTC_DIV_CTL = 0x70; // mask: divider control
 export const RTC_REF_CLCK_32KHZ = 0x20; // the divider runs
 export const RTC_DIV_RESET1 = 0x60; // the divider is held in reset ...
-export const RTC_DIV_RESET2 = 0x70; // ... so time stands still; the first update comes 500 ms after the release
+// ... so time stands still; the first update comes 500 ms after the release
+export const RTC_DIV_RESET2 = 0x70;
 export const RTC_RATE_SELECT = 0x0f; // mask: periodic rate, 32768 >> (RS - 1) Hz
 export const RTC_RATE_1024HZ = 0x06; // what firmware leaves behind
 

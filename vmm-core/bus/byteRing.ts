@@ -46,8 +46,8 @@ export class ByteRing {
   }
 
   /**
-   * Producer. False when fewer than `reserve` + 1 bytes are free: the byte is not stored. In a hurry the reserve
-   * is used up too.
+   * Producer. False when fewer than `reserve` + 1 bytes are free: the byte is not stored. In a hurry the
+   * reserve is used up too.
    */
   push(byte: number, reserve = 0): boolean {
     const head = Atomics.load(this.#words, HEAD);
@@ -81,14 +81,15 @@ export class ByteRing {
   }
 
   /**
-   * Producer, with no lock held: sleeps until push() with that `reserve` has room. False when `timeoutMs` passed
-   * without any, or the ring is full in a hurry. A vCPU thread waits here when the guest writes faster than the
-   * host reads: slow beats lost.
+   * Producer, with no lock held: sleeps until push() with that `reserve` has room. False when `timeoutMs`
+   * passed without any, or the ring is full in a hurry. A vCPU thread waits here when the guest writes faster
+   * than the host reads: slow beats lost.
    */
   waitForSpace(timeoutMs: number, reserve = 0): boolean {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-      Atomics.store(this.#words, PRODUCER_WAITS, 1); // before the look at the tail; the consumer stores the tail first
+      // before the look at the tail; the consumer stores the tail first
+      Atomics.store(this.#words, PRODUCER_WAITS, 1);
       const tail = Atomics.load(this.#words, TAIL);
       const used = (Atomics.load(this.#words, HEAD) - tail) >>> 0;
       if (used < this.#bytes.length - reserve || this.#fitsHurried(used)) return true;
@@ -144,7 +145,8 @@ export class ByteRing {
   }
 
   #release(tail: number): void {
-    Atomics.store(this.#words, TAIL, tail | 0); // after the bytes were read: the producer may overwrite them now
+    // after the bytes were read: the producer may overwrite them now
+    Atomics.store(this.#words, TAIL, tail | 0);
     if (Atomics.load(this.#words, PRODUCER_WAITS) === 0) return;
     Atomics.store(this.#words, PRODUCER_WAITS, 0);
     Atomics.notify(this.#words, TAIL);

@@ -25,7 +25,8 @@ const PERMISSIONS = 0o7777;
  */
 export function replaceFile(file: string, content: Uint8Array): void {
   const target = realpathSync(file);
-  const { fd: old, stat } = openRegularFile(target, constants.O_WRONLY); // a file that must not be written is not replaced either
+  // a file that must not be written is not replaced either
+  const { fd: old, stat } = openRegularFile(target, constants.O_WRONLY);
   closeSync(old);
   // With anything added, its own name could be too long.
   const beside = path.join(path.dirname(target), `.vmm-${process.pid}-${randomBytes(4).toString('hex')}`);

@@ -127,7 +127,8 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   if (result.kind === 'killed') leave(); // by a client: it does not wait either
   terminal?.restore();
   await Promise.all([lastOutput(vm, left), server?.close()]);
-  for (const signal of LEAVING) process.off(signal, leave); // standard error may have a reader that has stopped too
+  // standard error may have a reader that has stopped too
+  for (const signal of LEAVING) process.off(signal, leave);
   report(result);
   return vm.isOutputLost && ENDED_WELL.includes(result.kind) ? EXIT_OUTPUT_LOST : result.exitCode;
 }

@@ -76,7 +76,8 @@ export async function connectVmm(
   };
   try {
     const info = await handshake(path, connection, closed, identity, deadline);
-    void connection.finished.then(() => connection.dispose()); // rejects requests that still wait for an answer
+    // rejects requests that still wait for an answer
+    void connection.finished.then(() => connection.dispose());
     return { connection, info, closed: connection.finished, dispose };
   } catch (error) {
     dispose();

@@ -228,7 +228,8 @@ test('readers see the guest’s bytes where int3s are planted', async () => {
 test('a read through looping page tables lets the event loop turn, however many int3s are planted', async () => {
   const r = rig();
   const table = 0x1000;
-  for (let i = 0; i < 512; i++) r.memory.writeU64(gpa(table + 8 * i), BigInt(table) | 7n); // every level, every page
+  // every level, every page
+  for (let i = 0; i < 512; i++) r.memory.writeU64(gpa(table + 8 * i), BigInt(table) | 7n);
   arm(
     r,
     'sw',

@@ -93,7 +93,8 @@ const OUT = [0xe6, 0x80];
 const INT3 = [0xcc, ...OUT];
 const NOPS = [0x90, 0x90, 0x90, ...OUT];
 const STORE_BYTES = 11;
-const STORE = [0xc7, 0x04, 0x25, DATA & 0xff, (DATA >> 8) & 0xff, DATA >> 16, 0x00, 1, 0, 0, 0, ...OUT]; // movl $1, DATA
+// movl $1, DATA
+const STORE = [0xc7, 0x04, 0x25, DATA & 0xff, (DATA >> 8) & 0xff, DATA >> 16, 0x00, 1, 0, 0, 0, ...OUT];
 
 /** Runs `code`; the address at which a debug stop came, undefined when none did. */
 function trial(kvm: Kvm, code: readonly number[], debug: Partial<GuestDebugSettings>): number | undefined {

@@ -61,7 +61,8 @@ class FakeVcpu {
 function ramWithTables(): GuestMemory {
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: 0x10000 }]);
   memory.writeU64(gpa(GDT + 0x08), 0x00cf9b000000ffffn); // 32-bit code, flat
-  memory.writeU64(gpa(GDT + 0x10), 0x12409234567800ffn); // data at 0x12345678, 0xff + 1 bytes, 32-bit, not accessed yet
+  // data at 0x12345678, 0xff + 1 bytes, 32-bit, not accessed yet
+  memory.writeU64(gpa(GDT + 0x10), 0x12409234567800ffn);
   memory.writeU64(gpa(GDT + 0x18), 0x00af9b000000ffffn); // 64-bit code
   memory.writeU64(gpa(GDT + 0x20), 0x00cf13000000ffffn); // not present
   memory.writeU64(gpa(LDT + 0x08), 0x00cff3000000ffffn); // data, DPL 3

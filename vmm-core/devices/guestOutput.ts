@@ -53,8 +53,8 @@ export class GuestOutput {
   }
 
   /**
-   * With the device's lock held: it makes the producers one. False: full. Then pushLater(), for which the lock is
-   * released: the main thread needs it for input, and does not drain meanwhile.
+   * With the device's lock held: it makes the producers one. False: full. Then pushLater(), for which the
+   * lock is released: the main thread needs it for input, and does not drain meanwhile.
    */
   push(byte: number): boolean {
     const { ring, onOutput } = this.#options;
@@ -64,7 +64,9 @@ export class GuestOutput {
     return true;
   }
 
-  /** Waits for room until `push`, which takes the lock, says that it found some. False: the byte is given up. */
+  /**
+   * Waits for room until `push`, which takes the lock, says that it found some. False: the byte is given up.
+   */
   pushLater(push: () => boolean): boolean {
     while (this.waitForSpace()) if (push()) return true;
     return false;

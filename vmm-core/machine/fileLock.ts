@@ -8,7 +8,10 @@ const RETRY_MS = 5;
 /** Whoever holds it works for milliseconds; on a loaded machine for longer. */
 const PATIENCE_MS = 20_000;
 
-/** Runs `body` while nobody else runs one with the lock file at `path`, which is made when missing. Throws UserError. */
+/**
+ * Runs `body` while nobody else runs one with the lock file at `path`, which is made when missing. Throws
+ * UserError.
+ */
 export async function withFileLock<T>(path: string, body: () => Promise<T>): Promise<T> {
   const fd = openLockFile(path);
   try {

@@ -59,7 +59,8 @@ export class ElfSymbolIndex {
       const sizeBytes = this.#table.sizeBytes(index);
       if (sizeBytes > 0 && address < (addresses[at] as number) + sizeBytes) return this.#symbol(index);
       if (sizeBytes === 0) unsized ??= index;
-      else if (unsized === undefined) break; // past a symbol that ends before the address: padding between functions
+      // past a symbol that ends before the address: padding between functions
+      else if (unsized === undefined) break;
     }
     return unsized !== undefined && this.#inSectionOf(unsized, address) ? this.#symbol(unsized) : undefined;
   }

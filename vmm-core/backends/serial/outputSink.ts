@@ -106,7 +106,8 @@ export function standardOutputSink(): OutputSink {
     const own = reopened(STDOUT);
     if (own !== undefined) return new OutputSink(own);
   }
-  if (found?.isFIFO() === true || found?.isSocket() === true) setNonBlocking(STDOUT); // node undoes it at its end
+  // node undoes it at its end
+  if (found?.isFIFO() === true || found?.isSocket() === true) setNonBlocking(STDOUT);
   return new OutputSink(STDOUT);
 }
 

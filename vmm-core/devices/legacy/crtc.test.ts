@@ -23,7 +23,8 @@ function newCrtc() {
 
 test('after reset it is in text mode 3 with the cursor at the top', () => {
   const { get } = newCrtc();
-  assert.deepEqual([get(1), get(0x13), get(0x12)], [79, 40, 0x8f]); // last column; words a row; last line, low bits
+  // last column; words a row; last line, low bits
+  assert.deepEqual([get(1), get(0x13), get(0x12)], [79, 40, 0x8f]);
   assert.deepEqual([get(abi.CRTC_CURSOR_HIGH), get(abi.CRTC_CURSOR_LOW)], [0, 0]);
 });
 
