@@ -10,7 +10,7 @@ import { parseExpression } from '../symbols/expressions/parser.ts';
 import type { Node } from '../symbols/expressions/syntaxTree.ts';
 import type { NamedRegister } from '../symbols/frames/machineRegisters.ts';
 import { builtinType } from '../symbols/types/builtinTypes.ts';
-import { integer, isFloat } from '../symbols/types/scalarTypes.ts';
+import { integer, isFloatType } from '../symbols/types/scalarTypes.ts';
 import type { BaseType, Type } from '../symbols/types/type.ts';
 import type { Language } from '../symbols/values/literals.ts';
 import { Scalars } from '../symbols/values/scalars.ts';
@@ -91,7 +91,7 @@ export async function assignWord(
 export async function wordOf(node: Node, text: string, machine: Machine): Promise<MachineWord> {
   const scope = new MachineScope(machine);
   const result = await evaluateNode(node, scope, text);
-  if (isFloat(result.bare)) throw new QueryError(`${quoted(text)} is not an integer`, node.column);
+  if (isFloatType(result.bare)) throw new QueryError(`${quoted(text)} is not an integer`, node.column);
   const exact = await scope.scalars.integer(await scope.scalars.decayed(result));
   const value = BigInt.asUintN(64, exact);
   const { address, sizeBytes } = result;

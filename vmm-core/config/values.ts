@@ -8,8 +8,6 @@ export const MAX_INTERFACES = 4;
 export const MAX_NAME_BYTES = 63;
 export const MAX_PATH_BYTES = 1023;
 export const MIN_MEMORY = 1n << 20n;
-export const MAX_MEMORY = 128n << 30n;
-export const VM_CONF_DEFAULT_MEMORY = 512 * 1024 * 1024;
 
 const INT64_MAX = (1n << 63n) - 1n;
 /** scan_scaled(3) ends a number at this many digits. */

@@ -73,10 +73,6 @@ export function tryLock(fd: number): boolean {
   return libcFlock(fd, LOCK_EX | LOCK_NB) === 0;
 }
 
-export function errno(): number {
-  return koffi.errno();
-}
-
 /**
  * An ioctl whose argument is a number. Returns the result, or -errno.
  * Safety: passes no pointer; blocks the calling thread for KVM_RUN only.

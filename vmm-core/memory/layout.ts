@@ -66,9 +66,6 @@ export const HIGH_RAM_BASE = MIB; // "high" as in a PC's HIMEM
 
 export const HOLE_BASE = 3 * GIB;
 export const HOLE_END = 4 * GIB;
-export const PCI_MMIO_BASE = 0xc000_0000;
-export const VIRTIO_MMIO_BASE = 0xd000_0000;
-export const VIRTIO_MMIO_STRIDE = PAGE_BYTES;
 export const KVM_IDENTITY_MAP = 0xfffb_c000; // 1 page, KVM_SET_IDENTITY_MAP_ADDR
 export const KVM_TSS = 0xfffb_d000; // 3 pages, KVM_SET_TSS_ADDR
 export const FIRMWARE_ROM_BASE = 0xfffc_0000;

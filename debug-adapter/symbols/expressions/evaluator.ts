@@ -7,7 +7,7 @@ import { QueryError } from '../base/queryError.ts';
 import type { NamedRegister } from '../frames/machineRegisters.ts';
 import { alignOf } from '../types/alignment.ts';
 import { littleToMemory } from '../types/byteOrder.ts';
-import { isFloat } from '../types/scalarTypes.ts';
+import { isFloatType } from '../types/scalarTypes.ts';
 import {
   type BaseType,
   type Member,
@@ -218,7 +218,7 @@ class Evaluator {
   /** Rust's `!` turns the bits of a number around, and truth values only where they are bool. */
   #isRustInteger(value: TargetValue): boolean {
     const { bare } = value;
-    return this.#isRust && bare.kind === 'base' && bare.encoding !== DW_ATE.boolean && !isFloat(bare);
+    return this.#isRust && bare.kind === 'base' && bare.encoding !== DW_ATE.boolean && !isFloatType(bare);
   }
 
   /** `a + b + c …` from the left, without recursion: a row may have thousands of operators. */

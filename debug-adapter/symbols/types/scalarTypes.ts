@@ -6,16 +6,16 @@ export function integer(name: string, sizeBytes: number, signed: boolean): BaseT
   return { kind: 'base', name, encoding: signed ? DW_ATE.signed : DW_ATE.unsigned, sizeBytes };
 }
 
-export function isFloat(type: Type): boolean {
+export function isFloatType(type: Type): boolean {
   return type.kind === 'base' && type.encoding === DW_ATE.float;
 }
 
-export function isSigned(type: Type): boolean {
+export function isSignedType(type: Type): boolean {
   if (type.kind === 'enum') return type.isSigned;
   return type.kind === 'base' && (type.encoding === DW_ATE.signed || type.encoding === DW_ATE.signed_char);
 }
 
 /** Whether the highest bit of a bit-field of the type is its sign. */
 export function isSignedField(type: Type): boolean {
-  return isSigned(type) && !(type.kind === 'base' && type.isNatural === true);
+  return isSignedType(type) && !(type.kind === 'base' && type.isNatural === true);
 }

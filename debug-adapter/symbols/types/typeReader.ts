@@ -10,7 +10,7 @@ import { dimensionsOf, strideOf } from './arrayBounds.ts';
 import { bitRangeOf } from './bitFields.ts';
 import { plainName } from './builtinTypes.ts';
 import { hasNamespaces, splitPath } from './qualifiedNames.ts';
-import { isSigned as hasSign } from './scalarTypes.ts';
+import { isSignedType as hasSign } from './scalarTypes.ts';
 import {
   type ByteOrder,
   type EnumType,

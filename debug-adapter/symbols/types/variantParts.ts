@@ -3,7 +3,7 @@ import { DW_AT, DW_DSC, DW_TAG } from '../../dwarf/constants.ts';
 import { Reader } from '../../dwarf/reader.ts';
 import type { Die } from '../../dwarf/unit.ts';
 import { childrenOf } from '../units/dieTree.ts';
-import { isSigned } from './scalarTypes.ts';
+import { isSignedType } from './scalarTypes.ts';
 import { type Member, type Type, type VariantCase, type VariantPart, strip } from './type.ts';
 
 /** Variants inside variants; deeper is broken debug information. */
@@ -26,7 +26,7 @@ export function readVariantParts(parent: Die, reader: MemberReader, depth = 0): 
 
 function readPart(part: Die, reader: MemberReader, depth: number): VariantPart {
   const discriminant = part.ref(DW_AT.discr);
-  const hasSign = discriminant !== undefined && isSigned(strip(reader.typeOf(discriminant)));
+  const hasSign = discriminant !== undefined && isSignedType(strip(reader.typeOf(discriminant)));
   const cases = [...childrenOf(part)]
     .filter(({ tag }) => tag === DW_TAG.variant)
     .map((variant): VariantCase => ({

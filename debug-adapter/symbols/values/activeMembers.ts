@@ -4,7 +4,7 @@
  */
 import { QueryError } from '../base/queryError.ts';
 import { flatMembers } from '../types/flatMembers.ts';
-import { isSigned, isSignedField } from '../types/scalarTypes.ts';
+import { isSignedType, isSignedField } from '../types/scalarTypes.ts';
 import {
   type Member,
   type StructType,
@@ -39,7 +39,7 @@ async function activeCase(value: TargetValue, part: VariantPart): Promise<Varian
     const bits = await value.part(discriminant).unsigned();
     const type = strip(discriminant.type);
     const width = discriminant.bits?.size ?? 8 * (sizeOf(type) ?? 8);
-    const hasSign = discriminant.bits === undefined ? isSigned(type) : isSignedField(type);
+    const hasSign = discriminant.bits === undefined ? isSignedType(type) : isSignedField(type);
     const tag = hasSign ? BigInt.asIntN(width, bits) : bits;
     const matching = cases.find(({ ranges }) => ranges.some(({ low, high }) => low <= tag && tag <= high));
     return matching ?? cases.find(({ ranges }) => ranges.length === 0);

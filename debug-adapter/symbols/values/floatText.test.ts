@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DW_ATE } from '../../dwarf/constants.ts';
 import type { BaseType } from '../types/type.ts';
-import { decimalFloatText, floatBits, floatNumber, floatText } from './floatText.ts';
+import { decimalFloatText, encodeFloat, floatNumber, floatText } from './floatText.ts';
 
 function type(name: string, sizeBytes: number, encoding: number = DW_ATE.float): BaseType {
   return { kind: 'base', name, encoding, sizeBytes };
@@ -69,11 +69,11 @@ test('complex numbers are their parts, decimal ones their digits', () => {
 test('numbers go into every format and come back', () => {
   for (const target of [FLOAT, DOUBLE, LONG_DOUBLE, QUAD, type('_Float16', 2)]) {
     for (const value of [0, 1, -1.5, 1024, 0.25, -65504]) {
-      const bits = floatBits(target, value);
+      const bits = encodeFloat(target, value);
       assert.ok(bits !== undefined);
       assert.equal(floatNumber(target, bits), value);
     }
   }
-  assert.equal(floatText(LONG_DOUBLE, floatBits(LONG_DOUBLE, Infinity) ?? 0n), 'inf');
-  assert.equal(floatText(type('_Float16', 2), floatBits(type('_Float16', 2), 1e9) ?? 0n), 'inf');
+  assert.equal(floatText(LONG_DOUBLE, encodeFloat(LONG_DOUBLE, Infinity) ?? 0n), 'inf');
+  assert.equal(floatText(type('_Float16', 2), encodeFloat(type('_Float16', 2), 1e9) ?? 0n), 'inf');
 });

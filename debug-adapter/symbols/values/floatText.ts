@@ -166,7 +166,7 @@ const DECIMAL_FORMATS: Readonly<Record<number, { exponentBits: number; bias: num
 const scratch = new DataView(new ArrayBuffer(8));
 
 /** The bits of a number in a format. Undefined for formats that cannot be written. */
-export function floatBits(type: Pick<BaseType, 'name' | 'sizeBytes'>, value: number): bigint | undefined {
+export function encodeFloat(type: Pick<BaseType, 'name' | 'sizeBytes'>, value: number): bigint | undefined {
   const format = formatOf(type);
   if (format === undefined) return undefined;
   if (format === BINARY32) {

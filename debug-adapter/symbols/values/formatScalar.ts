@@ -1,6 +1,6 @@
 /** Scalars as text, from their bits: in the form of their type, or the one a format letter asks for. */
 import { DW_ATE } from '../../dwarf/constants.ts';
-import { isSigned, isSignedField } from '../types/scalarTypes.ts';
+import { isSignedType, isSignedField } from '../types/scalarTypes.ts';
 import { type BaseType, type EnumType, sizeOf } from '../types/type.ts';
 import { decimalFloatText, floatText } from './floatText.ts';
 import { characterKind, characterText } from './stringText.ts';
@@ -18,7 +18,7 @@ export function formatScalar(value: TargetValue, fieldBits: bigint, letter?: str
   if (bare.kind !== 'base') return `0x${bits.toString(16)}`;
   const kind = characterKind(value.type);
   if (kind === undefined) return baseText(bare, bits, sizeBits);
-  const number = isSigned(bare) ? BigInt.asIntN(sizeBits, bits) : bits;
+  const number = isSignedType(bare) ? BigInt.asIntN(sizeBits, bits) : bits;
   return characterText(number, BigInt.asUintN(8 * kind.sizeBytes, number), kind);
 }
 

@@ -11,7 +11,7 @@ import { partAt } from './classMembers.ts';
 import { type Format, parseFormat } from './expressionText.ts';
 import { formatScalar, pointerText } from './formatScalar.ts';
 import { memberPointerText } from './memberPointerText.ts';
-import { type RustView, type Sequence, rustView, sequenceElement, shortName } from './rustValue.ts';
+import { type RustView, type RustSequence, rustView, sequenceElement, shortName } from './rustValue.ts';
 import {
   type CharacterKind,
   MAX_STRING,
@@ -271,7 +271,7 @@ async function rustStructText(
   return `${owner === '' ? '' : `${owner} `}${braced(parts)}`;
 }
 
-async function sequenceText(value: TargetValue, view: Sequence, style: Style): Promise<string> {
+async function sequenceText(value: TargetValue, view: RustSequence, style: Style): Promise<string> {
   const count = Math.min(view.count, style.count ?? view.count);
   const shown = Math.min(count, MAX_ELEMENTS);
   const values = Array.from({ length: shown }, (_, index) => sequenceElement(value, view, index));

@@ -2,7 +2,7 @@
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BaseType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
-import { floatBits as encodeFloat } from './floatText.ts';
+import { encodeFloat } from './floatText.ts';
 import { type Language, leadingCharacter, parseNumber } from './literals.ts';
 
 /** Whose literal syntax applies, and how wide a bit-field is. */

@@ -8,7 +8,7 @@ import { flatMembers } from '../types/flatMembers.ts';
 import { type StructType, type Type, sizeOf, strip } from '../types/type.ts';
 import { type NamedPart, TargetValue } from './targetValue.ts';
 
-export interface Sequence {
+export interface RustSequence {
   readonly kind: 'sequence';
   readonly count: number;
   readonly element: Type;
@@ -20,7 +20,7 @@ export type RustView =
   /** `Circle(1.5)`: the case's name, and its structure of fields. */
   | { readonly kind: 'variant'; readonly name: string; readonly value: TargetValue }
   | { readonly kind: 'text'; readonly address: bigint; readonly lengthBytes: number }
-  | Sequence
+  | RustSequence
   /** Rc and Arc: what all of them point to, and how many do. */
   | { readonly kind: 'shared'; readonly value: TargetValue; readonly counts: readonly NamedPart[] }
   /** Fields without names: `(1, 2)`, `Meters(5)`. */
@@ -79,7 +79,7 @@ export async function rustMember(value: TargetValue, name: string): Promise<Targ
 }
 
 /** The elements of a sequence as values. */
-export function sequenceElement(owner: TargetValue, view: Sequence, index: number): TargetValue {
+export function sequenceElement(owner: TargetValue, view: RustSequence, index: number): TargetValue {
   return new TargetValue(
     view.element,
     { kind: 'memory', address: view.addressOf(index) },
@@ -122,7 +122,7 @@ async function fatPointerView(value: TargetValue, isText: boolean): Promise<Rust
   return sequence(address, Number(length), target.target);
 }
 
-function sequence(address: bigint, count: number, element: Type): Sequence {
+function sequence(address: bigint, count: number, element: Type): RustSequence {
   const size = sizeOf(element) ?? 1;
   return { kind: 'sequence', count, element, addressOf: (index) => address + BigInt(index * size) };
 }

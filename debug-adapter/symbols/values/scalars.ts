@@ -5,7 +5,7 @@
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
 import { isLittleEndian, littleToMemory } from '../types/byteOrder.ts';
-import { integer, isFloat, isSigned, isSignedField } from '../types/scalarTypes.ts';
+import { integer, isFloatType, isSignedType, isSignedField } from '../types/scalarTypes.ts';
 import { type BaseType, type PointerType, type Type, VOID, sizeOf } from '../types/type.ts';
 import { floatNumber } from './floatText.ts';
 import type { Language } from './literals.ts';
@@ -92,22 +92,22 @@ export class Scalars {
   /** A scalar as a signed or unsigned integer, by its type. */
   async integer(value: TargetValue): Promise<bigint> {
     const { bare } = value;
-    if (isFloat(bare)) return BigInt(Math.trunc((await this.number(value)) || 0));
+    if (isFloatType(bare)) return BigInt(Math.trunc((await this.number(value)) || 0));
     if (bare.kind === 'struct' || bare.kind === 'array' || bare.kind === 'void')
       throw new QueryError(`${value.typeName} is not a number`);
     const bits = await value.unsigned();
     if (value.bits !== undefined) return isSignedField(bare) ? BigInt.asIntN(value.bits.size, bits) : bits;
-    return isSigned(bare) ? BigInt.asIntN(8 * (sizeOf(bare) ?? 8), bits) : bits;
+    return isSignedType(bare) ? BigInt.asIntN(8 * (sizeOf(bare) ?? 8), bits) : bits;
   }
 
   async number(value: TargetValue): Promise<number> {
     const { bare } = value;
-    if (bare.kind !== 'base' || !isFloat(bare)) return Number(await this.integer(value));
+    if (bare.kind !== 'base' || !isFloatType(bare)) return Number(await this.integer(value));
     return floatNumber(bare, await value.unsigned());
   }
 
   async truth(value: TargetValue): Promise<boolean> {
-    if (isFloat(value.bare)) return (await this.number(value)) !== 0;
+    if (isFloatType(value.bare)) return (await this.number(value)) !== 0;
     return (await this.integer(value)) !== 0n;
   }
 

@@ -4,7 +4,7 @@
  */
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
-import { isFloat } from '../types/scalarTypes.ts';
+import { isFloatType } from '../types/scalarTypes.ts';
 import { type PointerType, type Type, strip, typeName } from '../types/type.ts';
 import { asBase, fixedBaseOffset } from './classMembers.ts';
 import type { Scalars } from './scalars.ts';
@@ -23,7 +23,7 @@ export async function castValue(value: TargetValue, type: Type, scalars: Scalars
   if (to.kind === 'void')
     return new TargetValue(type, { kind: 'missing', reason: 'void' }, value.world, expression);
   if (to.kind === 'pointer' && from.bare.kind === 'pointer') return castPointer(from, type, to, scalars);
-  if (to.kind === 'base' && isFloat(to))
+  if (to.kind === 'base' && isFloatType(to))
     return scalars.float({ ...to, kind: 'base' }, await scalars.number(from), expression).as(type);
   const isBoolean = to.kind === 'base' && to.encoding === DW_ATE.boolean;
   if (isBoolean) return scalars.constant(type, (await scalars.truth(from)) ? 1n : 0n, expression);
