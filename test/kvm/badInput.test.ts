@@ -90,7 +90,7 @@ const IMAGES: readonly (readonly [title: string, args: readonly string[], messag
   [
     'a kernel of an unknown kind',
     ['--kernel', 'text'],
-    'kernel image text is of no known kind (no bzImage header, ELF header or multiboot header in its first 8 KiB): give another file, or set protocol to "flat" if it is raw code',
+    'kernel image text is of an unknown kind (no bzImage header, ELF header or multiboot header in its first 8 KiB): give another file, or set protocol to "flat" if it is raw code',
   ],
   [
     'a kernel larger than memory',

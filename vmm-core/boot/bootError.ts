@@ -44,7 +44,7 @@ export function imageUnknown(image: string): BootError {
   const looked = 'no bzImage header, ELF header or multiboot header in its first 8 KiB';
   return new BootError(
     'imageUnknown',
-    `kernel image ${image} is of no known kind (${looked}): give another file, or set protocol to ` +
+    `kernel image ${image} is of an unknown kind (${looked}): give another file, or set protocol to ` +
       '"flat" if it is raw code',
   );
 }
@@ -144,7 +144,7 @@ export function addressTaken(image: string, start: number, end: number, owner: s
 export function addressNotPhysical(image: string, address: number): BootError {
   return new BootError(
     'addressNotPhysical',
-    `kernel image ${image} wants to be loaded at ${hex(address)}, which is no physical address: ` +
+    `kernel image ${image} wants to be loaded at ${hex(address)}, which is not a physical address: ` +
       `${ADDRESS_CURE}`,
   );
 }

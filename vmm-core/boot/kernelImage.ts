@@ -35,7 +35,7 @@ export class KernelImage {
   /** For a protocol that was asked for. */
   requireElf(protocol: BootProtocol): ElfFile {
     const elf = this.elf();
-    if (elf === undefined) throw wrongProtocol(this.name, protocol, 'it is no ELF file');
+    if (elf === undefined) throw wrongProtocol(this.name, protocol, 'it is not an ELF file');
     return elf;
   }
 }

@@ -145,7 +145,7 @@ function locateImage(image: KernelImage, header: FoundHeader, memory: GuestMemor
   if (elf === undefined) {
     throw imageUnsupported(
       kernel.name,
-      'has a multiboot header without load addresses and is no ELF',
+      'has a multiboot header without load addresses and is not an ELF file',
       'set flag 16 and the address fields, or link it as ELF',
     );
   }

@@ -91,5 +91,5 @@ test('what the system refuses is reported in its words, without the call or a st
   symlinkSync('loop', path.join(dir, 'loop'));
   assert.equal(await refusal(path.join(dir, 'loop')), 'too many symbolic links encountered (ELOOP)');
   assert.equal(await refusal(path.join(dir, 'n'.repeat(300))), 'name too long (ENAMETOOLONG)');
-  assert.equal(await refusal('a\0b'), 'a name with a NUL character is no file name');
+  assert.equal(await refusal('a\0b'), 'a name with a NUL character is not a file name');
 });

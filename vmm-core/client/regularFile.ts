@@ -1,5 +1,5 @@
 /**
- * Opening what a user named as a file, when it may be anything: a FIFO blocks whoever opens or reads it, a
+ * Opening what a user named as a file, when it may be anything: a FIFO blocks any code that opens or reads it, a
  * device such as /dev/zero never ends, others act when they are opened. So it is checked before, opened
  * without waiting, and checked again: in between, the name can come to mean another file.
  */
@@ -123,7 +123,7 @@ export function readToEnd(name: string, fd: number, maxBytes: number, expectedBy
 export function fileErrorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, errno } = error as NodeJS.ErrnoException;
-  if (code === 'ERR_INVALID_ARG_VALUE') return 'a name with a NUL character is no file name';
+  if (code === 'ERR_INVALID_ARG_VALUE') return 'a name with a NUL character is not a file name';
   const text = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1];
   return code === undefined || text === undefined ? error.message : `${text} (${code})`;
 }

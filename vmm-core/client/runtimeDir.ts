@@ -35,7 +35,7 @@ function userId(): number {
 function makeDir(dir: string): Stats {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    return lstatSync(dir); // whoever owns a link could point it elsewhere later
+    return lstatSync(dir); // the owner of a link could point it elsewhere later
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
     throw new RuntimeDirError(

@@ -56,7 +56,7 @@ test('a protocol that the image does not speak is an error that says what is mis
   }
   for (const protocol of ['pvh', 'linux64'] as const) {
     const raw = request(SPIN, { protocol });
-    assert.throws(() => loadKernel(raw), bootError('wrongProtocol', /it is no ELF file/));
+    assert.throws(() => loadKernel(raw), bootError('wrongProtocol', /it is not an ELF file/));
   }
 });
 
@@ -75,7 +75,7 @@ test('an empty kernel is an error', () => {
   );
 });
 
-test('a file of no known kind is an error that names what was looked for and the way out', () => {
+test('a file of an unknown kind is an error that names what was looked for and the way out', () => {
   assert.throws(
     () => loadKernel(request(new Uint8Array(4096))),
     bootError('imageUnknown', /no bzImage header, ELF header or multiboot header .* protocol to "flat"/),
@@ -142,7 +142,7 @@ test('every truncation of an image is an error', () => {
     [multibootElf(), 0],
     [bzImage(), 19],
   ] as const) {
-    // Byte 0x1f1 on decides a bzImage; below that it is a file of no known kind.
+    // Byte 0x1f1 on decides a bzImage; below that it is a file of an unknown kind.
     for (let length = 1; length < image.length - mayLack; length += 7) {
       const cut = request(image.slice(0, length), { memory: sharedRam });
       assert.throws(() => loadKernel(cut), { name: 'BootError' }, `cut to ${length} bytes`);
@@ -358,7 +358,7 @@ test('an error of the file itself is not taken for a damaged image', () => {
 test('a raw image is not started unless asked for, even one that begins with a multiboot magic', () => {
   const header = multibootHeader();
   header[8] = 0; // wrong checksum
-  assert.throws(() => loadKernel(request(header)), bootError('imageUnknown', /no known kind/));
+  assert.throws(() => loadKernel(request(header)), bootError('imageUnknown', /an unknown kind/));
 });
 
 const sharedRam = ram();
