@@ -518,7 +518,7 @@ function abiTableOf(chip: string): string {
   return `vmm-core/abi/${path.basename(chip)}`;
 }
 
-/** A file beside a chip's that is no chip of its own. */
+/** A file beside a chip's that is not a chip of its own. */
 function isPartOf(chip: string, file: string): boolean {
   return path.dirname(file) === path.dirname(chip) && !importsOf(CATALOG_FILE).includes(file);
 }

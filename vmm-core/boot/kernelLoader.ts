@@ -45,7 +45,7 @@ interface Steps<L extends Located> {
   load(request: BootRequest, located: L, platform: BootPlatform): StartState;
 }
 
-/** Ties the two steps together: what the first one found is nobody's business but the second one's. */
+/** Ties the two steps together: only the second one knows what the first one found. */
 export function kernelLoader<L extends Located>(steps: Steps<L>): KernelLoader {
   return {
     setting: steps.setting,

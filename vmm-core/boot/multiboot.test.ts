@@ -246,7 +246,7 @@ test('an entry point outside the addresses is an error', () => {
   assert.throws(() => loadKernel(request(image)), bootError('badEntry', /0x200000/));
 });
 
-test('a header without addresses in a file that is no ELF is an error', () => {
+test('a header without addresses in a file that is not ELF is an error', () => {
   const image = new Uint8Array(64);
   image.set(multibootHeader());
   assert.throws(() => loadKernel(request(image)), bootError('imageUnsupported', /without load addresses/));

@@ -44,7 +44,7 @@ test('counters wrap at 2^32 without losing a byte', () => {
   assert.deepEqual([...ring.drain()], [1, 2, 3, 4, 5, 6]);
 });
 
-test('a capacity that is no power of two is refused', () => {
+test('a capacity that is not a power of two is refused', () => {
   assert.throws(() => new ByteRing(new SharedArrayBuffer(64), 0, 12), RangeError);
 });
 

@@ -36,7 +36,7 @@ test('a field that does not exist cannot be added', () => {
   assert.throws(() => Object.assign(block.regs, { typo: 1 }), TypeError);
 });
 
-test('a field is as wide as it says, keeps its low bits, and stands at a multiple of its size', () => {
+test('a field is as wide as it says, keeps its low bits, and is at a multiple of its size', () => {
   const shape = { a: u8, b: u16, c: u8, d: u64, e: s64, f: u32 };
   assert.deepEqual(
     placeFields(shape).map(({ name, offset, sizeBytes }) => [name, offset, sizeBytes]),

@@ -170,7 +170,7 @@ if (isMainThread) {
   parentPort?.postMessage(hammer(workerData as Assignment));
 }
 
-/** No lock is held any more, and a reset brings every chip back. */
+/** No lock is held, and a reset brings every chip back. */
 function checkStillWorks(machine: TestMachine): void {
   machine.reset();
   for (const ring of machine.outputs) ring.drain();

@@ -1,6 +1,6 @@
 /**
  * The host's end of a serial port that is a descriptor: standard output, a file, a device, a FIFO. Written
- * without ever blocking the main thread: what the other side has not taken waits here, and whoever writes
+ * without ever blocking the main thread: what the other side has not taken waits here, and the writer
  * asks `isBehind` before there is more. Main thread.
  */
 import { closeSync, constants, fstatSync, openSync, type Stats, statSync, writeSync } from 'node:fs';
@@ -11,14 +11,14 @@ import { setNonBlocking } from '../../kvm/libc.ts';
 
 const STDOUT = 1;
 /**
- * A full pipe says nothing when it has room again, to those who have no stream of it; a stream costs a start
- * of milliseconds.
+ * Without a stream, nothing tells when a full pipe has room again; loading node's streams takes milliseconds
+ * at start.
  */
 const RETRY_MS = 5;
 const WRITE_ONLY = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 /**
- * Appended to, so that whoever else writes there, another port for one, or empties it meanwhile, takes no
- * output away.
+ * Appended to, so that no output is lost to another writer (another port, say) or to one that empties the
+ * file meanwhile.
  */
 const NEW_FILE = WRITE_ONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
 
@@ -55,7 +55,7 @@ export class OutputSink {
     if (this.#retry === undefined) this.#flush();
   }
 
-  /** Resolves when everything has been taken, or nothing can be any more. */
+  /** Resolves when everything has been taken, or no longer can be. */
   drained(): Promise<void> {
     if (!this.isBehind) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push(resolve));
@@ -144,7 +144,7 @@ function reopened(fd: number): number | undefined {
   try {
     return openSync(`/proc/self/fd/${fd}`, WRITE_ONLY);
   } catch {
-    return undefined; // no /proc, another user's, or nobody reads any more: the first write tells
+    return undefined; // no /proc, another user's, or nobody reads any longer: the first write tells
   }
 }
 

@@ -14,7 +14,7 @@ export class SerialPort {
   onDrained: () => void = () => undefined;
   readonly #sink: OutputSink | undefined;
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
-  /** The last bytes written: byte n of all stands at n modulo its length. Made at the first byte. */
+  /** The last bytes written: byte n of all is at n modulo its length. Made at the first byte. */
   #backlog: Uint8Array | undefined;
   #written = 0;
 
@@ -55,7 +55,7 @@ export class SerialPort {
     this.#listeners.delete(listener);
   }
 
-  /** Resolves when the back end has taken everything, or takes nothing any more. */
+  /** Resolves when the back end has taken everything, or no longer takes anything. */
   async drained(): Promise<void> {
     await this.#sink?.drained();
   }

@@ -50,7 +50,7 @@ export class FwCfg implements Device {
     return this.#state.locked(() => this.#item()[this.#regs.offset++] ?? 0);
   }
 
-  /** Writing to an item is no part of the interface any more. */
+  /** Items can no longer be written. */
   write(offset: number, sizeBytes: number, value: number): void {
     if (offset === abi.FW_CFG_SELECTOR && sizeBytes === 2) this.#state.locked(() => this.#select(value));
   }

@@ -66,7 +66,7 @@ test('register B chooses binary and 12 hours with bit 7 for PM', () => {
   assert.equal(rtc.get(abi.RTC_HOURS), 1);
 });
 
-test('bit 7 of the index (NMI gate) is no part of the register number; the index port reads all ones', () => {
+test('bit 7 of the index (NMI gate) is not part of the register number; the index port reads all ones', () => {
   const { rtc } = newRtc();
   rtc.write(abi.RTC_INDEX, 1, 0x80 | abi.RTC_REG_D);
   assert.equal(rtc.read(abi.RTC_DATA, 1), abi.RTC_VRT);

@@ -34,7 +34,7 @@ type State = typeof STATE;
  */
 const UIP_MS = 2;
 /**
- * A guest that has seen UIP = 0 gets all time registers of one moment for so long, however slowly its vCPU
+ * A guest that has seen UIP = 0 gets all time registers of one moment for that long, however slowly its vCPU
  * runs. A clock that shows whole seconds loses nothing by it.
  */
 const LATCH_MS = 10;

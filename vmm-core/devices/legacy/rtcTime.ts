@@ -48,7 +48,8 @@ export function timeRegister(ms: number, index: number, regB: number): number {
 }
 
 /**
- * The time that the bytes mean. What is no date (31 February) counts on into the next month; always finite.
+ * The time that the bytes mean. What is not a date (31 February) counts on into the next month; always
+ * finite.
  */
 export function timeFromRegisters(bytes: Uint8Array, regB: number): number {
   const at = (index: number): number => decode(bytes[index] ?? 0, regB);
@@ -75,7 +76,7 @@ export function timeFromRegisters(bytes: Uint8Array, regB: number): number {
  * and minutes that cannot match, so it looks at less than 150 moments.
  */
 export function nextAlarmMs(afterMs: number, bytes: Uint8Array, regB: number): number | undefined {
-  // Bytes that are no time of day would be looked for through every second of the day.
+  // Bytes that are not a time of day would be looked for through every second of the day.
   const isTime = (alarm: number | undefined): boolean =>
     Array.from({ length: 60 }, (_, value) => encode(value, regB)).some((it) => matches(alarm, it));
   if (!isTime(bytes[abi.RTC_SECONDS_ALARM]) || !isTime(bytes[abi.RTC_MINUTES_ALARM])) return undefined;

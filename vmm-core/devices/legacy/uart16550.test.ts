@@ -67,7 +67,7 @@ function newUart({
         text += String.fromCharCode(uart.read(UART_RX, 1));
       return text;
     },
-    /** The same again and again, until nothing comes any more. */
+    /** The same again and again, until nothing more comes. */
     receiveAll(): string {
       let text = '';
       for (;;) {

@@ -261,7 +261,7 @@ export class Uart16550 implements Device {
     regs.rxCount = count - 1;
     if (count === 1) regs.rxEmptied = this.#microseconds();
     // The line drops for a moment whatever is left: it is edge-triggered, and a guest that takes one byte per
-    // interrupt needs a new edge for the next byte, be it a trigger or, reset by the read (§8.11.3), a
+    // interrupt needs a new edge for the next byte, whether from a trigger or, reset by the read (§8.11.3), a
     // time-out.
     this.#driveIrq(false);
     this.#updateIrq();
