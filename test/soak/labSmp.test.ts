@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type LabMessage, type LabTestEvent, plainError } from '../lab/inside/labProtocol.ts';
+import type { LabRun } from '../lab/lab.ts';
 import { L1LostError } from '../lab/secondChance.ts';
 import { soakLab } from './labSmp.ts';
 import { countLine } from './soak.ts';
@@ -25,11 +26,13 @@ describe('the SMP soak', () => {
 
   it('counts an L1 that was lost, and goes on with a fresh one until the time is over', async () => {
     let boots = 0;
-    const count = await soakLab(20, async ({ onMessage }) => {
+    let nowMs = 0;
+    const run = async ({ onMessage }: LabRun): Promise<void> => {
       if (boots++ === 0) throw new L1LostError('lost by the emulator: L1 triple faulted');
-      await new Promise((resolve) => setTimeout(resolve, 20)); // an L1 takes its time
+      nowMs += 20; // an L1 takes its time
       onMessage(told({ type: 'diagnostic', message: 'rounds: 1' }));
-    });
+    };
+    const count = await soakLab(20, run, () => nowMs);
     assert.equal(count.passed, 1);
     assert.deepEqual(count.lost, ['lost by the emulator: L1 triple faulted']);
   });

@@ -19,8 +19,12 @@ export const labSmp: Soak = {
  * Boots L1s until the time is over. L1s that the emulator lost do not count against what a fresh one may
  * still show.
  */
-export async function soakLab(ms: number, run: (options: LabRun) => Promise<void>): Promise<SoakCount> {
-  const end = performance.now() + ms;
+export async function soakLab(
+  ms: number,
+  run: (options: LabRun) => Promise<void>,
+  now: () => number = () => performance.now(),
+): Promise<SoakCount> {
+  const end = now() + ms;
   const counter = new SoakCounter();
   do {
     try {
@@ -30,7 +34,7 @@ export async function soakLab(ms: number, run: (options: LabRun) => Promise<void
       if (!(error instanceof L1LostError)) throw error;
       counter.lost.push(error.message);
     }
-  } while (performance.now() < end);
+  } while (now() < end);
   return counter;
 }
 
