@@ -1,6 +1,6 @@
 /**
- * Opening what a user named as a file, when it may be anything: a FIFO blocks any code that opens or reads it, a
- * device such as /dev/zero never ends, others act when they are opened. So it is checked before, opened
+ * Opening what a user named as a file, when it may be anything: a FIFO blocks any code that opens or reads
+ * it, a device such as /dev/zero never ends, others act when they are opened. So it is checked before, opened
  * without waiting, and checked again: in between, the name can come to mean another file.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';

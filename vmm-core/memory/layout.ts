@@ -83,7 +83,8 @@ export interface RamRange {
 
 /**
  * The RAM slots of a VM with that much memory, lowest first: up to 3 GiB from 0, the rest from 4 GiB. A size
- * that is not a multiple of 4 KiB loses its last part page. Used by machine.ts to allocate and by kvm/ to map.
+ * that is not a multiple of 4 KiB loses its last part page. Used by machine.ts to allocate and by kvm/ to
+ * map.
  */
 export function ramRanges(memoryBytes: number): RamRange[] {
   const wholeBytes = Math.floor(memoryBytes / PAGE_BYTES) * PAGE_BYTES;
