@@ -54,25 +54,17 @@ export function schemasOf(rows: Rows): Readonly<Record<string, AttributeSchema>>
  * only if there are none.
  */
 export function readRows<R extends Rows>(rows: R, input: Input, problems: ConfigProblem[]): Values<R> {
-  return valuesOf(rows, ({ launch, value }) => {
-    if (launch === undefined) return undefined;
-    const complain = complainer(launch.key, problems);
-    const written = input[launch.key] ?? undefined;
-    const found = written === undefined ? undefined : value.read(written, complain);
-    if (launch.missing !== undefined && (written === undefined || found === '')) complain(launch.missing);
-    return found ?? defaultOf(launch.default, value);
+  return takeRows(rows, problems, {
+    given: (key) => input[key],
+    take: (value, written, complain) => value.read(written, complain),
   });
 }
 
 /** The same from what a client sent: the values themselves, by the rows' names. */
 export function checkRows<R extends Rows>(rows: R, given: Input, problems: ConfigProblem[]): Values<R> {
-  return valuesOf(rows, ({ launch, value }, name) => {
-    if (launch === undefined) return undefined;
-    const complain = complainer(launch.key, problems);
-    const sent = given[name] ?? undefined;
-    const found = sent === undefined ? undefined : value.check(sent, complain);
-    if (launch.missing !== undefined && (sent === undefined || found === '')) complain(launch.missing);
-    return found ?? defaultOf(launch.default, value);
+  return takeRows(rows, problems, {
+    given: (_, name) => given[name],
+    take: (value, sent, complain) => value.check(sent, complain),
   });
 }
 
@@ -121,6 +113,23 @@ export function valuesOf<R extends Rows>(
     return value === undefined ? [] : [[name, value] as const];
   });
   return Object.fromEntries(entries) as Values<R>;
+}
+
+interface Taking {
+  /** What a row is given, by its key in launch.json and its name. */
+  readonly given: (key: string, name: string) => unknown;
+  readonly take: (value: ValueKind<unknown>, given: unknown, complain: Complain) => unknown;
+}
+
+function takeRows<R extends Rows>(rows: R, problems: ConfigProblem[], { given, take }: Taking): Values<R> {
+  return valuesOf(rows, ({ launch, value }, name) => {
+    if (launch === undefined) return undefined;
+    const complain = complainer(launch.key, problems);
+    const it = given(launch.key, name) ?? undefined;
+    const found = it === undefined ? undefined : take(value, it, complain);
+    if (launch.missing !== undefined && (it === undefined || found === '')) complain(launch.missing);
+    return found ?? defaultOf(launch.default, value);
+  });
 }
 
 function defaultOf(written: unknown, value: ValueKind<unknown>): unknown {
