@@ -4,6 +4,7 @@ import type { GuestMemory } from '../memory/guestMemory.ts';
 import { readLinear } from '../memory/linearMemory.ts';
 import { hex } from '../protocol/hex.ts';
 import { type FatalCause, STOP } from '../protocol/stopCause.ts';
+import { bytesText } from '../vcpu/instruction.ts';
 import { readRegisters, registerReport } from './registers.ts';
 import { isReset, lostRegistersReport, tripleFaultMessage } from './tripleFault.ts';
 
@@ -28,6 +29,5 @@ export function reportFailure(cause: FatalCause, vcpu: KvmVcpu, memory: GuestMem
 function stateReport(vcpu: KvmVcpu, memory: GuestMemory): string {
   const rip = vcpu.run.linearRip;
   const code = readLinear(memory, vcpu.run.readSystem(), rip, CODE_BYTES);
-  const bytes = Array.from(code, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  return `${registerReport(readRegisters(vcpu))}\ncode at ${hex(rip)}: ${bytes || 'not mapped'}`;
+  return `${registerReport(readRegisters(vcpu))}\ncode at ${hex(rip)}: ${bytesText(code) || 'not mapped'}`;
 }

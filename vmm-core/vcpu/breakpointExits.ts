@@ -10,7 +10,7 @@ import { hex } from '../protocol/hex.ts';
 import { STOP, type StopCause } from '../protocol/stopCause.ts';
 import { ARMED_SW, type ArmedBreakpoints } from './armedBreakpoints.ts';
 import { type GuestDebug, VECTOR_BP, VECTOR_DB } from './guestDebug.ts';
-import { OPCODE_INT3, readInstruction } from './instruction.ts';
+import { bytesText, OPCODE_INT3, readInstruction } from './instruction.ts';
 import type { LiftedInt3 } from './liftedInt3.ts';
 
 const DR6_SLOTS = 0xfn;
@@ -78,6 +78,5 @@ function failure(message: string): StopCause {
 function cannotEmulate(at: string, bytes: Uint8Array): string {
   if (bytes.length === 0)
     return `the guest runs at ${at}, where it has no memory: look at the last jump, call or return before`;
-  const shown = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  return `KVM cannot emulate the instruction at ${at} (bytes ${shown})`;
+  return `KVM cannot emulate the instruction at ${at} (bytes ${bytesText(bytes)})`;
 }

@@ -40,6 +40,11 @@ export function readInstruction(run: KvmRun, memory: GuestMemory, armed: ArmedBr
   return { bytes, bits: codeBits(sregs) };
 }
 
+/** Two digits a byte. */
+export function bytesText(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
+}
+
 /** Width of code and stack now: what a near call pushes. */
 export function codeBits(sregs: SystemRegisters): CodeBits {
   if ((sregs.efer & EFER_LMA) !== 0n && sregs.cs.l) return 64;
