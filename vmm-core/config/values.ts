@@ -58,6 +58,11 @@ export function parseLladdr(text: string): readonly number[] | undefined {
   return bytes;
 }
 
+/** As vmd prints it. */
+export function lladdrText(bytes: readonly number[]): string {
+  return bytes.map((it) => it.toString(16).padStart(2, '0')).join(':');
+}
+
 /** Absent in the result: vmd makes a random one. */
 export function isNoLladdr(bytes: readonly number[]): boolean {
   return bytes.every((it) => it === 0);

@@ -4,7 +4,7 @@
  */
 import { ElfError } from './elfError.ts';
 import { type ElfFile, findSection, sectionBytes } from './elfFile.ts';
-import { buildId } from './elfNotes.ts';
+import { buildId, toHex } from './elfNotes.ts';
 import { cString } from './elfReader.ts';
 
 export interface SupplementLink {
@@ -47,8 +47,4 @@ function debugSup(elf: ElfFile): (SupplementLink & { readonly isSupplementary: b
     fileName: cString(bytes, 3),
     id: toHex(bytes.subarray(nameEnd + 2, nameEnd + 2 + length)),
   };
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

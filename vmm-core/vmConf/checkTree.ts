@@ -9,7 +9,7 @@ import { Findings } from './findings.ts';
 import { byPlace, distinct, type Problem } from './problem.ts';
 import { type ConfigTree, type DirectiveNode, type Statement, type ValueNode, vmName } from './syntaxTree.ts';
 import type { MacroDefinition } from './token.ts';
-import { isNoLladdr, parseLladdr, PLAIN_LLADDR } from '../config/values.ts';
+import { isNoLladdr, lladdrText, parseLladdr, PLAIN_LLADDR } from '../config/values.ts';
 
 /** Errors and warnings of lexer, parser and checks, in the order of the text, the root file first. */
 export function checkTree(tree: ConfigTree, host: ConfigHost): Problem[] {
@@ -135,7 +135,7 @@ function lladdrKey(text: string): string | undefined {
   }
   const bytes = parseLladdr(text);
   if (bytes === undefined || isNoLladdr(bytes)) return undefined;
-  return bytes.map((it) => it.toString(16).padStart(2, '0')).join(':');
+  return lladdrText(bytes);
 }
 
 function checkInstance(node: DirectiveNode, known: Known, findings: Findings): void {

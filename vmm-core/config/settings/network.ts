@@ -7,6 +7,7 @@ import {
   byteLength,
   isInterfaceName,
   isNoLladdr,
+  lladdrText,
   MAX_INTERFACES,
   MAX_NAME_BYTES,
   parseForwardEnd,
@@ -256,9 +257,7 @@ function interfaceOf({ id, args, items }: Written): InterfaceConfig {
     ...(group === undefined ? {} : { group }),
     ...(rdomain === undefined ? {} : { rdomain: Number(rdomain) }),
     ...(find('ifUp', 'ifDown')?.id === 'ifDown' ? { isDown: true } : {}),
-    ...(bytes === undefined || isNoLladdr(bytes)
-      ? {}
-      : { lladdr: bytes.map((it) => it.toString(16).padStart(2, '0')).join(':') }),
+    ...(bytes === undefined || isNoLladdr(bytes) ? {} : { lladdr: lladdrText(bytes) }),
     ...(find('lockedLladdr') === undefined ? {} : { isLocked: true }),
   };
 }
