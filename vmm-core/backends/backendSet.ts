@@ -3,11 +3,13 @@ import type { Backend, SerialLine } from './backend.ts';
 
 export class BackendSet {
   readonly #backends: readonly (Backend | undefined)[];
+  readonly #present: readonly Backend[];
   /** How many wait for quiet, or rely on it: two clients may reset at once. */
   #quietNeeded = 0;
 
   constructor(backends: readonly (Backend | undefined)[]) {
     this.#backends = backends;
+    this.#present = backends.filter((it) => it !== undefined);
   }
 
   /** The machine's serial ports: COM1 first. */
@@ -45,9 +47,5 @@ export class BackendSet {
 
   close(): void {
     for (const backend of this.#present) backend.close();
-  }
-
-  get #present(): readonly Backend[] {
-    return this.#backends.filter((it) => it !== undefined);
   }
 }
