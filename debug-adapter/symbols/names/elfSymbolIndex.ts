@@ -46,15 +46,9 @@ export class ElfSymbolIndex {
    */
   at(address: number): ElfSymbol | undefined {
     const { order, address: addresses } = this.#byAddress();
-    let low = 0;
-    let high = addresses.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((addresses[middle] as number) <= address) low = middle + 1;
-      else high = middle;
-    }
+    const behind = firstAbove(addresses, address);
     let unsized: number | undefined;
-    for (let at = low - 1; at >= 0 && at >= low - MAX_BACK; at--) {
+    for (let at = behind - 1; at >= 0 && at >= behind - MAX_BACK; at--) {
       const index = order[at] as number;
       const sizeBytes = this.#table.sizeBytes(index);
       if (sizeBytes > 0 && address < (addresses[at] as number) + sizeBytes) return this.#symbol(index);
@@ -68,14 +62,7 @@ export class ElfSymbolIndex {
   /** The first address after `address` that has a symbol of its own. */
   nextAfter(address: number): number | undefined {
     const { address: addresses } = this.#byAddress();
-    let low = 0;
-    let high = addresses.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((addresses[middle] as number) <= address) low = middle + 1;
-      else high = middle;
-    }
-    return addresses[low];
+    return addresses[firstAbove(addresses, address)];
   }
 
   /**
@@ -191,4 +178,16 @@ export class ElfSymbolIndex {
     const start = this.#elf.is64 ? Number(BigInt.asIntN(64, section.address)) : Number(section.address);
     return address >= start && address < start + section.sizeBytes;
   }
+}
+
+/** The index of the first of the sorted addresses that is above `address`; their number when none is. */
+function firstAbove(addresses: ArrayLike<number>, address: number): number {
+  let low = 0;
+  let high = addresses.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((addresses[middle] as number) <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
