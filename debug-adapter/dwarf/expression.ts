@@ -2,6 +2,7 @@
  * DWARF expressions and single location descriptions. DWARF 5 §2.5, §2.6.1. Evaluation asks its context for
  * registers and memory and waits for the answers: the target may be at the other end of a socket.
  */
+import { fromBytes } from './byteOrder.ts';
 import { binary, compare, unary } from './arithmetic.ts';
 import { DW_ATE } from './constants.ts';
 import { DwarfError } from './dwarfError.ts';
@@ -12,7 +13,6 @@ import {
   type ValueType,
   asInteger,
   convert,
-  fromBytes,
   genericType,
   isFloat,
   typed,

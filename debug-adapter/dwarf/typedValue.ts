@@ -69,26 +69,6 @@ export function convert(value: TypedValue, type: ValueType): TypedValue {
   return typed(type, asInteger(value));
 }
 
-/** The bytes of a value in memory order. */
-export function toBytes({ type, bits }: TypedValue, littleEndian: boolean): Uint8Array {
-  const bytes = new Uint8Array(type.sizeBytes);
-  for (let index = 0; index < bytes.length; index++) {
-    const at = littleEndian ? index : bytes.length - 1 - index;
-    bytes[at] = Number((bits >> BigInt(8 * index)) & 0xffn);
-  }
-  return bytes;
-}
-
-/** The unsigned integer that bytes in memory order are. */
-export function fromBytes(bytes: Uint8Array, littleEndian: boolean): bigint {
-  let bits = 0n;
-  for (let index = 0; index < bytes.length; index++) {
-    const byte = bytes[littleEndian ? bytes.length - 1 - index : index] as number;
-    bits = (bits << 8n) | BigInt(byte);
-  }
-  return bits;
-}
-
 function finite(value: number): number {
   return Number.isFinite(value) ? value : 0;
 }

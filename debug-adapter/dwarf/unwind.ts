@@ -1,7 +1,7 @@
 /** Applies call frame rules to a frame's registers: the registers of its caller. DWARF 5 §6.4.1. */
+import { fromBytes } from './byteOrder.ts';
 import type { CfaRule, FrameRow, RegisterRule } from './cfi.ts';
 import { type ExpressionContext, NotSavedError, evaluateValue } from './expression.ts';
-import { fromBytes } from './typedValue.ts';
 
 export interface CallerRegisters {
   /** The canonical frame address: the stack pointer before the call. */

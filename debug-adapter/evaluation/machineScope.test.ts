@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { toBytes } from '../dwarf/byteOrder.ts';
 import { UserError } from '../errors.ts';
 import type { NamedRegister } from '../symbols/frames/machineRegisters.ts';
-import { littleToMemory } from '../symbols/types/byteOrder.ts';
 import type { Language } from '../symbols/values/literals.ts';
 import { evaluateWord, type Machine } from './machineScope.ts';
 
@@ -15,7 +15,7 @@ const env: Machine = {
   wordBytes: 8,
   register: (name) => wholeRegister(name, REGISTERS[name]),
   symbol: (name) => SYMBOLS[name],
-  read: async (address, lengthBytes) => littleToMemory(address, lengthBytes, true),
+  read: async (address, lengthBytes) => toBytes(address, lengthBytes, true),
 };
 
 function wholeRegister(full: string, value: bigint | undefined): NamedRegister | undefined {

@@ -2,11 +2,11 @@
  * Evaluates expression trees against a frame, or without one: C's conversions and arithmetic, C++'s members
  * and casts, Rust's fields. Assignments only say what to write.
  */
+import { toBytes } from '../../dwarf/byteOrder.ts';
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
 import type { NamedRegister } from '../frames/machineRegisters.ts';
 import { alignOf } from '../types/alignment.ts';
-import { littleToMemory } from '../types/byteOrder.ts';
 import { isFloatType } from '../types/scalarTypes.ts';
 import {
   type BaseType,
@@ -184,7 +184,7 @@ class Evaluator {
       );
     }
     const { value, sizeBytes, full, offsetBytes, fullValue } = register;
-    const bytes = littleToMemory(value, sizeBytes, this.#scope.world.littleEndian);
+    const bytes = toBytes(value, sizeBytes, this.#scope.world.littleEndian);
     return new TargetValue(
       this.#scalars.registerType(register),
       {

@@ -3,6 +3,7 @@
  * Locals first, then members of the object, then the scopes around the function from the inside out, then
  * macros, then anywhere in the program.
  */
+import { toBytes } from '../../dwarf/byteOrder.ts';
 import { toUnsigned } from '../../dwarf/address.ts';
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { rangesOf } from '../../dwarf/ranges.ts';
@@ -13,7 +14,6 @@ import { isRegisterName, registerByName } from '../frames/machineRegisters.ts';
 import type { ImageNames } from '../names/imageNames.ts';
 import { familiarType } from '../types/builtinTypes.ts';
 import { DATA_LABEL, TEXT_LABEL } from '../types/labelTypes.ts';
-import { littleToMemory } from '../types/byteOrder.ts';
 import { flatMembers } from '../types/flatMembers.ts';
 import { enclosingScopes, scopeOfName, splitPath, templateSpellings } from '../types/qualifiedNames.ts';
 import { type StructType, type Type, sizeOf, strip } from '../types/type.ts';
@@ -305,7 +305,7 @@ export class NameResolver {
     for (const child of childrenOf(die)) {
       if (child.string(DW_AT.name) === simple) value = child.bigint(DW_AT.const_value, isSigned) ?? 0n;
     }
-    const bytes = littleToMemory(BigInt.asUintN(64, value), sizeOf(type) ?? 4, this.#image.littleEndian);
+    const bytes = toBytes(BigInt.asUintN(64, value), sizeOf(type) ?? 4, this.#image.littleEndian);
     return new TargetValue(type, { kind: 'bytes', bytes }, this.#scope.world, name);
   }
 

@@ -2,6 +2,7 @@
  * The variables of one frame: which are in scope at its address, and where each lives. DWARF 5 §3.4, §4.1,
  * §2.6.
  */
+import { toBytes } from '../../dwarf/byteOrder.ts';
 import { toUnsigned } from '../../dwarf/address.ts';
 import { DW_AT, DW_TAG } from '../../dwarf/constants.ts';
 import { DwarfError } from '../../dwarf/dwarfError.ts';
@@ -17,12 +18,11 @@ import {
 import { describeExpression } from '../../dwarf/expressionText.ts';
 import { expressionAt } from '../../dwarf/locationLists.ts';
 import { joinPieces } from '../../dwarf/pieces.ts';
-import { type TypedValue, type ValueType, genericType, toBytes, typed } from '../../dwarf/typedValue.ts';
+import { type TypedValue, type ValueType, genericType, typed } from '../../dwarf/typedValue.ts';
 import type { Die, Unit } from '../../dwarf/unit.ts';
 import { QueryError } from '../base/queryError.ts';
 import type { Macro } from '../names/imageMacros.ts';
 import { type Dimension, isComputed, lowerBoundOf } from '../types/arrayBounds.ts';
-import { littleToMemory } from '../types/byteOrder.ts';
 import { type Type, sizeOf, typeName } from '../types/type.ts';
 import type { TypeReader } from '../types/typeReader.ts';
 import { withBounds } from '../types/variableLengths.ts';
@@ -318,7 +318,7 @@ export class FrameScope {
     if (bits !== undefined) {
       return {
         kind: 'bytes',
-        bytes: littleToMemory(BigInt.asUintN(128, bits), sizeOf(type) ?? 8, this.image.littleEndian),
+        bytes: toBytes(BigInt.asUintN(128, bits), sizeOf(type) ?? 8, this.image.littleEndian),
       };
     }
     const text = die.string(DW_AT.const_value);
@@ -347,7 +347,7 @@ export class FrameScope {
       case 'register':
         return this.#registerPlace(location.register, sizeBytes);
       case 'value': {
-        const bytes = toBytes(location.value, this.image.littleEndian);
+        const bytes = toBytes(location.value.bits, location.value.type.sizeBytes, this.image.littleEndian);
         return { kind: 'bytes', bytes: resized(bytes, sizeBytes) };
       }
       case 'implicit':
@@ -380,7 +380,7 @@ export class FrameScope {
     const { littleEndian, addressSize } = this.image;
     // Smaller objects are the low end of the register, which big-endian machines would store last.
     const wholeBytes = littleEndian || sizeBytes === 0 ? Math.max(sizeBytes, addressSize) : sizeBytes;
-    const bytes = littleToMemory(value, wholeBytes, littleEndian);
+    const bytes = toBytes(value, wholeBytes, littleEndian);
     return { kind: 'bytes', bytes, register: { name, value, offsetBytes: 0, wholeBytes } };
   }
 

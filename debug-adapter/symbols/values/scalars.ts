@@ -2,9 +2,10 @@
  * Numbers of the target as JavaScript's and back: constants, conversions to integers, floats and truth, the
  * types of literals.
  */
+import { toBytes } from '../../dwarf/byteOrder.ts';
 import { DW_ATE } from '../../dwarf/constants.ts';
 import { QueryError } from '../base/queryError.ts';
-import { isLittleEndian, littleToMemory } from '../types/byteOrder.ts';
+import { isLittleEndian } from '../types/byteOrder.ts';
 import { integer, isFloatType, isSignedType, isSignedField } from '../types/scalarTypes.ts';
 import { type BaseType, type PointerType, type Type, VOID, sizeOf } from '../types/type.ts';
 import { floatNumber } from './floatText.ts';
@@ -51,7 +52,7 @@ export class Scalars {
   constant(type: Type, bits: bigint, expression: string): TargetValue {
     const sizeBytes = sizeOf(type) ?? this.world.addressSize;
     const littleEndian = isLittleEndian(type, this.world);
-    const bytes = littleToMemory(BigInt.asUintN(8 * sizeBytes, bits), sizeBytes, littleEndian);
+    const bytes = toBytes(BigInt.asUintN(8 * sizeBytes, bits), sizeBytes, littleEndian);
     return new TargetValue(type, { kind: 'bytes', bytes }, this.world, expression);
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { toBytes } from '../../dwarf/byteOrder.ts';
 import {
   baseType,
   type BuiltDie,
@@ -10,7 +11,6 @@ import {
 import { DW_AT, DW_ATE, DW_END, DW_FORM, DW_LANG, DW_TAG } from '../../dwarf/constants.ts';
 import { DwarfFile } from '../../dwarf/dwarfFile.ts';
 import { DW_OP } from '../../dwarf/operators.ts';
-import { littleToMemory } from '../types/byteOrder.ts';
 import { flatMembers } from '../types/flatMembers.ts';
 import type { Type } from '../types/type.ts';
 import { describe } from '../types/typeDescription.ts';
@@ -198,7 +198,7 @@ for (const littleEndian of [true, false]) {
     // a = 5, b = 0x123, c = -2: the number a load of the four bytes gives.
     const number = littleEndian ? 0xe91dn : 0xb23e_0000n;
     const value = 0xaaaa_bbbb_0000_0000n | number;
-    const bytes = littleToMemory(number, 4, littleEndian);
+    const bytes = toBytes(number, 4, littleEndian);
     const register = { name: 'r3', value, offsetBytes: 0, wholeBytes: 4 };
     const world = valueOf(type, [], littleEndian).world;
     const object = new TargetValue(type, { kind: 'bytes', bytes, register }, world, 'object');

@@ -1,8 +1,9 @@
 /** Values of the target: a type and a place. Memory is read only when bits are asked for, and only those. */
+import { fromBytes, toBytes } from '../../dwarf/byteOrder.ts';
 import type { Die } from '../../dwarf/unit.ts';
 import { QueryError } from '../base/queryError.ts';
 import { type BitRange, bitBytes, bitShift } from '../types/bitFields.ts';
-import { isLittleEndian, memoryToLittle, littleToMemory } from '../types/byteOrder.ts';
+import { isLittleEndian } from '../types/byteOrder.ts';
 import { flatMembers } from '../types/flatMembers.ts';
 import { type Member, type StructType, type Type, sizeOf, strip, typeName } from '../types/type.ts';
 import { castExpression, memberExpression, parenthesized } from './expressionText.ts';
@@ -103,7 +104,7 @@ export class TargetValue {
   async assignBits(bits: bigint): Promise<Assignment> {
     if (this.bits !== undefined) return this.#assignBitField(bits, this.bits);
     const size = this.#requireSize();
-    return this.#write(littleToMemory(bits, size, this.littleEndian), 0);
+    return this.#write(toBytes(bits, size, this.littleEndian), 0);
   }
 
   /** What a pointer or reference leads to. Throws QueryError for anything else. */
@@ -201,7 +202,7 @@ export class TargetValue {
   /** A scalar's bits as an unsigned integer. */
   async unsigned(): Promise<bigint> {
     if (this.bits !== undefined) return this.#bitField(this.bits);
-    return memoryToLittle(await this.bytes(), this.littleEndian);
+    return fromBytes(await this.bytes(), this.littleEndian);
   }
 
   /** The same value in other surroundings: ones that remember what was read. */
@@ -232,14 +233,14 @@ export class TargetValue {
     const shift = bitShift(bits, littleEndian);
     const mask = ((1n << BigInt(bits.size)) - 1n) << shift;
     const merged = ((await this.#bitFieldBytes(bits)) & ~mask) | ((value << shift) & mask);
-    return this.#write(littleToMemory(merged, count, littleEndian), first);
+    return this.#write(toBytes(merged, count, littleEndian), first);
   }
 
   /** What holds a bit-field, as one integer. */
   async #bitFieldBytes(bits: BitRange): Promise<bigint> {
     const { first, count } = bitBytes(bits);
     const part = new TargetValue(this.type, placeAt(this.place, first, count), this.world, this.expression);
-    return memoryToLittle(await part.bytes(count), this.littleEndian);
+    return fromBytes(await part.bytes(count), this.littleEndian);
   }
 
   #write(bytes: Uint8Array, offsetBytes: number): Assignment {
@@ -253,7 +254,7 @@ export class TargetValue {
     const at = inRegister + offsetBytes;
     const shift = BigInt(8 * (this.world.littleEndian ? at : wholeBytes - at - bytes.length));
     const mask = ((1n << BigInt(8 * bytes.length)) - 1n) << shift;
-    const bits = memoryToLittle(bytes, this.world.littleEndian) << shift;
+    const bits = fromBytes(bytes, this.world.littleEndian) << shift;
     return { kind: 'register', register: name, value: (value & ~mask) | bits };
   }
 }
