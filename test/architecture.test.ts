@@ -58,7 +58,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   protocol: ['config'],
   client: ['protocol', 'config', 'elf'],
   memory: ['abi'],
-  bus: ['abi'],
+  bus: ['abi', 'memory'],
   kvm: ['abi'],
   backends: ['bus', 'kvm', 'config', 'client'],
   devices: ['abi', 'bus', 'memory', 'backends', 'config', 'firmware'],

@@ -3,6 +3,8 @@
  * advance, rings.
  */
 import { ByteRing } from '../../vmm-core/bus/byteRing.ts';
+import type { DoorbellPlace, DoorbellWire } from '../../vmm-core/bus/doorbell.ts';
+import type { MsiSender } from '../../vmm-core/bus/msiSender.ts';
 import type { IrqLine } from '../../vmm-core/bus/irqLine.ts';
 import type { BusDevice } from '../../vmm-core/bus/busDevice.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
@@ -34,6 +36,33 @@ export class RecordedPower implements GuestPower {
   }
   panic(event: string): void {
     this.events.push(`panic ${event}`);
+  }
+}
+
+/** Wires that nobody is connected to. */
+export class RecordedDoorbell implements DoorbellWire {
+  rings = 0;
+  readonly connected: DoorbellPlace[] = [];
+
+  ring(): void {
+    this.rings++;
+  }
+  connect(at: DoorbellPlace): boolean {
+    this.connected.push(at);
+    return true;
+  }
+  disconnect(at: DoorbellPlace): void {
+    const index = this.connected.findIndex((it) => JSON.stringify(it) === JSON.stringify(at));
+    if (index < 0) throw new Error(`not connected: ${JSON.stringify(at)}`);
+    this.connected.splice(index, 1);
+  }
+}
+
+export class RecordedMsi implements MsiSender {
+  readonly sent: { readonly address: number; readonly data: number }[] = [];
+
+  send(addressLow: number, addressHigh: number, data: number): void {
+    this.sent.push({ address: addressHigh * 2 ** 32 + addressLow, data });
   }
 }
 

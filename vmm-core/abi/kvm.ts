@@ -109,6 +109,24 @@ export const KvmCpuid2 = struct('kvm_cpuid2', 8, { nent: u32(0) }); // entries f
 export const KVM_CPUID_FLAG_SIGNIFCANT_INDEX = 1; // spelled so in the header
 
 export const KvmIrqLevel = struct('kvm_irq_level', 8, { irq: u32(0), level: u32(4) });
+// KVM_IOEVENTFD, KVM_IRQFD, KVM_SIGNAL_MSI
+export const KvmIoeventfd = struct('kvm_ioeventfd', 64, {
+  datamatch: u64(0),
+  addr: u64(8),
+  len: u32(16),
+  fd: u32(20),
+  flags: u32(24),
+});
+export const KVM_IOEVENTFD_FLAG_DATAMATCH = 1 << 0;
+export const KVM_IOEVENTFD_FLAG_PIO = 1 << 1;
+export const KVM_IOEVENTFD_FLAG_DEASSIGN = 1 << 2;
+export const KvmIrqfd = struct('kvm_irqfd', 32, { fd: u32(0), gsi: u32(4), flags: u32(8) });
+export const KvmMsi = struct('kvm_msi', 32, {
+  address_lo: u32(0),
+  address_hi: u32(4),
+  data: u32(8),
+  flags: u32(12),
+});
 export const KvmIrqchip = struct('kvm_irqchip', 520, { chip_id: u32(0) });
 export const KVM_IRQCHIP_PIC_MASTER = 0;
 export const KVM_IRQCHIP_PIC_SLAVE = 1;
@@ -348,6 +366,9 @@ export const KVM_SET_TSS_ADDR = io(0x47);
 export const KVM_SET_IDENTITY_MAP_ADDR = iow(0x48, 8);
 export const KVM_CREATE_IRQCHIP = io(0x60);
 export const KVM_IRQ_LINE = iow(0x61, KvmIrqLevel.size);
+export const KVM_IRQFD = iow(0x76, KvmIrqfd.size);
+export const KVM_IOEVENTFD = iow(0x79, KvmIoeventfd.size);
+export const KVM_SIGNAL_MSI = iow(0xa5, KvmMsi.size);
 export const KVM_GET_IRQCHIP = iowr(0x62, KvmIrqchip.size);
 export const KVM_SET_IRQCHIP = ior(0x63, KvmIrqchip.size); // the header says _IOR
 export const KVM_CREATE_PIT2 = iow(0x77, KvmPitConfig.size);

@@ -10,7 +10,9 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import {
   ManualClock,
   plannableConfig,
+  RecordedDoorbell,
   RecordedIrq,
+  RecordedMsi,
   RecordedPower,
   randomNumbers,
 } from '../../test/support/devices.ts';
@@ -77,6 +79,8 @@ function build(buffer: SharedArrayBuffer, clock: ManualClock): TestMachine {
     clock,
     power: new RecordedPower(),
     irqLine: () => new RecordedIrq(),
+    doorbell: () => new RecordedDoorbell(),
+    msi: new RecordedMsi(),
     arm: () => undefined,
     notify: () => undefined,
   });

@@ -5,11 +5,14 @@
 import { Bus } from '../bus/bus.ts';
 import type { ByteRing } from '../bus/byteRing.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
+import type { DoorbellWire } from '../bus/doorbell.ts';
+import type { MsiSender } from '../bus/msiSender.ts';
 import { SharedIrqLine } from '../bus/sharedIrqLine.ts';
 import { StateBlock, type StateShape } from '../bus/stateBlock.ts';
 import { CATALOG, classOf } from './catalog.ts';
 import type { Clock } from './clock.ts';
-import type { Device, DeviceClass } from './device.ts';
+import type { Device, DeviceClass, Doorbell } from './device.ts';
+import { PlacedDoorbell } from './doorbells.ts';
 import type { GuestPower } from './guestPower.ts';
 import type { MachinePlan, PlannedDevice } from './machinePlan.ts';
 
@@ -18,6 +21,9 @@ export interface ThreadHost {
   readonly clock: Clock;
   readonly power: GuestPower;
   irqLine(gsi: number): IrqLine;
+  /** `index`: among the machine's. */
+  doorbell(index: number): DoorbellWire;
+  readonly msi: MsiSender;
   // From a device to the main thread: `device` is its place in the plan.
   arm(device: number, delayMs: number): void;
   notify(device: number, event: string, value: number): void;
@@ -56,6 +62,9 @@ export function buildDevices(
   const ports = new Bus('port');
   const mmio = new Bus('mmio');
   const lines = sharedLines(plan, memory, host);
+  const doorbells = plan.doorbellStates.map(
+    (offset, i) => new PlacedDoorbell(host.doorbell(i), new StateBlock(PlacedDoorbell.state, memory, offset)),
+  );
   const devices = plan.devices.map((planned, index) => {
     const deviceClass = classOf(planned.classId, catalog);
     const state = new StateBlock(deviceClass.state ?? {}, memory, planned.stateOffset);
@@ -66,6 +75,7 @@ export function buildDevices(
       power: host.power,
       ...(host.outputWaitMs === undefined ? {} : { outputWaitMs: host.outputWaitMs }),
       irq: (irq = 0) => irqLineOf(planned, irq, lines, host),
+      doorbell: (doorbell) => doorbellOf(planned, doorbell, doorbells),
       arm: (delayMs) => host.arm(index, delayMs),
       notify: (event, value = 0) => host.notify(index, event, value),
     });
@@ -95,4 +105,11 @@ function irqLineOf(device: PlannedDevice, index: number, lines: SharedLines, hos
   const irq = device.resources.irqs?.[index];
   if (irq === undefined) throw new Error(`${device.name} has no interrupt ${index}`);
   return lines.get(irq.gsi)?.(device.name) ?? host.irqLine(irq.gsi);
+}
+
+function doorbellOf(device: PlannedDevice, index: number, doorbells: readonly Doorbell[]): Doorbell {
+  const doorbell = doorbells[device.firstDoorbell + index];
+  if (doorbell === undefined || index >= (device.resources.doorbells ?? 0))
+    throw new Error(`${device.name} has no doorbell ${index}`);
+  return doorbell;
 }

@@ -6,12 +6,15 @@
  */
 import type { Backend } from '../backends/backend.ts';
 import type { BusDevice } from '../bus/busDevice.ts';
+import type { DoorbellPlace } from '../bus/doorbell.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
 import type { StateBlock, StateShape } from '../bus/stateBlock.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { FirmwareContribution } from '../firmware/contribution.ts';
 import type { Clock } from './clock.ts';
 import type { GuestPower } from './guestPower.ts';
+import type { PciFunctionHost } from './pci/pciFunctionHost.ts';
+import type { PciResources } from './pci/pciResources.ts';
 
 /** C: what an instance must know, plain data that is sent to every thread. S: its registers. */
 export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
@@ -36,6 +39,9 @@ export interface Resources {
   readonly ports?: readonly Window[];
   readonly mmio?: readonly Window[];
   readonly irqs?: readonly Irq[];
+  readonly pci?: PciResources;
+  /** How many: each is an eventfd that the guest can signal by a write without an exit (kvm/doorbell.ts). */
+  readonly doorbells?: number;
 }
 
 export interface Window {
@@ -64,6 +70,10 @@ export interface DeviceHost<S extends StateShape = StateShape> {
   readonly outputWaitMs?: number;
   /** The interrupt that is at this place among its resources. */
   readonly irq: (index?: number) => IrqLine;
+  /** When it is a PCI function. */
+  readonly pci?: PciFunctionHost;
+  /** The doorbell of this number. */
+  readonly doorbell: (index: number) => Doorbell;
   /**
    * The main thread calls onTimer() after that time, or a little earlier. Any thread; of several the earliest
    * counts.
@@ -71,6 +81,14 @@ export interface DeviceHost<S extends StateShape = StateShape> {
   readonly arm: (delayMs: number) => void;
   /** Tells the main thread's side. Any thread; the name of an event is the device's own. */
   readonly notify: (event: string, value?: number) => void;
+}
+
+/** See Resources.doorbells. */
+export interface Doorbell {
+  /** Signals it, where the write came as an exit. */
+  ring(): void;
+  /** Where a write signals it from now on; undefined: nowhere. Every thread may say it. */
+  place(at: DoorbellPlace | undefined): void;
 }
 
 /** What the main thread lends to a back end. */
@@ -87,6 +105,8 @@ export interface BackendPort<S extends StateShape = StateShape> {
 
 /** Registers on a bus, and what else the machine may ask of a device. All of that on the main thread. */
 export interface Device extends BusDevice {
+  /** Of a PCI function: what is behind its BARs, by index. */
+  readonly bars?: readonly (BusDevice | undefined)[];
   /** Once, before the first vCPU runs: what survives a reset, because a battery keeps it. */
   powerOn?(): void;
   /** Power-on state of everything else. vCPUs are stopped. */

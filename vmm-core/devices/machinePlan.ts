@@ -9,6 +9,8 @@ export interface MachinePlan {
   readonly irqs: readonly PlannedIrq[];
   /** Of the shared memory that holds all registers and rings. */
   readonly stateBytes: number;
+  /** Where the state of each doorbell is in the shared memory. */
+  readonly doorbellStates: readonly number[];
 }
 
 export interface PlannedDevice {
@@ -20,6 +22,8 @@ export interface PlannedDevice {
   readonly resources: Resources;
   /** Where its registers are in the shared memory. */
   readonly stateOffset: number;
+  /** The place of its first among the machine's doorbells. */
+  readonly firstDoorbell: number;
 }
 
 /** An interrupt and who drives it. */

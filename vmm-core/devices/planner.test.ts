@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { plannableConfig } from '../../test/support/devices.ts';
+import { plannableConfig, RecordedDoorbell, RecordedMsi } from '../../test/support/devices.ts';
 import { StateBlock, u32 } from '../bus/stateBlock.ts';
 import { allocateDevices, buildDevices } from './buildDevices.ts';
 import type { DeviceClass, Irq, Resources } from './device.ts';
@@ -70,6 +70,8 @@ test('every device has registers of its own, the same in all threads, and a plan
     clock: { wallMs: () => 0, monotonicNs: () => 0n },
     power: { powerOff: () => {}, reset: () => {}, debugExit: () => {}, panic: () => {} },
     irqLine: () => ({ set: (on: boolean) => void levels.push(on) }),
+    doorbell: () => new RecordedDoorbell(),
+    msi: new RecordedMsi(),
     arm: () => {},
     notify: () => {},
   };

@@ -3,43 +3,55 @@ import { SharedIrqLine } from '../bus/sharedIrqLine.ts';
 import { StateBlock } from '../bus/stateBlock.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { CATALOG } from './catalog.ts';
+import { PlacedDoorbell } from './doorbells.ts';
 import type { DeviceClass, Irq, Resources, Window } from './device.ts';
 import type { MachinePlan, PlannedDevice, PlannedIrq } from './machinePlan.ts';
 
 /** Throws when two devices want the same: a bug of ours, as long as users cannot place devices. */
 export function planMachine(config: VmConfig, catalog: readonly DeviceClass[] = CATALOG): MachinePlan {
-  const memory = new StateMemory();
+  const memory = new Ranges();
+  const doorbells = new Ranges();
   const devices = catalog.flatMap((it) =>
-    (it.instances?.(config) ?? [undefined]).map((instance) => planDevice(it, instance, memory)),
+    (it.instances?.(config) ?? [undefined]).map((instance) => planDevice(it, instance, memory, doorbells)),
   );
   assertDisjoint('port', devices, ({ ports }) => ports);
   assertDisjoint('address', devices, ({ mmio }) => mmio);
   const irqs = planIrqs(devices, memory);
-  return { devices, irqs, stateBytes: memory.sizeBytes };
+  const doorbellStates = Array.from({ length: doorbells.end }, () =>
+    memory.take(StateBlock.sizeOf(PlacedDoorbell.state)),
+  );
+  return { devices, irqs, doorbellStates, stateBytes: memory.end };
 }
 
 /** Hands out consecutive pieces. */
-class StateMemory {
-  sizeBytes = 0;
+class Ranges {
+  end = 0;
 
-  take(sizeBytes: number): number {
-    const offset = this.sizeBytes;
-    this.sizeBytes += sizeBytes;
-    return offset;
+  take(length: number): number {
+    const start = this.end;
+    this.end += length;
+    return start;
   }
 }
 
-function planDevice(deviceClass: DeviceClass, instance: unknown, memory: StateMemory): PlannedDevice {
+function planDevice(
+  deviceClass: DeviceClass,
+  instance: unknown,
+  memory: Ranges,
+  doorbells: Ranges,
+): PlannedDevice {
+  const resources = deviceClass.resources(instance);
   return {
     classId: deviceClass.id,
     name: deviceClass.nameOf?.(instance) ?? deviceClass.id,
     instance,
-    resources: deviceClass.resources(instance),
+    resources,
     stateOffset: memory.take(StateBlock.sizeOf(deviceClass.state ?? {})),
+    firstDoorbell: doorbells.take(resources.doorbells ?? 0),
   };
 }
 
-function planIrqs(devices: readonly PlannedDevice[], memory: StateMemory): PlannedIrq[] {
+function planIrqs(devices: readonly PlannedDevice[], memory: Ranges): PlannedIrq[] {
   const wired = devices.flatMap(({ name, resources }) =>
     (resources.irqs ?? []).map((irq) => ({ name, irq })),
   );

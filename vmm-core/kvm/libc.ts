@@ -25,6 +25,12 @@ const libcSyscall = libc.func('long syscall(long number, long a, long b, long c)
 // fcntl and flock: file flags and locks that node:fs does not offer. fcntl is variadic, see above.
 const libcFcntl = libc.func('int fcntl(int fd, int command, long value)') as unknown as IntCall;
 const libcFlock = libc.func('int flock(int fd, int operation)') as unknown as IntCall;
+const libcEventfd = libc.func('int eventfd(unsigned int initval, int flags)') as unknown as IntCall;
+const libcWrite = libc.func('long write(int fd, void *buffer, size_t count)') as unknown as (
+  fd: number,
+  buffer: ArrayBufferView,
+  count: number,
+) => number;
 const libcSetitimer = libc.func('int setitimer(int which, void *value, void *old)') as unknown as (
   which: number,
   value: BigInt64Array,
@@ -45,6 +51,10 @@ const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+
+const EFD_CLOEXEC = 0o2000000; // <sys/eventfd.h>
+const EFD_NONBLOCK = 0o4000;
+const EVENT_BYTES = 8;
 
 const ITIMER_REAL = 0; // <sys/time.h>
 
@@ -73,6 +83,23 @@ export function tryLock(fd: number): boolean {
   return libcFlock(fd, LOCK_EX | LOCK_NB) === 0;
 }
 
+/** A new eventfd. How often it was written tells nothing, only that it was. */
+export function createEventFd(): number {
+  const fd = libcEventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) throw new KvmError('eventfd', koffi.errno());
+  return fd;
+}
+
+const ONE_EVENT = BigUint64Array.of(1n);
+
+/**
+ * Any thread. Safety: the kernel reads the eight bytes during the call. It fails only (EAGAIN) where nobody
+ * has read 2^64 - 2 events: then the reader wakes as well.
+ */
+export function signalEventFd(fd: number): void {
+  libcWrite(fd, ONE_EVENT, EVENT_BYTES);
+}
+
 /**
  * An ioctl whose argument is a number. Returns the result, or -errno.
  * Safety: passes no pointer; blocks the calling thread for KVM_RUN only.
@@ -97,6 +124,12 @@ export function ioctlStruct(call: string, fd: number, request: number, buffer: A
   const result = ioctlBuffer(fd, request, buffer);
   if (result < 0) throw new KvmError(call, koffi.errno());
   return result;
+}
+
+/** As `ioctlStruct`, for calls that may fail. Returns the result, or -errno. */
+export function tryIoctlStruct(fd: number, request: number, buffer: ArrayBufferView): number {
+  const result = ioctlBuffer(fd, request, buffer);
+  return result < 0 ? -koffi.errno() : result;
 }
 
 /**

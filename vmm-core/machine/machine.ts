@@ -205,6 +205,7 @@ export class Machine {
         breakpoints: this.breakpoints.buffer,
         plan: this.#devices.plan,
         deviceMemory: this.#devices.memory,
+        doorbellFds: this.#devices.doorbellFds,
         facilities,
         logLevel: log.level,
       },

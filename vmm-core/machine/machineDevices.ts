@@ -11,6 +11,9 @@ import { hostClock } from '../devices/clock.ts';
 import type { GuestPower } from '../devices/guestPower.ts';
 import type { MachinePlan } from '../devices/machinePlan.ts';
 import { planMachine } from '../devices/planner.ts';
+import { kvmDoorbells } from '../kvm/doorbell.ts';
+import { createEventFd } from '../kvm/libc.ts';
+import { kvmMsi } from '../kvm/msi.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import type { VcpuMessage } from '../vcpu/messages.ts';
 
@@ -26,6 +29,8 @@ export class MachineDevices {
   readonly plan: MachinePlan;
   /** For the other threads, which build the same over it. */
   readonly memory: SharedArrayBuffer;
+  /** The eventfds of the plan's doorbells. */
+  readonly doorbellFds: readonly number[];
   readonly set: DeviceSet;
   readonly backends: BackendSet;
   readonly #timers: DeviceTimers;
@@ -35,11 +40,14 @@ export class MachineDevices {
   constructor({ config, vmFd, power, onLost }: MachineDevicesOptions) {
     this.plan = planMachine(config);
     this.memory = allocateDevices(this.plan);
+    this.doorbellFds = this.plan.doorbellStates.map(createEventFd);
     this.#timers = new DeviceTimers((device) => this.#built(device)?.device?.onTimer?.());
     this.set = buildDevices(this.plan, this.memory, {
       clock: hostClock,
       power,
       irqLine: (gsi) => kvmIrqLine(vmFd, gsi),
+      doorbell: kvmDoorbells(vmFd, this.doorbellFds),
+      msi: kvmMsi(vmFd),
       arm: (device, delayMs) => this.#timers.arm(device, delayMs),
       notify: (device, event, value) => this.backends.onEvent(device, event, value),
       outputWaitMs: 0,

@@ -22,6 +22,8 @@ export interface VcpuAssignment {
   readonly plan: MachinePlan;
   /** The devices' registers and rings, as the plan has them. */
   readonly deviceMemory: SharedArrayBuffer;
+  /** The eventfds of the plan's doorbells. */
+  readonly doorbellFds: readonly number[];
   readonly facilities: VcpuFacilities;
   readonly logLevel: LogLevel;
 }

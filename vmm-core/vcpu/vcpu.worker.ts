@@ -5,7 +5,9 @@
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { hostClock } from '../devices/clock.ts';
 import { buildDevices } from '../devices/buildDevices.ts';
+import { kvmDoorbells } from '../kvm/doorbell.ts';
 import { currentThreadId, KICK_SIGNAL, signalThread } from '../kvm/libc.ts';
+import { kvmMsi } from '../kvm/msi.ts';
 import { KvmRun } from '../kvm/kvmRun.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
@@ -28,6 +30,8 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
   const devices = buildDevices(assignment.plan, assignment.deviceMemory, {
     clock: hostClock,
     irqLine: (gsi) => kvmIrqLine(assignment.vmFd, gsi),
+    doorbell: kvmDoorbells(assignment.vmFd, assignment.doorbellFds),
+    msi: kvmMsi(assignment.vmFd),
     power: guestPower(
       (cause) => loop.raisePower(cause),
       (event) => post({ kind: 'panic', event }),

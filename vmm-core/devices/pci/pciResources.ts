@@ -1,0 +1,37 @@
+/** What a PCI function is to the planner: plain data of a device's class. PCI Local Bus 3.0 §6. */
+
+export interface PciResources {
+  /** Where old guests expect it; absent: the planner takes the next free device number of bus 0. */
+  readonly slot?: PciSlot;
+  readonly ids: PciIds;
+  readonly bars?: readonly PciBar[];
+  /** Has an interrupt pin (INTA#); the planner gives it a line. */
+  readonly hasInterruptPin?: true;
+  /** Vectors of its MSI-X capability, whose table and pending bits have the BAR `msixBar` to themselves. */
+  readonly msixVectors?: number;
+  readonly msixBar?: number;
+  /** Vendor-specific capabilities (id 09h), each from its third byte on; read-only to the guest. */
+  readonly capabilities?: readonly Uint8Array[];
+}
+
+export interface PciSlot {
+  readonly device: number;
+  readonly function: number;
+}
+
+export interface PciIds {
+  readonly vendorId: number;
+  readonly deviceId: number;
+  readonly revisionId: number;
+  /** Base class, subclass, programming interface: 24 bits. */
+  readonly classCode: number;
+  readonly subsystemVendorId: number;
+  readonly subsystemId: number;
+}
+
+export interface PciBar {
+  readonly index: number;
+  readonly kind: 'io' | 'memory' | 'memory64';
+  /** A power of two; at least 4 of ports, 16 of memory. */
+  readonly sizeBytes: number;
+}

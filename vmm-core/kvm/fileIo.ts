@@ -1,0 +1,44 @@
+/**
+ * File I/O on the calling thread: metadata of disk images, and commands that convert them. Results are bytes
+ * or 0, or -errno; a transfer may be short.
+ */
+import { koffi } from './koffi.ts';
+
+const libc = koffi.load(null);
+type Transfer = (fd: number, buffer: Uint8Array, count: number, offset: number) => number | bigint;
+const libcPread = libc.func(
+  'long pread(int fd, void *buffer, size_t count, int64_t offset)',
+) as unknown as Transfer;
+const libcPwrite = libc.func(
+  'long pwrite(int fd, void *buffer, size_t count, int64_t offset)',
+) as unknown as Transfer;
+const libcFdatasync = libc.func('int fdatasync(int fd)') as unknown as (fd: number) => number;
+const libcFallocate = libc.func(
+  'int fallocate(int fd, int mode, int64_t offset, int64_t length)',
+) as unknown as (...args: number[]) => number;
+
+export const FALLOC_FL_KEEP_SIZE = 0x01; // <linux/falloc.h>
+export const FALLOC_FL_PUNCH_HOLE = 0x02;
+export const FALLOC_FL_ZERO_RANGE = 0x10;
+
+/** Safety, of all here: koffi pins the buffer for the call, and the kernel keeps no pointer to it. */
+export function readAt(fd: number, into: Uint8Array, offset: number): number {
+  return resultOf(libcPread(fd, into, into.length, offset));
+}
+
+export function writeAt(fd: number, bytes: Uint8Array, offset: number): number {
+  return resultOf(libcPwrite(fd, bytes, bytes.length, offset));
+}
+
+export function syncData(fd: number): number {
+  return resultOf(libcFdatasync(fd));
+}
+
+/** `mode`: FALLOC_FL_… */
+export function allocateRange(fd: number, mode: number, offset: number, lengthBytes: number): number {
+  return resultOf(libcFallocate(fd, mode, offset, lengthBytes));
+}
+
+function resultOf(result: number | bigint): number {
+  return result < 0 ? -koffi.errno() : Number(result);
+}
