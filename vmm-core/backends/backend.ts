@@ -20,6 +20,8 @@ export interface Backend {
   flush?(): void;
   /** Gives up what it holds of the host. */
   close(): void;
+  /** For its service on the I/O thread, once: plain data. */
+  readonly opened?: unknown;
   /** One of the machine's serial ports: clients may attach to it and type. */
   readonly serial?: SerialLine;
 }

@@ -83,6 +83,7 @@ function build(buffer: SharedArrayBuffer, clock: ManualClock): TestMachine {
     msi: new RecordedMsi(),
     arm: () => undefined,
     notify: () => undefined,
+    wakeService: () => undefined,
   });
   const ofClass = (id: string) => devices.filter(({ planned }) => planned.classId === id);
   const uarts = ofClass(uart16550.id).map(({ planned, device }) => ({

@@ -27,6 +27,8 @@ export interface ThreadHost {
   // From a device to the main thread: `device` is its place in the plan.
   arm(device: number, delayMs: number): void;
   notify(device: number, event: string, value: number): void;
+  /** See DeviceHost.wakeService. */
+  wakeService(device: number): void;
   /** 0: this thread is the one that reads the output rings, and cannot wait for itself. */
   readonly outputWaitMs?: number;
 }
@@ -76,6 +78,7 @@ export function buildDevices(
       ...(host.outputWaitMs === undefined ? {} : { outputWaitMs: host.outputWaitMs }),
       irq: (irq = 0) => irqLineOf(planned, irq, lines, host),
       doorbell: (doorbell) => doorbellOf(planned, doorbell, doorbells),
+      wakeService: () => host.wakeService(index),
       arm: (delayMs) => host.arm(index, delayMs),
       notify: (event, value = 0) => host.notify(index, event, value),
     });

@@ -11,7 +11,9 @@ import type { IrqLine } from '../bus/irqLine.ts';
 import type { StateBlock, StateShape } from '../bus/stateBlock.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { FirmwareContribution } from '../firmware/contribution.ts';
+import type { GuestMemory } from '../memory/guestMemory.ts';
 import type { Clock } from './clock.ts';
+import type { DeviceService, ServicePort } from './deviceService.ts';
 import type { GuestPower } from './guestPower.ts';
 import type { PciFunctionHost } from './pci/pciFunctionHost.ts';
 import type { PciResources } from './pci/pciResources.ts';
@@ -32,6 +34,8 @@ export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
   build?(instance: C, host: DeviceHost<S>): Device;
   /** Absent: nothing of the host is behind it. Throws UserError when that cannot be opened. */
   backend?(instance: C, port: BackendPort<S>): Backend;
+  /** What moves its data on its I/O thread (Resources.ioThread). */
+  service?(instance: C, port: ServicePort<S>): DeviceService;
 }
 
 /** What an instance occupies. Nothing else may: planner.ts refuses it. */
@@ -42,7 +46,15 @@ export interface Resources {
   readonly pci?: PciResources;
   /** How many: each is an eventfd that the guest can signal by a write without an exit (kvm/doorbell.ts). */
   readonly doorbells?: number;
+  /**
+   * Names the I/O thread that serves its doorbells: IO_THREAD, or one for itself. Absent: main does, in its
+   * back end.
+   */
+  readonly ioThread?: string;
 }
+
+/** The one that devices share. */
+export const IO_THREAD = 'io';
 
 export interface Window {
   readonly base: number;
@@ -75,6 +87,11 @@ export interface DeviceHost<S extends StateShape = StateShape> {
   /** The doorbell of this number. */
   readonly doorbell: (index: number) => Doorbell;
   /**
+   * Has whoever serves its doorbells look at what is in shared memory: DeviceService.onWake, or, where main
+   * serves them, WAKE_EVENT for the back end, on main itself within the call.
+   */
+  readonly wakeService: () => void;
+  /**
    * The main thread calls onTimer() after that time, or a little earlier. Any thread; of several the earliest
    * counts.
    */
@@ -91,12 +108,20 @@ export interface Doorbell {
   place(at: DoorbellPlace | undefined): void;
 }
 
+/** See DeviceHost.wakeService. */
+export const WAKE_EVENT = 'wake';
+
 /** What the main thread lends to a back end. */
-export interface BackendPort<S extends StateShape = StateShape> {
+export interface BackendPort<S extends StateShape = StateShape> extends BackendHost {
   readonly name: string;
   readonly state: StateBlock<S>;
   /** The main thread's own. */
   readonly device: Device;
+}
+
+/** The same for all of them. */
+export interface BackendHost {
+  readonly memory: GuestMemory;
   /** The guest is held back by a full ring until the event loop has turned. */
   readonly onBehind: () => void;
   /** Something the guest writes is lost from here on; `message` is a sentence for the user. */
@@ -120,4 +145,6 @@ export interface Device extends BusDevice {
   onTimer?(): void;
   /** False when the guest has not enabled the button. */
   powerButton?(): boolean;
+  /** The thread of its service has died: nobody may wait for that any more. */
+  serviceDied?(): void;
 }

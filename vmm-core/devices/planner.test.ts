@@ -74,6 +74,7 @@ test('every device has registers of its own, the same in all threads, and a plan
     msi: new RecordedMsi(),
     arm: () => {},
     notify: () => {},
+    wakeService: () => {},
   };
   const [one, other] = [made, structuredClone(made)].map((it) => buildDevices(it, memory, host, catalog));
   one?.ports.write(0x300, 1, 0);

@@ -71,12 +71,12 @@ export class Machine {
     this.#events = events;
     const undo: (() => void)[] = [];
     try {
+      checkHost(config, warm.kvm);
+      this.memory = reserveMemory(config.memoryBytes); // costs nothing before it is written to
       this.#devices = this.#makeDevices();
       undo.push(() => this.#devices.backends.close());
-      checkHost(config, warm.kvm);
       this.#images = openImages(config);
       undo.push(() => closeImages(this.#images));
-      this.memory = reserveMemory(config.memoryBytes);
       this.#vm.setMemory(this.memory);
       this.#kvmVcpus = new MachineVcpus(warm, config.cpus);
       undo.push(() => this.#kvmVcpus.close());
@@ -149,6 +149,7 @@ export class Machine {
     return new MachineDevices({
       config: this.config,
       vmFd: this.#vm.fd,
+      memory: this.memory,
       power: guestPower(
         (cause) => this.#ahead?.raisePower(cause),
         (event) => this.#events.onPanic(event),
@@ -206,6 +207,7 @@ export class Machine {
         plan: this.#devices.plan,
         deviceMemory: this.#devices.memory,
         doorbellFds: this.#devices.doorbellFds,
+        ioWakeFds: this.#devices.ioWakeFds,
         facilities,
         logLevel: log.level,
       },

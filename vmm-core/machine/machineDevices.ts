@@ -8,18 +8,22 @@ import { DeviceTimers } from '../backends/deviceTimers.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { allocateDevices, buildDevices, type BuiltDevice, type DeviceSet } from '../devices/buildDevices.ts';
 import { hostClock } from '../devices/clock.ts';
+import { type BackendHost, WAKE_EVENT } from '../devices/device.ts';
 import type { GuestPower } from '../devices/guestPower.ts';
 import type { MachinePlan } from '../devices/machinePlan.ts';
 import { planMachine } from '../devices/planner.ts';
+import type { GuestMemory } from '../memory/guestMemory.ts';
 import { kvmDoorbells } from '../kvm/doorbell.ts';
 import { createEventFd } from '../kvm/libc.ts';
 import { kvmMsi } from '../kvm/msi.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import type { VcpuMessage } from '../vcpu/messages.ts';
+import { serviceWaker } from '../vcpu/serviceWaker.ts';
 
 export interface MachineDevicesOptions {
   readonly config: VmConfig;
   readonly vmFd: number;
+  readonly memory: GuestMemory;
   readonly power: GuestPower;
   /** Something the guest writes is lost from here on; `message` is a sentence for the user. */
   readonly onLost: (message: string) => void;
@@ -31,16 +35,19 @@ export class MachineDevices {
   readonly memory: SharedArrayBuffer;
   /** The eventfds of the plan's doorbells. */
   readonly doorbellFds: readonly number[];
+  /** The eventfd that wakes each I/O thread of the plan, by the thread's name. */
+  readonly ioWakeFds: Readonly<Record<string, number>>;
   readonly set: DeviceSet;
   readonly backends: BackendSet;
   readonly #timers: DeviceTimers;
   #isOutputStuck = false;
 
   /** In power-on state. Throws UserError when a back end cannot be opened: then none is left open. */
-  constructor({ config, vmFd, power, onLost }: MachineDevicesOptions) {
+  constructor({ config, vmFd, memory, power, onLost }: MachineDevicesOptions) {
     this.plan = planMachine(config);
     this.memory = allocateDevices(this.plan);
     this.doorbellFds = this.plan.doorbellStates.map(createEventFd);
+    this.ioWakeFds = Object.fromEntries(ioThreadsOf(this.plan).map((name) => [name, createEventFd()]));
     this.#timers = new DeviceTimers((device) => this.#built(device)?.device?.onTimer?.());
     this.set = buildDevices(this.plan, this.memory, {
       clock: hostClock,
@@ -50,9 +57,16 @@ export class MachineDevices {
       msi: kvmMsi(vmFd),
       arm: (device, delayMs) => this.#timers.arm(device, delayMs),
       notify: (device, event, value) => this.backends.onEvent(device, event, value),
+      wakeService: serviceWaker(this.plan, this.ioWakeFds, (device) =>
+        this.backends.onEvent(device, WAKE_EVENT, 0),
+      ),
       outputWaitMs: 0,
     });
-    this.backends = openBackends(this.set.devices, () => (this.#isOutputStuck = true), onLost);
+    this.backends = openBackends(this.set.devices, {
+      memory,
+      onBehind: () => (this.#isOutputStuck = true),
+      onLost,
+    });
     for (const { device } of this.set.devices) device?.powerOn?.();
     this.reset();
   }
@@ -91,16 +105,16 @@ export class MachineDevices {
   }
 }
 
-function openBackends(
-  devices: readonly BuiltDevice[],
-  onBehind: () => void,
-  onLost: (message: string) => void,
-): BackendSet {
+function ioThreadsOf({ devices }: MachinePlan): readonly string[] {
+  return [...new Set(devices.flatMap(({ resources }) => resources.ioThread ?? []))];
+}
+
+function openBackends(devices: readonly BuiltDevice[], host: BackendHost): BackendSet {
   const opened: (Backend | undefined)[] = [];
   try {
     for (const { deviceClass, planned, state, device } of devices) {
       const { name, instance } = planned;
-      const port = device && { name, state, device, onBehind, onLost };
+      const port = device && { name, state, device, ...host };
       opened.push(port && deviceClass.backend?.(instance, port));
     }
     return new BackendSet(opened);

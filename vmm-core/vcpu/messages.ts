@@ -24,6 +24,8 @@ export interface VcpuAssignment {
   readonly deviceMemory: SharedArrayBuffer;
   /** The eventfds of the plan's doorbells. */
   readonly doorbellFds: readonly number[];
+  /** The eventfd that wakes each I/O thread, by the thread's name. */
+  readonly ioWakeFds: Readonly<Record<string, number>>;
   readonly facilities: VcpuFacilities;
   readonly logLevel: LogLevel;
 }

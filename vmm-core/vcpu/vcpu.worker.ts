@@ -4,8 +4,10 @@
  */
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { hostClock } from '../devices/clock.ts';
+import { WAKE_EVENT } from '../devices/device.ts';
 import { buildDevices } from '../devices/buildDevices.ts';
 import { kvmDoorbells } from '../kvm/doorbell.ts';
+import { serviceWaker } from './serviceWaker.ts';
 import { currentThreadId, KICK_SIGNAL, signalThread } from '../kvm/libc.ts';
 import { kvmMsi } from '../kvm/msi.ts';
 import { KvmRun } from '../kvm/kvmRun.ts';
@@ -38,6 +40,9 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
     ),
     arm: (device, delayMs) => post({ kind: 'timer', device, delayMs }),
     notify: (device, event, value) => post({ kind: 'notify', device, event, value }),
+    wakeService: serviceWaker(assignment.plan, assignment.ioWakeFds, (device) =>
+      post({ kind: 'notify', device, event: WAKE_EVENT, value: 0 }),
+    ),
   });
   const runs = assignment.vcpus.map(({ run }) => new KvmRun(run));
   const board = new StopBoard(assignment.stopBoard, kicker(runs, devices.rings));

@@ -4,10 +4,10 @@
  * thread touches them, its queues are served on one: the I/O thread for disks and networks, main for small
  * devices. Virtio 1.2.
  */
-import type { IoEngine } from '../../bus/ioEngine.ts';
 import type { StateBlock, StateShape } from '../../bus/stateBlock.ts';
 import type { VmConfig } from '../../config/vmConfig.ts';
 import type { GuestMemory } from '../../memory/guestMemory.ts';
+import type { DeviceService, IoSlots } from '../deviceService.ts';
 import type { VirtQueue } from './queue.ts';
 
 export type VirtioTransport = 'pci' | 'mmio';
@@ -33,7 +33,7 @@ export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extend
   /** The driver wrote to the configuration space, at most 4 bytes; absent: it is read-only. */
   writeConfig?(instance: C, state: StateBlock<S>, offset: number, sizeBytes: number, value: number): void;
   readonly thread: 'main' | 'io';
-  serve(instance: C, port: VirtioPort<S>): VirtioService;
+  serve(instance: C, port: VirtioPort<S>): DeviceService;
 }
 
 export interface VirtioInstance {
@@ -45,7 +45,7 @@ export interface VirtioPort<S extends StateShape = StateShape> {
   readonly name: string;
   readonly state: StateBlock<S>;
   readonly memory: GuestMemory;
-  /** What main opened of the host for it (VirtioBackend.opened); plain data. */
+  /** What main opened of the host for it (Backend.opened); plain data. */
   readonly opened: unknown;
   /** Of the I/O thread; slots are taken from `takeSlot`. Absent on main. */
   readonly io?: IoSlots;
@@ -58,36 +58,4 @@ export interface VirtioPort<S extends StateShape = StateShape> {
   notifyConfig(): void;
   /** The driver broke a rule that leaves the queue unusable: NEEDS_RESET. `rule`: "§2.7.5.3: …". */
   fail(rule: string): void;
-}
-
-/** A share of the I/O thread's engine. Completions come to the service that took the slot. */
-export interface IoSlots {
-  readonly engine: IoEngine;
-  /** -1: none is free; `onSlotFree` follows. */
-  takeSlot(): number;
-  giveSlot(slot: number): void;
-  /** Calls VirtioService.onTimer on this thread after that time. */
-  arm(delayMs: number): void;
-}
-
-/** The data side of one device, on its thread. */
-export interface VirtioService {
-  /** The driver kicked queue `index`, or may have. */
-  onKick(index: number): void;
-  /** An I/O request is done; see IoEvents. */
-  onDone?(slot: number, result: number): void;
-  onSlotFree?(): void;
-  onTimer?(): void;
-  /** A message from its back end on main (VirtioBackend.send). */
-  onMessage?(message: unknown): void;
-  /**
-   * The device is reset, or shall be quiet: takes no more requests until `resume`. What is under way is
-   * finished; `isIdle` then tells.
-   */
-  pause(): void;
-  readonly isIdle: boolean;
-  resume(): void;
-  /** After a pause: the driver has reset the device, completions of before are of no interest. */
-  reset(): void;
-  close(): void;
 }

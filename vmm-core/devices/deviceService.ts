@@ -1,0 +1,55 @@
+/**
+ * The side of a device that moves its data, where that has a thread of its own: the I/O thread (io/), or main
+ * for small devices.
+ */
+import type { BusDevice } from '../bus/busDevice.ts';
+import type { IoEngine } from '../bus/ioEngine.ts';
+import type { StateBlock, StateShape } from '../bus/stateBlock.ts';
+import type { GuestMemory } from '../memory/guestMemory.ts';
+
+/** On its thread. */
+export interface DeviceService {
+  /** The driver has signalled this doorbell, or may have. */
+  onKick(doorbell: number): void;
+  /** An I/O request is done; see IoEvents. */
+  onDone?(slot: number, result: number): void;
+  /** See IoSlots.takeSlot. */
+  onSlotFree?(): void;
+  onTimer?(): void;
+  /** The device has called DeviceHost.wakeService, or another of this thread's devices has. */
+  onWake?(): void;
+  /**
+   * The device is reset, or shall be quiet: takes no more requests until `resume`. What is under way is
+   * finished; `isIdle` then tells. Twice is as once.
+   */
+  pause(): void;
+  readonly isIdle: boolean;
+  /** Looks whether there is something to do: kicks of meanwhile are not repeated. */
+  resume(): void;
+  /** While paused and idle: the driver has reset the device. */
+  reset(): void;
+  /** While paused and idle: the VM ends. */
+  close(): void;
+}
+
+/** What the I/O thread lends. */
+export interface ServicePort<S extends StateShape = StateShape> {
+  readonly name: string;
+  readonly state: StateBlock<S>;
+  /** This thread's own. */
+  readonly device: BusDevice;
+  readonly memory: GuestMemory;
+  /** What main opened of the host for it (Backend.opened); plain data. */
+  readonly opened: unknown;
+  readonly io: IoSlots;
+}
+
+/** A share of the I/O thread's engine. Completions come to the service that took the slot. */
+export interface IoSlots {
+  readonly engine: IoEngine;
+  /** -1: none is free; `onSlotFree` follows. */
+  takeSlot(): number;
+  giveSlot(slot: number): void;
+  /** Calls DeviceService.onTimer on this thread after that time. Of several the earliest counts. */
+  arm(delayMs: number): void;
+}
