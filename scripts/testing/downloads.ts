@@ -5,11 +5,14 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { ensureChromium, ensureCodeServer } from '../codeServer.ts';
-import { ensurePackages, fetchPackage } from '../debian.ts';
+import { enableBackports, ensurePackages, fetchPackage } from '../debian.ts';
 
-/** The lab's: what L1 boots, and the guest in it. */
+/** The lab's: what L1 boots (io_uring there needs more than 6.1 has), and the guest in it. */
+export const L1_KERNEL_PACKAGE = 'linux-image-6.12.*-cloud-amd64';
 export const KERNEL_PACKAGE = 'linux-image-6.1.0-*-cloud-amd64';
 export const BUSYBOX_PACKAGE = 'busybox-static';
+/** What guests with disks have on them, installed here and copied from here. */
+export const DISK_TOOLS = ['e2fsprogs', 'fio', 'xz-utils'];
 /** Kernels other than Linux. */
 export const XEN_PACKAGE = 'xen-hypervisor-*-amd64';
 export const MEMTEST_PACKAGE = 'memtest86+';
@@ -39,7 +42,18 @@ async function installedQemuMajor(): Promise<number> {
 
 export async function fetchLabPackages(): Promise<void> {
   const packages = [KERNEL_PACKAGE, BUSYBOX_PACKAGE, XEN_PACKAGE, MEMTEST_PACKAGE];
-  await Promise.all([ensureQemu(), ...packages.map(fetchPackage)]);
+  await Promise.all([
+    ensureQemu(),
+    ensurePackages(DISK_TOOLS),
+    fetchL1Kernel(),
+    ...packages.map(fetchPackage),
+  ]);
+}
+
+/** The unpacked package. Throws when it is not to be had. */
+export async function fetchL1Kernel(): Promise<string> {
+  await enableBackports(); // a machine that has them already needs no rights for this
+  return fetchPackage(L1_KERNEL_PACKAGE);
 }
 
 export async function fetchVsCode(): Promise<void> {

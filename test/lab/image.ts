@@ -3,33 +3,34 @@
  * and its libraries, koffi, the kernel's modules, the guests) changes rarely and is kept in the cache under
  * its content's hash; the overlay (dist/ and the tests) is made for each run.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readFile, readdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { cacheDirectory } from '../../scripts/cache.ts';
 import { guest } from '../guests/build.ts';
 import { CpioArchive } from './cpio.ts';
 import { JOB_FILE, type LabJob, LAB_ROOT, PAYLOADS } from './inside/labProtocol.ts';
+import { labDisk } from './labDisk.ts';
 import { moduleClosure } from './kernelModules.ts';
 import {
   foreignKernels,
   guestInitrd,
   innerVmlinux,
+  l1Kernel,
   type StockKernel,
   staticBusybox,
   stockKernel,
 } from './payloads.ts';
+import { sharedLibraries } from './sharedLibraries.ts';
 
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 const INSIDE = path.join(import.meta.dirname, 'inside');
 
-/** kvm-amd is what the lab is about; the others carry the results. */
-const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console'];
+/** kvm-amd is what the lab is about; the others carry the results and the disk. */
+const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4'];
 
 /**
  * What the bundles in dist/ and the test bundles leave to node's own resolution; see `external` in the
@@ -41,6 +42,8 @@ const UNUSED_MODULE_FILES = /\/(?:doc|vendor|musl_x64|deps)\/|\.(?:md|cc|hh|h|c|
 export interface LabImage {
   readonly kernel: string;
   readonly initrd: string;
+  /** In the cache: L1 writes to a copy. */
+  readonly disk: string;
 }
 
 /** Writes the image for one run into `directory`. `files` are paths of `*.lab.ts` files. */
@@ -49,14 +52,14 @@ export async function buildImage(
   files: readonly string[],
   job: Omit<LabJob, 'bundles'>,
 ): Promise<LabImage> {
-  const kernel = await stockKernel();
+  const kernel = await l1Kernel();
   const base = await baseArchive(kernel);
   const kernelFile = path.join(directory, 'kernel');
   const initrd = path.join(directory, 'initrd');
   await writeFile(kernelFile, kernel.bzImage);
   await pipeline(createReadStream(base), createWriteStream(initrd));
   await writeFile(initrd, await overlayArchive(files, job), { flag: 'a' });
-  return { kernel: kernelFile, initrd };
+  return { kernel: kernelFile, initrd, disk: await labDisk() };
 }
 
 /** Where a test file is inside L1, relative to LAB_ROOT. */
@@ -87,8 +90,9 @@ async function baseArchive(kernel: StockKernel): Promise<string> {
     const executable = name === '/init' || name.startsWith('/bin/') || name.includes('.so');
     archive.file(name, data, executable ? 0o755 : 0o644);
   }
-  archive.file(PAYLOADS.bzImage, kernel.bzImage);
-  archive.file(PAYLOADS.vmlinux, innerVmlinux(kernel.bzImage));
+  const guestKernel = await stockKernel();
+  archive.file(PAYLOADS.bzImage, guestKernel.bzImage);
+  archive.file(PAYLOADS.vmlinux, innerVmlinux(guestKernel.bzImage));
   archive.file(PAYLOADS.initrd, await guestInitrd());
   await writeFile(`${file}.new`, archive.finish());
   await rename(`${file}.new`, file);
@@ -121,17 +125,6 @@ async function baseContents(kernel: StockKernel): Promise<Map<string, Buffer>> {
   const order = [...modules.keys()].map((it) => `${it}.ko\n`).join('');
   contents.set('/lib/modules/lab.order', Buffer.from(order));
   return contents;
-}
-
-/** By ldd, at the paths where the loader will look for them again. */
-async function sharedLibraries(binaries: readonly string[]): Promise<Set<string>> {
-  const libraries = new Set<string>();
-  for (const binary of binaries) {
-    const { stdout } = await promisify(execFile)('ldd', [binary]);
-    // "libm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x…)" and "/lib64/ld-linux-x86-64.so.2 (0x…)"
-    for (const [, file] of stdout.matchAll(/(\/\S+) \(0x/g)) if (file !== undefined) libraries.add(file);
-  }
-  return libraries;
 }
 
 // The overlay.

@@ -9,8 +9,14 @@ import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Duplex, Readable } from 'node:stream';
 import { cacheDirectory, withLock } from '../../scripts/cache.ts';
-import { fetchPackage } from '../../scripts/debian.ts';
-import { BUSYBOX_PACKAGE, ensureQemu, KERNEL_PACKAGE } from '../../scripts/testing/downloads.ts';
+import { ensurePackages, fetchPackage } from '../../scripts/debian.ts';
+import {
+  BUSYBOX_PACKAGE,
+  DISK_TOOLS,
+  ensureQemu,
+  fetchL1Kernel,
+  KERNEL_PACKAGE,
+} from '../../scripts/testing/downloads.ts';
 import { buildImage, type LabImage } from './image.ts';
 import { type LabMessage, RESULTS_PORT } from './inside/labProtocol.ts';
 import { L1LostError } from './secondChance.ts';
@@ -50,9 +56,9 @@ export async function prepareLab(): Promise<string | undefined> {
   const missing = await ensureQemu();
   if (missing !== undefined) return missing;
   try {
-    await fetchPackage(KERNEL_PACKAGE);
-    await fetchPackage(BUSYBOX_PACKAGE);
-    return undefined;
+    await Promise.all([KERNEL_PACKAGE, BUSYBOX_PACKAGE].map(fetchPackage));
+    await fetchL1Kernel();
+    return await ensurePackages(DISK_TOOLS);
   } catch (error) {
     return (error as Error).message;
   }
@@ -115,7 +121,9 @@ function machineArguments(image: LabImage, cmdline: string, devices: string): st
   // and protect nothing here.
   const parameters = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
   const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters];
-  const words = `${machine} -serial chardev:console ${devices} ${process.env['LAB_QEMU'] ?? ''}`.trim();
+  const disk = `-drive file=${image.disk},if=none,id=disk,format=raw,snapshot=on,aio=threads -device virtio-blk-pci,drive=disk`;
+  const words =
+    `${machine} ${disk} -serial chardev:console ${devices} ${process.env['LAB_QEMU'] ?? ''}`.trim();
   return [...boot, ...words.split(/\s+/)];
 }
 

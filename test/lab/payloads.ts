@@ -8,6 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import { fetchPackage } from '../../scripts/debian.ts';
 import {
   BUSYBOX_PACKAGE,
+  fetchL1Kernel,
   KERNEL_PACKAGE,
   MEMTEST_PACKAGE,
   XEN_PACKAGE,
@@ -30,8 +31,17 @@ export interface StockKernel {
   readonly directory: string;
 }
 
+/** The guests'. */
 export async function stockKernel(): Promise<StockKernel> {
-  const directory = await fetchPackage(KERNEL_PACKAGE);
+  return kernelIn(await fetchPackage(KERNEL_PACKAGE));
+}
+
+/** L1's own. */
+export async function l1Kernel(): Promise<StockKernel> {
+  return kernelIn(await fetchL1Kernel());
+}
+
+async function kernelIn(directory: string): Promise<StockKernel> {
   const image = (await readdir(path.join(directory, 'boot'))).find((it) => it.startsWith('vmlinuz-'));
   if (image === undefined) throw new Error(`${directory}/boot has no vmlinuz`);
   const bzImage = await readFile(path.join(directory, 'boot', image));

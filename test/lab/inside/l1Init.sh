@@ -19,6 +19,9 @@ for module in $(cat /lib/modules/lab.order); do
   insmod /lib/modules/$module || echo "lab: cannot load $module"
 done
 
+mkdir -p /disk
+[ -b /dev/vda ] && mount -t ext4 -o noatime /dev/vda /disk
+
 cd /trapframe
 if grep -q lab.shell /proc/cmdline; then
   echo "lab: this is L1, /trapframe is the build, 'poweroff -f' leaves"

@@ -23,6 +23,14 @@ export const PAYLOADS = {
   memtest32: '/payloads/memtest32',
 } as const;
 
+/** L1's disk, where it is mounted, and what is on it for guests that have disks (../labDisk.ts). */
+export const DISK = {
+  mount: '/disk',
+  /** An ext4 file system that such a guest has as its root, raw. */
+  root: '/disk/root.img',
+  initrd: '/disk/initrd.cpio',
+} as const;
+
 /** For a missing payload: the file with the reason. */
 export function missingNote(payload: string): string {
   return `${payload}.missing`;

@@ -1,0 +1,68 @@
+/**
+ * A stock Linux in L1 whose root is on a disk, and which does what it is told: each command runs in its
+ * shell, whose output and exit code come back. The other end is agent.sh.
+ */
+import { DISK, PAYLOADS } from './labProtocol.ts';
+import { VmmRun } from './vmmRun.ts';
+
+/** Of silence; an idle machine needs a tenth of it for the whole boot. */
+const BOOT_MS = 180_000;
+const COMMAND_MS = 180_000;
+
+export interface CommandResult {
+  readonly code: number;
+  readonly output: string;
+}
+
+export interface DiskGuestOptions {
+  readonly cpus?: number;
+  /** Added to the command line of `vmm run`. */
+  readonly more?: readonly string[];
+  /** Added to the kernel's. */
+  readonly cmdline?: string;
+  readonly memory?: string;
+}
+
+export class DiskGuest {
+  readonly run: VmmRun;
+
+  /** `disks`: values of --disk, the root's first. */
+  constructor(
+    disks: readonly string[],
+    { cpus = 1, more = [], cmdline = '', memory = '384M' }: DiskGuestOptions = {},
+  ) {
+    this.run = new VmmRun([
+      ...['--kernel', PAYLOADS.vmlinux, '--initrd', DISK.initrd, '--memory', memory, '--cpus', String(cpus)],
+      ...['--cmdline', `console=ttyS0 quiet ${cmdline}`.trim()],
+      ...disks.flatMap((it) => ['--disk', it]),
+      ...more,
+    ]);
+  }
+
+  async ready(): Promise<void> {
+    await this.run.expect(/AGENT-READY\n/, BOOT_MS);
+  }
+
+  /** Whatever the exit code. `command` is one line. */
+  async try(command: string, silenceMs = COMMAND_MS): Promise<CommandResult> {
+    this.run.type(`${command}\n`);
+    const match = await this.run.expect(/([^]*?)AGENT-DONE (\d+)\n/, silenceMs);
+    return { code: Number(match[2]), output: (match[1] ?? '').trim() };
+  }
+
+  /** Throws when the command fails. Returns its output. */
+  async sh(command: string, silenceMs = COMMAND_MS): Promise<string> {
+    const { code, output } = await this.try(command, silenceMs);
+    if (code !== 0) throw new Error(`in the guest, ${command}: exit code ${code}\n${output}`);
+    return output;
+  }
+
+  async powerOff(): Promise<number | null> {
+    this.run.type('sync; poweroff -f\n');
+    return this.run.exitCode(COMMAND_MS);
+  }
+
+  kill(): Promise<void> {
+    return this.run.kill();
+  }
+}

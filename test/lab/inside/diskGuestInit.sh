@@ -1,0 +1,27 @@
+#!/bin/busybox sh
+# The init in the initrd of guests that have their root on a disk: the drivers, the root, and then /sbin/agent there.
+# lab.root= on the command line is the root's device; lab.transport=mmio loads the other transport's driver.
+/bin/busybox mkdir -p /proc /sys /dev /root
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+
+for module in $(cat /lib/modules/lab.order); do
+  insmod /lib/modules/$module || echo "lab: cannot load $module"
+done
+
+root=/dev/vda
+for word in $(cat /proc/cmdline); do
+  case "$word" in lab.root=*) root=${word#lab.root=} ;; esac
+done
+tries=0
+until [ -b "$root" ] || [ $tries -ge 200 ]; do
+  tries=$((tries + 1))
+  usleep 20000
+done
+mount -t ext4 "$root" /root || { echo "lab: no root on $root"; ls /dev; cat /proc/partitions; poweroff -f; }
+umount /proc /sys
+mount --move /dev /root/dev
+exec switch_root /root /sbin/agent

@@ -1,0 +1,98 @@
+/**
+ * L1's disk: an ext4 file system with what guests with disks boot from, their root file system (ext4 again,
+ * raw) and an initrd with the stock kernel's own drivers. Made once, and kept in the cache under its
+ * content's hash.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { cacheDirectory } from '../../scripts/cache.ts';
+import { CpioArchive } from './cpio.ts';
+import { DISK } from './inside/labProtocol.ts';
+import { moduleClosure } from './kernelModules.ts';
+import { staticBusybox, stockKernel } from './payloads.ts';
+import { sharedLibraries } from './sharedLibraries.ts';
+
+const INSIDE = path.join(import.meta.dirname, 'inside');
+
+const SIZE = '12G'; // of L1's disk; sparse
+const ROOT_SIZE = '1536M';
+/** Drivers of the guest: both transports, and what is behind them. */
+const MODULES = ['virtio_pci', 'virtio_mmio', 'virtio_blk', 'virtio_rng', 'virtio_console', 'ext4'];
+/** From this machine, with their libraries. */
+const TOOLS = ['/sbin/mke2fs', '/sbin/e2fsck', '/sbin/resize2fs', '/usr/bin/fio'];
+
+/** The path of the disk's image. */
+export async function labDisk(): Promise<string> {
+  const store = path.join(cacheDirectory(), 'lab');
+  await mkdir(store, { recursive: true });
+  const root = await rootContents();
+  const initrd = await initrdArchive();
+  const hash = createHash('sha256').update(initrd).update(SIZE).update(ROOT_SIZE);
+  for (const [name, data] of root) hash.update(`\0${name}\0${data.length}\0`).update(data);
+  const file = path.join(store, `disk-${hash.digest('hex').slice(0, 16)}.img`);
+  if ((await stat(file).catch(() => undefined)) !== undefined) return file; // ENOENT: to be made
+  for (const old of await readdir(store)) if (old.startsWith('disk-')) await rm(path.join(store, old));
+  const work = await mkdtemp(path.join(store, '.work-'));
+  try {
+    await makeDisk(work, root, initrd);
+    await rename(path.join(work, 'disk.img'), file);
+    return file;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function makeDisk(work: string, root: Contents, initrd: Uint8Array): Promise<void> {
+  const tree = path.join(work, 'root');
+  for (const [name, data] of root) await place(tree, name, data);
+  for (const name of ['proc', 'sys', 'dev', 'tmp', 'mnt', 'root'])
+    await mkdir(path.join(tree, name), { recursive: true });
+  const disk = path.join(work, 'disk');
+  await mkdir(disk);
+  await makeFileSystem(path.join(disk, path.basename(DISK.root)), ROOT_SIZE, tree);
+  await writeFile(path.join(disk, path.basename(DISK.initrd)), initrd);
+  await makeFileSystem(path.join(work, 'disk.img'), SIZE, disk);
+}
+
+type Contents = ReadonlyMap<string, Buffer>;
+
+async function rootContents(): Promise<Contents> {
+  const contents = new Map<string, Buffer>();
+  const busybox = await staticBusybox();
+  contents.set('/bin/busybox', busybox);
+  contents.set('/bin/sh', busybox); // the shell must be there before applets are installed
+  contents.set('/sbin/agent', await readFile(path.join(INSIDE, 'agent.sh')));
+  contents.set('/etc/passwd', Buffer.from('root:x:0:0:root:/root:/bin/sh\n'));
+  contents.set('/etc/mke2fs.conf', await readFile('/etc/mke2fs.conf'));
+  for (const file of [...TOOLS, ...(await sharedLibraries(TOOLS))])
+    contents.set(file, await readFile(await realpath(file)));
+  return contents;
+}
+
+async function initrdArchive(): Promise<Uint8Array> {
+  const kernel = await stockKernel();
+  const modules = await moduleClosure(path.join(kernel.directory, 'lib/modules', kernel.release), MODULES);
+  const archive = new CpioArchive().characterDevice('/dev/console', 5, 1);
+  archive.file('/bin/busybox', await staticBusybox(), 0o755);
+  archive.file('/init', await readFile(path.join(INSIDE, 'diskGuestInit.sh')), 0o755);
+  for (const [name, data] of modules) archive.file(`/lib/modules/${name}.ko`, data);
+  archive.file('/lib/modules/lab.order', [...modules.keys()].map((it) => `${it}.ko\n`).join(''));
+  return archive.finish();
+}
+
+async function place(tree: string, name: string, data: Buffer): Promise<void> {
+  const file = path.join(tree, name);
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, data, { mode: 0o755 });
+}
+
+/** With what is in `tree`, all of it root's. */
+async function makeFileSystem(file: string, size: string, tree: string): Promise<void> {
+  const options = ['-q', '-F', '-t', 'ext4', '-E', 'root_owner=0:0,lazy_itable_init=1', '-d', tree];
+  await promisify(execFile)('mke2fs', [...options, file, size], {
+    env: { ...process.env, PATH: `${process.env['PATH']}:/sbin:/usr/sbin` },
+  });
+}
