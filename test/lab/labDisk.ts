@@ -22,6 +22,13 @@ const ROOT_SIZE = '1536M';
 /** Drivers of the guest: both transports, and what is behind them. */
 const MODULES = ['virtio_pci', 'virtio_mmio', 'virtio_blk', 'virtio_rng', 'virtio_console', 'ext4'];
 /** From this machine, with their libraries. */
+const QEMU = '/usr/bin/qemu-system-x86_64';
+/** The firmware of its microvm, and the option ROM that boots a kernel by its PVH note. */
+const QEMU_DATA = [
+  '/usr/share/seabios/bios-microvm.bin',
+  '/usr/share/qemu/pvh.bin',
+  '/usr/share/qemu/kvmvapic.bin',
+];
 const TOOLS = ['/sbin/mke2fs', '/sbin/e2fsck', '/sbin/resize2fs', '/usr/bin/fio'];
 
 /** The path of the disk's image. */
@@ -30,14 +37,15 @@ export async function labDisk(): Promise<string> {
   await mkdir(store, { recursive: true });
   const root = await rootContents();
   const initrd = await initrdArchive();
+  const qemu = await qemuContents();
   const hash = createHash('sha256').update(initrd).update(SIZE).update(ROOT_SIZE);
-  for (const [name, data] of root) hash.update(`\0${name}\0${data.length}\0`).update(data);
+  for (const [name, data] of [...root, ...qemu]) hash.update(`\0${name}\0${data.length}\0`).update(data);
   const file = path.join(store, `disk-${hash.digest('hex').slice(0, 16)}.img`);
   if ((await stat(file).catch(() => undefined)) !== undefined) return file; // ENOENT: to be made
   for (const old of await readdir(store)) if (old.startsWith('disk-')) await rm(path.join(store, old));
   const work = await mkdtemp(path.join(store, '.work-'));
   try {
-    await makeDisk(work, root, initrd);
+    await makeDisk(work, { root, initrd, qemu });
     await rename(path.join(work, 'disk.img'), file);
     return file;
   } finally {
@@ -45,7 +53,13 @@ export async function labDisk(): Promise<string> {
   }
 }
 
-async function makeDisk(work: string, root: Contents, initrd: Uint8Array): Promise<void> {
+interface DiskContents {
+  readonly root: Contents;
+  readonly initrd: Uint8Array;
+  readonly qemu: Contents;
+}
+
+async function makeDisk(work: string, { root, initrd, qemu }: DiskContents): Promise<void> {
   const tree = path.join(work, 'root');
   for (const [name, data] of root) await place(tree, name, data);
   for (const name of ['proc', 'sys', 'dev', 'tmp', 'mnt', 'root'])
@@ -54,6 +68,7 @@ async function makeDisk(work: string, root: Contents, initrd: Uint8Array): Promi
   await mkdir(disk);
   await makeFileSystem(path.join(disk, path.basename(DISK.root)), ROOT_SIZE, tree);
   await writeFile(path.join(disk, path.basename(DISK.initrd)), initrd);
+  for (const [name, data] of qemu) await place(path.join(disk, path.basename(DISK.qemu)), name, data);
   await makeFileSystem(path.join(work, 'disk.img'), SIZE, disk);
 }
 
@@ -68,6 +83,13 @@ async function rootContents(): Promise<Contents> {
   contents.set('/etc/passwd', Buffer.from('root:x:0:0:root:/root:/bin/sh\n'));
   contents.set('/etc/mke2fs.conf', await readFile('/etc/mke2fs.conf'));
   for (const file of [...TOOLS, ...(await sharedLibraries(TOOLS))])
+    contents.set(file, await readFile(await realpath(file)));
+  return contents;
+}
+
+async function qemuContents(): Promise<Contents> {
+  const contents = new Map<string, Buffer>();
+  for (const file of [QEMU, ...QEMU_DATA, ...(await sharedLibraries([QEMU]))])
     contents.set(file, await readFile(await realpath(file)));
   return contents;
 }

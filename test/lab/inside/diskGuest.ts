@@ -3,6 +3,7 @@
  * shell, whose output and exit code come back. The other end is agent.sh.
  */
 import { DISK, PAYLOADS } from './labProtocol.ts';
+import type { GuestRun } from './guestRun.ts';
 import { VmmRun } from './vmmRun.ts';
 
 /** Of silence; an idle machine needs a tenth of it for the whole boot. */
@@ -23,20 +24,23 @@ export interface DiskGuestOptions {
   readonly memory?: string;
 }
 
-export class DiskGuest {
-  readonly run: VmmRun;
+/** `disks`: values of --disk, the root's first. */
+export function bootWithDisks(disks: readonly string[], options: DiskGuestOptions = {}): DiskGuest {
+  const { cpus = 1, more = [], cmdline = '', memory = '384M' } = options;
+  const run = new VmmRun([
+    ...['--kernel', PAYLOADS.vmlinux, '--initrd', DISK.initrd, '--memory', memory, '--cpus', String(cpus)],
+    ...['--cmdline', `console=ttyS0 quiet ${cmdline}`.trim()],
+    ...disks.flatMap((it) => ['--disk', it]),
+    ...more,
+  ]);
+  return new DiskGuest(run);
+}
 
-  /** `disks`: values of --disk, the root's first. */
-  constructor(
-    disks: readonly string[],
-    { cpus = 1, more = [], cmdline = '', memory = '384M' }: DiskGuestOptions = {},
-  ) {
-    this.run = new VmmRun([
-      ...['--kernel', PAYLOADS.vmlinux, '--initrd', DISK.initrd, '--memory', memory, '--cpus', String(cpus)],
-      ...['--cmdline', `console=ttyS0 quiet ${cmdline}`.trim()],
-      ...disks.flatMap((it) => ['--disk', it]),
-      ...more,
-    ]);
+export class DiskGuest {
+  readonly run: GuestRun;
+
+  constructor(run: GuestRun) {
+    this.run = run;
   }
 
   async ready(): Promise<void> {

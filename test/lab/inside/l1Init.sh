@@ -19,7 +19,7 @@ for module in $(cat /lib/modules/lab.order); do
   insmod /lib/modules/$module || echo "lab: cannot load $module"
 done
 
-mkdir -p /disk
+mkdir -p /disk /var/tmp
 [ -b /dev/vda ] && mount -t ext4 -o noatime /dev/vda /disk
 
 cd /trapframe

@@ -29,6 +29,8 @@ export const DISK = {
   /** An ext4 file system that such a guest has as its root, raw. */
   root: '/disk/root.img',
   initrd: '/disk/initrd.cpio',
+  /** The QEMU to measure beside, its libraries in their usual places below this. */
+  qemu: '/disk/qemu',
 } as const;
 
 /** For a missing payload: the file with the reason. */
