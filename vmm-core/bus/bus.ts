@@ -3,8 +3,9 @@
  * own bus over the same shared state blocks. Two invariants:
  *  - no exception crosses: a device that throws (a bug of ours) is logged once and reads as all ones;
  *  - an access belongs to one device or to none. One that is not wholly inside a device's window reads all
- *    ones and is dropped, it is not split between neighbours: `outl 0xcf8` (PCI configuration) must never
- *    reach the reset port 0xcf9.
+ *    ones and is dropped, it is not split between neighbours.
+ * A register may answer whole DWORDs only, and leave narrower accesses at the same place to others: `outl
+ * 0xcf8` (PCI configuration) must never reach the reset port 0xcf9, nor `outb 0xcf9` the former.
  */
 import { type Log, log as processLog } from '../log.ts';
 import type { BusDevice } from './busDevice.ts';
@@ -12,6 +13,7 @@ import type { BusDevice } from './busDevice.ts';
 const PORTS = 0x1_0000;
 /** The port table holds an 8-bit index per port. */
 const MAX_PORT_WINDOWS = 0xff;
+const DWORD_BYTES = 4;
 
 interface Window {
   readonly base: number;
@@ -28,6 +30,8 @@ export class Bus {
   /** Ports: window number + 1 per port, 0 for none. A table, because a port access must cost nanoseconds. */
   readonly #portTable: Uint8Array;
   readonly #windows: Window[] = [];
+  /** Registers that answer whole DWORDs only. */
+  readonly #dwords = new Map<number, Window>();
   /** MMIO: the same windows by base address, and the one hit last (drivers touch one device many times). */
   #sorted: readonly Window[] = [];
   #last: Window | undefined;
@@ -69,6 +73,29 @@ export class Bus {
     if (this.#kind === 'mmio') return;
     if (this.#windows.length > MAX_PORT_WINDOWS) throw new RangeError('more than 255 port windows');
     this.#portTable.fill(this.#windows.length, base, end);
+  }
+
+  /** Like register(), for one register that answers 32-bit accesses only. Others may have windows there. */
+  registerDword(address: number, device: BusDevice, deviceOffset = 0): void {
+    const other = this.#dwords.get(address);
+    if (other !== undefined)
+      throw new Error(`${device.name} at ${this.#kind} ${hex(address)} overlaps ${other.device.name}`);
+    this.#dwords.set(address, {
+      base: address,
+      end: address + DWORD_BYTES,
+      device,
+      deviceOffset,
+      accessBytes: DWORD_BYTES,
+    });
+  }
+
+  /** Takes all windows away. */
+  clear(): void {
+    this.#windows.length = 0;
+    this.#dwords.clear();
+    this.#portTable.fill(0);
+    this.#sorted = [];
+    this.#last = undefined;
   }
 
   /**
@@ -128,7 +155,8 @@ export class Bus {
 
   #find(address: number, sizeBytes: number): Window | undefined {
     const window = this.#kind === 'port' ? this.#findPort(address) : this.#findMmio(address);
-    return window !== undefined && address + sizeBytes <= window.end ? window : undefined;
+    if (window !== undefined && address + sizeBytes <= window.end) return window;
+    return sizeBytes === DWORD_BYTES ? this.#dwords.get(address) : undefined;
   }
 
   #findPort(address: number): Window | undefined {
