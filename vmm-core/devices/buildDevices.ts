@@ -11,10 +11,13 @@ import { SharedIrqLine } from '../bus/sharedIrqLine.ts';
 import { StateBlock, type StateShape } from '../bus/stateBlock.ts';
 import { CATALOG, classOf } from './catalog.ts';
 import type { Clock } from './clock.ts';
-import type { Device, DeviceClass, Doorbell } from './device.ts';
+import type { Device, DeviceClass, Doorbell, Window } from './device.ts';
 import { PlacedDoorbell } from './doorbells.ts';
 import type { GuestPower } from './guestPower.ts';
 import type { MachinePlan, PlannedDevice } from './machinePlan.ts';
+import { functionState } from './pci/functionState.ts';
+import { PciBus } from './pci/pciBus.ts';
+import { PciFunction } from './pci/pciFunction.ts';
 
 /** What a thread lends to all devices. */
 export interface ThreadHost {
@@ -67,27 +70,52 @@ export function buildDevices(
   const doorbells = plan.doorbellStates.map(
     (offset, i) => new PlacedDoorbell(host.doorbell(i), new StateBlock(PlacedDoorbell.state, memory, offset)),
   );
-  const devices = plan.devices.map((planned, index) => {
+  const pciBus = new PciBus(new StateBlock(PciBus.state, memory, plan.pciBusState));
+  const devices = plan.devices.map((planned, index): BuiltDevice => {
     const deviceClass = classOf(planned.classId, catalog);
     const state = new StateBlock(deviceClass.state ?? {}, memory, planned.stateOffset);
+    const irq = (number = 0): IrqLine => irqLineOf(planned, number, lines, host);
+    const pci = pciFunction(planned, memory, irq, host);
     const device = deviceClass.build?.(planned.instance, {
       name: planned.name,
       state,
       clock: host.clock,
       power: host.power,
       ...(host.outputWaitMs === undefined ? {} : { outputWaitMs: host.outputWaitMs }),
-      irq: (irq = 0) => irqLineOf(planned, irq, lines, host),
+      irq,
+      ...(pci === undefined ? {} : { pci: pciBus.add(pci) }),
+      pciBus,
       doorbell: (doorbell) => doorbellOf(planned, doorbell, doorbells),
       wakeService: () => host.wakeService(index),
       arm: (delayMs) => host.arm(index, delayMs),
       notify: (event, value = 0) => host.notify(index, event, value),
     });
     if (device === undefined) return { deviceClass, planned, state };
-    for (const it of planned.resources.ports ?? []) ports.register(it.base, it.sizeBytes, device, it.offset);
-    for (const it of planned.resources.mmio ?? []) mmio.register(it.base, it.sizeBytes, device, it.offset);
+    pci?.connect(device);
+    for (const it of planned.resources.ports ?? []) register(ports, it, device);
+    for (const it of planned.resources.mmio ?? []) register(mmio, it, device);
     return { deviceClass, planned, state, device };
   });
   return { ports, mmio, devices, rings: devices.flatMap(({ state }) => state.rings) };
+}
+
+function register(bus: Bus, { base, sizeBytes, offset, isDwordOnly }: Window, device: Device): void {
+  if (isDwordOnly === true) bus.registerDword(base, device, offset);
+  else bus.register(base, sizeBytes, device, offset);
+}
+
+/** Its own of a thread, over the shared registers. */
+function pciFunction(
+  { resources, pci: planned }: PlannedDevice,
+  memory: SharedArrayBuffer,
+  irq: (index: number) => IrqLine,
+  { msi }: ThreadHost,
+): PciFunction | undefined {
+  if (resources.pci === undefined || planned === undefined) return undefined;
+  const state = new StateBlock(functionState(resources.pci.msixVectors), memory, planned.stateOffset);
+  const pin = (resources.irqs ?? []).length - 1;
+  const line = planned.gsi === undefined ? {} : { line: irq(pin) };
+  return new PciFunction({ resources: resources.pci, planned, state, ...line, msi });
 }
 
 type SharedLines = ReadonlyMap<number, (device: string) => IrqLine>;

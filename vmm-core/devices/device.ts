@@ -15,6 +15,7 @@ import type { GuestMemory } from '../memory/guestMemory.ts';
 import type { Clock } from './clock.ts';
 import type { DeviceService, ServicePort } from './deviceService.ts';
 import type { GuestPower } from './guestPower.ts';
+import type { PciBus } from './pci/pciBus.ts';
 import type { PciFunctionHost } from './pci/pciFunctionHost.ts';
 import type { PciResources } from './pci/pciResources.ts';
 
@@ -61,6 +62,8 @@ export interface Window {
   readonly sizeBytes: number;
   /** The device sees accesses to `base` as this offset; absent: 0. */
   readonly offset?: number;
+  /** One register that answers 32-bit accesses only; others may have windows there. */
+  readonly isDwordOnly?: true;
 }
 
 /** A global system interrupt. An ISA interrupt has its own number. */
@@ -84,6 +87,8 @@ export interface DeviceHost<S extends StateShape = StateShape> {
   readonly irq: (index?: number) => IrqLine;
   /** When it is a PCI function. */
   readonly pci?: PciFunctionHost;
+  /** For the bridge to it. */
+  readonly pciBus: PciBus;
   /** The doorbell of this number. */
   readonly doorbell: (index: number) => Doorbell;
   /**
@@ -132,6 +137,11 @@ export interface BackendHost {
 export interface Device extends BusDevice {
   /** Of a PCI function: what is behind its BARs, by index. */
   readonly bars?: readonly (BusDevice | undefined)[];
+  /**
+   * Of a PCI function: what answers for a vendor-specific capability, by index, in place of its bytes. Offset
+   * 0 is the capability's third byte.
+   */
+  readonly capabilities?: readonly (BusDevice | undefined)[];
   /** Once, before the first vCPU runs: what survives a reset, because a battery keeps it. */
   powerOn?(): void;
   /** Power-on state of everything else. vCPUs are stopped. */

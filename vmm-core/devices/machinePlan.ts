@@ -3,6 +3,7 @@
  * others, printable.
  */
 import type { Resources } from './device.ts';
+import type { PlannedFunction } from './pci/pciPlan.ts';
 
 export interface MachinePlan {
   readonly devices: readonly PlannedDevice[];
@@ -11,6 +12,8 @@ export interface MachinePlan {
   readonly stateBytes: number;
   /** Where the state of each doorbell is in the shared memory. */
   readonly doorbellStates: readonly number[];
+  /** Where the state of the PCI bus is in the shared memory. */
+  readonly pciBusState: number;
 }
 
 export interface PlannedDevice {
@@ -19,11 +22,14 @@ export interface PlannedDevice {
   readonly name: string;
   /** What the class said of this instance. */
   readonly instance: unknown;
+  /** With what the planner gave it. */
   readonly resources: Resources;
   /** Where its registers are in the shared memory. */
   readonly stateOffset: number;
   /** The place of its first among the machine's doorbells. */
   readonly firstDoorbell: number;
+  /** As a function of the PCI bus. Its interrupt is the last of `resources`. */
+  readonly pci?: PlannedFunction;
 }
 
 /** An interrupt and who drives it. */

@@ -6,21 +6,39 @@ import { CATALOG } from './catalog.ts';
 import { PlacedDoorbell } from './doorbells.ts';
 import type { DeviceClass, Irq, Resources, Window } from './device.ts';
 import type { MachinePlan, PlannedDevice, PlannedIrq } from './machinePlan.ts';
+import { PciBus } from './pci/pciBus.ts';
+import { planFunctions, type PlannedFunction } from './pci/pciPlan.ts';
 
 /** Throws when two devices want the same: a bug of ours, as long as users cannot place devices. */
 export function planMachine(config: VmConfig, catalog: readonly DeviceClass[] = CATALOG): MachinePlan {
   const memory = new Ranges();
   const doorbells = new Ranges();
-  const devices = catalog.flatMap((it) =>
-    (it.instances?.(config) ?? [undefined]).map((instance) => planDevice(it, instance, memory, doorbells)),
+  const instances = catalog.flatMap((it) =>
+    (it.instances?.(config) ?? [undefined]).map((instance) => describe(it, instance)),
   );
+  const functions = planPci(instances, memory);
+  const devices = instances.map((it) => planDevice(it, functions.get(it), memory, doorbells));
   assertDisjoint('port', devices, ({ ports }) => ports);
   assertDisjoint('address', devices, ({ mmio }) => mmio);
   const irqs = planIrqs(devices, memory);
   const doorbellStates = Array.from({ length: doorbells.end }, () =>
     memory.take(StateBlock.sizeOf(PlacedDoorbell.state)),
   );
-  return { devices, irqs, doorbellStates, stateBytes: memory.end };
+  const pciBusState = memory.take(StateBlock.sizeOf(PciBus.state));
+  return { devices, irqs, doorbellStates, pciBusState, stateBytes: memory.end };
+}
+
+/** What a class says of an instance. */
+interface Instance {
+  readonly deviceClass: DeviceClass;
+  readonly instance: unknown;
+  readonly name: string;
+  readonly resources: Resources;
+}
+
+function describe(deviceClass: DeviceClass, instance: unknown): Instance {
+  const name = deviceClass.nameOf?.(instance) ?? deviceClass.id;
+  return { deviceClass, instance, name, resources: deviceClass.resources(instance) };
 }
 
 /** Hands out consecutive pieces. */
@@ -34,21 +52,37 @@ class Ranges {
   }
 }
 
+/** The functions of the PCI bus, by what asked for them. */
+function planPci(instances: readonly Instance[], memory: Ranges): ReadonlyMap<Instance, PlannedFunction> {
+  const requests = instances.flatMap((it) =>
+    it.resources.pci === undefined ? [] : [{ instance: it, name: it.name, pci: it.resources.pci }],
+  );
+  const functions = planFunctions(requests, (sizeBytes) => memory.take(sizeBytes));
+  return new Map(
+    functions.flatMap((it, i) => (requests[i] === undefined ? [] : [[requests[i].instance, it]])),
+  );
+}
+
 function planDevice(
-  deviceClass: DeviceClass,
-  instance: unknown,
+  { deviceClass, instance, name, resources }: Instance,
+  pci: PlannedFunction | undefined,
   memory: Ranges,
   doorbells: Ranges,
 ): PlannedDevice {
-  const resources = deviceClass.resources(instance);
   return {
     classId: deviceClass.id,
-    name: deviceClass.nameOf?.(instance) ?? deviceClass.id,
+    name,
     instance,
-    resources,
+    resources: pci?.gsi === undefined ? resources : withPciIrq(resources, pci.gsi),
     stateOffset: memory.take(StateBlock.sizeOf(deviceClass.state ?? {})),
     firstDoorbell: doorbells.take(resources.doorbells ?? 0),
+    ...(pci === undefined ? {} : { pci }),
   };
+}
+
+/** PCI 3.0 §2.2.6: a level that all functions on the line share. */
+function withPciIrq(resources: Resources, gsi: number): Resources {
+  return { ...resources, irqs: [...(resources.irqs ?? []), { gsi, trigger: 'level', isShared: true }] };
 }
 
 function planIrqs(devices: readonly PlannedDevice[], memory: Ranges): PlannedIrq[] {
@@ -83,6 +117,7 @@ function assertDisjoint(
 ): void {
   const windows = devices
     .flatMap(({ name, resources }) => (windowsOf(resources) ?? []).map((window) => ({ name, ...window })))
+    .filter(({ isDwordOnly }) => isDwordOnly !== true)
     .sort((one, other) => one.base - other.base);
   windows.forEach((it, i) => {
     const next = windows[i + 1];

@@ -13,7 +13,9 @@ export interface PciFunctionHost {
   setPin(asserted: boolean): void;
   /**
    * `listener` is told on this thread where a BAR is, and when the guest moves it (undefined: not decoded),
-   * by a thread's own write to the configuration space. Once at the start, for each BAR.
+   * by a thread's own write to the configuration space. Once at the start, for each BAR. It is called with
+   * the bus's lock held, so that places come in the order in which all threads set them: it must not access
+   * configuration space.
    */
   onBarPlaced(listener: (bar: number, base: number | undefined) => void): void;
 }

@@ -4,14 +4,20 @@ export interface PciResources {
   /** Where old guests expect it; absent: the planner takes the next free device number of bus 0. */
   readonly slot?: PciSlot;
   readonly ids: PciIds;
+  /** But for that of MSI-X. */
   readonly bars?: readonly PciBar[];
   /** Has an interrupt pin (INTA#); the planner gives it a line. */
   readonly hasInterruptPin?: true;
-  /** Vectors of its MSI-X capability, whose table and pending bits have the BAR `msixBar` to themselves. */
+  /** Vectors of its MSI-X capability. The planner gives table and pending bits the BAR `msixBar`. */
   readonly msixVectors?: number;
   readonly msixBar?: number;
-  /** Vendor-specific capabilities (id 09h), each from its third byte on; read-only to the guest. */
+  /**
+   * Vendor-specific capabilities (id 09h), each from its third byte on; read-only to the guest, unless
+   * Device.capabilities has something at the same index that answers instead.
+   */
   readonly capabilities?: readonly Uint8Array[];
+  /** Registers of its own, read-only to the guest. */
+  readonly registers?: readonly PciRegister[];
 }
 
 export interface PciSlot {
@@ -34,4 +40,9 @@ export interface PciBar {
   readonly kind: 'io' | 'memory' | 'memory64';
   /** A power of two; at least 4 of ports, 16 of memory. */
   readonly sizeBytes: number;
+}
+
+export interface PciRegister {
+  readonly offset: number;
+  readonly bytes: readonly number[];
 }
