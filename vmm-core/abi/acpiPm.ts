@@ -33,5 +33,11 @@ export const ACPI_SLEEP_TYPE_SHIFT = 10; // SLP_TYPx
 export const ACPI_BITMASK_SLEEP_TYPE = 0x1c00;
 export const ACPI_BITMASK_SLEEP_ENABLE = 1 << 13; // SLP_EN, write-only
 
+/** As the function of Intel's PIIX4 that has it: datasheet 290562, §7.2. */
+export const ACPI_PM_IDS = { vendorId: 0x8086, deviceId: 0x7113, revisionId: 0x03, classCode: 0x06_8000 };
+export const PMBA = 0x40; // 32 bit, of PORT_ACPI_PM, bit 0: of ports
+export const PMREGMISC = 0x80; // 8 bit
+export const PMREGMISC_PMIOSE = 1 << 0; // its ports are decoded
+
 /** SLP_TYPa of \_S5, written with SLP_EN to PM1a_CNT to power off: the machine's own choice. */
 export const SLP_TYP_S5 = 5;

@@ -14,12 +14,16 @@ import { pvpanic } from './legacy/pvpanic.ts';
 import { resetControl } from './legacy/resetControl.ts';
 import { rtcCmos } from './legacy/rtcCmos.ts';
 import { uart16550 } from './legacy/uart16550.ts';
+import { hostBridge } from './pci/hostBridge.ts';
+import { isaBridge } from './pci/isaBridge.ts';
 
 export const CATALOG: readonly DeviceClass[] = [
   localApic,
   ioApic,
   pic,
   pit,
+  hostBridge,
+  isaBridge,
   rtcCmos,
   i8042,
   uart16550,

@@ -22,6 +22,7 @@ import { log } from '../../log.ts';
 import type { Clock } from '../clock.ts';
 import type { Device, DeviceClass } from '../device.ts';
 import type { GuestPower } from '../guestPower.ts';
+import type { PciResources } from '../pci/pciResources.ts';
 
 const STATE = { status: u16, enable: u16, control: u16, sciAsserted: u8 };
 type State = typeof STATE;
@@ -59,12 +60,23 @@ const POWER_OFF_STATE = name(
   amlPackage(integer(abi.SLP_TYP_S5), integer(abi.SLP_TYP_S5), integer(0), integer(0)),
 );
 
+/** Old kernels without ACPI look for the ports here; they cannot be moved. */
+const PCI: PciResources = {
+  slot: { device: 1, function: 3 },
+  ids: { ...abi.ACPI_PM_IDS, subsystemVendorId: 0, subsystemId: 0 },
+  registers: [
+    { offset: abi.PMBA, bytes: [(abi.PORT_ACPI_PM & 0xff) | 1, abi.PORT_ACPI_PM >> 8, 0, 0] },
+    { offset: abi.PMREGMISC, bytes: [abi.PMREGMISC_PMIOSE] },
+  ],
+};
+
 export const acpiPm = {
   id: 'acpi-pm',
   state: STATE,
   resources: () => ({
     ports: [{ base: abi.PORT_ACPI_PM, sizeBytes: abi.ACPI_PM_BYTES }],
     irqs: [{ gsi: abi.IRQ_ACPI_SCI, trigger: 'level' }],
+    pci: PCI,
   }),
   firmware: () => ({
     rootTerms: [POWER_OFF_STATE],
