@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as pci from '../../vmm-core/abi/pci.ts';
 import * as uart from '../../vmm-core/abi/uart16550.ts';
 import * as x86 from '../../vmm-core/abi/x86.ts';
 import {
@@ -25,6 +26,9 @@ const UART_OURS = new Set([
 
 /** EFER is in kernel-internal headers only. */
 const X86_NOT_EXPORTED = /^EFER_/;
+
+/** Newer than the oldest headers we build on (Debian 12: Linux 6.1). */
+const PCI_NEWER = new Set(['PCI_HEADER_TYPE_MFD']);
 
 function x86Macro(name: string): string {
   if (name === 'RFLAGS_RESERVED1') return 'X86_EFLAGS_FIXED';
@@ -61,4 +65,14 @@ test('the bits of CR0, CR4 and RFLAGS are those of <asm/processor-flags.h>', asy
     .map(([name, value]) => macroClaim(name, value, x86Macro(name)));
   assert.ok(claims.length > 15);
   await compare('asm/processor-flags.h', claims);
+});
+
+test("the registers of PCI's configuration space and MSI-X tables are those of <linux/pci_regs.h>", async (t) => {
+  const unavailable = await oracleUnavailable(['linux/pci_regs.h']);
+  if (unavailable !== undefined) return t.skip(unavailable);
+  const claims = numbers(pci)
+    .filter(([name]) => !PCI_NEWER.has(name))
+    .map(([name, value]) => macroClaim(name, value, name));
+  assert.ok(claims.length > 50);
+  await compare('linux/pci_regs.h', claims);
 });
