@@ -37,6 +37,7 @@ const NESTED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     smi_latched_init: 'smi.latched_init',
     triple_fault_pending: 'triple_fault.pending',
   },
+  kvm_irqchip: { pic_elcr: 'chip.pic.elcr' },
   kvm_sregs2: Object.fromEntries([0, 1, 2, 3].map((n) => [`pdptrs${n}`, `pdptrs[${n}]`])),
   kvm_debugregs: { db0: 'db[0]', db1: 'db[1]', db2: 'db[2]', db3: 'db[3]' },
   kvm_guest_debug: Object.fromEntries([0, 1, 2, 3, 6, 7].map((n) => [`debugreg${n}`, `arch.debugreg[${n}]`])),

@@ -127,7 +127,10 @@ export const KvmMsi = struct('kvm_msi', 32, {
   data: u32(8),
   flags: u32(12),
 });
-export const KvmIrqchip = struct('kvm_irqchip', 520, { chip_id: u32(0) });
+export const KvmIrqchip = struct('kvm_irqchip', 520, {
+  chip_id: u32(0),
+  pic_elcr: u8(22), // of the PICs: which of its interrupts are levels
+});
 export const KVM_IRQCHIP_PIC_MASTER = 0;
 export const KVM_IRQCHIP_PIC_SLAVE = 1;
 export const KVM_IRQCHIP_IOAPIC = 2;

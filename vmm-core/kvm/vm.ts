@@ -105,12 +105,21 @@ export class KvmVm {
     return { index, fd, run };
   }
 
-  saveChips(): ChipState {
-    const irqchips = [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC].map((chip_id) => {
-      const chip = KvmIrqchip.bytes({ chip_id });
-      ioctlStruct('KVM_GET_IRQCHIP', this.fd, KVM_GET_IRQCHIP, chip);
-      return chip;
+  /** As firmware leaves the PICs: these of their interrupts are levels, the others edges. */
+  setLevelTriggered(irqs: readonly number[]): void {
+    [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE].forEach((chip_id, index) => {
+      const own = irqs.filter((irq) => irq >> 3 === index);
+      const chip = this.#readChip(chip_id);
+      const pic_elcr = own.reduce((bits, irq) => bits | (1 << (irq & 7)), 0);
+      KvmIrqchip.write(new DataView(chip.buffer), { pic_elcr });
+      ioctlStruct('KVM_SET_IRQCHIP', this.fd, KVM_SET_IRQCHIP, chip);
     });
+  }
+
+  saveChips(): ChipState {
+    const irqchips = [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC].map((it) =>
+      this.#readChip(it),
+    );
     const pit = KvmPitState2.bytes({});
     ioctlStruct('KVM_GET_PIT2', this.fd, KVM_GET_PIT2, pit);
     return { irqchips, pit };
@@ -133,6 +142,12 @@ export class KvmVm {
 
   close(): void {
     closeSync(this.fd);
+  }
+
+  #readChip(chip_id: number): Uint8Array {
+    const chip = KvmIrqchip.bytes({ chip_id });
+    ioctlStruct('KVM_GET_IRQCHIP', this.fd, KVM_GET_IRQCHIP, chip);
+    return chip;
   }
 }
 

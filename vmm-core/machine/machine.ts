@@ -78,6 +78,7 @@ export class Machine {
       this.#images = openImages(config);
       undo.push(() => closeImages(this.#images));
       this.#vm.setMemory(this.memory);
+      this.#vm.setLevelTriggered(this.#devices.levelIrqs);
       this.#kvmVcpus = new MachineVcpus(warm, config.cpus);
       undo.push(() => this.#kvmVcpus.close());
       this.boot = this.#load();

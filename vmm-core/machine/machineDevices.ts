@@ -76,6 +76,11 @@ export class MachineDevices {
     return this.#isOutputStuck;
   }
 
+  /** Interrupts that are levels, not edges. */
+  get levelIrqs(): readonly number[] {
+    return this.plan.irqs.filter(({ trigger }) => trigger === 'level').map(({ gsi }) => gsi);
+  }
+
   /** vCPUs are stopped. */
   reset(): void {
     for (const { device } of this.set.devices) device?.reset?.();
