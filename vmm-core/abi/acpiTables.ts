@@ -132,6 +132,15 @@ export const AcpiMadtLocalApicNmi = struct('acpi_madt_local_apic_nmi', 6, {
 });
 export const ACPI_MADT_ALL_PROCESSORS = 0xff;
 
+// PCI Firmware 3.3 §4.1.2
+export const AcpiMcfg = struct('acpi_table_mcfg', 44, {});
+export const AcpiMcfgAllocation = struct('acpi_mcfg_allocation', 16, {
+  address: u64(0),
+  pci_segment: u16(8),
+  start_bus_number: u8(10),
+  end_bus_number: u8(11),
+});
+
 // inti_flags, table 5.26 (the MP table's interrupt flags, too): 0 is what the bus has.
 export const ACPI_MADT_POLARITY_ACTIVE_HIGH = 1;
 export const ACPI_MADT_TRIGGER_LEVEL = 3 << 2;

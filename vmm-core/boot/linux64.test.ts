@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  board,
   SPIN,
   bootError,
   elfImage,
@@ -111,7 +112,7 @@ test('the zero page has the e820 map', () => {
     const { addr, size, type } = BootE820Entry.read(view, BOOT_PARAMS_E820_TABLE + 20 * index);
     return { address: Number(addr), sizeBytes: Number(size), type };
   });
-  assert.deepEqual(map, e820Map(memory.slots));
+  assert.deepEqual(map, e820Map(memory.slots, board()));
 });
 
 test('the zero page has command line, initrd and RSDP', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  board,
   SPIN,
   bootError,
   elfImage,
@@ -72,7 +73,7 @@ test("the GDT has flat code at 0x08 and data at 0x10, out of a kernel's way (as 
   assert.ok(limit >= 0x17);
   assert.equal(memory.readU64(gpa(base + 0x08n)), 0x00cf9b000000ffffn);
   assert.equal(memory.readU64(gpa(base + 0x10n)), 0x00cf93000000ffffn);
-  const reserved = e820Map(memory.slots).find(({ address, type }) => type === 2 && address < MIB);
+  const reserved = e820Map(memory.slots, board()).find(({ address, type }) => type === 2 && address < MIB);
   assert.ok(reserved && base >= reserved.address && base < reserved.address + reserved.sizeBytes);
 });
 
@@ -142,7 +143,7 @@ test('the memory map is the e820 map, each entry with its size in front (§3.3)'
     entries.push({ address: Number(entry.addr), sizeBytes: Number(entry.len), type: entry.type });
     at += entry.size + 4;
   }
-  assert.deepEqual(entries, e820Map(memory.slots));
+  assert.deepEqual(entries, e820Map(memory.slots, board()));
 });
 
 test('the command line is the image name and the options, NUL-terminated (§3.3)', () => {
@@ -187,7 +188,7 @@ test('arguments of the module follow its name, however long they are (§3.3)', (
   const info = information(memory, state);
   const module = MultibootModule.read(viewAt(memory, info.mods_addr, MultibootModule.size));
   assert.equal(guestString(memory, module.cmdline), `tools.tar ${initrdArguments}`);
-  assert.equal(info.mmap_length, e820Map(memory.slots).length * MultibootMmapEntry.size);
+  assert.equal(info.mmap_length, e820Map(memory.slots, board()).length * MultibootMmapEntry.size);
   assert.equal(memory.readU32(gpa(info.mmap_addr)), MultibootMmapEntry.size - 4);
 });
 
@@ -257,5 +258,5 @@ test('RAM above 4 GiB is in the map but not in mem_upper', () => {
   const memory = ram(4 * GIB);
   const info = information(memory, loadKernel(request(multibootElf(), { memory })));
   assert.equal(info.mem_upper, (3 * GIB - MIB) / 1024);
-  assert.equal(info.mmap_length / MultibootMmapEntry.size, 5);
+  assert.equal(info.mmap_length / MultibootMmapEntry.size, 6);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  board,
   SPIN,
   bootError,
   elfImage,
@@ -107,7 +108,7 @@ test('the memory map is the e820 map', () => {
     const { addr, size, type } = HvmMemmapTableEntry.read(viewAt(memory, at, HvmMemmapTableEntry.size));
     return { address: Number(addr), sizeBytes: Number(size), type };
   });
-  assert.deepEqual(map, e820Map(memory.slots));
+  assert.deepEqual(map, e820Map(memory.slots, board()));
 });
 
 test('an entry point outside the segments, or a note of another size, is an error', () => {

@@ -17,9 +17,11 @@ import {
 import { BootArea } from '../boot/bootArea.ts';
 import { loadKernel } from '../machine/loadKernel.ts';
 import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
-import { MIB } from '../memory/layout.ts';
+import { MIB, ramRanges } from '../memory/layout.ts';
+import { E820_RESERVED } from '../abi/e820.ts';
 import { writeAcpiTables } from './acpi.ts';
 import { device, integer, interrupt, memory32Fixed, name, resourceTemplate, string } from './aml.ts';
+import { e820Map } from './e820.ts';
 
 function sum(bytes: Uint8Array): number {
   return bytes.reduce((total, byte) => total + byte, 0) & 0xff;
@@ -78,7 +80,7 @@ test('the RSDP is found on a 16-byte boundary between 0xe0000 and 0xfffff, both 
 
 test('every table but the FACS has a checksum that makes its bytes add up to zero (§5.2.6)', () => {
   const tables = build(64);
-  assert.deepEqual([...tables.keys()].toSorted(), ['APIC', 'DSDT', 'FACP', 'FACS', 'RSDT', 'XSDT']);
+  assert.deepEqual([...tables.keys()].toSorted(), ['APIC', 'DSDT', 'FACP', 'FACS', 'MCFG', 'RSDT', 'XSDT']);
   for (const [signature, bytes] of tables) {
     if (signature !== 'FACS') assert.equal(sum(bytes), 0, signature);
   }
@@ -129,6 +131,15 @@ test('the FADT says legacy devices, an 8042, no VGA; reset register, 32-bit time
   assert.ok((flags & (1 << 4)) === 0, 'PWR_BUTTON: 0 means the fixed-feature button');
 });
 
+test('the MCFG has one segment with one bus, in memory that e820 and PNP0C02 reserve (PCI Firmware §4.1.2)', () => {
+  const mcfg = view(build(), 'MCFG');
+  assert.equal(mcfg.byteLength, 44 + 16);
+  assert.equal(mcfg.getBigUint64(44, true), 0xe000_0000n);
+  assert.deepEqual([mcfg.getUint16(52, true), mcfg.getUint8(54), mcfg.getUint8(55)], [0, 0, 0]);
+  const reserved = e820Map(ramRanges(MIB), board()).filter(({ type }) => type === E820_RESERVED);
+  assert.ok(reserved.some(({ address, sizeBytes }) => address === 0xe000_0000 && sizeBytes === MIB));
+});
+
 interface MadtEntry {
   readonly type: number;
   readonly bytes: Uint8Array;
@@ -154,12 +165,13 @@ test('the MADT has one enabled local APIC per CPU, ids from 0 (§5.2.12.2)', () 
   }
 });
 
-test('the MADT has the IOAPIC, the SCI as level and active high, and no override for the timer', () => {
+test('the MADT has the IOAPIC, SCI and PCI interrupts as level and active high, no override for the timer', () => {
   const entries = madtEntries(1);
   const ofType = (wanted: number) =>
     entries.filter(({ type }) => type === wanted).map(({ bytes }) => [...bytes]);
   assert.deepEqual(ofType(1), [[1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0]]);
-  assert.deepEqual(ofType(2), [[2, 10, 0, 9, 9, 0, 0, 0, 0x0d, 0]]);
+  const level = (irq: number) => [2, 10, 0, irq, irq, 0, 0, 0, 0x0d, 0];
+  assert.deepEqual(ofType(2), [10, 11, 9].map(level));
 });
 
 test('every protocol puts the tables into RAM', () => {
@@ -223,6 +235,11 @@ test('iasl disassembles all tables without a complaint and compiles the DSDT bac
     /PNP0100/,
     /LNRO0005/,
     /QEMU0001/,
+    /PNP0A03/,
+    /0x1000, .*Range Minimum[^]*0xFFFF, .*Range Maximum/,
+    /0xC0000000, .*Range Minimum[^]*0xCFFFFFFF, .*Range Maximum/,
+    /Memory32Fixed \(ReadWrite,\s*0xE0000000,/,
+    /0x0001FFFF,\s*Zero,\s*Zero,\s*0x0B/,
   ]) {
     assert.match(source, expected);
   }

@@ -11,6 +11,7 @@ import type { Board } from './contribution.ts';
 import { dsdt } from './dsdt.ts';
 import { fadt } from './fadt.ts';
 import { madt } from './madt.ts';
+import { mcfg } from './mcfg.ts';
 import type { TableArea } from './tableArea.ts';
 
 /** Writes all tables and returns the RSDP's address. */
@@ -23,6 +24,7 @@ export function writeAcpiTables(memory: GuestMemory, area: TableArea, board: Boa
   const tables = [
     place(memory, allocator, fadt(board, { facs: facsAddress, dsdt: dsdtAddress })),
     place(memory, allocator, madt(board)),
+    place(memory, allocator, mcfg(board)),
   ];
   const rsdt = place(memory, allocator, acpiTable('RSDT', 1, bytesOf(Uint32Array.from(tables))));
   const xsdt = place(memory, allocator, acpiTable('XSDT', 1, bytesOf(BigUint64Array.from(tables, BigInt))));

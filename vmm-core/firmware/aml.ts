@@ -19,6 +19,14 @@ const EXT_OP_PREFIX = 0x5b;
 const DEVICE_OP = 0x82; // after EXT_OP_PREFIX
 const ROOT_CHAR = 0x5c;
 
+// §6.4.3.5: address space descriptors.
+const MEMORY = 0;
+const PORTS = 1;
+const BUS_NUMBERS = 2;
+const PRODUCER_FIXED = 0x0c; // passed on, both ends fixed
+const ENTIRE_RANGE = 0x03; // of ports: ISA's and others
+const READ_WRITE = 0x01; // of memory; not cacheable
+
 export type Aml = Uint8Array;
 
 export function scope(path: string, ...terms: readonly Aml[]): Aml {
@@ -81,6 +89,37 @@ export function irqNoFlags(irq: number): Aml {
 export function memory32Fixed(base: number, lengthBytes: number): Aml {
   const readWrite = 1;
   return concat([0x86], u16(9), [readWrite], u32(base), u32(lengthBytes));
+}
+
+/** §6.4.3.5: what a bridge passes on to the bus behind it, at the same numbers and addresses. */
+export function wordBusNumbers(first: number, last: number): Aml {
+  return concat(
+    [0x88],
+    u16(13),
+    [BUS_NUMBERS, PRODUCER_FIXED, 0],
+    ...[0, first, last, 0].map(u16),
+    u16(last - first + 1),
+  );
+}
+
+export function wordIo(first: number, last: number): Aml {
+  return concat(
+    [0x88],
+    u16(13),
+    [PORTS, PRODUCER_FIXED, ENTIRE_RANGE],
+    ...[0, first, last, 0].map(u16),
+    u16(last - first + 1),
+  );
+}
+
+export function dwordMemory(first: number, last: number): Aml {
+  return concat(
+    [0x87],
+    u16(23),
+    [MEMORY, PRODUCER_FIXED, READ_WRITE],
+    ...[0, first, last, 0].map(u32),
+    u32(last - first + 1),
+  );
 }
 
 /** §6.4.3.6: a GSI, consumed by this device, edge-triggered, active-high, exclusive. */

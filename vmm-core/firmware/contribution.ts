@@ -20,6 +20,12 @@ export interface FirmwareContribution {
   readonly rootTerms?: readonly Aml[];
   /** Ports that belong to no device of the DSDT. */
   readonly motherboardPorts?: readonly PortRange[];
+  /** Addresses that belong to no device of the DSDT, and where no operating system may put one. */
+  readonly motherboardMemory?: readonly MemoryRange[];
+  /** Memory that is configuration space of PCI buses. */
+  readonly ecams?: readonly Ecam[];
+  /** Interrupt pins of PCI slots, for the MP table. */
+  readonly pciInterrupts?: readonly PciInterrupt[];
   /** Of `boot_flags` and `flags` each chip gives its bits. */
   readonly fadt?: FadtValues;
   /** Its bits of the MADT's flags. */
@@ -40,6 +46,26 @@ export type BiosDataValues = Partial<ReturnType<typeof BiosData.read>>;
 export interface PortRange {
   readonly port: number;
   readonly count: number;
+}
+
+export interface MemoryRange {
+  readonly base: number;
+  readonly sizeBytes: number;
+}
+
+/** Of segment 0. */
+export interface Ecam {
+  readonly base: number;
+  readonly firstBus: number;
+  readonly lastBus: number;
+}
+
+/** Of bus 0. */
+export interface PciInterrupt {
+  readonly device: number;
+  /** 0 is INTA#. */
+  readonly pin: number;
+  readonly gsi: number;
 }
 
 export interface IoApic {

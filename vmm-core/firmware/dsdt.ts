@@ -4,7 +4,7 @@
  * entry here, ttyS0 has no interrupt.
  */
 import { acpiTable } from './acpiTable.ts';
-import { type Aml, concat, eisaId, io, scope } from './aml.ts';
+import { type Aml, concat, eisaId, io, memory32Fixed, scope } from './aml.ts';
 import type { Board, FirmwareContribution } from './contribution.ts';
 import { pnpDevice } from './pnpDevice.ts';
 
@@ -17,9 +17,13 @@ export function dsdt({ chips }: Board): Uint8Array {
   return acpiTable('DSDT', DSDT_REVISION, body);
 }
 
-/** Motherboard resources: nobody else may claim these ports. */
+/** Motherboard resources: nobody else may claim these. */
 function motherboard(chips: readonly FirmwareContribution[]): Aml {
   const ports = chips.flatMap((chip) => chip.motherboardPorts ?? []);
-  const claims = ports.map(({ port, count }) => io(port, count));
+  const memory = chips.flatMap((chip) => chip.motherboardMemory ?? []);
+  const claims = [
+    ...ports.map(({ port, count }) => io(port, count)),
+    ...memory.map(({ base, sizeBytes }) => memory32Fixed(base, sizeBytes)),
+  ];
   return pnpDevice('MBRD', eisaId('PNP0C02'), claims);
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { board } from '../../test/support/kernelImages.ts';
 import { E820_RAM } from '../abi/e820.ts';
 import * as layout from '../memory/layout.ts';
 import { GIB, HOLE_BASE, HOLE_END, MIB, PAGE_BYTES, ramRanges } from '../memory/layout.ts';
@@ -21,7 +22,7 @@ test('the e820 map is sorted, disjoint, and calls RAM only what a slot backs, ou
     const ranges = ramRanges(size);
     let last = 0;
     let ram = 0;
-    for (const { address, sizeBytes, type } of e820Map(ranges)) {
+    for (const { address, sizeBytes, type } of e820Map(ranges, board())) {
       assert.ok(address >= last && sizeBytes > 0);
       last = address + sizeBytes;
       if (type !== E820_RAM) continue;

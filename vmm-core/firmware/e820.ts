@@ -7,6 +7,7 @@ import {
   KVM_IDENTITY_MAP,
   type RamRange,
 } from '../memory/layout.ts';
+import type { Board } from './contribution.ts';
 
 interface Range {
   readonly start: number;
@@ -20,11 +21,16 @@ const RESERVED: readonly Range[] = [
 ];
 
 /** Sorted, disjoint. */
-export function e820Map(ram: readonly RamRange[]): E820Entry[] {
-  const usable = RESERVED.reduce(without, joined(ram));
+export function e820Map(ram: readonly RamRange[], { chips }: Board): E820Entry[] {
+  const claimed = chips.flatMap((chip) => chip.motherboardMemory ?? []);
+  const reserved = [
+    ...RESERVED,
+    ...claimed.map(({ base, sizeBytes }) => ({ start: base, end: base + sizeBytes })),
+  ];
+  const usable = reserved.reduce(without, joined(ram));
   const entries = [
     ...usable.map((range) => entry(range, E820_RAM)),
-    ...RESERVED.map((range) => entry(range, E820_RESERVED)),
+    ...reserved.map((range) => entry(range, E820_RESERVED)),
   ];
   return entries.sort((one, other) => one.address - other.address);
 }

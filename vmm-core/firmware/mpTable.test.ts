@@ -71,12 +71,25 @@ test('there is an entry for each CPU, the first being the one that boots, and en
 });
 
 test('ISA interrupts reach the IOAPIC input of their number; the SCI is level, active high', () => {
-  const interrupts = entriesOf(read(1).table).filter(([type]) => type === 3);
+  const interrupts = entriesOf(read(1).table).filter(([type, , , , bus]) => type === 3 && bus === 1);
   const wires = new Map(interrupts.map(([, , flags, , , irq, , input]) => [irq, { flags, input }]));
-  assert.deepEqual([...wires.keys()], [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+  assert.deepEqual([...wires.keys()], [0, 1, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15]);
   for (const [irq, { flags, input }] of wires) {
     assert.equal(input, irq);
     assert.equal(flags, irq === 9 ? 0b1101 : 0);
+  }
+});
+
+test('a PCI bus has the number of its configuration space, INTA# of each slot an input, a level (table D-2)', () => {
+  const entries = entriesOf(read(1).table);
+  const buses = entries
+    .filter(([type]) => type === 1)
+    .map((entry) => Buffer.from(entry.subarray(1)).toString());
+  assert.deepEqual(buses, ['\0PCI   ', '\x01ISA   ']);
+  const wires = entries.filter(([type, , , , bus]) => type === 3 && bus === 0);
+  assert.equal(wires.length, 31);
+  for (const [, , flags, , , source = 0, , input] of wires) {
+    assert.deepEqual([source & 3, input, flags], [0, (source >> 2) % 2 === 0 ? 10 : 11, 0b1101]);
   }
 });
 

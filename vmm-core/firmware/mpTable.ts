@@ -3,6 +3,7 @@
  * boot). Intel MultiProcessor Specification 1.4, § numbers below. It says what the MADT says (madt.ts), in
  * older words.
  */
+import { ACPI_MADT_POLARITY_ACTIVE_HIGH, ACPI_MADT_TRIGGER_LEVEL } from '../abi/acpiTables.ts';
 import { LAPIC_BASE } from '../abi/localApic.ts';
 import {
   CPU_BOOTPROCESSOR,
@@ -30,7 +31,7 @@ import { type GuestMemory, gpa } from '../memory/guestMemory.ts';
 import { MP_TABLE } from '../memory/layout.ts';
 import { concat } from './aml.ts';
 import { checksum } from './checksum.ts';
-import type { Board, IoApic } from './contribution.ts';
+import type { Board, IoApic, PciInterrupt } from './contribution.ts';
 import type { TableArea } from './tableArea.ts';
 
 const OEM_ID = 'TRAPFR  ';
@@ -39,7 +40,9 @@ const CPU_SIGNATURE = 0x600; // family 6
 const CPU_FEATURES = (1 << 0) | (1 << 9); // FPU, APIC
 const APIC_VERSION = 0x14; // of KVM's local APICs
 const BOOT_PROCESSOR = 0;
-const ISA_BUS = 0;
+/** Kernels take the number of a PCI bus here for its number in configuration space. */
+const PCI_BUS = 0;
+const ISA_BUS = 1;
 const LINT0 = 0;
 const LINT1 = 1;
 
@@ -79,9 +82,11 @@ function configTable(board: Board): Uint8Array {
 function configEntries({ cpus, chips }: Board): Uint8Array[] {
   return [
     ...Array.from({ length: cpus }, (_, id) => processor(id)),
+    MpBus.bytes({ type: MP_BUS, busid: PCI_BUS, bustype: 'PCI   ' }),
     MpBus.bytes({ type: MP_BUS, busid: ISA_BUS, bustype: 'ISA   ' }),
     ...chips.flatMap((chip) => chip.ioApics ?? []).map(ioApic),
     ...isaInterrupts(chips),
+    ...pciInterrupts(chips),
     localInterrupt(mp_ExtINT, BOOT_PROCESSOR, LINT0),
     localInterrupt(mp_NMI, MP_APIC_ALL, LINT1),
   ];
@@ -108,25 +113,51 @@ function ioApic({ id, version, address }: IoApic): Uint8Array {
   });
 }
 
-/** §4.3.4. Each on the IOAPIC input of its own number but for what chips override, as in the MADT. */
+/**
+ * §4.3.4. Each on the IOAPIC input of its own number but for what chips override, as in the MADT. Those that
+ * PCI has are not the ISA bus's.
+ */
 function isaInterrupts(chips: Board['chips']): Uint8Array[] {
-  const ioApics = chips.flatMap((chip) => chip.ioApics ?? []);
   const overrides = chips.flatMap((chip) => chip.interruptOverrides ?? []);
+  const ofPci = new Set(chips.flatMap((chip) => chip.pciInterrupts ?? []).map(({ gsi }) => gsi));
   return chips
     .flatMap((chip) => chip.isaIrqs ?? [])
-    .map((irq) => {
-      const { gsi, flags } = overrides.find((it) => it.irq === irq) ?? { gsi: irq, flags: 0 };
-      const target = ioApics.findLast(({ gsiBase }) => gsiBase <= gsi);
-      return MpInterruptSource.bytes({
-        type: MP_INTSRC,
-        irqtype: mp_INT,
-        irqflag: flags,
-        srcbus: ISA_BUS,
-        srcbusirq: irq,
-        dstapic: target?.id ?? 0,
-        dstirq: gsi - (target?.gsiBase ?? 0),
-      });
-    });
+    .map((irq) => overrides.find((it) => it.irq === irq) ?? { irq, gsi: irq, flags: 0 })
+    .filter(({ gsi }) => !ofPci.has(gsi))
+    .map(({ irq, gsi, flags }) => interruptSource(chips, { bus: ISA_BUS, irq, gsi, flags }));
+}
+
+function pciInterrupts(chips: Board['chips']): Uint8Array[] {
+  const flags = ACPI_MADT_POLARITY_ACTIVE_HIGH | ACPI_MADT_TRIGGER_LEVEL;
+  return chips
+    .flatMap((chip) => chip.pciInterrupts ?? [])
+    .map((it) => interruptSource(chips, { bus: PCI_BUS, irq: pciSource(it), gsi: it.gsi, flags }));
+}
+
+/** Table D-2: the source of a PCI interrupt is its pin and device. */
+function pciSource({ device, pin }: PciInterrupt): number {
+  return (device << 2) | pin;
+}
+
+interface InterruptSource {
+  readonly bus: number;
+  readonly irq: number;
+  readonly gsi: number;
+  readonly flags: number;
+}
+
+function interruptSource(chips: Board['chips'], { bus, irq, gsi, flags }: InterruptSource): Uint8Array {
+  const ioApics = chips.flatMap((chip) => chip.ioApics ?? []);
+  const target = ioApics.findLast(({ gsiBase }) => gsiBase <= gsi);
+  return MpInterruptSource.bytes({
+    type: MP_INTSRC,
+    irqtype: mp_INT,
+    irqflag: flags,
+    srcbus: bus,
+    srcbusirq: irq,
+    dstapic: target?.id ?? 0,
+    dstirq: gsi - (target?.gsiBase ?? 0),
+  });
 }
 
 function localInterrupt(irqtype: number, destapic: number, destapiclint: number): Uint8Array {

@@ -24,5 +24,5 @@ export function loadKernel(request: KernelRequest): BootState {
   const located = locateKernel(request);
   const area = new BootArea(kernel.name, located.busy);
   const rsdp = writeFirmwareTables(memory, area, board); // before the image, which may lie over the BIOS data
-  return located.load({ area, rsdp, memoryMap: e820Map(memory.slots) });
+  return located.load({ area, rsdp, memoryMap: e820Map(memory.slots, board) });
 }

@@ -7,6 +7,7 @@ import { type Registers, type StateBlock, u32 } from '../../bus/stateBlock.ts';
 import { PCI_ECAM, PCI_ECAM_BYTES } from '../../memory/layout.ts';
 import type { Device, DeviceClass } from '../device.ts';
 import type { PciBus } from './pciBus.ts';
+import { PCI_ROOT } from './pciRoot.ts';
 import { PCI_IO_WINDOW, PCI_MEMORY_WINDOW } from './pciWindows.ts';
 
 const STATE = { configAddress: u32 };
@@ -31,6 +32,7 @@ export const hostBridge = {
       ids: { ...abi.HOST_BRIDGE_IDS, subsystemVendorId: 0, subsystemId: 0 },
     },
   }),
+  firmware: () => PCI_ROOT,
   build: (_, { state, pciBus }) => new HostBridge({ state, pciBus }),
 } satisfies DeviceClass<unknown, State>;
 
