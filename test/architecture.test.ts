@@ -187,6 +187,7 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
     'vmm-core/control/', // a tag of log lines
   ],
   name: ['vmm-core/vmConf/', 'extension/language/server/'],
+  disk: ['vmm-core/config/directive.ts', 'vmm-core/vmConf/', 'extension/language/server/'],
   interface: ['vmm-core/config/directive.ts', 'vmm-core/vmConf/', 'extension/language/server/'],
   socket: ['vmm-core/vmConf/'],
   lladdr: ['vmm-core/vmConf/'],

@@ -39,3 +39,9 @@ test('a file is read, and a missing one says so', () => {
   assert.equal(host.whyUnreadable(at('none')), 'no such file or directory (ENOENT)');
   for (const name of [at('none'), 'a\0b', at('vm.conf/x')]) assert.equal(host.kindOf(name), undefined);
 });
+
+test('a file has a size, and nothing else has', () => {
+  writeFileSync(at('disk'), new Uint8Array(1536));
+  assert.equal(host.sizeOf(at('disk')), 1536);
+  for (const name of [folder, at('none'), '/dev/zero', 'a\0b']) assert.equal(host.sizeOf(name), undefined);
+});

@@ -29,6 +29,7 @@ export function localConfigHost(cwd?: string): Required<ConfigHost> {
     whyUnreadable,
     kindOf,
     diskFormat,
+    sizeOf,
     userExists: (name) => hasAccount('/etc/passwd', name),
     groupExists: (name) => hasAccount('/etc/group', name),
     cpus: availableParallelism(),
@@ -65,6 +66,15 @@ function diskFormat(name: string): DiskFormat | undefined {
     }
   } catch {
     return undefined; // not ours to read: nothing to compare
+  }
+}
+
+function sizeOf(name: string): number | undefined {
+  try {
+    const found = statSync(name, { throwIfNoEntry: false });
+    return found?.isFile() === true ? found.size : undefined;
+  } catch {
+    return undefined; // see kindOf
   }
 }
 

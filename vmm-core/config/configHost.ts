@@ -16,6 +16,8 @@ export interface ConfigHost {
   readonly kindOf?: (path: string) => string | undefined;
   /** By the file's signature; undefined when it cannot be read. */
   readonly diskFormat?: (path: string) => DiskFormat | undefined;
+  /** Bytes of a regular file; undefined when there is none. */
+  readonly sizeOf?: (path: string) => number | undefined;
   readonly userExists?: (name: string) => boolean;
   readonly groupExists?: (name: string) => boolean;
   readonly cpus?: number;

@@ -6,7 +6,17 @@ import type { ConfigHost } from './configHost.ts';
 import type { ProblemCode } from './problemCode.ts';
 
 /** The blocks a directive can be in. */
-export const BLOCKS = ['file', 'agentx', 'switch', 'vm', 'interface', 'allow', 'network', 'debug'] as const;
+export const BLOCKS = [
+  'file',
+  'agentx',
+  'switch',
+  'vm',
+  'interface',
+  'allow',
+  'network',
+  'debug',
+  'disk',
+] as const;
 export type Block = (typeof BLOCKS)[number];
 
 /**
@@ -85,7 +95,9 @@ export interface DirectiveFindings {
   readonly tally: Map<string, number>;
   /** vmd -n refuses it. */
   error(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
-  /** vmd -n refuses it on a machine like this one; files are often written for another. */
+  /**
+   * vmd -n refuses it, or does on a machine like this one; files are often written for another. We warn.
+   */
   hostError(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
   warning(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
   /** Refuses what was given before in this VM; `what` names it and is what is remembered. */

@@ -5,6 +5,7 @@
 import { checkKeys, checkRows, type ConfigProblem, type Input, keysOf, readRows } from './rows.ts';
 import { SETTINGS } from './settings.ts';
 import { nameOfKernel } from './settings/hardware.ts';
+import { storageProblem } from './settings/storage.ts';
 import type { VmConfig } from './vmConfig.ts';
 
 /** The keys that describe a VM, as users spell them in launch.json. */
@@ -37,6 +38,8 @@ export function checkVmConfig(given: Input): ParsedConfig {
 
 function parsed(config: VmConfig, problems: readonly ConfigProblem[]): ParsedConfig {
   if (problems.length > 0) return { problems };
+  const storage = storageProblem(config);
+  if (storage !== undefined) return { problems: [storage] };
   const name = config.name === '' ? nameOfKernel(config.kernel) : config.name;
   return { config: { ...config, name }, problems };
 }

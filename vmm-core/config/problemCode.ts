@@ -37,6 +37,7 @@ export type ProblemCode =
   | 'not-supported'
   | 'disk-missing'
   | 'disk-format'
+  | 'format-needed'
   | 'unknown-user'
   | 'unknown-group'
   | 'host'

@@ -37,6 +37,7 @@ export type Complain = (message: string, part?: string) => undefined;
 /** The part of JSON Schema that we use. */
 export interface ValueSchema {
   readonly type?: JsonType | readonly JsonType[];
+  readonly description?: string;
   readonly enum?: readonly string[];
   readonly enumDescriptions?: readonly string[];
   readonly items?: ValueSchema;

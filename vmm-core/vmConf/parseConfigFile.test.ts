@@ -285,6 +285,22 @@ describe('the examples', () => {
       { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 2222, guestPort: 22 },
       { protocol: 'udp', hostAddress: '127.0.0.1', hostPort: 5353, guestPort: 53 },
     ]);
+    assert.deepEqual(config.disks, [
+      {
+        path: '/srv/vm/scratch.qcow2',
+        format: 'qcow2',
+        snapshot: true,
+        cache: 'unsafe',
+        discard: false,
+        serial: 'TF 1',
+        iothread: true,
+        transport: 'mmio',
+        backing: true,
+        iops: 1000,
+        bandwidth: 100 * 2 ** 20,
+      },
+      { path: '/srv/vm/base.img', readonly: true },
+    ]);
     assert.deepEqual(debug, { wait: true, symbols: ['/boot/vmlinux'], breakpoints: 'hw' });
     assert.deepEqual(unsupported, ['network interfaces', 'vsock', 'gdb socket']);
   });
@@ -399,6 +415,61 @@ vm p { disk x }
     assert.deepEqual(codes('owner alice:staff', 'owner :staff'), []);
     assert.deepEqual(codes('owner 1000', 'owner :wheel'), []);
     assert.deepEqual(codes('', 'owner :staff'), ['8']);
+  });
+
+  it('refuses values of a disk that launch.json would refuse, and what is said twice', () => {
+    const problems = (options: string): string[] =>
+      read(vm(`disk a format raw {\n${options}\n}`), 'trapframe').problems.map((it) => it.message);
+    assert.deepEqual(problems('readonly off\niops 5'), []);
+    assert.deepEqual(problems('iops 0'), ['"iops" must be a whole number from 1 to 10000000, not 0']);
+    assert.deepEqual(problems('bandwidth 1'), []);
+    assert.deepEqual(problems('serial "0123456789abcdefghijk"'), [
+      '"serial" must be at most 20 ASCII characters, not "0123456789abcdefghijk"',
+    ]);
+    assert.deepEqual(problems('snapshot\nsnapshot off'), [
+      '"snapshot" is given more than once for this disk',
+    ]);
+    assert.match(
+      problems('colour red')[0] ?? '',
+      /"colour" is not allowed here: expected an option of a disk/,
+    );
+  });
+
+  it('allows 26 disks, and warns where vmd would refuse', () => {
+    const codes = (count: number): string[] =>
+      read(vm(Array.from({ length: count }, (_, i) => `disk d${i}`).join('\n')), 'trapframe').problems.map(
+        (it) => `${it.severity}: ${it.message}`,
+      );
+    assert.deepEqual(codes(4), []);
+    assert.deepEqual(codes(5), ["warning: a VM can have at most 4 disks in OpenBSD's vmd"]);
+    assert.equal(codes(27).at(-1), 'error: a VM can have at most 26 disks');
+  });
+
+  it('looks at disks: their format by name, their size, and whether one is there twice', () => {
+    const host = {
+      ...hostOfTexts({}),
+      kindOf: () => 'a file',
+      diskFormat: (path: string) => (path.startsWith('q') ? ('qcow2' as const) : ('raw' as const)),
+      sizeOf: (path: string) => (path.startsWith('odd') ? 1025 : path.startsWith('none') ? 0 : 1024),
+    };
+    const messages = (text: string): string[] =>
+      read(vm(text), 'trapframe', { host }).problems.map((it) => it.message);
+    assert.deepEqual(messages('disk r\ndisk q.qcow2\ndisk q format qcow2'), []);
+    assert.deepEqual(messages('disk q.img'), [
+      '"q.img" is a qcow2 image, which its name does not tell: add "format qcow2"',
+    ]);
+    assert.deepEqual(messages('disk r.qcow2'), [
+      '"r.qcow2" is a raw image, which its name does not tell: add "format raw"',
+    ]);
+    assert.deepEqual(messages('disk odd\ncdrom iso\ndisk none'), [
+      '"odd" cannot be a disk: its size, 1025 bytes, is not a multiple of 512',
+      '"iso" is not the image of a CD-ROM: its size, 1024 bytes, is not a multiple of 2048',
+      '"none" is empty: give it a size',
+    ]);
+    const twice = 'this VM has the disk "r" twice, and could write it';
+    assert.deepEqual(messages('disk r\ndisk r'), [twice]);
+    assert.deepEqual(messages('disk r { readonly }\ndisk r'), [twice]);
+    assert.deepEqual(messages('disk r { readonly }\ndisk r { snapshot }'), []);
   });
 
   it('asks the host for files, formats, accounts, memory and CPUs', () => {

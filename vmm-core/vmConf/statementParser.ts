@@ -240,6 +240,7 @@ export class StatementParser {
         if (!isMark(this.#peek(), '{')) return this.#node(id, words, values, this.#list(opens, true), first);
         return this.#block(id, opens, words, values);
       case 'network':
+      case 'disk':
         if (!isMark(this.#peek(), '{')) return this.#node(id, words, values, [], first);
         return this.#block(id, opens, words, values);
       case 'allow':
@@ -549,6 +550,7 @@ function expected(block: Block): string {
     allow: 'a setting that instances may choose',
     network: '"forward"',
     debug: 'a debug setting',
+    disk: 'an option of a disk',
   };
   return names[block];
 }

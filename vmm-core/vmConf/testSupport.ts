@@ -132,6 +132,20 @@ vm "guest" {
 		forward tcp 2222 to 22
 		forward udp 127.0.0.1:5353 to 53
 	}
+	disk "/srv/vm/scratch.qcow2" format qcow2 {
+		snapshot
+		cache unsafe
+		discard off
+		serial "TF 1"
+		iothread
+		transport mmio
+		backing on
+		iops 1000
+		bandwidth 100M
+	}
+	disk "/srv/vm/base.img" {
+		readonly
+	}
 	gdb socket "/tmp/gdb.sock"
 	debug {
 		exit

@@ -26,8 +26,6 @@ function parts(
 
 it('what makes vmm run refuse a VM is reported where it is written, and vice versa', () => {
   const options: Readonly<Record<string, string>> = {
-    'disk "/d"': 'disk',
-    'cdrom "/c"': 'cdrom',
     'firmware bios': 'firmware',
     'boot device disk': 'boot device',
     'interface tap': 'network interfaces',
@@ -47,6 +45,9 @@ it('what makes vmm run refuse a VM is reported where it is written, and vice ver
 
 it('what is supported is not reported', () => {
   for (const option of [
+    'disk "/d"',
+    'disk "/d" { readonly }',
+    'cdrom "/c"',
     'interfaces 0',
     'serial stdio',
     'serial com2 file "/f"',
@@ -58,12 +59,12 @@ it('what is supported is not reported', () => {
 });
 
 it('every occurrence is reported, and each part refused once', () => {
-  assert.deepEqual(parts('disk "/d"\ndisk "/e"\ninterface tap'), {
-    written: ['disk', 'disk', 'network interfaces'],
-    refused: ['disk', 'network interfaces'],
+  assert.deepEqual(parts('firmware bios\ninterface tap\ninterface tap'), {
+    written: ['firmware', 'network interfaces', 'network interfaces'],
+    refused: ['firmware', 'network interfaces'],
   });
 });
 
 it('nothing is reported when the file is checked for OpenBSD', () => {
-  assert.deepEqual(parts('disk "/d"\ninterface tap', 'vmd').written, []);
+  assert.deepEqual(parts('sev\ninterface tap', 'vmd').written, []);
 });

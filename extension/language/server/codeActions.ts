@@ -63,6 +63,7 @@ const MAKERS: Partial<Record<ProblemCode, Maker>> = {
   'quotes-needed': (problem) => [quote(problem)],
   'unknown-word': (problem) => replaceWith(problem),
   'disk-format': (problem) => replaceWith(problem),
+  'format-needed': (problem) => [addFormat(problem)],
   rounded: (problem) => replaceWith(problem),
   value: (problem) => replaceWith(problem),
   comma: (problem) => [moveComma(problem)],
@@ -137,6 +138,11 @@ function replaceWith(problem: Problem): readonly Fix[] {
   return subject === undefined
     ? []
     : [{ title: `Change to ${subject}`, edits: [{ range: rangeOf(problem), newText: subject }] }];
+}
+
+function addFormat(problem: Problem): Fix {
+  const format = `format ${problem.subject ?? ''}`;
+  return { title: `Add ${format}`, edits: [insert(problem, problem.end, ` ${format}`)] };
 }
 
 function removeLine(problem: Problem): Fix {

@@ -26,6 +26,8 @@ import { isPath, occurrences, statementAt } from './occurrences.ts';
 import type { Range } from './workspace.ts';
 
 const MAX_ENTRIES = 200;
+/** What is in these blocks is never on the line of the directive that opens them. */
+const NEEDS_BRACES: readonly Block[] = ['vm', 'switch', 'network', 'disk'];
 
 /** What the grammar allows next. */
 export type Expectation =
@@ -139,7 +141,7 @@ function expectArguments(id: DirectiveId, given: readonly Token[]): Expectation[
     }
     rest = skipArgument(kind, rest);
   }
-  if (opens === undefined || opens === 'vm' || opens === 'switch' || opens === 'network') return found;
+  if (opens === undefined || NEEDS_BRACES.includes(opens)) return found;
   return [...found, ...(rest.length === 0 ? expectIn(opens, []) : expectNextItem(opens, rest))];
 }
 

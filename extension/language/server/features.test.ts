@@ -39,7 +39,8 @@ describe('the language server, feature by feature', () => {
   let files = 0;
 
   before(async () => {
-    writeFileSync(path.join(folder, 'raw.img'), 'raw');
+    writeFileSync(path.join(folder, 'raw.img'), new Uint8Array(512));
+    writeFileSync(path.join(folder, 'copy.img'), 'QFI\xfb', 'latin1');
     writeFileSync(path.join(folder, 'part.conf'), '');
     client = await LanguageClient.start(serverCommand(), folder);
   });
@@ -104,7 +105,7 @@ vm "other" {
   });
 
   it('refuses extensions when the editor asks for vmd only, and takes it back', async () => {
-    const file = await open('vm "a" {\n\tdisk "raw.img"\n\tcpus 1\n}\n');
+    const file = await open('vm "a" {\n\tdisk "raw.img"\n\tsev\n\tcpus 1\n}\n');
     const setting = async (openbsd: boolean, wanted: readonly string[]): Promise<void> => {
       const settings = { trapframe: { vmConf: { openbsd } } };
       await client.connection.sendNotification('workspace/didChangeConfiguration', { settings });
@@ -234,6 +235,11 @@ vm "base" instance two { disk "part.conf"
       'Change to 512M',
       'vm a {\n\tmemory 512MB\n}\n',
       'vm a {\n\tmemory 512M\n}\n',
+    ],
+    'adds the format that the name of the disk does not tell': [
+      'Add format qcow2',
+      'vm a {\n\tdisk "copy.img"\n}\n',
+      'vm a {\n\tdisk "copy.img" format qcow2\n}\n',
     ],
     'takes the format that the disk has': [
       'Change to raw',

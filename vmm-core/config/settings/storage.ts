@@ -1,27 +1,66 @@
 /** Disks and the CD-ROM. */
-import { pathOf, type DirectiveFindings, type Written } from '../directive.ts';
+import type { DiskFormat } from '../configHost.ts';
+import { pathOf, type DirectiveFindings, type Written, type WrittenValue } from '../directive.ts';
 import { checkPath } from '../directiveChecks.ts';
-import type { Setting } from '../setting.ts';
-import { notYet } from '../valueKinds.ts';
+import { valueFlag } from '../flags.ts';
+import type { ConfigProblem } from '../rows.ts';
+import type { Complain, Flag, Setting, ValueKind, WrittenVm } from '../setting.ts';
+import { describe, path } from '../valueKinds.ts';
 import { MAX_DISKS } from '../values.ts';
+import {
+  disk,
+  DISK_BLOCK,
+  DISK_FORMATS,
+  DISK_OPTIONS,
+  type DiskConfig,
+  diskFromFlag,
+  formatOf,
+  fromBlock,
+} from './diskOptions.ts';
 
-export interface DiskConfig {
-  readonly path: string;
-  /** Absent: by the file's signature. */
-  readonly format?: DiskFormat;
-}
-
-const FORMATS = ['raw', 'qcow2'] as const;
-type DiskFormat = (typeof FORMATS)[number];
+/** vda to vdz; the CD-ROM is one of them. */
+const MOST_DISKS = 26;
+const SECTOR_BYTES = 512;
+const CDROM_SECTOR_BYTES = 2048;
 
 const DISK = { what: 'disk', mayBeDevice: true, ifMissing: 'disk-missing', isLookedFor: true } as const;
 const CDROM = { what: 'cdrom', mayBeDevice: true, ifMissing: 'file-missing', isLookedFor: false } as const;
 
+const OPTIONS_TEXT = Object.entries(DISK_OPTIONS).map(([name, { text }]) => `\`${name}\`: ${text}`);
+
+const list: ValueKind<readonly DiskConfig[]> = {
+  schema: { type: 'array', items: disk.schema },
+  read: (written, complain) => eachDisk(written, complain, 'read'),
+  check: (value, complain) => eachDisk(value, complain, 'check'),
+  print: (value) => value.map((it) => disk.print(it)),
+  resolve: (value, absolute) => value.map((it) => disk.resolve(it, absolute)),
+};
+
+const flag: Flag = {
+  name: 'disk',
+  placeholder: 'F[,OPTION]',
+  isRepeatable: true,
+  text: 'a disk image; options are those of launch.json: format=qcow2, ro, cache=none, snapshot …',
+  read: (given, refuse) =>
+    given.length === 0
+      ? undefined
+      : given.map((it) => {
+          const written = diskFromFlag(it);
+          disk.read(written, (message, part = '') => refuse(`--disk ${it}: ${part.slice(1)} ${message}`));
+          return written;
+        }),
+};
+
 export const disks = {
-  value: notYet<readonly DiskConfig[]>(),
+  value: list,
   isOptional: true,
-  launch: undefined,
-  flag: undefined,
+  launch: {
+    key: 'disks',
+    default: undefined,
+    missing: undefined,
+    description: `Disks, in the order in which the guest finds them, at most ${MOST_DISKS}: paths of images or block devices, or objects with \`path\` and any of these. ${OPTIONS_TEXT.join('. ')}.`,
+  },
+  flag,
   vmConf: {
     directives: {
       disk: {
@@ -29,14 +68,16 @@ export const disks = {
         words: ['disk'],
         args: [
           { name: 'path', kind: 'string', means: 'ownFile' },
-          { name: 'format', kind: 'string', isOptional: true, after: 'format', suggestions: FORMATS },
+          { name: 'format', kind: 'string', isOptional: true, after: 'format', suggestions: DISK_FORMATS },
         ],
-        form: '`disk` *path* [`format` (`raw` | `qcow2`)]',
+        opens: 'disk',
+        form: '`disk` *path* [`format` (`raw` | `qcow2`)] [`{` … `}`]',
         snippet: ' "$1"',
-        text: "A disk image, at most four. The file must exist. Its format is taken from the file's signature when not given.",
+        text: `A disk image, at most ${MAX_DISKS} for vmd and ${MOST_DISKS} for us. The file must exist. When its format is not given, vmd goes by the file's signature and we by its name: qcow2 when it ends in .qcow2, else raw; when the two differ the VM does not start until the format is given. Options of our own may follow in braces.`,
         isBootable: true,
         check: checkDisk,
       },
+      ...DISK_BLOCK,
       allowDisk: {
         block: 'allow',
         words: ['disk'],
@@ -47,24 +88,23 @@ export const disks = {
     },
     isInherited: false,
     read: (vm) => {
-      const found = vm.all('disk').map(({ args: { path, format } }): DiskConfig => {
-        const wanted = formatOf(format?.text);
-        return {
-          path: path === undefined ? '' : vm.path(path),
-          ...(wanted === undefined ? {} : { format: wanted }),
-        };
-      });
+      const found = vm.all('disk').flatMap((it) => writtenDisk(vm, it) ?? []);
       return found.length === 0 ? undefined : found;
     },
-    unsupported: () => 'disk',
+    unsupported: () => undefined,
   },
 } as const satisfies Setting<readonly DiskConfig[]>;
 
 export const cdrom = {
-  value: notYet<string>(),
+  value: path,
   isOptional: true,
-  launch: undefined,
-  flag: undefined,
+  launch: {
+    key: 'cdrom',
+    default: undefined,
+    missing: undefined,
+    description: 'An ISO image. The guest sees it as one more disk, the last, which it cannot write.',
+  },
+  flag: valueFlag('cdrom', 'FILE', 'an ISO image, as a read-only disk'),
   vmConf: {
     directives: {
       cdrom: {
@@ -73,14 +113,9 @@ export const cdrom = {
         args: [{ name: 'path', kind: 'string', means: 'path' }],
         form: '`cdrom` *path*',
         snippet: ' "$1"',
-        text: 'An ISO image in a read-only drive.',
+        text: 'An ISO image in a read-only drive; for now one more disk, the last, which the guest cannot write.',
         isBootable: true,
-        check: ({ args: { path } }, findings) => {
-          const what = '"cdrom"';
-          findings.once(what);
-          if (path?.text === '') findings.tally.delete(what); // vmd goes by the name it has kept
-          checkPath(path, 'path', CDROM, findings);
-        },
+        check: checkCdrom,
       },
       allowCdrom: {
         block: 'allow',
@@ -92,32 +127,141 @@ export const cdrom = {
     },
     isInherited: true,
     read: (vm) => {
-      const path = vm.last('cdrom')?.args['path'];
-      return path === undefined ? undefined : vm.path(path);
+      const written = vm.last('cdrom')?.args['path'];
+      return written === undefined ? undefined : vm.path(written);
     },
-    unsupported: () => 'cdrom',
+    unsupported: () => undefined,
   },
 } as const satisfies Setting<string>;
 
-function formatOf(text: string | undefined): DiskFormat | undefined {
-  return FORMATS.find((it) => it === text?.toLowerCase());
+interface Storage {
+  readonly disks?: readonly DiskConfig[];
+  readonly cdrom?: string;
 }
 
-function checkDisk({ args: { path, format } }: Written, findings: DirectiveFindings): void {
-  const count = (findings.tally.get('disks') ?? 0) + 1;
-  findings.tally.set('disks', count);
-  if (count > MAX_DISKS) findings.error(undefined, 'value', `a VM can have at most ${MAX_DISKS} disks`);
-  const wanted = formatOf(format?.text);
+/** In the order in which the guest finds them. */
+export function allDisks({ disks: found = [], cdrom: image }: Storage): readonly DiskConfig[] {
+  return image === undefined ? found : [...found, { path: image, format: 'raw', readonly: true }];
+}
+
+/** What the rows cannot see one by one. */
+export function storageProblem(config: Storage): ConfigProblem | undefined {
+  const all = allDisks(config);
+  const { key } = disks.launch;
+  if (all.length > MOST_DISKS)
+    return { key, message: `can be at most ${MOST_DISKS}, with the CD-ROM: there are ${all.length}` };
+  const shared = all.findIndex((it, i) => all.some((other, j) => j < i && areTwoWriters(it, other)));
+  const name = JSON.stringify(all[shared]?.path);
+  return shared < 0
+    ? undefined
+    : { key, message: `give ${name} twice, and the guest could write it: use a copy, or make both readonly` };
+}
+
+function areTwoWriters(one: DiskConfig, other: DiskConfig): boolean {
+  return one.path === other.path && !(isShareable(one) && isShareable(other));
+}
+
+function isShareable({ readonly, snapshot }: DiskConfig): boolean {
+  return readonly === true || snapshot === true;
+}
+
+function eachDisk(
+  written: unknown,
+  complain: Complain,
+  how: 'read' | 'check',
+): readonly DiskConfig[] | undefined {
+  if (!Array.isArray(written)) return complain(`must be a list of disks, not ${describe(written)}`);
+  const found = written.flatMap(
+    (it, i) => disk[how](it, (message, part = '') => complain(message, `[${i}]${part}`)) ?? [],
+  );
+  return found.length === 0 ? undefined : found;
+}
+
+/** Undefined when its values are wrong, which has been reported. */
+function writtenDisk(vm: WrittenVm, { args, items }: Written): DiskConfig | undefined {
+  const { path: file, format } = args;
+  const written = {
+    path: file === undefined ? '' : vm.path(file),
+    ...Object.fromEntries(items.map(fromBlock)),
+    ...(format === undefined ? {} : { format: format.text.toLowerCase() }),
+  };
+  return disk.read(written, () => undefined);
+}
+
+function checkDisk({ args, items }: Written, findings: DirectiveFindings): void {
+  const { path: file, format } = args;
+  countDisk(findings);
+  const wanted = DISK_FORMATS.find((it) => it === format?.text.toLowerCase());
   if (format !== undefined && wanted === undefined)
     findings.error('format', 'value', `"${format.text}" is not a disk format: write raw or qcow2`);
-  if (!checkPath(path, 'path', DISK, findings) || path === undefined || format === undefined) return;
-  const { host } = findings;
-  const actual = host.diskFormat?.(pathOf(path, host));
-  if (actual === undefined || actual === format.text.toLowerCase()) return;
-  findings.warning(
-    'format',
-    'disk-format',
-    `"${path.text}" is a ${actual} image, not ${format.text}`,
-    actual,
-  );
+  const again = items.find(({ id }, i) => items.findIndex((it) => it.id === id) < i);
+  if (again !== undefined)
+    findings.error(undefined, 'repeated', `"${fromBlock(again)[0]}" is given more than once for this disk`);
+  if (!checkPath(file, 'path', DISK, findings) || file === undefined) return;
+  checkShared(file, items, findings);
+  if (format === undefined) checkImpliedFormat(file, findings);
+  else checkFormat(file, format.text, findings);
+  checkSize(file, wanted ?? formatOf({ path: file.text }), findings);
+}
+
+function countDisk(findings: DirectiveFindings): void {
+  const count = (findings.tally.get('disks') ?? 0) + 1;
+  findings.tally.set('disks', count);
+  if (count > MOST_DISKS) findings.error(undefined, 'value', `a VM can have at most ${MOST_DISKS} disks`);
+  else if (count > MAX_DISKS)
+    findings.hostError(undefined, 'value', `a VM can have at most ${MAX_DISKS} disks in OpenBSD's vmd`);
+}
+
+function checkShared(file: WrittenValue, items: readonly Written[], findings: DirectiveFindings): void {
+  const options: Readonly<Record<string, unknown>> = Object.fromEntries(items.map(fromBlock));
+  const use = isShareable({ path: file.text, ...pick(options) }) ? 1 : 2;
+  const key = `disk ${pathOf(file, findings.host)}`;
+  const before = findings.tally.get(key) ?? 0;
+  findings.tally.set(key, Math.max(before, use));
+  if (before > 0 && Math.max(before, use) > 1)
+    findings.warning('path', 'reused', `this VM has the disk "${file.text}" twice, and could write it`);
+}
+
+function pick(options: Readonly<Record<string, unknown>>): Pick<DiskConfig, 'readonly' | 'snapshot'> {
+  return { readonly: options['readonly'] === true, snapshot: options['snapshot'] === true };
+}
+
+function checkFormat(file: WrittenValue, wanted: string, findings: DirectiveFindings): void {
+  const actual = actualFormat(file, findings);
+  if (actual === undefined || actual === wanted.toLowerCase()) return;
+  const message = `"${file.text}" is a ${actual} image, not ${wanted}`;
+  findings.warning('format', 'disk-format', message, actual);
+}
+
+function checkImpliedFormat(file: WrittenValue, findings: DirectiveFindings): void {
+  const actual = actualFormat(file, findings);
+  const implied = formatOf({ path: file.text });
+  if (actual === undefined || actual === implied) return;
+  const message = `"${file.text}" is a ${actual} image, which its name does not tell: add "format ${actual}"`;
+  findings.warning('path', 'format-needed', message, actual);
+}
+
+function actualFormat(file: WrittenValue, { host }: DirectiveFindings): DiskFormat | undefined {
+  return host.diskFormat?.(pathOf(file, host));
+}
+
+function checkSize(file: WrittenValue, format: DiskFormat, findings: DirectiveFindings): void {
+  if (format !== 'raw') return;
+  const bytes = findings.host.sizeOf?.(pathOf(file, findings.host));
+  if (bytes === undefined) return;
+  const rule = `its size, ${bytes} bytes, is not a multiple of ${SECTOR_BYTES}`;
+  if (bytes === 0) findings.warning('path', 'value', `"${file.text}" is empty: give it a size`);
+  else if (bytes % SECTOR_BYTES !== 0)
+    findings.warning('path', 'value', `"${file.text}" cannot be a disk: ${rule}`);
+}
+
+function checkCdrom({ args: { path: file } }: Written, findings: DirectiveFindings): void {
+  const what = '"cdrom"';
+  findings.once(what);
+  if (file?.text === '') findings.tally.delete(what); // vmd goes by the name it has kept
+  if (!checkPath(file, 'path', CDROM, findings) || file === undefined) return;
+  const bytes = findings.host.sizeOf?.(pathOf(file, findings.host)) ?? 0;
+  if (bytes % CDROM_SECTOR_BYTES === 0) return;
+  const rule = `its size, ${bytes} bytes, is not a multiple of ${CDROM_SECTOR_BYTES}`;
+  findings.warning('path', 'value', `"${file.text}" is not the image of a CD-ROM: ${rule}`);
 }
