@@ -124,7 +124,7 @@ kvmTest(
     // A WebAssembly.Memory takes some 10 GiB of address space: the first limit is too small for any, the
     // second for guest RAM.
     for (const [limitKib, what] of [
-      [4_000_000, 'address space for vCPU 0: raise'],
+      [4_000_000, 'address space for vCPUs: raise'],
       [16_000_000, '3 GiB: ask for less, or raise'],
     ] as const) {
       const script = `ulimit -v ${limitKib} && exec "$@"`;

@@ -9,7 +9,7 @@ export class RunPage {
 
   constructor() {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-    this.run = new KvmRun(memory);
+    this.run = new KvmRun({ memory, strideBytes: memory.buffer.byteLength }, 0);
     this.#view = new DataView(memory.buffer);
   }
 

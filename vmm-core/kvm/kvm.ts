@@ -14,6 +14,7 @@ import {
 } from '../abi/kvm.ts';
 import { KvmUnavailableError } from '../errors.ts';
 import { ioctl, ioctlStruct, mustIoctl } from './libc.ts';
+import { reserveRunPages } from './runPages.ts';
 import { KvmVm } from './vm.ts';
 
 /** The device; tests and unusual hosts name another in TRAPFRAME_KVM. */
@@ -87,8 +88,10 @@ export class Kvm {
     return [...indices.subarray(1, 1 + indices[0])];
   }
 
+  /** Throws UserError when this process may not reserve what the VM's vCPUs need. */
   createVm(): KvmVm {
-    return new KvmVm(mustIoctl('KVM_CREATE_VM', this.#fd, KVM_CREATE_VM), this.vcpuMmapSizeBytes());
+    const runPages = reserveRunPages(this.vcpuMmapSizeBytes());
+    return new KvmVm(mustIoctl('KVM_CREATE_VM', this.#fd, KVM_CREATE_VM), runPages);
   }
 
   close(): void {

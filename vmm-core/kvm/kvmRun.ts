@@ -24,6 +24,7 @@ import {
   MmioExit,
   SystemEventExit,
 } from './exitViews.ts';
+import type { RunPages } from './runPages.ts';
 
 /** Segment registers in the order and with the names of struct kvm_sregs. */
 export type SegmentName = keyof typeof KVM_SREGS_SEGMENTS;
@@ -43,9 +44,10 @@ export class KvmRun {
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
 
-  constructor(memory: WebAssembly.Memory) {
-    const view = new DataView(memory.buffer);
-    const bytes = new Uint8Array(memory.buffer);
+  /** Of vCPU `index`. */
+  constructor({ memory, strideBytes }: RunPages, index: number) {
+    const view = new DataView(memory.buffer, strideBytes * index, strideBytes);
+    const bytes = new Uint8Array(memory.buffer, strideBytes * index, strideBytes);
     this.io = new IoExit(view, bytes);
     this.mmio = new MmioExit(view, bytes);
     this.debug = new DebugExit(view);

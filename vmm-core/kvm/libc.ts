@@ -133,13 +133,13 @@ export function tryIoctlStruct(fd: number, request: number, buffer: ArrayBufferV
 }
 
 /**
- * Maps `fd` over the first `lengthBytes` of a wasm memory, which then show the file's pages to every thread.
- * Safety: the range is inside the memory (checked), is page aligned (wasm memories are), and the memory
- * outlives the mapping because the caller keeps it as long as the fd.
+ * Maps `fd` over `lengthBytes` of a wasm memory from `offset` on, a multiple of the page size: they then show
+ * the file's pages to every thread. Safety: the range is inside the memory (checked), and the memory outlives
+ * the mapping because the caller keeps it as long as the fd.
  */
-export function mapOver(memory: WebAssembly.Memory, lengthBytes: number, fd: number): void {
-  if (lengthBytes > memory.buffer.byteLength) throw new RangeError('mapping longer than the memory');
-  const address = hostAddress(memory);
+export function mapOver(memory: WebAssembly.Memory, offset: number, lengthBytes: number, fd: number): void {
+  if (offset + lengthBytes > memory.buffer.byteLength) throw new RangeError('mapping longer than the memory');
+  const address = hostAddress(memory) + BigInt(offset);
   const mapped = BigInt(libcMmap(address, lengthBytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0));
   if (mapped !== address) throw new KvmError('mmap', koffi.errno());
 }

@@ -53,7 +53,7 @@ export class KvmVcpu {
 
   constructor(handle: VcpuHandle) {
     this.index = handle.index;
-    this.run = new KvmRun(handle.run);
+    this.run = new KvmRun(handle.runPages, handle.index);
     this.#fd = handle.fd;
   }
 

@@ -29,9 +29,9 @@ import {
   KvmUserspaceMemoryRegion,
 } from '../abi/kvm.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
-import { UserError } from '../errors.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
-import { discard, hostAddress, ioctlStruct, mapOver, mustIoctl } from './libc.ts';
+import { discard, hostAddress, ioctlStruct, mustIoctl } from './libc.ts';
+import { mapRunPage, type RunPages } from './runPages.ts';
 
 /** The state of PIC, IOAPIC and PIT as the kernel gives it; opaque, for reset. */
 export interface ChipState {
@@ -43,17 +43,17 @@ export interface ChipState {
 export interface VcpuHandle {
   readonly index: number;
   readonly fd: number;
-  /** kvm_run, mapped over the start of this memory. */
-  readonly run: WebAssembly.Memory;
+  /** Of the VM. */
+  readonly runPages: RunPages;
 }
 
 export class KvmVm {
   readonly fd: number;
-  readonly #vcpuMmapSizeBytes: number;
+  readonly runPages: RunPages;
 
-  constructor(fd: number, vcpuMmapSizeBytes: number) {
+  constructor(fd: number, runPages: RunPages) {
     this.fd = fd;
-    this.#vcpuMmapSizeBytes = vcpuMmapSizeBytes;
+    this.runPages = runPages;
   }
 
   /**
@@ -99,10 +99,9 @@ export class KvmVm {
   }
 
   createVcpu(index: number): VcpuHandle {
-    const run = reserveRunPage(index);
     const fd = mustIoctl('KVM_CREATE_VCPU', this.fd, KVM_CREATE_VCPU, index);
-    mapOver(run, this.#vcpuMmapSizeBytes, fd);
-    return { index, fd, run };
+    mapRunPage(this.runPages, index, fd);
+    return { index, fd, runPages: this.runPages };
   }
 
   /** As firmware leaves the PICs: these of their interrupts are levels, the others edges. */
@@ -160,20 +159,4 @@ export function kvmIrqLine(vmFd: number, gsi: number): IrqLine {
       if (level) ioctlStruct('KVM_IRQ_LINE', vmFd, KVM_IRQ_LINE, level);
     },
   };
-}
-
-/**
- * The memory that the vCPU's kvm_run page is mapped over. Throws UserError when this process may not
- * allocate it.
- */
-function reserveRunPage(index: number): WebAssembly.Memory {
-  try {
-    return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw new UserError(
-      `cpus: this process cannot reserve address space for vCPU ${index}: raise its limit (ulimit -v unlimited)`,
-      { cause },
-    );
-  }
 }

@@ -175,8 +175,8 @@ export class Machine {
 
   /** While a vCPU shall stop, it cannot wait for somebody to read what it prints: see kick.ts. */
   #makeStopBoard(): StopBoard {
-    const runs = this.#kvmVcpus.all.map(({ vcpu }) => vcpu.run);
-    return new StopBoard(StopBoard.allocate(runs.length), kicker(runs, this.#devices.set.rings));
+    const { rings } = this.#devices.set;
+    return new StopBoard(StopBoard.allocate(this.config.cpus), kicker(this.#vm.runPages, rings));
   }
 
   #startVcpus(warm: VcpuWorker | undefined): VcpuSet {
@@ -200,7 +200,6 @@ export class Machine {
         vmName: this.config.name,
         vmFd: this.#vm.fd,
         vcpu: handle,
-        vcpus: this.#kvmVcpus.all.map((it) => it.handle),
         mailbox: mailbox.buffer,
         stopBoard: this.#stopBoard.buffer,
         ram: this.memory.slots,

@@ -13,8 +13,6 @@ export interface VcpuAssignment {
   readonly vmName: string;
   readonly vmFd: number;
   readonly vcpu: VcpuHandle;
-  /** All of the VM's vCPUs, by index: the first to stop kicks the others. */
-  readonly vcpus: readonly VcpuHandle[];
   readonly mailbox: SharedArrayBuffer;
   readonly stopBoard: SharedArrayBuffer;
   readonly ram: readonly RamSlot[];

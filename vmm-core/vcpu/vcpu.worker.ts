@@ -10,7 +10,6 @@ import { kvmDoorbells } from '../kvm/doorbell.ts';
 import { serviceWaker } from './serviceWaker.ts';
 import { currentThreadId, KICK_SIGNAL, signalThread } from '../kvm/libc.ts';
 import { kvmMsi } from '../kvm/msi.ts';
-import { KvmRun } from '../kvm/kvmRun.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import { log } from '../log.ts';
@@ -44,8 +43,7 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
       post({ kind: 'notify', device, event: WAKE_EVENT, value: 0 }),
     ),
   });
-  const runs = assignment.vcpus.map(({ run }) => new KvmRun(run));
-  const board = new StopBoard(assignment.stopBoard, kicker(runs, devices.rings));
+  const board = new StopBoard(assignment.stopBoard, kicker(assignment.vcpu.runPages, devices.rings));
   const loop = new RunLoop({
     vcpu,
     memory: new GuestMemory(assignment.ram),
