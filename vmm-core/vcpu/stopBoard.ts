@@ -43,8 +43,9 @@ export class StopBoard {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #kick: Kick;
-  /** The room for each vCPU's cause, made once: steps are many. */
-  readonly #causes: readonly Buffer[];
+  readonly #cpus: number;
+  /** The room for a vCPU's cause, made when it is first needed: few threads need more than their own. */
+  readonly #causes: Buffer[] = [];
 
   static allocate(cpus: number): SharedArrayBuffer {
     return new SharedArrayBuffer(4 * (HEADER_WORDS + cpus * SLOT_WORDS));
@@ -54,10 +55,7 @@ export class StopBoard {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
     this.#kick = kick;
-    const cpus = (this.#words.length - HEADER_WORDS) / SLOT_WORDS;
-    this.#causes = Array.from({ length: cpus }, (_, cpu) =>
-      Buffer.from(buffer, 4 * (slot(cpu) + CAUSE_WORD), CAUSE_BYTES),
-    );
+    this.#cpus = (this.#words.length - HEADER_WORDS) / SLOT_WORDS;
   }
 
   /** Main, while none is out: these are about to run. Called before they are told. */
@@ -120,7 +118,7 @@ export class StopBoard {
   }
 
   #kickOthers(self: number | undefined): void {
-    for (let cpu = 0; cpu < this.#causes.length; cpu++) {
+    for (let cpu = 0; cpu < this.#cpus; cpu++) {
       if (cpu !== self && this.isOut(cpu)) this.#kick(cpu, Atomics.load(this.#words, slot(cpu) + THREAD));
     }
   }
@@ -131,9 +129,8 @@ export class StopBoard {
   }
 
   #room(cpu: number): Buffer {
-    const room = this.#causes[cpu];
-    if (room === undefined) throw new RangeError(`no vCPU ${cpu} on the stop board`);
-    return room;
+    if (cpu >= this.#cpus) throw new RangeError(`no vCPU ${cpu} on the stop board`);
+    return (this.#causes[cpu] ??= Buffer.from(this.buffer, 4 * (slot(cpu) + CAUSE_WORD), CAUSE_BYTES));
   }
 }
 
