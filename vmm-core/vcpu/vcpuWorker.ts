@@ -33,6 +33,9 @@ export class VcpuWorker {
   constructor(file: string = join(import.meta.dirname, WORKER_FILE)) {
     prepareProcess();
     this.#worker = new Worker(file, {
+      // Not piped to ours: it writes to the descriptor (log.ts), and node would warn of so many listeners.
+      stdout: true,
+      stderr: true,
       resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
     });
     this.#worker.on('message', (message: VcpuMessage) => this.onMessage(message));
