@@ -30,7 +30,7 @@ export interface IoEngine {
   unwatch(tag: number): void;
   /**
    * Submits what was asked for since, and waits until something is done or ready, at most `timeoutMs` (-1:
-   * for ever, 0: not at all). Then calls `events`, which may ask for more.
+   * for ever, 0: not at all); a signal ends that too. Then calls `events`, which may ask for more.
    */
   wait(timeoutMs: number, events: IoEvents): void;
   close(): void;
@@ -54,7 +54,10 @@ export interface Iovecs {
   clear(slot: number): void;
   /** Appends guest memory. False, and nothing done: it is not inside one slot of RAM, or the row is full. */
   addGuest(slot: number, gpa: number, lengthBytes: number): boolean;
-  /** Appends a part of a buffer of ours; false: the row is full. Throws RangeError when it is not inside. */
+  /**
+   * Appends a part of a buffer of ours, which then lives as long as the engine; false: the row is full.
+   * Throws RangeError when it is not inside.
+   */
   addBuffer(slot: number, buffer: IoBuffer, offset: number, lengthBytes: number): boolean;
   /** Bytes in the row. */
   lengthBytes(slot: number): number;

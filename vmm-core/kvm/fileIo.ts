@@ -3,6 +3,7 @@
  * or 0, or -errno; a transfer may be short.
  */
 import { injectedFaults, underFaults } from './io/faults.ts';
+import { allocateFile, syncFile } from './io/syscalls.ts';
 import { koffi } from './koffi.ts';
 
 const libc = koffi.load(null);
@@ -13,10 +14,6 @@ const libcPread = libc.func(
 const libcPwrite = libc.func(
   'long pwrite(int fd, void *buffer, size_t count, int64_t offset)',
 ) as unknown as Transfer;
-const libcFdatasync = libc.func('int fdatasync(int fd)') as unknown as (fd: number) => number;
-const libcFallocate = libc.func(
-  'int fallocate(int fd, int mode, int64_t offset, int64_t length)',
-) as unknown as (...args: number[]) => number;
 const libcFtruncate = libc.func('int ftruncate(int fd, int64_t length)') as unknown as (
   fd: number,
   lengthBytes: number,
@@ -50,18 +47,16 @@ export function writeAt(fd: number, bytes: Uint8Array, offset: number): number {
 
 export function syncData(fd: number): number {
   const faults = injectedFaults();
-  if (faults === undefined) return resultOf(libcFdatasync(fd));
-  return underFaults(faults, { call: 'sync', fd, offset: 0, lengthBytes: 0 }, () =>
-    resultOf(libcFdatasync(fd)),
-  );
+  if (faults === undefined) return syncFile(fd);
+  return underFaults(faults, { call: 'sync', fd, offset: 0, lengthBytes: 0 }, () => syncFile(fd));
 }
 
 /** `mode`: FALLOC_FL_… */
 export function allocateRange(fd: number, mode: number, offset: number, lengthBytes: number): number {
   const faults = injectedFaults();
-  if (faults === undefined) return resultOf(libcFallocate(fd, mode, offset, lengthBytes));
+  if (faults === undefined) return allocateFile(fd, mode, offset, lengthBytes);
   return underFaults(faults, { call: 'fallocate', fd, offset, lengthBytes, mode }, () =>
-    resultOf(libcFallocate(fd, mode, offset, lengthBytes)),
+    allocateFile(fd, mode, offset, lengthBytes),
   );
 }
 

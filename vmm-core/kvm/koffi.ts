@@ -8,7 +8,7 @@ import type * as Koffi from 'koffi';
 
 const NATIVE = '@koromix/koffi-linux-x64/linux_x64/koffi.node';
 
-type KoffiApi = Pick<typeof Koffi, 'load' | 'errno' | 'address'>;
+type KoffiApi = Pick<typeof Koffi, 'load' | 'errno' | 'address' | 'view'>;
 
 function loadKoffi(): KoffiApi {
   const require = createRequire(import.meta.filename);

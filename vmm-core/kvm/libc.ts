@@ -31,6 +31,7 @@ const libcWrite = libc.func('long write(int fd, void *buffer, size_t count)') as
   buffer: ArrayBufferView,
   count: number,
 ) => number;
+const libcClose = libc.func('int close(int fd)') as unknown as IntCall;
 const libcSetitimer = libc.func('int setitimer(int which, void *value, void *old)') as unknown as (
   which: number,
   value: BigInt64Array,
@@ -142,6 +143,20 @@ export function mapOver(memory: WebAssembly.Memory, offset: number, lengthBytes:
   const address = hostAddress(memory) + BigInt(offset);
   const mapped = BigInt(libcMmap(address, lengthBytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0));
   if (mapped !== address) throw new KvmError('mmap', koffi.errno());
+}
+
+/**
+ * Maps a part of `fd` and shows it as an array buffer. Throws where the runtime takes no foreign memory, as
+ * Electron. Safety: it is never unmapped, so that the buffer stays valid; for few and small mappings.
+ */
+export function mapFile(fd: number, lengthBytes: number, offset: number): ArrayBuffer {
+  const address = BigInt(libcMmap(0, lengthBytes, PROT_READ_WRITE, MAP_SHARED, fd, offset));
+  if (BigInt.asIntN(64, address) === -1n) throw new KvmError('mmap', koffi.errno());
+  return koffi.view(address, lengthBytes);
+}
+
+export function closeFd(fd: number): void {
+  libcClose(fd);
 }
 
 /**

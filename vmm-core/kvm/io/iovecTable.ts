@@ -1,0 +1,146 @@
+/**
+ * The iovecs of an engine's slots (struct iovec, <bits/types/struct_iovec.h>), in memory that the kernel
+ * reads: a row of MAX_SEGMENTS for each. Host addresses are plain numbers here: user space ends at 2^47.
+ */
+import { type Iovecs, MAX_SEGMENTS } from '../../bus/ioEngine.ts';
+import type { RamSlot } from '../../memory/guestMemory.ts';
+import { IoBuffer } from '../../memory/ioBuffer.ts';
+import { hostAddress } from '../libc.ts';
+import { copyFromHost } from './syscalls.ts';
+
+const IOVEC_WORDS = 4; // iov_base and iov_len, two words each
+const IOVEC_BYTES = 4 * IOVEC_WORDS;
+const ROW_WORDS = MAX_SEGMENTS * IOVEC_WORDS;
+const TWO_32 = 2 ** 32;
+
+export class IovecTable implements Iovecs {
+  readonly #table: IoBuffer;
+  readonly #tableAddress: number;
+  readonly #words: Uint32Array;
+  /** Of each row: where it begins, since what is transferred is cut off, and how many are left. */
+  readonly #first: Uint16Array;
+  readonly #count: Uint16Array;
+  readonly #lengthBytes: Float64Array;
+  // Guest RAM.
+  readonly #ramBase: Float64Array;
+  readonly #ramEnd: Float64Array;
+  readonly #ramAddress: Float64Array;
+  /** Keeps them alive: the kernel may be writing to them. There are few, and they live long. */
+  readonly #buffers = new Map<IoBuffer, number>();
+
+  constructor(slots: number, ram: readonly RamSlot[]) {
+    this.#table = new IoBuffer(slots * ROW_WORDS * 4);
+    this.#tableAddress = Number(hostAddress(this.#table.memory));
+    this.#words = new Uint32Array(this.#table.memory.buffer, 0, slots * ROW_WORDS);
+    this.#first = new Uint16Array(slots);
+    this.#count = new Uint16Array(slots);
+    this.#lengthBytes = new Float64Array(slots);
+    this.#ramBase = Float64Array.from(ram, ({ base }) => base);
+    this.#ramEnd = Float64Array.from(ram, ({ base, sizeBytes }) => base + sizeBytes);
+    this.#ramAddress = Float64Array.from(ram, ({ memory }) => Number(hostAddress(memory)));
+  }
+
+  clear(slot: number): void {
+    this.#first[slot] = 0;
+    this.#count[slot] = 0;
+    this.#lengthBytes[slot] = 0;
+  }
+
+  addGuest(slot: number, gpa: number, lengthBytes: number): boolean {
+    if (!(lengthBytes > 0)) return false;
+    for (let ram = 0; ram < this.#ramBase.length; ram++) {
+      const base = this.#ramBase[ram] ?? 0;
+      // Sums are exact below 2^53, and what is above is far above any end.
+      if (gpa >= base && gpa + lengthBytes <= (this.#ramEnd[ram] ?? 0))
+        return this.#add(slot, (this.#ramAddress[ram] ?? 0) + (gpa - base), lengthBytes);
+    }
+    return false;
+  }
+
+  addBuffer(slot: number, buffer: IoBuffer, offset: number, lengthBytes: number): boolean {
+    if (!(offset >= 0 && lengthBytes > 0 && offset + lengthBytes <= buffer.bytes.length))
+      throw new RangeError(`no ${lengthBytes} bytes at ${offset} of a buffer of ${buffer.bytes.length}`);
+    return this.#add(slot, this.#addressOf(buffer) + offset, lengthBytes);
+  }
+
+  lengthBytes(slot: number): number {
+    return this.#lengthBytes[slot] ?? 0;
+  }
+
+  /** Segments that are left. */
+  count(slot: number): number {
+    return this.#count[slot] ?? 0;
+  }
+
+  /** Of the first iovec that is left, for the kernel. */
+  addressOfRow(slot: number): number {
+    return this.#tableAddress + slot * ROW_WORDS * 4 + (this.#first[slot] ?? 0) * IOVEC_BYTES;
+  }
+
+  /** Where the first segment that is left begins. */
+  firstAddress(slot: number): number {
+    const at = this.#firstWord(slot);
+    return (this.#words[at + 1] ?? 0) * TWO_32 + (this.#words[at] ?? 0);
+  }
+
+  firstBytes(slot: number): number {
+    const at = this.#firstWord(slot);
+    return (this.#words[at + 3] ?? 0) * TWO_32 + (this.#words[at + 2] ?? 0);
+  }
+
+  /** Cuts off the beginning of a row: it is transferred. At most what there is. */
+  consume(slot: number, bytes: number): void {
+    this.#lengthBytes[slot] = this.lengthBytes(slot) - bytes;
+    let left = bytes;
+    while (left > 0) {
+      const segment = this.firstBytes(slot);
+      if (left < segment)
+        return this.#write(this.#firstWord(slot), this.firstAddress(slot) + left, segment - left);
+      left -= segment;
+      this.#first[slot] = (this.#first[slot] ?? 0) + 1;
+      this.#count[slot] = this.count(slot) - 1;
+    }
+  }
+
+  /** A copy of what the row's memory holds. */
+  copy(slot: number): Uint8Array {
+    const bytes = new Uint8Array(this.lengthBytes(slot));
+    const row = this.#words.subarray(this.#firstWord(slot));
+    let end = 0;
+    for (let i = 0; i < this.count(slot) * IOVEC_WORDS; i += IOVEC_WORDS) {
+      const address = (row[i + 1] ?? 0) * TWO_32 + (row[i] ?? 0);
+      const lengthBytes = row[i + 2] ?? 0; // of 2^32 bytes no test makes a copy
+      copyFromHost(address, bytes.subarray(end, end + lengthBytes));
+      end += lengthBytes;
+    }
+    return bytes;
+  }
+
+  #add(slot: number, address: number, lengthBytes: number): boolean {
+    const next = (this.#first[slot] ?? 0) + this.count(slot);
+    if (next >= MAX_SEGMENTS) return false;
+    this.#write(slot * ROW_WORDS + next * IOVEC_WORDS, address, lengthBytes);
+    this.#count[slot] = this.count(slot) + 1;
+    this.#lengthBytes[slot] = this.lengthBytes(slot) + lengthBytes;
+    return true;
+  }
+
+  #write(at: number, address: number, lengthBytes: number): void {
+    this.#words[at] = address;
+    this.#words[at + 1] = address / TWO_32;
+    this.#words[at + 2] = lengthBytes;
+    this.#words[at + 3] = lengthBytes / TWO_32;
+  }
+
+  #firstWord(slot: number): number {
+    return slot * ROW_WORDS + (this.#first[slot] ?? 0) * IOVEC_WORDS;
+  }
+
+  #addressOf(buffer: IoBuffer): number {
+    const known = this.#buffers.get(buffer);
+    if (known !== undefined) return known;
+    const address = Number(hostAddress(buffer.memory));
+    this.#buffers.set(buffer, address);
+    return address;
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * File I/O where io_uring is switched off: poll(2), and then one request after the other on this thread, so
+ * that a slow disk holds up all that it serves.
+ */
+import type { IoEngine, IoEvents } from '../../bus/ioEngine.ts';
+import { KvmError } from '../../errors.ts';
+import type { RamSlot } from '../../memory/guestMemory.ts';
+import { IoBuffer } from '../../memory/ioBuffer.ts';
+import { EINTR } from '../errno.ts';
+import { hostAddress } from '../libc.ts';
+import { IovecTable } from './iovecTable.ts';
+import { performNow } from './performNow.ts';
+import { REQUEST, SlotRequests } from './slotRequests.ts';
+import { poll, takeEvents } from './syscalls.ts';
+
+const SLOTS = 128;
+const MAX_WATCHES = 1024;
+/** struct pollfd: i32 fd, i16 events, i16 revents; here as two words. */
+const POLLFD_WORDS = 2;
+const POLLIN = 1; // <asm-generic/poll.h>
+const REVENTS_SHIFT = 16;
+const EVENT_BYTES = 8;
+
+export class PollEngine implements IoEngine {
+  readonly name = 'poll and preadv';
+  readonly slots = SLOTS;
+  readonly iovecs: IovecTable;
+  readonly #requests: SlotRequests;
+  /** Asked for, and being worked through: the two take turns. */
+  #asked: number[] = [];
+  #atWork: number[] = [];
+  /** In the order of #fds. */
+  readonly #tags: number[] = [];
+  readonly #buffer: IoBuffer;
+  readonly #bufferAddress: number;
+  readonly #fds: Int32Array;
+
+  constructor(ram: readonly RamSlot[]) {
+    this.iovecs = new IovecTable(SLOTS, ram);
+    this.#requests = new SlotRequests(SLOTS, this.iovecs);
+    this.#buffer = new IoBuffer(EVENT_BYTES + MAX_WATCHES * POLLFD_WORDS * 4);
+    this.#bufferAddress = Number(hostAddress(this.#buffer.memory));
+    this.#fds = new Int32Array(this.#buffer.memory.buffer, EVENT_BYTES, MAX_WATCHES * POLLFD_WORDS);
+  }
+
+  readv(slot: number, fd: number, offset: number): void {
+    this.#requests.begin(slot, REQUEST.READ, fd, offset);
+    this.#asked.push(slot);
+  }
+
+  writev(slot: number, fd: number, offset: number): void {
+    this.#requests.begin(slot, REQUEST.WRITE, fd, offset);
+    this.#asked.push(slot);
+  }
+
+  writevNow(slot: number, fd: number, offset: number): number {
+    this.#requests.begin(slot, REQUEST.WRITE, fd, offset);
+    return performNow(this.#requests, this.iovecs, slot);
+  }
+
+  fdatasync(slot: number, fd: number): void {
+    this.#requests.begin(slot, REQUEST.SYNC, fd, 0);
+    this.#asked.push(slot);
+  }
+
+  fallocate(slot: number, fd: number, mode: number, offset: number, lengthBytes: number): void {
+    this.#requests.begin(slot, REQUEST.FALLOCATE, fd, offset, lengthBytes, mode);
+    this.#asked.push(slot);
+  }
+
+  watch(tag: number, eventFd: number): void {
+    const at = this.#tags.push(tag) - 1;
+    if (at >= MAX_WATCHES) throw new RangeError('too many eventfds to watch');
+    this.#setFd(at, eventFd);
+  }
+
+  unwatch(tag: number): void {
+    const at = this.#tags.indexOf(tag);
+    const last = this.#tags.pop();
+    if (at < 0 || last === undefined) return;
+    if (at === this.#tags.length) return;
+    this.#tags[at] = last; // the last takes its place
+    this.#setFd(at, this.#fds[this.#tags.length * POLLFD_WORDS] ?? -1);
+  }
+
+  wait(timeoutMs: number, events: IoEvents): void {
+    const isBusy = this.#asked.length > 0;
+    if (isBusy) this.#work(events);
+    const ready = poll(this.#bufferAddress + EVENT_BYTES, this.#tags.length, isBusy ? 0 : timeoutMs);
+    if (ready > 0) this.#tellReady(events);
+    else if (ready < 0 && ready !== -EINTR) throw new KvmError('poll', -ready);
+  }
+
+  close(): void {}
+
+  #work(events: IoEvents): void {
+    [this.#asked, this.#atWork] = [this.#atWork, this.#asked];
+    for (const slot of this.#atWork) events.onDone(slot, performNow(this.#requests, this.iovecs, slot));
+    this.#atWork.length = 0;
+  }
+
+  /** Watches that come or go meanwhile are looked at the next time. */
+  #tellReady(events: IoEvents): void {
+    const ready = this.#tags.filter((_, i) => this.#isReady(i));
+    for (const tag of ready) {
+      const at = this.#tags.indexOf(tag);
+      if (at < 0) continue;
+      takeEvents(this.#fds[at * POLLFD_WORDS] ?? -1, this.#bufferAddress);
+      events.onReady(tag);
+    }
+  }
+
+  #isReady(at: number): boolean {
+    return (this.#fds[at * POLLFD_WORDS + 1] ?? 0) >> REVENTS_SHIFT !== 0;
+  }
+
+  #setFd(at: number, fd: number): void {
+    this.#fds[at * POLLFD_WORDS] = fd;
+    this.#fds[at * POLLFD_WORDS + 1] = POLLIN;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The system calls of the engines, through koffi. Addresses are plain numbers (iovecTable.ts). Results are as
+ * the kernel gives them, -errno for errors. Safety, of all here: addresses are those of shared memories that
+ * the engine keeps alive, which never move.
+ */
+import { IoUringParams, SYS_io_uring_enter, SYS_io_uring_setup } from '../../abi/ioUring.ts';
+import { koffi } from '../koffi.ts';
+
+const libc = koffi.load(null);
+type NumberCall = (...args: number[]) => number | bigint;
+
+// syscall is variadic in C; the x86-64 ABI passes integer and pointer arguments alike.
+const libcSetup = libc.func('long syscall(long number, unsigned int entries, void *params)') as unknown as (
+  number: number,
+  entries: number,
+  params: Uint8Array,
+) => number | bigint;
+const libcEnter = libc.func(
+  'long syscall(long number, int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags,' +
+    ' uintptr_t arg, size_t argsz)',
+) as unknown as NumberCall;
+const libcPreadv = libc.func(
+  'long preadv(int fd, uintptr_t iov, int iovcnt, int64_t offset)',
+) as unknown as NumberCall;
+const libcPwritev = libc.func(
+  'long pwritev(int fd, uintptr_t iov, int iovcnt, int64_t offset)',
+) as unknown as NumberCall;
+const libcPread = libc.func(
+  'long pread(int fd, uintptr_t buffer, size_t count, int64_t offset)',
+) as unknown as NumberCall;
+const libcPwrite = libc.func(
+  'long pwrite(int fd, uintptr_t buffer, size_t count, int64_t offset)',
+) as unknown as NumberCall;
+const libcFdatasync = libc.func('int fdatasync(int fd)') as unknown as NumberCall;
+const libcFallocate = libc.func(
+  'int fallocate(int fd, int mode, int64_t offset, int64_t length)',
+) as unknown as NumberCall;
+const libcPoll = libc.func(
+  'int poll(uintptr_t fds, unsigned long nfds, int timeout)',
+) as unknown as NumberCall;
+const libcRead = libc.func('long read(int fd, uintptr_t buffer, size_t count)') as unknown as NumberCall;
+const libcMemcpy = libc.func('void memcpy(void *to, uintptr_t from, size_t count)') as unknown as (
+  to: Uint8Array,
+  from: number,
+  count: number,
+) => void;
+
+/** `params` is a struct io_uring_params, which the kernel fills in. */
+export function ioUringSetup(entries: number, params: Uint8Array): number {
+  if (params.length < IoUringParams.size) throw new RangeError('not a struct io_uring_params');
+  return resultOf(libcSetup(SYS_io_uring_setup, entries, params));
+}
+
+export function ioUringEnter(
+  fd: number,
+  toSubmit: number,
+  minComplete: number,
+  flags: number,
+  argument: number,
+  argumentBytes: number,
+): number {
+  return resultOf(libcEnter(SYS_io_uring_enter, fd, toSubmit, minComplete, flags, argument, argumentBytes));
+}
+
+/** `iovecs`: the address of so many. */
+export function readVector(fd: number, iovecs: number, count: number, offset: number): number {
+  return resultOf(libcPreadv(fd, iovecs, count, offset));
+}
+
+export function writeVector(fd: number, iovecs: number, count: number, offset: number): number {
+  return resultOf(libcPwritev(fd, iovecs, count, offset));
+}
+
+export function readHost(fd: number, address: number, lengthBytes: number, offset: number): number {
+  return resultOf(libcPread(fd, address, lengthBytes, offset));
+}
+
+export function writeHost(fd: number, address: number, lengthBytes: number, offset: number): number {
+  return resultOf(libcPwrite(fd, address, lengthBytes, offset));
+}
+
+export function syncFile(fd: number): number {
+  return resultOf(libcFdatasync(fd));
+}
+
+/** `mode`: FALLOC_FL_… */
+export function allocateFile(fd: number, mode: number, offset: number, lengthBytes: number): number {
+  return resultOf(libcFallocate(fd, mode, offset, lengthBytes));
+}
+
+/** `fds`: the address of so many struct pollfd. */
+export function poll(fds: number, count: number, timeoutMs: number): number {
+  return resultOf(libcPoll(fds, count, timeoutMs));
+}
+
+/** Takes an eventfd's eight bytes, to `address`. */
+export function takeEvents(eventFd: number, address: number): number {
+  return resultOf(libcRead(eventFd, address, 8));
+}
+
+export function copyFromHost(address: number, into: Uint8Array): void {
+  libcMemcpy(into, address, into.length);
+}
+
+function resultOf(result: number | bigint): number {
+  return result < 0 ? -koffi.errno() : Number(result);
+}
