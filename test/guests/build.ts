@@ -1,6 +1,6 @@
 /**
- * Builds the test guests on demand with the host's gcc, into build/guests. Each guest is one .S that says in
- * its first line what it proves. Used by the KVM tests and the bench; by hand: `node --import tsx
+ * Builds the test guests on demand with the host's gcc, into build/guests. Each guest is one .S or .c that
+ * says at its head what it proves. Used by the KVM tests and the bench; by hand: `node --import tsx
  * test/guests/build.ts [NAME…]`.
  */
 import { execFile } from 'node:child_process';
@@ -44,7 +44,8 @@ export const GUESTS = {
   module: { kind: 'multiboot' },
   linkedLow: { kind: 'low' },
   plainLink: { kind: 'plain' },
-} as const satisfies Record<string, { readonly kind: GuestKind }>;
+  blkLoad: { kind: 'multiboot', language: 'c' },
+} as const satisfies Record<string, { readonly kind: GuestKind; readonly language?: 'c' }>;
 
 export type GuestName = keyof typeof GUESTS;
 
@@ -60,6 +61,8 @@ const OUTPUT_FOLDER = fileURLToPath(new URL('../../build/guests/', import.meta.u
 
 const COMMON_OPTIONS = ['-g', '-nostdlib', '-static', '-no-pie', '-Wl,-z,noexecstack'];
 const SCRIPTED_OPTIONS = ['-Wl,--build-id=none', '-Wl,-z,max-page-size=4096'];
+/** No library, and no registers that a guest would have to set up first. */
+const C_OPTIONS = ['-O2', '-ffreestanding', '-fno-stack-protector', '-fno-pic', '-mgeneral-regs-only'];
 const KIND_OPTIONS: Readonly<Record<GuestKind, readonly string[]>> = {
   multiboot: ['-m32', ...SCRIPTED_OPTIONS],
   elf64: ['-m64', ...SCRIPTED_OPTIONS],
@@ -91,10 +94,15 @@ export function guest(name: GuestName): Promise<string> {
 }
 
 async function buildGuest(name: GuestName): Promise<string> {
-  const { kind } = GUESTS[name];
+  const { kind, language }: { kind: GuestKind; language?: 'c' } = GUESTS[name];
   const output = join(OUTPUT_FOLDER, `${name}.${kind === 'bootSector' ? 'bin' : 'elf'}`);
   const script = SCRIPTS[kind];
-  const files = [`${name}.S`, 'guest.h', 'build.ts', ...(script === undefined ? [] : [script])];
+  const files = [
+    `${name}.${language ?? 'S'}`,
+    'guest.h',
+    'build.ts',
+    ...(script === undefined ? [] : [script]),
+  ];
   const sources = files.map((file) => join(SOURCE_FOLDER, file));
   if (await isNewerThan(output, sources)) return output;
   await mkdir(OUTPUT_FOLDER, { recursive: true });
@@ -102,7 +110,9 @@ async function buildGuest(name: GuestName): Promise<string> {
   const unfinished = `${output}.${process.pid}`;
   const [source = ''] = sources;
   const scriptOptions = script === undefined ? [] : [`-Wl,-T,${join(SOURCE_FOLDER, script)}`];
-  await run('gcc', [...COMMON_OPTIONS, ...KIND_OPTIONS[kind], ...scriptOptions, '-o', unfinished, source]);
+  const languageOptions = language === 'c' ? C_OPTIONS : [];
+  const options = [...COMMON_OPTIONS, ...languageOptions, ...KIND_OPTIONS[kind], ...scriptOptions];
+  await run('gcc', [...options, '-o', unfinished, source]);
   await rename(unfinished, output);
   return output;
 }

@@ -1,0 +1,253 @@
+/*
+ * Loads a virtio block device over MMIO with requests, for the bench: prints S, then D when `count` of them are
+ * done. Polls, with interrupts suppressed. The command line says where to look for the device and what to do:
+ *
+ *     scan=BASE,STRIDE,SLOTS op=read|write bytes=4096 depth=32 count=10000 step=random|next
+ *
+ * Virtio 1.2: section numbers below are its. Entered by multiboot 1: 32-bit, no paging.
+ */
+#include <stdint.h>
+
+#define MULTIBOOT_MAGIC 0x1badb002u
+__attribute__((section(".multiboot"), used)) static const uint32_t header[] = {MULTIBOOT_MAGIC, 0, -MULTIBOOT_MAGIC};
+
+/* 4.2.2, MMIO registers. */
+enum {
+	MAGIC = 0x000,
+	DEVICE_ID = 0x008,
+	DEVICE_FEATURES = 0x010,
+	DEVICE_FEATURES_SEL = 0x014,
+	DRIVER_FEATURES = 0x020,
+	DRIVER_FEATURES_SEL = 0x024,
+	QUEUE_SEL = 0x030,
+	QUEUE_NUM_MAX = 0x034,
+	QUEUE_NUM = 0x038,
+	QUEUE_READY = 0x044,
+	QUEUE_NOTIFY = 0x050,
+	STATUS = 0x070,
+	QUEUE_DESC_LOW = 0x080,
+	QUEUE_AVAIL_LOW = 0x090,
+	QUEUE_USED_LOW = 0x0a0,
+	CAPACITY = 0x100,
+};
+#define MAGIC_VALUE 0x74726976u
+#define ID_BLOCK 2
+
+/* 2.1 */
+enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8 };
+
+/* 2.7 */
+enum { DESC_NEXT = 1, DESC_WRITE = 2, AVAIL_NO_INTERRUPT = 1, USED_NO_NOTIFY = 1 };
+#define QUEUE_SIZE 128
+#define MAX_DEPTH 32
+#define MAX_BYTES (1024 * 1024)
+
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
+};
+struct request {
+	uint32_t type, reserved;
+	uint64_t sector;
+};
+
+static __attribute__((aligned(4096))) struct desc desc[QUEUE_SIZE];
+static __attribute__((aligned(4096))) volatile struct {
+	uint16_t flags, idx, ring[QUEUE_SIZE];
+} avail;
+static __attribute__((aligned(4096))) volatile struct {
+	uint16_t flags, idx;
+	struct {
+		uint32_t id, len;
+	} ring[QUEUE_SIZE];
+} used;
+static struct request requests[MAX_DEPTH];
+static volatile uint8_t statuses[MAX_DEPTH];
+static __attribute__((aligned(4096))) uint8_t data[MAX_DEPTH * 4096 > 4 * MAX_BYTES ? MAX_DEPTH * 4096 : 4 * MAX_BYTES];
+static __attribute__((aligned(16), used)) uint8_t stack[8192];
+
+static volatile uint8_t *device;
+
+static void out(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static void put(char c)
+{
+	out(0x3f8, c);
+}
+
+static void __attribute__((noreturn)) end(uint8_t value)
+{
+	out(0xf4, value);
+	for (;;)
+		__asm__ volatile("hlt");
+}
+
+#define EXIT_OK 0x10
+#define EXIT_FAILED 0x20
+
+static uint32_t get(uint32_t reg)
+{
+	return *(volatile uint32_t *)(device + reg);
+}
+
+static void set(uint32_t reg, uint32_t value)
+{
+	*(volatile uint32_t *)(device + reg) = value;
+}
+
+/* The text after `key`, which ends with '='. */
+static const char *option(const char *line, const char *key)
+{
+	for (; *line; line++) {
+		const char *at = line, *want = key;
+		while (*want && *at == *want)
+			at++, want++;
+		if (!*want)
+			return at;
+	}
+	end(EXIT_FAILED);
+}
+
+static uint32_t number(const char **text)
+{
+	uint32_t value = 0, base = 10;
+	const char *at = *text;
+	if (at[0] == '0' && at[1] == 'x')
+		at += 2, base = 16;
+	for (;; at++) {
+		uint32_t digit = *at >= '0' && *at <= '9' ? *at - '0' : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10 : 99;
+		if (digit >= base)
+			break;
+		value = value * base + digit;
+	}
+	*text = *at == ',' ? at + 1 : at;
+	return value;
+}
+
+static void find(const char *where)
+{
+	uint32_t base = number(&where), stride = number(&where), slots = number(&where);
+	for (uint32_t i = 0; i < slots; i++) {
+		device = (volatile uint8_t *)(base + i * stride);
+		if (get(MAGIC) == MAGIC_VALUE && get(DEVICE_ID) == ID_BLOCK)
+			return;
+	}
+	put('N');
+	end(EXIT_FAILED);
+}
+
+/* 3.1.1, in its order. Of the features only VERSION_1, bit 32. */
+static void start(void)
+{
+	set(STATUS, 0);
+	set(STATUS, ACKNOWLEDGE | DRIVER);
+	set(DRIVER_FEATURES_SEL, 0);
+	set(DRIVER_FEATURES, 0);
+	set(DRIVER_FEATURES_SEL, 1);
+	set(DRIVER_FEATURES, 1);
+	set(STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+	set(QUEUE_SEL, 0);
+	if (!(get(STATUS) & FEATURES_OK) || get(QUEUE_NUM_MAX) < QUEUE_SIZE) {
+		put('Q');
+		end(EXIT_FAILED);
+	}
+	set(QUEUE_NUM, QUEUE_SIZE);
+	set(QUEUE_DESC_LOW, (uint32_t)desc);
+	set(QUEUE_DESC_LOW + 4, 0);
+	set(QUEUE_AVAIL_LOW, (uint32_t)&avail);
+	set(QUEUE_AVAIL_LOW + 4, 0);
+	set(QUEUE_USED_LOW, (uint32_t)&used);
+	set(QUEUE_USED_LOW + 4, 0);
+	set(QUEUE_READY, 1);
+	avail.flags = AVAIL_NO_INTERRUPT;
+	set(STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+}
+
+static void prepare(uint32_t slot, uint32_t write, uint32_t bytes, uint32_t depth)
+{
+	struct desc *chain = &desc[slot * 3];
+	uint8_t *buffer = data + (bytes * depth <= sizeof data ? slot * bytes : 0);
+	requests[slot].type = write;
+	chain[0] = (struct desc){(uint32_t)&requests[slot], sizeof requests[slot], DESC_NEXT, slot * 3 + 1};
+	chain[1] = (struct desc){(uint32_t)buffer, bytes, DESC_NEXT | (write ? 0 : DESC_WRITE), slot * 3 + 2};
+	chain[2] = (struct desc){(uint32_t)&statuses[slot], 1, DESC_WRITE, 0};
+}
+
+static uint32_t random(void)
+{
+	static uint32_t state = 2463534242u;
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state;
+}
+
+static void run(const char *line)
+{
+	const char *text;
+	uint32_t write = option(line, "op=")[0] == 'w', isRandom = option(line, "step=")[0] == 'r';
+	uint32_t bytes = (text = option(line, "bytes="), number(&text));
+	uint32_t depth = (text = option(line, "depth="), number(&text));
+	uint32_t count = (text = option(line, "count="), number(&text));
+	uint32_t sectors = bytes / 512, places = get(CAPACITY) / sectors, next = 0, sent = 0, done = 0;
+	uint16_t seen = 0;
+	if (bytes > MAX_BYTES || depth > MAX_DEPTH || places == 0)
+		end(EXIT_FAILED);
+	for (uint32_t i = 0; i < depth; i++)
+		prepare(i, write, bytes, depth);
+	put('S');
+	while (done < count) {
+		uint32_t free = sent < depth ? sent : 0;
+		uint16_t before = avail.idx;
+		if (sent < depth) {
+			for (; sent < depth && sent < count; sent++, free++) {
+				requests[free].sector = (uint64_t)((isRandom ? random() : next++) % places) * sectors;
+				avail.ring[(uint16_t)(before + free) % QUEUE_SIZE] = free * 3;
+			}
+			__asm__ volatile("" : : : "memory");
+			avail.idx = before + free;
+		} else {
+			uint16_t idx = before;
+			for (; seen != used.idx; seen++, done++) {
+				uint32_t slot = used.ring[seen % QUEUE_SIZE].id / 3;
+				if (statuses[slot] != 0) {
+					put('E');
+					end(EXIT_FAILED);
+				}
+				if (sent >= count)
+					continue;
+				requests[slot].sector = (uint64_t)((isRandom ? random() : next++) % places) * sectors;
+				avail.ring[idx++ % QUEUE_SIZE] = slot * 3;
+				sent++;
+			}
+			__asm__ volatile("" : : : "memory");
+			avail.idx = idx;
+		}
+		__sync_synchronize();
+		if (avail.idx != before && !(used.flags & USED_NO_NOTIFY))
+			set(QUEUE_NOTIFY, 0);
+		else
+			__asm__ volatile("pause");
+	}
+	put('D');
+}
+
+/* Multiboot information: flags, then the command line's address at offset 16. */
+__attribute__((used)) static void main(const uint32_t *information)
+{
+	const char *line = (const char *)information[4];
+	find(option(line, "scan="));
+	start();
+	run(line);
+	end(EXIT_OK);
+}
+
+__asm__(".global start\n"
+	"start:\n"
+	"	mov $stack + 8192, %esp\n"
+	"	push %ebx\n"
+	"	call main\n");
