@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { bytes, clearFields, placeFields, ring, s64, StateBlock, u16, u32, u64, u8 } from './stateBlock.ts';
+import {
+  bytes,
+  clearFields,
+  placeFields,
+  ring,
+  s64,
+  StateBlock,
+  u16,
+  u32,
+  u32s,
+  u64,
+  u8,
+  words,
+} from './stateBlock.ts';
 
 const SHAPE = { count: u32, mask: u32, table: bytes(5) };
 
@@ -103,4 +116,24 @@ test('increments of two threads under the lock are all counted', { timeout: 20_0
   );
   assert.deepEqual(await Promise.all(exits), [0, 0]);
   assert.equal(new StateBlock(SHAPE, buffer).regs.count, 2 * rounds);
+});
+
+test('registers that there are several of are cleared by a reset, words for Atomics are not', () => {
+  const shape = { flag: u8, vectors: u32s(3), gate: words(2) };
+  const { regs } = StateBlock.allocate(shape);
+  regs.vectors.fill(0xffff_ffff);
+  Atomics.store(regs.gate, 1, -1);
+  clearFields(shape, regs);
+  assert.deepEqual([...regs.vectors], [0, 0, 0]);
+  assert.deepEqual([...regs.gate], [0, -1]);
+});
+
+test('a block that starts with the fields of another shape is one of those too, under the same lock', () => {
+  const start = { status: u8, queues: u32s(2) };
+  const block = StateBlock.allocate({ ...start, extra: u32 });
+  const common = block.startingWith({ status: u8, queues: u32s(2) });
+  block.regs.queues[1] = 5;
+  assert.equal(common.regs.queues[1], 5);
+  assert.throws(() => block.startingWith({ status: u8, queues: u32s(3) }), /does not start/);
+  assert.throws(() => block.startingWith({ extra: u32 }), /does not start/);
 });

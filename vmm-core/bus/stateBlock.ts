@@ -9,6 +9,7 @@ import { ByteRing } from './byteRing.ts';
 export type Field =
   | { readonly type: 'u8' | 'u16' | 'u32' | 'u64' | 's64' }
   | { readonly type: 'bytes'; readonly length: number }
+  | { readonly type: 'u32s' | 'words'; readonly length: number }
   | { readonly type: 'ring'; readonly capacity: number };
 
 /** What a device has: `{ ier: u8, fifo: bytes(16), output: ring(1 << 16) }`. */
@@ -25,6 +26,16 @@ export function bytes<N extends number>(length: N): { readonly type: 'bytes'; re
   return { type: 'bytes', length };
 }
 
+/** A register that there are several of. */
+export function u32s<N extends number>(length: N): { readonly type: 'u32s'; readonly length: N } {
+  return { type: 'u32s', length };
+}
+
+/** 32 bits each, for Atomics: what threads tell each other without the lock. */
+export function words<N extends number>(length: N): { readonly type: 'words'; readonly length: N } {
+  return { type: 'words', length };
+}
+
 /** Bytes that cross to another thread; a power of two of them. */
 export function ring<N extends number>(capacity: N): { readonly type: 'ring'; readonly capacity: N } {
   return { type: 'ring', capacity };
@@ -37,12 +48,14 @@ interface ValueOf {
   u64: bigint;
   s64: bigint;
   bytes: Uint8Array;
+  u32s: Uint32Array;
+  words: Int32Array;
   ring: ByteRing;
 }
 
-type Storage = 'bytes' | 'ring';
+type Storage = 'bytes' | 'u32s' | 'words' | 'ring';
 
-/** The fields as properties. Bytes and rings are views, and not assigned to. */
+/** The fields as properties. Those that are more than a number are views, and not assigned to. */
 export type Registers<S extends StateShape> = {
   -readonly [K in keyof S as S[K]['type'] extends Storage ? never : K]: ValueOf[S[K]['type']];
 } & {
@@ -58,7 +71,7 @@ export interface PlacedField {
 }
 
 const LOCK_BYTES = 4;
-const ALIGNMENT = { u8: 1, u16: 2, u32: 4, u64: 8, s64: 8, bytes: 1, ring: 4 } as const;
+const ALIGNMENT = { u8: 1, u16: 2, u32: 4, u64: 8, s64: 8, bytes: 1, u32s: 4, words: 4, ring: 4 } as const;
 const BLOCK_ALIGNMENT = 8;
 
 const FREE = 0;
@@ -94,12 +107,26 @@ export class StateBlock<S extends StateShape> {
    * worst an old one. Writers hold the lock.
    */
   readonly regs: Registers<S>;
+  readonly #shape: StateShape;
+  readonly #buffer: SharedArrayBuffer;
+  readonly #offset: number;
   readonly #lock: Int32Array;
 
   /** `offset` is a multiple of 8. */
   constructor(shape: S, buffer: SharedArrayBuffer, offset = 0) {
+    this.#shape = shape;
+    this.#buffer = buffer;
+    this.#offset = offset;
     this.#lock = new Int32Array(buffer, offset, 1);
     this.regs = registersOver(shape, buffer, offset);
+  }
+
+  /** The same block by its first fields, for code that serves all shapes which begin with them. */
+  startingWith<P extends StateShape>(shape: P): StateBlock<P> {
+    const start = Object.entries(this.#shape).slice(0, Object.keys(shape).length);
+    if (JSON.stringify(start) !== JSON.stringify(Object.entries(shape)))
+      throw new Error('the state block does not start with these fields');
+    return new StateBlock(shape, this.#buffer, this.#offset);
   }
 
   /** The fields that are rings. */
@@ -129,16 +156,19 @@ export class StateBlock<S extends StateShape> {
   }
 }
 
-/** Zero in every field but those named, for a device's reset; what is in rings stays. With the lock held. */
+/**
+ * Zero in every field but those named, for a device's reset; what is in rings stays, and words. With the lock
+ * held.
+ */
 export function clearFields<S extends StateShape>(
   shape: S,
   regs: Registers<S>,
   except: readonly (keyof S)[] = [],
 ): void {
   for (const [name, { type }] of Object.entries(shape)) {
-    if (type === 'ring' || except.includes(name)) continue;
+    if (type === 'ring' || type === 'words' || except.includes(name)) continue;
     const value: unknown = Reflect.get(regs, name);
-    if (value instanceof Uint8Array) value.fill(0);
+    if (value instanceof Uint8Array || value instanceof Uint32Array) value.fill(0);
     else Reflect.set(regs, name, typeof value === 'bigint' ? 0n : 0);
   }
 }
@@ -201,8 +231,14 @@ function defineRegisters(shape: StateShape): RegistersClass {
 }
 
 /** The view of a field that is more than a number. */
-function storageAt(field: Field, buffer: SharedArrayBuffer, at: number): Uint8Array | ByteRing | undefined {
+function storageAt(
+  field: Field,
+  buffer: SharedArrayBuffer,
+  at: number,
+): Uint8Array | Uint32Array | Int32Array | ByteRing | undefined {
   if (field.type === 'bytes') return new Uint8Array(buffer, at, field.length);
+  if (field.type === 'u32s') return new Uint32Array(buffer, at, field.length);
+  if (field.type === 'words') return new Int32Array(buffer, at, field.length);
   return field.type === 'ring' ? new ByteRing(buffer, at, field.capacity) : undefined;
 }
 
@@ -259,6 +295,8 @@ function accessorAt(
         },
       };
     case 'bytes':
+    case 'u32s':
+    case 'words':
     case 'ring':
       return undefined;
   }
@@ -266,6 +304,7 @@ function accessorAt(
 
 function sizeOfField(field: Field): number {
   if (field.type === 'bytes') return field.length;
+  if (field.type === 'u32s' || field.type === 'words') return field.length * ALIGNMENT[field.type];
   return field.type === 'ring' ? ByteRing.sizeBytes(field.capacity) : ALIGNMENT[field.type];
 }
 
