@@ -4,58 +4,92 @@
  * thread touches them, its queues are served on one: the I/O thread for disks and networks, main for small
  * devices. Virtio 1.2.
  */
-import type { StateBlock, StateShape } from '../../bus/stateBlock.ts';
+import type { Backend, SerialLine } from '../../backends/backend.ts';
+import type { StateBlock } from '../../bus/stateBlock.ts';
 import type { VmConfig } from '../../config/vmConfig.ts';
-import type { GuestMemory } from '../../memory/guestMemory.ts';
-import type { DeviceService, IoSlots } from '../deviceService.ts';
+import type { BackendPort } from '../device.ts';
+import type { DeviceService, IoSlots, ServicePort } from '../deviceService.ts';
 import type { VirtQueue } from './queue.ts';
+import type { VirtioState } from './virtioState.ts';
 
 export type VirtioTransport = 'pci' | 'mmio';
 
-/** C: what an instance must know, plain data. S: registers of its own, its configuration space above all. */
-export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extends StateShape = StateShape> {
+/** C: what an instance must know, plain data. S: virtioState(…), then registers of its own. */
+export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extends VirtioState = VirtioState> {
   readonly id: string;
   /** §5: 2 is a block device. */
   readonly deviceType: number;
   /** Of the PCI function: 24 bits. */
   readonly classCode: number;
+  /** Its field `config` is the device-specific configuration space (§2.5). */
   readonly state: S;
-  /** A field of `state` that is the device-specific configuration space (§2.5). Absent: it has none. */
-  readonly configField?: string;
   instances(config: VmConfig): readonly C[];
   nameOf(instance: C): string;
-  /** Device features it offers, by number. VERSION_1 and those of the ring are the transport's. */
+  /** Device features it offers, by number. VERSION_1 and those of the ring are added. */
   features(instance: C): readonly number[];
-  /** Largest size of each queue. */
+  /** Largest size of each queue: powers of two, at most MAX_QUEUE_SIZE. */
   queueSizes(instance: C): readonly number[];
-  /** Power-on contents of the configuration space and what else is in `state`. Main thread. */
-  reset(instance: C, state: StateBlock<S>): void;
-  /** The driver wrote to the configuration space, at most 4 bytes; absent: it is read-only. */
+  /** Power-on contents of the configuration space and of its own registers. With the lock held. */
+  reset?(instance: C, state: StateBlock<S>): void;
+  /**
+   * The driver wrote to the configuration space, 1, 2 or 4 bytes inside it. With the lock held. Absent: it is
+   * read-only.
+   */
   writeConfig?(instance: C, state: StateBlock<S>, offset: number, sizeBytes: number, value: number): void;
-  readonly thread: 'main' | 'io';
-  serve(instance: C, port: VirtioPort<S>): DeviceService;
+  /** The I/O thread of this instance (device.ts, Resources.ioThread); undefined: main serves it. */
+  ioThread?(instance: C): string | undefined;
+  serve(instance: C, port: VirtioPort<S>): VirtioService;
+  /** Main's side of a device that the I/O thread serves. Throws UserError when that cannot be opened. */
+  backend?(instance: C, port: BackendPort<S>): Backend;
 }
 
 export interface VirtioInstance {
   readonly transport: VirtioTransport;
 }
 
-/** What the thread that serves the queues lends. */
-export interface VirtioPort<S extends StateShape = StateShape> {
-  readonly name: string;
-  readonly state: StateBlock<S>;
-  readonly memory: GuestMemory;
-  /** What main opened of the host for it (Backend.opened); plain data. */
-  readonly opened: unknown;
-  /** Of the I/O thread; slots are taken from `takeSlot`. Absent on main. */
+/** What the service of a device has to work with, on the thread that serves it. */
+export interface VirtioPort<S extends VirtioState = VirtioState> extends Omit<
+  ServicePort<S>,
+  'device' | 'io'
+> {
+  /** Absent on main. */
   readonly io?: IoSlots;
-  /** Which of the driver's features are negotiated. */
+  /** Which of the driver's features are negotiated. Changes with a reset. */
   hasFeature(bit: number): boolean;
+  /** The same object for all of the device's life; while the driver does not use it, it is empty. */
   queue(index: number): VirtQueue;
   /** Used buffers were added: interrupts the driver unless it asked not to be. */
   notifyUsed(queue: VirtQueue): void;
-  /** The configuration space has changed. */
+  /** The configuration space has changed (after that, without the lock held). */
   notifyConfig(): void;
-  /** The driver broke a rule that leaves the queue unusable: NEEDS_RESET. `rule`: "§2.7.5.3: …". */
+  /**
+   * The driver broke a rule that leaves the device unusable: NEEDS_RESET, and all queues are empty from then
+   * on. `rule`: "§2.7.5.3: …". Queues call it for what is wrong with a chain.
+   */
   fail(rule: string): void;
+}
+
+/**
+ * The data side of one device, on its thread. Queues are empty, and onKick comes for nothing, until the
+ * driver is ready.
+ */
+export interface VirtioService extends Pick<DeviceService, 'onDone' | 'onSlotFree' | 'onTimer'> {
+  /**
+   * The driver kicked queue `index`, or may have. Takes a bounded number of chains; true: there may be more,
+   * and it is called again when others had their turn.
+   */
+  onKick(index: number): boolean;
+  /**
+   * Takes no more requests until `resume`. What is under way is finished, `isIdle` then tells. Absent:
+   * onKick leaves nothing under way.
+   */
+  pause?(): void;
+  readonly isIdle?: boolean;
+  /** `onKick` follows for each queue. */
+  resume?(): void;
+  /** While paused and idle: the driver has reset the device, all that it knew of its queues is void. */
+  reset?(): void;
+  close?(): void;
+  /** When it is a serial line of the machine; main only. */
+  readonly serial?: SerialLine;
 }

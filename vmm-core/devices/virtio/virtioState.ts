@@ -1,0 +1,79 @@
+/**
+ * Registers that every virtio device has, whatever its type and transport: the start of its state, which its
+ * class continues with its own (virtioClass.ts). vCPUs' threads write them with the block's lock held, but
+ * for those that the thread which serves the queues writes alone.
+ */
+import { ServiceGate } from '../../bus/serviceGate.ts';
+import { bytes, u16, u32, u32s, u64, u8, words } from '../../bus/stateBlock.ts';
+
+const OF_DEVICE = {
+  status: u8, // §2.1
+  isr: u8, // causes of interrupts that are not acknowledged yet
+  isLegacy: u8, // 1: the driver uses the legacy interface (§1.3.1)
+  configGeneration: u8,
+  configVector: u16,
+  queueSelect: u16,
+  deviceFeaturesSelect: u32,
+  driverFeaturesSelect: u32,
+  driverFeaturesLow: u32,
+  driverFeaturesHigh: u32,
+  changes: u32, // counts what the service has to look at: DRIVER_OK, queues that were enabled or reset
+  kicked: u32, // a bit for each queue that was kicked and that main has not looked at since
+  memoryNotify: u64, // where the driver kicks queues, as the bus says; 0: nowhere
+  portNotify: u16,
+  brokenRule: bytes(160), // UTF-8: why NEEDS_RESET is set
+  gate: words(ServiceGate.WORDS),
+};
+
+type PerQueue = ReturnType<typeof u32s<number>>;
+
+/** By the queue's index. Addresses in two halves. */
+interface OfQueues {
+  readonly queueSize: PerQueue;
+  readonly queueVector: PerQueue;
+  readonly queueEnabled: PerQueue;
+  readonly queueDescLow: PerQueue;
+  readonly queueDescHigh: PerQueue;
+  /** The available ring. */
+  readonly queueDriverLow: PerQueue;
+  readonly queueDriverHigh: PerQueue;
+  /** The used ring. */
+  readonly queueDeviceLow: PerQueue;
+  readonly queueDeviceHigh: PerQueue;
+  /** How often it was enabled. */
+  readonly queueGeneration: PerQueue;
+  // From here on the service's, for the inspector.
+  readonly queueNextAvail: PerQueue;
+  readonly queueNextUsed: PerQueue;
+  readonly queueKicks: PerQueue;
+  readonly queueInterrupts: PerQueue;
+}
+
+export type VirtioState = typeof OF_DEVICE & {
+  readonly [K in keyof OfQueues]: PerQueue;
+} & {
+  /** §2.5, the device-specific configuration space. */
+  readonly config: ReturnType<typeof bytes<number>>;
+};
+
+export function virtioState(queues: number, configBytes: number): VirtioState {
+  const perQueue = u32s(queues);
+  return {
+    ...OF_DEVICE,
+    queueSize: perQueue,
+    queueVector: perQueue,
+    queueEnabled: perQueue,
+    queueDescLow: perQueue,
+    queueDescHigh: perQueue,
+    queueDriverLow: perQueue,
+    queueDriverHigh: perQueue,
+    queueDeviceLow: perQueue,
+    queueDeviceHigh: perQueue,
+    queueGeneration: perQueue,
+    queueNextAvail: perQueue,
+    queueNextUsed: perQueue,
+    queueKicks: perQueue,
+    queueInterrupts: perQueue,
+    config: bytes(configBytes),
+  };
+}
