@@ -88,6 +88,7 @@ describe('a stock Debian kernel with disks', { skip }, () => {
         'mkdir /tmp/x && tar xf /root/copy.tar -C /tmp/x bin && cmp /bin/busybox /tmp/x/bin/busybox',
       );
       assert.equal(await again.powerOff(), 0);
+      t.diagnostic('rounds: 1');
     });
   }
 
@@ -166,6 +167,7 @@ describe('a stock Debian kernel with disks', { skip }, () => {
     }
     assert.equal(await guest.powerOff(), 0);
     await check(root);
+    t.diagnostic(`rounds: ${ROUNDS}`);
   });
 
   it('loses nothing that was synced when vmm is killed', async (t) => {
@@ -193,6 +195,7 @@ describe('a stock Debian kernel with disks', { skip }, () => {
       await reader.sh('umount /mnt && e2fsck -fn /dev/vdb');
       assert.equal(await reader.powerOff(), 0);
     }
+    t.diagnostic(`rounds: ${ROUNDS}`);
   });
 });
 

@@ -41,6 +41,8 @@ export interface LabRun {
   /** Paths of `*.lab.ts` files. */
   readonly files: readonly string[];
   readonly testNamePattern?: string;
+  /** For one file; absent: 10 minutes. */
+  readonly fileTimeoutMs?: number;
   /** Added to the environment of the test files in L1. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly onMessage: (message: LabMessage) => void;
@@ -70,9 +72,9 @@ export async function prepareLab(): Promise<string | undefined> {
  */
 export async function runLab(run: LabRun): Promise<void> {
   await withLab(async (directory) => {
-    const { files, testNamePattern, environment } = run;
+    const { files, testNamePattern, environment, fileTimeoutMs = FILE_TIMEOUT_MS } = run;
     const image = await buildImage(directory, files, {
-      fileTimeoutMs: FILE_TIMEOUT_MS,
+      fileTimeoutMs,
       ...(testNamePattern === undefined ? {} : { testNamePattern }),
       ...(environment === undefined ? {} : { environment }),
     });
@@ -193,7 +195,8 @@ class L1 {
         if (message.type === 'ready') this.#isUp = true;
         if (message.type === 'done') this.#done = true;
         // The runner limits each file itself; this is for an L1 that hangs as a whole.
-        timer = arm(FILE_TIMEOUT_MS + 60_000, this.#done ? 'power off' : 'report anything');
+        const { fileTimeoutMs = FILE_TIMEOUT_MS } = this.#run;
+        timer = arm(fileTimeoutMs + 60_000, this.#done ? 'power off' : 'report anything');
         this.#run.onMessage(message);
       });
       this.#qemu.once('error', (error) => fail(`cannot start ${QEMU} by setpriv(1): ${error.message}`));

@@ -4,10 +4,11 @@
  */
 import { parseArgs } from 'node:util';
 import { fuzz, runControl } from './commands.ts';
+import { labDisks } from './labDisks.ts';
 import { labSmp } from './labSmp.ts';
 import { countLine, type Soak } from './soak.ts';
 
-const SOAKS: readonly Soak[] = [labSmp, runControl, fuzz];
+const SOAKS: readonly Soak[] = [labSmp, labDisks, runControl, fuzz];
 const DEFAULT_MINUTES = '30';
 
 async function main(args: readonly string[]): Promise<number> {

@@ -3,16 +3,18 @@ import { describe, it } from 'node:test';
 import { type LabMessage, type LabTestEvent, plainError } from '../lab/inside/labProtocol.ts';
 import type { LabRun } from '../lab/lab.ts';
 import { L1LostError } from '../lab/secondChance.ts';
-import { soakLab } from './labSmp.ts';
+import { soakLab } from './labSoak.ts';
 import { countLine } from './soak.ts';
+
+const FILES = { files: ['smp.soak.ts'] };
 
 function told(event: LabTestEvent): LabMessage {
   return { type: 'test', bundle: 'smp.soak.js', event };
 }
 
-describe('the SMP soak', () => {
+describe('a soak in the lab', () => {
   it('counts the rounds of every VM, those that were lost, and what failed', async () => {
-    const count = await soakLab(0, async ({ onMessage }) => {
+    const count = await soakLab(0, FILES, async ({ onMessage }) => {
       onMessage(told({ type: 'diagnostic', message: 'rounds: 77' }));
       onMessage(told({ type: 'diagnostic', message: 'lost: lost by the emulator: vCPU 1' }));
       onMessage(told({ type: 'diagnostic', message: 'rounds: 5' }));
@@ -32,13 +34,13 @@ describe('the SMP soak', () => {
       nowMs += 20; // an L1 takes its time
       onMessage(told({ type: 'diagnostic', message: 'rounds: 1' }));
     };
-    const count = await soakLab(20, run, () => nowMs);
+    const count = await soakLab(20, FILES, run, () => nowMs);
     assert.equal(count.passed, 1);
     assert.deepEqual(count.lost, ['lost by the emulator: L1 triple faulted']);
   });
 
   it('ends with any other failure of L1', async () => {
-    const failing = soakLab(0, () => Promise.reject(new Error('L1 did not boot in 180 s')));
+    const failing = soakLab(0, FILES, () => Promise.reject(new Error('L1 did not boot in 180 s')));
     await assert.rejects(failing, /did not boot/);
   });
 });

@@ -1,0 +1,50 @@
+/** Files of the lab that go on for long, in one L1 after another. */
+import type { LabMessage } from '../lab/inside/labProtocol.ts';
+import type { LabRun } from '../lab/lab.ts';
+import { L1LostError } from '../lab/secondChance.ts';
+import type { SoakCount } from './soak.ts';
+
+/**
+ * Boots L1s until the time is over. L1s that the emulator lost do not count against what a fresh one may
+ * still show.
+ */
+export async function soakLab(
+  ms: number,
+  options: Omit<LabRun, 'onMessage'>,
+  run: (options: LabRun) => Promise<void>,
+  now: () => number = () => performance.now(),
+): Promise<SoakCount> {
+  const end = now() + ms;
+  const counter = new SoakCounter();
+  do {
+    try {
+      await run({ ...options, onMessage: (message) => counter.onMessage(message) });
+    } catch (error) {
+      if (!(error instanceof L1LostError)) throw error;
+      counter.lost.push(error.message);
+    }
+  } while (now() < end);
+  return counter;
+}
+
+class SoakCounter implements SoakCount {
+  passed = 0;
+  readonly lost: string[] = [];
+  readonly failures: string[] = [];
+
+  onMessage(message: LabMessage): void {
+    if (message.type === 'fileEnd' && message.problem !== undefined) this.failures.push(message.problem);
+    if (message.type !== 'test') return;
+    const { event } = message;
+    if (event.type === 'diagnostic') this.#onDiagnostic(event.message);
+    else if (event.type === 'close' && event.outcome.error !== undefined)
+      this.failures.push(`${event.name}: ${event.outcome.error.stack}`);
+  }
+
+  /** In the words of these files. */
+  #onDiagnostic(text: string): void {
+    const [, what, value = ''] = /^(rounds|lost): (.*)$/.exec(text) ?? [];
+    if (what === 'rounds') this.passed += Number(value);
+    if (what === 'lost') this.lost.push(value);
+  }
+}
