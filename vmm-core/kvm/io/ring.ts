@@ -44,11 +44,11 @@ export class IoRing {
   readonly #argument: IoBuffer;
   readonly #timeout: DataView;
   readonly #argumentAddress: number;
-  /** Our copy of the submission queue's tail, and what of it the kernel may see. */
+  // Ahead of what the kernel was told, until `enter`.
   #sqTail: number;
+  #cqHead: number;
   /** Where the completion being looked at is, in words. */
   #cqe = 0;
-  #cqHead: number;
 
   constructor(fd: number, rings: Int32Array, sqes: Int32Array, at: RingPlaces) {
     this.fd = fd;
@@ -102,15 +102,17 @@ export class IoRing {
     sqes[at + IO_URING_SQE.user_data / 4] = low;
     sqes[at + IO_URING_SQE.user_data / 4 + 1] = high;
     this.#sqTail = (this.#sqTail + 1) | 0;
-    Atomics.store(this.#rings, this.#at.sqTail, this.#sqTail); // after the entry
   }
 
   /**
-   * Gives the kernel what was pushed; waits for `minComplete` completions, at most `timeoutMs` (-1: for
-   * ever). Returns 0 or -errno; how much the kernel took tells `unsubmitted` alone: an interrupted wait
-   * returns that as well.
+   * Gives the kernel what was pushed, and the places of completions that were looked at; waits for
+   * `minComplete` completions, at most `timeoutMs` (-1: for ever). Returns 0 or -errno; how much the kernel
+   * took tells `unsubmitted` alone: an interrupted wait returns that as well.
    */
   enter(minComplete: number, timeoutMs: number): number {
+    // Entries are written and completions read before the kernel is told. Only it reads these, and only now.
+    Atomics.store(this.#rings, this.#at.sqTail, this.#sqTail);
+    Atomics.store(this.#rings, this.#at.cqHead, this.#cqHead);
     const toSubmit = this.unsubmitted;
     const faults = injectedFaults();
     if (faults === undefined) return this.#enter(toSubmit, minComplete, timeoutMs);
@@ -141,11 +143,6 @@ export class IoRing {
 
   get flags(): number {
     return this.#rings[this.#cqe + IO_URING_CQE.flags / 4] ?? 0;
-  }
-
-  /** The completion that `next` moved to has been read: its place is the kernel's again. */
-  release(): void {
-    Atomics.store(this.#rings, this.#at.cqHead, this.#cqHead);
   }
 
   get hasCompletion(): boolean {

@@ -69,12 +69,12 @@ export class SlotRequests {
   }
 
   segments(slot: number): number {
-    return this.#limits.has(slot) ? 1 : this.#iovecs.count(slot);
+    return this.#limits.size > 0 && this.#limits.has(slot) ? 1 : this.#iovecs.count(slot);
   }
 
   firstBytes(slot: number): number {
     const bytes = this.#iovecs.firstBytes(slot);
-    return Math.min(bytes, this.#limits.get(slot) ?? bytes);
+    return this.#limits.size > 0 ? Math.min(bytes, this.#limits.get(slot) ?? bytes) : bytes;
   }
 
   /** The kernel's answer. True: it is to be asked again; false: this is over, see `result`. */

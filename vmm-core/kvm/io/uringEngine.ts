@@ -178,7 +178,6 @@ export class UringEngine implements IoEngine {
     const ring = this.#ring;
     for (let left = ring.completions; left > 0 && ring.next(); left--) {
       const { low, high, result, flags } = ring;
-      ring.release();
       if (high === OF.REQUEST) this.#settle(low, result, events);
       else if (high === OF.WATCH) this.#onWatch(low, result, flags, events);
     }
