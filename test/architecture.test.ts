@@ -64,7 +64,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   devices: ['abi', 'bus', 'memory', 'backends', 'config', 'firmware'],
   firmware: ['abi', 'memory'],
   boot: ['abi', 'elf', 'memory', 'config'],
-  vcpu: ['abi', 'bus', 'memory', 'kvm', 'devices', 'boot', 'protocol'],
+  io: ['abi', 'bus', 'memory', 'kvm', 'devices', 'backends'],
+  vcpu: ['abi', 'bus', 'memory', 'kvm', 'io', 'devices', 'boot', 'protocol'],
   debug: ['abi', 'memory', 'kvm', 'boot', 'vcpu', 'protocol'],
   machine: [
     'abi',
@@ -75,6 +76,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'devices',
     'firmware',
     'boot',
+    'io',
     'vcpu',
     'debug',
     'config',
@@ -92,6 +94,7 @@ const KVM_USERS = [
   'vmm-core/kvm/',
   'vmm-core/backends/',
   'vmm-core/machine/',
+  'vmm-core/io/',
   'vmm-core/vcpu/',
   'vmm-core/debug/',
   'vmm-core/cli/hostCheck.ts',
@@ -221,18 +224,19 @@ const IMPORT_RULES: Readonly<Record<string, Rule>> = {
   'the core knows its clients by an interface': clientSeamKept,
   'koffi is imported only in vmm-core/kvm': ({ file }, { specifier }) =>
     specifier !== 'koffi' || file.startsWith('vmm-core/kvm/'),
-  'KVM and libc are used only by machine, back ends, vcpu, debug and the host check': ({ file }, it) =>
+  'KVM and libc are used only by machine, back ends, io, vcpu, debug and the host check': ({ file }, it) =>
     !(it.file ?? '').startsWith('vmm-core/kvm/') || KVM_USERS.some((user) => file.startsWith(user)),
   'vscode is imported only in extension, and not by its language server': ({ file }, { specifier }) =>
     specifier !== 'vscode' ||
     (file.startsWith('extension/') && !file.startsWith('extension/language/server/')),
-  'threads are started only in vmm-core/vcpu and by the index loader, and run only worker files': (
+  'threads are started only in vmm-core/{vcpu,io} and by the index loader, and run only worker files': (
     { file },
     it,
   ) =>
     !/^(node:)?worker_threads$/.test(it.specifier) ||
     it.typeOnly ||
     file.startsWith('vmm-core/vcpu/') ||
+    file.startsWith('vmm-core/io/') ||
     file === 'debug-adapter/symbols/index/indexLoader.ts' ||
     file.endsWith('.worker.ts'),
   'pure folders import neither Node nor packages': ({ file }, it) =>

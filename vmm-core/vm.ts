@@ -17,7 +17,7 @@ import type { StopEvent } from './protocol/run.ts';
 import { type FatalCause, type ShownCause, STOP } from './protocol/stopCause.ts';
 import type { VmEnd, VmState } from './protocol/vm.ts';
 import type { VcpuThread } from './vcpu/vcpuThread.ts';
-import { endByFailure, endByGuest, endByKill, endWithoutImage } from './vmEnd.ts';
+import { endByBug, endByFailure, endByGuest, endByKill, endWithoutImage } from './vmEnd.ts';
 
 export interface VmEvents {
   /** `hits`: the breakpoints of all clients; each is told of its own. */
@@ -44,6 +44,7 @@ export class Vm {
   readonly #events: VmEvents;
   #end: VmEnd | undefined;
   #isOutputLost = false;
+  #disksClosed: Promise<boolean> | undefined;
   /** Set while stopped for a reason that cannot be continued from: `resume` then ends the VM with it. */
   #fatal: VmEnd | undefined;
 
@@ -67,6 +68,7 @@ export class Vm {
       onOutputLost: (message) => this.#loseOutput(message),
       onPanic: (event) => log.guest('guest', `the guest reports by pvpanic: ${event}`),
       onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
+      onIoCrash: (error) => this.#crash(error),
     });
   }
 
@@ -86,11 +88,18 @@ export class Vm {
   }
 
   /**
-   * Resolves when the serial ports' back ends have taken all output, however slow they are, or have stopped
-   * taking it, and no back end has I/O under way.
+   * After the end: resolves when the serial ports' back ends have taken all output, however slow they are, or
+   * have stopped taking it, and no back end has I/O under way.
    */
   async outputTaken(): Promise<void> {
     await Promise.all([this.machine.quiesce(), ...this.serial.map((port) => port.drained())]);
+  }
+
+  /** After the end: resolves, in bounded time, when what the guest wrote is where it belongs. */
+  async disksClosed(): Promise<void> {
+    this.#disksClosed ??= this.machine.shutDown();
+    if (!(await this.#disksClosed))
+      log.error('io', 'a disk does not answer: what was written last may be lost');
   }
 
   get end(): VmEnd | undefined {
@@ -145,6 +154,15 @@ export class Vm {
     if (this.#end !== undefined) return;
     this.finish(endByKill(message));
     await this.runControl.pause();
+  }
+
+  /** The guest would wait for its disks for ever. */
+  #crash(error: Error): void {
+    log.error('io', 'an I/O thread died', {
+      stack: String(error.cause instanceof Error ? error.cause.stack : error),
+    });
+    this.finish(endByBug(error));
+    void this.runControl.pause();
   }
 
   finish(end: VmEnd): void {

@@ -39,6 +39,11 @@ export function endWithoutImage(error: unknown): VmEnd {
   return { kind: STOP.failure, exitCode: EXIT_HOST_ERROR, message };
 }
 
+/** A thread that is not a vCPU's has died. */
+export function endByBug(error: Error): VmEnd {
+  return { kind: STOP.failure, exitCode: EXIT_HOST_ERROR, message: `internal error in ${error.message}` };
+}
+
 /** By a client, or because its owner is gone. */
 export function endByKill(message: string): VmEnd {
   return { kind: 'killed', exitCode: EXIT_KILLED, message };

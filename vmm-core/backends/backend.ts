@@ -18,10 +18,12 @@ export interface Backend {
   resume?(): void;
   /** The VM ends: all that the guest wrote is taken, whether its destination keeps up or not. */
   flush?(): void;
-  /** Gives up what it holds of the host. */
+  /** Gives up what it holds of the host, but for what its service has been given. */
   close(): void;
-  /** For its service on the I/O thread, once: plain data. */
+  /** For its service on the I/O thread, once, which owns and closes it from then on. Plain data. */
   readonly opened?: unknown;
+  /** What its service there tells (ServicePort.tell). */
+  onMessage?(message: unknown): void;
   /** One of the machine's serial ports: clients may attach to it and type. */
   readonly serial?: SerialLine;
 }

@@ -126,7 +126,7 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   const result = await over;
   if (result.kind === 'killed') leave(); // by a client: it does not wait either
   terminal?.restore();
-  await Promise.all([lastOutput(vm, left), server?.close()]);
+  await Promise.all([lastOutput(vm, left), vm.disksClosed(), server?.close()]);
   // standard error may have a reader that has stopped too
   for (const signal of LEAVING) process.off(signal, leave);
   report(result);

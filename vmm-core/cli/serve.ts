@@ -38,6 +38,7 @@ export async function serve(): Promise<number> {
   process.stdout.write(`${JSON.stringify(ready)}\n`);
   warm(core);
   await over;
+  if (core.hasVm) await core.vm.disksClosed();
   await server.close();
   return 0;
 }

@@ -122,6 +122,8 @@ export interface BackendPort<S extends StateShape = StateShape> extends BackendH
   readonly state: StateBlock<S>;
   /** The main thread's own. */
   readonly device: Device;
+  /** To its service on the I/O thread (DeviceService.onMessage). Plain data. */
+  readonly send: (message: unknown) => void;
 }
 
 /** The same for all of them. */
@@ -155,6 +157,6 @@ export interface Device extends BusDevice {
   onTimer?(): void;
   /** False when the guest has not enabled the button. */
   powerButton?(): boolean;
-  /** The thread of its service has died: nobody may wait for that any more. */
-  serviceDied?(): void;
+  /** Its service is closed, or the thread of that has died: nobody may wait for it any more. */
+  serviceEnded?(): void;
 }

@@ -18,6 +18,8 @@ export interface DeviceService {
   onTimer?(): void;
   /** The device has called DeviceHost.wakeService, or another of this thread's devices has. */
   onWake?(): void;
+  /** A message from its back end on main (BackendPort.send). */
+  onMessage?(message: unknown): void;
   /**
    * The device is reset, or shall be quiet: takes no more requests until `resume`. What is under way is
    * finished; `isIdle` then tells. Twice is as once.
@@ -42,6 +44,8 @@ export interface ServicePort<S extends StateShape = StateShape> {
   /** What main opened of the host for it (Backend.opened); plain data. */
   readonly opened: unknown;
   readonly io: IoSlots;
+  /** To its back end on main (Backend.onMessage). Plain data. */
+  tell(message: unknown): void;
 }
 
 /** A share of the I/O thread's engine. Completions come to the service that took the slot. */

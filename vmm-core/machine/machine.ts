@@ -42,6 +42,8 @@ export interface MachineEvents {
   onPanic(event: PanicEvent): void;
   /** A vCPU's thread died: a bug of ours. */
   onCrash(error: Error): void;
+  /** An I/O thread died: likewise, but the vCPUs do not know it yet. */
+  onIoCrash(error: Error): void;
 }
 
 export class Machine {
@@ -84,6 +86,7 @@ export class Machine {
       this.boot = this.#load();
       this.#kvmVcpus.powerOn(this.boot);
       this.#stopBoard = this.#makeStopBoard();
+      this.#devices.startIoThreads(config.name, this.#vm.fd, this.memory.slots);
       this.vcpus = this.#startVcpus(warm.worker);
     } catch (error) {
       for (const step of undo.reverse()) step();
@@ -146,6 +149,14 @@ export class Machine {
     this.#devices.backends.flush();
   }
 
+  /**
+   * The VM has ended: back ends give up what their services have of the host. Resolves with false when a disk
+   * does not answer.
+   */
+  shutDown(): Promise<boolean> {
+    return this.#devices.ioThreads.shutDown();
+  }
+
   #makeDevices(): MachineDevices {
     return new MachineDevices({
       config: this.config,
@@ -156,6 +167,7 @@ export class Machine {
         (event) => this.#events.onPanic(event),
       ),
       onLost: (message) => this.#events.onOutputLost(message),
+      onIoCrash: (error) => this.#events.onIoCrash(error),
     });
   }
 
@@ -207,7 +219,7 @@ export class Machine {
         plan: this.#devices.plan,
         deviceMemory: this.#devices.memory,
         doorbellFds: this.#devices.doorbellFds,
-        ioWakeFds: this.#devices.ioWakeFds,
+        ioWakeFds: this.#devices.ioThreads.wakeFds,
         facilities,
         logLevel: log.level,
       },

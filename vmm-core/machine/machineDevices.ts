@@ -12,13 +12,15 @@ import { type BackendHost, WAKE_EVENT } from '../devices/device.ts';
 import type { GuestPower } from '../devices/guestPower.ts';
 import type { MachinePlan } from '../devices/machinePlan.ts';
 import { planMachine } from '../devices/planner.ts';
-import type { GuestMemory } from '../memory/guestMemory.ts';
+import type { GuestMemory, RamSlot } from '../memory/guestMemory.ts';
+import { serviceWaker } from '../io/serviceWaker.ts';
 import { kvmDoorbells } from '../kvm/doorbell.ts';
 import { createEventFd } from '../kvm/libc.ts';
 import { kvmMsi } from '../kvm/msi.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
-import type { VcpuMessage } from '../vcpu/messages.ts';
-import { serviceWaker } from '../vcpu/serviceWaker.ts';
+import type { IoMessage } from '../io/messages.ts';
+import { log } from '../log.ts';
+import { IoThreads } from './ioThreads.ts';
 
 export interface MachineDevicesOptions {
   readonly config: VmConfig;
@@ -27,6 +29,8 @@ export interface MachineDevicesOptions {
   readonly power: GuestPower;
   /** Something the guest writes is lost from here on; `message` is a sentence for the user. */
   readonly onLost: (message: string) => void;
+  /** An I/O thread died: a bug of ours. */
+  readonly onIoCrash: (error: Error) => void;
 }
 
 export class MachineDevices {
@@ -35,19 +39,23 @@ export class MachineDevices {
   readonly memory: SharedArrayBuffer;
   /** The eventfds of the plan's doorbells. */
   readonly doorbellFds: readonly number[];
-  /** The eventfd that wakes each I/O thread of the plan, by the thread's name. */
-  readonly ioWakeFds: Readonly<Record<string, number>>;
+  readonly ioThreads: IoThreads;
   readonly set: DeviceSet;
   readonly backends: BackendSet;
+  /** In the order of the plan. */
+  readonly #opened: readonly (Backend | undefined)[];
   readonly #timers: DeviceTimers;
   #isOutputStuck = false;
 
   /** In power-on state. Throws UserError when a back end cannot be opened: then none is left open. */
-  constructor({ config, vmFd, memory, power, onLost }: MachineDevicesOptions) {
+  constructor({ config, vmFd, memory, power, onLost, onIoCrash }: MachineDevicesOptions) {
     this.plan = planMachine(config);
     this.memory = allocateDevices(this.plan);
     this.doorbellFds = this.plan.doorbellStates.map(createEventFd);
-    this.ioWakeFds = Object.fromEntries(ioThreadsOf(this.plan).map((name) => [name, createEventFd()]));
+    this.ioThreads = new IoThreads(
+      this.plan.devices.map(({ resources }) => resources.ioThread),
+      { onMessage: (message) => this.receive(message), onCrash: onIoCrash },
+    );
     this.#timers = new DeviceTimers((device) => this.#built(device)?.device?.onTimer?.());
     this.set = buildDevices(this.plan, this.memory, {
       clock: hostClock,
@@ -57,16 +65,17 @@ export class MachineDevices {
       msi: kvmMsi(vmFd),
       arm: (device, delayMs) => this.#timers.arm(device, delayMs),
       notify: (device, event, value) => this.backends.onEvent(device, event, value),
-      wakeService: serviceWaker(this.plan, this.ioWakeFds, (device) =>
+      wakeService: serviceWaker(this.plan, this.ioThreads.wakeFds, (device) =>
         this.backends.onEvent(device, WAKE_EVENT, 0),
       ),
       outputWaitMs: 0,
     });
-    this.backends = openBackends(this.set.devices, {
+    this.#opened = openBackends(this.set.devices, this.ioThreads, {
       memory,
       onBehind: () => (this.#isOutputStuck = true),
       onLost,
     });
+    this.backends = new BackendSet([...this.#opened, ...this.ioThreads.asBackends]);
     for (const { device } of this.set.devices) device?.powerOn?.();
     this.reset();
   }
@@ -87,9 +96,26 @@ export class MachineDevices {
   }
 
   /** From a device in another thread. */
-  receive(message: Extract<VcpuMessage, { kind: 'notify' | 'timer' }>): void {
-    if (message.kind === 'timer') this.#timers.arm(message.device, message.delayMs);
-    else this.backends.onEvent(message.device, message.event, message.value);
+  receive(message: Exclude<IoMessage, { kind: 'quiet' | 'closed' }>): void {
+    const { device } = message;
+    switch (message.kind) {
+      case 'timer':
+        return this.#timers.arm(device, message.delayMs);
+      case 'notify':
+        return this.backends.onEvent(device, message.event, message.value);
+      case 'tell':
+        return this.#opened[device]?.onMessage?.(message.message);
+    }
+  }
+
+  /** The rest of the machine is there. Throws UserError when the user wants an engine that is not. */
+  startIoThreads(vmName: string, vmFd: number, ram: readonly RamSlot[]): void {
+    const { plan, memory, doorbellFds } = this;
+    const opened = new Map(this.#opened.map((it, device) => [device, it?.opened]));
+    this.ioThreads.start(
+      { vmName, vmFd, ram, plan, deviceMemory: memory, doorbellFds, opened, logLevel: log.level },
+      this.set.devices,
+    );
   }
 
   /**
@@ -110,19 +136,21 @@ export class MachineDevices {
   }
 }
 
-function ioThreadsOf({ devices }: MachinePlan): readonly string[] {
-  return [...new Set(devices.flatMap(({ resources }) => resources.ioThread ?? []))];
-}
-
-function openBackends(devices: readonly BuiltDevice[], host: BackendHost): BackendSet {
+/** Throws UserError: then none is left open. */
+function openBackends(
+  devices: readonly BuiltDevice[],
+  ioThreads: IoThreads,
+  host: BackendHost,
+): readonly (Backend | undefined)[] {
   const opened: (Backend | undefined)[] = [];
   try {
-    for (const { deviceClass, planned, state, device } of devices) {
-      const { name, instance } = planned;
-      const port = device && { name, state, device, ...host };
+    devices.forEach(({ deviceClass, planned, state, device }, index) => {
+      const { name, instance, resources } = planned;
+      const send = (message: unknown): void => ioThreads.send(resources.ioThread ?? '', index, message);
+      const port = device && { name, state, device, send, ...host };
       opened.push(port && deviceClass.backend?.(instance, port));
-    }
-    return new BackendSet(opened);
+    });
+    return opened;
   } catch (error) {
     for (const backend of opened) backend?.close();
     throw error;

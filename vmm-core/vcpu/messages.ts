@@ -3,6 +3,7 @@
  * union per direction.
  */
 import type { MachinePlan } from '../devices/machinePlan.ts';
+import type { DeviceMessage } from '../io/messages.ts';
 import type { VcpuHandle } from '../kvm/vm.ts';
 import type { RamSlot } from '../memory/guestMemory.ts';
 import type { LogLevel } from '../log.ts';
@@ -35,13 +36,5 @@ export type VcpuMessage =
    * pending I/O is finished, causes are on the stop board, the threads wait in their mailboxes.
    */
   | { readonly kind: 'stopped' }
-  /** A device tells its back end; `device` is its place in the plan. */
-  | {
-      readonly kind: 'notify';
-      readonly device: number;
-      readonly event: string;
-      readonly value: number;
-    }
-  /** A device wants its onTimer() called, on the main thread. */
-  | { readonly kind: 'timer'; readonly device: number; readonly delayMs: number }
+  | DeviceMessage
   | { readonly kind: 'panic'; readonly event: 'panicked' | 'crash-loaded' };

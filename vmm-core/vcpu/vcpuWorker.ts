@@ -1,24 +1,10 @@
 /** Starts the threads that vCPUs run on. The only spawner of vcpu.worker.ts. */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { exitNow } from '../kvm/libc.ts';
+import { prepareForBlockingThreads } from '../kvm/blockingThreads.ts';
 import type { VcpuAssignment, VcpuMessage } from './messages.ts';
 
 const WORKER_FILE = 'vcpu.worker.js';
-
-let isProcessReady = false;
-
-/** Once, before the first thread. */
-function prepareProcess(): void {
-  if (isProcessReady) return;
-  isProcessReady = true;
-  // A kick is a signal that only has to interrupt KVM_RUN; without a handler it would end the process.
-  process.on('SIGUSR2', () => undefined);
-  // node would first terminate the threads one by one: one in KVM_RUN does not react, and one still loading
-  // koffi aborts the process (its initialisation does not survive an exception). What node does after this
-  // event is lost: --cpu-prof writes nothing.
-  process.on('exit', exitNow);
-}
 
 /**
  * A thread without a vCPU yet. Nothing at boot takes longer to start: it has its own JavaScript engine.
@@ -31,7 +17,7 @@ export class VcpuWorker {
   #isDismissed = false;
 
   constructor(file: string = join(import.meta.dirname, WORKER_FILE)) {
-    prepareProcess();
+    prepareForBlockingThreads();
     this.#worker = new Worker(file, {
       // Not piped to ours: it writes to the descriptor (log.ts), and node would warn of so many listeners.
       stdout: true,
@@ -55,7 +41,8 @@ export class VcpuWorker {
   }
 
   /**
-   * It will get no VM: the thread ends as soon as it has started. Not by terminate(), see prepareProcess.
+   * It will get no VM: the thread ends as soon as it has started. Not by terminate(): see
+   * kvm/blockingThreads.ts.
    */
   dismiss(): void {
     this.#isDismissed = true;

@@ -1,4 +1,4 @@
-/** DeviceHost.wakeService, as the threads of vCPUs and main have it. */
+/** DeviceHost.wakeService, as every thread has it. */
 import type { MachinePlan } from '../devices/machinePlan.ts';
 import { signalEventFd } from '../kvm/libc.ts';
 
