@@ -76,6 +76,7 @@ export function buildDevices(
     const state = new StateBlock(deviceClass.state ?? {}, memory, planned.stateOffset);
     const irq = (number = 0): IrqLine => irqLineOf(planned, number, lines, host);
     const pci = pciFunction(planned, memory, irq, host);
+    const pciHost = pci && pciBus.add(pci);
     const device = deviceClass.build?.(planned.instance, {
       name: planned.name,
       state,
@@ -83,7 +84,7 @@ export function buildDevices(
       power: host.power,
       ...(host.outputWaitMs === undefined ? {} : { outputWaitMs: host.outputWaitMs }),
       irq,
-      ...(pci === undefined ? {} : { pci: pciBus.add(pci) }),
+      ...(pciHost === undefined ? {} : { pci: pciHost }),
       pciBus,
       doorbell: (doorbell) => doorbellOf(planned, doorbell, doorbells),
       wakeService: () => host.wakeService(index),
