@@ -8,6 +8,7 @@ import type { MsiSender } from '../../vmm-core/bus/msiSender.ts';
 import type { IrqLine } from '../../vmm-core/bus/irqLine.ts';
 import type { BusDevice } from '../../vmm-core/bus/busDevice.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
+import type { ThreadHost } from '../../vmm-core/devices/buildDevices.ts';
 import type { Clock } from '../../vmm-core/devices/clock.ts';
 import type { GuestPower } from '../../vmm-core/devices/guestPower.ts';
 
@@ -83,6 +84,21 @@ export class ManualClock implements Clock {
 
 export function newRing(capacity = 1024): ByteRing {
   return new ByteRing(new SharedArrayBuffer(ByteRing.sizeBytes(capacity)), 0, capacity);
+}
+
+/** What a thread lends to devices that have nothing to do with the rest of a machine. */
+export function threadHost(more: Partial<ThreadHost> = {}): ThreadHost {
+  return {
+    clock: new ManualClock(),
+    power: new RecordedPower(),
+    irqLine: () => new RecordedIrq(),
+    doorbell: () => new RecordedDoorbell(),
+    msi: new RecordedMsi(),
+    wakeService: () => undefined,
+    arm: () => undefined,
+    notify: () => undefined,
+    ...more,
+  };
 }
 
 /** A configuration that a machine can be planned from; its files do not exist. */

@@ -7,15 +7,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import {
-  ManualClock,
-  plannableConfig,
-  RecordedDoorbell,
-  RecordedIrq,
-  RecordedMsi,
-  RecordedPower,
-  randomNumbers,
-} from '../../test/support/devices.ts';
+import { ManualClock, plannableConfig, randomNumbers, threadHost } from '../../test/support/devices.ts';
 import { COM_RESOURCES, UART_LSR, UART_LSR_TEMT, UART_LSR_THRE } from '../abi/uart16550.ts';
 import { log } from '../log.ts';
 import type { Bus } from '../bus/bus.ts';
@@ -38,8 +30,8 @@ const BUSY_PORTS = [
   0xf4,
   0x402,
   0x505,
-  0xcf8,
   0xcf9,
+  ...range(0xcf8, 8),
   ...range(0x3d4, 2),
   ...range(0x510, 2),
   ...range(0x600, 12),
@@ -75,16 +67,7 @@ function range(base: number, length: number): number[] {
 }
 
 function build(buffer: SharedArrayBuffer, clock: ManualClock): TestMachine {
-  const { ports, devices } = buildDevices(PLAN, buffer, {
-    clock,
-    power: new RecordedPower(),
-    irqLine: () => new RecordedIrq(),
-    doorbell: () => new RecordedDoorbell(),
-    msi: new RecordedMsi(),
-    arm: () => undefined,
-    notify: () => undefined,
-    wakeService: () => undefined,
-  });
+  const { ports, devices } = buildDevices(PLAN, buffer, threadHost({ clock }));
   const ofClass = (id: string) => devices.filter(({ planned }) => planned.classId === id);
   const uarts = ofClass(uart16550.id).map(({ planned, device }) => ({
     device,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { plannableConfig, RecordedDoorbell, RecordedMsi } from '../../test/support/devices.ts';
+import { plannableConfig, threadHost } from '../../test/support/devices.ts';
 import { StateBlock, u32 } from '../bus/stateBlock.ts';
 import { allocateDevices, buildDevices } from './buildDevices.ts';
 import type { DeviceClass, Irq, Resources } from './device.ts';
@@ -66,16 +66,7 @@ test('every device has registers of its own, the same in all threads, and a plan
   const made = plan(...catalog);
   const memory = allocateDevices(made);
   const levels: boolean[] = [];
-  const host = {
-    clock: { wallMs: () => 0, monotonicNs: () => 0n },
-    power: { powerOff: () => {}, reset: () => {}, debugExit: () => {}, panic: () => {} },
-    irqLine: () => ({ set: (on: boolean) => void levels.push(on) }),
-    doorbell: () => new RecordedDoorbell(),
-    msi: new RecordedMsi(),
-    arm: () => {},
-    notify: () => {},
-    wakeService: () => {},
-  };
+  const host = threadHost({ irqLine: () => ({ set: (on) => void levels.push(on) }) });
   const [one, other] = [made, structuredClone(made)].map((it) => buildDevices(it, memory, host, catalog));
   one?.ports.write(0x300, 1, 0);
   other?.ports.write(0x300, 1, 0);
