@@ -40,6 +40,12 @@ case "$line" in
       echo "round $round"
     done
     ;;
+  pci*)
+    for function in /sys/bus/pci/devices/*; do
+      echo "pci: ${function##*/} $(cat $function/vendor $function/device $function/class | tr '\n' ' ')"
+    done
+    poweroff -f
+    ;;
   reboot*) reboot -f ;;
   *) poweroff -f ;;
 esac
