@@ -22,7 +22,11 @@ import type { Board, InterruptOverride, IoApic } from './contribution.ts';
 const MADT_REVISION = 5;
 const LINT1 = 1;
 
-/** ISA interrupts reach the IOAPIC input of their own number but for what chips override. */
+/**
+ * Local APIC ids are below 255, so that none needs an entry of the other kind (§5.2.12.12, x2APIC); a guest
+ * turns that mode on by CPUID all the same. ISA interrupts reach the IOAPIC input of their own number but for
+ * what chips override.
+ */
 export function madt({ cpus, chips }: Board): Uint8Array {
   const head = AcpiMadt.bytes({
     address: LAPIC_BASE,

@@ -18,8 +18,10 @@ const HOST: readonly CpuidEntry[] = [
   entry(0xa, { eax: 0x0830_0805, edx: 0x603 }),
   entry(0xb, { index: 0, flags: 1, eax: 1, ebx: 2, ecx: 0x100, edx: 77 }),
   entry(0xb, { index: 1, flags: 1, eax: 7, ebx: 96, ecx: 0x201, edx: 77 }),
+  entry(0x8000_0001, { ecx: 0x75c2_37ff }),
   entry(0x8000_0008, { eax: 0x3030, ecx: 0x7060 }),
   entry(0x8000_001e, { eax: 77, ebx: 0x0126, ecx: 0x300 }),
+  entry(0x8000_0026, { index: 0, flags: 1, eax: 1, ebx: 2, ecx: 0x100, edx: 77 }),
 ];
 
 function find(entries: readonly CpuidEntry[], leaf: number, index = 0): CpuidEntry {
@@ -74,6 +76,16 @@ test('caches near the core belong to one CPU, the last level to all', () => {
   assert.equal(sharedBy(3), 4);
   assert.equal((find(cpuid, 4, 0).eax >>> 26) + 1, 4, 'cores per package');
   assert.equal(find(cpuid, 4, 4).eax, 0, 'no more caches');
+});
+
+test('AMD: CmpLegacy is for several cores only, and the host’s extended topology is not passed on', () => {
+  const cmpLegacy = (cpus: number): number => find(guestCpuid(HOST, 0, cpus), 0x8000_0001).ecx & 2;
+  assert.equal(cmpLegacy(1), 0);
+  assert.equal(cmpLegacy(2), 2);
+  assert.equal(
+    guestCpuid(HOST, 0, 2).some((it) => it.function === 0x8000_0026),
+    false,
+  );
 });
 
 test('there is no PMU, and of power management ARAT only', () => {

@@ -11,21 +11,27 @@ const LEAF_POWER = 0x6;
 const LEAF_PERFMON = 0xa;
 const LEAF_TOPOLOGY = 0xb;
 const LEAF_TOPOLOGY_V2 = 0x1f;
+const LEAF_AMD_FEATURES = 0x80000001;
 const LEAF_AMD_SIZES = 0x80000008;
 const LEAF_AMD_CACHE = 0x8000001d;
 const LEAF_AMD_TOPOLOGY = 0x8000001e;
+/** The host's, which would contradict leaf 0xb; a guest without it looks there. */
+const LEAF_AMD_TOPOLOGY_V2 = 0x80000026;
+
+const TOPOLOGY_LEAVES = [LEAF_TOPOLOGY, LEAF_TOPOLOGY_V2, LEAF_AMD_TOPOLOGY_V2];
 
 const ECX_PDCM = 1 << 15;
 const ECX_TSC_DEADLINE = 1 << 24;
 const ECX_HYPERVISOR = 1 << 31;
 const EDX_HTT = 1 << 28;
+const ECX_CMP_LEGACY = 1 << 1;
 const TOPOLOGY_SMT = 0x100; // ECX[15:8] = 1
 const TOPOLOGY_CORE = 0x201; // ECX[15:8] = 2, level number 1
 
 /** The entries for vCPU `index` (its APIC id) of `cpus`. */
 export function guestCpuid(supported: readonly CpuidEntry[], index: number, cpus: number): CpuidEntry[] {
   const entries = supported
-    .filter((entry) => entry.function !== LEAF_TOPOLOGY && entry.function !== LEAF_TOPOLOGY_V2)
+    .filter((entry) => !TOPOLOGY_LEAVES.includes(entry.function))
     .map((entry) => ({ ...entry }));
   for (const entry of entries) adjust(entry, index, cpus);
   return [...entries, ...topologyLeaves(supported, index, cpus)];
@@ -52,6 +58,9 @@ function adjust(entry: CpuidEntry, index: number, cpus: number): void {
     case LEAF_PERFMON:
       entry.eax = entry.function === LEAF_POWER ? entry.eax & 4 : 0; // keep ARAT
       entry.ebx = entry.ecx = entry.edx = 0;
+      break;
+    case LEAF_AMD_FEATURES:
+      if (cpus === 1) entry.ecx = (entry.ecx & ~ECX_CMP_LEGACY) >>> 0; // HTT says no more than cores
       break;
     case LEAF_AMD_SIZES:
       entry.ecx = (((32 - Math.clz32(powerOfTwo(cpus) - 1)) << 12) | (cpus - 1)) >>> 0;
