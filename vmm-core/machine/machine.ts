@@ -23,7 +23,7 @@ import { StopBoard } from '../vcpu/stopBoard.ts';
 import type { VcpuFacilities } from '../vcpu/vcpuFacilities.ts';
 import { VcpuSet } from '../vcpu/vcpuSet.ts';
 import { VcpuThread } from '../vcpu/vcpuThread.ts';
-import { VcpuWorker } from '../vcpu/vcpuWorker.ts';
+import { startVcpuWorkers, VcpuWorker } from '../vcpu/vcpuWorker.ts';
 import { describeBoard } from './board.ts';
 import { checkHost, reserveMemory } from './hostLimits.ts';
 import { closeImages, type Images, openImages } from './images.ts';
@@ -83,11 +83,13 @@ export class Machine {
       this.#vm.setLevelTriggered(this.#devices.levelIrqs);
       this.#kvmVcpus = new MachineVcpus(warm, config.cpus);
       undo.push(() => this.#kvmVcpus.close());
+      const others = startVcpuWorkers(config.cpus - 1); // they start while the image is loaded
+      undo.push(() => others.forEach((it) => it.dismiss()));
       this.boot = this.#load();
       this.#kvmVcpus.powerOn(this.boot);
       this.#stopBoard = this.#makeStopBoard();
       this.#devices.startIoThreads(config.name, this.#vm.fd, this.memory.slots);
-      this.vcpus = this.#startVcpus(warm.worker);
+      this.vcpus = this.#startVcpus(warm.worker, others);
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;
@@ -191,8 +193,9 @@ export class Machine {
     return new StopBoard(StopBoard.allocate(this.config.cpus), kicker(this.#vm.runPages, rings));
   }
 
-  #startVcpus(warm: VcpuWorker | undefined): VcpuSet {
-    const threads = this.#kvmVcpus.all.map((it, i) => this.#startThread(it, i === 0 ? warm : undefined));
+  /** `first`: of vCPU 0, when it is there. */
+  #startVcpus(first: VcpuWorker | undefined, others: readonly VcpuWorker[]): VcpuSet {
+    const threads = this.#kvmVcpus.all.map((it, i) => this.#startThread(it, i === 0 ? first : others[i - 1]));
     return new VcpuSet(threads, this.#stopBoard, {
       onRun: () => this.#devices.letOutputWait(),
       onMeeting: () => this.#devices.backends.poll(),

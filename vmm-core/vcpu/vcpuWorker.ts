@@ -3,8 +3,19 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { prepareForBlockingThreads } from '../kvm/blockingThreads.ts';
 import type { VcpuAssignment, VcpuMessage } from './messages.ts';
+import { compileProgram, type WorkerProgram } from './workerProgram.ts';
 
-const WORKER_FILE = 'vcpu.worker.js';
+const FILE = join(import.meta.dirname, 'vcpu.worker.js');
+const COMPILED_FILE = join(import.meta.dirname, 'compiled.worker.js');
+/** Compiling for fewer takes longer than it saves. */
+const MANY = 3;
+
+/** Starts them side by side; those of one VM at once, since from the third on one costs less. */
+export function startVcpuWorkers(count: number): VcpuWorker[] {
+  const program = count < MANY ? undefined : compileProgram(FILE);
+  const file = program === undefined ? FILE : COMPILED_FILE;
+  return Array.from({ length: count }, () => new VcpuWorker(file, program));
+}
 
 /**
  * A thread without a vCPU yet. Nothing at boot takes longer to start: it has its own JavaScript engine.
@@ -16,9 +27,11 @@ export class VcpuWorker {
   #onFailure: (error: Error) => void = () => undefined;
   #isDismissed = false;
 
-  constructor(file: string = join(import.meta.dirname, WORKER_FILE)) {
+  /** `program`: what `file` runs when it is COMPILED_FILE. */
+  constructor(file: string = FILE, program?: WorkerProgram) {
     prepareForBlockingThreads();
     this.#worker = new Worker(file, {
+      workerData: program,
       // Not piped to ours: it writes to the descriptor (log.ts), and node would warn of so many listeners.
       stdout: true,
       stderr: true,
