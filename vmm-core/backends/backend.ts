@@ -25,7 +25,7 @@ export interface Backend {
   /** What its service there tells (ServicePort.tell). */
   onMessage?(message: unknown): void;
   /** One of the machine's serial ports: clients may attach to it and type. */
-  readonly serial?: SerialLine;
+  readonly serial?: SerialLine | undefined;
 }
 
 export interface SerialLine {

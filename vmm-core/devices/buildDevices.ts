@@ -80,6 +80,7 @@ export function buildDevices(
     const device = deviceClass.build?.(planned.instance, {
       name: planned.name,
       state,
+      resources: planned.resources,
       clock: host.clock,
       power: host.power,
       ...(host.outputWaitMs === undefined ? {} : { outputWaitMs: host.outputWaitMs }),

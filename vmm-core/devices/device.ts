@@ -29,8 +29,11 @@ export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
   /** Names the instances where there may be several; absent: `id`. */
   nameOf?(instance: C): string;
   resources(instance: C): Resources;
-  /** What it adds to the tables that a PC's firmware leaves in memory. Absent: nothing. */
-  firmware?(instance: C): FirmwareContribution;
+  /**
+   * What it adds to the tables that a PC's firmware leaves in memory; `resources` with what the planner gave
+   * it. Absent: nothing.
+   */
+  firmware?(instance: C, resources: Resources): FirmwareContribution;
   /** Absent: KVM has the chip. */
   build?(instance: C, host: DeviceHost<S>): Device;
   /** Absent: nothing of the host is behind it. Throws UserError when that cannot be opened. */
@@ -45,6 +48,8 @@ export interface Resources {
   readonly mmio?: readonly Window[];
   readonly irqs?: readonly Irq[];
   readonly pci?: PciResources;
+  /** A page of the address space and an edge-triggered interrupt, which the planner chooses. */
+  readonly platform?: true;
   /** How many: each is an eventfd that the guest can signal by a write without an exit (kvm/doorbell.ts). */
   readonly doorbells?: number;
   /**
@@ -79,6 +84,8 @@ export interface DeviceHost<S extends StateShape = StateShape> {
   /** Of the instance; its log tag. */
   readonly name: string;
   readonly state: StateBlock<S>;
+  /** What it occupies, with what the planner gave it. */
+  readonly resources: Resources;
   readonly clock: Clock;
   readonly power: GuestPower;
   /** How long a guest may be held back by a full output ring; absent: for ever. */
@@ -138,12 +145,12 @@ export interface BackendHost {
 /** Registers on a bus, and what else the machine may ask of a device. All of that on the main thread. */
 export interface Device extends BusDevice {
   /** Of a PCI function: what is behind its BARs, by index. */
-  readonly bars?: readonly (BusDevice | undefined)[];
+  readonly bars?: readonly (BusDevice | undefined)[] | undefined;
   /**
    * Of a PCI function: what answers for a vendor-specific capability, by index, in place of its bytes. Offset
    * 0 is the capability's third byte.
    */
-  readonly capabilities?: readonly (BusDevice | undefined)[];
+  readonly capabilities?: readonly (BusDevice | undefined)[] | undefined;
   /** Once, before the first vCPU runs: what survives a reset, because a battery keeps it. */
   powerOn?(): void;
   /** Power-on state of everything else. vCPUs are stopped. */

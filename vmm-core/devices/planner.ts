@@ -7,14 +7,16 @@ import { PlacedDoorbell } from './doorbells.ts';
 import type { DeviceClass, Irq, Resources, Window } from './device.ts';
 import type { MachinePlan, PlannedDevice, PlannedIrq } from './machinePlan.ts';
 import { PciBus } from './pci/pciBus.ts';
+import { PlatformPlaces } from './platformPlaces.ts';
 import { planFunctions, type PlannedFunction } from './pci/pciPlan.ts';
 
 /** Throws when two devices want the same: a bug of ours, as long as users cannot place devices. */
 export function planMachine(config: VmConfig, catalog: readonly DeviceClass[] = CATALOG): MachinePlan {
   const memory = new Ranges();
   const doorbells = new Ranges();
+  const places = new PlatformPlaces();
   const instances = catalog.flatMap((it) =>
-    (it.instances?.(config) ?? [undefined]).map((instance) => describe(it, instance)),
+    (it.instances?.(config) ?? [undefined]).map((instance) => describe(it, instance, places)),
   );
   const functions = planPci(instances, memory);
   const devices = instances.map((it) => planDevice(it, functions.get(it), memory, doorbells));
@@ -36,9 +38,9 @@ interface Instance {
   readonly resources: Resources;
 }
 
-function describe(deviceClass: DeviceClass, instance: unknown): Instance {
+function describe(deviceClass: DeviceClass, instance: unknown, places: PlatformPlaces): Instance {
   const name = deviceClass.nameOf?.(instance) ?? deviceClass.id;
-  return { deviceClass, instance, name, resources: deviceClass.resources(instance) };
+  return { deviceClass, instance, name, resources: places.complete(name, deviceClass.resources(instance)) };
 }
 
 /** Hands out consecutive pieces. */

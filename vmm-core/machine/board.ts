@@ -4,6 +4,8 @@ import type { MachinePlan } from '../devices/machinePlan.ts';
 import type { Board } from '../firmware/contribution.ts';
 
 export function describeBoard(plan: MachinePlan, cpus: number): Board {
-  const chips = plan.devices.flatMap(({ classId, instance }) => classOf(classId).firmware?.(instance) ?? []);
+  const chips = plan.devices.flatMap(
+    ({ classId, instance, resources }) => classOf(classId).firmware?.(instance, resources) ?? [],
+  );
   return { cpus, chips };
 }

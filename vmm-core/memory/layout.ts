@@ -23,7 +23,7 @@
  *   0x0_000f_ff53  IRET of the real-mode vectors
  *   0x0_0010_0000  kernel … initrd at the top of low RAM
  *   0x0_c000_0000  ── end of low RAM at most: the 3 GiB hole starts. BARs of PCI functions, 256 MiB
- *   0x0_d000_0000  virtio-mmio devices, 4 KiB each
+ *   0x0_d000_0000  devices that no bus enumerates (virtio-mmio), 4 KiB each
  *   0x0_e000_0000  configuration space of PCI bus 0 (ECAM), 1 MiB
  *   0x0_fec0_0000  IOAPIC
  *   0x0_fee0_0000  local APIC
@@ -69,6 +69,8 @@ export const HOLE_BASE = 3 * GIB;
 export const HOLE_END = 4 * GIB;
 export const PCI_MEMORY_BASE = HOLE_BASE;
 export const PCI_MEMORY_END = 0xd000_0000;
+/** Devices that no bus enumerates: a page each. */
+export const PLATFORM_DEVICES = 0xd000_0000;
 export const PCI_ECAM = 0xe000_0000;
 export const PCI_ECAM_BYTES = MIB; // of one bus
 export const KVM_IDENTITY_MAP = 0xfffb_c000; // 1 page, KVM_SET_IDENTITY_MAP_ADDR

@@ -16,8 +16,8 @@ import type { PciResources } from './pciResources.ts';
 
 /** What a device has behind its BARs and capabilities; see Device. */
 export interface FunctionParts {
-  readonly bars?: readonly (BusDevice | undefined)[];
-  readonly capabilities?: readonly (BusDevice | undefined)[];
+  readonly bars?: readonly (BusDevice | undefined)[] | undefined;
+  readonly capabilities?: readonly (BusDevice | undefined)[] | undefined;
 }
 
 export interface PciFunctionOptions {
