@@ -7,7 +7,7 @@
 import type { Backend, SerialLine } from '../../backends/backend.ts';
 import type { StateBlock } from '../../bus/stateBlock.ts';
 import type { VmConfig } from '../../config/vmConfig.ts';
-import type { BackendPort } from '../device.ts';
+import type { BackendHost, BackendPort } from '../device.ts';
 import type { DeviceService, IoSlots, ServicePort } from '../deviceService.ts';
 import type { VirtQueue } from './queue.ts';
 import type { VirtioState } from './virtioState.ts';
@@ -40,11 +40,17 @@ export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extend
   ioThread?(instance: C): string | undefined;
   serve(instance: C, port: VirtioPort<S>): VirtioService;
   /** Main's side of a device that the I/O thread serves. Throws UserError when that cannot be opened. */
-  backend?(instance: C, port: BackendPort<S>): Backend;
+  backend?(instance: C, port: VirtioBackendPort<S>): Backend;
 }
 
 export interface VirtioInstance {
   readonly transport: VirtioTransport;
+}
+
+/** What main lends to a back end. */
+export interface VirtioBackendPort<S extends VirtioState = VirtioState> extends BackendPort<S> {
+  /** See VirtioPort. */
+  changeConfig(write: (config: Uint8Array) => void): void;
 }
 
 /** What the service of a device has to work with, on the thread that serves it. */
@@ -52,16 +58,18 @@ export interface VirtioPort<S extends VirtioState = VirtioState> extends Omit<
   ServicePort<S>,
   'device' | 'io'
 > {
-  /** Absent on main. */
+  /** On the I/O thread. */
   readonly io?: IoSlots;
+  /** On main. */
+  readonly main?: BackendHost;
   /** Which of the driver's features are negotiated. Changes with a reset. */
   hasFeature(bit: number): boolean;
   /** The same object for all of the device's life; while the driver does not use it, it is empty. */
   queue(index: number): VirtQueue;
   /** Used buffers were added: interrupts the driver unless it asked not to be. */
   notifyUsed(queue: VirtQueue): void;
-  /** The configuration space has changed (after that, without the lock held). */
-  notifyConfig(): void;
+  /** Writes to the configuration space, and tells the driver of it. */
+  changeConfig(write: (config: Uint8Array) => void): void;
   /**
    * The driver broke a rule that leaves the device unusable: NEEDS_RESET, and all queues are empty from then
    * on. `rule`: "§2.7.5.3: …". Queues call it for what is wrong with a chain.
@@ -90,6 +98,8 @@ export interface VirtioService extends Pick<DeviceService, 'onDone' | 'onSlotFre
   /** While paused and idle: the driver has reset the device, all that it knew of its queues is void. */
   reset?(): void;
   close?(): void;
+  /** The VM ends: takes all that the guest has written; main only. */
+  flush?(): void;
   /** When it is a serial line of the machine; main only. */
-  readonly serial?: SerialLine;
+  readonly serial?: SerialLine | undefined;
 }

@@ -4,7 +4,7 @@
  * for those that the thread which serves the queues writes alone.
  */
 import { ServiceGate } from '../../bus/serviceGate.ts';
-import { bytes, u16, u32, u32s, u64, u8, words } from '../../bus/stateBlock.ts';
+import { bytes, u16, u32, u32s, u8, words } from '../../bus/stateBlock.ts';
 
 const OF_DEVICE = {
   status: u8, // §2.1
@@ -19,8 +19,11 @@ const OF_DEVICE = {
   driverFeaturesHigh: u32,
   changes: u32, // counts what the service has to look at: DRIVER_OK, queues that were enabled or reset
   kicked: u32, // a bit for each queue that was kicked and that main has not looked at since
-  memoryNotify: u64, // where the driver kicks queues, as the bus says; 0: nowhere
-  portNotify: u16,
+  memoryBar: u32, // PCI: where its BARs are; 0: nowhere
+  portBar: u16,
+  pciCfgBar: u8, // PCI: the window into BARs of its configuration space
+  pciCfgOffset: u32,
+  pciCfgLength: u32,
   brokenRule: bytes(160), // UTF-8: why NEEDS_RESET is set
   gate: words(ServiceGate.WORDS),
 };

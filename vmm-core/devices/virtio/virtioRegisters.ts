@@ -1,0 +1,318 @@
+/**
+ * What a driver sees of a virtio device, but for how its transport arranges it: status, features, queues,
+ * configuration space (virtio 1.2 §2). On whichever thread touches a register. Writes that the driver may not
+ * make are dropped, and logged.
+ */
+import {
+  VIRTIO_CONFIG_S_DRIVER as DRIVER,
+  VIRTIO_CONFIG_S_DRIVER_OK as DRIVER_OK,
+  VIRTIO_CONFIG_S_FAILED as FAILED,
+  VIRTIO_CONFIG_S_FEATURES_OK as FEATURES_OK,
+  VIRTIO_F_RING_RESET,
+  VIRTIO_F_VERSION_1,
+} from '../../abi/virtioConfig.ts';
+import { VIRTIO_MSI_NO_VECTOR } from '../../abi/virtioPci.ts';
+import { VRING_DESC_BYTES } from '../../abi/virtioRing.ts';
+import type { ServiceGate } from '../../bus/serviceGate.ts';
+import { clearFields, type Registers, type StateBlock } from '../../bus/stateBlock.ts';
+import { log } from '../../log.ts';
+import { isRunning, nextLegacyStatus, nextStatus } from './deviceStatus.ts';
+import type { VirtioState } from './virtioState.ts';
+
+export interface VirtioRegistersOptions {
+  /** The log tag. */
+  readonly name: string;
+  readonly shape: VirtioState;
+  readonly state: StateBlock<VirtioState>;
+  /** All it offers, by number. */
+  readonly features: readonly number[];
+  /** The largest size of each queue. */
+  readonly queueSizes: readonly number[];
+  readonly gate: ServiceGate;
+  /** Tells the thread that serves the queues of a kick. */
+  readonly kick: (queue: number) => void;
+  /** The driver begins to kick, or has been reset. */
+  readonly onReady: (isReady: boolean) => void;
+  /** With the lock held: contents of the configuration space. */
+  readonly resetConfig: () => void;
+  /** With the lock held, inside the configuration space. */
+  readonly writeConfig: (offset: number, sizeBytes: number, value: number) => void;
+}
+
+/** Registers of a queue that the driver sets before it enables it. */
+export type QueueField =
+  | 'queueSize'
+  | 'queueDescLow'
+  | 'queueDescHigh'
+  | 'queueDriverLow'
+  | 'queueDriverHigh'
+  | 'queueDeviceLow'
+  | 'queueDeviceHigh';
+
+/** Which of several things other registers are about. */
+type Selector =
+  | 'queueSelect'
+  | 'deviceFeaturesSelect'
+  | 'driverFeaturesSelect'
+  | 'pciCfgBar'
+  | 'pciCfgOffset'
+  | 'pciCfgLength';
+
+const U32 = 2 ** 32;
+
+export class VirtioRegisters {
+  readonly regs: Registers<VirtioState>;
+  readonly #options: VirtioRegistersOptions;
+  readonly #state: StateBlock<VirtioState>;
+  readonly #offered: readonly [number, number];
+
+  constructor(options: VirtioRegistersOptions) {
+    this.#options = options;
+    this.#state = options.state;
+    this.regs = options.state.regs;
+    this.#offered = [0, 1].map((word) => featureWord(options.features, word)) as [number, number];
+  }
+
+  get queues(): number {
+    return this.#options.queueSizes.length;
+  }
+
+  get status(): number {
+    return this.regs.status;
+  }
+
+  /** The driver's write; by the legacy interface if so. */
+  writeStatus(value: number, isLegacy = false): void {
+    if (value === 0) return this.reset();
+    const isReady = this.#state.locked(() => this.#advance(value, isLegacy));
+    if (!isReady) return;
+    this.#options.onReady(true);
+    // The service begins, and looks at what the driver made available before.
+    for (let queue = 0; queue < this.queues; queue++) this.#kickIfEnabled(queue);
+  }
+
+  /** §2.4: by the driver, or of the machine. Returns when the service uses guest memory no more. */
+  reset(): void {
+    const { gate, onReady } = this.#options;
+    const wasAtRest = this.#state.locked(() => {
+      if ((this.regs.status & DRIVER_OK) !== 0) return false;
+      this.#clear();
+      return true;
+    });
+    if (wasAtRest) return;
+    onReady(false);
+    gate.hold();
+    this.#state.locked(() => this.#clear());
+    gate.reset();
+    gate.release();
+  }
+
+  select(selector: Selector, value: number): void {
+    this.#state.locked(() => (this.regs[selector] = value));
+  }
+
+  /** 32 of the features offered. */
+  deviceFeatures(word: number): number {
+    return this.#offered[word] ?? 0;
+  }
+
+  driverFeatures(word: number): number {
+    if (word === 0) return this.regs.driverFeaturesLow;
+    return word === 1 ? this.regs.driverFeaturesHigh : 0;
+  }
+
+  /** §3.1.1: after DRIVER, before FEATURES_OK. What is not offered is not taken. */
+  writeDriverFeatures(word: number, value: number, isLegacy = false): void {
+    this.#state.locked(() => {
+      const status = this.regs.status & (DRIVER | FEATURES_OK | DRIVER_OK);
+      if (status !== DRIVER && !(isLegacy && status === 0))
+        return this.#refuse('features written at the wrong time');
+      if (word === 0) this.regs.driverFeaturesLow = value & this.deviceFeatures(0);
+      if (word === 1) this.regs.driverFeaturesHigh = value & this.deviceFeatures(1);
+    });
+  }
+
+  hasFeature(bit: number): boolean {
+    return (this.driverFeatures(bit >>> 5) & (1 << (bit & 31))) !== 0;
+  }
+
+  /** The largest size of the queue; 0: there is no such queue. */
+  maxQueueSize(queue: number): number {
+    return this.#options.queueSizes[queue] ?? 0;
+  }
+
+  isQueueEnabled(queue: number): boolean {
+    return (this.regs.queueEnabled[queue] ?? 0) !== 0;
+  }
+
+  readQueue(field: QueueField, queue: number): number {
+    return this.regs[field][queue] ?? 0;
+  }
+
+  /** PCI: `vectors` are those of its MSI-X capability; a vector that it has not reads back as none. */
+  writeQueueVector(queue: number, vector: number, vectors: number): void {
+    this.#state.locked(() => {
+      if (this.maxQueueSize(queue) === 0) return;
+      this.regs.queueVector[queue] = vector < vectors ? vector : VIRTIO_MSI_NO_VECTOR;
+    });
+  }
+
+  /** See writeQueueVector. */
+  writeConfigVector(vector: number, vectors: number): void {
+    this.#state.locked(() => (this.regs.configVector = vector < vectors ? vector : VIRTIO_MSI_NO_VECTOR));
+  }
+
+  /** Of a queue that is not enabled, between FEATURES_OK and the end. */
+  writeQueue(field: QueueField, queue: number, value: number): void {
+    this.#state.locked(() => {
+      if (this.#isOpenToChange(queue)) this.regs[field][queue] = value;
+      else this.#refuse(`${field} written at the wrong time`);
+    });
+  }
+
+  /** What is wrong with its rings the service finds. */
+  enableQueue(queue: number): void {
+    const isEnabled = this.#state.locked(() => {
+      if (!this.#isOpenToChange(queue)) return this.#refuse('queue enabled at the wrong time');
+      this.#enable(queue);
+      return true;
+    });
+    if (isEnabled) this.#kickIfEnabled(queue);
+  }
+
+  /** §2.6.1; of MMIO also QueueReady = 0. Returns when the service is done with the queue. */
+  resetQueue(queue: number): void {
+    if (!this.isQueueEnabled(queue)) return;
+    const { gate } = this.#options;
+    gate.hold();
+    this.#state.locked(() => {
+      this.#clearQueue(queue);
+      this.regs.changes++;
+    });
+    gate.release();
+  }
+
+  get hasQueueReset(): boolean {
+    return this.hasFeature(VIRTIO_F_RING_RESET);
+  }
+
+  /** §2.7.2: the legacy interface has one address for all three parts, in pages; 0 takes the queue away. */
+  writeLegacyQueue(queue: number, pageNumber: number, pageBytes: number): void {
+    if (pageNumber === 0) return this.resetQueue(queue);
+    const size = this.maxQueueSize(queue);
+    if (size === 0) return;
+    const desc = pageNumber * pageBytes;
+    const driver = desc + size * VRING_DESC_BYTES;
+    const device = Math.ceil((driver + 6 + 2 * size) / pageBytes) * pageBytes;
+    const isEnabled = this.#state.locked(() => {
+      if (this.isQueueEnabled(queue)) return this.#refuse('queue moved while it is in use');
+      this.#setAddress('queueDescLow', 'queueDescHigh', queue, desc);
+      this.#setAddress('queueDriverLow', 'queueDriverHigh', queue, driver);
+      this.#setAddress('queueDeviceLow', 'queueDeviceHigh', queue, device);
+      this.#enable(queue);
+      return true;
+    });
+    if (isEnabled) this.#kickIfEnabled(queue);
+  }
+
+  /** The driver kicked that queue by a write that came as an exit. */
+  kick(queue: number): void {
+    this.#kickIfEnabled(queue);
+  }
+
+  /** Any width at any place; what is beyond the space reads 0. */
+  readConfig(offset: number, sizeBytes: number): number {
+    let value = 0;
+    for (let i = sizeBytes - 1; i >= 0; i--) value = value * 256 + (this.regs.config[offset + i] ?? 0);
+    return value;
+  }
+
+  writeConfig(offset: number, sizeBytes: number, value: number): void {
+    if (offset + sizeBytes > this.regs.config.length) return;
+    this.#state.locked(() => this.#options.writeConfig(offset, sizeBytes, value));
+  }
+
+  /** Adds a cause of an interrupt, and has the transport say so while the lock is held. */
+  raiseIsr(cause: number, signal: () => void): void {
+    this.#state.locked(() => {
+      this.regs.isr |= cause;
+      signal();
+    });
+  }
+
+  /** Takes causes away. `lower` when none is left, with the lock held. Returns what there was. */
+  clearIsr(causes: number, lower: () => void): number {
+    return this.#state.locked(() => {
+      const before = this.regs.isr;
+      this.regs.isr = before & ~causes;
+      if ((before & ~causes) === 0) lower();
+      return before;
+    });
+  }
+
+  /** True: the driver has become ready. */
+  #advance(value: number, isLegacy: boolean): boolean {
+    const { regs } = this;
+    const before = regs.status;
+    const after = isLegacy ? nextLegacyStatus(before, value) : nextStatus(before, value);
+    if (after === undefined) return this.#refuse('status written out of order');
+    const isNew = (bit: number): boolean => (after & ~before & bit) !== 0;
+    // §2.2.2: FEATURES_OK stays clear when the device cannot work with what the driver has chosen.
+    if (isNew(FEATURES_OK) && !this.hasFeature(VIRTIO_F_VERSION_1))
+      return this.#refuse('FEATURES_OK without VIRTIO_F_VERSION_1');
+    regs.status = after;
+    regs.isLegacy = isLegacy ? 1 : 0;
+    if (isNew(DRIVER_OK | FAILED)) regs.changes++;
+    return isNew(DRIVER_OK) && isRunning(after);
+  }
+
+  #isOpenToChange(queue: number): boolean {
+    const status = this.regs.status & (FEATURES_OK | FAILED);
+    return this.maxQueueSize(queue) !== 0 && status === FEATURES_OK && !this.isQueueEnabled(queue);
+  }
+
+  #enable(queue: number): void {
+    const { queueEnabled, queueGeneration } = this.regs;
+    queueEnabled[queue] = 1;
+    queueGeneration[queue] = (queueGeneration[queue] ?? 0) + 1;
+    this.regs.changes++;
+  }
+
+  #kickIfEnabled(queue: number): void {
+    if (isRunning(this.regs.status) && this.isQueueEnabled(queue)) this.#options.kick(queue);
+  }
+
+  #setAddress(low: QueueField, high: QueueField, queue: number, address: number): void {
+    this.regs[low][queue] = address % U32;
+    this.regs[high][queue] = Math.floor(address / U32);
+  }
+
+  #clear(): void {
+    const { shape, resetConfig } = this.#options;
+    clearFields(shape, this.regs, ['changes', 'queueGeneration', 'memoryBar', 'portBar']);
+    this.regs.configVector = VIRTIO_MSI_NO_VECTOR;
+    for (let queue = 0; queue < this.queues; queue++) this.#clearQueue(queue);
+    this.regs.changes++;
+    resetConfig();
+  }
+
+  #clearQueue(queue: number): void {
+    const { regs } = this;
+    regs.queueEnabled[queue] = 0;
+    regs.queueSize[queue] = this.maxQueueSize(queue);
+    regs.queueVector[queue] = VIRTIO_MSI_NO_VECTOR;
+    this.#setAddress('queueDescLow', 'queueDescHigh', queue, 0);
+    this.#setAddress('queueDriverLow', 'queueDriverHigh', queue, 0);
+    this.#setAddress('queueDeviceLow', 'queueDeviceHigh', queue, 0);
+  }
+
+  #refuse(what: string): false {
+    log.guest(this.#options.name, `virtio: ${what}: ignored`, { status: this.regs.status });
+    return false;
+  }
+}
+
+function featureWord(features: readonly number[], word: number): number {
+  const bits = features.filter((it) => it >>> 5 === word).map((it) => 1 << (it & 31));
+  return bits.reduce((sum, bit) => sum | bit, 0) >>> 0;
+}
