@@ -76,6 +76,12 @@ export function setNonBlocking(fd: number): void {
   if (flags >= 0) libcFcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+/** Undoes it: io_uring would give up where a file is not in the page cache. */
+export function setBlocking(fd: number): void {
+  const flags = libcFcntl(fd, F_GETFL, 0);
+  if (flags >= 0) libcFcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 /**
  * Takes an advisory lock on an open file; closing it, or the end of the process, releases it. False: another
  * process has it.
