@@ -46,15 +46,12 @@ const CHUNK_BYTES = 64 * 1024;
  * `fileErrorText`.
  */
 export function openRegularFile(path: string, flags = constants.O_RDONLY, mode = 0o666): RegularFile {
-  const before = statSync(path, { throwIfNoEntry: false });
-  if (before !== undefined) assertFile(path, before);
-  const fd = openSync(path, flags | NO_WAITING, mode);
-  try {
-    return { fd, stat: assertFile(path, fstatSync(fd)) };
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  return openChecked(path, flags, mode, assertFile);
+}
+
+/** The same for what may be a block device as well: a disk. */
+export function openFileOrBlockDevice(path: string, flags: number): RegularFile {
+  return openChecked(path, flags, 0, (_, found) => (found.isBlockDevice() ? found : assertFile(path, found)));
 }
 
 /** The same for callers that must not block a thread on a slow disk. The handle is the caller's to close. */
@@ -140,6 +137,23 @@ export function kindOfFile(found: Stats): string {
 /** A name in a message: on one line, whatever is in it. */
 export function quoted(path: string): string {
   return JSON.stringify(path);
+}
+
+function openChecked(
+  path: string,
+  flags: number,
+  mode: number,
+  check: (path: string, found: Stats) => Stats,
+): RegularFile {
+  const before = statSync(path, { throwIfNoEntry: false });
+  if (before !== undefined) check(path, before);
+  const fd = openSync(path, flags | NO_WAITING, mode);
+  try {
+    return { fd, stat: check(path, fstatSync(fd)) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 function assertFile(path: string, found: Stats): Stats {
