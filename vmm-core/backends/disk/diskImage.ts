@@ -27,27 +27,46 @@ export interface Extent {
   lengthBytes: number;
 }
 
+export function newExtent(): Extent {
+  return { kind: EXTENT.ZERO, fd: -1, fileOffset: 0, lengthBytes: 0 };
+}
+
 export interface DiskImage {
   readonly format: string;
   readonly sizeBytes: number;
   readonly isReadOnly: boolean;
   /** Smallest unit that discards and zeroes give back. */
   readonly clusterBytes: number;
+  /**
+   * Of transfers, the offset in the file, the lengths and the addresses in memory must be multiples of it: 1
+   * through the page cache, what O_DIRECT asks for otherwise. Never more than `clusterBytes`.
+   */
+  readonly alignmentBytes: number;
 
   /** Where to read the first bytes of the range. */
   locate(offset: number, lengthBytes: number, extent: Extent): void;
   /** Fills `into` from a PACKED extent that begins at `offset`. */
   readPacked(offset: number, into: Uint8Array): void;
+  /** Reads whatever is there, on this thread: for commands, copies, and what others cannot transfer. */
+  read(offset: number, into: Uint8Array): void;
+  /** See read. */
+  write(offset: number, bytes: Uint8Array): void;
 
   /**
    * Where to write the first bytes of the range: a DATA extent. When this returns true the place is new: the
    * data must be written there with no other call of this image in between, and then `commitWrite` be called.
    */
   prepareWrite(offset: number, lengthBytes: number, extent: Extent): boolean;
-  /** The data is written at the place that the last `prepareWrite` gave. From here on it is the disk's. */
+  /**
+   * The data is written at the place that the last `prepareWrite` gave. From here on it is the disk's. Not
+   * called when the data could not be written: the next call of the image takes the place back.
+   */
   commitWrite(): void;
 
-  /** The range's content is of no interest any more. Does what it can. */
+  /**
+   * The range's content is of no interest any more. Does what it can. As for `writeZeroes`, the caller has
+   * made sure that nothing is under way in the range: its place may soon be another's.
+   */
   discard(offset: number, lengthBytes: number): void;
   /** `mayUnmap`: its place may be given back. */
   writeZeroes(offset: number, lengthBytes: number, mayUnmap: boolean): void;

@@ -1,0 +1,188 @@
+/**
+ * A file or block device that an image is in, for what an image itself reads and writes: metadata, copies on
+ * write, compressed clusters. Blocks the calling thread.
+ */
+import { closeSync, fstatSync, ftruncateSync } from 'node:fs';
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  allocateRange,
+  readAt,
+  syncData,
+  writeAt,
+} from '../../kvm/fileIo.ts';
+import { EAGAIN, EINTR, EIO, ENOSPC, EOPNOTSUPP } from '../../kvm/errno.ts';
+import { tryIoctlStruct } from '../../kvm/libc.ts';
+import { IoBuffer } from '../../memory/ioBuffer.ts';
+import { ioError } from './diskError.ts';
+
+/** Methods throw DiskError. */
+export interface ImageFile {
+  readonly fd: number;
+  readonly path: string;
+  /** Offsets, lengths and addresses of transfers by others are multiples of it: 1, or as O_DIRECT asks. */
+  readonly alignmentBytes: number;
+  /** Infinity for a file, which grows. */
+  readonly maxBytes: number;
+  sizeBytes(): number;
+  /** What is beyond the end reads as zeros. */
+  read(into: Uint8Array, offset: number): void;
+  write(bytes: Uint8Array, offset: number): void;
+  /** fdatasync. After a failure all that follow fail too: the kernel forgets what it could not write. */
+  sync(): void;
+  /** Gives the range's place back; it reads as zeros then. False: this file cannot. */
+  punch(offset: number, lengthBytes: number): boolean;
+  /** The range reads as zeros. */
+  zero(offset: number, lengthBytes: number): void;
+  truncate(sizeBytes: number): void;
+  close(): void;
+}
+
+export interface HostFileOptions {
+  readonly fd: number;
+  readonly path: string;
+  /** Of O_DIRECT; 1 without. */
+  readonly alignmentBytes: number;
+  /** `sync` does nothing: what is lost with the host is lost. */
+  readonly isUnsafe: boolean;
+}
+
+const BLKGETSIZE64 = 0x80081272; // <linux/fs.h>
+const BOUNCE_BYTES = 1 << 20;
+const ZEROS = new IoBuffer(BOUNCE_BYTES);
+
+export class HostFile implements ImageFile {
+  readonly fd: number;
+  readonly path: string;
+  readonly alignmentBytes: number;
+  readonly maxBytes: number;
+  readonly #isUnsafe: boolean;
+  #bounce: IoBuffer | undefined;
+  #syncErrno = 0;
+  #canPunch = true;
+  #canZero = true;
+
+  constructor({ fd, path, alignmentBytes, isUnsafe }: HostFileOptions) {
+    this.fd = fd;
+    this.path = path;
+    this.alignmentBytes = alignmentBytes;
+    this.#isUnsafe = isUnsafe;
+    this.maxBytes = fstatSync(fd).isBlockDevice() ? this.sizeBytes() : Infinity;
+  }
+
+  sizeBytes(): number {
+    const stat = fstatSync(this.fd);
+    return stat.isBlockDevice() ? deviceBytes(this.fd, this.path) : stat.size;
+  }
+
+  read(into: Uint8Array, offset: number): void {
+    if (this.#isAligned(into, offset)) this.#readFully(into, offset);
+    else
+      this.#eachBounce(into.length, offset, (bounce, start, end, at) => {
+        this.#readFully(bounce, start);
+        into.set(bounce.subarray(at - start, end - start), at - offset);
+      });
+  }
+
+  write(bytes: Uint8Array, offset: number): void {
+    if (this.#isAligned(bytes, offset)) this.#writeFully(bytes, offset);
+    else
+      this.#eachBounce(bytes.length, offset, (bounce, start, end, at) => {
+        this.#readFully(bounce, start);
+        bounce.set(bytes.subarray(at - offset, end - offset), at - start);
+        this.#writeFully(bounce, start);
+      });
+  }
+
+  sync(): void {
+    if (this.#isUnsafe) return;
+    if (this.#syncErrno === 0) this.#syncErrno = -syncData(this.fd);
+    if (this.#syncErrno !== 0) throw ioError(this.path, 'sync', this.#syncErrno);
+  }
+
+  punch(offset: number, lengthBytes: number): boolean {
+    if (!this.#canPunch) return false;
+    const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    const result = allocateRange(this.fd, mode, offset, lengthBytes);
+    if (result === -EOPNOTSUPP) this.#canPunch = false;
+    return result >= 0;
+  }
+
+  zero(offset: number, lengthBytes: number): void {
+    if (this.#canZero && this.#zeroRange(offset, lengthBytes)) return;
+    for (let done = 0; done < lengthBytes; done += ZEROS.bytes.length) {
+      const length = Math.min(ZEROS.bytes.length, lengthBytes - done);
+      this.write(ZEROS.bytes.subarray(0, length), offset + done);
+    }
+  }
+
+  truncate(sizeBytes: number): void {
+    try {
+      ftruncateSync(this.fd, sizeBytes);
+    } catch (error) {
+      throw ioError(this.path, 'resize', -((error as NodeJS.ErrnoException).errno ?? -EIO));
+    }
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  #zeroRange(offset: number, lengthBytes: number): boolean {
+    const result = allocateRange(this.fd, FALLOC_FL_ZERO_RANGE, offset, lengthBytes);
+    if (result === -ENOSPC) throw ioError(this.path, 'write', ENOSPC);
+    if (result < 0) this.#canZero = false;
+    return result >= 0;
+  }
+
+  #readFully(into: Uint8Array, offset: number): void {
+    for (let done = 0; done < into.length;) {
+      const count = readAt(this.fd, done === 0 ? into : into.subarray(done), offset + done);
+      if (count === 0) {
+        into.fill(0, done);
+        return;
+      }
+      if (count > 0) done += count;
+      else if (count !== -EINTR && count !== -EAGAIN) throw ioError(this.path, 'read', -count);
+    }
+  }
+
+  #writeFully(bytes: Uint8Array, offset: number): void {
+    for (let done = 0; done < bytes.length;) {
+      const count = writeAt(this.fd, done === 0 ? bytes : bytes.subarray(done), offset + done);
+      if (count > 0) done += count;
+      else if (count === 0) throw ioError(this.path, 'write', ENOSPC);
+      else if (count !== -EINTR && count !== -EAGAIN) throw ioError(this.path, 'write', -count);
+    }
+  }
+
+  #isAligned(bytes: Uint8Array, offset: number): boolean {
+    const mask = this.alignmentBytes - 1;
+    return mask === 0 || ((bytes.byteOffset | bytes.length | (offset % this.alignmentBytes)) & mask) === 0;
+  }
+
+  /** Calls `transfer` with a buffer for each aligned piece, and the part [at, end) that is asked for. */
+  #eachBounce(
+    lengthBytes: number,
+    offset: number,
+    transfer: (bounce: Uint8Array, start: number, end: number, at: number) => void,
+  ): void {
+    this.#bounce ??= new IoBuffer(BOUNCE_BYTES);
+    const unit = this.alignmentBytes;
+    for (let at = offset; at < offset + lengthBytes;) {
+      const start = at - (at % unit);
+      const end = Math.min(offset + lengthBytes, start + BOUNCE_BYTES);
+      const sizeBytes = Math.ceil((end - start) / unit) * unit;
+      transfer(this.#bounce.bytes.subarray(0, sizeBytes), start, end, at);
+      at = end;
+    }
+  }
+}
+
+function deviceBytes(fd: number, path: string): number {
+  const size = new BigUint64Array(1);
+  const result = tryIoctlStruct(fd, BLKGETSIZE64, size);
+  if (result < 0) throw ioError(path, 'BLKGETSIZE64', -result);
+  return Number(size[0]);
+}
