@@ -60,7 +60,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   memory: ['abi'],
   bus: ['abi', 'memory'],
   kvm: ['abi', 'bus', 'memory'],
-  backends: ['bus', 'kvm', 'config', 'client'],
+  backends: ['abi', 'bus', 'memory', 'kvm', 'config', 'client'],
   devices: ['abi', 'bus', 'memory', 'backends', 'config', 'firmware'],
   firmware: ['abi', 'memory'],
   boot: ['abi', 'elf', 'memory', 'config'],
@@ -151,6 +151,7 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/backends/serial/outputSink.ts': 'to write, which may be a FIFO or a device: it looks first, too',
   'vmm-core/machine/fileLock.ts': 'a lock in our directory',
   'vmm-core/cli/replaceFile.ts': 'a file it makes',
+  'vmm-core/backends/disk/snapshotOverlay.ts': 'a file without a name',
   'extension/language/server/createDisk.ts': 'a file it makes',
   'extension/language/server/completion.ts': '/etc/passwd and /etc/group',
 };

@@ -1,0 +1,75 @@
+/** What is wrong with a qcow2 image, as `qemu-img check` has it; and leaks given back. */
+import type { ImageFile } from './imageFile.ts';
+import { readHeader } from './qcow2/openQcow2.ts';
+import { Layout } from './qcow2/layout.ts';
+import { type MapStatistics, References } from './qcow2/references.ts';
+import { Refcounts } from './qcow2/refcounts.ts';
+import { lowerRefcounts } from './qcow2/repair.ts';
+
+export interface CheckReport {
+  /** Sentences, the first ones. */
+  readonly problems: readonly string[];
+  /** Clusters in use that are not counted so, broken entries: writing to the image loses data. */
+  readonly errors: number;
+  /** Clusters that nothing uses and that are not free either. */
+  readonly leaks: number;
+  readonly leaksRepaired: number;
+  readonly isDirty: boolean;
+  readonly isMarkedCorrupt: boolean;
+  readonly totalClusters: number;
+  readonly statistics: MapStatistics;
+  /** Where the last cluster in use ends. */
+  readonly endOffset: number;
+}
+
+export interface CheckOptions {
+  readonly repairsLeaks: boolean;
+}
+
+const MAX_PROBLEMS = 100;
+
+/** Exit codes of `qemu-img check`. */
+export const CHECK_EXIT = { ok: 0, failed: 1, errors: 2, leaks: 3 } as const;
+
+/** Throws Qcow2HeaderError for a header that cannot be read, and DiskError. */
+export function checkQcow2(file: ImageFile, { repairsLeaks }: CheckOptions): CheckReport {
+  const problems: string[] = [];
+  let errors = 0;
+  const add = (problem: string): void => {
+    if (problems.length < MAX_PROBLEMS) problems.push(problem);
+  };
+  const header = readHeader(file);
+  const layout = new Layout(file, header, !repairsLeaks);
+  const refcounts = new Refcounts(layout);
+  const references = new References(layout, refcounts, (problem) => {
+    errors++;
+    add(problem);
+  });
+  references.collect();
+  let leaks = 0;
+  references.counts.forEach((count, cluster) => {
+    const stored = refcounts.get(cluster);
+    if (stored > count) leaks++;
+    if (stored < count) errors++;
+    if (stored !== count) add(`cluster ${cluster} has refcount ${stored}, and ${count} references`);
+  });
+  const canRepair = repairsLeaks && errors === 0 && leaks > 0;
+  const leaksRepaired = canRepair ? lowerRefcounts(references, refcounts) : 0;
+  if (leaksRepaired > 0) file.sync();
+  return {
+    problems,
+    errors,
+    leaks: leaks - leaksRepaired,
+    leaksRepaired,
+    isDirty: header.isDirty,
+    isMarkedCorrupt: header.isCorrupt,
+    totalClusters: Math.ceil(header.sizeBytes / layout.clusterBytes),
+    statistics: references.statistics,
+    endOffset: references.end * layout.clusterBytes,
+  };
+}
+
+export function checkExitCode({ errors, leaks }: CheckReport): number {
+  if (errors > 0) return CHECK_EXIT.errors;
+  return leaks > 0 ? CHECK_EXIT.leaks : CHECK_EXIT.ok;
+}

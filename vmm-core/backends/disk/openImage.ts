@@ -1,0 +1,250 @@
+/**
+ * Opens the files of a disk, once and on main, with all that can be wrong with them said in a sentence; and
+ * makes a DiskImage of the descriptors, on whichever thread does its I/O. A format is told, never guessed: a
+ * guest that writes another format's signature into its raw disk would have us open any file of the host.
+ */
+import { closeSync, constants, realpathSync } from 'node:fs';
+import path from 'node:path';
+import { fileErrorText, NotAFileError, openFileOrBlockDevice, quoted } from '../../client/regularFile.ts';
+import { UserError } from '../../errors.ts';
+import { readAt } from '../../kvm/fileIo.ts';
+import { setBlocking } from '../../kvm/libc.ts';
+import { IoBuffer } from '../../memory/ioBuffer.ts';
+import { DiskError } from './diskError.ts';
+import { type DiskImage, SECTOR_BYTES } from './diskImage.ts';
+import { HostFile } from './imageFile.ts';
+import { imageSignature } from './imageSignature.ts';
+import { lockImage } from './imageLock.ts';
+import { RawImage } from './rawImage.ts';
+import { type BackingName, Qcow2HeaderError } from './qcow2/header.ts';
+import { openQcow2, readHeader } from './qcow2/openQcow2.ts';
+import { createOverlay } from './snapshotOverlay.ts';
+
+export type ImageFormat = 'raw' | 'qcow2';
+/** unsafe: nothing is ever synced. none: past the host's page cache. */
+export type CacheMode = 'writeback' | 'none' | 'unsafe';
+/** Which backing files an image may name: none; files in its own folder or below it; any. */
+export type BackingPolicy = 'none' | 'beside' | 'anywhere';
+
+export interface ImageOptions {
+  readonly path: string;
+  readonly format: ImageFormat;
+  readonly isReadOnly: boolean;
+  readonly cache: CacheMode;
+  /** Discards are passed down to the file. */
+  readonly discards: boolean;
+  readonly backing: BackingPolicy;
+  /** Writes go to a temporary file, which is gone when the image is closed. */
+  readonly isSnapshot: boolean;
+}
+
+interface OpenedFile {
+  readonly fd: number;
+  readonly path: string;
+  readonly format: ImageFormat;
+  readonly isReadOnly: boolean;
+  readonly alignmentBytes: number;
+}
+
+/** Plain data, for the thread that does the I/O: the descriptors are the process's. */
+export interface OpenedImage {
+  /** The image, then its backing file, and so on. */
+  readonly files: readonly OpenedFile[];
+  readonly discards: boolean;
+  readonly isUnsafe: boolean;
+}
+
+const MAX_CHAIN = 16;
+const MAX_ALIGNMENT = 4096;
+
+/** Throws UserError; then nothing is left open. */
+export function openImage(options: ImageOptions): OpenedImage {
+  const files: OpenedFile[] = [];
+  try {
+    openChain(options, files);
+    if (options.isSnapshot) files.unshift(overlayOf(files, options));
+    const opened = {
+      files,
+      discards: options.discards,
+      isUnsafe: options.cache === 'unsafe' || options.isSnapshot,
+    };
+    attachImage(opened); // what is broken shows here, and is repaired where it can be
+    return opened;
+  } catch (error) {
+    for (const { fd } of files) closeSync(fd);
+    throw error instanceof DiskError ? new UserError(error.message, { cause: error }) : error;
+  }
+}
+
+/** Any thread, one at a time. The image owns the descriptors. Throws DiskError, UserError. */
+export function attachImage({ files, discards, isUnsafe }: OpenedImage): DiskImage {
+  let image: DiskImage | undefined;
+  for (const opened of [...files].reverse()) {
+    const file = new HostFile({ ...opened, isUnsafe });
+    image =
+      opened.format === 'raw'
+        ? new RawImage(file, { isReadOnly: opened.isReadOnly, discards, isUnsafe })
+        : openQcow2(file, { isReadOnly: opened.isReadOnly, discards, isUnsafe, backing: image });
+  }
+  if (image === undefined) throw new RangeError('an image has at least one file');
+  return image;
+}
+
+/** Appends to `files` as it goes, so that the caller can close them. */
+function openChain(options: ImageOptions, files: OpenedFile[]): void {
+  const seen = new Set<string>();
+  let next: { path: string; format: ImageFormat } | undefined = options;
+  for (let isTop = true; next !== undefined; isTop = false) {
+    const isReadOnly = options.isReadOnly || options.isSnapshot || !isTop;
+    const { opened, identity } = openFile(next.path, next.format, { ...options, isReadOnly });
+    files.push(opened);
+    if (seen.has(identity))
+      throw new UserError(`${quoted(options.path)}: its backing files form a loop at ${quoted(next.path)}`);
+    if (files.length > MAX_CHAIN)
+      throw new UserError(
+        `${quoted(options.path)} has more than ${MAX_CHAIN} backing files: commit some of them`,
+      );
+    seen.add(identity);
+    next = backingOf(opened, options.backing);
+  }
+}
+
+function openFile(
+  name: string,
+  format: ImageFormat,
+  { isReadOnly, cache }: Pick<ImageOptions, 'isReadOnly' | 'cache'>,
+): { opened: OpenedFile; identity: string } {
+  const { fd, stat } = openOrExplain(name, isReadOnly, cache);
+  try {
+    setBlocking(fd);
+    if (!lockImage(fd, { isReadOnly })) throw new UserError(lockedText(name, isReadOnly));
+    const alignmentBytes = cache === 'none' ? directAlignment(fd, name) : 1;
+    const opened = { fd, path: name, format, isReadOnly, alignmentBytes };
+    assertSize(opened);
+    return { opened, identity: `${stat.dev}:${stat.ino}` };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function openOrExplain(
+  name: string,
+  isReadOnly: boolean,
+  cache: CacheMode,
+): ReturnType<typeof openFileOrBlockDevice> {
+  const access = isReadOnly ? constants.O_RDONLY : constants.O_RDWR;
+  try {
+    return openFileOrBlockDevice(name, access | (cache === 'none' ? constants.O_DIRECT : 0));
+  } catch (cause) {
+    if (cause instanceof NotAFileError) throw new UserError(`${cause.message} or a block device`, { cause });
+    throw new UserError(
+      `cannot open the disk ${quoted(name)}: ${fileErrorText(cause)}${cure(cause, isReadOnly, cache)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function cure(error: unknown, isReadOnly: boolean, cache: CacheMode): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return '; "vmm create" makes one';
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return isReadOnly ? '' : '; it can be used read-only, or in snapshot mode';
+    case 'EINVAL':
+      return cache === 'none' ? '; its file system has no O_DIRECT: use cache "writeback"' : '';
+    default:
+      return '';
+  }
+}
+
+function lockedText(name: string, isReadOnly: boolean): string {
+  return isReadOnly
+    ? `${quoted(name)} is in use by a process that writes to it: end that one first`
+    : `${quoted(name)} is in use by another process: end that one first, or use it read-only in both`;
+}
+
+/** What transfers with O_DIRECT must be multiples of, found by trying. */
+function directAlignment(fd: number, name: string): number {
+  const { bytes } = new IoBuffer(2 * MAX_ALIGNMENT);
+  for (let alignment = SECTOR_BYTES; alignment <= MAX_ALIGNMENT; alignment *= 2)
+    if (readAt(fd, bytes.subarray(alignment, 2 * alignment), alignment) >= 0) return alignment;
+  throw new UserError(`${quoted(name)} cannot be read with O_DIRECT: use cache "writeback"`);
+}
+
+function assertSize(opened: OpenedFile): void {
+  const sizeBytes = new HostFile({ ...opened, isUnsafe: false }).sizeBytes();
+  if (sizeBytes === 0) throw new UserError(`${quoted(opened.path)} is empty, not a ${opened.format} image`);
+  if (opened.format === 'raw' && sizeBytes % SECTOR_BYTES !== 0)
+    throw new UserError(
+      `${quoted(opened.path)} has ${sizeBytes} bytes, which is not a multiple of ${SECTOR_BYTES}: a raw image is ` +
+        `whole sectors ("truncate -s %${SECTOR_BYTES}" makes it so)`,
+    );
+}
+
+function backingOf(
+  opened: OpenedFile,
+  policy: BackingPolicy,
+): { path: string; format: ImageFormat } | undefined {
+  if (opened.format === 'raw') return undefined;
+  const backing = headerOf(opened).backing;
+  if (backing === undefined) return undefined;
+  const name = quoted(opened.path);
+  if (policy === 'none')
+    throw new UserError(
+      `${name} has a backing file, ${quoted(backing.name)}, which is read only when the disk says backing: an image could name any file of this host`,
+    );
+  const format = backingFormat(name, backing);
+  if (/^[\w+.-]+:/.test(backing.name))
+    throw new UserError(`${name}: its backing ${quoted(backing.name)} is not the name of a file`);
+  const folder = path.dirname(opened.path);
+  const resolved = path.resolve(folder, backing.name);
+  if (policy === 'beside' && !isInside(resolved, path.resolve(folder)))
+    throw new UserError(
+      `${name}: its backing file ${quoted(resolved)} is outside the folder of the image; say backing: "anywhere" if you trust the image`,
+    );
+  return { path: resolved, format };
+}
+
+function backingFormat(name: string, { name: backing, format }: BackingName): ImageFormat {
+  if (format === 'raw' || format === 'qcow2') return format;
+  if (format === undefined)
+    throw new UserError(
+      `${name} does not say which format its backing file has: "qemu-img rebase -u -F FORMAT -b ${backing} …" sets it`,
+    );
+  throw new UserError(`${name}: its backing file has the format ${quoted(format)}, which is not supported`);
+}
+
+/** By the real names: a link could lead out. */
+function isInside(file: string, folder: string): boolean {
+  return realPath(file).startsWith(`${realPath(folder)}${path.sep}`);
+}
+
+function realPath(name: string): string {
+  try {
+    return realpathSync(name);
+  } catch {
+    return name; // opening it tells what is wrong
+  }
+}
+
+function headerOf(opened: OpenedFile): ReturnType<typeof readHeader> {
+  const file = new HostFile({ ...opened, isUnsafe: false });
+  try {
+    return readHeader(file);
+  } catch (cause) {
+    if (!(cause instanceof Qcow2HeaderError)) throw cause;
+    const looks = imageSignature(file);
+    const hint = looks === undefined || looks === 'qcow2' ? '' : `; it looks like ${looks}`;
+    throw new UserError(`${quoted(opened.path)} ${cause.message}${hint}`, { cause });
+  }
+}
+
+function overlayOf(files: readonly OpenedFile[], { discards }: ImageOptions): OpenedFile {
+  const { sizeBytes } = attachImage({ files, discards, isUnsafe: true });
+  return { ...createOverlay(sizeBytes), format: 'qcow2', isReadOnly: false, alignmentBytes: 1 };
+}

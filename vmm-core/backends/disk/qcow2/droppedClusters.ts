@@ -1,0 +1,51 @@
+/** Clusters that lost a reference in memory, and are free when the map on disk does not refer to them. */
+import type { Layout } from './layout.ts';
+import type { Refcounts } from './refcounts.ts';
+
+export class DroppedClusters {
+  readonly #layout: Layout;
+  readonly #refcounts: Refcounts;
+  readonly #discards: boolean;
+  #clusters: number[] = [];
+
+  constructor(layout: Layout, refcounts: Refcounts, discards: boolean) {
+    this.#layout = layout;
+    this.#refcounts = refcounts;
+    this.#discards = discards;
+  }
+
+  get isEmpty(): boolean {
+    return this.#clusters.length === 0;
+  }
+
+  get count(): number {
+    return this.#clusters.length;
+  }
+
+  add(cluster: number): void {
+    this.#clusters.push(cluster);
+  }
+
+  /** The map on disk, synced, does not refer to them. */
+  free(): void {
+    const clusters = this.#clusters.sort((a, b) => a - b);
+    this.#clusters = [];
+    let start = 0;
+    let end = 0;
+    for (const cluster of clusters) {
+      if (!this.#refcounts.release(cluster)) continue;
+      this.#layout.metadata.delete(cluster * this.#layout.clusterBytes);
+      if (cluster !== end) {
+        this.#punch(start, end);
+        start = cluster;
+      }
+      end = cluster + 1;
+    }
+    this.#punch(start, end);
+  }
+
+  #punch(start: number, end: number): void {
+    const { clusterBytes, file } = this.#layout;
+    if (this.#discards && end > start) file.punch(start * clusterBytes, (end - start) * clusterBytes);
+  }
+}

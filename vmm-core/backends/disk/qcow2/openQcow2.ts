@@ -1,0 +1,59 @@
+/** From a file to an open qcow2 image. One that was not closed in order is repaired first. */
+import { QCOW2_MAX_CLUSTER_BITS } from '../../../abi/qcow2.ts';
+import { UserError } from '../../../errors.ts';
+import { type DiskImage, SECTOR_BYTES } from '../diskImage.ts';
+import type { ImageFile } from '../imageFile.ts';
+import { parseHeader, type Qcow2Header, Qcow2HeaderError } from './header.ts';
+import { Layout } from './layout.ts';
+import { L2_CACHE_BYTES, Qcow2Image } from './qcow2Image.ts';
+import { Refcounts } from './refcounts.ts';
+import { rebuildRefcounts } from './repair.ts';
+
+export interface OpenQcow2Options {
+  readonly isReadOnly: boolean;
+  readonly discards: boolean;
+  readonly isUnsafe: boolean;
+  readonly backing: DiskImage | undefined;
+  /** Of L2 tables; 1 MiB when absent. */
+  readonly cacheBytes?: number;
+}
+
+/** Throws UserError and DiskError. */
+export function openQcow2(file: ImageFile, options: OpenQcow2Options): Qcow2Image {
+  const header = headerOrExplain(file);
+  const name = JSON.stringify(file.path);
+  const { isReadOnly } = options;
+  if (header.isCorrupt && !isReadOnly)
+    throw new UserError(
+      `${name} is marked as corrupt: "vmm check ${file.path}" tells why; it can be read, and copied, read-only`,
+    );
+  if (header.sizeBytes % SECTOR_BYTES !== 0)
+    throw new UserError(
+      `${name} is a disk of ${header.sizeBytes} bytes, not of whole sectors of ${SECTOR_BYTES}`,
+    );
+  if (file.alignmentBytes > 2 ** header.clusterBits)
+    throw new UserError(
+      `${name} has clusters of ${2 ** header.clusterBits} bytes, and O_DIRECT needs ${file.alignmentBytes}: use cache "writeback"`,
+    );
+  const layout = new Layout(file, header, isReadOnly);
+  const refcounts = new Refcounts(layout);
+  if (header.isDirty && !isReadOnly) rebuildRefcounts(layout, refcounts);
+  return new Qcow2Image(layout, refcounts, { cacheBytes: L2_CACHE_BYTES, ...options });
+}
+
+/** Throws Qcow2HeaderError. */
+export function readHeader(file: ImageFile): Qcow2Header {
+  const sizeBytes = Math.min(file.sizeBytes(), 2 ** QCOW2_MAX_CLUSTER_BITS);
+  const start = new Uint8Array(sizeBytes);
+  file.read(start, 0);
+  return parseHeader(start);
+}
+
+function headerOrExplain(file: ImageFile): Qcow2Header {
+  try {
+    return readHeader(file);
+  } catch (cause) {
+    if (!(cause instanceof Qcow2HeaderError)) throw cause;
+    throw new UserError(`${JSON.stringify(file.path)} ${cause.message}`, { cause });
+  }
+}
