@@ -56,10 +56,11 @@ export interface VirtioBackendPort<S extends VirtioState = VirtioState> extends 
 /** What the service of a device has to work with, on the thread that serves it. */
 export interface VirtioPort<S extends VirtioState = VirtioState> extends Omit<
   ServicePort<S>,
-  'device' | 'io'
+  'device' | 'io' | 'tell'
 > {
   /** On the I/O thread. */
   readonly io?: IoSlots;
+  readonly tell?: ServicePort['tell'];
   /** On main. */
   readonly main?: BackendHost;
   /** Which of the driver's features are negotiated. Changes with a reset. */
