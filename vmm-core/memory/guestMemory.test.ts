@@ -58,6 +58,14 @@ test('the last bytes of a slot can be used, one byte more is refused', () => {
   assert.throws(() => ram.write(gpa(end - 3), new Uint8Array(4)), GuestAddressError);
 });
 
+test('a range is zeroed, and nothing beside it', () => {
+  const ram = memory();
+  ram.write(gpa(0x200), Uint8Array.of(1, 2, 3, 4));
+  ram.zero(gpa(0x201), 2);
+  assert.equal(ram.readU32(gpa(0x200)), 0x0400_0001);
+  assert.throws(() => ram.zero(gpa(MIB - 1), 2), GuestAddressError);
+});
+
 test('a range across two slots is refused even where they touch: no view spans both', () => {
   const ram = memory();
   assert.equal(ram.contains(MIB - 4, 4), true);

@@ -121,6 +121,11 @@ export class GuestMemory {
     this.slice(address, bytes.length).set(bytes);
   }
 
+  zero(address: Gpa, lengthBytes: number): void {
+    const slot = this.#find(address, lengthBytes);
+    slot.bytes.fill(0, address - slot.base, address - slot.base + lengthBytes);
+  }
+
   #find(address: number, lengthBytes: number): OpenSlot {
     const slot = this.#lookup(address, lengthBytes);
     if (slot === undefined) throw new GuestAddressError(address, lengthBytes);
