@@ -1,7 +1,7 @@
 /**
- * How fast a disk may be: token buckets of requests and of bytes. A request may start while there is no
- * debt and takes all it needs, even if that makes one: so a large one needs no large bucket, and the rate holds
- * on average. The thread of the disk.
+ * How fast a disk may be: token buckets of requests and of bytes. A request may start while there is no debt,
+ * and takes all it needs, even if that makes one: so a large one needs no large bucket, and the rate holds on
+ * average. The thread of the disk.
  */
 
 /** What a disk may do at once after it was idle, as a part of a second's worth. */

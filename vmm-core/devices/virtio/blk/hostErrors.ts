@@ -1,0 +1,48 @@
+/**
+ * What the host refuses a disk, told to the user once for each kind: the guest may try again as often as it
+ * likes, and has its own way to say that a request failed.
+ */
+import { constants } from 'node:os';
+import { errnoText } from '../../../errors.ts';
+
+const { EIO, ENOSPC, EDQUOT, EFBIG, EROFS, EINVAL, EBADF } = constants.errno;
+
+const CURES: Readonly<Record<number, string>> = {
+  [ENOSPC]: 'free some space and let the guest try again',
+  [EDQUOT]: 'raise the quota, or free some space, and let the guest try again',
+  [EFBIG]: 'the file system or "ulimit -f" allows no larger file: use another',
+  [EROFS]: 'make the file system writable, or the disk "readonly"',
+  [EIO]: "look into the host's kernel log, and copy what can be read from the disk",
+  [EINVAL]: 'if the disk has the cache mode "none", try "writeback": the file system may lack O_DIRECT',
+  [EBADF]: 'this is a bug; please report it',
+};
+
+export class HostErrors {
+  readonly #tell: (message: string) => void;
+  readonly #told = new Set<string>();
+
+  constructor(tell: (message: string) => void) {
+    this.#tell = tell;
+  }
+
+  /** `call`: "read", "write". */
+  ofCall(call: string, errno: number, path: string): void {
+    if (!this.#isNew(`${call} ${errno}`)) return;
+    const cure = CURES[errno] ?? 'the guest has got an error and may try again';
+    this.#tell(`cannot ${call} ${path}: ${errnoText(errno)}; ${cure}`);
+  }
+
+  /** `message` is a sentence for the user. */
+  ofImage(message: string): void {
+    if (this.#isNew(message)) this.#tell(message);
+  }
+
+  #isNew(key: string): boolean {
+    if (this.#told.has(key) || this.#told.size >= MOST_KINDS) return false;
+    this.#told.add(key);
+    return true;
+  }
+}
+
+/** A broken image may be so in as many places as the guest finds. */
+const MOST_KINDS = 16;
