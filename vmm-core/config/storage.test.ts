@@ -41,7 +41,7 @@ describe('disks in launch.json', () => {
   });
 
   it('are written as they are read, and the same for a client', () => {
-    const given = ['a.img', { path: 'b', cache: 'unsafe', bandwidth: 2.5, backing: true }];
+    const given = ['a.img', { path: 'b', cache: 'unsafe', bandwidth: 2.5, backing: 'anywhere' }];
     const { config } = parse(given);
     assert.ok(config !== undefined);
     assert.deepEqual(printRows(SETTINGS, config)['disks'], given);
@@ -98,6 +98,7 @@ describe('--disk', () => {
 
   it('is a path and options', () => {
     assert.deepEqual(diskFromFlag('a.img'), { path: 'a.img' });
+    assert.deepEqual(diskFromFlag('a.img,backing'), { path: 'a.img', backing: 'beside' });
     assert.deepEqual(diskFromFlag('a,,b.img,format=raw,ro,iops=10,discard=off,serial=a,,b'), {
       path: 'a,b.img',
       format: 'raw',

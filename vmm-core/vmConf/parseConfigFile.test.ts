@@ -295,7 +295,7 @@ describe('the examples', () => {
         serial: 'TF 1',
         iothread: true,
         transport: 'mmio',
-        backing: true,
+        backing: 'beside',
         iops: 1000,
         bandwidth: 100 * 2 ** 20,
       },

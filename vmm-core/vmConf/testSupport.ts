@@ -139,7 +139,7 @@ vm "guest" {
 		serial "TF 1"
 		iothread
 		transport mmio
-		backing on
+		backing
 		iops 1000
 		bandwidth 100M
 	}

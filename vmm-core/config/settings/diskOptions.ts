@@ -23,14 +23,17 @@ interface DiskOption<T> {
   readonly text: string;
   /** How vm.conf writes the value; undefined: not in the block. */
   readonly argument: Argument | undefined;
+  /** What its name alone means as a flag and in vm.conf; absent: true. */
+  readonly alone?: string;
 }
 
 interface Argument {
   readonly kind: 'string' | 'number' | 'size' | readonly string[];
   readonly form: string;
+  readonly isOptional?: true;
 }
 
-const ON_OFF: Argument = { kind: ['on', 'off'], form: ' [`on` | `off`]' };
+const ON_OFF: Argument = { kind: ['on', 'off'], form: ' [`on` | `off`]', isOptional: true };
 
 const serialNumber = plain<string>({ type: 'string' }, (written, complain) =>
   typeof written === 'string' && /^[\x20-\x7e]*$/.test(written) && written.length <= MAX_SERIAL_BYTES
@@ -80,9 +83,10 @@ export const DISK_OPTIONS = {
     argument: { kind: ['pci', 'mmio'], form: ' (`pci` | `mmio`)' },
   },
   backing: {
-    value: flag,
-    text: 'the backing files that a qcow2 image names may be read; otherwise an image that has one is refused',
-    argument: ON_OFF,
+    value: choice(['beside', 'anywhere']),
+    text: 'which backing files a qcow2 image may name: `beside` it, in its folder or below, or `anywhere`; an image that has one is refused when not given, since it could name any file of the host',
+    argument: { kind: ['beside', 'anywhere'], form: ' [`beside` | `anywhere`]', isOptional: true },
+    alone: 'beside',
   },
   iops: {
     value: wholeNumber(1, MAX_IOPS),
@@ -155,7 +159,7 @@ export function diskFromFlag(text: string): Record<string, unknown> {
   const [first = '', ...options] = text.replaceAll(',,', '\0').split(',');
   const given = options.map((it): [string, unknown] => {
     const [name = '', ...rest] = it.split('=');
-    const value = rest.length === 0 ? true : rest.join('=').replaceAll('\0', ',');
+    const value = rest.length === 0 ? undefined : rest.join('=').replaceAll('\0', ',');
     const key = name === 'ro' ? 'readonly' : name;
     return [key, inLaunchForm(key, value)];
   });
@@ -174,7 +178,7 @@ export const DISK_BLOCK = Object.fromEntries(
 /** A directive of the block, as an entry of the object that launch.json would have. */
 export function fromBlock({ id, args: { value } }: Written): [string, unknown] {
   const name = ROWS.find(([it]) => blockId(it) === id)?.[0] ?? id;
-  return [name, inLaunchForm(name, value?.text ?? true)];
+  return [name, inLaunchForm(name, value?.text)];
 }
 
 function blockId(name: string): string {
@@ -193,7 +197,9 @@ function blockDirective(name: string, { value, text }: DiskOption<unknown>, argu
   return {
     block: 'disk',
     words: [name],
-    args: [{ name: 'value', kind: argument.kind, ...(argument === ON_OFF ? { isOptional: true } : {}) }],
+    args: [
+      { name: 'value', kind: argument.kind, ...(argument.isOptional === true ? { isOptional: true } : {}) },
+    ],
     isExtension: true,
     form: `\`${name}\`${argument.form}`,
     text: sentence(text),
@@ -205,10 +211,12 @@ function blockDirective(name: string, { value, text }: DiskOption<unknown>, argu
 }
 
 /** A value that was text, as JSON would have it; what does not fit stays text, for the message. */
-function inLaunchForm(name: string, text: string | true): unknown {
-  const type = ROWS.find(([it]) => it === name)?.[1].value.schema.type;
+function inLaunchForm(name: string, text: string | undefined): unknown {
+  const row = ROWS.find(([it]) => it === name)?.[1];
+  if (text === undefined) return row?.alone ?? true;
+  const type = row?.value.schema.type;
   if (type === 'boolean' && (text === 'on' || text === 'off')) return text === 'on';
-  return type === 'integer' && typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : text;
+  return type === 'integer' && /^\d+$/.test(text) ? Number(text) : text;
 }
 
 function diskOf(
