@@ -4,12 +4,24 @@ import { checkDependencies, checkMutation } from '../../vmm-core/vmConf/fuzz.ts'
 import { dwarfTargets } from '../support/dwarfFuzz.ts';
 import { elfTargets } from '../support/elfFuzz.ts';
 import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
+import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
 import type { Fuzzer } from './fuzzer.ts';
 
 export const FUZZERS: readonly Fuzzer[] = [
   ...[...dwarfTargets(), ...elfTargets()].map(fileFuzzer),
   ...FUZZ_PROGRAMS.map(programFuzzer),
+  {
+    name: 'pci-bars',
+    claim:
+      'whatever a guest writes to PCI configuration space, all threads decode alike and no device throws',
+    round: fuzzPciBars,
+  },
+  {
+    name: 'pci-msix',
+    claim: 'whatever a guest does to an MSI-X table, the messages it has asked for come, and no others',
+    round: fuzzMsix,
+  },
   {
     name: 'vm.conf',
     claim: "mutations of vm.conf never crash, hang or lose an error's place, and fmt keeps their meaning",

@@ -129,6 +129,16 @@ test('without MSI-X enabled, and for a vector that is not there, nothing happens
   assert.deepEqual([sent, main.mmio.read(pending, 4)], [[], 0]);
 });
 
+test('what was masked stays pending while MSI-X is off, whatever is unmasked meanwhile', () => {
+  const { main, msix, unmask, sent } = build();
+  msix.raise(0);
+  main.write(ONE, FLAGS, 2, 0);
+  unmask(0);
+  assert.deepEqual(sent, []);
+  main.write(ONE, FLAGS, 2, abi.PCI_MSIX_FLAGS_ENABLE);
+  assert.deepEqual(sent, [MESSAGE]);
+});
+
 test('reserved bits of an entry stay 0, as do bits 1 and 0 of the address (§6.8.2.6, §6.8.2.9)', () => {
   const { main, table, set } = build();
   for (const field of [0, 4, 8, 12]) set(1, field, ALL_ONES);

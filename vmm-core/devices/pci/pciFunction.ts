@@ -106,7 +106,7 @@ export class PciFunction {
       const writable = maskAt(this.#space.writable, offset, sizeBytes);
       const cleared = value & maskAt(this.#space.clearable, offset, sizeBytes);
       set(this.#config, offset, sizeBytes, ((before & ~writable) | (value & writable)) & ~cleared);
-      if (this.isMsixEnabled && !this.#isHeld()) this.#msix.release();
+      if (!this.#isHeld()) this.#msix.release();
       this.#updateLine();
     });
   }
@@ -172,7 +172,8 @@ export class PciFunction {
 
   /** A message is a write to memory: one that is not allowed yet waits as if it were masked. */
   #isHeld(): boolean {
-    return (this.#msixFlags & abi.PCI_MSIX_FLAGS_MASKALL) !== 0 || !this.isBusMaster;
+    const flags = this.#msixFlags & (abi.PCI_MSIX_FLAGS_ENABLE | abi.PCI_MSIX_FLAGS_MASKALL);
+    return flags !== abi.PCI_MSIX_FLAGS_ENABLE || !this.isBusMaster;
   }
 
   /** §6.2.3: the status bit tells the pin whether or not it is disabled. §6.8.3.3: MSI-X takes its place. */
