@@ -45,7 +45,7 @@ export class IoThread implements Backend {
   /** Once. `file`: of a test's own. */
   start(
     assignment: Omit<IoAssignment, 'threadName' | 'commands'>,
-    file: string | URL = join(import.meta.dirname, WORKER_FILE),
+    file: string = join(import.meta.dirname, WORKER_FILE),
   ): void {
     const commands = this.#workersEnd;
     if (commands === undefined) throw new Error('the I/O thread has been started');
