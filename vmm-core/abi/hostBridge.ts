@@ -8,7 +8,8 @@ export const CONFIG_ENABLE = 0x8000_0000;
 export const CONFIG_BUS = 0x00ff_0000;
 export const CONFIG_DEVFN_SHIFT = 8;
 export const CONFIG_REGISTER = 0xfc;
-export const CONFIG_ADDRESS_BITS = 0x80ff_fffc; // the others are reserved, and read 0
+export const CONFIG_BYTE = 3; // reserved; see hostBridge.ts
+export const CONFIG_READABLE = 0x80ff_fffc; // the others are reserved, and read 0
 
 export const HOST_BRIDGE_IDS = { vendorId: 0x8086, deviceId: 0x1237, revisionId: 0x02, classCode: 0x06_0000 };
 

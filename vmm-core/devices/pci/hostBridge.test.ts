@@ -64,6 +64,16 @@ test('CONFIG_DATA gives bytes and words of the register by the low bits of the p
   assert.equal(ports.read(0xcfc, 4), 0x0000_005a);
 });
 
+test('bytes and words are found, too, by the reserved bits of CONFIG_ADDRESS, as QEMU finds them', () => {
+  const { ports } = bridgeOnly();
+  ports.write(0xcf8, 4, HOST | 2);
+  assert.deepEqual(
+    [ports.read(0xcfc, 2), ports.read(0xcfe, 2), ports.read(0xcfd, 1)],
+    [0x1237, 0x1237, 0x12],
+  );
+  assert.equal(ports.read(0xcfc, 4), 0x1237_8086);
+});
+
 test('without the enable bit CONFIG_DATA is nobody (§3.2.2.3.2)', () => {
   const { ports } = bridgeOnly();
   ports.write(0xcf8, 4, 0x3c);

@@ -58,9 +58,9 @@ export class HostBridge implements Device {
     if (at >= PCI_ECAM) return this.#bus.readConfig(ecamDevfn(at), at & abi.ECAM_REGISTER, sizeBytes);
     if (at >= PCI_MEMORY_WINDOW.base) return this.#bus.memory.read(at, sizeBytes);
     if (at >= PCI_IO_WINDOW.base) return this.#bus.ports.read(at, sizeBytes);
-    if (at === abi.PORT_CONFIG_ADDRESS) return this.#regs.configAddress;
+    if (at === abi.PORT_CONFIG_ADDRESS) return this.#regs.configAddress & abi.CONFIG_READABLE;
     const devfn = this.#selected();
-    return devfn < 0 ? NOBODY : this.#bus.readConfig(devfn, this.#register(at), sizeBytes);
+    return devfn < 0 ? NOBODY : this.#bus.readConfig(devfn, this.#register(at, sizeBytes), sizeBytes);
   }
 
   write(at: number, sizeBytes: number, value: number): void {
@@ -72,12 +72,12 @@ export class HostBridge implements Device {
   }
 
   #select(value: number): void {
-    this.#state.locked(() => (this.#regs.configAddress = value & abi.CONFIG_ADDRESS_BITS));
+    this.#state.locked(() => (this.#regs.configAddress = value));
   }
 
   #writeData(at: number, sizeBytes: number, value: number): void {
     const devfn = this.#selected();
-    if (devfn >= 0) this.#bus.writeConfig(devfn, this.#register(at), sizeBytes, value);
+    if (devfn >= 0) this.#bus.writeConfig(devfn, this.#register(at, sizeBytes), sizeBytes, value);
   }
 
   /** The function that CONFIG_DATA is of; -1: none. There is one bus. */
@@ -87,8 +87,14 @@ export class HostBridge implements Device {
     return (address >>> abi.CONFIG_DEVFN_SHIFT) & 0xff;
   }
 
-  #register(port: number): number {
-    return (this.#regs.configAddress & abi.CONFIG_REGISTER) + (port - abi.PORT_CONFIG_DATA);
+  /**
+   * Which byte of the DWORD is the port's business. Kernels that know no machine but QEMU put it into
+   * CONFIG_ADDRESS, where it is reserved, and always use the first port.
+   */
+  #register(port: number, sizeBytes: number): number {
+    const address = this.#regs.configAddress;
+    const byte = sizeBytes === 4 ? 0 : (address | port) & abi.CONFIG_BYTE;
+    return (address & abi.CONFIG_REGISTER) + byte;
   }
 }
 
