@@ -1,7 +1,7 @@
 /**
- * The whole port space of the machine under random accesses, as a hostile guest with two vCPUs would make
- * them: two worker threads over one block of shared memory, and the main thread that types and reads
- * meanwhile. This file is also the workers' code.
+ * The machine's ports and PCI under random accesses, as a hostile guest with two vCPUs would make them: two
+ * worker threads over one block of shared memory, and the main thread that types and reads meanwhile. This
+ * file is also the workers' code.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -12,6 +12,7 @@ import { COM_RESOURCES, UART_LSR, UART_LSR_TEMT, UART_LSR_THRE } from '../abi/ua
 import { log } from '../log.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { ByteRing } from '../bus/byteRing.ts';
+import { PCI_ECAM, PCI_MEMORY_BASE } from '../memory/layout.ts';
 import { StateBlock } from '../bus/stateBlock.ts';
 import { allocateDevices, buildDevices } from './buildDevices.ts';
 import { debugcon } from './legacy/debugcon.ts';
@@ -38,11 +39,16 @@ const BUSY_PORTS = [
   ...COM_RESOURCES.flatMap(({ port }) => range(port, 8)),
 ];
 
+/** Eight devices of eight functions, and more than they have in BARs. */
+const ECAM_BYTES_OF_FUNCTIONS = 8 * 8 * 4096;
+const BARS_BYTES = 0x4_0000;
+
 const PLAN = planMachine(plannableConfig({ debugExit: true }));
 
 /** The devices as the main thread uses them. */
 interface TestMachine {
   readonly ports: Bus;
+  readonly mmio: Bus;
   /** COM1..COM4, debugcon, firmware log. */
   readonly outputs: readonly ByteRing[];
   readonly inputs: readonly ByteRing[];
@@ -67,7 +73,7 @@ function range(base: number, length: number): number[] {
 }
 
 function build(buffer: SharedArrayBuffer, clock: ManualClock): TestMachine {
-  const { ports, devices } = buildDevices(PLAN, buffer, threadHost({ clock }));
+  const { ports, mmio, devices } = buildDevices(PLAN, buffer, threadHost({ clock }));
   const ofClass = (id: string) => devices.filter(({ planned }) => planned.classId === id);
   const uarts = ofClass(uart16550.id).map(({ planned, device }) => ({
     device,
@@ -78,11 +84,21 @@ function build(buffer: SharedArrayBuffer, clock: ManualClock): TestMachine {
   );
   return {
     ports,
+    mmio,
     outputs: [...uarts.map(({ regs }) => regs.output), ...consoles.map(({ output }) => output)],
     inputs: uarts.map(({ regs }) => regs.input),
     receive: (com) => void uarts[com]?.device?.receive?.(),
     reset: () => devices.forEach(({ device }) => device?.reset?.()),
   };
+}
+
+function randomPort(random: (below: number) => number): number {
+  return random(4) === 0 ? random(0x1_0000) : (BUSY_PORTS[random(BUSY_PORTS.length)] ?? 0);
+}
+
+/** Of a function's configuration space, or where firmware places BARs. */
+function randomAddress(random: (below: number) => number): number {
+  return random(2) === 0 ? PCI_ECAM + random(ECAM_BYTES_OF_FUNCTIONS) : PCI_MEMORY_BASE + random(BARS_BYTES);
 }
 
 /** Runs in a worker. The bus reports a device that throws as an error in the log. */
@@ -93,17 +109,17 @@ function hammer({ seed, buffer }: Assignment): Findings {
   const outOfRange: string[] = [];
   const random = randomNumbers(seed);
   const clock = new ManualClock();
-  const { ports } = build(buffer, clock);
+  const { ports, mmio } = build(buffer, clock);
   for (let round = 0; round < ROUNDS; round++) {
-    const port = random(4) === 0 ? random(0x1_0000) : (BUSY_PORTS[random(BUSY_PORTS.length)] ?? 0);
+    const [bus, at] = random(4) === 0 ? [mmio, randomAddress(random)] : [ports, randomPort(random)];
     const size = [1, 2, 4][random(3)] ?? 1;
     if (random(2) === 0) {
-      const value = ports.read(port, size);
+      const value = bus.read(at, size);
       if (!Number.isInteger(value) || value < 0 || value >= 256 ** size) {
-        outOfRange.push(`port ${port.toString(16)}: ${value}`);
+        outOfRange.push(`${at.toString(16)}: ${value}`);
       }
     } else {
-      ports.write(port, size, random(2 ** 32));
+      bus.write(at, size, random(2 ** 32));
     }
     clock.ms += random(100);
     clock.ns += BigInt(random(100_000_000));
@@ -137,7 +153,7 @@ async function runTwo(seed: number, buffer: SharedArrayBuffer, main: TestMachine
 
 if (isMainThread) {
   test(
-    'fuzz: any access to any port by two threads at once ends, in range, no device throws, and the chips still work',
+    'fuzz: any access to ports and PCI by two threads at once ends, in range, no device throws, and the chips still work',
     { timeout: 120_000 },
     async () => {
       for (const seed of SEEDS) {
