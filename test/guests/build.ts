@@ -40,6 +40,7 @@ export const GUESTS = {
   earlyPush: { kind: 'multiboot' },
   intGate: { kind: 'multiboot' },
   fwCfg: { kind: 'multiboot' },
+  elcr: { kind: 'multiboot' },
   mpTable: { kind: 'multiboot' },
   module: { kind: 'multiboot' },
   linkedLow: { kind: 'low' },

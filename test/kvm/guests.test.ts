@@ -104,6 +104,7 @@ const ENDINGS: readonly Expected[] = [
     code: OK,
   },
   { title: 'fw_cfg with two CPUs', guest: 'fwCfg', args: ['--cpus', '2'], stdout: 'QEMU 2', code: OK },
+  { title: 'PICs that know levels from edges', guest: 'elcr', stdout: 'LE', code: OK },
   { title: 'the MP table of one CPU', guest: 'mpTable', stdout: '1 CPUs', code: OK },
   { title: 'the MP table of four', guest: 'mpTable', args: ['--cpus', '4'], stdout: '4 CPUs', code: OK },
   { title: 'one CPU finds itself alone', guest: 'smp', stdout: 'CPUS 1\n', code: (1 << 1) | 1 },
