@@ -61,7 +61,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   bus: ['abi', 'memory'],
   kvm: ['abi', 'bus', 'memory'],
   backends: ['abi', 'bus', 'memory', 'kvm', 'config', 'client'],
-  devices: ['abi', 'bus', 'memory', 'backends', 'config', 'firmware'],
+  devices: ['abi', 'bus', 'memory', 'backends', 'config', 'firmware', 'protocol'],
+  inspector: ['abi', 'bus', 'memory', 'devices', 'protocol'],
   firmware: ['abi', 'memory'],
   boot: ['abi', 'elf', 'memory', 'config'],
   io: ['abi', 'bus', 'memory', 'kvm', 'devices', 'backends'],
@@ -85,7 +86,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'client',
   ],
   control: [
-    ...['backends', 'boot', 'client', 'config', 'debug', 'machine', 'memory', 'protocol', 'vcpu'],
+    ...['backends', 'boot', 'client', 'config', 'debug', 'inspector'],
+    ...['machine', 'memory', 'protocol', 'vcpu'],
     ...['vm.ts', 'version.ts'],
   ],
 };
@@ -152,6 +154,7 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/machine/fileLock.ts': 'a lock in our directory',
   'vmm-core/cli/replaceFile.ts': 'a file it makes',
   'vmm-core/backends/disk/snapshotOverlay.ts': 'a file without a name',
+  'vmm-core/vcpu/workerProgram.ts': 'a bundle of ours',
   'extension/language/server/createDisk.ts': 'a file it makes',
   'extension/language/server/completion.ts': '/etc/passwd and /etc/group',
 };

@@ -7,8 +7,12 @@ import type { Breakpoint, Status } from '../debug/breakpoints.ts';
 import { type MemoryRange, readMemory, writeMemory } from '../debug/memoryAccess.ts';
 import { readRegisters, writeRegisters } from '../debug/registers.ts';
 import type { VcpuStep } from '../debug/runControl.ts';
+import { savedVcpu } from '../debug/savedVcpu.ts';
 import { StateError, UserError } from '../errors.ts';
+import { deviceReport } from '../inspector/deviceReport.ts';
+import { machineReport } from '../inspector/machineReport.ts';
 import { type PagingState, type Translation, walk } from '../memory/pageWalk.ts';
+import type { Decoded, DeviceReport, MachineReport } from '../protocol/devices.ts';
 import { hex } from '../protocol/hex.ts';
 import type { CpuRegisters } from '../protocol/registers.ts';
 import type { VcpuThread } from '../vcpu/vcpuThread.ts';
@@ -96,6 +100,26 @@ export class Session {
 
   readRegisters(cpu: number): CpuRegisters {
     return readRegisters(this.#stoppedThread(cpu).vcpu);
+  }
+
+  /** What the machine consists of; while running, too. */
+  inspectMachine(): MachineReport {
+    const { devices, memory, threadIds } = this.#vm.machine;
+    return machineReport(devices, memory, threadIds);
+  }
+
+  /** While running, too. */
+  inspectDevice(name: string): DeviceReport {
+    const { devices, memory } = this.#vm.machine;
+    const found = devices.set.devices.find(({ planned }) => planned.name === name);
+    if (found !== undefined) return deviceReport(found, devices.memory, memory);
+    const names = devices.plan.devices.map((it) => it.name).join(', ');
+    throw new UserError(`there is no device ${name}: the machine has ${names}`);
+  }
+
+  /** All that KVM keeps of a vCPU. */
+  inspectVcpu(cpu: number): Decoded {
+    return savedVcpu(this.#vm.machine.saveVcpu(this.#stoppedThread(cpu).index));
   }
 
   /**

@@ -12,12 +12,14 @@ import type { StateBlock, StateShape } from '../bus/stateBlock.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { FirmwareContribution } from '../firmware/contribution.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
+import type { Decoded } from '../protocol/devices.ts';
 import type { Clock } from './clock.ts';
 import type { DeviceService, ServicePort } from './deviceService.ts';
 import type { GuestPower } from './guestPower.ts';
 import type { PciBus } from './pci/pciBus.ts';
 import type { PciFunctionHost } from './pci/pciFunctionHost.ts';
 import type { PciResources } from './pci/pciResources.ts';
+import type { VirtioKind } from './virtio/virtioKind.ts';
 
 /** C: what an instance must know, plain data that is sent to every thread. S: its registers. */
 export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
@@ -40,6 +42,13 @@ export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
   backend?(instance: C, port: BackendPort<S>): Backend;
   /** What moves its data on its I/O thread (Resources.ioThread). */
   service?(instance: C, port: ServicePort<S>): DeviceService;
+  /**
+   * What its registers mean, for people, where they need more than their names. Main thread, while the guest
+   * runs: only reads, and takes nothing for granted.
+   */
+  inspect?(instance: C, state: StateBlock<S>, memory: GuestMemory): Decoded;
+  /** A virtio device: the inspector decodes what all of those have. */
+  readonly virtio?: VirtioKind;
 }
 
 /** What an instance occupies. Nothing else may: planner.ts refuses it. */

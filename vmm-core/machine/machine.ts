@@ -10,6 +10,7 @@ import type { BootState } from '../boot/bootState.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { PanicEvent } from '../devices/guestPower.ts';
 import type { Kvm } from '../kvm/kvm.ts';
+import type { VcpuState } from '../kvm/vcpuState.ts';
 import type { KvmVm } from '../kvm/vm.ts';
 import { log } from '../log.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
@@ -103,6 +104,21 @@ export class Machine {
   /** COM1 first. */
   get serial(): readonly SerialLine[] {
     return this.#devices.backends.serial;
+  }
+
+  /** For the inspector. */
+  get devices(): MachineDevices {
+    return this.#devices;
+  }
+
+  /** By index: the kernel's id of the thread that runs the vCPU, 0 before there is one. */
+  get threadIds(): readonly number[] {
+    return this.threads.map(({ index }) => this.#stopBoard.threadOf(index));
+  }
+
+  /** Everything the guest can change in a vCPU. They are stopped. Throws RangeError. */
+  saveVcpu(cpu: number): VcpuState {
+    return this.#kvmVcpus.save(cpu);
   }
 
   /**

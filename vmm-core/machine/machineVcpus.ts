@@ -4,7 +4,7 @@
  */
 import type { BootState } from '../boot/bootState.ts';
 import { KvmVcpu } from '../kvm/vcpu.ts';
-import type { VcpuState } from '../kvm/vcpuState.ts';
+import type { VcpuState, VcpuStateFormat } from '../kvm/vcpuState.ts';
 import type { ChipState, KvmVm, VcpuHandle } from '../kvm/vm.ts';
 import { powerOnVcpu, setupVcpu } from '../vcpu/vcpuSetup.ts';
 import type { WarmParts } from './warmParts.ts';
@@ -18,6 +18,7 @@ export interface MachineVcpu {
 export class MachineVcpus {
   readonly all: readonly MachineVcpu[];
   readonly #vm: KvmVm;
+  readonly #stateFormat: VcpuStateFormat;
   /** All but the first, which is one of the warm parts. */
   readonly #made: KvmVcpu[] = [];
   readonly #newChips: ChipState;
@@ -26,6 +27,7 @@ export class MachineVcpus {
   /** Throws KvmError: then nothing is left but the warm parts. */
   constructor({ kvm, vm, vcpu: first, stateFormat }: WarmParts, cpus: number) {
     this.#vm = vm;
+    this.#stateFormat = stateFormat;
     try {
       const others = Array.from({ length: cpus - 1 }, (_, i) => this.#make(i + 1));
       this.all = [{ vcpu: new KvmVcpu(first), handle: first }, ...others];
@@ -51,6 +53,13 @@ export class MachineVcpus {
   reset(boot: BootState): void {
     this.#newVcpus.forEach((state, index) => this.all[index]?.vcpu.restore(state));
     this.powerOn(boot);
+  }
+
+  /** Everything the guest can change in a vCPU. Throws RangeError. */
+  save(cpu: number): VcpuState {
+    const saved = this.all[cpu]?.vcpu.save(this.#stateFormat);
+    if (saved === undefined) throw new RangeError(`no vCPU ${cpu}`);
+    return saved;
   }
 
   /** Before the image is loaded again: no interrupt of the old life comes. */

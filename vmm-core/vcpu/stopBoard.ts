@@ -103,6 +103,11 @@ export class StopBoard {
     return Atomics.sub(this.#words, COUNT, 1) === 1;
   }
 
+  /** See `announce`. */
+  threadOf(cpu: number): number {
+    return Atomics.load(this.#words, slot(cpu) + THREAD);
+  }
+
   isOut(cpu: number): boolean {
     return Atomics.load(this.#words, slot(cpu) + OUT) !== 0;
   }
@@ -119,7 +124,7 @@ export class StopBoard {
 
   #kickOthers(self: number | undefined): void {
     for (let cpu = 0; cpu < this.#cpus; cpu++) {
-      if (cpu !== self && this.isOut(cpu)) this.#kick(cpu, Atomics.load(this.#words, slot(cpu) + THREAD));
+      if (cpu !== self && this.isOut(cpu)) this.#kick(cpu, this.threadOf(cpu));
     }
   }
 

@@ -30,6 +30,13 @@ export function integer(it: Fields, key: string): number {
   throw new UserError(`${key} must be a whole number, not ${shown(value)}`);
 }
 
+/** Short enough to be shown. */
+export function text(it: Fields, key: string): string {
+  const value = it[key];
+  if (typeof value === 'string' && value.length <= MAX_SHOWN) return value;
+  throw new UserError(`${key} must be a text of at most ${MAX_SHOWN} characters, not ${shown(value)}`);
+}
+
 export function flag(it: Fields, key: string): boolean {
   const value = it[key] ?? false;
   if (typeof value === 'boolean') return value;

@@ -10,6 +10,7 @@ import { log } from '../../log.ts';
 import { initialize } from '../../protocol/vm.ts';
 import type { Core } from '../core.ts';
 import { Session } from '../session.ts';
+import { serveDevices } from './devices.ts';
 import { greetingParams } from './handshake.ts';
 import { JsonRpcClient } from './jsonRpcClient.ts';
 import { listenAs, type NamedServer } from './listen.ts';
@@ -105,4 +106,5 @@ function serveClient(on: RequestTable, session: Session, client: JsonRpcClient):
   serveRun(on, session);
   serveRegisters(on, session);
   serveMemory(on, session);
+  serveDevices(on, session);
 }

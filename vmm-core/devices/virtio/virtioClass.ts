@@ -27,6 +27,8 @@ export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extend
   nameOf(instance: C): string;
   /** Device features it offers, by number. VERSION_1 and those of the ring are added. */
   features(instance: C): readonly number[];
+  /** For the inspector: their names by number, as the specification spells them. */
+  readonly featureNames?: Readonly<Record<number, string>>;
   /** Largest size of each queue: powers of two, at most MAX_QUEUE_SIZE. */
   queueSizes(instance: C): readonly number[];
   /** Power-on contents of the configuration space and of its own registers. With the lock held. */
