@@ -26,6 +26,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./cli/check.ts')).check,
   },
   status: { summary: 'list running VMs', load: async () => (await import('./cli/status.ts')).status },
+  show: {
+    summary: "show a VM's devices as they are now",
+    load: async () => (await import('./cli/show.ts')).show,
+  },
   load: { summary: 'check a vm.conf', load: async () => (await import('./cli/load.ts')).load },
   fmt: { summary: 'lay out vm.conf files', load: async () => (await import('./cli/fmt.ts')).fmt },
   lsp: { summary: 'serve editors of vm.conf', load: async () => (await import('./cli/lsp.ts')).lsp },

@@ -1,0 +1,84 @@
+/** `vmm show`: what a VM's machine consists of and the state of its devices, while the guest runs. */
+import { standardError, standardOutput } from '../client/output.ts';
+import { type RunningVm, runningVms } from '../client/runningVms.ts';
+import { ConnectError, connectVmm, type VmmClient } from '../client/vmmClient.ts';
+import { UserError } from '../errors.ts';
+import { type Decoded, inspectDevice, inspectMachine, inspectVcpu } from '../protocol/devices.ts';
+import { ErrorCode } from '../protocol/errors.ts';
+import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
+import { type Shown, showText } from './showText.ts';
+
+const OPTIONS = {
+  device: { type: 'string', multiple: true },
+  vcpu: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} satisfies Options;
+
+const USAGE = `usage: vmm show [NAME] [--device DEVICE]... [--vcpu N] [--json]
+
+  NAME             of a VM, as "vmm status" lists it; not needed when one is running
+  --device DEVICE  this device only
+  --vcpu N         all that KVM keeps of a vCPU; the VM must be paused
+  --json           one JSON object, described in docs/vmm-show.md
+
+The guest runs on and notices nothing: what it changes meanwhile may be half old and half new.
+`;
+
+export async function show(argv: readonly string[]): Promise<number> {
+  try {
+    const { values, positionals } = parseArguments(argv, OPTIONS, 'show', 1);
+    if (values.help === true) {
+      standardOutput.write(USAGE);
+      return 0;
+    }
+    const shown = await inspect(await choose(positionals[0]), values);
+    standardOutput.write(values.json === true ? `${JSON.stringify(shown)}\n` : showText(shown));
+    return 0;
+  } catch (error) {
+    if (isExpected(error)) return fail(error.message);
+    throw error;
+  }
+}
+
+/** Or the VM's own answer, a sentence for the user. */
+function isExpected(error: unknown): error is Error {
+  if (isForUser(error) || error instanceof ConnectError) return true;
+  const codes: readonly unknown[] = Object.values(ErrorCode);
+  return error instanceof Error && 'code' in error && codes.includes(error.code);
+}
+
+/** Throws UserError. */
+async function choose(name: string | undefined): Promise<RunningVm> {
+  const vms = await runningVms('vmm show', (message) => standardError.write(`vmm: ${message}\n`));
+  const names = vms.map((it) => it.name).join(', ');
+  if (vms.length === 0) throw new UserError('no VM is running: start one with "vmm run" or in VS Code');
+  const [only] = vms;
+  if (name === undefined && vms.length === 1 && only !== undefined) return only;
+  if (name === undefined) throw new UserError(`several VMs are running: name one of ${names}`);
+  const found = vms.find((it) => it.name === name);
+  if (found === undefined) throw new UserError(`no VM "${name}" is running: there are ${names}`);
+  return found;
+}
+
+async function inspect(vm: RunningVm, values: Values): Promise<Shown> {
+  const client = await connectVmm(vm.socket, { client: 'vmm show' });
+  try {
+    const machine = await client.connection.sendRequest(inspectMachine);
+    const wanted = Array.isArray(values['device']) ? values['device'].map(String) : machine.devices;
+    const devices = await Promise.all(
+      wanted.map((name) => client.connection.sendRequest(inspectDevice, { name })),
+    );
+    const vcpu = single(values, 'vcpu');
+    const { name, pid } = vm;
+    const shown = { name, pid, state: client.info.state, machine, devices };
+    return vcpu === undefined ? shown : { ...shown, vcpu: await vcpuState(client, vcpu) };
+  } finally {
+    client.dispose();
+  }
+}
+
+async function vcpuState(client: VmmClient, number: string): Promise<Decoded> {
+  if (!/^\d{1,4}$/.test(number)) throw new UserError(`--vcpu takes the number of a vCPU, not "${number}"`);
+  return (await client.connection.sendRequest(inspectVcpu, { cpu: Number(number) })).parts;
+}
