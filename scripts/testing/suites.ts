@@ -162,6 +162,17 @@ export const SUITES: readonly Suite[] = [
     commands: COMPILER,
   },
   {
+    name: 'images',
+    what: "disk images beside QEMU's own tools, and what a crash leaves of them",
+    includes: inFolder('test/images/'),
+    concurrency: 1,
+    load: 1,
+    fileTimeoutMs: 5 * MINUTE_MS,
+    timeoutMs: 10 * MINUTE_MS,
+    needsBuild: false,
+    commands: { 'qemu-img': 'qemu-utils', 'qemu-io': 'qemu-utils' },
+  },
+  {
     name: 'abi',
     what: "structs and numbers against the kernel's own headers",
     includes: inFolder('test/abi/'),

@@ -139,12 +139,12 @@ export class HostFile implements ImageFile {
   #readFully(into: Uint8Array, offset: number): void {
     for (let done = 0; done < into.length;) {
       const count = readAt(this.fd, done === 0 ? into : into.subarray(done), offset + done);
-      if (count === 0) {
-        into.fill(0, done);
+      if (count > 0) done += count;
+      if (count === 0 || (count > 0 && done % this.alignmentBytes !== 0)) {
+        into.fill(0, done); // O_DIRECT tells the end by a transfer that is not aligned
         return;
       }
-      if (count > 0) done += count;
-      else if (count !== -EINTR && count !== -EAGAIN) throw ioError(this.path, 'read', -count);
+      if (count < 0 && count !== -EINTR && count !== -EAGAIN) throw ioError(this.path, 'read', -count);
     }
   }
 
@@ -159,7 +159,10 @@ export class HostFile implements ImageFile {
 
   #isAligned(bytes: Uint8Array, offset: number): boolean {
     const mask = this.alignmentBytes - 1;
-    return mask === 0 || ((bytes.byteOffset | bytes.length | (offset % this.alignmentBytes)) & mask) === 0;
+    if (mask === 0) return true;
+    // shared memory is WebAssembly's, which begins at a page
+    if (!(bytes.buffer instanceof SharedArrayBuffer)) return false;
+    return ((bytes.byteOffset | bytes.length | (offset % this.alignmentBytes)) & mask) === 0;
   }
 
   /** Calls `transfer` with a buffer for each aligned piece, and the part [at, end) that is asked for. */

@@ -96,15 +96,18 @@ function openChain(options: ImageOptions, files: OpenedFile[]): void {
   let next: { path: string; format: ImageFormat } | undefined = options;
   for (let isTop = true; next !== undefined; isTop = false) {
     const isReadOnly = options.isReadOnly || options.isSnapshot || !isTop;
-    const { opened, identity } = openFile(next.path, next.format, { ...options, isReadOnly });
+    const opened = openFile(next.path, next.format, { ...options, isReadOnly }, (identity) => {
+      if (seen.has(identity))
+        throw new UserError(
+          `${quoted(options.path)}: its backing files form a loop at ${quoted(next?.path ?? '')}`,
+        );
+      seen.add(identity);
+    });
     files.push(opened);
-    if (seen.has(identity))
-      throw new UserError(`${quoted(options.path)}: its backing files form a loop at ${quoted(next.path)}`);
     if (files.length > MAX_CHAIN)
       throw new UserError(
         `${quoted(options.path)} has more than ${MAX_CHAIN} backing files: commit some of them`,
       );
-    seen.add(identity);
     next = backingOf(opened, options.backing);
   }
 }
@@ -113,15 +116,17 @@ function openFile(
   name: string,
   format: ImageFormat,
   { isReadOnly, cache }: Pick<ImageOptions, 'isReadOnly' | 'cache'>,
-): { opened: OpenedFile; identity: string } {
+  accept: (identity: string) => void,
+): OpenedFile {
   const { fd, stat } = openOrExplain(name, isReadOnly, cache);
   try {
     setBlocking(fd);
+    accept(`${stat.dev}:${stat.ino}`); // before the lock, which would refuse a file of ours as in use
     if (!lockImage(fd, { isReadOnly })) throw new UserError(lockedText(name, isReadOnly));
     const alignmentBytes = cache === 'none' ? directAlignment(fd, name) : 1;
     const opened = { fd, path: name, format, isReadOnly, alignmentBytes };
     assertSize(opened);
-    return { opened, identity: `${stat.dev}:${stat.ino}` };
+    return opened;
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -160,8 +160,8 @@ export class Qcow2Image implements DiskImage {
     if (isNew) {
       position = this.#map.findToChange(cluster);
       clusters = this.#makePlace(cluster, position, wanted);
-      this.#place = this.#new.place;
       this.#fillAround(offset, Math.min(lengthBytes, clusters * this.clusterBytes - inCluster));
+      this.#place = this.#new.place;
     } else {
       this.#kindAt(position);
       clusters = this.#ownRun(cluster, position, wanted);

@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { inFolder, openDisk } from '../../../test/support/diskFiles.ts';
+import { UserError } from '../../errors.ts';
+import { HostFile } from './imageFile.ts';
+import { imageSignature } from './imageSignature.ts';
+import { DEFAULT_FORMAT, formatQcow2, type Qcow2Format } from './qcow2/formatQcow2.ts';
+import type { BackingPolicy } from './openImage.ts';
+
+const SIZE_BYTES = 1 << 20;
+const READ_ONLY_FILE = '/sys/kernel/uevent_seqnum';
+
+describe('what is wrong with an image is said in one line', () => {
+  const says = (
+    title: string,
+    make: (folder: string) => void,
+    format: 'raw' | 'qcow2',
+    expected: RegExp,
+  ): void => {
+    it(title, () =>
+      inFolder((folder) => {
+        make(folder);
+        assertRefused(path.join(folder, 'disk'), format, expected);
+      }),
+    );
+  };
+  const disk = (folder: string): string => path.join(folder, 'disk');
+
+  says(
+    'it is missing',
+    () => undefined,
+    'raw',
+    /no such file or directory \(ENOENT\); "vmm create" makes one$/,
+  );
+  says('a folder', (it) => mkdirSync(disk(it)), 'qcow2', /is a directory, not a file or a block device$/);
+  says(
+    'a FIFO',
+    (it) => execFileSync('mkfifo', [disk(it)]),
+    'raw',
+    /is a FIFO, not a file or a block device$/,
+  );
+  says('empty, raw', (it) => writeFileSync(disk(it), ''), 'raw', /is empty, not a raw image$/);
+  says('empty, qcow2', (it) => writeFileSync(disk(it), ''), 'qcow2', /is empty, not a qcow2 image$/);
+  says(
+    'not of whole sectors',
+    (it) => writeFileSync(disk(it), 'x'.repeat(700)),
+    'raw',
+    /700 bytes.*multiple of 512/,
+  );
+  says(
+    'another format than said',
+    (it) => writeFileSync(disk(it), `KDMV${'\0'.repeat(1000)}`),
+    'qcow2',
+    /is not a qcow2 image; it looks like a VMDK image$/,
+  );
+  says('no format at all', (it) => writeFileSync(disk(it), 'text'), 'qcow2', /disk" is not a qcow2 image$/);
+  says(
+    'cut short in its header',
+    (it) => {
+      makeQcow2(disk(it));
+      truncateSync(disk(it), 80);
+    },
+    'qcow2',
+    /is cut short in its header$/,
+  );
+  says(
+    'cut short behind it',
+    (it) => {
+      makeQcow2(disk(it));
+      truncateSync(disk(it), 512);
+    },
+    'qcow2',
+    /is corrupt: its (refcount|L1) table is beyond the end of the file; "vmm check/,
+  );
+  says(
+    'of version 4',
+    (it) => patched(disk(it), 7, [4]),
+    'qcow2',
+    /is a qcow2 image of version 4, not 2 or 3/,
+  );
+  says(
+    'encrypted',
+    (it) => patched(disk(it), 35, [2]),
+    'qcow2',
+    /is encrypted \(luks\), which is not supported/,
+  );
+  says('with a data file', (it) => patched(disk(it), 79, [4]), 'qcow2', /needs an external data file, which/);
+  says('with subclusters', (it) => patched(disk(it), 79, [16]), 'qcow2', /needs extended L2 entries, which/);
+  says(
+    'with what is unknown',
+    (it) => patched(disk(it), 72, [1]),
+    'qcow2',
+    /needs the incompatible feature 56, /,
+  );
+  says('marked as corrupt', (it) => patched(disk(it), 79, [2]), 'qcow2', /is marked as corrupt: "vmm check/);
+  says('of odd bytes', (it) => patched(disk(it), 31, [1]), 'qcow2', /not of whole sectors of 512$/);
+  says(
+    'with clusters of 128 bytes',
+    (it) => patched(disk(it), 23, [7]),
+    'qcow2',
+    /cluster_bits is 7, not 9 to 21/,
+  );
+  says(
+    'with an L1 table that is too small',
+    (it) => patched(disk(it), 24, [0, 1]),
+    'qcow2',
+    /too small for its size/,
+  );
+
+  it('a file that must not be written to', () => {
+    // of sysfs, where not even root may
+    assertRefused(READ_ONLY_FILE, 'raw', /permission denied \(EACCES\); it can be used read-only/);
+  });
+
+  it('an unknown feature by the name that the image gives it', () => {
+    inFolder((folder) => {
+      const names = new Uint8Array(8 + 48 + 8);
+      new DataView(names.buffer).setUint32(0, 0x6803f857);
+      names[7] = 48;
+      names[9] = 56;
+      names.set(Buffer.from('time travel'), 10);
+      makeQcow2(disk(folder));
+      patch(disk(folder), 112, [...names]);
+      patch(disk(folder), 72, [1]);
+      assertRefused(disk(folder), 'qcow2', /needs the incompatible feature "time travel", which/);
+    });
+  });
+});
+
+describe('backing files', () => {
+  it('are read only when they are allowed', () => {
+    inFolder((folder) => {
+      const top = chain(folder, ['top', 'base']);
+      assertRefused(
+        top,
+        'qcow2',
+        /has a backing file, "base", which is read only when the disk says backing/,
+      );
+      openDisk(top, 'qcow2', { backing: 'beside' }).close();
+    });
+  });
+
+  it('that are missing, loop or are too many are named', () => {
+    inFolder((folder) => {
+      makeQcow2(path.join(folder, 'lonely'), { name: 'gone', format: 'raw' });
+      assertRefused(path.join(folder, 'lonely'), 'qcow2', /gone": no such file/, 'beside');
+      chain(folder, ['a', 'b', 'a']);
+      assertRefused(path.join(folder, 'a'), 'qcow2', /its backing files form a loop at ".*\/a"$/, 'beside');
+      const many = Array.from({ length: 20 }, (_, index) => `many${index}`);
+      assertRefused(chain(folder, many), 'qcow2', /has more than 16 backing files/, 'beside');
+    });
+  });
+
+  it('outside the folder of the image need more trust, also by a link', () => {
+    inFolder((folder) => {
+      writeFileSync(path.join(folder, 'secret'), new Uint8Array(512));
+      mkdirSync(path.join(folder, 'vm'));
+      const image = path.join(folder, 'vm/disk');
+      makeQcow2(image, { name: '../secret', format: 'raw' });
+      assertRefused(image, 'qcow2', /secret" is outside the folder of the image/, 'beside');
+      openDisk(image, 'qcow2', { backing: 'anywhere' }).close();
+      symlinkSync('../secret', path.join(folder, 'vm/link'));
+      makeQcow2(image, { name: 'link', format: 'raw' });
+      assertRefused(image, 'qcow2', /outside the folder/, 'beside');
+    });
+  });
+
+  it('have the format that the header says, and are files', () => {
+    inFolder((folder) => {
+      const image = path.join(folder, 'disk');
+      makeQcow2(image, { name: 'base', format: 'vmdk' });
+      assertRefused(
+        image,
+        'qcow2',
+        /its backing file has the format "vmdk", which is not supported/,
+        'beside',
+      );
+      makeQcow2(image, { name: 'nbd://host/x', format: 'raw' });
+      assertRefused(image, 'qcow2', /its backing "nbd:\/\/host\/x" is not the name of a file/, 'beside');
+      makeQcow2(image, { name: 'base', format: 'raw' });
+      patch(image, 112, [0]); // the extension's type
+      assertRefused(image, 'qcow2', /does not say which format its backing file has/, 'beside');
+    });
+  });
+});
+
+it('a raw disk may begin as any other format does', () => {
+  inFolder((folder) => {
+    const file = path.join(folder, 'disk');
+    makeQcow2(file);
+    const raw = openDisk(file, 'raw');
+    const start = new Uint8Array(512);
+    raw.read(0, start);
+    raw.close();
+    assert.deepEqual([...start.subarray(0, 4)], [0x51, 0x46, 0x49, 0xfb]);
+    const fd = openSync(file, 'r');
+    assert.equal(
+      imageSignature(new HostFile({ fd, path: file, alignmentBytes: 1, isUnsafe: true })),
+      'qcow2',
+    );
+    closeSync(fd);
+  });
+});
+
+it('nothing stays open when an image is refused', () => {
+  inFolder((folder) => {
+    const file = path.join(folder, 'disk');
+    makeQcow2(file);
+    patch(file, 79, [2]);
+    for (let round = 0; round < 3; round++) assert.throws(() => openDisk(file, 'qcow2'), /corrupt/);
+    patch(file, 79, [0]);
+    openDisk(file, 'qcow2').close(); // a descriptor that is left would hold the lock
+  });
+});
+
+function assertRefused(
+  file: string,
+  format: 'raw' | 'qcow2',
+  expected: RegExp,
+  backing: BackingPolicy = 'none',
+): void {
+  assert.throws(
+    () => openDisk(file, format, { backing }),
+    (error) => {
+      assert.ok(error instanceof UserError, String(error));
+      assert.match(error.message, expected);
+      assert.doesNotMatch(error.message, /\n/);
+      return true;
+    },
+  );
+}
+
+function makeQcow2(file: string, backing?: Qcow2Format['backing']): void {
+  const fd = openSync(file, 'w+');
+  formatQcow2(new HostFile({ fd, path: file, alignmentBytes: 1, isUnsafe: true }), {
+    ...DEFAULT_FORMAT,
+    clusterBytes: 4096,
+    sizeBytes: SIZE_BYTES,
+    backing,
+  });
+  closeSync(fd);
+}
+
+function patched(file: string, at: number, bytes: readonly number[]): void {
+  makeQcow2(file);
+  patch(file, at, bytes);
+}
+
+function patch(file: string, at: number, bytes: readonly number[]): void {
+  const content = readFileSync(file);
+  content.set(bytes, at);
+  writeFileSync(file, content);
+}
+
+/** Each over the next; the last has none. Returns the first. */
+function chain(folder: string, names: readonly string[]): string {
+  names.forEach((name, index) => {
+    const below = names[index + 1];
+    if (names.indexOf(name) === index)
+      makeQcow2(path.join(folder, name), below === undefined ? undefined : { name: below, format: 'qcow2' });
+  });
+  return path.join(folder, names[0] ?? '');
+}
