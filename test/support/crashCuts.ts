@@ -1,0 +1,54 @@
+/**
+ * The crash test: seeded work on an image, cut anywhere. What was synced is there, and any part of what came
+ * later. A killed process loses nothing of the page cache, so only this tells whether syncs are where they
+ * must be.
+ */
+import assert from 'node:assert/strict';
+import { checkQcow2 } from '../../vmm-core/backends/disk/checkImage.ts';
+import { seededRandom } from './bytes.ts';
+import { Chances, type DiskWork, openInMemory, workOn } from './diskWork.ts';
+import { CutFiles, RecordedFile } from './recordedFile.ts';
+
+const STEPS = 60;
+const CUTS_PER_WORK = 25;
+/** Of works, those that run out of space now and then. */
+const FULL_SHARE = 0.3;
+
+/** Calls `judge` with each image as it was left, `cuts` of them. Throws with the seed that repeats it. */
+export function crash(
+  firstSeed: number,
+  cuts: number,
+  judge: (image: Uint8Array) => void = () => undefined,
+): void {
+  for (let done = 0, seed = firstSeed; done < cuts; done += CUTS_PER_WORK, seed++) {
+    try {
+      crashOne(seed, judge);
+    } catch (cause) {
+      throw new Error(`seed ${seed}: ${(cause as Error).message}`, { cause });
+    }
+  }
+}
+
+/** All cuts of one piece of work. */
+export function crashOne(seed: number, judge: (image: Uint8Array) => void): void {
+  const chances = new Chances(seededRandom(seed));
+  const work = workOn(chances, STEPS, chances.chance(FULL_SHARE) ? 0.1 : 0);
+  const files = new CutFiles(work.start, work.file.log);
+  const places = Array.from({ length: CUTS_PER_WORK }, () => chances.below(work.file.log.length + 1));
+  for (const end of places.sort((a, b) => a - b)) {
+    const image = files.cutAt(end, chances.random);
+    assertSound(work, image, end);
+    judge(image);
+  }
+}
+
+function assertSound(work: DiskWork, image: Uint8Array, end: number): void {
+  const file = new RecordedFile(image);
+  if (work.format.hasLazyRefcounts) openInMemory(file).close(); // repairs it
+  const { errors, problems } = checkQcow2(new RecordedFile(file.bytes), { repairsLeaks: false });
+  assert.equal(errors, 0, problems.join('; '));
+  const marks = work.file.log.slice(0, end).flatMap((it) => (it.kind === 'mark' ? [it.step] : []));
+  const last = marks.at(-1) ?? 0;
+  const flushed = work.flushed.filter((it) => it < last).at(-1) ?? 0;
+  work.history.assertHolds(openInMemory(new RecordedFile(file.bytes)), flushed, last);
+}
