@@ -1,6 +1,7 @@
 /** All fuzzers. A new one is a line here; all share the time that `npm test` has for them. */
 import assert from 'node:assert/strict';
 import { checkDependencies, checkMutation } from '../../vmm-core/vmConf/fuzz.ts';
+import { blkRound } from '../support/blkFuzz.ts';
 import { dwarfTargets } from '../support/dwarfFuzz.ts';
 import { elfTargets } from '../support/elfFuzz.ts';
 import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
@@ -31,6 +32,11 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'vm.conf-dependencies',
     claim: 'files whose macros and includes depend on each other: edits equal a fresh read',
     round: (seed) => assert.equal(checkDependencies(seed), undefined),
+  },
+  {
+    name: 'virtio-blk',
+    claim: 'requests to a disk, right and wrong, while the host fails: no data is lost, torn or reordered',
+    round: blkRound,
   },
 ];
 

@@ -31,7 +31,7 @@ export interface BlkMachineOptions {
   readonly rates?: Rates;
 }
 
-const QUEUE_AREA = 0x4000;
+const FIRST_QUEUE = 0x1_0000;
 const FD = 3;
 const HEADER_BYTES = 16;
 
@@ -70,9 +70,10 @@ export class BlkMachine {
       fd: FD,
       ...options,
     });
+    const areaBytes = Math.floor(memoryBytes / queues) - FIRST_QUEUE;
     this.drivers = Array.from(
       { length: queues },
-      (_, i) => new MockDriver({ size: queueSize, memory: this.memory, base: 0x1_0000 + i * QUEUE_AREA }),
+      (_, i) => new MockDriver({ size: queueSize, memory: this.memory, base: FIRST_QUEUE + i * areaBytes }),
     );
     const splitQueues = this.drivers.map(({ rings }, i) => {
       const queue = new SplitQueue(i, this.memory, (rule) => this.broken.push(rule));
