@@ -45,8 +45,10 @@ export interface MockDriverOptions {
   /** Descriptors; default 8. */
   readonly size?: number;
   readonly memory?: GuestMemory;
-  /** Where the rings are, three pages, and then buffers. */
+  /** Where the rings are, a page each, and then buffers. */
   readonly base?: number;
+  /** Where they are otherwise. */
+  readonly rings?: Partial<QueueRings>;
   readonly hasEventIdx?: boolean;
   readonly hasIndirect?: boolean;
 }
@@ -75,6 +77,7 @@ export class MockDriver {
       device: base + 2 * PAGE,
       hasEventIdx,
       hasIndirect,
+      ...options.rings,
     };
     this.#free = Array.from({ length: size }, (_, i) => i);
     this.#nextBuffer = base + 4 * PAGE;

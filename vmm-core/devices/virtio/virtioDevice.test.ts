@@ -1,0 +1,342 @@
+/** What is the same by every transport, here over MMIO: a driver's life, and what it may not do. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  ECHO_F_LOUD,
+  ECHO_QUEUE_SIZE,
+  ECHO_STATE,
+  echoClass,
+  type EchoOptions,
+  type EchoService,
+} from '../../../test/support/echoDevice.ts';
+import { MockDriver, readable, writable } from '../../../test/support/mockDriver.ts';
+import { MmioDriver, VirtioMachine } from '../../../test/support/virtioMachine.ts';
+import {
+  VIRTIO_CONFIG_S_ACKNOWLEDGE as ACKNOWLEDGE,
+  VIRTIO_CONFIG_S_DRIVER as DRIVER,
+  VIRTIO_CONFIG_S_DRIVER_OK as DRIVER_OK,
+  VIRTIO_CONFIG_S_FAILED as FAILED,
+  VIRTIO_CONFIG_S_FEATURES_OK as FEATURES_OK,
+  VIRTIO_CONFIG_S_NEEDS_RESET as NEEDS_RESET,
+  VIRTIO_F_RING_RESET,
+  VIRTIO_F_VERSION_1,
+} from '../../abi/virtioConfig.ts';
+import * as abi from '../../abi/virtioMmio.ts';
+import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '../../abi/virtioRing.ts';
+import { virtioDevice } from './virtioDevice.ts';
+
+const PLAIN = [VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC];
+const HELLO = Buffer.from('hello');
+
+function echo(options: EchoOptions = {}) {
+  const services: EchoService[] = [];
+  const first = new MockDriver({ size: ECHO_QUEUE_SIZE });
+  const second = new MockDriver({ base: 0x4_0000, size: ECHO_QUEUE_SIZE, memory: first.memory });
+  const machine = new VirtioMachine(virtioDevice(echoClass(services, options)), ECHO_STATE, first.memory);
+  const [service] = services;
+  assert.ok(service !== undefined);
+  return { machine, service, driver: new MmioDriver(machine), queues: [first, second], first, second };
+}
+
+const startedEcho = (options: EchoOptions = {}) => {
+  const it = echo(options);
+  it.driver.start(
+    it.queues.map(({ rings }) => rings),
+    PLAIN,
+  );
+  return it;
+};
+
+for (const ioThread of [undefined, 'io']) {
+  const options = ioThread === undefined ? {} : { ioThread };
+  describe(`a device that ${ioThread === undefined ? 'main' : 'an I/O thread'} serves`, () => {
+    it('answers a request, and interrupts', () => {
+      const { machine, driver, first } = startedEcho(options);
+      const head = first.addChain([readable(HELLO), writable(8)]);
+      driver.kick(0);
+      assert.deepEqual(first.used(), [{ head, writtenBytes: 5 }]);
+      assert.deepEqual(Buffer.from(first.bytesOf(1)).subarray(0, 5), HELLO);
+      assert.equal(machine.line.edges, 1);
+      assert.equal(driver.read(abi.VIRTIO_MMIO_INTERRUPT_STATUS), abi.VIRTIO_MMIO_INT_VRING);
+      driver.write(abi.VIRTIO_MMIO_INTERRUPT_ACK, abi.VIRTIO_MMIO_INT_VRING);
+      assert.equal(driver.read(abi.VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+    });
+
+    it('looks at what was made available before DRIVER_OK, and ignores kicks until then', () => {
+      const { driver, first, second, queues } = echo(options);
+      first.addChain([readable(HELLO), writable(8)]);
+      second.addChain([readable(HELLO), writable(8)]);
+      driver.negotiate(PLAIN);
+      queues.forEach(({ rings }, i) => driver.setQueue(i, rings));
+      driver.kick(0);
+      assert.deepEqual(first.used(), []);
+      driver.status |= DRIVER_OK;
+      assert.equal(first.used().length, 1);
+      assert.equal(second.used().length, 1);
+    });
+
+    it('takes more requests than fit into one go', () => {
+      const { machine, driver, first } = startedEcho(options);
+      machine.isMainBusy = true;
+      for (let i = 0; i < 4; i++) first.addChain([readable(HELLO), writable(8)]);
+      driver.kick(0);
+      for (let i = 0; i < 4; i++) machine.turn();
+      assert.equal(first.used().length, 4);
+    });
+
+    it('leaves guest memory alone once the write that resets it has returned (§2.4)', () => {
+      const { driver, first, service } = startedEcho(options);
+      driver.status = 0;
+      assert.equal(driver.status, 0);
+      assert.deepEqual(service.log, ['resume', 'pause', 'reset']);
+      first.addChain([readable(HELLO), writable(8)]);
+      driver.kick(0);
+      service.onKick(0);
+      assert.deepEqual(first.used(), []);
+    });
+
+    it('starts anew after a reset', () => {
+      const { driver, first, queues } = startedEcho(options);
+      first.addChain([readable(HELLO), writable(8)]);
+      driver.kick(0);
+      driver.status = 0;
+      const again = new MockDriver({ base: 0x7_0000, memory: first.memory });
+      driver.start([again.rings, queues[1]?.rings ?? again.rings], PLAIN);
+      const head = again.addChain([readable(HELLO), writable(8)]);
+      driver.kick(0);
+      assert.deepEqual(again.used(), [{ head, writtenBytes: 5 }]);
+    });
+
+    it('starts anew after a reset of the machine, whatever the driver had done', () => {
+      const { machine, driver, first, service } = startedEcho(options);
+      machine.reset();
+      assert.equal(driver.status, 0);
+      assert.deepEqual(service.log, ['resume', 'pause', 'reset']);
+      const again = new MockDriver({ base: 0x7_0000, memory: first.memory });
+      driver.start([again.rings], PLAIN);
+      again.addChain([readable(HELLO), writable(8)]);
+      driver.kick(0);
+      assert.equal(again.used().length, 1);
+    });
+
+    it('says NEEDS_RESET and why when the driver breaks a rule, tells it, and works after a reset (§2.1.2)', () => {
+      const { machine, driver, first, service } = startedEcho(options);
+      first.offer(ECHO_QUEUE_SIZE);
+      driver.kick(0);
+      assert.notEqual(driver.status & NEEDS_RESET, 0);
+      assert.equal(machine.brokenRule, `§2.7.5: descriptor ${ECHO_QUEUE_SIZE} of ${ECHO_QUEUE_SIZE}`);
+      assert.equal(driver.read(abi.VIRTIO_MMIO_INTERRUPT_STATUS), abi.VIRTIO_MMIO_INT_CONFIG);
+      assert.equal(machine.line.edges, 1);
+      driver.kick(1);
+      assert.equal(service.log.at(-1), 'resume', 'it is not served any more');
+      driver.status = 0;
+      assert.equal(machine.brokenRule, '');
+      const again = new MockDriver({ base: 0x7_0000, memory: first.memory });
+      driver.start([again.rings], PLAIN);
+      again.addChain([readable(HELLO), writable(8)]);
+      driver.kick(0);
+      assert.equal(again.used().length, 1);
+    });
+
+    it('whose rings are not in memory needs a reset when the driver is ready (§2.7)', () => {
+      const { machine, driver, first } = echo(options);
+      driver.start([{ ...first.rings, desc: 0xd000_0000 }], PLAIN);
+      assert.notEqual(driver.status & NEEDS_RESET, 0);
+      assert.match(machine.brokenRule, /^§2\.7: the descriptor table at 0xd0000000 is outside memory$/);
+    });
+
+    it('has one queue reset without the others (§2.6.1)', () => {
+      const { driver, first, second } = startedEcho(options);
+      first.addChain([readable(HELLO), writable(8)]);
+      driver.write(abi.VIRTIO_MMIO_QUEUE_SEL, 1);
+      driver.write(abi.VIRTIO_MMIO_QUEUE_RESET, 1);
+      assert.equal(driver.read(abi.VIRTIO_MMIO_QUEUE_RESET), 0);
+      assert.equal(driver.read(abi.VIRTIO_MMIO_QUEUE_READY), 0);
+      second.addChain([readable(HELLO), writable(8)]);
+      driver.kick(1);
+      assert.deepEqual(second.used(), []);
+      assert.equal(first.used().length, 1, 'the pause found what no kick had told of');
+      const again = new MockDriver({ base: 0x7_0000, memory: first.memory });
+      driver.setQueue(1, again.rings);
+      again.addChain([readable(HELLO), writable(8)]);
+      driver.kick(1);
+      assert.equal(again.used().length, 1);
+    });
+
+    it('tells of a change of its configuration, with another generation (§2.5.3)', () => {
+      const { machine, driver, service } = startedEcho(options);
+      const before = driver.read(abi.VIRTIO_MMIO_CONFIG_GENERATION);
+      service.port.changeConfig((config) => (config[0] = 99));
+      assert.notEqual(driver.read(abi.VIRTIO_MMIO_CONFIG_GENERATION), before);
+      assert.equal(driver.read(abi.VIRTIO_MMIO_CONFIG, 1), 99);
+      assert.equal(driver.read(abi.VIRTIO_MMIO_INTERRUPT_STATUS), abi.VIRTIO_MMIO_INT_CONFIG);
+      assert.equal(machine.line.edges, 1);
+    });
+  });
+}
+
+describe('requests that take their time', () => {
+  it('are finished before a reset is', () => {
+    const { driver, first, service, machine } = startedEcho({ ioThread: 'io' });
+    service.isHolding = true;
+    first.addChain([readable(HELLO), writable(8)]);
+    driver.kick(0);
+    assert.equal(service.held, 1);
+    // The I/O thread: its completion comes while the driver's write waits.
+    const pause = service.pause.bind(service);
+    service.pause = () => {
+      pause();
+      machine.service?.onDone?.(0, 0);
+    };
+    driver.status = 0;
+    assert.equal(service.held, 0);
+    assert.equal(driver.status, 0);
+  });
+
+  it('keep a paused device from being idle until they are done', () => {
+    const { driver, first, service, machine } = startedEcho({ ioThread: 'io' });
+    service.isHolding = true;
+    first.addChain([readable(HELLO), writable(8)]);
+    driver.kick(0);
+    machine.service?.pause();
+    assert.equal(machine.service?.isIdle, false);
+    machine.service?.onDone?.(0, 0);
+    assert.equal(machine.service?.isIdle, true);
+    first.addChain([readable(HELLO), writable(8)]);
+    driver.kick(0);
+    assert.equal(service.held, 0, 'nothing is taken in a pause');
+    machine.service?.resume();
+    assert.equal(service.held, 1, 'and nothing lost');
+  });
+});
+
+describe('kicks', () => {
+  it('of a guest that kicks in a loop are one message to main until it looks', () => {
+    const { machine, driver, first } = startedEcho();
+    machine.notices = 0;
+    machine.isMainBusy = true;
+    first.addChain([readable(HELLO), writable(8)]);
+    for (let i = 0; i < 1000; i++) driver.kick(i % 2);
+    assert.equal(machine.notices, 1);
+    machine.turn();
+    assert.equal(first.used().length, 1);
+    driver.kick(0);
+    assert.equal(machine.notices, 2);
+  });
+
+  it('of queues that there are not are ignored', () => {
+    const { machine, driver } = startedEcho();
+    machine.notices = 0;
+    for (const queue of [2, 31, 32, 0xffff_ffff]) driver.kick(queue);
+    assert.equal(machine.notices, 0);
+  });
+
+  it('go to an eventfd while the driver is ready, each queue its own', () => {
+    const { machine, driver } = startedEcho({ ioThread: 'io' });
+    const address = 0xd000_0000 + abi.VIRTIO_MMIO_QUEUE_NOTIFY;
+    const places = machine.doorbells.map(({ connected }) => connected);
+    assert.deepEqual(
+      places,
+      [0, 1].map((value) => [{ kind: 'mmio', address, sizeBytes: 4, value }]),
+    );
+    driver.status = 0;
+    assert.deepEqual(places, [[], []]);
+  });
+});
+
+describe('a driver that does things out of order', () => {
+  it('cannot write features before DRIVER or after FEATURES_OK (§3.1.1)', () => {
+    const { driver, machine } = echo();
+    const write = (value: number): number => {
+      driver.write(abi.VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+      driver.write(abi.VIRTIO_MMIO_DRIVER_FEATURES, value);
+      return machine.state.regs.driverFeaturesLow;
+    };
+    const loud = 1 << ECHO_F_LOUD;
+    assert.equal(write(loud), 0);
+    driver.status = ACKNOWLEDGE;
+    assert.equal(write(loud), 0);
+    driver.negotiate();
+    assert.notEqual(machine.state.regs.driverFeaturesLow, 0);
+    const negotiated = machine.state.regs.driverFeaturesLow;
+    assert.equal(write(0), negotiated);
+  });
+
+  it('gets no features that were not offered', () => {
+    const { driver, machine } = echo();
+    driver.status = ACKNOWLEDGE;
+    driver.status |= DRIVER;
+    for (const word of [0, 1, 2, 0xffff_ffff]) {
+      driver.write(abi.VIRTIO_MMIO_DRIVER_FEATURES_SEL, word);
+      driver.write(abi.VIRTIO_MMIO_DRIVER_FEATURES, 0xffff_ffff);
+    }
+    const { driverFeaturesLow, driverFeaturesHigh } = machine.state.regs;
+    const offered = (word: number): number => {
+      driver.write(abi.VIRTIO_MMIO_DEVICE_FEATURES_SEL, word);
+      return driver.read(abi.VIRTIO_MMIO_DEVICE_FEATURES);
+    };
+    assert.deepEqual([driverFeaturesLow, driverFeaturesHigh], [offered(0), offered(1)]);
+    assert.equal(offered(2), 0);
+  });
+
+  it('does not get FEATURES_OK without VERSION_1 (§6.1)', () => {
+    const { driver } = echo();
+    driver.negotiate([VIRTIO_F_VERSION_1]);
+    assert.equal(driver.status, ACKNOWLEDGE | DRIVER);
+  });
+
+  it('cannot take a status bit away, or skip one (§2.1.1)', () => {
+    const { driver } = startedEcho();
+    const all = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK;
+    for (const value of [ACKNOWLEDGE, DRIVER_OK, ACKNOWLEDGE | DRIVER]) {
+      driver.status = value;
+      assert.equal(driver.status, all);
+    }
+    driver.status = 0;
+    driver.status = ACKNOWLEDGE | DRIVER | FEATURES_OK;
+    assert.equal(driver.status, 0);
+  });
+
+  it('that has said FAILED is not served until it resets the device', () => {
+    const { driver, first } = startedEcho();
+    driver.status |= FAILED;
+    first.addChain([readable(HELLO), writable(8)]);
+    driver.kick(0);
+    assert.deepEqual(first.used(), []);
+    driver.status &= ~FAILED;
+    assert.notEqual(driver.status & FAILED, 0);
+    driver.status = 0;
+    assert.equal(driver.status, 0);
+  });
+
+  it('cannot change a queue that is enabled, or before FEATURES_OK', () => {
+    const { driver, machine, first } = echo();
+    const { regs } = machine.state;
+    driver.setQueue(0, first.rings);
+    assert.deepEqual([regs.queueEnabled[0], regs.queueDescLow[0]], [0, 0]);
+    driver.negotiate(PLAIN);
+    driver.setQueue(0, first.rings);
+    driver.write(abi.VIRTIO_MMIO_QUEUE_DESC_LOW, 0x100);
+    driver.write(abi.VIRTIO_MMIO_QUEUE_NUM, 4);
+    assert.deepEqual([regs.queueEnabled[0], regs.queueDescLow[0]], [1, first.rings.desc]);
+    assert.equal(regs.queueSize[0], ECHO_QUEUE_SIZE);
+  });
+
+  it('cannot enable or change a queue that there is not', () => {
+    const { driver, machine, first } = echo();
+    driver.negotiate(PLAIN);
+    for (const index of [2, 0xffff, 0x1_0000]) {
+      driver.setQueue(index, first.rings);
+      assert.equal(driver.read(abi.VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
+    }
+    assert.deepEqual([...machine.state.regs.queueEnabled], [0, 0]);
+  });
+
+  it('cannot reset a queue without RING_RESET', () => {
+    const { driver, first } = echo();
+    driver.start([first.rings], [...PLAIN, VIRTIO_F_RING_RESET]);
+    driver.write(abi.VIRTIO_MMIO_QUEUE_SEL, 0);
+    driver.write(abi.VIRTIO_MMIO_QUEUE_RESET, 1);
+    assert.equal(driver.read(abi.VIRTIO_MMIO_QUEUE_READY), 1);
+  });
+});
