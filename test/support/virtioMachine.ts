@@ -81,12 +81,13 @@ export class VirtioMachine {
     this.#built = found;
     const { planned, device, state } = found;
     this.state = new StateBlock(shape, bytes, planned.stateOffset);
-    const onBehind = (): void => undefined;
-    const port = { name: planned.name, state, device, memory, onBehind, onLost: onBehind };
+    const nothing = (): void => undefined;
+    const lost = { onBehind: nothing, onLost: nothing, send: nothing };
+    const port = { name: planned.name, state, device, memory, ...lost };
     this.backend = deviceClass.backend?.(planned.instance, port);
     if (planned.resources.ioThread !== undefined)
       this.service = deviceClass.service?.(planned.instance, {
-        ...{ name: planned.name, state, device, memory, opened: undefined, io: NO_IO },
+        ...{ name: planned.name, state, device, memory, opened: undefined, io: NO_IO, tell: nothing },
         ...lent,
       });
     this.reset();
