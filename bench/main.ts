@@ -9,6 +9,7 @@ import path from 'node:path';
 import { ensurePackages } from '../scripts/debian.ts';
 import { buildForTests } from '../scripts/testing/buildForTests.ts';
 import { guest } from '../test/guests/build.ts';
+import { DATA_PATH_PARTS } from './dataPath.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
 import { readSpeed } from './memoryReads.ts';
@@ -165,6 +166,7 @@ const PARTS: readonly Part[] = [
     how: 'As above: the most that is seen after the first diagnostics and after each of 63 key presses in the middle.',
     run: async (node) => alternate(ROUNDS, { ours: () => busyServerMb(node) }),
   },
+  ...DATA_PATH_PARTS,
   ...SYMBOL_PARTS,
 ];
 
@@ -221,7 +223,7 @@ function kvmProblem(): string | undefined {
     : 'there is no /dev/kvm on this machine, so there is nothing to measure';
 }
 
-const HEAD = `| Measurement | Trapframe | QEMU or gdb | Ratio | Target | |
+const HEAD = `| Measurement | Trapframe | QEMU, gdb or C | Ratio | Target | |
 | --- | --- | --- | --- | --- | --- |`;
 
 function row({ title, unit, target }: Part, { ours, theirs }: Result): string {
@@ -241,6 +243,8 @@ function verdict(target: Part['target'], unit: string, value: number, ratio = Na
   const word = (met: boolean): string => (met ? 'met' : '**missed**');
   if (target.atLeast !== undefined) return [`≥ ${target.atLeast} ${unit}`, word(value >= target.atLeast)];
   if (target.atMost !== undefined) return [`≤ ${target.atMost} ${unit}`, word(value <= target.atMost)];
+  if (target.atLeastRatio !== undefined)
+    return [`≥ ${target.atLeastRatio.toFixed(2)}×`, word(ratio >= target.atLeastRatio)];
   if (target.atMostRatio === undefined) return ['', ''];
   return [`≤ ${target.atMostRatio.toFixed(2)}×`, word(ratio <= target.atMostRatio)];
 }

@@ -12,10 +12,15 @@ export interface Part {
   readonly title: string;
   readonly unit: string;
   /**
-   * Of ours / the peer's (at most), or an absolute value (at least, at most). Without a target: for
+   * Of ours / the peer's (at most, at least), or an absolute value (at least, at most). Without a target: for
    * information.
    */
-  readonly target: { readonly atMostRatio?: number; readonly atLeast?: number; readonly atMost?: number };
+  readonly target: {
+    readonly atMostRatio?: number;
+    readonly atLeastRatio?: number;
+    readonly atLeast?: number;
+    readonly atMost?: number;
+  };
   readonly how: string;
   /** Uses KVM and QEMU. */
   readonly needsKvm: boolean;
