@@ -44,7 +44,7 @@ export class Vm {
   readonly #events: VmEvents;
   #end: VmEnd | undefined;
   #isOutputLost = false;
-  #disksClosed: Promise<boolean> | undefined;
+  #disksClosed: Promise<void> | undefined;
   /** Set while stopped for a reason that cannot be continued from: `resume` then ends the VM with it. */
   #fatal: VmEnd | undefined;
 
@@ -96,10 +96,14 @@ export class Vm {
   }
 
   /** After the end: resolves, in bounded time, when what the guest wrote is where it belongs. */
-  async disksClosed(): Promise<void> {
-    this.#disksClosed ??= this.machine.shutDown();
-    if (!(await this.#disksClosed))
-      log.error('io', 'a disk does not answer: what was written last may be lost');
+  disksClosed(): Promise<void> {
+    this.#disksClosed ??= this.#closeDisks();
+    return this.#disksClosed;
+  }
+
+  async #closeDisks(): Promise<void> {
+    const isClosed = await this.machine.shutDown();
+    if (!isClosed) log.error('io', 'a disk does not answer: what was written last may be lost');
   }
 
   get end(): VmEnd | undefined {
