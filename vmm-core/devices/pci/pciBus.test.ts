@@ -116,6 +116,20 @@ test('of BARs that overlap the one of the lower function answers, the other is n
   assert.deepEqual(doorbell(), [WINDOW + 0x1_0000]);
 });
 
+test("of one function's BARs that overlap the lower answers", () => {
+  const { main } = threads({ bars: [memory(0x1000, 3), memory(0x1000, 0)] });
+  main.writeBar(ONE, 3, WINDOW + 0x1_0000);
+  main.writeBar(ONE, 0, WINDOW + 0x1_0000);
+  assert.equal(main.mmio.read(WINDOW + 0x1_0000, 4), seen(0, 0, 0));
+});
+
+test('two BARs of a function cannot have one register, nor any the seventh', () => {
+  const refused = /^Error: function-0: two BARs want one register, or one that is not there$/;
+  assert.throws(() => threads({ bars: [memory64(16, 1), io(4, 2)] }), refused);
+  assert.throws(() => threads({ bars: [memory(16, 1)], msixVectors: 1, msixBar: 1 }), refused);
+  assert.throws(() => threads({ bars: [memory64(16, 5)] }), refused);
+});
+
 test('an access across the end of a BAR reads all ones, with the neighbour as without', () => {
   const { main } = threads({ bars: [memory(0x1000)] }, { bars: [memory(0x1000)] });
   main.writeBar(ONE, 0, WINDOW);

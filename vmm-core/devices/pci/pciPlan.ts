@@ -2,6 +2,7 @@
  * From what devices say of themselves to bus 0 as a PC's firmware leaves it: each function has its slot, its
  * BARs addresses, its pin a line. Main thread, part of the machine's plan (planner.ts).
  */
+import { PCI_STD_NUM_BARS } from '../../abi/pci.ts';
 import { StateBlock } from '../../bus/stateBlock.ts';
 import { UserError } from '../../errors.ts';
 import { PAGE_BYTES } from '../../memory/layout.ts';
@@ -42,7 +43,7 @@ export function planFunctions(
   take: (sizeBytes: number) => number,
 ): PlannedFunction[] {
   const slots = assignSlots(requests);
-  const barsOf = assignBars(requests.map(({ pci }) => barsWanted(pci)));
+  const barsOf = assignBars(requests.map(barsWanted));
   return requests.map(({ pci }, i) => {
     const slot = slots[i] ?? { device: 0, function: 0 };
     return {
@@ -80,10 +81,19 @@ function takeFree(taken: Set<number>, name: string): number {
   throw new UserError(`${name}: the PCI bus has room for ${SLOTS} devices, and all are taken: leave one out`);
 }
 
-function barsWanted({ bars = [], msixVectors, msixBar }: PciResources): readonly PciBar[] {
-  if (msixVectors === undefined || msixBar === undefined) return bars;
-  const { sizeBytes } = layoutMsixBar(msixVectors);
-  return [...bars, { index: msixBar, kind: 'memory', sizeBytes }];
+/** By index: where two of a function's BARs overlap, the lower answers. */
+function barsWanted({ name, pci }: FunctionRequest): readonly PciBar[] {
+  const bars = [...(pci.bars ?? []), ...msixBar(pci)].sort((one, other) => one.index - other.index);
+  const registers = bars.flatMap(({ index, kind }) => (kind === 'memory64' ? [index, index + 1] : [index]));
+  const isSound =
+    new Set(registers).size === registers.length && Math.max(0, ...registers) < PCI_STD_NUM_BARS;
+  if (!isSound) throw new Error(`${name}: two BARs want one register, or one that is not there`);
+  return bars;
+}
+
+function msixBar({ msixVectors, msixBar: index }: PciResources): PciBar[] {
+  if (msixVectors === undefined || index === undefined) return [];
+  return [{ index, kind: 'memory', sizeBytes: layoutMsixBar(msixVectors).sizeBytes }];
 }
 
 /** Each at a multiple of its size, the large ones first, so that little is wasted. */
