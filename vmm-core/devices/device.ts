@@ -46,7 +46,7 @@ export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
    * What its registers mean, for people, where they need more than their names. Main thread, while the guest
    * runs: only reads, and takes nothing for granted.
    */
-  inspect?(instance: C, state: StateBlock<S>, memory: GuestMemory): Decoded;
+  inspect?(instance: C, state: StateBlock<S>, memory: GuestMemory): Decoded | undefined;
   /** A virtio device: the inspector decodes what all of those have. */
   readonly virtio?: VirtioKind;
 }

@@ -7,6 +7,8 @@
 import type { Backend, SerialLine } from '../../backends/backend.ts';
 import type { StateBlock } from '../../bus/stateBlock.ts';
 import type { VmConfig } from '../../config/vmConfig.ts';
+import type { GuestMemory } from '../../memory/guestMemory.ts';
+import type { Decoded } from '../../protocol/devices.ts';
 import type { BackendHost, BackendPort } from '../device.ts';
 import type { DeviceService, IoSlots, ServicePort } from '../deviceService.ts';
 import type { VirtQueue } from './queue.ts';
@@ -29,6 +31,8 @@ export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extend
   features(instance: C): readonly number[];
   /** For the inspector: their names by number, as the specification spells them. */
   readonly featureNames?: Readonly<Record<number, string>>;
+  /** For the inspector: what is in its configuration space and its own registers. See DeviceClass. */
+  inspect?(instance: C, state: StateBlock<S>, memory: GuestMemory): Decoded;
   /** Largest size of each queue: powers of two, at most MAX_QUEUE_SIZE. */
   queueSizes(instance: C): readonly number[];
   /** Power-on contents of the configuration space and of its own registers. With the lock held. */

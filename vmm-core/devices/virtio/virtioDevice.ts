@@ -14,6 +14,7 @@ import { hasLegacyInterface, vectorsOf, virtioPciResources } from './pciLayout.t
 import { PciTransport } from './pciTransport.ts';
 import { QueueServer } from './queueServer.ts';
 import type { VirtioBackendPort, VirtioClass, VirtioInstance, VirtioPort } from './virtioClass.ts';
+import type { VirtioKind } from './virtioKind.ts';
 import { virtioFirmware } from './virtioFirmware.ts';
 import { VirtioRegisters } from './virtioRegisters.ts';
 import { type VirtioState, virtioState } from './virtioState.ts';
@@ -56,7 +57,28 @@ export function virtioDevice<C extends VirtioInstance, S extends VirtioState>(
       return virtioClass.backend?.(instance, device.lendTo(port)) ?? NO_BACKEND;
     },
     service: (_, port) => deviceOf(port.device).serve(port),
+    virtio: kindOf(virtioClass),
+    inspect: (instance, state, memory) => virtioClass.inspect?.(instance, state, memory),
   };
+}
+
+function kindOf<C extends VirtioInstance, S extends VirtioState>(it: VirtioClass<C, S>): VirtioKind {
+  const { deviceType, state, featureNames } = it;
+  return {
+    deviceType,
+    state,
+    ...(featureNames === undefined ? {} : { featureNames }),
+    features: (instance: C) => featuresOf(it, instance),
+    queueSizes: (instance: C) => it.queueSizes(instance),
+  };
+}
+
+/** All that an instance offers. */
+function featuresOf<C extends VirtioInstance, S extends VirtioState>(
+  it: VirtioClass<C, S>,
+  instance: C,
+): readonly number[] {
+  return [...COMMON_FEATURES, ...it.features(instance)];
 }
 
 const NO_BACKEND: Backend = { onEvent: () => undefined, close: () => undefined };
@@ -113,7 +135,7 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
       name: this.name,
       shape,
       state,
-      features: [...COMMON_FEATURES, ...virtioClass.features(instance)],
+      features: featuresOf(virtioClass, instance),
       queueSizes,
       gate: this.#gate,
       kick: this.#kick,

@@ -4,9 +4,9 @@ import type { VirtioState } from './virtioState.ts';
 export interface VirtioKind {
   readonly deviceType: number;
   readonly state: VirtioState;
-  /** Device features it offers, by number. */
+  /** All that it offers, by number. */
   features(instance: unknown): readonly number[];
-  /** Names of those, by number, as the specification spells them. */
+  /** Names of its own, by number, as the specification spells them. */
   readonly featureNames?: Readonly<Record<number, string>>;
   queueSizes(instance: unknown): readonly number[];
 }
