@@ -23,6 +23,7 @@ import { log } from '../../log.ts';
 import type { Clock } from '../clock.ts';
 import type { Device, DeviceClass } from '../device.ts';
 import { type GuestOutput, outputTo } from '../guestOutput.ts';
+import { uartMeaning } from './uartMeaning.ts';
 
 const OUTPUT_RING_BYTES = 1 << 16;
 const INPUT_RING_BYTES = 1 << 14;
@@ -104,6 +105,7 @@ export const uart16550 = {
       onBehind,
       onLost,
     }),
+  inspect: (_, { regs }) => uartMeaning(regs),
 } satisfies DeviceClass<ComPort, State>;
 
 export interface UartOptions {
