@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { checkDependencies, checkMutation } from '../../vmm-core/vmConf/fuzz.ts';
 import { blkRound } from '../support/blkFuzz.ts';
+import { crashOne } from '../support/crashCuts.ts';
 import { dwarfTargets } from '../support/dwarfFuzz.ts';
 import { elfTargets } from '../support/elfFuzz.ts';
 import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
 import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
+import { qcow2Round } from '../support/qcow2Fuzz.ts';
 import type { Fuzzer } from './fuzzer.ts';
 
 export const FUZZERS: readonly Fuzzer[] = [
@@ -22,6 +24,16 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'pci-msix',
     claim: 'whatever a guest does to an MSI-X table, the messages it has asked for come, and no others',
     round: fuzzMsix,
+  },
+  {
+    name: 'qcow2',
+    claim: 'broken qcow2 images are read, written and checked in answers or typed errors, and soon',
+    round: qcow2Round,
+  },
+  {
+    name: 'disk-crash',
+    claim: 'a qcow2 image that is cut anywhere has no errors, and every byte that was flushed',
+    round: (seed) => crashOne(seed, () => undefined),
   },
   {
     name: 'vm.conf',

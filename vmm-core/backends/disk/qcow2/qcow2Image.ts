@@ -277,12 +277,20 @@ export class Qcow2Image implements DiskImage {
     const high = this.#map.high(position);
     const low = this.#map.low(position);
     const kind = kindOf(high, low);
-    if (kind === CLUSTER.DATA) {
-      this.#place = entryOffset(high, low);
-      if (!(this.#place % this.clusterBytes === 0))
-        throw this.#layout.corruption(`an L2 entry, ${hex(high, low)}, is not the offset of a cluster`);
-    }
+    if (kind === CLUSTER.DATA) this.#place = this.#placeOf(high, low);
     return kind;
+  }
+
+  #placeOf(high: number, low: number): number {
+    const place = entryOffset(high, low);
+    if (!(place % this.clusterBytes === 0))
+      throw this.#layout.corruption(`an L2 entry, ${hex(high, low)}, is not the offset of a cluster`);
+    return place;
+  }
+
+  #assertNoTable(place: number): void {
+    if (this.#layout.metadata.has(place))
+      throw this.#layout.corruption(`an L2 entry refers to the table at 0x${place.toString(16)}`);
   }
 
   /** How many clusters, at most `wanted` and in one slice, go on as the first, whose place is `#place`. */
@@ -323,8 +331,7 @@ export class Qcow2Image implements DiskImage {
     const adjacent = this.#adjacent(cluster, position, CLUSTER.DATA, wanted);
     let count = 0;
     while (count < adjacent && this.#isOwnData(position + count * 8)) {
-      if (this.#layout.metadata.has(place + count * this.clusterBytes))
-        throw this.#layout.corruption(`an L2 entry refers to the table at 0x${place.toString(16)}`);
+      this.#assertNoTable(place + count * this.clusterBytes);
       count++;
     }
     return count;
@@ -336,7 +343,9 @@ export class Qcow2Image implements DiskImage {
     const high = this.#map.high(position);
     const low = this.#map.low(position);
     if ((high & QCOW_OFLAG_COPIED_HIGH) !== 0 && kindOf(high, low) === CLUSTER.ZERO && hasPlace(high, low)) {
-      this.#new.reuse(cluster, entryOffset(high, low));
+      const place = this.#placeOf(high, low);
+      this.#assertNoTable(place);
+      this.#new.reuse(cluster, place);
       return 1;
     }
     let count = 1;
@@ -376,10 +385,11 @@ export class Qcow2Image implements DiskImage {
     const high = this.#map.high(position);
     const low = this.#map.low(position);
     if (kindOf(high, low) !== CLUSTER.PACKED) {
-      if (hasPlace(high, low)) this.#dropped.add(entryOffset(high, low) / this.clusterBytes);
+      if (hasPlace(high, low)) this.#dropped.add(this.#placeOf(high, low) / this.clusterBytes);
       return;
     }
     const { offset, lengthBytes } = packedRange(high, low, this.#layout.header.clusterBits);
+    if (Number.isNaN(offset)) throw this.#layout.corruption('a compressed cluster is beyond 2^53');
     const last = Math.floor((offset + lengthBytes - 1) / this.clusterBytes);
     for (let it = Math.floor(offset / this.clusterBytes); it <= last; it++) this.#dropped.add(it);
   }
