@@ -153,6 +153,7 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/backends/serial/outputSink.ts': 'to write, which may be a FIFO or a device: it looks first, too',
   'vmm-core/machine/fileLock.ts': 'a lock in our directory',
   'vmm-core/cli/replaceFile.ts': 'a file it makes',
+  'vmm-core/backends/disk/newImageFile.ts': 'a file it makes',
   'vmm-core/backends/disk/snapshotOverlay.ts': 'a file without a name',
   'vmm-core/vcpu/workerProgram.ts': 'a bundle of ours',
   'extension/language/server/createDisk.ts': 'a file it makes',

@@ -18,6 +18,15 @@ export function inFolder<T>(body: (folder: string) => T): T {
   }
 }
 
+export async function inFolderAsync(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'trapframe-disk-'));
+  try {
+    await body(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 export function writeRawDisk(file: string, sizeBytes: number, seed = 1): void {
   const random = seededRandom(seed);
   const fd = openSync(file, 'w');

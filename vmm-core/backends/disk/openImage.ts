@@ -17,6 +17,7 @@ import { imageSignature } from './imageSignature.ts';
 import { lockImage } from './imageLock.ts';
 import { RawImage } from './rawImage.ts';
 import { type BackingName, Qcow2HeaderError } from './qcow2/header.ts';
+import type { Qcow2Image } from './qcow2/qcow2Image.ts';
 import { openQcow2, readHeader } from './qcow2/openQcow2.ts';
 import { createOverlay } from './snapshotOverlay.ts';
 
@@ -36,6 +37,8 @@ export interface ImageOptions {
   readonly backing: BackingPolicy;
   /** Writes go to a temporary file, which is gone when the image is closed. */
   readonly isSnapshot: boolean;
+  /** The first backing file is open to be written, too: for a commit. */
+  readonly writesBacking?: boolean;
 }
 
 interface OpenedFile {
@@ -52,7 +55,10 @@ export interface OpenedImage {
   readonly files: readonly OpenedFile[];
   readonly discards: boolean;
   readonly isUnsafe: boolean;
+  readonly sizeBytes: number;
 }
+
+export type Layer = RawImage | Qcow2Image;
 
 const MAX_CHAIN = 16;
 const MAX_ALIGNMENT = 4096;
@@ -68,34 +74,48 @@ export function openImage(options: ImageOptions): OpenedImage {
       discards: options.discards,
       isUnsafe: options.cache === 'unsafe' || options.isSnapshot,
     };
-    attachImage(opened); // what is broken shows here, and is repaired where it can be
-    return opened;
+    const image = attachImage(opened); // what is broken shows here, and is repaired where it can be
+    return { ...opened, sizeBytes: image.sizeBytes };
   } catch (error) {
-    for (const { fd } of files) closeSync(fd);
+    closeOpened({ files });
     throw error instanceof DiskError ? new UserError(error.message, { cause: error }) : error;
   }
 }
 
 /** Any thread, one at a time. The image owns the descriptors. Throws DiskError, UserError. */
-export function attachImage({ files, discards, isUnsafe }: OpenedImage): DiskImage {
-  let image: DiskImage | undefined;
+export function attachImage(opened: Omit<OpenedImage, 'sizeBytes'>): DiskImage {
+  const [top] = attachLayers(opened);
+  if (top === undefined) throw new RangeError('an image has at least one file');
+  return top;
+}
+
+/** The image, the one behind it, and so on: each is closed with the one in front of it. */
+export function attachLayers({ files, discards, isUnsafe }: Omit<OpenedImage, 'sizeBytes'>): Layer[] {
+  const layers: Layer[] = [];
   for (const opened of [...files].reverse()) {
     const file = new HostFile({ ...opened, isUnsafe });
-    image =
+    const { isReadOnly } = opened;
+    const image =
       opened.format === 'raw'
-        ? new RawImage(file, { isReadOnly: opened.isReadOnly, discards, isUnsafe })
-        : openQcow2(file, { isReadOnly: opened.isReadOnly, discards, isUnsafe, backing: image });
+        ? new RawImage(file, { isReadOnly, discards, isUnsafe })
+        : openQcow2(file, { isReadOnly, discards, isUnsafe, backing: layers[0] });
+    layers.unshift(image);
   }
-  if (image === undefined) throw new RangeError('an image has at least one file');
-  return image;
+  return layers;
+}
+
+/** For one that is not attached. */
+export function closeOpened({ files }: Pick<OpenedImage, 'files'>): void {
+  for (const { fd } of files) closeSync(fd);
 }
 
 /** Appends to `files` as it goes, so that the caller can close them. */
 function openChain(options: ImageOptions, files: OpenedFile[]): void {
   const seen = new Set<string>();
   let next: { path: string; format: ImageFormat } | undefined = options;
-  for (let isTop = true; next !== undefined; isTop = false) {
-    const isReadOnly = options.isReadOnly || options.isSnapshot || !isTop;
+  while (next !== undefined) {
+    const isWritten = files.length === 0 || (files.length === 1 && options.writesBacking === true);
+    const isReadOnly = options.isReadOnly || options.isSnapshot || !isWritten;
     const opened = openFile(next.path, next.format, { ...options, isReadOnly }, (identity) => {
       if (seen.has(identity))
         throw new UserError(

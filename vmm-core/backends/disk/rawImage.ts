@@ -87,6 +87,11 @@ export class RawImage implements DiskImage {
     return !this.isReadOnly && !this.#options.isUnsafe;
   }
 
+  /** The sync that `flush` asks for, on this thread. */
+  sync(): void {
+    this.#file.sync();
+  }
+
   resize(sizeBytes: number): void {
     this.#assertWritable();
     if (this.#file.maxBytes === Infinity) this.#file.truncate(sizeBytes);

@@ -196,6 +196,19 @@ export class Qcow2Image implements DiskImage {
     this.#unpackedCluster = NO_CLUSTER;
   }
 
+  /** Whether the cluster at this offset is not the backing file's. */
+  hasOwn(offset: number): boolean {
+    const position = this.#map.find(Math.floor(offset / this.clusterBytes));
+    return position >= 0 && this.#kindAt(position) !== CLUSTER.ABSENT;
+  }
+
+  /** From here on it reads as its backing file does. */
+  becomeEmpty(): void {
+    this.#change(0, Math.ceil(this.#sizeBytes / this.clusterBytes), (cluster, position) => {
+      if (position >= 0 && this.#kindAt(position) !== CLUSTER.ABSENT) this.#empty(cluster, 0);
+    });
+  }
+
   discard(offset: number, lengthBytes: number): void {
     const first = Math.ceil(offset / this.clusterBytes);
     const end = this.#endCluster(offset + lengthBytes);
@@ -224,6 +237,11 @@ export class Qcow2Image implements DiskImage {
       this.#dropped.free();
     }
     return !this.#options.isUnsafe;
+  }
+
+  /** The sync that `flush` asks for, on this thread. */
+  sync(): void {
+    this.#layout.file.sync();
   }
 
   resize(sizeBytes: number): void {

@@ -1,0 +1,65 @@
+/** New, empty images. */
+import path from 'node:path';
+import { UserError } from '../../errors.ts';
+import { SECTOR_BYTES } from './diskImage.ts';
+import type { ImageFile } from './imageFile.ts';
+import { NewImageFile } from './newImageFile.ts';
+import { type BackingPolicy, type ImageFormat, openImage, closeOpened } from './openImage.ts';
+import { DEFAULT_FORMAT, formatQcow2, type Qcow2Format } from './qcow2/formatQcow2.ts';
+
+export interface NewImage {
+  readonly format: ImageFormat;
+  readonly sizeBytes: number;
+  /** Of qcow2 images; what is absent is as QEMU has it. */
+  readonly qcow2?: Partial<Omit<Qcow2Format, 'sizeBytes'>>;
+}
+
+/** Throws UserError, DiskError; then there is no such file. */
+export function createImage(file: string, image: NewImage): void {
+  const made = new NewImageFile(file);
+  try {
+    formatImage(made.file, image);
+    made.keep();
+  } catch (error) {
+    made.drop();
+    throw error;
+  } finally {
+    made.close();
+  }
+}
+
+/** `file` is empty. */
+export function formatImage(file: ImageFile, { format, sizeBytes, qcow2 }: NewImage): void {
+  if (sizeBytes === 0 || sizeBytes % SECTOR_BYTES !== 0)
+    throw new UserError(`a disk has whole sectors of ${SECTOR_BYTES} bytes, not ${sizeBytes} bytes`);
+  if (format === 'raw') file.truncate(sizeBytes);
+  else formatQcow2(file, { ...DEFAULT_FORMAT, ...qcow2, sizeBytes });
+}
+
+/**
+ * A qcow2 image that has only what differs from `base`. `policy`: which backing files the base itself may
+ * name. `sizeBytes`: the base's when absent.
+ */
+export function createDerived(
+  file: string,
+  base: { readonly path: string; readonly format: ImageFormat },
+  policy: BackingPolicy,
+  sizeBytes?: number,
+): void {
+  const opened = openImage({
+    ...base,
+    isReadOnly: true,
+    cache: 'writeback',
+    discards: false,
+    backing: policy,
+    isSnapshot: false,
+  });
+  closeOpened(opened);
+  const relative = path.relative(path.dirname(path.resolve(file)), path.resolve(base.path));
+  const name = relative.startsWith('..') ? path.resolve(base.path) : relative;
+  createImage(file, {
+    format: 'qcow2',
+    sizeBytes: sizeBytes ?? opened.sizeBytes,
+    qcow2: { backing: { name, format: base.format } },
+  });
+}

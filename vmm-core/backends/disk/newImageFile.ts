@@ -1,0 +1,60 @@
+/** A file that is made whole or not at all: beside its place until it is complete. */
+import { randomBytes } from 'node:crypto';
+import { closeSync, linkSync, lstatSync, openSync, unlinkSync } from 'node:fs';
+import path from 'node:path';
+import { fileErrorText, quoted } from '../../client/regularFile.ts';
+import { UserError } from '../../errors.ts';
+import { HostFile } from './imageFile.ts';
+
+/** Nobody else knows its name, so it needs no lock. */
+export class NewImageFile {
+  readonly file: HostFile;
+  readonly #path: string;
+  readonly #beside: string;
+
+  /** Throws UserError: among others when there is a file of this name. */
+  constructor(file: string) {
+    if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw existsError(file);
+    this.#path = file;
+    this.#beside = path.join(path.dirname(file), `.vmm-${process.pid}-${randomBytes(4).toString('hex')}`);
+    this.file = new HostFile({
+      fd: create(this.#beside, file),
+      path: file,
+      alignmentBytes: 1,
+      isUnsafe: true,
+    });
+  }
+
+  /** Gives it its name. The descriptor stays open. */
+  keep(): void {
+    try {
+      linkSync(this.#beside, this.#path); // does not replace what may be there by now
+    } catch (cause) {
+      this.drop();
+      if ((cause as NodeJS.ErrnoException).code === 'EEXIST') throw existsError(this.#path, cause);
+      throw new UserError(`cannot make ${quoted(this.#path)}: ${fileErrorText(cause)}`, { cause });
+    }
+    unlinkSync(this.#beside);
+  }
+
+  /** Removes what there is of it. */
+  drop(): void {
+    unlinkSync(this.#beside);
+  }
+
+  close(): void {
+    closeSync(this.file.fd);
+  }
+}
+
+function create(beside: string, file: string): number {
+  try {
+    return openSync(beside, 'wx+', 0o600);
+  } catch (cause) {
+    throw new UserError(`cannot make ${quoted(file)}: ${fileErrorText(cause)}`, { cause });
+  }
+}
+
+function existsError(file: string, cause?: unknown): UserError {
+  return new UserError(`${quoted(file)} exists already: remove it first, or choose another name`, { cause });
+}
