@@ -31,6 +31,7 @@ export interface BlkMachineOptions {
   readonly rates?: Rates;
 }
 
+const PAGE_BYTES = 0x1000;
 const FIRST_QUEUE = 0x1_0000;
 const FD = 3;
 const HEADER_BYTES = 16;
@@ -70,7 +71,7 @@ export class BlkMachine {
       fd: FD,
       ...options,
     });
-    const areaBytes = Math.floor(memoryBytes / queues) - FIRST_QUEUE;
+    const areaBytes = Math.floor(memoryBytes / queues / PAGE_BYTES - FIRST_QUEUE / PAGE_BYTES) * PAGE_BYTES;
     this.drivers = Array.from(
       { length: queues },
       (_, i) => new MockDriver({ size: queueSize, memory: this.memory, base: FIRST_QUEUE + i * areaBytes }),

@@ -24,8 +24,19 @@ export interface Backend {
   readonly opened?: unknown;
   /** What its service there tells (ServicePort.tell). */
   onMessage?(message: unknown): void;
+  /** One of the machine's disks: clients may change it while the guest runs. */
+  readonly disk?: DiskDrive;
   /** One of the machine's serial ports: clients may attach to it and type. */
   readonly serial?: SerialLine | undefined;
+}
+
+export interface DiskDrive {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Resolves when the guest has been told. Rejects with UserError. */
+  resize(sizeBytes: number): Promise<void>;
+  /** Another file is in the drive; the options stay, its format is that of its name. See resize. */
+  change(path: string): Promise<void>;
 }
 
 export interface SerialLine {

@@ -1,5 +1,5 @@
 /** The back ends of a machine, in the order of its plan: undefined where a device has none. Main thread. */
-import type { Backend, SerialLine } from './backend.ts';
+import type { Backend, DiskDrive, SerialLine } from './backend.ts';
 
 export class BackendSet {
   readonly #backends: readonly (Backend | undefined)[];
@@ -15,6 +15,11 @@ export class BackendSet {
   /** The machine's serial ports: COM1 first. */
   get serial(): readonly SerialLine[] {
     return this.#present.flatMap((it) => it.serial ?? []);
+  }
+
+  /** The machine's disks, as its configuration lists them. */
+  get disks(): readonly DiskDrive[] {
+    return this.#present.flatMap((it) => it.disk ?? []);
   }
 
   /** `device` is the place in the plan. */

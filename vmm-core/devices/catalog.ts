@@ -16,6 +16,7 @@ import { rtcCmos } from './legacy/rtcCmos.ts';
 import { uart16550 } from './legacy/uart16550.ts';
 import { hostBridge } from './pci/hostBridge.ts';
 import { isaBridge } from './pci/isaBridge.ts';
+import { blk } from './virtio/blk/blk.ts';
 
 export const CATALOG: readonly DeviceClass[] = [
   localApic,
@@ -34,6 +35,7 @@ export const CATALOG: readonly DeviceClass[] = [
   fwCfg,
   debugcon,
   isaDebugExit,
+  blk,
 ];
 
 export function classOf(id: string, catalog: readonly DeviceClass[] = CATALOG): DeviceClass {

@@ -12,14 +12,26 @@ const SIGNATURES: readonly (readonly [offset: number, text: string, name: string
   [0, '\x1f\x8b', 'a gzip file'],
   [0, '\x28\xb5\x2f\xfd', 'a zstd file'],
   [0, '\xfd7zXZ', 'an xz file'],
+];
+/** In an image whose format is raw. */
+const RAW_SIGNATURES: typeof SIGNATURES = [
   [0x8001, 'CD001', 'an ISO image: its format is raw'],
   [510, '\x55\xaa', 'a raw disk with a boot sector'],
 ];
 const READ_BYTES = 0x8800;
 
 export function imageSignature(file: ImageFile): string | undefined {
+  return signatureIn(file, [...SIGNATURES, ...RAW_SIGNATURES]);
+}
+
+/** Undefined when it may well be raw. */
+export function otherFormat(file: ImageFile): string | undefined {
+  return signatureIn(file, SIGNATURES);
+}
+
+function signatureIn(file: ImageFile, signatures: typeof SIGNATURES): string | undefined {
   const start = new Uint8Array(READ_BYTES);
   file.read(start, 0);
   const text = Buffer.from(start).toString('latin1');
-  return SIGNATURES.find(([offset, signature]) => text.startsWith(signature, offset))?.[2];
+  return signatures.find(([offset, signature]) => text.startsWith(signature, offset))?.[2];
 }

@@ -11,6 +11,9 @@ import { unknownKey } from '../unknownKey.ts';
 export const DISK_FORMATS = ['raw', 'qcow2'] as const;
 export type DiskFormat = (typeof DISK_FORMATS)[number];
 
+const CACHES = ['writeback', 'none', 'unsafe'] as const;
+const TRANSPORTS = ['pci', 'mmio'] as const;
+const BACKINGS = ['beside', 'anywhere'] as const;
 /** Virtio 1.2 §5.2.6: of the string that a driver can ask for. */
 const MAX_SERIAL_BYTES = 20;
 const MIN_BANDWIDTH = 4096;
@@ -62,10 +65,10 @@ export const DISK_OPTIONS = {
   },
   readonly: { value: flag, text: 'the guest cannot write it', argument: ON_OFF },
   cache: {
-    value: choice(['writeback', 'none', 'unsafe']),
+    value: choice(CACHES),
     text: "`writeback`, the default, uses the host's page cache; `none` goes past it (O_DIRECT); `unsafe` ignores the guest's flushes and loses data when the host crashes",
     argument: {
-      kind: ['writeback', 'none', 'unsafe'],
+      kind: CACHES,
       form: ' (`writeback` | `none` | `unsafe`)',
     },
   },
@@ -78,14 +81,14 @@ export const DISK_OPTIONS = {
   },
   iothread: { value: flag, text: 'the disk has an I/O thread of its own', argument: ON_OFF },
   transport: {
-    value: choice(['pci', 'mmio']),
+    value: choice(TRANSPORTS),
     text: 'where the virtio device is: `pci`, the default, or `mmio`',
-    argument: { kind: ['pci', 'mmio'], form: ' (`pci` | `mmio`)' },
+    argument: { kind: TRANSPORTS, form: ' (`pci` | `mmio`)' },
   },
   backing: {
-    value: choice(['beside', 'anywhere']),
+    value: choice(BACKINGS),
     text: 'which backing files a qcow2 image may name: `beside` it, in its folder or below, or `anywhere`; an image that has one is refused when not given, since it could name any file of the host',
-    argument: { kind: ['beside', 'anywhere'], form: ' [`beside` | `anywhere`]', isOptional: true },
+    argument: { kind: BACKINGS, form: ' [`beside` | `anywhere`]', isOptional: true },
     alone: 'beside',
   },
   iops: {

@@ -91,6 +91,10 @@ export class QueueServer implements DeviceService {
     if (this.#follow()) this.#service.onTimer?.();
   }
 
+  onMessage(message: unknown): void {
+    this.#service.onMessage?.(message);
+  }
+
   pause(): void {
     this.#isPaused = true;
     this.#follow();

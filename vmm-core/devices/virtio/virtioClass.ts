@@ -88,7 +88,10 @@ export interface VirtioPort<S extends VirtioState = VirtioState> extends Omit<
  * The data side of one device, on its thread. Queues are empty, and onKick comes for nothing, until the
  * driver is ready.
  */
-export interface VirtioService extends Pick<DeviceService, 'onDone' | 'onSlotFree' | 'onTimer'> {
+export interface VirtioService extends Pick<
+  DeviceService,
+  'onDone' | 'onSlotFree' | 'onTimer' | 'onMessage'
+> {
   /**
    * The driver kicked queue `index`, or may have. Takes a bounded number of chains; true: there may be more,
    * and it is called again when others had their turn.
