@@ -1,5 +1,6 @@
 /** Running VMs as lists to choose from. Pure. */
 import type { RunningVm } from '../vmm-core/client/runningVms.ts';
+import { serialTitle } from '../vmm-core/config/serialBackend.ts';
 import { formatSize } from '../vmm-core/config/size.ts';
 import { consolePorts } from './terminal/console.ts';
 
@@ -32,7 +33,7 @@ export function vmItem(vm: RunningVm): VmItem {
 /** One for each serial port that can be shown; COM1 of all VMs first. */
 export function portItems(vms: readonly RunningVm[]): PortItem[] {
   const items = vms.flatMap((vm) =>
-    consolePorts(vm).map((port) => ({ ...vmItem(vm), label: `COM${port + 1} · ${vm.name}`, port })),
+    consolePorts(vm).map((port) => ({ ...vmItem(vm), label: `${serialTitle(port)} · ${vm.name}`, port })),
   );
   return items.sort((a, b) => a.port - b.port);
 }

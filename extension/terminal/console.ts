@@ -3,6 +3,7 @@
  * recent output.
  */
 import type { RunningVm } from '../../vmm-core/client/runningVms.ts';
+import { serialTitle } from '../../vmm-core/config/serialBackend.ts';
 import { SerialConnection } from '../debug/serialConnection.ts';
 import type { SerialTerminals } from './serialTerminal.ts';
 
@@ -14,7 +15,7 @@ export async function showConsole(vm: RunningVm, port: number, terminals: Serial
   if (terminals.focus(vm.pid, port)) return;
   if (!consolePorts(vm).includes(port)) {
     throw new Error(
-      `VM "${vm.name}" is running, but its COM${port + 1} goes nowhere: there is no console to show.`,
+      `VM "${vm.name}" is running, but its ${serialTitle(port)} goes nowhere: there is no console to show.`,
     );
   }
   const name = terminals.nameOf(vm.pid) ?? vm.name;

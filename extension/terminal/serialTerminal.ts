@@ -3,6 +3,7 @@
  * VM is gone, and is used again by the next session of the same configuration.
  */
 import * as vscode from 'vscode';
+import { serialTitle } from '../../vmm-core/config/serialBackend.ts';
 import { LineFeeds } from './lineFeeds.ts';
 import { SerialText } from './serialText.ts';
 
@@ -90,7 +91,7 @@ export class SerialTerminals implements vscode.Disposable {
 }
 
 function titleOf(name: string, port: number): string {
-  return `COM${port + 1} · ${name}`;
+  return `${serialTitle(port)} · ${name}`;
 }
 
 function addsReturns(): boolean {

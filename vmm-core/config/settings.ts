@@ -8,6 +8,7 @@ import { cpus, memoryBytes, memoryEncryption, name, onReset } from './settings/h
 import { interfaces, vsockCid } from './settings/network.ts';
 import { serial } from './settings/serial.ts';
 import { cdrom, disks } from './settings/storage.ts';
+import { rng, virtio } from './settings/virtio.ts';
 import type { Rows } from './rows.ts';
 
 /** By their names in a configuration, in the order in which they are listed everywhere. */
@@ -26,6 +27,8 @@ export const SETTINGS = {
   cdrom,
   firmware,
   bootDevice,
+  virtio,
+  rng,
   interfaces,
   vsockCid,
   gdbSocket,

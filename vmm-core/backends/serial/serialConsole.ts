@@ -64,11 +64,20 @@ export class SerialConsole implements Backend, SerialLine {
   }
 
   #reportLoss(error: NodeJS.ErrnoException): void {
-    if (error.code === 'EPIPE') return; // the reader has what it wanted
     const { name, target, onLost } = this.#options;
-    const where = target.kind === 'file' ? target.path : 'standard output';
-    onLost(
-      `cannot write the output of ${name.toUpperCase()} to ${where}: ${fileErrorText(error)}; the guest runs on without it`,
-    );
+    const loss = lossOf(name.toUpperCase(), target, error);
+    if (loss !== undefined) onLost(loss);
   }
+}
+
+/** A sentence for the user; undefined: the reader has what it wanted. `title` names the port. */
+export function lossOf(
+  title: string,
+  target: SerialBackend,
+  error: NodeJS.ErrnoException,
+): string | undefined {
+  if (error.code === 'EPIPE') return undefined;
+  const where = target.kind === 'file' ? target.path : 'standard output';
+  const why = fileErrorText(error);
+  return `cannot write the output of ${title} to ${where}: ${why}; the guest runs on without it`;
 }

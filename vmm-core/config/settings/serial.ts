@@ -1,16 +1,27 @@
-/** The serial ports. COM1 is a terminal by default, the others go nowhere. */
+/**
+ * The serial ports. COM1 is a terminal by default, COM2 to COM4 go nowhere, and hvc0 is there when it is
+ * asked for.
+ */
 import type { DirectiveFindings, Written } from '../directive.ts';
-import { COM_PORTS, parseSerialBackend, type SerialBackend, serialForm } from '../serialBackend.ts';
+import {
+  COM_PORTS,
+  parseSerialBackend,
+  SERIAL_PORTS,
+  type SerialBackend,
+  serialForm,
+  VIRTIO_CONSOLE,
+} from '../serialBackend.ts';
 import type { Complain, Flag, Setting, ValueKind, ValueSchema, WrittenVm } from '../setting.ts';
 import { unknownKey } from '../unknownKey.ts';
 import { describe, isObject } from '../valueKinds.ts';
 
 const TARGETS = ['terminal', 'stdio', 'null', 'file', 'pty', 'unix'] as const;
 const FORMS = '"terminal", "file:PATH", "null" or "stdio"';
+const HVC0 = SERIAL_PORTS[VIRTIO_CONSOLE];
 const OF_COM1: SerialBackend = { kind: 'client' };
 const OF_OTHERS: SerialBackend = { kind: 'null' };
 
-/** Always an entry for each of COM1 to COM4. */
+/** Always an entry for each of COM1 to COM4; a fifth for hvc0, if it is there. */
 type Ports = readonly SerialBackend[];
 
 const portSchema: ValueSchema = {
@@ -23,7 +34,7 @@ const portSchema: ValueSchema = {
 const ports: ValueKind<Ports> = {
   schema: {
     type: 'object',
-    properties: Object.fromEntries(COM_PORTS.map((port) => [port, portSchema])),
+    properties: Object.fromEntries(SERIAL_PORTS.map((port) => [port, portSchema])),
     additionalProperties: false,
   },
   read: (written, complain) => {
@@ -31,18 +42,23 @@ const ports: ValueKind<Ports> = {
       return complain(`must be an object such as { "com1": "terminal" }, not ${describe(written)}`);
     }
     for (const key of Object.keys(written)) {
-      const message = unknownKey(key, COM_PORTS);
+      const message = unknownKey(key, SERIAL_PORTS);
       if (message !== undefined) complain(message, `.${key}`);
     }
-    return COM_PORTS.map((port, i) => readPort(i, written[port] ?? undefined, complain));
+    return portsOf(written[HVC0] !== undefined).map((port, i) =>
+      readPort(i, written[port] ?? undefined, complain),
+    );
   },
   check: (value, complain) => {
     if (!Array.isArray(value)) return complain(`must be a list, not ${describe(value)}`);
-    if (value.length > COM_PORTS.length)
-      return complain(`at most ${COM_PORTS.length} entries, not ${value.length}`);
-    return COM_PORTS.map((_, i) => checkPort(i, value[i], complain));
+    if (value.length > SERIAL_PORTS.length)
+      return complain(`at most ${SERIAL_PORTS.length} entries, not ${value.length}`);
+    return portsOf(value.length > VIRTIO_CONSOLE).map((_, i) => checkPort(i, value[i], complain));
   },
-  print: (value) => Object.fromEntries(COM_PORTS.map((port, i) => [port, serialForm(value[i] ?? OF_OTHERS)])),
+  print: (value) =>
+    Object.fromEntries(
+      portsOf(value.length > VIRTIO_CONSOLE).map((port, i) => [port, serialForm(value[i] ?? OF_OTHERS)]),
+    ),
   resolve: (value, absolute) =>
     value.map((it) => (it.kind === 'file' ? { ...it, path: absolute(it.path) } : it)),
 };
@@ -52,14 +68,14 @@ const flag: Flag = {
   name: 'serial',
   placeholder: 'BACKEND',
   isRepeatable: true,
-  text: 'stdio, terminal, file:PATH or null; the first is COM1 (stdio)',
+  text: 'stdio, terminal, file:PATH or null; the first is COM1 (stdio), the fifth hvc0',
   read: (given, refuse) => {
     const forms = given.length === 0 ? ['stdio'] : given;
-    if (forms.length > COM_PORTS.length)
-      return refuse('there are four serial ports: give --serial at most four times');
+    if (forms.length > SERIAL_PORTS.length)
+      return refuse('there are five serial ports, COM1 to COM4 and hvc0: give --serial at most five times');
     const wrong = forms.find((it) => parseSerialBackend(it) === undefined);
     if (wrong !== undefined) return refuse(`--serial ${wrong} is not stdio, terminal, file:PATH or null`);
-    return Object.fromEntries(forms.map((form, i) => [`com${i + 1}`, form] as const));
+    return Object.fromEntries(forms.map((form, i) => [SERIAL_PORTS[i] ?? '', form] as const));
   },
 };
 
@@ -71,7 +87,7 @@ export const serial = {
     default: { com1: 'terminal' },
     missing: undefined,
     description:
-      'Where each serial port goes: `"terminal"`, `"file:PATH"` or `"null"`. COM1 is a terminal unless you say otherwise, the others go nowhere.',
+      'Where each serial port goes: `"terminal"`, `"file:PATH"` or `"null"`. COM1 is a terminal unless you say otherwise, COM2 to COM4 go nowhere. Naming `hvc0` gives the guest a virtio console.',
   },
   flag,
   vmConf: {
@@ -80,25 +96,32 @@ export const serial = {
         block: 'vm',
         words: ['serial'],
         args: [
-          { name: 'port', kind: COM_PORTS, isOptional: true },
+          { name: 'port', kind: SERIAL_PORTS, isOptional: true },
           { name: 'target', kind: TARGETS },
           { name: 'path', kind: 'string', means: 'path', isOptional: true },
         ],
         isExtension: true,
-        form: '`serial` [`com1` | `com2` | `com3` | `com4`] *target*',
-        snippet: ' ${1|com1,com2,com3,com4|} ${2|terminal,stdio,null,file,pty,unix|}',
-        text: 'Where the bytes of a serial port go: `terminal` (the attached clients: a terminal in the editor, `vmm console`), `stdio`, `null`, `file` *path*, `pty` or `unix` *path*. The default port is com1. By default com1 is a terminal and the others go nowhere.',
+        form: '`serial` [`com1` | `com2` | `com3` | `com4` | `hvc0`] *target*',
+        snippet: ' ${1|com1,com2,com3,com4,hvc0|} ${2|terminal,stdio,null,file,pty,unix|}',
+        text: 'Where the bytes of a serial port go: `terminal` (the attached clients: a terminal in the editor, `vmm console`), `stdio`, `null`, `file` *path*, `pty` or `unix` *path*. The default port is com1. By default com1 is a terminal and com2 to com4 go nowhere; hvc0 is a virtio console, which the guest has when it is named here.',
         check: checkWritten,
       },
     },
     isInherited: true,
-    read: (vm) => COM_PORTS.map((port, i) => writtenPort(vm, port, i)),
+    read: (vm) => {
+      const hasConsole = vm.all('serial').some((it) => it.args['port']?.text === HVC0);
+      return portsOf(hasConsole).map((port, i) => writtenPort(vm, port, i));
+    },
     unsupported: ({ args }) => {
       const target = args['target']?.text;
       return target === 'pty' || target === 'unix' ? `serial ${target}` : undefined;
     },
   },
 } as const satisfies Setting<Ports>;
+
+function portsOf(hasConsole: boolean): readonly (typeof SERIAL_PORTS)[number][] {
+  return hasConsole ? SERIAL_PORTS : COM_PORTS;
+}
 
 function byDefault(port: number): SerialBackend {
   return port === 0 ? OF_COM1 : OF_OTHERS;
@@ -107,7 +130,7 @@ function byDefault(port: number): SerialBackend {
 function readPort(port: number, form: unknown, complain: Complain): SerialBackend {
   if (form === undefined) return byDefault(port);
   const backend = typeof form === 'string' ? parseSerialBackend(form) : undefined;
-  if (backend === undefined) complain(`must be ${FORMS}, not ${describe(form)}`, `.com${port + 1}`);
+  if (backend === undefined) complain(`must be ${FORMS}, not ${describe(form)}`, `.${SERIAL_PORTS[port]}`);
   return backend ?? OF_OTHERS;
 }
 
@@ -117,7 +140,7 @@ function checkPort(port: number, value: unknown, complain: Complain): SerialBack
   if (kind === 'client' || kind === 'stdio' || kind === 'null') return { kind };
   if (kind === 'file' && typeof path === 'string' && path !== '') return { kind, path };
   const given = !isObject(value) ? value : kind === 'file' ? 'file:' : kind;
-  complain(`must be ${FORMS}, not ${describe(given)}`, `.com${port + 1}`);
+  complain(`must be ${FORMS}, not ${describe(given)}`, `.${SERIAL_PORTS[port]}`);
   return OF_OTHERS;
 }
 
