@@ -21,6 +21,7 @@ import { hostBridge } from '../../vmm-core/devices/pci/hostBridge.ts';
 import { planMachine } from '../../vmm-core/devices/planner.ts';
 import type { QueueRings } from '../../vmm-core/devices/virtio/queue.ts';
 import type { VirtioState } from '../../vmm-core/devices/virtio/virtioState.ts';
+import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
 import { log } from '../../vmm-core/log.ts';
 import type { GuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 import {
@@ -54,11 +55,11 @@ export class VirtioMachine {
     deviceClass: DeviceClass,
     shape: VirtioState,
     memory: GuestMemory,
-    lent: Partial<ServicePort> = {},
+    config: Partial<VmConfig> = {},
   ) {
     log.setLevel('error'); // drivers in tests break rules, of which the log warns
     const catalog: readonly DeviceClass[] = [hostBridge, deviceClass];
-    const plan = planMachine(plannableConfig(), catalog);
+    const plan = planMachine(plannableConfig(config), catalog);
     const bytes = allocateDevices(plan);
     const built = buildDevices(
       plan,
@@ -88,7 +89,6 @@ export class VirtioMachine {
     if (planned.resources.ioThread !== undefined)
       this.service = deviceClass.service?.(planned.instance, {
         ...{ name: planned.name, state, device, memory, opened: undefined, io: NO_IO, tell: nothing },
-        ...lent,
       });
     this.reset();
   }

@@ -17,6 +17,8 @@ import { uart16550 } from './legacy/uart16550.ts';
 import { hostBridge } from './pci/hostBridge.ts';
 import { isaBridge } from './pci/isaBridge.ts';
 import { blk } from './virtio/blk/blk.ts';
+import { virtioConsole } from './virtio/virtioConsole.ts';
+import { virtioRng } from './virtio/virtioRng.ts';
 
 export const CATALOG: readonly DeviceClass[] = [
   localApic,
@@ -36,6 +38,8 @@ export const CATALOG: readonly DeviceClass[] = [
   debugcon,
   isaDebugExit,
   blk,
+  virtioRng,
+  virtioConsole,
 ];
 
 export function classOf(id: string, catalog: readonly DeviceClass[] = CATALOG): DeviceClass {

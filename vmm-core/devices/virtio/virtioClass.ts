@@ -71,6 +71,8 @@ export interface VirtioPort<S extends VirtioState = VirtioState> extends Omit<
   readonly main?: BackendHost;
   /** Which of the driver's features are negotiated. Changes with a reset. */
   hasFeature(bit: number): boolean;
+  /** Has `onKick` called soon. */
+  kick(queue: number): void;
   /** The same object for all of the device's life; while the driver does not use it, it is empty. */
   queue(index: number): VirtQueue;
   /** Used buffers were added: interrupts the driver unless it asked not to be. */

@@ -204,6 +204,7 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
   #functionsOf(server: QueueServer): ServiceFunctions {
     return {
       hasFeature: (bit) => this.#registers.hasFeature(bit),
+      kick: this.#kick,
       queue: (index) => server.queue(index),
       notifyUsed: (queue) => server.notifyUsed(queue),
       changeConfig: (write) => this.#changeConfig(write),
@@ -239,7 +240,10 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
   }
 }
 
-type ServiceFunctions = Pick<VirtioPort, 'hasFeature' | 'queue' | 'notifyUsed' | 'changeConfig' | 'fail'>;
+type ServiceFunctions = Pick<
+  VirtioPort,
+  'hasFeature' | 'kick' | 'queue' | 'notifyUsed' | 'changeConfig' | 'fail'
+>;
 
 function mainKick(state: StateBlock<VirtioState>, host: Pick<DeviceHost, 'notify'>) {
   return (queue: number): void => {
