@@ -8,9 +8,13 @@ import {
   VIRTIO_CONFIG_S_NEEDS_RESET as NEEDS_RESET,
 } from '../../abi/virtioConfig.ts';
 
-/** §3.1.1, from and to. FAILED may come at any time and stays. 0 is the reset, and not here. */
+/**
+ * §3.1.1, from and to. FAILED may come at any time and stays. 0 is the reset, and not here. Drivers of small
+ * kernels take the first two steps at once.
+ */
 const TRANSITIONS: readonly (readonly [number, number])[] = [
   [0, ACKNOWLEDGE],
+  [0, ACKNOWLEDGE | DRIVER],
   [ACKNOWLEDGE, ACKNOWLEDGE | DRIVER],
   [ACKNOWLEDGE | DRIVER, ACKNOWLEDGE | DRIVER | FEATURES_OK],
   [ACKNOWLEDGE | DRIVER | FEATURES_OK, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK],
