@@ -61,7 +61,9 @@ class Disk implements DeviceService {
   }
   onDone(slot: number, result: number): void {
     this.#requests.onDone(slot, result);
-    this.#io.arm(0);
+  }
+  onAllDone(): void {
+    this.onTimer();
   }
   onSlotFree(): void {
     this.onTimer();

@@ -13,6 +13,8 @@ export interface DeviceService {
   onKick(doorbell: number): void;
   /** An I/O request is done; see IoEvents. */
   onDone?(slot: number, result: number): void;
+  /** What one wait has brought has all been told by onDone: interrupts for it are due. */
+  onAllDone?(): void;
   /** See IoSlots.takeSlot. */
   onSlotFree?(): void;
   onTimer?(): void;

@@ -62,6 +62,9 @@ class RecordedService implements DeviceService {
   onDone(slot: number, result: number): void {
     this.told.push(`done ${slot} ${result}`);
   }
+  onAllDone(): void {
+    this.told.push('all done');
+  }
   onSlotFree(): void {
     this.told.push('slot');
   }
@@ -139,12 +142,17 @@ test('a doorbell kicks its device, by its number there', () => {
   assert.deepEqual([one.told, other.told], [['kick 1'], ['kick 0']]);
 });
 
-test('a completion goes to the service that has the slot', () => {
+test('completions go to the service that has the slot, and then it hears that these were all', () => {
   const { engine, loop, one, other } = newLoop();
   const slot = other.io.takeSlot();
-  engine.happens = (events) => events.onDone(slot, 512);
+  const another = other.io.takeSlot();
+  engine.happens = (events) => {
+    events.onDone(slot, 512);
+    events.onDone(another, -5);
+  };
   loop.turn();
-  assert.deepEqual([one.told, other.told], [[], [`done ${slot} 512`]]);
+  loop.turn();
+  assert.deepEqual([one.told, other.told], [[], [`done ${slot} 512`, `done ${another} -5`, 'all done']]);
 });
 
 test('each service has its share of the slots, and hears when one is free again that it had to do without', () => {

@@ -29,6 +29,8 @@ interface Service {
   readonly device: number;
   readonly io: ServiceIo;
   readonly service: DeviceService;
+  /** It was told of completions in this turn. */
+  hasDone: boolean;
 }
 
 const WAKE_TAG = 0;
@@ -37,7 +39,7 @@ export class IoLoop implements IoEvents {
   readonly #host: IoLoopHost;
   readonly #services: readonly Service[];
   /** By slot. */
-  readonly #owners: readonly DeviceService[];
+  readonly #owners: readonly Service[];
   /** By the tag that the engine watches it under; 0 is WAKE_TAG. */
   readonly #doorbells: { readonly service: DeviceService; readonly doorbell: number }[] = [];
   #isWoken = true; // what came before is in shared memory, too
@@ -52,9 +54,9 @@ export class IoLoop implements IoEvents {
     engine.watch(WAKE_TAG, host.wakeFd);
     this.#services = served.map(({ device, serve }, i) => {
       const io = new ServiceIo(engine, i * share, share);
-      return { device, io, service: serve(io) };
+      return { device, io, service: serve(io), hasDone: false };
     });
-    this.#owners = this.#services.flatMap(({ service }) => Array.from({ length: share }, () => service));
+    this.#owners = this.#services.flatMap((it) => Array.from({ length: share }, () => it));
     this.#services.forEach(({ service }, i) => this.#watch(service, served[i]?.doorbellFds ?? []));
   }
 
@@ -67,7 +69,10 @@ export class IoLoop implements IoEvents {
   turn(): void {
     this.#host.engine.wait(this.#isWoken ? 0 : this.#waitMs(), this);
     if (this.#isWoken) this.#serveWake();
-    for (const { io, service } of this.#services) {
+    for (const it of this.#services) {
+      const { io, service } = it;
+      if (it.hasDone) service.onAllDone?.();
+      it.hasDone = false;
       if (io.takeSlotNews()) service.onSlotFree?.();
       if (io.dueMs < Infinity && io.takeTimer(performance.now())) service.onTimer?.();
     }
@@ -75,7 +80,10 @@ export class IoLoop implements IoEvents {
   }
 
   onDone(slot: number, result: number): void {
-    this.#owners[slot]?.onDone?.(slot, result);
+    const owner = this.#owners[slot];
+    if (owner === undefined) return;
+    owner.hasDone = true;
+    owner.service.onDone?.(slot, result);
   }
 
   onReady(tag: number): void {

@@ -83,6 +83,10 @@ export class QueueServer implements DeviceService {
     if (!this.#isRunning) this.#follow(); // somebody may wait for the last of them
   }
 
+  onAllDone(): void {
+    this.#service.onAllDone?.();
+  }
+
   onSlotFree(): void {
     if (this.#follow()) this.#service.onSlotFree?.();
   }

@@ -167,7 +167,7 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
     this.#registers.reset();
   }
 
-  serviceDied(): void {
+  serviceEnded(): void {
     this.#gate.break();
   }
 
