@@ -5,7 +5,9 @@ import { KVM_CAP } from '../abi/kvm.ts';
 import { runningVms } from '../client/runningVms.ts';
 import { formatSize } from '../config/size.ts';
 import { probeDebugFacilities } from '../debug/probe.ts';
-import { KvmUnavailableError } from '../errors.ts';
+import { KvmError, KvmUnavailableError } from '../errors.ts';
+import { EACCES, EPERM } from '../kvm/errno.ts';
+import { chooseIoEngine, type IoEngineChoice } from '../kvm/io/openIoEngine.ts';
 import { Kvm, kvmPath } from '../kvm/kvm.ts';
 import type { Finding, HostCheck } from '../protocol/hostCheck.ts';
 
@@ -18,10 +20,13 @@ export async function inspectHost(): Promise<HostCheck> {
     findings.push(capabilities(kvm), ...debugging(kvm));
     kvm.close();
   }
-  findings.push(await resources());
+  findings.push(diskIo(chooseIoEngine()), await resources());
   const usable = !findings.some(({ id, status }) => status === 'missing' && REQUIRED.has(id));
   return { usable, findings };
 }
+
+/** What the sysctl, a seccomp profile and a security module answer. */
+const FORBIDDEN: readonly number[] = [EPERM, EACCES];
 
 const REQUIRED = new Set(['kvm', 'capabilities']);
 
@@ -133,6 +138,30 @@ function debugging(kvm: Kvm): Finding[] {
       'a step may land in an interrupt handler',
     ),
   ];
+}
+
+/** Of what this host has for disks. */
+export function diskIo({ kind, refused: [best] }: IoEngineChoice): Finding {
+  const base = { id: 'diskIo', title: 'Disk I/O' };
+  if (kind === 'uring') return { ...base, status: 'ok', detail: 'by io_uring' };
+  const why = whyNotBest(best?.error);
+  if (kind === 'uring-mapped')
+    return { ...base, status: 'ok', detail: `by io_uring with mapped rings: ${why.reason}` };
+  const detail = `without io_uring, one request after the other: ${why.reason}`;
+  return { ...base, status: 'warning', detail, cure: why.cure };
+}
+
+function whyNotBest(error: Error | undefined): { readonly reason: string; readonly cure: string } {
+  if (error === undefined) return { reason: 'TRAPFRAME_IO asks for that', cure: 'unset TRAPFRAME_IO' };
+  if (error instanceof KvmError && FORBIDDEN.includes(error.errno))
+    return {
+      reason: `this host forbids it (${error.message})`,
+      cure: 'sudo sysctl kernel.io_uring_disabled=0; in a container, allow io_uring in its seccomp profile',
+    };
+  return {
+    reason: `this kernel does not have it (${error.message})`,
+    cure: 'update the host kernel (Linux 6.5 or newer)',
+  };
 }
 
 async function resources(): Promise<Finding> {
