@@ -83,8 +83,9 @@ export class QueueServer implements DeviceService {
     if (!this.#isRunning) this.#follow(); // somebody may wait for the last of them
   }
 
+  /** After a halt the queues may be the driver's again; who resumes looks at what is left. */
   onAllDone(): void {
-    this.#service.onAllDone?.();
+    if (this.#isRunning) this.#service.onAllDone?.();
   }
 
   onSlotFree(): void {

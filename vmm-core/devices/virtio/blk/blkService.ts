@@ -62,11 +62,13 @@ export class BlkService implements VirtioService {
     return this.#requests.onKick(index);
   }
 
-  /** The interrupt comes when all that one wait has brought are told of: a timer that is due is next. */
   onDone(slot: number, result: number): void {
     this.#requests.onDone(slot, result);
     this.#obey();
-    this.#arm(0);
+  }
+
+  onAllDone(): void {
+    if (this.#requests.proceed()) this.#arm(0);
   }
 
   onSlotFree(): void {
