@@ -9,6 +9,7 @@ import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
 import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
+import { consoleRound, queueRound, registersRound } from '../support/virtioFuzz.ts';
 import type { Fuzzer } from './fuzzer.ts';
 
 export const FUZZERS: readonly Fuzzer[] = [
@@ -44,6 +45,22 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'vm.conf-dependencies',
     claim: 'files whose macros and includes depend on each other: edits equal a fresh read',
     round: (seed) => assert.equal(checkDependencies(seed), undefined),
+  },
+  {
+    name: 'virtio-queue',
+    claim: 'a virtqueue finds in hostile memory what a plain reference finds, up to the first rule broken',
+    round: queueRound,
+  },
+  {
+    name: 'virtio-registers',
+    claim:
+      'whatever is written to registers of virtio, nothing throws, and a driver that comes then is served',
+    round: registersRound,
+  },
+  {
+    name: 'virtio-console',
+    claim: 'all that is sent to the virtio console is heard, and all that is typed arrives, in order',
+    round: consoleRound,
   },
   {
     name: 'virtio-blk',
