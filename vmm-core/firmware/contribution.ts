@@ -28,6 +28,8 @@ export interface FirmwareContribution {
   readonly pciInterrupts?: readonly PciInterrupt[];
   /** Of `boot_flags` and `flags` each chip gives its bits. */
   readonly fadt?: FadtValues;
+  /** What tells a Linux of the chip that was told to leave ACPI alone. */
+  readonly kernelParameters?: readonly string[];
   /** Its bits of the MADT's flags. */
   readonly madtFlags?: number;
   readonly ioApics?: readonly IoApic[];

@@ -9,6 +9,7 @@ import type { BootState } from '../boot/bootState.ts';
 import { locateKernel } from '../boot/locateKernel.ts';
 import type { Board } from '../firmware/contribution.ts';
 import { e820Map } from '../firmware/e820.ts';
+import { withKernelParameters } from '../firmware/kernelParameters.ts';
 import { writeFirmwareTables } from '../firmware/firmwareTables.ts';
 
 export interface KernelRequest extends BootRequest {
@@ -21,7 +22,8 @@ export interface KernelRequest extends BootRequest {
  */
 export function loadKernel(request: KernelRequest): BootState {
   const { kernel, memory, board } = request;
-  const located = locateKernel(request);
+  const cmdline = withKernelParameters(request.cmdline, board);
+  const located = locateKernel({ ...request, cmdline });
   const area = new BootArea(kernel.name, located.busy);
   const rsdp = writeFirmwareTables(memory, area, board); // before the image, which may lie over the BIOS data
   return located.load({ area, rsdp, memoryMap: e820Map(memory.slots, board) });

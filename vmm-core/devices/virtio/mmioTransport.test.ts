@@ -99,14 +99,20 @@ describe('virtio over MMIO (§4.2)', () => {
   });
 });
 
-describe('ACPI', () => {
-  it('names a device on MMIO by LNRO0005, with its page and its interrupt', () => {
-    const { busTerms = [] } = virtioFirmware({
+describe('firmware', () => {
+  it('names a device on MMIO by LNRO0005, with its page and its interrupt, and to a Linux without ACPI', () => {
+    const {
+      busTerms = [],
+      isaIrqs,
+      kernelParameters,
+    } = virtioFirmware({
       mmio: [{ base: 0xd000_1000, sizeBytes: 0x1000 }],
       irqs: [{ gsi: 17, trigger: 'edge' }],
     });
     const text = Buffer.concat(busTerms).toString('latin1');
     assert.match(text, /VR01.*LNRO0005/s);
+    assert.deepEqual(isaIrqs, [17]);
+    assert.deepEqual(kernelParameters, ['virtio_mmio.device=4K@0xd0001000:17']);
     assert.deepEqual(virtioFirmware({}), {});
   });
 });
