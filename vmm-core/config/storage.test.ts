@@ -65,14 +65,14 @@ describe('disks in launch.json', () => {
   it('are at most 26, the CD-ROM among them', () => {
     const names = Array.from({ length: 26 }, (_, i) => `${i}.img`);
     assert.equal(parse(names).config?.disks?.length, 26);
-    assert.equal(problem(names, 'x.iso'), 'disks can be at most 26, with the CD-ROM: there are 27');
+    assert.equal(problem(names, 'x.iso'), 'disks allows at most 26 disks, with the CD-ROM: there are 27');
   });
 
   it('share a file only when nobody writes it', () => {
     const readonly = { path: 'a.img', readonly: true };
-    assert.match(problem(['a.img', 'b.img', 'a.img']), /^disks give "a\.img" twice/);
-    assert.match(problem([readonly, 'a.img']), /^disks give "a\.img" twice/);
-    assert.match(problem(['a.img'], 'a.img'), /^disks give "a\.img" twice/);
+    assert.match(problem(['a.img', 'b.img', 'a.img']), /^disks names "a\.img" twice/);
+    assert.match(problem([readonly, 'a.img']), /^disks names "a\.img" twice/);
+    assert.match(problem(['a.img'], 'a.img'), /^disks names "a\.img" twice/);
     assert.deepEqual(parse([readonly, readonly, { path: 'a.img', snapshot: true }], 'a.img').problems, []);
   });
 

@@ -149,12 +149,12 @@ export function storageProblem(config: Storage): ConfigProblem | undefined {
   const all = allDisks(config);
   const { key } = disks.launch;
   if (all.length > MOST_DISKS)
-    return { key, message: `can be at most ${MOST_DISKS}, with the CD-ROM: there are ${all.length}` };
+    return { key, message: `allows at most ${MOST_DISKS} disks, with the CD-ROM: there are ${all.length}` };
   const shared = all.findIndex((it, i) => all.some((other, j) => j < i && areTwoWriters(it, other)));
   const name = JSON.stringify(all[shared]?.path);
   return shared < 0
     ? undefined
-    : { key, message: `give ${name} twice, and the guest could write it: use a copy, or make both readonly` };
+    : { key, message: `names ${name} twice, and the guest could write it: use a copy, or make both readonly` };
 }
 
 function areTwoWriters(one: DiskConfig, other: DiskConfig): boolean {
