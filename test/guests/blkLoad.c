@@ -144,6 +144,7 @@ static void find(const char *where)
 static void start(void)
 {
 	set(STATUS, 0);
+	set(STATUS, ACKNOWLEDGE);
 	set(STATUS, ACKNOWLEDGE | DRIVER);
 	set(DRIVER_FEATURES_SEL, 0);
 	set(DRIVER_FEATURES, 0);
