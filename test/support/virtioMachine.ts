@@ -152,10 +152,10 @@ const NO_IO: ServicePort['io'] = {
 
 /** The driver of a device on MMIO. */
 export class MmioDriver {
-  readonly #machine: VirtioMachine;
+  readonly #machine: Pick<VirtioMachine, 'set'>;
   readonly #base: number;
 
-  constructor(machine: VirtioMachine, base = 0xd000_0000) {
+  constructor(machine: Pick<VirtioMachine, 'set'>, base = 0xd000_0000) {
     this.#machine = machine;
     this.#base = base;
   }
