@@ -195,7 +195,12 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
     'vmm-core/control/', // a tag of log lines
   ],
   name: ['vmm-core/vmConf/', 'extension/language/server/'],
-  disk: ['vmm-core/config/directive.ts', 'vmm-core/vmConf/', 'extension/language/server/'],
+  disk: [
+    'vmm-core/config/directive.ts',
+    'vmm-core/vmConf/',
+    'extension/language/server/',
+    'vmm-core/cli/drive.ts', // a command
+  ],
   interface: ['vmm-core/config/directive.ts', 'vmm-core/vmConf/', 'extension/language/server/'],
   socket: ['vmm-core/vmConf/'],
   lladdr: ['vmm-core/vmConf/'],

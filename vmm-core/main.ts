@@ -30,6 +30,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "show a VM's devices as they are now",
     load: async () => (await import('./cli/show.ts')).show,
   },
+  disk: {
+    summary: "change a running VM's disks",
+    load: async () => (await import('./cli/drive.ts')).drive,
+  },
   load: { summary: 'check a vm.conf', load: async () => (await import('./cli/load.ts')).load },
   fmt: { summary: 'lay out vm.conf files', load: async () => (await import('./cli/fmt.ts')).fmt },
   lsp: { summary: 'serve editors of vm.conf', load: async () => (await import('./cli/lsp.ts')).lsp },

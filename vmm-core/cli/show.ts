@@ -1,11 +1,11 @@
 /** `vmm show`: what a VM's machine consists of and the state of its devices, while the guest runs. */
-import { standardError, standardOutput } from '../client/output.ts';
-import { type RunningVm, runningVms } from '../client/runningVms.ts';
-import { ConnectError, connectVmm, type VmmClient } from '../client/vmmClient.ts';
+import { standardOutput } from '../client/output.ts';
+import type { RunningVm } from '../client/runningVms.ts';
+import { connectVmm, type VmmClient } from '../client/vmmClient.ts';
 import { UserError } from '../errors.ts';
 import { type Decoded, inspectDevice, inspectMachine, inspectVcpu } from '../protocol/devices.ts';
-import { ErrorCode } from '../protocol/errors.ts';
-import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
+import { fail, type Options, parseArguments, single, type Values } from './arguments.ts';
+import { isAnswer, runningVm } from './runningVm.ts';
 import { type Shown, showText } from './showText.ts';
 
 const OPTIONS = {
@@ -32,33 +32,13 @@ export async function show(argv: readonly string[]): Promise<number> {
       standardOutput.write(USAGE);
       return 0;
     }
-    const shown = await inspect(await choose(positionals[0]), values);
+    const shown = await inspect(await runningVm('vmm show', positionals[0]), values);
     standardOutput.write(values.json === true ? `${JSON.stringify(shown)}\n` : showText(shown));
     return 0;
   } catch (error) {
-    if (isExpected(error)) return fail(error.message);
+    if (isAnswer(error)) return fail(error.message);
     throw error;
   }
-}
-
-/** Or the VM's own answer, a sentence for the user. */
-function isExpected(error: unknown): error is Error {
-  if (isForUser(error) || error instanceof ConnectError) return true;
-  const codes: readonly unknown[] = Object.values(ErrorCode);
-  return error instanceof Error && 'code' in error && codes.includes(error.code);
-}
-
-/** Throws UserError. */
-async function choose(name: string | undefined): Promise<RunningVm> {
-  const vms = await runningVms('vmm show', (message) => standardError.write(`vmm: ${message}\n`));
-  const names = vms.map((it) => it.name).join(', ');
-  if (vms.length === 0) throw new UserError('no VM is running: start one with "vmm run" or in VS Code');
-  const [only] = vms;
-  if (name === undefined && vms.length === 1 && only !== undefined) return only;
-  if (name === undefined) throw new UserError(`several VMs are running: name one of ${names}`);
-  const found = vms.find((it) => it.name === name);
-  if (found === undefined) throw new UserError(`no VM "${name}" is running: there are ${names}`);
-  return found;
 }
 
 async function inspect(vm: RunningVm, values: Values): Promise<Shown> {

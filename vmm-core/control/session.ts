@@ -2,6 +2,7 @@
  * What a client may ask for, in the core's own terms: the requests of every protocol end here. Throws
  * UserError, StateError, GuestAddressError (memory/), and what the host refuses (errors.ts). Main thread.
  */
+import type { DiskDrive } from '../backends/backend.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Breakpoint, Status } from '../debug/breakpoints.ts';
 import { type MemoryRange, readMemory, writeMemory } from '../debug/memoryAccess.ts';
@@ -148,6 +149,28 @@ export class Session {
   /** A walk of the page tables of `cpu`. */
   translate(address: bigint, cpu: number): Translation {
     return walk(this.#vm.machine.memory, this.#paging(cpu), address);
+  }
+
+  disks(): readonly DiskDrive[] {
+    return this.#vm.machine.disks;
+  }
+
+  /** Resolves when the guest has been told. */
+  async resizeDisk(disk: number, sizeBytes: number): Promise<void> {
+    await this.#drive(disk).resize(sizeBytes);
+  }
+
+  /** See resizeDisk. */
+  async changeDisk(disk: number, path: string): Promise<void> {
+    await this.#drive(disk).change(path);
+  }
+
+  #drive(disk: number): DiskDrive {
+    const drives = this.disks();
+    const found = drives[disk];
+    const count = drives.length === 0 ? 'no disks' : `${drives.length}, from 0`;
+    if (found === undefined) throw new UserError(`there is no disk ${disk}: the VM has ${count}`);
+    return found;
   }
 
   /** `reader` gets the port's output from now on. Returns the output so far. */

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
-import type { SerialLine } from '../backends/backend.ts';
+import type { DiskDrive, SerialLine } from '../backends/backend.ts';
 import type { BootState } from '../boot/bootState.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { PanicEvent } from '../devices/guestPower.ts';
@@ -99,6 +99,11 @@ export class Machine {
 
   get threads(): readonly VcpuThread[] {
     return this.vcpus.threads;
+  }
+
+  /** As the configuration lists them, then the CD-ROM. */
+  get disks(): readonly DiskDrive[] {
+    return this.#devices.backends.disks;
   }
 
   /** COM1 first. */

@@ -11,6 +11,7 @@ import { initialize } from '../../protocol/vm.ts';
 import type { Core } from '../core.ts';
 import { Session } from '../session.ts';
 import { serveDevices } from './devices.ts';
+import { serveDisks } from './disks.ts';
 import { greetingParams } from './handshake.ts';
 import { JsonRpcClient } from './jsonRpcClient.ts';
 import { listenAs, type NamedServer } from './listen.ts';
@@ -107,4 +108,5 @@ function serveClient(on: RequestTable, session: Session, client: JsonRpcClient):
   serveRegisters(on, session);
   serveMemory(on, session);
   serveDevices(on, session);
+  serveDisks(on, session);
 }
