@@ -6,6 +6,7 @@ import { crashOne } from '../support/crashCuts.ts';
 import { dwarfTargets } from '../support/dwarfFuzz.ts';
 import { elfTargets } from '../support/elfFuzz.ts';
 import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
+import { fuzzInspectedRings } from '../support/inspectorFuzz.ts';
 import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
@@ -35,6 +36,11 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'disk-crash',
     claim: 'a qcow2 image that is cut anywhere has no errors, and every byte that was flushed',
     round: (seed) => crashOne(seed, () => undefined),
+  },
+  {
+    name: 'inspector-rings',
+    claim: 'whatever a guest has in its rings, the inspector answers, and no answer is without a bound',
+    round: fuzzInspectedRings,
   },
   {
     name: 'vm.conf',
