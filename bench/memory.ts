@@ -19,7 +19,7 @@ export async function overheadMib(commandLine: CommandLine, machines = 1): Promi
 }
 
 /** Both have background threads that finish their start-up; neither is hurried. */
-function settled(): Promise<void> {
+export function settled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 }
 

@@ -66,7 +66,7 @@ export async function endCore(core: CoreProcess, client: VmmClient): Promise<voi
 /**
  * A core prepares itself right after it begins to listen; an editor's has long done so when F5 is pressed.
  */
-function warmedUp(): Promise<void> {
+export function warmedUp(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 500));
 }
 
