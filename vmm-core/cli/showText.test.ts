@@ -120,7 +120,7 @@ test('a virtio device: the rule that was broken, features, and what waits in eac
     queues: [QUEUE, { ...QUEUE, index: 1, isEnabled: false }],
   };
   assert.deepEqual(shown({ virtio, registers: { status: 0x40 } }).slice(1), [
-    '  virtio                device type 2, legacy interface',
+    '  virtio type           2, legacy interface',
     '  status                0x40  NEEDS_RESET',
     '  broken by the driver  §2.7.5: …',
     '  features              0x0',

@@ -133,7 +133,7 @@ function msixRow({ isEnabled, isFunctionMasked, vectors }: NonNullable<PciReport
 
 function virtioRows(virtio: VirtioReport): Row[] {
   return [
-    row('virtio', `device type ${virtio.deviceType}${virtio.isLegacy ? ', legacy interface' : ''}`),
+    row('virtio type', `${virtio.deviceType}${virtio.isLegacy ? ', legacy interface' : ''}`),
     row('status', bitsText(virtio.status)),
     ...(virtio.brokenRule === undefined ? [] : [row('broken by the driver', virtio.brokenRule)]),
     row('features', bitsText(virtio.features)),
