@@ -31,6 +31,7 @@ export const GUESTS = {
   resetState: { kind: 'multiboot' },
   powerOff: { kind: 'multiboot' },
   smp: { kind: 'multiboot' },
+  pciBar: { kind: 'multiboot' },
   pvh: { kind: 'elf64' },
   linux64: { kind: 'elf64' },
   fault: { kind: 'elf64' },

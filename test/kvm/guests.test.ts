@@ -104,6 +104,13 @@ const ENDINGS: readonly Expected[] = [
     code: OK,
   },
   { title: 'fw_cfg with two CPUs', guest: 'fwCfg', args: ['--cpus', '2'], stdout: 'QEMU 2', code: OK },
+  {
+    title: 'a BAR that one CPU sizes and moves, and another uses and moves back',
+    guest: 'pciBar',
+    args: ['--cpus', '2'],
+    stdout: 'SM21',
+    code: OK,
+  },
   { title: 'PICs that know levels from edges', guest: 'elcr', stdout: 'LE', code: OK },
   { title: 'the MP table of one CPU', guest: 'mpTable', stdout: '1 CPUs', code: OK },
   { title: 'the MP table of four', guest: 'mpTable', args: ['--cpus', '4'], stdout: '4 CPUs', code: OK },
