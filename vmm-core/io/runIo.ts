@@ -8,6 +8,7 @@ import type { DeviceService, IoSlots, ServicePort } from '../devices/deviceServi
 import type { GuestPower } from '../devices/guestPower.ts';
 import { kvmDoorbells } from '../kvm/doorbell.ts';
 import { openIoEngine } from '../kvm/io/openIoEngine.ts';
+import { trimHeaps } from '../kvm/libc.ts';
 import { kvmMsi } from '../kvm/msi.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import { log } from '../log.ts';
@@ -27,7 +28,9 @@ export function runIo(assignment: IoAssignment, post: Post, catalog: readonly De
   if (wakeFd === undefined) throw new Error(`nothing wakes the I/O thread ${assignment.threadName}`);
   const nextCommand = (): IoCommand | undefined =>
     (receiveMessageOnPort(assignment.commands) as { message: IoCommand } | undefined)?.message;
-  new IoLoop({ engine, wakeFd, nextCommand, post }, servedDevices(assignment, post, catalog)).run();
+  const loop = new IoLoop({ engine, wakeFd, nextCommand, post }, servedDevices(assignment, post, catalog));
+  trimHeaps();
+  loop.run();
   assignment.commands.close(); // or the thread would wait for more
 }
 

@@ -37,6 +37,7 @@ const libcSetitimer = libc.func('int setitimer(int which, void *value, void *old
   value: BigInt64Array,
   old: null,
 ) => number;
+const libcMallocTrim = libc.func('int malloc_trim(size_t pad)') as unknown as IntCall;
 const libcGetpid = libc.func('int getpid()') as unknown as () => number;
 const libcExit = libc.func('void _exit(int status)') as unknown as (status: number) => never;
 
@@ -159,6 +160,14 @@ export function mapFile(fd: number, lengthBytes: number, offset: number): ArrayB
   const address = BigInt(libcMmap(0, lengthBytes, PROT_READ_WRITE, MAP_SHARED, fd, offset));
   if (BigInt.asIntN(64, address) === -1n) throw new KvmError('mmap', koffi.errno());
   return koffi.view(address, lengthBytes);
+}
+
+/**
+ * Gives back what malloc of all threads holds and nobody uses: to start a thread's JavaScript engine takes
+ * more than it keeps.
+ */
+export function trimHeaps(): void {
+  libcMallocTrim(0);
 }
 
 export function closeFd(fd: number): void {
