@@ -5,6 +5,7 @@ import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { emptyQcow2 } from '../../extension/language/server/createDisk.ts';
+import { decideIoEngine, IO_ENGINES } from '../../vmm-core/kvm/io/openIoEngine.ts';
 import { changeDisk, listDisks, resizeDisk } from '../../vmm-core/protocol/disks.ts';
 import { EXIT_OK, guest } from '../guests/build.ts';
 import { kvmTest } from '../support/kvmTest.ts';
@@ -15,7 +16,12 @@ const OK = (EXIT_OK << 1) | 1;
 const MIB = 2 ** 20;
 const PLACE = 'scan=0xd0000000,0x1000,8';
 
-async function load(t: TestContext, disks: readonly string[], work: string): Promise<Finished> {
+async function load(
+  t: TestContext,
+  disks: readonly string[],
+  work: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Finished> {
   const kernel = await guest('blkLoad');
   const flags = disks.flatMap((it) => ['--disk', `${it},transport=mmio`]);
   return vmm(
@@ -24,7 +30,7 @@ async function load(t: TestContext, disks: readonly string[], work: string): Pro
       ...['run', '--kernel', kernel, '--memory', '32M', '--debug-exit', '--no-reboot', ...flags],
       ...['--cmdline', `${PLACE} ${work}`],
     ],
-    { env: { XDG_RUNTIME_DIR: temporaryFolder(t) } },
+    { env: { XDG_RUNTIME_DIR: temporaryFolder(t), ...env } },
   );
 }
 
@@ -45,6 +51,30 @@ kvmTest('a guest reads and writes a raw disk, alone and many requests at a time'
     const { stdout, stderr, code } = await load(t, [rawDisk(t, 16 * MIB)], work);
     assert.deepEqual([stdout, code, stderr], ['SD', OK, ''], work);
   }
+});
+
+kvmTest('each way of disk I/O that this host has serves a guest, and the VM ends with it', async (t) => {
+  const work = 'op=write bytes=4096 depth=32 count=1000 step=random';
+  for (const engine of IO_ENGINES.slice(IO_ENGINES.indexOf(decideIoEngine(undefined).kind))) {
+    const { stdout, stderr, code } = await load(t, [rawDisk(t, 16 * MIB)], work, { TRAPFRAME_IO: engine });
+    assert.deepEqual([stdout, code, stderr], ['SD', OK, ''], engine);
+  }
+});
+
+kvmTest('disks have an I/O thread together, or each its own', async (t) => {
+  const work = 'op=read bytes=4096 depth=4 count=200 step=random';
+  const disks = [rawDisk(t, MIB), `${rawDisk(t, MIB)},iothread`, `${rawDisk(t, MIB)},iothread`];
+  const { stdout, stderr, code } = await load(t, disks, work);
+  assert.deepEqual([stdout, code, stderr], ['SD', OK, '']);
+});
+
+kvmTest('an engine that does not exist is one clear error, and no VM', async (t) => {
+  const { stderr, code } = await load(t, [rawDisk(t, MIB)], 'op=read', { TRAPFRAME_IO: 'aio' });
+  assert.match(
+    stderr,
+    /^vmm: TRAPFRAME_IO: "aio" is not an engine: give uring, uring-mapped, poll, or unset it\n$/,
+  );
+  assert.equal(code, 1);
 });
 
 kvmTest('a guest fills a qcow2 disk, which is sound afterwards', async (t) => {
