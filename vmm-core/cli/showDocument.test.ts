@@ -14,7 +14,7 @@ function fieldsIn(source: string): string[] {
 /** The second cells of the table: words in code that begin a field's explanation. */
 function documentedFields(document: string): string[] {
   const cells = [...document.matchAll(/^\| [^|]+ \| (.+) \|$/gm)].map(([, cell]) => cell ?? '');
-  return cells.flatMap((cell) => cell.split(/; |: a table: |side: /).flatMap(leadingNames));
+  return cells.flatMap((cell) => cell.split('; ').flatMap(leadingNames));
 }
 
 function leadingNames(clause: string): string[] {
