@@ -36,10 +36,12 @@ const WORKER_FOLDERS = ['vmm-core', 'debug-adapter', 'extension'];
 
 /**
  * What a worker's bundle leaves out, though its sources import it: a vCPU's thread builds the registers of
- * devices only, and each of up to 64 would hold the back ends of disks and networks.
+ * devices only, and each of up to 64 would hold what plans them and what moves their data.
  */
+const LEFT_OUT_OF_VCPUS =
+  /\/vmm-core\/(config|backends)\/|\/devices\/virtio\/(queueServer|blk\/blkService|blk\/blkBackend)\.ts$/;
 const LEFT_OUT: Readonly<Record<string, RegExp>> = {
-  'vmm-core/vcpu/vcpu.worker.ts': /\/vmm-core\/backends\//,
+  'vmm-core/vcpu/vcpu.worker.ts': LEFT_OUT_OF_VCPUS,
 };
 
 /** iced-x86 opens its wasm beside the file that runs. */
@@ -89,11 +91,17 @@ async function lacksShebang(bundle: Bundle): Promise<boolean> {
   return !(await readFile(path.join(ROOT, bundle.source), 'utf8')).startsWith('#!');
 }
 
-/** Modules of these files have no exports: calling one is a TypeError. */
+/** What a bundle has in place of a file that is left out: whoever uses an export of it hears so. */
+const STUB = `module.exports = Object.create(new Proxy({}, {
+  get(_, name) {
+    if (name === '__esModule') return true;
+    throw new Error(String(name) + ' is left out of this bundle: see scripts/build.ts');
+  },
+}));`;
+
 function leaveOut(files: RegExp | undefined): Plugin[] {
   if (files === undefined) return [];
-  const setup: Plugin['setup'] = (build) =>
-    build.onLoad({ filter: files }, () => ({ contents: 'module.exports = {}' }));
+  const setup: Plugin['setup'] = (build) => build.onLoad({ filter: files }, () => ({ contents: STUB }));
   return [{ name: 'leave-out', setup }];
 }
 
