@@ -3,6 +3,7 @@
  * served on an I/O thread: blkService.ts and, request by request, blkRequests.ts. Main opens the image and
  * changes it while the guest runs: blkBackend.ts.
  */
+import * as abi from '../../../abi/virtioBlk.ts';
 import {
   VIRTIO_BLK_F_BLK_SIZE,
   VIRTIO_BLK_F_CONFIG_WCE,
@@ -18,10 +19,11 @@ import { VIRTIO_ID_BLOCK } from '../../../abi/virtioIds.ts';
 import type { DiskConfig } from '../../../config/settings/diskOptions.ts';
 import { allDisks } from '../../../config/settings/storage.ts';
 import { IO_THREAD } from '../../device.ts';
+import { featureNames } from '../featureNames.ts';
 import type { VirtioClass } from '../virtioClass.ts';
 import { virtioDevice } from '../virtioDevice.ts';
 import { BlkBackend } from './blkBackend.ts';
-import { QUEUE_SIZE, writeConfig } from './blkConfig.ts';
+import { decodeConfig, QUEUE_SIZE, writeConfig } from './blkConfig.ts';
 import { BlkService } from './blkService.ts';
 import { BLK_STATE, type BlkInstance, type BlkState, MAX_QUEUES } from './blkState.ts';
 
@@ -50,10 +52,12 @@ const blkClass: VirtioClass<BlkInstance, BlkState> = {
     })),
   nameOf: ({ name }) => name,
   features: ({ disk }) => [...ALWAYS, ...writeFeatures(disk)],
+  featureNames: featureNames(abi, 'VIRTIO_BLK_F_'),
   queueSizes: ({ queues }) => Array.from({ length: queues }, () => QUEUE_SIZE),
   reset: (_, { regs }) => regs.config.set(regs.medium),
   writeConfig: (_, { regs }, offset, sizeBytes, value) => writeConfig(regs.config, offset, sizeBytes, value),
   ioThread: ({ name, disk }) => (disk.iothread === true ? name : IO_THREAD),
+  inspect: ({ disk }, { regs }) => ({ image: disk.path, ...decodeConfig(regs.config) }),
   serve: (instance, port) => new BlkService(instance, port),
   backend: (instance, port) => new BlkBackend(instance, port),
 };

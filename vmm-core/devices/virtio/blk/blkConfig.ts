@@ -1,6 +1,7 @@
 /** The configuration space of a block device, virtio 1.2 §5.2.4. */
 import { VIRTIO_BLK_ID_BYTES, VirtioBlkConfig } from '../../../abi/virtioBlk.ts';
 import { type DiskImage, SECTOR_BYTES } from '../../../backends/disk/diskImage.ts';
+import type { Decoded } from '../../../protocol/devices.ts';
 import {
   MAX_DISCARD_SECTORS,
   MAX_DISCARD_SEG,
@@ -49,6 +50,12 @@ export function configOf(
 
 export function capacityOf(config: Uint8Array): number {
   return Number(viewOf(config).getBigUint64(VirtioBlkConfig.fields.capacity.offset, true)) * SECTOR_BYTES;
+}
+
+/** For the inspector, by the names of the header. */
+export function decodeConfig(config: Uint8Array): Decoded {
+  const values = Object.entries(VirtioBlkConfig.read(viewOf(config.slice())));
+  return Object.fromEntries(values.map(([name, value]) => [name, Number(value)]));
 }
 
 /** What depends on the medium, from the configuration of another; what the driver has chosen stays. */
