@@ -45,7 +45,7 @@ test('a function is shown with its ids, and bits of command and status by name',
   const { write, report } = functionAsReset();
   write(abi.PCI_COMMAND, 2, abi.PCI_COMMAND_MEMORY | abi.PCI_COMMAND_MASTER);
   const { address, vendorId, deviceId, classCode, command, status } = report();
-  assert.deepEqual([address, vendorId, deviceId, classCode], ['00:00.0', '0x1af4', '0x1042', '0x10000']);
+  assert.deepEqual([address, vendorId, deviceId, classCode], ['00:00.0', '0x1af4', '0x1042', '0x010000']);
   assert.deepEqual(command, { value: '0x6', set: ['PCI_COMMAND_MEMORY', 'PCI_COMMAND_MASTER'] });
   assert.deepEqual(status.set, ['PCI_STATUS_CAP_LIST']);
 });

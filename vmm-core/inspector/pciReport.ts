@@ -5,7 +5,7 @@ import type { FunctionState } from '../devices/pci/functionState.ts';
 import type { PlannedBar, PlannedFunction } from '../devices/pci/pciPlan.ts';
 import type { PciSlot } from '../devices/pci/pciResources.ts';
 import type { BarReport, BitsReport, MsixReport, PciReport, VectorReport } from '../protocol/devices.ts';
-import { hex } from '../protocol/hex.ts';
+import { type Hex, hex } from '../protocol/hex.ts';
 import { type BitNames, bitsReport, hex64, namesIn } from './bits.ts';
 
 const COMMAND_BITS = namesIn(abi, 'PCI_COMMAND_');
@@ -15,7 +15,7 @@ const MAX_CAPABILITIES = 48;
 
 export function pciReport(planned: PlannedFunction, regs: Registers<FunctionState>): PciReport {
   const config = viewOf(regs.config.slice()); // one state, as far as the guest lets us
-  const u16 = (offset: number): string => hex(config.getUint16(offset, true));
+  const u16 = (offset: number): string => digits(config.getUint16(offset, true), 4);
   const msix = msixReport(config, regs);
   return {
     address: slotName(planned.slot),
@@ -23,7 +23,7 @@ export function pciReport(planned: PlannedFunction, regs: Registers<FunctionStat
     deviceId: u16(abi.PCI_DEVICE_ID),
     subsystemVendorId: u16(abi.PCI_SUBSYSTEM_VENDOR_ID),
     subsystemId: u16(abi.PCI_SUBSYSTEM_ID),
-    classCode: hex(config.getUint32(abi.PCI_CLASS_REVISION, true) >>> 8),
+    classCode: digits(config.getUint32(abi.PCI_CLASS_REVISION, true) >>> 8, 6),
     revisionId: config.getUint8(abi.PCI_CLASS_REVISION),
     command: bits(config, abi.PCI_COMMAND, COMMAND_BITS),
     status: bits(config, abi.PCI_STATUS, STATUS_BITS),
@@ -39,6 +39,11 @@ export function pciReport(planned: PlannedFunction, regs: Registers<FunctionStat
         }),
     ...(msix === undefined ? {} : { msix }),
   };
+}
+
+/** As such numbers are written: with their zeroes. */
+function digits(value: number, count: number): Hex {
+  return `0x${value.toString(16).padStart(count, '0')}`;
 }
 
 function slotName({ device, function: number }: PciSlot): string {
