@@ -1,11 +1,13 @@
 /** The inspector beside a guest: what it tells, and that neither guest nor threads notice. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
 import { inspectDevice, inspectMachine, inspectVcpu } from '../../vmm-core/protocol/devices.ts';
 import { guest } from '../guests/build.ts';
 import { kvmTest } from '../support/kvmTest.ts';
-import { startVm } from '../support/liveVm.ts';
-import { vmm } from '../support/vmmProcess.ts';
+import { type LiveClient, startVm } from '../support/liveVm.ts';
+import { temporaryFolder, vmm } from '../support/vmmProcess.ts';
 
 const LOOKS = 200;
 
@@ -37,6 +39,64 @@ kvmTest("a running guest's devices are shown by their registers", async (t) => {
     assert.equal(report.name, name);
   }
 });
+
+/** It polls: reads of 4 KiB, 32 at a time, without an end. */
+const LOAD = 'scan=0xd0000000,0x1000,8 op=read bytes=4096 depth=32 count=1000000000 step=random';
+
+async function startLoad(t: TestContext): Promise<LiveClient> {
+  const disk = path.join(temporaryFolder(t), 'disk.img');
+  writeFileSync(disk, '');
+  truncateSync(disk, 2 ** 20);
+  const { client } = await startVm(t, {
+    kernel: await guest('blkLoad'),
+    cmdline: LOAD,
+    disks: [{ path: disk, format: 'raw', transport: 'mmio' }],
+  });
+  await client.attachSerial();
+  await client.resume();
+  await client.printed('S');
+  return client;
+}
+
+kvmTest("a disk's features and queues are shown while its driver works", async (t) => {
+  const { connection } = (await startLoad(t)).vmm;
+  const look = () => connection.sendRequest(inspectDevice, { name: 'blk0' });
+  const { virtio, decoded } = await look();
+  assert.equal(decoded?.['capacity'], 2 ** 20 / 512);
+  assert.deepEqual(virtio?.features.set, ['VIRTIO_F_VERSION_1']);
+  assert.ok(virtio.notTaken.includes('VIRTIO_BLK_F_FLUSH') && virtio.status.set.length === 4);
+  assert.equal(virtio.brokenRule, undefined);
+  const used = async (): Promise<number> => {
+    const rings = (await look()).virtio?.queues[0]?.rings;
+    return typeof rings === 'object' ? rings.usedIdx : assert.fail(rings ?? 'no rings');
+  };
+  const before = await used();
+  while ((await used()) === before); // it goes on, and we see it
+});
+
+kvmTest(
+  'a driver that breaks a rule is shown with the rule, and its rings as far as they can be read',
+  async (t) => {
+    const client = await startLoad(t);
+    const { connection } = client.vmm;
+    const look = async () => (await connection.sendRequest(inspectDevice, { name: 'blk0' })).virtio;
+    const descriptors = (await look())?.queues[0]?.descriptorTable ?? '';
+    // Every chain that comes from now on, until the driver has written its descriptors again.
+    const chains = Array.from({ length: 128 }, () => [
+      ...Array<number>(12).fill(0xff),
+      1,
+      0,
+      0xff,
+      0xff,
+    ]).flat();
+    for (let virtio = await look(); virtio?.brokenRule === undefined; virtio = await look()) {
+      await client.write({ address: descriptors, physical: true }, chains);
+    }
+    const virtio = await look();
+    assert.match(virtio?.brokenRule ?? '', /^§2\.7/);
+    assert.ok(virtio?.status.set.includes('VIRTIO_CONFIG_S_NEEDS_RESET'));
+  },
+);
 
 kvmTest('nothing wakes a vCPU that waits, however often somebody looks', async (t) => {
   const { client } = await startVm(t, { kernel: await guest('spin'), cpus: 4 });
