@@ -100,6 +100,7 @@ async function initrdArchive(): Promise<Uint8Array> {
   const archive = new CpioArchive().characterDevice('/dev/console', 5, 1);
   archive.file('/bin/busybox', await staticBusybox(), 0o755);
   archive.file('/init', await readFile(path.join(INSIDE, 'diskGuestInit.sh')), 0o755);
+  archive.file('/sbin/agent', await readFile(path.join(INSIDE, 'agent.sh')), 0o755);
   for (const [name, data] of modules) archive.file(`/lib/modules/${name}.ko`, data);
   archive.file('/lib/modules/lab.order', [...modules.keys()].map((it) => `${it}.ko\n`).join(''));
   return archive.finish();

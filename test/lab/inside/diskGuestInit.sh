@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # The init in the initrd of guests that have their root on a disk: the drivers, the root, and then /sbin/agent there.
-# lab.root= on the command line is the root's device; lab.transport=mmio loads the other transport's driver.
+# lab.root= on the command line is the root's device, or none: then this initrd's agent runs.
 /bin/busybox mkdir -p /proc /sys /dev /root
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -16,6 +16,10 @@ root=/dev/vda
 for word in $(cat /proc/cmdline); do
   case "$word" in lab.root=*) root=${word#lab.root=} ;; esac
 done
+if [ $root = none ]; then
+  mkdir -p /tmp
+  exec /sbin/agent
+fi
 tries=0
 until [ -b "$root" ] || [ $tries -ge 200 ]; do
   tries=$((tries + 1))

@@ -51,7 +51,8 @@ async function askVmm(vmmPid: number | undefined): Promise<GuestState> {
   }
 }
 
-async function clientOf(vmmPid: number | undefined): Promise<VmmClient> {
+/** Throws when it has no control socket. */
+export async function clientOf(vmmPid: number | undefined): Promise<VmmClient> {
   for (const name of socketNames()) {
     const client = await connectVmm(socketPath(name), { client: 'lab' }).catch(() => undefined);
     if (client === undefined) continue;

@@ -1,0 +1,86 @@
+/**
+ * The small virtio devices as a stock Debian kernel's own drivers use them, over PCI and over MMIO: random
+ * numbers, and hvc0 as a serial port.
+ */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { describe, it, type TestContext } from 'node:test';
+import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
+import type { VmmClient } from '../../vmm-core/client/vmmClient.ts';
+import { bootWithDisks, type DiskGuest } from './inside/diskGuest.ts';
+import { DISK } from './inside/labProtocol.ts';
+import { clientOf } from './inside/lostGuest.ts';
+import { VMM } from './inside/vmmRun.ts';
+
+const HVC0 = 4;
+const ROUNDS = Number(process.env['LAB_ROUNDS'] ?? '5');
+const RANDOM_BYTES = 8 * 1024;
+
+const skip = reasonToSkip();
+
+function reasonToSkip(): string | false {
+  if (!existsSync(VMM)) return 'dist/vmm.js is not there: run "npm run build"';
+  return existsSync(DISK.initrd) ? false : `L1 has no ${DISK.initrd}`;
+}
+
+async function boot(t: TestContext, ...more: readonly string[]): Promise<DiskGuest> {
+  const guest = bootWithDisks([], { more, cmdline: 'lab.root=none', memory: '256M' });
+  t.after(() => guest.kill());
+  await guest.ready();
+  return guest;
+}
+
+/** The other end of hvc0: what has come, and a way to type. */
+async function attach(t: TestContext, guest: DiskGuest) {
+  const client: VmmClient = await clientOf(guest.run.pid);
+  t.after(() => client.dispose());
+  const { connection } = client;
+  let text = '';
+  let changed: () => void = () => undefined;
+  connection.onNotification(serialOutput, ({ port, data }) => {
+    if (port !== HVC0) return;
+    text += Buffer.from(data).toString();
+    changed();
+  });
+  await connection.sendRequest(serialAttach, { port: HVC0 });
+  return {
+    type: (line: string) => connection.sendNotification(serialInput, { port: HVC0, data: Buffer.from(line) }),
+    async has(wanted: string): Promise<void> {
+      while (!text.includes(wanted)) await new Promise<void>((resolve) => (changed = resolve));
+    },
+  };
+}
+
+describe("a stock Debian kernel's virtio drivers", { skip }, () => {
+  for (const bus of ['pci', 'mmio']) {
+    it(`read random numbers over ${bus}, and are bound again and again`, async (t) => {
+      const guest = await boot(t, '--virtio', bus);
+      const device = await guest.sh('basename /sys/bus/virtio/drivers/virtio_rng/virtio*');
+      assert.match(await guest.sh('cat /sys/class/misc/hw_random/rng_current'), /^virtio_rng/);
+      const read = `dd if=/dev/hwrng bs=4096 count=${RANDOM_BYTES / 4096} iflag=fullblock 2>/dev/null`;
+      assert.equal(await guest.sh(`${read} | wc -c`), String(RANDOM_BYTES));
+      assert.notEqual(await guest.sh(`${read} | sha256sum`), await guest.sh(`${read} | sha256sum`));
+      const driver = '/sys/bus/virtio/drivers/virtio_rng';
+      for (let round = 0; round < ROUNDS; round++) {
+        await guest.sh(`echo ${device} > ${driver}/unbind && echo ${device} > ${driver}/bind`);
+        assert.equal(await guest.sh(`${read} | wc -c`), String(RANDOM_BYTES));
+      }
+      t.diagnostic(await guest.sh('grep virtio /proc/interrupts'));
+      assert.equal(await guest.powerOff(), 0);
+      t.diagnostic(`rounds: ${ROUNDS}`);
+    });
+
+    it(`has hvc0 over ${bus}: what is typed comes back, and much at once arrives whole`, async (t) => {
+      const ports = ['stdio', 'null', 'null', 'null', 'terminal'].flatMap((it) => ['--serial', it]);
+      const guest = await boot(t, '--virtio', bus, ...ports);
+      const hvc0 = await attach(t, guest);
+      await guest.sh('stty -F /dev/hvc0 raw -echo; (cat /dev/hvc0 > /dev/hvc0 &) ; true');
+      await hvc0.type('hello, hvc0\n');
+      await hvc0.has('hello, hvc0');
+      const lines = Array.from({ length: 2000 }, (_, i) => `line ${i} of what is typed`).join('\n');
+      await hvc0.type(`${lines}\nthe end\n`);
+      await hvc0.has(`${lines}\nthe end\n`);
+      assert.equal(await guest.powerOff(), 0);
+    });
+  }
+});
