@@ -22,7 +22,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./cli/run.ts')).run,
   },
   check: {
-    summary: 'say what this host can and cannot do',
+    summary: 'say what this host can and cannot do, or what is wrong with a disk image',
     load: async () => (await import('./cli/check.ts')).check,
   },
   status: { summary: 'list running VMs', load: async () => (await import('./cli/status.ts')).status },
@@ -33,6 +33,26 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   disk: {
     summary: "change a running VM's disks",
     load: async () => (await import('./cli/drive.ts')).drive,
+  },
+  create: {
+    summary: 'make a disk image',
+    load: async () => (await import('./cli/disk/create.ts')).create,
+  },
+  convert: {
+    summary: 'copy a disk image into another format',
+    load: async () => (await import('./cli/disk/convert.ts')).convert,
+  },
+  resize: {
+    summary: 'change the size of a disk image',
+    load: async () => (await import('./cli/disk/resize.ts')).resize,
+  },
+  info: {
+    summary: 'say what a disk image is',
+    load: async () => (await import('./cli/disk/info.ts')).info,
+  },
+  commit: {
+    summary: 'move the content of a derived disk image into its base',
+    load: async () => (await import('./cli/disk/commit.ts')).commit,
   },
   load: { summary: 'check a vm.conf', load: async () => (await import('./cli/load.ts')).load },
   fmt: { summary: 'lay out vm.conf files', load: async () => (await import('./cli/fmt.ts')).fmt },

@@ -1,6 +1,6 @@
 /** A file that is made whole or not at all: beside its place until it is complete. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, linkSync, lstatSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, linkSync, lstatSync, openSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { fileErrorText, quoted } from '../../client/regularFile.ts';
 import { UserError } from '../../errors.ts';
@@ -25,12 +25,11 @@ export class NewImageFile {
     });
   }
 
-  /** Gives it its name. The descriptor stays open. */
+  /** Gives it its name. The descriptor stays open. Throws UserError; then it is still to be dropped. */
   keep(): void {
     try {
       linkSync(this.#beside, this.#path); // does not replace what may be there by now
     } catch (cause) {
-      this.drop();
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST') throw existsError(this.#path, cause);
       throw new UserError(`cannot make ${quoted(this.#path)}: ${fileErrorText(cause)}`, { cause });
     }
@@ -39,7 +38,7 @@ export class NewImageFile {
 
   /** Removes what there is of it. */
   drop(): void {
-    unlinkSync(this.#beside);
+    rmSync(this.#beside, { force: true });
   }
 
   close(): void {

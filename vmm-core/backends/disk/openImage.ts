@@ -109,6 +109,18 @@ export function closeOpened({ files }: Pick<OpenedImage, 'files'>): void {
   for (const { fd } of files) closeSync(fd);
 }
 
+/** A file that was just made. */
+export function attachFile(file: HostFile, format: ImageFormat): Layer {
+  const options = { isReadOnly: false, discards: false, isUnsafe: false };
+  return format === 'raw' ? new RawImage(file, options) : openQcow2(file, { ...options, backing: undefined });
+}
+
+/** An image's file for what looks at it without making a disk of it. Locked; throws UserError. */
+export function openImageFile(name: string, format: ImageFormat, isReadOnly: boolean): HostFile {
+  const options = { isReadOnly, cache: 'writeback' } as const;
+  return new HostFile({ ...openFile(name, format, options, () => undefined), isUnsafe: false });
+}
+
 /** Appends to `files` as it goes, so that the caller can close them. */
 function openChain(options: ImageOptions, files: OpenedFile[]): void {
   const seen = new Set<string>();

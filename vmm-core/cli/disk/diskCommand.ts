@@ -1,0 +1,76 @@
+/** What commands for disks share: their errors, their progress, and Ctrl-C. */
+import { DiskError } from '../../backends/disk/diskError.ts';
+import { Qcow2HeaderError } from '../../backends/disk/qcow2/header.ts';
+import { standardError } from '../../client/output.ts';
+import { fail, isForUser } from '../arguments.ts';
+
+/** Ended by SIGINT, as a shell shows it. */
+const EXIT_INTERRUPTED = 130;
+/** What is done sooner shows no bar. */
+const BAR_AFTER_MS = 1000;
+const BAR_EVERY_MS = 100;
+const BAR_CELLS = 40;
+
+/** Runs `body`; what a user can cause becomes one line and exit code 1. */
+export async function diskCommand(body: () => number | Promise<number>): Promise<number> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof Interrupted) return EXIT_INTERRUPTED;
+    if (isForUser(error) || error instanceof DiskError || error instanceof Qcow2HeaderError)
+      return fail(error.message);
+    throw error;
+  }
+}
+
+export interface Work {
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number) => void;
+}
+
+/** Work that takes long: a bar on a terminal, and Ctrl-C stops it in order, by its signal. */
+export async function withProgress(totalBytes: number, body: (work: Work) => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort(new Interrupted());
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const it of signals) process.once(it, interrupt);
+  const bar = new ProgressBar(totalBytes);
+  try {
+    await body({ signal: stop.signal, onProgress: (done) => bar.show(done) });
+  } finally {
+    bar.clear();
+    for (const it of signals) process.removeListener(it, interrupt);
+  }
+}
+
+class Interrupted extends Error {}
+
+class ProgressBar {
+  readonly #totalBytes: number;
+  readonly #start = performance.now();
+  #shownAt = 0;
+
+  constructor(totalBytes: number) {
+    this.#totalBytes = totalBytes;
+  }
+
+  show(doneBytes: number): void {
+    const now = performance.now();
+    if (!process.stderr.isTTY || now - this.#start < BAR_AFTER_MS || now - this.#shownAt < BAR_EVERY_MS)
+      return;
+    this.#shownAt = now;
+    standardError.write(`\r${progressText(doneBytes, this.#totalBytes)}`);
+  }
+
+  clear(): void {
+    if (this.#shownAt > 0) standardError.write('\r\x1b[K');
+  }
+}
+
+/** `[########                ]  33 %` */
+export function progressText(doneBytes: number, totalBytes: number): string {
+  const share = totalBytes === 0 ? 1 : Math.min(1, doneBytes / totalBytes);
+  const full = Math.floor(share * BAR_CELLS);
+  const percent = String(Math.floor(share * 100)).padStart(3);
+  return `[${'#'.repeat(full)}${' '.repeat(BAR_CELLS - full)}] ${percent} %`;
+}
