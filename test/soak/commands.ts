@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { kvmUnavailable } from '../../scripts/testing/suites.ts';
+import { crashOne, CUTS_PER_WORK } from '../support/crashCuts.ts';
 import type { Soak, SoakCount } from './soak.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
@@ -28,6 +29,28 @@ export const fuzz: Soak = {
     const output = await run([path.join(ROOT, 'test/fuzz/main.ts'), '--minutes', String(ms / 60_000)]);
     const rounds = [...output.text.matchAll(/: (\d+) rounds$/gm)].reduce((sum, it) => sum + Number(it[1]), 0);
     return { passed: rounds, lost: [], failures: output.code === 0 ? [] : [output.text] };
+  },
+};
+
+/** `npm test` has those before it. */
+const FIRST_CRASH_SEED = 1000;
+const LEAST_CUTS = 10_000;
+
+export const diskCrash: Soak = {
+  name: 'disk-crash',
+  what: 'qcow2 images that are cut anywhere: no errors, and all that was flushed; 10 000 cuts and more',
+  run: async (ms) => {
+    const end = performance.now() + ms;
+    let passed = 0;
+    for (let seed = FIRST_CRASH_SEED; passed < LEAST_CUTS || performance.now() < end; seed++) {
+      try {
+        crashOne(seed, () => undefined);
+      } catch (error) {
+        return { passed, lost: [], failures: [`seed ${seed}: ${(error as Error).message}`] };
+      }
+      passed += CUTS_PER_WORK;
+    }
+    return { passed, lost: [], failures: [] };
   },
 };
 

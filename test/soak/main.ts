@@ -3,12 +3,12 @@
  * line each: rounds passed, rounds the emulator lost, failures; then what was seen of those.
  */
 import { parseArgs } from 'node:util';
-import { fuzz, runControl } from './commands.ts';
+import { diskCrash, fuzz, runControl } from './commands.ts';
 import { labDisks } from './labDisks.ts';
 import { labSmp } from './labSmp.ts';
 import { countLine, type Soak } from './soak.ts';
 
-const SOAKS: readonly Soak[] = [labSmp, labDisks, runControl, fuzz];
+const SOAKS: readonly Soak[] = [labSmp, labDisks, runControl, fuzz, diskCrash];
 const DEFAULT_MINUTES = '30';
 
 async function main(args: readonly string[]): Promise<number> {

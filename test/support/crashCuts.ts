@@ -10,7 +10,7 @@ import { Chances, type DiskWork, openInMemory, workOn } from './diskWork.ts';
 import { CutFiles, RecordedFile } from './recordedFile.ts';
 
 const STEPS = 60;
-const CUTS_PER_WORK = 25;
+export const CUTS_PER_WORK = 25;
 /** Of works, those that run out of space now and then. */
 const FULL_SHARE = 0.3;
 

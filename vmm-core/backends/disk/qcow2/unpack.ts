@@ -53,10 +53,7 @@ function unzstd(packed: Uint8Array, clusterBytes: number): Uint8Array {
 /** The library allocates the window that a frame's header asks for (RFC 8878 §3.1.1.1). */
 function assertSmallWindow(packed: Uint8Array, clusterBytes: number): void {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  if (packed.length < 18 || view.getUint32(0, true) !== ZSTD_MAGIC) {
-    if (packed.length >= 4 && view.getUint32(0, true) === ZSTD_MAGIC) return;
-    throw new Error('no zstd frame');
-  }
+  if (packed.length < 6 || view.getUint32(0, true) !== ZSTD_MAGIC) throw new Error('no zstd frame');
   const descriptor = view.getUint8(4);
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const windowBytes = isSingleSegment
