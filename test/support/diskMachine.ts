@@ -104,6 +104,7 @@ export class DiskMachine {
         onDone: (slot, result) => this.#service.onDone?.(slot, result),
         onReady: () => {},
       });
+      this.#service.onAllDone?.();
       if (this.io.takeTimer(performance.now())) this.#service.onTimer?.();
       isBusy =
         !this.#service.isIdle || this.#kicked.size > 0 || this.#sent.length > 0 || this.io.dueMs < Infinity;
