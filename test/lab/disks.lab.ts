@@ -53,7 +53,7 @@ async function boot(
 
 /** Throws when the image is damaged; leaks are none either after an orderly end. */
 async function check(...images: readonly string[]): Promise<void> {
-  for (const it of images) await vmm('disk', 'check', it);
+  for (const it of images) await vmm('check', it);
 }
 
 async function allocatedBytes(file: string): Promise<number> {
@@ -202,7 +202,7 @@ describe('a stock Debian kernel with disks', { skip }, () => {
 /** Exit code 3, as of `qemu-img check`: leaks, but no damage. */
 async function vmmCheckAllowingLeaks(file: string): Promise<string> {
   try {
-    await vmm('disk', 'check', file);
+    await vmm('check', file);
     return 'no leaks';
   } catch (error) {
     assert.equal((error as { code?: unknown }).code, 3, String(error));
