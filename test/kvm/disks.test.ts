@@ -8,6 +8,7 @@ import { emptyQcow2 } from '../../extension/language/server/createDisk.ts';
 import { decideIoEngine, IO_ENGINES } from '../../vmm-core/kvm/io/openIoEngine.ts';
 import { changeDisk, listDisks, resizeDisk } from '../../vmm-core/protocol/disks.ts';
 import { EXIT_OK, guest } from '../guests/build.ts';
+import { within } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';
 import { startVm } from '../support/liveVm.ts';
 import { type Finished, temporaryFolder, vmm } from '../support/vmmProcess.ts';
@@ -59,6 +60,24 @@ kvmTest('each way of disk I/O that this host has serves a guest, and the VM ends
     const { stdout, stderr, code } = await load(t, [rawDisk(t, 16 * MIB)], work, { TRAPFRAME_IO: engine });
     assert.deepEqual([stdout, code, stderr], ['SD', OK, ''], engine);
   }
+});
+
+kvmTest('a machine that is reset while its disk is busy begins again, and is ended so', async (t) => {
+  const work = 'op=write bytes=65536 depth=32 count=100000000 step=random';
+  const disks = [{ path: rawDisk(t, 16 * MIB), transport: 'mmio' }];
+  const { client, core } = await startVm(t, {
+    kernel: await guest('blkLoad'),
+    cmdline: `${PLACE} ${work}`,
+    disks,
+  });
+  await client.attachSerial();
+  await client.resume();
+  for (let round = 1; round <= 5; round++) {
+    await client.printed('S'.repeat(round));
+    await client.reset();
+  }
+  await client.kill();
+  assert.equal((await within(core.exited, 'the end of the core')).code, 0);
 });
 
 kvmTest('disks have an I/O thread together, or each its own', async (t) => {
