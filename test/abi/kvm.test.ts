@@ -92,6 +92,8 @@ function claimsOf(name: string, value: unknown): Claim[] {
   if (name === 'KVM_SREGS_SEGMENTS') return bothSregs(kvm.KVM_SREGS_SEGMENTS);
   if (name === 'KVM_SREGS_TABLES') return bothSregs(kvm.KVM_SREGS_TABLES);
   if (name === 'KVM_XCRS') return offsetClaims('struct kvm_xcrs', kvm.KVM_XCRS);
+  if (name === 'KVM_IRQCHIPS') return offsetClaims('struct kvm_irqchip', kvm.KVM_IRQCHIPS);
+  if (name === 'KVM_IOAPICS') return offsetClaims('struct kvm_ioapic_state', kvm.KVM_IOAPICS);
   if (typeof value === 'object' && value !== null) {
     return Object.entries(value as Record<string, number>).map(([key, number]) => ({
       ...macroClaim(`${name}_${key}`, number),

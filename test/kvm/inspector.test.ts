@@ -25,7 +25,8 @@ kvmTest("a running guest's devices are shown by their registers", async (t) => {
   await client.resume();
   await client.printed('\n');
   const { connection } = client.vmm;
-  const { devices, interrupts, memory } = await connection.sendRequest(inspectMachine);
+  const { devices, interrupts, memory, chips } = await connection.sendRequest(inspectMachine);
+  assert.deepEqual(Object.keys(chips), ['PIC, master', 'PIC, slave', 'IOAPIC', 'PIT']);
   assert.deepEqual(memory, [{ base: '0x0', sizeBytes: 16 * 2 ** 20 }]);
   const com1 = await connection.sendRequest(inspectDevice, {
     name: devices.find((it) => it === 'com1') ?? '',

@@ -134,6 +134,33 @@ export const KvmIrqchip = struct('kvm_irqchip', 520, {
 export const KVM_IRQCHIP_PIC_MASTER = 0;
 export const KVM_IRQCHIP_PIC_SLAVE = 1;
 export const KVM_IRQCHIP_IOAPIC = 2;
+/** The union of what the chips have. */
+export const KVM_IRQCHIPS = { chip: 8 } as const;
+export const KvmPicState = struct('kvm_pic_state', 16, {
+  last_irr: u8(0),
+  irr: u8(1),
+  imr: u8(2),
+  isr: u8(3),
+  irq_base: u8(5),
+  init_state: u8(9),
+  auto_eoi: u8(10),
+  elcr: u8(14),
+});
+export const KVM_IOAPIC_NUM_PINS = 24;
+export const KvmIoapicState = struct('kvm_ioapic_state', 216, {
+  base_address: u64(0),
+  ioregsel: u32(8),
+  id: u32(12),
+  irr: u32(16),
+});
+/** A u64 for each pin. */
+export const KVM_IOAPICS = { redirtbl: 24 } as const;
+export const KvmPitChannelState = struct('kvm_pit_channel_state', 24, {
+  count: u32(0),
+  mode: u8(13),
+  bcd: u8(14),
+  gate: u8(15),
+});
 export const KvmPitConfig = struct('kvm_pit_config', 64, { flags: u32(0) });
 export const KVM_PIT_SPEAKER_DUMMY = 1; // port 0x61 stays in the kernel
 export const KvmPitState2 = struct('kvm_pit_state2', 112, { flags: u32(72) });

@@ -14,6 +14,7 @@ const MACHINE = {
     { gsi: 4, trigger: 'edge', users: ['com1', 'com3'], asserting: ['com3'] },
     { gsi: 11, trigger: 'level', users: ['disk0'] },
   ],
+  chips: { IOAPIC: { 'pin 4': 'vector 0x30, fixed, to 0, edge' } },
 } as const;
 const BARE = { ports: [], mmio: [], irqs: [], registers: {} };
 
@@ -33,6 +34,8 @@ test('the machine comes first: threads, memory, interrupts and who asserts them'
   interrupts
     4   edge  com1, com3  (asserted by com3)
     11  level  disk0
+  IOAPIC
+    pin 4  vector 0x30, fixed, to 0, edge
 `,
   );
 });

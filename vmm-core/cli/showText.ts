@@ -53,7 +53,7 @@ function lines(rows: readonly Row[]): string[] {
   ]);
 }
 
-function machineRows({ vcpus, memory, interrupts }: MachineReport): Row[] {
+function machineRows({ vcpus, memory, interrupts, chips }: MachineReport): Row[] {
   const threads = vcpus.map(({ cpu, threadId }) => `${cpu}: ${threadId === 0 ? 'starting' : threadId}`);
   return [
     row('vCPU threads', threads.join('  ')),
@@ -64,6 +64,7 @@ function machineRows({ vcpus, memory, interrupts }: MachineReport): Row[] {
         row(String(gsi), `${trigger}  ${users.join(', ')}${assertedBy(asserting)}`),
       ),
     },
+    ...decodedRows(chips),
   ];
 }
 

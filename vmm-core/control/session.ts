@@ -8,7 +8,7 @@ import type { Breakpoint, Status } from '../debug/breakpoints.ts';
 import { type MemoryRange, readMemory, writeMemory } from '../debug/memoryAccess.ts';
 import { readRegisters, writeRegisters } from '../debug/registers.ts';
 import type { VcpuStep } from '../debug/runControl.ts';
-import { savedVcpu } from '../debug/savedVcpu.ts';
+import { savedChips, savedVcpu } from '../debug/savedState.ts';
 import { StateError, UserError } from '../errors.ts';
 import { deviceReport } from '../inspector/deviceReport.ts';
 import { machineReport } from '../inspector/machineReport.ts';
@@ -105,8 +105,9 @@ export class Session {
 
   /** What the machine consists of; while running, too. */
   inspectMachine(): MachineReport {
-    const { devices, memory, threadIds } = this.#vm.machine;
-    return machineReport(devices, memory, threadIds);
+    const { machine } = this.#vm;
+    const { devices, memory, threadIds } = machine;
+    return machineReport(devices, memory, threadIds, savedChips(machine.saveChips()));
   }
 
   /** While running, too. */

@@ -41,7 +41,7 @@ function build(catalog: readonly DeviceClass[]) {
 
 test('every device of the catalog has a report that survives JSON', () => {
   const { plan, memory, reports } = build(CATALOG);
-  const machine = machineReport({ plan, memory }, MEMORY, [1, 0]);
+  const machine = machineReport({ plan, memory }, MEMORY, [1, 0], {});
   assert.deepEqual(
     machine.devices,
     reports().map(({ name }) => name),
@@ -61,7 +61,7 @@ test('registers have the names of the state block, whoever wrote them', () => {
 test('of an interrupt that several share, those that assert it are named', () => {
   const { plan, memory, set } = build(CATALOG);
   const asserting = (): readonly string[] | undefined =>
-    machineReport({ plan, memory }, MEMORY, []).interrupts.find(({ users }) => users.includes('com3'))
+    machineReport({ plan, memory }, MEMORY, [], {}).interrupts.find(({ users }) => users.includes('com3'))
       ?.asserting;
   assert.deepEqual(asserting(), []);
   set.ports.write(0x3e8 + 1, 1, 2); // IER: the transmitter is empty

@@ -3,7 +3,7 @@ import { SharedIrqLine } from '../bus/sharedIrqLine.ts';
 import { StateBlock } from '../bus/stateBlock.ts';
 import type { MachinePlan, PlannedIrq } from '../devices/machinePlan.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
-import type { InterruptReport, MachineReport } from '../protocol/devices.ts';
+import type { Decoded, InterruptReport, MachineReport } from '../protocol/devices.ts';
 import { windowReport } from './deviceReport.ts';
 
 export interface InspectedDevices {
@@ -12,17 +12,19 @@ export interface InspectedDevices {
   readonly memory: SharedArrayBuffer;
 }
 
-/** `threadIds`: of the vCPUs, by index. */
+/** `threadIds`: of the vCPUs, by index. `chips`: what KVM has. */
 export function machineReport(
   { plan, memory: registers }: InspectedDevices,
   memory: GuestMemory,
   threadIds: readonly number[],
+  chips: Decoded,
 ): MachineReport {
   return {
     vcpus: threadIds.map((threadId, cpu) => ({ cpu, threadId })),
     memory: memory.slots.map(windowReport),
     devices: plan.devices.map(({ name }) => name),
     interrupts: plan.irqs.map((it) => interruptReport(it, registers)),
+    chips,
   };
 }
 

@@ -23,7 +23,7 @@ import type { StatePartName, VcpuState } from './vcpuState.ts';
 
 /** Names as in the headers and the SDM, nested as the structs are. */
 export interface StateValues {
-  readonly [name: string]: number | bigint | Uint8Array | StateValues;
+  readonly [name: string]: number | bigint | string | Uint8Array | StateValues;
 }
 
 /** By part, in the order of the state's parts. */

@@ -11,7 +11,7 @@ import type { VmConfig } from '../config/vmConfig.ts';
 import type { PanicEvent } from '../devices/guestPower.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import type { VcpuState } from '../kvm/vcpuState.ts';
-import type { KvmVm } from '../kvm/vm.ts';
+import type { ChipState, KvmVm } from '../kvm/vm.ts';
 import { log } from '../log.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import { ArmedBreakpoints } from '../vcpu/armedBreakpoints.ts';
@@ -119,6 +119,11 @@ export class Machine {
   /** By index: the kernel's id of the thread that runs the vCPU, 0 before there is one. */
   get threadIds(): readonly number[] {
     return this.threads.map(({ index }) => this.#stopBoard.threadOf(index));
+  }
+
+  /** The interrupt controllers and the timer that KVM has; while the guest runs, too. */
+  saveChips(): ChipState {
+    return this.#vm.saveChips();
   }
 
   /** Everything the guest can change in a vCPU. They are stopped. Throws RangeError. */

@@ -35,6 +35,8 @@ export interface MachineReport {
   /** Names of devices, in the order of the plan. */
   readonly devices: readonly string[];
   readonly interrupts: readonly InterruptReport[];
+  /** PICs, IOAPIC and PIT, which KVM has: their registers, by the names of its headers. */
+  readonly chips: Decoded;
 }
 
 /** 64-bit registers are Hex, or decimal when they are signed. */

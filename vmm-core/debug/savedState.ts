@@ -1,6 +1,8 @@
-/** All that KVM keeps of a stopped vCPU, by the names of the headers and of the SDM. Main thread. */
+/** What KVM keeps of a stopped vCPU and of its chips, by the names of headers and manuals. Main thread. */
+import { chipStateValues } from '../kvm/chipStateValues.ts';
 import type { VcpuState } from '../kvm/vcpuState.ts';
 import { type StateValues, vcpuStateValues } from '../kvm/vcpuStateValues.ts';
+import type { ChipState } from '../kvm/vm.ts';
 import type { Decoded, DecodedValue } from '../protocol/devices.ts';
 import { hex } from '../protocol/hex.ts';
 
@@ -10,13 +12,18 @@ export function savedVcpu(state: VcpuState): Decoded {
   );
 }
 
+/** PICs, IOAPIC and PIT; vCPUs may run. */
+export function savedChips(state: ChipState): Decoded {
+  return decoded(chipStateValues(state));
+}
+
 function decoded(values: StateValues): Decoded {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, decodedValue(value)]));
 }
 
 /** Numbers of up to 32 bits as such; bytes in the order of memory. */
 function decodedValue(value: StateValues[string]): DecodedValue {
-  if (typeof value === 'number') return value;
+  if (typeof value === 'number' || typeof value === 'string') return value;
   if (typeof value === 'bigint') return hex(value);
   return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : decoded(value);
 }
