@@ -38,7 +38,7 @@ export function info(argv: readonly string[]): Promise<number> {
 function text({ format, sizeBytes, allocatedBytes, qcow2 }: ImageInfo): string {
   const rows: [string, string][] = [
     ['format', qcow2 === undefined ? format : `${format}, version ${qcow2.version}`],
-    ['disk', `${formatSize(sizeBytes)} (${sizeBytes} bytes)`],
+    ['size', `${formatSize(sizeBytes)} (${sizeBytes} bytes)`],
     ['on the host', formatSize(allocatedBytes)],
   ];
   if (qcow2 !== undefined) {
