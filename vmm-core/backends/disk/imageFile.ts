@@ -2,7 +2,7 @@
  * A file or block device that an image is in, for what an image itself reads and writes: metadata, copies on
  * write, compressed clusters. Blocks the calling thread.
  */
-import { closeSync, fstatSync, ftruncateSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -10,9 +10,10 @@ import {
   allocateRange,
   readAt,
   syncData,
+  truncateTo,
   writeAt,
 } from '../../kvm/fileIo.ts';
-import { EAGAIN, EINTR, EIO, ENOSPC, EOPNOTSUPP } from '../../kvm/errno.ts';
+import { EAGAIN, EINTR, ENOSPC, EOPNOTSUPP } from '../../kvm/errno.ts';
 import { tryIoctlStruct } from '../../kvm/libc.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
 import { ioError } from './diskError.ts';
@@ -118,11 +119,8 @@ export class HostFile implements ImageFile {
   }
 
   truncate(sizeBytes: number): void {
-    try {
-      ftruncateSync(this.fd, sizeBytes);
-    } catch (error) {
-      throw ioError(this.path, 'resize', -((error as NodeJS.ErrnoException).errno ?? -EIO));
-    }
+    const result = truncateTo(this.fd, sizeBytes);
+    if (result < 0) throw ioError(this.path, 'resize', -result);
   }
 
   close(): void {
