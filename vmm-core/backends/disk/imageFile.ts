@@ -98,7 +98,11 @@ export class HostFile implements ImageFile {
 
   sync(): void {
     if (this.#isUnsafe) return;
-    if (this.#syncErrno === 0) this.#syncErrno = -syncData(this.fd);
+    while (this.#syncErrno === 0) {
+      const result = syncData(this.fd);
+      if (result === 0) return;
+      if (result !== -EINTR) this.#syncErrno = -result;
+    }
     if (this.#syncErrno !== 0) throw ioError(this.path, 'sync', this.#syncErrno);
   }
 
