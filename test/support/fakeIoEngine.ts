@@ -129,6 +129,7 @@ export class FakeIoEngine implements IoEngine {
       left -= count;
       if (count < whole.length) break;
     }
+    this.iovecs.consume(slot, done);
     return done;
   }
 
@@ -160,6 +161,21 @@ class FakeIovecs implements Iovecs {
 
   clear(slot: number): void {
     this.row(slot).length = 0;
+  }
+
+  /** What a transfer has done with it. */
+  consume(slot: number, lengthBytes: number): void {
+    const row = this.row(slot);
+    for (let left = lengthBytes; left > 0;) {
+      const [first = new Uint8Array()] = row;
+      if (left < first.length) row[0] = first.subarray(left);
+      else row.shift();
+      left -= Math.min(left, first.length);
+    }
+  }
+
+  zeroRest(slot: number): void {
+    for (const it of this.row(slot)) it.fill(0);
   }
 
   addGuest(slot: number, address: number, lengthBytes: number): boolean {

@@ -24,6 +24,7 @@ interface Cluster {
 
 export class PatchworkImage implements DiskImage {
   readonly format = 'patchwork';
+  mayEndEarly = false;
   readonly fd: number;
   readonly clusterBytes: number;
   readonly alignmentBytes: number;

@@ -59,6 +59,8 @@ export interface Iovecs {
    * Throws RangeError when it is not inside.
    */
   addBuffer(slot: number, buffer: IoBuffer, offset: number, lengthBytes: number): boolean;
+  /** A read into the row has ended early: zeros in what it has not filled. Before the slot is given back. */
+  zeroRest(slot: number): void;
   /** Bytes in the row. */
   lengthBytes(slot: number): number;
 }

@@ -43,6 +43,12 @@ export interface DiskImage {
    */
   readonly alignmentBytes: number;
 
+  /**
+   * DATA extents may reach beyond the end of their file, and there read as zeros. Otherwise a file that ends
+   * early has lost data.
+   */
+  readonly mayEndEarly: boolean;
+
   /** Where to read the first bytes of the range. */
   locate(offset: number, lengthBytes: number, extent: Extent): void;
   /** Fills `into` from a PACKED extent that begins at `offset`. */

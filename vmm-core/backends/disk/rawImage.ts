@@ -17,6 +17,7 @@ const BLOCK_BYTES = 4096;
 
 export class RawImage implements DiskImage {
   readonly format = 'raw';
+  readonly mayEndEarly = false;
   readonly clusterBytes = BLOCK_BYTES;
   readonly isReadOnly: boolean;
   readonly #file: ImageFile;

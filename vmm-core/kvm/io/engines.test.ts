@@ -120,6 +120,24 @@ for (const kind of IO_ENGINES) {
       assert.equal(engine.writevNow(0, -1, 0), -EBADF);
     });
 
+    test('where a read has ended early, what it has not filled can be zeroed, and nothing else', () => {
+      writeFileSync(file, pattern(700));
+      memory.slice(gpa(0), 0x3000).fill(0xff);
+      const buffer = new IoBuffer(512);
+      buffer.bytes.fill(0xff);
+      guestRow(0, [0, 512], [0x1000, 512]);
+      assert.ok(engine.iovecs.addBuffer(0, buffer, 8, 100));
+      engine.readv(0, fd, 0);
+      waitFor(1);
+      engine.iovecs.zeroRest(0);
+      assert.deepEqual(memory.slice(gpa(0), 512).slice(), pattern(700).slice(0, 512));
+      assert.deepEqual(memory.slice(gpa(0x1000), 188).slice(), pattern(700).slice(512));
+      assert.deepEqual(memory.slice(gpa(0x1000 + 188), 324).slice(), new Uint8Array(324));
+      assert.equal(memory.readU8(gpa(512)), 0xff);
+      assert.equal(memory.readU8(gpa(0x1200)), 0xff);
+      assert.deepEqual([...buffer.bytes.subarray(7, 109)], [0xff, ...new Uint8Array(100), 0xff]);
+    });
+
     test('a read ends at the end of the file, and says how far it came', () => {
       writeFileSync(file, pattern(700));
       guestRow(0, [0, 512], [0x1000, 512]);

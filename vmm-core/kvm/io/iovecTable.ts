@@ -25,6 +25,7 @@ export class IovecTable implements Iovecs {
   readonly #ramBase: Float64Array;
   readonly #ramEnd: Float64Array;
   readonly #ramAddress: Float64Array;
+  readonly #ram: readonly Uint8Array[];
   /** Keeps them alive: the kernel may be writing to them. There are few, and they live long. */
   readonly #buffers = new Map<IoBuffer, number>();
 
@@ -38,6 +39,7 @@ export class IovecTable implements Iovecs {
     this.#ramBase = Float64Array.from(ram, ({ base }) => base);
     this.#ramEnd = Float64Array.from(ram, ({ base, sizeBytes }) => base + sizeBytes);
     this.#ramAddress = Float64Array.from(ram, ({ memory }) => Number(hostAddress(memory)));
+    this.#ram = ram.map(({ memory, sizeBytes }) => new Uint8Array(memory.buffer, 0, sizeBytes));
   }
 
   clear(slot: number): void {
@@ -61,6 +63,16 @@ export class IovecTable implements Iovecs {
     if (!(offset >= 0 && lengthBytes > 0 && offset + lengthBytes <= buffer.bytes.length))
       throw new RangeError(`no ${lengthBytes} bytes at ${offset} of a buffer of ${buffer.bytes.length}`);
     return this.#add(slot, this.#addressOf(buffer) + offset, lengthBytes);
+  }
+
+  /** What was transferred is cut off. */
+  zeroRest(slot: number): void {
+    const first = this.#firstWord(slot);
+    const end = first + this.count(slot) * IOVEC_WORDS;
+    for (let at = first; at < end; at += IOVEC_WORDS) {
+      const address = (this.#words[at + 1] ?? 0) * TWO_32 + (this.#words[at] ?? 0);
+      this.#zero(address, (this.#words[at + 3] ?? 0) * TWO_32 + (this.#words[at + 2] ?? 0));
+    }
   }
 
   lengthBytes(slot: number): number {
@@ -130,6 +142,17 @@ export class IovecTable implements Iovecs {
     this.#words[at + 1] = address / TWO_32;
     this.#words[at + 2] = lengthBytes;
     this.#words[at + 3] = lengthBytes / TWO_32;
+  }
+
+  #zero(address: number, lengthBytes: number): void {
+    this.#ram.forEach((bytes, i) => {
+      const start = address - (this.#ramAddress[i] ?? 0);
+      if (start >= 0 && start + lengthBytes <= bytes.length) bytes.fill(0, start, start + lengthBytes);
+    });
+    for (const [{ bytes }, place] of this.#buffers) {
+      const start = address - place;
+      if (start >= 0 && start + lengthBytes <= bytes.length) bytes.fill(0, start, start + lengthBytes);
+    }
   }
 
   #firstWord(slot: number): number {

@@ -40,6 +40,7 @@ const NO_CLUSTER = -1;
 
 export class Qcow2Image implements DiskImage {
   readonly format = 'qcow2';
+  readonly mayEndEarly = true; // the last cluster need not be whole
   readonly clusterBytes: number;
   readonly isReadOnly: boolean;
   readonly #layout: Layout;

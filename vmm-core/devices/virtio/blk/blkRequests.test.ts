@@ -311,6 +311,19 @@ describe('what the host refuses', () => {
     assert.equal(disk.write(0, pattern(SECTOR)), IOERR);
   });
 
+  it('but not where a format lets its file end early: there are zeros', () => {
+    const disk = new BlkMachine();
+    disk.write(0, pattern(2 * SECTOR));
+    disk.image.mayEndEarly = true;
+    disk.engine.fault = () => ({ shortBytes: 700 });
+    const { status, data } = disk.read(0, 2 * SECTOR);
+    assert.equal(status, OK);
+    assert.deepEqual(data.subarray(0, 700), pattern(2 * SECTOR).subarray(0, 700));
+    assert.deepEqual(data.subarray(700), new Uint8Array(2 * SECTOR - 700));
+    assert.equal(disk.write(0, pattern(SECTOR)), OK, 'a write of a sector is whole');
+    assert.equal(disk.write(0, pattern(2 * SECTOR)), IOERR);
+  });
+
   it('one extent of several fails the request, once all have ended', () => {
     const disk = new BlkMachine({ kinds: ['data', 'data', 'data'] });
     let nth = 0;

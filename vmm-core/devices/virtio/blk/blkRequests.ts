@@ -146,7 +146,7 @@ export class BlkRequests {
     const request = this.#requests.requestOf(slot);
     if (request === NONE) return this.#host.io.giveSlot(slot);
     this.#isTaking = true; // its slot, given back, must not bring us further before we have looked at it
-    const errno = this.#requests.done(slot, result);
+    const errno = this.#requests.done(slot, result, this.#disk.image.mayEndEarly);
     this.#isTaking = false;
     if (errno !== 0) this.#report(request, errno);
     const isInHand = this.#state === RUNNING && request === this.#request;

@@ -4,6 +4,7 @@
  * allocates nothing. The thread of the disk.
  */
 import { constants } from 'node:os';
+import { VIRTIO_BLK_T_IN } from '../../../abi/virtioBlk.ts';
 import type { IoEngine } from '../../../bus/ioEngine.ts';
 import type { IoSlots } from '../../deviceService.ts';
 
@@ -142,14 +143,14 @@ export class RequestTable {
 
   /**
    * A transfer is done: returns what went wrong with it, 0 for nothing. `requestOf` says before whose it is,
-   * NONE: of a life before a reset, its end is of no interest.
+   * NONE: of a life before a reset, its end is of no interest. `mayEndEarly`: see DiskImage.
    */
-  done(slot: number, result: number): number {
+  done(slot: number, result: number, mayEndEarly: boolean): number {
     const request = this.requestOf(slot);
     this.#request[slot] = NONE;
     this.underWay--;
     this.#pending[request] = (this.#pending[request] ?? 1) - 1;
-    const errno = failureOf(result, this.#expected[slot] ?? 0);
+    const errno = this.#endOf(slot, request, result, mayEndEarly);
     if (errno !== 0) this.fail(request, errno);
     this.giveBack(request, slot);
     return errno;
@@ -163,6 +164,15 @@ export class RequestTable {
   forget(): void {
     this.#request.fill(NONE);
     this.underWay = 0;
+  }
+
+  #endOf(slot: number, request: number, result: number, mayEndEarly: boolean): number {
+    const expected = this.#expected[slot] ?? 0;
+    const isEarly = result >= 0 && result < expected;
+    if (!isEarly || !mayEndEarly || this.typeOf(request) !== VIRTIO_BLK_T_IN)
+      return failureOf(result, expected);
+    this.#engine.iovecs.zeroRest(slot);
+    return 0;
   }
 
   #begin(request: number, slot: number, expected: number): void {
