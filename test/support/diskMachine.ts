@@ -10,6 +10,7 @@ import type { DeviceService } from '../../vmm-core/devices/deviceService.ts';
 import { hostBridge } from '../../vmm-core/devices/pci/hostBridge.ts';
 import { planMachine } from '../../vmm-core/devices/planner.ts';
 import { blk } from '../../vmm-core/devices/virtio/blk/blk.ts';
+import type { BlkNews } from '../../vmm-core/devices/virtio/blk/blkMedium.ts';
 import { BLK_STATE, type BlkInstance, type BlkState } from '../../vmm-core/devices/virtio/blk/blkState.ts';
 import { ServiceIo } from '../../vmm-core/io/serviceIo.ts';
 import { openIoEngine } from '../../vmm-core/kvm/io/openIoEngine.ts';
@@ -38,6 +39,8 @@ export class DiskMachine {
   readonly mmio: MmioDriver;
   readonly irq = new RecordedIrq();
   readonly drive: DiskDrive;
+  /** What the user is told. */
+  readonly troubles: string[] = [];
   readonly #service: DeviceService;
   readonly #kicked = new Set<number>();
   readonly #sent: unknown[] = [];
@@ -65,7 +68,11 @@ export class DiskMachine {
     if (backend?.disk === undefined) throw new Error('the disk has no back end');
     this.drive = backend.disk;
     device.reset?.();
-    const tell = (message: unknown): void => backend.onMessage?.(message);
+    const tell = (message: unknown): void => {
+      const news = message as BlkNews;
+      if (news.kind === 'trouble') this.troubles.push(news.message);
+      else backend.onMessage?.(news);
+    };
     const service = blk.service?.(instance, { ...shared, opened: backend.opened, io: this.io, tell });
     if (service === undefined) throw new Error('the disk has no service');
     this.#service = service;

@@ -7,9 +7,10 @@ import { otherFormat } from '../../../backends/disk/imageSignature.ts';
 import { attachImage, openImage, type OpenedImage } from '../../../backends/disk/openImage.ts';
 import { type DiskConfig, formatOf } from '../../../config/settings/diskOptions.ts';
 import { UserError } from '../../../errors.ts';
+import { log } from '../../../log.ts';
 import type { VirtioBackendPort } from '../virtioClass.ts';
 import { capacityOf, configOf } from './blkConfig.ts';
-import type { BlkCommand, BlkMedium, BlkReply } from './blkMedium.ts';
+import type { BlkCommand, BlkMedium, BlkNews, BlkReply } from './blkMedium.ts';
 import type { BlkInstance, BlkState } from './blkState.ts';
 
 type Wish = BlkCommand extends infer C ? (C extends BlkCommand ? Omit<C, 'id'> : never) : never;
@@ -78,9 +79,10 @@ export class BlkBackend implements Backend, DiskDrive {
   onEvent(): void {}
 
   onMessage(message: unknown): void {
-    const reply = message as BlkReply; // BlkService tells nothing else
-    this.#waiting.get(reply.id)?.(reply);
-    this.#waiting.delete(reply.id);
+    const news = message as BlkNews; // BlkService tells nothing else
+    if (news.kind === 'trouble') return log.error(this.#port.name, news.message);
+    this.#waiting.get(news.id)?.(news);
+    this.#waiting.delete(news.id);
   }
 
   close(): void {

@@ -12,8 +12,12 @@ export type BlkCommand =
   | { readonly kind: 'resize'; readonly id: number; readonly sizeBytes: number }
   | { readonly kind: 'change'; readonly id: number; readonly medium: BlkMedium };
 
-/** To main. `error`: a sentence for the user; all is as before. */
+/** To main. Sentences are for the user. */
+export type BlkNews = BlkReply | { readonly kind: 'trouble'; readonly message: string };
+
 export interface BlkReply {
+  readonly kind: 'reply';
   readonly id: number;
+  /** Undefined: it is done. Otherwise all is as before. */
   readonly error: string | undefined;
 }

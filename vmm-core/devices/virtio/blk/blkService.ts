@@ -11,10 +11,9 @@ import {
 import { DiskError } from '../../../backends/disk/diskError.ts';
 import { attachImage } from '../../../backends/disk/openImage.ts';
 import { UserError } from '../../../errors.ts';
-import { log } from '../../../log.ts';
 import type { VirtioPort, VirtioService } from '../virtioClass.ts';
 import { configOf, idBytes, isWriteback, setMedium, setWriteback } from './blkConfig.ts';
-import type { BlkCommand, BlkMedium, BlkReply } from './blkMedium.ts';
+import type { BlkCommand, BlkMedium, BlkNews } from './blkMedium.ts';
 import { type BlkDisk, BlkRequests } from './blkRequests.ts';
 import type { BlkInstance, BlkState } from './blkState.ts';
 import { RateLimit } from './rateLimit.ts';
@@ -52,7 +51,7 @@ export class BlkService implements VirtioService {
         isWriteThrough: () => this.#isWriteThrough || (this.#hasWriteback && !isWriteback(this.#config)),
         mayDiscard: () => this.#mayDiscard,
         mayWriteZeroes: () => this.#mayWriteZeroes,
-        tell: (message) => log.error(port.name, message),
+        tell: (message) => this.#tell({ kind: 'trouble', message }),
       },
       this.#disk,
     );
@@ -121,10 +120,8 @@ export class BlkService implements VirtioService {
   /** Main's commands, once nothing is under way. */
   #obey(): void {
     if (this.#commands.length === 0 || !this.#requests.isIdle) return;
-    for (const command of this.#commands.splice(0)) {
-      const reply: BlkReply = { id: command.id, error: this.#failureOf(command) };
-      this.#port.tell?.(reply);
-    }
+    for (const command of this.#commands.splice(0))
+      this.#tell({ kind: 'reply', id: command.id, error: this.#failureOf(command) });
     if (this.#isPaused) return;
     this.#requests.resume();
     this.#arm(0);
@@ -148,6 +145,10 @@ export class BlkService implements VirtioService {
     this.#closeImage();
     this.#disk = disk;
     this.#requests.disk = disk;
+  }
+
+  #tell(news: BlkNews): void {
+    this.#port.tell?.(news);
   }
 
   #tellDriver(): void {
@@ -174,7 +175,7 @@ export class BlkService implements VirtioService {
       this.#disk.image.close();
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      log.error(this.#port.name, error.message);
+      this.#tell({ kind: 'trouble', message: error.message });
     }
   }
 }
