@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { checkDependencies, checkMutation } from '../../vmm-core/vmConf/fuzz.ts';
 import { blkRound } from '../support/blkFuzz.ts';
 import { crashOne } from '../support/crashCuts.ts';
+import { diskRound } from '../support/diskFuzz.ts';
 import { dwarfTargets } from '../support/dwarfFuzz.ts';
 import { elfTargets } from '../support/elfFuzz.ts';
 import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
@@ -72,6 +73,11 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'virtio-blk',
     claim: 'requests to a disk, right and wrong, while the host fails: no data is lost, torn or reordered',
     round: blkRound,
+  },
+  {
+    name: 'disk-image',
+    claim: 'requests to a disk over a real image, while the host fails: what is written is there',
+    round: diskRound,
   },
 ];
 
