@@ -199,7 +199,8 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
     'vmm-core/config/directive.ts',
     'vmm-core/vmConf/',
     'extension/language/server/',
-    'vmm-core/cli/drive.ts', // a command
+    'vmm-core/cli/drive.ts', // a command, and a value of commands
+    'vmm-core/cli/disk/',
   ],
   interface: ['vmm-core/config/directive.ts', 'vmm-core/vmConf/', 'extension/language/server/'],
   socket: ['vmm-core/vmConf/'],
