@@ -1,6 +1,7 @@
 /** Sections are those of virtio 1.2. What a hostile guest breaks must hurt only itself. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { MockDriver, type MockDriverOptions, readable, writable } from '../../../test/support/mockDriver.ts';
 import {
   VRING_AVAIL_F_NO_INTERRUPT,
@@ -14,6 +15,18 @@ import { DescriptorChain, MAX_QUEUE_SIZE } from './descriptorChain.ts';
 import { type QueueRings, SplitQueue } from './queue.ts';
 
 const RAM_BYTES = 0x10_0000;
+/** Descriptors, right and wrong, and what is available, over and over. */
+const SCRIBBLER = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { shared, desc, available, stop } = workerData;
+  const values = [0, 1, 4, 7, 16, 64, 0x10000, 0x20000, 0xfffff, 0x100000, 0xffffffff, 0x10001, 0x30003];
+  parentPort.postMessage('ready');
+  for (let seed = 1; Atomics.load(stop, 0) === 0;) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    const value = values[(seed >>> 8) % values.length];
+    shared[desc / 4 + ((seed >>> 16) % 32)] = value;
+    if (seed % 16 === 0) shared[available / 4] = ((seed >>> 4) % 8) << 16;
+  }`;
 
 class TestQueue {
   readonly driver: MockDriver;
@@ -372,6 +385,25 @@ describe('a driver that rewrites memory while the device looks', () => {
     driver.writeDescriptor(1, { gpa: 0xd000_0000, lengthBytes: 0xffff_ffff, flags: 0 });
     assert.deepEqual([...chain.gpa.subarray(0, 2)], [0x100, 0x200]);
     assert.deepEqual([...chain.length.subarray(0, 2)], [16, 512]);
+  });
+
+  it('from another thread gets chains inside memory, or a rule it broke, and no exception', async () => {
+    const { driver, queue, chain } = new TestQueue({ size: 8, hasIndirect: true });
+    const { desc, driver: available } = driver.rings;
+    const shared = new Uint32Array(driver.view.buffer);
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(SCRIBBLER, { eval: true, workerData: { shared, desc, available, stop } });
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
+    await new Promise((resolve) => worker.once('message', resolve));
+    for (let i = 0; i < 100_000; i++) {
+      if (!queue.isInUse) queue.enable(driver.rings);
+      if (!queue.pop(chain)) continue;
+      assert.ok(chain.segments <= MAX_QUEUE_SIZE && chain.readable <= chain.segments);
+      for (let at = 0; at < chain.segments; at++)
+        assert.ok(driver.memory.contains(chain.gpa[at] ?? -1, chain.length[at] ?? -1));
+    }
+    Atomics.store(stop, 0, 1);
+    await ended;
   });
 
   it('does not move the ring by writing used.idx', () => {
