@@ -151,7 +151,7 @@ class ConsoleService implements VirtioService, SerialLine {
     if (this.#segment >= readable) return 0;
     const size = Math.min((length[this.#segment] ?? 0) - this.#offset, limit);
     const bytes = this.#virtio.memory.slice(gpa((address[this.#segment] ?? 0) + this.#offset), size);
-    this.port.write(Uint8Array.from(bytes)); // the guest may write over its own while it is on its way
+    this.port.write(bytes.slice()); // the guest may write over its own while it is on its way
     this.#offset += size;
     if (this.#offset >= (length[this.#segment] ?? 0)) {
       this.#segment++;
