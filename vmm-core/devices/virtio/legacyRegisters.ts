@@ -49,7 +49,7 @@ export class LegacyRegisters implements BusDevice {
       case abi.VIRTIO_PCI_STATUS:
         return registers.status;
       case abi.VIRTIO_PCI_ISR:
-        return registers.clearIsr(0xff, () => this.#pci.setPin(false));
+        return registers.clearIsr(0xff);
       case abi.VIRTIO_MSI_CONFIG_VECTOR:
         return regs.configVector;
       case abi.VIRTIO_MSI_QUEUE_VECTOR:

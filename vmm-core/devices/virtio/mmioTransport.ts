@@ -78,6 +78,10 @@ export class MmioTransport implements VirtioTransportDevice {
     this.#interrupt(abi.VIRTIO_MMIO_INT_CONFIG);
   }
 
+  lowerInterrupt(): void {
+    // an edge is over when it was made
+  }
+
   #interrupt(cause: number): void {
     this.#registers.raiseIsr(cause, () => {
       this.#irq.set(true);
@@ -145,7 +149,7 @@ export class MmioTransport implements VirtioTransportDevice {
         if (value === 1 && registers.hasQueueReset) registers.resetQueue(regs.queueSelect);
         break;
       case abi.VIRTIO_MMIO_INTERRUPT_ACK:
-        registers.clearIsr(value, () => undefined);
+        registers.clearIsr(value);
         break;
       case abi.VIRTIO_MMIO_STATUS:
         registers.writeStatus(value & 0xff);

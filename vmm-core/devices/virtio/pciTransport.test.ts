@@ -140,6 +140,17 @@ describe('virtio over PCI (§4.1)', () => {
     assert.equal(driver.readIsr(), 0);
   });
 
+  it('lowers the pin with a reset, though nobody has read the ISR (§2.4)', () => {
+    const driver = new PciDriver();
+    driver.start();
+    driver.queue.addChain([readable(HELLO), writable(8)]);
+    driver.kick(0);
+    assert.equal(driver.machine.line.asserted, true);
+    driver.status = 0;
+    assert.equal(driver.machine.line.asserted, false);
+    assert.equal(driver.readIsr(), 0);
+  });
+
   it('answers by the MSI-X vector of the queue, and the ISR stays 0 (§4.1.4.5.1)', () => {
     const driver = new PciDriver();
     driver.enableMsix();

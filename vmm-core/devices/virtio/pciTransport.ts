@@ -104,6 +104,10 @@ export class PciTransport implements VirtioTransportDevice {
     if (isMsix) this.#send(this.#registers.regs.configVector);
   }
 
+  lowerInterrupt(): void {
+    this.#pci.setPin(false);
+  }
+
   #send(vector: number | undefined): void {
     if (vector !== undefined && vector !== abi.VIRTIO_MSI_NO_VECTOR) this.#pci.raise(vector);
   }
@@ -111,7 +115,7 @@ export class PciTransport implements VirtioTransportDevice {
   #readModern(offset: number, sizeBytes: number): number {
     const { COMMON, ISR, DEVICE } = REGION;
     if (isIn(COMMON, offset)) return this.#readCommon(offset - COMMON.offset);
-    if (offset === ISR.offset) return this.#registers.clearIsr(0xff, () => this.#pci.setPin(false));
+    if (offset === ISR.offset) return this.#registers.clearIsr(0xff);
     if (isIn(DEVICE, offset)) return this.#registers.readConfig(offset - DEVICE.offset, sizeBytes);
     return 0;
   }

@@ -140,6 +140,7 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
       gate: this.#gate,
       kick: this.#kick,
       onReady: this.#placeDoorbells,
+      lowerInterrupt: () => this.#transport.lowerInterrupt(),
       resetConfig: () => virtioClass.reset?.(instance, host.state),
       writeConfig: (offset, sizeBytes, value) =>
         virtioClass.writeConfig?.(instance, host.state, offset, sizeBytes, value),

@@ -33,6 +33,8 @@ export interface VirtioRegistersOptions {
   readonly kick: (queue: number) => void;
   /** The driver begins to kick, or has been reset. */
   readonly onReady: (isReady: boolean) => void;
+  /** With the lock held: no cause of an interrupt is left. */
+  readonly lowerInterrupt: () => void;
   /** With the lock held: contents of the configuration space. */
   readonly resetConfig: () => void;
   /** With the lock held, inside the configuration space. */
@@ -240,12 +242,12 @@ export class VirtioRegisters {
     });
   }
 
-  /** Takes causes away. `lower` when none is left, with the lock held. Returns what there was. */
-  clearIsr(causes: number, lower: () => void): number {
+  /** Takes causes away. Returns what there was. */
+  clearIsr(causes: number): number {
     return this.#state.locked(() => {
       const before = this.regs.isr;
       this.regs.isr = before & ~causes;
-      if ((before & ~causes) === 0) lower();
+      if ((before & ~causes) === 0) this.#options.lowerInterrupt();
       return before;
     });
   }
@@ -288,8 +290,9 @@ export class VirtioRegisters {
   }
 
   #clear(): void {
-    const { shape, resetConfig } = this.#options;
+    const { shape, lowerInterrupt, resetConfig } = this.#options;
     clearFields(shape, this.regs, ['changes', 'queueGeneration', 'memoryBar', 'portBar']);
+    lowerInterrupt();
     this.regs.configVector = VIRTIO_MSI_NO_VECTOR;
     for (let queue = 0; queue < this.queues; queue++) this.#clearQueue(queue);
     this.regs.changes++;

@@ -14,4 +14,6 @@ export interface VirtioTransportDevice
   extends VirtioInterrupts, Pick<Device, 'read' | 'write' | 'bars' | 'capabilities'> {
   /** Where the driver's kick of that queue is a write; undefined: nowhere at present. */
   kickPlace(queue: number): DoorbellPlace | undefined;
+  /** No cause of an interrupt is left. With the device's lock held. */
+  lowerInterrupt(): void;
 }
