@@ -69,6 +69,10 @@ export class EchoService implements VirtioService {
     this.log.push('reset');
   }
 
+  resetQueue(index: number): void {
+    this.log.push(`reset of queue ${index}`);
+  }
+
   #answer(): number {
     const { readable, gpa: at, length } = this.#chain;
     const from = this.port.memory.slice(gpa(at[0] ?? 0), length[0] ?? 0);

@@ -204,9 +204,11 @@ export class QueueServer implements DeviceService {
   /** Enables or disables the queue here as the driver has done. True: it begins. */
   #keep(index: number, rings: QueueRings | undefined): boolean {
     const generation = rings === undefined ? 0 : (this.#regs.queueGeneration[index] ?? 0);
-    if (this.#generations[index] === generation) return false;
+    const before = this.#generations[index];
+    if (before === generation) return false;
     this.#generations[index] = generation;
     this.queues[index]?.disable();
+    if (before !== 0) this.#service.resetQueue?.(index);
     return rings !== undefined && this.queues[index]?.enable(rings) === true;
   }
 

@@ -109,6 +109,8 @@ export interface VirtioService extends Pick<
   resume?(): void;
   /** While paused and idle: the driver has reset the device, all that it knew of its queues is void. */
   reset?(): void;
+  /** The same of one queue (§2.6.1): what it has yet to do for that is void. */
+  resetQueue?(index: number): void;
   close?(): void;
   /** The VM ends: takes all that the guest has written; main only. */
   flush?(): void;

@@ -146,10 +146,11 @@ for (const ioThread of [undefined, 'io']) {
     });
 
     it('has one queue reset without the others (§2.6.1)', () => {
-      const { driver, first, second } = startedEcho(options);
+      const { driver, first, second, service } = startedEcho(options);
       first.addChain([readable(HELLO), writable(8)]);
       driver.write(abi.VIRTIO_MMIO_QUEUE_SEL, 1);
       driver.write(abi.VIRTIO_MMIO_QUEUE_RESET, 1);
+      assert.deepEqual(service.log, ['resume', 'pause', 'reset of queue 1', 'resume']);
       assert.equal(driver.read(abi.VIRTIO_MMIO_QUEUE_RESET), 0);
       assert.equal(driver.read(abi.VIRTIO_MMIO_QUEUE_READY), 0);
       second.addChain([readable(HELLO), writable(8)]);

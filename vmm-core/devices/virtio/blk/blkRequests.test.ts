@@ -500,6 +500,21 @@ describe('pauses and resets', () => {
     }
   });
 
+  it('a request that waits is forgotten when its queue is reset, and no other (§2.6.1)', () => {
+    for (const reset of [0, 1]) {
+      const disk = new BlkMachine({ queues: 2, rates: { iops: 1 } });
+      for (let i = 0; i < 3; i++) disk.add([header(VIRTIO_BLK_T_OUT), readable(SECTOR), writable(1)]);
+      disk.kick();
+      assert.equal(disk.answers().length, 2);
+      disk.requests.pause();
+      disk.requests.resetQueue(reset);
+      disk.requests.resume();
+      disk.nowMs += 10_000;
+      disk.requests.proceed();
+      assert.equal(disk.answers().length, reset);
+    }
+  });
+
   it('a completion of before a reset is dropped, and its slot is free again (rule 15)', () => {
     const disk = new BlkMachine();
     disk.add([header(VIRTIO_BLK_T_IN), writable(SECTOR), writable(1)]);

@@ -184,6 +184,11 @@ export class BlkRequests {
     this.#requests.forget();
   }
 
+  /** While idle: the driver has reset that queue, and has its buffers back. */
+  resetQueue(queue: number): void {
+    if (this.#state === WAITING && this.#queue === queue) this.#state = NOTHING;
+  }
+
   /** True: there may be more. */
   #take(): boolean {
     if (this.#isTaking) return true;

@@ -109,6 +109,10 @@ export class BlkService implements VirtioService {
     this.#requests.reset();
   }
 
+  resetQueue(index: number): void {
+    this.#requests.resetQueue(index);
+  }
+
   close(): void {
     this.#closeImage();
   }
