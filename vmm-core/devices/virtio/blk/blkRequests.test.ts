@@ -538,4 +538,23 @@ describe('pauses and resets', () => {
     assert.equal(disk.read(8, SECTOR).status, IOERR);
     assert.deepEqual(disk.getId().data, idOf('B'));
   });
+
+  it('a request that waits is checked against the medium that it will meet', () => {
+    const disk = new BlkMachine({ rates: { iops: 1 } });
+    for (const sector of [0, 1, 8, 9])
+      disk.add([header(VIRTIO_BLK_T_IN, sector), writable(SECTOR), writable(1)]);
+    disk.kick();
+    disk.run();
+    assert.equal(disk.answers().length, 2);
+    disk.requests.pause();
+    const image = new PatchworkImage(disk.file, ['zero'], {});
+    disk.requests.disk = { image, path: '/smaller.img', isReadOnly: true, id: idOf('B') };
+    disk.nowMs += 10_000;
+    disk.requests.resume();
+    disk.kick();
+    assert.deepEqual(
+      disk.answers().map(({ status }) => status),
+      [IOERR, IOERR],
+    );
+  });
 });

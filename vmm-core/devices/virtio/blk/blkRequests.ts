@@ -170,9 +170,13 @@ export class BlkRequests {
     this.#isPaused = true;
   }
 
+  /** A request that waits is checked anew: the disk may be another, or larger. */
   resume(): void {
     this.#isPaused = false;
     this.#available = (1 << this.#host.queues.length) - 1;
+    if (this.#state !== WAITING) return;
+    this.#state = NOTHING;
+    this.#accept();
   }
 
   /** While idle: the driver has reset the device. */
