@@ -209,7 +209,8 @@ export class QueueServer implements DeviceService {
     this.#generations[index] = generation;
     this.queues[index]?.disable();
     if (before !== 0) this.#service.resetQueue?.(index);
-    return rings !== undefined && this.queues[index]?.enable(rings) === true;
+    if (rings === undefined || this.#isBroken) return false;
+    return this.queues[index]?.enable(rings) === true;
   }
 
   /** undefined: the driver does not use it. With the lock held. */

@@ -145,6 +145,24 @@ for (const ioThread of [undefined, 'io']) {
       assert.match(machine.brokenRule, /^§2\.7: the descriptor table at 0xd0000000 is outside memory$/);
     });
 
+    it('serves no queue once the rings of one are wrong, whatever else was enabled meanwhile (§2.1.2)', () => {
+      const { machine, driver, first, second, queues } = startedEcho(options);
+      for (const index of queues.keys()) {
+        driver.write(abi.VIRTIO_MMIO_QUEUE_SEL, index);
+        driver.write(abi.VIRTIO_MMIO_QUEUE_READY, 0);
+      }
+      machine.isMainBusy = true;
+      driver.setQueue(0, { ...first.rings, desc: 0xd000_0000 });
+      const again = new MockDriver({ base: 0x7_0000, memory: second.memory });
+      again.addChain([readable(HELLO), writable(8)]);
+      driver.setQueue(1, again.rings);
+      machine.turn();
+      driver.kick(1);
+      machine.turn();
+      assert.notEqual(driver.status & NEEDS_RESET, 0);
+      assert.deepEqual(again.used(), []);
+    });
+
     it('has one queue reset without the others (§2.6.1)', () => {
       const { driver, first, second, service } = startedEcho(options);
       first.addChain([readable(HELLO), writable(8)]);
