@@ -49,6 +49,34 @@ test('who holds the gate waits for the other thread to finish what is under way'
   await ended;
 });
 
+test('who serves the device and waits for its turn follows a holder that asks only then', async () => {
+  const words = newWords();
+  const [ASKED, DONE, ASKER] = [0, 1, 3];
+  const steps = new Int32Array(new SharedArrayBuffer(8)); // the other holds; it was told to hurry
+  const source = `
+    const { workerData: { words, steps } } = require('node:worker_threads');
+    Atomics.store(words, ${ASKER}, 1);
+    Atomics.store(steps, 0, 1);
+    Atomics.notify(steps, 0);
+    Atomics.wait(steps, 1, 0);
+    Atomics.store(words, ${ASKED}, 1);
+    process.exitCode = Atomics.wait(words, ${DONE}, 0, 5000) === 'timed-out' ? 1 : 0;
+    Atomics.store(words, ${ASKED}, 2);
+    Atomics.store(words, ${ASKER}, 0);
+    Atomics.notify(words, ${ASKER});`;
+  const worker = new Worker(source, { eval: true, workerData: { words, steps } });
+  const ended = new Promise((resolve) => worker.once('exit', resolve));
+  Atomics.wait(steps, 0, 0);
+  const gate = new ServiceGate(words, () => {
+    gate.follow(gate.asked);
+    Atomics.store(steps, 1, 1);
+    Atomics.notify(steps, 1);
+  });
+  gate.hold();
+  gate.release();
+  assert.equal(await ended, 0, 'the other has not waited in vain');
+});
+
 test('nobody waits for a service whose thread has died', () => {
   const gate = new ServiceGate(newWords(), () => undefined);
   gate.break();

@@ -11,6 +11,9 @@ const RESETS = 2; // how often the service has to forget all it knew
 const ASKER = 3; // TAKEN while somebody holds it: one at a time
 const IS_BROKEN = 4; // 1: the service's thread has died, nobody waits any more
 
+/** How soon who waits for its turn looks whether it is waited for itself. */
+const LOOK_AGAIN_MS = 1;
+
 const FREE = 0;
 const TAKEN = 1;
 
@@ -38,8 +41,8 @@ export class ServiceGate {
    */
   hold(): void {
     while (Atomics.exchange(this.#words, ASKER, TAKEN) === TAKEN && !this.#isBroken) {
-      this.#wake(); // the other may wait for this very thread
-      Atomics.wait(this.#words, ASKER, TAKEN);
+      this.#wake(); // the other may wait for this very thread, or be about to
+      Atomics.wait(this.#words, ASKER, TAKEN, LOOK_AGAIN_MS);
     }
     const ticket = this.#ask();
     for (let done = this.#done; done !== ticket && !this.#isBroken; done = this.#done)
