@@ -10,8 +10,8 @@ import { virtioState } from './virtioState.ts';
 const TO_CLIENT = { kind: 'client' } as const;
 const PORTS = [TO_CLIENT, TO_CLIENT, TO_CLIENT, TO_CLIENT, TO_CLIENT];
 
-function startedConsole() {
-  const receive = new MockDriver({ hasEventIdx: true });
+function startedConsole(size = 8) {
+  const receive = new MockDriver({ size, hasEventIdx: true });
   const transmit = new MockDriver({ base: 0x4_0000, memory: receive.memory, hasEventIdx: true });
   const config = { virtio: 'mmio', serial: PORTS } as const;
   const machine = new VirtioMachine(virtioConsole, virtioState(2, 0), receive.memory, config);
@@ -73,6 +73,16 @@ describe('the virtio console (§5.3)', () => {
     for (let go = 0; go < 20; go++) machine.turn();
     assert.equal(text().length, 2 * size);
     assert.equal(transmit.used().length, 1);
+  });
+
+  it('fills a bounded number of chains at a time (rule 14)', () => {
+    const { receive, machine, line } = startedConsole(64);
+    machine.isMainBusy = true;
+    for (let i = 0; i < 64; i++) receive.addChain([readable(1)]);
+    line.type(Buffer.from('a'));
+    assert.equal(receive.used().length, 32);
+    for (let go = 0; go < 2; go++) machine.turn();
+    assert.equal(receive.used().length, 32);
   });
 
   it('reads nothing more of a chain when its queue was reset meanwhile (§2.6.1)', () => {

@@ -25,6 +25,7 @@ const QUEUE_SIZE = 64;
 const CLASS_CODE = 0x07_80_00;
 /** One go. A chain may be of 4 GiB: then it takes many. */
 const BYTES_AT_ONCE = 64 * 1024;
+const CHAINS_AT_ONCE = 32;
 /** What the guest has sent is taken at its end, but not for ever. */
 const LAST_GOES = 16;
 
@@ -85,14 +86,12 @@ class ConsoleService implements VirtioService, SerialLine {
       return false;
     }
     this.#waiting = Buffer.concat([this.#waiting, bytes]);
-    this.#receive();
+    if (this.#receive()) this.#virtio.kick(RECEIVEQ);
     return true;
   }
 
   onKick(queue: number): boolean {
-    if (queue === TRANSMITQ) return !this.port.isBehind && this.#send();
-    this.#receive();
-    return false;
+    return queue === RECEIVEQ ? this.#receive() : !this.port.isBehind && this.#send();
   }
 
   /** The queues may be gone after it: a chain that is half sent ends here. */
@@ -108,9 +107,11 @@ class ConsoleService implements VirtioService, SerialLine {
     this.port.close();
   }
 
-  #receive(): void {
+  /** True: there may be more. A chain without room takes nothing, and a guest can offer those for ever. */
+  #receive(): boolean {
     const queue = this.#virtio.queue(RECEIVEQ);
-    while (this.#waiting.length > 0 && queue.pop(this.#input)) {
+    let chains = CHAINS_AT_ONCE;
+    while (chains > 0 && this.#waiting.length > 0 && queue.pop(this.#input)) {
       const { readable, segments, gpa: address, length, head } = this.#input;
       let written = 0;
       for (let i = readable; i < segments && this.#waiting.length > 0; i++) {
@@ -120,15 +121,17 @@ class ConsoleService implements VirtioService, SerialLine {
         written += part.length;
       }
       queue.push(head, written);
+      chains--;
     }
     this.#virtio.notifyUsed(queue);
+    return chains === 0;
   }
 
   /** True: there may be more. */
   #send(): boolean {
     const queue = this.#virtio.queue(TRANSMITQ);
     let left = BYTES_AT_ONCE;
-    let chains = QUEUE_SIZE;
+    let chains = CHAINS_AT_ONCE;
     while (left > 0 && chains > 0) {
       if (!this.#isSending) {
         if (!queue.pop(this.#output)) break;
