@@ -185,6 +185,13 @@ test('a timer bounds the wait, and of several the earliest counts', () => {
   assert.deepEqual([one.told, other.told], [[], ['timer']]);
 });
 
+test('a wait has the length that the kernel can be asked for, however late a timer is due', () => {
+  const { engine, loop, one } = newLoop();
+  one.io.arm(2 ** 32 * 1000);
+  loop.turn();
+  assert.deepEqual(engine.waits, [2 ** 31 - 1]);
+});
+
 test('being woken looks for commands, and has all services look too', () => {
   const { one, other, command } = newLoop();
   command({ kind: 'send', device: 6, message: 'resize' });

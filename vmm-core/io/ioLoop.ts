@@ -34,6 +34,8 @@ interface Service {
 }
 
 const WAKE_TAG = 0;
+/** poll(2) takes no longer time: a disk with a low rate may owe more after one huge request. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
 export class IoLoop implements IoEvents {
   readonly #host: IoLoopHost;
@@ -105,7 +107,8 @@ export class IoLoop implements IoEvents {
   #waitMs(): number {
     let due = Infinity;
     for (const { io } of this.#services) due = Math.min(due, io.dueMs);
-    return due === Infinity ? -1 : Math.max(0, Math.ceil(due - performance.now()));
+    if (due === Infinity) return -1;
+    return Math.min(LONGEST_WAIT_MS, Math.max(0, Math.ceil(due - performance.now())));
   }
 
   #serveWake(): void {
