@@ -1,6 +1,7 @@
 /** What is the same by every transport, here over MMIO: a driver's life, and what it may not do. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import {
   ECHO_F_LOUD,
   ECHO_QUEUE_SIZE,
@@ -23,6 +24,7 @@ import {
 } from '../../abi/virtioConfig.ts';
 import * as abi from '../../abi/virtioMmio.ts';
 import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '../../abi/virtioRing.ts';
+import { placeFields } from '../../bus/stateBlock.ts';
 import { virtioDevice } from './virtioDevice.ts';
 
 const PLAIN = [VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC];
@@ -46,6 +48,10 @@ const startedEcho = (options: EchoOptions = {}) => {
   );
   return it;
 };
+
+function offsetOf(name: string): number {
+  return placeFields(ECHO_STATE).find((it) => it.name === name)?.offset ?? assert.fail(name);
+}
 
 for (const ioThread of [undefined, 'io']) {
   const options = ioThread === undefined ? {} : { ioThread };
@@ -193,6 +199,32 @@ for (const ioThread of [undefined, 'io']) {
     });
   });
 }
+
+it('a read of the configuration space finds a change of another thread done, or not begun (§2.5.3)', async () => {
+  const { machine, driver } = echo();
+  const { config } = machine.state.regs;
+  const lock = new Int32Array(config.buffer, config.byteOffset - offsetOf('config'), 1);
+  const started = new Int32Array(new SharedArrayBuffer(4));
+  // The other thread changes half of it, and the rest when somebody waits for its lock.
+  const source = `
+    const { workerData: { lock, config, started } } = require('node:worker_threads');
+    const [FREE, HELD] = [0, 1];
+    Atomics.store(lock, 0, HELD);
+    config.fill(0x55, 0, 2);
+    Atomics.store(started, 0, 1);
+    Atomics.notify(started, 0);
+    while (Atomics.load(lock, 0) === HELD && Atomics.load(started, 0) === 1);
+    config.fill(0x55, 2, 4);
+    Atomics.store(lock, 0, FREE);
+    Atomics.notify(lock, 0);`;
+  const worker = new Worker(source, { eval: true, workerData: { lock, config, started } });
+  const ended = new Promise((resolve) => worker.once('exit', resolve));
+  Atomics.wait(started, 0, 0);
+  const value = driver.read(abi.VIRTIO_MMIO_CONFIG);
+  Atomics.store(started, 0, 2); // it need not wait if nobody has
+  await ended;
+  assert.equal(value, 0x5555_5555);
+});
 
 describe('requests that take their time', () => {
   it('are finished before a reset is', () => {

@@ -222,11 +222,16 @@ export class VirtioRegisters {
     this.#kickIfEnabled(queue);
   }
 
-  /** Any width at any place; what is beyond the space reads 0. */
+  /**
+   * Any width at any place; what is beyond the space reads 0. A read finds a change done, with its
+   * generation, or not begun (§2.5.3): hence the lock.
+   */
   readConfig(offset: number, sizeBytes: number): number {
-    let value = 0;
-    for (let i = sizeBytes - 1; i >= 0; i--) value = value * 256 + (this.regs.config[offset + i] ?? 0);
-    return value;
+    return this.#state.locked(() => {
+      let value = 0;
+      for (let i = sizeBytes - 1; i >= 0; i--) value = value * 256 + (this.regs.config[offset + i] ?? 0);
+      return value;
+    });
   }
 
   writeConfig(offset: number, sizeBytes: number, value: number): void {
