@@ -239,9 +239,13 @@ export class VirtioRegisters {
     this.#state.locked(() => this.#options.writeConfig(offset, sizeBytes, value));
   }
 
-  /** Adds a cause of an interrupt, and has the transport say so while the lock is held. */
+  /**
+   * Adds a cause of an interrupt, and has the transport say so while the lock is held. Not to a driver that
+   * has reset the device since (§3.1.1: none before DRIVER_OK).
+   */
   raiseIsr(cause: number, signal: () => void): void {
     this.#state.locked(() => {
+      if ((this.regs.status & DRIVER_OK) === 0) return;
       this.regs.isr |= cause;
       signal();
     });
