@@ -36,7 +36,7 @@ export const hostBridge = {
   build: (_, { state, pciBus }) => new HostBridge({ state, pciBus }),
 } satisfies DeviceClass<unknown, State>;
 
-export class HostBridge implements Device {
+class HostBridge implements Device {
   readonly name = 'host-bridge';
   readonly #state: StateBlock<State>;
   readonly #regs: Registers<State>;

@@ -135,7 +135,7 @@ export class PciBus {
   }
 }
 
-export function devfnOf({ device, function: number }: PciSlot): number {
+function devfnOf({ device, function: number }: PciSlot): number {
   return device * 8 + number;
 }
 

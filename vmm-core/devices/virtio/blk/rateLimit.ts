@@ -7,7 +7,7 @@
 /** What a disk may do at once after it was idle, as a part of a second's worth. */
 const BURST_SECONDS = 0.1;
 
-export class TokenBucket {
+class TokenBucket {
   readonly #perMs: number;
   readonly #capacity: number;
   #tokens: number;
