@@ -74,7 +74,6 @@ class Disk implements DeviceService {
   pause(): void {}
   readonly isIdle = false;
   resume(): void {}
-  reset(): void {}
   close(): void {}
 }
 

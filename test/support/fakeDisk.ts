@@ -65,7 +65,6 @@ class FakeDiskService implements DeviceService {
     this.#isPaused = false;
     if (this.#isKicked) this.onKick();
   }
-  reset(): void {}
   close(): void {
     this.#port.tell('closed');
   }

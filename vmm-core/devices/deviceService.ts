@@ -23,15 +23,13 @@ export interface DeviceService {
   /** A message from its back end on main (BackendPort.send). */
   onMessage?(message: unknown): void;
   /**
-   * The device is reset, or shall be quiet: takes no more requests until `resume`. What is under way is
-   * finished; `isIdle` then tells. Twice is as once.
+   * It shall be quiet: takes no more requests until `resume`. What is under way is finished; `isIdle` then
+   * tells. Twice is as once. A driver's reset is the device's own affair (bus/serviceGate.ts).
    */
   pause(): void;
   readonly isIdle: boolean;
   /** Looks whether there is something to do: kicks of meanwhile are not repeated. */
   resume(): void;
-  /** While paused and idle: the driver has reset the device. */
-  reset(): void;
   /** While paused and idle: the VM ends. */
   close(): void;
 }

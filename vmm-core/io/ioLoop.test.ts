@@ -83,9 +83,6 @@ class RecordedService implements DeviceService {
   resume(): void {
     this.told.push('resume');
   }
-  reset(): void {
-    this.told.push('reset');
-  }
   close(): void {
     this.told.push('close');
   }

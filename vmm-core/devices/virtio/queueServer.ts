@@ -114,11 +114,6 @@ export class QueueServer implements DeviceService {
     this.#follow();
   }
 
-  /** What the driver has reset is known from the gate. */
-  reset(): void {
-    this.#forget();
-  }
-
   close(): void {
     this.#halt();
     this.#service.close?.();
