@@ -94,6 +94,10 @@ describe('vmm convert, info, resize, check and commit', () => {
       vmm(folder, 'create', '-s', '3M', 'a.qcow2');
       assert.equal(vmm(folder, 'resize', 'a.qcow2', '+2M').status, 0);
       assertRefused(vmm(folder, 'resize', 'a.qcow2', '1M'), /--shrink lets go of what is behind 1048576/);
+      assertRefused(
+        vmm(folder, 'resize', 'a.qcow2', '3000T'),
+        /a disk of 3000 TiB is too large: with clusters of 65536 bytes, qcow2 ends at 2048 TiB/,
+      );
       assert.equal(vmm(folder, 'resize', '--shrink', 'a.qcow2', '1M').status, 0);
       assert.equal(qemuCheck(path.join(folder, 'a.qcow2')).status, 0);
     });

@@ -21,6 +21,7 @@ export function parseSize(value: string | number): number | undefined {
 
 /** "512 MiB", "1.5 GiB". */
 export function formatSize(bytes: number): string {
+  if (bytes >= 2 ** 40) return `${Number((bytes / 2 ** 40).toFixed(1))} TiB`;
   if (bytes >= 2 ** 30) return `${Number((bytes / 2 ** 30).toFixed(1))} GiB`;
   if (bytes >= 2 ** 20) return `${Number((bytes / 2 ** 20).toFixed(1))} MiB`;
   return `${Math.ceil(bytes / 1024)} KiB`;

@@ -13,7 +13,6 @@ import {
   QCOW2_MAGIC,
   QCOW2_MAX_BACKING_NAME_BYTES,
   QCOW2_MAX_CLUSTER_BITS,
-  QCOW2_MAX_L1_BYTES,
   QCOW2_MAX_REFTABLE_BYTES,
   QCOW2_MIN_CLUSTER_BITS,
   QCOW2_REFCOUNT_ORDER,
@@ -26,7 +25,7 @@ import {
 import { UserError } from '../../../errors.ts';
 import type { ImageFile } from '../imageFile.ts';
 import { writeU64 } from './entry.ts';
-import { bit, l1EntriesFor } from './header.ts';
+import { assertDiskFits, bit, l1EntriesFor } from './header.ts';
 import { writeRefcount } from './refcountWidth.ts';
 
 export interface Qcow2Format {
@@ -93,10 +92,7 @@ function assertPossible({
     throw new UserError(`a refcount has 1, 2, 4, 8, 16, 32 or 64 bits, not ${refcountBits}`);
   if (version === 2 && (refcountBits !== 16 || hasLazyRefcounts))
     throw new UserError('qcow2 version 2 has refcounts of 16 bits, which are not lazy: use version 3');
-  if (l1EntriesFor(sizeBytes, clusterBits) * QCOW2_ENTRY_BYTES > QCOW2_MAX_L1_BYTES)
-    throw new UserError(
-      `a disk of ${sizeBytes} bytes is too large for clusters of ${clusterBytes}: use larger ones`,
-    );
+  assertDiskFits(sizeBytes, clusterBits);
   if (
     backing !== undefined &&
     Buffer.byteLength(backing.name) > Math.min(QCOW2_MAX_BACKING_NAME_BYTES, clusterBytes / 2)

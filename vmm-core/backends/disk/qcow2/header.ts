@@ -43,6 +43,8 @@ import {
   QCOW2_V3_HEADER_BYTES,
   QCOW2_VERSION,
 } from '../../../abi/qcow2.ts';
+import { formatSize } from '../../../config/size.ts';
+import { UserError } from '../../../errors.ts';
 import { readU64 } from './entry.ts';
 
 /** What the image is not, or what is wrong with it: the part of a sentence that follows its name. */
@@ -156,6 +158,17 @@ export function hasBit(features: bigint, bitNumber: number): boolean {
 
 export function bit(bitNumber: number): bigint {
   return 1n << BigInt(bitNumber);
+}
+
+/** Throws UserError: the L1 table of a disk of this size would be larger than QEMU and we read. */
+export function assertDiskFits(sizeBytes: number, clusterBits: number): void {
+  const mostEntries = QCOW2_MAX_L1_BYTES / QCOW2_ENTRY_BYTES;
+  if (l1EntriesFor(sizeBytes, clusterBits) <= mostEntries) return;
+  const clusterBytes = 2 ** clusterBits;
+  const mostBytes = mostEntries * (clusterBytes / QCOW2_ENTRY_BYTES) * clusterBytes;
+  throw new UserError(
+    `a disk of ${formatSize(sizeBytes)} is too large: with clusters of ${clusterBytes} bytes, qcow2 ends at ${formatSize(mostBytes)}`,
+  );
 }
 
 /** L1 entries that a disk of this size needs. */

@@ -16,6 +16,7 @@ import { CLUSTER, type ClusterKind, hasPlace, kindOf, packedEntry, packedRange }
 import { ClusterMap } from './clusterMap.ts';
 import { DroppedClusters } from './droppedClusters.ts';
 import { entryOffset, highHalf, lowHalf } from './entry.ts';
+import { assertDiskFits } from './header.ts';
 import type { Layout } from './layout.ts';
 import { NewClusters } from './newClusters.ts';
 import { PackedSpace } from './packedSpace.ts';
@@ -245,7 +246,9 @@ export class Qcow2Image implements DiskImage {
     this.#layout.file.sync();
   }
 
+  /** Throws UserError for a size that the format cannot have; then nothing is changed. */
   resize(sizeBytes: number): void {
+    assertDiskFits(sizeBytes, this.#layout.header.clusterBits);
     if (!this.#isWriting) this.#beginWriting();
     const oldBytes = this.#sizeBytes;
     if (sizeBytes < oldBytes) this.#shrinkTo(sizeBytes);
