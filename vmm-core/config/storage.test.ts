@@ -97,16 +97,20 @@ describe('--disk', () => {
   };
 
   it('is a path and options', () => {
-    assert.deepEqual(diskFromFlag('a.img'), { path: 'a.img' });
-    assert.deepEqual(diskFromFlag('a.img,backing'), { path: 'a.img', backing: 'beside' });
-    assert.deepEqual(diskFromFlag('a,,b.img,format=raw,ro,iops=10,discard=off,serial=a,,b'), {
-      path: 'a,b.img',
-      format: 'raw',
-      readonly: true,
-      iops: 10,
-      discard: false,
-      serial: 'a,b',
-    });
+    assert.deepEqual(diskFromFlag('a.img', refuse), { path: 'a.img' });
+    assert.deepEqual(diskFromFlag('a.img,backing', refuse), { path: 'a.img', backing: 'beside' });
+    assert.deepEqual(
+      diskFromFlag('a,,b.img,format=raw,ro,iops=10,discard=off,iothread=true,serial=a,,b', refuse),
+      {
+        path: 'a,b.img',
+        format: 'raw',
+        readonly: true,
+        iops: 10,
+        discard: false,
+        iothread: true,
+        serial: 'a,b',
+      },
+    );
   });
 
   it('may be given several times', () => {
@@ -119,6 +123,7 @@ describe('--disk', () => {
       'a,cache=fast': '--disk a,cache=fast: cache must be one of writeback, none, unsafe, not "fast"',
       'a,iops=x': '--disk a,iops=x: iops must be a whole number from 1 to 10000000, not "x"',
       'a,readonly=maybe': '--disk a,readonly=maybe: readonly must be true or false, not "maybe"',
+      'a,ro,readonly=off': '--disk a,ro,readonly=off: readonly is given more than once',
       ',ro': '--disk ,ro: path is required: the image, or a block device',
     };
     for (const [given, message] of Object.entries(cases))

@@ -36,6 +36,12 @@ interface Argument {
   readonly isOptional?: true;
 }
 
+const BOOLEANS = new Map([
+  ['on', true],
+  ['off', false],
+  ['true', true],
+  ['false', false],
+]);
 const ON_OFF: Argument = { kind: ['on', 'off'], form: ' [`on` | `off`]', isOptional: true };
 
 const serialNumber = plain<string>({ type: 'string' }, (written, complain) =>
@@ -157,8 +163,11 @@ export function formatOf({ format, path: name }: DiskConfig): DiskFormat {
   return format ?? (name.toLowerCase().endsWith('.qcow2') ? 'qcow2' : 'raw');
 }
 
-/** `root.img,format=raw,readonly`, as launch.json has it; a comma in the path is written twice. */
-export function diskFromFlag(text: string): Record<string, unknown> {
+/**
+ * `root.img,format=raw,readonly`, as launch.json has it; a comma in the path is written twice. `refuse`
+ * throws: an option is there twice.
+ */
+export function diskFromFlag(text: string, refuse: (message: string) => void): Record<string, unknown> {
   const [first = '', ...options] = text.replaceAll(',,', '\0').split(',');
   const given = options.map((it): [string, unknown] => {
     const [name = '', ...rest] = it.split('=');
@@ -166,6 +175,8 @@ export function diskFromFlag(text: string): Record<string, unknown> {
     const key = name === 'ro' ? 'readonly' : name;
     return [key, inLaunchForm(key, value)];
   });
+  const again = given.find(([key], i) => given.findIndex(([it]) => it === key) < i);
+  if (again !== undefined) refuse(`${again[0]} is given more than once`);
   return { path: first.replaceAll('\0', ','), ...Object.fromEntries(given) };
 }
 
@@ -218,7 +229,7 @@ function inLaunchForm(name: string, text: string | undefined): unknown {
   const row = ROWS.find(([it]) => it === name)?.[1];
   if (text === undefined) return row?.alone ?? true;
   const type = row?.value.schema.type;
-  if (type === 'boolean' && (text === 'on' || text === 'off')) return text === 'on';
+  if (type === 'boolean' && BOOLEANS.has(text)) return BOOLEANS.get(text);
   return type === 'integer' && /^\d+$/.test(text) ? Number(text) : text;
 }
 

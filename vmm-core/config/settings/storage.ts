@@ -45,7 +45,7 @@ const flag: Flag = {
     given.length === 0
       ? undefined
       : given.map((it) => {
-          const written = diskFromFlag(it);
+          const written = diskFromFlag(it, (message) => refuse(`--disk ${it}: ${message}`));
           disk.read(written, (message, part = '') => refuse(`--disk ${it}: ${part.slice(1)} ${message}`));
           return written;
         }),
@@ -154,7 +154,10 @@ export function storageProblem(config: Storage): ConfigProblem | undefined {
   const name = JSON.stringify(all[shared]?.path);
   return shared < 0
     ? undefined
-    : { key, message: `names ${name} twice, and the guest could write it: use a copy, or make both readonly` };
+    : {
+        key,
+        message: `names ${name} twice, and the guest could write it: use a copy, or make both readonly`,
+      };
 }
 
 function areTwoWriters(one: DiskConfig, other: DiskConfig): boolean {
