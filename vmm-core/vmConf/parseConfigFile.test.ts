@@ -450,13 +450,16 @@ vm p { disk x }
       ...hostOfTexts({}),
       kindOf: () => 'a file',
       diskFormat: (path: string) => (path.startsWith('q') ? ('qcow2' as const) : ('raw' as const)),
-      sizeOf: (path: string) => (path.startsWith('odd') ? 1025 : path.startsWith('none') ? 0 : 1024),
+      sizeOf: (path: string) => (path.includes('odd') ? 1025 : path.startsWith('none') ? 0 : 1024),
     };
     const messages = (text: string): string[] =>
       read(vm(text), 'trapframe', { host }).problems.map((it) => it.message);
     assert.deepEqual(messages('disk r\ndisk q.qcow2\ndisk q format qcow2'), []);
     assert.deepEqual(messages('disk q.img'), [
       '"q.img" is a qcow2 image, which its name does not tell: add "format qcow2"',
+    ]);
+    assert.deepEqual(messages('disk qodd'), [
+      '"qodd" is a qcow2 image, which its name does not tell: add "format qcow2"',
     ]);
     assert.deepEqual(messages('disk r.qcow2'), [
       '"r.qcow2" is a raw image, which its name does not tell: add "format raw"',

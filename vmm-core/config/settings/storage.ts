@@ -202,9 +202,9 @@ function checkDisk({ args, items }: Written, findings: DirectiveFindings): void 
     findings.error(undefined, 'repeated', `"${fromBlock(again)[0]}" is given more than once for this disk`);
   if (!checkPath(file, 'path', DISK, findings) || file === undefined) return;
   checkShared(file, items, findings);
-  if (format === undefined) checkImpliedFormat(file, findings);
-  else checkFormat(file, format.text, findings);
-  checkSize(file, wanted ?? formatOf({ path: file.text }), findings);
+  const isRight =
+    format === undefined ? checkImpliedFormat(file, findings) : checkFormat(file, format.text, findings);
+  if (isRight) checkSize(file, wanted ?? formatOf({ path: file.text }), findings);
 }
 
 function countDisk(findings: DirectiveFindings): void {
@@ -229,19 +229,23 @@ function pick(options: Readonly<Record<string, unknown>>): Pick<DiskConfig, 'rea
   return { readonly: options['readonly'] === true, snapshot: options['snapshot'] === true };
 }
 
-function checkFormat(file: WrittenValue, wanted: string, findings: DirectiveFindings): void {
+/** False: it has been reported. */
+function checkFormat(file: WrittenValue, wanted: string, findings: DirectiveFindings): boolean {
   const actual = actualFormat(file, findings);
-  if (actual === undefined || actual === wanted.toLowerCase()) return;
+  if (actual === undefined || actual === wanted.toLowerCase()) return true;
   const message = `"${file.text}" is a ${actual} image, not ${wanted}`;
   findings.warning('format', 'disk-format', message, actual);
+  return false;
 }
 
-function checkImpliedFormat(file: WrittenValue, findings: DirectiveFindings): void {
+/** See checkFormat. */
+function checkImpliedFormat(file: WrittenValue, findings: DirectiveFindings): boolean {
   const actual = actualFormat(file, findings);
   const implied = formatOf({ path: file.text });
-  if (actual === undefined || actual === implied) return;
+  if (actual === undefined || actual === implied) return true;
   const message = `"${file.text}" is a ${actual} image, which its name does not tell: add "format ${actual}"`;
   findings.warning('path', 'format-needed', message, actual);
+  return false;
 }
 
 function actualFormat(file: WrittenValue, { host }: DirectiveFindings): DiskFormat | undefined {
