@@ -1,5 +1,5 @@
 /** A raw image: the bytes of the disk are those of the file or of the block device. */
-import { EROFS } from '../../kvm/errno.ts';
+import { EINVAL, EROFS } from '../../kvm/errno.ts';
 import { DiskError } from './diskError.ts';
 import { type DiskImage, EXTENT, type Extent } from './diskImage.ts';
 import type { ImageFile } from './imageFile.ts';
@@ -93,9 +93,15 @@ export class RawImage implements DiskImage {
     this.#file.sync();
   }
 
+  /** A device has the size that it has: what its owner did to it can be taken over. */
   resize(sizeBytes: number): void {
     this.#assertWritable();
     if (this.#file.maxBytes === Infinity) this.#file.truncate(sizeBytes);
+    else if (sizeBytes !== this.#file.sizeBytes())
+      throw new DiskError(
+        `${this.#file.path} is a device of ${this.#file.sizeBytes()} bytes, which can only be resized by its own tools`,
+        EINVAL,
+      );
     this.#sizeBytes = sizeBytes;
   }
 
