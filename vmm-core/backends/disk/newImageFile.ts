@@ -1,10 +1,13 @@
 /** A file that is made whole or not at all: beside its place until it is complete. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, linkSync, lstatSync, openSync, rmSync, unlinkSync } from 'node:fs';
+import { closeSync, linkSync, lstatSync, openSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { fileErrorText, quoted } from '../../client/regularFile.ts';
 import { UserError } from '../../errors.ts';
 import { HostFile } from './imageFile.ts';
+
+/** Of link(2) where a file system has no hard links: FAT, some network file systems. */
+const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS']);
 
 /** Nobody else knows its name, so it needs no lock. */
 export class NewImageFile {
@@ -27,13 +30,7 @@ export class NewImageFile {
 
   /** Gives it its name. The descriptor stays open. Throws UserError; then it is still to be dropped. */
   keep(): void {
-    try {
-      linkSync(this.#beside, this.#path); // does not replace what may be there by now
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'EEXIST') throw existsError(this.#path, cause);
-      throw new UserError(`cannot make ${quoted(this.#path)}: ${fileErrorText(cause)}`, { cause });
-    }
-    unlinkSync(this.#beside);
+    giveName(this.#beside, this.#path);
   }
 
   /** Removes what there is of it. */
@@ -43,6 +40,21 @@ export class NewImageFile {
 
   close(): void {
     closeSync(this.file.fd);
+  }
+}
+
+/** Moves a file to a name that none has. Throws UserError. */
+export function giveName(from: string, to: string, link = linkSync): void {
+  try {
+    link(from, to); // does not replace what may be there by now
+    unlinkSync(from);
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw existsError(to, cause);
+    if (!NO_LINKS.has(code))
+      throw new UserError(`cannot make ${quoted(to)}: ${fileErrorText(cause)}`, { cause });
+    if (lstatSync(to, { throwIfNoEntry: false }) !== undefined) throw existsError(to, cause);
+    renameSync(from, to);
   }
 }
 
