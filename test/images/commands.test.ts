@@ -39,6 +39,10 @@ describe('vmm create', () => {
       assert.equal(vmm(folder, 'create', '-b', 'base.img', 'derived.qcow2').status, 0);
       assertSameDisk(path.join(folder, 'copy.qcow2'), 'qcow2', raw);
       assertSameDisk(path.join(folder, 'derived.qcow2'), 'qcow2', raw);
+      writeRawDisk(path.join(folder, 'a:b'), SIZE_BYTES); // not of a protocol "a"
+      assert.equal(vmm(folder, 'create', '-b', 'a:b', 'colon.qcow2').status, 0);
+      assertSameDisk(path.join(folder, 'colon.qcow2'), 'qcow2', path.join(folder, 'a:b'));
+      assert.equal(vmm(folder, 'convert', 'colon.qcow2', 'colon.img').status, 0);
     });
   });
 
@@ -53,6 +57,9 @@ describe('vmm create', () => {
         [['create', '-b', 'base.img', 'a.img'], /only a qcow2 image can have a base: write qcow2:a.img/],
         [['create', '-b', 'base.img', '-i', 'base.img', 'a'], /not both/],
         [['create', '-b', 'base.img', '-s', '1M', 'a.qcow2'], /more than -s says/],
+        [['create', '-s', '1M', 'raw:'], /"raw:" names no file: write raw:FILE$/],
+        [['create', '-s', '1M', 'vdi:a'], /images are raw or qcow2; a file of that name is raw:vdi:a$/],
+        [['create', '-s', '99999999T', 'a'], /a size of 99999999T is too large: no file can have it$/],
         [['create', '-i', 'none', 'a.qcow2'], /no such file or directory/],
         [['create', '-i', 'base.img', '-s', '1M', 'a.qcow2'], /does not fit into 1048576/],
       ];
@@ -70,11 +77,16 @@ describe('vmm convert, info, resize, check and commit', () => {
       assert.equal(vmm(folder, 'convert', '-c', 'disk.img', 'disk.qcow2').status, 0);
       assertSameDisk(path.join(folder, 'disk.qcow2'), 'qcow2', raw);
       assert.equal(vmm(folder, 'convert', 'disk.qcow2', 'again.img').status, 0);
+      mustQemuImg('create', '-f', 'vmdk', path.join(folder, 'x.vmdk'), '4M');
+      assertRefused(
+        vmm(folder, 'convert', 'x.vmdk', 'x.img'),
+        /looks like a VMDK.*: convert it with qemu-img/,
+      );
       assertSameDisk(path.join(folder, 'again.img'), 'raw', raw);
       mustQemuImg('convert', '-O', 'qcow2', raw, path.join(folder, 'hidden'));
       assertRefused(
         vmm(folder, 'convert', 'hidden', 'x.img'),
-        /looks like a qcow2 image.*: write qcow2:hidden/,
+        /looks like qcow2, which its name does not tell: write qcow2:hidden, or write raw:hidden/,
       );
     });
   });
@@ -84,8 +96,10 @@ describe('vmm convert, info, resize, check and commit', () => {
       vmm(folder, 'create', '-s', '3M', 'a.qcow2');
       const { output } = vmm(folder, 'info', 'a.qcow2');
       assert.match(output, /^format: +qcow2, version 3$/m);
+      const inUse = openDisk(path.join(folder, 'a.qcow2'), 'qcow2');
       const json = JSON.parse(vmm(folder, 'info', '--json', 'a.qcow2').output) as Record<string, unknown>;
       assert.equal(json['sizeBytes'], 3 * 2 ** 20);
+      inUse.close();
     });
   });
 
@@ -113,7 +127,10 @@ describe('vmm convert, info, resize, check and commit', () => {
       const { status, output } = vmm(folder, 'check', 'a.qcow2');
       assert.equal(status, 2, output);
       assert.match(output, /is beyond the end of the file/);
-      assertRefused(vmm(folder, 'check', 'disk.img'), /is raw, and has nothing to check/);
+      assertRefused(vmm(folder, 'check', 'disk.img'), /is raw, and a raw image has nothing that could be/);
+      assertRefused(vmm(folder, 'check', 'none.img'), /no such file/);
+      assertRefused(vmm(folder, 'check', 'qcow2:disk.img'), /^vmm: "disk.img" is not a qcow2 image$/);
+      assertRefused(vmm(folder, 'check', '--repair', 'leaks'), /^vmm: --repair needs an image$/);
     });
   });
 

@@ -46,7 +46,10 @@ describe('locks of images', () => {
 
     it(`a ${format} image that QEMU writes to is refused, to be written or read`, async () => {
       const writer = await holding(['-f', format, file()]);
-      assert.throws(() => openDisk(file(), format), /is in use by another process: end that one first/);
+      assert.throws(
+        () => openDisk(file(), format),
+        /is in use by another process, or as another disk: end that use first/,
+      );
       assert.throws(
         () => openDisk(file(), format, { isReadOnly: true }),
         /in use by a process that writes to it/,

@@ -5,6 +5,7 @@
 import { standardOutput } from '../client/output.ts';
 import { fail, isForUser, type Options, parseArguments, single } from './arguments.ts';
 import { checkDisk } from './disk/checkDisk.ts';
+import { UserError } from '../errors.ts';
 import type { Finding, HostCheck } from '../protocol/hostCheck.ts';
 import { inspectHost } from './hostCheck.ts';
 
@@ -34,6 +35,7 @@ export async function check(argv: readonly string[]): Promise<number> {
     const [image] = positionals;
     if (image !== undefined)
       return await checkDisk(image, { isJson: values.json === true, repair: single(values, 'repair') });
+    if (values['repair'] !== undefined) throw new UserError('--repair needs an image');
     const result = await inspectHost();
     standardOutput.write(values.json === true ? `${JSON.stringify(result)}\n` : render(result));
     return result.usable ? 0 : 1;

@@ -2,10 +2,10 @@
 import path from 'node:path';
 import { standardOutput } from '../client/output.ts';
 import { connectVmm, type VmmClient } from '../client/vmmClient.ts';
-import { parseSize } from '../config/size.ts';
 import { UserError } from '../errors.ts';
 import { changeDisk, resizeDisk } from '../protocol/disks.ts';
 import { fail, parseArguments } from './arguments.ts';
+import { sizeArgument } from './disk/sizeArgument.ts';
 import { isAnswer, runningVm } from './runningVm.ts';
 
 const USAGE = `usage: vmm disk resize NAME:N SIZE
@@ -44,8 +44,7 @@ export async function drive(argv: readonly string[]): Promise<number> {
 /** Throws UserError. */
 function changeOf(verb: string | undefined, value: string): Change {
   if (verb === 'resize') {
-    const sizeBytes = parseSize(value);
-    if (sizeBytes === undefined) throw new UserError(`"${value}" is not a size: write 512M, 20G or 1.5T`);
+    const sizeBytes = sizeArgument(value);
     return (client, disk) => client.connection.sendRequest(resizeDisk, { disk, sizeBytes });
   }
   if (verb === 'change' && value !== '')

@@ -31,7 +31,7 @@ const MAX_PROBLEMS = 100;
 /** Exit codes of `qemu-img check`. */
 export const CHECK_EXIT = { ok: 0, failed: 1, errors: 2, leaks: 3 } as const;
 
-/** Throws Qcow2HeaderError for a header that cannot be read, and DiskError. */
+/** Throws UserError for a header that cannot be read, and DiskError. */
 export function checkQcow2(file: ImageFile, { repairsLeaks }: CheckOptions): CheckReport {
   const problems: string[] = [];
   let errors = 0;

@@ -4,7 +4,7 @@ import { UserError } from '../../errors.ts';
 import { SECTOR_BYTES } from './diskImage.ts';
 import type { ImageFile } from './imageFile.ts';
 import { NewImageFile } from './newImageFile.ts';
-import { type BackingPolicy, type ImageFormat, openImage, closeOpened } from './openImage.ts';
+import { type BackingPolicy, closeOpened, type ImageFormat, openImage, PROTOCOL } from './openImage.ts';
 import { DEFAULT_FORMAT, formatQcow2, type Qcow2Format } from './qcow2/formatQcow2.ts';
 
 export interface NewImage {
@@ -55,11 +55,17 @@ export function createDerived(
     isSnapshot: false,
   });
   closeOpened(opened);
-  const relative = path.relative(path.dirname(path.resolve(file)), path.resolve(base.path));
-  const name = relative.startsWith('..') ? path.resolve(base.path) : relative;
   createImage(file, {
     format: 'qcow2',
     sizeBytes: sizeBytes ?? opened.sizeBytes,
-    qcow2: { backing: { name, format: base.format } },
+    qcow2: { backing: { name: backingName(file, base.path), format: base.format } },
   });
+}
+
+/** Relative where the base is beside the image or below, so that a folder of both can be moved. */
+function backingName(file: string, base: string): string {
+  const absolute = path.resolve(base);
+  const relative = path.relative(path.dirname(path.resolve(file)), absolute);
+  if (relative === '..' || relative.startsWith('../')) return absolute;
+  return PROTOCOL.test(relative) ? `./${relative}` : relative;
 }

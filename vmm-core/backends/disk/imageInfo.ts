@@ -27,7 +27,7 @@ export interface Qcow2Info {
 
 const STAT_BLOCK_BYTES = 512; // stat(2), st_blocks
 
-/** Throws Qcow2HeaderError, DiskError. */
+/** Throws UserError, DiskError. */
 export function imageInfo(file: HostFile, format: ImageFormat): ImageInfo {
   const allocatedBytes = fstatSync(file.fd).blocks * STAT_BLOCK_BYTES;
   if (format === 'raw') return { format, sizeBytes: file.sizeBytes(), allocatedBytes };

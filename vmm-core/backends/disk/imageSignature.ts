@@ -29,6 +29,11 @@ export function otherFormat(file: ImageFile): string | undefined {
   return signatureIn(file, SIGNATURES);
 }
 
+/** What to do about an image that is not raw, as was said. */
+export function cureOf(looks: string): string {
+  return looks === 'qcow2' ? 'say that its format is qcow2' : 'convert it with qemu-img';
+}
+
 function signatureIn(file: ImageFile, signatures: typeof SIGNATURES): string | undefined {
   const start = new Uint8Array(READ_BYTES);
   file.read(start, 0);

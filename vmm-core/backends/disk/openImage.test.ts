@@ -59,6 +59,12 @@ describe('what is wrong with an image is said in one line', () => {
     /700 bytes.*multiple of 512/,
   );
   says(
+    'another format than raw, of any size',
+    (it) => writeFileSync(disk(it), `QFI\xfb${'\0'.repeat(1000)}`, 'latin1'),
+    'raw',
+    /is not a raw image: it looks like qcow2; say that its format is qcow2$/,
+  );
+  says(
     'another format than said',
     (it) => writeFileSync(disk(it), `KDMV${'\0'.repeat(1000)}`),
     'qcow2',
@@ -145,7 +151,7 @@ describe('backing files', () => {
       assertRefused(
         top,
         'qcow2',
-        /has a backing file, "base", which is read only when the disk says backing/,
+        /has a backing file, "base": give the disk the option backing if you trust the image/,
       );
       openDisk(top, 'qcow2', { backing: 'beside' }).close();
     });

@@ -13,10 +13,10 @@ import { IoBuffer } from '../../memory/ioBuffer.ts';
 import { DiskError } from './diskError.ts';
 import { type DiskImage, SECTOR_BYTES } from './diskImage.ts';
 import { HostFile } from './imageFile.ts';
-import { imageSignature } from './imageSignature.ts';
+import { cureOf, otherFormat } from './imageSignature.ts';
 import { lockImage } from './imageLock.ts';
 import { RawImage } from './rawImage.ts';
-import { type BackingName, Qcow2HeaderError } from './qcow2/header.ts';
+import type { BackingName } from './qcow2/header.ts';
 import type { Qcow2Image } from './qcow2/qcow2Image.ts';
 import { openQcow2, readHeader } from './qcow2/openQcow2.ts';
 import { createOverlay } from './snapshotOverlay.ts';
@@ -41,6 +41,11 @@ export interface ImageOptions {
   readonly writesBacking?: boolean;
 }
 
+interface FileUse extends Pick<ImageOptions, 'isReadOnly' | 'cache'> {
+  /** Whoever uses it meanwhile: for its header, which is consistent at any moment. */
+  readonly isShared?: boolean;
+}
+
 interface OpenedFile {
   readonly fd: number;
   readonly path: string;
@@ -60,6 +65,8 @@ export interface OpenedImage {
 
 export type Layer = RawImage | Qcow2Image;
 
+/** In the name of a backing file, QEMU takes what is before the colon for a protocol. */
+export const PROTOCOL = /^[\w+.-]+:/;
 const MAX_CHAIN = 16;
 const MAX_ALIGNMENT = 4096;
 
@@ -115,10 +122,20 @@ export function attachFile(file: HostFile, format: ImageFormat): Layer {
   return format === 'raw' ? new RawImage(file, options) : openQcow2(file, { ...options, backing: undefined });
 }
 
-/** An image's file for what looks at it without making a disk of it. Locked; throws UserError. */
-export function openImageFile(name: string, format: ImageFormat, isReadOnly: boolean): HostFile {
-  const options = { isReadOnly, cache: 'writeback' } as const;
+/** An image's file for what looks at it without making a disk of it. Throws UserError. */
+export function openImageFile(name: string, format: ImageFormat, use: Omit<FileUse, 'cache'>): HostFile {
+  const options = { ...use, cache: 'writeback' } as const;
   return new HostFile({ ...openFile(name, format, options, () => undefined), isUnsafe: false });
+}
+
+/** The format that a file looks like, when that is not raw; whoever uses it. Throws UserError. */
+export function looksOf(name: string): string | undefined {
+  const { fd } = openOrExplain(name, true, 'writeback');
+  try {
+    return otherFormat(new HostFile({ fd, path: name, alignmentBytes: 1, isUnsafe: true }));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Appends to `files` as it goes, so that the caller can close them. */
@@ -147,14 +164,14 @@ function openChain(options: ImageOptions, files: OpenedFile[]): void {
 function openFile(
   name: string,
   format: ImageFormat,
-  { isReadOnly, cache }: Pick<ImageOptions, 'isReadOnly' | 'cache'>,
+  { isReadOnly, cache, isShared = false }: FileUse,
   accept: (identity: string) => void,
 ): OpenedFile {
   const { fd, stat } = openOrExplain(name, isReadOnly, cache);
   try {
     setBlocking(fd);
     accept(`${stat.dev}:${stat.ino}`); // before the lock, which would refuse a file of ours as in use
-    if (!lockImage(fd, { isReadOnly })) throw new UserError(lockedText(name, isReadOnly));
+    if (!isShared && !lockImage(fd, { isReadOnly })) throw new UserError(lockedText(name, isReadOnly));
     const alignmentBytes = cache === 'none' ? directAlignment(fd, name) : 1;
     const opened = { fd, path: name, format, isReadOnly, alignmentBytes };
     assertSize(opened);
@@ -202,7 +219,7 @@ function cure(error: unknown, isReadOnly: boolean, cache: CacheMode): string {
 function lockedText(name: string, isReadOnly: boolean): string {
   return isReadOnly
     ? `${quoted(name)} is in use by a process that writes to it: end that one first`
-    : `${quoted(name)} is in use by another process: end that one first, or use it read-only in both`;
+    : `${quoted(name)} is in use by another process, or as another disk: end that use first, or make both read-only`;
 }
 
 /** What transfers with O_DIRECT must be multiples of, found by trying. */
@@ -214,13 +231,18 @@ function directAlignment(fd: number, name: string): number {
 }
 
 function assertSize(opened: OpenedFile): void {
-  const sizeBytes = new HostFile({ ...opened, isUnsafe: false }).sizeBytes();
-  if (sizeBytes === 0) throw new UserError(`${quoted(opened.path)} is empty, not a ${opened.format} image`);
-  if (opened.format === 'raw' && sizeBytes % SECTOR_BYTES !== 0)
-    throw new UserError(
-      `${quoted(opened.path)} has ${sizeBytes} bytes, which is not a multiple of ${SECTOR_BYTES}: a raw image is ` +
-        `whole sectors ("truncate -s %${SECTOR_BYTES}" makes it so)`,
-    );
+  const file = new HostFile({ ...opened, isUnsafe: false });
+  const sizeBytes = file.sizeBytes();
+  const name = quoted(opened.path);
+  if (sizeBytes === 0) throw new UserError(`${name} is empty, not a ${opened.format} image`);
+  if (opened.format !== 'raw' || sizeBytes % SECTOR_BYTES === 0) return;
+  const looks = otherFormat(file);
+  if (looks !== undefined)
+    throw new UserError(`${name} is not a raw image: it looks like ${looks}; ${cureOf(looks)}`);
+  throw new UserError(
+    `${name} has ${sizeBytes} bytes, which is not a multiple of ${SECTOR_BYTES}: a raw image is ` +
+      `whole sectors ("truncate -s %${SECTOR_BYTES}" makes it so)`,
+  );
 }
 
 function backingOf(
@@ -228,15 +250,15 @@ function backingOf(
   policy: BackingPolicy,
 ): { path: string; format: ImageFormat } | undefined {
   if (opened.format === 'raw') return undefined;
-  const backing = headerOf(opened).backing;
+  const { backing } = readHeader(new HostFile({ ...opened, isUnsafe: false }));
   if (backing === undefined) return undefined;
   const name = quoted(opened.path);
   if (policy === 'none')
     throw new UserError(
-      `${name} has a backing file, ${quoted(backing.name)}, which is read only when the disk says backing: an image could name any file of this host`,
+      `${name} has a backing file, ${quoted(backing.name)}: give the disk the option backing if you trust the image, which could name any file of this host`,
     );
   const format = backingFormat(name, backing);
-  if (/^[\w+.-]+:/.test(backing.name))
+  if (PROTOCOL.test(backing.name))
     throw new UserError(`${name}: its backing ${quoted(backing.name)} is not the name of a file`);
   const folder = path.dirname(opened.path);
   const resolved = path.resolve(folder, backing.name);
@@ -266,18 +288,6 @@ function realPath(name: string): string {
     return realpathSync(name);
   } catch {
     return name; // opening it tells what is wrong
-  }
-}
-
-function headerOf(opened: OpenedFile): ReturnType<typeof readHeader> {
-  const file = new HostFile({ ...opened, isUnsafe: false });
-  try {
-    return readHeader(file);
-  } catch (cause) {
-    if (!(cause instanceof Qcow2HeaderError)) throw cause;
-    const looks = imageSignature(file);
-    const hint = looks === undefined || looks === 'qcow2' ? '' : `; it looks like ${looks}`;
-    throw new UserError(`${quoted(opened.path)} ${cause.message}${hint}`, { cause });
   }
 }
 

@@ -5,7 +5,7 @@ import { quoted } from '../../client/regularFile.ts';
 import { standardOutput } from '../../client/output.ts';
 import { UserError } from '../../errors.ts';
 import { diskCommand } from './diskCommand.ts';
-import { newImageArgument } from './imageArguments.ts';
+import { imageArgument } from './imageArguments.ts';
 
 export interface CheckDiskOptions {
   readonly isJson: boolean;
@@ -15,14 +15,12 @@ export interface CheckDiskOptions {
 
 export function checkDisk(name: string, { isJson, repair }: CheckDiskOptions): Promise<number> {
   return diskCommand(() => {
-    const { path, format } = newImageArgument(name);
+    const { path, format } = imageArgument(name);
     if (repair !== undefined && repair !== 'leaks') throw new UserError('--repair can only be "leaks"');
     if (format !== 'qcow2')
-      throw new UserError(
-        `${quoted(path)} is raw, and has nothing to check; if it is qcow2, write qcow2:${path}`,
-      );
+      throw new UserError(`${quoted(path)} is raw, and a raw image has nothing that could be wrong`);
     const repairsLeaks = repair === 'leaks';
-    const file = openImageFile(path, format, !repairsLeaks);
+    const file = openImageFile(path, format, { isReadOnly: !repairsLeaks });
     try {
       const report = checkQcow2(file, { repairsLeaks });
       standardOutput.write(isJson ? `${JSON.stringify(report)}\n` : text(report));
@@ -39,7 +37,7 @@ export function checkDisk(name: string, { isJson, repair }: CheckDiskOptions): P
 
 function text(report: CheckReport): string {
   const { problems, errors, leaks, leaksRepaired, statistics, totalClusters } = report;
-  const lines = problems.map((it) => it);
+  const lines = [...problems];
   if (report.isDirty)
     lines.push('it was not closed in order: its refcounts are rebuilt when it is next used');
   if (report.isMarkedCorrupt) lines.push('it is marked as corrupt');

@@ -5,15 +5,9 @@ import { UserError } from '../../errors.ts';
 import { type Options, parseArguments, single } from '../arguments.ts';
 import { convertImage } from './convertImage.ts';
 import { diskCommand } from './diskCommand.ts';
-import {
-  HELP,
-  IMAGE_HELP,
-  imageArgument,
-  type NamedImage,
-  newImageArgument,
-  sizeArgument,
-} from './imageArguments.ts';
+import { HELP, IMAGE_HELP, imageArgument, type NamedImage, newImageArgument } from './imageArguments.ts';
 import { openToRead } from './openToRead.ts';
+import { sizeArgument } from './sizeArgument.ts';
 
 const OPTIONS = {
   size: { type: 'string', short: 's' },
@@ -27,6 +21,8 @@ const USAGE = `usage: vmm create [-s SIZE] [-i IMAGE | -b BASE] IMAGE
   -s SIZE     of the disk (512M, 20G); by default that of the image it is made of
   -i IMAGE    copy this one
   -b BASE     the new image, qcow2, has only what differs from this one
+
+A size without a unit is in MiB.
 
 ${IMAGE_HELP}`;
 

@@ -1,11 +1,12 @@
 /** What commands for disks share: their errors, their progress, and Ctrl-C. */
+import { constants } from 'node:os';
 import { DiskError } from '../../backends/disk/diskError.ts';
-import { Qcow2HeaderError } from '../../backends/disk/qcow2/header.ts';
 import { standardError } from '../../client/output.ts';
 import { fail, isForUser } from '../arguments.ts';
 
-/** Ended by SIGINT, as a shell shows it. */
-const EXIT_INTERRUPTED = 130;
+const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+/** Ended by a signal, as a shell shows it. */
+const EXIT_BY_SIGNAL = 128;
 /** What is done sooner shows no bar. */
 const BAR_AFTER_MS = 1000;
 const BAR_EVERY_MS = 100;
@@ -16,9 +17,8 @@ export async function diskCommand(body: () => number | Promise<number>): Promise
   try {
     return await body();
   } catch (error) {
-    if (error instanceof Interrupted) return EXIT_INTERRUPTED;
-    if (isForUser(error) || error instanceof DiskError || error instanceof Qcow2HeaderError)
-      return fail(error.message);
+    if (error instanceof Interrupted) return EXIT_BY_SIGNAL + constants.signals[error.signal];
+    if (isForUser(error) || error instanceof DiskError) return fail(error.message);
     throw error;
   }
 }
@@ -31,19 +31,25 @@ export interface Work {
 /** Work that takes long: a bar on a terminal, and Ctrl-C stops it in order, by its signal. */
 export async function withProgress(totalBytes: number, body: (work: Work) => Promise<void>): Promise<void> {
   const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Interrupted());
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const it of signals) process.once(it, interrupt);
+  const interrupt = (signal: NodeJS.Signals): void => stop.abort(new Interrupted(signal));
+  for (const it of SIGNALS) process.on(it, interrupt); // a second one must not leave half a file either
   const bar = new ProgressBar(totalBytes);
   try {
     await body({ signal: stop.signal, onProgress: (done) => bar.show(done) });
   } finally {
     bar.clear();
-    for (const it of signals) process.removeListener(it, interrupt);
+    for (const it of SIGNALS) process.removeListener(it, interrupt);
   }
 }
 
-class Interrupted extends Error {}
+class Interrupted extends Error {
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`ended by ${signal}`);
+    this.signal = signal;
+  }
+}
 
 class ProgressBar {
   readonly #totalBytes: number;

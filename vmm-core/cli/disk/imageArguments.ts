@@ -1,9 +1,6 @@
 /** Images and sizes on the command lines of commands for disks. */
-import { parseSize } from '../../config/size.ts';
 import { quoted } from '../../client/regularFile.ts';
-import { openImageFile } from '../../backends/disk/openImage.ts';
-import { imageSignature } from '../../backends/disk/imageSignature.ts';
-import type { ImageFormat } from '../../backends/disk/openImage.ts';
+import { type ImageFormat, looksOf } from '../../backends/disk/openImage.ts';
 import { UserError } from '../../errors.ts';
 import type { Options } from '../arguments.ts';
 
@@ -18,40 +15,27 @@ export const HELP = { help: { type: 'boolean', short: 'h' } } satisfies Options;
 export const IMAGE_HELP = `An image is written as raw:FILE or qcow2:FILE; without that it is qcow2 when its name ends in .qcow2, else raw.
 `;
 
-const SECTOR_BYTES = 512;
-const PREFIX = /^(raw|qcow2):(.+)$/s;
+const PREFIX = /^(raw|qcow2):(.*)$/s;
+/** Formats of qemu-img that are not ours. */
+const OTHER_PREFIX = /^(vmdk|vdi|vhdx?|vpc|qed|qcow):/;
 
-/** One that is to be made. */
+/** One that is to be made. Throws UserError. */
 export function newImageArgument(text: string): NamedImage {
   const [, format, path] = PREFIX.exec(text) ?? [];
+  if (path === '') throw new UserError(`${quoted(text)} names no file: write ${text}FILE`);
   if (format !== undefined && path !== undefined) return { path, format: format === 'raw' ? 'raw' : 'qcow2' };
+  if (OTHER_PREFIX.test(text))
+    throw new UserError(`${quoted(text)}: images are raw or qcow2; a file of that name is raw:${text}`);
   return { path: text, format: text.toLowerCase().endsWith('.qcow2') ? 'qcow2' : 'raw' };
 }
 
 /** One that exists. A name that hides what the file looks like is refused: its format is not guessed. */
 export function imageArgument(text: string): NamedImage {
   const image = newImageArgument(text);
-  if (image.format === 'raw' && !PREFIX.test(text) && looksLikeQcow2(image.path))
-    throw new UserError(
-      `${quoted(image.path)} looks like a qcow2 image, and its name does not say so: write qcow2:${image.path}, or raw:${image.path}`,
-    );
-  return image;
-}
-
-/** Whole sectors. */
-export function sizeArgument(text: string): number {
-  const sizeBytes = parseSize(text);
-  if (sizeBytes === undefined) throw new UserError(`${quoted(text)} is not a size: write 512M, 20G or 1.5T`);
-  const whole = Math.floor(sizeBytes / SECTOR_BYTES) * SECTOR_BYTES;
-  if (whole === 0) throw new UserError(`a disk of ${text} is too small`);
-  return whole;
-}
-
-function looksLikeQcow2(path: string): boolean {
-  const file = openImageFile(path, 'raw', true);
-  try {
-    return imageSignature(file) === 'qcow2';
-  } finally {
-    file.close();
-  }
+  const looks = image.format === 'raw' && !PREFIX.test(text) ? looksOf(image.path) : undefined;
+  if (looks === undefined) return image;
+  const cure = looks === 'qcow2' ? `write qcow2:${image.path}` : 'convert it with qemu-img';
+  throw new UserError(
+    `${quoted(image.path)} looks like ${looks}, which its name does not tell: ${cure}, or write raw:${image.path}`,
+  );
 }

@@ -24,7 +24,7 @@ export function info(argv: readonly string[]): Promise<number> {
     const [name] = positionals;
     if (name === undefined) throw new UserError('info needs an image; "vmm info --help" tells more');
     const { path, format } = imageArgument(name);
-    const file = openImageFile(path, format, true);
+    const file = openImageFile(path, format, { isReadOnly: true, isShared: true });
     try {
       const found = imageInfo(file, format);
       standardOutput.write(values.json === true ? `${JSON.stringify(found)}\n` : text(found));

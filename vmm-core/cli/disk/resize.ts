@@ -3,8 +3,9 @@ import { standardOutput } from '../../client/output.ts';
 import { UserError } from '../../errors.ts';
 import { type Options, parseArguments } from '../arguments.ts';
 import { diskCommand } from './diskCommand.ts';
-import { HELP, IMAGE_HELP, imageArgument, sizeArgument } from './imageArguments.ts';
+import { HELP, IMAGE_HELP, imageArgument } from './imageArguments.ts';
 import { openToChange } from './openToRead.ts';
+import { sizeArgument } from './sizeArgument.ts';
 
 const OPTIONS = { shrink: { type: 'boolean' }, ...HELP } satisfies Options;
 
@@ -12,6 +13,8 @@ const USAGE = `usage: vmm resize [--shrink] IMAGE [+]SIZE
 
   +SIZE       so much more than now
   --shrink    what is behind the new end may be lost
+
+A size without a unit is in MiB.
 
 ${IMAGE_HELP}`;
 

@@ -1,8 +1,10 @@
 /** From a file to an open qcow2 image. One that was not closed in order is repaired first. */
 import { QCOW2_MAX_CLUSTER_BITS } from '../../../abi/qcow2.ts';
+import { quoted } from '../../../client/regularFile.ts';
 import { UserError } from '../../../errors.ts';
 import { type DiskImage, SECTOR_BYTES } from '../diskImage.ts';
 import type { ImageFile } from '../imageFile.ts';
+import { imageSignature } from '../imageSignature.ts';
 import { parseHeader, type Qcow2Header, Qcow2HeaderError } from './header.ts';
 import { Layout } from './layout.ts';
 import { L2_CACHE_BYTES, Qcow2Image } from './qcow2Image.ts';
@@ -20,8 +22,8 @@ export interface OpenQcow2Options {
 
 /** Throws UserError and DiskError. */
 export function openQcow2(file: ImageFile, options: OpenQcow2Options): Qcow2Image {
-  const header = headerOrExplain(file);
-  const name = JSON.stringify(file.path);
+  const header = readHeader(file);
+  const name = quoted(file.path);
   const { isReadOnly } = options;
   if (header.isCorrupt && !isReadOnly)
     throw new UserError(
@@ -41,19 +43,17 @@ export function openQcow2(file: ImageFile, options: OpenQcow2Options): Qcow2Imag
   return new Qcow2Image(layout, refcounts, { cacheBytes: L2_CACHE_BYTES, ...options });
 }
 
-/** Throws Qcow2HeaderError. */
+/** Throws UserError and DiskError. */
 export function readHeader(file: ImageFile): Qcow2Header {
   const sizeBytes = Math.min(file.sizeBytes(), 2 ** QCOW2_MAX_CLUSTER_BITS);
   const start = new Uint8Array(sizeBytes);
   file.read(start, 0);
-  return parseHeader(start);
-}
-
-function headerOrExplain(file: ImageFile): Qcow2Header {
   try {
-    return readHeader(file);
+    return parseHeader(start);
   } catch (cause) {
     if (!(cause instanceof Qcow2HeaderError)) throw cause;
-    throw new UserError(`${JSON.stringify(file.path)} ${cause.message}`, { cause });
+    const looks = imageSignature(file);
+    const hint = looks === undefined || looks === 'qcow2' ? '' : `; it looks like ${looks}`;
+    throw new UserError(`${quoted(file.path)} ${cause.message}${hint}`, { cause });
   }
 }

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import type { Backend, DiskDrive } from '../../../backends/backend.ts';
 import { SECTOR_BYTES } from '../../../backends/disk/diskImage.ts';
 import { HostFile } from '../../../backends/disk/imageFile.ts';
-import { otherFormat } from '../../../backends/disk/imageSignature.ts';
+import { cureOf, otherFormat } from '../../../backends/disk/imageSignature.ts';
 import { attachImage, openImage, type OpenedImage } from '../../../backends/disk/openImage.ts';
 import { type DiskConfig, formatOf } from '../../../config/settings/diskOptions.ts';
 import { UserError } from '../../../errors.ts';
@@ -122,8 +122,7 @@ function formatProblem({ path, format }: DiskConfig, { files, isUnsafe }: Opened
   if (format !== undefined || file?.format !== 'raw') return undefined;
   const looks = otherFormat(new HostFile({ ...file, isUnsafe }));
   if (looks === undefined) return undefined;
-  const cure = looks === 'qcow2' ? 'say that its format is qcow2' : 'convert it';
-  return `${JSON.stringify(path)} looks like ${looks}, which its name does not tell: ${cure}, or say that its format is raw`;
+  return `${JSON.stringify(path)} looks like ${looks}, which its name does not tell: ${cureOf(looks)}, or say that its format is raw`;
 }
 
 function closeFiles({ files }: OpenedImage): void {
