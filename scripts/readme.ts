@@ -1,6 +1,6 @@
 /**
- * Writes the reference parts of README.md, between their markers, from what the program itself says: `npm run
- * generate`. A test checks that running it changes nothing.
+ * Writes the reference parts of README.md and docs/disks.md, between their markers, from what the program
+ * itself says: `npm run generate`. A test checks that running it changes nothing.
  */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -10,10 +10,12 @@ import { attachOnlyAttributes, launchAttributes } from '../extension/debug/launc
 import { SETTINGS } from '../extension/language/contributions.ts';
 import type { AttributeSchema } from '../vmm-core/config/rows.ts';
 import type { ValueSchema } from '../vmm-core/config/setting.ts';
+import { DISK_OPTIONS } from '../vmm-core/config/settings/diskOptions.ts';
 import { bundled, ROOT } from './bundle.ts';
 import { COMMANDS } from './manifest.ts';
 
 const README = path.join(ROOT, 'README.md');
+const DISKS = path.join(ROOT, 'docs/disks.md');
 const execFileAsync = promisify(execFile);
 
 /** README.md as it should be. */
@@ -26,6 +28,16 @@ export async function withReference(readme: string): Promise<string> {
     vmm: await usages(),
   };
   return Object.entries(parts).reduce((text, [name, content]) => replacePart(text, name, content), readme);
+}
+
+/** docs/disks.md as it should be. */
+export function withDiskOptions(document: string): string {
+  const rows = Object.entries(DISK_OPTIONS).map(([name, { value, text }]) => [
+    `\`${name}\``,
+    typeText(value.schema),
+    text.replaceAll('|', '\\|'),
+  ]);
+  return replacePart(document, 'options', table(['Option', 'Type', ''], rows));
 }
 
 function attributeTable(attributes: Readonly<Record<string, AttributeSchema>>): string {
@@ -86,12 +98,13 @@ function replacePart(text: string, name: string, content: string): string {
   const [start, end] = [`<!-- ${name}: npm run generate -->`, `<!-- end of ${name} -->`];
   const from = text.indexOf(start);
   const to = text.indexOf(end);
-  if (from < 0 || to < from) throw new Error(`README.md has no part between ${start} and ${end}`);
+  if (from < 0 || to < from) throw new Error(`there is no part between ${start} and ${end}`);
   return `${text.slice(0, from + start.length)}\n\n${content}\n\n${text.slice(to)}`;
 }
 
 async function main(): Promise<void> {
   await writeFile(README, await withReference(await readFile(README, 'utf8')));
+  await writeFile(DISKS, withDiskOptions(await readFile(DISKS, 'utf8')));
 }
 
 if (process.argv[1] === import.meta.filename) void main();
