@@ -2,6 +2,8 @@
  * File I/O on the calling thread: metadata of disk images, and commands that convert them. Results are bytes
  * or 0, or -errno; a transfer may be short.
  */
+import { read } from 'node:fs';
+import { ENXIO } from './errno.ts';
 import { injectedFaults, underFaults } from './io/faults.ts';
 import { allocateFile, syncFile } from './io/syscalls.ts';
 import { koffi } from './koffi.ts';
@@ -19,6 +21,14 @@ const libcFtruncate = libc.func('int ftruncate(int fd, int64_t length)') as unkn
   lengthBytes: number,
 ) => number;
 
+const libcLseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)') as unknown as (
+  fd: number,
+  offset: number,
+  whence: number,
+) => number | bigint;
+
+const SEEK_DATA = 3; // <linux/fs.h>
+
 export const FALLOC_FL_KEEP_SIZE = 0x01; // <linux/falloc.h>
 export const FALLOC_FL_PUNCH_HOLE = 0x02;
 export const FALLOC_FL_ZERO_RANGE = 0x10;
@@ -30,6 +40,21 @@ export function readAt(fd: number, into: Uint8Array, offset: number): number {
   return underFaults(faults, { call: 'read', fd, offset, lengthBytes: into.length }, (count) =>
     resultOf(libcPread(fd, into, count, offset)),
   );
+}
+
+/** By a thread of node's pool. 0 for whatever failed: `readAt` tells what. */
+export function readAhead(fd: number, into: Uint8Array, offset: number): Promise<number> {
+  if (injectedFaults() !== undefined) return Promise.resolve(Math.max(readAt(fd, into, offset), 0));
+  return new Promise((resolve) => {
+    read(fd, into, 0, into.length, offset, (error, count) => resolve(error === null ? count : 0));
+  });
+}
+
+/** Where in the file the next data begins, from `offset` on; Infinity where only a hole follows. */
+export function nextData(fd: number, offset: number): number {
+  const result = resultOf(libcLseek(fd, offset, SEEK_DATA));
+  if (result === -ENXIO) return Infinity;
+  return result < 0 ? offset : result; // a file system that cannot tell
 }
 
 export function writeAt(fd: number, bytes: Uint8Array, offset: number): number {
