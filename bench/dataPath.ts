@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { bundled } from '../scripts/bundle.ts';
 import { closeFd, createEventFd, setBlocking } from '../vmm-core/kvm/libc.ts';
+import { writeRawDisk } from './diskFiles.ts';
 import type { Part } from './part.ts';
 import { alternate } from './statistics.ts';
 
@@ -98,10 +99,7 @@ function prepare(folder: string): Place {
   const source = path.join(import.meta.dirname, 'dataPath.c');
   execFileSync('gcc', ['-O2', '-fno-strict-aliasing', '-o', program, source]);
   const disk = path.join(folder, 'disk.raw');
-  const fd = openSync(disk, 'w');
-  const piece = Buffer.alloc(MIB, 'trapframe');
-  for (let written = 0; written < DISK_BYTES; written += piece.length) writeSync(fd, piece);
-  closeSync(fd);
+  writeRawDisk(disk, DISK_BYTES);
   return { program, disk, memory: path.join(folder, 'memory') };
 }
 

@@ -34,8 +34,25 @@ export function privateNode(): { readonly node: string; readonly remove: () => v
 }
 
 export function trapframe(node: string, kernel: string): CommandLine {
-  const args = ['run', '--kernel', kernel, '--memory', `${MEMORY_MIB}M`, '--debug-exit'];
-  return { command: node, args: [VMM, ...args] };
+  return ours(node, ['--kernel', kernel, '--debug-exit']);
+}
+
+/** What a guest loads (test/guests/blkLoad.c), and what it is told to do. */
+export interface DiskLoad {
+  readonly kernel: string;
+  readonly work: string;
+  readonly file: string;
+  readonly format: string;
+}
+
+/** Without isa-debug-exit: its guest halts in the end, and the disk is idle. */
+export function trapframeWithDisk(node: string, { kernel, work, file, format }: DiskLoad): CommandLine {
+  const disk = ['--disk', `${file},format=${format},transport=mmio`];
+  return ours(node, ['--kernel', kernel, ...disk, '--cmdline', `scan=0xd0000000,0x1000,8 ${work}`]);
+}
+
+function ours(node: string, options: readonly string[]): CommandLine {
+  return { command: node, args: [VMM, 'run', '--memory', `${MEMORY_MIB}M`, ...options] };
 }
 
 /**
@@ -44,12 +61,31 @@ export function trapframe(node: string, kernel: string): CommandLine {
  * is a memfd so that smaps names it.
  */
 export function qemu(kernel: string): CommandLine {
+  return theirs(['-device', 'isa-debug-exit,iobase=0xf4,iosize=1', '-kernel', kernel]);
+}
+
+/** `aio`: io_uring or threads. */
+export function qemuWithDisk(aio: string, { kernel, work, file, format }: DiskLoad): CommandLine {
+  const drive = `file=${file},id=disk,format=${format},if=none,cache=writeback,aio=${aio}`;
+  return theirs([
+    ...[
+      '-global',
+      'virtio-mmio.force-legacy=false',
+      '-drive',
+      drive,
+      '-device',
+      'virtio-blk-device,drive=disk',
+    ],
+    ...['-kernel', kernel, '-append', `scan=0xfeb00000,0x200,24 ${work}`],
+  ]);
+}
+
+function theirs(options: readonly string[]): CommandLine {
   const ram = `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M`;
   const args = ['-accel', 'kvm', '-cpu', 'host,-arch-capabilities', '-object', ram];
   args.push('-M', 'microvm,acpi=off,memory-backend=ram', '-m', `${MEMORY_MIB}`, '-smp', '1', '-nodefaults');
   args.push('-no-user-config', '-display', 'none', '-serial', 'stdio');
-  args.push('-device', 'isa-debug-exit,iobase=0xf4,iosize=1', '-kernel', kernel);
-  return { command: 'qemu-system-x86_64', args };
+  return { command: 'qemu-system-x86_64', args: [...args, ...options] };
 }
 
 export interface Running {

@@ -2,20 +2,20 @@
  * `npm run bench [PART…]`: speed and memory beside QEMU and gdb, alternating on the same machine in the same
  * run. Prints a table and, when all parts ran, writes it to bench/RESULTS.md.
  */
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release } from 'node:os';
+import { loadavg } from 'node:os';
 import path from 'node:path';
 import { ensurePackages } from '../scripts/debian.ts';
 import { buildForTests } from '../scripts/testing/buildForTests.ts';
 import { guest } from '../test/guests/build.ts';
 import { DATA_PATH_PARTS } from './dataPath.ts';
+import { DISK_PARTS } from './disks.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
 import { readSpeed } from './memoryReads.ts';
-import { pace } from './pace.ts';
-import type { Part, Result } from './part.ts';
-import { alternate, type Summary } from './statistics.ts';
+import type { Group, Part, Result } from './part.ts';
+import { document, HEAD, rowOf, unmeasuredRow } from './resultsDocument.ts';
+import { alternate } from './statistics.ts';
 import { SYMBOL_PARTS } from './symbols.ts';
 import { firstByte, portWrites, warmFirstByte } from './timing.ts';
 import { vcpuMb, vcpuStartMs } from './vcpus.ts';
@@ -25,7 +25,7 @@ const ROOT = path.join(import.meta.dirname, '..');
 const RESULTS = path.join(import.meta.dirname, 'RESULTS.md');
 const ROUNDS = 7;
 
-const PARTS: readonly Part[] = [
+const PARTS: readonly (Part | Group)[] = [
   {
     name: 'portWrites',
     title: '100 000 port writes of a guest',
@@ -194,6 +194,7 @@ const PARTS: readonly Part[] = [
     run: async (node) => alternate(ROUNDS, { ours: () => busyServerMb(node) }),
   },
   ...DATA_PATH_PARTS,
+  ...DISK_PARTS,
   ...SYMBOL_PARTS,
 ];
 
@@ -225,19 +226,35 @@ async function main(wanted: readonly string[]): Promise<number> {
   const rows: string[] = [];
   for (const part of parts) {
     console.log(`measuring ${part.title} …`);
-    rows.push(row(part, await part.run(node)));
+    rows.push(...(await measure(part, node)));
   }
   const table = [HEAD, ...rows].join('\n');
   console.log(`\n${table}`);
   if (wanted.length === 0)
-    writeFileSync(RESULTS, document(table, load, existsSync(RESULTS) ? readFileSync(RESULTS, 'utf8') : ''));
+    writeFileSync(RESULTS, document({ parts: PARTS, table, load, rounds: ROUNDS, before: textOf(RESULTS) }));
   return 0;
 }
 
+/** Its lines of the table. */
+async function measure(part: Part | Group, node: string): Promise<readonly string[]> {
+  if (!('rows' in part)) return [rowOf(part, await part.run(node))];
+  const results = await part.run(node);
+  if (typeof results === 'string') return part.rows.map((row) => unmeasuredRow(row, results));
+  return part.rows.map((row, i) => {
+    const result = results[i];
+    if (result === undefined) throw new Error(`${part.name} has not measured "${row.title}"`);
+    return rowOf(row, result);
+  });
+}
+
+function textOf(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+}
+
 /** What the parts need and is missing, as a sentence. */
-async function missingFor(parts: readonly Part[]): Promise<string | undefined> {
+async function missingFor(parts: readonly (Part | Group)[]): Promise<string | undefined> {
   const usesKvm = parts.some((it) => it.needsKvm);
-  const usesGdb = parts.some((it) => SYMBOL_PARTS.includes(it));
+  const usesGdb = parts.some((it) => SYMBOL_PARTS.some(({ name }) => name === it.name));
   const packages = [...(usesKvm ? ['qemu-system-x86', 'gcc'] : []), ...(usesGdb ? ['gdb'] : [])];
   return (
     (await ensurePackages(packages)) ?? (await buildForTests(ROOT)) ?? (usesKvm ? kvmProblem() : undefined)
@@ -249,98 +266,6 @@ function kvmProblem(): string | undefined {
     ? undefined
     : 'there is no /dev/kvm on this machine, so there is nothing to measure';
 }
-
-const HEAD = `| Measurement | Trapframe | QEMU, gdb or C | Ratio | Target | |
-| --- | --- | --- | --- | --- | --- |`;
-
-function row({ title, unit, target }: Part, { ours, theirs }: Result): string {
-  const ratio = theirs === undefined ? undefined : ours.median / theirs.median;
-  const cells = [
-    title,
-    cell(ours, unit),
-    theirs === undefined ? '' : cell(theirs, unit),
-    ratio === undefined ? '' : `${ratio.toFixed(2)}×`,
-    ...verdict(target, unit, ours.median, ratio),
-  ];
-  return `| ${cells.join(' | ')} |`;
-}
-
-/** The target, and whether it was met. */
-function verdict(target: Part['target'], unit: string, value: number, ratio = NaN): [string, string] {
-  const word = (met: boolean): string => (met ? 'met' : '**missed**');
-  if (target.atLeast !== undefined) return [`≥ ${target.atLeast} ${unit}`, word(value >= target.atLeast)];
-  if (target.atMost !== undefined) return [`≤ ${target.atMost} ${unit}`, word(value <= target.atMost)];
-  if (target.atLeastRatio !== undefined)
-    return [`≥ ${target.atLeastRatio.toFixed(2)}×`, word(ratio >= target.atLeastRatio)];
-  if (target.atMostRatio === undefined) return ['', ''];
-  return [`≤ ${target.atMostRatio.toFixed(2)}×`, word(ratio <= target.atMostRatio)];
-}
-
-function cell({ median, min, max }: Summary, unit: string): string {
-  return `${digits(median)} ${unit} (${digits(min)}–${digits(max)})`;
-}
-
-function digits(value: number): string {
-  return value.toFixed(value < 100 ? 1 : 0);
-}
-
-/** `before`: the document that it replaces. */
-function document(table: string, load: number, before: string): string {
-  return `# Beside QEMU and gdb
-
-Written by \`npm run bench\`. Median (least–most) of ${ROUNDS} runs of each (of symbols 5, or 3 where gdb takes long), alternating, after
-one that does not count.
-
-${machine(load)}${comparedWith(before, table)}
-
-${table}
-
-How:
-
-${PARTS.map((it) => `- **${it.title}**: ${it.how}`).join('\n')}
-
-Both VMMs get 256 MiB, one vCPU, COM1 on standard output. QEMU is
-\`${qemu('GUEST').command} ${qemu('GUEST').args.join(' ')}\`;
-\`acpi=off\` makes it start by qboot, its quickest firmware. gdb is ${gdbVersion()}; the kernel is Debian's, of a
-\`linux-image-6.1.0-*-cloud-amd64-dbg\` package.
-`;
-}
-
-function comparedWith(before: string, table: string): string {
-  const ratio = pace(before, table);
-  if (ratio === undefined) return '';
-  return `
-
-QEMU and gdb took ${ratio.toFixed(2)} times as long as in the results that these replace (median of their rows): so much slower or faster
-was the machine, and what has no peer here depends on that.`;
-}
-
-function gdbVersion(): string {
-  const text = execFileSync('gdb', ['--version'], { encoding: 'utf8' });
-  return /GNU gdb .*?(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? 'of unknown version';
-}
-
-/** What the numbers depend on. */
-function machine(load: number): string {
-  const [kernelVersion = ''] = release().split('-', 1);
-  const list = cpus();
-  const qemuVersion = /version (\S+)/.exec(
-    execFileSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' }),
-  )?.[1];
-  const modules = ['kvm_intel', 'kvm_amd', 'kvm_pvm'].filter((it) => existsSync(`/sys/module/${it}`));
-  const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return [
-    `Trapframe ${version}, Node ${process.versions.node}, QEMU ${qemuVersion ?? 'unknown'}, Linux ${kernelVersion} (${modules.join(', ')}),`,
-    `${list.length} CPUs (${list[0]?.model ?? 'unknown'}), load average before the first\nmeasurement ${load.toFixed(1)} (what else runs disturbs the times).`,
-    ...(modules.includes('kvm_pvm') ? [PVM_NOTE] : []),
-  ].join('\n');
-}
-
-const PVM_NOTE = `
-This host's KVM is PVM: it has no hardware virtualization and runs kernel-mode guest code in an instruction emulator. Exits and
-guest instructions cost far more here than on bare metal, for both.`;
 
 // So that the copy of node is removed.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1));

@@ -1,4 +1,4 @@
-/** One line of the bench's table. */
+/** Lines of the bench's table, and how they are measured. */
 import type { Summary } from './statistics.ts';
 
 export interface Result {
@@ -7,8 +7,7 @@ export interface Result {
   readonly theirs?: Summary;
 }
 
-export interface Part {
-  readonly name: string;
+export interface Row {
   readonly title: string;
   readonly unit: string;
   /**
@@ -21,8 +20,23 @@ export interface Part {
     readonly atLeast?: number;
     readonly atMost?: number;
   };
+}
+
+interface Measured {
+  readonly name: string;
   readonly how: string;
   /** Uses KVM and QEMU. */
   readonly needsKvm: boolean;
+}
+
+export interface Part extends Row, Measured {
   readonly run: (node: string) => Promise<Result>;
+}
+
+/** Several lines of one measurement. */
+export interface Group extends Measured {
+  readonly title: string;
+  readonly rows: readonly Row[];
+  /** A result for each row; or why this machine cannot measure it. */
+  readonly run: (node: string) => Promise<readonly Result[] | string>;
 }

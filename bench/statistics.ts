@@ -18,16 +18,31 @@ export async function alternate<K extends string>(
   rounds: number,
   measures: Readonly<Record<K, () => Promise<number>>>,
 ): Promise<Record<K, Summary>> {
-  const names = Object.keys(measures) as K[];
-  const values = new Map<K, number[]>(names.map((name) => [name, []]));
+  return mapValues(await alternateAll(rounds, measures), summarize);
+}
+
+/** The same for measurements that are not one number; returns all that count. */
+export async function alternateAll<K extends string, T>(
+  rounds: number,
+  measures: Readonly<Record<K, () => Promise<T>>>,
+): Promise<Record<K, readonly T[]>> {
+  const values = mapValues(measures, (): T[] => []);
   for (let round = 0; round <= rounds; round++) {
-    for (const name of names) {
+    for (const name of namesOf(measures)) {
       const value = await measures[name]();
-      if (round > 0) values.get(name)?.push(value);
+      if (round > 0) values[name].push(value);
     }
   }
-  return Object.fromEntries(names.map((name) => [name, summarize(values.get(name) ?? [])])) as Record<
-    K,
-    Summary
-  >;
+  return values;
+}
+
+function mapValues<K extends string, T, U>(
+  values: Readonly<Record<K, T>>,
+  map: (value: T) => U,
+): Record<K, U> {
+  return Object.fromEntries(namesOf(values).map((name) => [name, map(values[name])])) as Record<K, U>;
+}
+
+function namesOf<K extends string>(values: Readonly<Record<K, unknown>>): K[] {
+  return Object.keys(values) as K[];
 }
