@@ -15,7 +15,7 @@ export const VMM = path.join(import.meta.dirname, '../dist/vmm.js');
  * If NODE_EXTRA_CA_CERTS is set, every Node program first reads those certificates (30 ms here), needed or
  * not.
  */
-const ENVIRONMENT = { ...process.env, NODE_EXTRA_CA_CERTS: undefined };
+export const ENVIRONMENT = { ...process.env, NODE_EXTRA_CA_CERTS: undefined };
 
 export interface CommandLine {
   readonly command: string;

@@ -8,8 +8,10 @@ import path from 'node:path';
 import { ensurePackages } from '../scripts/debian.ts';
 import { buildForTests } from '../scripts/testing/buildForTests.ts';
 import { guest } from '../test/guests/build.ts';
+import { CONVERT_GROUP } from './convert.ts';
 import { DATA_PATH_PARTS } from './dataPath.ts';
 import { DISK_PARTS } from './disks.ts';
+import { LAB_GROUP } from './labDisks.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
 import { readSpeed } from './memoryReads.ts';
@@ -195,6 +197,8 @@ const PARTS: readonly (Part | Group)[] = [
   },
   ...DATA_PATH_PARTS,
   ...DISK_PARTS,
+  CONVERT_GROUP,
+  LAB_GROUP,
   ...SYMBOL_PARTS,
 ];
 
@@ -254,8 +258,13 @@ function textOf(file: string): string {
 /** What the parts need and is missing, as a sentence. */
 async function missingFor(parts: readonly (Part | Group)[]): Promise<string | undefined> {
   const usesKvm = parts.some((it) => it.needsKvm);
+  const convertsImages = parts.includes(CONVERT_GROUP);
   const usesGdb = parts.some((it) => SYMBOL_PARTS.some(({ name }) => name === it.name));
-  const packages = [...(usesKvm ? ['qemu-system-x86', 'gcc'] : []), ...(usesGdb ? ['gdb'] : [])];
+  const packages = [
+    ...(usesKvm ? ['qemu-system-x86', 'gcc'] : []),
+    ...(convertsImages ? ['qemu-utils'] : []),
+    ...(usesGdb ? ['gdb'] : []),
+  ];
   return (
     (await ensurePackages(packages)) ?? (await buildForTests(ROOT)) ?? (usesKvm ? kvmProblem() : undefined)
   );
