@@ -62,6 +62,7 @@ const UNLIMITED: Readonly<Record<string, readonly string[]>> = {
     "log.debug('control', 'client connected'", // a client
     "log.info('vm', end.message", // once
     "log.error('serial', message", // once a port
+    "log.error('host', message", // once a disk and kind of request
   ],
   'control/jsonRpc/responseErrors.ts': ["log.error('control', 'request failed'"], // a client
   'debug/probe.ts': ["log.info('probe', ", "log.warn('probe', "], // once, of a VM of ours

@@ -32,6 +32,8 @@ export interface VmEvents {
    * user.
    */
   onOutputLost(message: string): void;
+  /** A disk fails, for one; the guest runs on. `message` is a sentence for the user. */
+  onTrouble(message: string): void;
   /** True while a client wants to inspect a VM that cannot go on. */
   debuggerPresent(): boolean;
 }
@@ -66,6 +68,7 @@ export class Vm {
   #assemble(config: VmConfig, warm: WarmParts): Machine {
     return new Machine(config, warm, {
       onOutputLost: (message) => this.#loseOutput(message),
+      onTrouble: (message) => this.#events.onTrouble(message),
       onPanic: (event) => log.guest('guest', `the guest reports by pvpanic: ${event}`),
       onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
       onIoCrash: (error) => this.#crash(error),

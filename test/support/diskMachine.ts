@@ -10,7 +10,6 @@ import type { DeviceService } from '../../vmm-core/devices/deviceService.ts';
 import { hostBridge } from '../../vmm-core/devices/pci/hostBridge.ts';
 import { planMachine } from '../../vmm-core/devices/planner.ts';
 import { blk } from '../../vmm-core/devices/virtio/blk/blk.ts';
-import type { BlkNews } from '../../vmm-core/devices/virtio/blk/blkMedium.ts';
 import { BLK_STATE, type BlkInstance, type BlkState } from '../../vmm-core/devices/virtio/blk/blkState.ts';
 import { ServiceIo } from '../../vmm-core/io/serviceIo.ts';
 import { openIoEngine } from '../../vmm-core/kvm/io/openIoEngine.ts';
@@ -64,15 +63,17 @@ export class DiskMachine {
     const shared = { name: planned.name, state: this.state, device, memory: this.memory };
     const nothing = (): void => undefined;
     const send = (message: unknown): void => void this.#sent.push(message);
-    const backend = blk.backend?.(instance, { ...shared, send, onBehind: nothing, onLost: nothing });
+    const backend = blk.backend?.(instance, {
+      ...shared,
+      send,
+      onBehind: nothing,
+      onLost: nothing,
+      onTrouble: (message) => this.troubles.push(message),
+    });
     if (backend?.disk === undefined) throw new Error('the disk has no back end');
     this.drive = backend.disk;
     device.reset?.();
-    const tell = (message: unknown): void => {
-      const news = message as BlkNews;
-      if (news.kind === 'trouble') this.troubles.push(news.message);
-      else backend.onMessage?.(news);
-    };
+    const tell = (message: unknown): void => backend.onMessage?.(message);
     const service = blk.service?.(instance, { ...shared, opened: backend.opened, io: this.io, tell });
     if (service === undefined) throw new Error('the disk has no service');
     this.#service = service;

@@ -109,6 +109,7 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
       end(reason);
     },
     onOutputLost: (message) => void fail(message),
+    onTrouble: (message) => void fail(message),
     debuggerPresent: () => core?.debuggerPresent() ?? false,
   });
   const stdioPort = config.serial.findIndex(({ kind }) => kind === 'stdio');

@@ -154,6 +154,10 @@ export class Core implements VmEvents {
     log.error('serial', message);
   }
 
+  onTrouble(message: string): void {
+    log.error('host', message);
+  }
+
   debuggerPresent(): boolean {
     return [...this.#clients].some((client) => client.isDebugger);
   }

@@ -149,6 +149,8 @@ export interface BackendHost {
   readonly onBehind: () => void;
   /** Something the guest writes is lost from here on; `message` is a sentence for the user. */
   readonly onLost: (message: string) => void;
+  /** The host fails, and the guest is told so by its device; `message` is a sentence for the user. */
+  readonly onTrouble: (message: string) => void;
 }
 
 /** Registers on a bus, and what else the machine may ask of a device. All of that on the main thread. */

@@ -40,6 +40,8 @@ const AMD_MODULE = '/sys/module/kvm_amd';
 export interface MachineEvents {
   /** Something the guest writes is lost from here on; it runs on. `message` is a sentence for the user. */
   onOutputLost(message: string): void;
+  /** The host fails the guest, which runs on; `message` is a sentence for the user. */
+  onTrouble(message: string): void;
   onPanic(event: PanicEvent): void;
   /** A vCPU's thread died: a bug of ours. */
   onCrash(error: Error): void;
@@ -195,6 +197,7 @@ export class Machine {
         (event) => this.#events.onPanic(event),
       ),
       onLost: (message) => this.#events.onOutputLost(message),
+      onTrouble: (message) => this.#events.onTrouble(message),
       onIoCrash: (error) => this.#events.onIoCrash(error),
     });
   }

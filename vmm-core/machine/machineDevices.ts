@@ -29,6 +29,8 @@ export interface MachineDevicesOptions {
   readonly power: GuestPower;
   /** Something the guest writes is lost from here on; `message` is a sentence for the user. */
   readonly onLost: (message: string) => void;
+  /** See BackendHost. */
+  readonly onTrouble: (message: string) => void;
   /** An I/O thread died: a bug of ours. */
   readonly onIoCrash: (error: Error) => void;
 }
@@ -48,7 +50,7 @@ export class MachineDevices {
   #isOutputStuck = false;
 
   /** In power-on state. Throws UserError when a back end cannot be opened: then none is left open. */
-  constructor({ config, vmFd, memory, power, onLost, onIoCrash }: MachineDevicesOptions) {
+  constructor({ config, vmFd, memory, power, onIoCrash, ...told }: MachineDevicesOptions) {
     this.plan = planMachine(config);
     this.memory = allocateDevices(this.plan);
     this.doorbellFds = this.plan.doorbellStates.map(createEventFd);
@@ -73,7 +75,7 @@ export class MachineDevices {
     this.#opened = openBackends(this.set.devices, this.ioThreads, {
       memory,
       onBehind: () => (this.#isOutputStuck = true),
-      onLost,
+      ...told,
     });
     this.backends = new BackendSet([...this.#opened, ...this.ioThreads.asBackends]);
     for (const { device } of this.set.devices) device?.powerOn?.();

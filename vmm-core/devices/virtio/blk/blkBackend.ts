@@ -7,7 +7,6 @@ import { cureOf, otherFormat } from '../../../backends/disk/imageSignature.ts';
 import { attachImage, openImage, type OpenedImage } from '../../../backends/disk/openImage.ts';
 import { type DiskConfig, formatOf } from '../../../config/settings/diskOptions.ts';
 import { UserError } from '../../../errors.ts';
-import { log } from '../../../log.ts';
 import type { VirtioBackendPort } from '../virtioClass.ts';
 import { capacityOf, configOf } from './blkConfig.ts';
 import type { BlkCommand, BlkMedium, BlkNews, BlkReply } from './blkMedium.ts';
@@ -80,7 +79,7 @@ export class BlkBackend implements Backend, DiskDrive {
 
   onMessage(message: unknown): void {
     const news = message as BlkNews; // BlkService tells nothing else
-    if (news.kind === 'trouble') return log.error(this.#port.name, news.message);
+    if (news.kind === 'trouble') return this.#port.onTrouble(news.message);
     this.#waiting.get(news.id)?.(news);
     this.#waiting.delete(news.id);
   }
