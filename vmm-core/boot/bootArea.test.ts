@@ -13,8 +13,14 @@ test('what is free goes where it prefers to be', () => {
   assert.equal(area.place(ACPI_TABLES, 0x4000, 64), ACPI_TABLES);
 });
 
-test('what the image covers moves, keeping its alignment', () => {
+test('what the image covers moves behind it, keeping its alignment', () => {
   const area = new BootArea(IMAGE, [{ address: 0x8000, memoryBytes: 0x1_8001 }]);
+  assert.equal(area.place(PAGE_TABLES, 0x6000, 0x1000), 0x2_1000);
+  assert.equal(area.place(COMMAND_LINE, 16), 0x2_0010);
+});
+
+test('page 0, which a kernel may not map, is for what has no place behind', () => {
+  const area = new BootArea(IMAGE, [{ address: 0x8000, memoryBytes: 0x9_7c00 }]);
   assert.equal(area.place(PAGE_TABLES, 0x6000, 0x1000), 0x1000);
   assert.equal(area.place(COMMAND_LINE, 16), 0x500);
 });

@@ -43,13 +43,14 @@ export class BootArea {
   }
 
   /**
-   * The address for `sizeBytes`: `preferred` if it is free, else the first place in the same zone. Throws
-   * BootError.
+   * The address for `sizeBytes`: `preferred` if it is free, else the first place behind it, else the first in
+   * the same zone: kernels that guard their null pointers have no page 0. Throws BootError.
    */
   place(preferred: number, sizeBytes: number, alignment = 16): number {
     const zone = zoneOf(preferred);
-    const free = this.#isFree(preferred, sizeBytes);
-    const address = free ? preferred : this.#firstFit(zone, sizeBytes, alignment);
+    const behind = { start: preferred, end: zone.end };
+    const address =
+      this.#firstFit(behind, sizeBytes, alignment) ?? this.#firstFit(zone, sizeBytes, alignment);
     if (address === undefined) throw noRoomForBootData(this.#image, sizeBytes, zone.start, zone.end);
     this.#taken.push({ start: address, end: address + sizeBytes });
     return address;
@@ -61,10 +62,6 @@ export class BootArea {
    */
   placeStack(): number {
     return this.place(BOOT_STACK, PAGE_BYTES, PAGE_BYTES) + PAGE_BYTES - 16;
-  }
-
-  #isFree(address: number, sizeBytes: number): boolean {
-    return this.#overlapping(address, sizeBytes) === undefined;
   }
 
   #overlapping(address: number, sizeBytes: number): Zone | undefined {
