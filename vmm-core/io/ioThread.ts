@@ -66,6 +66,10 @@ export class IoThread implements Backend {
     worker.on('exit', (code) => this.#crash(new Error(`it ended with exit code ${code}`)));
   }
 
+  get isStarted(): boolean {
+    return this.#state !== 'new';
+  }
+
   /** To the service of a device. */
   send(device: number, message: unknown): void {
     this.#command({ kind: 'send', device, message });

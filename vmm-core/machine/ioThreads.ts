@@ -38,6 +38,11 @@ export class IoThreads {
     });
   }
 
+  /** They wait for what wakes them. */
+  get areStarted(): boolean {
+    return this.#threads.some(({ isStarted }) => isStarted);
+  }
+
   /** Each is quiet, and goes on, like a device's back end. */
   get asBackends(): readonly Backend[] {
     return this.#threads;

@@ -79,7 +79,7 @@ export class Machine {
       checkHost(config, warm.kvm);
       this.memory = reserveMemory(config.memoryBytes); // costs nothing before it is written to
       this.#devices = this.#makeDevices();
-      undo.push(() => this.#devices.backends.close());
+      undo.push(() => this.#devices.discard());
       this.#images = openImages(config);
       undo.push(() => closeImages(this.#images));
       this.#vm.setMemory(this.memory);

@@ -15,7 +15,7 @@ import { planMachine } from '../devices/planner.ts';
 import type { GuestMemory, RamSlot } from '../memory/guestMemory.ts';
 import { serviceWaker } from '../io/serviceWaker.ts';
 import { kvmDoorbells } from '../kvm/doorbell.ts';
-import { createEventFd } from '../kvm/libc.ts';
+import { closeFd, createEventFd } from '../kvm/libc.ts';
 import { kvmMsi } from '../kvm/msi.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import type { IoMessage } from '../io/messages.ts';
@@ -49,7 +49,7 @@ export class MachineDevices {
   readonly #timers: DeviceTimers;
   #isOutputStuck = false;
 
-  /** In power-on state. Throws UserError when a back end cannot be opened: then none is left open. */
+  /** In power-on state. Throws UserError when a back end cannot be opened: then nothing is left open. */
   constructor({ config, vmFd, memory, power, onIoCrash, ...told }: MachineDevicesOptions) {
     this.plan = planMachine(config);
     this.memory = allocateDevices(this.plan);
@@ -72,11 +72,13 @@ export class MachineDevices {
       ),
       outputWaitMs: 0,
     });
-    this.#opened = openBackends(this.set.devices, this.ioThreads, {
-      memory,
-      onBehind: () => (this.#isOutputStuck = true),
-      ...told,
-    });
+    const onBehind = (): void => void (this.#isOutputStuck = true);
+    try {
+      this.#opened = openBackends(this.set.devices, this.ioThreads, { memory, onBehind, ...told });
+    } catch (error) {
+      this.#closeEventFds();
+      throw error;
+    }
     this.backends = new BackendSet([...this.#opened, ...this.ioThreads.asBackends]);
     for (const { device } of this.set.devices) device?.powerOn?.();
     this.reset();
@@ -90,6 +92,12 @@ export class MachineDevices {
   /** Interrupts that are levels, not edges. */
   get levelIrqs(): readonly number[] {
     return this.plan.irqs.filter(({ trigger }) => trigger === 'level').map(({ gsi }) => gsi);
+  }
+
+  /** The rest of the machine is not to be had: before a guest has run. */
+  discard(): void {
+    this.backends.close();
+    if (!this.ioThreads.areStarted) this.#closeEventFds();
   }
 
   /** vCPUs are stopped. */
@@ -131,6 +139,10 @@ export class MachineDevices {
   /** False when the guest has not enabled the button. */
   powerButton(): boolean {
     return this.set.devices.some(({ device }) => device?.powerButton?.() === true);
+  }
+
+  #closeEventFds(): void {
+    for (const fd of [...this.doorbellFds, ...Object.values(this.ioThreads.wakeFds)]) closeFd(fd);
   }
 
   #built(device: number): BuiltDevice | undefined {
