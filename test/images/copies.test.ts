@@ -84,7 +84,7 @@ describe('new images', () => {
       const other = path.join(folder, 'other');
       assert.throws(() => createImage(other, { format: 'raw', sizeBytes: 100 }), /whole sectors/);
       const tooLarge = { format: 'qcow2', sizeBytes: 2 ** 45, qcow2: { clusterBytes: 512 } } as const;
-      assert.throws(() => createImage(other, tooLarge), /too large for clusters of 512/);
+      assert.throws(() => createImage(other, tooLarge), /too large: with clusters of 512 bytes/);
       assert.throws(
         () => createImage(path.join(folder, 'no/disk'), { format: 'raw', sizeBytes: 512 }),
         /ENOENT/,
