@@ -41,10 +41,11 @@ export function checkQcow2(file: ImageFile, { repairsLeaks }: CheckOptions): Che
   const header = readHeader(file);
   const layout = new Layout(file, header, !repairsLeaks);
   const refcounts = new Refcounts(layout);
-  const references = new References(layout, refcounts, (problem) => {
+  const report = (problem: string): void => {
     errors++;
     add(problem);
-  });
+  };
+  const references = new References(layout, refcounts, { areCountsRight: true, report });
   references.collect();
   let leaks = 0;
   references.counts.forEach((count, cluster) => {

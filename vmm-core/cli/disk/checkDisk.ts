@@ -39,10 +39,13 @@ function text(report: CheckReport): string {
   const { problems, errors, leaks, leaksRepaired, statistics, totalClusters } = report;
   const lines = [...problems];
   if (report.isDirty)
-    lines.push('it was not closed in order: its refcounts are rebuilt when it is next used');
+    lines.push(
+      'it was not closed in order: its refcounts, which may be wrong, are rebuilt when it is next used',
+    );
   if (report.isMarkedCorrupt) lines.push('it is marked as corrupt');
   if (leaksRepaired > 0) lines.push(`${leaksRepaired} leaked clusters were given back`);
-  if (errors > 0)
+  if (errors > 0 && report.isDirty) lines.push(`${errors} errors: use it once, and check it again`);
+  else if (errors > 0)
     lines.push(`${errors} errors: copy what can be read ("vmm convert") before it is written to`);
   if (leaks > 0)
     lines.push(`${leaks} leaked clusters, which lose space and no data: "--repair leaks" gives them back`);

@@ -63,6 +63,12 @@ export interface MapStatistics {
   fragmented: number;
 }
 
+export interface ReferencesOptions {
+  /** Whether refcounts are as they should be, so that the COPIED flag can be compared with them. */
+  readonly areCountsRight: boolean;
+  readonly report: (problem: string) => void;
+}
+
 export class References {
   readonly counts: Uint32Array;
   readonly statistics: MapStatistics = { allocated: 0, packed: 0, fragmented: 0 };
@@ -70,15 +76,17 @@ export class References {
   readonly #refcounts: Refcounts;
   readonly #uses: Uint8Array;
   readonly #report: (problem: string) => void;
+  readonly #areCountsRight: boolean;
   #lastPlace = -1;
 
   /** Throws RangeError when the file is too large to be counted. */
-  constructor(layout: Layout, refcounts: Refcounts, report: (problem: string) => void) {
+  constructor(layout: Layout, refcounts: Refcounts, { areCountsRight, report }: ReferencesOptions) {
     const clusters = Math.ceil(layout.file.sizeBytes() / layout.clusterBytes);
     if (clusters > MAX_CLUSTERS) throw new RangeError(`${clusters} clusters are too many to check`);
     this.#layout = layout;
     this.#refcounts = refcounts;
     this.#report = report;
+    this.#areCountsRight = areCountsRight;
     this.counts = new Uint32Array(clusters + 1);
     this.#uses = new Uint8Array(clusters + 1);
   }
@@ -183,6 +191,7 @@ export class References {
   }
 
   #checkCopied(high: number, offset: number, name: string): void {
+    if (!this.#areCountsRight) return;
     const isCopied = (high & QCOW_OFLAG_COPIED_HIGH) !== 0;
     const refcount = this.#refcounts.get(offset / this.#layout.clusterBytes);
     if (isCopied !== (refcount === 1))

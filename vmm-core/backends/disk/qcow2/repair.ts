@@ -8,10 +8,10 @@ import type { Refcounts } from './refcounts.ts';
  * then refcounts alone do not help.
  */
 export function rebuildRefcounts(layout: Layout, refcounts: Refcounts): void {
-  const references = new References(layout, refcounts, (problem) => {
-    // lazy refcounts are wrong where the flag says that there is one reference, which is how they come here
-    if (!problem.includes('marked as copied')) throw layout.corruption(problem);
-  });
+  const report = (problem: string): never => {
+    throw layout.corruption(problem);
+  };
+  const references = new References(layout, refcounts, { areCountsRight: false, report });
   references.collect();
   refcounts.startAllocatingAt(references.counts.length);
   references.counts.forEach((count, cluster) => {
