@@ -61,7 +61,12 @@ export interface OpenedImage {
   readonly discards: boolean;
   readonly isUnsafe: boolean;
   readonly sizeBytes: number;
+  /** See DiskImage. */
+  readonly clusterBytes: number;
 }
+
+/** What an image is made of; the rest it says itself. */
+type Parts = Omit<OpenedImage, 'sizeBytes' | 'clusterBytes'>;
 
 export type Layer = RawImage | Qcow2Image;
 
@@ -81,8 +86,9 @@ export function openImage(options: ImageOptions): OpenedImage {
       discards: options.discards,
       isUnsafe: options.cache === 'unsafe' || options.isSnapshot,
     };
-    const image = attachImage(opened); // what is broken shows here, and is repaired where it can be
-    return { ...opened, sizeBytes: image.sizeBytes };
+    // what is broken shows here, and is repaired where it can be
+    const { sizeBytes, clusterBytes } = attachImage(opened);
+    return { ...opened, sizeBytes, clusterBytes };
   } catch (error) {
     closeOpened({ files });
     throw error instanceof DiskError ? new UserError(error.message, { cause: error }) : error;
@@ -90,14 +96,14 @@ export function openImage(options: ImageOptions): OpenedImage {
 }
 
 /** Any thread, one at a time. The image owns the descriptors. Throws DiskError, UserError. */
-export function attachImage(opened: Omit<OpenedImage, 'sizeBytes'>): DiskImage {
+export function attachImage(opened: Parts): DiskImage {
   const [top] = attachLayers(opened);
   if (top === undefined) throw new RangeError('an image has at least one file');
   return top;
 }
 
 /** The image, the one behind it, and so on: each is closed with the one in front of it. */
-export function attachLayers({ files, discards, isUnsafe }: Omit<OpenedImage, 'sizeBytes'>): Layer[] {
+export function attachLayers({ files, discards, isUnsafe }: Parts): Layer[] {
   const layers: Layer[] = [];
   for (const opened of [...files].reverse()) {
     const file = new HostFile({ ...opened, isUnsafe });

@@ -4,7 +4,7 @@ import type { Backend, DiskDrive } from '../../../backends/backend.ts';
 import { SECTOR_BYTES } from '../../../backends/disk/diskImage.ts';
 import { HostFile } from '../../../backends/disk/imageFile.ts';
 import { cureOf, otherFormat } from '../../../backends/disk/imageSignature.ts';
-import { attachImage, openImage, type OpenedImage } from '../../../backends/disk/openImage.ts';
+import { openImage, type OpenedImage } from '../../../backends/disk/openImage.ts';
 import { type DiskConfig, formatOf } from '../../../config/settings/diskOptions.ts';
 import { UserError } from '../../../errors.ts';
 import type { VirtioBackendPort } from '../virtioClass.ts';
@@ -29,7 +29,7 @@ export class BlkBackend implements Backend, DiskDrive {
     const opened = openDisk(instance.disk);
     this.#medium = { opened, path: instance.disk.path };
     const { queues, disk } = instance;
-    port.state.regs.medium.set(configOf(attachImage(opened), { queues, discards: disk.discard !== false }));
+    port.state.regs.medium.set(configOf(opened, { queues, discards: disk.discard !== false }));
   }
 
   /** Who asks owns it from then on. */

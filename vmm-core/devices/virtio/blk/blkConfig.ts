@@ -27,7 +27,7 @@ export interface BlkFeatures {
  * has, or partitions would lie elsewhere after the disk has moved.
  */
 export function configOf(
-  { sizeBytes, clusterBytes }: DiskImage,
+  { sizeBytes, clusterBytes }: Pick<DiskImage, 'sizeBytes' | 'clusterBytes'>,
   { queues, discards }: BlkFeatures,
 ): Uint8Array {
   return VirtioBlkConfig.bytes({
