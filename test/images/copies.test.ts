@@ -144,6 +144,28 @@ for (const format of ['raw', 'qcow2'] as const)
       assert.match(mustQemuImg('map', image), /^(?!.*top)/s, 'nothing is left in it');
     }));
 
+it('a commit gives back the place of what the guest has zeroed', () =>
+  inFolderAsync(async (folder) => {
+    const base = path.join(folder, 'base.raw');
+    const image = path.join(folder, 'top.qcow2');
+    writeFileSync(base, new Uint8Array(SIZE_BYTES).fill(1));
+    createDerived(image, { path: base, format: 'raw' }, 'none');
+    const options = {
+      ...PLAIN,
+      path: image,
+      format: 'qcow2',
+      backing: 'beside',
+      writesBacking: true,
+    } as const;
+    const [top, below] = attachLayers(openImage(options));
+    assert.ok(top instanceof Qcow2Image && below !== undefined);
+    top.writeZeroes(0, SIZE_BYTES, true);
+    await commitImage(top, below);
+    top.close();
+    assert.ok(readFileSync(base).every((byte) => byte === 0));
+    assert.ok(statSync(base).blocks * 512 < SIZE_BYTES / 10);
+  }));
+
 it('leaks are found and given back', () =>
   inFolderAsync(async (folder) => {
     const image = path.join(folder, 'disk.qcow2');

@@ -1,7 +1,7 @@
 /** What a derived image has of its own goes into its backing file. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
-import type { CopyOptions } from './copyImage.ts';
+import { type CopyOptions, isZero } from './copyImage.ts';
 import type { RawImage } from './rawImage.ts';
 import type { Qcow2Image } from './qcow2/qcow2Image.ts';
 
@@ -22,7 +22,8 @@ export async function commitImage(
     if (!top.hasOwn(at)) continue;
     const bytes = buffer.bytes.subarray(0, lengthBytes);
     top.read(at, bytes);
-    base.write(at, bytes);
+    if (isZero(bytes)) base.writeZeroes(at, lengthBytes, true);
+    else base.write(at, bytes);
     options.onProgress?.(at + lengthBytes);
     await nextTurn();
   }
