@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { bytesSource } from '../../vmm-core/elf/byteSource.ts';
@@ -21,10 +22,10 @@ const PROTOCOLS: Readonly<Record<GuestKind, readonly string[]>> = {
   plain: ['multiboot'],
 };
 
-test('every source is a guest, and says in its first line what it proves', () => {
-  const sources = readdirSync(FOLDER).filter((file) => file.endsWith('.S'));
-  assert.deepEqual(sources.toSorted(), NAMES.map((name) => `${name}.S`).toSorted());
-  for (const file of sources) {
+test('every source is a guest, and one in assembly says in its first line what it proves', () => {
+  const sources = readdirSync(FOLDER).filter((file) => /\.[Sc]$/.test(file));
+  assert.deepEqual(sources.map((file) => path.parse(file).name).toSorted(), NAMES.toSorted());
+  for (const file of sources.filter((it) => it.endsWith('.S'))) {
     const [first = ''] = readFileSync(FOLDER + file, 'utf8').split('\n');
     assert.match(first, /^\/\* Proves .+\. .*\*\/$|^\/\* Proves .+\*\/$/, file);
   }
@@ -32,7 +33,7 @@ test('every source is a guest, and says in its first line what it proves', () =>
 
 test('every guest builds, and boots by the protocol of its kind', async (t) => {
   if (spawnSync('gcc', ['--version']).error !== undefined) return t.skip('gcc is not installed');
-  const memory = allocateGuestMemory(ramRanges(4 * MIB));
+  const memory = allocateGuestMemory(ramRanges(8 * MIB));
   for (const name of NAMES) {
     const { kind } = GUESTS[name];
     const kernel = bytesSource(name, readFileSync(await guest(name)));
