@@ -1,8 +1,9 @@
 /*
  * Loads a virtio block device over MMIO with requests, for the bench: prints S, then D when `count` of them are
- * done. Polls, with interrupts suppressed. The command line says where to look for the device and what to do:
+ * done. Polls, with interrupts suppressed. The command line says where to look for the device and what to do;
+ * with `warm`, S is printed when that many of them are done:
  *
- *     scan=BASE,STRIDE,SLOTS op=read|write bytes=4096 depth=32 count=10000 step=random|next
+ *     scan=BASE,STRIDE,SLOTS op=read|write bytes=4096 depth=32 count=10000 step=random|next [warm=1000]
  *
  * Virtio 1.2: section numbers below are its. Entered by multiboot 1: 32-bit, no paging.
  */
@@ -99,8 +100,8 @@ static void set(uint32_t reg, uint32_t value)
 	*(volatile uint32_t *)(device + reg) = value;
 }
 
-/* The text after `key`, which ends with '='. */
-static const char *option(const char *line, const char *key)
+/* The text after `key`, which ends with '='; null without it. */
+static const char *optional(const char *line, const char *key)
 {
 	for (; *line; line++) {
 		const char *at = line, *want = key;
@@ -109,7 +110,15 @@ static const char *option(const char *line, const char *key)
 		if (!*want)
 			return at;
 	}
-	end(EXIT_FAILED);
+	return 0;
+}
+
+static const char *option(const char *line, const char *key)
+{
+	const char *text = optional(line, key);
+	if (!text)
+		end(EXIT_FAILED);
+	return text;
 }
 
 static uint32_t number(const char **text)
@@ -194,14 +203,18 @@ static void run(const char *line)
 	uint32_t bytes = (text = option(line, "bytes="), number(&text));
 	uint32_t depth = (text = option(line, "depth="), number(&text));
 	uint32_t count = (text = option(line, "count="), number(&text));
+	uint32_t warm = (text = optional(line, "warm=")) ? number(&text) : 0, hasSaid = 0;
 	uint32_t sectors = bytes / 512, places = get(CAPACITY) / sectors, next = 0, sent = 0, done = 0;
 	uint16_t seen = 0;
 	if (bytes > MAX_BYTES || depth > MAX_DEPTH || places == 0)
 		end(EXIT_FAILED);
 	for (uint32_t i = 0; i < depth; i++)
 		prepare(i, write, bytes, depth);
-	put('S');
 	while (done < count) {
+		if (!hasSaid && done >= warm) {
+			put('S');
+			hasSaid = 1;
+		}
 		uint32_t free = sent < depth ? sent : 0;
 		uint16_t before = avail.idx;
 		if (sent < depth) {
