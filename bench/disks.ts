@@ -92,10 +92,10 @@ export const DISK_PARTS: readonly (Part | Group)[] = [
   },
 ];
 
-/** Half a second of each, on the machine of RESULTS.md, after so many that do not count. */
+/** Under half a second of each on an idle machine, after so many that do not count. */
 function requestsOf({ operation, bytes, depth }: DiskWorkload): { warm: number; measured: number } {
-  if (bytes === MIB) return { warm: 100, measured: operation === 'read' ? 1500 : 300 };
-  return depth === 1 ? { warm: 3000, measured: 5000 } : { warm: 10_000, measured: 20_000 };
+  if (bytes === MIB) return operation === 'read' ? { warm: 100, measured: 800 } : { warm: 50, measured: 150 };
+  return depth === 1 ? { warm: 2000, measured: 4000 } : { warm: 8000, measured: 12_000 };
 }
 
 /** What the guest does for memory and idleness. */
