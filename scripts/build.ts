@@ -3,9 +3,8 @@
  *
  * Each bundle is one CommonJS file: VS Code loads those, and a dynamic `import()` stays lazy inside one (a
  * module's code runs when it is first imported), which keeps `vmm` quick to start. Only koffi (native) and
- * `vscode` (provided by the editor) stay outside. Nothing is minified: it would not start faster (measured),
- * and stacks stay readable. Files are replaced by rename, so that a test or a running editor never loads half
- * a bundle.
+ * `vscode` (provided by the editor) stay outside. Names are not minified: stacks stay readable. Files are
+ * replaced by rename, so that a test or a running editor never loads half a bundle.
  */
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';

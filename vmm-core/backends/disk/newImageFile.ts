@@ -1,5 +1,4 @@
 /** A file that is made whole or not at all: beside its place until it is complete. */
-import { randomBytes } from 'node:crypto';
 import { closeSync, linkSync, lstatSync, openSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { fileErrorText, quoted } from '../../client/regularFile.ts';
@@ -19,7 +18,7 @@ export class NewImageFile {
   constructor(file: string) {
     if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw existsError(file);
     this.#path = file;
-    this.#beside = path.join(path.dirname(file), `.vmm-${process.pid}-${randomBytes(4).toString('hex')}`);
+    this.#beside = path.join(path.dirname(file), `.vmm-${process.pid}-${crypto.randomUUID()}`);
     this.file = new HostFile({
       fd: create(this.#beside, file),
       path: file,

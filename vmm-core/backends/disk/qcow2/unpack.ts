@@ -1,6 +1,10 @@
 /** Compressed clusters: a raw deflate stream or a zstd frame, of which only the first cluster counts. */
 import { Decompress } from 'fzstd';
-import { deflateRaw, inflateRawSync } from 'node:zlib';
+import { createRequire } from 'node:module';
+import type * as Zlib from 'node:zlib';
+
+/** Loaded when it is needed: every VM would start milliseconds later, and few have compressed images. */
+const zlib = (): typeof Zlib => createRequire(import.meta.filename)('node:zlib') as typeof Zlib;
 
 /** What QEMU reads: its window is 4 KiB. */
 const WINDOW_BITS = 12;
@@ -22,7 +26,7 @@ export function unpackCluster(
 /** Undefined: it does not become smaller. */
 export function packCluster(bytes: Uint8Array): Promise<Uint8Array | undefined> {
   return new Promise((resolve, reject) => {
-    deflateRaw(bytes, { windowBits: WINDOW_BITS, memLevel: 9 }, (error, packed) => {
+    zlib().deflateRaw(bytes, { windowBits: WINDOW_BITS, memLevel: 9 }, (error, packed) => {
       if (error !== null) reject(error);
       else resolve(packed.length < bytes.length ? packed : undefined);
     });
@@ -30,7 +34,7 @@ export function packCluster(bytes: Uint8Array): Promise<Uint8Array | undefined> 
 }
 
 function inflate(packed: Uint8Array, clusterBytes: number): Uint8Array {
-  return inflateRawSync(packed, { maxOutputLength: clusterBytes });
+  return zlib().inflateRawSync(packed, { maxOutputLength: clusterBytes });
 }
 
 function unzstd(packed: Uint8Array, clusterBytes: number): Uint8Array {
