@@ -51,7 +51,6 @@ export interface HostFileOptions {
 
 const BLKGETSIZE64 = 0x80081272; // <linux/fs.h>
 const BOUNCE_BYTES = 1 << 20;
-const ZEROS = new IoBuffer(BOUNCE_BYTES);
 
 export class HostFile implements ImageFile {
   readonly fd: number;
@@ -60,6 +59,7 @@ export class HostFile implements ImageFile {
   readonly maxBytes: number;
   readonly #isUnsafe: boolean;
   #bounce: IoBuffer | undefined;
+  #zeros: IoBuffer | undefined;
   #syncErrno = 0;
   #canPunch = true;
   #canZero = true;
@@ -116,9 +116,10 @@ export class HostFile implements ImageFile {
 
   zero(offset: number, lengthBytes: number): void {
     if (this.#canZero && this.#zeroRange(offset, lengthBytes)) return;
-    for (let done = 0; done < lengthBytes; done += ZEROS.bytes.length) {
-      const length = Math.min(ZEROS.bytes.length, lengthBytes - done);
-      this.write(ZEROS.bytes.subarray(0, length), offset + done);
+    const { bytes } = (this.#zeros ??= new IoBuffer(BOUNCE_BYTES));
+    for (let done = 0; done < lengthBytes; done += bytes.length) {
+      const length = Math.min(bytes.length, lengthBytes - done);
+      this.write(bytes.subarray(0, length), offset + done);
     }
   }
 
