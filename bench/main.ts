@@ -230,7 +230,9 @@ async function main(wanted: readonly string[]): Promise<number> {
   const rows: string[] = [];
   for (const part of parts) {
     console.log(`measuring ${part.title} …`);
-    rows.push(...(await measure(part, node)));
+    const measured = await measure(part, node);
+    for (const it of measured) console.log(it); // a run that is ended early has told what it knew
+    rows.push(...measured);
   }
   const table = [HEAD, ...rows].join('\n');
   console.log(`\n${table}`);
