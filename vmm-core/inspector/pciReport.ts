@@ -3,7 +3,7 @@ import * as abi from '../abi/pci.ts';
 import type { Registers } from '../bus/stateBlock.ts';
 import type { FunctionState } from '../devices/pci/functionState.ts';
 import type { PlannedBar, PlannedFunction } from '../devices/pci/pciPlan.ts';
-import type { PciSlot } from '../devices/pci/pciResources.ts';
+import { slotName } from '../devices/pci/pciResources.ts';
 import type { BarReport, BitsReport, MsixReport, PciReport, VectorReport } from '../protocol/devices.ts';
 import { type Hex, hex } from '../protocol/hex.ts';
 import { type BitNames, bitsReport, hex64, namesIn } from './bits.ts';
@@ -44,10 +44,6 @@ export function pciReport(planned: PlannedFunction, regs: Registers<FunctionStat
 /** As such numbers are written: with their zeroes. */
 function digits(value: number, count: number): Hex {
   return `0x${value.toString(16).padStart(count, '0')}`;
-}
-
-function slotName({ device, function: number }: PciSlot): string {
-  return `00:${device.toString(16).padStart(2, '0')}.${number}`;
 }
 
 function bits(config: DataView, offset: number, names: BitNames): BitsReport {

@@ -9,7 +9,7 @@ import { PAGE_BYTES } from '../../memory/layout.ts';
 import { functionState } from './functionState.ts';
 import { layoutMsixBar } from './msixBar.ts';
 import { gsiOfSlot } from './pciInterrupts.ts';
-import type { PciBar, PciResources, PciSlot } from './pciResources.ts';
+import { type PciBar, type PciResources, type PciSlot, slotName } from './pciResources.ts';
 import { PCI_IO_WINDOW, PCI_MEMORY_WINDOW, type PciWindow } from './pciWindows.ts';
 
 const SLOTS = 32;
@@ -62,8 +62,8 @@ function assignSlots(requests: readonly FunctionRequest[]): PciSlot[] {
   const fixed = requests.flatMap(({ name, pci: { slot } }) =>
     slot === undefined ? [] : [{ name, ...slot }],
   );
-  for (const { name, device, function: number } of fixed) {
-    const key = `00:${device.toString(16).padStart(2, '0')}.${number}`;
+  for (const { name, ...slot } of fixed) {
+    const key = slotName(slot);
     const owner = owners.get(key);
     if (owner !== undefined) throw new Error(`PCI slot ${key} is wanted by ${owner} and ${name}`);
     owners.set(key, name);

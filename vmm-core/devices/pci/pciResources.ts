@@ -25,6 +25,11 @@ export interface PciSlot {
   readonly function: number;
 }
 
+/** On bus 0, as lspci writes it: 00:1f.2. */
+export function slotName({ device, function: number }: PciSlot): string {
+  return `00:${device.toString(16).padStart(2, '0')}.${number}`;
+}
+
 export interface PciIds {
   readonly vendorId: number;
   readonly deviceId: number;
