@@ -16,7 +16,7 @@ export function registerValues(
 }
 
 export function hexBytes(bytes: Uint8Array): string {
-  return Array.from(bytes, (it) => it.toString(16).padStart(2, '0')).join('');
+  return Buffer.from(bytes).toString('hex');
 }
 
 function registerValue(value: unknown): RegisterValue {

@@ -3,14 +3,13 @@ import { Decompress } from 'fzstd';
 import { createRequire } from 'node:module';
 import type * as Zlib from 'node:zlib';
 
-/** Loaded when it is needed: every VM would start milliseconds later, and few have compressed images. */
-const zlib = (): typeof Zlib => createRequire(import.meta.filename)('node:zlib') as typeof Zlib;
-
 /** What QEMU reads: its window is 4 KiB. */
 const WINDOW_BITS = 12;
 const ZSTD_MAGIC = 0xfd2fb528;
 /** What every decoder should take (RFC 8878 §3.1.1.1.2), and more than a cluster. */
 const MAX_ZSTD_WINDOW_BYTES = 8 << 20;
+
+let loadedZlib: typeof Zlib | undefined;
 
 /** Throws when it does not unpack to `clusterBytes` bytes; what follows them is padding. */
 export function unpackCluster(
@@ -31,6 +30,12 @@ export function packCluster(bytes: Uint8Array): Promise<Uint8Array | undefined> 
       else resolve(packed.length < bytes.length ? packed : undefined);
     });
   });
+}
+
+/** Loaded when it is needed: every VM would start milliseconds later, and few have compressed images. */
+function zlib(): typeof Zlib {
+  loadedZlib ??= createRequire(import.meta.filename)('node:zlib') as typeof Zlib;
+  return loadedZlib;
 }
 
 function inflate(packed: Uint8Array, clusterBytes: number): Uint8Array {
