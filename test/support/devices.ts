@@ -95,6 +95,7 @@ export function threadHost(more: Partial<ThreadHost> = {}): ThreadHost {
     doorbell: () => new RecordedDoorbell(),
     msi: new RecordedMsi(),
     wakeService: () => undefined,
+    holdGuest: () => undefined,
     arm: () => undefined,
     notify: () => undefined,
     ...more,

@@ -90,6 +90,7 @@ export class DiskMachine {
         return doorbell;
       },
       msi: new RecordedMsi(),
+      holdGuest: () => undefined,
       arm: () => undefined,
       notify: () => undefined,
       wakeService: () => this.#service.onWake?.(),

@@ -45,6 +45,8 @@ export class VirtioMachine {
   readonly irqs = new Map<number, RecordedIrq>();
   readonly msi = new RecordedMsi();
   readonly doorbells: RecordedDoorbell[] = [];
+  /** What has the guest wait. */
+  readonly holds: (() => boolean)[] = [];
   /** How often main was told of kicks. */
   notices = 0;
   /** Whether main hears of kicks within them. */
@@ -70,6 +72,7 @@ export class VirtioMachine {
         irqLine: (gsi) => this.irq(gsi),
         doorbell: (index) => this.doorbell(index),
         msi: this.msi,
+        holdGuest: (isOver) => this.holds.push(isOver),
         arm: () => undefined,
         notify: (_, event) => this.#notify(event),
         wakeService: () => this.#wake(),

@@ -27,6 +27,8 @@ export interface ThreadHost {
   /** `index`: among the machine's. */
   doorbell(index: number): DoorbellWire;
   readonly msi: MsiSender;
+  /** See DeviceHost. */
+  holdGuest(isOver: () => boolean): void;
   // From a device to the main thread: `device` is its place in the plan.
   arm(device: number, delayMs: number): void;
   notify(device: number, event: string, value: number): void;
@@ -89,6 +91,7 @@ export function buildDevices(
       pciBus,
       doorbell: (doorbell) => doorbellOf(planned, doorbell, doorbells),
       wakeService: () => host.wakeService(index),
+      holdGuest: (isOver) => host.holdGuest(isOver),
       arm: (delayMs) => host.arm(index, delayMs),
       notify: (event, value = 0) => host.notify(index, event, value),
     });

@@ -113,6 +113,11 @@ export interface DeviceHost<S extends StateShape = StateShape> {
    */
   readonly wakeService: () => void;
   /**
+   * Within an access of the guest: it does not go on before `isOver`, which may wait for some milliseconds.
+   * It can be stopped and looked at meanwhile.
+   */
+  readonly holdGuest: (isOver: () => boolean) => void;
+  /**
    * The main thread calls onTimer() after that time, or a little earlier. Any thread; of several the earliest
    * counts.
    */

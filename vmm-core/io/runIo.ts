@@ -47,6 +47,7 @@ function servedDevices(
     irqLine: (gsi: number) => kvmIrqLine(vmFd, gsi),
     doorbell: kvmDoorbells(vmFd, doorbellFds),
     msi: kvmMsi(vmFd),
+    holdGuest: noGuest,
     arm: (device: number, delayMs: number) => post({ kind: 'timer', device, delayMs }),
     notify: (device: number, event: string, value: number) => post({ kind: 'notify', device, event, value }),
     wakeService: serviceWaker(plan, ioWakeFds, (device) =>
@@ -77,12 +78,12 @@ function serviceOf(
 
 /** No guest runs on this thread. */
 const NO_POWER: GuestPower = {
-  powerOff: noPower,
-  reset: noPower,
-  debugExit: noPower,
-  panic: noPower,
+  powerOff: noGuest,
+  reset: noGuest,
+  debugExit: noGuest,
+  panic: noGuest,
 };
 
-function noPower(): never {
-  throw new Error('a service has touched the power switch');
+function noGuest(): never {
+  throw new Error('a service has answered a guest');
 }

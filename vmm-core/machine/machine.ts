@@ -196,6 +196,7 @@ export class Machine {
         (cause) => this.#ahead?.raisePower(cause),
         (event) => this.#events.onPanic(event),
       ),
+      holdGuest: (isOver) => this.#ahead?.hold(isOver),
       onLost: (message) => this.#events.onOutputLost(message),
       onTrouble: (message) => this.#events.onTrouble(message),
       onIoCrash: (error) => this.#events.onIoCrash(error),

@@ -20,6 +20,7 @@ function newDevices(disks: readonly string[]): MachineDevices {
     vmFd: -1, // no interrupt is raised
     memory: allocateGuestMemory([{ base: 0, sizeBytes: 0x1_0000 }]),
     power: new RecordedPower(),
+    holdGuest: () => assert.fail(),
     onLost: assert.fail,
     onTrouble: assert.fail,
     onIoCrash: assert.fail,

@@ -27,6 +27,8 @@ export interface MachineDevicesOptions {
   readonly vmFd: number;
   readonly memory: GuestMemory;
   readonly power: GuestPower;
+  /** See DeviceHost. */
+  readonly holdGuest: (isOver: () => boolean) => void;
   /** Something the guest writes is lost from here on; `message` is a sentence for the user. */
   readonly onLost: (message: string) => void;
   /** See BackendHost. */
@@ -50,7 +52,7 @@ export class MachineDevices {
   #isOutputStuck = false;
 
   /** In power-on state. Throws UserError when a back end cannot be opened: then nothing is left open. */
-  constructor({ config, vmFd, memory, power, onIoCrash, ...told }: MachineDevicesOptions) {
+  constructor({ config, vmFd, memory, power, holdGuest, onIoCrash, ...told }: MachineDevicesOptions) {
     this.plan = planMachine(config);
     this.memory = allocateDevices(this.plan);
     this.doorbellFds = this.plan.doorbellStates.map(createEventFd);
@@ -65,6 +67,7 @@ export class MachineDevices {
       irqLine: (gsi) => kvmIrqLine(vmFd, gsi),
       doorbell: kvmDoorbells(vmFd, this.doorbellFds),
       msi: kvmMsi(vmFd),
+      holdGuest,
       arm: (device, delayMs) => this.#timers.arm(device, delayMs),
       notify: (device, event, value) => this.backends.onEvent(device, event, value),
       wakeService: serviceWaker(this.plan, this.ioThreads.wakeFds, (device) =>

@@ -8,9 +8,9 @@ import type { GuestMemory } from '../memory/guestMemory.ts';
 import { type PowerCause, STOP, type StopCause } from '../protocol/stopCause.ts';
 import type { ArmedBreakpoints } from './armedBreakpoints.ts';
 import { BreakpointExits } from './breakpointExits.ts';
-import { enterGuest } from './enterGuest.ts';
 import { Exits } from './exits.ts';
 import { GuestDebug } from './guestDebug.ts';
+import { GuestEntry } from './guestEntry.ts';
 import { LastExit } from './lastExit.ts';
 import { LiftedInt3 } from './liftedInt3.ts';
 import { type Mailbox, REQUEST, type Request } from './mailbox.ts';
@@ -45,6 +45,7 @@ const PAUSE: StopCause = { kind: STOP.pause };
 export class RunLoop {
   readonly #parts: RunLoopParts;
   readonly #vcpu: KvmVcpu;
+  readonly #entry: GuestEntry;
   readonly #observer: ExitObserver | undefined;
   readonly #guestDebug: GuestDebug;
   readonly #exits: Exits;
@@ -58,17 +59,29 @@ export class RunLoop {
     const lifted = new LiftedInt3(armed, memory);
     const breakpoints = new BreakpointExits({ vcpu, memory, armed, guestDebug, lifted });
     const exits = new Exits({ run: vcpu.run, ports, mmio, breakpoints, lastExit, observer });
+    const entry = new GuestEntry(vcpu);
     this.#parts = parts;
     this.#vcpu = vcpu;
+    this.#entry = entry;
     this.#observer = observer;
     this.#guestDebug = guestDebug;
     this.#exits = exits;
-    this.#stepping = new Stepping({ vcpu, memory, board, armed, guestDebug, lifted, exits, observer });
+    this.#stepping = new Stepping({ vcpu, entry, memory, board, armed, guestDebug, lifted, exits, observer });
   }
 
   /** Called by devices, within a bus access: the vCPU stops right after the instruction. */
   raisePower(cause: PowerCause): void {
     this.#exits.raisePower(cause);
+  }
+
+  /** See DeviceHost.holdGuest. */
+  hold(isOver: () => boolean): void {
+    this.#entry.hold(isOver);
+  }
+
+  /** What holds the guest is known to this loop alone: until it is over, no other may run the vCPU. */
+  get isHeld(): boolean {
+    return this.#entry.isHeld;
   }
 
   /** Own thread; never returns. */
@@ -85,8 +98,8 @@ export class RunLoop {
     try {
       this.#prepare();
       while (!this.#isOver()) {
-        if (this.#parts.board.isStopping) return 'interrupted';
-        if (!enterGuest(this.#vcpu)) return this.#isOver() ? 'handOver' : 'interrupted';
+        if (this.#parts.board.isStopping && !this.isHeld) return 'interrupted';
+        if (!this.#entry.enter()) return this.#isOver() ? 'handOver' : 'interrupted';
         const cause = this.#exits.answer();
         if (cause !== undefined) return this.#settle(cause);
       }
@@ -107,7 +120,7 @@ export class RunLoop {
 
   /** The vCPU's thread is ready, or has to be waited for. */
   #isOver(): boolean {
-    return this.#parts.mailbox.wanted || this.#parts.isOutputStuck?.() === true;
+    return !this.isHeld && (this.#parts.mailbox.wanted || this.#parts.isOutputStuck?.() === true);
   }
 
   #obey(request: Request): StopCause {
@@ -125,7 +138,7 @@ export class RunLoop {
     const { board } = this.#parts;
     this.#prepare();
     while (!board.isStopping) {
-      const cause = enterGuest(this.#vcpu) ? this.#exits.answer() : undefined;
+      const cause = this.#entry.enter() ? this.#exits.answer() : undefined;
       if (cause !== undefined) return cause;
     }
     return PAUSE;

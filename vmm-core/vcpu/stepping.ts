@@ -7,9 +7,9 @@ import type { GuestMemory } from '../memory/guestMemory.ts';
 import { hex } from '../protocol/hex.ts';
 import { STOP, type StopCause } from '../protocol/stopCause.ts';
 import type { ArmedBreakpoints } from './armedBreakpoints.ts';
-import { enterGuest } from './enterGuest.ts';
 import type { Exits } from './exits.ts';
 import type { GuestDebug } from './guestDebug.ts';
+import type { GuestEntry } from './guestEntry.ts';
 import { readWords, stackAddress } from './guestStack.ts';
 import { type CodeBits, isCall, isHalt, readInstruction } from './instruction.ts';
 import type { LiftedInt3 } from './liftedInt3.ts';
@@ -20,6 +20,7 @@ import { hideTrapFlag, noteStepStart } from './trapFlag.ts';
 
 export interface SteppingParts {
   readonly vcpu: KvmVcpu;
+  readonly entry: GuestEntry;
   readonly memory: GuestMemory;
   readonly board: StopBoard;
   readonly armed: ArmedBreakpoints;
@@ -73,14 +74,14 @@ export class Stepping {
    * Enters the guest until the single-step trap; exits on the way (port I/O of the instruction) are answered.
    */
   #trap(interrupts: boolean): StopCause {
-    const { vcpu, board, guestDebug, exits, observer } = this.#parts;
+    const { vcpu, entry, board, guestDebug, exits, observer } = this.#parts;
     guestDebug.applyForStep({ interrupts });
     observer?.onRun();
     vcpu.run.immediateExit = false;
     vcpu.run.mirrorRegisters = true;
     board.fence();
     while (!board.isStopping) {
-      const cause = enterGuest(vcpu) ? exits.answer() : undefined;
+      const cause = entry.enter() ? exits.answer() : undefined;
       if (cause !== undefined) return cause;
     }
     return { kind: STOP.pause };

@@ -37,6 +37,7 @@ export function runVcpu(assignment: VcpuAssignment, post: (message: VcpuMessage)
       (cause) => loop.raisePower(cause),
       (event) => post({ kind: 'panic', event }),
     ),
+    holdGuest: (isOver) => loop.hold(isOver),
     arm: (device, delayMs) => post({ kind: 'timer', device, delayMs }),
     notify: (device, event, value) => post({ kind: 'notify', device, event, value }),
     wakeService: serviceWaker(assignment.plan, assignment.ioWakeFds, (device) =>

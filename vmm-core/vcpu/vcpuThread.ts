@@ -90,7 +90,7 @@ export class VcpuThread {
   /** The event loop has turned. */
   #goOn(ahead: RunLoop): void {
     if (!this.#board.isOut(this.index) || this.#ahead !== ahead) return; // the worker died, or the VM is over
-    if (!this.#board.isStopping) return this.#runAhead(ahead);
+    if (!this.#board.isStopping || ahead.isHeld) return this.#runAhead(ahead);
     this.#giveBack();
     this.#arrive(ahead.pause());
   }

@@ -70,6 +70,7 @@ export class LegacyRegisters implements BusDevice {
         break;
       case abi.VIRTIO_PCI_QUEUE_PFN:
         registers.writeLegacyQueue(queue, value, abi.VIRTIO_PCI_VRING_ALIGN);
+        if (value === 0) registers.holdGuest();
         break;
       case abi.VIRTIO_PCI_QUEUE_SEL:
         registers.select('queueSelect', value);
@@ -79,6 +80,7 @@ export class LegacyRegisters implements BusDevice {
         break;
       case abi.VIRTIO_PCI_STATUS:
         registers.writeStatus(value & 0xff, true);
+        if (value === 0) registers.holdGuest(); // Linux looks once, and does not wait for 0
         break;
       case abi.VIRTIO_MSI_CONFIG_VECTOR:
         registers.writeConfigVector(value, this.#vectors);

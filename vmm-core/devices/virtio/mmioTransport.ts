@@ -118,7 +118,9 @@ export class MmioTransport implements VirtioTransportDevice {
       case abi.VIRTIO_MMIO_SHM_BASE_LOW:
       case abi.VIRTIO_MMIO_SHM_BASE_HIGH:
         return NO_REGION;
-      default: // write-only, reserved, or QueueReset, which is done when its write returns
+      case abi.VIRTIO_MMIO_QUEUE_RESET:
+        return registers.isQueueResetting(regs.queueSelect) ? 1 : 0;
+      default: // write-only, or reserved
         return 0;
     }
   }
@@ -147,12 +149,14 @@ export class MmioTransport implements VirtioTransportDevice {
         break;
       case abi.VIRTIO_MMIO_QUEUE_RESET:
         if (value === 1 && registers.hasQueueReset) registers.resetQueue(regs.queueSelect);
+        registers.waitShortly();
         break;
       case abi.VIRTIO_MMIO_INTERRUPT_ACK:
         registers.clearIsr(value);
         break;
       case abi.VIRTIO_MMIO_STATUS:
         registers.writeStatus(value & 0xff);
+        if (value === 0) registers.holdGuest(); // Linux takes its rings away without a look
         break;
       default:
         this.#writeQueueField(offset, value);
@@ -162,8 +166,10 @@ export class MmioTransport implements VirtioTransportDevice {
 
   #writeQueueReady(value: number): void {
     const { queueSelect } = this.#registers.regs;
-    if (value === 0) this.#registers.resetQueue(queueSelect);
-    else if (value === 1) this.#registers.enableQueue(queueSelect);
+    if (value === 1) return this.#registers.enableQueue(queueSelect);
+    if (value !== 0) return;
+    this.#registers.resetQueue(queueSelect);
+    this.#registers.holdGuest(); // Linux expects 0 at its first look
   }
 
   #writeQueueField(offset: number, value: number): void {

@@ -6,7 +6,7 @@ import { PciFinder, VirtioMachine } from '../../../test/support/virtioMachine.ts
 import * as pciAbi from '../../abi/pci.ts';
 import { VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_NEEDS_RESET } from '../../abi/virtioConfig.ts';
 import * as abi from '../../abi/virtioPci.ts';
-import type { EchoOptions } from '../../../test/support/echoDevice.ts';
+import type { EchoOptions, EchoService } from '../../../test/support/echoDevice.ts';
 import { virtioDevice } from './virtioDevice.ts';
 
 const HELLO = Buffer.from('hello');
@@ -18,13 +18,16 @@ const MODERN_TYPE = 26;
 class PciDriver {
   readonly queue = new MockDriver({ size: ECHO_QUEUE_SIZE });
   readonly machine: VirtioMachine;
+  readonly service: EchoService;
   readonly config: PciFinder;
   readonly #common: number;
   readonly #notify: number;
 
   constructor(options: EchoOptions = {}) {
-    const deviceClass = virtioDevice(echoClass([], { transport: 'pci', ...options }));
+    const services: EchoService[] = [];
+    const deviceClass = virtioDevice(echoClass(services, { transport: 'pci', ...options }));
     this.machine = new VirtioMachine(deviceClass, ECHO_STATE, this.queue.memory);
+    this.service = services[0] ?? assert.fail();
     this.config = new PciFinder(this.machine);
     this.#common = this.config.region(abi.VIRTIO_PCI_CAP_COMMON_CFG);
     this.#notify = this.config.region(abi.VIRTIO_PCI_CAP_NOTIFY_CFG);
@@ -203,6 +206,34 @@ describe('virtio over PCI (§4.1)', () => {
     driver.write(abi.VIRTIO_PCI_COMMON_Q_ENABLE, 0, 2); // §4.1.4.3.2: means nothing
   });
 
+  it('that is busy reads as not reset until it is, and holds nobody: the driver looks (§4.1.4.3.2)', () => {
+    const driver = new PciDriver({ ioThread: 'io' });
+    driver.start();
+    driver.service.isHolding = true;
+    driver.queue.addChain([readable(HELLO), writable(8)]);
+    driver.kick(0);
+    driver.status = 0;
+    assert.notEqual(driver.status, 0);
+    driver.machine.service?.onDone?.(0, 0);
+    assert.equal(driver.status, 0);
+    assert.equal(driver.machine.holds.length, 0);
+  });
+
+  it('that is busy resets a queue when it can: queue_reset reads 1 until then (§4.1.4.3.1)', () => {
+    const driver = new PciDriver({ ioThread: 'io' });
+    driver.start();
+    driver.service.isHolding = true;
+    driver.queue.addChain([readable(HELLO), writable(8)]);
+    driver.kick(0);
+    driver.write(abi.VIRTIO_PCI_COMMON_Q_RESET, 1, 2);
+    const read = (): number[] =>
+      [abi.VIRTIO_PCI_COMMON_Q_RESET, abi.VIRTIO_PCI_COMMON_Q_ENABLE].map((it) => driver.read(it, 2));
+    assert.deepEqual(read(), [1, 1]);
+    driver.machine.service?.onDone?.(0, 0);
+    assert.deepEqual(read(), [0, 0]);
+    assert.equal(driver.machine.holds.length, 0);
+  });
+
   it('reaches its BAR from configuration space (§4.1.4.9)', () => {
     const { config, machine } = new PciDriver();
     const window = config.capability(abi.VIRTIO_PCI_CAP_PCI_CFG);
@@ -311,6 +342,21 @@ describe('the legacy interface (§4.1.4.10)', () => {
     assert.equal(it.read(abi.VIRTIO_PCI_QUEUE_PFN, 4), 0);
     assert.equal(it.machine.state.regs.queueEnabled[0], 0);
     it.write(abi.VIRTIO_PCI_STATUS, 0, 1);
+    assert.equal(it.read(abi.VIRTIO_PCI_STATUS, 1), 0);
+  });
+
+  it('holds a driver that takes them back while the device is busy: it does not look (§4.1.4.10)', () => {
+    const it = legacy({ ioThread: 'io' });
+    const queue = start(it);
+    it.driver.service.isHolding = true;
+    queue.addChain([readable(HELLO), writable(8)]);
+    it.write(abi.VIRTIO_PCI_QUEUE_NOTIFY, 0, 2);
+    it.write(abi.VIRTIO_PCI_QUEUE_PFN, 0, 4);
+    it.write(abi.VIRTIO_PCI_STATUS, 0, 1);
+    const held = (): boolean[] => it.machine.holds.map((isOver) => !isOver());
+    assert.deepEqual(held(), [true, true]);
+    it.machine.service?.onDone?.(0, 0);
+    assert.deepEqual(held(), [false, false]);
     assert.equal(it.read(abi.VIRTIO_PCI_STATUS, 1), 0);
   });
 

@@ -158,6 +158,8 @@ export class PciTransport implements VirtioTransportDevice {
       case abi.VIRTIO_PCI_COMMON_Q_NOFF:
       case abi.VIRTIO_PCI_COMMON_Q_NDATA:
         return exists ? queue : 0;
+      case abi.VIRTIO_PCI_COMMON_Q_RESET:
+        return registers.isQueueResetting(queue) ? 1 : 0;
       default: {
         const field = QUEUE_FIELDS[offset];
         return field === undefined ? 0 : registers.readQueue(field, queue);
@@ -184,6 +186,7 @@ export class PciTransport implements VirtioTransportDevice {
         break;
       case abi.VIRTIO_PCI_COMMON_STATUS:
         registers.writeStatus(value & 0xff);
+        if (value === 0) registers.waitShortly(); // §4.1.4.3.2: the driver waits until it reads 0
         break;
       case abi.VIRTIO_PCI_COMMON_Q_SELECT:
         registers.select('queueSelect', value);
@@ -194,8 +197,9 @@ export class PciTransport implements VirtioTransportDevice {
       case abi.VIRTIO_PCI_COMMON_Q_ENABLE: // §4.1.4.3.2: a driver does not write 0
         if (value === 1) registers.enableQueue(queue);
         break;
-      case abi.VIRTIO_PCI_COMMON_Q_RESET: // done when the write returns, so that it reads 0
+      case abi.VIRTIO_PCI_COMMON_Q_RESET:
         if (value === 1 && registers.hasQueueReset) registers.resetQueue(queue);
+        registers.waitShortly();
         break;
       default: {
         const field = QUEUE_FIELDS[offset];

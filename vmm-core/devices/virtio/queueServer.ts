@@ -3,7 +3,7 @@
  * driver has done (ready, queues enabled, reset), keeps the queues so, and lets the service run while it may.
  * On the serving thread only.
  */
-import { asksToHold, type ServiceGate } from '../../bus/serviceGate.ts';
+import type { ServiceGate } from '../../bus/serviceGate.ts';
 import type { Registers, StateBlock } from '../../bus/stateBlock.ts';
 import { log } from '../../log.ts';
 import type { DeviceService } from '../deviceService.ts';
@@ -13,7 +13,7 @@ import type { GuestMemory } from '../../memory/guestMemory.ts';
 import { isRunning } from './deviceStatus.ts';
 import { type QueueRings, SplitQueue, type VirtQueue } from './queue.ts';
 import type { VirtioService } from './virtioClass.ts';
-import type { VirtioState } from './virtioState.ts';
+import { QUEUE_ON, type VirtioState } from './virtioState.ts';
 import type { VirtioInterrupts } from './virtioTransport.ts';
 
 export interface QueueServerOptions {
@@ -23,6 +23,8 @@ export interface QueueServerOptions {
   readonly memory: GuestMemory;
   readonly queues: number;
   readonly gate: ServiceGate;
+  /** See VirtioRegisters. */
+  readonly finishResets: () => boolean;
   readonly interrupts: VirtioInterrupts;
   readonly hasFeature: (bit: number) => boolean;
   /** Has `onKick` called again, after others had their turn. */
@@ -150,17 +152,17 @@ export class QueueServer implements DeviceService {
   /** Does what the driver or the machine have asked for meanwhile. True: the service runs. */
   #follow(): boolean {
     const { gate } = this.#options;
-    const asked = gate.asked;
-    const isHeld = asksToHold(asked);
-    if (isHeld || this.#isPaused) {
-      this.#halt();
-      if (isHeld && this.isIdle) gate.follow(asked);
-      return false;
-    }
-    if (gate.takeReset()) this.#forget();
-    gate.follow(asked);
+    const isAsked = gate.isAsked;
+    if (isAsked || this.#isPaused) this.#halt();
+    if (isAsked && this.isIdle) this.#finishResets(gate.asked);
+    if (this.#isPaused || gate.isAsked) return false;
     if (this.#regs.changes !== this.#seenChanges || !this.#isRunning) this.#update();
     return this.#isRunning;
+  }
+
+  #finishResets(asked: number): void {
+    if (this.#options.finishResets()) this.#forget();
+    this.#options.gate.follow(asked);
   }
 
   #halt(): void {
@@ -211,7 +213,7 @@ export class QueueServer implements DeviceService {
   /** undefined: the driver does not use it. With the lock held. */
   #ringsOf(index: number): QueueRings | undefined {
     const { regs } = this.#options.state;
-    if (regs.queueEnabled[index] !== 1) return undefined;
+    if (regs.queueEnabled[index] !== QUEUE_ON) return undefined;
     const address = (low: Uint32Array, high: Uint32Array): number =>
       (low[index] ?? 0) + (high[index] ?? 0) * U32;
     return {

@@ -227,21 +227,97 @@ it('a read of the configuration space finds a change of another thread done, or 
 });
 
 describe('requests that take their time', () => {
-  it('are finished before a reset is', () => {
-    const { driver, first, service, machine } = startedEcho({ ioThread: 'io' });
-    service.isHolding = true;
-    first.addChain([readable(HELLO), writable(8)]);
-    driver.kick(0);
-    assert.equal(service.held, 1);
-    // The I/O thread: its completion comes while the driver's write waits.
-    const pause = service.pause.bind(service);
-    service.pause = () => {
-      pause();
-      machine.service?.onDone?.(0, 0);
-    };
+  /** With a request under way, which `finish` ends. */
+  const busyEcho = (machineOptions: EchoOptions = {}) => {
+    const it = startedEcho({ ioThread: 'io', ...machineOptions });
+    it.service.isHolding = true;
+    it.first.addChain([readable(HELLO), writable(8)]);
+    it.driver.kick(0);
+    assert.equal(it.service.held, 1);
+    const isGuestHeld = (): boolean => it.machine.holds.some((isOver) => !isOver());
+    return { ...it, isGuestHeld, finish: () => it.machine.service?.onDone?.(0, 0) };
+  };
+
+  it('are finished before a reset is, which a driver of MMIO that does not look waits for (§2.4)', () => {
+    const { driver, service, isGuestHeld, finish } = busyEcho();
     driver.status = 0;
-    assert.equal(service.held, 0);
+    assert.notEqual(driver.status, 0);
+    assert.equal(isGuestHeld(), true);
+    assert.equal(service.log.includes('reset'), false);
+    finish();
     assert.equal(driver.status, 0);
+    assert.equal(isGuestHeld(), false);
+    assert.deepEqual(service.log, ['resume', 'pause', 'reset']);
+  });
+
+  it('are not answered by an interrupt once the driver has begun the reset (§2.4.1)', () => {
+    const { driver, machine, service, finish } = busyEcho();
+    driver.status = 0;
+    service.port.notifyUsed(service.port.queue(0));
+    service.port.changeConfig((config) => (config[0] = 99));
+    finish();
+    assert.equal(machine.line.edges, 0);
+    assert.equal(driver.read(abi.VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+  });
+
+  it('leave a driver that goes on before its reset is done without an effect, and with one after it', () => {
+    const { driver, finish, first } = busyEcho();
+    driver.status = 0;
+    const underWay = driver.status;
+    for (const status of [ACKNOWLEDGE | DRIVER, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK, 0])
+      driver.status = status;
+    driver.setQueue(1, first.rings);
+    driver.kick(0);
+    assert.equal(driver.status, underWay);
+    finish();
+    const again = new MockDriver({ base: 0x7_0000, memory: first.memory });
+    driver.start([again.rings], PLAIN);
+    assert.notEqual(driver.status & DRIVER_OK, 0);
+    assert.equal(driver.status & NEEDS_RESET, 0);
+  });
+
+  it('hold two vCPUs that reset the device at once until it is reset, once', () => {
+    const { driver, machine, service, finish, isGuestHeld } = busyEcho();
+    driver.status = 0;
+    driver.status = 0;
+    assert.equal(machine.holds.length, 2);
+    finish();
+    assert.equal(isGuestHeld(), false);
+    assert.deepEqual(service.log, ['resume', 'pause', 'reset']);
+  });
+
+  it('are finished before their queue is reset: QueueReset reads 1 until then (§2.6.1.1)', () => {
+    const { driver, machine, service, finish } = busyEcho();
+    driver.write(abi.VIRTIO_MMIO_QUEUE_SEL, 0);
+    driver.write(abi.VIRTIO_MMIO_QUEUE_RESET, 1);
+    const read = (): number[] =>
+      [abi.VIRTIO_MMIO_QUEUE_RESET, abi.VIRTIO_MMIO_QUEUE_READY].map((it) => driver.read(it));
+    assert.deepEqual(read(), [1, 1]);
+    assert.equal(machine.holds.length, 0);
+    finish();
+    assert.deepEqual(read(), [0, 0]);
+    assert.deepEqual(service.log, ['resume', 'pause', 'reset of queue 0', 'resume']);
+  });
+
+  it('are finished before QueueReady = 0 is, which a driver that looks but once waits for (§4.2.2.2)', () => {
+    const { driver, finish, isGuestHeld } = busyEcho();
+    driver.write(abi.VIRTIO_MMIO_QUEUE_SEL, 0);
+    driver.write(abi.VIRTIO_MMIO_QUEUE_READY, 0);
+    assert.equal(isGuestHeld(), true);
+    finish();
+    assert.equal(isGuestHeld(), false);
+    assert.equal(driver.read(abi.VIRTIO_MMIO_QUEUE_READY), 0);
+  });
+
+  it('hold nobody when the thread that serves them has ended', () => {
+    const { driver, machine, isGuestHeld } = busyEcho();
+    driver.status = 0;
+    assert.equal(isGuestHeld(), true);
+    for (const { device } of machine.set.devices) device?.serviceEnded?.();
+    assert.equal(isGuestHeld(), false);
+    driver.write(abi.VIRTIO_MMIO_QUEUE_SEL, 1);
+    driver.write(abi.VIRTIO_MMIO_QUEUE_READY, 0);
+    assert.equal(driver.read(abi.VIRTIO_MMIO_QUEUE_READY), 0);
   });
 
   it('keep a paused device from being idle until they are done', () => {

@@ -138,6 +138,7 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
       features: featuresOf(virtioClass, instance),
       queueSizes,
       gate: this.#gate,
+      holdGuest: host.holdGuest,
       kick: this.#kick,
       onReady: this.#placeDoorbells,
       lowerInterrupt: () => this.#transport.lowerInterrupt(),
@@ -165,7 +166,7 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
   }
 
   reset(): void {
-    this.#registers.reset();
+    this.#registers.powerOn();
   }
 
   serviceEnded(): void {
@@ -195,6 +196,7 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
       memory: lent.memory,
       queues,
       gate: this.#gate,
+      finishResets: () => this.#registers.finishResets(),
       interrupts: this.#transport,
       hasFeature: (bit) => this.#registers.hasFeature(bit),
       kick: this.#kick,

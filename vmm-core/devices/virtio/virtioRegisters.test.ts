@@ -12,7 +12,7 @@ const CAUSE = 1;
 function newRegisters(): VirtioRegisters {
   const state = StateBlock.allocate(SHAPE);
   const nothing = (): void => undefined;
-  const driver = { kick: nothing, onReady: nothing, lowerInterrupt: nothing };
+  const driver = { kick: nothing, onReady: nothing, lowerInterrupt: nothing, holdGuest: nothing };
   const config = { resetConfig: nothing, writeConfig: nothing };
   const gate = new ServiceGate(state.regs.gate, nothing);
   const device = { name: 'test', features: [], queueSizes: [8] };

@@ -4,6 +4,7 @@
  * make are dropped, and logged.
  */
 import {
+  VIRTIO_CONFIG_S_ACKNOWLEDGE as ACKNOWLEDGE,
   VIRTIO_CONFIG_S_DRIVER as DRIVER,
   VIRTIO_CONFIG_S_DRIVER_OK as DRIVER_OK,
   VIRTIO_CONFIG_S_FAILED as FAILED,
@@ -17,7 +18,7 @@ import type { ServiceGate } from '../../bus/serviceGate.ts';
 import { clearFields, type Registers, type StateBlock } from '../../bus/stateBlock.ts';
 import { log } from '../../log.ts';
 import { isRunning, nextLegacyStatus, nextStatus } from './deviceStatus.ts';
-import type { VirtioState } from './virtioState.ts';
+import { QUEUE_OFF, QUEUE_ON, QUEUE_RESETTING, type VirtioState } from './virtioState.ts';
 
 export interface VirtioRegistersOptions {
   /** The log tag. */
@@ -33,6 +34,8 @@ export interface VirtioRegistersOptions {
   readonly kick: (queue: number) => void;
   /** The driver begins to kick, or has been reset. */
   readonly onReady: (isReady: boolean) => void;
+  /** See DeviceHost. */
+  readonly holdGuest: (isOver: () => boolean) => void;
   /** With the lock held: no cause of an interrupt is left. */
   readonly lowerInterrupt: () => void;
   /** With the lock held: contents of the configuration space. */
@@ -61,6 +64,10 @@ type Selector =
   | 'pciCfgLength';
 
 const U32 = 2 ** 32;
+/** How long the guest is held before it is asked whether to stop: a pause is no later. */
+const HOLD_MS = 20;
+/** A reset takes no longer when the disk answers at once: then the driver need not poll. */
+const USUAL_RESET_MS = 5;
 
 export class VirtioRegisters {
   readonly regs: Registers<VirtioState>;
@@ -79,6 +86,7 @@ export class VirtioRegisters {
     return this.#options.queueSizes.length;
   }
 
+  /** §2.4.2: a reset that is under way does not read as 0. */
   get status(): number {
     return this.regs.status;
   }
@@ -93,20 +101,57 @@ export class VirtioRegisters {
     for (let queue = 0; queue < this.queues; queue++) this.#kickIfEnabled(queue);
   }
 
-  /** §2.4: by the driver, or of the machine. Returns when the service uses guest memory no more. */
+  /**
+   * §2.4, by the driver: done when the status reads 0. A device whose driver was never ready is at once; with
+   * others the service first finishes what is under way.
+   */
   reset(): void {
-    const { gate, onReady } = this.#options;
-    const wasAtRest = this.#state.locked(() => {
-      if ((this.regs.status & DRIVER_OK) !== 0) return false;
-      this.#clear();
+    const { regs } = this;
+    const isToBeAsked = this.#state.locked(() => {
+      if (regs.isResetting !== 0) return false;
+      if ((regs.status & DRIVER_OK) === 0) {
+        this.#clear();
+        return false;
+      }
+      regs.isResetting = 1;
+      regs.status = ACKNOWLEDGE; // whatever is not 0, and lets the driver do nothing
       return true;
     });
-    if (wasAtRest) return;
-    onReady(false);
-    gate.hold();
-    this.#state.locked(() => this.#clear());
-    gate.reset();
-    gate.release();
+    if (!isToBeAsked) return;
+    this.#options.onReady(false);
+    this.#ask();
+  }
+
+  /** Of the machine: its back ends are quiet. */
+  powerOn(): void {
+    this.reset();
+    this.#options.gate.wait(this.#options.gate.asked);
+  }
+
+  /**
+   * The service's thread, with nothing under way: what the driver has reset is so from here on. True: all of
+   * the device.
+   */
+  finishResets(): boolean {
+    return this.#state.locked(() => {
+      const isOfDevice = this.regs.isResetting !== 0;
+      if (isOfDevice) this.#clear();
+      else this.#clearResettingQueues();
+      return isOfDevice;
+    });
+  }
+
+  /** For drivers that know a reset to be done by reading so. The usual one is, when this returns. */
+  waitShortly(): void {
+    const { gate } = this.#options;
+    gate.wait(gate.asked, USUAL_RESET_MS);
+  }
+
+  /** For drivers that take a reset as done: they do not go on before it is. */
+  holdGuest(): void {
+    const { gate, holdGuest } = this.#options;
+    const { asked } = gate;
+    if (!gate.wait(asked, 0)) holdGuest(() => gate.wait(asked, HOLD_MS));
   }
 
   select(selector: Selector, value: number): void {
@@ -143,8 +188,13 @@ export class VirtioRegisters {
     return this.#options.queueSizes[queue] ?? 0;
   }
 
+  /** As it reads: until a reset of the queue is done. */
   isQueueEnabled(queue: number): boolean {
-    return (this.regs.queueEnabled[queue] ?? 0) !== 0;
+    return (this.regs.queueEnabled[queue] ?? QUEUE_OFF) !== QUEUE_OFF;
+  }
+
+  isQueueResetting(queue: number): boolean {
+    return this.regs.queueEnabled[queue] === QUEUE_RESETTING;
   }
 
   readQueue(field: QueueField, queue: number): number {
@@ -182,16 +232,15 @@ export class VirtioRegisters {
     if (isEnabled) this.#kickIfEnabled(queue);
   }
 
-  /** §2.6.1; of MMIO also QueueReady = 0. Returns when the service is done with the queue. */
+  /** §2.6.1; of MMIO also QueueReady = 0. Done when it does not read as enabled. */
   resetQueue(queue: number): void {
-    if (!this.isQueueEnabled(queue)) return;
-    const { gate } = this.#options;
-    gate.hold();
-    this.#state.locked(() => {
-      this.#clearQueue(queue);
-      this.regs.changes++;
+    const { queueEnabled } = this.regs;
+    const isToBeAsked = this.#state.locked(() => {
+      if (queueEnabled[queue] !== QUEUE_ON) return false;
+      queueEnabled[queue] = QUEUE_RESETTING;
+      return true;
     });
-    gate.release();
+    if (isToBeAsked) this.#ask();
   }
 
   get hasQueueReset(): boolean {
@@ -261,9 +310,17 @@ export class VirtioRegisters {
     });
   }
 
+  /** The service does what the registers say; we do when there is none any more. */
+  #ask(): void {
+    const { gate } = this.#options;
+    gate.ask();
+    if (gate.isBroken) this.finishResets();
+  }
+
   /** True: the driver has become ready. */
   #advance(value: number, isLegacy: boolean): boolean {
     const { regs } = this;
+    if (regs.isResetting !== 0) return this.#refuse('status written before the reset was done');
     const before = regs.status;
     const after = isLegacy ? nextLegacyStatus(before, value) : nextStatus(before, value);
     if (after === undefined) return this.#refuse('status written out of order');
@@ -284,13 +341,13 @@ export class VirtioRegisters {
 
   #enable(queue: number): void {
     const { queueEnabled, queueGeneration } = this.regs;
-    queueEnabled[queue] = 1;
+    queueEnabled[queue] = QUEUE_ON;
     queueGeneration[queue] = (queueGeneration[queue] ?? 0) + 1;
     this.regs.changes++;
   }
 
   #kickIfEnabled(queue: number): void {
-    if (isRunning(this.regs.status) && this.isQueueEnabled(queue)) this.#options.kick(queue);
+    if (isRunning(this.regs.status) && this.regs.queueEnabled[queue] === QUEUE_ON) this.#options.kick(queue);
   }
 
   #setAddress(low: QueueField, high: QueueField, queue: number, address: number): void {
@@ -308,9 +365,15 @@ export class VirtioRegisters {
     resetConfig();
   }
 
+  #clearResettingQueues(): void {
+    for (let queue = 0; queue < this.queues; queue++)
+      if (this.isQueueResetting(queue)) this.#clearQueue(queue);
+    this.regs.changes++;
+  }
+
   #clearQueue(queue: number): void {
     const { regs } = this;
-    regs.queueEnabled[queue] = 0;
+    regs.queueEnabled[queue] = QUEUE_OFF;
     regs.queueSize[queue] = this.maxQueueSize(queue);
     regs.queueVector[queue] = VIRTIO_MSI_NO_VECTOR;
     this.#setAddress('queueDescLow', 'queueDescHigh', queue, 0);

@@ -8,6 +8,7 @@ import { bytes, u16, u32, u32s, u8, words } from '../../bus/stateBlock.ts';
 
 const OF_DEVICE = {
   status: u8, // §2.1
+  isResetting: u8, // 1: the driver has reset the device, and the service is not done with that
   isr: u8, // causes of interrupts that are not acknowledged yet
   isLegacy: u8, // 1: the driver uses the legacy interface (§1.3.1)
   configGeneration: u8,
@@ -28,12 +29,19 @@ const OF_DEVICE = {
   gate: words(ServiceGate.WORDS),
 };
 
+// Of `queueEnabled`.
+export const QUEUE_OFF = 0;
+export const QUEUE_ON = 1;
+/** The driver has taken it away, and the service is not done with that. */
+export const QUEUE_RESETTING = 2;
+
 type PerQueue = ReturnType<typeof u32s<number>>;
 
 /** By the queue's index. Addresses in two halves. */
 interface OfQueues {
   readonly queueSize: PerQueue;
   readonly queueVector: PerQueue;
+  /** QUEUE_OFF, QUEUE_ON or QUEUE_RESETTING. */
   readonly queueEnabled: PerQueue;
   readonly queueDescLow: PerQueue;
   readonly queueDescHigh: PerQueue;

@@ -1,0 +1,38 @@
+/** The way into the guest and back. The thread that runs the vCPU. */
+import { KvmError } from '../errors.ts';
+import { EAGAIN, EINTR } from '../kvm/errno.ts';
+import type { KvmVcpu } from '../kvm/vcpu.ts';
+
+export class GuestEntry {
+  readonly #vcpu: Pick<KvmVcpu, 'enter'>;
+  /** What devices have the guest wait for; they outlive a stop. */
+  #holds: readonly (() => boolean)[] = [];
+
+  constructor(vcpu: Pick<KvmVcpu, 'enter'>) {
+    this.#vcpu = vcpu;
+  }
+
+  /** See DeviceHost.holdGuest. */
+  hold(isOver: () => boolean): void {
+    this.#holds = [...this.#holds, isOver];
+  }
+
+  get isHeld(): boolean {
+    return this.#holds.length > 0;
+  }
+
+  /**
+   * One KVM_RUN. False when a signal ended it, or the guest was held for a moment: then check whether to
+   * stop. Throws KvmError when the kernel refuses to run this vCPU.
+   */
+  enter(): boolean {
+    if (this.isHeld) {
+      this.#holds = this.#holds.filter((isOver) => !isOver());
+      return false;
+    }
+    const result = this.#vcpu.enter();
+    if (result >= 0) return true;
+    if (result === -EINTR || result === -EAGAIN) return false;
+    throw new KvmError('KVM_RUN', -result);
+  }
+}
