@@ -43,6 +43,7 @@ export function followTarget(state: SessionState, target: VmTarget): void {
   target.on('resumed', () => onResumed(state));
   target.on('changed', (change) => onChanged(state, change));
   target.on('reset', (message) => void onReset(state, message));
+  target.on('trouble', (message) => onTrouble(state, message));
   target.on('ended', (end) => onEnded(state, end));
   target.on('closed', () => void onClosed(state, target));
 }
@@ -108,6 +109,11 @@ async function onReset(state: SessionState, message: string): Promise<void> {
   } catch (error) {
     state.log('warn', 'reset', messageOf(error)); // the VM is gone meanwhile
   }
+}
+
+/** Editors show what is important beside the console as well; VS Code does in a notification. */
+function onTrouble(state: SessionState, message: string): void {
+  if (state.phase !== 'ended') state.output(message, 'important');
 }
 
 function onEnded(state: SessionState, end: VmEnd): void {

@@ -29,6 +29,7 @@ import {
   kill,
   powerButton,
   reset,
+  trouble,
   type VmEnd,
   type VmInfo,
   type VmState,
@@ -58,6 +59,8 @@ interface TargetEvents {
   changed: [Change];
   /** Who did it, as a sentence. */
   reset: [string];
+  /** The host fails the guest, which runs on; a sentence. */
+  trouble: [string];
   ended: [VmEnd];
   /** The connection is gone. Last event. */
   closed: [];
@@ -84,6 +87,7 @@ export class VmTarget extends EventEmitter<TargetEvents> {
     connection.onNotification(resumed, () => this.#onResumed());
     connection.onNotification(changed, (change) => this.#onChanged(change));
     connection.onNotification(wasReset, ({ message }) => this.emit('reset', message));
+    connection.onNotification(trouble, ({ message }) => this.emit('trouble', message));
     connection.onNotification(ended, (end) => this.#onEnded(end));
     void client.closed.then(() => this.#onClosed());
   }

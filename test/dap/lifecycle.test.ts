@@ -277,6 +277,15 @@ test('disconnect from an attached VM leaves it running; terminateDebuggee ends i
   assert.equal(second.vmm.end?.kind, 'killed');
 });
 
+test('what the host does to a running guest is shown at once, where the user looks, and the guest runs on', async (t) => {
+  const { client, vmm } = await launched(t);
+  await client.ask('configurationDone');
+  const message = 'cannot write /tmp/disk.qcow2: no space left; free some space and let the guest try again';
+  vmm.trouble(message);
+  assert.deepEqual(await client.waitFor('output'), { category: 'important', output: `${message}\n` });
+  assert.equal(vmm.end, undefined);
+});
+
 test('terminate presses the power button of a running guest', async (t) => {
   const { client, vmm } = await launched(t, {}, { onPowerButton: 'powersOff' });
   await client.ask('configurationDone');

@@ -49,6 +49,7 @@ import {
   type VmEnd,
   type VmInfo,
   type VmState,
+  trouble,
   wasReset,
 } from '../../vmm-core/protocol/vm.ts';
 import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
@@ -165,6 +166,11 @@ export class FakeVmm {
   fail(kind: FatalCause['kind'], message: string, details: string): void {
     this.#fatal = true;
     this.#stop({ cause: { kind, message }, cpu: 0, breakpointIds: [], message, details });
+  }
+
+  /** The host fails the guest, which runs on. */
+  trouble(message: string): void {
+    this.#broadcast((it) => it.sendNotification(trouble, { message }));
   }
 
   close(): void {

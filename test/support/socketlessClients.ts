@@ -42,6 +42,9 @@ class SocketlessClient implements Client {
   onChanged(change: unknown): void {
     this.#told.put(['changed', change]);
   }
+  onTrouble(message: string): void {
+    this.#told.put(['trouble', message]);
+  }
   onEnded(end: unknown): void {
     this.#told.put(['ended', end]);
   }

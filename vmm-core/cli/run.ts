@@ -14,7 +14,8 @@ import { log } from '../log.ts';
 import { warmUp } from '../machine/warmParts.ts';
 import { isFatal, STOP } from '../protocol/stopCause.ts';
 import type { VmEnd } from '../protocol/vm.ts';
-import { Vm, type VmEvents } from '../vm.ts';
+import type { Core } from '../control/core.ts';
+import { Vm } from '../vm.ts';
 import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
 import type { ChosenVm } from './fromFile.ts';
 import { flagNamed, REQUIRED_FLAGS, SETTING_OPTIONS, SETTING_USAGE, settingInput } from './settingFlags.ts';
@@ -97,8 +98,12 @@ function configure(values: Values, positionals: readonly string[]): VmConfig {
 }
 
 async function runVm(config: VmConfig, wait: boolean): Promise<number> {
-  let core: VmEvents | undefined = undefined; // until the control socket is open
+  let core: Core | undefined = undefined; // until the control socket is open
   let end: (end: VmEnd) => void = () => undefined;
+  const showTrouble = (message: string): void => {
+    fail(message);
+    core?.tellTrouble(message);
+  };
   const over = new Promise<VmEnd>((resolve) => (end = resolve));
   const vm = new Vm(config, warmUp({ thread: false }), {
     onStopped: (event, hits) => core?.onStopped(event, hits),
@@ -108,8 +113,8 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
       core?.onEnded(reason);
       end(reason);
     },
-    onOutputLost: (message) => void fail(message),
-    onTrouble: (message) => void fail(message),
+    onOutputLost: showTrouble,
+    onTrouble: showTrouble,
     debuggerPresent: () => core?.debuggerPresent() ?? false,
   });
   const stdioPort = config.serial.findIndex(({ kind }) => kind === 'stdio');

@@ -22,6 +22,8 @@ export interface Client {
   onReset(message: string): void;
   /** Another client has written registers or memory. */
   onChanged(change: Change): void;
+  /** The host fails the guest, which runs on. `message` is a sentence for the user. */
+  onTrouble(message: string): void;
   /** The VM is over. Once. */
   onEnded(end: VmEnd): void;
 }

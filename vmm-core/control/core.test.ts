@@ -32,6 +32,9 @@ class FakeClient implements Client {
   onChanged({ kind }: Change): void {
     this.told.push(`${kind} changed`);
   }
+  onTrouble(message: string): void {
+    this.told.push(message);
+  }
   onEnded({ kind }: { readonly kind: string }): void {
     this.told.push(kind);
   }
@@ -79,6 +82,14 @@ test('the last of many resets is reported before what happens after it', (t) => 
     assert.deepEqual(first.told, ['first', 'third', name]);
     t.mock.timers.tick(RESET_NOTICE_MS);
   }
+});
+
+test('what the host does to the guest is told to every client: a disk that fails, and lost output', (t) => {
+  const { core, first, second } = newCore(t);
+  t.mock.method(log, 'error', () => undefined);
+  core.onTrouble('a disk is full');
+  core.onOutputLost('a pipe is gone');
+  assert.deepEqual([first.told, second.told], Array(2).fill(['a disk is full', 'a pipe is gone']));
 });
 
 test('a client that is gone is told nothing', (t) => {

@@ -152,10 +152,17 @@ export class Core implements VmEvents {
 
   onOutputLost(message: string): void {
     log.error('serial', message);
+    this.tellTrouble(message);
   }
 
   onTrouble(message: string): void {
     log.error('host', message);
+    this.tellTrouble(message);
+  }
+
+  /** Without the log: for a command that shows it to its own user. */
+  tellTrouble(message: string): void {
+    this.#tell((client) => client.onTrouble(message));
   }
 
   debuggerPresent(): boolean {

@@ -64,6 +64,12 @@ export const reset = new RequestType0<void, void>('vm/reset');
 export const wasReset = new NotificationType<{ readonly message: string }>('vm/wasReset');
 
 /**
+ * To all clients: the host fails the guest, which runs on: a disk has errors, output is lost. `message`: one
+ * sentence for the user, with what to do; once for each thing that is wrong, however often the guest tries.
+ */
+export const trouble = new NotificationType<{ readonly message: string }>('vm/trouble');
+
+/**
  * This client gives up the VM it created: the VM keeps running when the connection closes. Otherwise the VM
  * ends with the connection that sent `create`, so that a killed editor leaves no process behind.
  */

@@ -24,9 +24,10 @@ test('what happens is sent as notifications, in order', async () => {
   const { written, connection, client } = newClient();
   client.onReset('the machine was reset');
   client.onResumed();
+  client.onTrouble('a disk is full');
   await connection.drained();
   const methods = [...written.join('').matchAll(/"method":"([^"]+)"/g)].map(([, method]) => method);
-  assert.deepEqual(methods, ['vm/wasReset', 'debug/resumed']);
+  assert.deepEqual(methods, ['vm/wasReset', 'debug/resumed', 'vm/trouble']);
 });
 
 test('a client that is gone does not disturb the core', async () => {

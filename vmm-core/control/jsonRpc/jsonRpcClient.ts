@@ -4,7 +4,7 @@ import type { MessageStream } from '../../client/messageStream.ts';
 import { type Change, changed } from '../../protocol/changes.ts';
 import { resumed, type StopEvent, stopped } from '../../protocol/run.ts';
 import { type SerialData, serialOutput } from '../../protocol/serial.ts';
-import { ended, type VmEnd, wasReset } from '../../protocol/vm.ts';
+import { ended, trouble, type VmEnd, wasReset } from '../../protocol/vm.ts';
 import type { Client, SerialReader } from '../client.ts';
 
 export class JsonRpcClient implements Client, SerialReader {
@@ -40,6 +40,10 @@ export class JsonRpcClient implements Client, SerialReader {
 
   onChanged(change: Change): void {
     void this.#notify(changed, change);
+  }
+
+  onTrouble(message: string): void {
+    void this.#notify(trouble, { message });
   }
 
   onEnded(end: VmEnd): void {
