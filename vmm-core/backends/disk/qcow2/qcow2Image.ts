@@ -255,12 +255,12 @@ export class Qcow2Image implements DiskImage {
     this.flush();
     this.#layout.file.sync();
     this.#map.growTo(sizeBytes);
+    if (sizeBytes > oldBytes) this.#clearBeyond(oldBytes, sizeBytes);
+    this.flush();
     this.#layout.file.sync(); // an L1 table that is too small for the size is an error
     this.#layout.writeSize(sizeBytes);
     this.#layout.file.sync();
     this.#sizeBytes = sizeBytes;
-    if (sizeBytes > oldBytes) this.#clearGrown(oldBytes);
-    this.flush();
   }
 
   /** As closed in order: refcounts are right, and the image is not dirty any more. */
@@ -501,11 +501,17 @@ export class Qcow2Image implements DiskImage {
     });
   }
 
-  /** What a backing file, or the last cluster, has behind the old end is not the disk's. */
-  #clearGrown(oldBytes: number): void {
+  /** What a backing file, or the last cluster, has behind the old end must not show when the disk grows. */
+  #clearBeyond(oldBytes: number, sizeBytes: number): void {
     const endOfCluster = Math.ceil(oldBytes / this.clusterBytes) * this.clusterBytes;
-    const end = Math.min(this.#sizeBytes, Math.max(endOfCluster, this.#backing?.sizeBytes ?? 0));
-    if (end > oldBytes) this.writeZeroes(oldBytes, end - oldBytes, true);
+    const end = Math.min(sizeBytes, Math.max(endOfCluster, this.#backing?.sizeBytes ?? 0));
+    if (end <= oldBytes) return;
+    this.#sizeBytes = sizeBytes; // so far for what follows
+    try {
+      this.writeZeroes(oldBytes, end - oldBytes, true);
+    } finally {
+      this.#sizeBytes = oldBytes;
+    }
   }
 }
 
