@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { type DiskImage, SECTOR_BYTES } from '../../vmm-core/backends/disk/diskImage.ts';
 import { checkQcow2 } from '../../vmm-core/backends/disk/checkImage.ts';
 import { assertDiskIs, inFolder, openDisk, writeRawDisk } from '../support/diskFiles.ts';
-import { Chances } from '../support/diskWork.ts';
+import { Chances } from '../support/chances.ts';
 import { seededRandom } from '../support/bytes.ts';
 import { assertSameDisk, mustQemuImg, qemuCheck } from '../support/qemuImg.ts';
 import { RecordedFile } from '../support/recordedFile.ts';

@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { type DiskImage, SECTOR_BYTES } from '../../vmm-core/backends/disk/diskImage.ts';
 
+const ZEROS = new Uint8Array(SECTOR_BYTES);
+
 /** 0: zeros. */
 type Stamp = number;
 
@@ -16,15 +18,17 @@ interface Told {
 }
 
 export class DiskHistory {
-  readonly #told: Told[][];
+  /** Of all sectors that the disk ever had. */
+  readonly #told: Told[][] = [];
+  #sizeBytes = 0;
   #stamp = 0;
 
   constructor(sizeBytes: number) {
-    this.#told = Array.from({ length: sizeBytes / SECTOR_BYTES }, () => [{ step: 0, stamp: 0 }]);
+    this.resize(sizeBytes, 0);
   }
 
   get sizeBytes(): number {
-    return this.#told.length * SECTOR_BYTES;
+    return this.#sizeBytes;
   }
 
   /** New content for the range; it is told as step `step`. */
@@ -55,17 +59,19 @@ export class DiskHistory {
     }
   }
 
-  grow(sizeBytes: number, step: number): void {
-    while (this.sizeBytes < sizeBytes) this.#told.push([{ step, stamp: 0 }]);
-  }
-
-  shrink(sizeBytes: number): void {
-    this.#told.length = sizeBytes / SECTOR_BYTES;
+  /** Where it grows it has zeros; where it shrinks, as long as it has not, anything. */
+  resize(sizeBytes: number, step: number): void {
+    for (let at = this.#sizeBytes; at < sizeBytes; at += SECTOR_BYTES) {
+      this.#told[at / SECTOR_BYTES] ??= [];
+      this.#tell(at, { step, stamp: 0 });
+    }
+    if (sizeBytes < this.#sizeBytes) this.discard(sizeBytes, this.#sizeBytes - sizeBytes, step);
+    this.#sizeBytes = sizeBytes;
   }
 
   /** Content that it may have: as of `flushed`, or of any step from there to `last`. */
   assertHolds(image: DiskImage, flushed: number, last: number): void {
-    const disk = new Uint8Array(Math.min(image.sizeBytes, this.sizeBytes));
+    const disk = new Uint8Array(Math.min(image.sizeBytes, this.#told.length * SECTOR_BYTES));
     image.read(0, disk);
     for (let at = 0; at < disk.length; at += SECTOR_BYTES) {
       const told = this.#told[at / SECTOR_BYTES] ?? [];
@@ -96,8 +102,8 @@ function sectorWith(stamp: Stamp, offset: number): Uint8Array {
 
 /** NaN: it is a sector of another place, or nothing that was ever written. */
 function stampOf(sector: Uint8Array, offset: number): Stamp {
-  if (sector.every((it) => it === 0)) return 0;
   const view = new DataView(sector.buffer, sector.byteOffset, sector.byteLength);
   const stamp = view.getUint32(0);
+  if (stamp === 0 && Buffer.compare(sector, ZEROS) === 0) return 0;
   return view.getFloat64(8) === offset && view.getUint32(SECTOR_BYTES - 4) === stamp ? stamp : NaN;
 }

@@ -1,19 +1,17 @@
 /** Seeded work on a qcow2 image in memory: writes, zeros, discards, flushes, resizes, as of a guest. */
 import { DiskError } from '../../vmm-core/backends/disk/diskError.ts';
 import { SECTOR_BYTES } from '../../vmm-core/backends/disk/diskImage.ts';
-import {
-  DEFAULT_FORMAT,
-  formatQcow2,
-  type Qcow2Format,
-} from '../../vmm-core/backends/disk/qcow2/formatQcow2.ts';
-import { openQcow2 } from '../../vmm-core/backends/disk/qcow2/openQcow2.ts';
+import { formatQcow2, type Qcow2Format } from '../../vmm-core/backends/disk/qcow2/formatQcow2.ts';
 import type { Qcow2Image } from '../../vmm-core/backends/disk/qcow2/qcow2Image.ts';
 import { ENOSPC } from '../../vmm-core/kvm/errno.ts';
+import type { Chances } from './chances.ts';
 import { DiskHistory } from './diskHistory.ts';
+import { beginAs, type DiskStart, openInMemory, randomFormat, type Surroundings } from './diskStart.ts';
 import { RecordedFile } from './recordedFile.ts';
 
 export interface DiskWork {
   readonly file: RecordedFile;
+  readonly around: Surroundings;
   readonly format: Qcow2Format;
   /** The file before the work. */
   readonly start: Uint8Array;
@@ -22,75 +20,37 @@ export interface DiskWork {
   readonly flushed: readonly number[];
 }
 
-const CLUSTER_BYTES = [512, 1024, 4096, 65536];
-const MAX_SECTORS = 4096;
-const REFCOUNT_BITS = [1, 2, 4, 8, 16, 32, 64];
-
-/** `chance(0.1)` in one of ten. */
-export class Chances {
-  readonly random: () => number;
-
-  constructor(random: () => number) {
-    this.random = random;
-  }
-
-  chance(share: number): boolean {
-    return this.random() < share;
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.random() * limit);
-  }
-
-  of<T>(values: readonly T[]): T {
-    return values[this.below(values.length)] as T;
-  }
+export interface WorkOptions {
+  readonly steps: number;
+  readonly start?: DiskStart;
+  /** Of steps that begin or end a time without space. */
+  readonly limitShare?: number;
 }
 
-export function randomFormat(chances: Chances): Qcow2Format {
-  const clusterBytes = chances.of(CLUSTER_BYTES);
-  const isV2 = chances.chance(0.2);
-  return {
-    ...DEFAULT_FORMAT,
-    clusterBytes,
-    sizeBytes: SECTOR_BYTES * (1 + chances.below(Math.min(clusterBytes, MAX_SECTORS))),
-    ...(isV2
-      ? { version: 2 }
-      : { refcountBits: chances.of(REFCOUNT_BITS), hasLazyRefcounts: chances.chance(0.3) }),
-  };
-}
-
-/** Opens with a cache of few slices, so that they are written back at any moment. */
-export function openInMemory(file: RecordedFile): Qcow2Image {
-  return openQcow2(file, {
-    isReadOnly: false,
-    discards: true,
-    isUnsafe: false,
-    backing: undefined,
-    cacheBytes: 1,
-  });
-}
-
-/** `limitShare`: of steps that begin or end a time without space. */
-export function workOn(chances: Chances, steps: number, limitShare = 0): DiskWork {
-  const format = randomFormat(chances);
-  const empty = new RecordedFile();
-  formatQcow2(empty, format);
-  const start = Uint8Array.from(empty.bytes);
-  const file = new RecordedFile(start);
+export function workOn(
+  chances: Chances,
+  { steps, start: startsAs = 'empty', limitShare = 0 }: WorkOptions,
+): DiskWork {
+  const format = randomFormat(chances, startsAs);
   const history = new DiskHistory(format.sizeBytes);
+  const first = new RecordedFile();
+  formatQcow2(first, format);
+  const around = beginAs(startsAs, chances, first, history);
+  const start = Uint8Array.from(first.bytes);
+  const file = new RecordedFile(start);
   const flushed = [0];
-  const image = openInMemory(file);
+  const image = openInMemory(file, around);
+  const worker = { chances, image, history, file, around };
   for (let step = 1; step <= steps; step++) {
     if (chances.chance(limitShare))
       file.limitBytes = file.limitBytes === Infinity ? file.sizeBytes() + chances.below(3) * 512 : Infinity;
     file.mark(step);
     try {
-      if (doStep(chances, image, history, file, step)) flushed.push(step);
+      if (doStep(worker, step)) flushed.push(step);
     } catch (error) {
       if (!(error instanceof DiskError && error.errno === ENOSPC)) throw error;
       history.failed(step);
-      history.grow(image.sizeBytes, step);
+      history.resize(image.sizeBytes, step);
     }
   }
   file.limitBytes = Infinity;
@@ -98,17 +58,20 @@ export function workOn(chances: Chances, steps: number, limitShare = 0): DiskWor
   image.close();
   flushed.push(steps + 1);
   file.mark(steps + 2);
-  return { file, format, start, history, flushed };
+  return { file, around, format, start, history, flushed };
+}
+
+interface Worker {
+  readonly chances: Chances;
+  readonly image: Qcow2Image;
+  readonly history: DiskHistory;
+  readonly file: RecordedFile;
+  readonly around: Surroundings;
 }
 
 /** True: a flush. */
-function doStep(
-  chances: Chances,
-  image: Qcow2Image,
-  history: DiskHistory,
-  file: RecordedFile,
-  step: number,
-): boolean {
+function doStep(worker: Worker, step: number): boolean {
+  const { chances, image, history, file } = worker;
   const sectors = image.sizeBytes / SECTOR_BYTES;
   const first = chances.below(sectors);
   const count = 1 + chances.below(Math.min(sectors - first, chances.chance(0.2) ? 512 : 12));
@@ -121,7 +84,7 @@ function doStep(
   } else if (kind < 0.8) {
     history.discard(offset, lengthBytes, step);
     image.discard(offset, lengthBytes);
-  } else if (kind < 0.82) grow(chances, image, history, step);
+  } else if (kind < 0.83) resize(worker, step);
   else {
     const isDurable = image.flush() && chances.chance(0.8);
     if (isDurable) file.sync(); // otherwise nobody was told that it is flushed
@@ -130,8 +93,12 @@ function doStep(
   return false;
 }
 
-function grow(chances: Chances, image: Qcow2Image, history: DiskHistory, step: number): void {
-  const sizeBytes = image.sizeBytes + SECTOR_BYTES * chances.below(200);
-  image.resize(sizeBytes);
-  history.grow(sizeBytes, step);
+/** Over a backing file it only grows: what of that is behind the end may show in between when it shrinks. */
+function resize({ chances, image, history, around }: Worker, step: number): void {
+  const shrinks = around.base === undefined && chances.chance(0.4);
+  const sectors = image.sizeBytes / SECTOR_BYTES;
+  const wanted = shrinks ? 1 + chances.below(sectors) : sectors + chances.below(200);
+  if (shrinks) history.resize(wanted * SECTOR_BYTES, step);
+  image.resize(wanted * SECTOR_BYTES);
+  history.resize(wanted * SECTOR_BYTES, step);
 }

@@ -12,7 +12,9 @@ import { openQcow2 } from '../../vmm-core/backends/disk/qcow2/openQcow2.ts';
 import type { Qcow2Image } from '../../vmm-core/backends/disk/qcow2/qcow2Image.ts';
 import { UserError } from '../../vmm-core/errors.ts';
 import { seededRandom } from './bytes.ts';
-import { Chances, openInMemory, workOn } from './diskWork.ts';
+import { Chances } from './chances.ts';
+import { openInMemory } from './diskStart.ts';
+import { workOn } from './diskWork.ts';
 import { RecordedFile } from './recordedFile.ts';
 
 /** No image of these grows so far. */
@@ -30,7 +32,7 @@ const HEADER_FIELDS: readonly (readonly [number, 1 | 4 | 8])[] = [
 /** One broken image, opened, read, written and checked. Throws when one of them ends as it must not. */
 export function qcow2Round(seed: number): void {
   const chances = new Chances(seededRandom(seed));
-  const { bytes } = workOn(chances, STEPS).file;
+  const { bytes } = workOn(chances, { steps: STEPS }).file;
   packSome(chances, bytes);
   const image = Uint8Array.from(bytes);
   for (let changes = 1 + chances.below(3); changes > 0; changes--) breakOne(chances, image);

@@ -16,7 +16,7 @@ export type Recorded =
   | { readonly kind: 'mark'; readonly step: number };
 
 export class RecordedFile implements ImageFile {
-  readonly fd = -1;
+  readonly fd: number;
   readonly path = 'recorded';
   readonly alignmentBytes = 1;
   readonly maxBytes = Infinity;
@@ -25,7 +25,9 @@ export class RecordedFile implements ImageFile {
   limitBytes = Infinity;
   readonly #content: Content;
 
-  constructor(content: Uint8Array = new Uint8Array(0)) {
+  /** `fd` tells those of one image apart. */
+  constructor(content: Uint8Array = new Uint8Array(0), fd = -1) {
+    this.fd = fd;
     this.#content = new Content(content);
   }
 

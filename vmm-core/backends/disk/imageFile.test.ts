@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, it } from 'node:test';
 import { seededRandom } from '../../../test/support/bytes.ts';
 import { diskBytes, inFolder, openDisk } from '../../../test/support/diskFiles.ts';
-import { Chances } from '../../../test/support/diskWork.ts';
+import { Chances } from '../../../test/support/chances.ts';
 import { RecordedFile } from '../../../test/support/recordedFile.ts';
 import { EAGAIN, EINTR, EIO, ENOSPC } from '../../kvm/errno.ts';
 import { type Fault, injectFaults, type IoRequest } from '../../kvm/io/faults.ts';
