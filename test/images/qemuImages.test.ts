@@ -8,10 +8,19 @@ import { checkQcow2 } from '../../vmm-core/backends/disk/checkImage.ts';
 import { assertDiskIs, inFolder, openDisk, writeRawDisk } from '../support/diskFiles.ts';
 import { Chances } from '../support/chances.ts';
 import { seededRandom } from '../support/bytes.ts';
-import { assertSameDisk, mustQemuImg, qemuCheck } from '../support/qemuImg.ts';
+import { assertSameDisk, mustQemuImg, qemuCheck, qemuIo } from '../support/qemuImg.ts';
 import { RecordedFile } from '../support/recordedFile.ts';
 
 const SIZE_BYTES = 3 * 2 ** 20 + 5 * SECTOR_BYTES;
+
+const KIB = 1024;
+/** Of what is in the backing file alone, in the image, zero, and at the end, which is no whole cluster. */
+const DISCARDS: readonly (readonly [number, number])[] = [
+  [0, 192 * KIB],
+  [480 * KIB, 200 * KIB],
+  [1024 * KIB, 70 * KIB],
+  [SIZE_BYTES - 100 * KIB, 100 * KIB],
+];
 
 interface Made {
   readonly name: string;
@@ -100,6 +109,31 @@ describe('images of QEMU', () => {
       });
     });
 
+  for (const compat of ['0.10', '1.1'])
+    it(`a discard over a backing file does what it does in QEMU, compat=${compat}`, () => {
+      inFolder((folder) => {
+        const base = path.join(folder, 'base.raw');
+        const [ours, theirs] = ['ours', 'theirs'].map((it) => path.join(folder, `${it}.qcow2`)) as [
+          string,
+          string,
+        ];
+        writeRawDisk(base, SIZE_BYTES);
+        for (const it of [ours, theirs]) {
+          mustQemuImg('create', '-f', 'qcow2', '-o', `compat=${compat}`, '-b', base, '-F', 'raw', it);
+          qemuIo('-f', 'qcow2', '-c', 'write -P 7 64k 256k', '-c', 'write -z 512k 128k', it);
+        }
+        const opened = openDisk(ours, 'qcow2', { backing: 'beside' });
+        for (const [offset, lengthBytes] of DISCARDS) {
+          opened.discard(offset, lengthBytes);
+          qemuIo('-d', 'unmap', '-f', 'qcow2', '-c', `discard ${offset} ${lengthBytes}`, theirs);
+        }
+        opened.close();
+        mustQemuImg('compare', '-s', '-f', 'qcow2', '-F', 'qcow2', ours, theirs);
+        assert.deepEqual(extentsOf(ours), extentsOf(theirs));
+        assertSound(ours);
+      });
+    });
+
   it('grown over a longer backing file, it has zeros where it grew', () => {
     inFolder((folder) => {
       const base = path.join(folder, 'base.raw');
@@ -157,6 +191,12 @@ describe('images of QEMU', () => {
     });
   });
 });
+
+/** By `qemu-img map`, but for where in the file they are. */
+function extentsOf(image: string): readonly unknown[] {
+  const extents = JSON.parse(mustQemuImg('map', '--output=json', image)) as Record<string, unknown>[];
+  return extents.map(({ start, length, depth, zero, data }) => [start, length, depth, zero, data]);
+}
 
 /** The same seeded writes, zeros and discards of whole clusters on the image and on the raw file. */
 function writeBoth(

@@ -455,10 +455,9 @@ export class Qcow2Image implements DiskImage {
   }
 
   #discardCluster(cluster: number, position: number): void {
-    if (position < 0 || this.#kindAt(position) === CLUSTER.ABSENT) return;
-    const isZeroToo = this.#hasBelow(cluster);
-    if (isZeroToo && this.#layout.header.version === 2) return;
-    this.#empty(cluster, isZeroToo ? QCOW_OFLAG_ZERO_LOW : 0);
+    if (!this.#hasBelow(cluster)) {
+      if (position >= 0 && this.#kindAt(position) !== CLUSTER.ABSENT) this.#empty(cluster, 0);
+    } else if (this.#layout.header.version !== 2) this.#empty(cluster, QCOW_OFLAG_ZERO_LOW);
   }
 
   #zeroCluster(cluster: number, position: number, mayUnmap: boolean): void {
