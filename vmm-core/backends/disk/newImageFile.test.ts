@@ -19,6 +19,20 @@ it('a new image has its name when it is complete, and never replaces a file', ()
   });
 });
 
+it('where it cannot be made is said in one line, with what to do', () => {
+  inFolder((folder) => {
+    writeFileSync(path.join(folder, 'file'), '');
+    const cases = [
+      ['none/disk', /^cannot make ".*": no such file or directory \(ENOENT\); make its folder first$/],
+      ['file/disk', /^cannot make ".*": not a directory \(ENOTDIR\); choose another folder$/],
+      ['x'.repeat(300), /^cannot make ".*": name too long \(ENAMETOOLONG\); choose another name$/],
+    ] as const;
+    for (const [name, message] of cases)
+      assert.throws(() => new NewImageFile(path.join(folder, name)), { name: 'UserError', message });
+    assert.deepEqual(readdirSync(folder), ['file']);
+  });
+});
+
 it('so it is on a file system without hard links', () => {
   const link = (): never => {
     throw Object.assign(new Error('operation not permitted'), { code: 'EPERM' });

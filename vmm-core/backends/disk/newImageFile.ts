@@ -16,7 +16,7 @@ export class NewImageFile {
 
   /** Throws UserError: among others when there is a file of this name. */
   constructor(file: string) {
-    if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw existsError(file);
+    if (isTaken(file)) throw existsError(file);
     this.#path = file;
     this.#beside = path.join(path.dirname(file), `.vmm-${process.pid}-${crypto.randomUUID()}`);
     this.file = new HostFile({
@@ -50,9 +50,8 @@ export function giveName(from: string, to: string, link = linkSync): void {
   } catch (cause) {
     const { code = '' } = cause as NodeJS.ErrnoException;
     if (code === 'EEXIST') throw existsError(to, cause);
-    if (!NO_LINKS.has(code))
-      throw new UserError(`cannot make ${quoted(to)}: ${fileErrorText(cause)}`, { cause });
-    if (lstatSync(to, { throwIfNoEntry: false }) !== undefined) throw existsError(to, cause);
+    if (!NO_LINKS.has(code)) throw makeError(to, cause);
+    if (isTaken(to)) throw existsError(to, cause);
     renameSync(from, to);
   }
 }
@@ -61,7 +60,36 @@ function create(beside: string, file: string): number {
   try {
     return openSync(beside, 'wx+', 0o600);
   } catch (cause) {
-    throw new UserError(`cannot make ${quoted(file)}: ${fileErrorText(cause)}`, { cause });
+    throw makeError(file, cause);
+  }
+}
+
+/** Throws UserError: the folder does not let us look. */
+function isTaken(file: string): boolean {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch (cause) {
+    throw makeError(file, cause);
+  }
+}
+
+function makeError(file: string, cause: unknown): UserError {
+  return new UserError(`cannot make ${quoted(file)}: ${fileErrorText(cause)}${cureOf(cause)}`, { cause });
+}
+
+function cureOf(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return '; make its folder first';
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+    case 'ENOTDIR':
+      return '; choose another folder';
+    case 'ENAMETOOLONG':
+      return '; choose another name';
+    default:
+      return '';
   }
 }
 
