@@ -8,6 +8,7 @@ const OPTIONS: Options = {
   kernel: { type: 'string' },
   memory: { type: 'string' },
   serial: { type: 'string', multiple: true },
+  size: { type: 'string', short: 's' },
   wait: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 };
@@ -57,6 +58,10 @@ test('a missing value is requested, one with a dash is shown as it must be writt
     refusal('--memory', '-5'),
     '--memory needs a value; one that begins with a dash is written --memory=-5; "vmm run --help" lists them',
   );
+  for (const flag of ['-s', '--size'])
+    assert.equal(refusal(flag), `${flag} needs a value; "vmm run --help" lists them`);
+  assert.match(refusal('-s', '-5'), /^-s needs a value; one that begins with a dash is written -s-5;/);
+  assert.match(refusal('--size', '-5'), /^--size needs a value; .* is written --size=-5;/);
   assert.deepEqual({ ...parseArguments(['--memory=-5'], OPTIONS, 'run').values }, { memory: '-5' });
 });
 

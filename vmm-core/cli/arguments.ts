@@ -49,7 +49,7 @@ function parse(argv: readonly string[], options: Options, command: string): Argu
 }
 
 function explain(error: NodeJS.ErrnoException, argv: readonly string[], options: Options): string {
-  const flag = /'(-[^' ]*)/.exec(error.message)?.[1] ?? 'that';
+  const flag = flagIn(error.message, argv);
   if (error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
     const near = nearest(flag.replace(/^-+/, ''), Object.keys(options));
     return `${flag} is not an option${near === undefined ? '' : ` (did you mean --${near}?)`}`;
@@ -57,13 +57,26 @@ function explain(error: NodeJS.ErrnoException, argv: readonly string[], options:
   if (error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE' && isText(flag, options)) {
     const next = argv[argv.indexOf(flag) + 1];
     if (next === undefined) return `${flag} needs a value`;
-    return `${flag} needs a value; one that begins with a dash is written ${flag}=${next}`;
+    return `${flag} needs a value; one that begins with a dash is written ${withValue(flag, next)}`;
   }
   return error.message.replace(/\n.*/s, '').replace(/\.$/, '');
 }
 
+/** Node quotes an option with its short form, "'-s, --size <value>'", whichever was given. */
+function flagIn(message: string, argv: readonly string[]): string {
+  const flags = /'(-[^']*)'/.exec(message)?.[1]?.split(/, | /) ?? [];
+  return flags.find((it) => argv.includes(it)) ?? flags[0] ?? 'that';
+}
+
+/** `flag`: as it was given, `--size` or `-s`. */
 function isText(flag: string, options: Options): boolean {
-  return options[flag.replace(/^-+/, '')]?.type === 'string';
+  const name = flag.replace(/^-+/, '');
+  const option = options[name] ?? Object.values(options).find(({ short }) => short === name);
+  return option?.type === 'string';
+}
+
+function withValue(flag: string, value: string): string {
+  return flag.startsWith('--') ? `${flag}=${value}` : `${flag}${value}`;
 }
 
 export function single(values: Values, key: string): string | undefined {
