@@ -165,7 +165,7 @@ export function formatOf({ format, path: name }: DiskConfig): DiskFormat {
 
 /**
  * `root.img,format=raw,readonly`, as launch.json has it; a comma in the path is written twice. `refuse`
- * throws: an option is there twice.
+ * throws: an option is empty, or there twice.
  */
 export function diskFromFlag(text: string, refuse: (message: string) => void): Record<string, unknown> {
   const [first = '', ...options] = text.replaceAll(',,', '\0').split(',');
@@ -175,6 +175,7 @@ export function diskFromFlag(text: string, refuse: (message: string) => void): R
     const key = name === 'ro' ? 'readonly' : name;
     return [key, inLaunchForm(key, value)];
   });
+  if (given.some(([key]) => key === '')) refuse('an option is empty; a comma in the path is written twice');
   const again = given.find(([key], i) => given.findIndex(([it]) => it === key) < i);
   if (again !== undefined) refuse(`${again[0]} is given more than once`);
   return { path: first.replaceAll('\0', ','), ...Object.fromEntries(given) };
