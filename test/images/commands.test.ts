@@ -61,7 +61,14 @@ describe('vmm create', () => {
         [['create', '-s', '1M', 'vdi:a'], /images are raw or qcow2; a file of that name is raw:vdi:a$/],
         [['create', '-s', '99999999T', 'a'], /a size of 99999999T is too large: no file can have it$/],
         [['create', '-i', 'none', 'a.qcow2'], /no such file or directory/],
-        [['create', '-i', 'base.img', '-s', '1M', 'a.qcow2'], /does not fit into 1048576/],
+        [
+          ['create', '-i', 'base.img', '-s', '1M', 'a.qcow2'],
+          /more than -s says: leave -s out, or give more$/,
+        ],
+        [['create', '-s', '1M', ''], /^vmm: "" names no file: write FILE$/],
+        [['create', '-s', '1M', 'none/a'], /no such file or directory \(ENOENT\); make its folder first$/],
+        [['create', '-s', '1M', 'base.img/a'], /not a directory \(ENOTDIR\); choose another folder$/],
+        [['convert', '-c', 'base.img', 'a.img'], /only a qcow2 image can be compressed: write qcow2:a.img$/],
       ];
       for (const [args, expected] of refused) assertRefused(vmm(folder, ...args), expected);
       assert.deepEqual(readdirSync(folder), ['base.img']);
@@ -129,7 +136,7 @@ describe('vmm convert, info, resize, check and commit', () => {
       assert.match(output, /is beyond the end of the file/);
       assertRefused(vmm(folder, 'check', 'disk.img'), /is raw, and a raw image has nothing that could be/);
       assertRefused(vmm(folder, 'check', 'none.img'), /no such file/);
-      assertRefused(vmm(folder, 'check', 'qcow2:disk.img'), /^vmm: "disk.img" is not a qcow2 image$/);
+      assertRefused(vmm(folder, 'check', 'qcow2:disk.img'), /^vmm: "disk.img" is not a qcow2 image; /);
       assertRefused(vmm(folder, 'check', '--repair', 'leaks'), /^vmm: --repair needs an image$/);
     });
   });

@@ -1,6 +1,7 @@
 /** What goes wrong with an image after it was opened. */
+import { quoted } from '../../client/regularFile.ts';
 import { errnoText } from '../../errors.ts';
-import { EIO } from '../../kvm/errno.ts';
+import { EIO, ENOSPC } from '../../kvm/errno.ts';
 
 /** The host's disk failed, or the image is broken. `message` is a sentence for the user. */
 export class DiskError extends Error {
@@ -13,12 +14,20 @@ export class DiskError extends Error {
   }
 }
 
-/** `call`: "read", "write". */
-export function ioError(path: string, call: string, errno: number): DiskError {
-  return new DiskError(`${path}: ${call} failed: ${errnoText(errno)}`, errno);
+/** The image itself is broken. */
+export class CorruptError extends DiskError {
+  /** "its L1 table is beyond the end of the file". */
+  readonly what: string;
+
+  constructor(path: string, what: string) {
+    super(`${quoted(path)} is corrupt: ${what}; "vmm check" lists all that is wrong`, EIO);
+    this.what = what;
+    this.name = 'CorruptError';
+  }
 }
 
-/** `what`: "the L2 table at 0x10000 is not aligned". */
-export function corruptError(path: string, what: string): DiskError {
-  return new DiskError(`${path} is corrupt: ${what}; "vmm check ${path}" lists all that is wrong`, EIO);
+/** `call`: "read", "write". */
+export function ioError(path: string, call: string, errno: number): DiskError {
+  const cure = errno === ENOSPC ? ': make room for it' : '';
+  return new DiskError(`${quoted(path)}: ${call} failed: ${errnoText(errno)}${cure}`, errno);
 }

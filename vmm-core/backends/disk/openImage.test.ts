@@ -10,11 +10,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, it } from 'node:test';
 import { inFolder, openDisk } from '../../../test/support/diskFiles.ts';
 import { UserError } from '../../errors.ts';
 import { HostFile } from './imageFile.ts';
-import { imageSignature } from './imageSignature.ts';
+import { otherFormat } from './imageSignature.ts';
 import { DEFAULT_FORMAT, formatQcow2, type Qcow2Format } from './qcow2/formatQcow2.ts';
 import type { BackingPolicy } from './openImage.ts';
 
@@ -41,17 +42,32 @@ describe('what is wrong with an image is said in one line', () => {
     'it is missing',
     () => undefined,
     'raw',
-    /no such file or directory \(ENOENT\); "vmm create" makes one$/,
+    /no such file or directory \(ENOENT\); check the path, or make one with "vmm create"$/,
   );
-  says('a folder', (it) => mkdirSync(disk(it)), 'qcow2', /is a directory, not a file or a block device$/);
+  says(
+    'a folder',
+    (it) => mkdirSync(disk(it)),
+    'qcow2',
+    /is a directory, not a file or a block device: give the path/,
+  );
   says(
     'a FIFO',
     (it) => execFileSync('mkfifo', [disk(it)]),
     'raw',
-    /is a FIFO, not a file or a block device$/,
+    /is a FIFO, not a file or a block device: give the path of an image$/,
   );
-  says('empty, raw', (it) => writeFileSync(disk(it), ''), 'raw', /is empty, not a raw image$/);
-  says('empty, qcow2', (it) => writeFileSync(disk(it), ''), 'qcow2', /is empty, not a qcow2 image$/);
+  says(
+    'empty, raw',
+    (it) => writeFileSync(disk(it), ''),
+    'raw',
+    /is empty, not a raw image: "vmm create" makes/,
+  );
+  says(
+    'empty, qcow2',
+    (it) => writeFileSync(disk(it), ''),
+    'qcow2',
+    /is empty, not a qcow2 image: "vmm create" makes/,
+  );
   says(
     'not of whole sectors',
     (it) => writeFileSync(disk(it), 'x'.repeat(700)),
@@ -68,18 +84,36 @@ describe('what is wrong with an image is said in one line', () => {
     'another format than said',
     (it) => writeFileSync(disk(it), `KDMV${'\0'.repeat(1000)}`),
     'qcow2',
-    /is not a qcow2 image; it looks like a VMDK image$/,
+    /is not a qcow2 image; it looks like a VMDK image: convert it with qemu-img$/,
   );
-  says('no format at all', (it) => writeFileSync(disk(it), 'text'), 'qcow2', /disk" is not a qcow2 image$/);
   says(
-    'cut short in its header',
-    (it) => {
-      makeQcow2(disk(it));
-      truncateSync(disk(it), 80);
-    },
+    'an archive',
+    (it) => writeFileSync(disk(it), gzipSync('a disk')),
     'qcow2',
-    /is cut short in its header$/,
+    /looks like a gzip file: unpack it$/,
   );
+  says(
+    'a raw disk that was said to be qcow2',
+    (it) => writeFileSync(disk(it), `${'\0'.repeat(510)}U\xaa`, 'latin1'),
+    'qcow2',
+    /is not a qcow2 image; it looks like a raw disk with a boot sector: say that its format is raw$/,
+  );
+  says(
+    'no format at all',
+    (it) => writeFileSync(disk(it), 'text'),
+    'qcow2',
+    /disk" is not a qcow2 image; if it is raw, say so$/,
+  );
+  for (const left of [5, 80])
+    says(
+      `cut short in its header, to ${left} bytes`,
+      (it) => {
+        makeQcow2(disk(it));
+        truncateSync(disk(it), left);
+      },
+      'qcow2',
+      /is cut short in its header: copy it again$/,
+    );
   says(
     'cut short behind it',
     (it) => {
@@ -160,9 +194,14 @@ describe('backing files', () => {
   it('that are missing, loop or are too many are named', () => {
     inFolder((folder) => {
       makeQcow2(path.join(folder, 'lonely'), { name: 'gone', format: 'raw' });
-      assertRefused(path.join(folder, 'lonely'), 'qcow2', /gone": no such file/, 'beside');
+      assertRefused(
+        path.join(folder, 'lonely'),
+        'qcow2',
+        /^the backing file of ".*lonely": cannot open .*gone": no such file .*; check the path$/,
+        'beside',
+      );
       chain(folder, ['a', 'b', 'a']);
-      assertRefused(path.join(folder, 'a'), 'qcow2', /its backing files form a loop at ".*\/a"$/, 'beside');
+      assertRefused(path.join(folder, 'a'), 'qcow2', /\/b": ".*\/a" is in the chain already/, 'beside');
       const many = Array.from({ length: 20 }, (_, index) => `many${index}`);
       assertRefused(chain(folder, many), 'qcow2', /has more than 16 backing files/, 'beside');
     });
@@ -211,10 +250,7 @@ it('a raw disk may begin as any other format does', () => {
     raw.close();
     assert.deepEqual([...start.subarray(0, 4)], [0x51, 0x46, 0x49, 0xfb]);
     const fd = openSync(file, 'r');
-    assert.equal(
-      imageSignature(new HostFile({ fd, path: file, alignmentBytes: 1, isUnsafe: true })),
-      'qcow2',
-    );
+    assert.equal(otherFormat(new HostFile({ fd, path: file, alignmentBytes: 1, isUnsafe: true })), 'qcow2');
     closeSync(fd);
   });
 });

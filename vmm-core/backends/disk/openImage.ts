@@ -54,6 +54,8 @@ interface OpenedFile {
   readonly alignmentBytes: number;
 }
 
+type Link = Pick<ImageOptions, 'path' | 'format'>;
+
 /** Plain data, for the thread that does the I/O: the descriptors are the process's. */
 export interface OpenedImage {
   /** The image, then its backing file, and so on. */
@@ -74,6 +76,8 @@ export type Layer = RawImage | Qcow2Image;
 export const PROTOCOL = /^[\w+.-]+:/;
 const MAX_CHAIN = 16;
 const MAX_ALIGNMENT = 4096;
+const CHECK_PATH = '; check the path';
+const READ_ONLY = '; it can be used read-only, or in snapshot mode';
 
 /** Throws UserError; then nothing is left open. */
 export function openImage(options: ImageOptions): OpenedImage {
@@ -147,23 +151,35 @@ export function looksOf(name: string): string | undefined {
 /** Appends to `files` as it goes, so that the caller can close them. */
 function openChain(options: ImageOptions, files: OpenedFile[]): void {
   const seen = new Set<string>();
-  let next: { path: string; format: ImageFormat } | undefined = options;
+  const accept = (name: string, identity: string): void => {
+    if (seen.has(identity))
+      throw new UserError(`${quoted(name)} is in the chain already: "qemu-img rebase -u" names another`);
+    seen.add(identity);
+  };
+  let next: Link | undefined = options;
   while (next !== undefined) {
+    const { path: name, format }: Link = next;
     const isWritten = files.length === 0 || (files.length === 1 && options.writesBacking === true);
     const isReadOnly = options.isReadOnly || options.isSnapshot || !isWritten;
-    const opened = openFile(next.path, next.format, { ...options, isReadOnly }, (identity) => {
-      if (seen.has(identity))
-        throw new UserError(
-          `${quoted(options.path)}: its backing files form a loop at ${quoted(next?.path ?? '')}`,
-        );
-      seen.add(identity);
-    });
+    const opened: OpenedFile = namedBy(files.at(-1)?.path, () =>
+      openFile(name, format, { ...options, isReadOnly }, (identity) => accept(name, identity)),
+    );
     files.push(opened);
     if (files.length > MAX_CHAIN)
       throw new UserError(
         `${quoted(options.path)} has more than ${MAX_CHAIN} backing files: commit some of them`,
       );
-    next = backingOf(opened, options.backing);
+    next = namedBy(files.at(-2)?.path, () => backingOf(opened, options.backing));
+  }
+}
+
+/** What is wrong with a backing file is told with the image that names it. */
+function namedBy<T>(image: string | undefined, open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
+    if (!(cause instanceof UserError) || image === undefined) throw cause;
+    throw new UserError(`the backing file of ${quoted(image)}: ${cause.message}`, { cause });
   }
 }
 
@@ -197,24 +213,26 @@ function openOrExplain(
   try {
     return openFileOrBlockDevice(name, access | (cache === 'none' ? constants.O_DIRECT : 0));
   } catch (cause) {
-    if (cause instanceof NotAFileError) throw new UserError(`${cause.message} or a block device`, { cause });
-    throw new UserError(
-      `cannot open the disk ${quoted(name)}: ${fileErrorText(cause)}${cure(cause, isReadOnly, cache)}`,
-      {
-        cause,
-      },
-    );
+    if (cause instanceof NotAFileError)
+      throw new UserError(`${cause.message} or a block device: give the path of an image`, { cause });
+    const problem = `${quoted(name)}: ${fileErrorText(cause)}${cure(cause, isReadOnly, cache)}`;
+    throw new UserError(`cannot open the disk ${problem}`, { cause });
   }
 }
 
 function cure(error: unknown, isReadOnly: boolean, cache: CacheMode): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
-      return '; "vmm create" makes one';
+      return isReadOnly ? CHECK_PATH : `${CHECK_PATH}, or make one with "vmm create"`;
+    case 'ENOTDIR':
+    case 'ELOOP':
+    case 'ENAMETOOLONG':
+      return CHECK_PATH;
     case 'EACCES':
     case 'EPERM':
+      return isReadOnly ? '; give yourself the right to read it' : READ_ONLY;
     case 'EROFS':
-      return isReadOnly ? '' : '; it can be used read-only, or in snapshot mode';
+      return READ_ONLY;
     case 'EINVAL':
       return cache === 'none' ? '; its file system has no O_DIRECT: use cache "writeback"' : '';
     default:
@@ -240,7 +258,10 @@ function assertSize(opened: OpenedFile): void {
   const file = new HostFile({ ...opened, isUnsafe: false });
   const sizeBytes = file.sizeBytes();
   const name = quoted(opened.path);
-  if (sizeBytes === 0) throw new UserError(`${name} is empty, not a ${opened.format} image`);
+  if (sizeBytes === 0)
+    throw new UserError(
+      `${name} is empty, not a ${opened.format} image: "vmm create" makes one under another name`,
+    );
   if (opened.format !== 'raw' || sizeBytes % SECTOR_BYTES === 0) return;
   const looks = otherFormat(file);
   if (looks !== undefined)
@@ -251,10 +272,7 @@ function assertSize(opened: OpenedFile): void {
   );
 }
 
-function backingOf(
-  opened: OpenedFile,
-  policy: BackingPolicy,
-): { path: string; format: ImageFormat } | undefined {
+function backingOf(opened: OpenedFile, policy: BackingPolicy): Link | undefined {
   if (opened.format === 'raw') return undefined;
   const { backing } = readHeader(new HostFile({ ...opened, isUnsafe: false }));
   if (backing === undefined) return undefined;
@@ -265,7 +283,9 @@ function backingOf(
     );
   const format = backingFormat(name, backing);
   if (PROTOCOL.test(backing.name))
-    throw new UserError(`${name}: its backing ${quoted(backing.name)} is not the name of a file`);
+    throw new UserError(
+      `${name}: its backing ${quoted(backing.name)} is not the name of a file: convert it with qemu-img`,
+    );
   const folder = path.dirname(opened.path);
   const resolved = path.resolve(folder, backing.name);
   if (policy === 'beside' && !isInside(resolved, path.resolve(folder)))
@@ -281,7 +301,9 @@ function backingFormat(name: string, { name: backing, format }: BackingName): Im
     throw new UserError(
       `${name} does not say which format its backing file has: "qemu-img rebase -u -F FORMAT -b ${backing} …" sets it`,
     );
-  throw new UserError(`${name}: its backing file has the format ${quoted(format)}, which is not supported`);
+  throw new UserError(
+    `${name}: its backing file has the format ${quoted(format)}, which is not supported: convert it with qemu-img`,
+  );
 }
 
 /** By the real names: a link could lead out. */

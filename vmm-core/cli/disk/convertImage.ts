@@ -21,8 +21,11 @@ export async function convertImage(from: NamedImage, to: NamedImage, options: Co
   try {
     const { sizeBytes = source.sizeBytes, compresses = false, qcow2 = {} } = options;
     if (sizeBytes < source.sizeBytes)
-      throw new UserError(`the disk has ${source.sizeBytes} bytes, and does not fit into ${sizeBytes}`);
-    if (compresses && to.format !== 'qcow2') throw new UserError('only a qcow2 image can be compressed');
+      throw new UserError(
+        `the disk has ${source.sizeBytes} bytes, more than -s says: leave -s out, or give more`,
+      );
+    if (compresses && to.format !== 'qcow2')
+      throw new UserError(`only a qcow2 image can be compressed: write qcow2:${to.path}`);
     const image = { format: to.format, sizeBytes, qcow2 };
     await withProgress(source.sizeBytes, (work) => makeCopy(source, to.path, image, { ...work, compresses }));
   } finally {

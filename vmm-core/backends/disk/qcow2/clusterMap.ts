@@ -12,7 +12,7 @@ import {
   QCOW2_OFFSET_LOW,
   QCOW_OFLAG_COPIED_HIGH,
 } from '../../../abi/qcow2.ts';
-import { corruptError } from '../diskError.ts';
+import { CorruptError } from '../diskError.ts';
 import { SECTOR_BYTES } from '../diskImage.ts';
 import { entryOffset, highHalf, lowHalf } from './entry.ts';
 import { l1EntriesFor } from './header.ts';
@@ -144,7 +144,7 @@ export class ClusterMap {
     const { clusterBytes, file } = this.#layout;
     const sizeBytes = entries * QCOW2_ENTRY_BYTES;
     if (entries > 0 && this.#l1Offset + sizeBytes > file.sizeBytes() + clusterBytes)
-      throw corruptError(file.path, 'its L1 table is beyond the end of the file');
+      throw new CorruptError(file.path, 'its L1 table is beyond the end of the file');
     const bytes = new Uint8Array(sizeBytes);
     file.read(bytes, this.#l1Offset);
     this.#layout.addTable(this.#l1Offset, sizeBytes);

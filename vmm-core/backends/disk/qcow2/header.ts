@@ -97,6 +97,7 @@ const INCOMPATIBLE_NAMES: Readonly<Record<number, string>> = {
 const KNOWN_INCOMPATIBLE =
   bit(QCOW2_INCOMPAT_DIRTY_BITNR) | bit(QCOW2_INCOMPAT_CORRUPT_BITNR) | bit(QCOW2_INCOMPAT_COMPRESSION_BITNR);
 const CONVERT = 'convert it with qemu-img';
+const CUT_SHORT = 'is cut short in its header: copy it again';
 
 interface Extensions {
   readonly backingFormat: string | undefined;
@@ -104,11 +105,16 @@ interface Extensions {
   readonly bitmaps: Bitmaps | undefined;
 }
 
+/** By its signature. */
+export function isQcow2(start: Uint8Array): boolean {
+  return start.length >= 4 && new DataView(start.buffer, start.byteOffset).getUint32(0) === QCOW2_MAGIC;
+}
+
 /** `start`: the file's first bytes, a cluster of them if it has so many. Throws Qcow2HeaderError. */
 export function parseHeader(start: Uint8Array): Qcow2Header {
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
-  if (start.length < QCOW2_V2_HEADER_BYTES || view.getUint32(0) !== QCOW2_MAGIC)
-    throw new Qcow2HeaderError('is not a qcow2 image');
+  if (!isQcow2(start)) throw new Qcow2HeaderError('is not a qcow2 image');
+  if (start.length < QCOW2_V2_HEADER_BYTES) throw new Qcow2HeaderError(CUT_SHORT);
   const version = view.getUint32(QCOW2_VERSION);
   if (version !== 2 && version !== 3)
     throw new Qcow2HeaderError(`is a qcow2 image of version ${version}, not 2 or 3: ${CONVERT}`);
@@ -178,7 +184,7 @@ export function l1EntriesFor(sizeBytes: number, clusterBits: number): number {
 }
 
 function headerLength(view: DataView, clusterBytes: number): number {
-  if (view.byteLength < QCOW2_V3_HEADER_BYTES) throw new Qcow2HeaderError('is cut short in its header');
+  if (view.byteLength < QCOW2_V3_HEADER_BYTES) throw new Qcow2HeaderError(CUT_SHORT);
   return inRange(view.getUint32(QCOW2_HEADER_LENGTH), QCOW2_V3_HEADER_BYTES, clusterBytes, 'header_length');
 }
 

@@ -12,7 +12,7 @@ import {
   QCOW2_REFCOUNT_TABLE_OFFSET,
   QCOW2_SIZE,
 } from '../../../abi/qcow2.ts';
-import { corruptError, type DiskError } from '../diskError.ts';
+import { CorruptError, type DiskError } from '../diskError.ts';
 import type { ImageFile } from '../imageFile.ts';
 import { writeU64 } from './entry.ts';
 import { bit, type Qcow2Header } from './header.ts';
@@ -70,7 +70,7 @@ export class Layout {
       this.#isCorrupt = true;
       this.#writeFeatures();
     }
-    return corruptError(this.file.path, what);
+    return new CorruptError(this.file.path, what);
   }
 
   /**

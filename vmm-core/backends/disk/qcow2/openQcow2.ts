@@ -4,8 +4,8 @@ import { quoted } from '../../../client/regularFile.ts';
 import { UserError } from '../../../errors.ts';
 import { type DiskImage, SECTOR_BYTES } from '../diskImage.ts';
 import type { ImageFile } from '../imageFile.ts';
-import { imageSignature } from '../imageSignature.ts';
-import { parseHeader, type Qcow2Header, Qcow2HeaderError } from './header.ts';
+import { rawHint } from '../imageSignature.ts';
+import { isQcow2, parseHeader, type Qcow2Header, Qcow2HeaderError } from './header.ts';
 import { Layout } from './layout.ts';
 import { L2_CACHE_BYTES, Qcow2Image } from './qcow2Image.ts';
 import { Refcounts } from './refcounts.ts';
@@ -27,7 +27,7 @@ export function openQcow2(file: ImageFile, options: OpenQcow2Options): Qcow2Imag
   const { isReadOnly } = options;
   if (header.isCorrupt && !isReadOnly)
     throw new UserError(
-      `${name} is marked as corrupt: "vmm check ${file.path}" tells why; it can be read, and copied, read-only`,
+      `${name} is marked as corrupt: "vmm check" tells why; it can be read, and copied, read-only`,
     );
   if (header.sizeBytes % SECTOR_BYTES !== 0)
     throw new UserError(
@@ -52,8 +52,7 @@ export function readHeader(file: ImageFile): Qcow2Header {
     return parseHeader(start);
   } catch (cause) {
     if (!(cause instanceof Qcow2HeaderError)) throw cause;
-    const looks = imageSignature(file);
-    const hint = looks === undefined || looks === 'qcow2' ? '' : `; it looks like ${looks}`;
+    const hint = isQcow2(start) ? '' : rawHint(file);
     throw new UserError(`${quoted(file.path)} ${cause.message}${hint}`, { cause });
   }
 }

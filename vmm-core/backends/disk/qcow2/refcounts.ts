@@ -8,7 +8,7 @@
  */
 import { QCOW2_ENTRY_BYTES, QCOW2_MAX_REFTABLE_BYTES, QCOW2_OFFSET_LOW } from '../../../abi/qcow2.ts';
 import { EFBIG, ENOSPC } from '../../../kvm/errno.ts';
-import { corruptError, ioError } from '../diskError.ts';
+import { CorruptError, ioError } from '../diskError.ts';
 import { readU64, writeU64 } from './entry.ts';
 import type { Layout } from './layout.ts';
 import { readRefcount, writeRefcount } from './refcountWidth.ts';
@@ -112,7 +112,7 @@ export class Refcounts {
     const { clusterBytes, file } = this.#layout;
     const sizeBytes = clusters * clusterBytes;
     if (this.#tableOffset + sizeBytes > file.sizeBytes() + clusterBytes)
-      throw corruptError(file.path, 'its refcount table is beyond the end of the file');
+      throw new CorruptError(file.path, 'its refcount table is beyond the end of the file');
     const bytes = new Uint8Array(sizeBytes);
     file.read(bytes, this.#tableOffset);
     const view = new DataView(bytes.buffer);
@@ -125,7 +125,7 @@ export class Refcounts {
     view.setUint32(index * 8 + 4, view.getUint32(index * 8 + 4) & QCOW2_OFFSET_LOW);
     const offset = readU64(view, index * 8);
     if (!(offset % this.#layout.clusterBytes === 0))
-      throw corruptError(
+      throw new CorruptError(
         this.#layout.file.path,
         `entry ${index} of its refcount table is not the offset of a cluster`,
       );
