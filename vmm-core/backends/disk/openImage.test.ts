@@ -144,6 +144,16 @@ describe('what is wrong with an image is said in one line', () => {
     /needs the incompatible feature 56, /,
   );
   says('marked as corrupt', (it) => patched(disk(it), 79, [2]), 'qcow2', /is marked as corrupt: "vmm check/);
+  says(
+    'with an L1 table where its refcount table is',
+    (it) => {
+      makeQcow2(disk(it));
+      const header = readFileSync(disk(it));
+      patch(disk(it), 40, [...header.subarray(48, 56)]);
+    },
+    'qcow2',
+    /is corrupt: two tables are at 0x[0-9a-f]+; "vmm check"/,
+  );
   says('of odd bytes', (it) => patched(disk(it), 31, [1]), 'qcow2', /not of whole sectors of 512$/);
   says(
     'with clusters of 128 bytes',

@@ -147,11 +147,11 @@ export class ClusterMap {
       throw new CorruptError(file.path, 'its L1 table is beyond the end of the file');
     const bytes = new Uint8Array(sizeBytes);
     file.read(bytes, this.#l1Offset);
-    this.#layout.addTable(this.#l1Offset, sizeBytes);
+    this.#layout.claimTable(this.#l1Offset, sizeBytes);
     const view = new DataView(bytes.buffer);
     for (let index = 0; index < entries; index++) {
       const offset = entryOffset(view.getUint32(index * 8), view.getUint32(index * 8 + 4));
-      if (offset > 0 && offset % clusterBytes === 0) this.#layout.metadata.add(offset);
+      if (offset > 0 && offset % clusterBytes === 0) this.#layout.claimTable(offset, clusterBytes);
     }
     return view;
   }

@@ -64,6 +64,17 @@ export class Layout {
     for (let at = 0; at < sizeBytes; at += this.clusterBytes) this.metadata.delete(offset + at);
   }
 
+  /**
+   * A table that the image has when it is opened. Throws CorruptError when it is where another one is, which
+   * a write would destroy; reading harms nothing.
+   */
+  claimTable(offset: number, sizeBytes: number): void {
+    for (let at = 0; at < sizeBytes && !this.isReadOnly; at += this.clusterBytes)
+      if (this.metadata.has(offset + at))
+        throw new CorruptError(this.file.path, `two tables are at 0x${(offset + at).toString(16)}`);
+    this.addTable(offset, sizeBytes);
+  }
+
   /** Refuses the image from now on, and lets others know. The error is for the caller to throw. */
   corruption(what: string): DiskError {
     if (!this.#isCorrupt && !this.isReadOnly) {

@@ -43,8 +43,8 @@ export class Refcounts {
     this.#cache = new TableCache({ file, sliceBytes: this.#sliceBytes, sizeBytes: CACHE_BYTES });
     this.#tableOffset = header.refcountTableOffset;
     this.#table = this.#readTable(header.refcountTableClusters);
-    layout.addTable(this.#tableOffset, this.#table.length * QCOW2_ENTRY_BYTES);
-    for (const block of this.#table) if (block !== 0) layout.addTable(block, clusterBytes);
+    layout.claimTable(this.#tableOffset, this.#table.length * QCOW2_ENTRY_BYTES);
+    for (const block of this.#table) if (block !== 0) layout.claimTable(block, clusterBytes);
   }
 
   get table(): { readonly offset: number; readonly blocks: Float64Array } {
