@@ -13,6 +13,9 @@ import { assertSameDisk, mustQemuImg, qemuCheck, type ToolResult } from '../supp
 const MAIN = path.join(import.meta.dirname, '../../vmm-core/main.ts');
 const TSX = pathToFileURL(createRequire(import.meta.filename).resolve('tsx')).href;
 const SIZE_BYTES = 2 ** 21;
+/** Fields of a qcow2 header. */
+const REFCOUNT_TABLE_OFFSET = 48;
+const INCOMPATIBLE_FEATURES = 72;
 
 describe('vmm create', () => {
   it('makes an empty image of the size, by the name or the prefix qcow2', () => {
@@ -138,6 +141,23 @@ describe('vmm convert, info, resize, check and commit', () => {
       assertRefused(vmm(folder, 'check', 'none.img'), /no such file/);
       assertRefused(vmm(folder, 'check', 'qcow2:disk.img'), /^vmm: "disk.img" is not a qcow2 image; /);
       assertRefused(vmm(folder, 'check', '--repair', 'leaks'), /^vmm: --repair needs an image$/);
+    });
+  });
+
+  it('check tells of tables that it cannot read, and takes a mark away that has no reason', () => {
+    inFolder((folder) => {
+      const image = path.join(folder, 'a.qcow2');
+      vmm(folder, 'create', '-s', '3M', 'a.qcow2');
+      const good = readFileSync(image);
+      writeFileSync(image, Buffer.from(good).fill(1, REFCOUNT_TABLE_OFFSET + 3, REFCOUNT_TABLE_OFFSET + 4));
+      const broken = vmm(folder, 'check', 'a.qcow2');
+      assert.equal(broken.status, 2);
+      assert.match(broken.output, /^its refcount table is beyond the end of the file\n1 errors: /);
+      writeFileSync(image, Buffer.from(good).fill(2, INCOMPATIBLE_FEATURES + 7, INCOMPATIBLE_FEATURES + 8));
+      assertRefused(vmm(folder, 'resize', 'a.qcow2', '+1M'), /is marked as corrupt: "vmm check" tells why/);
+      assert.match(vmm(folder, 'check', 'a.qcow2').output, /"--repair leaks" takes the mark away$/m);
+      assert.equal(vmm(folder, 'check', '--repair', 'leaks', 'a.qcow2').status, 0);
+      assert.deepEqual(readFileSync(image), good);
     });
   });
 

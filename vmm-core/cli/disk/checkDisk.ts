@@ -42,7 +42,8 @@ function text(report: CheckReport): string {
     lines.push(
       'it was not closed in order: its refcounts, which may be wrong, are rebuilt when it is next used',
     );
-  if (report.isMarkedCorrupt) lines.push('it is marked as corrupt');
+  if (report.isMarkedCorrupt)
+    lines.push(`it is marked as corrupt${errors === 0 ? ': "--repair leaks" takes the mark away' : ''}`);
   if (leaksRepaired > 0) lines.push(`${leaksRepaired} leaked clusters were given back`);
   if (errors > 0 && report.isDirty) lines.push(`${errors} errors: use it once, and check it again`);
   else if (errors > 0)

@@ -75,6 +75,13 @@ export class Layout {
     this.addTable(offset, sizeBytes);
   }
 
+  /** A check has found nothing that is wrong. */
+  clearCorrupt(): void {
+    this.#isCorrupt = false;
+    this.#writeFeatures();
+    this.file.sync();
+  }
+
   /** Refuses the image from now on, and lets others know. The error is for the caller to throw. */
   corruption(what: string): DiskError {
     if (!this.#isCorrupt && !this.isReadOnly) {
