@@ -5,7 +5,6 @@
 import type { IoEngine, IoEvents, Iovecs } from '../../vmm-core/bus/ioEngine.ts';
 import type { IoSlots } from '../../vmm-core/devices/deviceService.ts';
 import { gpa, type GuestMemory } from '../../vmm-core/memory/guestMemory.ts';
-import type { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
 
 /** A file that grows, and what of it would be there after a power cut. */
 export class FakeFile {
@@ -37,7 +36,7 @@ export class FakeFile {
   }
 }
 
-export type FakeCall = 'readv' | 'writev' | 'writevNow' | 'fdatasync' | 'fallocate';
+export type FakeCall = 'readv' | 'writev' | 'writevNow' | 'fdatasync';
 
 /** An errno, or how many bytes are transferred; undefined: all goes well. */
 export type FakeFault = { readonly errno: number } | { readonly shortBytes: number } | undefined;
@@ -91,12 +90,7 @@ export class FakeIoEngine implements IoEngine {
     });
   }
 
-  fallocate(slot: number): void {
-    this.#ask('fallocate', slot, 0, () => 0);
-  }
-
   watch(): void {}
-  unwatch(): void {}
   close(): void {}
 
   wait(_timeoutMs: number, events: IoEvents): void {
@@ -181,12 +175,6 @@ class FakeIovecs implements Iovecs {
   addGuest(slot: number, address: number, lengthBytes: number): boolean {
     if (!this.#memory.contains(address, lengthBytes)) return false;
     this.row(slot).push(this.#memory.slice(gpa(address), lengthBytes));
-    return true;
-  }
-
-  addBuffer(slot: number, buffer: IoBuffer, offset: number, lengthBytes: number): boolean {
-    if (offset + lengthBytes > buffer.bytes.length) throw new RangeError('not inside the buffer');
-    this.row(slot).push(buffer.bytes.subarray(offset, offset + lengthBytes));
     return true;
   }
 

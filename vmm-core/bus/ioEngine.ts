@@ -1,10 +1,8 @@
 /**
- * Asynchronous file I/O on the I/O thread, into guest memory and into buffers of our own. An engine has a
- * fixed number of slots; a slot is one request, and its row of iovecs belongs to it until it is done.
- * Nothing here allocates per request. kvm/io/ has the engines.
+ * Asynchronous file I/O on the I/O thread, into guest memory. An engine has a fixed number of slots; a slot
+ * is one request, and its row of iovecs belongs to it until it is done. Nothing here allocates per request.
+ * kvm/io/ has the engines.
  */
-import type { IoBuffer } from '../memory/ioBuffer.ts';
-
 export interface IoEngine {
   /** In words, for `vmm check`. */
   readonly name: string;
@@ -23,11 +21,8 @@ export interface IoEngine {
    */
   writevNow(slot: number, fd: number, offset: number): number;
   fdatasync(slot: number, fd: number): void;
-  /** `mode` as fallocate(2)'s. */
-  fallocate(slot: number, fd: number, mode: number, offset: number, lengthBytes: number): void;
   /** From now on `onReady(tag)` is called some time after each write to this eventfd. */
   watch(tag: number, eventFd: number): void;
-  unwatch(tag: number): void;
   /**
    * Submits what was asked for since, and waits until something is done or ready, at most `timeoutMs` (-1:
    * for ever, 0: not at all); a signal ends that too. Then calls `events`, which may ask for more.
@@ -54,11 +49,6 @@ export interface Iovecs {
   clear(slot: number): void;
   /** Appends guest memory. False, and nothing done: it is not inside one slot of RAM, or the row is full. */
   addGuest(slot: number, gpa: number, lengthBytes: number): boolean;
-  /**
-   * Appends a part of a buffer of ours, which then lives as long as the engine; false: the row is full.
-   * Throws RangeError when it is not inside.
-   */
-  addBuffer(slot: number, buffer: IoBuffer, offset: number, lengthBytes: number): boolean;
   /** A read into the row has ended early: zeros in what it has not filled. Before the slot is given back. */
   zeroRest(slot: number): void;
   /** Bytes in the row. */

@@ -18,8 +18,6 @@ class ScriptedEngine implements IoEngine {
   readonly writev = unexpected;
   readonly writevNow = unexpected;
   readonly fdatasync = unexpected;
-  readonly fallocate = unexpected;
-  readonly unwatch = unexpected;
   readonly watched = new Map<number, number>();
   readonly waits: number[] = [];
   isClosed = false;

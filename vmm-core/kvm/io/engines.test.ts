@@ -7,8 +7,6 @@ import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { nthFaults, IoRecorder, PlannedFaults } from '../../../test/support/ioFaults.ts';
 import { type IoEngine, type IoEvents, MAX_SEGMENTS } from '../../bus/ioEngine.ts';
 import { allocateGuestMemory, gpa } from '../../memory/guestMemory.ts';
-import { IoBuffer } from '../../memory/ioBuffer.ts';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../fileIo.ts';
 import { closeFd, createEventFd, signalEventFd } from '../libc.ts';
 import { injectFaults } from './faults.ts';
 import { IO_ENGINES, type IoEngineKind, openIoEngine } from './openIoEngine.ts';
@@ -88,27 +86,23 @@ for (const kind of IO_ENGINES) {
       assert.deepEqual(memory.slice(gpa(0x9000), 1000), bytes.subarray(6000, 7000));
     });
 
-    test('writes guest memory and buffers of ours, at offsets beyond 4 GiB too', () => {
-      const buffer = new IoBuffer(8192);
-      buffer.bytes.set(pattern(8192, 2));
+    test('writes guest memory, at offsets beyond 4 GiB too', () => {
       memory.write(gpa(0x2000), pattern(512, 3));
-      guestRow(0, [0x2000, 512]);
-      assert.ok(engine.iovecs.addBuffer(0, buffer, 100, 3000));
+      memory.write(gpa(0x100000), pattern(3000, 2));
+      guestRow(0, [0x2000, 512], [0x100000, 3000]);
       assert.equal(engine.iovecs.lengthBytes(0), 3512);
       const far = 5 * 2 ** 32 + 512;
       engine.writev(0, fd, far);
       waitFor(1);
-      engine.iovecs.clear(1);
-      const back = new IoBuffer(3512);
-      assert.ok(engine.iovecs.addBuffer(1, back, 0, 3512));
+      guestRow(1, [0x8000, 3512]);
       engine.readv(1, fd, far);
       waitFor(2);
       assert.deepEqual(told.done, [
         [0, 3512],
         [1, 3512],
       ]);
-      assert.deepEqual(back.bytes.subarray(0, 512), pattern(512, 3));
-      assert.deepEqual(back.bytes.subarray(512), buffer.bytes.subarray(100, 3100));
+      assert.deepEqual(memory.slice(gpa(0x8000), 512), pattern(512, 3));
+      assert.deepEqual(memory.slice(gpa(0x8000 + 512), 3000), pattern(3000, 2));
     });
 
     test('a write at once is done when it returns', () => {
@@ -123,10 +117,8 @@ for (const kind of IO_ENGINES) {
     test('where a read has ended early, what it has not filled can be zeroed, and nothing else', () => {
       writeFileSync(file, pattern(700));
       memory.slice(gpa(0), 0x3000).fill(0xff);
-      const buffer = new IoBuffer(512);
-      buffer.bytes.fill(0xff);
-      guestRow(0, [0, 512], [0x1000, 512]);
-      assert.ok(engine.iovecs.addBuffer(0, buffer, 8, 100));
+      memory.slice(gpa(0x100000), 0x1000).fill(0xff);
+      guestRow(0, [0, 512], [0x1000, 512], [0x100008, 100]);
       engine.readv(0, fd, 0);
       waitFor(1);
       engine.iovecs.zeroRest(0);
@@ -135,7 +127,8 @@ for (const kind of IO_ENGINES) {
       assert.deepEqual(memory.slice(gpa(0x1000 + 188), 324).slice(), new Uint8Array(324));
       assert.equal(memory.readU8(gpa(512)), 0xff);
       assert.equal(memory.readU8(gpa(0x1200)), 0xff);
-      assert.deepEqual([...buffer.bytes.subarray(7, 109)], [0xff, ...new Uint8Array(100), 0xff]);
+      const other = memory.slice(gpa(0x100007), 102);
+      assert.deepEqual([...other], [0xff, ...new Uint8Array(100), 0xff]);
     });
 
     test('a read ends at the end of the file, and says how far it came', () => {
@@ -151,20 +144,10 @@ for (const kind of IO_ENGINES) {
       ]);
     });
 
-    test('syncs, and gives a range back', () => {
-      writeFileSync(file, pattern(0x10000));
-      engine.fallocate(0, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0x1000, 0x2000);
-      waitFor(1);
+    test('syncs', () => {
       engine.fdatasync(1, fd);
-      waitFor(2);
-      assert.deepEqual(told.done, [
-        [0, 0],
-        [1, 0],
-      ]);
-      const left = readFileSync(file);
-      assert.equal(left.length, 0x10000);
-      assert.ok(left.subarray(0x1000, 0x3000).every((it) => it === 0));
-      assert.equal(left[0x3000], pattern(0x10000)[0x3000]);
+      waitFor(1);
+      assert.deepEqual(told.done, [[1, 0]]);
     });
 
     test("a request's error is its negated errno", () => {
@@ -230,15 +213,6 @@ for (const kind of IO_ENGINES) {
       for (let i = 0; i < MAX_SEGMENTS; i++) assert.ok(iovecs.addGuest(0, i, 1));
       assert.equal(iovecs.addGuest(0, 0, 1), false);
       assert.equal(iovecs.lengthBytes(0), MAX_SEGMENTS);
-      const buffer = new IoBuffer(10);
-      assert.equal(iovecs.addBuffer(0, buffer, 0, 10), false);
-      for (const [offset, lengthBytes] of [
-        [0, 11],
-        [10, 1],
-        [-1, 2],
-        [0, 0],
-      ] as const)
-        assert.throws(() => iovecs.addBuffer(1, buffer, offset, lengthBytes), RangeError);
     });
 
     test('an eventfd is told of each time it has been signalled', () => {
@@ -253,13 +227,6 @@ for (const kind of IO_ENGINES) {
         signalEventFd(other);
         while (!told.ready.includes(9)) engine.wait(-1, told);
       }
-      engine.unwatch(7);
-      signalEventFd(one);
-      signalEventFd(other);
-      told.ready.length = 0;
-      while (!told.ready.includes(9)) engine.wait(-1, told);
-      engine.wait(0, told);
-      assert.ok(!told.ready.includes(7));
       closeFd(one);
       closeFd(other);
     });

@@ -26,8 +26,6 @@ export class IovecTable implements Iovecs {
   readonly #ramEnd: Float64Array;
   readonly #ramAddress: Float64Array;
   readonly #ram: readonly Uint8Array[];
-  /** Keeps them alive: the kernel may be writing to them. There are few, and they live long. */
-  readonly #buffers = new Map<IoBuffer, number>();
 
   constructor(slots: number, ram: readonly RamSlot[]) {
     this.#table = new IoBuffer(slots * ROW_WORDS * 4);
@@ -57,12 +55,6 @@ export class IovecTable implements Iovecs {
         return this.#add(slot, (this.#ramAddress[ram] ?? 0) + (gpa - base), lengthBytes);
     }
     return false;
-  }
-
-  addBuffer(slot: number, buffer: IoBuffer, offset: number, lengthBytes: number): boolean {
-    if (!(offset >= 0 && lengthBytes > 0 && offset + lengthBytes <= buffer.bytes.length))
-      throw new RangeError(`no ${lengthBytes} bytes at ${offset} of a buffer of ${buffer.bytes.length}`);
-    return this.#add(slot, this.#addressOf(buffer) + offset, lengthBytes);
   }
 
   /** What was transferred is cut off. */
@@ -149,21 +141,9 @@ export class IovecTable implements Iovecs {
       const start = address - (this.#ramAddress[i] ?? 0);
       if (start >= 0 && start + lengthBytes <= bytes.length) bytes.fill(0, start, start + lengthBytes);
     });
-    for (const [{ bytes }, place] of this.#buffers) {
-      const start = address - place;
-      if (start >= 0 && start + lengthBytes <= bytes.length) bytes.fill(0, start, start + lengthBytes);
-    }
   }
 
   #firstWord(slot: number): number {
     return slot * ROW_WORDS + (this.#first[slot] ?? 0) * IOVEC_WORDS;
-  }
-
-  #addressOf(buffer: IoBuffer): number {
-    const known = this.#buffers.get(buffer);
-    if (known !== undefined) return known;
-    const address = Number(hostAddress(buffer.memory));
-    this.#buffers.set(buffer, address);
-    return address;
   }
 }

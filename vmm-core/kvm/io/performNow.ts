@@ -2,7 +2,7 @@
 
 import type { IovecTable } from './iovecTable.ts';
 import { REQUEST, type SlotRequests } from './slotRequests.ts';
-import { allocateFile, readHost, readVector, syncFile, writeHost, writeVector } from './syscalls.ts';
+import { readHost, readVector, syncFile, writeHost, writeVector } from './syscalls.ts';
 
 export function performNow(requests: SlotRequests, iovecs: IovecTable, slot: number): number {
   let answer: number;
@@ -24,9 +24,7 @@ function perform(requests: SlotRequests, iovecs: IovecTable, slot: number): numb
       return segments === 1
         ? writeHost(fd, iovecs.firstAddress(slot), requests.firstBytes(slot), offset)
         : writeVector(fd, iovecs.addressOfRow(slot), segments, offset);
-    case REQUEST.SYNC:
-      return syncFile(fd);
     default:
-      return allocateFile(fd, requests.mode[slot] ?? 0, offset, requests.lengthBytes[slot] ?? 0);
+      return syncFile(fd);
   }
 }

@@ -63,24 +63,11 @@ export class PollEngine implements IoEngine {
     this.#asked.push(slot);
   }
 
-  fallocate(slot: number, fd: number, mode: number, offset: number, lengthBytes: number): void {
-    this.#requests.begin(slot, REQUEST.FALLOCATE, fd, offset, lengthBytes, mode);
-    this.#asked.push(slot);
-  }
-
   watch(tag: number, eventFd: number): void {
     const at = this.#tags.push(tag) - 1;
     if (at >= MAX_WATCHES) throw new RangeError('too many eventfds to watch');
-    this.#setFd(at, eventFd);
-  }
-
-  unwatch(tag: number): void {
-    const at = this.#tags.indexOf(tag);
-    const last = this.#tags.pop();
-    if (at < 0 || last === undefined) return;
-    if (at === this.#tags.length) return;
-    this.#tags[at] = last; // the last takes its place
-    this.#setFd(at, this.#fds[this.#tags.length * POLLFD_WORDS] ?? -1);
+    this.#fds[at * POLLFD_WORDS] = eventFd;
+    this.#fds[at * POLLFD_WORDS + 1] = POLLIN;
   }
 
   wait(timeoutMs: number, events: IoEvents): void {
@@ -99,23 +86,15 @@ export class PollEngine implements IoEngine {
     this.#atWork.length = 0;
   }
 
-  /** Watches that come or go meanwhile are looked at the next time. */
   #tellReady(events: IoEvents): void {
-    const ready = this.#tags.filter((_, i) => this.#isReady(i));
-    for (const tag of ready) {
-      const at = this.#tags.indexOf(tag);
-      if (at < 0) continue;
+    this.#tags.forEach((tag, at) => {
+      if (!this.#isReady(at)) return;
       takeEvents(this.#fds[at * POLLFD_WORDS] ?? -1, this.#bufferAddress);
       events.onReady(tag);
-    }
+    });
   }
 
   #isReady(at: number): boolean {
     return (this.#fds[at * POLLFD_WORDS + 1] ?? 0) >> REVENTS_SHIFT !== 0;
-  }
-
-  #setFd(at: number, fd: number): void {
-    this.#fds[at * POLLFD_WORDS] = fd;
-    this.#fds[at * POLLFD_WORDS + 1] = POLLIN;
   }
 }

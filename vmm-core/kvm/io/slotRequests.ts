@@ -7,10 +7,10 @@ import { injectedFaults, type IoCall, type IoRequest } from './faults.ts';
 import type { IovecTable } from './iovecTable.ts';
 
 /** What a slot is about. */
-export const REQUEST = { READ: 0, WRITE: 1, SYNC: 2, FALLOCATE: 3 } as const;
+export const REQUEST = { READ: 0, WRITE: 1, SYNC: 2 } as const;
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 
-const CALLS: readonly IoCall[] = ['read', 'write', 'sync', 'fallocate'];
+const CALLS: readonly IoCall[] = ['read', 'write', 'sync'];
 /** A file that says EAGAIN for ever is broken; it shall not keep a processor busy. */
 const MAX_TRIES = 64;
 
@@ -19,8 +19,6 @@ export class SlotRequests {
   readonly fd: Int32Array;
   /** Where in the file it goes on. */
   readonly offset: Float64Array;
-  readonly lengthBytes: Float64Array;
-  readonly mode: Int32Array;
   /** Once it is over: as IoEvents.onDone has it. */
   readonly result: Float64Array;
   readonly #iovecs: IovecTable;
@@ -35,19 +33,15 @@ export class SlotRequests {
     this.request = new Uint8Array(slots);
     this.fd = new Int32Array(slots);
     this.offset = new Float64Array(slots);
-    this.lengthBytes = new Float64Array(slots);
-    this.mode = new Int32Array(slots);
     this.result = new Float64Array(slots);
     this.#transferred = new Float64Array(slots);
     this.#tries = new Uint8Array(slots);
   }
 
-  begin(slot: number, request: Request, fd: number, offset: number, lengthBytes = 0, mode = 0): void {
+  begin(slot: number, request: Request, fd: number, offset: number): void {
     this.request[slot] = request;
     this.fd[slot] = fd;
     this.offset[slot] = offset;
-    this.lengthBytes[slot] = lengthBytes;
-    this.mode[slot] = mode;
     this.#transferred[slot] = 0;
     this.#tries[slot] = 0;
   }
@@ -82,7 +76,7 @@ export class SlotRequests {
     if (this.#announced.size > 0) this.#tellFaults(slot, answer);
     if (answer < 0) return this.#settleError(slot, answer);
     const request = this.request[slot];
-    if (request !== REQUEST.READ && request !== REQUEST.WRITE) return this.#finish(slot, 0);
+    if (request === REQUEST.SYNC) return this.#finish(slot, 0);
     const transferred = (this.#transferred[slot] ?? 0) + answer;
     if (answer >= this.#iovecs.lengthBytes(slot)) return this.#finish(slot, transferred);
     // A read that gets nothing is at the file's end; a write cannot be.
@@ -109,13 +103,11 @@ export class SlotRequests {
 
   #describe(slot: number): IoRequest {
     const request = this.request[slot] ?? 0;
-    const isTransfer = request === REQUEST.READ || request === REQUEST.WRITE;
     return {
       call: CALLS[request] ?? 'read',
       fd: this.fd[slot] ?? -1,
       offset: this.offset[slot] ?? 0,
-      lengthBytes: (isTransfer ? this.#iovecs.lengthBytes(slot) : this.lengthBytes[slot]) ?? 0,
-      ...(request === REQUEST.FALLOCATE ? { mode: this.mode[slot] ?? 0 } : {}),
+      lengthBytes: request === REQUEST.SYNC ? 0 : this.#iovecs.lengthBytes(slot),
       ...(request === REQUEST.WRITE ? { bytes: () => this.#iovecs.copy(slot) } : {}),
     };
   }

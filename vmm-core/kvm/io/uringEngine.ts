@@ -21,7 +21,7 @@ const SPARE_COMPLETIONS = 64;
 const POLLIN = 1; // <asm-generic/poll.h>
 
 /** What a completion is of; the other half of its user_data is a slot or the number of a watch. */
-const OF = { REQUEST: 0, WATCH: 1, NOTHING: 2 } as const;
+const OF = { REQUEST: 0, WATCH: 1 } as const;
 
 /** A kernel that has no room says so at once: it is asked again after this. */
 const NO_ROOM_MS = 1;
@@ -37,9 +37,7 @@ export class UringEngine implements IoEngine {
   readonly iovecs: IovecTable;
   readonly #ring: IoRing;
   readonly #requests: SlotRequests;
-  /** By number; each is used once, so that what the kernel still says of an old one is known as such. */
-  readonly #watches = new Map<number, Watch>();
-  #nextWatch = 0;
+  readonly #watches: Watch[] = [];
   // What has to wait for the next `wait`: nearly always empty.
   readonly #unarmed: number[] = [];
   readonly #unsent: number[] = [];
@@ -75,24 +73,8 @@ export class UringEngine implements IoEngine {
     this.#start(slot);
   }
 
-  fallocate(slot: number, fd: number, mode: number, offset: number, lengthBytes: number): void {
-    this.#requests.begin(slot, REQUEST.FALLOCATE, fd, offset, lengthBytes, mode);
-    this.#start(slot);
-  }
-
   watch(tag: number, eventFd: number): void {
-    const number = this.#nextWatch++;
-    this.#watches.set(number, { tag, eventFd });
-    this.#arm(number, eventFd);
-  }
-
-  unwatch(tag: number): void {
-    for (const [number, watch] of this.#watches) {
-      if (watch.tag !== tag) continue;
-      this.#watches.delete(number); // the kernel's own end of it waits for its next event, which is ignored
-      if (this.#hasRoom())
-        this.#ring.push(IORING_OP.POLL_REMOVE, -1, 0, OF.WATCH * 2 ** 32 + number, 0, 0, 0, OF.NOTHING);
-    }
+    this.#arm(this.#watches.push({ tag, eventFd }) - 1, eventFd);
   }
 
   wait(timeoutMs: number, events: IoEvents): void {
@@ -126,13 +108,8 @@ export class UringEngine implements IoEngine {
         return this.#pushTransfer(slot, IORING_OP.READ, IORING_OP.READV, fd, offset);
       case REQUEST.WRITE:
         return this.#pushTransfer(slot, IORING_OP.WRITE, IORING_OP.WRITEV, fd, offset);
-      case REQUEST.SYNC:
+      default:
         return this.#ring.push(IORING_OP.FSYNC, fd, 0, 0, 0, IORING_FSYNC_DATASYNC, slot, OF.REQUEST);
-      default: {
-        const lengthBytes = requests.lengthBytes[slot] ?? 0; // io_uring_enter(2): length in addr, mode in len
-        const mode = requests.mode[slot] ?? 0;
-        this.#ring.push(IORING_OP.FALLOCATE, fd, offset, lengthBytes, mode, 0, slot, OF.REQUEST);
-      }
     }
   }
 
@@ -161,7 +138,7 @@ export class UringEngine implements IoEngine {
   #catchUp(): void {
     for (const slot of this.#unsent.splice(0)) this.#start(slot);
     for (const number of this.#unarmed.splice(0)) {
-      const watch = this.#watches.get(number);
+      const watch = this.#watches[number];
       if (watch !== undefined) this.#arm(number, watch.eventFd);
     }
   }
@@ -194,7 +171,7 @@ export class UringEngine implements IoEngine {
 
   /** The kernel ends a watch when it has no room for its completions, for one. */
   #onWatch(number: number, result: number, flags: number, events: IoEvents): void {
-    const watch = this.#watches.get(number);
+    const watch = this.#watches[number];
     if (watch === undefined) return;
     if (result < 0 && result !== -ECANCELED) throw new KvmError('IORING_OP_POLL_ADD', -result);
     if ((flags & IORING_CQE_F_MORE) === 0) this.#arm(number, watch.eventFd);
