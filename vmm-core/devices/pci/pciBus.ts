@@ -3,7 +3,7 @@
  * BAR is decoded is shared; who moves one does that for all, under the bus's lock, and counts it in
  * `generation`, by which the other threads see that what they know is old.
  */
-import { PCI_CFG_SPACE_SIZE } from '../../abi/pci.ts';
+import { PCI_BASE_ADDRESS_0, PCI_CFG_SPACE_SIZE } from '../../abi/pci.ts';
 import { Bus } from '../../bus/bus.ts';
 import { type Registers, type StateBlock, u32 } from '../../bus/stateBlock.ts';
 import type { PciFunction } from './pciFunction.ts';
@@ -14,6 +14,8 @@ import { windowOf } from './pciWindows.ts';
 
 const STATE = { generation: u32 };
 const NOTHING_YET = -1;
+/** What a function decodes, and where, is said before it: in the command register and six BARs. */
+const END_OF_BARS = PCI_BASE_ADDRESS_0 + 6 * 4;
 
 interface Place {
   readonly owner: PciFunction;
@@ -87,7 +89,7 @@ export class PciBus {
     if (it.writeCapability(offset, sizeBytes, value)) return;
     this.#state.locked(() => {
       it.writeConfig(offset, sizeBytes, value);
-      this.#place();
+      if (offset < END_OF_BARS) this.#place();
     });
   }
 
