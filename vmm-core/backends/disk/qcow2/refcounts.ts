@@ -80,11 +80,8 @@ export class Refcounts {
    */
   allocate(count: number): number {
     const first = this.#findFree(count);
-    for (let cluster = first; cluster < first + count; cluster++) {
-      if (this.#layout.metadata.has(cluster * this.#layout.clusterBytes))
-        throw this.#layout.corruption(`cluster ${cluster} has a table, and its refcount is 0`);
-      this.set(cluster, 1);
-    }
+    this.#assertNoTable(first, count);
+    for (let cluster = first; cluster < first + count; cluster++) this.set(cluster, 1);
     this.#searchFrom = first + count;
     return first;
   }
@@ -175,6 +172,14 @@ export class Refcounts {
     return first;
   }
 
+  /** A refcount that is lost must not cost a table, or the header. */
+  #assertNoTable(first: number, count: number): void {
+    const { clusterBytes, metadata } = this.#layout;
+    for (let cluster = first; cluster < first + count; cluster++)
+      if (metadata.has(cluster * clusterBytes))
+        throw this.#layout.corruption(`cluster ${cluster} has a table, and its refcount is 0`);
+  }
+
   /** Makes this block, or one that must come first because the place for this one is in it. */
   #makeBlock(wanted: number): void {
     const { clusterBytes, file } = this.#layout;
@@ -182,6 +187,7 @@ export class Refcounts {
     const own = Math.floor(cluster / this.#perBlock);
     const block = this.#blockOffset(own) === 0 ? own : wanted;
     if (block >= this.#table.length) return this.#growTable(block);
+    this.#assertNoTable(cluster, 1);
     const content = new Uint8Array(clusterBytes);
     if (block === own)
       writeRefcount(new DataView(content.buffer), 0, cluster % this.#perBlock, this.#order, 1);
@@ -211,6 +217,7 @@ export class Refcounts {
     if (tableClusters * clusterBytes > QCOW2_MAX_REFTABLE_BYTES) throw ioError(file.path, 'write', EFBIG);
     const total = blocks + tableClusters;
     if ((first + total) * clusterBytes > file.maxBytes) throw ioError(file.path, 'write', ENOSPC);
+    this.#assertNoTable(first, total);
     const table = new Float64Array(tableClusters * perTableCluster);
     table.set(this.#table);
     for (let index = 0; index < blocks; index++) table[firstBlock + index] = (first + index) * clusterBytes;
