@@ -22,8 +22,10 @@ export class DroppedClusters {
     return this.#clusters.length;
   }
 
-  add(cluster: number): void {
-    this.#clusters.push(cluster);
+  /** One or several adjacent ones. Throws DiskError: what was referred to is a table in use. */
+  add(first: number, last = first): void {
+    for (let cluster = first; cluster <= last; cluster++) this.#assertNoTable(cluster);
+    for (let cluster = first; cluster <= last; cluster++) this.#clusters.push(cluster);
   }
 
   /** The map on disk, synced, does not refer to them. */
@@ -33,8 +35,8 @@ export class DroppedClusters {
     let start = 0;
     let end = 0;
     for (const cluster of clusters) {
+      this.#assertNoTable(cluster);
       if (!this.#refcounts.release(cluster)) continue;
-      this.#layout.metadata.delete(cluster * this.#layout.clusterBytes);
       if (cluster !== end) {
         this.#punch(start, end);
         start = cluster;
@@ -42,6 +44,12 @@ export class DroppedClusters {
       end = cluster + 1;
     }
     this.#punch(start, end);
+  }
+
+  #assertNoTable(cluster: number): void {
+    const { clusterBytes, metadata } = this.#layout;
+    if (metadata.has(cluster * clusterBytes))
+      throw this.#layout.corruption(`cluster ${cluster}, which has a table, is used for data, too`);
   }
 
   #punch(start: number, end: number): void {

@@ -413,7 +413,7 @@ export class Qcow2Image implements DiskImage {
     const { offset, lengthBytes } = packedRange(high, low, this.#layout.header.clusterBits);
     if (Number.isNaN(offset)) throw this.#layout.corruption('a compressed cluster is beyond 2^53');
     const last = Math.floor((offset + lengthBytes - 1) / this.clusterBytes);
-    for (let it = Math.floor(offset / this.clusterBytes); it <= last; it++) this.#dropped.add(it);
+    this.#dropped.add(Math.floor(offset / this.clusterBytes), last);
   }
 
   #unpack(cluster: number, position: number): void {
