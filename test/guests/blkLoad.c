@@ -5,6 +5,9 @@
  *
  *     scan=BASE,STRIDE,SLOTS op=read|write bytes=4096 depth=32 count=10000 step=random|next [warm=1000]
  *
+ * Before that, with `resets=N`, it resets the device so often in the middle of reads of zeros, and looks whether
+ * memory is left alone from then on: R for each time that it is.
+ *
  * Virtio 1.2: section numbers below are its. Entered by multiboot 1: 32-bit, no paging.
  */
 #include <stdint.h>
@@ -150,7 +153,7 @@ static void find(const char *where)
 }
 
 /* 3.1.1, in its order. Of the features only VERSION_1, bit 32. */
-static void start(void)
+static void begin(void)
 {
 	set(STATUS, 0);
 	set(STATUS, ACKNOWLEDGE);
@@ -250,12 +253,57 @@ static void run(const char *line)
 	put('D');
 }
 
+#define MARK 0xa5
+#define PAGE 4096
+
+/* 2.4.2: once the status reads 0 the device uses no memory of ours. As Linux's driver over MMIO does, no loop. */
+static void reset(uint32_t bytes, uint32_t depth)
+{
+	for (uint32_t i = 0; i < depth; i++) {
+		prepare(i, 0, bytes, depth);
+		requests[i].sector = 0;
+		avail.ring[i] = i * 3;
+	}
+	__sync_synchronize();
+	avail.idx = depth;
+	set(QUEUE_NOTIFY, 0);
+	set(STATUS, 0);
+	uint32_t isDone = get(STATUS) == 0;
+	uint16_t idx = used.idx;
+	volatile uint8_t *bytesRead = data;
+	for (uint32_t at = 0; at < sizeof data; at += PAGE)
+		bytesRead[at] = MARK;
+	for (uint32_t i = 0; i < 500; i++)
+		isDone &= get(STATUS) == 0;
+	for (uint32_t at = 0; at < sizeof data; at += PAGE)
+		isDone &= bytesRead[at] == MARK;
+	if (!isDone || used.idx != idx) {
+		put('X');
+		end(EXIT_FAILED);
+	}
+	put('R');
+	avail.idx = 0;
+	used.idx = 0;
+	begin();
+}
+
+static void resets(const char *line)
+{
+	const char *text;
+	uint32_t bytes = (text = option(line, "bytes="), number(&text));
+	uint32_t depth = (text = option(line, "depth="), number(&text));
+	uint32_t count = (text = optional(line, "resets=")) ? number(&text) : 0;
+	while (count--)
+		reset(bytes, depth);
+}
+
 /* Multiboot information: flags, then the command line's address at offset 16. */
 __attribute__((used)) static void main(const uint32_t *information)
 {
 	const char *line = (const char *)information[4];
 	find(option(line, "scan="));
-	start();
+	begin();
+	resets(line);
 	run(line);
 	end(EXIT_OK);
 }

@@ -80,6 +80,15 @@ kvmTest('a machine that is reset while its disk is busy begins again, and is end
   assert.equal((await within(core.exited, 'the end of the core')).code, 0);
 });
 
+kvmTest('a guest that resets its disk in the middle of reads finds its memory left alone', async (t) => {
+  const resets = 20;
+  for (const engine of IO_ENGINES.slice(IO_ENGINES.indexOf(decideIoEngine(undefined).kind))) {
+    const work = `resets=${resets} op=read bytes=1048576 depth=4 count=4 step=next`;
+    const { stdout, stderr, code } = await load(t, [rawDisk(t, 4 * MIB)], work, { TRAPFRAME_IO: engine });
+    assert.deepEqual([stdout, code, stderr], [`${'R'.repeat(resets)}SD`, OK, ''], engine);
+  }
+});
+
 kvmTest('disks have an I/O thread together, or each its own', async (t) => {
   const work = 'op=read bytes=4096 depth=4 count=200 step=random';
   const disks = [rawDisk(t, MIB), `${rawDisk(t, MIB)},iothread`, `${rawDisk(t, MIB)},iothread`];
