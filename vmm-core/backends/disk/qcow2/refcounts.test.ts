@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { openInMemory } from '../../../../test/support/diskWork.ts';
+import { openInMemory } from '../../../../test/support/diskStart.ts';
 import { RecordedFile } from '../../../../test/support/recordedFile.ts';
 import { QCOW2_L1_TABLE_OFFSET, QCOW2_REFCOUNT_TABLE_OFFSET } from '../../../abi/qcow2.ts';
 import { DEFAULT_FORMAT, formatQcow2 } from './formatQcow2.ts';
