@@ -61,7 +61,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   {
     name: 'virtio-registers',
     claim:
-      'whatever is written to registers of virtio, nothing throws, and a driver that comes then is served',
+      'whatever is written to registers of virtio, nothing throws, and nothing is under way once it is reset',
     round: registersRound,
   },
   {

@@ -16,7 +16,7 @@ import { virtioDevice } from '../../vmm-core/devices/virtio/virtioDevice.ts';
 import { virtioState } from '../../vmm-core/devices/virtio/virtioState.ts';
 import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 import { randomNumbers } from './devices.ts';
-import { ECHO_STATE, echoClass } from './echoDevice.ts';
+import { ECHO_STATE, echoClass, type EchoService } from './echoDevice.ts';
 import { MockDriver, readable, writable } from './mockDriver.ts';
 import { referencePop } from './referenceQueue.ts';
 import { MmioDriver, PciFinder, VirtioMachine } from './virtioMachine.ts';
@@ -133,18 +133,30 @@ function spoilt(it: Descriptor, random: Random): Descriptor {
   }
 }
 
-/** Whatever is written to a transport's registers, nothing throws, and a driver that comes then is served. */
+/**
+ * Whatever is written to a transport's registers, nothing throws, nothing is under way once the status reads
+ * 0, and a driver that comes then is served.
+ */
 export function registersRound(seed: number): void {
   const random = randomNumbers(seed + 1);
   const transport = random(2) === 0 ? 'pci' : 'mmio';
   const ioThread = random(2) === 0 ? 'io' : undefined;
   const driver = new MockDriver();
   const options = { transport, ...(ioThread === undefined ? {} : { ioThread }) } as const;
-  const machine = new VirtioMachine(virtioDevice(echoClass([], options)), ECHO_STATE, driver.memory);
+  const services: EchoService[] = [];
+  const machine = new VirtioMachine(virtioDevice(echoClass(services, options)), ECHO_STATE, driver.memory);
+  const service = services[0] ?? assert.fail();
+  const finishOne = (): void => void (service.held > 0 && machine.service?.onDone?.(0, 0));
   const windows = transport === 'pci' ? pciWindows(machine) : [mmioWindow(machine)];
+  service.isHolding = ioThread !== undefined && random(2) === 0;
   if (random(2) === 0) startWell(machine, driver, windows);
-  for (let step = 0; step < 400; step++)
+  for (let step = 0; step < 400; step++) {
     touch(windows[random(windows.length)] ?? mmioWindow(machine), random);
+    assert.ok(machine.state.regs.status !== 0 || service.held === 0, 'reset, and not done');
+    if (random(16) === 0) finishOne();
+  }
+  service.isHolding = false;
+  while (service.held > 0) finishOne();
   machine.turn();
   machine.reset();
   assert.equal(machine.state.regs.status, 0);
