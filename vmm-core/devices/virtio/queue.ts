@@ -58,6 +58,7 @@ const NO_WORDS: Uint32Array = new Uint32Array();
 export class SplitQueue implements VirtQueue {
   readonly index: number;
   readonly #fail: (rule: string) => void;
+  readonly #maxSize: number;
   // RAM, flattened: slot i is [#starts[i], #ends[i]) and #ram[i].
   readonly #memory: GuestMemory;
   readonly #starts: Float64Array;
@@ -84,9 +85,15 @@ export class SplitQueue implements VirtQueue {
   #indirectEntries = 0;
 
   /** `fail` gets the rule that the driver broke, "§2.7.5.3: …". */
-  constructor(index: number, memory: GuestMemory, fail: (rule: string) => void) {
+  constructor(
+    index: number,
+    memory: GuestMemory,
+    fail: (rule: string) => void,
+    maxSize: number = MAX_QUEUE_SIZE,
+  ) {
     this.index = index;
     this.#fail = fail;
+    this.#maxSize = maxSize;
     this.#memory = memory;
     const { slots } = memory;
     this.#starts = Float64Array.from(slots, ({ base }) => base);
@@ -285,8 +292,8 @@ export class SplitQueue implements VirtQueue {
 
   /** §2.7: what is wrong with the rings. */
   #brokenBy({ size, desc, driver, device }: QueueRings): string | undefined {
-    if (size === 0 || size > MAX_QUEUE_SIZE || (size & (size - 1)) !== 0)
-      return `§2.7: a queue of ${size}, which is not a power of two up to ${MAX_QUEUE_SIZE}`;
+    if (size === 0 || size > this.#maxSize || (size & (size - 1)) !== 0)
+      return `§2.7: a queue of ${size}, which is not a power of two up to ${this.#maxSize}`;
     const areas = [
       {
         name: 'descriptor table',

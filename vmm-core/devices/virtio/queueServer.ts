@@ -21,7 +21,8 @@ export interface QueueServerOptions {
   readonly name: string;
   readonly state: StateBlock<VirtioState>;
   readonly memory: GuestMemory;
-  readonly queues: number;
+  /** The largest size of each queue. */
+  readonly queueSizes: readonly number[];
   readonly gate: ServiceGate;
   /** See VirtioRegisters. */
   readonly finishResets: () => boolean;
@@ -52,10 +53,9 @@ export class QueueServer implements DeviceService {
   constructor(options: QueueServerOptions) {
     this.#options = options;
     this.#regs = options.state.regs;
-    const { queues, memory } = options;
-    this.queues = Array.from(
-      { length: queues },
-      (_, index) => new SplitQueue(index, memory, (rule) => this.fail(rule)),
+    const { queueSizes, memory } = options;
+    this.queues = queueSizes.map(
+      (maxSize, index) => new SplitQueue(index, memory, (rule) => this.fail(rule), maxSize),
     );
     this.#generations = this.queues.map(() => 0);
     this.#service = options.serve(this);

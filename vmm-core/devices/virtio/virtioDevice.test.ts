@@ -151,6 +151,13 @@ for (const ioThread of [undefined, 'io']) {
       assert.match(machine.brokenRule, /^§2\.7: the descriptor table at 0xd0000000 is outside memory$/);
     });
 
+    it('with a queue larger than it offers needs a reset (§4.1.4.3, §4.2.2)', () => {
+      const { machine, driver, first } = echo(options);
+      driver.start([{ ...first.rings, size: 2 * ECHO_QUEUE_SIZE }], PLAIN);
+      assert.notEqual(driver.status & NEEDS_RESET, 0);
+      assert.match(machine.brokenRule, /^§2\.7: a queue of 16, which is not a power of two up to 8$/);
+    });
+
     it('serves no queue once the rings of one are wrong, whatever else was enabled meanwhile (§2.1.2)', () => {
       const { machine, driver, first, second, queues } = startedEcho(options);
       for (const index of queues.keys()) {

@@ -189,12 +189,11 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
   }
 
   #serve(lent: Omit<VirtioPort<S>, keyof ServiceFunctions>): QueueServer {
-    const { queues } = this.#registers;
     return new QueueServer({
       name: this.name,
       state: this.#state,
       memory: lent.memory,
-      queues,
+      queueSizes: this.#virtioClass.queueSizes(this.#instance),
       gate: this.#gate,
       finishResets: () => this.#registers.finishResets(),
       interrupts: this.#transport,
