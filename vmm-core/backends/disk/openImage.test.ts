@@ -154,6 +154,35 @@ describe('what is wrong with an image is said in one line', () => {
     'qcow2',
     /is corrupt: two tables are at 0x[0-9a-f]+; "vmm check"/,
   );
+  const fields: readonly (readonly [string, number, readonly number[], RegExp])[] = [
+    [
+      'an L1 table larger than memory',
+      36,
+      [0xff, 0xff, 0xff, 0xff],
+      /an L1 table of 4294967295 entries is too/,
+    ],
+    ['an L1 table that is not aligned', 46, [2], /l1_table_offset 0x[0-9a-f]*200 is not aligned/],
+    ['refcounts larger than memory', 56, [0xff, 0xff, 0xff, 0xff], /a refcount table of 4294967295 clusters/],
+    ['no refcounts', 59, [0], /a refcount table of 0 clusters/],
+    ['refcounts of 128 bits', 99, [7], /refcount_order is 7, not 0 to 6/],
+    ['a disk of an exabyte', 24, [0x10], /size is 0x1[0-9a-f]{15}, 2\^53 or more/],
+    ['a header longer than a cluster', 100, [0xff], /header_length is [0-9]+, not 104 to 4096/],
+    ['an extension longer than a cluster', 112, [1, 2, 3, 4, 0xff], /the extension at 0x70 is too long/],
+    [
+      'the name of its backing file elsewhere',
+      8,
+      [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 9],
+      /is outside the header/,
+    ],
+    ['more snapshots than there can be', 60, [0xff], /nb_snapshots is [0-9]+, not 0 to 65536/],
+  ];
+  for (const [what, at, bytes, expected] of fields)
+    says(
+      `with ${what}: before any memory is taken for it`,
+      (it) => patched(disk(it), at, bytes),
+      'qcow2',
+      expected,
+    );
   says('of odd bytes', (it) => patched(disk(it), 31, [1]), 'qcow2', /not of whole sectors of 512$/);
   says(
     'with clusters of 128 bytes',
