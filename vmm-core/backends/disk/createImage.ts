@@ -30,7 +30,8 @@ export function createImage(file: string, image: NewImage): void {
 
 /** `file` is empty. */
 export function formatImage(file: ImageFile, { format, sizeBytes, qcow2 }: NewImage): void {
-  if (sizeBytes === 0 || sizeBytes % SECTOR_BYTES !== 0)
+  if (sizeBytes === 0) throw new UserError('a disk of 0 bytes cannot be made: give it a size');
+  if (sizeBytes % SECTOR_BYTES !== 0)
     throw new UserError(`a disk has whole sectors of ${SECTOR_BYTES} bytes, not ${sizeBytes} bytes`);
   if (format === 'raw') file.truncate(sizeBytes);
   else formatQcow2(file, { ...DEFAULT_FORMAT, ...qcow2, sizeBytes });

@@ -39,6 +39,8 @@ import {
   VIRTIO_MMIO_CONFIG_GENERATION,
   VIRTIO_MMIO_DEVICE_FEATURES,
 } from '../../../abi/virtioMmio.ts';
+import { QCOW2_SIZE } from '../../../abi/qcow2.ts';
+import { createImage } from '../../../backends/disk/createImage.ts';
 import type { DiskConfig } from '../../../config/settings/diskOptions.ts';
 import { UserError } from '../../../errors.ts';
 import { injectFaults } from '../../../kvm/io/faults.ts';
@@ -345,6 +347,17 @@ describe('an image that is not what it seems', () => {
     });
     assert.ok(!openPaths().includes(at('copy.img')));
     machine({ path: at('copy.img'), format: 'raw' });
+  });
+
+  it('is refused when its disk has no sector', () => {
+    const name = at('none.qcow2');
+    createImage(name, { format: 'qcow2', sizeBytes: MIB });
+    const image = readFileSync(name);
+    image.writeBigUInt64BE(0n, QCOW2_SIZE);
+    writeFileSync(name, image);
+    const message = `${JSON.stringify(name)} is a disk of 0 bytes: give it a size with "vmm resize"`;
+    assert.throws(() => new DiskMachine({ path: name }), { name: 'UserError', message });
+    assert.ok(!openPaths().includes(name));
   });
 });
 

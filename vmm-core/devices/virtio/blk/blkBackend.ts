@@ -109,10 +109,17 @@ function openDisk(disk: DiskConfig): OpenedImage {
     backing: disk.backing ?? 'none',
     isSnapshot: disk.snapshot === true,
   });
-  const problem = formatProblem(disk, opened);
+  const problem = emptyProblem(disk, opened) ?? formatProblem(disk, opened);
   if (problem === undefined) return opened;
   closeFiles(opened);
   throw new UserError(problem);
+}
+
+/** A qcow2 image may be of such a disk; no guest can use it. */
+function emptyProblem({ path }: DiskConfig, { sizeBytes }: OpenedImage): string | undefined {
+  return sizeBytes > 0
+    ? undefined
+    : `${JSON.stringify(path)} is a disk of 0 bytes: give it a size with "vmm resize"`;
 }
 
 /** A format that was not given is raw by the file's name; that the file looks like another is no accident. */
