@@ -59,7 +59,8 @@ export class IoThread implements Backend {
       // Not piped to ours: it writes to the descriptor (log.ts).
       stdout: true,
       stderr: true,
-      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
+      // A third is a semispace, which V8 rounds up to a power of two: 1 MB is its least, the next is 2.
+      resourceLimits: { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 },
     });
     worker.on('message', (message: IoMessage) => this.#receive(message));
     worker.on('error', (error) => this.#crash(error));

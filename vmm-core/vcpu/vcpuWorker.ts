@@ -35,7 +35,8 @@ export class VcpuWorker {
       // Not piped to ours: it writes to the descriptor (log.ts), and node would warn of so many listeners.
       stdout: true,
       stderr: true,
-      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 },
+      // A third is a semispace, which V8 rounds up to a power of two: 1 MB is its least, the next is 2.
+      resourceLimits: { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 },
     });
     this.#worker.on('message', (message: VcpuMessage) => this.onMessage(message));
     this.#worker.on('error', (error) => this.#fail(error));
