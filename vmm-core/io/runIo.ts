@@ -8,7 +8,6 @@ import type { DeviceService, IoSlots, ServicePort } from '../devices/deviceServi
 import type { GuestPower } from '../devices/guestPower.ts';
 import { kvmDoorbells } from '../kvm/doorbell.ts';
 import { openIoEngine } from '../kvm/io/openIoEngine.ts';
-import { trimHeaps } from '../kvm/libc.ts';
 import { kvmMsi } from '../kvm/msi.ts';
 import { kvmIrqLine } from '../kvm/vm.ts';
 import { log } from '../log.ts';
@@ -29,7 +28,6 @@ export function runIo(assignment: IoAssignment, post: Post, catalog: readonly De
   const nextCommand = (): IoCommand | undefined =>
     (receiveMessageOnPort(assignment.commands) as { message: IoCommand } | undefined)?.message;
   const loop = new IoLoop({ engine, wakeFd, nextCommand, post }, servedDevices(assignment, post, catalog));
-  trimHeaps();
   loop.run();
   assignment.commands.close(); // or the thread would wait for more
 }

@@ -163,8 +163,8 @@ export function mapFile(fd: number, lengthBytes: number, offset: number): ArrayB
 }
 
 /**
- * Gives back what malloc of all threads holds and nobody uses: to start a thread's JavaScript engine takes
- * more than it keeps.
+ * Gives back what malloc of all threads holds and nobody uses: JavaScript engines take more to start than
+ * they keep.
  */
 export function trimHeaps(): void {
   libcMallocTrim(0);

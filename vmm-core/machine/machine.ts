@@ -10,6 +10,7 @@ import type { BootState } from '../boot/bootState.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { PanicEvent } from '../devices/guestPower.ts';
 import type { Kvm } from '../kvm/kvm.ts';
+import { trimHeaps } from '../kvm/libc.ts';
 import type { VcpuState } from '../kvm/vcpuState.ts';
 import type { ChipState, KvmVm } from '../kvm/vm.ts';
 import { log } from '../log.ts';
@@ -35,6 +36,8 @@ import type { WarmParts } from './warmParts.ts';
 
 /** AMD-V: see lastExit.ts. */
 const AMD_MODULE = '/sys/module/kvm_amd';
+/** By then its threads have started, and who wants to talk to it does. */
+const STARTED_MS = 2000;
 
 /** Called on the main thread, outside any guest's time. */
 export interface MachineEvents {
@@ -93,6 +96,7 @@ export class Machine {
       this.#stopBoard = this.#makeStopBoard();
       this.#devices.startIoThreads(config.name, this.#vm.fd, this.memory.slots);
       this.vcpus = this.#startVcpus(warm.worker, others);
+      setTimeout(trimHeaps, STARTED_MS).unref();
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;
