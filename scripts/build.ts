@@ -24,7 +24,8 @@ const DIST = path.join(ROOT, 'dist');
 
 const BUNDLES: readonly Bundle[] = [
   { source: 'extension/main.ts', output: 'extension.js' },
-  { source: 'vmm-core/main.ts', output: 'vmm.js', executable: true },
+  { source: 'vmm-core/start.ts', output: 'vmm.js', executable: true },
+  { source: 'vmm-core/main.ts', output: 'vmm-main.js' },
   { source: 'debug-adapter/main.ts', output: 'debug-adapter.js' },
   { source: 'debug-adapter/symbols/cli/main.ts', output: 'symbols.js' },
   { source: 'extension/language/server/main.ts', output: 'language-server.js' },

@@ -156,6 +156,7 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/backends/disk/newImageFile.ts': 'a file it makes',
   'vmm-core/backends/disk/snapshotOverlay.ts': 'a file without a name',
   'vmm-core/vcpu/workerProgram.ts': 'a bundle of ours',
+  'vmm-core/codeCache.ts': 'a bundle of ours, and a cache',
   'extension/language/server/createDisk.ts': 'a file it makes',
   'extension/language/server/completion.ts': '/etc/passwd and /etc/group',
 };

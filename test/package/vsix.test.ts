@@ -60,6 +60,7 @@ describe('the VSIX', () => {
     const needed = [
       path.posix.join('.', manifest.main.endsWith('.js') ? manifest.main : `${manifest.main}.js`),
       ...Object.values(manifest.bin),
+      'dist/vmm-main.js',
       'dist/vcpu.worker.js',
       'dist/symbolIndexer.worker.js',
       'dist/debug-adapter.js',

@@ -10,9 +10,10 @@ import { Script } from 'node:vm';
 /** Plain data, a thread's workerData. */
 export interface WorkerProgram {
   readonly file: string;
+  /** As Module.wrap makes it. */
   readonly source: string;
   /** In shared memory, so that it is not copied for each thread. */
-  readonly cache: Uint8Array;
+  readonly cache?: Uint8Array;
 }
 
 /** `file`: of a bundle of ours. 5 ms, as long as the thread that profits from it saves. */
@@ -24,13 +25,17 @@ export function compileProgram(file: string): WorkerProgram {
   return { file, source, cache: shared };
 }
 
-/** As `require(file)` would, in a thread that has just begun. */
-export function runProgram({ file, source, cache }: WorkerProgram): void {
+/** As `require(file)` would, in a thread or a process that has just begun. */
+export function runProgram({ file, source, cache }: WorkerProgram): Script {
   // V8 compiles the source where the cache does not fit, which costs time only.
-  const script = new Script(source, { filename: file, cachedData: cache });
+  const script = new Script(source, {
+    filename: file,
+    ...(cache === undefined ? {} : { cachedData: cache }),
+  });
   const module = { exports: {} };
   const body = script.runInThisContext() as ModuleBody;
   body(module.exports, createRequire(file), module, file, dirname(file));
+  return script;
 }
 
 /** What Module.wrap makes of a CommonJS file. */

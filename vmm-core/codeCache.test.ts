@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { codeCachePath, startProgram } from './codeCache.ts';
+
+const SEEN = 'trapframeCodeCacheTest';
+
+describe('the code cache of a bundle', () => {
+  let folder: string;
+  let file: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'tf-code-'));
+    file = path.join(folder, 'program.js');
+    writeProgram('one', 1);
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** All programs are equally long, which is all that V8 compares. */
+  function writeProgram(word: string, writtenSeconds: number): void {
+    writeFileSync(file, `Reflect.set(globalThis, '${SEEN}', '${word}');`);
+    utimesSync(file, writtenSeconds, writtenSeconds);
+  }
+
+  function run(): { readonly seen: unknown; readonly isFromCache: boolean } {
+    const { isFromCache, keepCode } = startProgram(file);
+    keepCode();
+    return { seen: Reflect.get(globalThis, SEEN), isFromCache };
+  }
+
+  it('has the code for every process but the first', () => {
+    assert.deepEqual(run(), { seen: 'one', isFromCache: false });
+    assert.deepEqual(run(), { seen: 'one', isFromCache: true });
+    assert.deepEqual(readdirSync(folder).sort(), ['program.js', path.basename(codeCachePath(file))]);
+  });
+
+  it('is not taken for a bundle that was built since', () => {
+    run();
+    writeProgram('two', 2);
+    assert.deepEqual(run(), { seen: 'two', isFromCache: false });
+    assert.deepEqual(run(), { seen: 'two', isFromCache: true });
+  });
+
+  it('is made anew where it is damaged or cut short: V8 would crash over it', () => {
+    run();
+    const whole = readFileSync(codeCachePath(file));
+    const damaged = Buffer.from(whole);
+    damaged[whole.length >> 1] = ~(whole[whole.length >> 1] ?? 0) & 0xff;
+    for (const wrong of [damaged, whole.subarray(0, whole.length >> 1), whole.subarray(0, 5)]) {
+      writeFileSync(codeCachePath(file), wrong);
+      assert.equal(run().isFromCache, false);
+      assert.equal(run().isFromCache, true);
+    }
+  });
+
+  it('is done without where it cannot be written', () => {
+    mkdirSync(path.join(codeCachePath(file), 'in the way'), { recursive: true }); // no access right stops root
+    assert.deepEqual([run().isFromCache, run().isFromCache], [false, false]);
+    assert.deepEqual(readdirSync(folder).sort(), ['program.js', path.basename(codeCachePath(file))]);
+  });
+});

@@ -1,0 +1,20 @@
+/**
+ * The entry of dist/vmm.js. The commands that become a VM's process start from V8's code cache, since their
+ * start is what a user waits for; the others load main.ts as any program does.
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { startProgram } from './codeCache.ts';
+
+const MAIN = join(import.meta.dirname, 'vmm-main.js');
+const VM_COMMANDS = ['run', 'serve'];
+/** The VM has started, and all of that is in V8's memory yet: later it drops what does not run again. */
+const STARTED_MS = 1000;
+
+if (VM_COMMANDS.includes(process.argv[2] ?? '')) {
+  const { keepCode } = startProgram(MAIN);
+  setTimeout(keepCode, STARTED_MS).unref();
+  process.once('exit', keepCode); // a guest may be quicker
+} else {
+  createRequire(import.meta.filename)(MAIN);
+}
