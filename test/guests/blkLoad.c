@@ -36,6 +36,7 @@ enum {
 };
 #define MAGIC_VALUE 0x74726976u
 #define ID_BLOCK 2
+#define BLK_F_FLUSH (1u << 9) /* 5.2.3 */
 
 /* 2.1 */
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8 };
@@ -152,14 +153,18 @@ static void find(const char *where)
 	end(EXIT_FAILED);
 }
 
-/* 3.1.1, in its order. Of the features only VERSION_1, bit 32. */
+/*
+ * 3.1.1, in its order. Of the features VERSION_1, bit 32, and FLUSH where there is one, as every driver does: without
+ * it each write is to be on the disk before it is done (5.2.5.2), and the host's disk would be what is measured.
+ */
 static void begin(void)
 {
 	set(STATUS, 0);
 	set(STATUS, ACKNOWLEDGE);
 	set(STATUS, ACKNOWLEDGE | DRIVER);
+	set(DEVICE_FEATURES_SEL, 0);
 	set(DRIVER_FEATURES_SEL, 0);
-	set(DRIVER_FEATURES, 0);
+	set(DRIVER_FEATURES, get(DEVICE_FEATURES) & BLK_F_FLUSH);
 	set(DRIVER_FEATURES_SEL, 1);
 	set(DRIVER_FEATURES, 1);
 	set(STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
