@@ -14,6 +14,8 @@ import { CutFiles, RecordedFile } from './recordedFile.ts';
 
 const STEPS = 60;
 export const CUTS_PER_WORK = 25;
+/** Of what was below an image in snapshot mode nothing may change; of itself nothing is left. */
+export const CUT_STARTS = STARTS.filter((it) => it !== 'in snapshot mode');
 /** Of works, those that run out of space now and then. */
 const FULL_SHARE = 0.3;
 
@@ -38,7 +40,7 @@ export function crash({ start, firstSeed, cuts, judge = () => undefined }: Crash
 
 /** Each seed has another start. */
 export function crashOne(seed: number): void {
-  const start = STARTS[seed % STARTS.length] ?? 'empty';
+  const start = CUT_STARTS[seed % CUT_STARTS.length] ?? 'empty';
   crash({ start, firstSeed: seed, cuts: CUTS_PER_WORK });
 }
 
