@@ -107,6 +107,8 @@ export class VirtioRegisters {
    */
   reset(): void {
     const { regs } = this;
+    // First: who finds it reset may be ready again before we are back here.
+    if ((regs.status & DRIVER_OK) !== 0) this.#options.onReady(false);
     const isToBeAsked = this.#state.locked(() => {
       if (regs.isResetting !== 0) return false;
       if ((regs.status & DRIVER_OK) === 0) {
@@ -117,9 +119,7 @@ export class VirtioRegisters {
       regs.status = ACKNOWLEDGE; // whatever is not 0, and lets the driver do nothing
       return true;
     });
-    if (!isToBeAsked) return;
-    this.#options.onReady(false);
-    this.#ask();
+    if (isToBeAsked) this.#ask();
   }
 
   /** Of the machine: its back ends are quiet. */
