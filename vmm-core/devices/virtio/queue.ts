@@ -148,8 +148,9 @@ export class SplitQueue implements VirtQueue {
     if (this.#nextAvail === this.#availableTo && !this.#lookForMore()) return false;
     const nextAvail = this.#nextAvail;
     const head = this.#avail[RING + (nextAvail & (this.#size - 1))] ?? 0;
+    if (!this.#copyChain(chain, head)) return false;
     this.#nextAvail = (nextAvail + 1) & U16_MASK;
-    return this.#copyChain(chain, head);
+    return true;
   }
 
   push(head: number, writtenBytes: number): void {
@@ -241,7 +242,7 @@ export class SplitQueue implements VirtQueue {
     if (length === 0 || length % VRING_DESC_BYTES !== 0)
       return this.#broke(`§2.7.5.3: an indirect table of ${length} bytes`);
     const slot = this.#slotOf(gpa, length);
-    if (slot < 0) return this.#broke(`§2.7.5.3: an indirect table outside memory, at 0x${gpa.toString(16)}`);
+    if (slot < 0) return this.#broke(`§2.7.5.3: an indirect table outside memory, at ${addressText(gpa)}`);
     this.#indirectEntries = length / VRING_DESC_BYTES;
     if (this.#indirectEntries > MAX_QUEUE_SIZE) return this.#broke(TOO_LONG);
     const at = gpa - (this.#starts[slot] ?? 0);
@@ -263,7 +264,7 @@ export class SplitQueue implements VirtQueue {
     if (at >= MAX_QUEUE_SIZE) return this.#broke(TOO_LONG);
     if (this.#slotOf(gpa, length) < 0)
       return this.#broke(
-        `§2.7.5: a buffer outside memory, 0x${length.toString(16)} at 0x${gpa.toString(16)}`,
+        `§2.7.5: a buffer outside memory, 0x${length.toString(16)} bytes at ${addressText(gpa)}`,
       );
     if ((flags & VRING_DESC_F_WRITE) !== 0) {
       chain.writableBytes += length;
@@ -316,9 +317,9 @@ export class SplitQueue implements VirtQueue {
     ];
     for (const { name, at, bytes, alignment } of areas) {
       if (at % alignment !== 0)
-        return `§2.7: the ${name} at 0x${at.toString(16)}, not a multiple of ${alignment}`;
+        return `§2.7: the ${name} at ${addressText(at)}, not a multiple of ${alignment}`;
       if (!this.#memory.contains(at, bytes))
-        return `§2.7: the ${name} at 0x${at.toString(16)} is outside memory`;
+        return `§2.7: the ${name} at ${addressText(at)} is outside memory`;
     }
     return undefined;
   }
@@ -330,11 +331,18 @@ export class SplitQueue implements VirtQueue {
     return new Uint16Array(buffer, gpa - (this.#starts[slot] ?? 0), count);
   }
 
+  /** Not in use any more; how far it has come can still be read. */
   #broke(rule: string): false {
-    this.disable();
+    this.#size = 0;
+    this.#availableTo = this.#nextAvail;
     this.#fail(rule);
     return false;
   }
+}
+
+/** One above 2^53 was rounded when it was read. */
+function addressText(address: number): string {
+  return Number.isSafeInteger(address) ? `0x${address.toString(16)}` : 'an address above 2^53';
 }
 
 function begin(chain: DescriptorChain, head: number): void {

@@ -124,9 +124,8 @@ export class QueueServer implements DeviceService {
   /** See VirtioPort. */
   notifyUsed({ index }: VirtQueue): void {
     const queue = this.queues[index];
-    if (queue === undefined) return;
-    this.#regs.queueNextAvail[index] = queue.nextAvail;
-    this.#regs.queueNextUsed[index] = queue.nextUsed;
+    if (queue?.isInUse !== true) return;
+    this.#tellProgress(queue);
     if (!queue.takeInterrupt()) return;
     count(this.#regs.queueInterrupts, index);
     this.#options.interrupts.usedBuffers(index);
@@ -136,7 +135,10 @@ export class QueueServer implements DeviceService {
   fail(rule: string): void {
     if (this.#isBroken) return;
     this.#isBroken = true;
-    for (const queue of this.queues) queue.disable();
+    for (const queue of this.queues) {
+      this.#tellProgress(queue);
+      queue.disable();
+    }
     const { name, state, interrupts } = this.#options;
     log.guest(name, 'virtio: the driver broke a rule, and the device waits for its reset', { rule });
     const wasRunning = state.locked(() => {
@@ -147,6 +149,12 @@ export class QueueServer implements DeviceService {
       return isRunning(before);
     });
     if (wasRunning) interrupts.configChange();
+  }
+
+  /** For whoever looks at the device. */
+  #tellProgress({ index, nextAvail, nextUsed }: SplitQueue): void {
+    this.#regs.queueNextAvail[index] = nextAvail;
+    this.#regs.queueNextUsed[index] = nextUsed;
   }
 
   /** Does what the driver or the machine have asked for meanwhile. True: the service runs. */
@@ -204,10 +212,12 @@ export class QueueServer implements DeviceService {
     const before = this.#generations[index];
     if (before === generation) return false;
     this.#generations[index] = generation;
-    this.queues[index]?.disable();
+    const queue = this.queue(index);
+    queue.disable();
     if (before !== 0) this.#service.resetQueue?.(index);
-    if (rings === undefined || this.#isBroken) return false;
-    return this.queues[index]?.enable(rings) === true;
+    if (rings === undefined || this.#isBroken || !queue.enable(rings)) return false;
+    this.#tellProgress(queue);
+    return true;
   }
 
   /** undefined: the driver does not use it. With the lock held. */

@@ -144,6 +144,23 @@ for (const ioThread of [undefined, 'io']) {
       assert.equal(again.used().length, 1);
     });
 
+    it('tells how far it has come in a queue, also when the driver has broken it', () => {
+      const { machine, driver, first } = startedEcho(options);
+      const { regs } = machine.state;
+      const progress = (): number[] => [regs.queueNextAvail[0] ?? 0, regs.queueNextUsed[0] ?? 0];
+      for (let i = 0; i < 3; i++) {
+        first.addChain([readable(HELLO), writable(8)]);
+        driver.kick(0);
+      }
+      assert.deepEqual(progress(), [3, 3]);
+      first.offer(ECHO_QUEUE_SIZE);
+      driver.kick(0);
+      assert.notEqual(driver.status & NEEDS_RESET, 0);
+      assert.deepEqual(progress(), [3, 3], 'the broken chain is the next');
+      driver.status = 0;
+      assert.deepEqual(progress(), [0, 0]);
+    });
+
     it('whose rings are not in memory needs a reset when the driver is ready (§2.7)', () => {
       const { machine, driver, first } = echo(options);
       driver.start([{ ...first.rings, desc: 0xd000_0000 }], PLAIN);
