@@ -25,8 +25,9 @@ export function fuzzInspectedRings(seed: number): void {
       for (let i = 0; i < CHANGES; i++) slot[random(slot.length)] = random(random(4) === 0 ? 0x10000 : 8);
     }
     const places = { desc: random(END), driver: random(END), device: random(END), size: 2 ** random(8) };
-    const progress = { nextAvail: random(0x10000), nextUsed: random(0x10000), hasEventIdx: random(2) === 0 };
-    const report = readRings({ ...places, ...progress }, memory);
+    const progress = { nextAvail: random(0x10000), nextUsed: random(0x10000) };
+    const features = { hasEventIdx: random(2) === 0, hasIndirect: random(4) !== 0 };
+    const report = readRings({ ...places, ...progress, ...features }, memory);
     assert.ok(JSON.stringify(report).length < MAX_ANSWER_BYTES, `look ${look}`);
   }
 }

@@ -16,6 +16,7 @@ const QUEUE: QueuePlaces = {
   driver: 0x2000,
   device: 0x3000,
   hasEventIdx: false,
+  hasIndirect: true,
   nextAvail: 0,
   nextUsed: 0,
 };
@@ -123,11 +124,23 @@ test('what is wrong with a chain is said, and nothing outside memory is read', (
     [[[0x6000, 0, INDIRECT]], 0, /table of 0 bytes/],
     [[[RAM_BYTES - 16, 32, INDIRECT]], 0, /table outside/],
     [[[QUEUE.desc, 64, INDIRECT]], 0, /inside an indirect table/],
+    [[[0x6000, 16, INDIRECT | NEXT, 1]], 0, /with a next descriptor/],
+    [
+      [
+        [0x4000, 8, NEXT | WRITE, 1],
+        [0x4000, 8],
+      ],
+      0,
+      /read after one to be written/,
+    ],
   ];
   for (const [table, head, problem] of cases) {
     const [chain] = read(rings({ heads: [head], table })).chains;
     assert.match(chain?.problem ?? 'none', problem);
   }
+  const indirect = rings({ heads: [0], table: [[0x6000, 32, INDIRECT]] });
+  const [chain] = read(indirect, { hasIndirect: false }).chains;
+  assert.equal(chain?.problem, 'an indirect table, which was not negotiated');
 });
 
 test('rings that are not in memory are a sentence', () => {

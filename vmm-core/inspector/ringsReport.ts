@@ -25,6 +25,7 @@ export interface QueuePlaces {
   /** The used ring. */
   readonly device: number;
   readonly hasEventIdx: boolean;
+  readonly hasIndirect: boolean;
   readonly nextAvail: number;
   readonly nextUsed: number;
 }
@@ -112,7 +113,8 @@ interface Descriptor {
   readonly next: number;
 }
 
-function readChain(head: number, { desc, size }: QueuePlaces, memory: GuestMemory): ChainReport {
+function readChain(head: number, places: QueuePlaces, memory: GuestMemory): ChainReport {
+  const { desc, size } = places;
   const buffers: BufferReport[] = [];
   let table: Table = { at: desc, entries: size, isIndirect: false };
   let index = head;
@@ -120,7 +122,9 @@ function readChain(head: number, { desc, size }: QueuePlaces, memory: GuestMemor
     if (index >= table.entries) return { head, buffers, problem: `descriptor ${index} of ${table.entries}` };
     const { address, lengthBytes, flags, next } = readDescriptor(memory, table.at + VRING_DESC_BYTES * index);
     if ((flags & VRING_DESC_F_INDIRECT) !== 0) {
-      const problem = indirectProblem(address, lengthBytes, table, memory);
+      const problem = places.hasIndirect
+        ? indirectProblem(address, lengthBytes, flags, table, memory)
+        : 'an indirect table, which was not negotiated';
       if (problem !== undefined) return { head, buffers, problem };
       table = { at: Number(address), entries: lengthBytes / VRING_DESC_BYTES, isIndirect: true };
       index = 0;
@@ -130,6 +134,8 @@ function readChain(head: number, { desc, size }: QueuePlaces, memory: GuestMemor
     buffers.push({ address: hex(address), lengthBytes, isWritable, isIndirect: table.isIndirect });
     if (!memory.contains(Number(address), lengthBytes))
       return { head, buffers, problem: 'the last buffer is outside guest memory' };
+    if (!isWritable && lengthBytes > 0 && buffers.some((it) => it.isWritable && it.lengthBytes > 0))
+      return { head, buffers, problem: 'the last buffer is to be read after one to be written' };
     if ((flags & VRING_DESC_F_NEXT) === 0) return { head, buffers };
     index = next;
   }
@@ -149,9 +155,11 @@ function readDescriptor(memory: GuestMemory, at: number): Descriptor {
 function indirectProblem(
   address: bigint,
   lengthBytes: number,
+  flags: number,
   { isIndirect }: Table,
   memory: GuestMemory,
 ): string | undefined {
+  if ((flags & VRING_DESC_F_NEXT) !== 0) return 'an indirect table with a next descriptor';
   if (isIndirect) return 'an indirect table inside an indirect table';
   if (lengthBytes === 0 || lengthBytes % VRING_DESC_BYTES !== 0)
     return `an indirect table of ${lengthBytes} bytes`;

@@ -86,11 +86,15 @@ function queueReport(
   const at = (field: Uint32Array): number => field[index] ?? 0;
   const vector = at(regs.queueVector);
   const isEnabled = at(regs.queueEnabled) !== 0;
-  const hasEventIdx = (regs.driverFeaturesLow & (1 << ring.VIRTIO_RING_F_EVENT_IDX)) !== 0;
+  const isTaken = (bit: number): boolean => (regs.driverFeaturesLow & (1 << bit)) !== 0;
   const places = {
     desc: address(at(regs.queueDescLow), at(regs.queueDescHigh)),
     driver: address(at(regs.queueDriverLow), at(regs.queueDriverHigh)),
     device: address(at(regs.queueDeviceLow), at(regs.queueDeviceHigh)),
+  };
+  const features = {
+    hasEventIdx: isTaken(ring.VIRTIO_RING_F_EVENT_IDX),
+    hasIndirect: isTaken(ring.VIRTIO_RING_F_INDIRECT_DESC),
   };
   const progress = { nextAvail: at(regs.queueNextAvail), nextUsed: at(regs.queueNextUsed) };
   return {
@@ -105,7 +109,7 @@ function queueReport(
     kicks: at(regs.queueKicks),
     interrupts: at(regs.queueInterrupts),
     ...(isEnabled
-      ? { rings: readRings({ ...places, ...progress, size: at(regs.queueSize), hasEventIdx }, memory) }
+      ? { rings: readRings({ ...places, ...progress, ...features, size: at(regs.queueSize) }, memory) }
       : {}),
   };
 }
