@@ -20,7 +20,8 @@ const USAGE = `usage: vmm check [--json]
 
 The first says what this host can do: exit code 0 when guests can run on it, 1 when not.
 The second looks for errors in a qcow2 image that nobody uses: exit code 0 when there are none, 1 when it cannot
-be checked, 2 for errors, 3 for leaks, which lose space only.
+be checked, 2 for errors, 3 for leaks, which lose space only. "--repair leaks" gives that space back, and takes
+the mark as corrupt from an image without errors.
 `;
 
 const MARKS = { ok: '✓', warning: '!', missing: '✗' } as const;
