@@ -4,13 +4,14 @@
  * alone loses what a pipe has not taken at process.exit, and the rest of a short write to a file.
  */
 import { fstatSync, writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { fileErrorText } from './regularFile.ts';
 
 /** Ended by SIGPIPE (13), as a shell shows it: the reader has what it wanted (`| head`). */
 const EXIT_SIGPIPE = 128 + 13;
 
 const STDERR = 2;
+/** Major number of /dev/null, /dev/zero and /dev/full. */
+const MEM_MAJOR = 1;
 
 export class Output {
   /**
@@ -98,11 +99,14 @@ function endBrokenCommand(error: Error): void {
   process.exit(1);
 }
 
-/** Whether write(2) there takes all or fails: files, /dev/null, /dev/full. */
+/**
+ * Whether write(2) there takes all or fails: files, /dev/null, /dev/full. Other devices are terminals; to ask
+ * node:tty would load all of node:net, which takes 3 ms of a command's start.
+ */
 function isFileLike(fd: number): boolean {
   try {
     const found = fstatSync(fd);
-    return found.isFile() || (found.isCharacterDevice() && !isatty(fd));
+    return found.isFile() || (found.isCharacterDevice() && found.rdev >> 8 === MEM_MAJOR);
   } catch {
     return false; // closed: node's stream says so
   }
