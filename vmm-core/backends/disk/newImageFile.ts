@@ -18,7 +18,7 @@ export class NewImageFile {
   constructor(file: string) {
     if (isTaken(file)) throw existsError(file);
     this.#path = file;
-    this.#beside = path.join(path.dirname(file), `.vmm-${process.pid}-${crypto.randomUUID()}`);
+    this.#beside = path.join(path.dirname(file), `.vmm-${process.pid}-${process.hrtime.bigint()}`);
     this.file = new HostFile({
       fd: create(this.#beside, file),
       path: file,
