@@ -114,7 +114,9 @@ export class Refcounts {
     file.read(bytes, this.#tableOffset);
     const view = new DataView(bytes.buffer);
     const table = new Float64Array(sizeBytes / QCOW2_ENTRY_BYTES);
-    for (let index = 0; index < table.length; index++) table[index] = this.#entryAt(view, index);
+    const words = new Uint32Array(bytes.buffer); // nearly all are 0: a new image has room for many blocks
+    for (let index = 0; index < table.length; index++)
+      if (words[2 * index] !== 0 || words[2 * index + 1] !== 0) table[index] = this.#entryAt(view, index);
     return table;
   }
 
