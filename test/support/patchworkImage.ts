@@ -66,6 +66,11 @@ export class PatchworkImage implements DiskImage {
     into.set(content.subarray(offset % this.clusterBytes, (offset % this.clusterBytes) + into.length));
   }
 
+  readPackedAhead(offset: number, into: Uint8Array): Promise<void> {
+    this.readPacked(offset, into);
+    return Promise.resolve();
+  }
+
   read(offset: number, into: Uint8Array): void {
     this.#failIfAsked();
     into.set(this.content().subarray(offset, offset + into.length));

@@ -53,6 +53,8 @@ export interface DiskImage {
   locate(offset: number, lengthBytes: number, extent: Extent): void;
   /** Fills `into` from a PACKED extent that begins at `offset`. */
   readPacked(offset: number, into: Uint8Array): void;
+  /** The same, but that another thread unpacks it, and `into` is filled when the promise is fulfilled. */
+  readPackedAhead(offset: number, into: Uint8Array): Promise<void>;
   /** Reads whatever is there, on this thread: for commands, copies, and what others cannot transfer. */
   read(offset: number, into: Uint8Array): void;
   /** See read. */

@@ -54,6 +54,10 @@ export class RawImage implements DiskImage {
     throw new RangeError('a raw image has no compressed clusters');
   }
 
+  readPackedAhead(): Promise<void> {
+    return Promise.reject(new RangeError('a raw image has no compressed clusters'));
+  }
+
   read(offset: number, into: Uint8Array): void {
     this.#file.read(into, offset);
   }

@@ -21,7 +21,7 @@ import type { Layout } from './layout.ts';
 import { NewClusters } from './newClusters.ts';
 import { PackedSpace } from './packedSpace.ts';
 import type { Refcounts } from './refcounts.ts';
-import { unpackCluster } from './unpack.ts';
+import { unpackCluster, unpackClusterAhead } from './unpack.ts';
 
 export interface Qcow2ImageOptions {
   readonly backing: DiskImage | undefined;
@@ -126,6 +126,22 @@ export class Qcow2Image implements DiskImage {
     if (this.#unpackedCluster !== cluster) this.#unpack(cluster, position);
     const start = offset % this.clusterBytes;
     into.set((this.#unpacked as Uint8Array).subarray(start, start + into.length));
+  }
+
+  async readPackedAhead(offset: number, into: Uint8Array): Promise<void> {
+    const position = this.#map.find(Math.floor(offset / this.clusterBytes));
+    if (position < 0 || this.#kindAt(position) === CLUSTER.ABSENT) {
+      await this.#backing?.readPackedAhead(offset, into);
+      return;
+    }
+    const { at, bytes } = this.#packedAt(position);
+    try {
+      const unpacked = await unpackClusterAhead(bytes, this.#layout.header.compression, this.clusterBytes);
+      const start = offset % this.clusterBytes;
+      into.set(unpacked.subarray(start, start + into.length));
+    } catch (error) {
+      throw this.#cannotUnpack(at, error);
+    }
   }
 
   read(offset: number, into: Uint8Array): void {
@@ -417,23 +433,33 @@ export class Qcow2Image implements DiskImage {
   }
 
   #unpack(cluster: number, position: number): void {
+    this.#unpackedCluster = NO_CLUSTER;
+    const { at, bytes } = this.#packedAt(position);
+    try {
+      this.#unpacked = unpackCluster(bytes, this.#layout.header.compression, this.clusterBytes);
+    } catch (error) {
+      throw this.#cannotUnpack(at, error);
+    }
+    this.#unpackedCluster = cluster;
+  }
+
+  /** What is compressed, and where in the file. */
+  #packedAt(position: number): { readonly at: number; readonly bytes: Uint8Array } {
     const { file, header } = this.#layout;
     const { offset, lengthBytes } = packedRange(
       this.#map.high(position),
       this.#map.low(position),
       header.clusterBits,
     );
-    this.#unpackedCluster = NO_CLUSTER;
     if (Number.isNaN(offset)) throw this.#layout.corruption('a compressed cluster is beyond 2^53');
-    const packed = new Uint8Array(lengthBytes);
-    file.read(packed, offset);
-    try {
-      this.#unpacked = unpackCluster(packed, header.compression, this.clusterBytes);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw this.#layout.corruption(`the compressed cluster at 0x${offset.toString(16)}: ${reason}`);
-    }
-    this.#unpackedCluster = cluster;
+    const bytes = new Uint8Array(lengthBytes);
+    file.read(bytes, offset);
+    return { at: offset, bytes };
+  }
+
+  #cannotUnpack(at: number, error: unknown): DiskError {
+    const reason = error instanceof Error ? error.message : String(error);
+    return this.#layout.corruption(`the compressed cluster at 0x${at.toString(16)}: ${reason}`);
   }
 
   /** The end of the clusters wholly before `end`; the disk's last one counts, however short. */

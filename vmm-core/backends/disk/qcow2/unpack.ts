@@ -9,17 +9,28 @@ const ZSTD_MAGIC = 0xfd2fb528;
 /** What every decoder should take (RFC 8878 §3.1.1.1.2), and more than a cluster. */
 const MAX_ZSTD_WINDOW_BYTES = 8 << 20;
 
+export type Compression = 'zlib' | 'zstd';
+
 let loadedZlib: typeof Zlib | undefined;
 
 /** Throws when it does not unpack to `clusterBytes` bytes; what follows them is padding. */
 export function unpackCluster(
   packed: Uint8Array,
-  compression: 'zlib' | 'zstd',
+  compression: Compression,
   clusterBytes: number,
 ): Uint8Array {
   const bytes = compression === 'zlib' ? inflate(packed, clusterBytes) : unzstd(packed, clusterBytes);
-  if (bytes.length !== clusterBytes) throw new Error(`it unpacks to ${bytes.length} bytes`);
-  return bytes;
+  return wholeCluster(bytes, clusterBytes);
+}
+
+/** The same by a thread of node's pool, where that can do it. */
+export async function unpackClusterAhead(
+  packed: Uint8Array,
+  compression: Compression,
+  clusterBytes: number,
+): Promise<Uint8Array> {
+  if (compression === 'zstd') return unpackCluster(packed, compression, clusterBytes);
+  return wholeCluster(await inflateAhead(packed, clusterBytes), clusterBytes);
 }
 
 /** Undefined: it does not become smaller. */
@@ -38,8 +49,27 @@ function zlib(): typeof Zlib {
   return loadedZlib;
 }
 
+function wholeCluster(bytes: Uint8Array, clusterBytes: number): Uint8Array {
+  if (bytes.length !== clusterBytes) throw new Error(`it unpacks to ${bytes.length} bytes`);
+  return bytes;
+}
+
 function inflate(packed: Uint8Array, clusterBytes: number): Uint8Array {
-  return zlib().inflateRawSync(packed, { maxOutputLength: clusterBytes });
+  return zlib().inflateRawSync(packed, inflateOptions(clusterBytes));
+}
+
+function inflateAhead(packed: Uint8Array, clusterBytes: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    zlib().inflateRaw(packed, inflateOptions(clusterBytes), (error, bytes) => {
+      if (error !== null) reject(error);
+      else resolve(bytes);
+    });
+  });
+}
+
+/** In one piece: else it would come in many, and be put together again. */
+function inflateOptions(clusterBytes: number): Zlib.ZlibOptions {
+  return { maxOutputLength: clusterBytes, chunkSize: clusterBytes };
 }
 
 function unzstd(packed: Uint8Array, clusterBytes: number): Uint8Array {
