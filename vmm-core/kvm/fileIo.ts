@@ -28,6 +28,7 @@ const libcLseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)')
 ) => number | bigint;
 
 const SEEK_DATA = 3; // <linux/fs.h>
+const SEEK_HOLE = 4;
 
 export const FALLOC_FL_KEEP_SIZE = 0x01; // <linux/falloc.h>
 export const FALLOC_FL_PUNCH_HOLE = 0x02;
@@ -55,6 +56,12 @@ export function nextData(fd: number, offset: number): number {
   const result = resultOf(libcLseek(fd, offset, SEEK_DATA));
   if (result === -ENXIO) return Infinity;
   return result < 0 ? offset : result; // a file system that cannot tell
+}
+
+/** Where the data that is at `offset` ends; Infinity where the file system cannot tell. */
+export function nextHole(fd: number, offset: number): number {
+  const result = resultOf(libcLseek(fd, offset, SEEK_HOLE));
+  return result < 0 ? Infinity : result;
 }
 
 export function writeAt(fd: number, bytes: Uint8Array, offset: number): number {

@@ -1,9 +1,10 @@
 /** What a derived image has of its own goes into its backing file. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
-import { type CopyOptions, isZero } from './copyImage.ts';
+import type { CopyOptions } from './copyImage.ts';
 import type { RawImage } from './rawImage.ts';
 import type { Qcow2Image } from './qcow2/qcow2Image.ts';
+import { isZero } from './zeros.ts';
 
 /**
  * `base` is the image behind `top`, open to be written. Whatever interrupts it, `top` reads as before: it is
