@@ -1,10 +1,12 @@
 /** What commands for disks share: their errors, their progress, and Ctrl-C. */
-import { constants } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import { DiskError } from '../../backends/disk/diskError.ts';
 import { standardError } from '../../client/output.ts';
 import { fail, isForUser } from '../arguments.ts';
 
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+/** Of node's pool, which reads and compresses; as many as are compressed at once (copyImage.ts). */
+const MAX_POOL_THREADS = 8;
 /** Ended by a signal, as a shell shows it. */
 const EXIT_BY_SIGNAL = 128;
 /** What is done sooner shows no bar. */
@@ -14,6 +16,8 @@ const BAR_CELLS = 40;
 
 /** Runs `body`; what a user can cause becomes one line and exit code 1. */
 export async function diskCommand(body: () => number | Promise<number>): Promise<number> {
+  // libuv reads it when the pool gets its first work. More threads than cores keep this one from its own.
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.min(availableParallelism(), MAX_POOL_THREADS));
   try {
     return await body();
   } catch (error) {
@@ -62,8 +66,8 @@ class ProgressBar {
 
   show(doneBytes: number): void {
     const now = performance.now();
-    if (!process.stderr.isTTY || now - this.#start < BAR_AFTER_MS || now - this.#shownAt < BAR_EVERY_MS)
-      return;
+    if (now - this.#start < BAR_AFTER_MS || now - this.#shownAt < BAR_EVERY_MS) return;
+    if (!process.stderr.isTTY) return; // the last question: to answer it, node loads its streams
     this.#shownAt = now;
     standardError.write(`\r${progressText(doneBytes, this.#totalBytes)}`);
   }
