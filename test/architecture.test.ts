@@ -51,6 +51,7 @@ const PURE = [
  * `errors.ts` serve every folder that is not pure; the other files there (main.ts, vm.ts) may import all.
  */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  code: [],
   abi: [],
   config: [],
   vmConf: ['config'],
@@ -66,7 +67,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   firmware: ['abi', 'memory'],
   boot: ['abi', 'elf', 'memory', 'config'],
   io: ['abi', 'bus', 'memory', 'kvm', 'devices', 'backends'],
-  vcpu: ['abi', 'bus', 'memory', 'kvm', 'io', 'devices', 'boot', 'protocol'],
+  vcpu: ['abi', 'bus', 'memory', 'kvm', 'io', 'devices', 'boot', 'protocol', 'code'],
   debug: ['abi', 'memory', 'kvm', 'boot', 'vcpu', 'protocol'],
   machine: [
     'abi',
@@ -155,8 +156,7 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/cli/replaceFile.ts': 'a file it makes',
   'vmm-core/backends/disk/newImageFile.ts': 'a file it makes',
   'vmm-core/backends/disk/snapshotOverlay.ts': 'a file without a name',
-  'vmm-core/vcpu/workerProgram.ts': 'a bundle of ours',
-  'vmm-core/codeCache.ts': 'a bundle of ours, and a cache',
+  'vmm-core/code/codeCache.ts': 'a bundle of ours, and a cache',
   'extension/language/server/createDisk.ts': 'a file it makes',
   'extension/language/server/completion.ts': '/etc/passwd and /etc/group',
 };

@@ -4,17 +4,26 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { startProgram } from './codeCache.ts';
+import { keepCode, readProgram } from './code/codeCache.ts';
+import { runProgram, wasCompiled } from './code/program.ts';
 
 const MAIN = join(import.meta.dirname, 'vmm-main.js');
 const VM_COMMANDS = ['run', 'serve'];
 /** The VM has started, and all of that is in V8's memory yet: later it drops what does not run again. */
 const STARTED_MS = 1000;
 
-if (VM_COMMANDS.includes(process.argv[2] ?? '')) {
-  const { keepCode } = startProgram(MAIN);
-  setTimeout(keepCode, STARTED_MS).unref();
-  process.once('exit', keepCode); // a guest may be quicker
-} else {
-  createRequire(import.meta.filename)(MAIN);
+function startFromCache(): void {
+  const program = readProgram(MAIN);
+  const script = runProgram(program);
+  if (!wasCompiled(script, program)) return;
+  let isKept = false;
+  const keep = (): void => {
+    if (!isKept) keepCode(program, script.createCachedData());
+    isKept = true;
+  };
+  setTimeout(keep, STARTED_MS).unref();
+  process.once('exit', keep); // a guest may be quicker
 }
+
+if (VM_COMMANDS.includes(process.argv[2] ?? '')) startFromCache();
+else createRequire(import.meta.filename)(MAIN);

@@ -9,6 +9,7 @@ import type { Client } from '../../vmm-core/control/client.ts';
 import { Core } from '../../vmm-core/control/core.ts';
 import { type MemoryPlace, Session } from '../../vmm-core/control/session.ts';
 import { warmUp } from '../../vmm-core/machine/warmParts.ts';
+import { readProgram } from '../../vmm-core/code/codeCache.ts';
 import { VcpuWorker } from '../../vmm-core/vcpu/vcpuWorker.ts';
 import { Arrivals } from './deadline.ts';
 import { guestSymbols } from './guestSymbols.ts';
@@ -68,8 +69,10 @@ export interface Driven {
 const ONE_INSTRUCTION = { start: 0n, end: 0n, over: false, interrupts: false };
 
 async function drive(kernel: string): Promise<Driven> {
-  const worker = path.join(path.dirname(VMM), 'vcpu.worker.js'); // a thread's file must be built
-  const core = new Core(() => ({ ...warmUp({ thread: false }), worker: new VcpuWorker(worker) }));
+  const built = (file: string): string => path.join(path.dirname(VMM), file); // a thread's file must be
+  const program = readProgram(built('vcpu.worker.js'));
+  const worker = new VcpuWorker(program, built('compiled.worker.js'));
+  const core = new Core(() => ({ ...warmUp({ thread: false }), worker }));
   const [first, second] = [new SocketlessClient('first'), new SocketlessClient('second')];
   const [owner, onlooker] = [new Session(core, first), new Session(core, second)];
   const symbol = guestSymbols(kernel);

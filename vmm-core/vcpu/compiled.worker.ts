@@ -1,5 +1,11 @@
-/** A thread whose program main has compiled already; see workerProgram.ts. */
-import { isMainThread, workerData } from 'node:worker_threads';
-import { runProgram, type WorkerProgram } from './workerProgram.ts';
+/** The thread of a vCPU, started from V8's code cache (code/), or leaving the code for the next one. */
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { type Program, runProgram, wasCompiled } from '../code/program.ts';
+import type { CompiledMessage } from './messages.ts';
 
-if (!isMainThread) runProgram(workerData as WorkerProgram);
+export function startVcpuThread(program: Program, post: (message: CompiledMessage) => void): void {
+  const script = runProgram(program);
+  if (wasCompiled(script, program)) post({ kind: 'compiled', code: script.createCachedData() });
+}
+
+if (!isMainThread) startVcpuThread(workerData as Program, (message) => parentPort?.postMessage(message));

@@ -29,6 +29,12 @@ export interface VcpuAssignment {
   readonly logLevel: LogLevel;
 }
 
+/** Worker to main, before it has a vCPU: what V8 has compiled, where there was no code cache. */
+export interface CompiledMessage {
+  readonly kind: 'compiled';
+  readonly code: Uint8Array;
+}
+
 /** Worker to main. */
 export type VcpuMessage =
   /**

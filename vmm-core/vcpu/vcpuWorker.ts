@@ -1,20 +1,23 @@
 /** Starts the threads that vCPUs run on. The only spawner of vcpu.worker.ts. */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { keepCode, readProgram } from '../code/codeCache.ts';
+import type { Program } from '../code/program.ts';
 import { prepareForBlockingThreads } from '../kvm/blockingThreads.ts';
-import type { VcpuAssignment, VcpuMessage } from './messages.ts';
-import { compileProgram, type WorkerProgram } from './workerProgram.ts';
+import type { CompiledMessage, VcpuAssignment, VcpuMessage } from './messages.ts';
 
 const FILE = join(import.meta.dirname, 'vcpu.worker.js');
+/** Runs it. */
 const COMPILED_FILE = join(import.meta.dirname, 'compiled.worker.js');
-/** Compiling for fewer takes longer than it saves. */
-const MANY = 3;
 
-/** Starts them side by side; those of one VM at once, since from the third on one costs less. */
+/** One of several threads that had no code cache has left it. */
+let isCodeKept = false;
+
+/** Starts them side by side. */
 export function startVcpuWorkers(count: number): VcpuWorker[] {
-  const program = count < MANY ? undefined : compileProgram(FILE);
-  const file = program === undefined ? FILE : COMPILED_FILE;
-  return Array.from({ length: count }, () => new VcpuWorker(file, program));
+  if (count === 0) return [];
+  const program = readProgram(FILE);
+  return Array.from({ length: count }, () => new VcpuWorker(program));
 }
 
 /**
@@ -27,10 +30,10 @@ export class VcpuWorker {
   #onFailure: (error: Error) => void = () => undefined;
   #isDismissed = false;
 
-  /** `program`: what `file` runs when it is COMPILED_FILE. */
-  constructor(file: string = FILE, program?: WorkerProgram) {
+  /** `starter`: the file that runs `program`. */
+  constructor(program: Program = readProgram(FILE), starter: string = COMPILED_FILE) {
     prepareForBlockingThreads();
-    this.#worker = new Worker(file, {
+    this.#worker = new Worker(starter, {
       workerData: program,
       // Not piped to ours: it writes to the descriptor (log.ts), and node would warn of so many listeners.
       stdout: true,
@@ -38,7 +41,12 @@ export class VcpuWorker {
       // A third is a semispace, which V8 rounds up to a power of two: 1 MB is its least, the next is 2.
       resourceLimits: { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 },
     });
-    this.#worker.on('message', (message: VcpuMessage) => this.onMessage(message));
+    const { file, writtenMs } = program; // the rest need not stay in memory
+    this.#worker.on('message', (message: VcpuMessage | CompiledMessage) => {
+      if (message.kind !== 'compiled') return this.onMessage(message);
+      if (!isCodeKept) keepCode({ file, writtenMs }, message.code);
+      isCodeKept = true;
+    });
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) => this.#fail(new Error(`it ended with exit code ${code}`)));
   }

@@ -11,7 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { codeCachePath, startProgram } from './codeCache.ts';
+import { codeCachePath, keepCode, readProgram } from './codeCache.ts';
+import { runProgram, wasCompiled } from './program.ts';
 
 const SEEN = 'trapframeCodeCacheTest';
 
@@ -34,8 +35,10 @@ describe('the code cache of a bundle', () => {
   }
 
   function run(): { readonly seen: unknown; readonly isFromCache: boolean } {
-    const { isFromCache, keepCode } = startProgram(file);
-    keepCode();
+    const program = readProgram(file);
+    const script = runProgram(program);
+    const isFromCache = !wasCompiled(script, program);
+    if (!isFromCache) keepCode(program, script.createCachedData());
     return { seen: Reflect.get(globalThis, SEEN), isFromCache };
   }
 
