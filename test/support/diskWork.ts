@@ -49,8 +49,8 @@ export function workOn(
       if (doStep(worker, step)) flushed.push(step);
     } catch (error) {
       if (!(error instanceof DiskError && error.errno === ENOSPC)) throw error;
+      history.resize(image.sizeBytes, step); // a resize may not have come to that
       history.failed(step);
-      history.resize(image.sizeBytes, step);
     }
   }
   file.limitBytes = Infinity;
