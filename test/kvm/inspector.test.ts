@@ -66,8 +66,8 @@ kvmTest("a disk's features and queues are shown while its driver works", async (
   const look = () => connection.sendRequest(inspectDevice, { name: 'blk0' });
   const { virtio, decoded } = await look();
   assert.equal(decoded?.['capacity'], 2 ** 20 / 512);
-  assert.deepEqual(virtio?.features.set, ['VIRTIO_F_VERSION_1']);
-  assert.ok(virtio.notTaken.includes('VIRTIO_BLK_F_FLUSH') && virtio.status.set.length === 4);
+  assert.deepEqual(virtio?.features.set, ['VIRTIO_BLK_F_FLUSH', 'VIRTIO_F_VERSION_1']);
+  assert.ok(virtio.notTaken.includes('VIRTIO_BLK_F_DISCARD') && virtio.status.set.length === 4);
   assert.equal(virtio.brokenRule, undefined);
   const used = async (): Promise<number> => {
     const rings = (await look()).virtio?.queues[0]?.rings;
