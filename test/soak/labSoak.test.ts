@@ -14,15 +14,18 @@ function told(event: LabTestEvent): LabMessage {
 
 describe('a soak in the lab', () => {
   it('counts the rounds of every VM, those that were lost, and what failed', async () => {
-    const count = await soakLab(0, FILES, async ({ onMessage }) => {
+    const lines: string[] = [];
+    const run = async ({ onMessage }: LabRun): Promise<void> => {
       onMessage(told({ type: 'diagnostic', message: 'rounds: 77' }));
       onMessage(told({ type: 'diagnostic', message: 'lost: lost by the emulator: vCPU 1' }));
       onMessage(told({ type: 'diagnostic', message: 'rounds: 5' }));
       const outcome = { passed: false, error: plainError('the guest was silent') };
       onMessage(told({ type: 'close', nesting: 1, name: 'VM 3', outcome }));
-    });
+    };
+    const count = await soakLab(0, FILES, run, { now: () => 0, tell: (line) => lines.push(line) });
     assert.equal(countLine('lab-smp', count), 'lab-smp: 82 rounds passed, 1 lost by the emulator, 1 FAILED');
     assert.deepEqual(count.lost, ['lost by the emulator: vCPU 1']);
+    assert.deepEqual(lines, ['FAILED in 0 s: VM 3']);
     assert.match(count.failures[0] ?? '', /^VM 3: Error: the guest was silent/);
   });
 
@@ -34,7 +37,7 @@ describe('a soak in the lab', () => {
       nowMs += 20; // an L1 takes its time
       onMessage(told({ type: 'diagnostic', message: 'rounds: 1' }));
     };
-    const count = await soakLab(20, FILES, run, () => nowMs);
+    const count = await soakLab(20, FILES, run, { now: () => nowMs });
     assert.equal(count.passed, 1);
     assert.deepEqual(count.lost, ['lost by the emulator: L1 triple faulted']);
   });

@@ -1,8 +1,16 @@
 /** Files of the lab that go on for long, in one L1 after another. */
-import type { LabMessage } from '../lab/inside/labProtocol.ts';
+import type { LabMessage, LabTestEvent } from '../lab/inside/labProtocol.ts';
 import type { LabRun } from '../lab/lab.ts';
 import { L1LostError } from '../lab/secondChance.ts';
 import type { SoakCount } from './soak.ts';
+
+type TestClose = LabTestEvent & { readonly type: 'close' };
+
+export interface SoakEvents {
+  readonly now?: () => number;
+  /** A test has ended: a line for who watches. */
+  readonly tell?: (line: string) => void;
+}
 
 /**
  * Boots L1s until the time is over. L1s that the emulator lost do not count against what a fresh one may
@@ -12,10 +20,10 @@ export async function soakLab(
   ms: number,
   options: Omit<LabRun, 'onMessage'>,
   run: (options: LabRun) => Promise<void>,
-  now: () => number = () => performance.now(),
+  { now = () => performance.now(), tell = (line) => console.error(line) }: SoakEvents = {},
 ): Promise<SoakCount> {
   const end = now() + ms;
-  const counter = new SoakCounter();
+  const counter = new SoakCounter(now, tell);
   do {
     try {
       await run({ ...options, onMessage: (message) => counter.onMessage(message) });
@@ -31,14 +39,29 @@ class SoakCounter implements SoakCount {
   passed = 0;
   readonly lost: string[] = [];
   readonly failures: string[] = [];
+  readonly #now: () => number;
+  readonly #tell: (line: string) => void;
+  #openedMs = 0;
+
+  constructor(now: () => number, tell: (line: string) => void) {
+    this.#now = now;
+    this.#tell = tell;
+  }
 
   onMessage(message: LabMessage): void {
     if (message.type === 'fileEnd' && message.problem !== undefined) this.failures.push(message.problem);
     if (message.type !== 'test') return;
     const { event } = message;
     if (event.type === 'diagnostic') this.#onDiagnostic(event.message);
-    else if (event.type === 'close' && event.outcome.error !== undefined)
-      this.failures.push(`${event.name}: ${event.outcome.error.stack}`);
+    else if (event.type === 'open') this.#openedMs = this.#now();
+    else this.#onClose(event);
+  }
+
+  /** Tests run one after another. */
+  #onClose({ name, nesting, outcome: { passed, error } }: TestClose): void {
+    const seconds = ((this.#now() - this.#openedMs) / 1000).toFixed();
+    if (nesting > 0) this.#tell(`${passed ? 'passed' : 'FAILED'} in ${seconds} s: ${name}`);
+    if (error !== undefined) this.failures.push(`${name}: ${error.stack}`);
   }
 
   /** In the words of these files. */
