@@ -14,8 +14,8 @@ import {
   writeAt,
 } from '../../kvm/fileIo.ts';
 import { EAGAIN, EINTR, ENOSPC, EOPNOTSUPP } from '../../kvm/errno.ts';
-import { tryIoctlStruct } from '../../kvm/libc.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
+import { deviceBytes } from './blockDevice.ts';
 import { ioError } from './diskError.ts';
 
 /** Methods throw DiskError. */
@@ -49,7 +49,6 @@ export interface HostFileOptions {
   readonly isUnsafe: boolean;
 }
 
-const BLKGETSIZE64 = 0x80081272; // <linux/fs.h>
 const BOUNCE_BYTES = 1 << 20;
 
 export class HostFile implements ImageFile {
@@ -184,11 +183,4 @@ export class HostFile implements ImageFile {
       at = end;
     }
   }
-}
-
-function deviceBytes(fd: number, path: string): number {
-  const size = new BigUint64Array(1);
-  const result = tryIoctlStruct(fd, BLKGETSIZE64, size);
-  if (result < 0) throw ioError(path, 'BLKGETSIZE64', -result);
-  return Number(size[0]);
 }

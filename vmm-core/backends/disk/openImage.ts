@@ -10,6 +10,7 @@ import { UserError } from '../../errors.ts';
 import { readAt } from '../../kvm/fileIo.ts';
 import { setBlocking } from '../../kvm/libc.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
+import { isReadOnlyDevice } from './blockDevice.ts';
 import { DiskError } from './diskError.ts';
 import { type DiskImage, SECTOR_BYTES } from './diskImage.ts';
 import { HostFile } from './imageFile.ts';
@@ -192,6 +193,8 @@ function openFile(
   const { fd, stat } = openOrExplain(name, isReadOnly, cache);
   try {
     setBlocking(fd);
+    if (!isReadOnly && stat.isBlockDevice() && isReadOnlyDevice(fd))
+      throw new UserError(`${quoted(name)} is a read-only device${READ_ONLY}`);
     accept(`${stat.dev}:${stat.ino}`); // before the lock, which would refuse a file of ours as in use
     if (!isShared && !lockImage(fd, { isReadOnly })) throw new UserError(lockedText(name, isReadOnly));
     const alignmentBytes = cache === 'none' ? directAlignment(fd, name) : 1;
