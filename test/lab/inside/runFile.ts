@@ -26,6 +26,7 @@ export async function runFile(run: FileRun): Promise<string | undefined> {
     cwd: run.cwd,
     env: { ...env, ...run.environment },
     stdio: ['ignore', 'inherit', 'pipe', 'pipe'],
+    detached: true, // a group of its own, to be killed with all its guests
   });
   let failures = 0;
   let tests = 0;
@@ -36,7 +37,7 @@ export async function runFile(run: FileRun): Promise<string | undefined> {
     run.onEvent(event);
   });
   const stderr = keepTail(child);
-  const timer = setTimeout(() => child.kill('SIGKILL'), run.timeoutMs);
+  const timer = setTimeout(() => killGroup(child), run.timeoutMs);
   const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
     child.once('close', (...ending) => resolve(ending));
   });
@@ -45,6 +46,10 @@ export async function runFile(run: FileRun): Promise<string | undefined> {
   if (signal !== null) return `ended by ${signal}\n${stderr()}`;
   if (code !== 0 && failures === 0) return `ended with code ${code}\n${stderr()}`;
   return tests === 0 ? 'has no tests' : undefined;
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid !== undefined) process.kill(-pid, 'SIGKILL');
 }
 
 /** What the tests write to stderr goes to the console; its end is also kept, for a process that dies. */
