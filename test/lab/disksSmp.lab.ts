@@ -18,10 +18,11 @@ describe('a stock Debian kernel with four CPUs', { skip: reasonToSkipDisks() }, 
 
   it('drives four disks of both formats at once, and fio finds every block as written', async (t) => {
     const root = await folder.image('qcow2');
+    const size = `${Math.max(256, DATA_MIB)}M`;
     const others = [
-      await folder.image('qcow2', '256M'),
-      await folder.image('raw', '256M'),
-      await folder.image('qcow2', '256M'),
+      await folder.image('qcow2', size),
+      await folder.image('raw', size),
+      await folder.image('qcow2', size),
     ];
     const disks = [root, ...others].map((it) => `${it},format=${path.extname(it).slice(1)}`);
     const guest = await boot(t, disks, { cpus: 4, memory: '512M' });

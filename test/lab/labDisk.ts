@@ -18,7 +18,7 @@ import { sharedLibraries } from './sharedLibraries.ts';
 const INSIDE = path.join(import.meta.dirname, 'inside');
 
 const SIZE = '12G'; // of L1's disk; sparse
-const ROOT_SIZE = '1536M';
+const ROOT_SIZE = '4G'; // for 1 GiB of data, twice; sparse, too
 /** Drivers of the guest: both transports, and what is behind them. */
 const MODULES = ['virtio_pci', 'virtio_mmio', 'virtio_blk', 'virtio_rng', 'virtio_console', 'ext4'];
 /** From this machine, with their libraries. */

@@ -2,9 +2,9 @@
 import path from 'node:path';
 import { prepareLab, runLab } from '../lab/lab.ts';
 import { soakLab } from './labSoak.ts';
-import type { Soak } from './soak.ts';
+import type { Soak, SoakCount } from './soak.ts';
 
-const FILES = ['disks.lab.ts', 'disksSmp.lab.ts'].map((it) => path.join(import.meta.dirname, '../lab', it));
+const DISKS = labFile('disks');
 const FILE_TIMEOUT_MS = 3 * 60 * 60_000;
 
 export const labDisks: Soak = {
@@ -12,7 +12,30 @@ export const labDisks: Soak = {
   what: 'disks of Linux guests: 1 GiB of data, 20 reboots and 20 kills under load a time, in the lab',
   run: async (ms) => {
     const environment = { LAB_DISK_MIB: '1024', LAB_ROUNDS: '20' };
-    const options = { files: FILES, environment, fileTimeoutMs: FILE_TIMEOUT_MS };
-    return (await prepareLab()) ?? soakLab(ms, options, runLab);
+    return soakDisks(ms, [DISKS, labFile('disksSmp')], environment, process.env['LAB_TEST']);
   },
 };
+
+export const labKills: Soak = {
+  name: 'lab-kills',
+  what: 'vmm killed under a Linux that writes, 40 times a time, in the lab',
+  run: async (ms) => {
+    const environment = { LAB_ROUNDS: '40' };
+    return soakDisks(ms, [DISKS], environment, 'when vmm is killed');
+  },
+};
+
+async function soakDisks(
+  ms: number,
+  files: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  pattern: string | undefined,
+): Promise<SoakCount | string> {
+  const options = { files, environment, fileTimeoutMs: FILE_TIMEOUT_MS };
+  const chosen = pattern === undefined ? options : { ...options, testNamePattern: pattern };
+  return (await prepareLab()) ?? soakLab(ms, chosen, runLab);
+}
+
+function labFile(topic: string): string {
+  return path.join(import.meta.dirname, `../lab/${topic}.lab.ts`);
+}

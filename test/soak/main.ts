@@ -4,11 +4,11 @@
  */
 import { parseArgs } from 'node:util';
 import { diskCrash, fuzz, runControl } from './commands.ts';
-import { labDisks } from './labDisks.ts';
+import { labDisks, labKills } from './labDisks.ts';
 import { labSmp } from './labSmp.ts';
 import { countLine, type Soak } from './soak.ts';
 
-const SOAKS: readonly Soak[] = [labSmp, labDisks, runControl, fuzz, diskCrash];
+const SOAKS: readonly Soak[] = [labSmp, labDisks, labKills, runControl, fuzz, diskCrash];
 const DEFAULT_MINUTES = '30';
 
 async function main(args: readonly string[]): Promise<number> {
