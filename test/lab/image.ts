@@ -29,8 +29,8 @@ import { sharedLibraries } from './sharedLibraries.ts';
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 const INSIDE = path.join(import.meta.dirname, 'inside');
 
-/** kvm-amd is what the lab is about; the others carry the results and the disk. */
-const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4'];
+/** kvm-amd is what the lab is about; others carry results and the disk, or are disks that can fail. */
+const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4', 'loop', 'dm_mod'];
 
 /**
  * What the bundles in dist/ and the test bundles leave to node's own resolution; see `external` in the
@@ -38,6 +38,7 @@ const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4'
  */
 const RUNTIME_MODULES = ['koffi', '@koromix/koffi-linux-x64'];
 const UNUSED_MODULE_FILES = /\/(?:doc|vendor|musl_x64|deps)\/|\.(?:md|cc|hh|h|c|d\.ts)$/;
+const DMSETUP = '/sbin/dmsetup'; // Debian's, as DISK_TOOLS says
 
 export interface LabImage {
   readonly kernel: string;
@@ -109,6 +110,7 @@ async function baseContents(kernel: StockKernel): Promise<Map<string, Buffer>> {
   contents.set('/guestInit', await readFile(path.join(INSIDE, 'l2Init.sh'))); // only so that it is part of the hash
 
   contents.set('/bin/node', await readFile(process.execPath));
+  contents.set('/bin/dmsetup', await readFile(await realpath(DMSETUP)));
   for (const name of RUNTIME_MODULES) {
     const directory = path.join(REPOSITORY, 'node_modules', name);
     for (const [file, data] of await readTree(directory)) {
@@ -116,7 +118,7 @@ async function baseContents(kernel: StockKernel): Promise<Map<string, Buffer>> {
     }
   }
   const koffi = path.join(REPOSITORY, 'node_modules/@koromix/koffi-linux-x64/linux_x64/koffi.node');
-  for (const library of await sharedLibraries([process.execPath, koffi])) {
+  for (const library of await sharedLibraries([process.execPath, koffi, DMSETUP])) {
     contents.set(library, await readFile(await realpath(library)));
   }
 
