@@ -4,6 +4,7 @@
  * LAB_ROUNDS make it long (test/soak).
  */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { checkQcow2 } from '../../vmm-core/backends/disk/checkImage.ts';
 import { openImageFile } from '../../vmm-core/backends/disk/openImage.ts';
@@ -57,6 +58,42 @@ describe('a stock Debian kernel with disks', { skip: reasonToSkipDisks() }, () =
       );
       assert.equal(await again.powerOff(), 0);
       t.diagnostic('rounds: 1');
+    });
+  }
+
+  it('has 26 disks, vda to vdz, each with its serial number', async (t) => {
+    const letters = [...'abcdefghijklmnopqrstuvwxyz'];
+    const disks = await Promise.all(
+      letters.map(async (it) => `${await folder.zeros(2 ** 20)},format=raw,serial=number-${it}`),
+    );
+    const guest = await boot(t, disks, { cmdline: 'lab.root=none' });
+    const serials = await guest.sh('for it in /sys/block/vd*; do echo ${it##*/} $(cat $it/serial); done');
+    assert.deepEqual(
+      serials.split('\n'),
+      letters.map((it) => `vd${it} number-${it}`),
+    );
+    const write = 'echo this is $it | dd of=/dev/$it conv=fsync 2>/dev/null';
+    await guest.sh(`for it in $(ls /sys/block | grep vd); do ${write} || exit 1; done`);
+    assert.equal(await guest.powerOff(), 0);
+    for (const [i, it] of disks.entries()) {
+      const [file = ''] = it.split(',');
+      assert.match(await readFile(file, 'latin1'), new RegExp(`^this is vd${letters[i]}\n`));
+    }
+  });
+
+  for (const engine of ['uring', 'uring-mapped', 'poll']) {
+    it(`reads what it wrote by way of ${engine}`, async (t) => {
+      const disk = await folder.image('qcow2', '64M');
+      const options = { cmdline: 'lab.root=none', environment: { TRAPFRAME_IO: engine } };
+      const guest = await boot(t, [`${disk},format=qcow2`], options);
+      const sum = await guest.sh(
+        'mkdir -p /tmp; dd if=/dev/urandom of=/tmp/data bs=1M count=16 2>/dev/null && sha256sum < /tmp/data',
+      );
+      await guest.sh('dd if=/tmp/data of=/dev/vda bs=256k oflag=direct conv=fsync');
+      const read = 'dd if=/dev/vda bs=64k count=256 iflag=direct 2>/dev/null';
+      assert.equal(await guest.sh(`${read} | sha256sum`), sum);
+      assert.equal(await guest.powerOff(), 0);
+      await check(disk);
     });
   }
 

@@ -22,18 +22,20 @@ export interface DiskGuestOptions {
   /** Added to the kernel's. */
   readonly cmdline?: string;
   readonly memory?: string;
+  /** Added to that of `vmm run`. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** `disks`: values of --disk, the root's first. */
 export function bootWithDisks(disks: readonly string[], options: DiskGuestOptions = {}): DiskGuest {
-  const { cpus = 1, more = [], cmdline = '', memory = '384M' } = options;
-  const run = new VmmRun([
+  const { cpus = 1, more = [], cmdline = '', memory = '384M', environment } = options;
+  const args = [
     ...['--kernel', PAYLOADS.vmlinux, '--initrd', DISK.initrd, '--memory', memory, '--cpus', String(cpus)],
     ...['--cmdline', `console=ttyS0 quiet ${cmdline}`.trim()],
     ...disks.flatMap((it) => ['--disk', it]),
     ...more,
-  ]);
-  return new DiskGuest(run);
+  ];
+  return new DiskGuest(new VmmRun(args, environment));
 }
 
 export class DiskGuest {

@@ -1,7 +1,7 @@
 /** Images of guests in L1, made, looked at and booted by our own commands. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
@@ -40,6 +40,14 @@ export class ImageFolder {
 
   static async make(): Promise<ImageFolder> {
     return new ImageFolder(await mkdtemp(path.join(DISK.mount, 'test-')));
+  }
+
+  /** A new raw image, without a process of its own. */
+  async zeros(sizeBytes: number): Promise<string> {
+    const file = path.join(this.#path, `${this.#count++}.raw`);
+    await writeFile(file, '');
+    await truncate(file, sizeBytes);
+    return file;
   }
 
   /** A new image of a format; of the root when no size is given. */

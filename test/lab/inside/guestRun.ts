@@ -17,8 +17,8 @@ export class GuestRun {
   #changed: () => void = () => undefined;
   #lastHeardMs = performance.now();
 
-  constructor(program: string, args: readonly string[]) {
-    this.#child = spawn(program, args, { cwd: LAB_ROOT });
+  constructor(program: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    this.#child = spawn(program, args, { cwd: LAB_ROOT, env: { ...process.env, ...environment } });
     this.#child.stdout.setEncoding('latin1').on('data', (text: string) => {
       this.#output += text;
       this.#lastHeardMs = performance.now();

@@ -8,8 +8,8 @@ import { guestState } from './lostGuest.ts';
 export const VMM = path.join(LAB_ROOT, 'dist/vmm.js');
 
 export class VmmRun extends GuestRun {
-  constructor(args: readonly string[]) {
-    super(process.execPath, [VMM, 'run', ...args]);
+  constructor(args: readonly string[], environment?: Readonly<Record<string, string>>) {
+    super(process.execPath, [VMM, 'run', ...args], environment);
   }
 
   /** Because the emulator lost the guest, or because of us. */
