@@ -157,6 +157,23 @@ describe('a stock Debian kernel with disks', { skip: reasonToSkipDisks() }, () =
     t.diagnostic(`rounds: ${ROUNDS}`);
   });
 
+  it('starts another kernel by itself with writes under way, which finds its root again', async (t) => {
+    const root = await folder.image('qcow2');
+    const guest = await boot(t, [`${root},format=qcow2`]);
+    for (let round = 0; round < ROUNDS; round++) {
+      const sum = await guest.sh(
+        'dd if=/dev/urandom of=/root/kept bs=1M count=2 2>/dev/null; sync; sha256sum < /root/kept',
+      );
+      await guest.sh(`${NOISE} &`);
+      guest.run.type('usleep 300000; kexec /boot/vmlinuz /boot/initrd\n');
+      await guest.ready();
+      assert.equal(await guest.sh('sha256sum < /root/kept'), sum);
+    }
+    assert.equal(await guest.powerOff(), 0);
+    await check(root);
+    t.diagnostic(`rounds: ${ROUNDS}`);
+  });
+
   it('loses nothing that was synced when vmm is killed', async (t) => {
     const each = Array.from({ length: VMS_AT_ONCE }, () => killAgainAndAgain(t, folder));
     const leaks = (await Promise.all(each)).reduce((sum, it) => sum + it);

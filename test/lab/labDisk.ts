@@ -6,6 +6,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirectory } from '../../scripts/cache.ts';
@@ -35,8 +36,8 @@ const TOOLS = ['/sbin/mke2fs', '/sbin/e2fsck', '/sbin/resize2fs', '/usr/bin/fio'
 export async function labDisk(): Promise<string> {
   const store = path.join(cacheDirectory(), 'lab');
   await mkdir(store, { recursive: true });
-  const root = await rootContents();
   const initrd = await initrdArchive();
+  const root = await rootContents(initrd);
   const qemu = await qemuContents();
   const hash = createHash('sha256').update(initrd).update(SIZE).update(ROOT_SIZE);
   for (const [name, data] of [...root, ...qemu]) hash.update(`\0${name}\0${data.length}\0`).update(data);
@@ -74,7 +75,7 @@ async function makeDisk(work: string, { root, initrd, qemu }: DiskContents): Pro
 
 type Contents = ReadonlyMap<string, Buffer>;
 
-async function rootContents(): Promise<Contents> {
+async function rootContents(initrd: Uint8Array): Promise<Contents> {
   const contents = new Map<string, Buffer>();
   const busybox = await staticBusybox();
   contents.set('/bin/busybox', busybox);
@@ -84,7 +85,22 @@ async function rootContents(): Promise<Contents> {
   contents.set('/etc/mke2fs.conf', await readFile('/etc/mke2fs.conf'));
   for (const file of [...TOOLS, ...(await sharedLibraries(TOOLS))])
     contents.set(file, await readFile(await realpath(file)));
+  // To start anew from, by itself.
+  contents.set('/sbin/kexec', await kexecProgram());
+  contents.set('/boot/vmlinuz', (await stockKernel()).bzImage);
+  contents.set('/boot/initrd', Buffer.from(initrd));
   return contents;
+}
+
+async function kexecProgram(): Promise<Buffer> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'trapframe-lab-'));
+  try {
+    const program = path.join(directory, 'kexec');
+    await promisify(execFile)('gcc', ['-Os', '-static', '-o', program, path.join(INSIDE, 'kexec.c')]);
+    return await readFile(program);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 }
 
 async function qemuContents(): Promise<Contents> {
