@@ -36,10 +36,10 @@ const WORKER_FOLDERS = ['vmm-core', 'debug-adapter', 'extension'];
 
 /**
  * What a worker's bundle leaves out, though its sources import it: a vCPU's thread builds the registers of
- * devices only, and each of up to 64 would hold what plans them and what moves their data.
+ * devices only, and each of up to 64 would hold what plans them and what moves their data. What is loaded
+ * later (DeviceClass.load) is left out as well: such a thread has no event loop in which it could be.
  */
-const LEFT_OUT_OF_VCPUS =
-  /\/vmm-core\/(config|backends)\/|\/devices\/virtio\/(queueServer|blk\/blkService|blk\/blkBackend)\.ts$/;
+const LEFT_OUT_OF_VCPUS = /\/vmm-core\/(config|backends)\/|\/devices\/virtio\/queueServer\.ts$/;
 const LEFT_OUT: Readonly<Record<string, RegExp>> = {
   'vmm-core/vcpu/vcpu.worker.ts': LEFT_OUT_OF_VCPUS,
 };
@@ -101,7 +101,12 @@ const STUB = `module.exports = Object.create(new Proxy({}, {
 
 function leaveOut(files: RegExp | undefined): Plugin[] {
   if (files === undefined) return [];
-  const setup: Plugin['setup'] = (build) => build.onLoad({ filter: files }, () => ({ contents: STUB }));
+  const setup: Plugin['setup'] = (build) => {
+    build.onLoad({ filter: files }, () => ({ contents: STUB }));
+    build.onResolve({ filter: /^\./ }, ({ kind, path: file }) =>
+      kind === 'dynamic-import' ? { path: file, external: true } : undefined,
+    );
+  };
   return [{ name: 'leave-out', setup }];
 }
 

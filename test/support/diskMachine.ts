@@ -9,8 +9,11 @@ import { allocateDevices, buildDevices, type DeviceSet } from '../../vmm-core/de
 import type { DeviceService } from '../../vmm-core/devices/deviceService.ts';
 import { hostBridge } from '../../vmm-core/devices/pci/hostBridge.ts';
 import { planMachine } from '../../vmm-core/devices/planner.ts';
-import { blk } from '../../vmm-core/devices/virtio/blk/blk.ts';
+import { blkClass } from '../../vmm-core/devices/virtio/blk/blk.ts';
+import { BlkBackend } from '../../vmm-core/devices/virtio/blk/blkBackend.ts';
+import { BlkService } from '../../vmm-core/devices/virtio/blk/blkService.ts';
 import { BLK_STATE, type BlkInstance, type BlkState } from '../../vmm-core/devices/virtio/blk/blkState.ts';
+import { virtioDevice } from '../../vmm-core/devices/virtio/virtioDevice.ts';
 import { ServiceIo } from '../../vmm-core/io/serviceIo.ts';
 import { openIoEngine } from '../../vmm-core/kvm/io/openIoEngine.ts';
 import { log } from '../../vmm-core/log.ts';
@@ -27,6 +30,13 @@ import { MockDriver, type Segment } from './mockDriver.ts';
 import { MmioDriver } from './virtioMachine.ts';
 
 const MEMORY_BYTES = 0x40_0000;
+
+/** Its code need not be loaded first. */
+const blk = virtioDevice({
+  ...blkClass,
+  serve: (instance, port) => new BlkService(instance, port),
+  backend: (instance, port) => new BlkBackend(instance, port),
+});
 
 export class DiskMachine {
   readonly memory = allocateGuestMemory([{ base: 0, sizeBytes: MEMORY_BYTES }]);

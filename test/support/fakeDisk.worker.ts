@@ -4,4 +4,4 @@ import { runIo } from '../../vmm-core/io/runIo.ts';
 import type { IoAssignment } from '../../vmm-core/io/messages.ts';
 import { fakeDisk } from './fakeDisk.ts';
 
-runIo(workerData as IoAssignment, (message) => parentPort?.postMessage(message), [fakeDisk]);
+void runIo(workerData as IoAssignment, (message) => parentPort?.postMessage(message), [fakeDisk]);

@@ -11,6 +11,7 @@ import { SETTINGS } from '../config/settings.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
 import { log } from '../log.ts';
+import { loadDevices } from '../machine/loadDevices.ts';
 import { warmUp } from '../machine/warmParts.ts';
 import { isFatal, STOP } from '../protocol/stopCause.ts';
 import type { VmEnd } from '../protocol/vm.ts';
@@ -98,6 +99,7 @@ function configure(values: Values, positionals: readonly string[]): VmConfig {
 }
 
 async function runVm(config: VmConfig, wait: boolean): Promise<number> {
+  await loadDevices(config);
   let core: Core | undefined = undefined; // until the control socket is open
   let end: (end: VmEnd) => void = () => undefined;
   const showTrouble = (message: string): void => {

@@ -6,6 +6,7 @@ import type { VmConfig } from '../config/vmConfig.ts';
 import type { Hit } from '../debug/breakpoints.ts';
 import { StateError } from '../errors.ts';
 import { log } from '../log.ts';
+import { loadDevices } from '../machine/loadDevices.ts';
 import { coolDown, warmUp, type WarmParts } from '../machine/warmParts.ts';
 import type { Change } from '../protocol/changes.ts';
 import { hex } from '../protocol/hex.ts';
@@ -55,6 +56,7 @@ export class Core implements VmEvents {
 
   /** Throws what Vm throws; the core is then still empty and can be asked again. */
   async create(config: VmConfig, owner: Client): Promise<CoreInfo> {
+    await loadDevices(config);
     if (this.#vm !== undefined) throw new StateError('this process has a VM already');
     const warm = this.warm();
     this.#warm = undefined; // its parts belong to the VM, even if creating it fails

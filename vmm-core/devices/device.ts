@@ -38,6 +38,11 @@ export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
   firmware?(instance: C, resources: Resources): FirmwareContribution;
   /** Absent: KVM has the chip. */
   build?(instance: C, host: DeviceHost<S>): Device;
+  /**
+   * Loads the code of its back end and its service, before either is made: machines without the device do
+   * without it, and so do vCPUs' threads, which load nothing.
+   */
+  load?(): Promise<void>;
   /** Absent: nothing of the host is behind it. Throws UserError when that cannot be opened. */
   backend?(instance: C, port: BackendPort<S>): Backend;
   /** What moves its data on its I/O thread (Resources.ioThread). */

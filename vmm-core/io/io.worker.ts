@@ -6,8 +6,8 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { IoAssignment } from './messages.ts';
 import { runIo } from './runIo.ts';
 
-export function runAssigned(assignment: IoAssignment): void {
-  runIo(assignment, (message) => parentPort?.postMessage(message));
+export function runAssigned(assignment: IoAssignment): Promise<void> {
+  return runIo(assignment, (message) => parentPort?.postMessage(message));
 }
 
-if (!isMainThread) runAssigned(workerData as IoAssignment);
+if (!isMainThread) void runAssigned(workerData as IoAssignment);

@@ -1,7 +1,7 @@
 /** What an I/O thread does: the services of its devices, in a loop that main commands. */
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { buildDevices, type BuiltDevice } from '../devices/buildDevices.ts';
-import { CATALOG } from '../devices/catalog.ts';
+import { CATALOG, classOf } from '../devices/catalog.ts';
 import { hostClock } from '../devices/clock.ts';
 import { type DeviceClass, WAKE_EVENT } from '../devices/device.ts';
 import type { DeviceService, IoSlots, ServicePort } from '../devices/deviceService.ts';
@@ -18,10 +18,15 @@ import { serviceWaker } from './serviceWaker.ts';
 
 type Post = (message: IoMessage) => void;
 
-/** Returns when main has closed it. */
-export function runIo(assignment: IoAssignment, post: Post, catalog: readonly DeviceClass[] = CATALOG): void {
+/** Resolves when main has closed it. */
+export async function runIo(
+  assignment: IoAssignment,
+  post: Post,
+  catalog: readonly DeviceClass[] = CATALOG,
+): Promise<void> {
   log.setThread(`vm/${assignment.vmName}/${assignment.threadName}`);
   log.setLevel(assignment.logLevel);
+  await loadServed(assignment, catalog);
   const engine = openIoEngine(assignment.engine, assignment.ram);
   const wakeFd = assignment.ioWakeFds[assignment.threadName];
   if (wakeFd === undefined) throw new Error(`nothing wakes the I/O thread ${assignment.threadName}`);
@@ -30,6 +35,14 @@ export function runIo(assignment: IoAssignment, post: Post, catalog: readonly De
   const loop = new IoLoop({ engine, wakeFd, nextCommand, post }, servedDevices(assignment, post, catalog));
   loop.run();
   assignment.commands.close(); // or the thread would wait for more
+}
+
+async function loadServed(
+  { plan, threadName }: IoAssignment,
+  catalog: readonly DeviceClass[],
+): Promise<void> {
+  for (const { classId, resources } of plan.devices)
+    if (resources.ioThread === threadName) await classOf(classId, catalog).load?.();
 }
 
 function servedDevices(

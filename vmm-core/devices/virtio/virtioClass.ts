@@ -45,6 +45,8 @@ export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extend
   /** The I/O thread of this instance (device.ts, Resources.ioThread); undefined: main serves it. */
   ioThread?(instance: C): string | undefined;
   serve(instance: C, port: VirtioPort<S>): VirtioService;
+  /** The code of `serve` and `backend`; see DeviceClass. */
+  load?(): Promise<void>;
   /** Main's side of a device that the I/O thread serves. Throws UserError when that cannot be opened. */
   backend?(instance: C, port: VirtioBackendPort<S>): Backend;
 }

@@ -51,6 +51,7 @@ export function virtioDevice<C extends VirtioInstance, S extends VirtioState>(
       built.set(device, device);
       return device;
     },
+    load: async () => virtioClass.load?.(),
     backend: (instance, port) => {
       const device = deviceOf(port.device);
       if (virtioClass.ioThread?.(instance) === undefined) return device.serveOnMain(port);

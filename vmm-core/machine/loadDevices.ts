@@ -1,0 +1,8 @@
+/** Loads the code of devices that few machines have, before one that has them is made. Main thread. */
+import type { VmConfig } from '../config/vmConfig.ts';
+import { CATALOG } from '../devices/catalog.ts';
+
+export async function loadDevices(config: VmConfig): Promise<void> {
+  for (const it of CATALOG)
+    if (it.instances === undefined || it.instances(config).length > 0) await it.load?.();
+}
