@@ -428,7 +428,7 @@ describe('the thread', () => {
       queueSize: 64,
       memoryBytes: 16 << 20,
     });
-    for (let i = 0; i < 6; i++) large.add([header(VIRTIO_BLK_T_OUT), readable(1 << 20), writable(1)]);
+    for (let i = 0; i < 6; i++) large.add([header(VIRTIO_BLK_T_OUT), readable(1 << 18), writable(1)]);
     assert.equal(large.requests.onKick(0), true);
     assert.equal(large.answers().length, 4);
   });

@@ -63,9 +63,13 @@ export interface BlkDisk {
   readonly id: Uint8Array;
 }
 
-/** Taken at a time, before others on the thread have their turn. */
+/**
+ * Taken at a time, before the driver hears of those that are done and others on the thread have their turn.
+ * The page cache is copied in the call that submits: while the driver deals with the first of several large
+ * requests, the next are copied.
+ */
 const BATCH_REQUESTS = 64;
-const BATCH_BYTES = 4 << 20;
+const BATCH_BYTES = 1 << 20;
 
 /** The request in hand. */
 const NOTHING = 0;
