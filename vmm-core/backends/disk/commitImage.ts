@@ -4,7 +4,10 @@ import { IoBuffer } from '../../memory/ioBuffer.ts';
 import type { CopyOptions } from './copyImage.ts';
 import type { RawImage } from './rawImage.ts';
 import type { Qcow2Image } from './qcow2/qcow2Image.ts';
-import { isZero } from './zeros.ts';
+import { zerosFrom } from './zeros.ts';
+
+/** At least: read and written at once. */
+const RUN_BYTES = 2 << 20;
 
 /**
  * `base` is the image behind `top`, open to be written. Whatever interrupts it, `top` reads as before: it is
@@ -16,19 +19,46 @@ export async function commitImage(
   options: CopyOptions = {},
 ): Promise<void> {
   if (base.sizeBytes < top.sizeBytes) base.resize(top.sizeBytes);
-  const buffer = new IoBuffer(top.clusterBytes);
-  for (let at = 0; at < top.sizeBytes; at += top.clusterBytes) {
+  const buffer = new IoBuffer(Math.max(RUN_BYTES, top.clusterBytes));
+  for (let at = 0; at < top.sizeBytes;) {
     options.signal?.throwIfAborted();
-    const lengthBytes = Math.min(top.clusterBytes, top.sizeBytes - at);
-    if (!top.hasOwn(at)) continue;
-    const bytes = buffer.bytes.subarray(0, lengthBytes);
-    top.read(at, bytes);
-    if (isZero(bytes)) base.writeZeroes(at, lengthBytes, true);
-    else base.write(at, bytes);
-    options.onProgress?.(at + lengthBytes);
-    await nextTurn();
+    const lengthBytes = ownFrom(top, at, buffer.bytes.length);
+    if (lengthBytes === 0) at += top.clusterBytes;
+    else {
+      const bytes = buffer.bytes.subarray(0, lengthBytes);
+      top.read(at, bytes);
+      writeRun(base, at, bytes, top.clusterBytes);
+      at += lengthBytes;
+      options.onProgress?.(at);
+      await nextTurn();
+    }
   }
   base.flush();
   base.sync();
   top.becomeEmpty();
+}
+
+/** How many bytes from here on are clusters of its own, at most `limit`. */
+function ownFrom(top: Qcow2Image, offset: number, limit: number): number {
+  const end = Math.min(offset + limit, top.sizeBytes);
+  let at = offset;
+  while (at < end && top.hasOwn(at)) at += top.clusterBytes;
+  return Math.min(at, end) - offset;
+}
+
+/** Clusters that are zeros give the base's place back. */
+function writeRun(
+  base: RawImage | Qcow2Image,
+  offset: number,
+  bytes: Uint8Array,
+  clusterBytes: number,
+): void {
+  for (let at = 0; at < bytes.length;) {
+    const zeros = zerosFrom(bytes, at, clusterBytes);
+    if (zeros > 0) base.writeZeroes(offset + at, zeros, true);
+    at += zeros;
+    const start = at;
+    while (at < bytes.length && zerosFrom(bytes, at, clusterBytes) === 0) at += clusterBytes;
+    if (at > start) base.write(offset + start, bytes.subarray(start, at));
+  }
 }

@@ -150,7 +150,7 @@ export class Qcow2Image implements DiskImage {
       const at = offset + done;
       this.locate(at, into.length - done, extent);
       const part = into.subarray(done, done + extent.lengthBytes);
-      if (extent.kind === EXTENT.ZERO) part.fill(0);
+      if (extent.kind === EXTENT.ZERO) fillZeros(part);
       else if (extent.kind === EXTENT.PACKED) this.readPacked(at, part);
       else if (extent.fd === this.fd) this.#layout.file.read(part, extent.fileOffset);
       else this.#backing?.read(at, part);
@@ -538,6 +538,11 @@ export class Qcow2Image implements DiskImage {
       this.#sizeBytes = oldBytes;
     }
   }
+}
+
+/** TypedArray.fill goes through shared memory byte by byte. */
+function fillZeros(bytes: Uint8Array): void {
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).fill(0);
 }
 
 function hex(high: number, low: number): string {
