@@ -1,5 +1,5 @@
 /** What a process needs before it has threads that block in the kernel and ignore their event loop. */
-import { exitNow } from './libc.ts';
+import { exitNow, shareHeap } from './libc.ts';
 
 let isProcessReady = false;
 
@@ -7,6 +7,7 @@ let isProcessReady = false;
 export function prepareForBlockingThreads(): void {
   if (isProcessReady) return;
   isProcessReady = true;
+  shareHeap();
   // A kick is a signal that only has to interrupt KVM_RUN; without a handler it would end the process.
   process.on('SIGUSR2', () => undefined);
   // node would first terminate the threads one by one: one in the kernel does not react, and one still

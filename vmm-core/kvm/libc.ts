@@ -38,9 +38,11 @@ const libcSetitimer = libc.func('int setitimer(int which, void *value, void *old
   old: null,
 ) => number;
 const libcMallocTrim = libc.func('int malloc_trim(size_t pad)') as unknown as IntCall;
+const libcMallopt = libc.func('int mallopt(int param, int value)') as unknown as IntCall;
 const libcGetpid = libc.func('int getpid()') as unknown as () => number;
 const libcExit = libc.func('void _exit(int status)') as unknown as (status: number) => never;
 
+const M_ARENA_MAX = -8; // <malloc.h>
 const PROT_READ_WRITE = 1 | 2;
 const MAP_SHARED = 0x01;
 const MAP_FIXED = 0x10;
@@ -160,6 +162,14 @@ export function mapFile(fd: number, lengthBytes: number, offset: number): ArrayB
   const address = BigInt(libcMmap(0, lengthBytes, PROT_READ_WRITE, MAP_SHARED, fd, offset));
   if (BigInt.asIntN(64, address) === -1n) throw new KvmError('mmap', koffi.errno());
   return koffi.view(address, lengthBytes);
+}
+
+/**
+ * Threads that start from now on share one heap of malloc: one of its own would keep what their start took,
+ * and they allocate next to nothing once they run.
+ */
+export function shareHeap(): void {
+  libcMallopt(M_ARENA_MAX, 1);
 }
 
 /**
