@@ -30,8 +30,8 @@ export const LAB_GROUP: Group = {
   needsKvm: false,
   how:
     'In a Linux with AMD-V that QEMU emulates (test/lab/README.md): a stock Debian kernel from its start to a shell on its ext4 root, ' +
-    'and fio in it, on a disk of 256 MiB in the page cache; two rounds. Ours has its disks on PCI, QEMU’s microvm on MMIO. An exit costs ' +
-    '75 µs there, on both sides.',
+    'and fio in it, on a disk of 128 MiB in the page cache; the guests of both VMMs run beside each other and take turns, and the order ' +
+    'changes with each round. Ours has its disks on PCI, QEMU’s microvm on MMIO. An exit costs 75 µs there, on both sides.',
   run: async () => (await prepareLab()) ?? resultsOf(await measureInLab()),
 };
 
