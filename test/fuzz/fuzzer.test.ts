@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { type Fuzzer, freshSeed, runRounds } from './fuzzer.ts';
 import { FUZZERS } from './fuzzers.ts';
@@ -33,6 +35,18 @@ describe('a fuzzer', () => {
     );
     const repeated = runRounds(faultyAt(12), { firstSeed: 12, rounds: 1 });
     await assert.rejects(repeated, /seed 12/);
+  });
+
+  it('that hangs in a round ends, and names the seed and the command that repeats it', () => {
+    const script = `
+      const { runRounds } = require('${path.join(import.meta.dirname, 'fuzzer.ts')}');
+      const round = async () => { await null; for (;;); };
+      void runRounds({ name: 'sample', claim: 'ends', round }, { firstSeed: 12, hangMs: 100 });`;
+    const options = ['--import', 'tsx', '--eval', script];
+    const { signal, stderr } = spawnSync(process.execPath, options, { encoding: 'utf8' });
+    const again = 'again: npm run fuzz -- sample --seed 12 --rounds 1';
+    assert.equal(stderr, `sample, seed 12: a round has not ended within 0.1 s\n${again}\n`);
+    assert.equal(signal, 'SIGKILL');
   });
 
   it('continues with seed 0 after the last', async () => {

@@ -1,7 +1,8 @@
 /**
- * One fuzzer, and how long it runs. A seed determines a whole round, so a failure names the command that
- * reproduces it.
+ * One fuzzer, and how long it runs. A seed determines a whole round, so a failure, or a hang, names the
+ * command that reproduces it.
  */
+import { HangWatch } from './hangWatch.ts';
 
 export interface Fuzzer {
   /** On the command line. */
@@ -21,7 +22,12 @@ export interface FuzzLimit {
   /** Ends when one of them is reached; at least one round is run. */
   readonly ms?: number;
   readonly rounds?: number;
+  /** A round that takes longer ends the process. */
+  readonly hangMs?: number;
 }
+
+/** Rounds take milliseconds; this is for machines that are busy with ten other things. */
+const HANG_MS = 60_000;
 
 /** Seeds are below 2^31, so that none wraps into another in some generator. */
 const SEEDS = 2 ** 31;
@@ -36,12 +42,26 @@ export function seedAfter(firstSeed: number, rounds: number): number {
 }
 
 /** Returns how many rounds were run. Throws with the round's seed and the command that repeats it. */
-export async function runRounds(fuzzer: Fuzzer, { firstSeed, ms, rounds }: FuzzLimit): Promise<number> {
+export async function runRounds(fuzzer: Fuzzer, limit: FuzzLimit): Promise<number> {
+  const watch = new HangWatch(fuzzer.name, limit.hangMs ?? HANG_MS);
+  try {
+    return await runWatched(fuzzer, limit, watch);
+  } finally {
+    watch.end();
+  }
+}
+
+async function runWatched(
+  fuzzer: Fuzzer,
+  { firstSeed, ms, rounds }: FuzzLimit,
+  watch: HangWatch,
+): Promise<number> {
   const end = performance.now() + (ms ?? Infinity);
   for (let done = 0; ; done++) {
     if (done > 0 && done >= (rounds ?? Infinity)) return done;
     if (done > 0 && performance.now() >= end) return done;
     const seed = seedAfter(firstSeed, done);
+    watch.startRound(seed);
     try {
       await fuzzer.round(seed);
     } catch (cause) {

@@ -1,7 +1,6 @@
 /**
  * Every fuzzer for its share of the time that `npm test` has for all of them, with new seeds in each run. A
- * failure says how to reproduce it; a fuzzer that hangs has printed its first seed. `npm run fuzz` runs them
- * for as long as wanted.
+ * failure or a hang says how to reproduce it. `npm run fuzz` runs them for as long as wanted.
  */
 import { test } from 'node:test';
 import { freshSeed, runRounds } from './fuzzer.ts';
