@@ -32,8 +32,8 @@ export const USE = {
   none: 0,
   data: 1,
   l2: 2,
-  bitmap: 3,
   /** From here on one cluster has one user. */
+  bitmap: 3,
   header: 4,
   refcountTable: 5,
   refcountBlock: 6,
@@ -108,21 +108,26 @@ export class References {
       this.#collectBitmaps();
   }
 
-  #add(offset: number, lengthBytes: number, use: Use): void {
+  /** Whether that could be: otherwise it has been reported. */
+  #add(offset: number, lengthBytes: number, use: Use): boolean {
     const { clusterBytes } = this.#layout;
-    if (lengthBytes === 0) return;
+    if (lengthBytes === 0) return true;
+    let isGood = true;
     const last = Math.floor((offset + lengthBytes - 1) / clusterBytes);
     for (let cluster = Math.floor(offset / clusterBytes); cluster <= last; cluster++) {
       if (cluster >= this.counts.length) {
         this.#report(`${USE_NAMES[use]} at ${hex(offset)} is beyond the end of the file`);
-        return;
+        return false;
       }
       const before = this.#uses[cluster] ?? USE.none;
-      if (before !== USE.none && (before !== use || use >= USE.header))
+      if (before !== USE.none && (before !== use || use >= USE.bitmap)) {
         this.#report(`cluster ${cluster} is used for ${USE_NAMES[before]} and for ${USE_NAMES[use]}`);
+        isGood = false;
+      }
       this.#uses[cluster] = Math.max(before, use);
       this.counts[cluster] = (this.counts[cluster] ?? 0) + 1;
     }
+    return isGood;
   }
 
   #collectRefcountTable(): void {
@@ -132,16 +137,20 @@ export class References {
       if (block !== 0) this.#add(block, this.#layout.clusterBytes, USE.refcountBlock);
   }
 
-  /** `isActive`: of the disk itself. Only there the COPIED flag means anything. */
+  /**
+   * `isActive`: of the disk itself. Only there the COPIED flag means anything. No table is followed twice, so
+   * that a small file with tables made of the same bytes takes no longer than its size says.
+   */
   #collectL1(offset: number, entries: number, isActive: boolean): void {
     const sizeBytes = entries * QCOW2_ENTRY_BYTES;
     if (sizeBytes > QCOW2_MAX_L1_BYTES) {
       this.#report(`an L1 table of ${entries} entries is too large`);
       return;
     }
-    this.#add(offset, sizeBytes, USE.l1);
+    if (!this.#add(offset, sizeBytes, USE.l1)) return;
     const l1 = this.#read(offset, sizeBytes);
     const table = new Uint8Array(this.#layout.clusterBytes);
+    const followed = new Set<number>();
     for (let index = 0; index < entries; index++) {
       const high = l1.getUint32(index * 8);
       const low = l1.getUint32(index * 8 + 4);
@@ -150,6 +159,11 @@ export class References {
       if (!this.#isCluster(at, `L1 entry ${index}`)) continue;
       this.#add(at, this.#layout.clusterBytes, USE.l2);
       if (isActive) this.#checkCopied(high, at, `L1 entry ${index}`);
+      if (followed.has(at)) {
+        this.#report(`L1 entry ${index} refers to the L2 table at ${hex(at)}, as another entry does`);
+        continue;
+      }
+      followed.add(at);
       this.#layout.file.read(table, at);
       this.#collectL2(new DataView(table.buffer), index, isActive);
     }
@@ -224,7 +238,7 @@ export class References {
       return this.#report('the bitmaps extension is broken');
     if (!this.#isCluster(bitmaps.directoryOffset, 'the bitmap directory')) return;
     const { directoryOffset, directoryBytes } = bitmaps;
-    this.#add(directoryOffset, directoryBytes, USE.bitmap);
+    if (!this.#add(directoryOffset, directoryBytes, USE.bitmap)) return;
     let at = directoryOffset;
     for (let index = 0; index < bitmaps.count && at < directoryOffset + directoryBytes; index++) {
       const view = this.#read(at, QCOW2_BITMAP_FIXED_BYTES);
@@ -242,7 +256,7 @@ export class References {
     const { clusterBytes } = this.#layout;
     if (!this.#isCluster(offset, `the table of bitmap ${index}`)) return;
     if (entries * QCOW2_ENTRY_BYTES > QCOW2_MAX_L1_BYTES) return this.#report(`bitmap ${index} is too large`);
-    this.#add(offset, entries * QCOW2_ENTRY_BYTES, USE.bitmap);
+    if (!this.#add(offset, entries * QCOW2_ENTRY_BYTES, USE.bitmap)) return;
     const table = this.#read(offset, entries * QCOW2_ENTRY_BYTES);
     for (let at = 0; at < table.byteLength; at += QCOW2_ENTRY_BYTES) {
       const place = entryOffset(table.getUint32(at), table.getUint32(at + 4));
