@@ -280,7 +280,8 @@ test('disconnect from an attached VM leaves it running; terminateDebuggee ends i
 test('what the host does to a running guest is shown at once, where the user looks, and the guest runs on', async (t) => {
   const { client, vmm } = await launched(t);
   await client.ask('configurationDone');
-  const message = 'cannot write /tmp/disk.qcow2: no space left; free some space and let the guest try again';
+  const message =
+    'cannot write "/tmp/disk.qcow2": ENOSPC (no space left on device); free some space and let the guest try again';
   vmm.trouble(message);
   assert.deepEqual(await client.waitFor('output'), { category: 'important', output: `${message}\n` });
   assert.equal(vmm.end, undefined);

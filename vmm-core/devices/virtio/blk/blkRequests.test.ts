@@ -261,7 +261,7 @@ describe('stable writes (§5.2.6.2)', () => {
     disk.engine.fault = () => undefined;
     assert.equal(disk.flush(), IOERR);
     assert.equal(disk.told.length, 1);
-    assert.match(disk.told[0] ?? '', /^cannot sync \/disk\.img: EIO \(i\/o error\); /);
+    assert.match(disk.told[0] ?? '', /^cannot sync "\/disk\.img": EIO \(i\/o error\); /);
   });
 });
 
@@ -275,8 +275,8 @@ describe('what the host refuses', () => {
     }
     assert.equal(disk.write(0, pattern(SECTOR)), IOERR);
     assert.equal(disk.told.length, 2);
-    assert.match(disk.told[0] ?? '', /^cannot read \/disk\.img: EIO \(i\/o error\); look into the host's/);
-    assert.match(disk.told[1] ?? '', /^cannot write \/disk\.img: EIO /);
+    assert.match(disk.told[0] ?? '', /^cannot read "\/disk\.img": EIO \(i\/o error\); look into the host's/);
+    assert.match(disk.told[1] ?? '', /^cannot write "\/disk\.img": EIO /);
   });
 
   it('for want of space fails writes until there is some', () => {
@@ -290,7 +290,7 @@ describe('what the host refuses', () => {
     assert.equal(disk.write(8, pattern(SECTOR)), OK);
     assert.deepEqual(disk.read(8, SECTOR).data, pattern(SECTOR));
     assert.deepEqual(disk.told, [
-      'cannot write /disk.img: ENOSPC (no space left on device); free some space and let the guest try again',
+      'cannot write "/disk.img": ENOSPC (no space left on device); free some space and let the guest try again',
     ]);
   });
 

@@ -29,7 +29,8 @@ export class HostErrors {
   ofCall(call: string, errno: number, path: string): void {
     if (!this.#isNew(`${call} ${errno}`)) return;
     const cure = CURES[errno] ?? 'the guest has got an error and may try again';
-    this.#tell(`cannot ${call} ${path}: ${errnoText(errno)}; ${cure}`);
+    const quoted = JSON.stringify(path); // one line, whatever is in the name
+    this.#tell(`cannot ${call} ${quoted}: ${errnoText(errno)}; ${cure}`);
   }
 
   /** `message` is a sentence for the user. */
