@@ -28,6 +28,10 @@ export function checkPath(
     findings.error(at, 'too-long', `the path of the ${use.what} is longer than ${MAX_PATH_BYTES} bytes`);
     return false;
   }
+  if (value.text === '' && use.isLookedFor) {
+    findings.error(at, 'value', 'the path is empty: name a file');
+    return false;
+  }
   if (host.kindOf === undefined) return true;
   const absolute = pathOf(value, host);
   const kind = value.text === '' ? undefined : host.kindOf(absolute);

@@ -169,6 +169,8 @@ const REFUSED: Readonly<Record<string, readonly [text: string, place: string]>> 
   'an unknown boot device': [vm('boot device floppy'), '2:13'],
   'cdrom twice, the second without a name': [vm('cdrom /a\ncdrom ""'), '3:1'],
   'cdrom twice': [vm('cdrom /a\ncdrom /b'), '3:1'],
+  'an empty kernel path': [vm('boot ""'), '2:6'],
+  'an empty disk path': [vm('disk ""'), '2:6'],
   'a long cdrom path': [vm(`cdrom /${'x'.repeat(1023)}`), '2:7'],
   'a bad disk format': [vm('disk a format vmdk'), '2:15'],
   'a missing disk format': [vm('disk a format'), '2:14'],
@@ -304,6 +306,10 @@ describe('the examples', () => {
     assert.deepEqual(debug, { wait: true, symbols: ['/boot/vmlinux'], breakpoints: 'hw' });
     assert.deepEqual(unsupported, ['network interfaces', 'vsock', 'gdb socket']);
   });
+});
+
+it('a cdrom without a name is none, as for vmd', () => {
+  assert.equal(firstVm('vm v {\n disk d\n cdrom ""\n}\n').config.cdrom, undefined);
 });
 
 describe('recovery', () => {

@@ -128,7 +128,7 @@ export const cdrom = {
     isInherited: true,
     read: (vm) => {
       const written = vm.last('cdrom')?.args['path'];
-      return written === undefined ? undefined : vm.path(written);
+      return written === undefined || written.text === '' ? undefined : vm.path(written); // as vmd
     },
     unsupported: () => undefined,
   },
