@@ -34,15 +34,16 @@ const HEADER_FIELDS: readonly (readonly [number, 1 | 4 | 8])[] = [
 /** One broken image, opened, read, written and checked. Throws when one of them ends as it must not. */
 export function qcow2Round(seed: number): void {
   const chances = new Chances(seededRandom(seed));
-  const { bytes } = workOn(chances, { steps: STEPS }).file;
+  const start = chances.chance(0.3) ? 'with a snapshot inside' : 'empty';
+  const { bytes } = workOn(chances, { steps: STEPS, start }).file;
   packSome(chances, bytes);
   const image = Uint8Array.from(bytes);
   for (let changes = 1 + chances.below(3); changes > 0; changes--) breakOne(chances, image);
-  const start = cpuMs();
+  const startMs = cpuMs();
   allow(() => use(chances, image, true));
   allow(() => use(chances, image, false));
   allow(() => checkQcow2(limited(image), { repairsLeaks: chances.chance(0.5) }));
-  const ms = cpuMs() - start;
+  const ms = cpuMs() - startMs;
   if (ms > MAX_ROUND_MS) throw new Error(`took ${Math.round(ms)} ms`);
 }
 
@@ -125,12 +126,13 @@ function flags(chances: Chances): bigint {
   return copied | packed | (chances.chance(0.2) ? 1n : 0n);
 }
 
-/** Offsets of tables of a good image: the header, L1, L2 tables, the refcount table, its blocks. */
+/** Offsets of tables of a good image: header, L1, L2 tables, refcount table, its blocks, snapshots. */
 function tablesOf(view: DataView): number[] {
-  const l1 = Number(view.getBigUint64(40) % BigInt(view.byteLength));
-  const refcounts = Number(view.getBigUint64(48) % BigInt(view.byteLength));
+  const offsetAt = (at: number): number => Number(view.getBigUint64(at) % BigInt(view.byteLength - 8));
+  const [l1, refcounts, snapshots] = [offsetAt(40), offsetAt(48), offsetAt(64)];
   const tables = [0, l1, refcounts];
-  for (const table of [l1, refcounts])
+  if (snapshots !== 0) tables.push(snapshots, offsetAt(snapshots));
+  for (const table of tables.slice(1))
     for (let at = table; at < table + 64 && at + 8 <= view.byteLength; at += 8) {
       const entry = Number(view.getBigUint64(at) & 0x00ff_ffff_ffff_fe00n);
       if (entry !== 0 && entry < view.byteLength) tables.push(entry);
