@@ -17,6 +17,9 @@ export interface Fuzzer {
   readonly round: (seed: number) => unknown;
 }
 
+/** What of it runs. */
+type Rounds = Pick<Fuzzer, 'name' | 'round'>;
+
 export interface FuzzLimit {
   readonly firstSeed: number;
   /** Ends when one of them is reached; at least one round is run. */
@@ -42,7 +45,7 @@ export function seedAfter(firstSeed: number, rounds: number): number {
 }
 
 /** Returns how many rounds were run. Throws with the round's seed and the command that repeats it. */
-export async function runRounds(fuzzer: Fuzzer, limit: FuzzLimit): Promise<number> {
+export async function runRounds(fuzzer: Rounds, limit: FuzzLimit): Promise<number> {
   const watch = new HangWatch(fuzzer.name, limit.hangMs ?? HANG_MS);
   try {
     return await runWatched(fuzzer, limit, watch);
@@ -52,7 +55,7 @@ export async function runRounds(fuzzer: Fuzzer, limit: FuzzLimit): Promise<numbe
 }
 
 async function runWatched(
-  fuzzer: Fuzzer,
+  fuzzer: Rounds,
   { firstSeed, ms, rounds }: FuzzLimit,
   watch: HangWatch,
 ): Promise<number> {
