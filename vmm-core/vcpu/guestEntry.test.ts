@@ -33,3 +33,15 @@ test('a guest that is held is not entered before all that holds it is over, and 
   assert.deepEqual([entry.isHeld, left.length], [false, 1]);
   assert.equal(entry.enter(), true);
 });
+
+test('however often a guest is held, it waits for one of them before it looks for a stop', () => {
+  const { entry } = entryInto([]);
+  let waits = 0;
+  const neverOver = (): boolean => {
+    waits++;
+    return false;
+  };
+  for (let i = 0; i < 4096; i++) entry.hold(neverOver);
+  assert.equal(entry.enter(), false);
+  assert.equal(waits, 1);
+});

@@ -6,7 +6,7 @@ import type { KvmVcpu } from '../kvm/vcpu.ts';
 export class GuestEntry {
   readonly #vcpu: Pick<KvmVcpu, 'enter'>;
   /** What devices have the guest wait for; they outlive a stop. */
-  #holds: readonly (() => boolean)[] = [];
+  #holds: (() => boolean)[] = [];
 
   constructor(vcpu: Pick<KvmVcpu, 'enter'>) {
     this.#vcpu = vcpu;
@@ -14,7 +14,7 @@ export class GuestEntry {
 
   /** See DeviceHost.holdGuest. */
   hold(isOver: () => boolean): void {
-    this.#holds = [...this.#holds, isOver];
+    this.#holds.push(isOver);
   }
 
   get isHeld(): boolean {
@@ -27,12 +27,21 @@ export class GuestEntry {
    */
   enter(): boolean {
     if (this.isHeld) {
-      this.#holds = this.#holds.filter((isOver) => !isOver());
+      this.#wait();
       return false;
     }
     const result = this.#vcpu.enter();
     if (result >= 0) return true;
     if (result === -EINTR || result === -EAGAIN) return false;
     throw new KvmError('KVM_RUN', -result);
+  }
+
+  /**
+   * For the first that is not over, no others: each takes its moment, and a guest that writes a string to a
+   * port has as many as it likes.
+   */
+  #wait(): void {
+    const first = this.#holds.findIndex((isOver) => !isOver());
+    this.#holds = first < 0 ? [] : this.#holds.slice(first);
   }
 }
