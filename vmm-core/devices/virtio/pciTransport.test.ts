@@ -219,6 +219,20 @@ describe('virtio over PCI (§4.1)', () => {
     assert.equal(driver.machine.holds.length, 0);
   });
 
+  it('that is busy has a driver that asks again and again wait once: a pause comes through', (t) => {
+    const driver = new PciDriver({ ioThread: 'io' });
+    driver.start();
+    driver.service.isHolding = true;
+    driver.queue.addChain([readable(HELLO), writable(8)]);
+    driver.kick(0);
+    const wait = t.mock.method(Atomics, 'wait');
+    driver.status = 0;
+    const waits = wait.mock.callCount();
+    assert.notEqual(waits, 0);
+    for (let i = 0; i < 100; i++) driver.status = 0;
+    assert.equal(wait.mock.callCount(), waits);
+  });
+
   it('that is busy resets a queue when it can: queue_reset reads 1 until then (§4.1.4.3.1)', () => {
     const driver = new PciDriver({ ioThread: 'io' });
     driver.start();

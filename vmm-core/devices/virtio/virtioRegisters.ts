@@ -74,6 +74,8 @@ export class VirtioRegisters {
   readonly #options: VirtioRegistersOptions;
   readonly #state: StateBlock<VirtioState>;
   readonly #offered: readonly [number, number];
+  /** Of `gate`: the last reset that a vCPU of this thread has waited for. */
+  #waitedFor = 0;
 
   constructor(options: VirtioRegistersOptions) {
     this.#options = options;
@@ -144,7 +146,10 @@ export class VirtioRegisters {
   /** For drivers that know a reset to be done by reading so. The usual one is, when this returns. */
   waitShortly(): void {
     const { gate } = this.#options;
-    gate.wait(gate.asked, USUAL_RESET_MS);
+    const { asked } = gate;
+    if (asked === this.#waitedFor) return; // a string instruction can write thousands of times in one exit
+    this.#waitedFor = asked;
+    gate.wait(asked, USUAL_RESET_MS);
   }
 
   /** For drivers that take a reset as done: they do not go on before it is. */
