@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import fs, { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -84,6 +85,29 @@ it('a compressed cluster that cannot be unpacked is an error', async () => {
   assert.ok(image instanceof Qcow2Image);
   image.writePacked(0, new Uint8Array(100).fill(0xff));
   await assert.rejects(allPieces(image), /the compressed cluster at 0x[0-9a-f]+/);
+});
+
+it('what other threads still read is over when a compressed cluster was an error', async (t) => {
+  formatImage(hostFile(), { format: 'qcow2', sizeBytes: DISK_BYTES, qcow2: { clusterBytes: CLUSTER_BYTES } });
+  const image = attachFile(hostFile(), 'qcow2');
+  assert.ok(image instanceof Qcow2Image);
+  image.writePacked(0, new Uint8Array(100).fill(0xff));
+  image.write(MIB, new Uint8Array(MIB).fill(5));
+  t.mock.method(image, 'readPackedAhead', () => Promise.reject(new DiskError('it is broken', EIO)));
+  const told: string[] = [];
+  t.mock.method(fs, 'read', (...args: readonly unknown[]): void => {
+    setImmediate(() => {
+      told.push('read');
+      (args.at(-1) as (error: null, count: number) => void)(null, MIB);
+    });
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  await assert.rejects(allPieces(image), /it is broken/);
+  assert.deepEqual(told, ['read']);
 });
 
 describe('a read that fails', () => {

@@ -176,9 +176,13 @@ class Batch {
   /** False: something could not be read whole. */
   async #readFiles(): Promise<boolean> {
     const unpacked = this.#packed.map((it) => this.#source.readPackedAhead(it.offset, it.bytes));
-    const reads = this.#reads.map((it) => this.#readFile(it));
-    await allDone(unpacked);
-    return (await Promise.all(reads)).every((isWhole) => isWhole);
+    const reads = Promise.all(this.#reads.map((it) => this.#readFile(it)));
+    try {
+      await allDone(unpacked);
+    } finally {
+      await reads; // they fail by their result alone
+    }
+    return (await reads).every((isWhole) => isWhole);
   }
 
   async #readFile({ fd, fileOffset, start, lengthBytes }: FileRead): Promise<boolean> {
