@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { plannableConfig } from '../../test/support/devices.ts';
 import { log } from '../log.ts';
 import type { Change } from '../protocol/changes.ts';
 import { STOP } from '../protocol/stopCause.ts';
@@ -97,6 +98,14 @@ test('a client that is gone is told nothing', (t) => {
   core.removeClient(first);
   core.onResumed();
   assert.deepEqual([first.told, second.told], [[], ['resumed']]);
+});
+
+test('a client that goes away while its VM is being made leaves none', async (t) => {
+  const { core, first } = newCore(t);
+  const gone = core.create(plannableConfig(), first);
+  core.removeClient(first);
+  await assert.rejects(gone, /went away/);
+  assert.equal(core.info().state, 'empty');
 });
 
 test('the end is told before the core says that it is over', (t) => {

@@ -58,6 +58,7 @@ export class Core implements VmEvents {
   async create(config: VmConfig, owner: Client): Promise<CoreInfo> {
     await loadDevices(config);
     if (this.#vm !== undefined) throw new StateError('this process has a VM already');
+    if (!this.#clients.has(owner)) throw new StateError('the client that wanted the VM went away');
     const warm = this.warm();
     this.#warm = undefined; // its parts belong to the VM, even if creating it fails
     const vm = this.#assemble(config, warm);
