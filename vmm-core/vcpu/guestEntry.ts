@@ -27,7 +27,7 @@ export class GuestEntry {
    */
   enter(): boolean {
     if (this.isHeld) {
-      this.#wait();
+      this.wait();
       return false;
     }
     const result = this.#vcpu.enter();
@@ -37,10 +37,10 @@ export class GuestEntry {
   }
 
   /**
-   * For the first that is not over, no others: each takes its moment, and a guest that writes a string to a
-   * port has as many as it likes.
+   * A moment, for the first that is not over: each takes its own, and a guest that writes a string to a port
+   * has as many as it likes.
    */
-  #wait(): void {
+  wait(): void {
     const first = this.#holds.findIndex((isOver) => !isOver());
     this.#holds = first < 0 ? [] : this.#holds.slice(first);
   }

@@ -84,6 +84,12 @@ export class RunLoop {
     return this.#entry.isHeld;
   }
 
+  /** The same, after a moment in which it may be over. */
+  waitHeld(): boolean {
+    this.#entry.wait();
+    return this.isHeld;
+  }
+
   /** Own thread; never returns. */
   serve(): never {
     const { mailbox, board, post } = this.#parts;
@@ -98,7 +104,7 @@ export class RunLoop {
     try {
       this.#prepare();
       while (!this.#isOver()) {
-        if (this.#parts.board.isStopping && !this.isHeld) return 'interrupted';
+        if (this.#parts.board.isStopping) return 'interrupted';
         if (!this.#entry.enter()) return this.#isOver() ? 'handOver' : 'interrupted';
         const cause = this.#exits.answer();
         if (cause !== undefined) return this.#settle(cause);

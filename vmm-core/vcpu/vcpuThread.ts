@@ -24,6 +24,9 @@ export interface VcpuThreadEvents {
   onCrash(error: Error): void;
 }
 
+type Worker = Pick<VcpuWorker, 'onMessage' | 'onFailure' | 'assign'>;
+type Ahead = Omit<RunLoop, 'serve' | 'hold' | 'raisePower'>;
+
 export class VcpuThread {
   readonly index: number;
   readonly vcpu: KvmVcpu;
@@ -32,18 +35,18 @@ export class VcpuThread {
   readonly #mailbox: Mailbox;
   readonly #board: StopBoard;
   readonly #events: VcpuThreadEvents;
-  /** Set until the first run: main can start the vCPU before the worker is there. */
-  #ahead: RunLoop | undefined;
+  /** Set until the first run is over: main can start the vCPU before the worker is there. */
+  #ahead: Ahead | undefined;
   #failure: StopCause | undefined;
 
   /** `ahead`: runs the vCPU on this thread until a worker that is still starting takes over. */
   constructor(
-    worker: VcpuWorker,
+    worker: Worker,
     vcpu: KvmVcpu,
     assignment: VcpuAssignment,
     board: StopBoard,
     events: VcpuThreadEvents,
-    ahead?: RunLoop,
+    ahead?: Ahead,
   ) {
     this.index = vcpu.index;
     this.vcpu = vcpu;
@@ -67,14 +70,15 @@ export class VcpuThread {
     else this.#mailbox.post(REQUEST.RUN);
   }
 
-  /** One instruction or a range, with the other vCPUs stopped. */
+  /** One instruction or a range, with the other vCPUs stopped. A guest that main holds stays where it is. */
   step(request: StepRequest): void {
+    if (this.#ahead?.waitHeld() === true) return this.#arrive(this.#ahead.pause());
     this.#giveBack();
     if (this.#failure !== undefined) this.#arrive(this.#failure);
     else this.#mailbox.postStep(request);
   }
 
-  #runAhead(ahead: RunLoop): void {
+  #runAhead(ahead: Ahead): void {
     interruptEvery(TURN_MS);
     const outcome = ahead.runAhead();
     interruptEvery(0);
@@ -88,10 +92,10 @@ export class VcpuThread {
   }
 
   /** The event loop has turned. */
-  #goOn(ahead: RunLoop): void {
+  #goOn(ahead: Ahead): void {
     if (!this.#board.isOut(this.index) || this.#ahead !== ahead) return; // the worker died, or the VM is over
-    if (!this.#board.isStopping || ahead.isHeld) return this.#runAhead(ahead);
-    this.#giveBack();
+    if (!this.#board.isStopping) return this.#runAhead(ahead);
+    if (!ahead.isHeld) this.#giveBack();
     this.#arrive(ahead.pause());
   }
 
