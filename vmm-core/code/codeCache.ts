@@ -2,30 +2,33 @@
  * Keeps what V8 has compiled of a bundle in a file beside it, as Python does: who may write one may write the
  * other, and both go together. A process that finds it neither parses nor compiles what the first one ran.
  */
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Module } from 'node:module';
 import { crc32 } from 'node:zlib';
 import type { BuiltFile, Program } from './program.ts';
 
-/** Before the code: when the bundle was written, as a double, and CRC-32 of the code. */
-const HEADER_BYTES = 16;
-const WRITTEN_OFFSET = 0;
-const CRC_OFFSET = 8;
+/** Before the code: CRC-32 of the bundle, and of the code. */
+const HEADER_BYTES = 8;
+const SOURCE_CRC_OFFSET = 0;
+const CRC_OFFSET = 4;
 
 export function readProgram(file: string): Program {
-  const writtenMs = statSync(file).mtimeMs; // before it is read: a build may replace it
-  const cache = readCode(file, writtenMs);
-  const source = Module.wrap(readFileSync(file, 'utf8'));
-  return { file, writtenMs, source, ...(cache === undefined ? {} : { cache }) };
+  const bytes = readFileSync(file);
+  const sourceCrc = checksum(bytes); // its time says nothing: packages set all to the same
+  const cache = sourceCrc === undefined ? undefined : readCode(file, sourceCrc);
+  const source = Module.wrap(bytes.toString());
+  return { file, sourceCrc, source, ...(cache === undefined ? {} : { cache }) };
 }
 
 /** The next process that reads the program finds the code. */
-export function keepCode({ file, writtenMs }: BuiltFile, code: Uint8Array): void {
+export function keepCode({ file, sourceCrc }: BuiltFile, code: Uint8Array): void {
+  const crc = checksum(code);
+  if (sourceCrc === undefined || crc === undefined) return;
   const temporary = `${codeCachePath(file)}.${process.pid}`;
   try {
     const header = Buffer.alloc(HEADER_BYTES);
-    header.writeDoubleLE(writtenMs, WRITTEN_OFFSET);
-    header.writeUInt32LE(crc32(code), CRC_OFFSET);
+    header.writeUInt32LE(sourceCrc, SOURCE_CRC_OFFSET);
+    header.writeUInt32LE(crc, CRC_OFFSET);
     writeFileSync(temporary, Buffer.concat([header, code]));
     renameSync(temporary, codeCachePath(file));
   } catch {
@@ -39,15 +42,21 @@ export function codeCachePath(file: string): string {
 }
 
 /** V8 itself compares no more of the source than its length, and crashes over damaged code. */
-function readCode(file: string, writtenMs: number): Uint8Array | undefined {
+function readCode(file: string, sourceCrc: number): Uint8Array | undefined {
   try {
     const stored = readFileSync(codeCachePath(file));
     const code = stored.subarray(HEADER_BYTES);
-    const isOfFile = stored.readDoubleLE(WRITTEN_OFFSET) === writtenMs;
-    return isOfFile && stored.readUInt32LE(CRC_OFFSET) === crc32(code) ? inSharedMemory(code) : undefined;
+    const isOfFile = stored.readUInt32LE(SOURCE_CRC_OFFSET) === sourceCrc;
+    return isOfFile && stored.readUInt32LE(CRC_OFFSET) === checksum(code) ? inSharedMemory(code) : undefined;
   } catch {
-    return undefined; // there is none yet, or it is cut short, or this Node has no CRC-32
+    return undefined; // there is none yet, or it is cut short
   }
+}
+
+/** Undefined: a Node before 20.15, which has none. Then there is no cache. */
+function checksum(bytes: Uint8Array): number | undefined {
+  const crc: typeof crc32 | undefined = crc32;
+  return crc?.(bytes);
 }
 
 function inSharedMemory(code: Uint8Array): Uint8Array {

@@ -5,7 +5,8 @@ import { Script } from 'node:vm';
 
 export interface BuiltFile {
   readonly file: string;
-  readonly writtenMs: number;
+  /** CRC-32. */
+  readonly sourceCrc: number | undefined;
 }
 
 /** Plain data: a thread's workerData. */
