@@ -58,9 +58,10 @@ class SoakCounter implements SoakCount {
   }
 
   /** Tests run one after another. */
-  #onClose({ name, nesting, outcome: { passed, error } }: TestClose): void {
+  #onClose({ name, nesting, outcome: { passed, error, skip } }: TestClose): void {
     const seconds = ((this.#now() - this.#openedMs) / 1000).toFixed();
-    if (nesting > 0) this.#tell(`${passed ? 'passed' : 'FAILED'} in ${seconds} s: ${name}`);
+    if (nesting > 0 && skip === undefined)
+      this.#tell(`${passed ? 'passed' : 'FAILED'} in ${seconds} s: ${name}`);
     if (error !== undefined) this.failures.push(`${name}: ${error.stack}`);
   }
 
