@@ -8,6 +8,9 @@
  * Before that, with `resets=N`, it resets the device so often in the middle of reads of zeros, and looks whether
  * memory is left alone from then on: R for each time that it is.
  *
+ * With `rounds=N`, it does that so often, and flushes before each D; what is written then has in each sector the number
+ * of its request, from 1: for those who look what is left when the VMM is killed.
+ *
  * Virtio 1.2: section numbers below are its. Entered by multiboot 1: 32-bit, no paging.
  */
 #include <stdint.h>
@@ -37,6 +40,7 @@ enum {
 #define MAGIC_VALUE 0x74726976u
 #define ID_BLOCK 2
 #define BLK_F_FLUSH (1u << 9) /* 5.2.3 */
+#define BLK_T_FLUSH 4 /* 5.2.6 */
 
 /* 2.1 */
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8 };
@@ -204,6 +208,38 @@ static uint32_t random(void)
 	return state;
 }
 
+/* Of requests, since the guest began. */
+static uint32_t next, isNumbered;
+
+static uint32_t place(uint32_t slot, uint32_t isRandom, uint32_t bytes, uint32_t places)
+{
+	uint32_t number = next++;
+	if (isNumbered)
+		for (uint32_t at = 0; at < bytes; at += 512)
+			*(uint32_t *)(data + slot * bytes + at) = number + 1;
+	return (isRandom ? random() : number) % places;
+}
+
+/* A header and a status, with nothing else under way. */
+static void flush(void)
+{
+	uint16_t seen = used.idx;
+	requests[0].type = BLK_T_FLUSH;
+	requests[0].sector = 0;
+	desc[0].next = 2;
+	avail.ring[avail.idx % QUEUE_SIZE] = 0;
+	__asm__ volatile("" : : : "memory");
+	avail.idx++;
+	__sync_synchronize();
+	set(QUEUE_NOTIFY, 0);
+	while (used.idx == seen)
+		__asm__ volatile("pause");
+	if (statuses[0] != 0) {
+		put('F');
+		end(EXIT_FAILED);
+	}
+}
+
 static void run(const char *line)
 {
 	const char *text;
@@ -212,8 +248,8 @@ static void run(const char *line)
 	uint32_t depth = (text = option(line, "depth="), number(&text));
 	uint32_t count = (text = option(line, "count="), number(&text));
 	uint32_t warm = (text = optional(line, "warm=")) ? number(&text) : 0, hasSaid = 0;
-	uint32_t sectors = bytes / 512, places = get(CAPACITY) / sectors, next = 0, sent = 0, done = 0;
-	uint16_t seen = 0;
+	uint32_t sectors = bytes / 512, places = get(CAPACITY) / sectors, sent = 0, done = 0;
+	uint16_t seen = used.idx;
 	if (bytes > MAX_BYTES || depth > MAX_DEPTH || places == 0)
 		end(EXIT_FAILED);
 	for (uint32_t i = 0; i < depth; i++)
@@ -227,7 +263,7 @@ static void run(const char *line)
 		uint16_t before = avail.idx;
 		if (sent < depth) {
 			for (; sent < depth && sent < count; sent++, free++) {
-				requests[free].sector = (uint64_t)((isRandom ? random() : next++) % places) * sectors;
+				requests[free].sector = (uint64_t)place(free, isRandom, bytes, places) * sectors;
 				avail.ring[(uint16_t)(before + free) % QUEUE_SIZE] = free * 3;
 			}
 			__asm__ volatile("" : : : "memory");
@@ -242,7 +278,7 @@ static void run(const char *line)
 				}
 				if (sent >= count)
 					continue;
-				requests[slot].sector = (uint64_t)((isRandom ? random() : next++) % places) * sectors;
+				requests[slot].sector = (uint64_t)place(slot, isRandom, bytes, places) * sectors;
 				avail.ring[idx++ % QUEUE_SIZE] = slot * 3;
 				sent++;
 			}
@@ -255,6 +291,8 @@ static void run(const char *line)
 		else
 			__asm__ volatile("pause");
 	}
+	if (isNumbered)
+		flush();
 	put('D');
 }
 
@@ -309,7 +347,11 @@ __attribute__((used)) static void main(const uint32_t *information)
 	find(option(line, "scan="));
 	begin();
 	resets(line);
-	run(line);
+	const char *text = optional(line, "rounds=");
+	uint32_t rounds = text ? number(&text) : 1;
+	isNumbered = text != 0;
+	while (rounds--)
+		run(line);
 	end(EXIT_OK);
 }
 

@@ -10,11 +10,14 @@ import { changeDisk, listDisks, resizeDisk } from '../../vmm-core/protocol/disks
 import { EXIT_OK, guest } from '../guests/build.ts';
 import { within } from '../support/deadline.ts';
 import { kvmTest } from '../support/kvmTest.ts';
+import { killOne } from '../support/killedVmm.ts';
 import { startVm } from '../support/liveVm.ts';
 import { type Finished, temporaryFolder, vmm } from '../support/vmmProcess.ts';
 
 const OK = (EXIT_OK << 1) | 1;
 const MIB = 2 ** 20;
+/** More of them: npm run test:soak -- kills. */
+const KILLS = 6;
 const PLACE = 'scan=0xd0000000,0x1000,8';
 
 async function load(
@@ -87,6 +90,10 @@ kvmTest('a guest that resets its disk in the middle of reads finds its memory le
     const { stdout, stderr, code } = await load(t, [rawDisk(t, 4 * MIB)], work, { TRAPFRAME_IO: engine });
     assert.deepEqual([stdout, code, stderr], [`${'R'.repeat(resets)}SD`, OK, ''], engine);
   }
+});
+
+kvmTest('a VMM that is killed has lost nothing that its guest had flushed', async () => {
+  for (let seed = 1; seed <= KILLS; seed++) await killOne(seed);
 });
 
 kvmTest('disks have an I/O thread together, or each its own', async (t) => {

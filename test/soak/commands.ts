@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { kvmUnavailable } from '../../scripts/testing/suites.ts';
 import { crashOne, CUTS_PER_WORK } from '../support/crashCuts.ts';
+import { killOne } from '../support/killedVmm.ts';
 import type { Soak, SoakCount } from './soak.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
@@ -35,6 +36,7 @@ export const fuzz: Soak = {
 /** `npm test` has those before it. */
 const FIRST_CRASH_SEED = 1000;
 const LEAST_CUTS = 10_000;
+const FIRST_KILL_SEED = 1000;
 
 export const diskCrash: Soak = {
   name: 'disk-crash',
@@ -49,6 +51,28 @@ export const diskCrash: Soak = {
         return { passed, lost: [], failures: [(error as Error).message] };
       }
       passed += CUTS_PER_WORK;
+    }
+    return { passed, lost: [], failures: [] };
+  },
+};
+
+const LEAST_KILLS = 200;
+
+export const kills: Soak = {
+  name: 'kills',
+  what: 'vmm killed while a guest writes to its disk, on this /dev/kvm; 200 times and more (after npm run build)',
+  run: async (ms) => {
+    const unavailable = kvmUnavailable();
+    if (unavailable !== undefined) return unavailable;
+    const end = performance.now() + ms;
+    let passed = 0;
+    for (let seed = FIRST_KILL_SEED; passed < LEAST_KILLS || performance.now() < end; seed++) {
+      try {
+        await killOne(seed);
+      } catch (error) {
+        return { passed, lost: [], failures: [`seed ${seed}: ${(error as Error).message}`] };
+      }
+      passed++;
     }
     return { passed, lost: [], failures: [] };
   },

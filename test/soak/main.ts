@@ -3,12 +3,12 @@
  * line each: rounds passed, rounds the emulator lost, failures; then what was seen of those.
  */
 import { parseArgs } from 'node:util';
-import { diskCrash, fuzz, runControl } from './commands.ts';
+import { diskCrash, fuzz, kills, runControl } from './commands.ts';
 import { labDisks, labKills } from './labDisks.ts';
 import { labSmp } from './labSmp.ts';
 import { countLine, type Soak } from './soak.ts';
 
-const SOAKS: readonly Soak[] = [labSmp, labDisks, labKills, runControl, fuzz, diskCrash];
+const SOAKS: readonly Soak[] = [labSmp, labDisks, labKills, runControl, kills, fuzz, diskCrash];
 const DEFAULT_MINUTES = '30';
 
 async function main(args: readonly string[]): Promise<number> {
