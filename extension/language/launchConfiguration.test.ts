@@ -37,7 +37,7 @@ it('a VM that asks for more, or has no kernel, is refused with a sentence', () =
     return typeof result === 'string' ? result : 'accepted';
   };
   assert.match(sentence('vm a {\nkernel "/k"\nvsock cid 3\n}\n'), /cannot do yet: vsock/);
-  assert.match(sentence('vm a { kernel "" }\n'), /has no kernel/);
+  assert.match(sentence('vm a { disk "/d" }\n'), /has no kernel/);
 });
 
 it('a VM that is already running is attached to by its name, with the symbols that the file names', () => {
