@@ -245,12 +245,12 @@ class BlkRound {
     if (kind === 'zeroes') this.#content.fill(0, start, end);
     if (kind === 'write' || kind === 'zeroes') this.#isTorn.fill(0, sector, sector + sectors);
     if (kind === 'discard') this.#discard(start, end);
-    if (kind === 'flush') {
-      for (const it of this.#underWay.values()) if (it.kind !== 'read') this.#touch(it);
-      this.#checkDurable((it) => (this.#touched[it] ?? 0) < request.atStep);
-    }
+    for (const it of this.#underWay.values()) if (it.kind !== 'read') this.#touch(it);
+    const isSettled = (it: number, step: number): boolean => (this.#touched[it] ?? 0) < step;
+    if (kind === 'flush') this.#checkDurable((it) => isSettled(it, request.atStep));
+    // a neighbour that is under way may be moving the cluster
     if (isChange && this.#disk.isWriteThrough)
-      this.#checkDurable((it) => it >= sector && it < sector + sectors);
+      this.#checkDurable((it) => it >= sector && it < sector + sectors && isSettled(it, this.#step));
   }
 
   /** As PatchworkImage does it. */
