@@ -6,10 +6,13 @@ import { EIO, ENOSPC } from '../../kvm/errno.ts';
 /** The host's disk failed, or the image is broken. `message` is a sentence for the user. */
 export class DiskError extends Error {
   readonly errno: number;
+  /** What the host refused: "read", "write"; undefined: it was not asked. */
+  readonly call: string | undefined;
 
-  constructor(message: string, errno: number) {
+  constructor(message: string, errno: number, call?: string) {
     super(message);
     this.errno = errno;
+    this.call = call;
     this.name = 'DiskError';
   }
 }
@@ -29,5 +32,5 @@ export class CorruptError extends DiskError {
 /** `call`: "read", "write". */
 export function ioError(path: string, call: string, errno: number): DiskError {
   const cure = errno === ENOSPC ? ': make room for it' : '';
-  return new DiskError(`${quoted(path)}: ${call} failed: ${errnoText(errno)}${cure}`, errno);
+  return new DiskError(`${quoted(path)}: ${call} failed: ${errnoText(errno)}${cure}`, errno, call);
 }

@@ -425,7 +425,7 @@ export class BlkRequests {
   #failBy(request: number, error: unknown): void {
     if (!(error instanceof DiskError)) throw error;
     this.#requests.fail(request, error.errno);
-    this.#errors.ofImage(error.message);
+    this.#errors.ofImage(error);
   }
 
   #report(request: number, errno: number): void {

@@ -3,6 +3,7 @@
  * likes, and has its own way to say that a request failed.
  */
 import { constants } from 'node:os';
+import type { DiskError } from '../../../backends/disk/diskError.ts';
 import { errnoText } from '../../../errors.ts';
 
 const { EIO, ENOSPC, EDQUOT, EFBIG, EROFS, EINVAL, EBADF } = constants.errno;
@@ -27,15 +28,15 @@ export class HostErrors {
 
   /** `call`: "read", "write". */
   ofCall(call: string, errno: number, path: string): void {
-    if (!this.#isNew(`${call} ${errno}`)) return;
+    if (!this.#isNew(kindOf(call, errno))) return;
     const cure = CURES[errno] ?? 'the guest has got an error and may try again';
     const quoted = JSON.stringify(path); // one line, whatever is in the name
     this.#tell(`cannot ${call} ${quoted}: ${errnoText(errno)}; ${cure}`);
   }
 
-  /** `message` is a sentence for the user. */
-  ofImage(message: string): void {
-    if (this.#isNew(message)) this.#tell(message);
+  /** What the image itself met: the host may refuse its metadata what it refuses the guest's data. */
+  ofImage({ call, errno, message }: DiskError): void {
+    if (this.#isNew(call === undefined ? message : kindOf(call, errno))) this.#tell(message);
   }
 
   #isNew(key: string): boolean {
@@ -43,6 +44,10 @@ export class HostErrors {
     this.#told.add(key);
     return true;
   }
+}
+
+function kindOf(call: string, errno: number): string {
+  return `${call} ${errno}`;
 }
 
 /** A broken image may be so in as many places as the guest finds. */
