@@ -10,6 +10,7 @@ import type { DiskGuest, DiskGuestOptions } from './inside/diskGuest.ts';
 import { l1, LoopDevice, SmallFileSystem, TroubledDevice } from './inside/l1Storage.ts';
 
 const MIB = 2 ** 20;
+const FORMATS = ['qcow2', 'raw'];
 /** How long a disk does not answer. */
 const SLOW_MS = 3000;
 
@@ -45,24 +46,27 @@ function linesWith(text: string, pattern: RegExp): readonly string[] {
 
 describe('disks of a Linux guest on storage in trouble', { skip: reasonToSkipDisks() }, () => {
   it('are full: the guest gets an error, its user one message, and with more space it goes on', async (t) => {
-    for (const format of ['qcow2', 'raw'] as const) {
-      const small = await SmallFileSystem.mount(t, '24M');
-      const image = path.join(small.path, `disk.${format}`);
-      await vmm('create', '-s', '256M', `${format}:${image}`);
-      const guest = await bootFromInitrd(t, [`${image},format=${format}`]);
-      const wanted = await makeData(guest, 16);
-      await guest.sh(write('vda', 0, 16));
-      await fails(guest, write('vda', 32, 16));
-      await fails(guest, write('vda', 48, 16));
-      assert.equal(linesWith(guest.run.errors, /no space/i).length, 1, guest.run.errors);
-      assert.equal(await guest.sh(sum('vda', 0, 16)), wanted);
-      await small.grow('64M');
-      await guest.sh(write('vda', 32, 16));
-      assert.equal(await guest.sh(sum('vda', 0, 16)), wanted);
-      assert.equal(await guest.sh(sum('vda', 32, 16)), wanted);
-      assert.equal(await guest.powerOff(), 0);
-      if (format === 'qcow2') await check(image);
+    const places = [await SmallFileSystem.mount(t, '24M'), await SmallFileSystem.mount(t, '24M')];
+    const [qcow2 = '', raw = ''] = places.map((it, i) => path.join(it.path, `disk.${FORMATS[i] ?? ''}`));
+    await vmm('create', '-s', '256M', `qcow2:${qcow2}`);
+    await vmm('create', '-s', '256M', `raw:${raw}`);
+    const guest = await bootFromInitrd(t, [`${qcow2},format=qcow2`, `${raw},format=raw`]);
+    const wanted = await makeData(guest, 16);
+    for (const disk of ['vda', 'vdb']) {
+      await guest.sh(write(disk, 0, 16));
+      await fails(guest, write(disk, 32, 16));
+      await fails(guest, write(disk, 48, 16));
+      assert.equal(await guest.sh(sum(disk, 0, 16)), wanted);
     }
+    for (const it of places) await it.grow('64M');
+    for (const disk of ['vda', 'vdb']) {
+      await guest.sh(write(disk, 32, 16));
+      for (const at of [0, 32]) assert.equal(await guest.sh(sum(disk, at, 16)), wanted);
+    }
+    assert.equal(await guest.powerOff(), 0);
+    for (const it of [qcow2, raw])
+      assert.equal(linesWith(guest.run.errors, RegExp(`${it}.*no space`, 'i')).length, 1, guest.run.errors);
+    await check(qcow2);
   });
 
   it('do not answer for seconds: the guest waits, and goes on', async (t) => {
@@ -98,11 +102,11 @@ describe('disks of a Linux guest on storage in trouble', { skip: reasonToSkipDis
     // The host's page cache takes what is written; it is the flush that cannot be done.
     await cached.fail();
     await fails(guest, 'dd if=/tmp/data of=/dev/vdb bs=1M conv=fsync 2>&1');
-    const told = [`write ${direct.path}`, `read ${direct.path}`, `sync ${cached.path}`];
+    await guest.powerOff();
+    const told = [`write "${direct.path}"`, `read "${direct.path}"`, `sync "${cached.path}"`];
     for (const it of told)
       assert.equal(linesWith(guest.run.errors, RegExp(`cannot ${it}: EIO`)).length, 1, it);
     assert.equal(linesWith(guest.run.errors, /./).length, told.length, guest.run.errors);
-    await guest.powerOff();
   });
 
   it('are block devices: written, read-only, and resized by their own tools', async (t) => {

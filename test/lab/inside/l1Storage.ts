@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { DISK } from './labProtocol.ts';
 
 const SECTOR_BYTES = 512;
+// When a test ends, its guest may still use what it was given: all of it goes as soon as it is free.
 
 /** Throws with what the command printed. */
 export async function l1(command: string, ...args: readonly string[]): Promise<string> {
@@ -28,7 +29,7 @@ export class SmallFileSystem {
   static async mount(t: TestContext, size: string): Promise<SmallFileSystem> {
     const mount = await mkdtemp('/tmp/small-');
     await l1('mount', '-t', 'tmpfs', '-o', `size=${size}`, 'small', mount);
-    t.after(() => l1('umount', mount));
+    t.after(() => l1('umount', '-l', mount));
     return new SmallFileSystem(mount);
   }
 
@@ -88,7 +89,7 @@ export class TroubledDevice {
     const name = `troubled${lastMapped++}`;
     const device = new TroubledDevice(name, sizeBytes, under);
     await l1('dmsetup', 'create', name, '--table', device.#healthy);
-    t.after(() => l1('dmsetup', 'remove', name));
+    t.after(() => l1('dmsetup', 'remove', '--deferred', name));
     return device;
   }
 
