@@ -1,6 +1,6 @@
 /**
- * The entry of dist/vmm.js. The commands that become a VM's process start from V8's code cache, since their
- * start is what a user waits for; the others load main.ts as any program does.
+ * The entry of dist/vmm.js. Commands whose start is what a user waits for start from V8's code cache; the
+ * others load main.ts as any program does.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -8,12 +8,16 @@ import { keepCode, readProgram } from './code/codeCache.ts';
 import { runProgram, wasCompiled } from './code/program.ts';
 
 const MAIN = join(import.meta.dirname, 'vmm-main.js');
-const VM_COMMANDS = ['run', 'serve'];
-/** The VM has started, and all of that is in V8's memory yet: later it drops what does not run again. */
+/** Commands that run the same parts of it. */
+const USES: Readonly<Record<string, readonly string[]>> = {
+  vm: ['run', 'serve'],
+  images: ['create', 'convert', 'resize', 'info', 'commit'],
+};
+/** A VM has started, and all of that is in V8's memory yet: later it drops what does not run again. */
 const STARTED_MS = 1000;
 
-function startFromCache(): void {
-  const program = readProgram(MAIN);
+function startFromCache(use: string): void {
+  const program = readProgram(MAIN, use);
   const script = runProgram(program);
   if (!wasCompiled(script, program)) return;
   let isKept = false;
@@ -22,8 +26,10 @@ function startFromCache(): void {
     isKept = true;
   };
   setTimeout(keep, STARTED_MS).unref();
-  process.once('exit', keep); // a guest may be quicker
+  process.once('exit', keep); // which may be sooner
 }
 
-if (VM_COMMANDS.includes(process.argv[2] ?? '')) startFromCache();
+const command = process.argv[2] ?? '';
+const use = Object.keys(USES).find((it) => USES[it]?.includes(command));
+if (use !== undefined) startFromCache(use);
 else createRequire(import.meta.filename)(MAIN);

@@ -34,8 +34,8 @@ describe('the code cache of a bundle', () => {
     utimesSync(file, 1, 1); // as from a package
   }
 
-  function run(): { readonly seen: unknown; readonly isFromCache: boolean } {
-    const program = readProgram(file);
+  function run(use?: string): { readonly seen: unknown; readonly isFromCache: boolean } {
+    const program = readProgram(file, use);
     const script = runProgram(program);
     const isFromCache = !wasCompiled(script, program);
     if (!isFromCache) keepCode(program, script.createCachedData());
@@ -65,6 +65,12 @@ describe('the code cache of a bundle', () => {
       assert.equal(run().isFromCache, false);
       assert.equal(run().isFromCache, true);
     }
+  });
+
+  it('is of one use of the bundle: others compile other parts', () => {
+    run();
+    assert.equal(run('other').isFromCache, false);
+    assert.deepEqual([run().isFromCache, run('other').isFromCache], [true, true]);
   });
 
   it('is done without where it cannot be written', () => {

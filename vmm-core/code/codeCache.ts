@@ -12,39 +12,41 @@ const HEADER_BYTES = 8;
 const SOURCE_CRC_OFFSET = 0;
 const CRC_OFFSET = 4;
 
-export function readProgram(file: string): Program {
+/** `use`: what is run of it, where processes run different parts: each keeps what it has compiled. */
+export function readProgram(file: string, use?: string): Program {
   const bytes = readFileSync(file);
+  const cacheFile = codeCachePath(file, use);
   const sourceCrc = checksum(bytes); // its time says nothing: packages set all to the same
-  const cache = sourceCrc === undefined ? undefined : readCode(file, sourceCrc);
+  const cache = sourceCrc === undefined ? undefined : readCode(cacheFile, sourceCrc);
   const source = Module.wrap(bytes.toString());
-  return { file, sourceCrc, source, ...(cache === undefined ? {} : { cache }) };
+  return { file, cacheFile, sourceCrc, source, ...(cache === undefined ? {} : { cache }) };
 }
 
 /** The next process that reads the program finds the code. */
-export function keepCode({ file, sourceCrc }: BuiltFile, code: Uint8Array): void {
+export function keepCode({ cacheFile, sourceCrc }: BuiltFile, code: Uint8Array): void {
   const crc = checksum(code);
   if (sourceCrc === undefined || crc === undefined) return;
-  const temporary = `${codeCachePath(file)}.${process.pid}`;
+  const temporary = `${cacheFile}.${process.pid}`;
   try {
     const header = Buffer.alloc(HEADER_BYTES);
     header.writeUInt32LE(sourceCrc, SOURCE_CRC_OFFSET);
     header.writeUInt32LE(crc, CRC_OFFSET);
     writeFileSync(temporary, Buffer.concat([header, code]));
-    renameSync(temporary, codeCachePath(file));
+    renameSync(temporary, cacheFile);
   } catch {
     rmSync(temporary, { force: true }); // the disk is full, or the folder is not ours: we start without it
   }
 }
 
 /** Of one version of V8: a user may have several runtimes. */
-export function codeCachePath(file: string): string {
-  return `${file}.v8-${process.versions.v8}.cache`;
+export function codeCachePath(file: string, use?: string): string {
+  return [file, ...(use === undefined ? [] : [use]), `v8-${process.versions.v8}`, 'cache'].join('.');
 }
 
 /** V8 itself compares no more of the source than its length, and crashes over damaged code. */
-function readCode(file: string, sourceCrc: number): Uint8Array | undefined {
+function readCode(cacheFile: string, sourceCrc: number): Uint8Array | undefined {
   try {
-    const stored = readFileSync(codeCachePath(file));
+    const stored = readFileSync(cacheFile);
     const code = stored.subarray(HEADER_BYTES);
     const isOfFile = stored.readUInt32LE(SOURCE_CRC_OFFSET) === sourceCrc;
     return isOfFile && stored.readUInt32LE(CRC_OFFSET) === checksum(code) ? inSharedMemory(code) : undefined;

@@ -5,6 +5,8 @@ import { Script } from 'node:vm';
 
 export interface BuiltFile {
   readonly file: string;
+  /** Where the next process looks for the code. */
+  readonly cacheFile: string;
   /** CRC-32. */
   readonly sourceCrc: number | undefined;
 }

@@ -41,10 +41,10 @@ export class VcpuWorker {
       // A third is a semispace, which V8 rounds up to a power of two: 1 MB is its least, the next is 2.
       resourceLimits: { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 },
     });
-    const { file, sourceCrc } = program; // the rest need not stay in memory
+    const { file, cacheFile, sourceCrc } = program; // the rest need not stay in memory
     this.#worker.on('message', (message: VcpuMessage | CompiledMessage) => {
       if (message.kind !== 'compiled') return this.onMessage(message);
-      if (!isCodeKept) keepCode({ file, sourceCrc }, message.code);
+      if (!isCodeKept) keepCode({ file, cacheFile, sourceCrc }, message.code);
       isCodeKept = true;
     });
     this.#worker.on('error', (error) => this.#fail(error));
