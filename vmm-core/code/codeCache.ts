@@ -5,6 +5,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Module } from 'node:module';
 import { crc32 } from 'node:zlib';
+import { UserError } from '../errors.ts';
 import type { BuiltFile, Program } from './program.ts';
 
 /** Before the code: CRC-32 of the bundle, and of the code. */
@@ -12,9 +13,12 @@ const HEADER_BYTES = 8;
 const SOURCE_CRC_OFFSET = 0;
 const CRC_OFFSET = 4;
 
-/** `use`: what is run of it, where processes run different parts: each keeps what it has compiled. */
+/**
+ * `use`: what is run of it, where processes run different parts: each keeps what it has compiled. Throws
+ * UserError when the host lets it read no more files.
+ */
 export function readProgram(file: string, use?: string): Program {
-  const bytes = readFileSync(file);
+  const bytes = readBundle(file);
   const cacheFile = codeCachePath(file, use);
   const sourceCrc = checksum(bytes); // its time says nothing: packages set all to the same
   const cache = sourceCrc === undefined ? undefined : readCode(cacheFile, sourceCrc);
@@ -41,6 +45,14 @@ export function keepCode({ cacheFile, sourceCrc }: BuiltFile, code: Uint8Array):
 /** Of one version of V8: a user may have several runtimes. */
 export function codeCachePath(file: string, use?: string): string {
   return [file, ...(use === undefined ? [] : [use]), `v8-${process.versions.v8}`, 'cache'].join('.');
+}
+
+function readBundle(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new UserError(`cannot read ${file}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** V8 itself compares no more of the source than its length, and crashes over damaged code. */

@@ -21,7 +21,13 @@ export function warmUp(options: { readonly thread: boolean }): WarmParts {
   const vm = kvm.createVm();
   vm.createChips(KVM_TSS, KVM_IDENTITY_MAP);
   const parts = { kvm, vm, vcpu: vm.createVcpu(0), stateFormat: vcpuStateFormat(kvm) };
-  return options.thread ? { ...parts, worker: new VcpuWorker() } : parts;
+  if (!options.thread) return parts;
+  try {
+    return { ...parts, worker: new VcpuWorker() };
+  } catch (error) {
+    coolDown(parts);
+    throw error;
+  }
 }
 
 /** Gives up what no VM was made of. */
