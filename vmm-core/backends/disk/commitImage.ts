@@ -4,7 +4,7 @@ import { IoBuffer } from '../../memory/ioBuffer.ts';
 import type { CopyOptions } from './copyImage.ts';
 import type { RawImage } from './rawImage.ts';
 import type { Qcow2Image } from './qcow2/qcow2Image.ts';
-import { zerosFrom } from './zeros.ts';
+import { eachRun } from './zeros.ts';
 
 /** At least: read and written at once. */
 const RUN_BYTES = 2 << 20;
@@ -27,7 +27,11 @@ export async function commitImage(
     else {
       const bytes = buffer.bytes.subarray(0, lengthBytes);
       top.read(at, bytes);
-      writeRun(base, at, bytes, top.clusterBytes);
+      const offset = at;
+      eachRun(bytes, top.clusterBytes, {
+        data: (start, end) => base.write(offset + start, bytes.subarray(start, end)),
+        zeros: (start, end) => base.writeZeroes(offset + start, end - start, true), // gives their place back
+      });
       at += lengthBytes;
       options.onProgress?.(at);
       await nextTurn();
@@ -44,21 +48,4 @@ function ownFrom(top: Qcow2Image, offset: number, limit: number): number {
   let at = offset;
   while (at < end && top.hasOwn(at)) at += top.clusterBytes;
   return Math.min(at, end) - offset;
-}
-
-/** Clusters that are zeros give the base's place back. */
-function writeRun(
-  base: RawImage | Qcow2Image,
-  offset: number,
-  bytes: Uint8Array,
-  clusterBytes: number,
-): void {
-  for (let at = 0; at < bytes.length;) {
-    const zeros = zerosFrom(bytes, at, clusterBytes);
-    if (zeros > 0) base.writeZeroes(offset + at, zeros, true);
-    at += zeros;
-    const start = at;
-    while (at < bytes.length && zerosFrom(bytes, at, clusterBytes) === 0) at += clusterBytes;
-    if (at > start) base.write(offset + start, bytes.subarray(start, at));
-  }
 }

@@ -4,7 +4,7 @@ import type { DiskImage } from './diskImage.ts';
 import { type Piece, piecesOf } from './readAhead.ts';
 import { Qcow2Image } from './qcow2/qcow2Image.ts';
 import { packCluster } from './qcow2/unpack.ts';
-import { isZero, zerosFrom } from './zeros.ts';
+import { eachRun, isZero } from './zeros.ts';
 
 export interface CopyOptions {
   /** Of the source, that is done with. */
@@ -45,16 +45,10 @@ function endOf(pieces: readonly Piece[]): number {
   return last === undefined ? 0 : last.offset + last.bytes.length;
 }
 
-/** Writes the runs of clusters that are not zeros. */
 function writePiece(target: DiskImage, { offset, bytes }: Piece): void {
-  let start = 0;
-  for (let at = 0; at < bytes.length;) {
-    const zeros = zerosFrom(bytes, at, target.clusterBytes);
-    if (zeros > 0 && at > start) target.write(offset + start, bytes.subarray(start, at));
-    if (zeros > 0) start = at + zeros;
-    at += zeros > 0 ? zeros : target.clusterBytes;
-  }
-  if (start < bytes.length) target.write(offset + start, bytes.subarray(start));
+  eachRun(bytes, target.clusterBytes, {
+    data: (start, end) => target.write(offset + start, bytes.subarray(start, end)),
+  });
 }
 
 async function packPieces(target: Qcow2Image, pieces: readonly Piece[]): Promise<void> {

@@ -20,3 +20,24 @@ export function zerosFrom(bytes: Uint8Array, from: number, unitBytes: number): n
       at = Math.min(at + step, bytes.length);
   return at - from;
 }
+
+/** What is done with the bytes of a run, from `start` to before `end`. */
+export interface Runs {
+  data(start: number, end: number): void;
+  zeros?(start: number, end: number): void;
+}
+
+/** Goes through the runs of whole units that are zeros, and what is between them, in their order. */
+export function eachRun(bytes: Uint8Array, unitBytes: number, runs: Runs): void {
+  let start = 0;
+  for (let at = 0; at < bytes.length;) {
+    const zeros = zerosFrom(bytes, at, unitBytes);
+    if (zeros === 0) at += unitBytes;
+    else {
+      if (at > start) runs.data(start, at);
+      runs.zeros?.(at, at + zeros);
+      start = at += zeros;
+    }
+  }
+  if (start < bytes.length) runs.data(start, bytes.length);
+}
