@@ -65,8 +65,6 @@ export const IORING_OP = {
   WRITEV: 2,
   FSYNC: 3,
   POLL_ADD: 6,
-  POLL_REMOVE: 7,
-  FALLOCATE: 17,
   READ: 22,
   WRITE: 23,
 } as const;
