@@ -105,6 +105,16 @@ class PciDriver {
   }
 }
 
+/** Of a device with a request under way. */
+function busyDriver(): PciDriver {
+  const driver = new PciDriver({ ioThread: 'io' });
+  driver.start();
+  driver.service.isHolding = true;
+  driver.queue.addChain([readable(HELLO), writable(8)]);
+  driver.kick(0);
+  return driver;
+}
+
 describe('virtio over PCI (§4.1)', () => {
   it('has the transitional ids and both interfaces, of a type that virtio 0.9 had (§4.1.2)', () => {
     const { config } = new PciDriver();
@@ -207,11 +217,7 @@ describe('virtio over PCI (§4.1)', () => {
   });
 
   it('that is busy reads as not reset until it is, and holds nobody: the driver looks (§4.1.4.3.2)', () => {
-    const driver = new PciDriver({ ioThread: 'io' });
-    driver.start();
-    driver.service.isHolding = true;
-    driver.queue.addChain([readable(HELLO), writable(8)]);
-    driver.kick(0);
+    const driver = busyDriver();
     driver.status = 0;
     assert.notEqual(driver.status, 0);
     driver.machine.service?.onDone?.(0, 0);
@@ -220,11 +226,7 @@ describe('virtio over PCI (§4.1)', () => {
   });
 
   it('that is busy has a driver that asks again and again wait once: a pause comes through', (t) => {
-    const driver = new PciDriver({ ioThread: 'io' });
-    driver.start();
-    driver.service.isHolding = true;
-    driver.queue.addChain([readable(HELLO), writable(8)]);
-    driver.kick(0);
+    const driver = busyDriver();
     const wait = t.mock.method(Atomics, 'wait');
     driver.status = 0;
     const waits = wait.mock.callCount();
@@ -234,11 +236,7 @@ describe('virtio over PCI (§4.1)', () => {
   });
 
   it('that is busy resets a queue when it can: queue_reset reads 1 until then (§4.1.4.3.1)', () => {
-    const driver = new PciDriver({ ioThread: 'io' });
-    driver.start();
-    driver.service.isHolding = true;
-    driver.queue.addChain([readable(HELLO), writable(8)]);
-    driver.kick(0);
+    const driver = busyDriver();
     driver.write(abi.VIRTIO_PCI_COMMON_Q_RESET, 1, 2);
     const read = (): number[] =>
       [abi.VIRTIO_PCI_COMMON_Q_RESET, abi.VIRTIO_PCI_COMMON_Q_ENABLE].map((it) => driver.read(it, 2));
