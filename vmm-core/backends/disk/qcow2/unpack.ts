@@ -43,7 +43,7 @@ export function packCluster(bytes: Uint8Array): Promise<Uint8Array | undefined> 
   });
 }
 
-/** Loaded when it is needed: every VM would start milliseconds later, and few have compressed images. */
+/** Loaded when it is needed: an I/O thread would start milliseconds later, and few images are compressed. */
 function zlib(): typeof Zlib {
   loadedZlib ??= createRequire(import.meta.filename)('node:zlib') as typeof Zlib;
   return loadedZlib;

@@ -18,6 +18,9 @@ const CURES: Readonly<Record<number, string>> = {
   [EBADF]: 'this is a bug; please report it',
 };
 
+/** A broken image may be so in as many places as the guest finds. */
+const MOST_KINDS = 16;
+
 export class HostErrors {
   readonly #tell: (message: string) => void;
   readonly #told = new Set<string>();
@@ -49,6 +52,3 @@ export class HostErrors {
 function kindOf(call: string, errno: number): string {
   return `${call} ${errno}`;
 }
-
-/** A broken image may be so in as many places as the guest finds. */
-const MOST_KINDS = 16;
