@@ -32,7 +32,7 @@ const lastLine = (text: string | RegExp): Promise<void> =>
 
 /** F5 in that workspace, once a core is warm for it. */
 async function boot(terminal: string): Promise<void> {
-  await until('a core is warm', () => vscode.vmProcesses().length > 0);
+  await vscode.waitForWarmCore();
   await vscode.page.keyboard.press('F5');
   await vscode.terminalTab(terminal).first().waitFor();
   await lastLine(HELLO.greeting);

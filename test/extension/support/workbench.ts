@@ -200,7 +200,7 @@ export class Workbench {
   /** F5, once VS Code has read launch.json and started our extension: before, F5 would ask what to debug. */
   async startDebugging(configurationName: string): Promise<void> {
     await this.page.locator('.statusbar-item', { hasText: configurationName }).waitFor();
-    await until('a core is warm', () => this.vmProcesses().length > 0);
+    await this.waitForWarmCore();
     await this.page.keyboard.press('F5');
   }
 
@@ -375,6 +375,11 @@ export class Workbench {
   /** The vmm-core processes of this window, the oldest first. */
   vmProcesses(): number[] {
     return processesWith(this.server.dataDirectory, 'vmm.js').sort((a, b) => startTime(a) - startTime(b));
+  }
+
+  /** A core is started ahead of use with the window, and again a second after a session began or ended. */
+  async waitForWarmCore(): Promise<void> {
+    await until('a core is warm', () => this.vmProcesses().length > 0);
   }
 
   async processesGone(pids: readonly number[]): Promise<void> {
