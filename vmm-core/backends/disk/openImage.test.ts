@@ -124,6 +124,12 @@ describe('what is wrong with an image is said in one line', () => {
     /is corrupt: its (refcount|L1) table is beyond the end of the file; "vmm check/,
   );
   says(
+    'without the table of its snapshots',
+    (it) => patched(disk(it), 63, [1, 0, 0, 0, 1]),
+    'qcow2',
+    /is corrupt: its snapshot table is beyond the end of the file; "vmm check/,
+  );
+  says(
     'of version 4',
     (it) => patched(disk(it), 7, [4]),
     'qcow2',

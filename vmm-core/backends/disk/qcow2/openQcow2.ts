@@ -2,6 +2,7 @@
 import { QCOW2_MAX_CLUSTER_BITS } from '../../../abi/qcow2.ts';
 import { quoted } from '../../../client/regularFile.ts';
 import { UserError } from '../../../errors.ts';
+import { CorruptError } from '../diskError.ts';
 import { type DiskImage, SECTOR_BYTES } from '../diskImage.ts';
 import type { ImageFile } from '../imageFile.ts';
 import { rawHint } from '../imageSignature.ts';
@@ -10,6 +11,7 @@ import { Layout } from './layout.ts';
 import { L2_CACHE_BYTES, Qcow2Image } from './qcow2Image.ts';
 import { Refcounts } from './refcounts.ts';
 import { rebuildRefcounts } from './repair.ts';
+import { readSnapshotTable } from './snapshotTable.ts';
 
 export interface OpenQcow2Options {
   readonly isReadOnly: boolean;
@@ -37,10 +39,17 @@ export function openQcow2(file: ImageFile, options: OpenQcow2Options): Qcow2Imag
     throw new UserError(
       `${name} has clusters of ${2 ** header.clusterBits} bytes, and O_DIRECT needs ${file.alignmentBytes}: use cache "writeback"`,
     );
+  if (!isReadOnly) assertSnapshots(file, header);
   const layout = new Layout(file, header, isReadOnly);
   const refcounts = new Refcounts(layout);
   if (header.isDirty && !isReadOnly) rebuildRefcounts(layout, refcounts);
   return new Qcow2Image(layout, refcounts, { cacheBytes: L2_CACHE_BYTES, ...options });
+}
+
+/** Without their table it is not known what snapshots hold. QEMU refuses such an image, too. */
+function assertSnapshots(file: ImageFile, header: Qcow2Header): void {
+  const { problem } = readSnapshotTable(file, header);
+  if (problem !== undefined) throw new CorruptError(file.path, `its snapshot table ${problem}`);
 }
 
 /** Throws UserError and DiskError. */

@@ -12,13 +12,6 @@ import {
   QCOW2_ENTRY_BYTES,
   QCOW2_MAX_BITMAPS,
   QCOW2_MAX_L1_BYTES,
-  QCOW2_MAX_SNAPSHOT_TABLE_BYTES,
-  QCOW2_SNAPSHOT_EXTRA_BYTES,
-  QCOW2_SNAPSHOT_FIXED_BYTES,
-  QCOW2_SNAPSHOT_ID_BYTES,
-  QCOW2_SNAPSHOT_L1_OFFSET,
-  QCOW2_SNAPSHOT_L1_SIZE,
-  QCOW2_SNAPSHOT_NAME_BYTES,
   QCOW_OFLAG_COPIED_HIGH,
 } from '../../../abi/qcow2.ts';
 import { CLUSTER, hasPlace, kindOf, packedRange } from './clusterEntry.ts';
@@ -26,6 +19,7 @@ import { entryOffset, readU64 } from './entry.ts';
 import { hasBit } from './header.ts';
 import type { Layout } from './layout.ts';
 import type { Refcounts } from './refcounts.ts';
+import { readSnapshotTable } from './snapshotTable.ts';
 
 /** What a cluster is used for. */
 export const USE = {
@@ -213,23 +207,14 @@ export class References {
   }
 
   #collectSnapshots(): void {
-    const { header } = this.#layout;
-    let at = header.snapshotsOffset;
-    const start = at;
-    for (let index = 0; index < header.snapshots; index++) {
-      const view = this.#read(at, QCOW2_SNAPSHOT_FIXED_BYTES);
-      const l1Offset = readU64(view, QCOW2_SNAPSHOT_L1_OFFSET);
-      if (this.#isCluster(l1Offset, `the L1 table of snapshot ${index}`))
-        this.#collectL1(l1Offset, view.getUint32(QCOW2_SNAPSHOT_L1_SIZE), false);
-      const extra = view.getUint32(QCOW2_SNAPSHOT_EXTRA_BYTES);
-      const names = view.getUint16(QCOW2_SNAPSHOT_ID_BYTES) + view.getUint16(QCOW2_SNAPSHOT_NAME_BYTES);
-      at += Math.ceil((QCOW2_SNAPSHOT_FIXED_BYTES + extra + names) / 8) * 8;
-      if (at - start > QCOW2_MAX_SNAPSHOT_TABLE_BYTES) {
-        this.#report('the snapshot table is too large');
-        return;
-      }
-    }
-    if (at > start) this.#add(start, at - start, USE.snapshotTable);
+    const { file, header } = this.#layout;
+    const { l1Tables, sizeBytes, problem } = readSnapshotTable(file, header);
+    if (problem !== undefined) this.#report(`the snapshot table ${problem}`);
+    l1Tables.forEach(({ offset, entries }, index) => {
+      if (this.#isCluster(offset, `the L1 table of snapshot ${index}`))
+        this.#collectL1(offset, entries, false);
+    });
+    if (problem === undefined) this.#add(header.snapshotsOffset, sizeBytes, USE.snapshotTable);
   }
 
   #collectBitmaps(): void {
