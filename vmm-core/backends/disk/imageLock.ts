@@ -3,6 +3,7 @@
  * a permission holds byte 100 + its number, whoever does not let others have it holds byte 200 + its number,
  * and both look at the other's byte.
  */
+import { poll } from '../../kvm/io/syscalls.ts';
 import { isByteLocked, lockByte } from '../../kvm/ofdLock.ts';
 
 const PERMISSION_BASE = 100;
@@ -13,15 +14,26 @@ const WRITE = 1;
 const RESIZE = 3;
 const UNSHARED = [WRITE, RESIZE];
 
+/**
+ * A process that was killed keeps its files until the kernel has ended its last requests to io_uring, which
+ * is a little later than its parent hears of its end.
+ */
+const LOOKS = 25;
+const BETWEEN_LOOKS_MS = 10;
+
 export interface ImageUse {
   readonly isReadOnly: boolean;
 }
 
 /**
- * Until the descriptor is closed. False: another holds it in a way that does not go with this one. Where the
- * file system has no such locks, there are none.
+ * Until the descriptor is closed. False: another holds it in a way that does not go with this one, and has
+ * for a quarter of a second. Where the file system has no such locks, there are none.
  */
-export function lockImage(fd: number, { isReadOnly }: ImageUse): boolean {
+export function lockImage(
+  fd: number,
+  { isReadOnly }: ImageUse,
+  rest = (): unknown => poll(0, 0, BETWEEN_LOOKS_MS),
+): boolean {
   const permissions = isReadOnly ? [CONSISTENT_READ] : [CONSISTENT_READ, WRITE, RESIZE];
   const own = [...permissions.map((it) => PERMISSION_BASE + it), ...UNSHARED.map((it) => UNSHARED_BASE + it)];
   const others = [
@@ -29,5 +41,9 @@ export function lockImage(fd: number, { isReadOnly }: ImageUse): boolean {
     ...UNSHARED.map((it) => PERMISSION_BASE + it),
   ];
   for (const offset of own) lockByte(fd, offset);
-  return !others.some((offset) => isByteLocked(fd, offset) === true);
+  for (let look = 1; others.some((offset) => isByteLocked(fd, offset) === true); look++) {
+    if (look === LOOKS) return false;
+    rest();
+  }
+  return true;
 }
