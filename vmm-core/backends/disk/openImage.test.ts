@@ -12,12 +12,12 @@ import {
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, it } from 'node:test';
-import { inFolder, openDisk } from '../../../test/support/diskFiles.ts';
+import { inFolder, openDisk, PLAIN } from '../../../test/support/diskFiles.ts';
 import { UserError } from '../../errors.ts';
 import { HostFile } from './imageFile.ts';
 import { otherFormat } from './imageSignature.ts';
 import { DEFAULT_FORMAT, formatQcow2, type Qcow2Format } from './qcow2/formatQcow2.ts';
-import type { BackingPolicy } from './openImage.ts';
+import { attachImage, type BackingPolicy, openImage } from './openImage.ts';
 
 const SIZE_BYTES = 1 << 20;
 const READ_ONLY_FILE = '/sys/kernel/uevent_seqnum';
@@ -222,6 +222,17 @@ describe('what is wrong with an image is said in one line', () => {
     });
   });
 });
+
+it('a raw image that is cut before its I/O thread begins is the disk that the guest was promised', () =>
+  inFolder((folder) => {
+    const file = path.join(folder, 'disk');
+    writeFileSync(file, new Uint8Array(SIZE_BYTES));
+    const opened = openImage({ ...PLAIN, path: file, format: 'raw' });
+    truncateSync(file, SIZE_BYTES / 2);
+    const image = attachImage(opened);
+    assert.equal(image.sizeBytes, SIZE_BYTES);
+    image.close();
+  }));
 
 describe('backing files', () => {
   it('are read only when they are allowed', () => {

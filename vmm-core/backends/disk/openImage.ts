@@ -68,8 +68,11 @@ export interface OpenedImage {
   readonly clusterBytes: number;
 }
 
-/** What an image is made of; the rest it says itself. */
-type Parts = Omit<OpenedImage, 'sizeBytes' | 'clusterBytes'>;
+/**
+ * What an image is made of; the rest it says itself. A file that was cut since it was opened has not made the
+ * disk smaller, of which the guest has been told.
+ */
+type Parts = Omit<OpenedImage, 'sizeBytes' | 'clusterBytes'> & Partial<Pick<OpenedImage, 'sizeBytes'>>;
 
 export type Layer = RawImage | Qcow2Image;
 
@@ -108,15 +111,15 @@ export function attachImage(opened: Parts): DiskImage {
 }
 
 /** The image, the one behind it, and so on: each is closed with the one in front of it. */
-export function attachLayers({ files, discards, isUnsafe }: Parts): Layer[] {
+export function attachLayers({ files, discards, isUnsafe, sizeBytes }: Parts): Layer[] {
   const layers: Layer[] = [];
   for (const opened of [...files].reverse()) {
     const file = new HostFile({ ...opened, isUnsafe });
-    const { isReadOnly } = opened;
+    const options = { isReadOnly: opened.isReadOnly, discards, isUnsafe };
     const image =
       opened.format === 'raw'
-        ? new RawImage(file, { isReadOnly, discards, isUnsafe })
-        : openQcow2(file, { isReadOnly, discards, isUnsafe, backing: layers[0] });
+        ? new RawImage(file, { ...options, sizeBytes: opened === files[0] ? sizeBytes : undefined })
+        : openQcow2(file, { ...options, backing: layers[0] });
     layers.unshift(image);
   }
   return layers;

@@ -10,6 +10,8 @@ export interface RawImageOptions {
   readonly discards: boolean;
   /** Fdatasync is of no use: `cache` is unsafe. */
   readonly isUnsafe: boolean;
+  /** As it was when it was opened; undefined: as it is. */
+  readonly sizeBytes?: number | undefined;
 }
 
 /** What discards give back in most file systems. */
@@ -28,7 +30,7 @@ export class RawImage implements DiskImage {
     this.#file = file;
     this.#options = options;
     this.isReadOnly = options.isReadOnly;
-    this.#sizeBytes = file.sizeBytes();
+    this.#sizeBytes = options.sizeBytes ?? file.sizeBytes();
   }
 
   get sizeBytes(): number {

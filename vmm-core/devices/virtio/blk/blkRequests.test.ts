@@ -309,6 +309,10 @@ describe('what the host refuses', () => {
     disk.engine.fault = () => ({ shortBytes: 100 });
     assert.equal(disk.read(0, SECTOR).status, IOERR);
     assert.equal(disk.write(0, pattern(SECTOR)), IOERR);
+    assert.match(
+      disk.told[0] ?? '',
+      /^"\/disk\.img" has become shorter than its disk .*: end the VM and restore the image$/,
+    );
   });
 
   it('but not where a format lets its file end early: there are zeros', () => {

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import type { DiskError } from '../../../backends/disk/diskError.ts';
 import { errnoText } from '../../../errors.ts';
 
-const { EIO, ENOSPC, EDQUOT, EFBIG, EROFS, EINVAL, EBADF } = constants.errno;
+const { EIO, ENOSPC, EDQUOT, EFBIG, EROFS, EINVAL, EBADF, ENODATA } = constants.errno;
 
 const CURES: Readonly<Record<number, string>> = {
   [ENOSPC]: 'free some space and let the guest try again',
@@ -17,6 +17,10 @@ const CURES: Readonly<Record<number, string>> = {
   [EINVAL]: 'if the disk has the cache mode "none", try "writeback": the file system may lack O_DIRECT',
   [EBADF]: 'this is a bug; please report it',
 };
+
+/** The host refused nothing: there was nothing to read (requestTable.ts). */
+const CUT =
+  'has become shorter than its disk while the VM uses it, and the guest gets errors for what is missing: end the VM and restore the image';
 
 /** A broken image may be so in as many places as the guest finds. */
 const MOST_KINDS = 16;
@@ -34,6 +38,7 @@ export class HostErrors {
     if (!this.#isNew(kindOf(call, errno))) return;
     const cure = CURES[errno] ?? 'the guest has got an error and may try again';
     const quoted = JSON.stringify(path); // one line, whatever is in the name
+    if (errno === ENODATA) return this.#tell(`${quoted} ${CUT}`);
     this.#tell(`cannot ${call} ${quoted}: ${errnoText(errno)}; ${cure}`);
   }
 

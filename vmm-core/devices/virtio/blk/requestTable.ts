@@ -11,7 +11,7 @@ import type { IoSlots } from '../../deviceService.ts';
 /** No slot, or no request. */
 export const NONE = -1;
 
-const { EIO } = constants.errno;
+const { EIO, ENODATA } = constants.errno;
 
 export class RequestTable {
   /** Transfers that the engine has. */
@@ -183,8 +183,8 @@ export class RequestTable {
   }
 }
 
-/** A transfer that ends early has met the end of a file that is shorter than it was. */
+/** ENODATA: a transfer that ends early has met the end of a file that is shorter than it was. */
 function failureOf(result: number, expected: number): number {
   if (result === expected) return 0;
-  return result < 0 ? -result : EIO;
+  return result < 0 ? -result : ENODATA;
 }
