@@ -22,6 +22,8 @@ import { USER_ERROR, UserError } from './errors.ts';
 /** What both requests take. */
 export interface DebugSettings extends Values<typeof DEBUG_SETTINGS> {
   readonly noDebug: boolean;
+  /** The client has its own way to show what the host does to the VM: the `vmm.trouble` event. */
+  readonly showsTrouble: boolean;
 }
 
 export interface LaunchArguments extends DebugSettings {
@@ -60,7 +62,11 @@ const DEBUG_KEYS = keysOf(DEBUG_SETTINGS);
 const ATTACH_KEYS = keysOf(ATTACH_SETTINGS);
 
 /** Defaults, until a configuration says otherwise. */
-export const DEFAULT_SETTINGS: DebugSettings = { ...readRows(DEBUG_SETTINGS, {}, []), noDebug: false };
+export const DEFAULT_SETTINGS: DebugSettings = {
+  ...readRows(DEBUG_SETTINGS, {}, []),
+  noDebug: false,
+  showsTrouble: false,
+};
 
 /** Throws UserError naming every key that is wrong. */
 export function parseLaunchArguments(input: Input): LaunchArguments {
@@ -106,7 +112,11 @@ export function changedVmKeys(before: VmConfig, after: VmConfig): string[] {
 
 function parseDebugSettings(input: Input, problems: ConfigProblem[]): DebugSettings {
   const values = readRows(DEBUG_SETTINGS, input, problems);
-  return { ...resolveRows(DEBUG_SETTINGS, values, resolver(input)), noDebug: input.noDebug === true };
+  return {
+    ...resolveRows(DEBUG_SETTINGS, values, resolver(input)),
+    noDebug: input.noDebug === true,
+    showsTrouble: input.__showsTrouble === true,
+  };
 }
 
 /** Relative paths are relative to `cwd`. */

@@ -111,9 +111,15 @@ async function onReset(state: SessionState, message: string): Promise<void> {
   }
 }
 
-/** Editors show what is important beside the console as well; VS Code does in a notification. */
+/**
+ * Editors show what is important beside the console as well. VS Code does in a notification of one line,
+ * which ends before it comes to what can be done: our extension has a better one.
+ */
 function onTrouble(state: SessionState, message: string): void {
-  if (state.phase !== 'ended') state.output(message, 'important');
+  if (state.phase === 'ended') return;
+  const { showsTrouble } = state.settings;
+  state.output(message, showsTrouble ? 'stderr' : 'important');
+  if (showsTrouble) state.send('vmm.trouble', { message });
 }
 
 function onEnded(state: SessionState, end: VmEnd): void {

@@ -13,6 +13,9 @@ import type { VmProcesses } from '../vmProcess.ts';
 import { kernelConfiguration, withDefaults } from './defaultConfig.ts';
 import { bootable, chooseBootable, kernelConfigurations } from './workspaceConfigurations.ts';
 
+/** What the debug adapter leaves to us (vmSession.ts). */
+const OF_CLIENT = { __showsTrouble: true };
+
 export interface ConfigServices {
   readonly processes: VmProcesses;
   readonly hostCheck: HostCheckPanel;
@@ -27,7 +30,7 @@ export function registerConfigurations(services: ConfigServices): vscode.Disposa
       return complete && withDefaults(complete, folder?.uri.fsPath);
     },
     resolveDebugConfigurationWithSubstitutedVariables: (_, config) =>
-      config.request === 'launch' ? withCore(config, services) : config,
+      config.request === 'launch' ? withCore(config, services) : { ...config, ...OF_CLIENT },
   };
   const dynamic: vscode.DebugConfigurationProvider = {
     provideDebugConfigurations: (folder) => (folder === undefined ? [] : bootable(folder)),
@@ -89,7 +92,7 @@ async function withCore(
   }
   try {
     const { socket } = await services.processes.take();
-    return { ...config, __coreSocket: socket };
+    return { ...config, ...OF_CLIENT, __coreSocket: socket };
   } catch (error) {
     void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));
     return undefined;

@@ -1,7 +1,7 @@
 /**
  * What the editor adds to a debug session of ours: serial terminals, progress while it starts, and a message
- * when its VM process dies. Follows the session by the DAP messages that pass; the debug adapter itself knows
- * nothing about VS Code.
+ * when its VM process dies or the host fails it. Follows the session by the DAP messages that pass; the debug
+ * adapter itself knows nothing about VS Code.
  */
 import * as vscode from 'vscode';
 import type { CoreExit, CoreProcess } from '../../vmm-core/client/spawnCore.ts';
@@ -24,6 +24,11 @@ interface VmStarted {
   readonly socket: string;
   readonly name?: string;
   readonly serial: readonly ({ readonly port: number } & SerialBackend)[];
+}
+
+/** Body of its `vmm.trouble` event: the host fails the VM, which runs on. */
+interface VmTrouble {
+  readonly message: string;
 }
 
 /** The parts of DAP messages that we use. */
@@ -69,6 +74,8 @@ class VmSession implements vscode.DebugAdapterTracker {
 
   onDidSendMessage(message: DapMessage): void {
     if (message.type === 'event' && message.event === 'vmm.started') this.#started(message.body as VmStarted);
+    if (message.type === 'event' && message.event === 'vmm.trouble')
+      this.#showError(`${this.#session.name}: ${(message.body as VmTrouble).message}.`);
     if (message.type !== 'response') return;
     if (message.command !== 'launch' && message.command !== 'attach') return;
     this.#progress.end();
@@ -119,8 +126,14 @@ class VmSession implements vscode.DebugAdapterTracker {
     if (this.#serial?.sawEnd === true || isClean(exit)) return;
     const what = describeExit(exit);
     void vscode.debug.stopDebugging(this.#session);
+    this.#showError(
+      `The VM process of "${this.#session.name}" ${what}, so the debug session has ended. Press F5 to start it again.`,
+    );
+  }
+
+  /** With a button: VS Code shows all of such a message, and until it is closed. */
+  #showError(message: string): void {
     const showLog = 'Show Log';
-    const message = `The VM process of "${this.#session.name}" ${what}, so the debug session has ended. Press F5 to start it again.`;
     void vscode.window.showErrorMessage(message, showLog).then((choice) => {
       if (choice === showLog) this.#services.log.show();
     });

@@ -287,6 +287,14 @@ test('what the host does to a running guest is shown at once, where the user loo
   assert.equal(vmm.end, undefined);
 });
 
+test('what the host does to a guest is left to a client that has its own way to show it', async (t) => {
+  const { client, vmm } = await launched(t, { __showsTrouble: true });
+  await client.ask('configurationDone');
+  vmm.trouble('a disk is full');
+  assert.deepEqual(await client.waitFor('output'), { category: 'stderr', output: 'a disk is full\n' });
+  assert.deepEqual(await client.waitFor('vmm.trouble'), { message: 'a disk is full' });
+});
+
 test('terminate presses the power button of a running guest', async (t) => {
   const { client, vmm } = await launched(t, {}, { onPowerButton: 'powersOff' });
   await client.ask('configurationDone');
