@@ -8,7 +8,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { SHF_ALLOC, SHT_NOTE } from '../../vmm-core/elf/elfConstants.ts';
 import { Bytes } from '../support/bytes.ts';
-import { runUntilStopped, stoppedAtEntry } from '../support/debugSession.ts';
+import { runUntilStopped, stackOf, stoppedAtEntry } from '../support/debugSession.ts';
 import { buildElf } from '../support/dwarfBuilderElf.ts';
 
 /** In the fake guest's RAM, behind the program. */
@@ -38,6 +38,8 @@ async function consoleWith(t: TestContext, id: readonly number[]): Promise<strin
   await client.ask('writeMemory', { memoryReference: `0x${NOTE_ADDRESS.toString(16)}`, data });
   for (let i = 0; i < 3; i++)
     await runUntilStopped(client, 'stepIn', { threadId: 1, granularity: 'instruction' });
+  // The check follows the event; what asks for the same view of the guest is answered after it.
+  await stackOf(client);
   return client.console.split('\n').filter((it) => it.includes('build-id'));
 }
 
