@@ -26,6 +26,7 @@ const LAUNCH = {
 describe('a guest that echoes', () => {
   let folder: string;
   let vscode: Workbench;
+  let core: number;
   let elsewhere: { readonly core: CoreProcess; readonly client: LiveClient } | undefined;
 
   before(async () => {
@@ -51,6 +52,7 @@ describe('a guest that echoes', () => {
 
   it('begins its lines in the first column, though it ends them with a line feed alone', async () => {
     await vscode.step('line-feeds', async () => {
+      core = await vscode.warmCore([]);
       await vscode.startDebugging('Echo');
       await terminalShows('ready');
       await vscode.typeInTerminal('abc');
@@ -86,13 +88,12 @@ describe('a guest that echoes', () => {
 
   it('can be stopped by its name, and its session ends', async () => {
     await vscode.step('stop-vm', async () => {
-      const [pid = 0] = vscode.vmProcesses();
       await vscode.runCommand('View: Show Run and Debug');
       await vscode.debugButton('Pause').waitFor();
       await vscode.runCommand('Trapframe: Stop VM');
       await vscode.choice('Echo').click();
       await vscode.waitForSessionEnd();
-      await vscode.processesGone([pid]);
+      await vscode.processesGone([core]);
     });
   });
 
@@ -103,9 +104,9 @@ describe('a guest that echoes', () => {
       await vscode.choice('Attach').click();
       await vscode.choice('elsewhere').click();
       await vscode.debugButton('Pause').waitFor();
-      assert.equal(await vscode.terminalCount(), terminals, 'its console is there already');
       await vscode.debugButton('Disconnect').click();
       await vscode.waitForSessionEnd();
+      assert.equal(await vscode.terminalCount(), terminals, 'its console is there already');
     });
   });
 

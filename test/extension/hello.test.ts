@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { HELLO, HELLO_FOLDER } from './support/hello.ts';
-import { Workbench } from './support/workbench.ts';
+import { until, Workbench } from './support/workbench.ts';
 
 /** The last is the one that the pictures of README have. */
 const THEMES = [
@@ -17,6 +17,8 @@ const THEMES = [
 
 describe('samples/hello in VS Code', () => {
   let vscode: Workbench;
+  /** Of the last VM. */
+  let core: number;
   before(async () => {
     vscode = await Workbench.open({ folder: HELLO_FOLDER });
   });
@@ -27,19 +29,21 @@ describe('samples/hello in VS Code', () => {
       await vscode.openFile('main.c');
       await vscode.goToLine(HELLO.breakpointLine);
       await vscode.clickGutter(HELLO.breakpointLine);
+      core = await vscode.warmCore([]);
       await vscode.startDebugging('Hello');
       await vscode.waitForTerminal(HELLO.greeting);
     });
   });
 
   it('leaves the focus in the editor when the terminal opens', async () => {
-    assert.equal(await vscode.page.locator('.editor-instance .monaco-editor.focused').count(), 1);
+    await vscode.page.locator('.editor-instance .monaco-editor.focused').waitFor();
+    assert.equal(await vscode.page.locator('.terminal-wrapper .xterm.focus').count(), 0);
   });
 
   it('stops at the breakpoint when a key typed into the terminal reaches it', async () => {
     await vscode.step('stop', async () => {
       await vscode.typeInTerminal(HELLO.statusKey);
-      assert.equal(await vscode.stoppedLine(), HELLO.breakpointLine);
+      await vscode.waitForStoppedLine(HELLO.breakpointLine);
       await vscode.callStackRow('on_key').waitFor();
     });
   });
@@ -49,8 +53,10 @@ describe('samples/hello in VS Code', () => {
       await vscode.enlargeVariables();
       await vscode.expandVariable('Registers');
       await vscode.expandVariable('General');
-      const text = await vscode.variable('rip').textContent();
-      assert.match(text ?? '', /0x[0-9a-f]+/i);
+      await vscode
+        .variable('rip')
+        .filter({ hasText: /0x[0-9a-f]+/i })
+        .waitFor();
       await vscode.screenshot('breakpoint', 'for README');
     });
   });
@@ -59,7 +65,9 @@ describe('samples/hello in VS Code', () => {
     await vscode.step('themes', async () => {
       for (const [theme, kind] of THEMES) {
         await vscode.useTheme(theme, kind);
-        assert.equal(await vscode.variableOpacity('General'), await vscode.variableOpacity('rax'), theme);
+        await until(`${theme} shows both alike`, async () => {
+          return (await vscode.variableOpacity('General')) === (await vscode.variableOpacity('rax'));
+        });
         await vscode.screenshot(`registers-${kind}`);
       }
     });
@@ -92,6 +100,7 @@ describe('samples/hello in VS Code', () => {
   it('boots again into the same terminal, below a line that separates the two', async () => {
     await vscode.step('again', async () => {
       await vscode.clickGutter(HELLO.breakpointLine, 'remove');
+      core = await vscode.warmCore([core]);
       await vscode.startDebugging('Hello');
       await vscode.waitForTerminal('── new session ──');
       await vscode.waitForTerminalLines(HELLO.greeting, 2);
@@ -112,14 +121,14 @@ describe('samples/hello in VS Code', () => {
       await vscode.typeInTerminal(HELLO.powerOffKey);
       await vscode.waitForSessionEnd();
       await vscode.waitForTerminal(/^── .*powered off.* ──/);
+      await vscode.processesGone([core]);
       assert.equal(await vscode.notification(/./).count(), 0, 'nothing went wrong');
     });
   });
 
   it('lets no process of a VM outlive VS Code', async () => {
-    await vscode.waitForWarmCore();
-    const pids = vscode.vmProcesses();
+    const warm = await vscode.warmCore([]);
     await vscode.close();
-    await vscode.processesGone(pids);
+    await vscode.processesGone([warm]);
   });
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, it } from 'node:test';
 import { HELLO, HELLO_FOLDER } from './support/hello.ts';
-import { until, Workbench } from './support/workbench.ts';
+import { Workbench } from './support/workbench.ts';
 
 let folder: string;
 let vscode: Workbench;
@@ -23,25 +23,20 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The terminal's last line: the guest's, or ours about its end. */
-const lastLine = (text: string | RegExp): Promise<void> =>
-  until(`the terminal ends with ${String(text)}`, async () => {
-    const line = (await vscode.terminalText()).split('\n').at(-1) ?? '';
-    return typeof text === 'string' ? line === text : text.test(line);
-  });
-
 /** F5 in that workspace, once a core is warm for it. */
 async function boot(terminal: string): Promise<void> {
   await vscode.waitForWarmCore();
   await vscode.page.keyboard.press('F5');
   await vscode.terminalTab(terminal).first().waitFor();
-  await lastLine(HELLO.greeting);
+  await vscode.waitForLastLine(HELLO.greeting);
 }
 
 /** Until the session is over for VS Code, too: before that, F5 means "continue". */
 async function stop(): Promise<void> {
+  await vscode.runCommand('View: Show Run and Debug');
+  await vscode.debugButton('Stop').waitFor();
   await vscode.page.keyboard.press('Shift+F5');
-  await lastLine(/^── .* ──$/);
+  await vscode.waitForLastLine(/^── .* ──$/);
   await vscode.debugButton('Stop').waitFor({ state: 'hidden' });
 }
 

@@ -126,9 +126,11 @@ async function restart(): Promise<void> {
 async function twoSerialPorts(): Promise<void> {
   const serial = { com1: 'terminal', com2: 'terminal' };
   await start({ type: 'vmm', request: 'launch', name: 'Two ports', kernel: HELLO.kernel, serial });
-  await waitForTerminalText('Two ports', new RegExp(HELLO.greeting));
-  assert.ok(vscode.window.terminals.some((it) => it.name === 'COM2 · Two ports'));
-  assert.equal(vscode.window.activeTerminal?.name, 'COM1 · Two ports');
+  await until('both ports have a terminal', () =>
+    ['COM1', 'COM2'].every((port) => vscode.window.terminals.some((it) => it.name === `${port} · Two ports`)),
+  );
+  await until('COM1 is in front', () => vscode.window.activeTerminal?.name === 'COM1 · Two ports');
+  await waitForTerminalText('Two ports', new RegExp(HELLO.greeting)); // brings it to the front, too
   await end();
 }
 
@@ -213,12 +215,26 @@ async function terminalText(configurationName: string): Promise<string> {
 }
 
 async function waitForTerminalText(configurationName: string, expected: RegExp): Promise<void> {
+  let text = '';
+  await until(
+    `the terminal shows ${String(expected)}`,
+    async () => {
+      const isThere = vscode.window.terminals.some((it) => it.name === `COM1 · ${configurationName}`);
+      text = isThere ? await terminalText(configurationName) : '';
+      return expected.test(text);
+    },
+    () => `, but: ${text}`,
+  );
+}
+
+async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  instead = (): string => '',
+): Promise<void> {
   const deadline = Date.now() + STEP_TIMEOUT_MS;
-  for (;;) {
-    const isThere = vscode.window.terminals.some((it) => it.name === `COM1 · ${configurationName}`);
-    const text = isThere ? await terminalText(configurationName) : '';
-    if (expected.test(text)) return;
-    if (Date.now() > deadline) throw new Error(`the terminal never showed ${String(expected)}, but: ${text}`);
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not in ${STEP_TIMEOUT_MS / 1000} s: ${what}${instead()}`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

@@ -4,7 +4,14 @@
  */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import {
+  type Browser,
+  chromium,
+  type FrameLocator,
+  type Locator,
+  type Page,
+  type WebSocket,
+} from 'playwright-core';
 import {
   type CodeServer,
   type CodeServerOptions,
@@ -56,6 +63,8 @@ export class Workbench {
   readonly page: Page;
   readonly server: CodeServer;
   readonly #browser: Browser;
+  /** Between the page and the server. */
+  readonly #webSockets: WebSocket[] = [];
   #closed = false;
   #failedStep: string | undefined;
 
@@ -63,6 +72,7 @@ export class Workbench {
     this.page = page;
     this.server = server;
     this.#browser = browser;
+    page.on('websocket', (it) => this.#webSockets.push(it));
   }
 
   /** Opens VS Code on a folder, with the extension as users install it. */
@@ -104,9 +114,14 @@ export class Workbench {
     await this.runCommand('Preferences: Color Theme');
     const input = this.page.locator('.quick-input-widget input');
     await input.fill(name);
-    await this.choice(name).waitFor();
+    await this.#enterTakes(`^="${name}"`);
     await input.press('Enter');
     await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
+  }
+
+  /** A list still shows, for a moment, what was asked for before. */
+  async #enterTakes(label: string): Promise<void> {
+    await this.page.locator(`.quick-input-list .monaco-list-row.focused[aria-label${label}]`).waitFor();
   }
 
   // Files and editors.
@@ -121,10 +136,7 @@ export class Workbench {
     await page.keyboard.press('Control+P');
     const input = page.locator('.quick-input-widget input');
     await input.fill(name);
-    await page
-      .locator(`.quick-input-list .monaco-list-row[aria-label*="${path.basename(name)}"]`)
-      .first()
-      .waitFor();
+    await this.#enterTakes(`*="${path.basename(name)}"`);
     await input.press('Enter');
     await page.locator(`.tab.active[data-resource-name="${path.basename(name)}"]`).waitFor();
   }
@@ -165,14 +177,7 @@ export class Workbench {
     await quickInput.waitFor({ state: 'hidden' });
   }
 
-  /** The line the guest is stopped on, by its number in the editor. */
-  async stoppedLine(): Promise<number> {
-    await this.#stoppedMarker().waitFor();
-    const line = await this.#stoppedLineNow();
-    if (line === undefined) throw new Error('the stopped line has no number on the screen');
-    return line;
-  }
-
+  /** `line`: by its number in the editor. */
   async waitForStoppedLine(line: number): Promise<void> {
     await until(`the guest stands on line ${line}`, async () => (await this.#stoppedLineNow()) === line);
   }
@@ -202,6 +207,23 @@ export class Workbench {
     await this.page.locator('.statusbar-item', { hasText: configurationName }).waitFor();
     await this.waitForWarmCore();
     await this.page.keyboard.press('F5');
+  }
+
+  /**
+   * Begins to look; what it returns waits until VS Code knows the threads of the session that was started
+   * meanwhile. It asks for them when the guest runs already, shows nothing of it, and drops a pause before
+   * that without a word.
+   */
+  watchThreads(): () => Promise<void> {
+    let isAnswered = false;
+    const look = ({ payload }: { payload: string | Buffer }): void => {
+      isAnswered ||= payload.includes('"command":"threads"');
+    };
+    for (const it of this.#webSockets) it.on('framereceived', look);
+    return async () => {
+      await until('VS Code knows the threads', () => isAnswered);
+      for (const it of this.#webSockets) it.off('framereceived', look);
+    };
   }
 
   /**
@@ -264,6 +286,11 @@ export class Workbench {
     return this.page.locator('.debug-call-stack .monaco-list-row', { hasText: text }).first();
   }
 
+  /** A line of the Debug Console, which is on the screen. */
+  consoleLine(text: string | RegExp): Locator {
+    return this.page.locator('.repl .monaco-list-row', { hasText: text });
+  }
+
   // Terminals.
 
   /** The text of the terminal on the screen. */
@@ -283,6 +310,14 @@ export class Workbench {
       .waitFor();
   }
 
+  /** Waits until the last line of the terminal on the screen is this: the guest's, or ours about its end. */
+  async waitForLastLine(text: string | RegExp): Promise<void> {
+    await until(`the terminal ends with ${String(text)}`, async () => {
+      const line = (await this.terminalText()).split('\n').at(-1) ?? '';
+      return typeof text === 'string' ? line === text : text.test(line);
+    });
+  }
+
   async waitForTerminalLines(text: string, count: number): Promise<void> {
     const lines = this.page.locator('.terminal-wrapper.active .xterm-rows > div', { hasText: text });
     await until(`the terminal shows "${text}" ${count} times`, async () => (await lines.count()) === count);
@@ -291,6 +326,11 @@ export class Workbench {
   /** The name of the terminal on the screen, where its panel shows it. */
   terminalTab(name: string): Locator {
     return this.page.locator('.part.panel .single-terminal-tab, .terminal-tabs-entry', { hasText: name });
+  }
+
+  /** The tab of the panel that brings the terminals to its front, or the Debug Console. */
+  panelTab(name: 'Terminal' | 'Debug Console'): Locator {
+    return this.page.locator('.part.panel').getByRole('tab', { name: new RegExp(`^${name}`) });
   }
 
   /** How many terminals there are, visible or not. */
@@ -382,6 +422,16 @@ export class Workbench {
     await until('a core is warm', () => this.vmProcesses().length > 0);
   }
 
+  /** The core that waits for the next VM: a process of this window that is none of these. */
+  async warmCore(others: readonly number[]): Promise<number> {
+    let warm: number | undefined;
+    await until('a core is warm', () => {
+      warm = this.vmProcesses().find((it) => !others.includes(it));
+      return warm !== undefined;
+    });
+    return warm ?? 0;
+  }
+
   async processesGone(pids: readonly number[]): Promise<void> {
     await until(`processes ${pids.join(', ')} are gone`, () => !pids.some(isAlive));
   }
@@ -415,7 +465,7 @@ function processesWith(...texts: readonly string[]): number[] {
  * the third.
  */
 function startTime(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const stat = textOf(`/proc/${pid}/stat`);
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
 
@@ -425,8 +475,12 @@ function isAlive(pid: number): boolean {
 
 /** Empty for a process that is gone, and for a zombie. */
 function commandLine(pid: number): string {
+  return textOf(`/proc/${pid}/cmdline`);
+}
+
+function textOf(file: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+    return readFileSync(file, 'latin1');
   } catch {
     return ''; // it ended while we looked
   }
