@@ -7,6 +7,7 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -133,15 +134,40 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
 
 /** An installation whose vCPU thread runs `source` instead; it can load the real one as ./real.js. */
 function brokenInstallation(t: Pick<TestContext, 'after'>, source: string): string {
-  const root = temporaryFolder(t);
-  const folder = path.join(root, 'dist');
-  cpSync(path.dirname(VMM), folder, { recursive: true });
-  symlinkSync(path.join(path.dirname(VMM), '..', 'node_modules'), path.join(root, 'node_modules'));
+  const folder = installation(t);
   const worker = path.join(folder, 'vcpu.worker.js');
   renameSync(worker, path.join(folder, 'real.js'));
   writeFileSync(worker, source);
   return path.join(folder, 'vmm.js');
 }
+
+/** A copy of dist/. */
+function installation(t: Pick<TestContext, 'after'>): string {
+  const root = temporaryFolder(t);
+  const folder = path.join(root, 'dist');
+  cpSync(path.dirname(VMM), folder, { recursive: true });
+  symlinkSync(path.join(path.dirname(VMM), '..', 'node_modules'), path.join(root, 'node_modules'));
+  return folder;
+}
+
+kvmTest('a core leaves its compiled code for the next one only once it has had a VM', async (t) => {
+  const folder = installation(t);
+  const kept = (): string[] =>
+    readdirSync(folder).filter((it) => /^vmm-main\.js\.serve\..*\.cache$/.test(it));
+  for (const it of kept()) rmSync(path.join(folder, it));
+  const start = () => startCore(t, { vmmPath: path.join(folder, 'vmm.js') });
+
+  const { core: idle } = await start();
+  idle.process.stdin?.end(); // as an editor that closes
+  await within(idle.exited, 'the end of a core without a VM');
+  assert.deepEqual(kept(), []);
+
+  const { core, client } = await start();
+  await client.create(vmConfig({ kernel: await guest('powerOff') }));
+  await client.resume();
+  await within(core.exited, 'the end of a core with a VM');
+  assert.equal(kept().length, 1);
+});
 
 for (const cpus of [1, 2]) {
   kvmTest(`a vCPU thread that cannot start ends a VM of ${cpus} with a sentence`, async (t) => {

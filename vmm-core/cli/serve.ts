@@ -4,6 +4,7 @@
  * gone.
  */
 import { socketPath } from '../client/runtimeDir.ts';
+import { tellVmCreated } from '../code/vmCreated.ts';
 import { Core } from '../control/core.ts';
 import { ControlServer } from '../control/jsonRpc/server.ts';
 import { KvmError, KvmUnavailableError } from '../errors.ts';
@@ -14,6 +15,7 @@ import { fail, isForUser } from './arguments.ts';
 export async function serve(): Promise<number> {
   const core = new Core();
   const server = new ControlServer(core);
+  core.onCreated = tellVmCreated;
   const over = new Promise<void>((resolve) => {
     core.onOver = () => resolve();
     const orphaned = (): void => {

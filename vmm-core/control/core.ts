@@ -30,6 +30,8 @@ export class Core implements VmEvents {
   #name: string | undefined;
   /** Listens under the VM's name; set by the server. Returns the free name it took. */
   publish: (name: string) => Promise<string> = (name) => Promise.resolve(name);
+  /** Called once when a client has created the VM. */
+  onCreated: () => void = () => undefined;
   /** Called once when the VM is over and all clients have been told. */
   onOver: (end: VmEnd) => void = () => undefined;
 
@@ -64,6 +66,7 @@ export class Core implements VmEvents {
     const vm = this.#assemble(config, warm);
     this.#owner = owner;
     await this.adopt(vm);
+    this.onCreated();
     return this.info();
   }
 
