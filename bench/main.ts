@@ -11,6 +11,7 @@ import { guest } from '../test/guests/build.ts';
 import { CONVERT_GROUP } from './convert.ts';
 import { DATA_PATH_PARTS } from './dataPath.ts';
 import { DISK_PARTS } from './disks.ts';
+import { LAB_BOOT_GROUP } from './labBoot.ts';
 import { LAB_GROUP } from './labDisks.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
@@ -202,6 +203,7 @@ const PARTS: readonly (Part | Group)[] = [
   ...DATA_PATH_PARTS,
   ...DISK_PARTS,
   CONVERT_GROUP,
+  LAB_BOOT_GROUP,
   LAB_GROUP,
   ...SYMBOL_PARTS,
 ];

@@ -117,10 +117,8 @@ describe('disks beside QEMU', () => {
         const guests: { side: Side; guest: DiskGuest }[] = [];
         // The first to boot reads all there is for the first time.
         for (const side of round % 2 === 0 ? SIDES : SIDES.toReversed()) {
-          const startMs = performance.now();
           const guest = new DiskGuest(boot(side, files[side], format));
           await guest.ready();
-          tell({ side, workload: 'boot', bootMs: performance.now() - startMs });
           guests.push({ side, guest });
         }
         for (const { guest } of guests) await warmUp(guest);
