@@ -84,7 +84,7 @@ function broken(what: string): never {
 function serve([memoryFile = '', kickFd = '', callFd = '', disk = '']: readonly string[]): void {
   const memory = allocateGuestMemory([{ base: 0, sizeBytes: statSync(memoryFile).size }]);
   const fd = openSync(memoryFile, 'r+');
-  for (const slot of memory.slots) mapOver(slot.memory, 0, slot.sizeBytes, fd);
+  for (const { bytes } of memory.slots) mapOver(bytes, fd);
   closeSync(fd);
   const engine = openIoEngine(chooseIoEngine().kind, memory.slots);
   const device = {

@@ -143,8 +143,7 @@ export class BlkMachine {
     return driver.used().map(({ head, writtenBytes }) => {
       const buffers = (this.#buffers.get(`${queue} ${head}`) ?? []).filter((it) => it.isWritable);
       const bytes = new Bytes();
-      for (const { at = 0, lengthBytes } of buffers)
-        bytes.bytes(new Uint8Array(driver.view.buffer, at, lengthBytes).slice());
+      for (const { at = 0, lengthBytes } of buffers) bytes.bytes(driver.bytes.slice(at, at + lengthBytes));
       const all = bytes.done();
       return { head, writtenBytes, status: all.at(-1) ?? -1, data: all.subarray(0, -1) };
     });

@@ -26,7 +26,7 @@ import {
   RecordedMsi,
   RecordedPower,
 } from './devices.ts';
-import { MockDriver, type Segment } from './mockDriver.ts';
+import { MockDriver, OFF_START, type Segment } from './mockDriver.ts';
 import { MmioDriver } from './virtioMachine.ts';
 
 const MEMORY_BYTES = 0x40_0000;
@@ -39,7 +39,7 @@ const blk = virtioDevice({
 });
 
 export class DiskMachine {
-  readonly memory = allocateGuestMemory([{ base: 0, sizeBytes: MEMORY_BYTES }]);
+  readonly memory = allocateGuestMemory([{ base: 0, sizeBytes: MEMORY_BYTES }], OFF_START);
   readonly engine = openIoEngine('poll', this.memory.slots);
   readonly io = new ServiceIo(this.engine, 0, this.engine.slots);
   readonly set: DeviceSet;
@@ -139,7 +139,7 @@ export class DiskMachine {
     if (this.driver.used().length !== 1) throw new Error('the device has not answered');
     const bytes = placed
       .filter((it) => it.isWritable)
-      .flatMap(({ at, lengthBytes }) => [...new Uint8Array(this.driver.view.buffer, at, lengthBytes)]);
+      .flatMap(({ at, lengthBytes }) => [...this.driver.bytes.subarray(at, at + lengthBytes)]);
     return { status: bytes.at(-1) ?? -1, data: Uint8Array.from(bytes.slice(0, -1)) };
   }
 

@@ -18,7 +18,9 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 export function fuzzInspectedRings(seed: number): void {
   const random = randomNumbers(seed);
   const memory = allocateGuestMemory(SLOTS);
-  const words = memory.slots.map((slot) => new Uint16Array(slot.memory.buffer, 0, slot.sizeBytes / 2));
+  const words = memory.slots.map(
+    (slot) => new Uint16Array(slot.bytes.buffer, slot.bytes.byteOffset, slot.sizeBytes / 2),
+  );
   for (let look = 0; look < LOOKS; look++) {
     for (const slot of words) {
       // Small values are indexes and flags that mean something.

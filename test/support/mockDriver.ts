@@ -16,7 +16,12 @@ import {
   VRING_USED_ELEM_BYTES,
 } from '../../vmm-core/abi/virtioRing.ts';
 import type { QueueRings } from '../../vmm-core/devices/virtio/queue.ts';
-import { allocateGuestMemory, gpa, type GuestMemory } from '../../vmm-core/memory/guestMemory.ts';
+import {
+  allocateGuestMemory,
+  gpa,
+  type GuestMemory,
+  type RamPlacement,
+} from '../../vmm-core/memory/guestMemory.ts';
 
 const PAGE = 0x1000;
 
@@ -53,9 +58,14 @@ export interface MockDriverOptions {
   readonly hasIndirect?: boolean;
 }
 
+/** Memory that does not begin where what holds it does; nor does a machine's. */
+export const OFF_START: RamPlacement = { slackBytes: 0x1_0000, offset: () => 0x1_0000 };
+
 export class MockDriver {
   readonly memory: GuestMemory;
   readonly rings: QueueRings;
+  /** All of that memory. */
+  readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly #free: number[];
   /** Descriptors of each chain that the device has, by head. */
@@ -66,10 +76,11 @@ export class MockDriver {
 
   constructor(options: MockDriverOptions = {}) {
     const { size = 8, base = 0x1_0000, hasEventIdx = false, hasIndirect = false } = options;
-    this.memory = options.memory ?? allocateGuestMemory([{ base: 0, sizeBytes: 0x10_0000 }]);
+    this.memory = options.memory ?? allocateGuestMemory([{ base: 0, sizeBytes: 0x10_0000 }], OFF_START);
     const slot = this.memory.slots[0];
     if (slot?.base !== 0) throw new Error('the mock driver wants memory from address 0 on');
-    this.view = new DataView(slot.memory.buffer, 0, slot.sizeBytes);
+    this.bytes = slot.bytes;
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length);
     this.rings = {
       size,
       desc: base,

@@ -66,7 +66,8 @@ function isRam(slots: readonly RamSlot[], gpa: bigint, length: number): boolean 
 function viewAt(slots: readonly RamSlot[], at: number): [DataView, number] {
   const slot = slots.find(({ base, sizeBytes }) => at >= base && at < base + sizeBytes);
   if (slot === undefined) throw new Error(`the reference looks at 0x${at.toString(16)}`);
-  return [new DataView(slot.memory.buffer), at - slot.base];
+  const { bytes, base } = slot;
+  return [new DataView(bytes.buffer, bytes.byteOffset, bytes.length), at - base];
 }
 
 function u16(slots: readonly RamSlot[], at: number): number {

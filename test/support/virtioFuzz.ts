@@ -17,7 +17,7 @@ import { virtioState } from '../../vmm-core/devices/virtio/virtioState.ts';
 import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 import { randomNumbers } from './devices.ts';
 import { ECHO_STATE, echoClass, type EchoService } from './echoDevice.ts';
-import { MockDriver, readable, writable } from './mockDriver.ts';
+import { MockDriver, OFF_START, readable, writable } from './mockDriver.ts';
 import { referencePop } from './referenceQueue.ts';
 import { MmioDriver, PciFinder, VirtioMachine } from './virtioMachine.ts';
 
@@ -31,10 +31,11 @@ const RARE = 80;
 /** A queue finds in a guest's memory what the reference does, up to and with the first rule broken. */
 export function queueRound(seed: number): void {
   const random = randomNumbers(seed + 1);
-  const memory = allocateGuestMemory([
+  const slots = [
     { base: 0, sizeBytes: SLOT_BYTES },
     { base: 0x1_0000_0000, sizeBytes: 0x1_0000 },
-  ]);
+  ];
+  const memory = allocateGuestMemory(slots, OFF_START);
   const [hasEventIdx, hasIndirect] = [random(2) === 0, random(4) !== 0];
   const driver = new MockDriver({ memory, size: 1 << random(7), hasEventIdx, hasIndirect });
   const broken: string[] = [];

@@ -46,7 +46,8 @@ const M_ARENA_MAX = -8; // <malloc.h>
 const PROT_READ_WRITE = 1 | 2;
 const MAP_SHARED = 0x01;
 const MAP_FIXED = 0x10;
-const MADV_DONTNEED = 4;
+const MADV_DONTNEED = 4; // <asm-generic/mman-common.h>
+const MADV_HUGEPAGE = 14;
 const SYS_gettid = 186; // <asm/unistd_64.h>
 const SYS_tgkill = 234;
 
@@ -143,14 +144,12 @@ export function tryIoctlStruct(fd: number, request: number, buffer: ArrayBufferV
 }
 
 /**
- * Maps `fd` over `lengthBytes` of a wasm memory from `offset` on, a multiple of the page size: they then show
- * the file's pages to every thread. Safety: the range is inside the memory (checked), and the memory outlives
- * the mapping because the caller keeps it as long as the fd.
+ * Maps `fd` over these whole pages of a wasm memory: they then show the file's to every thread. Safety: the
+ * memory outlives the mapping because the caller keeps it as long as the fd.
  */
-export function mapOver(memory: WebAssembly.Memory, offset: number, lengthBytes: number, fd: number): void {
-  if (offset + lengthBytes > memory.buffer.byteLength) throw new RangeError('mapping longer than the memory');
-  const address = hostAddress(memory) + BigInt(offset);
-  const mapped = BigInt(libcMmap(address, lengthBytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0));
+export function mapOver(bytes: Uint8Array, fd: number): void {
+  const address = addressOf(bytes);
+  const mapped = BigInt(libcMmap(address, bytes.length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0));
   if (mapped !== address) throw new KvmError('mmap', koffi.errno());
 }
 
@@ -185,19 +184,29 @@ export function closeFd(fd: number): void {
 }
 
 /**
- * Gives the pages of a wasm memory back to the host: they read as zero again. Safety: no I/O is in flight
+ * Gives whole pages of shared memory back to the host: they read as zero again. Safety: no I/O is in flight
  * into it.
  */
-export function discard(memory: WebAssembly.Memory): void {
-  const result = libcMadvise(hostAddress(memory), memory.buffer.byteLength, MADV_DONTNEED);
+export function discard(bytes: Uint8Array): void {
+  const result = libcMadvise(addressOf(bytes), bytes.length, MADV_DONTNEED);
   if (result < 0) throw new KvmError('madvise', koffi.errno());
+}
+
+/** Asks for pages as large as possible: fewer faults, fewer misses in the TLB. Not every kernel has them. */
+export function preferHugePages(bytes: Uint8Array): void {
+  libcMadvise(addressOf(bytes), bytes.length, MADV_HUGEPAGE);
 }
 
 /**
  * Only for this folder: KVM needs the address of guest RAM. The buffer is shared memory, which never moves.
  */
+export function addressOf(bytes: Uint8Array): bigint {
+  return BigInt(koffi.address(bytes));
+}
+
+/** See addressOf. */
 export function hostAddress(memory: { readonly buffer: ArrayBufferLike }): bigint {
-  return BigInt(koffi.address(new Uint8Array(memory.buffer)));
+  return addressOf(new Uint8Array(memory.buffer));
 }
 
 /** Kernel id of the calling thread, for kick(). */

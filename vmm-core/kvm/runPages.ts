@@ -33,7 +33,7 @@ export function reserveRunPages(sizeBytes: number): RunPages {
 
 /** Makes the kernel's page of vCPU `index`, which has `fd`, visible. */
 export function mapRunPage({ memory, strideBytes }: RunPages, index: number, fd: number): void {
-  mapOver(memory, strideBytes * index, strideBytes, fd);
+  mapOver(new Uint8Array(memory.buffer, strideBytes * index, strideBytes), fd);
 }
 
 /** Sets immediate_exit of a vCPU: the next KVM_RUN returns at once. Any thread. */

@@ -30,7 +30,7 @@ import {
 } from '../abi/kvm.ts';
 import type { IrqLine } from '../bus/irqLine.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
-import { discard, hostAddress, ioctlStruct, mustIoctl } from './libc.ts';
+import { addressOf, discard, ioctlStruct, mustIoctl } from './libc.ts';
 import { mapRunPage, type RunPages } from './runPages.ts';
 
 /** The state of PIC, IOAPIC and PIT as the kernel gives it; opaque, for reset. */
@@ -87,7 +87,7 @@ export class KvmVm {
         slot: index,
         guest_phys_addr: BigInt(slot.base),
         memory_size: BigInt(slot.sizeBytes),
-        userspace_addr: hostAddress(slot.memory),
+        userspace_addr: addressOf(slot.bytes),
       });
       ioctlStruct('KVM_SET_USER_MEMORY_REGION', this.fd, KVM_SET_USER_MEMORY_REGION, region);
     });
@@ -95,7 +95,7 @@ export class KvmVm {
 
   /** All RAM reads as zero afterwards; the host gets the pages back. vCPUs must be stopped. */
   zeroMemory(memory: GuestMemory): void {
-    for (const slot of memory.slots) discard(slot.memory);
+    for (const slot of memory.slots) discard(slot.bytes);
   }
 
   createVcpu(index: number): VcpuHandle {

@@ -6,6 +6,7 @@ import { KVM_CAP } from '../abi/kvm.ts';
 import { formatSize } from '../config/size.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { UserError } from '../errors.ts';
+import { HUGE_PAGES } from '../kvm/hugePages.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import { log } from '../log.ts';
 import { allocateGuestMemory, type GuestMemory } from '../memory/guestMemory.ts';
@@ -32,7 +33,7 @@ export function checkHost(config: VmConfig, kvm: Kvm): void {
 /** Throws UserError. */
 export function reserveMemory(memoryBytes: number): GuestMemory {
   try {
-    return allocateGuestMemory(ramRanges(memoryBytes));
+    return allocateGuestMemory(ramRanges(memoryBytes), HUGE_PAGES);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     throw new UserError(

@@ -31,13 +31,11 @@ export function gpa(address: number | bigint): Gpa {
   return value as Gpa;
 }
 
-/**
- * One contiguous range of guest RAM. `memory` is at least `sizeBytes` long; byte 0 is guest-physical `base`.
- */
+/** One contiguous range of guest RAM, all of `bytes`: shared memory, from guest-physical `base` on. */
 export interface RamSlot {
   readonly base: number;
   readonly sizeBytes: number;
-  readonly memory: WebAssembly.Memory;
+  readonly bytes: Uint8Array;
 }
 
 interface OpenSlot {
@@ -53,11 +51,11 @@ export class GuestMemory {
 
   constructor(slots: readonly RamSlot[]) {
     this.slots = slots;
-    this.#open = slots.map(({ base, sizeBytes, memory }) => ({
+    this.#open = slots.map(({ base, sizeBytes, bytes }) => ({
       base,
       end: base + sizeBytes,
-      bytes: new Uint8Array(memory.buffer, 0, sizeBytes),
-      view: new DataView(memory.buffer, 0, sizeBytes),
+      bytes,
+      view: new DataView(bytes.buffer, bytes.byteOffset, sizeBytes),
     }));
   }
 
@@ -143,12 +141,29 @@ export class GuestMemory {
   }
 }
 
-/** Allocates zeroed RAM slots. Used by machine.ts and tests; `ranges` from layout.ts. */
-export function allocateGuestMemory(ranges: readonly { base: number; sizeBytes: number }[]): GuestMemory {
+/** Where in host memory RAM begins, which memory/ does not know: kvm/hugePages.ts. */
+export interface RamPlacement {
+  /** A wasm memory is larger than its RAM by this. */
+  readonly slackBytes: number;
+  /** How much of that is in front of it. */
+  offset(memory: WebAssembly.Memory, base: number): number;
+}
+
+const ANYWHERE: RamPlacement = { slackBytes: 0, offset: () => 0 };
+
+/** Allocates zeroed RAM slots. Used by machine/ and tests; `ranges` from layout.ts. Throws RangeError. */
+export function allocateGuestMemory(
+  ranges: readonly { base: number; sizeBytes: number }[],
+  placement = ANYWHERE,
+): GuestMemory {
   const slots = ranges.map(({ base, sizeBytes }) => {
-    const pages = Math.ceil(sizeBytes / WASM_PAGE_BYTES);
+    const pages = Math.ceil((sizeBytes + placement.slackBytes) / WASM_PAGE_BYTES);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    return { base, sizeBytes, memory };
+    return {
+      base,
+      sizeBytes,
+      bytes: new Uint8Array(memory.buffer, placement.offset(memory, base), sizeBytes),
+    };
   });
   return new GuestMemory(slots);
 }

@@ -31,7 +31,7 @@ function machine() {
   const set = (state: State): void => page.setGeneral({ rflags: 2n, ...state });
   const push = (words: readonly bigint[]): bigint => {
     const top = STACK - BigInt(words.length * 8);
-    const view = new DataView(memory.slots[0]?.memory.buffer ?? assert.fail('no RAM'));
+    const view = new DataView(memory.slots[0]?.bytes.buffer ?? assert.fail('no RAM'));
     words.forEach((word, i) => view.setBigUint64(Number(top) + i * 8, word, true));
     return top;
   };

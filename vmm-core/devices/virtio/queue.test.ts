@@ -390,7 +390,8 @@ describe('a driver that rewrites memory while the device looks', () => {
   it('from another thread gets chains inside memory, or a rule it broke, and no exception', async () => {
     const { driver, queue, chain } = new TestQueue({ size: 8, hasIndirect: true });
     const { desc, driver: available } = driver.rings;
-    const shared = new Uint32Array(driver.view.buffer);
+    const { buffer, byteOffset } = driver.bytes;
+    const shared = new Uint32Array(buffer, byteOffset);
     const stop = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker(SCRIBBLER, { eval: true, workerData: { shared, desc, available, stop } });
     const ended = new Promise((resolve) => worker.once('exit', resolve));
@@ -421,6 +422,6 @@ function moveTable(driver: MockDriver, head: number, shift: number): void {
   const from = Number(driver.view.getBigUint64(at, true));
   const length = driver.view.getUint32(at + 8, true);
   const to = driver.allocate(length + shift) + shift;
-  new Uint8Array(driver.view.buffer).copyWithin(to, from, from + length);
+  driver.bytes.copyWithin(to, from, from + length);
   driver.view.setBigUint64(at, BigInt(to), true);
 }

@@ -98,7 +98,7 @@ export class SplitQueue implements VirtQueue {
     const { slots } = memory;
     this.#starts = Float64Array.from(slots, ({ base }) => base);
     this.#ends = Float64Array.from(slots, ({ base, sizeBytes }) => base + sizeBytes);
-    this.#ram = slots.map(({ memory: { buffer }, sizeBytes }) => new Uint32Array(buffer, 0, sizeBytes / 4));
+    this.#ram = slots.map(({ bytes }) => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
   }
 
   get isInUse(): boolean {
@@ -255,7 +255,8 @@ export class SplitQueue implements VirtQueue {
   /** The specification does not say that an indirect table is aligned; all drivers' are. */
   #copyTable(slot: number, at: number, length: number): Uint32Array {
     const copy = new Uint8Array(length);
-    copy.set(new Uint8Array((this.#ram[slot] ?? NO_WORDS).buffer, at, length));
+    const { buffer, byteOffset } = this.#ram[slot] ?? NO_WORDS;
+    copy.set(new Uint8Array(buffer, byteOffset + at, length));
     return new Uint32Array(copy.buffer);
   }
 
@@ -327,8 +328,8 @@ export class SplitQueue implements VirtQueue {
   /** 16-bit words of a range that was checked. */
   #ring(gpa: number, count: number): Uint16Array {
     const slot = this.#slotOf(gpa, 2 * count);
-    const { buffer } = this.#ram[slot] ?? NO_WORDS;
-    return new Uint16Array(buffer, gpa - (this.#starts[slot] ?? 0), count);
+    const { buffer, byteOffset } = this.#ram[slot] ?? NO_WORDS;
+    return new Uint16Array(buffer, byteOffset + gpa - (this.#starts[slot] ?? 0), count);
   }
 
   /** Not in use any more; how far it has come can still be read. */

@@ -5,7 +5,7 @@
 import { type Iovecs, MAX_SEGMENTS } from '../../bus/ioEngine.ts';
 import type { RamSlot } from '../../memory/guestMemory.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
-import { hostAddress } from '../libc.ts';
+import { addressOf, hostAddress } from '../libc.ts';
 import { copyFromHost } from './syscalls.ts';
 
 const IOVEC_WORDS = 4; // iov_base and iov_len, two words each
@@ -36,8 +36,8 @@ export class IovecTable implements Iovecs {
     this.#lengthBytes = new Float64Array(slots);
     this.#ramBase = Float64Array.from(ram, ({ base }) => base);
     this.#ramEnd = Float64Array.from(ram, ({ base, sizeBytes }) => base + sizeBytes);
-    this.#ramAddress = Float64Array.from(ram, ({ memory }) => Number(hostAddress(memory)));
-    this.#ram = ram.map(({ memory, sizeBytes }) => new Uint8Array(memory.buffer, 0, sizeBytes));
+    this.#ramAddress = Float64Array.from(ram, ({ bytes }) => Number(addressOf(bytes)));
+    this.#ram = ram.map(({ bytes }) => bytes);
   }
 
   clear(slot: number): void {
