@@ -4,7 +4,7 @@ import { prepareLab, runLab } from '../lab/lab.ts';
 import { soakLab } from './labSoak.ts';
 import type { Soak, SoakCount } from './soak.ts';
 
-const DISKS = labFile('disks');
+const DISKS = labFile('disks.lab');
 const FILE_TIMEOUT_MS = 3 * 60 * 60_000;
 
 export const labDisks: Soak = {
@@ -12,7 +12,7 @@ export const labDisks: Soak = {
   what: 'disks of Linux guests: 1 GiB of data, 20 reboots and 20 kills under load a time, in the lab',
   run: async (ms) => {
     const environment = { LAB_DISK_MIB: '1024', LAB_ROUNDS: '20' };
-    return soakDisks(ms, [DISKS, labFile('disksSmp')], environment, process.env['LAB_TEST']);
+    return soakDisks(ms, [DISKS, labFile('disksSmp.soak')], environment, process.env['LAB_TEST']);
   },
 };
 
@@ -36,6 +36,6 @@ async function soakDisks(
   return (await prepareLab()) ?? soakLab(ms, chosen, runLab);
 }
 
-function labFile(topic: string): string {
-  return path.join(import.meta.dirname, `../lab/${topic}.lab.ts`);
+function labFile(name: string): string {
+  return path.join(import.meta.dirname, `../lab/${name}.ts`);
 }

@@ -1,6 +1,7 @@
 /**
- * Several disks and several CPUs at once, with a stock Debian kernel. Apart from the other tests of disks and
- * short, since busy CPUs are what the emulator now and then loses (README.md). LAB_DISK_MIB makes it long.
+ * Several disks and several CPUs at once, with a stock Debian kernel: `npm run test:soak -- lab-disks`. Four
+ * busy CPUs are what the emulator loses most often, QEMU's own guests too (README.md). LAB_DISK_MIB makes it
+ * long.
  */
 import assert from 'node:assert/strict';
 import path from 'node:path';
