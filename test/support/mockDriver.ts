@@ -59,7 +59,7 @@ export interface MockDriverOptions {
 }
 
 /** Memory that does not begin where what holds it does; nor does a machine's. */
-export const OFF_START: RamPlacement = { slackBytes: 0x1_0000, offset: () => 0x1_0000 };
+export const OFF_START: RamPlacement = { slackBytes: 0x1_0000, place: () => 0x1_0000 };
 
 export class MockDriver {
   readonly memory: GuestMemory;

@@ -9,7 +9,7 @@ const HUGE_PAGE_BYTES = 2 << 20;
 
 export const HUGE_PAGES: RamPlacement = {
   slackBytes: HUGE_PAGE_BYTES,
-  offset: (memory, base) => {
+  place: (memory, base) => {
     const bytes = new Uint8Array(memory.buffer);
     preferHugePages(bytes);
     const beyond = Number((addressOf(bytes) - BigInt(base)) % BigInt(HUGE_PAGE_BYTES));

@@ -145,11 +145,11 @@ export class GuestMemory {
 export interface RamPlacement {
   /** A wasm memory is larger than its RAM by this. */
   readonly slackBytes: number;
-  /** How much of that is in front of it. */
-  offset(memory: WebAssembly.Memory, base: number): number;
+  /** Prepares the memory, and says how much of that is in front of the RAM. */
+  place(memory: WebAssembly.Memory, base: number): number;
 }
 
-const ANYWHERE: RamPlacement = { slackBytes: 0, offset: () => 0 };
+const ANYWHERE: RamPlacement = { slackBytes: 0, place: () => 0 };
 
 /** Allocates zeroed RAM slots. Used by machine/ and tests; `ranges` from layout.ts. Throws RangeError. */
 export function allocateGuestMemory(
@@ -162,7 +162,7 @@ export function allocateGuestMemory(
     return {
       base,
       sizeBytes,
-      bytes: new Uint8Array(memory.buffer, placement.offset(memory, base), sizeBytes),
+      bytes: new Uint8Array(memory.buffer, placement.place(memory, base), sizeBytes),
     };
   });
   return new GuestMemory(slots);

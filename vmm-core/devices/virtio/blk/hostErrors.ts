@@ -36,9 +36,9 @@ export class HostErrors {
   /** `call`: "read", "write". */
   ofCall(call: string, errno: number, path: string): void {
     if (!this.#isNew(kindOf(call, errno))) return;
-    const cure = CURES[errno] ?? 'the guest has got an error and may try again';
     const quoted = JSON.stringify(path); // one line, whatever is in the name
     if (errno === ENODATA) return this.#tell(`${quoted} ${CUT}`);
+    const cure = CURES[errno] ?? 'the guest has got an error and may try again';
     this.#tell(`cannot ${call} ${quoted}: ${errnoText(errno)}; ${cure}`);
   }
 
