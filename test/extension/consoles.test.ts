@@ -52,7 +52,7 @@ describe('a guest that echoes', () => {
 
   it('begins its lines in the first column, though it ends them with a line feed alone', async () => {
     await vscode.step('line-feeds', async () => {
-      core = await vscode.warmCore([]);
+      core = await vscode.warmCore();
       await vscode.startDebugging('Echo');
       await terminalShows('ready');
       await vscode.typeInTerminal('abc');

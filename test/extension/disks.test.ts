@@ -57,11 +57,11 @@ it('a disk that is missing, or no raw image, is one message with the cure, and n
   await vscode.step('disk-missing', async () => {
     await vscode.runCommand('View: Show Run and Debug');
     const missing = new RegExp(`cannot open the disk "${folder}/disk.img": no such file.*"vmm create"`);
-    await isRefused('Reader', await vscode.warmCore([]), missing);
+    await isRefused('Reader', await vscode.warmCore(), missing);
     await vscode.waitForSessionEnd();
     await isRefused(
       'Guess',
-      await vscode.warmCore([]),
+      await vscode.warmCore(),
       /guess" looks like qcow2.*say that its format is qcow2/,
     );
     await vscode.waitForSessionEnd();
@@ -73,7 +73,7 @@ let core: number;
 it('once the image is there, F5 boots the VM', async () => {
   await vscode.step('disk-made', async () => {
     await writeFile(path.join(folder, 'disk.img'), new Uint8Array(MIB));
-    core = await vscode.warmCore([]);
+    core = await vscode.warmCore();
     await vscode.runCommand('Debug: Select and Start Debugging');
     await vscode.choice('Reader').click();
     await terminalShows('S');

@@ -61,7 +61,7 @@ describe('a VM process that is killed while the guest is stopped', () => {
 
   it('ends the session with a message; the terminal stays readable and nothing is left', async () => {
     await vscode.step('killed', async () => {
-      const pid = await vscode.warmCore([]);
+      const pid = await vscode.warmCore();
       const threadsKnown = vscode.watchThreads();
       await vscode.startDebugging('Hello');
       await vscode.waitForTerminal(HELLO.greeting);

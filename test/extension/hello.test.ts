@@ -29,7 +29,7 @@ describe('samples/hello in VS Code', () => {
       await vscode.openFile('main.c');
       await vscode.goToLine(HELLO.breakpointLine);
       await vscode.clickGutter(HELLO.breakpointLine);
-      core = await vscode.warmCore([]);
+      core = await vscode.warmCore();
       await vscode.startDebugging('Hello');
       await vscode.waitForTerminal(HELLO.greeting);
     });
@@ -127,7 +127,7 @@ describe('samples/hello in VS Code', () => {
   });
 
   it('lets no process of a VM outlive VS Code', async () => {
-    const warm = await vscode.warmCore([]);
+    const warm = await vscode.warmCore();
     await vscode.close();
     await vscode.processesGone([warm]);
   });

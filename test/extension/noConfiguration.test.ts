@@ -25,7 +25,7 @@ after(async () => {
 
 /** F5 in that workspace, once a core is warm for it. */
 async function boot(terminal: string): Promise<void> {
-  await vscode.waitForWarmCore();
+  await vscode.warmCore();
   await vscode.page.keyboard.press('F5');
   await vscode.terminalTab(terminal).first().waitFor();
   await vscode.waitForLastLine(HELLO.greeting);

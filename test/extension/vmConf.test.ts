@@ -67,7 +67,7 @@ describe('a vm.conf in VS Code', () => {
   it('starts its server when such a file is open, and not before', async () => {
     await vscode.step('vmconf-server', async () => {
       await vscode.openFile('switches.conf');
-      await vscode.waitForWarmCore(); // our extension is there
+      await vscode.warmCore(); // our extension is there
       assert.equal(languageServers(vscode.server.dataDirectory), 0);
       await vscode.openFile('vm.conf');
       await until('the server runs', () => languageServers(vscode.server.dataDirectory) === 1);

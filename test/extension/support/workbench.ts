@@ -205,7 +205,7 @@ export class Workbench {
   /** F5, once VS Code has read launch.json and started our extension: before, F5 would ask what to debug. */
   async startDebugging(configurationName: string): Promise<void> {
     await this.page.locator('.statusbar-item', { hasText: configurationName }).waitFor();
-    await this.waitForWarmCore();
+    await this.warmCore();
     await this.page.keyboard.press('F5');
   }
 
@@ -417,13 +417,11 @@ export class Workbench {
     return processesWith(this.server.dataDirectory, 'vmm.js').sort((a, b) => startTime(a) - startTime(b));
   }
 
-  /** A core is started ahead of use with the window, and again a second after a session began or ended. */
-  async waitForWarmCore(): Promise<void> {
-    await until('a core is warm', () => this.vmProcesses().length > 0);
-  }
-
-  /** The core that waits for the next VM: a process of this window that is none of these. */
-  async warmCore(others: readonly number[]): Promise<number> {
+  /**
+   * The core that waits for the next VM: a process of this window that is none of `others`. It is started
+   * ahead of use with the window, and again a second after a session began or ended.
+   */
+  async warmCore(others: readonly number[] = []): Promise<number> {
     let warm: number | undefined;
     await until('a core is warm', () => {
       warm = this.vmProcesses().find((it) => !others.includes(it));
