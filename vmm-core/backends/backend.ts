@@ -2,6 +2,8 @@
  * The host's side of a device: files, terminals, later disks and networks. Made by the device's class
  * (devices/device.ts), one per instance, over the rings it shares with the registers. Main thread.
  */
+import type { ForwardConfig } from '../config/settings/networkOptions.ts';
+import type { Decoded } from '../protocol/devices.ts';
 import type { SerialPort } from './serial/serialPort.ts';
 
 export interface Backend {
@@ -26,6 +28,8 @@ export interface Backend {
   onMessage?(message: unknown): void;
   /** One of the machine's disks: clients may change it while the guest runs. */
   readonly disk?: DiskDrive;
+  /** One of the machine's network interfaces: clients may look into it and change it while the guest runs. */
+  readonly network?: NetworkInterface;
   /** One of the machine's serial ports: clients may attach to it and type. */
   readonly serial?: SerialLine | undefined;
 }
@@ -37,6 +41,46 @@ export interface DiskDrive {
   resize(sizeBytes: number): Promise<void>;
   /** Another file is in the drive; the options stay, its format is that of its name. See resize. */
   change(path: string): Promise<void>;
+}
+
+export interface NetworkInterface {
+  /** `net0`. */
+  readonly name: string;
+  /** What it is wired to, as launch.json writes it. */
+  readonly kind: string;
+  readonly lladdr: string;
+  readonly isUp: boolean;
+  /** The guest is told. */
+  setUp(isUp: boolean): void;
+  /** Where frames are written to now. */
+  readonly capture: string | undefined;
+  /** Rejects with UserError. One at a time; the file is replaced. */
+  startCapture(options: CaptureOptions): Promise<void>;
+  /** Resolves once all is written. */
+  stopCapture(): Promise<CaptureSummary>;
+  /** Rejects with UserError: of another kind than `user`, the port is busy. */
+  addForward(forward: ForwardConfig): Promise<void>;
+  removeForward(forward: ForwardConfig): Promise<void>;
+  /** Counters, tables, connections. */
+  report(): Promise<Decoded>;
+}
+
+export interface CaptureOptions {
+  readonly path: string;
+  /** Of each frame; absent: all. */
+  readonly snapBytes?: number;
+  /** Begins another file after so many bytes, `capture-1.pcapng`, and keeps the last `files`. */
+  readonly rotateBytes?: number;
+  readonly files?: number;
+  /** Into the file's header. */
+  readonly comment?: string;
+}
+
+export interface CaptureSummary {
+  readonly frames: number;
+  /** The file could not keep up. */
+  readonly dropped: number;
+  readonly paths: readonly string[];
 }
 
 export interface SerialLine {

@@ -1,0 +1,11 @@
+/**
+ * Readiness of many descriptors for one service (epoll(7)). Edge-triggered with EPOLLET: who is told takes
+ * all there is. The I/O engine waits for the set itself, so that an idle one wakes no thread.
+ */
+export interface Poller {
+  /** `events`: EPOLL… ; `tag` comes back with `onReady`, from 0 to 2^32 - 1. Returns 0 or -errno. */
+  add(fd: number, tag: number, events: number): number;
+  change(fd: number, tag: number, events: number): number;
+  /** Before the descriptor is closed. */
+  remove(fd: number): void;
+}
