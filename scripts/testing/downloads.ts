@@ -11,8 +11,8 @@ import { enableBackports, ensurePackages, fetchPackage } from '../debian.ts';
 export const L1_KERNEL_PACKAGE = 'linux-image-6.12.*-cloud-amd64';
 export const KERNEL_PACKAGE = 'linux-image-6.1.0-*-cloud-amd64';
 export const BUSYBOX_PACKAGE = 'busybox-static';
-/** What guests with disks have on them, and L1 itself, installed here and copied from here. */
-export const DISK_TOOLS = ['e2fsprogs', 'fio', 'dmsetup', 'xz-utils'];
+/** What guests with a root on a disk have on them, and L1 itself, installed here and copied from here. */
+export const LAB_TOOLS = ['e2fsprogs', 'fio', 'dmsetup', 'xz-utils', 'iperf3', 'nftables', 'socat', 'passt'];
 /** Kernels other than Linux. */
 export const XEN_PACKAGE = 'xen-hypervisor-*-amd64';
 export const MEMTEST_PACKAGE = 'memtest86+';
@@ -44,7 +44,7 @@ export async function fetchLabPackages(): Promise<void> {
   const packages = [KERNEL_PACKAGE, BUSYBOX_PACKAGE, XEN_PACKAGE, MEMTEST_PACKAGE];
   await Promise.all([
     ensureQemu(),
-    ensurePackages(DISK_TOOLS),
+    ensurePackages(LAB_TOOLS),
     fetchL1Kernel(),
     ...packages.map(fetchPackage),
   ]);

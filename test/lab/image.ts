@@ -29,8 +29,11 @@ import { sharedLibraries } from './sharedLibraries.ts';
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 const INSIDE = path.join(import.meta.dirname, 'inside');
 
-/** kvm-amd is what the lab is about; others carry results and the disk, or are disks that can fail. */
-const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4', 'loop', 'dm_mod'];
+/** kvm-amd is what the lab is about; others carry results and the disk, are disks that can fail, or networks. */
+const MODULES = [
+  ...['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4', 'loop', 'dm_mod'],
+  ...['tun', 'veth', 'bridge'],
+];
 
 /**
  * What the bundles in dist/ and the test bundles leave to node's own resolution; see `external` in the
@@ -38,7 +41,7 @@ const MODULES = ['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4'
  */
 const RUNTIME_MODULES = ['koffi', '@koromix/koffi-linux-x64'];
 const UNUSED_MODULE_FILES = /\/(?:doc|vendor|musl_x64|deps)\/|\.(?:md|cc|hh|h|c|d\.ts)$/;
-const DMSETUP = '/sbin/dmsetup'; // Debian's, as DISK_TOOLS says
+const DMSETUP = '/sbin/dmsetup'; // Debian's, as LAB_TOOLS says
 
 export interface LabImage {
   readonly kernel: string;

@@ -12,7 +12,7 @@ import { cacheDirectory, withLock } from '../../scripts/cache.ts';
 import { ensurePackages, fetchPackage } from '../../scripts/debian.ts';
 import {
   BUSYBOX_PACKAGE,
-  DISK_TOOLS,
+  LAB_TOOLS,
   ensureQemu,
   fetchL1Kernel,
   KERNEL_PACKAGE,
@@ -60,7 +60,7 @@ export async function prepareLab(): Promise<string | undefined> {
   try {
     await Promise.all([KERNEL_PACKAGE, BUSYBOX_PACKAGE].map(fetchPackage));
     await fetchL1Kernel();
-    return await ensurePackages(DISK_TOOLS);
+    return await ensurePackages(LAB_TOOLS);
   } catch (error) {
     return (error as Error).message;
   }

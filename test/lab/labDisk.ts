@@ -22,6 +22,11 @@ const SIZE = '12G'; // of L1's disk; sparse
 const ROOT_SIZE = '4G'; // for 1 GiB of data, twice; sparse, too
 /** Drivers of the guest: both transports, and what is behind them. */
 const MODULES = ['virtio_pci', 'virtio_mmio', 'virtio_blk', 'virtio_rng', 'virtio_console', 'ext4'];
+/** Those that a guest loads when its command line names them, `lab.modules=virtio_net,bridge`. */
+const MODULES_ON_DEMAND = [
+  ...['virtio_net', 'nf_tables', 'nft_ct', 'nft_reject_inet', 'bridge'],
+  ...['vmw_vsock_virtio_transport', 'virtio_balloon', 'virtio_scsi', 'sr_mod', 'isofs'],
+];
 /** From this machine, with their libraries. */
 const QEMU = '/usr/bin/qemu-system-x86_64';
 /** The firmware of its microvm, and the option ROM that boots a kernel by its PVH note. */
@@ -30,7 +35,10 @@ const QEMU_DATA = [
   '/usr/share/qemu/pvh.bin',
   '/usr/share/qemu/kvmvapic.bin',
 ];
-const TOOLS = ['/sbin/mke2fs', '/sbin/e2fsck', '/sbin/resize2fs', '/usr/bin/fio'];
+const TOOLS = [
+  ...['/sbin/mke2fs', '/sbin/e2fsck', '/sbin/resize2fs', '/usr/bin/fio'],
+  ...['/usr/bin/iperf3', '/usr/sbin/nft', '/usr/bin/socat'],
+];
 
 /** The path of the disk's image. */
 export async function labDisk(): Promise<string> {
@@ -112,14 +120,24 @@ async function qemuContents(): Promise<Contents> {
 
 async function initrdArchive(): Promise<Uint8Array> {
   const kernel = await stockKernel();
-  const modules = await moduleClosure(path.join(kernel.directory, 'lib/modules', kernel.release), MODULES);
+  const directory = path.join(kernel.directory, 'lib/modules', kernel.release);
+  const modules = await moduleClosure(directory, MODULES);
   const archive = new CpioArchive().characterDevice('/dev/console', 5, 1);
   archive.file('/bin/busybox', await staticBusybox(), 0o755);
   archive.file('/init', await readFile(path.join(INSIDE, 'diskGuestInit.sh')), 0o755);
   archive.file('/sbin/agent', await readFile(path.join(INSIDE, 'agent.sh')), 0o755);
+  archive.file('/lib/modules/lab.order', orderOf(modules));
+  for (const name of MODULES_ON_DEMAND) {
+    const closure = await moduleClosure(directory, [name]);
+    archive.file(`/lib/modules/${name}.order`, orderOf(closure));
+    for (const [needed, data] of closure) modules.set(needed, data);
+  }
   for (const [name, data] of modules) archive.file(`/lib/modules/${name}.ko`, data);
-  archive.file('/lib/modules/lab.order', [...modules.keys()].map((it) => `${it}.ko\n`).join(''));
   return archive.finish();
+}
+
+function orderOf(modules: ReadonlyMap<string, Buffer>): string {
+  return [...modules.keys()].map((it) => `${it}\n`).join('');
 }
 
 async function place(tree: string, name: string, data: Buffer): Promise<void> {

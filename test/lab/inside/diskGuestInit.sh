@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # The init in the initrd of guests that have their root on a disk: the drivers, the root, and then /sbin/agent there.
-# lab.root= on the command line is the root's device, or none: then this initrd's agent runs.
+# lab.root= on the command line is the root's device, or none: then this initrd's agent runs. lab.modules= names drivers
+# to load besides those that every guest needs.
 /bin/busybox mkdir -p /proc /sys /dev /root
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -8,13 +9,20 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 
-for module in $(cat /lib/modules/lab.order); do
-  insmod /lib/modules/$module || echo "lab: cannot load $module"
-done
+# Of a kernel that has it built in, the package has no module, and its order is empty.
+load() {
+  for module in $(cat /lib/modules/$1.order); do
+    [ -d /sys/module/$module ] || insmod /lib/modules/$module.ko || echo "lab: cannot load $module"
+  done
+}
 
 root=/dev/vda
+load lab
 for word in $(cat /proc/cmdline); do
-  case "$word" in lab.root=*) root=${word#lab.root=} ;; esac
+  case "$word" in
+    lab.root=*) root=${word#lab.root=} ;;
+    lab.modules=*) for name in $(echo ${word#lab.modules=} | tr , ' '); do load $name; done ;;
+  esac
 done
 if [ $root = none ]; then
   mkdir -p /tmp
