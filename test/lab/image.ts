@@ -29,7 +29,7 @@ import { sharedLibraries } from './sharedLibraries.ts';
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 const INSIDE = path.join(import.meta.dirname, 'inside');
 
-/** kvm-amd is what the lab is about; others carry results and the disk, are disks that can fail, or networks. */
+/** kvm-amd is what the lab is about; others carry results and the disk, or are storage and networks. */
 const MODULES = [
   ...['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4', 'loop', 'dm_mod'],
   ...['tun', 'veth', 'bridge'],
@@ -41,7 +41,8 @@ const MODULES = [
  */
 const RUNTIME_MODULES = ['koffi', '@koromix/koffi-linux-x64'];
 const UNUSED_MODULE_FILES = /\/(?:doc|vendor|musl_x64|deps)\/|\.(?:md|cc|hh|h|c|d\.ts)$/;
-const DMSETUP = '/sbin/dmsetup'; // Debian's, as LAB_TOOLS says
+/** Debian's, as LAB_TOOLS says; into /bin. */
+const TOOLS = ['/sbin/dmsetup', '/usr/bin/iperf3', '/usr/bin/passt'];
 
 export interface LabImage {
   readonly kernel: string;
@@ -113,7 +114,7 @@ async function baseContents(kernel: StockKernel): Promise<Map<string, Buffer>> {
   contents.set('/guestInit', await readFile(path.join(INSIDE, 'l2Init.sh'))); // only so that it is part of the hash
 
   contents.set('/bin/node', await readFile(process.execPath));
-  contents.set('/bin/dmsetup', await readFile(await realpath(DMSETUP)));
+  for (const tool of TOOLS) contents.set(`/bin/${path.basename(tool)}`, await readFile(await realpath(tool)));
   for (const name of RUNTIME_MODULES) {
     const directory = path.join(REPOSITORY, 'node_modules', name);
     for (const [file, data] of await readTree(directory)) {
@@ -121,7 +122,7 @@ async function baseContents(kernel: StockKernel): Promise<Map<string, Buffer>> {
     }
   }
   const koffi = path.join(REPOSITORY, 'node_modules/@koromix/koffi-linux-x64/linux_x64/koffi.node');
-  for (const library of await sharedLibraries([process.execPath, koffi, DMSETUP])) {
+  for (const library of await sharedLibraries([process.execPath, koffi, ...TOOLS])) {
     contents.set(library, await readFile(await realpath(library)));
   }
 

@@ -93,18 +93,20 @@ async function rootContents(initrd: Uint8Array): Promise<Contents> {
   contents.set('/etc/mke2fs.conf', await readFile('/etc/mke2fs.conf'));
   for (const file of [...TOOLS, ...(await sharedLibraries(TOOLS))])
     contents.set(file, await readFile(await realpath(file)));
+  contents.set('/bin/netLoad', await staticProgram('netLoad'));
   // To start anew from, by itself.
-  contents.set('/sbin/kexec', await kexecProgram());
+  contents.set('/sbin/kexec', await staticProgram('kexec'));
   contents.set('/boot/vmlinuz', (await stockKernel()).bzImage);
   contents.set('/boot/initrd', Buffer.from(initrd));
   return contents;
 }
 
-async function kexecProgram(): Promise<Buffer> {
+/** Of a C source in inside/. */
+async function staticProgram(name: string): Promise<Buffer> {
   const directory = await mkdtemp(path.join(tmpdir(), 'trapframe-lab-'));
   try {
-    const program = path.join(directory, 'kexec');
-    await promisify(execFile)('gcc', ['-Os', '-static', '-o', program, path.join(INSIDE, 'kexec.c')]);
+    const program = path.join(directory, name);
+    await promisify(execFile)('gcc', ['-Os', '-static', '-o', program, path.join(INSIDE, `${name}.c`)]);
     return await readFile(program);
   } finally {
     await rm(directory, { recursive: true });
