@@ -3,10 +3,21 @@
  * path of the flag, and the block that may follow vm.conf's directive come from it.
  */
 import type { Directive, Written } from '../directive.ts';
+import {
+  blockOf,
+  described,
+  type Described,
+  fromBlock,
+  fromFlag,
+  givenAgain,
+  ON_OFF,
+  type OptionRows,
+  type OptionTable,
+  optionTexts,
+} from '../optionTable.ts';
 import type { Complain, ValueKind } from '../setting.ts';
 import { formatSize, parseSize } from '../size.ts';
-import { choice, describe, flag, isObject, path, plain, wholeNumber } from '../valueKinds.ts';
-import { unknownKey } from '../unknownKey.ts';
+import { choice, describe, flag, path, plain, wholeNumber } from '../valueKinds.ts';
 
 export const DISK_FORMATS = ['raw', 'qcow2'] as const;
 export type DiskFormat = (typeof DISK_FORMATS)[number];
@@ -19,30 +30,6 @@ const MAX_SERIAL_BYTES = 20;
 const MIN_BANDWIDTH = 4096;
 const MAX_IOPS = 10_000_000;
 const MIB = 2 ** 20;
-
-interface DiskOption<T> {
-  readonly value: ValueKind<T>;
-  /** Continues "`name`: ". */
-  readonly text: string;
-  /** How vm.conf writes the value; undefined: not in the block. */
-  readonly argument: Argument | undefined;
-  /** What its name alone means as a flag and in vm.conf; absent: true. */
-  readonly alone?: string;
-}
-
-interface Argument {
-  readonly kind: 'string' | 'number' | 'size' | readonly string[];
-  readonly form: string;
-  readonly isOptional?: true;
-}
-
-const BOOLEANS = new Map([
-  ['on', true],
-  ['off', false],
-  ['true', true],
-  ['false', false],
-]);
-const ON_OFF: Argument = { kind: ['on', 'off'], form: ' [`on` | `off`]', isOptional: true };
 
 const serialNumber = plain<string>({ type: 'string' }, (written, complain) =>
   typeof written === 'string' && /^[\x20-\x7e]*$/.test(written) && written.length <= MAX_SERIAL_BYTES
@@ -107,158 +94,49 @@ export const DISK_OPTIONS = {
     text: 'how many bytes a second it moves, as a size: `100M`',
     argument: { kind: 'size', form: ' *size*' },
   },
-} as const satisfies Readonly<Record<string, DiskOption<unknown>>>;
+} as const satisfies OptionRows;
 
-type Options = typeof DISK_OPTIONS;
-type OptionName = keyof Options;
-type ValueOf<Row> = Row extends { readonly value: ValueKind<infer T> } ? T : never;
+const TABLE = {
+  key: 'path',
+  value: path,
+  description: 'The image, or a block device.',
+  missing: 'is required: the image, or a block device',
+  form: 'a path or an object such as { "path": "root.qcow2" }',
+  options: DISK_OPTIONS,
+  aliases: { ro: ['readonly', true] },
+} as const satisfies OptionTable<'path', string, OptionRows>;
 
 /** Absent options are off, or as the table says. */
-export type DiskConfig = { readonly path: string } & {
-  readonly [K in OptionName]?: ValueOf<Options[K]>;
-};
+export type DiskConfig = Described<'path', string, typeof DISK_OPTIONS>;
 
-const ROWS: readonly (readonly [string, DiskOption<unknown>])[] = Object.entries(DISK_OPTIONS);
-const KEYS = ['path', ...Object.keys(DISK_OPTIONS)];
+export const DISK_TEXTS = optionTexts(TABLE);
 
 /** A path, or an object. */
-export const disk: ValueKind<DiskConfig> = {
-  schema: {
-    anyOf: [
-      { type: 'string' },
-      {
-        type: 'object',
-        properties: {
-          path: { ...path.schema, description: 'The image, or a block device.' },
-          ...Object.fromEntries(
-            ROWS.map(([name, { value, text }]) => [name, { ...value.schema, description: sentence(text) }]),
-          ),
-        },
-        required: ['path'],
-        additionalProperties: false,
-      },
-    ],
-  },
-  read: (written, complain) => {
-    if (typeof written === 'string') return diskOf({ path: written }, complain, 'read');
-    if (isObject(written)) return diskOf(written, complain, 'read');
-    return complain(`must be a path or an object such as { "path": "root.qcow2" }, not ${describe(written)}`);
-  },
-  check: (value, complain) =>
-    isObject(value)
-      ? diskOf(value, complain, 'check')
-      : complain(`must be an object, not ${describe(value)}`),
-  print: (value) => {
-    const given = ROWS.flatMap(([name, row]) => {
-      const option: unknown = Reflect.get(value, name);
-      return option === undefined ? [] : [[name, row.value.print(option)] as const];
-    });
-    return given.length === 0 ? value.path : { path: value.path, ...Object.fromEntries(given) };
-  },
-  resolve: (value, absolute) => ({ ...value, path: absolute(value.path) }),
-};
+export const disk: ValueKind<DiskConfig> = described(TABLE);
 
 /** The format that was asked for, or that its name tells. */
 export function formatOf({ format, path: name }: DiskConfig): DiskFormat {
   return format ?? (name.toLowerCase().endsWith('.qcow2') ? 'qcow2' : 'raw');
 }
 
-/**
- * `root.img,format=raw,readonly`, as launch.json has it; a comma in the path is written twice. `refuse`
- * throws: an option is empty, or there twice.
- */
+/** `root.img,format=raw,readonly`, as launch.json has it; see fromFlag. */
 export function diskFromFlag(text: string, refuse: (message: string) => void): Record<string, unknown> {
-  const [first = '', ...options] = text.replaceAll(',,', '\0').split(',');
-  const given = options.map((it): [string, unknown] => {
-    const [name = '', ...rest] = it.split('=');
-    const value = rest.length === 0 ? undefined : rest.join('=').replaceAll('\0', ',');
-    const key = name === 'ro' ? 'readonly' : name;
-    return [key, inLaunchForm(key, value)];
-  });
-  if (given.some(([key]) => key === '')) refuse('an option is empty; a comma in the path is written twice');
-  const again = given.find(([key], i) => given.findIndex(([it]) => it === key) < i);
-  if (again !== undefined) refuse(`${again[0]} is given more than once`);
-  return { path: first.replaceAll('\0', ','), ...Object.fromEntries(given) };
+  return fromFlag(TABLE, text, refuse);
 }
 
-type BlockId = `disk${Capitalize<Exclude<OptionName, 'format'>>}`;
+type BlockId = `disk${Capitalize<Exclude<keyof typeof DISK_OPTIONS, 'format'>>}`;
 
-/** Directives of the block that may follow a disk. */
-export const DISK_BLOCK = Object.fromEntries(
-  ROWS.flatMap(([name, row]) =>
-    row.argument === undefined ? [] : [[blockId(name), blockDirective(name, row, row.argument)]],
-  ),
-) as Readonly<Record<BlockId, Directive>>; // the keys are made as the type makes them
+/** Directives of the block that may follow a disk; the keys are made as the type makes them. */
+export const DISK_BLOCK = blockOf(TABLE, 'disk') as Readonly<Record<BlockId, Directive>>;
 
-/** A directive of the block, as an entry of the object that launch.json would have. */
-export function fromBlock({ id, args: { value } }: Written): [string, unknown] {
-  const name = ROWS.find(([it]) => blockId(it) === id)?.[0] ?? id;
-  return [name, inLaunchForm(name, value?.text)];
+/** What its directives say, as the object that launch.json would have. */
+export function diskFromBlock(items: readonly Written[]): Record<string, unknown> {
+  return fromBlock(TABLE, 'disk', items);
 }
 
-function blockId(name: string): string {
-  return `disk${capitalized(name)}`;
-}
-
-function sentence(text: string): string {
-  return `${capitalized(text)}.`;
-}
-
-function capitalized(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
-}
-
-function blockDirective(name: string, { value, text }: DiskOption<unknown>, argument: Argument): Directive {
-  return {
-    block: 'disk',
-    words: [name],
-    args: [
-      { name: 'value', kind: argument.kind, ...(argument.isOptional === true ? { isOptional: true } : {}) },
-    ],
-    isExtension: true,
-    form: `\`${name}\`${argument.form}`,
-    text: sentence(text),
-    check: (written, findings) => {
-      const [, given] = fromBlock(written);
-      value.read(given, (message) => void findings.error('value', 'value', `"${name}" ${message}`));
-    },
-  };
-}
-
-/** A value that was text, as JSON would have it; what does not fit stays text, for the message. */
-function inLaunchForm(name: string, text: string | undefined): unknown {
-  const row = ROWS.find(([it]) => it === name)?.[1];
-  if (text === undefined) return row?.alone ?? true;
-  const type = row?.value.schema.type;
-  if (type === 'boolean' && BOOLEANS.has(text)) return BOOLEANS.get(text);
-  return type === 'integer' && /^\d+$/.test(text) ? Number(text) : text;
-}
-
-function diskOf(
-  given: Readonly<Record<string, unknown>>,
-  complain: Complain,
-  how: 'read' | 'check',
-): DiskConfig | undefined {
-  let isGood = true;
-  const complainOf =
-    (part: string): Complain =>
-    (message, inside = '') => {
-      isGood = false;
-      return complain(message, `.${part}${inside}`);
-    };
-  for (const key of Object.keys(given)) {
-    const message = unknownKey(key, KEYS);
-    if (message !== undefined) complainOf(key)(message);
-  }
-  const options = ROWS.flatMap(([name, { value }]) => {
-    const it = given[name] ?? undefined;
-    const found = it === undefined ? undefined : value[how](it, complainOf(name));
-    return found === undefined ? [] : [[name, found] as const];
-  });
-  const name = path[how](given['path'] ?? '', complainOf('path'));
-  if (name === '') complainOf('path')('is required: the image, or a block device');
-  if (!isGood || name === undefined) return undefined;
-  return { path: name, ...Object.fromEntries(options) };
+/** An option that is there twice. */
+export function repeatedInBlock(items: readonly Written[]): string | undefined {
+  return givenAgain(TABLE, 'disk', items);
 }
 
 function wholeBytes(bytes: unknown, given: unknown, complain: Complain): number | undefined {

@@ -4,18 +4,20 @@ import { pathOf, type DirectiveFindings, type Written, type WrittenValue } from 
 import { checkPath } from '../directiveChecks.ts';
 import { valueFlag } from '../flags.ts';
 import type { ConfigProblem } from '../rows.ts';
-import type { Complain, Flag, Setting, ValueKind, WrittenVm } from '../setting.ts';
-import { describe, path } from '../valueKinds.ts';
+import { listOf } from '../optionTable.ts';
+import type { Flag, Setting, WrittenVm } from '../setting.ts';
+import { path } from '../valueKinds.ts';
 import { MAX_DISKS } from '../values.ts';
 import {
   disk,
   DISK_BLOCK,
   DISK_FORMATS,
-  DISK_OPTIONS,
+  DISK_TEXTS,
   type DiskConfig,
+  diskFromBlock,
   diskFromFlag,
   formatOf,
-  fromBlock,
+  repeatedInBlock,
 } from './diskOptions.ts';
 
 /** vda to vdz; the CD-ROM is one of them. */
@@ -26,15 +28,7 @@ const CDROM_SECTOR_BYTES = 2048;
 const DISK = { what: 'disk', mayBeDevice: true, ifMissing: 'disk-missing', isLookedFor: true } as const;
 const CDROM = { what: 'cdrom', mayBeDevice: true, ifMissing: 'file-missing', isLookedFor: false } as const;
 
-const OPTIONS_TEXT = Object.entries(DISK_OPTIONS).map(([name, { text }]) => `\`${name}\`: ${text}`);
-
-const list: ValueKind<readonly DiskConfig[]> = {
-  schema: { type: 'array', items: disk.schema },
-  read: (written, complain) => eachDisk(written, complain, 'read'),
-  check: (value, complain) => eachDisk(value, complain, 'check'),
-  print: (value) => value.map((it) => disk.print(it)),
-  resolve: (value, absolute) => value.map((it) => disk.resolve(it, absolute)),
-};
+const list = listOf(disk, 'disks');
 
 const flag: Flag = {
   name: 'disk',
@@ -58,7 +52,7 @@ export const disks = {
     key: 'disks',
     default: undefined,
     missing: undefined,
-    description: `Disks, in the order in which the guest finds them, at most ${MOST_DISKS}: paths of images or block devices, or objects with \`path\` and any of these. ${OPTIONS_TEXT.join('. ')}.`,
+    description: `Disks, in the order in which the guest finds them, at most ${MOST_DISKS}: paths of images or block devices, or objects with \`path\` and any of these. ${DISK_TEXTS}.`,
   },
   flag,
   vmConf: {
@@ -168,24 +162,12 @@ function isShareable({ readonly, snapshot }: DiskConfig): boolean {
   return readonly === true || snapshot === true;
 }
 
-function eachDisk(
-  written: unknown,
-  complain: Complain,
-  how: 'read' | 'check',
-): readonly DiskConfig[] | undefined {
-  if (!Array.isArray(written)) return complain(`must be a list of disks, not ${describe(written)}`);
-  const found = written.flatMap(
-    (it, i) => disk[how](it, (message, part = '') => complain(message, `[${i}]${part}`)) ?? [],
-  );
-  return found.length === 0 ? undefined : found;
-}
-
 /** Undefined when its values are wrong, which has been reported. */
 function writtenDisk(vm: WrittenVm, { args, items }: Written): DiskConfig | undefined {
   const { path: file, format } = args;
   const written = {
     path: file === undefined ? '' : vm.path(file),
-    ...Object.fromEntries(items.map(fromBlock)),
+    ...diskFromBlock(items),
     ...(format === undefined ? {} : { format: format.text.toLowerCase() }),
   };
   return disk.read(written, () => undefined);
@@ -197,9 +179,9 @@ function checkDisk({ args, items }: Written, findings: DirectiveFindings): void 
   const wanted = DISK_FORMATS.find((it) => it === format?.text.toLowerCase());
   if (format !== undefined && wanted === undefined)
     findings.error('format', 'value', `"${format.text}" is not a disk format: write raw or qcow2`);
-  const again = items.find(({ id }, i) => items.findIndex((it) => it.id === id) < i);
+  const again = repeatedInBlock(items);
   if (again !== undefined)
-    findings.error(undefined, 'repeated', `"${fromBlock(again)[0]}" is given more than once for this disk`);
+    findings.error(undefined, 'repeated', `"${again}" is given more than once for this disk`);
   if (!checkPath(file, 'path', DISK, findings) || file === undefined) return;
   checkShared(file, items, findings);
   const isRight =
@@ -216,7 +198,7 @@ function countDisk(findings: DirectiveFindings): void {
 }
 
 function checkShared(file: WrittenValue, items: readonly Written[], findings: DirectiveFindings): void {
-  const options: Readonly<Record<string, unknown>> = Object.fromEntries(items.map(fromBlock));
+  const options = diskFromBlock(items);
   const use = isShareable({ path: file.text, ...pick(options) }) ? 1 : 2;
   const key = `disk ${pathOf(file, findings.host)}`;
   const before = findings.tally.get(key) ?? 0;
