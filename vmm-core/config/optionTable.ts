@@ -74,17 +74,17 @@ export function optionTexts(table: AnyTable): string {
     .join('. ');
 }
 
-/** A string, or an object. */
+/** The value that alone may stand for the whole, or an object. */
 export function described<K extends string, T, O extends OptionRows>(
   table: OptionTable<K, T, O>,
 ): ValueKind<Described<K, T, O>> {
   type Value = Described<K, T, O>;
   return {
-    schema: { anyOf: [{ type: 'string' }, schemaOf(table)] },
+    schema: { anyOf: [{ type: shortType(table) }, schemaOf(table)] },
     read: (written, complain) => {
-      const isText = typeof written === 'string';
-      if (!isText && !isObject(written)) return complain(`must be ${table.form}, not ${describe(written)}`);
-      const given = isText ? (table.ofText?.(written) ?? { [table.key]: written }) : written;
+      const isShort = typeof written === (shortType(table) === 'string' ? 'string' : 'number');
+      if (!isShort && !isObject(written)) return complain(`must be ${table.form}, not ${describe(written)}`);
+      const given = isObject(written) ? written : ofShort(table, written);
       return takeParts(table, given, complain, 'read') as Value | undefined; // as the rows say
     },
     check: (value, complain) =>
@@ -108,6 +108,14 @@ export function described<K extends string, T, O extends OptionRows>(
       return { ...first, ...Object.fromEntries(options) } as Value;
     },
   };
+}
+
+function shortType({ value }: AnyTable): 'string' | 'integer' {
+  return value.schema.type === 'integer' ? 'integer' : 'string';
+}
+
+function ofShort({ key, ofText }: AnyTable, written: unknown): Input {
+  return typeof written === 'string' && ofText !== undefined ? ofText(written) : { [key]: written };
 }
 
 function schemaOf(table: AnyTable): ValueSchema {
@@ -188,7 +196,7 @@ export function fromFlag(
 ): Record<string, unknown> {
   const [first = '', ...options] = text.replaceAll(',,', '\0').split(',');
   const whole = first.replaceAll('\0', ',');
-  const result: Record<string, unknown> = { ...(table.ofText?.(whole) ?? { [table.key]: whole }) };
+  const result: Record<string, unknown> = { ...ofShort(table, numberIn(table, whole)) };
   for (const it of options) {
     const [name = '', ...rest] = it.split('=');
     if (name === '') refuse(`an option is empty; a comma in the ${table.key} is written twice`);
@@ -197,11 +205,16 @@ export function fromFlag(
     const [key, meant, isOneOfMany] =
       alias === undefined ? inLaunchForm(table, name, value) : [...alias, false];
     const before = result[key];
-    if (isOneOfMany) result[key] = Array.isArray(before) ? [...before, meant] : [meant];
+    if (isOneOfMany) result[key] = appended(before, meant);
     else if (before !== undefined) refuse(`${key} is given more than once`);
     else result[key] = meant;
   }
   return result;
+}
+
+/** What the flag begins with. */
+function numberIn(table: AnyTable, text: string): unknown {
+  return shortType(table) === 'integer' && /^\d+$/.test(text) ? Number(text) : text;
 }
 
 /** Directives of the block that follows, by ids that begin with the block's name. */
@@ -220,8 +233,7 @@ export function fromBlock(table: AnyTable, block: Block, items: readonly Written
     const [, known, row] = rowsOf(table).find(([name]) => blockId(block, name) === id) ?? [];
     if (known === undefined) continue;
     const [key, value, isOneOfMany] = inLaunchForm(table, row?.one ?? known, args['value']?.text);
-    const before = result[key];
-    result[key] = isOneOfMany && Array.isArray(before) ? [...before, value] : isOneOfMany ? [value] : value;
+    result[key] = isOneOfMany ? appended(result[key], value) : value;
   }
   return result;
 }
@@ -270,6 +282,10 @@ function inLaunchForm(
   const type = row?.value.schema.type;
   if (type === 'boolean' && BOOLEANS.has(text)) return [key, BOOLEANS.get(text), isOneOfMany];
   return [key, type === 'integer' && /^\d+$/.test(text) ? Number(text) : text, isOneOfMany];
+}
+
+function appended(list: unknown, value: unknown): unknown[] {
+  return Array.isArray(list) ? list.concat([value]) : [value];
 }
 
 function sentence(text: string): string {

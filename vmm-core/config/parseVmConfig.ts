@@ -4,7 +4,9 @@
  */
 import { checkKeys, checkRows, type ConfigProblem, type Input, keysOf, readRows } from './rows.ts';
 import { SETTINGS } from './settings.ts';
+import { consoleProblem } from './settings/consoles.ts';
 import { nameOfKernel } from './settings/hardware.ts';
+import { shareProblem } from './settings/shares.ts';
 import { storageProblem } from './settings/storage.ts';
 import type { VmConfig } from './vmConfig.ts';
 
@@ -38,8 +40,8 @@ export function checkVmConfig(given: Input): ParsedConfig {
 
 function parsed(config: VmConfig, problems: readonly ConfigProblem[]): ParsedConfig {
   if (problems.length > 0) return { problems };
-  const storage = storageProblem(config);
-  if (storage !== undefined) return { problems: [storage] };
+  const together = [storageProblem, shareProblem, consoleProblem].flatMap((check) => check(config) ?? []);
+  if (together.length > 0) return { problems: together };
   const name = config.name === '' ? nameOfKernel(config.kernel) : config.name;
   return { config: { ...config, name }, problems };
 }

@@ -5,10 +5,13 @@
 import { bootDevice, cmdline, firmware, initrd, kernel, protocol } from './settings/boot.ts';
 import { debugExit, gdbSocket } from './settings/debug.ts';
 import { cpus, memoryBytes, memoryEncryption, name, onReset } from './settings/hardware.ts';
-import { interfaces, vsockCid } from './settings/network.ts';
+import { consoles } from './settings/consoles.ts';
+import { interfaces } from './settings/network.ts';
 import { serial } from './settings/serial.ts';
 import { cdrom, disks } from './settings/storage.ts';
-import { rng, virtio } from './settings/virtio.ts';
+import { shares } from './settings/shares.ts';
+import { balloon, guestControl, rng, virtio } from './settings/virtio.ts';
+import { vsock } from './settings/vsock.ts';
 import type { Rows } from './rows.ts';
 
 /** By their names in a configuration, in the order in which they are listed everywhere. */
@@ -29,8 +32,12 @@ export const SETTINGS = {
   bootDevice,
   virtio,
   rng,
+  balloon,
+  guestControl,
+  consoles,
+  shares,
   interfaces,
-  vsockCid,
+  vsock,
   gdbSocket,
   memoryEncryption,
 } as const satisfies Rows;

@@ -304,7 +304,22 @@ describe('the examples', () => {
       { path: '/srv/vm/base.img', readonly: true },
     ]);
     assert.deepEqual(debug, { wait: true, symbols: ['/boot/vmlinux'], breakpoints: 'hw' });
-    assert.deepEqual(unsupported, ['network interfaces', 'vsock', 'gdb socket']);
+    assert.deepEqual(config.vsock, { cid: 3, socket: '/tmp/v' });
+    assert.deepEqual([config.balloon, config.guestControl], [true, true]);
+    assert.deepEqual(config.consoles, [
+      { name: 'agent', target: { kind: 'file', path: '/tmp/agent' } },
+      { name: 'shell', target: { kind: 'client' }, isConsole: true },
+    ]);
+    assert.deepEqual(config.shares, [{ path: '/srv/rootfs', tag: 'root', readonly: false }]);
+    assert.deepEqual(unsupported, [
+      'balloon',
+      'guest control',
+      'named consoles',
+      'shared folders',
+      'network interfaces',
+      'vsock',
+      'gdb socket',
+    ]);
   });
 });
 

@@ -127,7 +127,12 @@ vm "guest" {
 	protocol linux64
 	serial com1 terminal
 	serial com2 file "/tmp/log"
-	vsock cid 3
+	vsock cid 3 socket "/tmp/v"
+	balloon
+	guest control on
+	console agent file "/tmp/agent"
+	console shell tty
+	share "/srv/rootfs" tag root writable
 	network user {
 		forward tcp 2222 to 22
 		forward udp 127.0.0.1:5353 to 53

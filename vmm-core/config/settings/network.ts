@@ -1,4 +1,4 @@
-/** Network interfaces and the virtio socket. */
+/** Network interfaces. */
 import type { DirectiveFindings, Written, WrittenValue } from '../directive.ts';
 import { checkGroup, checkLladdr, checkRange, checkRdomain } from '../directiveChecks.ts';
 import type { Setting, WrittenVm } from '../setting.ts';
@@ -34,8 +34,6 @@ export interface ForwardConfig {
   readonly hostPort: number;
   readonly guestPort: number;
 }
-
-const MAX_VSOCK_CID = 4294967294;
 
 const TAP = { name: 'tap', kind: 'word', isOptional: true, means: 'tap' } as const;
 const ADDRESS = { name: 'address', kind: 'word', isOptional: true, means: 'etherAddress' } as const;
@@ -171,35 +169,6 @@ export const interfaces = {
       id === 'interfaces' && Number(args['count']?.text) === 0 ? undefined : 'network interfaces',
   },
 } as const satisfies Setting<readonly InterfaceConfig[]>;
-
-export const vsockCid = {
-  value: notYet<number>(),
-  isOptional: true,
-  launch: undefined,
-  flag: undefined,
-  vmConf: {
-    directives: {
-      vsock: {
-        block: 'vm',
-        words: ['vsock', 'cid'],
-        args: [{ name: 'cid', kind: 'number' }],
-        isExtension: true,
-        form: '`vsock cid` *cid*',
-        snippet: ' ${1:3}',
-        text: "A virtio socket device; the guest's address, 3 to 4294967294.",
-        isOnce: true,
-        check: ({ args: { cid } }, findings) =>
-          void checkRange(cid, 'cid', { min: 3, max: MAX_VSOCK_CID, what: 'the vsock cid' }, findings),
-      },
-    },
-    isInherited: true,
-    read: (vm) => {
-      const cid = vm.last('vsock')?.args['cid'];
-      return cid === undefined ? undefined : Number(cid.text);
-    },
-    unsupported: () => 'vsock',
-  },
-} as const satisfies Setting<number>;
 
 /** `interfaces 0` may come before another. */
 function checkMinimum({ args: { count: minimum } }: Written, findings: DirectiveFindings): void {

@@ -11,11 +11,11 @@ import {
   serialForm,
   VIRTIO_CONSOLE,
 } from '../serialBackend.ts';
-import type { Complain, Flag, Setting, ValueKind, ValueSchema, WrittenVm } from '../setting.ts';
+import type { Complain, Flag, Setting, ValueKind, WrittenVm } from '../setting.ts';
 import { unknownKey } from '../unknownKey.ts';
 import { describe, isObject } from '../valueKinds.ts';
 
-const TARGETS = ['terminal', 'stdio', 'null', 'file', 'pty', 'unix'] as const;
+export const TARGETS = ['terminal', 'stdio', 'null', 'file', 'pty', 'unix'] as const;
 const FORMS = '"terminal", "file:PATH", "null" or "stdio"';
 const HVC0 = SERIAL_PORTS[VIRTIO_CONSOLE];
 const OF_COM1: SerialBackend = { kind: 'client' };
@@ -24,17 +24,33 @@ const OF_OTHERS: SerialBackend = { kind: 'null' };
 /** Always an entry for each of COM1 to COM4; a fifth for hvc0, if it is there. */
 type Ports = readonly SerialBackend[];
 
-const portSchema: ValueSchema = {
-  type: 'string',
-  pattern: '^(terminal|null|file:.+)$',
-  patternErrorMessage: 'A serial port is "terminal", "null" or "file:PATH".',
-  default: 'terminal',
+/** Where the bytes of a port go. */
+export const serialTarget: ValueKind<SerialBackend> = {
+  schema: {
+    type: 'string',
+    pattern: '^(terminal|null|file:.+)$',
+    patternErrorMessage: 'A serial port is "terminal", "null" or "file:PATH".',
+    default: 'terminal',
+  },
+  read: (form, complain) => {
+    const backend = typeof form === 'string' ? parseSerialBackend(form) : undefined;
+    return backend ?? complain(`must be ${FORMS}, not ${describe(form)}`);
+  },
+  check: (value, complain) => {
+    const { kind, path } = isObject(value) ? value : {};
+    if (kind === 'client' || kind === 'stdio' || kind === 'null') return { kind };
+    if (kind === 'file' && typeof path === 'string' && path !== '') return { kind, path };
+    const given = !isObject(value) ? value : kind === 'file' ? 'file:' : kind;
+    return complain(`must be ${FORMS}, not ${describe(given)}`);
+  },
+  print: serialForm,
+  resolve: (value, absolute) => (value.kind === 'file' ? { ...value, path: absolute(value.path) } : value),
 };
 
 const ports: ValueKind<Ports> = {
   schema: {
     type: 'object',
-    properties: Object.fromEntries(SERIAL_PORTS.map((port) => [port, portSchema])),
+    properties: Object.fromEntries(SERIAL_PORTS.map((port) => [port, serialTarget.schema])),
     additionalProperties: false,
   },
   read: (written, complain) => {
@@ -45,22 +61,19 @@ const ports: ValueKind<Ports> = {
       const message = unknownKey(key, SERIAL_PORTS);
       if (message !== undefined) complain(message, `.${key}`);
     }
-    return portsOf(written[HVC0] !== undefined).map((port, i) =>
-      readPort(i, written[port] ?? undefined, complain),
-    );
+    return portsOf(written[HVC0] !== undefined).map((port, i) => take(i, written[port], complain, 'read'));
   },
   check: (value, complain) => {
     if (!Array.isArray(value)) return complain(`must be a list, not ${describe(value)}`);
     if (value.length > SERIAL_PORTS.length)
       return complain(`at most ${SERIAL_PORTS.length} entries, not ${value.length}`);
-    return portsOf(value.length > VIRTIO_CONSOLE).map((_, i) => checkPort(i, value[i], complain));
+    return portsOf(value.length > VIRTIO_CONSOLE).map((_, i) => take(i, value[i], complain, 'check'));
   },
   print: (value) =>
     Object.fromEntries(
       portsOf(value.length > VIRTIO_CONSOLE).map((port, i) => [port, serialForm(value[i] ?? OF_OTHERS)]),
     ),
-  resolve: (value, absolute) =>
-    value.map((it) => (it.kind === 'file' ? { ...it, path: absolute(it.path) } : it)),
+  resolve: (value, absolute) => value.map((it) => serialTarget.resolve(it, absolute)),
 };
 
 /** The first is COM1, which is this terminal when none is given. */
@@ -112,10 +125,7 @@ export const serial = {
       const hasConsole = vm.all('serial').some((it) => it.args['port']?.text === HVC0);
       return portsOf(hasConsole).map((port, i) => writtenPort(vm, port, i));
     },
-    unsupported: ({ args }) => {
-      const target = args['target']?.text;
-      return target === 'pty' || target === 'unix' ? `serial ${target}` : undefined;
-    },
+    unsupported: unsupportedTarget,
   },
 } as const satisfies Setting<Ports>;
 
@@ -127,25 +137,24 @@ function byDefault(port: number): SerialBackend {
   return port === 0 ? OF_COM1 : OF_OTHERS;
 }
 
-function readPort(port: number, form: unknown, complain: Complain): SerialBackend {
-  if (form === undefined) return byDefault(port);
-  const backend = typeof form === 'string' ? parseSerialBackend(form) : undefined;
-  if (backend === undefined) complain(`must be ${FORMS}, not ${describe(form)}`, `.${SERIAL_PORTS[port]}`);
-  return backend ?? OF_OTHERS;
+function take(port: number, given: unknown, complain: Complain, how: 'read' | 'check'): SerialBackend {
+  if (given === undefined || given === null) return byDefault(port);
+  const ofPort: Complain = (message) => complain(message, `.${SERIAL_PORTS[port]}`);
+  return serialTarget[how](given, ofPort) ?? OF_OTHERS;
 }
 
-function checkPort(port: number, value: unknown, complain: Complain): SerialBackend {
-  if (value === undefined) return byDefault(port);
-  const { kind, path } = isObject(value) ? value : {};
-  if (kind === 'client' || kind === 'stdio' || kind === 'null') return { kind };
-  if (kind === 'file' && typeof path === 'string' && path !== '') return { kind, path };
-  const given = !isObject(value) ? value : kind === 'file' ? 'file:' : kind;
-  complain(`must be ${FORMS}, not ${describe(given)}`, `.${SERIAL_PORTS[port]}`);
-  return OF_OTHERS;
+function checkWritten(written: Written, findings: DirectiveFindings): void {
+  findings.once(written.args['port']?.text ?? 'com1');
+  checkTarget(written, findings);
 }
 
-function checkWritten({ args: { target, path, port } }: Written, findings: DirectiveFindings): void {
-  findings.once(port?.text ?? 'com1');
+/** Of vm.conf's targets, those of vmd's host that are still to come. */
+export function unsupportedTarget({ args: { target } }: Written): string | undefined {
+  return target?.text === 'pty' || target?.text === 'unix' ? `serial ${target.text}` : undefined;
+}
+
+/** That a path is there when the target needs one, and only then. */
+export function checkTarget({ args: { target, path } }: Written, findings: DirectiveFindings): void {
   const needsPath = target?.text === 'file' || target?.text === 'unix';
   if (needsPath && path === undefined)
     findings.error('target', 'missing', `a path must follow "${target.text}"`);
@@ -155,10 +164,15 @@ function checkWritten({ args: { target, path, port } }: Written, findings: Direc
 
 function writtenPort(vm: WrittenVm, port: string, index: number): SerialBackend {
   const written = vm.all('serial').findLast((it) => (it.args['port']?.text ?? 'com1') === port);
+  return writtenTarget(vm, written) ?? byDefault(index);
+}
+
+/** Undefined when none is named. */
+export function writtenTarget(vm: WrittenVm, written: Written | undefined): SerialBackend | undefined {
   const path = written?.args['path'];
   switch (written?.args['target']?.text) {
     case undefined:
-      return byDefault(index);
+      return undefined;
     case 'terminal':
       return { kind: 'client' };
     case 'stdio':

@@ -1,10 +1,13 @@
-/** Virtio devices that a machine has without being asked, and the bus of those that do not say their own. */
+/** Small virtio devices without options, and the bus of those that do not say their own. */
+import type { Written } from '../directive.ts';
 import { switchFlag, valueFlag } from '../flags.ts';
 import type { Setting } from '../setting.ts';
 import { choice, flag } from '../valueKinds.ts';
 
 const TRANSPORTS = ['pci', 'mmio'] as const;
 const ON_OFF = ['on', 'off'] as const;
+/** `balloon` alone means the same as `balloon on`. */
+const STATE = [{ name: 'state', kind: ON_OFF, isOptional: true }] as const;
 
 /** Absent: PCI. */
 export const virtio = {
@@ -64,3 +67,67 @@ export const rng = {
     unsupported: () => undefined,
   },
 } as const satisfies Setting<boolean>;
+
+/** Absent: there is none. */
+export const balloon = {
+  value: flag,
+  isOptional: true,
+  launch: {
+    key: 'balloon',
+    default: undefined,
+    missing: undefined,
+    description:
+      'Give the guest a virtio memory balloon, by which it gives memory back to the host: what it reports free, and what `vmm balloon` asks for.',
+  },
+  flag: switchFlag('balloon', 'a virtio memory balloon', { on: true, off: undefined }),
+  vmConf: {
+    directives: {
+      balloon: {
+        block: 'vm',
+        words: ['balloon'],
+        args: STATE,
+        isExtension: true,
+        form: '`balloon` [`on` | `off`]',
+        text: 'Whether the guest has a virtio memory balloon, by which it gives memory back to the host; off when not given.',
+        isOnce: true,
+      },
+    },
+    isInherited: true,
+    read: (vm) => isOn(vm.last('balloon')),
+    unsupported: (written) => (isOn(written) === true ? 'balloon' : undefined),
+  },
+} as const satisfies Setting<boolean>;
+
+/** Absent: there is none. */
+export const guestControl = {
+  value: flag,
+  isOptional: true,
+  launch: {
+    key: 'guestControl',
+    default: undefined,
+    missing: undefined,
+    description:
+      "Give the guest OpenBSD's VM control device, vmmci(4): a guest that has its driver is shut down, rebooted and told the time by it.",
+  },
+  flag: switchFlag('guest-control', "OpenBSD's VM control device, vmmci", { on: true, off: undefined }),
+  vmConf: {
+    directives: {
+      guestControl: {
+        block: 'vm',
+        words: ['guest', 'control'],
+        args: STATE,
+        isExtension: true,
+        form: '`guest control` [`on` | `off`]',
+        text: 'Whether the guest has the VM control device vmmci(4), which every guest of vmd has; off when not given.',
+        isOnce: true,
+      },
+    },
+    isInherited: true,
+    read: (vm) => isOn(vm.last('guestControl')),
+    unsupported: (written) => (isOn(written) === true ? 'guest control' : undefined),
+  },
+} as const satisfies Setting<boolean>;
+
+function isOn(written: Written | undefined): true | undefined {
+  return written !== undefined && written.args['state']?.text !== 'off' ? true : undefined;
+}
