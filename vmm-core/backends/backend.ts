@@ -3,7 +3,7 @@
  * (devices/device.ts), one per instance, over the rings it shares with the registers. Main thread.
  */
 import type { ForwardConfig } from '../config/settings/networkOptions.ts';
-import type { Decoded } from '../protocol/devices.ts';
+import type { LinkReport } from './net/netLink.ts';
 import type { SerialPort } from './serial/serialPort.ts';
 
 export interface Backend {
@@ -62,7 +62,7 @@ export interface NetworkInterface {
   addForward(forward: ForwardConfig): Promise<void>;
   removeForward(forward: ForwardConfig): Promise<void>;
   /** Counters, tables, connections. */
-  report(): Promise<Decoded>;
+  report(): Promise<LinkReport>;
 }
 
 export interface CaptureOptions {
