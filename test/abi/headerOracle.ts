@@ -50,7 +50,7 @@ async function compile(headers: readonly string[], claims: readonly Claim[]): Pr
     const source = path.join(directory, 'oracle.c');
     const program = path.join(directory, 'oracle');
     await writeFile(source, cSource(headers, claims));
-    await execFileAsync('gcc', ['-O0', '-w', '-o', program, source]);
+    await execFileAsync('gcc', ['-O0', '-w', '-D_GNU_SOURCE', '-o', program, source]);
     const { stdout } = await execFileAsync(program);
     return parse(stdout);
   } finally {

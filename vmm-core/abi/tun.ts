@@ -1,0 +1,53 @@
+/**
+ * Tap interfaces, as <linux/if_tun.h>, <linux/if.h> and <linux/sockios.h> spell them.
+ * Documentation/networking/tuntap.rst of Linux, netdevice(7).
+ */
+import { chars, struct, u16, u32 } from './struct.ts';
+
+// Of /dev/net/tun.
+export const TUNSETIFF = 0x400454ca;
+export const TUNSETOFFLOAD = 0x400454d0;
+export const TUNGETIFF = 0x800454d2;
+export const TUNSETVNETHDRSZ = 0x400454d8;
+
+export const IFF_TAP = 0x0002;
+export const IFF_MULTI_QUEUE = 0x0100;
+export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
+
+/** What the reader takes (TUNSETOFFLOAD). */
+export const TUN_F_CSUM = 0x01;
+export const TUN_F_TSO4 = 0x02;
+export const TUN_F_TSO6 = 0x04;
+export const TUN_F_TSO_ECN = 0x08;
+export const TUN_F_UFO = 0x10;
+export const TUN_F_USO4 = 0x20; // Linux 6.2
+export const TUN_F_USO6 = 0x40;
+
+// Of any socket.
+export const SIOCGIFFLAGS = 0x8913;
+export const SIOCSIFFLAGS = 0x8914;
+export const SIOCSIFADDR = 0x8916;
+export const SIOCSIFNETMASK = 0x891c;
+export const SIOCGIFMTU = 0x8921;
+export const SIOCSIFMTU = 0x8922;
+export const SIOCSIFHWADDR = 0x8924;
+export const SIOCGIFHWADDR = 0x8927;
+export const SIOCGIFINDEX = 0x8933;
+
+export const IFF_UP = 0x1;
+export const IFF_RUNNING = 0x40;
+
+/** With its NUL. */
+export const IFNAMSIZ = 16;
+
+/** Of the union the members that we use. */
+export const Ifreq = struct('ifreq', 40, {
+  ifr_name: chars(0, IFNAMSIZ),
+  ifr_flags: u16(16),
+  ifr_mtu: u32(16),
+  ifr_ifindex: u32(16),
+});
+/** Where a struct sockaddr of the union begins, and in that its data. */
+export const IFREQ_SOCKADDR = 16;
+export const SOCKADDR_DATA = 2;
