@@ -6,7 +6,7 @@ import { read } from 'node:fs';
 import { ENXIO } from './errno.ts';
 import { injectedFaults, underFaults } from './io/faults.ts';
 import { allocateFile, syncFile } from './io/syscalls.ts';
-import { koffi } from './koffi.ts';
+import { koffi, resultOf } from './koffi.ts';
 
 const libc = koffi.load(null);
 type Transfer = (fd: number, buffer: Uint8Array, count: number, offset: number) => number | bigint;
@@ -98,8 +98,4 @@ export function truncateTo(fd: number, lengthBytes: number): number {
   return underFaults(faults, { call: 'truncate', fd, offset: lengthBytes, lengthBytes: 0 }, () =>
     resultOf(libcFtruncate(fd, lengthBytes)),
   );
-}
-
-function resultOf(result: number | bigint): number {
-  return result < 0 ? -koffi.errno() : Number(result);
 }

@@ -20,3 +20,8 @@ function loadKoffi(): KoffiApi {
 }
 
 export const koffi = loadKoffi();
+
+/** What a call of libc has given, as the kernel gives it: -errno for errors. Right after the call. */
+export function resultOf(result: number | bigint): number {
+  return result < 0 ? -koffi.errno() : Number(result);
+}

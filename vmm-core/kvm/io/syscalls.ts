@@ -4,7 +4,7 @@
  * the engine keeps alive, which never move.
  */
 import { IoUringParams, SYS_io_uring_enter, SYS_io_uring_setup } from '../../abi/ioUring.ts';
-import { koffi } from '../koffi.ts';
+import { koffi, resultOf } from '../koffi.ts';
 
 const libc = koffi.load(null);
 type NumberCall = (...args: number[]) => number | bigint;
@@ -100,8 +100,4 @@ export function takeEvents(eventFd: number, address: number): number {
 
 export function copyFromHost(address: number, into: Uint8Array): void {
   libcMemcpy(into, address, into.length);
-}
-
-function resultOf(result: number | bigint): number {
-  return result < 0 ? -koffi.errno() : Number(result);
 }
