@@ -1,6 +1,6 @@
 /**
  * The iovecs of an engine's slots (struct iovec, <bits/types/struct_iovec.h>), in memory that the kernel
- * reads: a row of MAX_SEGMENTS for each. Host addresses are plain numbers here: user space ends at 2^47.
+ * reads: a row for each. Host addresses are plain numbers here: user space ends at 2^47.
  */
 import { type Iovecs, MAX_SEGMENTS } from '../../bus/ioEngine.ts';
 import type { RamSlot } from '../../memory/guestMemory.ts';
@@ -10,13 +10,13 @@ import { copyFromHost } from './syscalls.ts';
 
 const IOVEC_WORDS = 4; // iov_base and iov_len, two words each
 const IOVEC_BYTES = 4 * IOVEC_WORDS;
-const ROW_WORDS = MAX_SEGMENTS * IOVEC_WORDS;
 const TWO_32 = 2 ** 32;
 
 export class IovecTable implements Iovecs {
   readonly #table: IoBuffer;
   readonly #tableAddress: number;
   readonly #words: Uint32Array;
+  readonly #rowWords: number;
   /** Of each row: where it begins, since what is transferred is cut off, and how many are left. */
   readonly #first: Uint16Array;
   readonly #count: Uint16Array;
@@ -27,10 +27,11 @@ export class IovecTable implements Iovecs {
   readonly #ramAddress: Float64Array;
   readonly #ram: readonly Uint8Array[];
 
-  constructor(slots: number, ram: readonly RamSlot[]) {
-    this.#table = new IoBuffer(slots * ROW_WORDS * 4);
+  constructor(slots: number, ram: readonly RamSlot[], rowSegments = MAX_SEGMENTS) {
+    this.#rowWords = rowSegments * IOVEC_WORDS;
+    this.#table = new IoBuffer(slots * this.#rowWords * 4);
     this.#tableAddress = Number(hostAddress(this.#table.memory));
-    this.#words = new Uint32Array(this.#table.memory.buffer, 0, slots * ROW_WORDS);
+    this.#words = new Uint32Array(this.#table.memory.buffer, 0, slots * this.#rowWords);
     this.#first = new Uint16Array(slots);
     this.#count = new Uint16Array(slots);
     this.#lengthBytes = new Float64Array(slots);
@@ -52,9 +53,19 @@ export class IovecTable implements Iovecs {
       const base = this.#ramBase[ram] ?? 0;
       // Sums are exact below 2^53, and what is above is far above any end.
       if (gpa >= base && gpa + lengthBytes <= (this.#ramEnd[ram] ?? 0))
-        return this.#add(slot, (this.#ramAddress[ram] ?? 0) + (gpa - base), lengthBytes);
+        return this.addHost(slot, (this.#ramAddress[ram] ?? 0) + (gpa - base), lengthBytes);
     }
     return false;
+  }
+
+  /** Appends host memory, which the caller keeps alive and which never moves. False: the row is full. */
+  addHost(slot: number, address: number, lengthBytes: number): boolean {
+    const next = (this.#first[slot] ?? 0) + this.count(slot);
+    if (next * IOVEC_WORDS >= this.#rowWords) return false;
+    this.#write(slot * this.#rowWords + next * IOVEC_WORDS, address, lengthBytes);
+    this.#count[slot] = this.count(slot) + 1;
+    this.#lengthBytes[slot] = this.lengthBytes(slot) + lengthBytes;
+    return true;
   }
 
   /** What was transferred is cut off. */
@@ -78,7 +89,7 @@ export class IovecTable implements Iovecs {
 
   /** Of the first iovec that is left, for the kernel. */
   addressOfRow(slot: number): number {
-    return this.#tableAddress + slot * ROW_WORDS * 4 + (this.#first[slot] ?? 0) * IOVEC_BYTES;
+    return this.#tableAddress + slot * this.#rowWords * 4 + (this.#first[slot] ?? 0) * IOVEC_BYTES;
   }
 
   /** Where the first segment that is left begins. */
@@ -120,13 +131,22 @@ export class IovecTable implements Iovecs {
     return bytes;
   }
 
-  #add(slot: number, address: number, lengthBytes: number): boolean {
-    const next = (this.#first[slot] ?? 0) + this.count(slot);
-    if (next >= MAX_SEGMENTS) return false;
-    this.#write(slot * ROW_WORDS + next * IOVEC_WORDS, address, lengthBytes);
-    this.#count[slot] = this.count(slot) + 1;
-    this.#lengthBytes[slot] = this.lengthBytes(slot) + lengthBytes;
-    return true;
+  /** While `perform` asks the kernel for so many segments, the row ends after so many bytes. */
+  withEnd(slot: number, lengthBytes: number, perform: (segments: number) => number): number {
+    let left = lengthBytes;
+    let segments = 0;
+    let at = this.#firstWord(slot);
+    for (; segments < this.count(slot) && left > 0; segments++, at += IOVEC_WORDS) {
+      const segment = this.#words[at + 2] ?? 0; // of 2^32 bytes no test makes a message
+      if (segment > left) {
+        this.#words[at + 2] = left;
+        const result = perform(segments + 1);
+        this.#words[at + 2] = segment;
+        return result;
+      }
+      left -= segment;
+    }
+    return perform(segments);
   }
 
   #write(at: number, address: number, lengthBytes: number): void {
@@ -144,6 +164,6 @@ export class IovecTable implements Iovecs {
   }
 
   #firstWord(slot: number): number {
-    return slot * ROW_WORDS + (this.#first[slot] ?? 0) * IOVEC_WORDS;
+    return slot * this.#rowWords + (this.#first[slot] ?? 0) * IOVEC_WORDS;
   }
 }
