@@ -10,6 +10,14 @@ export class PlannedFaults implements IoFaults {
     fallocate: 0,
     truncate: 0,
     submit: 0,
+    socket: 0,
+    bind: 0,
+    connect: 0,
+    listen: 0,
+    accept: 0,
+    send: 0,
+    sendTo: 0,
+    receive: 0,
   };
   readonly #plan: (request: IoRequest, nth: number) => Fault | undefined;
 

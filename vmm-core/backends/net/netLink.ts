@@ -3,8 +3,8 @@
  * come in through the `GuestPort` that the device lends (devices/virtio/net/). On the I/O thread. Nothing
  * here allocates per frame.
  */
-import type { MessageIo } from '../../kvm/net/messageIo.ts';
-import type { Poller } from '../../kvm/net/poller.ts';
+import type { MessageIo } from '../../bus/messageIo.ts';
+import type { Poller } from '../../bus/poller.ts';
 
 /** Of a frame without offloads: a header of zeros. Fields as struct virtio_net_hdr has them (§5.1.6). */
 export interface Offload {

@@ -1,15 +1,18 @@
 /**
- * The seam between file I/O and the kernel: a test that stands here sees every transfer and sync that this
- * thread asks for, may fail it or cut it short, and may keep what was written. Nobody stands here in the
- * product, and then it costs one test of a variable.
+ * The seam between I/O and the kernel: a test that stands here sees every transfer and sync that this thread
+ * asks for, of files and of sockets, may fail it or cut it short, and may keep what was written. Nobody
+ * stands here in the product, and then it costs one test of a variable.
  */
-export type IoCall = 'read' | 'write' | 'sync' | 'fallocate' | 'truncate' | 'submit';
+export type IoCall = FileCall | NetCall;
+type FileCall = 'read' | 'write' | 'sync' | 'fallocate' | 'truncate' | 'submit';
+/** `send`, `receive`: of taps too. */
+type NetCall = 'socket' | 'bind' | 'connect' | 'listen' | 'accept' | 'send' | 'sendTo' | 'receive';
 
 /** What the kernel is asked for. Requests of an engine go in parallel: `after` tells when one is over. */
 export interface IoRequest {
   readonly call: IoCall;
   readonly fd: number;
-  /** Of the file; of truncate the new length. */
+  /** Of the file, 0 of what is none; of truncate the new length. */
   readonly offset: number;
   readonly lengthBytes: number;
   /** Of fallocate: FALLOC_FL_… */

@@ -1,28 +1,168 @@
-/** What a socket or tap sends from or receives into: pieces of guest memory and of buffers of ours. */
-import type { IoBuffer } from '../../memory/ioBuffer.ts';
-import type { SocketAddress } from './socketAddress.ts';
+/** MessageIo by sendmsg(2), recvmsg(2), readv(2) and writev(2). One thread. */
+import {
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  MSG_TRUNC,
+  MSGHDR,
+  MSGHDR_BYTES,
+  SOCKADDR_STORAGE_BYTES,
+} from '../../abi/socket.ts';
+import { MESSAGE_PIECES, type MessageIo } from '../../bus/messageIo.ts';
+import type { SocketAddress } from '../../bus/socketAddress.ts';
+import type { RamSlot } from '../../memory/guestMemory.ts';
+import { IoBuffer } from '../../memory/ioBuffer.ts';
+import { EINTR } from '../errno.ts';
+import { injectedFaults, type IoCall } from '../io/faults.ts';
+import { IovecTable } from '../io/iovecTable.ts';
+import { hostAddress } from '../libc.ts';
+import { NameReader, writeName } from './socketName.ts';
+import { readv, recvmsg, retried, sendmsg, writev } from './syscalls.ts';
 
-/**
- * One message at a time; nothing is allocated per message. Calls never wait (MSG_DONTWAIT) and raise no
- * SIGPIPE. Results: bytes, or -errno.
- */
-export interface MessageIo {
-  clear(): void;
-  /** Appends guest memory. False: it is not inside one slot of RAM, or there is no room for more pieces. */
-  addGuest(gpa: number, lengthBytes: number): boolean;
-  /** Appends a part of a buffer. False: no room for more pieces. */
-  addBuffer(buffer: IoBuffer, offset: number, lengthBytes: number): boolean;
-  /** Of all pieces. */
-  readonly lengthBytes: number;
-  send(fd: number, flags?: number): number;
-  /** For a datagram. */
-  sendTo(fd: number, address: SocketAddress): number;
-  receive(fd: number, flags?: number): number;
-  /** Of a datagram: `peer` is whose. A datagram that did not fit was cut: `isCut`. */
-  receiveFrom(fd: number): number;
-  readonly peer: SocketAddress;
-  readonly isCut: boolean;
-  /** Of tap and other descriptors that are no sockets and do not block. */
-  writev(fd: number): number;
-  readv(fd: number): number;
+/** The only row of the table. */
+const ROW = 0;
+const NAME = 64; // where in the buffer the address is, after struct msghdr
+const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
+const TWO_32 = 2 ** 32;
+
+/** Addresses of buffers: asking koffi allocates. */
+const addresses = new WeakMap<IoBuffer, number>();
+
+function addressOfBuffer(buffer: IoBuffer): number {
+  let address = addresses.get(buffer);
+  if (address === undefined) addresses.set(buffer, (address = Number(hostAddress(buffer.memory))));
+  return address;
+}
+
+export class KernelMessage implements MessageIo {
+  readonly #iovecs: IovecTable;
+  /** struct msghdr, and the name that it points to. */
+  readonly #buffer = new IoBuffer(NAME + SOCKADDR_STORAGE_BYTES);
+  readonly #address = Number(hostAddress(this.#buffer.memory));
+  readonly #header = new Uint32Array(this.#buffer.memory.buffer, 0, MSGHDR_BYTES / 4);
+  readonly #name = this.#buffer.bytes.subarray(NAME);
+  readonly #names = new NameReader();
+  #isCut = false;
+
+  constructor(ram: readonly RamSlot[]) {
+    this.#iovecs = new IovecTable(1, ram, MESSAGE_PIECES);
+    const iov = this.#iovecs.addressOfRow(ROW);
+    this.#header[MSGHDR.msg_iov / 4] = iov;
+    this.#header[MSGHDR.msg_iov / 4 + 1] = iov / TWO_32;
+  }
+
+  clear(): void {
+    this.#iovecs.clear(ROW);
+  }
+
+  addGuest(gpa: number, lengthBytes: number): boolean {
+    return this.#iovecs.addGuest(ROW, gpa, lengthBytes);
+  }
+
+  addBuffer(buffer: IoBuffer, offset: number, lengthBytes: number): boolean {
+    if (!(offset >= 0 && lengthBytes > 0 && offset + lengthBytes <= buffer.bytes.length)) return false;
+    return this.#iovecs.addHost(ROW, addressOfBuffer(buffer) + offset, lengthBytes);
+  }
+
+  get lengthBytes(): number {
+    return this.#iovecs.lengthBytes(ROW);
+  }
+
+  get peer(): SocketAddress {
+    return this.#names.last;
+  }
+
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  send(fd: number, flags = 0): number {
+    this.#setName(0);
+    if (injectedFaults() !== undefined)
+      return this.#underFaults('send', fd, (count) => this.#sendmsg(fd, flags, count));
+    return this.#sendmsg(fd, flags, this.#iovecs.count(ROW));
+  }
+
+  sendTo(fd: number, address: SocketAddress): number {
+    const nameBytes = writeName(this.#name, address);
+    if (nameBytes < 0) return nameBytes;
+    this.#setName(nameBytes);
+    if (injectedFaults() !== undefined)
+      return this.#underFaults('sendTo', fd, (count) => this.#sendmsg(fd, 0, count));
+    return this.#sendmsg(fd, 0, this.#iovecs.count(ROW));
+  }
+
+  receive(fd: number, flags = 0): number {
+    this.#setName(0);
+    if (injectedFaults() !== undefined)
+      return this.#underFaults('receive', fd, (count) => this.#recvmsg(fd, flags, count));
+    return this.#recvmsg(fd, flags, this.#iovecs.count(ROW));
+  }
+
+  receiveFrom(fd: number): number {
+    this.#setName(SOCKADDR_STORAGE_BYTES);
+    const result =
+      injectedFaults() === undefined
+        ? this.#recvmsg(fd, 0, this.#iovecs.count(ROW))
+        : this.#underFaults('receive', fd, (count) => this.#recvmsg(fd, 0, count));
+    if (result < 0) return result;
+    const wrong = this.#names.read(this.#name, this.#header[MSGHDR.msg_namelen / 4] ?? 0);
+    return wrong < 0 ? wrong : result;
+  }
+
+  writev(fd: number): number {
+    if (injectedFaults() !== undefined)
+      return this.#underFaults('send', fd, (count) => this.#writev(fd, count));
+    return this.#writev(fd, this.#iovecs.count(ROW));
+  }
+
+  readv(fd: number): number {
+    if (injectedFaults() !== undefined)
+      return this.#underFaults('receive', fd, (count) => this.#readv(fd, count));
+    return this.#readv(fd, this.#iovecs.count(ROW));
+  }
+
+  /** 0: of the socket's peer. The kernel writes msg_namelen when it receives. */
+  #setName(nameBytes: number): void {
+    const name = nameBytes === 0 ? 0 : this.#address + NAME;
+    this.#header[MSGHDR.msg_name / 4] = name;
+    this.#header[MSGHDR.msg_name / 4 + 1] = name / TWO_32;
+    this.#header[MSGHDR.msg_namelen / 4] = nameBytes;
+  }
+
+  #sendmsg(fd: number, flags: number, count: number): number {
+    this.#header[MSGHDR.msg_iovlen / 4] = count;
+    let result: number;
+    do result = sendmsg(fd, this.#address, flags | FLAGS);
+    while (result === -EINTR);
+    return result;
+  }
+
+  #recvmsg(fd: number, flags: number, count: number): number {
+    this.#header[MSGHDR.msg_iovlen / 4] = count;
+    let result: number;
+    do result = recvmsg(fd, this.#address, flags | FLAGS);
+    while (result === -EINTR);
+    this.#isCut = result >= 0 && ((this.#header[MSGHDR.msg_flags / 4] ?? 0) & MSG_TRUNC) !== 0;
+    return result;
+  }
+
+  #writev(fd: number, count: number): number {
+    let result: number;
+    do result = writev(fd, this.#iovecs.addressOfRow(ROW), count);
+    while (result === -EINTR);
+    return result;
+  }
+
+  #readv(fd: number, count: number): number {
+    let result: number;
+    do result = readv(fd, this.#iovecs.addressOfRow(ROW), count);
+    while (result === -EINTR);
+    return result;
+  }
+
+  #underFaults(call: IoCall, fd: number, perform: (count: number) => number): number {
+    return retried(call, fd, this.lengthBytes, (lengthBytes) =>
+      this.#iovecs.withEnd(ROW, lengthBytes, perform),
+    );
+  }
 }

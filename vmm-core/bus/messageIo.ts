@@ -1,0 +1,32 @@
+/** What a socket or tap sends from or receives into: pieces of guest memory and of buffers of ours. */
+import type { IoBuffer } from '../memory/ioBuffer.ts';
+import type { SocketAddress } from './socketAddress.ts';
+
+/** There is room for: more than a frame has, which the guest cuts up as it likes, and our headers. */
+export const MESSAGE_PIECES = 512;
+
+/**
+ * One message at a time; nothing is allocated per message. Calls never wait (MSG_DONTWAIT) and raise no
+ * SIGPIPE. Results: bytes, or -errno, but EINTR. kvm/net/ has it.
+ */
+export interface MessageIo {
+  clear(): void;
+  /** Appends guest memory. False: it is not inside one slot of RAM, or there is no room for more pieces. */
+  addGuest(gpa: number, lengthBytes: number): boolean;
+  /** Appends a part of a buffer. False: it is not inside, or there is no room for more pieces. */
+  addBuffer(buffer: IoBuffer, offset: number, lengthBytes: number): boolean;
+  /** Of all pieces. */
+  readonly lengthBytes: number;
+  send(fd: number, flags?: number): number;
+  /** For a datagram. */
+  sendTo(fd: number, address: SocketAddress): number;
+  receive(fd: number, flags?: number): number;
+  /** Of a datagram: `peer` is whose. A datagram that did not fit was cut: `isCut`. */
+  receiveFrom(fd: number): number;
+  /** The same object each time: valid until the next `receiveFrom`. */
+  readonly peer: SocketAddress;
+  readonly isCut: boolean;
+  /** Of tap and other descriptors that are no sockets and do not block. */
+  writev(fd: number): number;
+  readv(fd: number): number;
+}
