@@ -41,7 +41,7 @@ const blk = virtioDevice({
 export class DiskMachine {
   readonly memory = allocateGuestMemory([{ base: 0, sizeBytes: MEMORY_BYTES }], OFF_START);
   readonly engine = openIoEngine('poll', this.memory.slots);
-  readonly io = new ServiceIo(this.engine, 0, this.engine.slots);
+  readonly io = new ServiceIo(this.engine, 0, this.engine.slots, () => undefined);
   readonly set: DeviceSet;
   readonly state: StateBlock<BlkState>;
   readonly driver = new MockDriver({ size: 64, memory: this.memory });

@@ -3,7 +3,10 @@
  * order it chooses, and faults. What is asked for in one go may be carried out in any order, as by a disk.
  */
 import type { IoEngine, IoEvents, Iovecs } from '../../vmm-core/bus/ioEngine.ts';
+import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
 import type { IoSlots } from '../../vmm-core/devices/deviceService.ts';
+import { KernelMessage } from '../../vmm-core/kvm/net/messageIo.ts';
+import { FakePoller } from './fakePoller.ts';
 import { gpa, type GuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 
 /** A file that grows, and what of it would be there after a power cut. */
@@ -58,8 +61,10 @@ export class FakeIoEngine implements IoEngine {
   /** O_DIRECT: what is not a multiple of it is an error. */
   alignmentBytes = 1;
   readonly #pending: Pending[] = [];
+  readonly #memory: GuestMemory;
 
   constructor(memory: GuestMemory, slots = 8) {
+    this.#memory = memory;
     this.slots = slots;
     this.iovecs = new FakeIovecs(memory, slots);
   }
@@ -88,6 +93,14 @@ export class FakeIoEngine implements IoEngine {
       this.#file(fd).sync();
       return 0;
     });
+  }
+
+  openPoller(onReady: (tag: number, events: number) => void): FakePoller {
+    return new FakePoller(onReady);
+  }
+
+  openMessage(): MessageIo {
+    return new KernelMessage(this.#memory.slots);
   }
 
   watch(): void {}
@@ -188,11 +201,14 @@ export class FakeIoSlots implements IoSlots {
   readonly engine: FakeIoEngine;
   readonly timers: number[] = [];
   onSlotFree: () => void = () => undefined;
+  onReady: (tag: number, events: number) => void = () => undefined;
+  readonly poller: FakePoller;
   readonly #free: number[];
   #isWanted = false;
 
   constructor(engine: FakeIoEngine) {
     this.engine = engine;
+    this.poller = engine.openPoller((tag, events) => this.onReady(tag, events));
     this.#free = Array.from({ length: engine.slots }, (_, i) => i);
   }
 

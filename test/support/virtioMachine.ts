@@ -148,6 +148,9 @@ const NO_IO: ServicePort['io'] = {
   get engine(): never {
     throw new Error('no I/O in this test');
   },
+  get poller(): never {
+    throw new Error('no descriptors in this test');
+  },
   takeSlot: () => -1,
   giveSlot: () => undefined,
   arm: () => undefined,

@@ -1,3 +1,6 @@
+import type { MessageIo } from './messageIo.ts';
+import type { Poller } from './poller.ts';
+
 /**
  * Asynchronous file I/O on the I/O thread, into guest memory. An engine has a fixed number of slots; a slot
  * is one request, and its row of iovecs belongs to it until it is done. Nothing here allocates per request.
@@ -23,6 +26,13 @@ export interface IoEngine {
   fdatasync(slot: number, fd: number): void;
   /** From now on `onReady(tag)` is called some time after each write to this eventfd. */
   watch(tag: number, eventFd: number): void;
+  /**
+   * A set of descriptors that `wait` waits for as well: it calls `onReady` then, a bounded number of times in
+   * one go. Lives as long as the engine.
+   */
+  openPoller(onReady: (tag: number, events: number) => void): Poller;
+  /** For sockets and taps, which do without slots. */
+  openMessage(): MessageIo;
   /**
    * Submits what was asked for since, and waits until something is done or ready, at most `timeoutMs` (-1:
    * for ever, 0: not at all); a signal ends that too. Then calls `events`, which may ask for more.

@@ -4,6 +4,7 @@
  */
 import type { BusDevice } from '../bus/busDevice.ts';
 import type { IoEngine } from '../bus/ioEngine.ts';
+import type { Poller } from '../bus/poller.ts';
 import type { StateBlock, StateShape } from '../bus/stateBlock.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 
@@ -18,6 +19,8 @@ export interface DeviceService {
   /** See IoSlots.takeSlot. */
   onSlotFree?(): void;
   onTimer?(): void;
+  /** A descriptor of IoSlots.poller is ready: `events` are EPOLL… Paused or not. */
+  onReady?(tag: number, events: number): void;
   /** The device has called DeviceHost.wakeService, or another of this thread's devices has. */
   onWake?(): void;
   /** A message from its back end on main (BackendPort.send). */
@@ -56,4 +59,6 @@ export interface IoSlots {
   giveSlot(slot: number): void;
   /** Calls DeviceService.onTimer on this thread after that time. Of several the earliest counts. */
   arm(delayMs: number): void;
+  /** Tells DeviceService.onReady; made when it is first asked for. */
+  readonly poller: Poller;
 }

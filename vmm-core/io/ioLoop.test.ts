@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { EPOLLIN } from '../abi/epoll.ts';
 import type { IoEngine, IoEvents } from '../bus/ioEngine.ts';
+import { FakePoller } from '../../test/support/fakePoller.ts';
+import type { Poller } from '../bus/poller.ts';
 import type { DeviceService, IoSlots } from '../devices/deviceService.ts';
 import { IovecTable } from '../kvm/io/iovecTable.ts';
 import { IoLoop } from './ioLoop.ts';
@@ -18,6 +21,8 @@ class ScriptedEngine implements IoEngine {
   readonly writev = unexpected;
   readonly writevNow = unexpected;
   readonly fdatasync = unexpected;
+  readonly openMessage = unexpected;
+  readonly pollers: FakePoller[] = [];
   readonly watched = new Map<number, number>();
   readonly waits: number[] = [];
   isClosed = false;
@@ -26,6 +31,11 @@ class ScriptedEngine implements IoEngine {
 
   watch(tag: number, eventFd: number): void {
     this.watched.set(eventFd, tag);
+  }
+  openPoller(onReady: (tag: number, events: number) => void): Poller {
+    const poller = new FakePoller(onReady);
+    this.pollers.push(poller);
+    return poller;
   }
   wait(timeoutMs: number, events: IoEvents): void {
     this.waits.push(timeoutMs);
@@ -68,6 +78,9 @@ class RecordedService implements DeviceService {
   }
   onTimer(): void {
     this.told.push('timer');
+  }
+  onReady(tag: number, events: number): void {
+    this.told.push(`ready ${tag} ${events}`);
   }
   onWake(): void {
     this.told.push('wake');
@@ -185,6 +198,17 @@ test('a wait has the length that the kernel can be asked for, however late a tim
   one.io.arm(2 ** 32 * 1000);
   loop.turn();
   assert.deepEqual(engine.waits, [2 ** 31 - 1]);
+});
+
+test('a service has a poller once it asks for one, and is told of what is ready there', () => {
+  const { engine, loop, one, other } = newLoop();
+  assert.deepEqual(engine.pollers, []);
+  const { poller } = other.io;
+  poller.add(33, 7, EPOLLIN);
+  assert.equal(other.io.poller, poller);
+  engine.happens = () => engine.pollers[0]?.ready(33);
+  loop.turn();
+  assert.deepEqual([one.told, other.told], [[], [`ready 7 ${EPOLLIN}`]]);
 });
 
 test('being woken looks for commands, and has all services look too', () => {

@@ -1,6 +1,6 @@
 /**
- * The I/O thread's work: it waits in the engine for doorbells, completions, its timers and for being woken,
- * and calls the services that these concern. Nothing wakes it while there is nothing to do.
+ * The I/O thread's work: it waits in the engine for doorbells, completions, descriptors, its timers and for
+ * being woken, and calls the services that these concern. Nothing wakes it while there is nothing to do.
  */
 import type { IoEngine, IoEvents } from '../bus/ioEngine.ts';
 import type { DeviceService, IoSlots } from '../devices/deviceService.ts';
@@ -55,8 +55,9 @@ export class IoLoop implements IoEvents {
     const share = Math.floor(engine.slots / Math.max(1, served.length));
     engine.watch(WAKE_TAG, host.wakeFd);
     this.#services = served.map(({ device, serve }, i) => {
-      const io = new ServiceIo(engine, i * share, share);
-      return { device, io, service: serve(io), hasDone: false };
+      const io = new ServiceIo(engine, i * share, share, (tag, events) => service.onReady?.(tag, events));
+      const service = serve(io);
+      return { device, io, service, hasDone: false };
     });
     this.#owners = this.#services.flatMap((it) => Array.from({ length: share }, () => it));
     this.#services.forEach(({ service }, i) => this.#watch(service, served[i]?.doorbellFds ?? []));

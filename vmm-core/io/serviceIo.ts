@@ -1,6 +1,9 @@
 /** What one service has of the I/O thread: its share of the engine's slots, and a timer. */
 import type { IoEngine } from '../bus/ioEngine.ts';
+import type { Poller } from '../bus/poller.ts';
 import type { IoSlots } from '../devices/deviceService.ts';
+
+type OnReady = (tag: number, events: number) => void;
 
 export class ServiceIo implements IoSlots {
   readonly engine: IoEngine;
@@ -10,10 +13,16 @@ export class ServiceIo implements IoSlots {
   /** Somebody went without. */
   #isWanted = false;
   #dueMs = Infinity;
+  readonly #onReady: OnReady;
+  #poller: Poller | undefined;
 
-  /** Of the engine's slots those from `first` on: what each may use is its own, so that none starves. */
-  constructor(engine: IoEngine, first: number, count: number) {
+  /**
+   * Of the engine's slots those from `first` on: what each may use is its own, so that none starves.
+   * `onReady`: of its poller.
+   */
+  constructor(engine: IoEngine, first: number, count: number, onReady: OnReady) {
     this.engine = engine;
+    this.#onReady = onReady;
     this.#free = Int32Array.from({ length: count }, (_, i) => first + count - 1 - i);
     this.#freeCount = count;
   }
@@ -32,6 +41,10 @@ export class ServiceIo implements IoSlots {
 
   arm(delayMs: number): void {
     this.#dueMs = Math.min(this.#dueMs, performance.now() + delayMs);
+  }
+
+  get poller(): Poller {
+    return (this.#poller ??= this.engine.openPoller(this.#onReady));
   }
 
   /** Infinity: never. */

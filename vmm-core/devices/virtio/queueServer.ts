@@ -98,6 +98,12 @@ export class QueueServer implements DeviceService {
     if (this.#follow()) this.#service.onTimer?.();
   }
 
+  /** While it does not run too: an edge is told once, and the service remembers it. */
+  onReady(tag: number, events: number): void {
+    this.#follow();
+    this.#service.onReady?.(tag, events);
+  }
+
   onMessage(message: unknown): void {
     this.#service.onMessage?.(message);
   }

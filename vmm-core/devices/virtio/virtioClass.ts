@@ -94,7 +94,7 @@ export interface VirtioPort<S extends VirtioState = VirtioState> extends Omit<
  */
 export interface VirtioService extends Pick<
   DeviceService,
-  'onDone' | 'onAllDone' | 'onSlotFree' | 'onTimer' | 'onMessage'
+  'onDone' | 'onAllDone' | 'onSlotFree' | 'onTimer' | 'onReady' | 'onMessage'
 > {
   /**
    * The driver kicked queue `index`, or may have. Takes a bounded number of chains; true: there may be more,

@@ -4,12 +4,13 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { engineUnavailable } from '../../../test/support/ioEngines.ts';
 import { nthFaults, IoRecorder, PlannedFaults } from '../../../test/support/ioFaults.ts';
 import { type IoEngine, type IoEvents, MAX_SEGMENTS } from '../../bus/ioEngine.ts';
 import { allocateGuestMemory, gpa } from '../../memory/guestMemory.ts';
 import { closeFd, createEventFd, signalEventFd } from '../libc.ts';
 import { injectFaults } from './faults.ts';
-import { IO_ENGINES, type IoEngineKind, openIoEngine } from './openIoEngine.ts';
+import { IO_ENGINES, openIoEngine } from './openIoEngine.ts';
 
 const { EAGAIN, EBADF, EBUSY, ECANCELED, EINTR, EIO, ENOSPC } = constants.errno;
 const RAM = [
@@ -37,17 +38,8 @@ function pattern(lengthBytes: number, seed = 1): Uint8Array {
   return Uint8Array.from({ length: lengthBytes }, (_, i) => (i * 31 + seed * 7 + (i >> 8)) & 0xff);
 }
 
-function unavailable(kind: IoEngineKind): string | undefined {
-  try {
-    openIoEngine(kind, []).close();
-    return undefined;
-  } catch (error) {
-    return `this host refuses it: ${(error as Error).message}`;
-  }
-}
-
 for (const kind of IO_ENGINES) {
-  const reason = unavailable(kind);
+  const reason = engineUnavailable(kind);
   describe(`the engine ${kind}`, { skip: reason }, () => {
     let engine: IoEngine;
     let fd: number;

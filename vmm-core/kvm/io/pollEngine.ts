@@ -3,11 +3,15 @@
  * that a slow disk holds up all that it serves.
  */
 import type { IoEngine, IoEvents } from '../../bus/ioEngine.ts';
+import type { MessageIo } from '../../bus/messageIo.ts';
+import type { Poller } from '../../bus/poller.ts';
 import { KvmError } from '../../errors.ts';
 import type { RamSlot } from '../../memory/guestMemory.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
 import { EINTR } from '../errno.ts';
 import { hostAddress } from '../libc.ts';
+import { KernelMessage } from '../net/messageIo.ts';
+import { PollerSet } from '../net/pollerSet.ts';
 import { IovecTable } from './iovecTable.ts';
 import { performNow } from './performNow.ts';
 import { REQUEST, SlotRequests } from './slotRequests.ts';
@@ -21,6 +25,12 @@ const POLLIN = 1; // <asm-generic/poll.h>
 const REVENTS_SHIFT = 16;
 const EVENT_BYTES = 8;
 
+interface Watch {
+  /** Of a poller its number. */
+  readonly tag: number;
+  readonly isPoller: boolean;
+}
+
 export class PollEngine implements IoEngine {
   readonly name = 'poll and preadv';
   readonly slots = SLOTS;
@@ -30,12 +40,15 @@ export class PollEngine implements IoEngine {
   #asked: number[] = [];
   #atWork: number[] = [];
   /** In the order of #fds. */
-  readonly #tags: number[] = [];
+  readonly #watches: Watch[] = [];
+  readonly #pollers = new PollerSet();
+  readonly #ram: readonly RamSlot[];
   readonly #buffer: IoBuffer;
   readonly #bufferAddress: number;
   readonly #fds: Int32Array;
 
   constructor(ram: readonly RamSlot[]) {
+    this.#ram = ram;
     this.iovecs = new IovecTable(SLOTS, ram);
     this.#requests = new SlotRequests(SLOTS, this.iovecs);
     this.#buffer = new IoBuffer(EVENT_BYTES + MAX_WATCHES * POLLFD_WORDS * 4);
@@ -64,21 +77,36 @@ export class PollEngine implements IoEngine {
   }
 
   watch(tag: number, eventFd: number): void {
-    const at = this.#tags.push(tag) - 1;
-    if (at >= MAX_WATCHES) throw new RangeError('too many eventfds to watch');
-    this.#fds[at * POLLFD_WORDS] = eventFd;
-    this.#fds[at * POLLFD_WORDS + 1] = POLLIN;
+    this.#watch({ tag, isPoller: false }, eventFd);
+  }
+
+  openPoller(onReady: (tag: number, events: number) => void): Poller {
+    return this.#pollers.open(onReady, (tag, fd) => this.#watch({ tag, isPoller: true }, fd));
+  }
+
+  openMessage(): MessageIo {
+    return new KernelMessage(this.#ram);
   }
 
   wait(timeoutMs: number, events: IoEvents): void {
-    const isBusy = this.#asked.length > 0;
-    if (isBusy) this.#work(events);
-    const ready = poll(this.#bufferAddress + EVENT_BYTES, this.#tags.length, isBusy ? 0 : timeoutMs);
+    const isBusy = this.#asked.length > 0 || this.#pollers.isBusy;
+    if (this.#asked.length > 0) this.#work(events);
+    const ready = poll(this.#bufferAddress + EVENT_BYTES, this.#watches.length, isBusy ? 0 : timeoutMs);
     if (ready > 0) this.#tellReady(events);
     else if (ready < 0 && ready !== -EINTR) throw new KvmError('poll', -ready);
+    this.#pollers.tell();
   }
 
-  close(): void {}
+  close(): void {
+    this.#pollers.close();
+  }
+
+  #watch(watch: Watch, fd: number): void {
+    const at = this.#watches.push(watch) - 1;
+    if (at >= MAX_WATCHES) throw new RangeError('too many descriptors to watch');
+    this.#fds[at * POLLFD_WORDS] = fd;
+    this.#fds[at * POLLFD_WORDS + 1] = POLLIN;
+  }
 
   #work(events: IoEvents): void {
     [this.#asked, this.#atWork] = [this.#atWork, this.#asked];
@@ -87,8 +115,9 @@ export class PollEngine implements IoEngine {
   }
 
   #tellReady(events: IoEvents): void {
-    this.#tags.forEach((tag, at) => {
+    this.#watches.forEach(({ tag, isPoller }, at) => {
       if (!this.#isReady(at)) return;
+      if (isPoller) return this.#pollers.markReady(tag);
       takeEvents(this.#fds[at * POLLFD_WORDS] ?? -1, this.#bufferAddress);
       events.onReady(tag);
     });

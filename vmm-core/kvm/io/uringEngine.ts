@@ -6,9 +6,13 @@ import {
   IORING_POLL_ADD_MULTI,
 } from '../../abi/ioUring.ts';
 import type { IoEngine, IoEvents } from '../../bus/ioEngine.ts';
+import type { MessageIo } from '../../bus/messageIo.ts';
+import type { Poller } from '../../bus/poller.ts';
 import { KvmError } from '../../errors.ts';
 import type { RamSlot } from '../../memory/guestMemory.ts';
 import { EAGAIN, EBUSY, ECANCELED, EINTR, ETIME } from '../errno.ts';
+import { KernelMessage } from '../net/messageIo.ts';
+import { PollerSet } from '../net/pollerSet.ts';
 import { IovecTable } from './iovecTable.ts';
 import { openRing, type RingMemory } from './openRing.ts';
 import { performNow } from './performNow.ts';
@@ -21,14 +25,17 @@ const SPARE_COMPLETIONS = 64;
 const POLLIN = 1; // <asm-generic/poll.h>
 
 /** What a completion is of; the other half of its user_data is a slot or the number of a watch. */
-const OF = { REQUEST: 0, WATCH: 1 } as const;
+const OF = { REQUEST: 0, WATCH: 1, POLLER: 2 } as const;
+type Watched = typeof OF.WATCH | typeof OF.POLLER;
 
 /** A kernel that has no room says so at once: it is asked again after this. */
 const NO_ROOM_MS = 1;
 
 interface Watch {
+  readonly of: Watched;
+  /** Of a poller its number. */
   readonly tag: number;
-  readonly eventFd: number;
+  readonly fd: number;
 }
 
 export class UringEngine implements IoEngine {
@@ -38,6 +45,8 @@ export class UringEngine implements IoEngine {
   readonly #ring: IoRing;
   readonly #requests: SlotRequests;
   readonly #watches: Watch[] = [];
+  readonly #pollers = new PollerSet();
+  readonly #ram: readonly RamSlot[];
   // What has to wait for the next `wait`: nearly always empty.
   readonly #unarmed: number[] = [];
   readonly #unsent: number[] = [];
@@ -46,6 +55,7 @@ export class UringEngine implements IoEngine {
 
   /** Throws KvmError where io_uring is not to be had. */
   constructor(ram: readonly RamSlot[], memory: RingMemory) {
+    this.#ram = ram;
     this.#ring = openRing(memory);
     this.name = memory === 'own' ? 'io_uring' : 'io_uring with mapped rings';
     this.slots = this.#ring.completions - SPARE_COMPLETIONS;
@@ -74,18 +84,29 @@ export class UringEngine implements IoEngine {
   }
 
   watch(tag: number, eventFd: number): void {
-    this.#arm(this.#watches.push({ tag, eventFd }) - 1, eventFd);
+    this.#watch({ of: OF.WATCH, tag, fd: eventFd });
+  }
+
+  openPoller(onReady: (tag: number, events: number) => void): Poller {
+    return this.#pollers.open(onReady, (tag, fd) => this.#watch({ of: OF.POLLER, tag, fd }));
+  }
+
+  openMessage(): MessageIo {
+    return new KernelMessage(this.#ram);
   }
 
   wait(timeoutMs: number, events: IoEvents): void {
     if (this.#unsent.length > 0 || this.#unarmed.length > 0) this.#catchUp();
-    const isBusy = this.#failed.length > 0 || this.#unsent.length > 0 || this.#ring.hasCompletion;
+    const isBusy =
+      this.#failed.length > 0 || this.#unsent.length > 0 || this.#pollers.isBusy || this.#ring.hasCompletion;
     if (!isBusy || this.#ring.unsubmitted > 0) this.#enter(isBusy || timeoutMs === 0 ? 0 : 1, timeoutMs);
     this.#deliver(events);
     if (this.#failed.length > 0) this.#deliverFailed(events);
+    this.#pollers.tell();
   }
 
   close(): void {
+    this.#pollers.close();
     this.#ring.close();
   }
 
@@ -123,9 +144,13 @@ export class UringEngine implements IoEngine {
     }
   }
 
-  #arm(number: number, eventFd: number): void {
+  #watch(watch: Watch): void {
+    this.#arm(this.#watches.push(watch) - 1, watch);
+  }
+
+  #arm(number: number, { fd, of }: Watch): void {
     if (this.#hasRoom())
-      this.#ring.push(IORING_OP.POLL_ADD, eventFd, 0, 0, IORING_POLL_ADD_MULTI, POLLIN, number, OF.WATCH);
+      this.#ring.push(IORING_OP.POLL_ADD, fd, 0, 0, IORING_POLL_ADD_MULTI, POLLIN, number, of);
     else this.#unarmed.push(number);
   }
 
@@ -139,7 +164,7 @@ export class UringEngine implements IoEngine {
     for (const slot of this.#unsent.splice(0)) this.#start(slot);
     for (const number of this.#unarmed.splice(0)) {
       const watch = this.#watches[number];
-      if (watch !== undefined) this.#arm(number, watch.eventFd);
+      if (watch !== undefined) this.#arm(number, watch);
     }
   }
 
@@ -156,7 +181,7 @@ export class UringEngine implements IoEngine {
     for (let left = ring.completions; left > 0 && ring.next(); left--) {
       const { low, high, result, flags } = ring;
       if (high === OF.REQUEST) this.#settle(low, result, events);
-      else if (high === OF.WATCH) this.#onWatch(low, result, flags, events);
+      else this.#onWatch(low, result, flags, events);
     }
   }
 
@@ -174,7 +199,8 @@ export class UringEngine implements IoEngine {
     const watch = this.#watches[number];
     if (watch === undefined) return;
     if (result < 0 && result !== -ECANCELED) throw new KvmError('IORING_OP_POLL_ADD', -result);
-    if ((flags & IORING_CQE_F_MORE) === 0) this.#arm(number, watch.eventFd);
-    events.onReady(watch.tag);
+    if ((flags & IORING_CQE_F_MORE) === 0) this.#arm(number, watch);
+    if (watch.of === OF.WATCH) events.onReady(watch.tag);
+    else this.#pollers.markReady(watch.tag);
   }
 }
