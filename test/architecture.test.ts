@@ -148,6 +148,7 @@ const STOPS_IN_DAP = 'debug-adapter/session/vmEvents.ts';
 const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/client/regularFile.ts': 'what a user names',
   'vmm-core/kvm/kvm.ts': '/dev/kvm',
+  'vmm-core/kvm/net/tun.ts': '/dev/net/tun',
   'vmm-core/cli/hostCheck.ts': '/proc and /sys',
   'vmm-core/debug/probe.ts': 'a cache of ours',
   'debug-adapter/symbols/index/indexStore.ts': 'a cache of ours',

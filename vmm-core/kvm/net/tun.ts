@@ -1,0 +1,153 @@
+/**
+ * Tap interfaces (Documentation/networking/tuntap.rst of Linux): frames of a network interface of the host,
+ * each behind a header as virtio's. Their flags and addresses: netdevice(7). Results are -errno for errors.
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import { AF_INET, SOCK_DGRAM } from '../../abi/socket.ts';
+import {
+  IFF_MULTI_QUEUE,
+  IFF_NO_PI,
+  IFF_TAP,
+  IFF_UP,
+  IFF_VNET_HDR,
+  IFNAMSIZ,
+  IFREQ_SOCKADDR,
+  Ifreq,
+  SIOCGIFFLAGS,
+  SIOCGIFHWADDR,
+  SIOCGIFMTU,
+  SIOCSIFADDR,
+  SIOCSIFFLAGS,
+  SIOCSIFMTU,
+  SIOCSIFNETMASK,
+  SOCKADDR_DATA,
+  TUNSETIFF,
+  TUNSETOFFLOAD,
+  TUNSETVNETHDRSZ,
+} from '../../abi/tun.ts';
+import { SOCKADDR_IN } from '../../abi/inet.ts';
+import { EINVAL } from '../errno.ts';
+import { closeFd, ioctl, tryIoctlStruct } from '../libc.ts';
+import { openSocket } from './sockets.ts';
+
+export const TUN_DEVICE = '/dev/net/tun';
+/** struct virtio_net_hdr_mrg_rxbuf (virtio 1.2 §5.1.6): before each frame. */
+export const VNET_HEADER_BYTES = 12;
+const MAC_BYTES = 6;
+
+export interface TapRequest {
+  /** Of the interface. Absent: the kernel chooses; it makes one where there is none, if we may. */
+  readonly name?: string;
+  /** Descriptors: more than one needs an interface with several queues. */
+  readonly queues: number;
+}
+
+export interface Tap {
+  readonly name: string;
+  /** One a queue; they do not block. Frames come and go behind a header of VNET_HEADER_BYTES. */
+  readonly fds: readonly number[];
+}
+
+/** Or -errno: -EPERM: not allowed; -EBUSY: others have it; -EINVAL: it has one queue, or is no tap. */
+export function openTap({ name = '', queues }: TapRequest): Tap | number {
+  if (name.length >= IFNAMSIZ) return -EINVAL;
+  const fds: number[] = [];
+  let given = name;
+  for (let i = 0; i < queues; i++) {
+    const opened = openQueue(given, queues > 1);
+    if (typeof opened === 'number') {
+      fds.forEach(closeFd);
+      return opened;
+    }
+    fds.push(opened.fd);
+    given = opened.name;
+  }
+  return { name: given, fds };
+}
+
+function openQueue(name: string, isOfSeveral: boolean): { fd: number; name: string } | number {
+  const fd = openTunDevice();
+  if (fd < 0) return fd;
+  const request = Ifreq.bytes({
+    ifr_name: name,
+    ifr_flags: IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (isOfSeveral ? IFF_MULTI_QUEUE : 0),
+  });
+  const headerBytes = Int32Array.of(VNET_HEADER_BYTES);
+  let result = tryIoctlStruct(fd, TUNSETIFF, request);
+  if (result === 0) result = tryIoctlStruct(fd, TUNSETVNETHDRSZ, headerBytes);
+  if (result === 0) return { fd, name: nameIn(request) };
+  closeSync(fd);
+  return result;
+}
+
+/** By node:fs: it closes on exec. */
+function openTunDevice(): number {
+  try {
+    return openSync(TUN_DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
+  } catch (error) {
+    const { errno } = error as NodeJS.ErrnoException;
+    if (errno === undefined) throw error;
+    return errno; // negative, as libuv has them
+  }
+}
+
+/** What whoever reads the tap takes: TUN_F_…. -EINVAL: this kernel does not know one of them. */
+export function setTapOffloads(fd: number, flags: number): number {
+  return ioctl(fd, TUNSETOFFLOAD, flags);
+}
+
+/** Up, or down. */
+export function setInterfaceUp(name: string, isUp: boolean): number {
+  const request = Ifreq.bytes({ ifr_name: name });
+  const result = interfaceIoctl(SIOCGIFFLAGS, request);
+  if (result < 0) return result;
+  const view = new DataView(request.buffer);
+  const { ifr_flags: flags } = Ifreq.read(view);
+  Ifreq.write(view, { ifr_flags: isUp ? flags | IFF_UP : flags & ~IFF_UP });
+  return interfaceIoctl(SIOCSIFFLAGS, request);
+}
+
+export function setInterfaceMtu(name: string, mtu: number): number {
+  return interfaceIoctl(SIOCSIFMTU, Ifreq.bytes({ ifr_name: name, ifr_mtu: mtu }));
+}
+
+export function interfaceMtu(name: string): number {
+  const request = Ifreq.bytes({ ifr_name: name });
+  const result = interfaceIoctl(SIOCGIFMTU, request);
+  return result < 0 ? result : Ifreq.read(new DataView(request.buffer)).ifr_mtu;
+}
+
+/** The host's end's Ethernet address, or -errno. */
+export function interfaceMac(name: string): Uint8Array | number {
+  const request = Ifreq.bytes({ ifr_name: name });
+  const result = interfaceIoctl(SIOCGIFHWADDR, request);
+  const at = IFREQ_SOCKADDR + SOCKADDR_DATA;
+  return result < 0 ? result : request.slice(at, at + MAC_BYTES);
+}
+
+/** IPv4: of the host's end, with its network. */
+export function setInterfaceAddress(name: string, address: Uint8Array, netmask: Uint8Array): number {
+  const result = interfaceIoctl(SIOCSIFADDR, ipv4Request(name, address));
+  return result < 0 ? result : interfaceIoctl(SIOCSIFNETMASK, ipv4Request(name, netmask));
+}
+
+function ipv4Request(name: string, address: Uint8Array): Uint8Array {
+  const request = Ifreq.bytes({ ifr_name: name });
+  new DataView(request.buffer).setUint16(IFREQ_SOCKADDR + SOCKADDR_IN.sin_family, AF_INET, true);
+  request.set(address.subarray(0, 4), IFREQ_SOCKADDR + SOCKADDR_IN.sin_addr);
+  return request;
+}
+
+/** Any socket will do: interfaces have no descriptors. */
+function interfaceIoctl(request: number, argument: Uint8Array): number {
+  const fd = openSocket(AF_INET, SOCK_DGRAM);
+  if (fd < 0) return fd;
+  const result = tryIoctlStruct(fd, request, argument);
+  closeFd(fd);
+  return result;
+}
+
+function nameIn(request: Uint8Array): string {
+  const { ifr_name: name } = Ifreq.read(new DataView(request.buffer));
+  return name.replace(/\0.*$/s, '');
+}
