@@ -1,6 +1,6 @@
 /** Frames as the device hands them to a link, of bytes that a test has made. */
 import { type GuestFrame, HEAD_BYTES, type Offload } from '../../vmm-core/backends/net/netLink.ts';
-import type { MessageIo } from '../../vmm-core/kvm/net/messageIo.ts';
+import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
 import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
 
 export const NO_OFFLOAD: Offload = {
