@@ -81,6 +81,8 @@ export interface GuestPort {
   commit(lengthBytes: number, offload: Readonly<Offload>): void;
   /** Counts a frame that could not be had, for the inspector. */
   drop(reason: DropReason): void;
+  /** The wire is cut (false) or whole, as it is at the start: the guest is told. Cut: `reserve` fails. */
+  setCarrier(isUp: boolean): void;
   /** Has `onTimer` called after that time; of several the earliest counts. */
   arm(delayMs: number): void;
   /** A sentence for the user: something of the host fails, and what that means for the guest. */
