@@ -30,6 +30,11 @@ export interface VirtQueue {
   pop(chain: DescriptorChain): boolean;
   /** Returns a chain with that many bytes written. */
   push(head: number, writtenBytes: number): void;
+  /** The same, but the driver sees it, and all before it, at the next `publish` only. */
+  put(head: number, writtenBytes: number): void;
+  publish(): void;
+  /** The last `chains` that were popped are available again: nothing was done with them. */
+  unpop(chains: number): void;
 }
 
 /** What the driver said of a queue. Addresses are not checked yet. */
@@ -154,13 +159,25 @@ export class SplitQueue implements VirtQueue {
   }
 
   push(head: number, writtenBytes: number): void {
+    this.put(head, writtenBytes);
+    this.publish();
+  }
+
+  put(head: number, writtenBytes: number): void {
     if (this.#size === 0) return;
     const nextUsed = this.#nextUsed;
     const at = (nextUsed & (this.#size - 1)) * USED_ELEM_WORDS;
     this.#usedElements[at] = head;
     this.#usedElements[at + 1] = writtenBytes;
     this.#nextUsed = (nextUsed + 1) & U16_MASK;
-    Atomics.store(this.#used, IDX, this.#nextUsed); // §2.7.8: after the element
+  }
+
+  publish(): void {
+    if (this.#size !== 0) Atomics.store(this.#used, IDX, this.#nextUsed); // §2.7.8: after the elements
+  }
+
+  unpop(chains: number): void {
+    if (this.#size !== 0) this.#nextAvail = (this.#nextAvail - chains) & U16_MASK;
   }
 
   /** After pushes: whether the driver wants an interrupt for them (§2.7.7.1, §2.7.10). */
