@@ -39,10 +39,10 @@ export interface DeviceClass<C = unknown, S extends StateShape = StateShape> {
   /** Absent: KVM has the chip. */
   build?(instance: C, host: DeviceHost<S>): Device;
   /**
-   * Loads the code of its back end and its service, before either is made: machines without the device do
-   * without it, and so do vCPUs' threads, which load nothing.
+   * Loads the code of its back end and its service, before either of these instances is made: machines
+   * without the device do without it, and so do vCPUs' threads, which load nothing.
    */
-  load?(): Promise<void>;
+  load?(instances: readonly C[]): Promise<void>;
   /** Absent: nothing of the host is behind it. Throws UserError when that cannot be opened. */
   backend?(instance: C, port: BackendPort<S>): Backend;
   /** What moves its data on its I/O thread (Resources.ioThread). */

@@ -41,8 +41,8 @@ async function loadServed(
   { plan, threadName }: IoAssignment,
   catalog: readonly DeviceClass[],
 ): Promise<void> {
-  for (const { classId, resources } of plan.devices)
-    if (resources.ioThread === threadName) await classOf(classId, catalog).load?.();
+  for (const { classId, resources, instance } of plan.devices)
+    if (resources.ioThread === threadName) await classOf(classId, catalog).load?.([instance]);
 }
 
 function servedDevices(

@@ -3,6 +3,8 @@ import type { VmConfig } from '../config/vmConfig.ts';
 import { CATALOG } from '../devices/catalog.ts';
 
 export async function loadDevices(config: VmConfig): Promise<void> {
-  for (const it of CATALOG)
-    if (it.instances === undefined || it.instances(config).length > 0) await it.load?.();
+  for (const it of CATALOG) {
+    const instances = it.instances?.(config);
+    if (instances === undefined || instances.length > 0) await it.load?.(instances ?? []);
+  }
 }

@@ -29,6 +29,11 @@ export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extend
   nameOf(instance: C): string;
   /** Device features it offers, by number. VERSION_1 and those of the ring are added. */
   features(instance: C): readonly number[];
+  /**
+   * §2.2.2: why the device cannot work with the features that the driver has chosen, for the log; undefined:
+   * it can. FEATURES_OK stays clear then.
+   */
+  refusal?(instance: C, has: (bit: number) => boolean): string | undefined;
   /** For the inspector: their names by number, as the specification spells them. */
   readonly featureNames?: Readonly<Record<number, string>>;
   /** For the inspector: what is in its configuration space and its own registers. See DeviceClass. */
@@ -46,7 +51,7 @@ export interface VirtioClass<C extends VirtioInstance = VirtioInstance, S extend
   ioThread?(instance: C): string | undefined;
   serve(instance: C, port: VirtioPort<S>): VirtioService;
   /** The code of `serve` and `backend`; see DeviceClass. */
-  load?(): Promise<void>;
+  load?(instances: readonly C[]): Promise<void>;
   /** Main's side of a device that the I/O thread serves. Throws UserError when that cannot be opened. */
   backend?(instance: C, port: VirtioBackendPort<S>): Backend;
 }

@@ -51,7 +51,7 @@ export function virtioDevice<C extends VirtioInstance, S extends VirtioState>(
       built.set(device, device);
       return device;
     },
-    load: async () => virtioClass.load?.(),
+    load: async (instances) => virtioClass.load?.(instances),
     backend: (instance, port) => {
       const device = deviceOf(port.device);
       if (virtioClass.ioThread?.(instance) === undefined) return device.serveOnMain(port);
@@ -142,6 +142,7 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
       holdGuest: host.holdGuest,
       kick: this.#kick,
       onReady: this.#placeDoorbells,
+      refusal: (has) => virtioClass.refusal?.(instance, has),
       lowerInterrupt: () => this.#transport.lowerInterrupt(),
       resetConfig: () => virtioClass.reset?.(instance, host.state),
       writeConfig: (offset, sizeBytes, value) =>

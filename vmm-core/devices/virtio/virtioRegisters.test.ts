@@ -11,9 +11,9 @@ const CAUSE = 1;
 
 function newRegisters(): VirtioRegisters {
   const state = StateBlock.allocate(SHAPE);
-  const nothing = (): void => undefined;
+  const nothing = (): undefined => undefined;
   const driver = { kick: nothing, onReady: nothing, lowerInterrupt: nothing, holdGuest: nothing };
-  const config = { resetConfig: nothing, writeConfig: nothing };
+  const config = { resetConfig: nothing, writeConfig: nothing, refusal: nothing };
   const gate = new ServiceGate(state.regs.gate, nothing);
   const device = { name: 'test', features: [], queueSizes: [8] };
   return new VirtioRegisters({ ...device, ...driver, ...config, shape: SHAPE, state, gate });

@@ -36,6 +36,8 @@ export interface VirtioRegistersOptions {
   readonly onReady: (isReady: boolean) => void;
   /** See DeviceHost. */
   readonly holdGuest: (isOver: () => boolean) => void;
+  /** Why the device cannot work with these features; undefined: it can. */
+  readonly refusal: (has: (bit: number) => boolean) => string | undefined;
   /** With the lock held: no cause of an interrupt is left. */
   readonly lowerInterrupt: () => void;
   /** With the lock held: contents of the configuration space. */
@@ -331,12 +333,17 @@ export class VirtioRegisters {
     if (after === undefined) return this.#refuse('status written out of order');
     const isNew = (bit: number): boolean => (after & ~before & bit) !== 0;
     // §2.2.2: FEATURES_OK stays clear when the device cannot work with what the driver has chosen.
-    if (isNew(FEATURES_OK) && !this.hasFeature(VIRTIO_F_VERSION_1))
-      return this.#refuse('FEATURES_OK without VIRTIO_F_VERSION_1');
+    const refusal = isNew(FEATURES_OK) ? this.#refusal() : undefined;
+    if (refusal !== undefined) return this.#refuse(`FEATURES_OK: ${refusal}`);
     regs.status = after;
     regs.isLegacy = isLegacy ? 1 : 0;
     if (isNew(DRIVER_OK | FAILED)) regs.changes++;
     return isNew(DRIVER_OK) && isRunning(after);
+  }
+
+  #refusal(): string | undefined {
+    if (!this.hasFeature(VIRTIO_F_VERSION_1)) return 'without VIRTIO_F_VERSION_1';
+    return this.#options.refusal((bit) => this.hasFeature(bit));
   }
 
   #isOpenToChange(queue: number): boolean {
