@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as packets from '../../vmm-core/abi/packets.ts';
-import * as virtioNetHdr from '../../vmm-core/abi/virtioNetHdr.ts';
 import {
   ask,
   type Claim,
@@ -47,14 +46,4 @@ test('the headers of packets are laid out as those of the C library say', async 
   assert.deepEqual(contradictions(claims, answers), []);
   assert.deepEqual(unknownToHeaders(claims, answers), []);
   t.diagnostic(`${claims.length} compared`);
-});
-
-test('the header of a frame has the bits of <linux/virtio_net.h>', async (t) => {
-  const headers = ['linux/virtio_net.h'];
-  const unavailable = await oracleUnavailable(headers);
-  if (unavailable !== undefined) return t.skip(unavailable);
-  const claims = Object.entries(virtioNetHdr).map(([name, value]) => macroClaim(name, value));
-  const answers = await ask(headers, claims);
-  assert.deepEqual(contradictions(claims, answers), []);
-  assert.deepEqual(unknownToHeaders(claims, answers), []);
 });

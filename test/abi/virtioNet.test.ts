@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as virtioNet from '../../vmm-core/abi/virtioNet.ts';
+import * as virtioNetHdr from '../../vmm-core/abi/virtioNetHdr.ts';
 import {
   ask,
   contradictions,
@@ -24,7 +25,7 @@ const NEWER_THAN_6_1 = [
 test('virtio network devices are as <linux/virtio_net.h> says', async (t) => {
   const unavailable = await oracleUnavailable(HEADERS);
   if (unavailable !== undefined) return t.skip(unavailable);
-  const claims = Object.entries(virtioNet)
+  const claims = Object.entries({ ...virtioNet, ...virtioNetHdr })
     .flatMap(([name, value]) => (isStruct(value) ? structClaims(value) : [macroClaim(name, value)]))
     .filter(({ expression }) => expression !== SHORTER);
   const answers = await ask(HEADERS, claims);

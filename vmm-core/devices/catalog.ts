@@ -17,6 +17,7 @@ import { uart16550 } from './legacy/uart16550.ts';
 import { hostBridge } from './pci/hostBridge.ts';
 import { isaBridge } from './pci/isaBridge.ts';
 import { blk } from './virtio/blk/blk.ts';
+import { netDevice } from './virtio/net/netDevice.ts';
 import { virtioConsole } from './virtio/virtioConsole.ts';
 import { virtioRng } from './virtio/virtioRng.ts';
 
@@ -38,6 +39,7 @@ export const CATALOG: readonly DeviceClass[] = [
   debugcon,
   isaDebugExit,
   blk,
+  netDevice,
   virtioRng,
   virtioConsole,
 ];

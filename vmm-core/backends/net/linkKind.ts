@@ -42,15 +42,17 @@ export interface LinkBackend {
 /** What a kind exports from its two modules. Both are loaded before any of it is called. */
 export interface LinkCode {
   /** Main. Throws UserError; then nothing is open. */
-  open(config: NetworkConfig, host: LinkHost): LinkBackend;
+  readonly open: (config: NetworkConfig, host: LinkHost) => LinkBackend;
   /** On the I/O thread, once, before any other call. Does not throw. `opened`: LinkBackend.opened. */
-  attach(opened: unknown, port: GuestPort): NetLink;
+  readonly attach: (opened: unknown, port: GuestPort) => NetLink;
 }
 
 /** What every thread knows of a kind without its code: what the device offers to the driver depends on it. */
 export interface LinkTraits {
   /** Takes and gives frames with a checksum to be completed, and segments of up to 64 KiB (Offload). */
   readonly hasOffloads: boolean;
+  /** UDP of several datagrams in one frame, too. */
+  readonly hasUso: boolean;
   /** Most pairs of queues that it makes use of. */
   readonly pairs: number;
 }
@@ -58,10 +60,10 @@ export interface LinkTraits {
 export const MAX_PAIRS = 4;
 
 export const LINK_TRAITS: Readonly<Record<NetworkKind, LinkTraits>> = {
-  user: { hasOffloads: true, pairs: 1 },
-  tap: { hasOffloads: true, pairs: MAX_PAIRS },
-  local: { hasOffloads: true, pairs: MAX_PAIRS },
-  switch: { hasOffloads: true, pairs: 1 },
-  stream: { hasOffloads: false, pairs: 1 },
-  passt: { hasOffloads: false, pairs: 1 },
+  user: { hasOffloads: true, hasUso: false, pairs: 1 },
+  tap: { hasOffloads: true, hasUso: true, pairs: MAX_PAIRS },
+  local: { hasOffloads: true, hasUso: true, pairs: MAX_PAIRS },
+  switch: { hasOffloads: true, hasUso: false, pairs: 1 },
+  stream: { hasOffloads: false, hasUso: false, pairs: 1 },
+  passt: { hasOffloads: false, hasUso: false, pairs: 1 },
 };

@@ -30,6 +30,7 @@ export interface GuestFrame {
   readonly head: Uint8Array;
   /** How many bytes of `head` are of this frame. */
   readonly headBytes: number;
+  /** Of negotiated kinds, and inside the frame: a segment has a size and a checksum to be completed. */
   readonly offload: Readonly<Offload>;
   /** Copies from byte `from` of the frame on; fills all of `into`, which the frame must have. */
   copyTo(into: Uint8Array, from: number): void;
@@ -50,8 +51,11 @@ export interface GuestOffloads {
   readonly tso4: boolean;
   readonly tso6: boolean;
   readonly ecn: boolean;
-  /** Takes UDP datagrams to be fragmented (GSO_UDP), resp. cut into datagrams (GSO_UDP_L4). */
+  /** Takes UDP datagrams that are to be fragmented (GSO_UDP). */
   readonly ufo: boolean;
+  /** Takes what is to be cut into several UDP datagrams (GSO_UDP_L4). */
+  readonly uso4: boolean;
+  readonly uso6: boolean;
 }
 
 /** What the device lends to its link. */
@@ -83,7 +87,7 @@ export interface GuestPort {
   drop(reason: DropReason): void;
   /** The wire is cut (false) or whole, as it is at the start: the guest is told. Cut: `reserve` fails. */
   setCarrier(isUp: boolean): void;
-  /** Has `onTimer` called after that time; of several the earliest counts. */
+  /** Has `onTimer` called after that time, or earlier; of several the earliest counts. */
   arm(delayMs: number): void;
   /** A sentence for the user: something of the host fails, and what that means for the guest. */
   trouble(sentence: string): void;

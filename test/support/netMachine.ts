@@ -1,0 +1,215 @@
+/**
+ * A machine of one network interface, in one thread: planned and built as in a real one, driven over MMIO.
+ * Its link is a LoopLink. `run` is what the I/O thread does until there is nothing left to do.
+ */
+import type { NetworkInterface } from '../../vmm-core/backends/backend.ts';
+import { StateBlock } from '../../vmm-core/bus/stateBlock.ts';
+import type { NetworkConfig } from '../../vmm-core/config/settings/networkOptions.ts';
+import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
+import { allocateDevices, buildDevices, type DeviceSet } from '../../vmm-core/devices/buildDevices.ts';
+import type { DeviceService, IoSlots } from '../../vmm-core/devices/deviceService.ts';
+import { hostBridge } from '../../vmm-core/devices/pci/hostBridge.ts';
+import { planMachine } from '../../vmm-core/devices/planner.ts';
+import { NetBackend } from '../../vmm-core/devices/virtio/net/netBackend.ts';
+import { netClass } from '../../vmm-core/devices/virtio/net/netDevice.ts';
+import { NetService } from '../../vmm-core/devices/virtio/net/netService.ts';
+import { NET_STATE, type NetInstance, type NetState } from '../../vmm-core/devices/virtio/net/netState.ts';
+import { virtioDevice } from '../../vmm-core/devices/virtio/virtioDevice.ts';
+import { log } from '../../vmm-core/log.ts';
+import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
+import {
+  ManualClock,
+  plannableConfig,
+  RecordedDoorbell,
+  RecordedIrq,
+  RecordedMsi,
+  RecordedPower,
+} from './devices.ts';
+import { LoopLink } from './loopLink.ts';
+import { MockDriver, OFF_START, readable, type Segment, writable } from './mockDriver.ts';
+import { MmioDriver } from './virtioMachine.ts';
+
+const MEMORY_BYTES = 0x200_0000;
+const QUEUE_BASE = 0x1_0000;
+/** Of each queue: its rings and its buffers. */
+const QUEUE_BYTES = 0x20_0000;
+export const HEADER_BYTES = 12;
+/** Of `loop`: what the device offers is that of the kind. */
+export const LOOP: NetworkConfig = { kind: 'user', transport: 'mmio' };
+
+export interface NetMachineOptions {
+  readonly network?: NetworkConfig;
+  readonly cpus?: number;
+  readonly queueSize?: number;
+  /** The driver as it was built is not started. */
+  readonly isIdle?: boolean;
+  /** Features that the driver does not know. */
+  readonly without?: readonly number[];
+}
+
+export class NetMachine {
+  readonly memory = allocateGuestMemory([{ base: 0, sizeBytes: MEMORY_BYTES }], OFF_START);
+  readonly set: DeviceSet;
+  readonly state: StateBlock<NetState>;
+  readonly instance: NetInstance;
+  /** By the index of the queue. */
+  readonly drivers: readonly MockDriver[];
+  readonly mmio: MmioDriver;
+  readonly irq = new RecordedIrq();
+  readonly network: NetworkInterface;
+  readonly troubles: string[] = [];
+  /** What the service asked for. */
+  readonly armed: number[] = [];
+  readonly service: DeviceService;
+  #link: LoopLink | undefined;
+  readonly #kicked = new Set<number>();
+  readonly #sent: unknown[] = [];
+
+  constructor(options: NetMachineOptions = {}) {
+    log.setLevel('error');
+    const { network = LOOP, cpus = 1, queueSize = 64, isIdle = false, without = [] } = options;
+    const { open, attach } = LoopLink.code((link) => (this.#link = link));
+    const device = virtioDevice({
+      ...netClass,
+      serve: (instance, port) => new NetService(instance, port, attach),
+      backend: (instance, port) => new NetBackend(instance, port, open),
+    });
+    const catalog = [hostBridge, device];
+    const networks = { networks: [network] };
+    const config: VmConfig = { ...plannableConfig(), cpus, ...networks };
+    const plan = planMachine(config, catalog);
+    const bytes = allocateDevices(plan);
+    this.set = buildDevices(plan, bytes, this.#host(), catalog);
+    this.mmio = new MmioDriver(this);
+    const built = this.set.devices.find((it) => it.planned.classId === device.id);
+    if (built?.device === undefined) throw new Error('the interface was not built');
+    this.instance = built.planned.instance as NetInstance;
+    this.state = new StateBlock(NET_STATE, bytes, built.planned.stateOffset);
+    const shared = { name: built.planned.name, state: this.state, device: built.device, memory: this.memory };
+    const nothing = (): void => undefined;
+    const backend = device.backend?.(this.instance, {
+      ...shared,
+      send: (message) => void this.#sent.push(message),
+      onBehind: nothing,
+      onLost: nothing,
+      onTrouble: (message) => this.troubles.push(message),
+    });
+    if (backend?.network === undefined) throw new Error('the interface has no back end');
+    this.network = backend.network;
+    built.device.reset?.();
+    const tell = (message: unknown): void => backend.onMessage?.(message);
+    const io = fakeIo((delayMs) => this.armed.push(delayMs));
+    const service = device.service?.(this.instance, { ...shared, opened: backend.opened, io, tell });
+    if (service === undefined) throw new Error('the interface has no service');
+    this.service = service;
+    this.drivers = netClass
+      .queueSizes(this.instance)
+      .map((size, i) => this.#newDriver(i, Math.min(size, queueSize)));
+    if (!isIdle) this.start(without);
+  }
+
+  get link(): LoopLink {
+    if (this.#link === undefined) throw new Error('the interface has no link');
+    return this.#link;
+  }
+
+  /** As a driver does. */
+  start(without: readonly number[] = []): void {
+    this.mmio.start(
+      this.drivers.map(({ rings }) => rings),
+      without,
+    );
+    this.run();
+  }
+
+  run(): void {
+    while (this.#kicked.size > 0 || this.#sent.length > 0) {
+      const kicked = [...this.#kicked];
+      this.#kicked.clear();
+      for (const it of kicked) this.service.onKick(it);
+      for (const it of this.#sent.splice(0)) this.service.onMessage?.(it);
+    }
+  }
+
+  driver(queue: number): MockDriver {
+    const driver = this.drivers[queue];
+    if (driver === undefined) throw new Error(`there is no queue ${queue}`);
+    return driver;
+  }
+
+  kick(queue: number): void {
+    this.mmio.kick(queue);
+    this.run();
+  }
+
+  /** A frame of the guest, behind a header. */
+  send(frame: Uint8Array, header: Uint8Array = new Uint8Array(HEADER_BYTES), pair = 0): void {
+    this.sendChain([readable(header), readable(frame)], pair);
+  }
+
+  sendChain(segments: readonly Segment[], pair = 0): void {
+    const queue = 2 * pair + 1;
+    this.driver(queue).addChain(segments);
+    this.kick(queue);
+  }
+
+  /** Offers buffers of these lengths for frames. */
+  offer(lengths: readonly number[], pair = 0): void {
+    for (const it of lengths) this.driver(2 * pair).addChain([writable(it)]);
+    this.kick(2 * pair);
+  }
+
+  /** What the device has returned: what is in each buffer, header and all. */
+  received(pair = 0): Uint8Array[] {
+    const driver = this.driver(2 * pair);
+    return driver.used().map(({ head, writtenBytes }) => driver.bytesOf(head).slice(0, writtenBytes));
+  }
+
+  /** The answer to a command on the control queue. */
+  command(bytes: Uint8Array, index = this.drivers.length - 1): number {
+    const driver = this.driver(index);
+    const answer = writable(1, driver.allocate(1));
+    driver.addChain([readable(bytes), answer]);
+    this.kick(index);
+    const [used] = driver.used();
+    if (used?.writtenBytes !== 1) throw new Error('the device has not answered');
+    return driver.view.getUint8(answer.at ?? 0);
+  }
+
+  #newDriver(index: number, size: number): MockDriver {
+    const base = QUEUE_BASE + index * QUEUE_BYTES;
+    return new MockDriver({ size, memory: this.memory, base });
+  }
+
+  #host(): Parameters<typeof buildDevices>[2] {
+    return {
+      clock: new ManualClock(),
+      power: new RecordedPower(),
+      irqLine: () => this.irq,
+      doorbell: (index) => {
+        const doorbell = new RecordedDoorbell();
+        doorbell.ring = () => void this.#kicked.add(index);
+        return doorbell;
+      },
+      msi: new RecordedMsi(),
+      holdGuest: () => undefined,
+      arm: () => undefined,
+      notify: () => undefined,
+      wakeService: () => this.service.onWake?.(),
+    };
+  }
+}
+
+function fakeIo(arm: (delayMs: number) => void): IoSlots {
+  return {
+    get engine(): never {
+      throw new Error('no I/O in this test');
+    },
+    takeSlot: () => -1,
+    giveSlot: () => undefined,
+    get poller(): never {
+      throw new Error('no sockets in this test');
+    },
+    arm,
+  };
+}

@@ -1,0 +1,26 @@
+/**
+ * The kinds of links: where the code of each is, which is loaded only where a machine has one of it
+ * (DeviceClass.load), on main and on the I/O thread.
+ */
+import type { NetworkKind } from '../../config/settings/networkOptions.ts';
+import { UserError } from '../../errors.ts';
+import type { LinkCode } from './linkKind.ts';
+
+/** Absent: not built yet. */
+const LOADERS: Partial<Readonly<Record<NetworkKind, () => Promise<LinkCode>>>> = {};
+
+const loaded = new Map<NetworkKind, LinkCode>();
+
+export async function loadLinks(kinds: readonly NetworkKind[]): Promise<void> {
+  for (const kind of new Set(kinds)) {
+    const code = await LOADERS[kind]?.();
+    if (code !== undefined) loaded.set(kind, code);
+  }
+}
+
+/** Throws UserError: there is no such code. */
+export function linkCode(kind: NetworkKind): LinkCode {
+  const code = loaded.get(kind);
+  if (code === undefined) throw new UserError(`a network of kind "${kind}" is not built yet: choose another`);
+  return code;
+}

@@ -1,0 +1,119 @@
+/** Main's side of a network interface: opens what it is wired to, and asks its service for clients. */
+import type { Backend, CaptureOptions, CaptureSummary, NetworkInterface } from '../../../backends/backend.ts';
+import type { LinkBackend, LinkCode } from '../../../backends/net/linkKind.ts';
+import type { LinkReport } from '../../../backends/net/netLink.ts';
+import type { ForwardConfig } from '../../../config/settings/networkOptions.ts';
+import { UserError } from '../../../errors.ts';
+import type { Decoded } from '../../../protocol/devices.ts';
+import type { VirtioBackendPort } from '../virtioClass.ts';
+import { configOf, DEFAULT_MTU, macBytes } from './netConfig.ts';
+import type { NetCommand, NetNews } from './netMessages.ts';
+import type { NetInstance, NetState } from './netState.ts';
+
+export class NetBackend implements Backend, NetworkInterface {
+  readonly name: string;
+  readonly kind: string;
+  readonly lladdr: string;
+  readonly #port: VirtioBackendPort<NetState>;
+  readonly #link: LinkBackend;
+  #isAttached = false;
+  #isUp: boolean;
+  #lastId = 0;
+  readonly #waiting = new Map<number, (report: LinkReport) => void>();
+
+  /** Throws UserError; then nothing is open. */
+  constructor(instance: NetInstance, port: VirtioBackendPort<NetState>, open: LinkCode['open']) {
+    const { network, name, index, vmName, lladdr, pairs } = instance;
+    const mac = macBytes(lladdr);
+    const mtu = network.mtu ?? DEFAULT_MTU;
+    this.name = name;
+    this.kind = network.kind;
+    this.lladdr = lladdr;
+    this.#port = port;
+    this.#isUp = network.isDown !== true;
+    port.state.regs.powerOn.set(configOf({ mac, mtu, pairs, isUp: this.#isUp }));
+    this.#link = open(network, {
+      ...{ vmName, name, index, mac, mtu, pairs },
+      send: (message) => this.#send({ kind: 'link', message }),
+      trouble: (sentence) => port.onTrouble(sentence),
+    });
+  }
+
+  /** Who asks owns it from then on. */
+  get opened(): unknown {
+    this.#isAttached = true;
+    return this.#link.opened;
+  }
+
+  get network(): NetworkInterface {
+    return this;
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** See NetworkInterface, as all that follows. */
+  setUp(isUp: boolean): void {
+    this.#isUp = isUp;
+    this.#send({ kind: 'setUp', isUp });
+  }
+
+  get capture(): string | undefined {
+    return undefined;
+  }
+
+  startCapture({ path }: CaptureOptions): Promise<void> {
+    return Promise.reject(new UserError(`${this.name} cannot be captured to ${JSON.stringify(path)} yet`));
+  }
+
+  stopCapture(): Promise<CaptureSummary> {
+    return Promise.reject(new UserError(`${this.name} is not being captured`));
+  }
+
+  async addForward(forward: ForwardConfig): Promise<void> {
+    if (this.#link.addForward === undefined) throw this.#noForwards();
+    await this.#link.addForward(forward);
+  }
+
+  async removeForward(forward: ForwardConfig): Promise<void> {
+    if (this.#link.removeForward === undefined) throw this.#noForwards();
+    await this.#link.removeForward(forward);
+  }
+
+  report(): Promise<Decoded> {
+    const id = ++this.#lastId;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#send({ kind: 'report', id });
+    });
+  }
+
+  onEvent(): void {}
+
+  onMessage(message: unknown): void {
+    const news = message as NetNews; // NetService tells nothing else
+    switch (news.kind) {
+      case 'report':
+        this.#waiting.get(news.id)?.(news.report);
+        this.#waiting.delete(news.id);
+        return;
+      case 'trouble':
+        return this.#port.onTrouble(news.message);
+      case 'link':
+        return this.#link.onMessage?.(news.message);
+    }
+  }
+
+  close(): void {
+    this.#link.close(this.#isAttached);
+  }
+
+  #noForwards(): UserError {
+    return new UserError(`${this.name} is of kind "${this.kind}": only the kind "user" has forwards`);
+  }
+
+  #send(command: NetCommand): void {
+    this.#port.send(command);
+  }
+}

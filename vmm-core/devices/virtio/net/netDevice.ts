@@ -1,0 +1,98 @@
+/**
+ * The virtio network device (virtio 1.2 §5.1): every network interface of the machine. Frames are moved on an
+ * I/O thread, by netService.ts; main opens what the interface is wired to: netBackend.ts. What is offered to
+ * the driver depends on the kind of that.
+ */
+import * as abi from '../../../abi/virtioNet.ts';
+import { VIRTIO_ID_NET } from '../../../abi/virtioIds.ts';
+import { LINK_TRAITS, MAX_PAIRS } from '../../../backends/net/linkKind.ts';
+import { linkCode, loadLinks } from '../../../backends/net/openLink.ts';
+import type { NetworkConfig } from '../../../config/settings/networkOptions.ts';
+import type { VmConfig } from '../../../config/vmConfig.ts';
+import { IO_THREAD } from '../../device.ts';
+import { featureNames } from '../featureNames.ts';
+import type { VirtioClass } from '../virtioClass.ts';
+import { virtioDevice } from '../virtioDevice.ts';
+import { decodeFilter } from './macFilter.ts';
+import type { NetBackend } from './netBackend.ts';
+import { decodeConfig, ownLladdr, writeConfig } from './netConfig.ts';
+import { featuresOf, refusalOf } from './netFeatures.ts';
+import type { NetService } from './netService.ts';
+import { NET_STATE, type NetInstance, type NetState } from './netState.ts';
+
+/** Ethernet. */
+const CLASS_CODE = 0x02_00_00;
+const QUEUE_SIZE = 256;
+const CONTROL_QUEUE_SIZE = 64;
+
+/** On main and on the I/O thread of a machine that has an interface. */
+interface NetCode {
+  readonly NetBackend: typeof NetBackend;
+  readonly NetService: typeof NetService;
+}
+let code: NetCode | undefined;
+
+export const netClass: VirtioClass<NetInstance, NetState> = {
+  id: 'virtio-net',
+  deviceType: VIRTIO_ID_NET,
+  classCode: CLASS_CODE,
+  state: NET_STATE,
+  instances: (config) => networksOf(config).map((it, index) => instanceOf(config, it, index)),
+  nameOf: ({ name }) => name,
+  features: (instance) => featuresOf(instance),
+  refusal: (_, has) => refusalOf(has),
+  featureNames: featureNames(abi, 'VIRTIO_NET_F_'),
+  // Where the control queue is of a driver without MQ, that is a receiveq of one with it.
+  queueSizes: ({ pairs }) => [...Array.from({ length: 2 * pairs }, () => QUEUE_SIZE), CONTROL_QUEUE_SIZE],
+  reset: (_, { regs }) => regs.config.set(regs.powerOn),
+  writeConfig: ({ network }, { regs }, offset, sizeBytes, value) => {
+    if (regs.isLegacy === 0 || network.isLocked === true) return;
+    writeConfig(regs.config, offset, sizeBytes, value);
+  },
+  ioThread: ({ name, network }) => (network.iothread === true ? name : IO_THREAD),
+  inspect: ({ network }, { regs }) => ({
+    kind: network.kind,
+    ...decodeConfig(regs.config),
+    pairsInUse: regs.pairs,
+    filter: decodeFilter(regs),
+  }),
+  load: async (instances) => {
+    const [backend, service] = await Promise.all([
+      import('./netBackend.ts'),
+      import('./netService.ts'),
+      loadLinks(instances.map(({ network }) => network.kind)),
+    ]);
+    code = { NetBackend: backend.NetBackend, NetService: service.NetService };
+  },
+  serve: (instance, port) => {
+    const { attach } = linkCode(instance.network.kind);
+    return new (loaded().NetService)(instance, port, attach);
+  },
+  backend: (instance, port) => {
+    const { open } = linkCode(instance.network.kind);
+    return new (loaded().NetBackend)(instance, port, open);
+  },
+};
+
+export const netDevice = virtioDevice(netClass);
+
+function networksOf(config: VmConfig): readonly NetworkConfig[] {
+  return (config as { readonly networks?: readonly NetworkConfig[] }).networks ?? [];
+}
+
+function instanceOf({ name, cpus }: VmConfig, network: NetworkConfig, index: number): NetInstance {
+  return {
+    name: `net${index}`,
+    index,
+    vmName: name,
+    transport: network.transport ?? 'pci',
+    network,
+    lladdr: network.lladdr ?? ownLladdr(name, index),
+    pairs: Math.min(network.queues ?? cpus, MAX_PAIRS, LINK_TRAITS[network.kind].pairs),
+  };
+}
+
+function loaded(): NetCode {
+  if (code === undefined) throw new Error('the code of network interfaces has not been loaded');
+  return code;
+}
