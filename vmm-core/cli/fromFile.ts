@@ -2,6 +2,7 @@
 import { hasErrors } from '../vmConf/checkTree.ts';
 import { formatProblem } from '../vmConf/problem.ts';
 import { unsupportedSentence } from '../vmConf/unsupported.ts';
+import { checkVmConfig } from '../config/parseVmConfig.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { DescribedVm } from '../vmConf/describedVms.ts';
 import { UserError } from '../errors.ts';
@@ -25,7 +26,10 @@ export function chooseVm(file: string, name: string | undefined): ChosenVm {
   }
   if (vm.config.kernel === '')
     throw new UserError(`VM "${vm.config.name}" has no kernel: give it one with kernel "PATH"`);
-  return { config: onTerminal(vm.config), wait: vm.debug.wait };
+  const { config, problems: inside } = checkVmConfig({ ...vm.config });
+  const [first] = inside;
+  if (first !== undefined) throw new UserError(`VM "${vm.config.name}": ${first.key} ${first.message}`);
+  return { config: onTerminal(config ?? vm.config), wait: vm.debug.wait };
 }
 
 function pick(file: string, name: string | undefined, vms: readonly DescribedVm[]): DescribedVm {

@@ -70,16 +70,16 @@ describe('vmm load -n', () => {
   });
 
   it('warns of what this VMM cannot do yet in the words of vmm run, and vmd knows no such limit', () => {
-    const it = file('todo.conf', 'vm a {\n\tkernel "/dev/null"\n\tinterface tap\n\tvsock cid 3\n}\n');
+    const it = file('todo.conf', 'vm a {\n\tkernel "/dev/null"\n\tsev\n\tseves\n}\n');
     const sentence = (what: string): string => `VM "a" asks for what this VMM cannot do yet: ${what}`;
     const { code, err } = vmm('load', '-n', it);
     assert.equal(code, 0);
     const warnings = err.split('\n').filter((line) => line.includes('cannot do yet'));
     assert.deepEqual(warnings, [
-      `${it}:3:2: warning: ${sentence('network interfaces')}`,
-      `${it}:4:2: warning: ${sentence('vsock')}`,
+      `${it}:3:2: warning: ${sentence('sev')}`,
+      `${it}:4:2: warning: ${sentence('seves')}`,
     ]);
-    assert.throws(() => chooseVm(it, 'a'), { message: sentence('network interfaces, vsock') });
+    assert.throws(() => chooseVm(it, 'a'), { message: sentence('sev, seves') });
     assert.doesNotMatch(vmm('load', '-n', '--openbsd', it).err, /cannot do yet/);
   });
 
@@ -98,9 +98,9 @@ describe('a VM of a vm.conf for vmm run -f', () => {
   const choose = (name: string, text: string, vm?: string): unknown => chooseVm(file(name, text), vm);
 
   it('is told in one sentence which part is not supported yet', () => {
-    const text = 'vm a {\n\tvsock cid 3\n\tkernel "/dev/null"\n}\n';
+    const text = 'vm a {\n\tsev\n\tkernel "/dev/null"\n}\n';
     assert.throws(() => choose('disk.conf', text, 'a'), {
-      message: 'VM "a" asks for what this VMM cannot do yet: vsock',
+      message: 'VM "a" asks for what this VMM cannot do yet: sev',
     });
   });
 

@@ -28,9 +28,9 @@ export type ArgumentKind = 'string' | 'word' | 'number' | 'size' | 'owner' | rea
 /**
  * What the value denotes, which decides how VMs are checked against each other and what an editor does with
  * it. `path`: a file; `ownFile`: one that VMs cannot share; `bytes`: a size; `switch`: the name of one;
- * `tap`, `etherAddress`: only one interface may have it.
+ * `tap`, `etherAddress`: only one interface may have it; `hostPort`: what a forward listens at.
  */
-export type Meaning = 'path' | 'ownFile' | 'bytes' | 'switch' | 'tap' | 'etherAddress';
+export type Meaning = 'path' | 'ownFile' | 'bytes' | 'switch' | 'tap' | 'etherAddress' | 'hostPort';
 
 export interface Argument {
   readonly name: string;
@@ -100,6 +100,8 @@ export interface DirectiveFindings {
    */
   hostError(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
   warning(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
+  /** vmd does it and we do not, which harms nobody: told when the file is for us. */
+  ignored(at: string | undefined, message: string): void;
   /** Refuses what was given before in this VM; `what` names it and is what is remembered. */
   once(what: string): void;
 }

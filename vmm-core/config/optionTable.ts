@@ -3,8 +3,8 @@
  * The objects in launch.json, what follows a flag's first value and the block that may follow a directive of
  * vm.conf come from the rows.
  */
-import type { ArgumentKind, Block, Directive, Written } from './directive.ts';
-import type { Complain, ValueKind, ValueSchema } from './setting.ts';
+import type { ArgumentKind, Block, Directive, Meaning, Written, WrittenValue } from './directive.ts';
+import type { Complain, Flag, ValueKind, ValueSchema } from './setting.ts';
 import { unknownKey } from './unknownKey.ts';
 import { describe, isObject } from './valueKinds.ts';
 
@@ -18,6 +18,8 @@ export interface OptionRow<T> {
   readonly key?: string;
   /** The value is a list: what users call one of them in a flag and in vm.conf, where each is given alone. */
   readonly one?: string;
+  /** What vm.conf calls it; absent: as users do elsewhere. */
+  readonly word?: string;
   /** What its name alone means as a flag and in vm.conf; absent: true. */
   readonly alone?: string;
 }
@@ -27,6 +29,7 @@ export interface BlockArgument {
   /** As the manual writes what follows the name. */
   readonly form: string;
   readonly isOptional?: true;
+  readonly means?: Meaning;
 }
 
 export type OptionRows = Readonly<Record<string, OptionRow<unknown>>>;
@@ -199,7 +202,7 @@ export function fromFlag(
   const result: Record<string, unknown> = { ...ofShort(table, numberIn(table, whole)) };
   for (const it of options) {
     const [name = '', ...rest] = it.split('=');
-    if (name === '') refuse(`an option is empty; a comma in the ${table.key} is written twice`);
+    if (name === '') refuse(`an option is empty; a comma in a value is written twice`);
     const value = rest.length === 0 ? undefined : rest.join('=').replaceAll('\0', ',');
     const alias = value === undefined ? table.aliases?.[name] : undefined;
     const [key, meant, isOneOfMany] =
@@ -210,6 +213,35 @@ export function fromFlag(
     else result[key] = meant;
   }
   return result;
+}
+
+/** See Flag. */
+interface FlagWords {
+  readonly name: string;
+  readonly placeholder: string;
+  readonly text: string;
+}
+
+/** A flag given once for each of them: `read` makes of it what launch.json has, `value` checks that. */
+export function listFlag(
+  flag: FlagWords,
+  read: (text: string, refuse: (message: string) => void) => Record<string, unknown>,
+  value: ValueKind<unknown>,
+): Flag {
+  return {
+    ...flag,
+    isRepeatable: true,
+    read: (given, refuse) => {
+      const found = given.map((it) => {
+        const written = read(it, (message) => refuse(`--${flag.name} ${it}: ${message}`));
+        value.read(written, (message, part = '') =>
+          refuse(`--${flag.name} ${it}: ${part === '' ? '' : `${part.slice(1)} `}${message}`),
+        );
+        return written;
+      });
+      return found.length === 0 ? undefined : found;
+    },
+  };
 }
 
 /** What the flag begins with. */
@@ -226,23 +258,34 @@ export function blockOf(table: AnyTable, block: Block): Readonly<Record<string, 
   );
 }
 
-/** What the directives of a block say, as the object that launch.json would have. */
-export function fromBlock(table: AnyTable, block: Block, items: readonly Written[]): Record<string, unknown> {
+/**
+ * What the directives of a block say, as the object that launch.json would have. `absolute`: what makes paths
+ * of the block so, if there can be any.
+ */
+export function fromBlock(
+  table: AnyTable,
+  block: Block,
+  items: readonly Written[],
+  absolute: (value: WrittenValue) => string = ({ text }) => text,
+): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const { id, args } of items) {
     const [, known, row] = rowsOf(table).find(([name]) => blockId(block, name) === id) ?? [];
     if (known === undefined) continue;
-    const [key, value, isOneOfMany] = inLaunchForm(table, row?.one ?? known, args['value']?.text);
+    const given = args['value'];
+    const isPath = given !== undefined && row?.argument?.means === 'path';
+    const text = isPath ? absolute(given) : given?.text;
+    const [key, value, isOneOfMany] = inLaunchForm(table, row?.one ?? known, text);
     result[key] = isOneOfMany ? appended(result[key], value) : value;
   }
   return result;
 }
 
-/** An option that may be there once and is there again, as it is written. */
+/** An option that may be there once and is there again, as vm.conf writes it. */
 export function givenAgain(table: AnyTable, block: Block, items: readonly Written[]): string | undefined {
   const again = items.find(({ id }, i) => items.findIndex((it) => it.id === id) < i);
   const [, key, row] = rowsOf(table).find(([name]) => blockId(block, name) === again?.id) ?? [];
-  return row?.one === undefined ? key : undefined;
+  return row?.one === undefined ? (row?.word ?? key) : undefined;
 }
 
 export function blockId(block: Block, name: string): string {
@@ -253,19 +296,20 @@ function blockDirective(
   table: AnyTable,
   block: Block,
   key: string,
-  { argument, value, text, one = key }: OptionRow<unknown>,
+  { argument, value, text, one = key, word = one }: OptionRow<unknown>,
 ): Directive {
-  const { kind = 'word', form = '', isOptional } = argument ?? {};
+  const { kind = 'word', form = '', isOptional, means } = argument ?? {};
+  const given = { name: 'value', kind, ...(means === undefined ? {} : { means }) };
   return {
     block,
-    words: one.split(' '),
-    args: [{ name: 'value', kind, ...(isOptional === true ? { isOptional } : {}) }],
+    words: word.split(' '),
+    args: [isOptional === true ? { ...given, isOptional } : given],
     isExtension: true,
-    form: `\`${one}\`${form}`,
+    form: `\`${word}\`${form}`,
     text: sentence(text),
     check: (written, findings) => {
-      const given = fromBlock(table, block, [written])[key];
-      value.read(given, (message) => void findings.error('value', 'value', `"${one}" ${message}`));
+      const it = fromBlock(table, block, [written])[key];
+      value.read(it, (message) => void findings.error('value', 'value', `"${word}" ${message}`));
     },
   };
 }

@@ -6,6 +6,7 @@ import { checkKeys, checkRows, type ConfigProblem, type Input, keysOf, readRows 
 import { SETTINGS } from './settings.ts';
 import { consoleProblem } from './settings/consoles.ts';
 import { nameOfKernel } from './settings/hardware.ts';
+import { networksProblem } from './settings/network.ts';
 import { shareProblem } from './settings/shares.ts';
 import { storageProblem } from './settings/storage.ts';
 import type { VmConfig } from './vmConfig.ts';
@@ -40,7 +41,9 @@ export function checkVmConfig(given: Input): ParsedConfig {
 
 function parsed(config: VmConfig, problems: readonly ConfigProblem[]): ParsedConfig {
   if (problems.length > 0) return { problems };
-  const together = [storageProblem, shareProblem, consoleProblem].flatMap((check) => check(config) ?? []);
+  const together = [storageProblem, networksProblem, shareProblem, consoleProblem].flatMap(
+    (check) => check(config) ?? [],
+  );
   if (together.length > 0) return { problems: together };
   const name = config.name === '' ? nameOfKernel(config.kernel) : config.name;
   return { config: { ...config, name }, problems };

@@ -102,6 +102,8 @@ export interface WrittenVm {
   last(...ids: readonly string[]): Written | undefined;
   /** The same in its `debug` settings. */
   allDebug(id: string): readonly Written[];
+  /** Statements of the file, outside of VMs. */
+  top(id: string): readonly Written[];
   /** Absolute. */
   path(value: WrittenValue): string;
 }

@@ -6,7 +6,7 @@ import { bootDevice, cmdline, firmware, initrd, kernel, protocol } from './setti
 import { debugExit, gdbSocket } from './settings/debug.ts';
 import { cpus, memoryBytes, memoryEncryption, name, onReset } from './settings/hardware.ts';
 import { consoles } from './settings/consoles.ts';
-import { interfaces } from './settings/network.ts';
+import { networks } from './settings/network.ts';
 import { serial } from './settings/serial.ts';
 import { cdrom, disks } from './settings/storage.ts';
 import { shares } from './settings/shares.ts';
@@ -36,7 +36,7 @@ export const SETTINGS = {
   guestControl,
   consoles,
   shares,
-  interfaces,
+  networks,
   vsock,
   gdbSocket,
   memoryEncryption,

@@ -124,7 +124,7 @@ describe('--disk', () => {
       'a,iops=x': '--disk a,iops=x: iops must be a whole number from 1 to 10000000, not "x"',
       'a,readonly=maybe': '--disk a,readonly=maybe: readonly must be true or false, not "maybe"',
       'a,ro,readonly=off': '--disk a,ro,readonly=off: readonly is given more than once',
-      'a,ro,': '--disk a,ro,: an option is empty; a comma in the path is written twice',
+      'a,ro,': '--disk a,ro,: an option is empty; a comma in a value is written twice',
       ',ro': '--disk ,ro: path is required: the image, or a block device',
     };
     for (const [given, message] of Object.entries(cases))

@@ -5,8 +5,9 @@ import {
   isGroupName,
   isInterfaceName,
   isVmName,
-  parseForwardEnd,
+  networkProblem,
   parseLladdr,
+  plainPrefix,
   prefixProblem,
   scanScaled,
 } from './values.ts';
@@ -136,8 +137,23 @@ it('names of groups, interfaces and VMs follow their rules', () => {
   ]);
 });
 
-it('a forward is a port, or an address and a port', () => {
-  assert.deepEqual(parseForwardEnd('2222'), { address: '127.0.0.1', port: 2222 });
-  assert.deepEqual(parseForwardEnd('0.0.0.0:22'), { address: '0.0.0.0', port: 22 });
-  assert.deepEqual(['0', '65536', 'x', '300.0.0.1:2', ':2'].map(parseForwardEnd), Array.from({ length: 5 }));
+it('a network of ours is written in full, and nothing is behind its length', () => {
+  const problems = (texts: readonly string[], family: 'inet' | 'inet6'): string[] =>
+    texts.map((it) => networkProblem(it, family) ?? '');
+  assert.deepEqual(problems(['10.0.2.0/24', '0.0.0.0/1', '10.0.2.32/27'], 'inet'), ['', '', '']);
+  assert.deepEqual(problems(['fd00::/64', 'fd00:1:2:3::/64', '::/0'], 'inet6'), ['', '', '']);
+  assert.deepEqual(problems(['10/8', '10.0.2.0', '10.0.2.0/28', '10.0.2.1/24', 'fd00::/64'], 'inet'), [
+    '"10/8" is not written as 10.0.2.0/24',
+    '"10.0.2.0" is not written as 10.0.2.0/24',
+    'the prefix length must be 1 to 27',
+    'the bits of "10.0.2.1/24" after the first 24 must be zero',
+    '"fd00::/64" is not written as 10.0.2.0/24',
+  ]);
+});
+
+it("vmd's prefix is written in full for us", () => {
+  const plain = ['10/8', '100.64', '0x0a/8', '10.1.0.0/24'].map((it) => plainPrefix(it, 'inet'));
+  assert.deepEqual(plain, ['10.0.0.0/8', '100.64.0.0/16', '10.0.0.0/8', undefined]);
+  const plain6 = ['fd00::/48', 'fd00::', 'fe80::%em0/64', undefined].map((it) => plainPrefix(it, 'inet6'));
+  assert.deepEqual(plain6, ['fd00::/48', 'fd00::/64', 'fe80::/64', undefined]);
 });

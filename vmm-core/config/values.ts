@@ -93,6 +93,39 @@ export function prefixProblem(text: string, family: 'inet' | 'inet6'): string | 
   return (address & rest) === 0n ? undefined : `the bits of "${text}" after the first ${length} must be zero`;
 }
 
+/** What is wrong with a network of ours, `10.0.2.0/24` or `fd00::/64`, in full; undefined when nothing is. */
+export function networkProblem(text: string, family: 'inet' | 'inet6'): string | undefined {
+  const [, written = '', digits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const address = family === 'inet' ? parseIpv4(written) : parseIpv6(written);
+  const { bits, lengths, example } = OWN_NETWORKS[family];
+  if (address === undefined) return `"${text}" is not written as ${example}`;
+  const length = Number(digits);
+  const [shortest, longest] = lengths;
+  if (length < shortest || length > longest) return `the prefix length must be ${shortest} to ${longest}`;
+  const rest = (1n << BigInt(bits - length)) - 1n;
+  return (address & rest) === 0n ? undefined : `the bits of "${text}" after the first ${length} must be zero`;
+}
+
+/** The guest's pool ends at .30; hosts route IPv6 by 64 bits (RFC 4291 §2.5.4). vmd's are in them. */
+const OWN_NETWORKS = {
+  inet: { bits: 32, lengths: [1, 27], example: '10.0.2.0/24' },
+  inet6: { bits: 128, lengths: [0, 64], example: 'fd00::/64' },
+} as const;
+
+/** vmd's prefix, `10/8` or `fd42::%em0`, as `networkProblem` wants it; undefined when there is none. */
+export function plainPrefix(text: string | undefined, family: 'inet' | 'inet6'): string | undefined {
+  if (text === undefined || prefixProblem(text, family) !== undefined) return undefined;
+  const [address = '', length] = text.split('/');
+  const { maxLength } = family === 'inet' ? IPV4 : IPV6;
+  const network = family === 'inet' ? parseIpv4Network(address) : undefined;
+  const plain = network === undefined ? address.replace(/%.*/s, '') : ipv4Text(network);
+  return `${plain}/${length === undefined ? maxLength : Number(length)}`;
+}
+
+function ipv4Text(address: bigint): string {
+  return [24n, 16n, 8n, 0n].map((shift) => (address >> shift) & 0xffn).join('.');
+}
+
 function strtonum(text: string): number | undefined {
   return /^\s*[+-]?\d{1,18}$/.test(text) ? Number(text) : undefined;
 }
@@ -111,6 +144,15 @@ function parseIpv4Network(text: string): bigint | undefined {
       : [];
   if (bytes.length === 0 || bytes.some((it) => it > 0xff)) return undefined;
   return bytes.reduce((sum, it, i) => sum | (BigInt(it) << BigInt(24 - 8 * i)), 0n);
+}
+
+export function isIpv4(text: string): boolean {
+  return parseIpv4(text) !== undefined;
+}
+
+/** Without a scope. */
+export function isIpv6(text: string): boolean {
+  return parseIpv6(text) !== undefined;
 }
 
 function parseIpv4(text: string): bigint | undefined {
@@ -172,19 +214,6 @@ export function isInterfaceName(name: string, drivers: readonly string[]): boole
 /** Letters, digits, `.`, `-` and `_`, beginning with a letter or digit. */
 export function isVmName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name);
-}
-
-export interface ForwardEnd {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** "2222", "127.0.0.1:2222". */
-export function parseForwardEnd(text: string): ForwardEnd | undefined {
-  const match = /^(?:(\d+\.\d+\.\d+\.\d+):)?(\d{1,5})$/.exec(text);
-  const port = Number(match?.[2] ?? 0);
-  const address = match?.[1] ?? '127.0.0.1';
-  return port >= 1 && port <= 65535 && parseIpv4(address) !== undefined ? { address, port } : undefined;
 }
 
 /** The bytes a text takes in a C program: vmd's limits count these. */

@@ -5,6 +5,8 @@
 import { checkStatement } from './checkStatement.ts';
 import type { ConfigHost } from '../config/configHost.ts';
 import { COMPARED_DIRECTIVES, directive } from './directives.ts';
+import { type ForwardConfig, forwardsClash } from '../config/settings/forwards.ts';
+import { writtenForward } from '../config/settings/writtenNetworks.ts';
 import { Findings } from './findings.ts';
 import { byPlace, distinct, type Problem } from './problem.ts';
 import { type ConfigTree, type DirectiveNode, type Statement, type ValueNode, vmName } from './syntaxTree.ts';
@@ -41,11 +43,18 @@ interface Declared {
   readonly name: ValueNode;
 }
 
+interface KnownForward {
+  readonly forward: ForwardConfig;
+  readonly vm: string;
+}
+
 interface Known {
   readonly switches: ReadonlyMap<string, Declared>;
   readonly vms: Map<string, Declared>;
   readonly taps: Map<string, string>;
   readonly lladdrs: Map<string, string>;
+  /** By protocol and port. */
+  readonly forwards: Map<string, KnownForward[]>;
   readonly allVms: ReadonlyMap<string, Declared>;
 }
 
@@ -58,7 +67,10 @@ function checkBetween(tree: ConfigTree, host: ConfigHost): Problem[] {
       allVms.set(name.text, { node, name });
   }
   const switches = declaredSwitches(tree.statements, findings);
-  const known: Known = { switches, allVms, vms: new Map(), taps: new Map(), lladdrs: new Map() };
+  const known: Known = {
+    ...{ switches, allVms, vms: new Map(), taps: new Map(), lladdrs: new Map() },
+    forwards: new Map(),
+  };
   for (const { node } of tree.statements) if (node?.id === 'vm') checkOneVm(node, known, findings);
   return findings.problems;
 }
@@ -93,6 +105,7 @@ function compare(node: DirectiveNode, vm: string, known: Known, findings: Findin
   if (value !== undefined) {
     if (compared?.means === 'tap') checkTap(value, vm, known, findings);
     else if (compared?.means === 'switch') checkSwitch(value, known, findings);
+    else if (compared?.means === 'hostPort') checkForward(node, value, vm, known, findings);
     else checkLladdr(value, vm, known, findings);
   }
   for (const item of node.items) if (COMPARED_DIRECTIVES.has(item.id)) compare(item, vm, known, findings);
@@ -122,6 +135,32 @@ function checkLladdr(address: ValueNode, vm: string, known: Known, findings: Fin
       `${address.text} is the address of an interface of VM "${user}" already`,
     );
   } else known.lladdrs.set(key, vm);
+}
+
+/** Each port of a range is looked up: there are few, and a file may have thousands of VMs. */
+function checkForward(
+  node: DirectiveNode,
+  from: ValueNode,
+  vm: string,
+  { forwards }: Known,
+  findings: Findings,
+): void {
+  const forward = writtenForward(node);
+  if (forward === undefined) return;
+  const { protocol, hostPort, hostPath, count = 1 } = forward;
+  const keys =
+    hostPort === undefined
+      ? [`unix:${hostPath ?? ''}`]
+      : Array.from({ length: count }, (_, i) => `${protocol}:${hostPort + i}`);
+  const others = keys.flatMap((key) => forwards.get(key) ?? []);
+  const clash = others.find((it) => forwardsClash(it.forward, forward));
+  if (clash !== undefined)
+    findings.warning(from, 'reused', `VM "${clash.vm}" forwards from ${from.text} already`);
+  for (const key of keys) {
+    const there = forwards.get(key);
+    if (there === undefined) forwards.set(key, [{ forward, vm }]);
+    else if (clash === undefined) there.push({ forward, vm });
+  }
 }
 
 /**

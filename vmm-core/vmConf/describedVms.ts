@@ -35,15 +35,24 @@ export interface DescribedDebugging {
 export function describedVms(tree: ConfigTree, host: ConfigHost): DescribedVm[] {
   const nodes = new Map<string, DirectiveNode>();
   const result: DescribedVm[] = [];
+  const top = tree.statements.flatMap(({ node }) => (node === undefined || node.id === 'vm' ? [] : [node]));
   for (const { node } of tree.statements) {
     const name = node?.id === 'vm' ? vmName(node) : undefined;
     if (node === undefined || name === undefined || nodes.has(name.text)) continue;
     nodes.set(name.text, node);
     const parentName = node.args['instance'] === undefined ? undefined : node.args['name']?.text;
     const parent = parentName === undefined ? undefined : nodes.get(parentName);
-    result.push(describedVm(new Options(name.text, node, parent, host), parentName));
+    const options = new Options(name.text, { node, parent, top }, host);
+    result.push(describedVm(options, parentName));
   }
   return result;
+}
+
+/** A VM, the one that it is an instance of, and what stands beside them in the file. */
+interface Declared {
+  readonly node: DirectiveNode;
+  readonly parent: DirectiveNode | undefined;
+  readonly top: readonly DirectiveNode[];
 }
 
 /** Looks in the VM, then in its parent for what instances inherit. */
@@ -51,10 +60,12 @@ class Options implements WrittenVm {
   readonly name: string;
   readonly #own: readonly DirectiveNode[];
   readonly #inherited: readonly DirectiveNode[];
+  readonly #top: readonly DirectiveNode[];
   readonly #host: ConfigHost;
 
-  constructor(name: string, node: DirectiveNode, parent: DirectiveNode | undefined, host: ConfigHost) {
+  constructor(name: string, { node, parent, top }: Declared, host: ConfigHost) {
     this.name = name;
+    this.#top = top;
     this.#own = node.items;
     this.#inherited = (parent?.items ?? []).filter((it) => directive(it.id).isInherited);
     this.#host = host;
@@ -71,6 +82,10 @@ class Options implements WrittenVm {
 
   allDebug(id: string): readonly DirectiveNode[] {
     return this.all('debug').flatMap(({ items }) => items.filter((it) => it.id === id));
+  }
+
+  top(id: string): readonly DirectiveNode[] {
+    return this.#top.filter((it) => it.id === id);
   }
 
   path(value: WrittenValue): string {

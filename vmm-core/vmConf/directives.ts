@@ -140,7 +140,7 @@ export interface TableEntry {
   readonly unsupported: VmConfForm<unknown>['unsupported'] | undefined;
 }
 
-const COMPARED: readonly (Meaning | undefined)[] = ['switch', 'tap', 'etherAddress'];
+const COMPARED: readonly (Meaning | undefined)[] = ['switch', 'tap', 'etherAddress', 'hostPort'];
 
 /** In the order of the manual: what vmd knows first, and settings before what happens to the VM. */
 const TABLE: ReadonlyMap<string, TableEntry> = new Map(

@@ -42,7 +42,13 @@ const SECTIONS: readonly Section[] = [
   },
   { title: 'Options of an interface', paragraphs: [], blocks: ['interface'] },
   { title: 'What instances may choose', paragraphs: ['After `allow instance`.'], blocks: ['allow'] },
-  { title: 'User networks', paragraphs: ['In the braces of `network user`.'], blocks: ['network'] },
+  {
+    title: 'Options of a network',
+    paragraphs: [
+      'In the braces of `network`. `forward`, `guest forward` and what DHCP, DNS, TFTP and HTTP are told are of `network user`.',
+    ],
+    blocks: ['network'],
+  },
   { title: 'Options of a disk', paragraphs: ['In the braces of `disk`.'], blocks: ['disk'] },
   { title: 'Debugging', paragraphs: ['After `debug`.'], blocks: ['debug'] },
   {
@@ -50,7 +56,7 @@ const SECTIONS: readonly Section[] = [
     paragraphs: [
       '`vmm load -n` *file* checks a file and prints every error as `file:line:column: message`; `-D` *name*`=`*value* defines a macro. `vmm run -f` *file* *name* boots a VM. `vmm fmt` *file* lays a file out, `vmm fmt --check` only names files that would change. `vmm lsp` serves editors: in VS Code nothing needs to be set up, others start it as the language server of `vm.conf` and `*.vm.conf`.',
       JSON_NOTE,
-      'What this VMM cannot do yet (networks and firmware, for example) may be written all the same: `vmm load -n` warns of each place, editors remark on it, and `vmm run` refuses the VM with the same sentence.',
+      'What this VMM cannot do yet (firmware, for example) may be written all the same: `vmm load -n` warns of each place, editors remark on it, and `vmm run` refuses the VM with the same sentence.',
     ],
   },
   {

@@ -86,6 +86,10 @@ export class StatementFindings implements DirectiveFindings {
     this.#findings.warning(this.#place(at), code, message, subject);
   }
 
+  ignored(at: string | undefined, message: string): void {
+    if (this.#findings.dialect !== 'vmd') this.warning(at, 'not-supported', message);
+  }
+
   once(what: string): void {
     if (this.tally.has(what)) this.error(undefined, 'repeated', `${what} is given more than once`);
     this.tally.set(what, 1);

@@ -256,9 +256,9 @@ describe('the examples', () => {
     const { config, owner } = firstVm(EXAMPLES['corners'] ?? '');
     assert.equal(config.memoryBytes, 3584 * 2 ** 20);
     assert.deepEqual(config.disks, [{ path: '/srv/vm/edge-1.raw', format: 'raw' }]);
-    assert.deepEqual(config.interfaces, [
-      { kind: 'tap', tap: 'tap7', switch: 'uplink', rdomain: 2 },
-      { kind: 'local', isDown: true },
+    assert.deepEqual(config.networks, [
+      { kind: 'switch', switch: 'uplink' },
+      { kind: 'local', isDown: true, prefix6: 'fd42:10:20:1::/64' },
       { kind: 'tap' },
     ]);
     assert.equal(owner, '1001');
@@ -283,9 +283,55 @@ describe('the examples', () => {
       },
     );
     assert.deepEqual(config.serial[1], { kind: 'file', path: '/tmp/log' });
-    assert.deepEqual(config.interfaces?.[0]?.forwards, [
-      { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 2222, guestPort: 22 },
-      { protocol: 'udp', hostAddress: '127.0.0.1', hostPort: 5353, guestPort: 53 },
+    assert.deepEqual(config.networks, [
+      {
+        kind: 'user',
+        lladdr: '52:54:00:00:00:01',
+        isLocked: true,
+        isDown: false,
+        mtu: 9000,
+        queues: 2,
+        transport: 'mmio',
+        iothread: true,
+        capture: '/tmp/net.pcapng',
+        forwards: [
+          { protocol: 'tcp', hostPort: 2222, guestPort: 22 },
+          { protocol: 'udp', hostAddress: '127.0.0.1', hostPort: 5353, guestPort: 53 },
+          {
+            protocol: 'tcp',
+            hostAddress: '::1',
+            hostPort: 8000,
+            guestPort: 80,
+            guestAddress: '10.0.2.16',
+            count: 11,
+          },
+          { protocol: 'tcp', hostPath: '/tmp/ssh', guestPort: 22 },
+        ],
+        guestForwards: [
+          { guestAddress: '10.0.2.100', guestPort: 80, hostPort: 8080 },
+          { guestAddress: '10.0.2.100', guestPort: 81, hostPath: '/tmp/http' },
+        ],
+        isRestricted: true,
+        prefix: '10.0.3.0/24',
+        prefix6: 'fd00:3::/64',
+        hostname: 'guest',
+        dns: '9.9.9.9',
+        tftp: '/srv/tftp',
+        http: '/srv/http',
+        bootfile: 'boot.ipxe',
+      },
+      { kind: 'stream', socket: '/tmp/net.sock' },
+      { kind: 'passt' },
+      {
+        kind: 'tap',
+        tap: 'tap4',
+        lladdr: '52:54:00:00:00:02',
+        mtu: 1400,
+        queues: 4,
+        transport: 'pci',
+        iothread: false,
+        capture: '/tmp/tap.pcapng',
+      },
     ]);
     assert.deepEqual(config.disks, [
       {
@@ -316,7 +362,6 @@ describe('the examples', () => {
       'guest control',
       'named consoles',
       'shared folders',
-      'network interfaces',
       'vsock',
       'gdb socket',
     ]);

@@ -136,6 +136,36 @@ vm "guest" {
 	network user {
 		forward tcp 2222 to 22
 		forward udp 127.0.0.1:5353 to 53
+		forward tcp "[::1]:8000-8010" to 10.0.2.16:80
+		forward tcp unix:/tmp/ssh to 22
+		guest forward 10.0.2.100:80 to 8080
+		guest forward 10.0.2.100:81 to unix:/tmp/http
+		lladdr 52:54:00:00:00:01
+		locked
+		down off
+		mtu 9000
+		queues 2
+		transport mmio
+		iothread
+		capture "/tmp/net.pcapng"
+		restrict
+		prefix "10.0.3.0/24"
+		prefix6 "fd00:3::/64"
+		hostname guest
+		dns "9.9.9.9"
+		tftp "/srv/tftp"
+		http "/srv/http"
+		bootfile "boot.ipxe"
+	}
+	network stream "/tmp/net.sock"
+	network passt
+	interface tap4 {
+		lladdr 52:54:00:00:00:02
+		mtu 1400
+		queues 4
+		transport pci
+		iothread off
+		capture "/tmp/tap.pcapng"
 	}
 	disk "/srv/vm/scratch.qcow2" format qcow2 {
 		snapshot

@@ -28,10 +28,7 @@ it('what makes vmm run refuse a VM is reported where it is written, and vice ver
   const options: Readonly<Record<string, string>> = {
     'firmware bios': 'firmware',
     'boot device disk': 'boot device',
-    'interface tap': 'network interfaces',
-    'local interface': 'network interfaces',
-    'network user': 'network interfaces',
-    'interfaces 2': 'network interfaces',
+    'interface tap rdomain 3': 'routing domains of interfaces',
     'vsock cid 3': 'vsock',
     balloon: 'balloon',
     'guest control on': 'guest control',
@@ -54,6 +51,13 @@ it('what is supported is not reported', () => {
     'disk "/d" { readonly }',
     'cdrom "/c"',
     'interfaces 0',
+    'interfaces 2',
+    'interface tap',
+    'interface { switch "uplink" }',
+    'local interface',
+    'network user',
+    'network stream "/s"',
+    'network passt',
     'balloon off',
     'guest control off',
     'serial stdio',
@@ -66,12 +70,12 @@ it('what is supported is not reported', () => {
 });
 
 it('every occurrence is reported, and each part refused once', () => {
-  assert.deepEqual(parts('firmware bios\ninterface tap\ninterface tap'), {
-    written: ['firmware', 'network interfaces', 'network interfaces'],
-    refused: ['firmware', 'network interfaces'],
+  assert.deepEqual(parts('firmware bios\nconsole a\nconsole b'), {
+    written: ['firmware', 'named consoles', 'named consoles'],
+    refused: ['firmware', 'named consoles'],
   });
 });
 
 it('nothing is reported when the file is checked for OpenBSD', () => {
-  assert.deepEqual(parts('sev\ninterface tap', 'vmd').written, []);
+  assert.deepEqual(parts('sev\ninterface tap group g', 'vmd').written, []);
 });

@@ -26,7 +26,7 @@ mem = "1G"
 vm "one" {
 	memory $mem
 	disk "one.img"
-	interface { switch "uplink" }
+	interface { switch "uplink" rdomain 1 }
 }
 `;
 const SWITCHES = 'switch "uplink" {\n\tinterface bridge0\n}\n';
@@ -263,7 +263,7 @@ describe('the language server', () => {
     const found = (await client.diagnostics(file)).filter((it) => it.code === 'not-supported');
     assert.deepEqual(
       found.map(({ message, severity, range }) => [range.start.line, severity, message]),
-      [[5, 3, 'VM "one" asks for what this VMM cannot do yet: network interfaces']],
+      [[5, 3, 'VM "one" asks for what this VMM cannot do yet: routing domains of interfaces']],
     );
   });
 

@@ -4,13 +4,14 @@ import {
   described,
   type Described,
   fromFlag,
+  listFlag,
   listOf,
   type OptionRows,
   type OptionTable,
 } from '../optionTable.ts';
 import type { ConfigProblem } from '../rows.ts';
 import { SERIAL_PORTS, type SerialBackend } from '../serialBackend.ts';
-import type { Complain, Flag, Setting, ValueKind, WrittenVm } from '../setting.ts';
+import type { Setting, ValueKind, WrittenVm } from '../setting.ts';
 import { describe, flag, plain } from '../valueKinds.ts';
 import { checkTarget, serialTarget, TARGETS, unsupportedTarget, writtenTarget } from './serial.ts';
 
@@ -63,22 +64,15 @@ const port: ValueKind<ConsoleConfig> = {
   resolve: (value, absolute) => ({ ...value, target: serialTarget.resolve(value.target, absolute) }),
 };
 
-const consoleFlag: Flag = {
-  name: 'console',
-  placeholder: 'N[=TO]',
-  isRepeatable: true,
-  text: 'a virtio console port of that name, to terminal, file:PATH or null; N=TO,tty: with a tty',
-  read: (given, refuse) =>
-    given.length === 0
-      ? undefined
-      : given.map((it) => {
-          const written = ofFlag(it, (message) => refuse(`--console ${it}: ${message}`));
-          const complain: Complain = (message, part = '') =>
-            refuse(`--console ${it}: ${part.slice(1)} ${message}`);
-          port.read(written, complain);
-          return written;
-        }),
-};
+const consoleFlag = listFlag(
+  {
+    name: 'console',
+    placeholder: 'N[=TO]',
+    text: 'a virtio console port of that name, to terminal, file:PATH or null; N=TO,tty: with a tty',
+  },
+  ofFlag,
+  port,
+);
 
 /** Absent: there is none. */
 export const consoles = {

@@ -1,49 +1,46 @@
 /** Network interfaces. */
-import type { DirectiveFindings, Written, WrittenValue } from '../directive.ts';
+import type { DirectiveFindings, Written } from '../directive.ts';
 import { checkGroup, checkLladdr, checkRange, checkRdomain } from '../directiveChecks.ts';
-import type { Setting, WrittenVm } from '../setting.ts';
-import { notYet } from '../valueKinds.ts';
+import { listFlag, listOf } from '../optionTable.ts';
+import type { ConfigProblem } from '../rows.ts';
+import type { Setting } from '../setting.ts';
+import { byteLength, isInterfaceName, MAX_INTERFACES, MAX_NAME_BYTES } from '../values.ts';
+import { forwardsClash, forwardText } from './forwards.ts';
 import {
-  byteLength,
-  isInterfaceName,
-  isNoLladdr,
-  lladdrText,
-  MAX_INTERFACES,
-  MAX_NAME_BYTES,
-  parseForwardEnd,
-  parseLladdr,
-} from '../values.ts';
+  INTERFACE_BLOCK,
+  network,
+  NETWORK_BLOCK,
+  NETWORK_TEXTS,
+  type NetworkConfig,
+  networkFromFlag,
+} from './networkOptions.ts';
+import { checkForward, checkGuestForward, checkOptions, networksOf } from './writtenNetworks.ts';
 
-export interface InterfaceConfig {
-  readonly kind: 'tap' | 'local' | 'user';
-  /** `tap7`; absent: any free one. */
-  readonly tap?: string;
-  readonly switch?: string;
-  readonly group?: string;
-  readonly rdomain?: number;
-  readonly isDown?: boolean;
-  /** Six bytes with colons; absent: random. */
-  readonly lladdr?: string;
-  readonly isLocked?: boolean;
-  readonly forwards?: readonly ForwardConfig[];
-}
-
-export interface ForwardConfig {
-  readonly protocol: 'tcp' | 'udp';
-  readonly hostAddress: string;
-  readonly hostPort: number;
-  readonly guestPort: number;
-}
+/** Each may be a PCI function, as disks are. */
+const MOST_NETWORKS = 8;
 
 const TAP = { name: 'tap', kind: 'word', isOptional: true, means: 'tap' } as const;
 const ADDRESS = { name: 'address', kind: 'word', isOptional: true, means: 'etherAddress' } as const;
 
-/** Those described, plus unattached ones up to the number that `interfaces` asks for. */
-export const interfaces = {
-  value: notYet<readonly InterfaceConfig[]>(),
+/** Those described, plus unattached ones up to the number that `interfaces` asks for. Absent: none. */
+export const networks = {
+  value: listOf(network, 'networks', MOST_NETWORKS),
   isOptional: true,
-  launch: undefined,
-  flag: undefined,
+  launch: {
+    key: 'networks',
+    default: undefined,
+    missing: undefined,
+    description: `Network interfaces, at most ${MOST_NETWORKS}; none when not given. \`"user"\` needs no privileges: addresses by DHCP, names by the host, connections to the outside. Others are \`"tap0"\`, \`"local"\` (a private link to the host), \`"switch:NAME"\` (joins all VMs that name it), \`"stream:SOCKET"\` (QEMU's framing) and \`"passt"\`. Or objects with \`kind\` and any of these. ${NETWORK_TEXTS}.`,
+  },
+  flag: listFlag(
+    {
+      name: 'net',
+      placeholder: 'N[,OPTION]',
+      text: 'user, tap0, local, switch:NAME, stream:SOCKET or passt; user,forward=tcp:2222:22 …',
+    },
+    networkFromFlag,
+    network,
+  ),
   vmConf: {
     directives: {
       interfaces: {
@@ -61,7 +58,7 @@ export const interfaces = {
         args: [TAP],
         opens: 'interface',
         form: '[`local`] `interface` [*tap*] [`{` … `}`]',
-        text: 'A network interface, at most four: `tap`, `tapN` or, when not given, any free tap(4). Its options are in braces, on separate lines or in a row without commas, or on the same line without braces, where commas may follow all but the first. With `local` it is a private link to the host.',
+        text: `A network interface, at most ${MAX_INTERFACES} for vmd and ${MOST_NETWORKS} for us: \`tap\`, \`tapN\` or, when not given, any free tap(4). Its options are in braces, on separate lines or in a row without commas, or on the same line without braces, where commas may follow all but the first; options of our own only in braces. With \`local\` it is a private link to the host.`,
         check: checkInterface,
       },
       localInterface: {
@@ -80,7 +77,28 @@ export const interfaces = {
         isExtension: true,
         form: '`network user` [`{` … `}`]',
         text: 'A network interface that needs no privileges: addresses by DHCP, names by the host, connections to the outside through the VMM. Counts as an interface.',
-        check: (_, findings) => count(findings),
+        check: checkNetwork('user'),
+      },
+      networkStream: {
+        block: 'vm',
+        words: ['network', 'stream'],
+        args: [{ name: 'socket', kind: 'string', means: 'path' }],
+        opens: 'network',
+        isExtension: true,
+        form: '`network stream` *socket* [`{` … `}`]',
+        snippet: ' "$1"',
+        text: 'A network interface at a stream socket: the path of a unix socket, or `"`*address*`:`*port*`"`. Each frame comes after its length in four bytes, as QEMU\'s `-netdev stream` has it. Counts as an interface.',
+        check: checkNetwork('stream'),
+      },
+      networkPasst: {
+        block: 'vm',
+        words: ['network', 'passt'],
+        args: [{ name: 'socket', kind: 'string', means: 'path', isOptional: true }],
+        opens: 'network',
+        isExtension: true,
+        form: '`network passt` [*socket*] [`{` … `}`]',
+        text: 'A network interface at passt(1): at the socket of one that runs already, or one of its own. Counts as an interface.',
+        check: checkNetwork('passt'),
       },
       ifSwitch: {
         block: 'interface',
@@ -88,7 +106,7 @@ export const interfaces = {
         args: [{ name: 'name', kind: 'string', means: 'switch' }],
         form: '`switch` *name*',
         snippet: ' "$1"',
-        text: 'Puts the interface on a switch. vmd silently ignores a name that it does not know.',
+        text: 'Puts the interface on a switch, with all others that name it, in VMs of other files, too: it needs no tap then. vmd silently ignores a name that it does not know.',
         check: ({ args: { name } }, findings) => {
           if (name === undefined || byteLength(name.text) <= MAX_NAME_BYTES) return;
           findings.error('name', 'too-long', `the switch's name is longer than ${MAX_NAME_BYTES} bytes`);
@@ -99,8 +117,11 @@ export const interfaces = {
         words: ['group'],
         args: [{ name: 'group', kind: 'string' }],
         form: '`group` *group*',
-        text: 'Puts the interface into an interface group: at most 15 characters, not ending in a digit.',
-        check: checkGroup,
+        text: 'Puts the interface into an interface group of OpenBSD: at most 15 characters, not ending in a digit. We ignore it.',
+        check: (written, findings) => {
+          checkGroup(written, findings);
+          findings.ignored('group', "interface groups are OpenBSD's: this one is ignored");
+        },
       },
       ifRdomain: {
         block: 'interface',
@@ -130,7 +151,7 @@ export const interfaces = {
         args: [ADDRESS],
         form: '[`locked`] `lladdr` [*address*]',
         snippet: ' ${1:fe:e1:bb:d1:00:01}',
-        text: "The guest's Ethernet address, six bytes with colons; a random one when not given or zero. With `locked` the guest can use no other.",
+        text: "The guest's Ethernet address, six bytes with colons; when not given or zero a random one for vmd, for us one made of the VM's name and the interface's number. With `locked` the guest can use no other.",
         check: checkLladdr,
       },
       lockedLladdr: {
@@ -141,20 +162,35 @@ export const interfaces = {
         text: 'The Ethernet address, and frames from or to any other are dropped.',
         check: checkLladdr,
       },
+      ...INTERFACE_BLOCK,
       forward: {
         block: 'network',
         words: ['forward'],
         args: [
           { name: 'protocol', kind: ['tcp', 'udp'] },
+          { name: 'from', kind: 'size', means: 'hostPort' },
+          { name: 'to', kind: 'size', after: 'to' },
+        ],
+        isExtension: true,
+        form: '`forward` (`tcp` | `udp`) [*address*`:`]*port*[`-`*port*] `to` [*address*`:`]*port*',
+        snippet: ' ${1|tcp,udp|} ${2:2222} to ${3:22}',
+        text: 'Connects a port of the host, of 127.0.0.1 when no address is given, to a port of the guest; a range to as many ports from there on. `unix:`*path* is a unix socket of the host; IPv6 addresses are in brackets and quoted: `"[::1]:2222"`.',
+        check: checkForward,
+      },
+      guestForward: {
+        block: 'network',
+        words: ['guest', 'forward'],
+        args: [
           { name: 'from', kind: 'size' },
           { name: 'to', kind: 'size', after: 'to' },
         ],
         isExtension: true,
-        form: '`forward` (`tcp` | `udp`) [*address*`:`]*port* `to` *port*',
-        snippet: ' ${1|tcp,udp|} ${2:2222} to ${3:22}',
-        text: 'Connects a port of the host, of 127.0.0.1 when no address is given, to a port of the guest.',
-        check: checkForward,
+        form: '`guest forward` *address*`:`*port* `to` [*address*`:`]*port*',
+        snippet: ' ${1:10.0.2.100:80} to ${2:8080}',
+        text: 'Connects an address and port of the virtual network, by TCP, to a port of the host, of 127.0.0.1 when no address is given, or to the unix socket `unix:`*path*.',
+        check: checkGuestForward,
       },
+      ...NETWORK_BLOCK,
       allowInterface: {
         block: 'allow',
         words: ['interface'],
@@ -164,11 +200,37 @@ export const interfaces = {
       },
     },
     isInherited: true,
-    read: interfacesOf,
-    unsupported: ({ id, args }) =>
-      id === 'interfaces' && Number(args['count']?.text) === 0 ? undefined : 'network interfaces',
+    read: networksOf,
+    unsupported: ({ items }) =>
+      items.some(({ id }) => id === 'ifRdomain') ? 'routing domains of interfaces' : undefined,
   },
-} as const satisfies Setting<readonly InterfaceConfig[]>;
+} as const satisfies Setting<readonly NetworkConfig[]>;
+
+/** What the row cannot see of one. */
+export function networksProblem({
+  networks: all = [],
+}: {
+  readonly networks?: readonly NetworkConfig[];
+}): ConfigProblem | undefined {
+  const problem = (index: number, message: string): ConfigProblem => ({
+    key: `${networks.launch.key}[${index}]`,
+    message,
+  });
+  for (const [i, it] of all.entries()) {
+    const before = all.slice(0, i);
+    if (it.lladdr !== undefined && before.some(({ lladdr }) => lladdr === it.lladdr))
+      return problem(i, `has the address ${it.lladdr}, which another interface has: give it one of its own`);
+    if (it.tap !== undefined && before.some(({ tap }) => tap === it.tap))
+      return problem(i, `has the tap ${it.tap}, which another interface has: give it one of its own`);
+    const others = before.flatMap(({ forwards = [] }) => forwards);
+    for (const [j, forward] of (it.forwards ?? []).entries()) {
+      const clash = [...others, ...(it.forwards ?? []).slice(0, j)].find((at) => forwardsClash(at, forward));
+      if (clash !== undefined)
+        return problem(i, `forwards ${forwardText(forward)}, where ${forwardText(clash)} listens already`);
+    }
+  }
+  return undefined;
+}
 
 /** `interfaces 0` may come before another. */
 function checkMinimum({ args: { count: minimum } }: Written, findings: DirectiveFindings): void {
@@ -183,58 +245,28 @@ function checkMinimum({ args: { count: minimum } }: Written, findings: Directive
 function count(findings: DirectiveFindings): void {
   const seen = (findings.tally.get('interfaces') ?? 0) + 1;
   findings.tally.set('interfaces', seen);
-  if (seen > MAX_INTERFACES)
-    findings.error(undefined, 'value', `a VM can have at most ${MAX_INTERFACES} interfaces`);
+  if (seen > MOST_NETWORKS)
+    findings.error(undefined, 'value', `a VM can have at most ${MOST_NETWORKS} interfaces`);
+  else if (seen > MAX_INTERFACES)
+    findings.hostError(
+      undefined,
+      'value',
+      `a VM can have at most ${MAX_INTERFACES} interfaces in OpenBSD's vmd`,
+    );
 }
 
-function checkInterface({ args: { tap } }: Written, findings: DirectiveFindings): void {
+function checkInterface(written: Written, findings: DirectiveFindings): void {
+  const { tap } = written.args;
   count(findings);
+  checkOptions('interface', written, findings);
   if (tap === undefined || tap.text === 'tap' || isInterfaceName(tap.text, ['tap'])) return;
   const message = `"${tap.text}" is not a tap interface: write tap or, for a certain one, tap0`;
   findings.error('tap', 'value', message);
 }
 
-function checkForward({ args: { from, to } }: Written, findings: DirectiveFindings): void {
-  const wrong = (value: WrittenValue, hint: string): string =>
-    `"${value.text}" is not a port from 1 to 65535${hint}`;
-  if (from !== undefined && parseForwardEnd(from.text) === undefined)
-    findings.error('from', 'value', wrong(from, ', or an address, a colon and a port'));
-  if (to !== undefined && (parseForwardEnd(to.text) === undefined || to.text.includes(':')))
-    findings.error('to', 'value', wrong(to, ''));
-}
-
-function interfacesOf(vm: WrittenVm): readonly InterfaceConfig[] | undefined {
-  const described = vm.all('interface', 'localInterface', 'networkUser').map(interfaceOf);
-  const wanted = Number(vm.last('interfaces')?.args['count']?.text ?? 0);
-  while (described.length < wanted) described.push({ kind: 'tap' });
-  return described.length === 0 ? undefined : described;
-}
-
-function interfaceOf({ id, args, items }: Written): InterfaceConfig {
-  if (id === 'networkUser') return { kind: 'user', forwards: items.flatMap(forwardOf) };
-  const find = (...ids: readonly string[]): Written | undefined =>
-    items.findLast((it) => ids.includes(it.id));
-  const name = find('ifSwitch')?.args['name']?.text;
-  const group = find('ifGroup')?.args['group']?.text;
-  const rdomain = find('ifRdomain')?.args['id']?.text;
-  const bytes = parseLladdr(find('lladdr', 'lockedLladdr')?.args['address']?.text ?? '');
-  const tap = args['tap']?.text;
-  return {
-    kind: id === 'localInterface' ? 'local' : 'tap',
-    ...(tap === undefined || tap === 'tap' ? {} : { tap }),
-    ...(name === undefined ? {} : { switch: name }),
-    ...(group === undefined ? {} : { group }),
-    ...(rdomain === undefined ? {} : { rdomain: Number(rdomain) }),
-    ...(find('ifUp', 'ifDown')?.id === 'ifDown' ? { isDown: true } : {}),
-    ...(bytes === undefined || isNoLladdr(bytes) ? {} : { lladdr: lladdrText(bytes) }),
-    ...(find('lockedLladdr') === undefined ? {} : { isLocked: true }),
+function checkNetwork(kind: NetworkConfig['kind']) {
+  return (written: Written, findings: DirectiveFindings): void => {
+    count(findings);
+    checkOptions('network', written, findings, kind);
   };
-}
-
-function forwardOf({ args }: Written): ForwardConfig[] {
-  const from = parseForwardEnd(args['from']?.text ?? '');
-  const to = parseForwardEnd(args['to']?.text ?? '');
-  if (from === undefined || to === undefined) return [];
-  const protocol = args['protocol']?.text === 'udp' ? 'udp' : 'tcp';
-  return [{ protocol, hostAddress: from.address, hostPort: from.port, guestPort: to.port }];
 }

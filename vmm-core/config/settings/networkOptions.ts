@@ -1,79 +1,327 @@
-/** What can be said of a network interface. */
+/**
+ * What can be said of a network interface besides what it is wired to, a row each: see optionTable.ts for who
+ * uses the rows.
+ */
+import type { Directive, Written, WrittenValue } from '../directive.ts';
+import {
+  blockId,
+  blockOf,
+  described,
+  type Described,
+  fromBlock,
+  fromFlag,
+  givenAgain,
+  listOf,
+  ON_OFF,
+  type OptionRow,
+  type OptionRows,
+  type OptionTable,
+  optionTexts,
+} from '../optionTable.ts';
+import type { Complain, ValueKind } from '../setting.ts';
+import { choice, describe, flag, path, plain, wholeNumber } from '../valueKinds.ts';
+import {
+  byteLength,
+  isIpv4,
+  isIpv6,
+  isNoLladdr,
+  lladdrText,
+  MAX_NAME_BYTES,
+  networkProblem,
+  parseLladdr,
+  PLAIN_LLADDR,
+} from '../values.ts';
+import { forward, guestForward } from './forwards.ts';
+
+export type { ForwardConfig, GuestForwardConfig } from './forwards.ts';
 
 export const NETWORK_KINDS = ['user', 'tap', 'local', 'switch', 'stream', 'passt'] as const;
 export type NetworkKind = (typeof NETWORK_KINDS)[number];
 
+const TRANSPORTS = ['pci', 'mmio'] as const;
+const MIN_MTU = 68;
+/** What fits into an IP datagram with an Ethernet header and some slack: QEMU's, too. */
+const MAX_MTU = 65520;
+/** Virtio 1.2 §5.1.5 allows more; a VM of ours gains nothing from them. */
+const MAX_QUEUE_PAIRS = 4;
+/** IFNAMSIZ without the NUL. */
+const MAX_INTERFACE_NAME_BYTES = 15;
+const MAX_BOOTFILE_BYTES = 127;
+/** RFC 1123 §2.1, with dots. */
+const HOSTNAME = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/;
+
+const lladdr = plain<string>({ type: 'string' }, (written, complain) => {
+  const bytes = typeof written === 'string' && PLAIN_LLADDR.test(written) ? parseLladdr(written) : undefined;
+  if (bytes === undefined || isNoLladdr(bytes))
+    return complain(`must be six bytes such as "52:54:00:12:34:56", not ${describe(written)}`);
+  if (((bytes[0] ?? 0) & 1) === 1)
+    return complain(
+      `must be the address of one interface: ${describe(written)} is a group's, its first byte is odd`,
+    );
+  return lladdrText(bytes);
+});
+
+const prefix = (family: 'inet' | 'inet6', example: string): ValueKind<string> =>
+  plain({ type: 'string' }, (written, complain) => {
+    if (typeof written !== 'string')
+      return complain(`must be a network such as "${example}", not ${describe(written)}`);
+    const problem = networkProblem(written, family);
+    return problem === undefined ? written : complain(`is no network that can be used: ${problem}`);
+  });
+
+const matching = (isRight: (text: string) => boolean, rule: string): ValueKind<string> =>
+  plain({ type: 'string' }, (written, complain) =>
+    typeof written === 'string' && isRight(written)
+      ? written
+      : complain(`must be ${rule}, not ${describe(written)}`),
+  );
+
+const tapName = matching(
+  (it) => /^[^\s/:]+$/.test(it) && byteLength(it) <= MAX_INTERFACE_NAME_BYTES && it !== '.' && it !== '..',
+  `the name of an interface, at most ${MAX_INTERFACE_NAME_BYTES} bytes`,
+);
+const switchName = matching(
+  (it) => it !== '' && byteLength(it) <= MAX_NAME_BYTES && !it.includes('\0'),
+  `the name of a switch, at most ${MAX_NAME_BYTES} bytes`,
+);
+
+/** A path, or ADDRESS:PORT, which stays as it is when paths are made absolute. */
+const socket: ValueKind<string> = {
+  ...matching((it) => it !== '' && !it.includes('\0'), 'the path of a unix socket, or ADDRESS:PORT'),
+  resolve: (value, absolute) => pathOfSocket(value, absolute),
+};
+
+interface NetworkRow<T> extends OptionRow<T> {
+  /** Absent: of all kinds. */
+  readonly of?: readonly NetworkKind[];
+}
+
+const USER = ['user'] as const;
+
+/** In the order in which they are listed everywhere. */
+export const NETWORK_OPTIONS = {
+  lladdr: {
+    key: 'mac',
+    word: 'lladdr',
+    value: lladdr,
+    text: "the guest's Ethernet address; when not given one is made of the VM's name and the interface's number",
+    argument: { kind: 'word', form: ' *address*', means: 'etherAddress' },
+  },
+  isLocked: {
+    key: 'locked',
+    value: flag,
+    text: 'frames from or to any other Ethernet address are dropped',
+    argument: ON_OFF,
+  },
+  isDown: { key: 'down', value: flag, text: 'the link is down at the start', argument: ON_OFF },
+  mtu: {
+    value: wholeNumber(MIN_MTU, MAX_MTU),
+    text: `the largest IP datagram, ${MIN_MTU} to ${MAX_MTU} (1500)`,
+    argument: { kind: 'number', form: ' *bytes*' },
+  },
+  queues: {
+    value: wholeNumber(1, MAX_QUEUE_PAIRS),
+    text: 'pairs of queues, where the link has several: one for each CPU when not given, at most 4',
+    argument: { kind: 'number', form: ' *count*' },
+  },
+  transport: {
+    value: choice(TRANSPORTS),
+    text: 'where the virtio device is: `pci`, the default, or `mmio`',
+    argument: { kind: TRANSPORTS, form: ' (`pci` | `mmio`)' },
+  },
+  iothread: { value: flag, text: 'the interface has an I/O thread of its own', argument: ON_OFF },
+  capture: {
+    value: path,
+    text: 'a pcapng file that all frames are written to, from the start',
+    argument: { kind: 'string', form: ' *path*', means: 'path' },
+  },
+  forwards: {
+    of: USER,
+    one: 'forward',
+    value: listOf(forward, 'forwards', 256),
+    text: 'ports of the host that lead to the guest: `tcp:2222:22`, `tcp:0.0.0.0:8000-8010:80`, `udp:[::1]:53:53`, `tcp:unix:/path:22`; on loopback unless an address is given',
+    argument: undefined,
+  },
+  guestForwards: {
+    of: USER,
+    one: 'guestForward',
+    value: listOf(guestForward, 'forwards', 256),
+    text: 'addresses and ports of the virtual network that lead to the host: `10.0.2.100:80:8080`, `10.0.2.100:80:unix:/path`',
+    argument: undefined,
+  },
+  isRestricted: {
+    of: USER,
+    key: 'restrict',
+    value: flag,
+    text: "nothing but the network's own services and what is forwarded",
+    argument: ON_OFF,
+  },
+  prefix: {
+    of: ['user', 'local'],
+    value: prefix('inet', '10.0.2.0/24'),
+    text: "the network's IPv4 addresses (`10.0.2.0/24`): the host is .2, the name server .3, the guest from .15 on",
+    argument: { kind: 'string', form: ' *address*`/`*length*' },
+  },
+  prefix6: {
+    of: ['user', 'local'],
+    value: prefix('inet6', 'fd00::/64'),
+    text: 'its IPv6 addresses, with a length of 64; one of our own when not given',
+    argument: { kind: 'string', form: ' *address*`/64`' },
+  },
+  hostname: {
+    of: USER,
+    value: matching((it) => HOSTNAME.test(it) && it.length <= 253, 'a host name such as "guest"'),
+    text: "what DHCP calls the guest; the VM's name when not given",
+    argument: { kind: 'string', form: ' *name*' },
+  },
+  dns: {
+    of: USER,
+    value: matching((it) => isIpv4(it) || isIpv6(it), 'the address of a name server'),
+    text: "the name server that the guest's questions go to; the host's when not given",
+    argument: { kind: 'string', form: ' *address*' },
+  },
+  tftp: {
+    of: USER,
+    value: path,
+    text: "a folder that the host's address serves by TFTP, read-only",
+    argument: { kind: 'string', form: ' *path*', means: 'path' },
+  },
+  http: {
+    of: USER,
+    value: path,
+    text: "a folder that the host's address serves by HTTP, read-only",
+    argument: { kind: 'string', form: ' *path*', means: 'path' },
+  },
+  bootfile: {
+    of: USER,
+    value: matching(
+      (it) => /^[\x20-\x7e]+$/.test(it) && it.length <= MAX_BOOTFILE_BYTES,
+      `a file name or URL, at most ${MAX_BOOTFILE_BYTES} ASCII characters`,
+    ),
+    text: 'what DHCP names for network boot: a file of the TFTP folder, or a URL',
+    argument: { kind: 'string', form: ' *name*' },
+  },
+  tap: {
+    of: ['tap', 'local'],
+    value: tapName,
+    text: 'the tap interface of the host; a new one when not given',
+    argument: undefined,
+  },
+  switch: {
+    of: ['switch'],
+    value: switchName,
+    text: 'the name of the switch, which joins all VMs that name it',
+    argument: undefined,
+  },
+  socket: {
+    of: ['stream', 'passt'],
+    value: socket,
+    text: 'the unix socket, or ADDRESS:PORT, of the program at the other end; for `passt`, one that runs already',
+    argument: undefined,
+  },
+} as const satisfies Readonly<Record<string, NetworkRow<unknown>>>;
+
+const ROWS: readonly (readonly [string, NetworkRow<unknown>])[] = Object.entries(NETWORK_OPTIONS);
+
+const TABLE = {
+  key: 'kind',
+  value: choice(NETWORK_KINDS),
+  description:
+    'What it is wired to: `user`, `tap`, `local` (a private link to the host), `switch`, `stream` or `passt`.',
+  missing: `is required: one of ${NETWORK_KINDS.join(', ')}`,
+  form: '"user", "tap0" or an object such as { "kind": "user", "forwards": ["tcp:2222:22"] }',
+  options: NETWORK_OPTIONS,
+  ofText,
+} as const satisfies OptionTable<'kind', NetworkKind, OptionRows>;
+
 /** Absent options are off, or as the table says. */
-export interface NetworkConfig {
-  readonly kind: NetworkKind;
-  /** Six bytes with colons; absent: made from the VM's name and the interface's number. */
-  readonly lladdr?: string;
-  /** Frames from or to any other address are dropped. */
-  readonly isLocked?: boolean;
-  /** The link is down at the start. */
-  readonly isDown?: boolean;
-  /** Largest IP datagram: 68 to 65535. */
-  readonly mtu?: number;
-  /** Pairs of queues; absent: one per vCPU, at most 4, where the link has them. */
-  readonly queues?: number;
-  readonly transport?: 'pci' | 'mmio';
-  /** It has an I/O thread of its own. */
-  readonly iothread?: boolean;
-  /** A pcapng file that the interface's frames are written to from the start. */
-  readonly capture?: string;
+export type NetworkConfig = Described<'kind', NetworkKind, typeof NETWORK_OPTIONS>;
 
-  // Of `user`.
-  readonly forwards?: readonly ForwardConfig[];
-  readonly guestForwards?: readonly GuestForwardConfig[];
-  /** Nothing but the network's own services and what is forwarded. */
-  readonly isRestricted?: boolean;
-  /** IPv4, as 10.0.2.0/24, the default. The host is .2, the name server .3, the guest from .15 on. */
-  readonly prefix?: string;
-  /** IPv6, /64; absent: one of our own. */
-  readonly prefix6?: string;
-  /** What DHCP calls the guest; absent: the VM's name. */
-  readonly hostname?: string;
-  /** The name server that the guest's questions go to; absent: the host's. */
-  readonly dns?: string;
-  /** Folders that the host's address serves to the guest, read-only. */
-  readonly tftp?: string;
-  readonly http?: string;
-  /** What DHCP names for network boot. */
-  readonly bootfile?: string;
+export const NETWORK_TEXTS = optionTexts(TABLE);
 
-  // Of `tap` and `local`.
-  /** `tap7`; absent: a new one. */
-  readonly tap?: string;
-  readonly group?: string;
-  readonly rdomain?: number;
+const single = described(TABLE);
 
-  // Of `switch`.
-  readonly switch?: string;
+/** A kind, `tap7`, `switch:name`, `stream:path`, or an object. */
+export const network: ValueKind<NetworkConfig> = {
+  ...single,
+  read: (written, complain) => whole(single.read(written, complain), complain),
+  check: (value, complain) => whole(single.check(value, complain), complain),
+};
 
-  // Of `stream`, and of `passt` where one runs already: a unix socket, or ADDRESS:PORT.
-  readonly socket?: string;
+/** `user,forward=tcp:2222:22,mtu=9000`, as launch.json has it; see fromFlag. */
+export function networkFromFlag(given: string, refuse: (message: string) => void): Record<string, unknown> {
+  return fromFlag(TABLE, given, refuse);
 }
 
-/** From the host to the guest. */
-export interface ForwardConfig {
-  readonly protocol: 'tcp' | 'udp';
-  /** Absent: loopback. */
-  readonly hostAddress?: string;
-  /** The first of `count`. */
-  readonly hostPort?: number;
-  /** In place of address and port: a unix socket; TCP only. */
-  readonly hostPath?: string;
-  readonly guestPort: number;
-  /** Absent: the guest's own by DHCP. */
-  readonly guestAddress?: string;
-  readonly count?: number;
+/** What an interface of vmd's has of it, too. */
+const { mtu, queues, transport, iothread, capture } = NETWORK_OPTIONS;
+const INTERFACE_OPTIONS = { mtu, queues, transport, iothread, capture };
+const INTERFACE_TABLE = { ...TABLE, options: INTERFACE_OPTIONS };
+
+type BlockOption = Exclude<
+  keyof typeof NETWORK_OPTIONS,
+  'forwards' | 'guestForwards' | 'tap' | 'switch' | 'socket'
+>;
+
+/** The keys are made as the types make them. */
+export const NETWORK_BLOCK = blockOf(TABLE, 'network') as Readonly<
+  Record<`network${Capitalize<BlockOption>}`, Directive>
+>;
+export const INTERFACE_BLOCK = blockOf(INTERFACE_TABLE, 'interface') as Readonly<
+  Record<`interface${Capitalize<keyof typeof INTERFACE_OPTIONS>}`, Directive>
+>;
+
+/** What the directives of a block say, as the object that launch.json would have. */
+export function networkFromBlock(
+  block: 'network' | 'interface',
+  items: readonly Written[],
+  absolute: (value: WrittenValue) => string,
+): Record<string, unknown> {
+  return fromBlock(TABLE, block, items, absolute);
 }
 
-/** From an address of the virtual network to the host. */
-export interface GuestForwardConfig {
-  readonly guestAddress: string;
-  readonly guestPort: number;
-  readonly hostAddress?: string;
-  readonly hostPort?: number;
-  readonly hostPath?: string;
+/** An option that is there twice. */
+export function networkOptionAgain(
+  block: 'network' | 'interface',
+  items: readonly Written[],
+): string | undefined {
+  return givenAgain(TABLE, block, items);
+}
+
+/** ADDRESS:PORT stays as it is. */
+export function pathOfSocket(written: string, absolute: (path: string) => string): string {
+  return /^[^/]+:\d+$/.test(written) ? written : absolute(written);
+}
+
+/** Whether a directive of the block may be there for that kind. */
+export function isOptionOf(kind: NetworkKind, id: string): boolean {
+  const found = ROWS.find(([name, { one }]) => id === one || id === blockId('network', name));
+  return found?.[1].of?.includes(kind) ?? true;
+}
+
+/** What a text alone means. */
+function ofText(given: string): Readonly<Record<string, unknown>> {
+  if (/^tap\d+$/.test(given)) return { kind: 'tap', tap: given };
+  const [, kind = '', value] = /^(tap|switch|stream|passt):(.*)$/s.exec(given) ?? [];
+  if (value === undefined) return { kind: given };
+  return { kind, [kind === 'tap' || kind === 'switch' ? kind : 'socket']: value };
+}
+
+const NEEDED: Readonly<Partial<Record<NetworkKind, 'switch' | 'socket'>>> = {
+  switch: 'switch',
+  stream: 'socket',
+};
+
+/** That its options are of its kind. */
+function whole(value: NetworkConfig | undefined, complain: Complain): NetworkConfig | undefined {
+  if (value === undefined) return undefined;
+  for (const [name, { of, key = name }] of ROWS)
+    if (Reflect.has(value, name) && of?.includes(value.kind) === false)
+      return complain(`is only for a network of kind ${of.join(' or ')}, not ${value.kind}`, `.${key}`);
+  const needed = NEEDED[value.kind];
+  if (needed !== undefined && value[needed] === undefined)
+    return complain(`is required: ${NETWORK_OPTIONS[needed].text}`, `.${needed}`);
+  if (value.kind === 'user' && value.prefix6?.endsWith('/64') === false)
+    return complain('must have a length of 64 for a network of kind user', '.prefix6');
+  return value;
 }

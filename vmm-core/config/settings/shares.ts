@@ -4,13 +4,14 @@ import {
   described,
   type Described,
   fromFlag,
+  listFlag,
   listOf,
   ON_OFF,
   type OptionRows,
   type OptionTable,
 } from '../optionTable.ts';
 import type { ConfigProblem } from '../rows.ts';
-import type { Flag, Setting, WrittenVm } from '../setting.ts';
+import type { Setting, WrittenVm } from '../setting.ts';
 import { describe, flag, path, plain } from '../valueKinds.ts';
 
 const MOST_SHARES = 8;
@@ -51,22 +52,17 @@ const TABLE = {
 /** Absent `readonly` means true; see tagOf. */
 export type ShareConfig = Described<'path', string, typeof OPTIONS>;
 
-const shareFlag: Flag = {
-  name: 'share',
-  placeholder: 'D[,OPTION]',
-  isRepeatable: true,
-  text: 'a folder that the guest can mount by 9p, read-only; options: tag=NAME, rw',
-  read: (given, refuse) =>
-    given.length === 0
-      ? undefined
-      : given.map((it) => {
-          const written = fromFlag(TABLE, it, (message) => refuse(`--share ${it}: ${message}`));
-          share.read(written, (message, part = '') => refuse(`--share ${it}: ${part.slice(1)} ${message}`));
-          return written;
-        }),
-};
-
 const share = described(TABLE);
+
+const shareFlag = listFlag(
+  {
+    name: 'share',
+    placeholder: 'D[,OPTION]',
+    text: 'a folder that the guest can mount by 9p, read-only; options: tag=NAME, rw',
+  },
+  (given, refuse) => fromFlag(TABLE, given, refuse),
+  share,
+);
 
 /** Absent: there is none. */
 export const shares = {

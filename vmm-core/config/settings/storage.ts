@@ -4,8 +4,8 @@ import { pathOf, type DirectiveFindings, type Written, type WrittenValue } from 
 import { checkPath } from '../directiveChecks.ts';
 import { valueFlag } from '../flags.ts';
 import type { ConfigProblem } from '../rows.ts';
-import { listOf } from '../optionTable.ts';
-import type { Flag, Setting, WrittenVm } from '../setting.ts';
+import { listFlag, listOf } from '../optionTable.ts';
+import type { Setting, WrittenVm } from '../setting.ts';
 import { path } from '../valueKinds.ts';
 import { MAX_DISKS } from '../values.ts';
 import {
@@ -30,20 +30,15 @@ const CDROM = { what: 'cdrom', mayBeDevice: true, ifMissing: 'file-missing', isL
 
 const list = listOf(disk, 'disks');
 
-const flag: Flag = {
-  name: 'disk',
-  placeholder: 'F[,OPTION]',
-  isRepeatable: true,
-  text: 'a disk image; options are those of launch.json: format=qcow2, ro, cache=none, snapshot …',
-  read: (given, refuse) =>
-    given.length === 0
-      ? undefined
-      : given.map((it) => {
-          const written = diskFromFlag(it, (message) => refuse(`--disk ${it}: ${message}`));
-          disk.read(written, (message, part = '') => refuse(`--disk ${it}: ${part.slice(1)} ${message}`));
-          return written;
-        }),
-};
+const flag = listFlag(
+  {
+    name: 'disk',
+    placeholder: 'F[,OPTION]',
+    text: 'a disk image; options are those of launch.json: format=qcow2, ro, cache=none, snapshot …',
+  },
+  diskFromFlag,
+  disk,
+);
 
 export const disks = {
   value: list,
