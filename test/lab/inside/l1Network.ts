@@ -37,7 +37,7 @@ export async function serveEcho(t: TestContext): Promise<number> {
   const server = createServer((socket) => socket.on('error', () => undefined).pipe(socket));
   const port = await listening(t, server);
   for (const family of ['udp4', 'udp6'] as const) {
-    const socket = createSocket({ type: family, ipv6Only: true });
+    const socket = createSocket({ type: family, ipv6Only: family === 'udp6' });
     t.after(() => socket.close());
     socket.on('message', (bytes, peer) => socket.send(bytes, peer.port, peer.address));
     await bound(socket, port);

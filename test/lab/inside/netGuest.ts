@@ -36,10 +36,15 @@ export async function bootNetGuest(t: TestContext, options: NetGuestOptions): Pr
     cmdline: `lab.modules=${drivers} ${cmdline}`.trim(),
     more: [...networks.flatMap((it) => ['--net', it]), ...more],
   });
+  await prepare(guest);
+  return guest;
+}
+
+/** Makes it able to be configured. */
+export async function prepare(guest: DiskGuest): Promise<void> {
   await guest.sh('mount -o remount,rw / && ip link set lo up');
   for (const line of LEASE_SCRIPT) await guest.sh(`echo '${line}' >> /tmp/lease`);
   await guest.sh('chmod +x /tmp/lease');
-  return guest;
 }
 
 /** By DHCP. Returns the lease as udhcpc has it: `ip=10.0.2.15` and so on. */

@@ -1,14 +1,16 @@
 /*
  * What the lab's guests do with a network: an echo server, and clients that ask one. A client prints how often it was
- * answered, and fails at the first wrong answer. Statically linked: see ../labDisk.ts.
+ * answered and how many microseconds that took, and fails at the first wrong answer. Statically linked: see ../labDisk.ts.
  *
  *   netLoad echo PORT               TCP and UDP, both address families, until it is killed
  *   netLoad many ADDRESS PORT N     N TCP connections at once, each asks once
  *   netLoad short ADDRESS PORT N    N TCP connections, one after the other
+ *   netLoad turns ADDRESS PORT N    N questions on one TCP connection, each after the answer to the one before
  *   netLoad udp ADDRESS PORT        datagrams of 1 to 65507 bytes
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define QUESTION 100
@@ -96,6 +99,15 @@ static void many(const struct sockaddr_in6 *to, int count)
 		ask(fds[i], i);
 	for (int i = 0; i < count; i++)
 		close(fds[i]);
+}
+
+static void turns(const struct sockaddr_in6 *to, int count)
+{
+	int fd = connected(to, SOCK_STREAM), on = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	for (int i = 0; i < count; i++)
+		ask(fd, i);
+	close(fd);
 }
 
 static void inTurn(const struct sockaddr_in6 *to, int count)
@@ -193,26 +205,42 @@ static void echo(int port)
 	}
 }
 
+static long microseconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000L + now.tv_nsec / 1000;
+}
+
+/* How many questions were answered; -1: there is no such load. */
+static int run(const char *load, const struct sockaddr_in6 *to, int count)
+{
+	if (strcmp(load, "udp") == 0)
+		return udp(to);
+	if (strcmp(load, "many") == 0)
+		many(to, count);
+	else if (strcmp(load, "short") == 0)
+		inTurn(to, count);
+	else if (strcmp(load, "turns") == 0)
+		turns(to, count);
+	else
+		return -1;
+	return count;
+}
+
 int main(int argc, char **argv)
 {
-	struct sockaddr_in6 to;
 	struct rlimit files = { .rlim_cur = 65536, .rlim_max = 65536 };
 	setrlimit(RLIMIT_NOFILE, &files);
-	if (argc > 3)
-		to = peer(argv[2], argv[3]);
-	if (argc == 3 && strcmp(argv[1], "echo") == 0) {
+	if (argc == 3 && strcmp(argv[1], "echo") == 0)
 		echo(atoi(argv[2]));
-	} else if (argc == 5 && strcmp(argv[1], "many") == 0) {
-		many(&to, atoi(argv[4]));
-		printf("answered: %s\n", argv[4]);
-	} else if (argc == 5 && strcmp(argv[1], "short") == 0) {
-		inTurn(&to, atoi(argv[4]));
-		printf("answered: %s\n", argv[4]);
-	} else if (argc == 4 && strcmp(argv[1], "udp") == 0) {
-		printf("answered: %d\n", udp(&to));
-	} else {
-		fprintf(stderr, "netLoad: unknown arguments\n");
-		return 2;
+	if (argc == 4 || argc == 5) {
+		struct sockaddr_in6 to = peer(argv[2], argv[3]);
+		long start = microseconds();
+		int answered = run(argv[1], &to, argc == 5 ? atoi(argv[4]) : 0);
+		if (answered >= 0)
+			return printf("answered: %d in %ld us\n", answered, microseconds() - start) < 0;
 	}
-	return 0;
+	fprintf(stderr, "netLoad: unknown arguments\n");
+	return 2;
 }

@@ -17,7 +17,8 @@ export interface QemuDisk {
   readonly options: string;
 }
 
-export function runQemu(disks: readonly QemuDisk[], cmdline: string): GuestRun {
+/** `more`: options of QEMU. */
+export function runQemu(disks: readonly QemuDisk[], cmdline: string, more: readonly string[] = []): GuestRun {
   const machine = 'microvm,accel=kvm,rtc=on';
   return new GuestRun(LOADER, [
     ...['--library-path', LIBRARIES.join(':'), path.join(DISK.qemu, 'usr/bin/qemu-system-x86_64')],
@@ -29,5 +30,11 @@ export function runQemu(disks: readonly QemuDisk[], cmdline: string): GuestRun {
       ...['-drive', `id=d${i},file=${file},format=${format},if=none,discard=unmap,${options}`],
       ...['-device', `virtio-blk-device,drive=d${i}`],
     ]),
+    ...more,
   ]);
+}
+
+/** An interface; `netdev` as QEMU's -netdev has it, without an id. */
+export function qemuNetwork(netdev: string): readonly string[] {
+  return ['-netdev', `${netdev},id=n0`, '-device', 'virtio-net-device,netdev=n0'];
 }
