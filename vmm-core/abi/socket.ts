@@ -37,6 +37,9 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
 export const MSG_CMSG_CLOEXEC = 0x4000_0000;
 
+/** Of SO_LINGER: to wait zero seconds means to break off. */
+export const Linger = struct('linger', 8, { l_onoff: s32(0), l_linger: s32(4) });
+
 /** Control messages of SOL_SOCKET. */
 export const SCM_RIGHTS = 1;
 

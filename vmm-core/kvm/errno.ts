@@ -5,6 +5,7 @@ export const EIO = 5;
 export const ENXIO = 6;
 export const EBADF = 9;
 export const EAGAIN = 11;
+export const ENOMEM = 12;
 export const EACCES = 13;
 export const EBUSY = 16;
 export const EEXIST = 17;

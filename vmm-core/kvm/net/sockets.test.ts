@@ -25,6 +25,7 @@ import { poll } from '../io/syscalls.ts';
 import { hostAddress } from '../libc.ts';
 import { KernelMessage } from './messageIo.ts';
 import {
+  abortSocket,
   acceptFrom,
   bindSocket,
   connectSocket,
@@ -40,7 +41,8 @@ import {
   unsentBytes,
 } from './sockets.ts';
 
-const { EAGAIN, EBADF, ECONNREFUSED, EINPROGRESS, EINTR, EINVAL, EMFILE, ENAMETOOLONG } = constants.errno;
+const { EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, EINPROGRESS, EINTR, EINVAL, EMFILE, ENAMETOOLONG } =
+  constants.errno;
 const LOOPBACK: SocketAddress = { family: 'ipv4', address: Uint8Array.of(127, 0, 0, 1), port: 0 };
 const folder = mkdtempSync(path.join(tmpdir(), 'trapframe-sockets-'));
 const open: number[] = [];
@@ -143,6 +145,22 @@ test('options are read and written, and a closed descriptor is an error', () => 
     assert.equal(call(-1), -EBADF);
   assert.equal(setOption(-1, SOL_SOCKET, SO_RCVBUF, 1), -EBADF);
   assert.equal(shutdownSocket(-1, SHUT_WR), -EBADF);
+});
+
+test('a connection that is broken off is reset, one that is closed ends', () => {
+  const message = new KernelMessage([]);
+  const buffer = new IoBuffer(16);
+  const answer = (end: (fd: number) => void): number => {
+    const [client, accepted] = connected(AF_INET, listening(AF_INET, LOOPBACK));
+    open.splice(open.indexOf(client), 1);
+    end(client);
+    until(accepted, POLLIN);
+    message.clear();
+    message.addBuffer(buffer, 0, 16);
+    return message.receive(accepted);
+  };
+  assert.equal(answer(closeFd), 0);
+  assert.equal(answer(abortSocket), -ECONNRESET);
 });
 
 test('what the peer has not acknowledged is unsent', () => {

@@ -6,15 +6,17 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
+  Linger,
   SIOCOUTQ,
   SO_ERROR,
+  SO_LINGER,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCKADDR_STORAGE_BYTES,
   SOL_SOCKET,
 } from '../../abi/socket.ts';
 import type { SocketAddress } from '../../bus/socketAddress.ts';
-import { tryIoctlStruct } from '../libc.ts';
+import { closeFd, tryIoctlStruct } from '../libc.ts';
 import { NameReader, nameOf } from './socketName.ts';
 import {
   accept4,
@@ -101,6 +103,12 @@ export function setOption(fd: number, level: number, name: number, value: number
   const bytes = new Uint8Array(INT_BYTES);
   new DataView(bytes.buffer).setInt32(0, value, true);
   return setsockopt(fd, level, name, bytes);
+}
+
+/** Closes it. Of TCP: what was not sent is lost, and the peer is told that the connection was broken off. */
+export function abortSocket(fd: number): void {
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, Linger.bytes({ l_onoff: 1, l_linger: 0 }));
+  closeFd(fd);
 }
 
 /** Of TCP: that the peer has not acknowledged; or -errno. */
