@@ -1,0 +1,178 @@
+/** A network's TCP with a guest that a test plays: the port of the device, and frames both ways. */
+import type { GuestOffloads, GuestPort, Offload } from '../../vmm-core/backends/net/netLink.ts';
+import { IpPacket } from '../../vmm-core/backends/net/user/packet/ipPacket.ts';
+import type { Destination, HostSockets, TcpHost } from '../../vmm-core/backends/net/user/tcp/tcpHost.ts';
+import { TcpNat, type TcpNatOptions } from '../../vmm-core/backends/net/user/tcp/tcpNat.ts';
+import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
+import type { Poller } from '../../vmm-core/bus/poller.ts';
+import { FakeSockets } from './fakeSockets.ts';
+import { FrameBuffer } from './netFrames.ts';
+
+export const HOST_MAC = Uint8Array.of(0x52, 0x55, 10, 0, 2, 2);
+export const GUEST_MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
+export const TAG_BASE = 2 ** 24;
+
+export const NO_OFFLOADS: GuestOffloads = {
+  csum: false,
+  tso4: false,
+  tso6: false,
+  ecn: false,
+  ufo: false,
+  uso4: false,
+  uso6: false,
+};
+export const ALL_OFFLOADS: GuestOffloads = { ...NO_OFFLOADS, csum: true, tso4: true, tso6: true };
+
+/** A frame for the guest, as its driver gets it. */
+export interface ForGuest {
+  readonly bytes: Uint8Array;
+  readonly offload: Offload;
+}
+
+/** The device, with as much room as the test says. */
+export class FakePort implements GuestPort {
+  readonly name = 'net0';
+  readonly mac = GUEST_MAC;
+  readonly pairs = 1;
+  mtu = 1500;
+  offloads = ALL_OFFLOADS;
+  /** Frames that the guest has buffers for. */
+  roomFrames = Infinity;
+  readonly frames: ForGuest[] = [];
+  /** What `arm` was asked for, since it was looked at. */
+  armedMs = Infinity;
+  readonly poller: Poller;
+  readonly message: MessageIo;
+  readonly #frame = new Uint8Array(0x11000);
+  #reserved = 0;
+
+  constructor(poller: Poller, message: MessageIo) {
+    this.poller = poller;
+    this.message = message;
+  }
+
+  reserve(lengthBytes: number): boolean {
+    if (this.roomFrames <= 0) return false;
+    this.#reserved = Math.max(this.#reserved, lengthBytes);
+    return true;
+  }
+
+  write(at: number, bytes: Uint8Array): void {
+    if (at + bytes.length > this.#reserved) throw new RangeError('written beyond what was reserved');
+    this.#frame.set(bytes, at);
+  }
+
+  addTo(): boolean {
+    throw new Error('TCP keeps what it sends');
+  }
+
+  commit(lengthBytes: number, offload: Readonly<Offload>): void {
+    if (lengthBytes > this.#reserved) throw new RangeError('more than was reserved');
+    this.#reserved = 0;
+    this.roomFrames--;
+    this.frames.push({ bytes: this.#frame.slice(0, lengthBytes), offload: { ...offload } });
+  }
+
+  drop(): void {
+    // Nobody counts.
+  }
+
+  arm(delayMs: number): void {
+    if (!(delayMs >= 0)) throw new RangeError(`a timer in ${delayMs} ms`);
+    this.armedMs = Math.min(this.armedMs, delayMs);
+  }
+
+  trouble(sentence: string): void {
+    throw new Error(sentence);
+  }
+
+  setCarrier(): void {
+    throw new Error('the wire is always there');
+  }
+
+  tell(): void {
+    throw new Error('nobody is told');
+  }
+}
+
+export interface WireOptions extends TcpNatOptions {
+  readonly translate?: (address: Uint8Array, port: number) => Destination;
+}
+
+/** TCP between a guest's frames and sockets of a test; time is the test's. */
+export class TcpWire {
+  nowMs = 1000;
+  readonly sockets: FakeSockets;
+  readonly port: FakePort;
+  readonly nat: TcpNat;
+  /** When the timer is due. */
+  dueMs = Infinity;
+  readonly #packet = new IpPacket();
+  readonly #frame = new FrameBuffer();
+
+  constructor({ translate, ...options }: WireOptions = {}) {
+    this.sockets = new FakeSockets((tag, events) => this.nat.onReady(tag, events));
+    this.port = new FakePort(this.sockets.poller, this.sockets.message);
+    this.nat = new TcpNat(hostOf(this, translate ?? asItIs), options);
+  }
+
+  /** A frame of the guest; `sent` is due when the burst is over. */
+  send(bytes: Uint8Array, offload?: Readonly<Offload>): void {
+    const frame = this.#frame.put(bytes, offload);
+    if (this.#packet.read(frame) === 'ip' && !this.#packet.isFragment && this.#packet.protocol === 6)
+      this.nat.onSegment(this.#packet, frame);
+  }
+
+  sent(): void {
+    this.nat.onSent();
+  }
+
+  /** Frames that have come for the guest since. */
+  take(): ForGuest[] {
+    this.followTimer();
+    return this.port.frames.splice(0);
+  }
+
+  giveRoom(frames: number): void {
+    this.port.roomFrames = frames;
+    this.nat.onRoom();
+  }
+
+  /** Time passes; the timer comes when it is due. */
+  advance(ms: number): void {
+    const end = this.nowMs + ms;
+    for (this.followTimer(); this.dueMs <= end; this.followTimer()) {
+      this.nowMs = Math.max(this.nowMs, this.dueMs);
+      this.dueMs = Infinity;
+      this.nat.onTimer();
+    }
+    this.nowMs = end;
+  }
+
+  /** True: the NAT wants another turn at once. */
+  get wantsTurn(): boolean {
+    this.followTimer();
+    return this.dueMs <= this.nowMs;
+  }
+
+  followTimer(): void {
+    this.dueMs = Math.min(this.dueMs, this.nowMs + this.port.armedMs);
+    this.port.armedMs = Infinity;
+  }
+}
+
+function hostOf(wire: TcpWire, translate: TcpHost['translate']): TcpHost {
+  return {
+    port: wire.port,
+    sockets: wire.sockets satisfies HostSockets,
+    mac: HOST_MAC,
+    tagBase: TAG_BASE,
+    now: () => wire.nowMs,
+    translate,
+    macOf: () => GUEST_MAC,
+  };
+}
+
+function asItIs(address: Uint8Array, port: number): Destination {
+  return { family: address.length === 4 ? 'ipv4' : 'ipv6', address: address.slice(), port };
+}
