@@ -188,6 +188,8 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
   // How a VM ends.
   debugExit: ['vmm-core/protocol/', 'vmm-core/vcpu/', 'vmm-core/vm.ts', 'vmm-core/cli/run.ts'],
   reset: ['vmm-core/protocol/', 'vmm-core/vm.ts', 'vmm-core/cli/run.ts', 'debug-adapter/target/'],
+  // Names of interfaces begin with it.
+  net: ['vmm-core/devices/virtio/net/'],
   // What a client has changed.
   memory: ['vmm-core/control/'],
   // Words of the language vm.conf, and colours for them.

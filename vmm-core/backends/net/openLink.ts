@@ -7,7 +7,9 @@ import { UserError } from '../../errors.ts';
 import type { LinkCode } from './linkKind.ts';
 
 /** Absent: not built yet. */
-const LOADERS: Partial<Readonly<Record<NetworkKind, () => Promise<LinkCode>>>> = {};
+const LOADERS: Partial<Readonly<Record<NetworkKind, () => Promise<LinkCode>>>> = {
+  switch: async () => codeOf(await import('./switch/openSwitch.ts'), await import('./switch/switchLink.ts')),
+};
 
 const loaded = new Map<NetworkKind, LinkCode>();
 
@@ -23,4 +25,8 @@ export function linkCode(kind: NetworkKind): LinkCode {
   const code = loaded.get(kind);
   if (code === undefined) throw new UserError(`a network of kind "${kind}" is not built yet: choose another`);
   return code;
+}
+
+function codeOf({ open }: Pick<LinkCode, 'open'>, { attach }: Pick<LinkCode, 'attach'>): LinkCode {
+  return { open, attach };
 }

@@ -1,0 +1,45 @@
+/**
+ * What two members of a switch say to each other when they meet, each once, with two descriptors: the memory
+ * that the other shall write frames for it to (bus/frameRing.ts), and the eventfd that wakes it.
+ */
+import { MAX_FRAME_BYTES } from '../netLink.ts';
+
+export const SWITCH_VERSION = 1;
+/** The vnet header of a frame in a ring, struct virtio_net_hdr_v1. */
+export const FRAME_HEADER_BYTES = 12;
+export const MAX_RECORD_BYTES = FRAME_HEADER_BYTES + MAX_FRAME_BYTES;
+export const MAX_GREETING_BYTES = 512;
+const MAX_ID_LENGTH = 200;
+
+export interface Greeting {
+  readonly version: number;
+  /** Unlike that of any other member. */
+  readonly id: string;
+  /** For people. */
+  readonly vm: string;
+  readonly mtu: number;
+}
+
+export function greetingBytes(greeting: Greeting): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(greeting));
+}
+
+/** A sentence: why that is none. */
+export function readGreeting(bytes: Uint8Array): Greeting | string {
+  if (bytes.length === 0 || bytes.length > MAX_GREETING_BYTES) return 'its greeting has no sensible length';
+  let it: unknown;
+  try {
+    it = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return 'its greeting is not JSON';
+  }
+  if (typeof it !== 'object' || it === null) return 'its greeting is no object';
+  const { version, id, vm, mtu } = it as Readonly<Record<string, unknown>>;
+  if (version !== SWITCH_VERSION)
+    return `it speaks version ${String(version).slice(0, 20)} of switches, and this VMM version ${SWITCH_VERSION}`;
+  if (typeof id !== 'string' || typeof vm !== 'string' || id.length === 0) return 'its greeting has no name';
+  if (Math.max(id.length, vm.length) > MAX_ID_LENGTH) return 'its name is too long';
+  if (typeof mtu !== 'number' || !Number.isInteger(mtu) || mtu < 68 || mtu > 0xffff)
+    return 'its MTU is out of range';
+  return { version, id, vm, mtu };
+}

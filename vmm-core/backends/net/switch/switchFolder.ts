@@ -1,0 +1,90 @@
+/**
+ * Where the members of a switch find each other: a folder with a socket of each. That of a plain name is the
+ * user's own; a switch that users share is named by the path of a folder, whose owner, group and mode say who
+ * may join, as with any file. Main thread.
+ */
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { getSystemErrorName } from 'node:util';
+import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
+import { runtimeDir } from '../../../client/runtimeDir.ts';
+import { UserError } from '../../../errors.ts';
+import { closeFd } from '../../../kvm/libc.ts';
+import { bindSocket, listenOn, openSocket } from '../../../kvm/net/sockets.ts';
+
+const FOLDER = 'switches';
+const SUFFIX = '.port';
+const BACKLOG = 64;
+/** Of sun_path (unix(7)), with its end. */
+const MAX_SOCKET_PATH_BYTES = 107;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const OWN_MODE = 0o700;
+const WRITE_BY_OTHERS = 0o002;
+const GROUP_BITS = 0o070;
+const SOCKET_MODE = 0o600;
+const SHARED_SOCKET_MODE = 0o660;
+
+export interface Membership {
+  readonly fd: number;
+  /** Of its socket, without the folder: unlike that of any other member. */
+  readonly id: string;
+  readonly folder: string;
+  /** Ids of those that were there before. */
+  readonly others: readonly string[];
+}
+
+/** Throws UserError. */
+export function joinSwitch(name: string, member: string): Membership {
+  const folder = folderOf(name);
+  const id = `${member}${SUFFIX}`;
+  const socket = path.join(folder, id);
+  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES)
+    throw new UserError(`switch ${JSON.stringify(name)}: ${socket} is too long for the path of a socket`);
+  const fd = listeningAt(socket, name);
+  chmodSync(socket, isShared(folder) ? SHARED_SOCKET_MODE : SOCKET_MODE);
+  // After its own socket is there: of two that join at once, one at least sees the other.
+  const others = readdirSync(folder).filter((it) => it.endsWith(SUFFIX) && it !== id);
+  return { fd, id, folder, others };
+}
+
+export function leaveSwitch({ folder, id }: Pick<Membership, 'folder' | 'id'>): void {
+  rmSync(path.join(folder, id), { force: true });
+}
+
+function folderOf(name: string): string {
+  if (path.isAbsolute(name)) return sharedFolder(name);
+  if (!NAME.test(name))
+    throw new UserError(
+      `switch ${JSON.stringify(name)}: a name has letters, digits, ".", "_" and "-", or is the path of a folder that VMs share`,
+    );
+  const folder = path.join(runtimeDir(), FOLDER, name);
+  mkdirSync(folder, { recursive: true, mode: OWN_MODE });
+  return folder;
+}
+
+function sharedFolder(folder: string): string {
+  const stat = statSync(folder, { throwIfNoEntry: false });
+  if (stat?.isDirectory() !== true)
+    throw new UserError(
+      `switch ${folder} is not a folder: make it, with the owner and the mode of those who may join`,
+    );
+  if ((stat.mode & WRITE_BY_OTHERS) !== 0)
+    throw new UserError(`switch ${folder}: everybody may write that folder, and so join: chmod o-w it`);
+  return folder;
+}
+
+function isShared(folder: string): boolean {
+  return (statSync(folder).mode & GROUP_BITS) !== 0;
+}
+
+function listeningAt(socket: string, name: string): number {
+  rmSync(socket, { force: true }); // of an earlier process of this VM with this pid
+  const fd = openSocket(AF_UNIX, SOCK_SEQPACKET);
+  let result = fd < 0 ? fd : bindSocket(fd, { family: 'unix', path: socket });
+  if (result === 0) result = listenOn(fd, BACKLOG);
+  if (result === 0) return fd;
+  if (fd >= 0) closeFd(fd);
+  throw new UserError(
+    `cannot join switch ${JSON.stringify(name)} at ${socket} (${getSystemErrorName(result)}): is the switch another user's?`,
+  );
+}

@@ -1,0 +1,130 @@
+/**
+ * Another member of the switch, as one member sees it: the socket by which they met, which tells when it
+ * goes, and a ring each way. On the I/O thread.
+ */
+import { FrameReader, frameRingBytes, FrameWriter } from '../../../bus/frameRing.ts';
+import { EAGAIN } from '../../../kvm/errno.ts';
+import { closeFd, mapOver, signalEventFd } from '../../../kvm/libc.ts';
+import {
+  createMemfd,
+  fixedMemfdSize,
+  type PeerCredentials,
+  peerCredentials,
+  receiveFds,
+  sendFds,
+} from '../../../kvm/net/fdPassing.ts';
+import { IoBuffer } from '../../../memory/ioBuffer.ts';
+import { type Greeting, greetingBytes, MAX_RECORD_BYTES, readGreeting } from './greeting.ts';
+
+/** Of frames that wait for the reader: 60 of the largest. */
+const RING_BYTES = 4 * 2 ** 20;
+
+export class SwitchPeer {
+  readonly fd: number;
+  /** We have connected, not accepted. */
+  readonly isOurs: boolean;
+  readonly #inboxFd: number;
+  readonly #reader: FrameReader;
+  #writer: FrameWriter | undefined;
+  #bellFd = -1;
+  #greeting: Greeting | undefined;
+  #credentials: PeerCredentials | undefined;
+  /** It sleeps, and has been written to. */
+  #isToBeWoken = false;
+  framesIn = 0;
+  framesOut = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Its ring was full. */
+  dropped = 0;
+
+  private constructor(fd: number, isOurs: boolean, inboxFd: number) {
+    this.fd = fd;
+    this.isOurs = isOurs;
+    this.#inboxFd = inboxFd;
+    const memory = new IoBuffer(frameRingBytes(RING_BYTES));
+    mapOver(memory.bytes, inboxFd);
+    this.#reader = new FrameReader(memory.bytes, MAX_RECORD_BYTES);
+  }
+
+  /** On a connected socket, which it closes with itself. -errno: the host has no memory for it. */
+  static meet(fd: number, isOurs: boolean): SwitchPeer | number {
+    const inboxFd = createMemfd('trapframe-switch', frameRingBytes(RING_BYTES));
+    return inboxFd < 0 ? inboxFd : new SwitchPeer(fd, isOurs, inboxFd);
+  }
+
+  /** Undefined: it has not greeted yet. */
+  get greeting(): Greeting | undefined {
+    return this.#greeting;
+  }
+
+  get reader(): FrameReader {
+    return this.#reader;
+  }
+
+  get uid(): number {
+    return this.#credentials?.uid ?? -1;
+  }
+
+  /** `bellFd`: what it shall signal. 0 or -errno. */
+  greet(greeting: Greeting, bellFd: number): number {
+    return Math.min(0, sendFds(this.fd, greetingBytes(greeting), [this.#inboxFd, bellFd]));
+  }
+
+  /** Its greeting has come, perhaps. A sentence: it is no member. 'gone': it has left. */
+  hear(): 'nothing' | 'greeted' | 'gone' | { readonly refused: string } {
+    const passed = receiveFds(this.fd);
+    if (typeof passed === 'number') return passed === -EAGAIN ? 'nothing' : 'gone';
+    if (passed.bytes.length === 0) return 'gone';
+    const refused = this.#meet(passed.bytes, passed.fds);
+    if (refused === undefined) return 'greeted';
+    for (const fd of passed.fds) closeFd(fd);
+    return { refused };
+  }
+
+  /** Room for a frame with its header; undefined: it is not there yet, or its ring is full. */
+  reserve(recordBytes: number): Uint8Array | undefined {
+    return this.#writer?.reserve(recordBytes);
+  }
+
+  publish(recordBytes: number): void {
+    if (this.#writer?.publish(recordBytes) === true) this.#isToBeWoken = true;
+    this.framesOut++;
+    this.bytesOut += recordBytes;
+  }
+
+  wake(): void {
+    if (!this.#isToBeWoken) return;
+    this.#isToBeWoken = false;
+    signalEventFd(this.#bellFd);
+  }
+
+  get isBroken(): boolean {
+    return this.#reader.isBroken || this.#writer?.isBroken === true;
+  }
+
+  close(): void {
+    for (const fd of [this.fd, this.#inboxFd, this.#bellFd]) if (fd >= 0) closeFd(fd);
+  }
+
+  /** Undefined: it is a member. */
+  #meet(bytes: Uint8Array, fds: readonly number[]): string | undefined {
+    if (this.#greeting !== undefined) return 'it has greeted twice';
+    const greeting = readGreeting(bytes);
+    if (typeof greeting === 'string') return greeting;
+    const [outbox, bell] = fds;
+    if (outbox === undefined || bell === undefined || fds.length !== 2)
+      return 'its greeting came without memory';
+    const sizeBytes = frameRingBytes(RING_BYTES);
+    if (fixedMemfdSize(outbox) !== sizeBytes) return 'its memory is of another size, or could be resized';
+    const memory = new IoBuffer(sizeBytes);
+    mapOver(memory.bytes, outbox);
+    closeFd(outbox); // the mapping stays
+    this.#writer = new FrameWriter(memory.bytes);
+    this.#bellFd = bell;
+    this.#greeting = greeting;
+    const credentials = peerCredentials(this.fd);
+    if (typeof credentials !== 'number') this.#credentials = credentials;
+    return undefined;
+  }
+}
