@@ -188,8 +188,8 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
   // How a VM ends.
   debugExit: ['vmm-core/protocol/', 'vmm-core/vcpu/', 'vmm-core/vm.ts', 'vmm-core/cli/run.ts'],
   reset: ['vmm-core/protocol/', 'vmm-core/vm.ts', 'vmm-core/cli/run.ts', 'debug-adapter/target/'],
-  // Names of interfaces begin with it.
-  net: ['vmm-core/devices/virtio/net/'],
+  // Names of interfaces begin with it; a command, a tag of log lines.
+  net: ['vmm-core/devices/virtio/net/', 'vmm-core/backends/net/', 'vmm-core/cli/net.ts'],
   // What a client has changed.
   memory: ['vmm-core/control/'],
   // Words of the language vm.conf, and colours for them.
@@ -207,6 +207,7 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
     'vmm-core/cli/drive.ts', // a command, and a value of commands
     'vmm-core/cli/disk/',
   ],
+  forward: ['vmm-core/control/', 'vmm-core/cli/net.ts'], // a parameter, and a verb
   interface: ['vmm-core/config/directive.ts', 'vmm-core/vmConf/', 'extension/language/server/'],
   socket: ['vmm-core/vmConf/'],
   lladdr: ['vmm-core/vmConf/'],

@@ -55,12 +55,12 @@ import {
 import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
 import { within } from './deadline.ts';
 import { FakeCpu, FakeMemory } from './fakeCpu.ts';
+import { FakeNetworks } from './fakeNetworks.ts';
 
 const PT_LOAD = 1;
 const FAKE_PID = 4242;
 const MAX_READ_BYTES = 64 * 1024 * 1024;
-/** Instructions between polls of the socket while the machine runs. */
-const SLICE = 200;
+const SLICE = 200; // instructions between polls of the socket
 /** The answer of a silent process. */
 const NEVER = new Promise<never>(() => undefined);
 
@@ -80,6 +80,7 @@ export class FakeVmm {
   readonly socket: string;
   /** Every request, in order, for tests of what a client asks. */
   readonly requests: string[] = [];
+  readonly #networks = new FakeNetworks();
   readonly #asked = new EventEmitter();
   memory = new FakeMemory(0);
   cpus: FakeCpu[] = [];
@@ -135,6 +136,7 @@ export class FakeVmm {
   /** As a VM that another program started. */
   createNow(config: VmConfig): void {
     this.#config = config;
+    this.#networks.begin(config);
     this.#load();
   }
 
@@ -268,6 +270,7 @@ export class FakeVmm {
         this.#silent ? NEVER : this.#withVm(() => this.#setBreakpoints(connection, breakpoints)),
       ),
     );
+    this.#networks.serve(connection, (body) => this.#withVm(body));
     connection.onRequest(readRegisters, ({ cpu }) => this.#whenPaused(() => this.#registers(cpu)));
     connection.onRequest(writeRegisters, ({ cpu, values }) =>
       this.#whenPaused(() => {

@@ -9,6 +9,15 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { ResponseError } from 'vscode-jsonrpc/node';
 import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
+import {
+  addNetworkForward,
+  listNetworks,
+  removeNetworkForward,
+  reportNetwork,
+  setNetworkLink,
+  startNetworkCapture,
+  stopNetworkCapture,
+} from '../../vmm-core/protocol/networks.ts';
 import { type LiveClient, vmConfig } from './liveVm.ts';
 import { temporaryFolder } from './vmmProcess.ts';
 
@@ -55,6 +64,7 @@ export function declareContract(
   declareLifetime(declare, start, withVm);
   declareRunControl(declare, withVm);
   declareState(declare, withVm);
+  declareNetworks(declare, start);
 }
 
 type WithVm = (t: TestContext, cpus?: number) => Promise<ContractCore>;
@@ -309,6 +319,61 @@ function declareState(declare: DeclareTest, withVm: WithVm): void {
     await refused(ErrorCode.User, client.read({ address: 'x', lengthBytes: 1 }));
     await refused(ErrorCode.User, client.read({ address: '0x0', lengthBytes: -1 }));
     await refused(ErrorCode.User, client.read({ address: '0x0', lengthBytes: 2 ** 31 }));
+  });
+}
+
+function declareNetworks(declare: DeclareTest, start: (t: TestContext) => Promise<ContractCore>): void {
+  const withNetworks = async (t: TestContext, networks: readonly unknown[]): Promise<ContractCore> => {
+    const core = await start(t);
+    await core.client.create(vmConfig({ kernel: kernelFile(t), name: 'contract', networks }));
+    return core;
+  };
+  const network = 'net0';
+
+  declare('a VM without network interfaces has none to change', async (t) => {
+    const { connection } = (await withNetworks(t, [])).client.vmm;
+    assert.deepEqual(await connection.sendRequest(listNetworks), []);
+    await refused(ErrorCode.User, connection.sendRequest(setNetworkLink, { network, isUp: false }));
+    await refused(ErrorCode.User, connection.sendRequest(reportNetwork, { network }));
+  });
+
+  declare('network interfaces are listed, and their links put down and up', async (t) => {
+    const mac = '52:54:00:00:00:01';
+    const core = await withNetworks(t, [
+      { kind: 'user', mac },
+      { kind: 'user', down: true },
+    ]);
+    const { connection } = core.client.vmm;
+    const [first, second, ...rest] = await connection.sendRequest(listNetworks);
+    assert.deepEqual(first, { name: network, kind: 'user', lladdr: mac, isUp: true });
+    assert.deepEqual([second?.name, second?.isUp, rest], ['net1', false, []]);
+    await connection.sendRequest(setNetworkLink, { network, isUp: false });
+    assert.equal((await connection.sendRequest(listNetworks))[0]?.isUp, false);
+    assert.ok(Object.keys(await connection.sendRequest(reportNetwork, { network })).length > 0);
+    await refused(ErrorCode.User, connection.sendRequest(reportNetwork, { network: 'net2' }));
+  });
+
+  declare('an interface is captured into one file at a time', async (t) => {
+    const { connection } = (await withNetworks(t, ['user'])).client.vmm;
+    const file = path.join(temporaryFolder(t), 'a.pcapng');
+    await refused(ErrorCode.User, connection.sendRequest(stopNetworkCapture, { network }));
+    await connection.sendRequest(startNetworkCapture, { network, path: file });
+    assert.equal((await connection.sendRequest(listNetworks))[0]?.capture, file);
+    await refused(ErrorCode.User, connection.sendRequest(startNetworkCapture, { network, path: file }));
+    const result = await connection.sendRequest(stopNetworkCapture, { network });
+    assert.deepEqual([result.dropped, result.paths], [0, [file]]);
+    assert.equal((await connection.sendRequest(listNetworks))[0]?.capture, undefined);
+  });
+
+  declare('a port is forwarded once, until it is not any more', async (t) => {
+    const { connection } = (await withNetworks(t, ['user'])).client.vmm;
+    const hostPath = path.join(temporaryFolder(t), 'guest.sock');
+    const forward = { protocol: 'tcp', hostPath, guestPort: 22 } as const;
+    await refused(ErrorCode.User, connection.sendRequest(removeNetworkForward, { network, forward }));
+    await connection.sendRequest(addNetworkForward, { network, forward });
+    await refused(ErrorCode.User, connection.sendRequest(addNetworkForward, { network, forward }));
+    await connection.sendRequest(removeNetworkForward, { network, forward });
+    await connection.sendRequest(addNetworkForward, { network, forward });
   });
 }
 

@@ -1,5 +1,5 @@
 /** The back ends of a machine, in the order of its plan: undefined where a device has none. Main thread. */
-import type { Backend, DiskDrive, SerialLine } from './backend.ts';
+import type { Backend, DiskDrive, NetworkInterface, SerialLine } from './backend.ts';
 
 export class BackendSet {
   readonly #backends: readonly (Backend | undefined)[];
@@ -20,6 +20,11 @@ export class BackendSet {
   /** The machine's disks, as its configuration lists them. */
   get disks(): readonly DiskDrive[] {
     return this.#present.flatMap((it) => it.disk ?? []);
+  }
+
+  /** The machine's network interfaces, as its configuration lists them. */
+  get networks(): readonly NetworkInterface[] {
+    return this.#present.flatMap((it) => it.network ?? []);
   }
 
   /** `device` is the place in the plan. */

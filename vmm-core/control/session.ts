@@ -2,7 +2,7 @@
  * What a client may ask for, in the core's own terms: the requests of every protocol end here. Throws
  * UserError, StateError, GuestAddressError (memory/), and what the host refuses (errors.ts). Main thread.
  */
-import type { DiskDrive } from '../backends/backend.ts';
+import type { DiskDrive, NetworkInterface } from '../backends/backend.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Breakpoint, Status } from '../debug/breakpoints.ts';
 import { type MemoryRange, readMemory, writeMemory } from '../debug/memoryAccess.ts';
@@ -171,6 +171,20 @@ export class Session {
     const found = drives[disk];
     const count = drives.length === 0 ? 'no disks' : `${drives.length}, from 0`;
     if (found === undefined) throw new UserError(`there is no disk ${disk}: the VM has ${count}`);
+    return found;
+  }
+
+  networks(): readonly NetworkInterface[] {
+    return this.#vm.machine.networks;
+  }
+
+  /** By its name. */
+  network(name: string): NetworkInterface {
+    const all = this.networks();
+    const found = all.find((it) => it.name === name);
+    const names = all.length === 0 ? 'none' : all.map((it) => it.name).join(', ');
+    if (found === undefined)
+      throw new UserError(`there is no network interface "${name}": the VM has ${names}`);
     return found;
   }
 

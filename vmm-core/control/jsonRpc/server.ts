@@ -12,6 +12,7 @@ import type { Core } from '../core.ts';
 import { Session } from '../session.ts';
 import { serveDevices } from './devices.ts';
 import { serveDisks } from './disks.ts';
+import { serveNetworks } from './networks.ts';
 import { greetingParams } from './handshake.ts';
 import { JsonRpcClient } from './jsonRpcClient.ts';
 import { listenAs, type NamedServer } from './listen.ts';
@@ -109,4 +110,5 @@ function serveClient(on: RequestTable, session: Session, client: JsonRpcClient):
   serveMemory(on, session);
   serveDevices(on, session);
   serveDisks(on, session);
+  serveNetworks(on, session);
 }
