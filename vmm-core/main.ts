@@ -34,6 +34,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "change a running VM's disks",
     load: async () => (await import('./cli/drive.ts')).drive,
   },
+  net: {
+    summary: "watch and change a running VM's network interfaces",
+    load: async () => (await import('./cli/net.ts')).net,
+  },
   create: {
     summary: 'make a disk image',
     load: async () => (await import('./cli/disk/create.ts')).create,

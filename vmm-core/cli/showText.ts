@@ -16,6 +16,7 @@ import type {
   VirtioReport,
   WindowReport,
 } from '../protocol/devices.ts';
+import { textTable } from './textTable.ts';
 
 /** All that is shown, and what --json prints. Stable: scripts read it. */
 export interface Shown {
@@ -42,6 +43,13 @@ export function showText({ name, pid, state, machine, devices, vcpu }: Shown): s
   const head = { name, value: `process ${pid}, ${state}`, rows: machineRows(machine) };
   const saved = vcpu === undefined ? [] : [{ name: 'vCPU', rows: decodedRows(vcpu) }];
   return [head, ...devices.map(deviceRow), ...saved].map((it) => `${lines([it]).join('\n')}\n`).join('\n');
+}
+
+/** The same for what a part tells of itself. */
+export function decodedText(values: Decoded): string {
+  return lines(decodedRows(values))
+    .map((it) => `${it}\n`)
+    .join('');
 }
 
 /** Values of one level begin in one column. */
@@ -185,9 +193,25 @@ function bufferText({ address, lengthBytes, isWritable, isIndirect }: BufferRepo
 
 function decodedRows(values: Decoded): Row[] {
   return Object.entries(values).map(([name, value]) => {
-    if (isList(value)) return row(name, value.map(String).join(', '));
+    if (isList(value)) return listRow(name, value);
     return typeof value === 'object' ? { name, rows: decodedRows(value) } : row(name, String(value));
   });
+}
+
+/** Objects are the rows of a table, by the names of the first: connections, leases. */
+function listRow(name: string, values: readonly DecodedValue[]): Row {
+  const objects = values.filter((it): it is Decoded => typeof it === 'object' && !isList(it));
+  const [first] = objects;
+  if (first === undefined || objects.length < values.length)
+    return row(name, values.map(cellText).join(', '));
+  const columns = Object.keys(first);
+  const cells = objects.map((it) => columns.map((key) => cellText(it[key] ?? '')));
+  return { name, rows: textTable(columns, cells).map((it) => ({ name: it })) };
+}
+
+function cellText(value: DecodedValue): string {
+  if (isList(value)) return value.map(cellText).join(' ');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 function isList(value: DecodedValue): value is readonly DecodedValue[] {

@@ -3,6 +3,7 @@ import { standardError, standardOutput } from '../client/output.ts';
 import { runningVms, type RunningVm } from '../client/runningVms.ts';
 import { formatSize } from '../config/size.ts';
 import { fail, isForUser, parseArguments } from './arguments.ts';
+import { textTable } from './textTable.ts';
 
 /** One line of `--json`: an array of these. */
 interface Row {
@@ -53,15 +54,7 @@ function table(rows: readonly Row[]): string {
     String(it.cpus),
     formatSize(it.memoryBytes),
   ]);
-  const all = [header, ...cells];
-  const widths = header.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
-  return all
-    .map(
-      (line) =>
-        `${line
-          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
+  return textTable(header, cells)
+    .map((it) => `${it}\n`)
     .join('');
 }
