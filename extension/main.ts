@@ -7,6 +7,7 @@ import { registerConfigurations } from './debug/resolveConfig.ts';
 import { registerVmSessions } from './debug/vmSession.ts';
 import { HostCheckPanel } from './hostCheck.ts';
 import { registerVmConf } from './language/client.ts';
+import { registerNetworkCommands } from './networkCommands.ts';
 import { registerRunningVmCommands } from './runningVmCommands.ts';
 import { SerialTerminals } from './terminal/serialTerminal.ts';
 import { VmProcesses } from './vmProcess.ts';
@@ -24,6 +25,7 @@ export function activate(context: vscode.ExtensionContext): void {
     terminals,
     hostCheck.register(),
     registerRunningVmCommands(terminals),
+    registerNetworkCommands(),
     registerConfigurations({ processes, hostCheck }),
     registerBoot(() => processes.warmUp()),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),

@@ -52,7 +52,8 @@ async function stopVm(): Promise<void> {
   vscode.window.setStatusBarMessage(`VM "${vm.name}" was stopped`, STATUS_MESSAGE_MS);
 }
 
-function command(id: string, action: () => Promise<void>): vscode.Disposable {
+/** Shows the sentence of what it throws. */
+export function command(id: string, action: () => Promise<void>): vscode.Disposable {
   return vscode.commands.registerCommand(id, async () => {
     await action().catch((error: unknown) => {
       void vscode.window.showErrorMessage(error instanceof Error ? error.message : String(error));

@@ -67,6 +67,17 @@ export const COMMANDS = [
     description: 'Ends any running VM at once, like pulling the plug.',
   },
   {
+    command: 'trapframe.captureNetwork',
+    title: 'Capture Network…',
+    description:
+      "Writes the frames of a running VM's network interface to a pcapng file, which Wireshark reads; the same command stops it and shows the file.",
+  },
+  {
+    command: 'trapframe.networkLink',
+    title: 'Network Link Up or Down…',
+    description: "Pulls the cable of a running VM's network interface, or puts it back.",
+  },
+  {
     command: 'trapframe.checkHost',
     title: 'Check Host',
     description: 'What this machine has and what it lacks for running VMs.',

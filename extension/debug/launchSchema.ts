@@ -47,6 +47,21 @@ export const configurationSnippets = [
     },
   },
   {
+    label: 'Trapframe: Boot Linux with a disk and a network',
+    description: 'Boot a bzImage whose root is on a disk; port 2222 of this host leads to its SSH server',
+    body: {
+      type: 'vmm',
+      request: 'launch',
+      name: 'Boot Linux',
+      kernel: '^"\\${workspaceFolder}/${1:arch/x86/boot/bzImage}"',
+      cmdline: '${2:console=ttyS0 nokaslr root=/dev/vda}',
+      memory: '1G',
+      disks: ['^"\\${workspaceFolder}/${3:root.qcow2}"'],
+      networks: [{ kind: 'user', forwards: ['tcp:${4:2222}:${5:22}'] }],
+      symbolFiles: ['^"\\${workspaceFolder}/${6:vmlinux}"'],
+    },
+  },
+  {
     label: 'Trapframe: Attach to a running VM',
     description: 'Debug a VM that "vmm run" or another window started, chosen from those running',
     body: { type: 'vmm', request: 'attach', name: 'Attach to a VM' },

@@ -1,0 +1,96 @@
+/** What can be done with network interfaces of running VMs: captures, and links up and down. */
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { type RunningVm, runningVms } from '../vmm-core/client/runningVms.ts';
+import { connectVmm, type VmmClient } from '../vmm-core/client/vmmClient.ts';
+import {
+  listNetworks,
+  setNetworkLink,
+  startNetworkCapture,
+  stopNetworkCapture,
+} from '../vmm-core/protocol/networks.ts';
+import {
+  captureFileName,
+  captureSentence,
+  NO_NETWORK,
+  networkItem,
+  type NetworkItem,
+} from './networkItems.ts';
+import { command } from './runningVmCommands.ts';
+import { NO_VM_RUNS } from './runningVmItems.ts';
+
+const CLIENT = 'vscode';
+const STATUS_MESSAGE_MS = 5000;
+const SHOW_FILE = 'Show File';
+
+export function registerNetworkCommands(): vscode.Disposable {
+  return vscode.Disposable.from(
+    command('trapframe.captureNetwork', captureNetwork),
+    command('trapframe.networkLink', changeLink),
+  );
+}
+
+async function captureNetwork(): Promise<void> {
+  const item = await chooseNetwork('Network interface to capture');
+  if (item === undefined) return;
+  const { vm, network } = item;
+  if (network.capture !== undefined) return stopCapture(item);
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? path.dirname(vm.config.kernel);
+  const file = await vscode.window.showSaveDialog({
+    defaultUri: vscode.Uri.file(path.join(folder, captureFileName(item))),
+    filters: { 'Packet captures': ['pcapng'] },
+    title: `Capture ${item.label}`,
+  });
+  if (file === undefined) return;
+  await withClient(vm, ({ connection }) =>
+    connection.sendRequest(startNetworkCapture, { network: network.name, path: file.fsPath }),
+  );
+  const hint = 'the same command stops it';
+  vscode.window.setStatusBarMessage(`Capturing ${item.label}: ${hint}`, STATUS_MESSAGE_MS);
+}
+
+async function stopCapture({ vm, network }: NetworkItem): Promise<void> {
+  const result = await withClient(vm, ({ connection }) =>
+    connection.sendRequest(stopNetworkCapture, { network: network.name }),
+  );
+  const last = result.paths.at(-1);
+  const choices = last === undefined ? [] : [SHOW_FILE];
+  const chosen = await vscode.window.showInformationMessage(captureSentence(result), ...choices);
+  if (chosen === SHOW_FILE && last !== undefined)
+    await vscode.commands.executeCommand('revealFileInOS', vscode.Uri.file(last));
+}
+
+async function changeLink(): Promise<void> {
+  const item = await chooseNetwork('Network interface whose link goes down, or up again');
+  if (item === undefined) return;
+  const isUp = !item.network.isUp;
+  await withClient(item.vm, ({ connection }) =>
+    connection.sendRequest(setNetworkLink, { network: item.network.name, isUp }),
+  );
+  vscode.window.setStatusBarMessage(`${item.label}: link ${isUp ? 'up' : 'down'}`, STATUS_MESSAGE_MS);
+}
+
+/** Undefined when none was chosen; when there was none to choose, a message was shown. */
+async function chooseNetwork(placeHolder: string): Promise<NetworkItem | undefined> {
+  const vms = await runningVms(CLIENT);
+  const items = (await Promise.all(vms.map(networkItems))).flat();
+  if (items.length === 0) {
+    void vscode.window.showInformationMessage(vms.length === 0 ? NO_VM_RUNS : NO_NETWORK);
+    return undefined;
+  }
+  return vscode.window.showQuickPick(items, { placeHolder, matchOnDescription: true });
+}
+
+async function networkItems(vm: RunningVm): Promise<NetworkItem[]> {
+  const networks = await withClient(vm, ({ connection }) => connection.sendRequest(listNetworks));
+  return networks.map((it) => networkItem(vm, it));
+}
+
+async function withClient<R>(vm: RunningVm, use: (client: VmmClient) => Promise<R>): Promise<R> {
+  const client = await connectVmm(vm.socket, { client: CLIENT });
+  try {
+    return await use(client);
+  } finally {
+    client.dispose();
+  }
+}
