@@ -1,6 +1,6 @@
 /**
- * Writes the reference parts of README.md and docs/disks.md, between their markers, from what the program
- * itself says: `npm run generate`. A test checks that running it changes nothing.
+ * Writes the reference parts of README.md, docs/disks.md and docs/networks.md, between their markers, from
+ * what the program itself says: `npm run generate`. A test checks that running it changes nothing.
  */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -11,11 +11,17 @@ import { SETTINGS } from '../extension/language/contributions.ts';
 import type { AttributeSchema } from '../vmm-core/config/rows.ts';
 import type { ValueSchema } from '../vmm-core/config/setting.ts';
 import { DISK_OPTIONS } from '../vmm-core/config/settings/diskOptions.ts';
+import {
+  NETWORK_KINDS,
+  NETWORK_OPTIONS,
+  type NetworkRow,
+} from '../vmm-core/config/settings/networkOptions.ts';
 import { bundled, ROOT } from './bundle.ts';
 import { COMMANDS } from './manifest.ts';
 
 const README = path.join(ROOT, 'README.md');
 const DISKS = path.join(ROOT, 'docs/disks.md');
+const NETWORKS = path.join(ROOT, 'docs/networks.md');
 const execFileAsync = promisify(execFile);
 
 /** README.md as it should be. */
@@ -38,6 +44,18 @@ export function withDiskOptions(document: string): string {
     text.replaceAll('|', '\\|'),
   ]);
   return replacePart(document, 'options', table(['Option', 'Type', ''], rows));
+}
+
+/** docs/networks.md as it should be. */
+export function withNetworkOptions(document: string): string {
+  const options: Readonly<Record<string, NetworkRow<unknown>>> = NETWORK_OPTIONS;
+  const rows = Object.entries(options).map(([name, { key = name, of = NETWORK_KINDS, value, text }]) => [
+    `\`${key}\``,
+    typeText(value.schema),
+    of.length === NETWORK_KINDS.length ? 'all' : of.map((it) => `\`${it}\``).join(', '),
+    text.replaceAll('|', '\\|'),
+  ]);
+  return replacePart(document, 'options', table(['Option', 'Type', 'Kinds', ''], rows));
 }
 
 function attributeTable(attributes: Readonly<Record<string, AttributeSchema>>): string {
@@ -105,6 +123,7 @@ function replacePart(text: string, name: string, content: string): string {
 async function main(): Promise<void> {
   await writeFile(README, await withReference(await readFile(README, 'utf8')));
   await writeFile(DISKS, withDiskOptions(await readFile(DISKS, 'utf8')));
+  await writeFile(NETWORKS, withNetworkOptions(await readFile(NETWORKS, 'utf8')));
 }
 
 if (process.argv[1] === import.meta.filename) void main();

@@ -91,7 +91,7 @@ const socket: ValueKind<string> = {
   resolve: (value, absolute) => pathOfSocket(value, absolute),
 };
 
-interface NetworkRow<T> extends OptionRow<T> {
+export interface NetworkRow<T> extends OptionRow<T> {
   /** Absent: of all kinds. */
   readonly of?: readonly NetworkKind[];
 }
