@@ -12,6 +12,7 @@ import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
 import { consoleRound, queueRound, registersRound } from '../support/virtioFuzz.ts';
+import { hostileRound, transferRound } from '../support/userTcpFuzz.ts';
 import type { Fuzzer } from './fuzzer.ts';
 
 export const FUZZERS: readonly Fuzzer[] = [
@@ -78,6 +79,17 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'disk-image',
     claim: 'requests to a disk over a real image, while the host fails: what is written is there',
     round: diskRound,
+  },
+  {
+    name: 'user-tcp',
+    claim:
+      'TCP of the user network moves all, in order, over a wire that loses and reorders, while the host fails',
+    round: transferRound,
+  },
+  {
+    name: 'user-tcp-segments',
+    claim: 'whatever segments a guest sends to the user network, nothing throws, and nothing is left of them',
+    round: hostileRound,
   },
 ];
 

@@ -26,8 +26,8 @@ export class FakeSocket {
   readonly received: Uint8Array[] = [];
   receivedBytes = 0;
   isClosed = false;
-  /** SHUT_WR by the product: all is received. */
-  isEnded = false;
+  /** SHUT_WR by the product. */
+  isShut = false;
   /** The product broke it off. */
   isAborted = false;
   isPrepared = false;
@@ -74,8 +74,18 @@ export class FakeSocket {
     this.#host.poller.ready(this.fd, EPOLLOUT);
   }
 
+  /** The kernel has said EAGAIN: it will tell when that is over. */
+  againSoon(): void {
+    this.#host.later.push(() => this.#host.poller.ready(this.fd, EPOLLIN | EPOLLOUT));
+  }
+
   bytes(): Uint8Array {
     return new Uint8Array(Buffer.concat(this.received));
+  }
+
+  /** The product has sent all. */
+  get isEnded(): boolean {
+    return this.isShut || (this.isClosed && !this.isAborted);
   }
 
   get unreadBytes(): number {
@@ -85,7 +95,7 @@ export class FakeSocket {
   /** By the product. */
   send(pieces: readonly Uint8Array[], most: number): number {
     if (this.state === 'reset') return -ECONNRESET;
-    if (this.isEnded || this.state !== 'open') return -EPIPE;
+    if (this.isShut || this.state !== 'open') return -EPIPE;
     const all = new Uint8Array(Buffer.concat(pieces));
     const bytes = Math.min(all.length, most, Math.max(0, this.roomBytes));
     if (bytes < Math.min(all.length, most)) this.wantsRoom = true;
@@ -125,6 +135,8 @@ export class FakeSockets implements HostSockets {
   /** All there ever were. */
   readonly all: FakeSocket[] = [];
   /** `later`: the test answers. */
+  /** Events that come a bit later. */
+  readonly later: (() => void)[] = [];
   onConnect: (socket: FakeSocket) => 'now' | 'refuse' | 'later' = () => 'now';
   fault: (call: SocketCall, socket: FakeSocket | undefined) => SocketFault = () => undefined;
 
@@ -175,7 +187,7 @@ export class FakeSockets implements HostSockets {
   }
 
   shutdownWrite(fd: number): void {
-    this.of(fd).isEnded = true;
+    this.of(fd).isShut = true;
   }
 
   close(fd: number): void {

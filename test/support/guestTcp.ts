@@ -44,6 +44,8 @@ export class GuestTcp {
   readonly outgoing: ForGuest[] = [];
   /** RST to what it does not know. */
   strays = 0;
+  /** What the link's MTU has room for. */
+  mostSegment = 1460;
   readonly now: () => number;
   #sequence = 0x7fff_f000; // wraps soon
 
@@ -79,7 +81,11 @@ export class GuestTcp {
     const to = { address: packet.destination(), port: segment.destinationPort };
     const from = { address: packet.source(), port: segment.sourcePort };
     const data = bytes.slice(segment.dataAt, segment.dataAt + segment.dataBytes);
-    let socket = this.sockets.find((it) => !it.isGone && same(it.from, to) && same(it.to, from));
+    // The end is acknowledged for ever: TIME-WAIT without its end.
+    const isNew = (segment.flags & TH_SYN) !== 0;
+    let socket = this.sockets.find(
+      (it) => !(isNew ? it.isGone : it.isReset) && same(it.from, to) && same(it.to, from),
+    );
     if (socket === undefined && segment.flags === TH_SYN && this.listens.has(to.port)) {
       socket = new GuestSocket(this, to, from, (this.#sequence += 0x1234_567) | 0);
       this.sockets.push(socket);
@@ -99,7 +105,7 @@ export class GuestTcp {
 
   #checkOffload(packet: IpPacket, segment: TcpSegment, bytes: Uint8Array, offload: Offload): void {
     const { view, payloadAt, payloadBytes } = packet;
-    const most = Math.min(this.options.mss, 1460);
+    const most = Math.min(this.options.mss, this.mostSegment);
     const isCut = offload.gsoSize !== 0;
     assert.equal(isCut, segment.dataBytes > most, 'what is longer than a segment is to be cut');
     if (isCut) {
@@ -133,6 +139,8 @@ export class GuestSocket {
   isReset = false;
   /** Its last RST did not fit; for tests of who is believed. */
   challenges = 0;
+  /** Segments that it had to send again. */
+  resends = 0;
   /** Does not read: the window closes. */
   isPaused = false;
   rcvNxt = 0;
@@ -169,6 +177,11 @@ export class GuestSocket {
 
   get isAllAcked(): boolean {
     return this.#outgoing.length === 0;
+  }
+
+  /** In LAST-ACK, for so long that the peer's TIME-WAIT, which is short, was over. */
+  get isEndLost(): boolean {
+    return this.isReset && this.isEnded && this.isAllAcked;
   }
 
   bytes(): Uint8Array {
@@ -235,6 +248,7 @@ export class GuestSocket {
     const { flags, sequence } = segment;
     if ((flags & TH_RST) !== 0) {
       const isRight = this.isOpen ? sequence === this.rcvNxt : segment.acknowledgement === this.sndNxt;
+      if (this.isGone) return; // RFC 1337: TIME-WAIT is not for others to end
       if (isRight) this.isReset = true;
       else this.challenges++;
       return;
@@ -369,6 +383,7 @@ export class GuestSocket {
   }
 
   #resend(): void {
+    this.resends++;
     const isFinSent = this.#sentBytes > this.#outgoing.length;
     const bytes = Math.min(this.#outgoing.length, this.#mss, this.#sentBytes);
     const isEnd = isFinSent && bytes === this.#outgoing.length;
@@ -378,7 +393,7 @@ export class GuestSocket {
   #onData(sequence: number, data: Uint8Array, isEnd: boolean): void {
     if (isEnd) this.#finAt = (sequence + data.length) | 0;
     const beyond = (sequence + data.length - this.rcvNxt - this.#window()) | 0;
-    assert.ok(beyond <= 0, 'nobody sends beyond the window');
+    assert.ok(beyond <= 0, `nobody sends beyond the window: ${beyond}`);
     this.#early.push({ sequence, data });
     this.#early.sort((a, b) => (a.sequence - b.sequence) | 0);
     for (let next = this.#early[0]; next !== undefined; next = this.#early[0]) {

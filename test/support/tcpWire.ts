@@ -107,6 +107,8 @@ export class TcpWire {
   readonly nat: TcpNat;
   /** When the timer is due. */
   dueMs = Infinity;
+  /** How often it came. */
+  timers = 0;
   readonly #packet = new IpPacket();
   readonly #frame = new FrameBuffer();
 
@@ -140,10 +142,12 @@ export class TcpWire {
 
   /** Time passes; the timer comes when it is due. */
   advance(ms: number): void {
+    for (const event of this.sockets.later.splice(0)) event();
     const end = this.nowMs + ms;
     for (this.followTimer(); this.dueMs <= end; this.followTimer()) {
       this.nowMs = Math.max(this.nowMs, this.dueMs);
       this.dueMs = Infinity;
+      this.timers++;
       this.nat.onTimer();
     }
     this.nowMs = end;

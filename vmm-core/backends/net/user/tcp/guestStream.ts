@@ -195,11 +195,14 @@ export class GuestStream {
     connection.wantsResend = true;
   }
 
-  /** RFC 9293 §3.10.7.4. True: it has changed. */
+  /**
+   * RFC 9293 §3.10.7.4, and wherever something new is acknowledged: else what was sent again late would move
+   * the window's edge too far. True: it has changed.
+   */
   #updateWindow(connection: TcpConnection, { sequence, acknowledgement, window }: TcpSegment): boolean {
     const isNewer = ((sequence - connection.sndWl1) | 0) > 0;
     const isSame = sequence === connection.sndWl1 && ((acknowledgement - connection.sndWl2) | 0) >= 0;
-    if (!isNewer && !isSame) return false;
+    if (!isNewer && !isSame && acknowledgement === connection.sndUna) return false;
     const before = connection.sndWnd;
     connection.sndWnd = window * 2 ** connection.sndShift;
     connection.sndWl1 = sequence;

@@ -259,6 +259,7 @@ export class TcpNat {
       return this.#open(packet, segment);
     }
     connection.needsAck = true;
+    if ((flags & TH_FIN) !== 0) this.#timers.beginTimeWait(connection);
     this.#enqueue(connection);
   }
 
@@ -350,6 +351,7 @@ export class TcpNat {
 
   #opened(connection: TcpConnection): void {
     this.#set.opened(connection);
+    connection.needsSyn = false; // again: that one had no room
     connection.retries = 0;
     connection.resendMs = NEVER_MS;
     connection.isReadable = true; // perhaps: events that came before were of no use
@@ -376,10 +378,10 @@ export class TcpNat {
     this.#serve(connection);
   }
 
-  /** The guest has. */
+  /** The guest has broken off. What it had sent up to its end still reaches the host's peer. */
   #drop(connection: TcpConnection): void {
     this.counters.resets++;
-    this.#set.close(connection, true);
+    this.#set.close(connection, !connection.isHostShut);
   }
 
   #enter(connection: TcpConnection): void {
