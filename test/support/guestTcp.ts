@@ -181,7 +181,7 @@ export class GuestSocket {
 
   /** In LAST-ACK, for so long that the peer's TIME-WAIT, which is short, was over. */
   get isEndLost(): boolean {
-    return this.isReset && this.isEnded && this.isAllAcked;
+    return this.isReset && this.isEnded && this.#hasEnd;
   }
 
   bytes(): Uint8Array {

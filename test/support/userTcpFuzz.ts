@@ -70,7 +70,7 @@ class Stress {
     }
     this.#wire.port.roomFrames = Infinity;
     this.#wire.nat.onRoom();
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 40; i++) {
       this.#carry(0);
       this.#wire.advance(1000);
       this.#guest.tick();

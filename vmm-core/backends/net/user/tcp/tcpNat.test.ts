@@ -203,7 +203,7 @@ describe('the end', () => {
       else socket.end();
       scene.settle();
       assert.ok(peer.isEnded && socket.isEnded && socket.isFinAcked && !socket.isReset);
-      scene.wait(1100); // TIME-WAIT
+      scene.wait(5100); // TIME-WAIT
       scene.assertEmpty();
       assert.ok(!peer.isAborted);
     }
@@ -216,7 +216,7 @@ describe('the end', () => {
     peer.end();
     scene.settle();
     assert.ok(socket.isEnded && socket.isFinAcked && peer.isEnded);
-    scene.wait(1100);
+    scene.wait(5100);
     scene.assertEmpty();
   });
 

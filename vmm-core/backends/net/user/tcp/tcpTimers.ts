@@ -11,7 +11,8 @@ import type { SegmentWriter } from './segmentWriter.ts';
 import { NEVER_MS, type TcpConnection } from './tcpConnection.ts';
 import type { TcpHost } from './tcpHost.ts';
 
-const TIME_WAIT_MS = 1000;
+/** Short, because nothing is late on this wire; and whoever needs the room ends it. */
+const TIME_WAIT_MS = 5000;
 /** RFC 5382 §5: at least 2 hours and 4 minutes. Then the guest is asked whether it is still there. */
 const IDLE_MS = 124 * 60_000;
 const PROBE_MS = 75_000;
