@@ -100,8 +100,8 @@ export interface DirectiveFindings {
    */
   hostError(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
   warning(at: string | undefined, code: ProblemCode, message: string, subject?: string): void;
-  /** vmd does it and we do not, which harms nobody: told when the file is for us. */
-  ignored(at: string | undefined, message: string): void;
+  /** vmd takes it and we do not, or not quite: told when the file is for us. */
+  remark(at: string | undefined, message: string): void;
   /** Refuses what was given before in this VM; `what` names it and is what is remembered. */
   once(what: string): void;
 }

@@ -95,6 +95,8 @@ describe('networks in launch.json', () => {
         { protocol: 'tcp', hostPort: 1, guestPort: 2 },
       ],
     });
+    assert.deepEqual(of('switch:lan'), { kind: 'switch', switch: 'lan' });
+    assert.deepEqual(of('switch:./lan'), { kind: 'switch', switch: '/base/./lan' });
     assert.deepEqual(of('stream:s'), { kind: 'stream', socket: '/base/s' });
     assert.deepEqual(of('stream:127.0.0.1:5000'), { kind: 'stream', socket: '127.0.0.1:5000' });
   });
@@ -128,6 +130,10 @@ describe('networks in launch.json', () => {
     assert.match(user({ tap: 'tap0' }), /tap is only for a network of kind tap or local, not user$/);
     assert.match(problem([{ kind: 'tap', tap: 'a/b' }]), /tap must be the name of an interface, at most 15/);
     assert.match(problem(['switch']), /^networks\[0\]\.switch is required: the name of the switch/);
+    assert.match(
+      problem(['switch:a b']),
+      /^networks\[0\]\.switch must be the name of a switch, .*, not "a b"$/,
+    );
     assert.match(problem(['stream']), /^networks\[0\]\.socket is required: the unix socket/);
     assert.match(
       problem([{ kind: 'tap', forwards: ['tcp:1:1'] }]),

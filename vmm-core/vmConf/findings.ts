@@ -86,7 +86,7 @@ export class StatementFindings implements DirectiveFindings {
     this.#findings.warning(this.#place(at), code, message, subject);
   }
 
-  ignored(at: string | undefined, message: string): void {
+  remark(at: string | undefined, message: string): void {
     if (this.#findings.dialect !== 'vmd') this.warning(at, 'not-supported', message);
   }
 

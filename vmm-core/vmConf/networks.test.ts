@@ -42,6 +42,20 @@ describe("vmd's interfaces", () => {
     assert.equal(problems(many(9))[0], '11:2: a VM can have at most 8 interfaces');
   });
 
+  it('may be on switches that we cannot name, which is told', () => {
+    const text = vm('interface switch "a b"');
+    assert.deepEqual(networks(text), [{ kind: 'switch', switch: 'a b' }]);
+    const tree = parseConfigFile(new SourceFile('vm.conf', text), {
+      host: hostOfTexts({}),
+      dialect: 'trapframe',
+    });
+    const found = checkTree(tree, hostOfTexts({})).map((it) => it.message);
+    assert.match(
+      found.join('\n'),
+      /"a b" cannot name a switch of ours: write the name of a switch, of at most/,
+    );
+  });
+
   it('are in no group of ours, which is told where vmd is not asked', () => {
     const text = 'vm v {\n\tdisk /d\n\tinterface group g\n}\n';
     const told = (dialect: 'trapframe' | 'vmd'): string[] => {

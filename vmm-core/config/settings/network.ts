@@ -8,11 +8,13 @@ import { byteLength, isInterfaceName, MAX_INTERFACES, MAX_NAME_BYTES } from '../
 import { forwardsClash, forwardText } from './forwards.ts';
 import {
   INTERFACE_BLOCK,
+  isSwitchName,
   network,
   NETWORK_BLOCK,
   NETWORK_TEXTS,
   type NetworkConfig,
   networkFromFlag,
+  SWITCH_RULE,
 } from './networkOptions.ts';
 import { checkForward, checkGuestForward, checkOptions, networksOf } from './writtenNetworks.ts';
 
@@ -106,10 +108,13 @@ export const networks = {
         args: [{ name: 'name', kind: 'string', means: 'switch' }],
         form: '`switch` *name*',
         snippet: ' "$1"',
-        text: 'Puts the interface on a switch, with all others that name it, in VMs of other files, too: it needs no tap then. vmd silently ignores a name that it does not know.',
+        text: 'Puts the interface on a switch, with all others that name it, in VMs of other files, too: it needs no tap then. For us a name with a `/` is the path of a folder, of a switch that users share. vmd silently ignores a name that it does not know.',
         check: ({ args: { name } }, findings) => {
-          if (name === undefined || byteLength(name.text) <= MAX_NAME_BYTES) return;
-          findings.error('name', 'too-long', `the switch's name is longer than ${MAX_NAME_BYTES} bytes`);
+          if (name === undefined) return;
+          if (byteLength(name.text) > MAX_NAME_BYTES)
+            findings.error('name', 'too-long', `the switch's name is longer than ${MAX_NAME_BYTES} bytes`);
+          else if (!isSwitchName(name.text))
+            findings.remark('name', `"${name.text}" cannot name a switch of ours: write ${SWITCH_RULE}`);
         },
       },
       ifGroup: {
@@ -120,7 +125,7 @@ export const networks = {
         text: 'Puts the interface into an interface group of OpenBSD: at most 15 characters, not ending in a digit. We ignore it.',
         check: (written, findings) => {
           checkGroup(written, findings);
-          findings.ignored('group', "interface groups are OpenBSD's: this one is ignored");
+          findings.remark('group', "interface groups are OpenBSD's: this one is ignored");
         },
       },
       ifRdomain: {

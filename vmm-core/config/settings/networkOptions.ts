@@ -26,7 +26,6 @@ import {
   isIpv6,
   isNoLladdr,
   lladdrText,
-  MAX_NAME_BYTES,
   networkProblem,
   parseLladdr,
   PLAIN_LLADDR,
@@ -44,6 +43,9 @@ const MIN_MTU = 68;
 const MAX_MTU = 65520;
 /** Virtio 1.2 §5.1.5 allows more; a VM of ours gains nothing from them. */
 const MAX_QUEUE_PAIRS = 4;
+const SWITCH_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+export const SWITCH_RULE =
+  'the name of a switch, of at most 63 letters, digits, ".", "-" and "_", or the path of a folder that its users share, with a "/"';
 /** IFNAMSIZ without the NUL. */
 const MAX_INTERFACE_NAME_BYTES = 15;
 const MAX_BOOTFILE_BYTES = 127;
@@ -80,10 +82,12 @@ const tapName = matching(
   (it) => /^[^\s/:]+$/.test(it) && byteLength(it) <= MAX_INTERFACE_NAME_BYTES && it !== '.' && it !== '..',
   `the name of an interface, at most ${MAX_INTERFACE_NAME_BYTES} bytes`,
 );
-const switchName = matching(
-  (it) => it !== '' && byteLength(it) <= MAX_NAME_BYTES && !it.includes('\0'),
-  `the name of a switch, at most ${MAX_NAME_BYTES} bytes`,
-);
+
+/** A name is the user's own switch, a path the folder of one that users share. */
+const switchName: ValueKind<string> = {
+  ...matching(isSwitchName, SWITCH_RULE),
+  resolve: (value, absolute) => pathOfSwitch(value, absolute),
+};
 
 /** A path, or ADDRESS:PORT, which stays as it is when paths are made absolute. */
 const socket: ValueKind<string> = {
@@ -210,7 +214,7 @@ export const NETWORK_OPTIONS = {
   switch: {
     of: ['switch'],
     value: switchName,
-    text: 'the name of the switch, which joins all VMs that name it',
+    text: 'the name of the switch, which joins all VMs of this user that name it; or the path of a folder, with a `/`, of a switch that users share',
     argument: undefined,
   },
   socket: {
@@ -286,6 +290,15 @@ export function networkOptionAgain(
   items: readonly Written[],
 ): string | undefined {
   return givenAgain(TABLE, block, items);
+}
+
+export function isSwitchName(written: string): boolean {
+  return SWITCH_NAME.test(written) || (written.includes('/') && !written.includes('\0'));
+}
+
+/** A plain name stays as it is. */
+export function pathOfSwitch(written: string, absolute: (path: string) => string): string {
+  return written.includes('/') ? absolute(written) : written;
 }
 
 /** ADDRESS:PORT stays as it is. */

@@ -11,9 +11,12 @@ import {
   type NetworkKind,
   networkOptionAgain,
   pathOfSocket,
+  pathOfSwitch,
 } from './networkOptions.ts';
 
 const NOT_TOLD: Complain = () => undefined; // the checks have
+/** Until it has its own name. */
+const ANY_SWITCH = 'any';
 /** vmd takes a random network in it. */
 const UNIQUE_LOCAL = 'fd00::/8';
 const IDS = ['interface', 'localInterface', 'networkUser', 'networkStream', 'networkPasst'] as const;
@@ -63,14 +66,15 @@ function interfaceOf(vm: WrittenVm, { id, args, items }: Written): NetworkConfig
   const find = (...ids: readonly string[]): Written | undefined =>
     items.findLast((it) => ids.includes(it.id));
   const tap = args['tap']?.text;
-  const name = find('ifSwitch')?.args['name']?.text;
+  const given = find('ifSwitch')?.args['name'];
+  const name = given?.text;
   const bytes = parseLladdr(find('lladdr', 'lockedLladdr')?.args['address']?.text ?? '');
   const kind = id === 'localInterface' ? 'local' : name === undefined ? 'tap' : 'switch';
   const options = network.read(
     {
       kind,
       ...networkFromBlock('interface', items, (value) => vm.path(value)),
-      ...(kind === 'switch' ? { switch: name } : tap === undefined || tap === 'tap' ? {} : { tap }),
+      ...(kind === 'switch' ? { switch: ANY_SWITCH } : tap === undefined || tap === 'tap' ? {} : { tap }),
     },
     NOT_TOLD,
   );
@@ -79,6 +83,9 @@ function interfaceOf(vm: WrittenVm, { id, args, items }: Written): NetworkConfig
     ...options,
     ...(find('ifUp', 'ifDown')?.id === 'ifDown' ? { isDown: true } : {}),
     // Whatever vmd takes: `vmm run` looks at it again.
+    ...(kind === 'switch' && given !== undefined
+      ? { switch: pathOfSwitch(given.text, () => vm.path(given)) }
+      : {}),
     ...(bytes === undefined || isNoLladdr(bytes) ? {} : { lladdr: lladdrText(bytes) }),
     ...(find('lockedLladdr') !== undefined || isLockedSwitch(vm, name) ? { isLocked: true } : {}),
     ...(kind === 'local' ? localPrefixes(vm) : {}),
