@@ -40,6 +40,8 @@ const WORKER_FOLDERS = ['vmm-core', 'debug-adapter', 'extension'];
  * later (DeviceClass.load) is left out as well: such a thread has no event loop in which it could be.
  */
 const LEFT_OUT_OF_VCPUS = /\/vmm-core\/(config|backends)\/|\/devices\/virtio\/queueServer\.ts$/;
+/** The table of what a network interface offers to its driver, by the kind of its link. */
+const STAYS = /\/backends\/net\/linkKind\.ts$/;
 const LEFT_OUT: Readonly<Record<string, RegExp>> = {
   'vmm-core/vcpu/vcpu.worker.ts': LEFT_OUT_OF_VCPUS,
 };
@@ -102,7 +104,7 @@ const STUB = `module.exports = Object.create(new Proxy({}, {
 function leaveOut(files: RegExp | undefined): Plugin[] {
   if (files === undefined) return [];
   const setup: Plugin['setup'] = (build) => {
-    build.onLoad({ filter: files }, () => ({ contents: STUB }));
+    build.onLoad({ filter: files }, ({ path: file }) => (STAYS.test(file) ? undefined : { contents: STUB }));
     build.onResolve({ filter: /^\./ }, ({ kind, path: file }) =>
       kind === 'dynamic-import' ? { path: file, external: true } : undefined,
     );
