@@ -1,0 +1,51 @@
+/** Switches that join VMs, as stock Debian kernels' own driver and clients use them. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { DiskGuest } from './inside/diskGuest.ts';
+import { reasonToSkipDisks } from './inside/diskImages.ts';
+import { bootNetGuest } from './inside/netGuest.ts';
+
+const ECHO = 7;
+const IPERF3 = 5201;
+
+async function address(guest: DiskGuest, last: number): Promise<void> {
+  await guest.sh(`ip addr add 10.9.0.${last}/24 dev eth0 && ip link set eth0 up`);
+}
+
+describe('stock Debian kernels on a switch', { skip: reasonToSkipDisks() }, () => {
+  it('reach each other by name of the switch: TCP, UDP of all sizes, and a guest that comes again', async (t) => {
+    const networks = ['switch:lab'];
+    const first = await bootNetGuest(t, { networks });
+    const second = await bootNetGuest(t, { networks });
+    await address(first, 1);
+    await address(second, 2);
+    assert.match(await second.sh('ping -c 3 10.9.0.1'), /3 packets received/);
+    await first.sh(`(netLoad echo ${ECHO} >/dev/null 2>&1 &); (iperf3 -s -p ${IPERF3} >/dev/null 2>&1 &)`);
+    assert.match(await second.sh(`netLoad many 10.9.0.1 ${ECHO} 200`), /^answered: 200 /);
+    assert.match(await second.sh(`netLoad udp 10.9.0.1 ${ECHO}`), /^answered: 14 /);
+    for (const way of ['', '-R']) {
+      const said = await second.sh(`iperf3 -c 10.9.0.1 -p ${IPERF3} -t 2 ${way} | grep receiver`);
+      t.diagnostic(said);
+      assert.match(said, /bits\/sec/);
+    }
+    await second.kill();
+    const again = await bootNetGuest(t, { networks });
+    await address(again, 2);
+    assert.match(await again.sh(`netLoad short 10.9.0.1 ${ECHO} 20`), /^answered: 20 /);
+    assert.equal(await again.powerOff(), 0);
+    assert.equal(await first.powerOff(), 0);
+  });
+
+  it('are four on one switch, and each hears the others', async (t) => {
+    const guests: DiskGuest[] = [];
+    for (let i = 1; i <= 4; i++) {
+      const guest = await bootNetGuest(t, { networks: ['switch:four'], memory: '192M' });
+      await address(guest, i);
+      guests.push(guest);
+    }
+    for (const [i, guest] of guests.entries())
+      for (let peer = 1; peer <= guests.length; peer++)
+        if (peer !== i + 1) assert.match(await guest.sh(`ping -c 1 10.9.0.${peer}`), /1 packets received/);
+    for (const guest of guests) assert.equal(await guest.powerOff(), 0);
+  });
+});
