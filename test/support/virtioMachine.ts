@@ -58,6 +58,7 @@ export class VirtioMachine {
     shape: VirtioState,
     memory: GuestMemory,
     config: Partial<VmConfig> = {},
+    io: ServicePort['io'] = NO_IO,
   ) {
     log.setLevel('error'); // drivers in tests break rules, of which the log warns
     const catalog: readonly DeviceClass[] = [hostBridge, deviceClass];
@@ -91,7 +92,7 @@ export class VirtioMachine {
     this.backend = deviceClass.backend?.(planned.instance, port);
     if (planned.resources.ioThread !== undefined)
       this.service = deviceClass.service?.(planned.instance, {
-        ...{ name: planned.name, state, device, memory, opened: undefined, io: NO_IO, tell: nothing },
+        ...{ name: planned.name, state, device, memory, opened: this.backend?.opened, io, tell: nothing },
       });
     this.reset();
   }
