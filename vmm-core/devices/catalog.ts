@@ -20,6 +20,7 @@ import { blk } from './virtio/blk/blk.ts';
 import { netDevice } from './virtio/net/netDevice.ts';
 import { virtioConsole } from './virtio/virtioConsole.ts';
 import { virtioRng } from './virtio/virtioRng.ts';
+import { vsockDevice } from './virtio/vsock/vsockDevice.ts';
 
 export const CATALOG: readonly DeviceClass[] = [
   localApic,
@@ -42,6 +43,7 @@ export const CATALOG: readonly DeviceClass[] = [
   netDevice,
   virtioRng,
   virtioConsole,
+  vsockDevice,
 ];
 
 export function classOf(id: string, catalog: readonly DeviceClass[] = CATALOG): DeviceClass {

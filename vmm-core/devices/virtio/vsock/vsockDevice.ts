@@ -1,0 +1,61 @@
+/**
+ * The virtio socket device (virtio 1.2 §5.10): connections between programs of the guest, by port, and unix
+ * sockets of the host. Served on the I/O thread: vsockService.ts. Streams only: SOCK_SEQPACKET of AF_UNIX has
+ * no room for a message of any length, as the guest's has.
+ */
+import { VIRTIO_ID_VSOCK } from '../../../abi/virtioIds.ts';
+import * as abi from '../../../abi/virtioVsock.ts';
+import { VirtioVsockConfig } from '../../../abi/virtioVsock.ts';
+import { IO_THREAD } from '../../device.ts';
+import { featureNames } from '../featureNames.ts';
+import type { VirtioClass } from '../virtioClass.ts';
+import { virtioDevice } from '../virtioDevice.ts';
+import type { VsockBackend } from './vsockBackend.ts';
+import type { vsockReport } from './vsockReport.ts';
+import type { VsockService } from './vsockService.ts';
+import { QUEUES, VSOCK_STATE, type VsockInstance, type VsockState } from './vsockState.ts';
+
+/** A communication controller that is no other. */
+const CLASS_CODE = 0x07_80_00;
+const QUEUE_SIZE = 128;
+
+/** On main and on the I/O thread of a machine that has one. */
+interface VsockCode {
+  readonly VsockBackend: typeof VsockBackend;
+  readonly VsockService: typeof VsockService;
+  readonly vsockReport: typeof vsockReport;
+}
+let code: VsockCode | undefined;
+
+export const vsockClass: VirtioClass<VsockInstance, VsockState> = {
+  id: 'virtio-vsock',
+  deviceType: VIRTIO_ID_VSOCK,
+  classCode: CLASS_CODE,
+  state: VSOCK_STATE,
+  instances: ({ name, vsock, virtio }) =>
+    vsock === undefined ? [] : [{ transport: virtio ?? 'pci', vmName: name, vsock }],
+  nameOf: () => 'vsock',
+  features: () => [],
+  featureNames: featureNames(abi, 'VIRTIO_VSOCK_F_'),
+  queueSizes: () => Array<number>(QUEUES).fill(QUEUE_SIZE),
+  reset: ({ vsock }, { regs }) => regs.config.set(VirtioVsockConfig.bytes({ guest_cid: BigInt(vsock.cid) })),
+  ioThread: () => IO_THREAD,
+  inspect: (instance, { regs }) => loaded().vsockReport(instance, regs),
+  load: async () => {
+    const [backend, service, report] = await Promise.all([
+      import('./vsockBackend.ts'),
+      import('./vsockService.ts'),
+      import('./vsockReport.ts'),
+    ]);
+    code = { ...backend, ...service, ...report };
+  },
+  serve: (instance, port) => new (loaded().VsockService)(instance, port),
+  backend: (instance, port) => new (loaded().VsockBackend)(instance, port),
+};
+
+export const vsockDevice = virtioDevice(vsockClass);
+
+function loaded(): VsockCode {
+  if (code === undefined) throw new Error('the code of vsock has not been loaded');
+  return code;
+}
