@@ -13,6 +13,7 @@ import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/progr
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
 import { consoleRound, queueRound, registersRound } from '../support/virtioFuzz.ts';
 import { hostileRound, transferRound } from '../support/userTcpFuzz.ts';
+import { vsockRound } from '../support/vsockFuzz.ts';
 import type { Fuzzer } from './fuzzer.ts';
 
 export const FUZZERS: readonly Fuzzer[] = [
@@ -74,6 +75,12 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'virtio-blk',
     claim: 'requests to a disk, right and wrong, while the host fails: no data is lost, torn or reordered',
     round: blkRound,
+  },
+  {
+    name: 'virtio-vsock',
+    claim:
+      'streams between guests and programs, while either misbehaves or the host fails: in order, and whole',
+    round: vsockRound,
   },
   {
     name: 'disk-image',
