@@ -346,7 +346,7 @@ it('a chip is named only in its own file, its ABI table, its test and the catalo
   const chips = importsOf(CATALOG_FILE).filter((it) => CHIP_FOLDER.test(it));
   assert.equal(chips.length, CATALOG.length);
   const named = chips.flatMap((chip) => {
-    const own = [chip, abiTableOf(chip), CATALOG_FILE, ...importsOf(chip).filter((it) => isPartOf(chip, it))];
+    const own = [chip, abiTableOf(chip), CATALOG_FILE, ...partsOf(chip)];
     const elsewhere = CHIP_NAMES_ELSEWHERE[path.parse(chip).name] ?? [];
     return SOURCES.filter(({ file }) => !own.includes(file) && !elsewhere.some((it) => file.startsWith(it)))
       .filter((it) => namesChip(it, chip))
@@ -540,9 +540,19 @@ function abiTableOf(chip: string): string {
   return `vmm-core/abi/${path.basename(chip)}`;
 }
 
-/** A file beside a chip's that is not a chip of its own. */
-function isPartOf(chip: string, file: string): boolean {
-  return path.dirname(file) === path.dirname(chip) && !importsOf(CATALOG_FILE).includes(file);
+/** Files beside a chip's that it imports, by way of one another too, and that are no chips of their own. */
+function partsOf(chip: string): readonly string[] {
+  const chips = importsOf(CATALOG_FILE);
+  const found: string[] = [];
+  const collect = (file: string): void => {
+    for (const it of importsOf(file)) {
+      if (path.dirname(it) !== path.dirname(chip) || chips.includes(it) || found.includes(it)) continue;
+      found.push(it);
+      collect(it);
+    }
+  };
+  collect(chip);
+  return found;
 }
 
 /** By an import, or by the name of its class (`uart16550`, `Uart16550`). */
