@@ -140,6 +140,11 @@ export class Vm {
     this.machine.serial[port]?.type(bytes);
   }
 
+  /** The terminal at a serial port has another size. */
+  resized(port: number, columns: number, rows: number): void {
+    this.machine.serial[port]?.resize?.(columns, rows);
+  }
+
   /**
    * Back to the first instruction, keeping the run state. Throws UserError when a file of the image is gone:
    * the VM stays as it was. Throws BootError when the image can no longer be loaded: the VM is over.

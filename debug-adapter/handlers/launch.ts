@@ -1,5 +1,6 @@
 /** `launch`, `attach` and `configurationDone`: how the session gets its VM, and starts to debug it. */
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import { serialLines } from '../../vmm-core/config/serialLines.ts';
 import type { SymbolFile } from '../../vmm-core/config/settings/debug.ts';
 import { type ShownCause, STOP } from '../../vmm-core/protocol/stopCause.ts';
 import type { Fields } from '../argumentDecoders.ts';
@@ -73,7 +74,8 @@ function announceVm(
   startMethod: 'launch' | 'attach',
 ): void {
   const { config, pid } = target.info;
-  const serial = (config?.serial ?? []).map((backend, port) => ({ port, ...backend }));
+  const lines = config === undefined ? [] : serialLines(config);
+  const serial = lines.map(({ port, target: backend }) => ({ port, ...backend }));
   state.send('vmm.started', { socket, name: config?.name, pid, serial });
   state.send('process', { name: config?.kernel ?? 'VM', systemProcessId: pid, startMethod, pointerSize: 64 });
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { checkDependencies, checkMutation } from '../../vmm-core/vmConf/fuzz.ts';
 import { blkRound } from '../support/blkFuzz.ts';
+import { consoleRound } from '../support/consoleFuzz.ts';
 import { crashOne } from '../support/crashCuts.ts';
 import { diskRound } from '../support/diskFuzz.ts';
 import { dwarfTargets } from '../support/dwarfFuzz.ts';
@@ -11,9 +12,9 @@ import { fuzzInspectedRings } from '../support/inspectorFuzz.ts';
 import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
-import { consoleRound, queueRound, registersRound } from '../support/virtioFuzz.ts';
 import { hostileRound, transferRound } from '../support/userTcpFuzz.ts';
 import { vsockRound } from '../support/vsockFuzz.ts';
+import { queueRound, registersRound } from '../support/virtioFuzz.ts';
 import type { Fuzzer } from './fuzzer.ts';
 
 export const FUZZERS: readonly Fuzzer[] = [
@@ -68,7 +69,8 @@ export const FUZZERS: readonly Fuzzer[] = [
   },
   {
     name: 'virtio-console',
-    claim: 'all that is sent to the virtio console is heard, and all that is typed arrives, in order',
+    claim:
+      'all that is sent to ports of the virtio console is heard, and all that is typed arrives, in order',
     round: consoleRound,
   },
   {

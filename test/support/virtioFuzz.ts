@@ -1,5 +1,5 @@
 /**
- * Hostile drivers: of the queue, of the registers of each transport, of the console. A generator makes what a
+ * Hostile drivers: of the queue, and of the registers of each transport. A generator makes what a
  * correct driver could, and now and then spoils one thing of it, so that what is behind the first check is
  * reached too.
  */
@@ -11,9 +11,7 @@ import {
 } from '../../vmm-core/abi/virtioRing.ts';
 import { DescriptorChain } from '../../vmm-core/devices/virtio/descriptorChain.ts';
 import { SplitQueue } from '../../vmm-core/devices/virtio/queue.ts';
-import { virtioConsole } from '../../vmm-core/devices/virtio/virtioConsole.ts';
 import { virtioDevice } from '../../vmm-core/devices/virtio/virtioDevice.ts';
-import { virtioState } from '../../vmm-core/devices/virtio/virtioState.ts';
 import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 import { randomNumbers } from './devices.ts';
 import { ECHO_STATE, echoClass, type EchoService } from './echoDevice.ts';
@@ -272,55 +270,4 @@ function assertServed(machine: VirtioMachine, { memory }: MockDriver): void {
   const head = queue.addChain([readable(Buffer.from('hello')), writable(8)]);
   driver.kick(0);
   assert.deepEqual(queue.used(), [{ head, writtenBytes: 5 }]);
-}
-
-/** All that a driver sends is heard, in order, and all that is typed it gets, however both are cut. */
-export function consoleRound(seed: number): void {
-  const random = randomNumbers(seed + 1);
-  const receive = new MockDriver({ size: 16, hasEventIdx: true });
-  const transmit = new MockDriver({ size: 16, base: 0x4_0000, memory: receive.memory, hasEventIdx: true });
-  const serial = Array<{ kind: 'client' }>(5).fill({ kind: 'client' });
-  const machine = new VirtioMachine(virtioConsole, virtioState(2, 0), receive.memory, {
-    virtio: 'mmio',
-    serial,
-  });
-  const driver = new MmioDriver(machine);
-  driver.start([receive.rings, transmit.rings]);
-  const line = machine.backend?.serial;
-  assert.ok(line !== undefined);
-  const heard: Uint8Array[] = [];
-  line.port.attach((bytes) => void heard.push(bytes));
-  const [sent, typed, got]: Buffer[][] = [[], [], []];
-  assert.ok(sent !== undefined && typed !== undefined && got !== undefined);
-  const take = (): void => {
-    for (const { head, writtenBytes } of receive.used())
-      got.push(Buffer.from(receive.bytesOf(head)).subarray(0, writtenBytes));
-    transmit.used();
-  };
-  for (let step = 0; step < 60; step++) {
-    machine.isMainBusy = random(2) === 0;
-    const bytes = Buffer.from(Array.from({ length: random(40) }, () => random(256)));
-    if (random(2) === 0) {
-      line.type(bytes);
-      typed.push(bytes);
-    } else if (bytes.length > 0) {
-      const cut = random(bytes.length);
-      transmit.addChain([
-        readable(bytes.subarray(0, cut)),
-        readable(bytes.subarray(cut)),
-        writable(random(4)),
-      ]);
-      sent.push(bytes);
-    }
-    if (random(2) === 0) receive.addChain([writable(random(30))]);
-    driver.kick(random(3));
-    machine.isMainBusy = false;
-    driver.kick(1);
-    machine.turn();
-    take();
-  }
-  assert.deepEqual(Buffer.concat(heard), Buffer.concat(sent));
-  const all = Buffer.concat(typed);
-  const delivered = Buffer.concat(got);
-  assert.deepEqual(delivered, all.subarray(0, delivered.length));
 }

@@ -30,8 +30,8 @@ export interface Backend {
   readonly disk?: DiskDrive;
   /** One of the machine's network interfaces: clients may look into it and change it while the guest runs. */
   readonly network?: NetworkInterface;
-  /** One of the machine's serial ports: clients may attach to it and type. */
-  readonly serial?: SerialLine | undefined;
+  /** Serial ports of the machine, in order: clients may attach to each and type. */
+  readonly serial?: readonly SerialLine[] | undefined;
 }
 
 export interface DiskDrive {
@@ -87,4 +87,6 @@ export interface SerialLine {
   readonly port: SerialPort;
   /** False: too much waits already, nothing of `bytes` was taken. */
   type(bytes: Uint8Array): boolean;
+  /** The terminal at the other end has this size. Absent: the guest cannot be told. */
+  resize?(columns: number, rows: number): void;
 }

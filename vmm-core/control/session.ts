@@ -190,9 +190,10 @@ export class Session {
 
   /** `reader` gets the port's output from now on. Returns the output so far. */
   attachSerial(port: number, reader: SerialReader): Uint8Array {
-    const serial = this.#vm.serial[port];
+    const { serial: ports } = this.#vm;
+    const serial = ports[port];
     if (serial === undefined)
-      throw new UserError(`there is no serial port ${port}: ports are 0 (COM1) to 3 (COM4)`);
+      throw new UserError(`there is no serial port ${port}: ports are 0 (COM1) to ${ports.length - 1}`);
     this.#serialFeeds.get(port)?.(); // attached already: once is enough
     const { backlog, detach } = feedSerial(reader, port, serial);
     this.#serialFeeds.set(port, detach);
@@ -202,6 +203,11 @@ export class Session {
   /** Keys for a UART. */
   type(port: number, keys: Uint8Array): void {
     this.#vm.typed(port, keys);
+  }
+
+  /** Of the terminal at that port. */
+  resizeSerial(port: number, columns: number, rows: number): void {
+    this.#vm.resized(port, columns, rows);
   }
 
   get #vm(): Vm {

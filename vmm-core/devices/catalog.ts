@@ -18,7 +18,7 @@ import { hostBridge } from './pci/hostBridge.ts';
 import { isaBridge } from './pci/isaBridge.ts';
 import { blk } from './virtio/blk/blk.ts';
 import { netDevice } from './virtio/net/netDevice.ts';
-import { virtioConsole } from './virtio/virtioConsole.ts';
+import { virtioConsole } from './virtio/console/virtioConsole.ts';
 import { virtioRng } from './virtio/virtioRng.ts';
 import { vsockDevice } from './virtio/vsock/vsockDevice.ts';
 

@@ -14,6 +14,13 @@ export interface SerialData {
 export const serialOutput = new NotificationType<SerialData>('serial/output');
 /** To the guest: typed keys. */
 export const serialInput = new NotificationType<SerialData>('serial/input');
+/** The size of the terminal at a port, whenever that changes. A UART's guest cannot be told. */
+export interface SerialSize {
+  readonly port: number;
+  readonly columns: number;
+  readonly rows: number;
+}
+export const serialResize = new NotificationType<SerialSize>('serial/resize');
 /** Starts serialOutput for a port; the result is the output so far (bounded, last 64 KiB). */
 export const serialAttach = new RequestType<{ readonly port: number }, { readonly backlog: Bytes }, void>(
   'serial/attach',

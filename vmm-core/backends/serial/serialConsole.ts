@@ -36,8 +36,8 @@ export class SerialConsole implements Backend, SerialLine {
     this.#input = new SerialInput(options.name, options.device, options.input);
   }
 
-  get serial(): SerialLine {
-    return this;
+  get serial(): readonly SerialLine[] {
+    return [this];
   }
 
   type(bytes: Uint8Array): boolean {

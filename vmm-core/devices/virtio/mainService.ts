@@ -31,7 +31,7 @@ export class MainService implements Backend {
     this.#server = server;
   }
 
-  get serial(): SerialLine | undefined {
+  get serial(): readonly SerialLine[] | undefined {
     return this.#server.service.serial;
   }
 

@@ -121,6 +121,6 @@ export interface VirtioService extends Pick<
   close?(): void;
   /** The VM ends: takes all that the guest has written; main only. */
   flush?(): void;
-  /** When it is a serial line of the machine; main only. */
-  readonly serial?: SerialLine | undefined;
+  /** When it has serial lines of the machine; main only. */
+  readonly serial?: readonly SerialLine[] | undefined;
 }

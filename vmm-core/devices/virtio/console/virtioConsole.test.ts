@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MockDriver, readable, writable } from '../../../test/support/mockDriver.ts';
-import { MmioDriver, VirtioMachine } from '../../../test/support/virtioMachine.ts';
-import * as abi from '../../abi/virtioMmio.ts';
-import { MAX_TYPED_BYTES } from '../../backends/serial/serialInput.ts';
+import { MockDriver, readable, writable } from '../../../../test/support/mockDriver.ts';
+import { MmioDriver, VirtioMachine } from '../../../../test/support/virtioMachine.ts';
+import * as abi from '../../../abi/virtioMmio.ts';
+import { MAX_TYPED_BYTES } from '../../../backends/serial/serialInput.ts';
 import { virtioConsole } from './virtioConsole.ts';
-import { virtioState } from './virtioState.ts';
+import { CONSOLE_STATE } from './consoleState.ts';
 
 const TO_CLIENT = { kind: 'client' } as const;
 const PORTS = [TO_CLIENT, TO_CLIENT, TO_CLIENT, TO_CLIENT, TO_CLIENT];
@@ -14,10 +14,10 @@ function startedConsole(size = 8) {
   const receive = new MockDriver({ size, hasEventIdx: true });
   const transmit = new MockDriver({ base: 0x4_0000, memory: receive.memory, hasEventIdx: true });
   const config = { virtio: 'mmio', serial: PORTS } as const;
-  const machine = new VirtioMachine(virtioConsole, virtioState(2, 0), receive.memory, config);
+  const machine = new VirtioMachine(virtioConsole, CONSOLE_STATE, receive.memory, config);
   const driver = new MmioDriver(machine);
   driver.start([receive.rings, transmit.rings]);
-  const line = machine.backend?.serial;
+  const line = machine.backend?.serial?.[0];
   assert.ok(line !== undefined);
   const heard: Buffer[] = [];
   line.port.attach((bytes) => void heard.push(Buffer.from(bytes)));
@@ -97,6 +97,21 @@ describe('the virtio console (§5.3)', () => {
     for (let go = 0; go < 4; go++) machine.turn();
     assert.equal(text().length, first);
     assert.equal(machine.brokenRule, '');
+  });
+
+  it('has the size of its terminal in the configuration space, after a reset too', () => {
+    const { driver, line, machine } = startedConsole();
+    const size = (): number[] => [0, 2].map((at) => driver.read(abi.VIRTIO_MMIO_CONFIG + at, 2));
+    assert.deepEqual(size(), [0, 0], 'not known yet');
+    const before = driver.read(abi.VIRTIO_MMIO_CONFIG_GENERATION);
+    const { edges } = machine.line;
+    line.resize?.(132, 43);
+    assert.deepEqual(size(), [132, 43]);
+    assert.notEqual(driver.read(abi.VIRTIO_MMIO_CONFIG_GENERATION), before);
+    assert.equal(machine.line.edges, edges + 1);
+    driver.status = 0;
+    machine.turn();
+    assert.deepEqual(size(), [132, 43]);
   });
 
   it('takes what the guest has sent when the VM ends', () => {
