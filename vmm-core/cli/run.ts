@@ -7,6 +7,7 @@ import { fstatSync } from 'node:fs';
 import { BootError } from '../boot/bootError.ts';
 import { standardOutput } from '../client/output.ts';
 import { parseVmConfig } from '../config/parseVmConfig.ts';
+import { serialLines } from '../config/serialLines.ts';
 import { SETTINGS } from '../config/settings.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import { KvmError, KvmUnavailableError, UserError } from '../errors.ts';
@@ -20,7 +21,7 @@ import { Vm } from '../vm.ts';
 import { fail, isForUser, type Options, parseArguments, single, type Values } from './arguments.ts';
 import type { ChosenVm } from './fromFile.ts';
 import { flagNamed, REQUIRED_FLAGS, SETTING_OPTIONS, SETTING_USAGE, settingInput } from './settingFlags.ts';
-import { attachTerminal } from './terminal.ts';
+import { attachTerminal, type TerminalUse } from './terminal.ts';
 
 const OPTIONS = {
   file: { type: 'string', short: 'f' },
@@ -119,9 +120,9 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
     onTrouble: showTrouble,
     debuggerPresent: () => core?.debuggerPresent() ?? false,
   });
-  const stdioPort = config.serial.findIndex(({ kind }) => kind === 'stdio');
+  const onStdio = serialLines(config).find(({ target }) => target.kind === 'stdio');
   const { left, leave } = leaving(vm);
-  const terminal = stdioPort < 0 ? undefined : attachTerminal((bytes) => vm.typed(stdioPort, bytes), leave);
+  const terminal = onStdio === undefined ? undefined : attachTerminal(useOf(vm, onStdio.port, leave));
   for (const signal of LEAVING) process.on(signal, leave);
   if (!wait) vm.resume();
   const server = await openControl(vm).catch((error: unknown) => {
@@ -139,6 +140,14 @@ async function runVm(config: VmConfig, wait: boolean): Promise<number> {
   for (const signal of LEAVING) process.off(signal, leave);
   report(result);
   return vm.isOutputLost && ENDED_WELL.includes(result.kind) ? EXIT_OUTPUT_LOST : result.exitCode;
+}
+
+function useOf(vm: Vm, port: number, onLeave: () => void): TerminalUse {
+  return {
+    onKeys: (bytes) => vm.typed(port, bytes),
+    onResize: (columns, rows) => vm.resized(port, columns, rows),
+    onLeave,
+  };
 }
 
 /** `leave` ends the VM, and bounds how long its last output is waited for. */

@@ -12,21 +12,34 @@ export interface AttachedTerminal {
   restore(): void;
 }
 
-export function attachTerminal(onKeys: (bytes: Uint8Array) => void, onLeave: () => void): AttachedTerminal {
-  const { stdin } = process;
+export interface TerminalUse {
+  onKeys(bytes: Uint8Array): void;
+  onLeave(): void;
+  /** At first and at each change; not where the output is no terminal. */
+  onResize(columns: number, rows: number): void;
+}
+
+export function attachTerminal(use: TerminalUse): AttachedTerminal {
+  const { stdin, stdout } = process;
   const raw = stdin.isTTY === true;
   if (raw) stdin.setRawMode(true);
   const filter = raw ? new EscapeFilter() : undefined;
   const onData = (chunk: Buffer): void => {
     const keys = filter === undefined ? chunk : filter.take(chunk);
-    if (keys.length > 0) onKeys(keys);
-    if (filter?.left === true) onLeave();
+    if (keys.length > 0) use.onKeys(keys);
+    if (filter?.left === true) use.onLeave();
   };
   stdin.on('data', onData);
   stdin.on('error', () => undefined); // a closed stdin: no keys
+  const tellSize = (): void => {
+    if (stdout.isTTY && stdout.columns > 0 && stdout.rows > 0) use.onResize(stdout.columns, stdout.rows);
+  };
+  stdout.on('resize', tellSize); // SIGWINCH
+  tellSize();
   return {
     restore() {
       stdin.off('data', onData);
+      stdout.off('resize', tellSize);
       stdin.pause();
       if (raw) stdin.setRawMode(false);
     },
