@@ -1,8 +1,7 @@
 /** Running VMs as lists to choose from. Pure. */
 import type { RunningVm } from '../vmm-core/client/runningVms.ts';
-import { serialTitle } from '../vmm-core/config/serialBackend.ts';
 import { formatSize } from '../vmm-core/config/size.ts';
-import { consolePorts } from './terminal/console.ts';
+import { consoleLines } from './terminal/console.ts';
 
 /** As vscode.QuickPickItem. */
 export interface VmItem {
@@ -33,7 +32,7 @@ export function vmItem(vm: RunningVm): VmItem {
 /** One for each serial port that can be shown; COM1 of all VMs first. */
 export function portItems(vms: readonly RunningVm[]): PortItem[] {
   const items = vms.flatMap((vm) =>
-    consolePorts(vm).map((port) => ({ ...vmItem(vm), label: `${serialTitle(port)} · ${vm.name}`, port })),
+    consoleLines(vm).map(({ port, title }) => ({ ...vmItem(vm), label: `${title} · ${vm.name}`, port })),
   );
   return items.sort((a, b) => a.port - b.port);
 }

@@ -7,10 +7,21 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Arrivals, within } from '../../test/support/deadline.ts';
 import { messageStream, type MessageStream } from '../../vmm-core/client/messageStream.ts';
-import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
+import {
+  serialAttach,
+  serialInput,
+  serialOutput,
+  serialResize,
+  type SerialSize,
+} from '../../vmm-core/protocol/serial.ts';
 import { ended, initialize } from '../../vmm-core/protocol/vm.ts';
 import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
-import type { SerialTerminals, TerminalOwner } from '../terminal/serialTerminal.ts';
+import type {
+  SerialTerminals,
+  TerminalHandlers,
+  TerminalLine,
+  TerminalOwner,
+} from '../terminal/serialTerminal.ts';
 import { SerialConnection } from './serialConnection.ts';
 
 const INFO = { protocolVersion: PROTOCOL_VERSION, version: 'test', pid: 4242, state: 'running' } as const;
@@ -21,6 +32,7 @@ class FakeTerminals {
   readonly opened: string[] = [];
   readonly text: string[] = [];
   readonly type: ((bytes: Uint8Array) => void)[] = [];
+  readonly resize: ((columns: number, rows: number) => void)[] = [];
   readonly close: (() => void)[] = [];
 
   /** Ports that have a terminal already. */
@@ -30,11 +42,12 @@ class FakeTerminals {
     return vm === INFO.pid && this.shown.includes(port);
   }
 
-  open({ name, pid }: TerminalOwner, port: number, type: (bytes: Uint8Array) => void, close: () => void) {
-    this.opened.push(`${name} ${pid} ${port}`);
+  open({ name, pid }: TerminalOwner, { port, title }: TerminalLine, handlers: TerminalHandlers) {
+    this.opened.push(`${title} ${name} ${pid} ${port}`);
     this.text[port] = '';
-    this.type[port] = type;
-    this.close[port] = close;
+    this.type[port] = (bytes) => handlers.onInput(bytes);
+    this.resize[port] = (columns, rows) => handlers.onResize(columns, rows);
+    this.close[port] = () => handlers.onClosed();
     return {
       write: (bytes: Uint8Array) => void (this.text[port] += Buffer.from(bytes).toString()),
       disconnect: (why: string) => void (this.text[port] += `[${why}]`),
@@ -47,12 +60,14 @@ async function openPorts(t: TestContext, endsWithTerminals: boolean, shown: read
   const folder = mkdtempSync(path.join(tmpdir(), 'tf-'));
   const socket = path.join(folder, 's');
   const typed = new Arrivals<{ readonly port: number; readonly data: Uint8Array }>('keys');
+  const sizes = new Arrivals<SerialSize>('sizes');
   const streams: MessageStream[] = [];
   const server = createServer((it) => {
     const stream = messageStream(it);
     stream.onRequest(initialize, () => INFO);
     stream.onRequest(serialAttach, () => ({ backlog: Buffer.from(BACKLOG) }));
     stream.onNotification(serialInput, (it) => typed.put(it));
+    stream.onNotification(serialResize, (it) => sizes.put(it));
     stream.listen();
     streams.push(stream);
   }).listen(socket);
@@ -75,18 +90,18 @@ async function openPorts(t: TestContext, endsWithTerminals: boolean, shown: read
     server.close();
     rmSync(folder, { recursive: true });
   });
-  return { core, terminals, connection, typed };
+  return { core, terminals, connection, typed, sizes };
 }
 
 test('each port has a terminal of its VM, COM1 last and so in front, which begins with earlier output', async (t) => {
   const { terminals } = await openPorts(t, false);
-  assert.deepEqual(terminals.opened, ['Hello 4242 1', 'Hello 4242 0']);
+  assert.deepEqual(terminals.opened, ['COM2 Hello 4242 1', 'COM1 Hello 4242 0']);
   assert.deepEqual(terminals.text, [BACKLOG, BACKLOG]);
 });
 
 test('a port that has a terminal in this window gets no second one', async (t) => {
   const { terminals } = await openPorts(t, false, [0]);
-  assert.deepEqual(terminals.opened, ['Hello 4242 1']);
+  assert.deepEqual(terminals.opened, ['COM2 Hello 4242 1']);
 });
 
 test('a paste of 100 000 keys arrives whole and in order, in messages of bounded size', async (t) => {
@@ -102,6 +117,13 @@ test('a paste of 100 000 keys arrives whole and in order, in messages of bounded
     received = Buffer.concat([received, data]);
   }
   assert.equal(received.toString(), `${paste.toString()}!`);
+});
+
+test('the size of a terminal is sent to its port, but for that of a closed panel', async (t) => {
+  const { terminals, sizes } = await openPorts(t, false);
+  terminals.resize[1]?.(120, 0);
+  terminals.resize[1]?.(132, 43);
+  assert.deepEqual(await sizes.take(), { port: 1, columns: 132, rows: 43 });
 });
 
 test('output goes to the terminal of its port, even after the other was closed, and the end is reported last', async (t) => {

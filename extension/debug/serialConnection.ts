@@ -2,10 +2,12 @@
  * The bytes between a VM's UARTs and their terminals: another client of the control socket beside the debug
  * adapter.
  */
-import { connectVmm } from '../../vmm-core/client/vmmClient.ts';
-import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
+import { connectVmm, type VmmClient } from '../../vmm-core/client/vmmClient.ts';
+import { serialTitle } from '../../vmm-core/config/serialBackend.ts';
+import { serialLines } from '../../vmm-core/config/serialLines.ts';
+import { serialAttach, serialInput, serialOutput, serialResize } from '../../vmm-core/protocol/serial.ts';
 import { ended } from '../../vmm-core/protocol/vm.ts';
-import type { SerialTerminal, SerialTerminals } from '../terminal/serialTerminal.ts';
+import type { SerialTerminal, SerialTerminals, TerminalHandlers } from '../terminal/serialTerminal.ts';
 
 /** A paste comes as one text; it is sent in messages of at most this, in order. */
 const MAX_INPUT_BYTES = 4096;
@@ -64,21 +66,34 @@ export class SerialConnection {
     void closed.then(() => this.#lost());
     for (const port of [...ports].reverse()) {
       if (terminals.shows(client.info.pid, port)) continue; // a console that was there before the session
-      const send = (bytes: Uint8Array): void => {
-        for (let at = 0; at < bytes.length; at += MAX_INPUT_BYTES) {
-          const data = bytes.subarray(at, at + MAX_INPUT_BYTES);
-          // `closed` reports it
-          void connection.sendNotification(serialInput, { port, data }).catch(() => undefined);
-        }
-      };
-      const terminal = terminals.open({ name, pid: client.info.pid }, port, send, () => {
-        this.#open.delete(port);
-        if (this.#options.endsWithTerminals === true && this.#open.size === 0) client.dispose();
-      });
+      const owner = { name, pid: client.info.pid };
+      const line = { port, title: titleOf(client, port) };
+      const terminal = terminals.open(owner, line, this.#handlers(client, port));
       this.#open.set(port, terminal);
       const { backlog } = await connection.sendRequest(serialAttach, { port });
       terminal.write(backlog);
     }
+  }
+
+  /** What cannot be sent `closed` reports. */
+  #handlers(client: VmmClient, port: number): TerminalHandlers {
+    const { connection } = client;
+    return {
+      onInput: (bytes) => {
+        for (let at = 0; at < bytes.length; at += MAX_INPUT_BYTES) {
+          const data = bytes.subarray(at, at + MAX_INPUT_BYTES);
+          void connection.sendNotification(serialInput, { port, data }).catch(() => undefined);
+        }
+      },
+      onResize: (columns, rows) => {
+        if (columns < 1 || rows < 1) return; // of a panel that is closed
+        void connection.sendNotification(serialResize, { port, columns, rows }).catch(() => undefined);
+      },
+      onClosed: () => {
+        this.#open.delete(port);
+        if (this.#options.endsWithTerminals === true && this.#open.size === 0) client.dispose();
+      },
+    };
   }
 
   /** What the terminals show stays. */
@@ -87,4 +102,8 @@ export class SerialConnection {
     for (const terminal of this.#open.values()) terminal.disconnect(this.#end ?? loss);
     this.#open.clear();
   }
+}
+
+function titleOf({ info: { config } }: VmmClient, port: number): string {
+  return config === undefined ? serialTitle(port) : (serialLines(config)[port]?.title ?? serialTitle(port));
 }

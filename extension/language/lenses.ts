@@ -4,6 +4,7 @@
  * elsewhere, Run and Console show the console; Debug attaches.
  */
 import * as vscode from 'vscode';
+import { serialTitle } from '../../vmm-core/config/serialBackend.ts';
 import { runningVms, type RunningVm } from '../../vmm-core/client/runningVms.ts';
 import type { DescribedVm } from '../../vmm-core/vmConf/describedVms.ts';
 import { showConsole } from '../terminal/console.ts';
@@ -35,7 +36,7 @@ export function registerLenses({ terminals, vmOf }: LensServices): vscode.Dispos
     command(LENS_COMMANDS.console, async (file, vm) => {
       const running = await runningVm(vm.config.name);
       if (running !== undefined) return showConsole(running, CONSOLE_PORT, terminals);
-      terminals.awaitFocus(vm.config.name, CONSOLE_PORT);
+      terminals.awaitFocus(vm.config.name, serialTitle(CONSOLE_PORT));
       await launch(file, vm, true);
     }),
     command(LENS_COMMANDS.debug, async (file, vm) => {

@@ -4,6 +4,7 @@
  */
 import type { RunningVm } from '../../vmm-core/client/runningVms.ts';
 import { serialTitle } from '../../vmm-core/config/serialBackend.ts';
+import { type SerialLineConfig, serialLines } from '../../vmm-core/config/serialLines.ts';
 import { SerialConnection } from '../debug/serialConnection.ts';
 import type { SerialTerminals } from './serialTerminal.ts';
 
@@ -13,13 +14,14 @@ import type { SerialTerminals } from './serialTerminal.ts';
  */
 export async function showConsole(vm: RunningVm, port: number, terminals: SerialTerminals): Promise<void> {
   if (terminals.focus(vm.pid, port)) return;
-  if (!consolePorts(vm).includes(port)) {
+  const line = consoleLines(vm).find((it) => it.port === port);
+  if (line === undefined) {
     throw new Error(
       `VM "${vm.name}" is running, but its ${serialTitle(port)} goes nowhere: there is no console to show.`,
     );
   }
   const name = terminals.nameOf(vm.pid) ?? vm.name;
-  terminals.awaitFocus(name, port);
+  terminals.awaitFocus(name, line.title);
   const connection = new SerialConnection({
     socket: vm.socket,
     name,
@@ -34,6 +36,6 @@ export async function showConsole(vm: RunningVm, port: number, terminals: Serial
 /**
  * The ports that have a listener: a shell and a file hear the guest as before while a terminal is attached.
  */
-export function consolePorts({ config }: RunningVm): number[] {
-  return config.serial.flatMap(({ kind }, port) => (kind === 'null' ? [] : [port]));
+export function consoleLines({ config }: RunningVm): readonly SerialLineConfig[] {
+  return serialLines(config).filter(({ target }) => target.kind !== 'null');
 }

@@ -3,7 +3,7 @@
  * VM is gone, and is used again by the next session of the same configuration.
  */
 import * as vscode from 'vscode';
-import { serialTitle } from '../../vmm-core/config/serialBackend.ts';
+import type { SerialLineConfig } from '../../vmm-core/config/serialLines.ts';
 import { LineFeeds } from './lineFeeds.ts';
 import { SerialText } from './serialText.ts';
 
@@ -19,6 +19,18 @@ export interface TerminalOwner {
   readonly name: string;
   /** The VM's process. */
   readonly pid: number;
+}
+
+/** What a terminal shows. */
+export type TerminalLine = Pick<SerialLineConfig, 'port' | 'title'>;
+
+/** What its user does, while it is connected. */
+export interface TerminalHandlers {
+  onInput(bytes: Uint8Array): void;
+  /** At first, when the size is known by then, and at each change. */
+  onResize(columns: number, rows: number): void;
+  /** The user has closed it. */
+  onClosed(): void;
 }
 
 /** All serial terminals of this window. */
@@ -39,21 +51,16 @@ export class SerialTerminals implements vscode.Disposable {
 
   /**
    * The terminal for a port of a VM: the one an earlier session of this name left, or a new one. Takes the
-   * focus only when it was asked for. `onClosed`: the user closed it while it was connected.
+   * focus only when it was asked for.
    */
-  open(
-    owner: TerminalOwner,
-    port: number,
-    onInput: (bytes: Uint8Array) => void,
-    onClosed?: () => void,
-  ): SerialTerminal {
-    const title = titleOf(owner.name, port);
+  open(owner: TerminalOwner, line: TerminalLine, handlers: TerminalHandlers): SerialTerminal {
+    const title = titleOf(owner.name, line.title);
     const left = [...this.#terminals].find((it) => it.title === title && !it.connected);
     const terminal = left ?? new SerialTerminal(title, () => this.#terminals.delete(terminal));
     terminal.addsReturns = addsReturns();
     this.#terminals.add(terminal);
     this.#names.set(owner.pid, owner.name);
-    terminal.connect({ vm: owner.pid, port }, onInput, onClosed);
+    terminal.connect({ vm: owner.pid, port: line.port }, handlers);
     if (this.#awaited === title) {
       this.#awaited = undefined;
       terminal.focus();
@@ -72,8 +79,9 @@ export class SerialTerminals implements vscode.Disposable {
     return this.#showing(vm, port) !== undefined;
   }
 
-  awaitFocus(name: string, port: number): void {
-    this.#awaited = titleOf(name, port);
+  /** `line`: its title. */
+  awaitFocus(name: string, line: string): void {
+    this.#awaited = titleOf(name, line);
   }
 
   /** What a VM's terminals were called in this window. */
@@ -90,8 +98,8 @@ export class SerialTerminals implements vscode.Disposable {
   }
 }
 
-function titleOf(name: string, port: number): string {
-  return `${serialTitle(port)} · ${name}`;
+function titleOf(name: string, line: string): string {
+  return `${line} · ${name}`;
 }
 
 function addsReturns(): boolean {
@@ -109,8 +117,10 @@ export class SerialTerminal {
   #shown: { readonly vm: number; readonly port: number } | undefined;
   /** Until VS Code opens the terminal; what is written earlier would be lost. */
   #buffer: string | undefined = '';
-  #onInput: ((bytes: Uint8Array) => void) | undefined;
-  #onClosed: (() => void) | undefined;
+  /** Absent: it is not connected. */
+  #handlers: TerminalHandlers | undefined;
+  /** Not known before VS Code has shown it. */
+  #size: vscode.TerminalDimensions | undefined;
   #usedBefore = false;
   #atLineStart = true;
 
@@ -118,14 +128,18 @@ export class SerialTerminal {
     this.title = title;
     const pty: vscode.Pseudoterminal = {
       onDidWrite: this.#writes.event,
-      open: () => this.#opened(),
-      close: () => {
-        const wasConnected = this.connected;
-        this.#onInput = undefined;
-        onClosed();
-        if (wasConnected) this.#onClosed?.();
+      open: (size) => {
+        this.#opened();
+        if (size !== undefined) this.#resize(size);
       },
-      handleInput: (data) => this.#onInput?.(Buffer.from(data, 'utf8')),
+      close: () => {
+        const handlers = this.#handlers;
+        this.#handlers = undefined;
+        onClosed();
+        handlers?.onClosed();
+      },
+      handleInput: (data) => this.#handlers?.onInput(Buffer.from(data, 'utf8')),
+      setDimensions: (size) => this.#resize(size),
     };
     this.#terminal = vscode.window.createTerminal({
       name: title,
@@ -136,25 +150,21 @@ export class SerialTerminal {
   }
 
   get connected(): boolean {
-    return this.#onInput !== undefined;
+    return this.#handlers !== undefined;
   }
 
   shows(vm: number, port: number): boolean {
     return this.connected && this.#shown?.vm === vm && this.#shown.port === port;
   }
 
-  connect(
-    shown: { readonly vm: number; readonly port: number },
-    onInput: (bytes: Uint8Array) => void,
-    onClosed?: () => void,
-  ): void {
+  connect(shown: { readonly vm: number; readonly port: number }, handlers: TerminalHandlers): void {
     if (this.#usedBefore) this.#notice('new session');
     this.#usedBefore = true;
     this.#text = new SerialText();
     this.#lineFeeds = new LineFeeds();
     this.#shown = shown;
-    this.#onInput = onInput;
-    this.#onClosed = onClosed;
+    this.#handlers = handlers;
+    if (this.#size !== undefined) this.#resize(this.#size);
     this.#terminal.show(true);
   }
 
@@ -169,7 +179,7 @@ export class SerialTerminal {
   /** The VM is gone; what it wrote stays. */
   disconnect(why: string): void {
     this.#put(this.#lines(this.#text.end()) + this.#lineFeeds.end());
-    this.#onInput = undefined;
+    this.#handlers = undefined;
     this.#notice(why);
   }
 
@@ -188,6 +198,11 @@ export class SerialTerminal {
     this.#atLineStart = text.endsWith('\n');
     if (this.#buffer === undefined) this.#writes.fire(text);
     else this.#buffer = (this.#buffer + text).slice(-MAX_BUFFERED_CHARACTERS);
+  }
+
+  #resize(size: vscode.TerminalDimensions): void {
+    this.#size = size;
+    this.#handlers?.onResize(size.columns, size.rows);
   }
 
   #opened(): void {
