@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as virtioBalloon from '../../vmm-core/abi/virtioBalloon.ts';
 import * as virtioConsole from '../../vmm-core/abi/virtioConsole.ts';
 import {
   ask,
@@ -14,6 +15,7 @@ import {
 type Table = Readonly<Record<string, unknown>>;
 
 const TABLES = {
+  'linux/virtio_balloon.h': virtioBalloon,
   'linux/virtio_console.h': virtioConsole,
 } as const;
 

@@ -1,6 +1,8 @@
 /** All fuzzers. A new one is a line here; all share the time that `npm test` has for them. */
 import assert from 'node:assert/strict';
 import { checkDependencies, checkMutation } from '../../vmm-core/vmConf/fuzz.ts';
+import { balloonRound } from '../support/balloonFuzz.ts';
+import { loadBalloon } from '../support/balloonMachine.ts';
 import { blkRound } from '../support/blkFuzz.ts';
 import { consoleRound } from '../support/consoleFuzz.ts';
 import { crashOne } from '../support/crashCuts.ts';
@@ -72,6 +74,12 @@ export const FUZZERS: readonly Fuzzer[] = [
     claim:
       'all that is sent to ports of the virtio console is heard, and all that is typed arrives, in order',
     round: consoleRound,
+  },
+  {
+    name: 'virtio-balloon',
+    claim: 'exactly the pages that a driver gives to the balloon go back to the host, whatever else it names',
+    prepare: loadBalloon,
+    round: balloonRound,
   },
   {
     name: 'virtio-blk',

@@ -1,10 +1,38 @@
-/** Small virtio devices as clients see them, before a guest has drivers for them. */
+/** The memory balloon and named consoles as clients see them, before a guest has drivers for them. */
 import assert from 'node:assert/strict';
+import { balloonSetTarget, balloonStats } from '../../vmm-core/protocol/balloon.ts';
 import { inspectDevice } from '../../vmm-core/protocol/devices.ts';
 import { serialAttach, serialInput, serialResize } from '../../vmm-core/protocol/serial.ts';
 import { guest } from '../guests/build.ts';
 import { kvmTest } from '../support/kvmTest.ts';
 import { startVm } from '../support/liveVm.ts';
+
+const MIB = 2 ** 20;
+
+kvmTest('clients ask for memory by the balloon, and are told that nobody answers', async (t) => {
+  const { client } = await startVm(t, { kernel: await guest('spin'), memory: '64M', balloon: true });
+  const { connection } = client.vmm;
+  await connection.sendRequest(balloonSetTarget, { sizeBytes: 16 * MIB });
+  assert.deepEqual(await connection.sendRequest(balloonStats), {
+    targetBytes: 16 * MIB,
+    actualBytes: 0,
+    reportedBytes: 0,
+    isReady: false,
+    statistics: {},
+  });
+  await client.reset();
+  assert.equal((await connection.sendRequest(balloonStats)).targetBytes, 16 * MIB);
+  for (const sizeBytes of [-1, 64 * MIB])
+    await assert.rejects(
+      connection.sendRequest(balloonSetTarget, { sizeBytes }),
+      /^Error: a balloon of -?\d+ bytes: it can be 0 or more, and less than the 67108864 bytes of memory$/,
+    );
+});
+
+kvmTest('a VM without a balloon says so', async (t) => {
+  const { client } = await startVm(t, { kernel: await guest('spin') });
+  await assert.rejects(client.vmm.connection.sendRequest(balloonStats), /the VM has no memory balloon/);
+});
 
 kvmTest('named consoles are serial ports after the others, each with a size', async (t) => {
   const consoles = ['agent', { name: 'shell', tty: true }];

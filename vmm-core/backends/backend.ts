@@ -30,6 +30,8 @@ export interface Backend {
   readonly disk?: DiskDrive;
   /** One of the machine's network interfaces: clients may look into it and change it while the guest runs. */
   readonly network?: NetworkInterface;
+  /** The machine's memory balloon: clients may ask the guest for memory. */
+  readonly balloon?: MemoryBalloon | undefined;
   /** Serial ports of the machine, in order: clients may attach to each and type. */
   readonly serial?: readonly SerialLine[] | undefined;
 }
@@ -81,6 +83,21 @@ export interface CaptureSummary {
   /** The file could not keep up. */
   readonly dropped: number;
   readonly paths: readonly string[];
+}
+
+export interface MemoryBalloon {
+  /** How much of its memory the guest shall do without. */
+  readonly targetBytes: number;
+  /** How much it does, by its own account. */
+  readonly actualBytes: number;
+  /** What it has reported free since the VM began, and the host has got back; it may be the same twice. */
+  readonly reportedBytes: number;
+  /** It has a driver for it. */
+  readonly isReady: boolean;
+  /** The guest is told, which takes its time. */
+  setTarget(sizeBytes: number): void;
+  /** What its driver says of its memory, by name, in bytes and numbers; of before if it is stopped. */
+  statistics(): Promise<Readonly<Record<string, number>>>;
 }
 
 export interface SerialLine {

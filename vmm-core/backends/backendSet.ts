@@ -1,5 +1,5 @@
 /** The back ends of a machine, in the order of its plan: undefined where a device has none. Main thread. */
-import type { Backend, DiskDrive, NetworkInterface, SerialLine } from './backend.ts';
+import type { Backend, DiskDrive, MemoryBalloon, NetworkInterface, SerialLine } from './backend.ts';
 
 export class BackendSet {
   readonly #backends: readonly (Backend | undefined)[];
@@ -25,6 +25,10 @@ export class BackendSet {
   /** The machine's network interfaces, as its configuration lists them. */
   get networks(): readonly NetworkInterface[] {
     return this.#present.flatMap((it) => it.network ?? []);
+  }
+
+  get balloon(): MemoryBalloon | undefined {
+    return this.#present.find((it) => it.balloon !== undefined)?.balloon;
   }
 
   /** `device` is the place in the plan. */

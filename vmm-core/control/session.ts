@@ -2,7 +2,7 @@
  * What a client may ask for, in the core's own terms: the requests of every protocol end here. Throws
  * UserError, StateError, GuestAddressError (memory/), and what the host refuses (errors.ts). Main thread.
  */
-import type { DiskDrive, NetworkInterface } from '../backends/backend.ts';
+import type { DiskDrive, MemoryBalloon, NetworkInterface } from '../backends/backend.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Breakpoint, Status } from '../debug/breakpoints.ts';
 import { type MemoryRange, readMemory, writeMemory } from '../debug/memoryAccess.ts';
@@ -13,6 +13,7 @@ import { StateError, UserError } from '../errors.ts';
 import { deviceReport } from '../inspector/deviceReport.ts';
 import { machineReport } from '../inspector/machineReport.ts';
 import { type PagingState, type Translation, walk } from '../memory/pageWalk.ts';
+import type { BalloonReport } from '../protocol/balloon.ts';
 import type { Decoded, DeviceReport, MachineReport } from '../protocol/devices.ts';
 import { hex } from '../protocol/hex.ts';
 import type { CpuRegisters } from '../protocol/registers.ts';
@@ -186,6 +187,29 @@ export class Session {
     if (found === undefined)
       throw new UserError(`there is no network interface "${name}": the VM has ${names}`);
     return found;
+  }
+
+  /** The guest is asked to do without so much of its memory. */
+  setBalloon(sizeBytes: number): void {
+    const { memoryBytes } = this.#vm.machine.config;
+    if (sizeBytes < 0 || sizeBytes >= memoryBytes)
+      throw new UserError(
+        `a balloon of ${sizeBytes} bytes: it can be 0 or more, and less than the ${memoryBytes} bytes of memory`,
+      );
+    this.#balloon.setTarget(sizeBytes);
+  }
+
+  async balloon(): Promise<BalloonReport> {
+    const balloon = this.#balloon;
+    const statistics = await balloon.statistics();
+    const { targetBytes, actualBytes, reportedBytes, isReady } = balloon;
+    return { targetBytes, actualBytes, reportedBytes, isReady, statistics };
+  }
+
+  get #balloon(): MemoryBalloon {
+    const { balloon } = this.#vm.machine;
+    if (balloon === undefined) throw new UserError('the VM has no memory balloon: start it with one');
+    return balloon;
   }
 
   /** `reader` gets the port's output from now on. Returns the output so far. */

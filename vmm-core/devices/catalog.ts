@@ -18,6 +18,7 @@ import { hostBridge } from './pci/hostBridge.ts';
 import { isaBridge } from './pci/isaBridge.ts';
 import { blk } from './virtio/blk/blk.ts';
 import { netDevice } from './virtio/net/netDevice.ts';
+import { virtioBalloon } from './virtio/balloon/virtioBalloon.ts';
 import { virtioConsole } from './virtio/console/virtioConsole.ts';
 import { virtioRng } from './virtio/virtioRng.ts';
 import { vsockDevice } from './virtio/vsock/vsockDevice.ts';
@@ -44,6 +45,7 @@ export const CATALOG: readonly DeviceClass[] = [
   virtioRng,
   virtioConsole,
   vsockDevice,
+  virtioBalloon,
 ];
 
 export function classOf(id: string, catalog: readonly DeviceClass[] = CATALOG): DeviceClass {

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { KVM_CAP, KVM_GUESTDBG_BLOCKIRQ } from '../abi/kvm.ts';
-import type { DiskDrive, NetworkInterface, SerialLine } from '../backends/backend.ts';
+import type { DiskDrive, MemoryBalloon, NetworkInterface, SerialLine } from '../backends/backend.ts';
 import type { BootState } from '../boot/bootState.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { PanicEvent } from '../devices/guestPower.ts';
@@ -115,6 +115,11 @@ export class Machine {
   /** As the configuration lists them. */
   get networks(): readonly NetworkInterface[] {
     return this.#devices.backends.networks;
+  }
+
+  /** Undefined: the guest has none. */
+  get balloon(): MemoryBalloon | undefined {
+    return this.#devices.backends.balloon;
   }
 
   /** COM1 first. */

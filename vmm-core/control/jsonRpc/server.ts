@@ -10,6 +10,7 @@ import { log } from '../../log.ts';
 import { initialize } from '../../protocol/vm.ts';
 import type { Core } from '../core.ts';
 import { Session } from '../session.ts';
+import { serveBalloon } from './balloon.ts';
 import { serveDevices } from './devices.ts';
 import { serveDisks } from './disks.ts';
 import { serveNetworks } from './networks.ts';
@@ -111,4 +112,5 @@ function serveClient(on: RequestTable, session: Session, client: JsonRpcClient):
   serveDevices(on, session);
   serveDisks(on, session);
   serveNetworks(on, session);
+  serveBalloon(on, session);
 }

@@ -3,7 +3,7 @@
  * guest that kicks in a loop does not fill main's queue of messages. Each time the event loop turns, a queue
  * gets one go.
  */
-import type { Backend, SerialLine } from '../../backends/backend.ts';
+import type { Backend, MemoryBalloon, SerialLine } from '../../backends/backend.ts';
 import type { StateBlock } from '../../bus/stateBlock.ts';
 import { WAKE_EVENT } from '../device.ts';
 import type { QueueServer } from './queueServer.ts';
@@ -33,6 +33,10 @@ export class MainService implements Backend {
 
   get serial(): readonly SerialLine[] | undefined {
     return this.#server.service.serial;
+  }
+
+  get balloon(): MemoryBalloon | undefined {
+    return this.#server.service.balloon;
   }
 
   onEvent(event: string): void {

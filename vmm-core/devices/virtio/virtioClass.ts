@@ -4,7 +4,7 @@
  * thread touches them, its queues are served on one: the I/O thread for disks and networks, main for small
  * devices. Virtio 1.2.
  */
-import type { Backend, SerialLine } from '../../backends/backend.ts';
+import type { Backend, MemoryBalloon, SerialLine } from '../../backends/backend.ts';
 import type { StateBlock } from '../../bus/stateBlock.ts';
 import type { VmConfig } from '../../config/vmConfig.ts';
 import type { GuestMemory } from '../../memory/guestMemory.ts';
@@ -123,4 +123,6 @@ export interface VirtioService extends Pick<
   flush?(): void;
   /** When it has serial lines of the machine; main only. */
   readonly serial?: readonly SerialLine[] | undefined;
+  /** When it is the machine's memory balloon; main only. */
+  readonly balloon?: MemoryBalloon | undefined;
 }
