@@ -214,6 +214,7 @@ const OTHER_MEANINGS: Readonly<Record<string, readonly string[]>> = {
   // Tags of log lines, and what an image is called in messages.
   serial: ['vmm-core/control/'],
   firmware: ['vmm-core/vm.ts'],
+  balloon: ['vmm-core/cli/balloon.ts'], // a command
   kernel: ['vmm-core/machine/'],
   initrd: ['vmm-core/machine/'],
 };

@@ -38,6 +38,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "watch and change a running VM's network interfaces",
     load: async () => (await import('./cli/net.ts')).net,
   },
+  balloon: {
+    summary: 'ask a running VM for some of its memory',
+    load: async () => (await import('./cli/balloon.ts')).balloon,
+  },
   create: {
     summary: 'make a disk image',
     load: async () => (await import('./cli/disk/create.ts')).create,
