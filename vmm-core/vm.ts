@@ -69,10 +69,16 @@ export class Vm {
     return new Machine(config, warm, {
       onOutputLost: (message) => this.#loseOutput(message),
       onTrouble: (message) => this.#events.onTrouble(message),
+      onStuck: (message) => this.#giveUp(message),
       onPanic: (event) => log.guest('guest', `the guest reports by pvpanic: ${event}`),
       onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
       onIoCrash: (error) => this.#crash(error),
     });
+  }
+
+  /** Somebody who looks at the guest has all the time. */
+  #giveUp(message: string): void {
+    if (this.state === 'running') void this.kill(message);
   }
 
   #loseOutput(message: string): void {
@@ -209,6 +215,7 @@ export class Vm {
 
   /** `end`: for VMs that a reset ends. */
   #guestReset(end: VmEnd): void {
+    if (this.machine.powersOffByReset) return this.finish(endByGuest({ kind: STOP.powerOff }));
     if (this.machine.config.onReset === 'exit') return this.finish(end);
     try {
       this.#resetNow(end.message);

@@ -79,6 +79,7 @@ export class DiskMachine {
       onBehind: nothing,
       onLost: nothing,
       onTrouble: (message) => this.troubles.push(message),
+      onStuck: () => undefined,
     });
     if (backend?.disk === undefined) throw new Error('the disk has no back end');
     this.drive = backend.disk;

@@ -93,6 +93,7 @@ export class NetMachine {
       onBehind: nothing,
       onLost: nothing,
       onTrouble: (message) => this.troubles.push(message),
+      onStuck: nothing,
     });
     if (backend?.network === undefined) throw new Error('the interface has no back end');
     this.network = backend.network;

@@ -16,6 +16,7 @@ import { rtcCmos } from './legacy/rtcCmos.ts';
 import { uart16550 } from './legacy/uart16550.ts';
 import { hostBridge } from './pci/hostBridge.ts';
 import { isaBridge } from './pci/isaBridge.ts';
+import { vmmci } from './pci/vmmci.ts';
 import { blk } from './virtio/blk/blk.ts';
 import { netDevice } from './virtio/net/netDevice.ts';
 import { virtioBalloon } from './virtio/balloon/virtioBalloon.ts';
@@ -46,6 +47,7 @@ export const CATALOG: readonly DeviceClass[] = [
   virtioConsole,
   vsockDevice,
   virtioBalloon,
+  vmmci,
 ];
 
 export function classOf(id: string, catalog: readonly DeviceClass[] = CATALOG): DeviceClass {

@@ -161,6 +161,8 @@ export interface BackendHost {
   readonly onLost: (message: string) => void;
   /** The host fails, and the guest is told so by its device; `message` is a sentence for the user. */
   readonly onTrouble: (message: string) => void;
+  /** The guest was to end and does not: the VM ends. `message` is a sentence for the user. */
+  readonly onStuck: (message: string) => void;
 }
 
 /** Registers on a bus, and what else the machine may ask of a device. All of that on the main thread. */
@@ -185,6 +187,8 @@ export interface Device extends BusDevice {
   onTimer?(): void;
   /** False when the guest has not enabled the button. */
   powerButton?(): boolean;
+  /** The guest is about to end: its next reset is that. */
+  powersOffByReset?(): boolean;
   /** Its service is closed, or the thread of that has died: nobody may wait for it any more. */
   serviceEnded?(): void;
 }

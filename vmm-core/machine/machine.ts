@@ -45,6 +45,8 @@ export interface MachineEvents {
   onOutputLost(message: string): void;
   /** The host fails the guest, which runs on; `message` is a sentence for the user. */
   onTrouble(message: string): void;
+  /** The guest was to end and does not; `message` is a sentence for the user. */
+  onStuck(message: string): void;
   onPanic(event: PanicEvent): void;
   /** A vCPU's thread died: a bug of ours. */
   onCrash(error: Error): void;
@@ -185,6 +187,11 @@ export class Machine {
     return this.#devices.powerButton();
   }
 
+  /** The guest is about to end: its next reset is that. */
+  get powersOffByReset(): boolean {
+    return this.#devices.powersOffByReset;
+  }
+
   /**
    * Everything the guest wrote and nobody took yet goes where it belongs, whether its destination keeps up or
    * not.
@@ -213,6 +220,7 @@ export class Machine {
       holdGuest: (isOver) => this.#ahead?.hold(isOver),
       onLost: (message) => this.#events.onOutputLost(message),
       onTrouble: (message) => this.#events.onTrouble(message),
+      onStuck: (message) => this.#events.onStuck(message),
       onIoCrash: (error) => this.#events.onIoCrash(error),
     });
   }

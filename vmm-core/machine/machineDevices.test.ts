@@ -29,6 +29,7 @@ function newDevices(disks: readonly string[]): MachineDevices {
     holdGuest: () => assert.fail(),
     onLost: assert.fail,
     onTrouble: assert.fail,
+    onStuck: assert.fail,
     onIoCrash: assert.fail,
   });
 }

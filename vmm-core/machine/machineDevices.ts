@@ -33,6 +33,7 @@ export interface MachineDevicesOptions {
   readonly onLost: (message: string) => void;
   /** See BackendHost. */
   readonly onTrouble: (message: string) => void;
+  readonly onStuck: (message: string) => void;
   /** An I/O thread died: a bug of ours. */
   readonly onIoCrash: (error: Error) => void;
 }
@@ -142,6 +143,11 @@ export class MachineDevices {
   /** False when the guest has not enabled the button. */
   powerButton(): boolean {
     return this.set.devices.some(({ device }) => device?.powerButton?.() === true);
+  }
+
+  /** See Device. */
+  get powersOffByReset(): boolean {
+    return this.set.devices.some(({ device }) => device?.powersOffByReset?.() === true);
   }
 
   #closeEventFds(): void {
