@@ -1,6 +1,6 @@
 /** What a network interface is to every thread: an instance, and its registers. */
 import { ETH_ALEN, VirtioNetConfig } from '../../../abi/virtioNet.ts';
-import { MAX_PAIRS } from '../../../backends/net/linkKind.ts';
+import type { MAX_PAIRS as LINK_PAIRS } from '../../../backends/net/linkKind.ts';
 import { bytes, u16, u32, u64, u8 } from '../../../bus/stateBlock.ts';
 import type { NetworkConfig } from '../../../config/settings/networkOptions.ts';
 import type { VirtioInstance } from '../virtioClass.ts';
@@ -22,6 +22,9 @@ export interface NetInstance extends VirtioInstance {
 /** Addresses of each kind, unicast and multicast; of a longer table all frames of its kind pass. */
 export const MAX_ADDRESSES = 64;
 const VLANS = 4096;
+
+/** As links have at most; of their code, vCPUs' threads load nothing (scripts/build.ts). */
+const MAX_PAIRS: typeof LINK_PAIRS = 4;
 
 /**
  * All but the MAC address of an old driver is written by the interface's service alone; `powerOn` by main
