@@ -142,7 +142,8 @@ function expectArguments(id: DirectiveId, given: readonly Token[]): Expectation[
     rest = skipArgument(kind, rest);
   }
   if (opens === undefined || NEEDS_BRACES.includes(opens)) return found;
-  return [...found, ...(rest.length === 0 ? expectIn(opens, []) : expectNextItem(opens, rest))];
+  const items = rest.length === 0 ? expectIn(opens, []) : expectNextItem(opens, rest);
+  return [...found, ...items.filter((it) => opens !== 'interface' || !isOwnWord(it))];
 }
 
 function skipArgument(kind: Argument['kind'], rest: readonly Token[]): readonly Token[] {
@@ -152,6 +153,11 @@ function skipArgument(kind: Argument['kind'], rest: readonly Token[]): readonly 
   if (kind !== 'string') return first.kind === 'keyword' ? rest : rest.slice(1);
   const end = rest.findIndex((it) => !isValue(it));
   return end < 0 ? [] : rest.slice(end);
+}
+
+/** Our own options, which are no reserved words, are known as such in an interface's braces only. */
+function isOwnWord(it: Expectation): boolean {
+  return it.kind === 'directive' && directive(it.id).isExtension;
 }
 
 /** Several items on one line: what the last one still lacks, and a further item. */

@@ -94,6 +94,10 @@ describe('the language server', () => {
     assert.ok((await labels('\tmemory $')).includes('$mem'));
     assert.deepEqual(await labels('\tinterface { switch "'), ['uplink']);
     assert.ok((await labels('\tinterface {\n\t\tlo')).includes('locked lladdr'));
+    assert.ok((await labels('\tinterface {\n\t\tm')).includes('mtu'));
+    assert.ok((await labels('\tinterface tap0 ')).includes('lladdr'));
+    assert.ok(!(await labels('\tinterface tap0 ')).includes('mtu'));
+    assert.ok((await labels('\tnetwork user {\n\t\tf')).includes('forward'));
     assert.ok((await labels('\tcdrom "')).includes('switches.conf'));
     assert.ok((await labels('\tdisk "a" ')).includes('format'));
     assert.ok((await labels('\tallow instance { disk, ')).includes('memory'));

@@ -35,6 +35,7 @@ export interface GuestForwardConfig {
 const MAX_PORT = 65535;
 /** Each is a socket that listens. */
 const MAX_RANGE = 1024;
+const MAX_TEXT = 1000;
 /** sun_path without its NUL. */
 const MAX_SOCKET_BYTES = 107;
 
@@ -71,7 +72,7 @@ export const forward: ValueKind<ForwardConfig> = {
   schema: eitherForm(FORWARD_KEYS, ['guestPort']),
   read: (written, complain) => {
     if (isObject(written)) return forward.check({ protocol: 'tcp', ...written }, complain);
-    const parts = typeof written === 'string' ? forwardParts(written) : undefined;
+    const parts = isShort(written) ? forwardParts(written) : undefined;
     if (parts === undefined) return complain(`must be ${FORM}, not ${describe(written)}`);
     if (parts === 'ranges differ')
       return complain(`must lead to one port, or to as many as it is from: ${describe(written)}`);
@@ -105,7 +106,7 @@ export const guestForward: ValueKind<GuestForwardConfig> = {
   read: (written, complain) => {
     if (isObject(written)) return guestForward.check(written, complain);
     const [, guestAddress, guestPort, hostPath, hostAddress, hostPort] =
-      (typeof written === 'string' ? OF_GUEST.exec(written) : null) ?? [];
+      (isShort(written) ? OF_GUEST.exec(written) : null) ?? [];
     if (guestAddress === undefined) return complain(`must be ${GUEST_FORM}, not ${describe(written)}`);
     const parts = {
       guestAddress: bare(guestAddress),
@@ -175,6 +176,11 @@ function forwardParts(text: string): Parts | 'ranges differ' | undefined {
     ...(to === undefined ? {} : { guestAddress: bare(to) }),
     ...(count === 1 ? {} : { count }),
   };
+}
+
+/** Longer is no forward; the patterns would take their time with it. */
+function isShort(written: unknown): written is string {
+  return typeof written === 'string' && written.length <= MAX_TEXT;
 }
 
 /** `null` counts as absent. */
