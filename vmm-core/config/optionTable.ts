@@ -48,6 +48,8 @@ export interface OptionTable<K extends string, T, O extends OptionRows> {
   readonly options: O;
   /** What a string alone means, as an object; absent: the value of `key`. */
   readonly ofText?: (text: string) => Input;
+  /** Texts that the editor of a launch.json offers; others are possible. */
+  readonly suggestions?: readonly string[];
   /** Short forms of options in a flag, as an object has them. */
   readonly aliases?: Readonly<Record<string, readonly [string, unknown]>>;
 }
@@ -83,7 +85,7 @@ export function described<K extends string, T, O extends OptionRows>(
 ): ValueKind<Described<K, T, O>> {
   type Value = Described<K, T, O>;
   return {
-    schema: { anyOf: [{ type: shortType(table) }, schemaOf(table)] },
+    schema: { anyOf: [...suggestionsOf(table), { type: shortType(table) }, schemaOf(table)] },
     read: (written, complain) => {
       const isShort = typeof written === (shortType(table) === 'string' ? 'string' : 'number');
       if (!isShort && !isObject(written)) return complain(`must be ${table.form}, not ${describe(written)}`);
@@ -111,6 +113,10 @@ export function described<K extends string, T, O extends OptionRows>(
       return { ...first, ...Object.fromEntries(options) } as Value;
     },
   };
+}
+
+function suggestionsOf({ suggestions }: AnyTable): ValueSchema[] {
+  return suggestions === undefined ? [] : [{ type: 'string', enum: suggestions }];
 }
 
 function shortType({ value }: AnyTable): 'string' | 'integer' {

@@ -236,6 +236,7 @@ const TABLE = {
   form: '"user", "tap0" or an object such as { "kind": "user", "forwards": ["tcp:2222:22"] }',
   options: NETWORK_OPTIONS,
   ofText,
+  suggestions: ['user', 'local', 'passt', 'tap0', 'switch:lan'],
 } as const satisfies OptionTable<'kind', NetworkKind, OptionRows>;
 
 /** Absent options are off, or as the table says. */
