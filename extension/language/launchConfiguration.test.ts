@@ -36,7 +36,7 @@ it('a VM that asks for more, or has no kernel, is refused with a sentence', () =
     const result = launchConfiguration(firstVm(text));
     return typeof result === 'string' ? result : 'accepted';
   };
-  assert.match(sentence('vm a {\nkernel "/k"\nvsock cid 3\n}\n'), /cannot do yet: vsock/);
+  assert.match(sentence('vm a {\nkernel "/k"\nsev\n}\n'), /cannot do yet: sev/);
   assert.match(sentence('vm a { disk "/d" }\n'), /has no kernel/);
 });
 

@@ -362,7 +362,6 @@ describe('the examples', () => {
       'guest control',
       'named consoles',
       'shared folders',
-      'vsock',
       'gdb socket',
     ]);
   });

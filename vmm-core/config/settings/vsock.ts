@@ -90,7 +90,7 @@ export const vsock = {
       if (cid === undefined) return undefined;
       return { cid: Number(cid.text), ...(file === undefined ? {} : { socket: vm.path(file) }) };
     },
-    unsupported: () => 'vsock',
+    unsupported: () => undefined,
   },
 } as const satisfies Setting<VsockConfig>;
 
