@@ -139,6 +139,11 @@ export function writePacket(
   view.setUint32(at + blockBytes - 4, blockBytes, true);
 }
 
+/** Of the block that begins there. */
+export function blockBytes(blocks: Uint8Array, at: number): number {
+  return new DataView(blocks.buffer, blocks.byteOffset + at).getUint32(4, true);
+}
+
 function block(type: number, body: DataView, options: readonly Uint8Array[]): Uint8Array {
   const inside = [bytesOf(body), ...options, new Uint8Array(OPTION_HEADER_BYTES)]; // OPT_ENDOFOPT
   const length = BLOCK_FRAME_BYTES + inside.reduce((sum, it) => sum + it.length, 0);
