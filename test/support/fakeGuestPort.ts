@@ -14,6 +14,7 @@ import { HEAD_BYTES, MAX_FRAME_BYTES } from '../../vmm-core/backends/net/netLink
 import { noOffload } from '../../vmm-core/backends/net/offloadHeader.ts';
 import type { IoEngine } from '../../vmm-core/bus/ioEngine.ts';
 import { openIoEngine } from '../../vmm-core/kvm/io/openIoEngine.ts';
+import { KernelMessage } from '../../vmm-core/kvm/net/messageIo.ts';
 import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
 
 export interface TakenFrame {
@@ -74,7 +75,7 @@ export class FakeGuestPort implements GuestPort {
     this.mac = mac ?? Uint8Array.of(0xfe, 0xe1, 0xbb, 0xd0, 0, 1);
     this.mtu = mtu;
     this.offloads = offloads;
-    this.message = this.#engine.openMessage();
+    this.message = new KernelMessage([]);
     this.poller = this.#engine.openPoller((tag, events) => this.#link?.onReady(tag, events));
   }
 

@@ -3,9 +3,7 @@
  * order it chooses, and faults. What is asked for in one go may be carried out in any order, as by a disk.
  */
 import type { IoEngine, IoEvents, Iovecs } from '../../vmm-core/bus/ioEngine.ts';
-import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
 import type { IoSlots } from '../../vmm-core/devices/deviceService.ts';
-import { KernelMessage } from '../../vmm-core/kvm/net/messageIo.ts';
 import { FakePoller } from './fakePoller.ts';
 import { gpa, type GuestMemory } from '../../vmm-core/memory/guestMemory.ts';
 
@@ -61,10 +59,8 @@ export class FakeIoEngine implements IoEngine {
   /** O_DIRECT: what is not a multiple of it is an error. */
   alignmentBytes = 1;
   readonly #pending: Pending[] = [];
-  readonly #memory: GuestMemory;
 
   constructor(memory: GuestMemory, slots = 8) {
-    this.#memory = memory;
     this.slots = slots;
     this.iovecs = new FakeIovecs(memory, slots);
   }
@@ -97,10 +93,6 @@ export class FakeIoEngine implements IoEngine {
 
   openPoller(onReady: (tag: number, events: number) => void): FakePoller {
     return new FakePoller(onReady);
-  }
-
-  openMessage(): MessageIo {
-    return new KernelMessage(this.#memory.slots);
   }
 
   watch(): void {}

@@ -1,4 +1,3 @@
-import type { MessageIo } from './messageIo.ts';
 import type { Poller } from './poller.ts';
 
 /**
@@ -31,8 +30,6 @@ export interface IoEngine {
    * one go. Lives as long as the engine.
    */
   openPoller(onReady: (tag: number, events: number) => void): Poller;
-  /** For sockets and taps, which do without slots. */
-  openMessage(): MessageIo;
   /**
    * Submits what was asked for since, and waits until something is done or ready, at most `timeoutMs` (-1:
    * for ever, 0: not at all); a signal ends that too. Then calls `events`, which may ask for more.

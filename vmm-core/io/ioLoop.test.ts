@@ -21,7 +21,6 @@ class ScriptedEngine implements IoEngine {
   readonly writev = unexpected;
   readonly writevNow = unexpected;
   readonly fdatasync = unexpected;
-  readonly openMessage = unexpected;
   readonly pollers: FakePoller[] = [];
   readonly watched = new Map<number, number>();
   readonly waits: number[] = [];

@@ -3,14 +3,12 @@
  * that a slow disk holds up all that it serves.
  */
 import type { IoEngine, IoEvents } from '../../bus/ioEngine.ts';
-import type { MessageIo } from '../../bus/messageIo.ts';
 import type { Poller } from '../../bus/poller.ts';
 import { KvmError } from '../../errors.ts';
 import type { RamSlot } from '../../memory/guestMemory.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
 import { EINTR } from '../errno.ts';
 import { hostAddress } from '../libc.ts';
-import { KernelMessage } from '../net/messageIo.ts';
 import { PollerSet } from '../net/pollerSet.ts';
 import { IovecTable } from './iovecTable.ts';
 import { performNow } from './performNow.ts';
@@ -42,13 +40,11 @@ export class PollEngine implements IoEngine {
   /** In the order of #fds. */
   readonly #watches: Watch[] = [];
   readonly #pollers = new PollerSet();
-  readonly #ram: readonly RamSlot[];
   readonly #buffer: IoBuffer;
   readonly #bufferAddress: number;
   readonly #fds: Int32Array;
 
   constructor(ram: readonly RamSlot[]) {
-    this.#ram = ram;
     this.iovecs = new IovecTable(SLOTS, ram);
     this.#requests = new SlotRequests(SLOTS, this.iovecs);
     this.#buffer = new IoBuffer(EVENT_BYTES + MAX_WATCHES * POLLFD_WORDS * 4);
@@ -82,10 +78,6 @@ export class PollEngine implements IoEngine {
 
   openPoller(onReady: (tag: number, events: number) => void): Poller {
     return this.#pollers.open(onReady, (tag, fd) => this.#watch({ tag, isPoller: true }, fd));
-  }
-
-  openMessage(): MessageIo {
-    return new KernelMessage(this.#ram);
   }
 
   wait(timeoutMs: number, events: IoEvents): void {

@@ -6,12 +6,10 @@ import {
   IORING_POLL_ADD_MULTI,
 } from '../../abi/ioUring.ts';
 import type { IoEngine, IoEvents } from '../../bus/ioEngine.ts';
-import type { MessageIo } from '../../bus/messageIo.ts';
 import type { Poller } from '../../bus/poller.ts';
 import { KvmError } from '../../errors.ts';
 import type { RamSlot } from '../../memory/guestMemory.ts';
 import { EAGAIN, EBUSY, ECANCELED, EINTR, ETIME } from '../errno.ts';
-import { KernelMessage } from '../net/messageIo.ts';
 import { PollerSet } from '../net/pollerSet.ts';
 import { IovecTable } from './iovecTable.ts';
 import { openRing, type RingMemory } from './openRing.ts';
@@ -46,7 +44,6 @@ export class UringEngine implements IoEngine {
   readonly #requests: SlotRequests;
   readonly #watches: Watch[] = [];
   readonly #pollers = new PollerSet();
-  readonly #ram: readonly RamSlot[];
   // What has to wait for the next `wait`: nearly always empty.
   readonly #unarmed: number[] = [];
   readonly #unsent: number[] = [];
@@ -55,7 +52,6 @@ export class UringEngine implements IoEngine {
 
   /** Throws KvmError where io_uring is not to be had. */
   constructor(ram: readonly RamSlot[], memory: RingMemory) {
-    this.#ram = ram;
     this.#ring = openRing(memory);
     this.name = memory === 'own' ? 'io_uring' : 'io_uring with mapped rings';
     this.slots = this.#ring.completions - SPARE_COMPLETIONS;
@@ -89,10 +85,6 @@ export class UringEngine implements IoEngine {
 
   openPoller(onReady: (tag: number, events: number) => void): Poller {
     return this.#pollers.open(onReady, (tag, fd) => this.#watch({ of: OF.POLLER, tag, fd }));
-  }
-
-  openMessage(): MessageIo {
-    return new KernelMessage(this.#ram);
   }
 
   wait(timeoutMs: number, events: IoEvents): void {

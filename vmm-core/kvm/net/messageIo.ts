@@ -18,9 +18,6 @@ import { hostAddress } from '../libc.ts';
 import { NameReader, writeName } from './socketName.ts';
 import { readv, recvmsg, retried, sendmsg, writev } from './syscalls.ts';
 
-/** Where it was; goes away once nobody imports it from here. */
-export type { MessageIo };
-
 /** The only row of the table. */
 const ROW = 0;
 const NAME = 64; // where in the buffer the address is, after struct msghdr
