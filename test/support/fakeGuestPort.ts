@@ -64,6 +64,8 @@ export class FakeGuestPort implements GuestPort {
   isUp = true;
   /** Of frames that the guest takes yet. */
   room = Infinity;
+  /** Longer ones have no room. */
+  roomBytes = MAX_FRAME_BYTES;
   /** When the link wants to be called, by performance.now(). */
   dueMs = Infinity;
   readonly #engine: IoEngine = openIoEngine('poll', []);
@@ -126,7 +128,7 @@ export class FakeGuestPort implements GuestPort {
   }
 
   reserve(lengthBytes: number): boolean {
-    return this.room > 0 && this.isUp && lengthBytes <= MAX_FRAME_BYTES;
+    return this.room > 0 && this.isUp && lengthBytes <= this.roomBytes;
   }
 
   write(at: number, bytes: Uint8Array): void {

@@ -1,5 +1,6 @@
 /** The libc errno values we tell apart, <asm-generic/errno-base.h> and <asm-generic/errno.h>. */
 export const EPERM = 1;
+export const ENOENT = 2;
 export const EINTR = 4;
 export const EIO = 5;
 export const ENXIO = 6;
@@ -18,6 +19,7 @@ export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
 export const ETIME = 62;
 export const EPROTO = 71;
+export const EBADFD = 77;
 export const EMSGSIZE = 90;
 export const EOPNOTSUPP = 95;
 export const EAFNOSUPPORT = 97;
