@@ -14,6 +14,7 @@ import { fuzzInspectedRings } from '../support/inspectorFuzz.ts';
 import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
+import { streamRound, tapHeaderRound } from '../support/streamFuzz.ts';
 import { hostileRound, transferRound } from '../support/userTcpFuzz.ts';
 import { vsockRound } from '../support/vsockFuzz.ts';
 import { queueRound, registersRound } from '../support/virtioFuzz.ts';
@@ -32,6 +33,16 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'pci-msix',
     claim: 'whatever a guest does to an MSI-X table, the messages it has asked for come, and no others',
     round: fuzzMsix,
+  },
+  {
+    name: 'net-stream',
+    claim: 'frames over a stream arrive whole and in order, and what is none ends the connection',
+    round: streamRound,
+  },
+  {
+    name: 'net-tap-header',
+    claim: 'whatever a tap says of a frame, the guest gets what can be, and what its driver takes',
+    round: tapHeaderRound,
   },
   {
     name: 'qcow2',
