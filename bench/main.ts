@@ -17,6 +17,7 @@ import { LAB_NETWORKS_GROUP } from './labNetworks.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
 import { readSpeed } from './memoryReads.ts';
+import { NET_DATA_PATH_GROUP } from './netDataPath.ts';
 import type { Group, Part, Result } from './part.ts';
 import { document, HEAD, rowOf, unmeasuredRow } from './resultsDocument.ts';
 import { alternate } from './statistics.ts';
@@ -202,6 +203,7 @@ const PARTS: readonly (Part | Group)[] = [
     run: async (node) => alternate(ROUNDS, { ours: () => busyServerMb(node) }),
   },
   ...DATA_PATH_PARTS,
+  NET_DATA_PATH_GROUP,
   ...DISK_PARTS,
   CONVERT_GROUP,
   LAB_BOOT_GROUP,
