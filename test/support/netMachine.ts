@@ -75,8 +75,7 @@ export class NetMachine {
       backend: (instance, port) => new NetBackend(instance, port, open),
     });
     const catalog = [hostBridge, device];
-    const networks = { networks: [network] };
-    const config: VmConfig = { ...plannableConfig(), cpus, ...networks };
+    const config: VmConfig = { ...plannableConfig(), cpus, networks: [network] };
     const plan = planMachine(config, catalog);
     const bytes = allocateDevices(plan);
     this.set = buildDevices(plan, bytes, this.#host(), catalog);

@@ -83,7 +83,7 @@ export interface GuestPort {
   addTo(message: MessageIo, at: number, lengthBytes: number): boolean;
   /** The frame is there: `lengthBytes` of it, at most what was reserved. The rest stays the guest's. */
   commit(lengthBytes: number, offload: Readonly<Offload>): void;
-  /** Counts a frame that could not be had, for the inspector. */
+  /** Counts a frame for the guest that cannot be had; within `send`, the guest's, but for `noRoom`. */
   drop(reason: DropReason): void;
   /** The wire is cut (false) or whole, as it is at the start: the guest is told. Cut: `reserve` fails. */
   setCarrier(isUp: boolean): void;

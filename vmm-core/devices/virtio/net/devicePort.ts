@@ -44,6 +44,8 @@ export class DevicePort implements GuestPort {
   isOpen = false;
   /** Of the pairs those that the driver uses. */
   pairsInUse = 1;
+  /** The link has a frame of the guest: what it drops then is that. */
+  isSending = false;
   /** A link went without room: it waits for `onRoom`. */
   isRoomWanted = false;
   readonly #options: DevicePortOptions;
@@ -120,7 +122,9 @@ export class DevicePort implements GuestPort {
   }
 
   drop(reason: DropReason): void {
-    this.#options.counters.receivedDropped(reason);
+    const { counters } = this.#options;
+    if (this.isSending && reason !== 'noRoom') counters.sentDropped(reason);
+    else counters.receivedDropped(reason);
   }
 
   setCarrier(isUp: boolean): void {

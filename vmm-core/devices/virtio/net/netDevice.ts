@@ -37,7 +37,7 @@ export const netClass: VirtioClass<NetInstance, NetState> = {
   deviceType: VIRTIO_ID_NET,
   classCode: CLASS_CODE,
   state: NET_STATE,
-  instances: (config) => networksOf(config).map((it, index) => instanceOf(config, it, index)),
+  instances: (config) => (config.networks ?? []).map((it, index) => instanceOf(config, it, index)),
   nameOf: ({ name }) => name,
   features: (instance) => featuresOf(instance),
   refusal: (_, has) => refusalOf(has),
@@ -75,10 +75,6 @@ export const netClass: VirtioClass<NetInstance, NetState> = {
 };
 
 export const netDevice = virtioDevice(netClass);
-
-function networksOf(config: VmConfig): readonly NetworkConfig[] {
-  return (config as { readonly networks?: readonly NetworkConfig[] }).networks ?? [];
-}
 
 function instanceOf({ name, cpus }: VmConfig, network: NetworkConfig, index: number): NetInstance {
   return {

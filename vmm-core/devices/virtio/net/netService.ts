@@ -205,7 +205,9 @@ export class NetService implements VirtioService {
     if (!this.#guestPort.isOpen) return counters.sentDropped('linkDown');
     if (this.#isLocked && !this.#isOwnSource(frame.head)) return counters.sentDropped('filtered');
     counters.sent(frame.lengthBytes);
+    this.#guestPort.isSending = true;
     this.#link.send(frame, pair);
+    this.#guestPort.isSending = false;
   }
 
   #isOwnSource(head: Uint8Array): boolean {
