@@ -53,7 +53,7 @@ export class NetMachine {
   readonly state: StateBlock<NetState>;
   readonly instance: NetInstance;
   /** By the index of the queue. */
-  readonly drivers: readonly MockDriver[];
+  drivers: readonly MockDriver[];
   readonly mmio: MmioDriver;
   readonly irq = new RecordedIrq();
   readonly network: NetworkInterface;
@@ -61,6 +61,7 @@ export class NetMachine {
   /** What the service asked for. */
   readonly armed: number[] = [];
   readonly service: DeviceService;
+  readonly #queueSize: number;
   #link: LoopLink | undefined;
   readonly #kicked = new Set<number>();
   readonly #sent: unknown[] = [];
@@ -96,15 +97,14 @@ export class NetMachine {
     });
     if (backend?.network === undefined) throw new Error('the interface has no back end');
     this.network = backend.network;
-    built.device.reset?.();
+    for (const it of this.set.devices) it.device?.reset?.();
     const tell = (message: unknown): void => backend.onMessage?.(message);
     const io = fakeIo((delayMs) => this.armed.push(delayMs));
     const service = device.service?.(this.instance, { ...shared, opened: backend.opened, io, tell });
     if (service === undefined) throw new Error('the interface has no service');
     this.service = service;
-    this.drivers = netClass
-      .queueSizes(this.instance)
-      .map((size, i) => this.#newDriver(i, Math.min(size, queueSize)));
+    this.#queueSize = queueSize;
+    this.drivers = this.#newDrivers();
     if (!isIdle) this.start(without);
   }
 
@@ -120,6 +120,15 @@ export class NetMachine {
       without,
     );
     this.run();
+  }
+
+  /** As another driver does, after the one before: rings are empty. */
+  restart(without: readonly number[] = []): void {
+    this.mmio.status = 0;
+    this.run();
+    this.memory.slots[0]?.bytes.fill(0);
+    this.drivers = this.#newDrivers();
+    this.start(without);
   }
 
   run(): void {
@@ -176,9 +185,11 @@ export class NetMachine {
     return driver.view.getUint8(answer.at ?? 0);
   }
 
-  #newDriver(index: number, size: number): MockDriver {
-    const base = QUEUE_BASE + index * QUEUE_BYTES;
-    return new MockDriver({ size, memory: this.memory, base });
+  #newDrivers(): readonly MockDriver[] {
+    return netClass.queueSizes(this.instance).map((most, i) => {
+      const base = QUEUE_BASE + i * QUEUE_BYTES;
+      return new MockDriver({ size: Math.min(most, this.#queueSize), memory: this.memory, base });
+    });
   }
 
   #host(): Parameters<typeof buildDevices>[2] {

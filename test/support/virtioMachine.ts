@@ -223,9 +223,9 @@ export class MmioDriver {
 
 /** The first function that is no bridge, as its driver finds it. */
 export class PciFinder {
-  readonly #machine: VirtioMachine;
+  readonly #machine: Pick<VirtioMachine, 'set'>;
 
-  constructor(machine: VirtioMachine) {
+  constructor(machine: Pick<VirtioMachine, 'set'>) {
     this.#machine = machine;
   }
 

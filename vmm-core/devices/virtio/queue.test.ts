@@ -57,6 +57,39 @@ class TestQueue {
   }
 }
 
+describe('chains that are returned together (§5.1.6.4)', () => {
+  it('are seen when they are published, all at once', () => {
+    const { driver, queue } = new TestQueue();
+    queue.put(3, 100);
+    queue.put(5, 7);
+    assert.deepEqual(driver.used(), []);
+    queue.publish();
+    assert.deepEqual(driver.used(), [
+      { head: 3, writtenBytes: 100 },
+      { head: 5, writtenBytes: 7 },
+    ]);
+  });
+
+  it('are of no queue that is not in use', () => {
+    const { driver, queue } = new TestQueue();
+    queue.disable();
+    queue.put(3, 100);
+    queue.publish();
+    queue.unpop(1);
+    assert.deepEqual([driver.used(), queue.nextAvail], [[], 0]);
+  });
+});
+
+it('a chain that nothing was done with is available again', () => {
+  const { driver, queue, chain } = new TestQueue();
+  const heads = [driver.addChain([writable(10)]), driver.addChain([writable(20)])];
+  assert.ok(queue.pop(chain) && queue.pop(chain));
+  assert.equal(queue.pop(chain), false);
+  queue.unpop(2);
+  const again = heads.map(() => (queue.pop(chain) ? chain.head : -1));
+  assert.deepEqual([again, queue.pop(chain)], [heads, false]);
+});
+
 describe('a split virtqueue', () => {
   it('hands out a chain with what the device reads first, and returns it (§2.7.4, §2.7.8)', () => {
     const { driver, queue, chain } = new TestQueue();
