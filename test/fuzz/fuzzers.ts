@@ -13,6 +13,7 @@ import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
 import { fuzzInspectedRings } from '../support/inspectorFuzz.ts';
 import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
+import { netRound } from '../support/netFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
 import { streamRound, tapHeaderRound } from '../support/streamFuzz.ts';
 import { hostileRound, transferRound } from '../support/userTcpFuzz.ts';
@@ -102,6 +103,12 @@ export const FUZZERS: readonly Fuzzer[] = [
     claim:
       'streams between guests and programs, while either misbehaves or the host fails: in order, and whole',
     round: vsockRound,
+  },
+  {
+    name: 'virtio-net',
+    claim:
+      'drivers of an interface, right and wrong: what is sent arrives, what is for them is there in order or counted',
+    round: netRound,
   },
   {
     name: 'disk-image',

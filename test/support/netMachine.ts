@@ -33,6 +33,7 @@ const MEMORY_BYTES = 0x200_0000;
 const QUEUE_BASE = 0x1_0000;
 /** Of each queue: its rings and its buffers. */
 const QUEUE_BYTES = 0x20_0000;
+const RINGS_BYTES = 0x3000;
 export const HEADER_BYTES = 12;
 /** Of `loop`: what the device offers is that of the kind. */
 export const LOOP: NetworkConfig = { kind: 'user', transport: 'mmio' };
@@ -126,7 +127,8 @@ export class NetMachine {
   restart(without: readonly number[] = []): void {
     this.mmio.status = 0;
     this.run();
-    this.memory.slots[0]?.bytes.fill(0);
+    const { bytes } = this.driver(0);
+    this.drivers.forEach((_, i) => bytes.fill(0, baseOf(i), baseOf(i) + RINGS_BYTES));
     this.drivers = this.#newDrivers();
     this.start(without);
   }
@@ -187,8 +189,11 @@ export class NetMachine {
 
   #newDrivers(): readonly MockDriver[] {
     return netClass.queueSizes(this.instance).map((most, i) => {
-      const base = QUEUE_BASE + i * QUEUE_BYTES;
-      return new MockDriver({ size: Math.min(most, this.#queueSize), memory: this.memory, base });
+      return new MockDriver({
+        size: Math.min(most, this.#queueSize),
+        memory: this.memory,
+        base: baseOf(i),
+      });
     });
   }
 
@@ -209,6 +214,10 @@ export class NetMachine {
       wakeService: () => this.service.onWake?.(),
     };
   }
+}
+
+function baseOf(queue: number): number {
+  return QUEUE_BASE + queue * QUEUE_BYTES;
 }
 
 function fakeIo(arm: (delayMs: number) => void): IoSlots {
