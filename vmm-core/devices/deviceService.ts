@@ -14,7 +14,7 @@ export interface DeviceService {
   onKick(doorbell: number): void;
   /** An I/O request is done; see IoEvents. */
   onDone?(slot: number, result: number): void;
-  /** What one wait has brought has all been told by onDone: interrupts for it are due. */
+  /** What one wait has brought has all been told by onDone and onReady: interrupts for it are due. */
   onAllDone?(): void;
   /** See IoSlots.takeSlot. */
   onSlotFree?(): void;

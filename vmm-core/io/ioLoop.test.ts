@@ -207,7 +207,7 @@ test('a service has a poller once it asks for one, and is told of what is ready 
   assert.equal(other.io.poller, poller);
   engine.happens = () => engine.pollers[0]?.ready(33);
   loop.turn();
-  assert.deepEqual([one.told, other.told], [[], [`ready 7 ${EPOLLIN}`]]);
+  assert.deepEqual([one.told, other.told], [[], [`ready 7 ${EPOLLIN}`, 'all done']]);
 });
 
 test('being woken looks for commands, and has all services look too', () => {

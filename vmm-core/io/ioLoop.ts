@@ -29,7 +29,7 @@ interface Service {
   readonly device: number;
   readonly io: ServiceIo;
   readonly service: DeviceService;
-  /** It was told of completions in this turn. */
+  /** It was told of completions, or of ready descriptors, in this turn. */
   hasDone: boolean;
 }
 
@@ -55,9 +55,12 @@ export class IoLoop implements IoEvents {
     const share = Math.floor(engine.slots / Math.max(1, served.length));
     engine.watch(WAKE_TAG, host.wakeFd);
     this.#services = served.map(({ device, serve }, i) => {
-      const io = new ServiceIo(engine, i * share, share, (tag, events) => service.onReady?.(tag, events));
-      const service = serve(io);
-      return { device, io, service, hasDone: false };
+      const io = new ServiceIo(engine, i * share, share, (tag, events) => {
+        it.hasDone = true;
+        it.service.onReady?.(tag, events);
+      });
+      const it: Service = { device, io, service: serve(io), hasDone: false };
+      return it;
     });
     this.#owners = this.#services.flatMap((it) => Array.from({ length: share }, () => it));
     this.#services.forEach(({ service }, i) => this.#watch(service, served[i]?.doorbellFds ?? []));
