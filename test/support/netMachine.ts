@@ -2,7 +2,7 @@
  * A machine of one network interface, in one thread: planned and built as in a real one, driven over MMIO.
  * Its link is a LoopLink. `run` is what the I/O thread does until there is nothing left to do.
  */
-import type { NetworkInterface } from '../../vmm-core/backends/backend.ts';
+import type { Backend, NetworkInterface } from '../../vmm-core/backends/backend.ts';
 import { StateBlock } from '../../vmm-core/bus/stateBlock.ts';
 import type { NetworkConfig } from '../../vmm-core/config/settings/networkOptions.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
@@ -63,6 +63,7 @@ export class NetMachine {
   readonly armed: number[] = [];
   readonly service: DeviceService;
   readonly #queueSize: number;
+  readonly #backend: Backend;
   #link: LoopLink | undefined;
   readonly #kicked = new Set<number>();
   readonly #sent: unknown[] = [];
@@ -98,6 +99,7 @@ export class NetMachine {
     });
     if (backend?.network === undefined) throw new Error('the interface has no back end');
     this.network = backend.network;
+    this.#backend = backend;
     for (const it of this.set.devices) it.device?.reset?.();
     const tell = (message: unknown): void => backend.onMessage?.(message);
     const io = fakeIo((delayMs) => this.armed.push(delayMs));
@@ -140,6 +142,11 @@ export class NetMachine {
       for (const it of kicked) this.service.onKick(it);
       for (const it of this.#sent.splice(0)) this.service.onMessage?.(it);
     }
+  }
+
+  /** The service has closed. */
+  async ended(): Promise<void> {
+    await this.#backend.ended?.();
   }
 
   driver(queue: number): MockDriver {

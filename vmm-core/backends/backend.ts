@@ -20,6 +20,8 @@ export interface Backend {
   resume?(): void;
   /** The VM ends: all that the guest wrote is taken, whether its destination keeps up or not. */
   flush?(): void;
+  /** The VM ends, its service has closed: resolves when all that that told is where it belongs. */
+  ended?(): Promise<void>;
   /** Gives up what it holds of the host, but for what its service has been given. */
   close(): void;
   /** For its service on the I/O thread, once, which owns and closes it from then on. Plain data. */

@@ -59,6 +59,11 @@ export class BackendSet {
     for (const backend of this.#present) backend.flush?.();
   }
 
+  /** See Backend. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#present.map((it) => it.ended?.() ?? Promise.resolve()));
+  }
+
   close(): void {
     for (const backend of this.#present) backend.close();
   }

@@ -66,14 +66,16 @@ export class IoThreads {
 
   /**
    * The VM ends: resolves with true when what was written is where it belongs, with false when a disk does
-   * not answer.
+   * not answer. `after`: what is yet to be done when the threads have closed.
    */
-  async shutDown(): Promise<boolean> {
+  async shutDown(after: () => Promise<unknown>): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), LAST_IO_MS);
     });
-    const closed = Promise.all(this.#threads.map((it) => it.shutDown())).then(() => true);
+    const closed = Promise.all(this.#threads.map((it) => it.shutDown()))
+      .then(after)
+      .then(() => true);
     const isInTime = await Promise.race([closed, late]);
     clearTimeout(timer);
     return isInTime;

@@ -205,7 +205,7 @@ export class Machine {
    * does not answer.
    */
   shutDown(): Promise<boolean> {
-    return this.#devices.ioThreads.shutDown();
+    return this.#devices.shutDown();
   }
 
   #makeDevices(): MachineDevices {

@@ -154,6 +154,11 @@ export class MachineDevices {
     for (const fd of [...this.doorbellFds, ...Object.values(this.ioThreads.wakeFds)]) closeFd(fd);
   }
 
+  /** See IoThreads. */
+  shutDown(): Promise<boolean> {
+    return this.ioThreads.shutDown(() => this.backends.ended());
+  }
+
   #built(device: number): BuiltDevice | undefined {
     return this.set.devices[device];
   }

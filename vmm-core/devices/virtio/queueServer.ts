@@ -95,7 +95,7 @@ export class QueueServer implements DeviceService {
   }
 
   onTimer(): void {
-    if (this.#follow()) this.#service.onTimer?.();
+    if (this.#follow() || this.#service.hasOwnTime === true) this.#service.onTimer?.();
   }
 
   /** While it does not run too: an edge is told once, and the service remembers it. */

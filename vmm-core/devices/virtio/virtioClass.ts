@@ -106,6 +106,8 @@ export interface VirtioService extends Pick<
    * and it is called again when others had their turn.
    */
   onKick(index: number): boolean;
+  /** `onTimer` comes while it is paused, and while no driver is ready, too. */
+  readonly hasOwnTime?: boolean;
   /**
    * Takes no more requests until `resume`. What is under way is finished, `isIdle` then tells. Absent:
    * onKick leaves nothing under way.

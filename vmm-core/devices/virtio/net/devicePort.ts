@@ -4,6 +4,7 @@
  * those of a locked interface, which may be for others, and those that the driver's buffers may be too small
  * for.
  */
+import type { CaptureBuffer, CapturedFrame } from '../../../backends/net/capture/capture.ts';
 import type { DropReason, GuestOffloads, GuestPort, Offload } from '../../../backends/net/netLink.ts';
 import { MAX_FRAME_BYTES } from '../../../backends/net/netLink.ts';
 import type { MessageIo } from '../../../bus/messageIo.ts';
@@ -34,7 +35,7 @@ export interface DevicePortOptions {
   readonly tell: (message: unknown) => void;
 }
 
-export class DevicePort implements GuestPort {
+export class DevicePort implements GuestPort, CapturedFrame {
   readonly name: string;
   readonly mac: Uint8Array;
   readonly mtu: number;
@@ -46,6 +47,10 @@ export class DevicePort implements GuestPort {
   pairsInUse = 1;
   /** The link has a frame of the guest: what it drops then is that. */
   isSending = false;
+  /** Where frames are written to now. */
+  capture: CaptureBuffer | undefined;
+  /** Of the frame that is committed, for the capture. */
+  lengthBytes = 0;
   /** A link went without room: it waits for `onRoom`. */
   isRoomWanted = false;
   readonly #options: DevicePortOptions;
@@ -114,11 +119,18 @@ export class DevicePort implements GuestPort {
     else if (!this.#passesFilter(lengthBytes)) counters.receivedDropped('filtered');
     else if (!this.#endDetour(lengthBytes)) counters.receivedDropped('noRoom');
     else {
+      this.lengthBytes = lengthBytes;
+      if (this.capture !== undefined) this.capture.add(false, this);
       this.#buffers.commit(lengthBytes, offload);
       counters.received(lengthBytes);
     }
     this.#reservedBytes = 0;
     this.#isDetour = false;
+  }
+
+  /** See CapturedFrame. */
+  copyTo(into: Uint8Array, from: number): void {
+    this.#buffers.copyTo(into, from);
   }
 
   drop(reason: DropReason): void {
@@ -159,7 +171,7 @@ export class DevicePort implements GuestPort {
   /** What was written of the frame goes along. */
   #beginDetour(): void {
     this.#detour ??= new IoBuffer(MAX_FRAME_BYTES);
-    if (this.#reservedBytes > 0) this.#buffers.readBytes(this.#detour.bytes, this.#reservedBytes);
+    if (this.#reservedBytes > 0) this.#buffers.copyTo(this.#detour.bytes.subarray(0, this.#reservedBytes), 0);
     this.#isDetour = true;
   }
 

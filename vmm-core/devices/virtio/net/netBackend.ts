@@ -4,9 +4,9 @@ import type { LinkBackend, LinkCode } from '../../../backends/net/linkKind.ts';
 import type { LinkReport } from '../../../backends/net/netLink.ts';
 import type { ForwardConfig } from '../../../config/settings/networkOptions.ts';
 import { UserError } from '../../../errors.ts';
-import type { Decoded } from '../../../protocol/devices.ts';
 import type { VirtioBackendPort } from '../virtioClass.ts';
 import { configOf, DEFAULT_MTU, macBytes } from './netConfig.ts';
+import { NetCapture } from './netCapture.ts';
 import type { NetCommand, NetNews } from './netMessages.ts';
 import type { NetInstance, NetState } from './netState.ts';
 
@@ -20,6 +20,7 @@ export class NetBackend implements Backend, NetworkInterface {
   #isUp: boolean;
   #lastId = 0;
   readonly #waiting = new Map<number, (report: LinkReport) => void>();
+  readonly #capture: NetCapture;
 
   /** Throws UserError; then nothing is open. */
   constructor(instance: NetInstance, port: VirtioBackendPort<NetState>, open: LinkCode['open']) {
@@ -29,6 +30,11 @@ export class NetBackend implements Backend, NetworkInterface {
     this.name = name;
     this.kind = network.kind;
     this.lladdr = lladdr;
+    this.#capture = new NetCapture({
+      ...{ name, mac, description: `${network.kind} network of ${vmName}` },
+      send: (command) => this.#send(command),
+      trouble: (sentence) => port.onTrouble(sentence),
+    });
     this.#port = port;
     this.#isUp = network.isDown !== true;
     port.state.regs.powerOn.set(configOf({ mac, mtu, pairs, isUp: this.#isUp }));
@@ -37,6 +43,17 @@ export class NetBackend implements Backend, NetworkInterface {
       send: (message) => this.#send({ kind: 'link', message }),
       trouble: (sentence) => port.onTrouble(sentence),
     });
+    if (network.capture !== undefined) this.#captureFromTheStart(network.capture);
+  }
+
+  /** Throws UserError; then nothing is open. */
+  #captureFromTheStart(path: string): void {
+    try {
+      this.#capture.start({ path });
+    } catch (error) {
+      this.#link.close(false);
+      throw error;
+    }
   }
 
   /** Who asks owns it from then on. */
@@ -60,15 +77,15 @@ export class NetBackend implements Backend, NetworkInterface {
   }
 
   get capture(): string | undefined {
-    return undefined;
+    return this.#capture.path;
   }
 
-  startCapture({ path }: CaptureOptions): Promise<void> {
-    return Promise.reject(new UserError(`${this.name} cannot be captured to ${JSON.stringify(path)} yet`));
+  startCapture(options: CaptureOptions): Promise<void> {
+    return new Promise((resolve) => resolve(this.#capture.start(options)));
   }
 
   stopCapture(): Promise<CaptureSummary> {
-    return Promise.reject(new UserError(`${this.name} is not being captured`));
+    return this.#capture.stop();
   }
 
   async addForward(forward: ForwardConfig): Promise<void> {
@@ -81,7 +98,7 @@ export class NetBackend implements Backend, NetworkInterface {
     await this.#link.removeForward(forward);
   }
 
-  report(): Promise<Decoded> {
+  report(): Promise<LinkReport> {
     const id = ++this.#lastId;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
@@ -98,11 +115,17 @@ export class NetBackend implements Backend, NetworkInterface {
         this.#waiting.get(news.id)?.(news.report);
         this.#waiting.delete(news.id);
         return;
+      case 'capture':
+        return this.#capture.take(news.batch);
       case 'trouble':
         return this.#port.onTrouble(news.message);
       case 'link':
         return this.#link.onMessage?.(news.message);
     }
+  }
+
+  async ended(): Promise<void> {
+    await this.#capture.ended();
   }
 
   close(): void {

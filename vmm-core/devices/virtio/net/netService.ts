@@ -11,6 +11,7 @@ import {
 } from '../../../abi/virtioNet.ts';
 import { VirtioNetHdr, VirtioNetHdrV1 } from '../../../abi/virtioNetHdr.ts';
 import { VIRTIO_F_VERSION_1 } from '../../../abi/virtioConfig.ts';
+import { CaptureBuffer, type CaptureSettings } from '../../../backends/net/capture/capture.ts';
 import type { LinkCode } from '../../../backends/net/linkKind.ts';
 import { newMessage } from '../../../backends/net/linkMessage.ts';
 import type { NetLink } from '../../../backends/net/netLink.ts';
@@ -107,10 +108,18 @@ export class NetService implements VirtioService {
 
   onReady(tag: number, events: number): void {
     this.#link.onReady(tag, events);
+  }
+
+  /** One wait may bring many that are ready. */
+  onAllDone(): void {
     this.#endGo();
   }
 
+  /** Links have times of their own, guest or not. */
+  readonly hasOwnTime = true;
+
   onTimer(): void {
+    this.#guestPort.capture?.onTimer();
     this.#link.onTimer?.();
     this.#endGo();
   }
@@ -125,6 +134,12 @@ export class NetService implements VirtioService {
       case 'report':
         this.#tell({ kind: 'report', id: command.id, report: this.#link.report() });
         break;
+      case 'capture':
+        this.#setCapture(command.settings);
+        break;
+      case 'captured':
+        this.#guestPort.capture?.onWritten(command.batches);
+        break;
       case 'link':
         this.#link.onMessage?.(command.message);
     }
@@ -133,6 +148,7 @@ export class NetService implements VirtioService {
 
   pause(): void {
     this.#isRunning = false;
+    this.#guestPort.capture?.onTimer(); // who looks at a VM that is paused finds all frames
     this.#open();
     for (const it of this.#buffers) it.giveBack();
   }
@@ -148,7 +164,6 @@ export class NetService implements VirtioService {
     this.#isRunning = true;
     if (regs.pairs === 0) this.#begin();
     this.#open();
-    this.#port.io?.arm(0); // timers of meanwhile
   }
 
   /** The driver is ready for the first time since its reset. */
@@ -174,6 +189,7 @@ export class NetService implements VirtioService {
   }
 
   close(): void {
+    this.#setCapture(undefined);
     this.#link.close();
   }
 
@@ -205,6 +221,7 @@ export class NetService implements VirtioService {
     if (!this.#guestPort.isOpen) return counters.sentDropped('linkDown');
     if (this.#isLocked && !this.#isOwnSource(frame.head)) return counters.sentDropped('filtered');
     counters.sent(frame.lengthBytes);
+    if (this.#guestPort.capture !== undefined) this.#guestPort.capture.add(true, frame);
     this.#guestPort.isSending = true;
     this.#link.send(frame, pair);
     this.#guestPort.isSending = false;
@@ -214,6 +231,18 @@ export class NetService implements VirtioService {
     const own = this.#lladdr;
     for (let i = 0; i < own.length; i++) if (head[SOURCE_AT + i] !== own[i]) return false;
     return true;
+  }
+
+  #setCapture(settings: CaptureSettings | undefined): void {
+    const port = this.#guestPort;
+    port.capture?.end();
+    if (port.capture !== undefined) this.#tell({ kind: 'capture', batch: undefined });
+    port.capture =
+      settings &&
+      new CaptureBuffer(settings, {
+        tell: (batch) => this.#tell({ kind: 'capture', batch }),
+        arm: (delayMs) => port.arm(delayMs),
+      });
   }
 
   #offerRoom(): void {

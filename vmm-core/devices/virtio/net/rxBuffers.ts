@@ -81,9 +81,9 @@ export class RxBuffers {
     this.#pieces.toView(this.#headerBytes, into, 0, lengthBytes);
   }
 
-  /** The same of more of them. */
-  readBytes(into: Uint8Array, lengthBytes: number): void {
-    this.#pieces.toBytes(this.#headerBytes, into.subarray(0, lengthBytes));
+  /** The same, of any part. */
+  copyTo(into: Uint8Array, from: number): void {
+    this.#pieces.toBytes(this.#headerBytes + from, into);
   }
 
   addTo(message: MessageIo, at: number, lengthBytes: number): boolean {
