@@ -33,6 +33,7 @@ export const MSG_PEEK = 0x02;
 export const MSG_CTRUNC = 0x08;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_ERRQUEUE = 0x2000; // what could not be sent (ip(7), IP_RECVERR)
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
 export const MSG_CMSG_CLOEXEC = 0x4000_0000;

@@ -21,8 +21,11 @@ export interface MessageIo {
   /** For a datagram. */
   sendTo(fd: number, address: SocketAddress): number;
   receive(fd: number, flags?: number): number;
-  /** Of a datagram: `peer` is whose. A datagram that did not fit was cut: `isCut`. */
-  receiveFrom(fd: number): number;
+  /**
+   * Of a datagram: `peer` is whose. A datagram that did not fit was cut: `isCut`. With MSG_ERRQUEUE: one that
+   * was sent and has failed, and `peer` is who did not get it.
+   */
+  receiveFrom(fd: number, flags?: number): number;
   /** The same object each time: valid until the next `receiveFrom`. */
   readonly peer: SocketAddress;
   readonly isCut: boolean;

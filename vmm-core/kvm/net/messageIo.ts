@@ -98,12 +98,12 @@ export class KernelMessage implements MessageIo {
     return this.#recvmsg(fd, flags, this.#iovecs.count(ROW));
   }
 
-  receiveFrom(fd: number): number {
+  receiveFrom(fd: number, flags = 0): number {
     this.#setName(SOCKADDR_STORAGE_BYTES);
     const result =
       injectedFaults() === undefined
-        ? this.#recvmsg(fd, 0, this.#iovecs.count(ROW))
-        : this.#underFaults('receive', fd, (count) => this.#recvmsg(fd, 0, count));
+        ? this.#recvmsg(fd, flags, this.#iovecs.count(ROW))
+        : this.#underFaults('receive', fd, (count) => this.#recvmsg(fd, flags, count));
     if (result < 0) return result;
     const wrong = this.#names.read(this.#name, this.#header[MSGHDR.msg_namelen / 4] ?? 0);
     return wrong < 0 ? wrong : result;
