@@ -18,12 +18,10 @@ export const ICMP_NET_UNREACH = 0;
 export const ICMP_HOST_UNREACH = 1;
 export const ICMP_PROT_UNREACH = 2;
 export const ICMP_PORT_UNREACH = 3;
-export const ICMP_FRAG_NEEDED = 4;
 export const ICMP_PKT_FILTERED = 13;
 
 // <netinet/icmp6.h>
 export const ICMP6_DST_UNREACH = 1;
-export const ICMP6_PACKET_TOO_BIG = 2;
 export const ICMP6_TIME_EXCEEDED = 3;
 export const ICMP6_PARAM_PROB = 4;
 export const ICMP6_ECHO_REQUEST = 128;

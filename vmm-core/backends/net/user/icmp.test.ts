@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
+import { test } from 'node:test';
+import { Bytes } from '../../../../test/support/bytes.ts';
+import { ICMP, ICMPV6, ip4, ip6, TCP, withChecksum } from '../../../../test/support/rawPackets.ts';
+import { DNS, GUEST, GUEST6, HOST, HOST6, UserGuest } from '../../../../test/support/userGuest.ts';
+import { errnoText } from '../../../errors.ts';
+import { closeFd } from '../../../kvm/libc.ts';
+import { openSocket } from '../../../kvm/net/sockets.ts';
+import { MAX_PINGS } from './pings.ts';
+
+/** Why no socket for echoes can be had; undefined: one can. */
+function whyNoPings(): string | undefined {
+  const [dgram, raw] = [openSocket(2, 2, 1), openSocket(2, 3, 1)];
+  for (const fd of [dgram, raw]) if (fd >= 0) closeFd(fd);
+  return dgram < 0 && raw < 0 ? `no socket for echoes: ${errnoText(-raw)}` : undefined;
+}
+
+/** One that is reached as the outside is, and needs no network. */
+function firstOwnAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flatMap((it) => it ?? []);
+  return all.find((it) => it.family === 'IPv4' && !it.internal)?.address;
+}
+
+function echo(type: number, id: number, sequence: number, data: Uint8Array): Uint8Array {
+  return new Bytes(false).u8(type, 0).u16(0, id, sequence).bytes(data).done();
+}
+
+test('an echo to one of our addresses is answered by us, whatever its size', () => {
+  const it = new UserGuest();
+  const data = Uint8Array.from({ length: 1400 }, (_, index) => index);
+  for (const to of [HOST, DNS]) {
+    it.sendIcmp({ from: GUEST, to, protocol: ICMP }, echo(8, 77, 1, data));
+    const { from, payload } = it.one();
+    assert.equal(from, to.join('.'));
+    assert.equal(payload[0], 0);
+    assert.deepEqual(Buffer.from(payload.subarray(4)), Buffer.from(echo(8, 77, 1, data).subarray(4)));
+  }
+  it.sendIcmp({ from: GUEST6, to: HOST6, protocol: ICMPV6 }, echo(128, 77, 1, data));
+  assert.equal(it.one().payload[0], 129);
+  it.close();
+});
+
+test('an echo with a wrong checksum is dropped', () => {
+  const it = new UserGuest();
+  it.sendIp({ from: GUEST, to: HOST, protocol: ICMP }, echo(8, 77, 1, new Uint8Array(8)));
+  assert.equal(it.drops.malformed, 1);
+  assert.deepEqual(it.take(), []);
+  it.close();
+});
+
+test('an echo in fragments is answered in fragments', () => {
+  const it = new UserGuest();
+  const header = { from: GUEST, to: HOST, protocol: ICMP };
+  const message = withChecksum(header, echo(8, 77, 1, new Uint8Array(4000).fill(7)), 2);
+  for (const offset of [2960, 0, 1480])
+    // in any order
+    it.sendIp({ ...header, id: 9, offset, more: offset !== 2960 }, message.subarray(offset, offset + 1480));
+  const parts = it.take();
+  assert.deepEqual(
+    parts.map(({ offset, hasMore }) => [offset, hasMore]),
+    [
+      [0, true],
+      [1480, true],
+      [2960, false],
+    ],
+  );
+  assert.equal(Buffer.concat(parts.map((part) => part.payload)).length, message.length);
+  it.close();
+});
+
+test('the outside is pinged by the host, and answers the guest with its own identifier', async (t) => {
+  const reason = whyNoPings();
+  if (reason !== undefined) return t.skip(reason);
+  const it = new UserGuest();
+  const outside = firstOwnAddress();
+  if (outside === undefined) return t.skip('this host has no address but loopback');
+  it.sendIcmp({ from: GUEST, to: ip4(outside), protocol: ICMP }, echo(8, 4711, 3, Buffer.from('abcdefgh')));
+  const { from, payload } = await it.next();
+  assert.equal(from, outside);
+  assert.deepEqual([payload[0], payload[1]], [0, 0]);
+  assert.equal(
+    Buffer.from(payload.subarray(4)).toString('hex'),
+    Buffer.from(echo(0, 4711, 3, Buffer.from('abcdefgh')).subarray(4)).toString('hex'),
+  );
+  it.close();
+});
+
+test('a guest that pings from ever other identifiers has a bounded number of sockets', (t) => {
+  const reason = whyNoPings();
+  if (reason !== undefined) return t.skip(reason);
+  const it = new UserGuest();
+  it.doNotLook();
+  for (let id = 0; id < 300; id++)
+    it.sendIcmp({ from: GUEST, to: ip4('198.51.100.1'), protocol: ICMP }, echo(8, id, 1, new Uint8Array(8)));
+  assert.ok((it.link.report().pings as number) <= MAX_PINGS);
+  it.close();
+});
+
+test('a protocol that we do not know is unreachable (RFC 1122 §3.2.2.1), in IPv6 a parameter problem', () => {
+  const it = new UserGuest();
+  it.sendIp({ from: GUEST, to: HOST, protocol: 132 }, new Uint8Array(12));
+  assert.deepEqual([...it.one().payload.subarray(0, 2)], [3, 2]);
+  it.sendIp({ from: GUEST6, to: HOST6, protocol: 132 }, new Uint8Array(12));
+  assert.deepEqual([...it.one().payload.subarray(0, 2)], [4, 1]);
+  it.close();
+});
+
+test('no error is sent about an error, nor to or about a group (RFC 1122 §3.2.2)', () => {
+  const it = new UserGuest();
+  it.sendIp({ from: GUEST, to: ip4('224.0.0.1'), protocol: 132 }, new Uint8Array(12));
+  it.sendIp({ from: ip4('224.0.0.1'), to: HOST, protocol: 132 }, new Uint8Array(12));
+  it.sendIp({ from: GUEST6, to: ip6('ff02::1'), protocol: 132 }, new Uint8Array(12));
+  it.sendIcmp({ from: GUEST, to: ip4('192.0.2.1'), protocol: ICMP }, echo(3, 0, 0, new Uint8Array(28)));
+  assert.deepEqual(it.take(), []);
+  it.close();
+});
+
+test('frames for another Ethernet address, and TCP to a group, are nobody’s', () => {
+  const it = new UserGuest();
+  it.sendIp({ from: GUEST, to: HOST, protocol: 132 }, new Uint8Array(12), [2, 0, 0, 0, 0, 9]);
+  it.sendIp({ from: GUEST, to: HOST, protocol: TCP }, new Uint8Array(20), [255, 255, 255, 255, 255, 255]);
+  assert.deepEqual(it.take(), []);
+  assert.deepEqual(it.segments, []);
+  it.sendIp({ from: GUEST, to: HOST, protocol: TCP }, new Uint8Array(20));
+  assert.deepEqual(it.segments, [20]);
+  it.close();
+});

@@ -1,0 +1,128 @@
+/** Tells the guest why a packet of its went nowhere (RFC 792, RFC 4443 §3). */
+import {
+  ICMP6_DST_UNREACH,
+  ICMP6_DST_UNREACH_ADDR,
+  ICMP6_DST_UNREACH_ADMIN,
+  ICMP6_DST_UNREACH_NOPORT,
+  ICMP6_DST_UNREACH_NOROUTE,
+  ICMP6_INFOMSG,
+  ICMP6_PARAM_PROB,
+  ICMP6_PARAMPROB_NEXTHEADER,
+  ICMP6_TIME_EXCEEDED,
+  ICMP_CODE,
+  ICMP_DEST_UNREACH,
+  ICMP_ECHO,
+  ICMP_ECHOREPLY,
+  ICMP_HEADER_BYTES,
+  ICMP_HOST_UNREACH,
+  ICMP_ID,
+  ICMP_NET_UNREACH,
+  ICMP_PKT_FILTERED,
+  ICMP_PORT_UNREACH,
+  ICMP_PROT_UNREACH,
+  ICMP_SEQUENCE,
+  ICMP_TIME_EXCEEDED,
+  ICMP_TYPE,
+} from '../../../abi/icmp.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDP } from '../../../abi/inet.ts';
+import { ETHER_ADDR_LEN, ETHER_SHOST, UDPHDR_BYTES } from '../../../abi/packets.ts';
+import { sameBytes, type UserNetwork } from './addresses.ts';
+import type { IpSender } from './ipSender.ts';
+import type { IpPacket } from './packet/ipPacket.ts';
+import { PacketHeaders } from './packet/packetHeaders.ts';
+import type { PacketBuffer } from './packetBuffer.ts';
+
+export type IcmpError = 'port' | 'host' | 'network' | 'filtered' | 'protocol' | 'expired';
+
+/** Type and code of ICMP, then of ICMPv6. */
+const CODES: Readonly<Record<IcmpError, readonly [number, number, number, number]>> = {
+  port: [ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT],
+  host: [ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR],
+  network: [ICMP_DEST_UNREACH, ICMP_NET_UNREACH, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE],
+  filtered: [ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN],
+  protocol: [ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, ICMP6_PARAM_PROB, ICMP6_PARAMPROB_NEXTHEADER],
+  expired: [ICMP_TIME_EXCEEDED, 0, ICMP6_TIME_EXCEEDED, 0],
+};
+
+/** Of a datagram whose headers are gone: who sent it where. */
+export interface LostDatagram {
+  readonly mac: Uint8Array;
+  readonly source: Uint8Array;
+  readonly sourcePort: number;
+  readonly destination: Uint8Array;
+  readonly destinationPort: number;
+}
+
+export class IcmpErrors {
+  readonly #network: UserNetwork;
+  readonly #sender: IpSender;
+  readonly #buffer: PacketBuffer;
+  readonly #headers = new PacketHeaders();
+  sent = 0;
+
+  /** `buffer` is free between two calls of the link. */
+  constructor(network: UserNetwork, sender: IpSender, buffer: PacketBuffer) {
+    this.#network = network;
+    this.#sender = sender;
+    this.#buffer = buffer;
+  }
+
+  /** About errors, and to or from groups, none is sent (RFC 1122 §3.2.2). */
+  about(packet: IpPacket, error: IcmpError): void {
+    const { head, headerAt, headBytes, payloadAt, payloadBytes } = packet;
+    if (packet.fragmentOffset > 0 || isErrorItself(packet)) return;
+    const source = packet.source();
+    const destination = packet.destination();
+    if (isGroup(source) || isGroup(destination)) return;
+    if (sameBytes(destination, this.#network.ipv4.broadcast)) return;
+    const quotedBytes = Math.min(payloadAt + payloadBytes, headBytes) - headerAt;
+    this.#buffer.bytes.set(head.subarray(headerAt, headerAt + quotedBytes), ICMP_HEADER_BYTES);
+    const mac = head.slice(ETHER_SHOST, ETHER_SHOST + ETHER_ADDR_LEN);
+    this.#send(mac, source, this.#whoTells(destination), quotedBytes, error);
+  }
+
+  /** The host's network has said so of what a socket sent. */
+  aboutDatagram(lost: LostDatagram, error: IcmpError): void {
+    const { mac, source, sourcePort, destination, destinationPort } = lost;
+    const headers = this.#headers;
+    headers.ethernet(mac, mac); // not sent: what follows is quoted
+    headers.ip(source, destination, IPPROTO_UDP, UDPHDR_BYTES);
+    headers.udp(sourcePort, destinationPort, 0);
+    const quoted = headers.bytes.subarray(headers.ipAt, headers.end);
+    this.#buffer.bytes.set(quoted, ICMP_HEADER_BYTES);
+    this.#send(mac, source, this.#whoTells(destination), quoted.length, error);
+  }
+
+  #send(mac: Uint8Array, to: Uint8Array, from: Uint8Array, quotedBytes: number, error: IcmpError): void {
+    const isIpv6 = to.length === 16;
+    const { view } = this.#buffer;
+    const [type, code, type6, code6] = CODES[error];
+    view.setUint8(ICMP_TYPE, isIpv6 ? type6 : type);
+    view.setUint8(ICMP_CODE, isIpv6 ? code6 : code);
+    view.setUint16(ICMP_ID, 0);
+    view.setUint16(ICMP_SEQUENCE, 0);
+    this.sent++;
+    const protocol = isIpv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+    this.#sender.send({ mac, to, from }, protocol, this.#buffer, ICMP_HEADER_BYTES + quotedBytes);
+  }
+
+  /** Who was meant, where that is one of us; else the router. */
+  #whoTells(destination: Uint8Array): Uint8Array {
+    const { ipv4, ipv6 } = this.#network;
+    if (destination.length === 4) return sameBytes(destination, ipv4.dns) ? ipv4.dns : ipv4.host;
+    return sameBytes(destination, ipv6.dns) ? ipv6.dns : ipv6.host;
+  }
+}
+
+function isErrorItself({ head, protocol, payloadAt }: IpPacket): boolean {
+  const type = head[payloadAt + ICMP_TYPE] ?? 0;
+  if (protocol === IPPROTO_ICMP) return type !== ICMP_ECHO && type !== ICMP_ECHOREPLY;
+  return protocol === IPPROTO_ICMPV6 && type < ICMP6_INFOMSG;
+}
+
+/** Not the address of one: a group, all, or none. */
+function isGroup(address: Uint8Array): boolean {
+  const first = address[0] ?? 0;
+  if (address.length === 4) return first >= 224 || first === 0;
+  return first === 0xff || address.every((byte) => byte === 0);
+}
