@@ -16,6 +16,7 @@ import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/progr
 import { netRound } from '../support/netFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
 import { streamRound, tapHeaderRound } from '../support/streamFuzz.ts';
+import { fuzzUserDhcp, fuzzUserFragments, fuzzUserNet, fuzzUserTftp } from '../support/userFuzz.ts';
 import { hostileRound, transferRound } from '../support/userTcpFuzz.ts';
 import { vsockRound } from '../support/vsockFuzz.ts';
 import { queueRound, registersRound } from '../support/virtioFuzz.ts';
@@ -125,6 +126,26 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'user-tcp-segments',
     claim: 'whatever segments a guest sends to the user network, nothing throws, and nothing is left of them',
     round: hostileRound,
+  },
+  {
+    name: 'user-net',
+    claim: 'whatever frames a guest sends to the user network, what comes back is right, and nothing is lost',
+    round: fuzzUserNet,
+  },
+  {
+    name: 'user-dhcp',
+    claim: 'whatever is asked of DHCP, replies can be read, and no address is given twice',
+    round: fuzzUserDhcp,
+  },
+  {
+    name: 'user-tftp',
+    claim: 'a TFTP client on a wire that loses has its file, whatever others send meanwhile',
+    round: fuzzUserTftp,
+  },
+  {
+    name: 'user-fragments',
+    claim: 'fragments in any order become what was sent, and hostile ones are bounded',
+    round: fuzzUserFragments,
   },
 ];
 
