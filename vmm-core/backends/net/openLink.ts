@@ -10,6 +10,7 @@ import type { LinkCode } from './linkKind.ts';
 const LOADERS: Partial<Readonly<Record<NetworkKind, () => Promise<LinkCode>>>> = {
   tap: async () => codeOf(await import('./tap/openTap.ts'), await import('./tap/tapLink.ts')),
   user: async () => codeOf(await import('./user/openUser.ts'), await import('./user/attachUser.ts')),
+  local: async () => codeOf(await import('./tap/openLocal.ts'), await import('./tap/localLink.ts')),
   switch: async () => codeOf(await import('./switch/openSwitch.ts'), await import('./switch/switchLink.ts')),
   stream: async () => codeOf(await import('./stream/openStream.ts'), await import('./stream/streamLink.ts')),
   passt: async () => codeOf(await import('./stream/openPasst.ts'), await import('./stream/streamLink.ts')),

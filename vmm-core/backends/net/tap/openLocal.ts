@@ -1,0 +1,53 @@
+/**
+ * Main's side of a private link to the host, as vmd has it: a tap whose host's end has an address, and a DHCP
+ * server of ours on the guest's side. What goes on from there (routes, NAT, names) is the host's to say.
+ */
+import { networkInterfaces } from 'node:os';
+import { ipText, parseIp } from '../../../bus/socketAddress.ts';
+import type { NetworkConfig } from '../../../config/settings/networkOptions.ts';
+import { errnoText, UserError } from '../../../errors.ts';
+import { closeFd } from '../../../kvm/libc.ts';
+import { interfaceMac, setInterfaceAddress } from '../../../kvm/net/tun.ts';
+import type { LinkBackend, LinkHost } from '../linkKind.ts';
+import { hostnameOf } from '../user/dhcp.ts';
+import { LOCAL_MASK, LOCAL_PREFIX, localPair, type LocalPair, otherOf } from './localAddresses.ts';
+import type { LocalOpened } from './localLink.ts';
+import { bringUp, openTapOf, tapBackend } from './openTap.ts';
+
+/** Throws UserError. */
+export function open({ tap: name, mtu, prefix }: NetworkConfig, host: LinkHost): LinkBackend {
+  const tap = openTapOf(name, host);
+  try {
+    bringUp(tap.name, mtu, host);
+    const pair = addressesOf(tap.name) ?? giveAddresses(tap.name, prefix ?? LOCAL_PREFIX, host);
+    const hostMac = interfaceMac(tap.name);
+    if (typeof hostMac === 'number') throw new UserError(`${tap.name} is gone: ${errnoText(-hostMac)}`);
+    const opened: LocalOpened = { ...tap, ...pair, hostMac, hostname: hostnameOf(host.vmName) };
+    return { ...tapBackend(opened), wiredTo: `${tap.name}, ${ipText(pair.host)}` };
+  } catch (error) {
+    tap.fds.forEach(closeFd);
+    throw error;
+  }
+}
+
+/** Of an interface that its owner has given some already. */
+function addressesOf(name: string): LocalPair | undefined {
+  const mask = ipText(LOCAL_MASK);
+  const own = networkInterfaces()[name]?.find(({ family, netmask }) => family === 'IPv4' && netmask === mask);
+  const host = own && parseIp(own.address);
+  return host && { host, guest: otherOf(host) };
+}
+
+function giveAddresses(name: string, prefix: string, { vmName, index }: LinkHost): LocalPair {
+  const taken = new Set(
+    Object.values(networkInterfaces()).flatMap((it) => it?.map(({ address }) => address)),
+  );
+  const pair = localPair(prefix, vmName, index, (address) => taken.has(ipText(address)));
+  const result = setInterfaceAddress(name, pair.host, LOCAL_MASK);
+  if (result < 0)
+    throw new UserError(
+      `${name} may not be given an address from here (${errnoText(-result)}): ` +
+        `"sudo ip addr add ${ipText(pair.host)}/31 dev ${name}" does it`,
+    );
+  return pair;
+}
