@@ -23,6 +23,7 @@ import { document, HEAD, rowOf, unmeasuredRow } from './resultsDocument.ts';
 import { alternate } from './statistics.ts';
 import { SYMBOL_PARTS } from './symbols.ts';
 import { firstByte, portWrites, runToEnd, warmFirstByte } from './timing.ts';
+import { USER_TCP_PARTS } from './userTcp.ts';
 import { vcpuMb, vcpuStartMs } from './vcpus.ts';
 import { busyServerMb, keyPress, macroKeyPress, parseAndCheck, serverMb } from './vmConf.ts';
 
@@ -204,6 +205,7 @@ const PARTS: readonly (Part | Group)[] = [
   },
   ...DATA_PATH_PARTS,
   NET_DATA_PATH_GROUP,
+  ...USER_TCP_PARTS,
   ...DISK_PARTS,
   CONVERT_GROUP,
   LAB_BOOT_GROUP,
