@@ -39,6 +39,9 @@ export class FakePort implements GuestPort {
   /** Frames that the guest has buffers for. */
   roomFrames = Infinity;
   readonly frames: ForGuest[] = [];
+  readonly troubles: string[] = [];
+  /** The longest frame that its buffers hold. */
+  mostBytes = Infinity;
   /** What `arm` was asked for, since it was looked at. */
   armedMs = Infinity;
   readonly poller: Poller;
@@ -52,7 +55,7 @@ export class FakePort implements GuestPort {
   }
 
   reserve(lengthBytes: number): boolean {
-    if (this.roomFrames <= 0) return false;
+    if (this.roomFrames <= 0 || lengthBytes > this.mostBytes) return false;
     this.#reserved = Math.max(this.#reserved, lengthBytes);
     return true;
   }
@@ -83,7 +86,7 @@ export class FakePort implements GuestPort {
   }
 
   trouble(sentence: string): void {
-    throw new Error(sentence);
+    this.troubles.push(sentence);
   }
 
   setCarrier(): void {

@@ -87,7 +87,8 @@ export class GuestStream {
     connection.wantsResend = false;
     if (inFlight === 0) return true;
     const sentData = inFlight - (isFinSent ? 1 : 0);
-    let bytes = Math.min(sentData, this.#writer.frameData(connection));
+    const most = connection.retries > 1 ? connection.mss : this.#writer.frameData(connection);
+    let bytes = Math.min(sentData, most);
     if (connection.hasSack) bytes = Math.min(bytes, Math.max(1, (connection.sackLeft - sndUna) | 0));
     const offset = toGuest.find(0);
     bytes = Math.min(bytes, toGuest.run);
@@ -140,7 +141,7 @@ export class GuestStream {
   /** All that the window takes. False: the guest has no room. */
   #send(connection: TcpConnection): boolean {
     const { toGuest, mss, sndWnd } = connection;
-    const most = this.#writer.frameData(connection);
+    let most = this.#writer.frameData(connection);
     for (;;) {
       const { inFlight } = connection;
       const unsent = toGuest.bytes - inFlight;
@@ -151,8 +152,10 @@ export class GuestStream {
       const isLast = bytes === unsent;
       const isEnd = isLast && connection.hasHostFin && !connection.isReset && bytes < room;
       const flags = isEnd ? LAST | TH_FIN : isLast ? LAST : 0;
-      if (!this.#writer.data(connection, connection.sndNxt, flags, offset, bytes)) return false;
-      this.#sent(connection, bytes, isEnd);
+      if (this.#writer.data(connection, connection.sndNxt, flags, offset, bytes))
+        this.#sent(connection, bytes, isEnd);
+      else if (inFlight > 0 || bytes <= mss) return false;
+      else most = Math.max(1, Math.floor(bytes / 2 / mss)) * mss; // its buffers may never hold as much
     }
     const { inFlight, hasHostFin, isFinSent, isReset } = connection;
     const mayEnd = hasHostFin && !isFinSent && !isReset && inFlight === toGuest.bytes;

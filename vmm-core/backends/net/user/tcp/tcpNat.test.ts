@@ -185,6 +185,38 @@ describe('the window', () => {
   });
 });
 
+describe('a guest with few buffers', () => {
+  it('gets frames that fit, also those that are sent again', () => {
+    const scene = new Scene();
+    const { socket, peer } = scene.open();
+    scene.wire.port.mostBytes = 20_000;
+    peer.write(bytesOf(300_000));
+    scene.settle();
+    assert.deepEqual(socket.bytes(), bytesOf(300_000));
+    scene.wire.port.mostBytes = Infinity;
+    peer.write(bytesOf(60_000));
+    scene.wire.sent();
+    scene.wire.take(); // lost
+    scene.wire.port.mostBytes = 2000;
+    for (let i = 0; i < 60; i++) scene.wait(1000);
+    assert.equal(socket.receivedBytes, 360_000);
+  });
+});
+
+describe('a host without descriptors', () => {
+  it('is told of once, and the guest tries again', () => {
+    const scene = new Scene();
+    scene.wire.sockets.fault = (call) => (call === 'open' ? { errno: 24 } : undefined);
+    const socket = scene.guest.connect(GUEST, SERVER);
+    scene.settle();
+    scene.wait(250);
+    assert.equal(scene.wire.port.troubles.length, 1);
+    scene.wire.sockets.fault = () => undefined;
+    scene.wait(1000);
+    assert.ok(socket.isOpen);
+  });
+});
+
 describe('the end', () => {
   it('of the guest leaves the other direction open, and the reverse', () => {
     for (const isGuestFirst of [true, false]) {

@@ -29,6 +29,8 @@ export interface TcpNatOptions {
 }
 
 const POOL_BLOCKS = 1024;
+/** In place of a descriptor; no errno of socket(2). */
+const CROWDED = -1;
 /** Bytes to the guest in one turn: of a connection, and of all. */
 const SHARE_BYTES = 0x4_0000;
 const TURN_BYTES = 0x10_0000;
@@ -49,6 +51,7 @@ export class TcpNat {
   #queue: TcpConnection[] = [];
   #spare: TcpConnection[] = [];
   #isRunning = false;
+  #isTroubleTold = false;
 
   constructor(host: TcpHost, { poolBlocks = POOL_BLOCKS }: TcpNatOptions = {}) {
     this.#host = host;
@@ -191,9 +194,10 @@ export class TcpNat {
       return this.#refuse(packet, segment);
     }
     const { sockets } = this.#host;
-    const fd = this.#set.isCrowded() ? -1 : sockets.open(to.family);
+    const fd = this.#set.isCrowded() ? CROWDED : sockets.open(to.family);
     if (fd < 0) {
       this.counters.noRoom++; // it tries again
+      if (fd !== CROWDED) this.#tellTrouble();
       return;
     }
     const guest = { address: packet.source(), port: segment.sourcePort };
@@ -205,6 +209,14 @@ export class TcpNat {
     const result = sockets.connect(fd, to);
     if (result < 0 && result !== -EINPROGRESS) return this.#fail(connection);
     if (this.#watch(connection) && result === 0) this.#establish(connection);
+  }
+
+  #tellTrouble(): void {
+    if (this.#isTroubleTold) return;
+    this.#isTroubleTold = true;
+    this.#host.port.trouble(
+      'the host gives no more sockets: new connections of the guest wait until others end (ulimit -n)',
+    );
   }
 
   /** The guest's own SYN. */
