@@ -19,6 +19,7 @@ import { IpPacket } from '../vmm-core/backends/net/user/packet/ipPacket.ts';
 import { PacketHeaders } from '../vmm-core/backends/net/user/packet/packetHeaders.ts';
 import { KERNEL_SOCKETS } from '../vmm-core/backends/net/user/tcp/kernelSockets.ts';
 import { TcpNat } from '../vmm-core/backends/net/user/tcp/tcpNat.ts';
+import type { MessageIo } from '../vmm-core/bus/messageIo.ts';
 import { poll } from '../vmm-core/kvm/io/syscalls.ts';
 import { hostAddress } from '../vmm-core/kvm/libc.ts';
 import { EpollPoller } from '../vmm-core/kvm/net/epollPoller.ts';
@@ -42,7 +43,8 @@ const WARM_UP_MS = 300;
 
 /** Frames land in guest memory that the processor's cache does not hold, and are looked at once. */
 class GuestMemory extends FakePort {
-  readonly #memory = new Uint8Array(GUEST_BUFFERS * BUFFER_BYTES);
+  readonly #buffer = new IoBuffer(GUEST_BUFFERS * BUFFER_BYTES);
+  readonly #memory = this.#buffer.bytes;
   readonly #view = new DataView(this.#memory.buffer);
   #at = 0;
   count = 0;
@@ -54,6 +56,10 @@ class GuestMemory extends FakePort {
 
   override write(at: number, bytes: Uint8Array): void {
     this.#memory.set(bytes, this.#at + at);
+  }
+
+  override addTo(message: MessageIo, at: number, lengthBytes: number): boolean {
+    return message.addBuffer(this.#buffer, this.#at + at, lengthBytes);
   }
 
   override commit(lengthBytes: number): void {

@@ -235,6 +235,16 @@ class FakeMessage implements MessageIo {
     return this.#pieces.reduce((sum, it) => sum + it.length, 0);
   }
 
+  fill(buffer: IoBuffer, offset: number): boolean {
+    let from = offset;
+    for (const piece of this.#pieces) {
+      piece.set(buffer.bytes.subarray(from, from + piece.length));
+      from += piece.length;
+    }
+    this.#pieces = [];
+    return true;
+  }
+
   send(fd: number): number {
     return this.#call('send', fd, (socket, most) => socket.send(this.#pieces, most));
   }

@@ -5,6 +5,7 @@ import type { Destination, HostSockets, TcpHost } from '../../vmm-core/backends/
 import { TcpNat, type TcpNatOptions } from '../../vmm-core/backends/net/user/tcp/tcpNat.ts';
 import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
 import type { Poller } from '../../vmm-core/bus/poller.ts';
+import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
 import { FakeSockets } from './fakeSockets.ts';
 import { FrameBuffer } from './netFrames.ts';
 
@@ -46,7 +47,8 @@ export class FakePort implements GuestPort {
   armedMs = Infinity;
   readonly poller: Poller;
   readonly message: MessageIo;
-  readonly #frame = new Uint8Array(0x11000);
+  readonly #buffer = new IoBuffer(0x11000);
+  readonly #frame = this.#buffer.bytes;
   #reserved = 0;
 
   constructor(poller: Poller, message: MessageIo) {
@@ -65,8 +67,9 @@ export class FakePort implements GuestPort {
     this.#frame.set(bytes, at);
   }
 
-  addTo(): boolean {
-    throw new Error('TCP keeps what it sends');
+  addTo(message: MessageIo, at: number, lengthBytes: number): boolean {
+    if (at + lengthBytes > this.#reserved) throw new RangeError('more than was reserved');
+    return message.addBuffer(this.#buffer, at, lengthBytes);
   }
 
   commit(lengthBytes: number, offload: Readonly<Offload>): void {

@@ -17,6 +17,11 @@ export interface MessageIo {
   addBuffer(buffer: IoBuffer, offset: number, lengthBytes: number): boolean;
   /** Of all pieces. */
   readonly lengthBytes: number;
+  /**
+   * Copies from a buffer into all pieces, which are used up. For much at once: arrays of shared memory are
+   * copied byte by byte where they are not aligned alike. False: the buffer has not as much.
+   */
+  fill(buffer: IoBuffer, offset: number): boolean;
   send(fd: number, flags?: number): number;
   /** For a datagram. */
   sendTo(fd: number, address: SocketAddress): number;

@@ -39,6 +39,11 @@ const libcPoll = libc.func(
   'int poll(uintptr_t fds, unsigned long nfds, int timeout)',
 ) as unknown as NumberCall;
 const libcRead = libc.func('long read(int fd, uintptr_t buffer, size_t count)') as unknown as NumberCall;
+const libcCopy = libc.func('void memcpy(uintptr_t to, uintptr_t from, size_t count)') as unknown as (
+  to: number,
+  from: number,
+  count: number,
+) => void;
 const libcMemcpy = libc.func('void memcpy(void *to, uintptr_t from, size_t count)') as unknown as (
   to: Uint8Array,
   from: number,
@@ -96,6 +101,11 @@ export function poll(fds: number, count: number, timeoutMs: number): number {
 /** Takes an eventfd's eight bytes, to `address`. */
 export function takeEvents(eventFd: number, address: number): number {
   return resultOf(libcRead(eventFd, address, 8));
+}
+
+/** Safety: both were checked to be inside memory that lives on (IovecTable, IoBuffer), and do not overlap. */
+export function copyInHost(to: number, from: number, lengthBytes: number): void {
+  libcCopy(to, from, lengthBytes);
 }
 
 export function copyFromHost(address: number, into: Uint8Array): void {

@@ -206,3 +206,23 @@ test('a test makes calls fail or cuts them short, across pieces; the message sta
   assert.equal(receiveInto(other, 1000), 72);
   assert.deepEqual(memory.slice(gpa(0), 72).slice(), Uint8Array.of(...pattern(35).slice(3), ...pattern(40)));
 });
+
+test('all pieces are filled from a buffer, whatever they are', () => {
+  const buffer = new IoBuffer(0x1000);
+  buffer.bytes.forEach((_, i) => (buffer.bytes[i] = i * 3));
+  const into = new IoBuffer(64);
+  message.clear();
+  message.addGuest(gpa(0x1003), 1000);
+  message.addBuffer(into, 5, 20);
+  message.addGuest(gpa(0x100001), 7);
+  assert.ok(message.fill(buffer, 11));
+  const read = Uint8Array.of(
+    ...memory.slice(gpa(0x1003), 1000),
+    ...into.bytes.subarray(5, 25),
+    ...memory.slice(gpa(0x100001), 7),
+  );
+  assert.deepEqual(read, buffer.bytes.slice(11, 11 + 1027));
+  assert.equal(message.lengthBytes, 0);
+  message.addGuest(gpa(0), 100);
+  assert.ok(!message.fill(buffer, 0x1000 - 99), 'the buffer ends before');
+});

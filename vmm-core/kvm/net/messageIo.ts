@@ -14,6 +14,7 @@ import { IoBuffer } from '../../memory/ioBuffer.ts';
 import { EINTR } from '../errno.ts';
 import { injectedFaults, type IoCall } from '../io/faults.ts';
 import { IovecTable } from '../io/iovecTable.ts';
+import { copyInHost } from '../io/syscalls.ts';
 import { hostAddress } from '../libc.ts';
 import { NameReader, writeName } from './socketName.ts';
 import { readv, recvmsg, retried, sendmsg, writev } from './syscalls.ts';
@@ -65,6 +66,18 @@ export class KernelMessage implements MessageIo {
 
   get lengthBytes(): number {
     return this.#iovecs.lengthBytes(ROW);
+  }
+
+  fill(buffer: IoBuffer, offset: number): boolean {
+    const lengthBytes = this.#iovecs.lengthBytes(ROW);
+    if (!(offset >= 0 && offset + lengthBytes <= buffer.bytes.length)) return false;
+    let from = addressOfBuffer(buffer) + offset;
+    for (let bytes = 0; this.#iovecs.count(ROW) > 0; from += bytes) {
+      bytes = this.#iovecs.firstBytes(ROW);
+      copyInHost(this.#iovecs.firstAddress(ROW), from, bytes);
+      this.#iovecs.consume(ROW, bytes);
+    }
+    return true;
   }
 
   get peer(): SocketAddress {
