@@ -69,12 +69,13 @@ const HASH_START = 0x811c9dc5;
 const HASH_FACTOR = 0x01000193;
 
 /**
- * For an interface that was given none: the same at every start, so that a guest knows its network again. In
- * vmd's form, locally administered: fe:e1:bb:dN:xx:xx, N the interface's number, the rest by the VM's name.
+ * For an interface that was given none, in vmd's form, locally administered: fe:e1:bb:dN:xx:xx, N the
+ * interface's number, the rest by its owner. Of a VM with a name of its own it is the same at every start, so
+ * that a guest knows its network again.
  */
-export function ownLladdr(vmName: string, index: number): string {
+export function ownLladdr(owner: string, index: number): string {
   let hash = HASH_START;
-  for (const byte of new TextEncoder().encode(vmName)) hash = Math.imul(hash ^ byte, HASH_FACTOR);
+  for (const byte of new TextEncoder().encode(owner)) hash = Math.imul(hash ^ byte, HASH_FACTOR);
   const folded = (hash ^ (hash >>> 16)) & 0xffff;
   return macText(Uint8Array.of(0xfe, 0xe1, 0xbb, 0xd0 + (index & 0xf), folded >>> 8, folded & 0xff));
 }

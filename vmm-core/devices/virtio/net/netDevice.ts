@@ -8,6 +8,7 @@ import { VIRTIO_ID_NET } from '../../../abi/virtioIds.ts';
 import { LINK_TRAITS, MAX_PAIRS } from '../../../backends/net/linkKind.ts';
 import { linkCode, loadLinks } from '../../../backends/net/openLink.ts';
 import type { NetworkConfig } from '../../../config/settings/networkOptions.ts';
+import { nameOfKernel } from '../../../config/settings/hardware.ts';
 import type { VmConfig } from '../../../config/vmConfig.ts';
 import { IO_THREAD } from '../../device.ts';
 import { featureNames } from '../featureNames.ts';
@@ -76,14 +77,16 @@ export const netClass: VirtioClass<NetInstance, NetState> = {
 
 export const netDevice = virtioDevice(netClass);
 
-function instanceOf({ name, cpus }: VmConfig, network: NetworkConfig, index: number): NetInstance {
+function instanceOf({ name, kernel, cpus }: VmConfig, network: NetworkConfig, index: number): NetInstance {
+  // VMs that are named after their kernel may be several.
+  const owner = name === nameOfKernel(kernel) ? `${name} ${process.pid}` : name;
   return {
     name: `net${index}`,
     index,
     vmName: name,
     transport: network.transport ?? 'pci',
     network,
-    lladdr: network.lladdr ?? ownLladdr(name, index),
+    lladdr: network.lladdr ?? ownLladdr(owner, index),
     pairs: Math.min(network.queues ?? cpus, MAX_PAIRS, LINK_TRAITS[network.kind].pairs),
   };
 }
