@@ -3,6 +3,7 @@
  * functions, and skip without it.
  */
 import { execFile } from 'node:child_process';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { ensureChromium, ensureCodeServer } from '../codeServer.ts';
 import { enableBackports, ensurePackages, fetchPackage } from '../debian.ts';
@@ -46,6 +47,7 @@ export async function fetchLabPackages(): Promise<void> {
     ensureQemu(),
     ensurePackages(LAB_TOOLS),
     fetchL1Kernel(),
+    fetchFullKernel(),
     ...packages.map(fetchPackage),
   ]);
 }
@@ -54,6 +56,12 @@ export async function fetchLabPackages(): Promise<void> {
 export async function fetchL1Kernel(): Promise<string> {
   await enableBackports(); // a machine that has them already needs no rights for this
   return fetchPackage(L1_KERNEL_PACKAGE);
+}
+
+/** The guests' kernel with all of its drivers: the one for clouds has no 9p. See fetchL1Kernel. */
+export async function fetchFullKernel(): Promise<string> {
+  const [name = ''] = path.basename(await fetchPackage(KERNEL_PACKAGE)).split('_');
+  return fetchPackage(name.replace('-cloud', ''));
 }
 
 export async function fetchVsCode(): Promise<void> {

@@ -13,7 +13,7 @@ import { cacheDirectory } from '../../scripts/cache.ts';
 import { CpioArchive } from './cpio.ts';
 import { DISK } from './inside/labProtocol.ts';
 import { moduleClosure } from './kernelModules.ts';
-import { staticBusybox, stockKernel } from './payloads.ts';
+import { fullKernel, innerVmlinux, staticBusybox, type StockKernel, stockKernel } from './payloads.ts';
 import { sharedLibraries } from './sharedLibraries.ts';
 
 const INSIDE = path.join(import.meta.dirname, 'inside');
@@ -27,6 +27,8 @@ const MODULES_ON_DEMAND = [
   ...['virtio_net', 'nf_tables', 'nft_ct', 'nft_reject_inet', 'bridge'],
   ...['vmw_vsock_virtio_transport', 'virtio_balloon', 'virtio_scsi', 'sr_mod', 'isofs'],
 ];
+/** Of the kernel with all drivers. */
+const FULL_MODULES_ON_DEMAND = ['9p', '9pnet_virtio'];
 /** From this machine, with their libraries. */
 const QEMU = '/usr/bin/qemu-system-x86_64';
 /** The firmware of its microvm, and the option ROM that boots a kernel by its PVH note. */
@@ -44,17 +46,19 @@ const TOOLS = [
 export async function labDisk(): Promise<string> {
   const store = path.join(cacheDirectory(), 'lab');
   await mkdir(store, { recursive: true });
-  const initrd = await initrdArchive();
+  const initrd = await initrdArchive(await stockKernel(), MODULES_ON_DEMAND);
+  const full = await fullKernelContents();
   const root = await rootContents(initrd);
   const qemu = await qemuContents();
   const hash = createHash('sha256').update(initrd).update(SIZE).update(ROOT_SIZE);
-  for (const [name, data] of [...root, ...qemu]) hash.update(`\0${name}\0${data.length}\0`).update(data);
+  for (const [name, data] of [...root, ...qemu, ...full])
+    hash.update(`\0${name}\0${data.length}\0`).update(data);
   const file = path.join(store, `disk-${hash.digest('hex').slice(0, 16)}.img`);
   if ((await stat(file).catch(() => undefined)) !== undefined) return file; // ENOENT: to be made
   for (const old of await readdir(store)) if (old.startsWith('disk-')) await rm(path.join(store, old));
   const work = await mkdtemp(path.join(store, '.work-'));
   try {
-    await makeDisk(work, { root, initrd, qemu });
+    await makeDisk(work, { root, initrd, qemu, full });
     await rename(path.join(work, 'disk.img'), file);
     return file;
   } finally {
@@ -66,9 +70,10 @@ interface DiskContents {
   readonly root: Contents;
   readonly initrd: Uint8Array;
   readonly qemu: Contents;
+  readonly full: Contents;
 }
 
-async function makeDisk(work: string, { root, initrd, qemu }: DiskContents): Promise<void> {
+async function makeDisk(work: string, { root, initrd, qemu, full }: DiskContents): Promise<void> {
   const tree = path.join(work, 'root');
   for (const [name, data] of root) await place(tree, name, data);
   for (const name of ['proc', 'sys', 'dev', 'tmp', 'mnt', 'root'])
@@ -78,6 +83,7 @@ async function makeDisk(work: string, { root, initrd, qemu }: DiskContents): Pro
   await makeFileSystem(path.join(disk, path.basename(DISK.root)), ROOT_SIZE, tree);
   await writeFile(path.join(disk, path.basename(DISK.initrd)), initrd);
   for (const [name, data] of qemu) await place(path.join(disk, path.basename(DISK.qemu)), name, data);
+  for (const [name, data] of full) await writeFile(path.join(disk, name), data);
   await makeFileSystem(path.join(work, 'disk.img'), SIZE, disk);
 }
 
@@ -120,8 +126,15 @@ async function qemuContents(): Promise<Contents> {
   return contents;
 }
 
-async function initrdArchive(): Promise<Uint8Array> {
-  const kernel = await stockKernel();
+async function fullKernelContents(): Promise<Contents> {
+  const kernel = await fullKernel();
+  return new Map([
+    [path.basename(DISK.fullVmlinux), innerVmlinux(kernel.bzImage)],
+    [path.basename(DISK.fullInitrd), Buffer.from(await initrdArchive(kernel, FULL_MODULES_ON_DEMAND))],
+  ]);
+}
+
+async function initrdArchive(kernel: StockKernel, onDemand: readonly string[]): Promise<Uint8Array> {
   const directory = path.join(kernel.directory, 'lib/modules', kernel.release);
   const modules = await moduleClosure(directory, MODULES);
   const archive = new CpioArchive().characterDevice('/dev/console', 5, 1);
@@ -129,7 +142,7 @@ async function initrdArchive(): Promise<Uint8Array> {
   archive.file('/init', await readFile(path.join(INSIDE, 'diskGuestInit.sh')), 0o755);
   archive.file('/sbin/agent', await readFile(path.join(INSIDE, 'agent.sh')), 0o755);
   archive.file('/lib/modules/lab.order', orderOf(modules));
-  for (const name of MODULES_ON_DEMAND) {
+  for (const name of onDemand) {
     const closure = await moduleClosure(directory, [name]);
     archive.file(`/lib/modules/${name}.order`, orderOf(closure));
     for (const [needed, data] of closure) modules.set(needed, data);

@@ -2,12 +2,14 @@
  * The guests (L2) the lab boots with our VMM, made from stock Debian packages: a distribution's kernel as the
  * bzImage it ships and as the ELF inside it, and an initrd whose init talks on ttyS0.
  */
+import { execFileSync } from 'node:child_process';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { fetchPackage } from '../../scripts/debian.ts';
 import {
   BUSYBOX_PACKAGE,
+  fetchFullKernel,
   fetchL1Kernel,
   KERNEL_PACKAGE,
   MEMTEST_PACKAGE,
@@ -24,6 +26,8 @@ const HEADER_MAGIC_HDRS = 0x53726448; // "HdrS"
 const PAYLOAD_OFFSET = 0x248;
 const PAYLOAD_LENGTH = 0x24c;
 
+const XZ_MAGIC = 0x587a37fd; // how large kernels are packed
+
 export interface StockKernel {
   readonly bzImage: Buffer;
   readonly release: string;
@@ -34,6 +38,11 @@ export interface StockKernel {
 /** The guests'. */
 export async function stockKernel(): Promise<StockKernel> {
   return kernelIn(await fetchPackage(KERNEL_PACKAGE));
+}
+
+/** With drivers that theirs does not have. */
+export async function fullKernel(): Promise<StockKernel> {
+  return kernelIn(await fetchFullKernel());
 }
 
 /** L1's own. */
@@ -56,7 +65,10 @@ export function innerVmlinux(bzImage: Buffer): Buffer {
   const start = protectedMode + bzImage.readUInt32LE(PAYLOAD_OFFSET);
   // The build appends the unpacked size to the payload as a little-endian word.
   const end = start + bzImage.readUInt32LE(PAYLOAD_LENGTH) - 4;
-  return decodeLegacyLz4(bzImage.subarray(start, end), bzImage.readUInt32LE(end));
+  const payload = bzImage.subarray(start, end);
+  return payload.readUInt32LE() === XZ_MAGIC
+    ? execFileSync('xz', ['-dc'], { input: payload, maxBuffer: 1 << 28 })
+    : decodeLegacyLz4(payload, bzImage.readUInt32LE(end));
 }
 
 export async function staticBusybox(): Promise<Buffer> {

@@ -22,6 +22,8 @@ export interface DiskGuestOptions {
   /** Added to the kernel's. */
   readonly cmdline?: string;
   readonly memory?: string;
+  /** A larger kernel, with drivers that the other has not. */
+  readonly hasAllDrivers?: true;
   /** Added to that of `vmm run`. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -29,8 +31,10 @@ export interface DiskGuestOptions {
 /** `disks`: values of --disk, the root's first. */
 export function bootWithDisks(disks: readonly string[], options: DiskGuestOptions = {}): DiskGuest {
   const { cpus = 1, more = [], cmdline = '', memory = '384M', environment } = options;
+  const [kernel, initrd] =
+    options.hasAllDrivers === true ? [DISK.fullVmlinux, DISK.fullInitrd] : [PAYLOADS.vmlinux, DISK.initrd];
   const args = [
-    ...['--kernel', PAYLOADS.vmlinux, '--initrd', DISK.initrd, '--memory', memory, '--cpus', String(cpus)],
+    ...['--kernel', kernel, '--initrd', initrd, '--memory', memory, '--cpus', String(cpus)],
     ...['--cmdline', `console=ttyS0 quiet ${cmdline}`.trim()],
     ...disks.flatMap((it) => ['--disk', it]),
     ...more,

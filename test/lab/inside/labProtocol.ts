@@ -29,6 +29,9 @@ export const DISK = {
   /** An ext4 file system that such a guest has as its root, raw. */
   root: '/disk/root.img',
   initrd: '/disk/initrd.cpio',
+  /** A kernel with all drivers, and such an initrd for it. */
+  fullVmlinux: '/disk/full-vmlinux',
+  fullInitrd: '/disk/full-initrd.cpio',
   /** The QEMU to measure beside, its libraries in their usual places below this. */
   qemu: '/disk/qemu',
 } as const;
