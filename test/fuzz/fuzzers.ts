@@ -12,6 +12,7 @@ import { elfTargets } from '../support/elfFuzz.ts';
 import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
 import { fuzzInspectedRings } from '../support/inspectorFuzz.ts';
 import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
+import { ninepRound } from '../support/ninepFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
 import { netRound } from '../support/netFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
@@ -146,6 +147,12 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'user-fragments',
     claim: 'fragments in any order become what was sent, and hostile ones are bounded',
     round: fuzzUserFragments,
+  },
+  {
+    name: 'ninep',
+    claim:
+      "a shared folder is what its guest makes of it, and whatever that sends, the host's other files stay",
+    round: ninepRound,
   },
 ];
 
