@@ -21,6 +21,7 @@ import { blk } from './virtio/blk/blk.ts';
 import { netDevice } from './virtio/net/netDevice.ts';
 import { virtioBalloon } from './virtio/balloon/virtioBalloon.ts';
 import { virtioConsole } from './virtio/console/virtioConsole.ts';
+import { virtio9p } from './virtio/ninep/ninepDevice.ts';
 import { virtioRng } from './virtio/virtioRng.ts';
 import { vsockDevice } from './virtio/vsock/vsockDevice.ts';
 
@@ -48,6 +49,7 @@ export const CATALOG: readonly DeviceClass[] = [
   vsockDevice,
   virtioBalloon,
   vmmci,
+  virtio9p,
 ];
 
 export function classOf(id: string, catalog: readonly DeviceClass[] = CATALOG): DeviceClass {

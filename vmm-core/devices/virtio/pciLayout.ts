@@ -1,11 +1,13 @@
 /** How a virtio function on the PCI bus looks: ids, BARs, capabilities (virtio 1.2 §4.1.2 to §4.1.4). */
 import {
+  VIRTIO_ID_9P,
   VIRTIO_ID_BALLOON,
   VIRTIO_ID_BLOCK,
   VIRTIO_ID_CONSOLE,
   VIRTIO_ID_NET,
   VIRTIO_ID_RNG,
   VIRTIO_ID_SCSI,
+  VIRTIO_TRANS_ID_9P,
   VIRTIO_TRANS_ID_BALLOON,
   VIRTIO_TRANS_ID_BLOCK,
   VIRTIO_TRANS_ID_CONSOLE,
@@ -24,6 +26,7 @@ const TRANSITIONAL_IDS: Readonly<Record<number, number>> = {
   [VIRTIO_ID_CONSOLE]: VIRTIO_TRANS_ID_CONSOLE,
   [VIRTIO_ID_SCSI]: VIRTIO_TRANS_ID_SCSI,
   [VIRTIO_ID_RNG]: VIRTIO_TRANS_ID_RNG,
+  [VIRTIO_ID_9P]: VIRTIO_TRANS_ID_9P,
 };
 /** §4.1.2.1: a subsystem id of 40h or more tells a driver of 0.9 to keep away. */
 const MODERN_SUBSYSTEM_ID = 0x40;

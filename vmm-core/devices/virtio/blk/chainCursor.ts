@@ -23,7 +23,7 @@ export class ChainCursor {
   toReadable(offset: number): void {
     this.#segment = 0;
     this.#offset = 0;
-    this.#skip(offset);
+    this.skip(offset);
   }
 
   /** To the first byte of what the device writes. */
@@ -82,7 +82,7 @@ export class ChainCursor {
     return true;
   }
 
-  #skip(lengthBytes: number): void {
+  skip(lengthBytes: number): void {
     for (let left = lengthBytes; left > 0;) left -= this.#take(left);
   }
 
