@@ -18,6 +18,7 @@ import { netRound } from '../support/netFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
 import { streamRound, tapHeaderRound } from '../support/streamFuzz.ts';
 import { fuzzUserDhcp, fuzzUserFragments, fuzzUserNet, fuzzUserTftp } from '../support/userFuzz.ts';
+import { scsiRound } from '../support/scsiFuzz.ts';
 import { hostileRound, transferRound } from '../support/userTcpFuzz.ts';
 import { vsockRound } from '../support/vsockFuzz.ts';
 import { queueRound, registersRound } from '../support/virtioFuzz.ts';
@@ -153,6 +154,11 @@ export const FUZZERS: readonly Fuzzer[] = [
     claim:
       "a shared folder is what its guest makes of it, and whatever that sends, the host's other files stay",
     round: ninepRound,
+  },
+  {
+    name: 'virtio-scsi',
+    claim: 'whatever commands come, the CD-ROM drive has an answer, and reads what is on the medium',
+    round: scsiRound,
   },
 ];
 

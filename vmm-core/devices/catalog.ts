@@ -22,6 +22,7 @@ import { netDevice } from './virtio/net/netDevice.ts';
 import { virtioBalloon } from './virtio/balloon/virtioBalloon.ts';
 import { virtioConsole } from './virtio/console/virtioConsole.ts';
 import { virtio9p } from './virtio/ninep/ninepDevice.ts';
+import { virtioScsi } from './virtio/scsi/scsiHost.ts';
 import { virtioRng } from './virtio/virtioRng.ts';
 import { vsockDevice } from './virtio/vsock/vsockDevice.ts';
 
@@ -44,6 +45,7 @@ export const CATALOG: readonly DeviceClass[] = [
   isaDebugExit,
   blk,
   netDevice,
+  virtioScsi,
   virtioRng,
   virtioConsole,
   vsockDevice,

@@ -20,7 +20,7 @@ import {
   repeatedInBlock,
 } from './diskOptions.ts';
 
-/** vda to vdz; the CD-ROM is one of them. */
+/** vda to vdz. */
 const MOST_DISKS = 26;
 const SECTOR_BYTES = 512;
 const CDROM_SECTOR_BYTES = 2048;
@@ -91,9 +91,10 @@ export const cdrom = {
     key: 'cdrom',
     default: undefined,
     missing: undefined,
-    description: 'An ISO image. The guest sees it as one more disk, the last, which it cannot write.',
+    description:
+      'An ISO image, in a CD-ROM drive: virtio-scsi, for which Linux has `virtio_scsi` and `sr_mod`. Clients count it as the last disk, and can change it.',
   },
-  flag: valueFlag('cdrom', 'FILE', 'an ISO image, as a read-only disk'),
+  flag: valueFlag('cdrom', 'FILE', 'an ISO image, in a CD-ROM drive'),
   vmConf: {
     directives: {
       cdrom: {
@@ -102,7 +103,7 @@ export const cdrom = {
         args: [{ name: 'path', kind: 'string', means: 'path' }],
         form: '`cdrom` *path*',
         snippet: ' "$1"',
-        text: 'An ISO image in a read-only drive; for now one more disk, the last, which the guest cannot write.',
+        text: 'An ISO image in a CD-ROM drive, on virtio-scsi, as in vmd.',
         isBootable: true,
         check: checkCdrom,
       },
@@ -128,17 +129,12 @@ interface Storage {
   readonly cdrom?: string;
 }
 
-/** In the order in which the guest finds them. */
-export function allDisks({ disks: found = [], cdrom: image }: Storage): readonly DiskConfig[] {
-  return image === undefined ? found : [...found, { path: image, format: 'raw', readonly: true }];
-}
-
 /** What the rows cannot see one by one. */
-export function storageProblem(config: Storage): ConfigProblem | undefined {
-  const all = allDisks(config);
+export function storageProblem({ disks: found = [], cdrom: image }: Storage): ConfigProblem | undefined {
   const { key } = disks.launch;
-  if (all.length > MOST_DISKS)
-    return { key, message: `allows at most ${MOST_DISKS} disks, with the CD-ROM: there are ${all.length}` };
+  if (found.length > MOST_DISKS)
+    return { key, message: `allows at most ${MOST_DISKS} disks: there are ${found.length}` };
+  const all = image === undefined ? found : [...found, { path: image, readonly: true }];
   const shared = all.findIndex((it, i) => all.some((other, j) => j < i && areTwoWriters(it, other)));
   const name = JSON.stringify(all[shared]?.path);
   return shared < 0

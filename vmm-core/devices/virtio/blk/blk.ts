@@ -1,7 +1,7 @@
 /**
- * The virtio block device (virtio 1.2 §5.2): every disk of the machine, and for now the CD-ROM. Its data is
- * served on an I/O thread: blkService.ts and, request by request, blkRequests.ts. Main opens the image and
- * changes it while the guest runs: blkBackend.ts.
+ * The virtio block device (virtio 1.2 §5.2): every disk of the machine. Its data is served on an I/O thread:
+ * blkService.ts and, request by request, blkRequests.ts. Main opens the image and changes it while the guest
+ * runs: blkBackend.ts.
  */
 import * as abi from '../../../abi/virtioBlk.ts';
 import {
@@ -17,7 +17,6 @@ import {
 } from '../../../abi/virtioBlk.ts';
 import { VIRTIO_ID_BLOCK } from '../../../abi/virtioIds.ts';
 import type { DiskConfig } from '../../../config/settings/diskOptions.ts';
-import { allDisks } from '../../../config/settings/storage.ts';
 import { IO_THREAD } from '../../device.ts';
 import { featureNames } from '../featureNames.ts';
 import type { VirtioClass } from '../virtioClass.ts';
@@ -50,12 +49,12 @@ export const blkClass: VirtioClass<BlkInstance, BlkState> = {
   deviceType: VIRTIO_ID_BLOCK,
   classCode: CLASS_CODE,
   state: BLK_STATE,
-  instances: (config) =>
-    allDisks(config).map((disk, i) => ({
+  instances: ({ disks = [], cpus }) =>
+    disks.map((disk, i) => ({
       name: `blk${i}`,
       transport: disk.transport ?? 'pci',
       disk,
-      queues: Math.min(config.cpus, MAX_QUEUES),
+      queues: Math.min(cpus, MAX_QUEUES),
     })),
   nameOf: ({ name }) => name,
   features: ({ disk }) => [...ALWAYS, ...writeFeatures(disk)],

@@ -1,0 +1,79 @@
+/**
+ * The virtio SCSI host (virtio 1.2 §5.6), with one unit: the machine's CD-ROM drive, as vmd has it. Served on
+ * an I/O thread of its own (scsiService.ts), because its medium is read synchronously, and may be a drive of
+ * the host. Main opens the medium and changes it: scsiBackend.ts.
+ */
+import { VIRTIO_ID_SCSI } from '../../../abi/virtioIds.ts';
+import {
+  VIRTIO_SCSI_CDB_DEFAULT_SIZE,
+  VIRTIO_SCSI_SENSE_DEFAULT_SIZE,
+  VirtioScsiConfig,
+} from '../../../abi/virtioScsi.ts';
+import type { VirtioClass } from '../virtioClass.ts';
+import { virtioDevice } from '../virtioDevice.ts';
+import { MOST_READ_BYTES } from './cdrom.ts';
+import type { ScsiBackend } from './scsiBackend.ts';
+import type { ScsiService } from './scsiService.ts';
+import { QUEUE_SIZE, QUEUES, SCSI_STATE, type ScsiInstance, type ScsiState } from './scsiState.ts';
+
+/** Mass storage, SCSI. */
+const CLASS_CODE = 0x01_00_00;
+const CONFIG = VirtioScsiConfig.bytes({
+  num_queues: 1,
+  seg_max: QUEUE_SIZE - 2, // the header and the response have a descriptor each
+  max_sectors: MOST_READ_BYTES / 512,
+  cmd_per_lun: QUEUE_SIZE,
+  event_info_size: 16,
+  sense_size: VIRTIO_SCSI_SENSE_DEFAULT_SIZE,
+  cdb_size: VIRTIO_SCSI_CDB_DEFAULT_SIZE,
+});
+/** Of both that a driver may set. */
+const MOST_SIZE = 252;
+
+/** On main and on the I/O thread of a machine that has a CD-ROM. Image formats come with it. */
+interface ScsiCode {
+  readonly ScsiBackend: typeof ScsiBackend;
+  readonly ScsiService: typeof ScsiService;
+}
+let code: ScsiCode | undefined;
+
+export const scsiClass: VirtioClass<ScsiInstance, ScsiState> = {
+  id: 'virtio-scsi',
+  deviceType: VIRTIO_ID_SCSI,
+  classCode: CLASS_CODE,
+  state: SCSI_STATE,
+  instances: ({ cdrom: path, virtio }) =>
+    path === undefined ? [] : [{ name: 'scsi0', transport: virtio ?? 'pci', path }],
+  nameOf: ({ name }) => name,
+  features: () => [],
+  queueSizes: () => Array.from({ length: QUEUES }, () => QUEUE_SIZE),
+  reset: (_, { regs }) => regs.config.set(CONFIG),
+  writeConfig: (_, { regs }, offset, sizeBytes, value) => {
+    const { sense_size, cdb_size } = VirtioScsiConfig.fields;
+    if (sizeBytes !== 4 || (offset !== sense_size.offset && offset !== cdb_size.offset)) return;
+    if (value <= MOST_SIZE) regs.config.set([value, 0, 0, 0], offset);
+  },
+  ioThread: ({ name }) => name,
+  inspect: ({ path }, { regs }) => ({
+    path,
+    blocks: regs.blocks,
+    isEjected: regs.isEjected !== 0,
+    isLocked: regs.isLocked !== 0,
+    commands: regs.commands,
+    failures: regs.failures,
+    kibRead: regs.kibRead,
+  }),
+  load: async () => {
+    const [backend, service] = await Promise.all([import('./scsiBackend.ts'), import('./scsiService.ts')]);
+    code = { ScsiBackend: backend.ScsiBackend, ScsiService: service.ScsiService };
+  },
+  serve: (_, port) => new (loaded().ScsiService)(port),
+  backend: (instance, port) => new (loaded().ScsiBackend)(instance, port),
+};
+
+export const virtioScsi = virtioDevice(scsiClass);
+
+function loaded(): ScsiCode {
+  if (code === undefined) throw new Error('the code of the CD-ROM has not been loaded');
+  return code;
+}
