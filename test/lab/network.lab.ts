@@ -10,7 +10,7 @@ import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { reasonToSkipDisks } from './inside/diskImages.ts';
 import { serveEcho, serveFile, serveIperf3, serveNames } from './inside/l1Network.ts';
-import { awaitIpv6, bootNetGuest, configure, GUEST, HOST } from './inside/netGuest.ts';
+import { awaitIpv6, bootNetGuest, configure, GUEST, HOST, startEcho } from './inside/netGuest.ts';
 
 const MIB = 2 ** 20;
 const FORWARDED = 2222;
@@ -80,7 +80,7 @@ describe('a stock Debian kernel on the user network', { skip: reasonToSkipDisks(
     assert.match(await guest.sh(`netLoad many ${HOST} ${echo} 1000`), /^answered: 1000 /);
     assert.match(await guest.sh(`netLoad short ${HOST} ${echo} 1000`), /^answered: 1000 /);
     assert.match(await guest.sh(`netLoad udp ${HOST} ${echo}`), /^answered: 14 /);
-    await guest.sh('(netLoad echo 7 >/dev/null 2>&1 &)');
+    await startEcho(guest, 7);
     await Promise.all(Array.from({ length: 100 }, () => askOverForward('hello, guest')));
     assert.equal(await guest.powerOff(), 0);
   });
@@ -91,7 +91,7 @@ describe('a stock Debian kernel on the user network', { skip: reasonToSkipDisks(
     const guest = await bootNetGuest(t, { networks: [`user,mtu=9000,forward=tcp:${FORWARDED}:7`], modules });
     assert.match(await configure(guest), /^mtu=9000$/m);
     assert.match(await guest.sh(`ping -c 2 -s 8900 ${HOST}`), /2 packets received/);
-    await guest.sh('(netLoad echo 7 >/dev/null 2>&1 &)');
+    await startEcho(guest, 7);
     await askOverForward('before');
     const rules =
       'ct state established,related accept; iif lo accept; tcp dport 7 reject with tcp reset; drop';

@@ -13,7 +13,7 @@ import type { GuestRun } from './inside/guestRun.ts';
 import { DISK } from './inside/labProtocol.ts';
 import { serveEcho, serveIperf3 } from './inside/l1Network.ts';
 import { l1 } from './inside/l1Storage.ts';
-import { configure, HOST, prepare } from './inside/netGuest.ts';
+import { configure, HOST, prepare, startEcho, startIperf3 } from './inside/netGuest.ts';
 import { qemuNetwork, runQemu } from './inside/qemuRun.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '3');
@@ -144,9 +144,8 @@ describe('networks beside QEMU', () => {
       const guest = await started(t, client());
       await address(serving, '10.9.0.1');
       await address(guest, '10.9.0.2');
-      await serving.sh(
-        `(iperf3 -s -p ${IPERF3} >/dev/null 2>&1 &) ; (netLoad echo ${ECHO} >/dev/null 2>&1 &)`,
-      );
+      await startEcho(serving, ECHO);
+      await startIperf3(serving, IPERF3);
       sides.push({ name, guest, pid: guest.run.pid ?? 0, server: '10.9.0.1', echoPort: ECHO });
     }
     await compare(t, 'switch', sides);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { DiskGuest } from './inside/diskGuest.ts';
 import { reasonToSkipDisks } from './inside/diskImages.ts';
-import { bootNetGuest } from './inside/netGuest.ts';
+import { bootNetGuest, startEcho, startIperf3 } from './inside/netGuest.ts';
 
 const ECHO = 7;
 const IPERF3 = 5201;
@@ -20,7 +20,8 @@ describe('stock Debian kernels on a switch', { skip: reasonToSkipDisks() }, () =
     await address(first, 1);
     await address(second, 2);
     assert.match(await second.sh('ping -c 3 10.9.0.1'), /3 packets received/);
-    await first.sh(`(netLoad echo ${ECHO} >/dev/null 2>&1 &); (iperf3 -s -p ${IPERF3} >/dev/null 2>&1 &)`);
+    await startEcho(first, ECHO);
+    await startIperf3(first, IPERF3);
     assert.match(await second.sh(`netLoad many 10.9.0.1 ${ECHO} 200`), /^answered: 200 /);
     assert.match(await second.sh(`netLoad udp 10.9.0.1 ${ECHO}`), /^answered: 14 /);
     for (const way of ['', '-R']) {

@@ -60,3 +60,15 @@ export function awaitIpv6(guest: DiskGuest, name = 'eth0'): Promise<string> {
   const wait = `for i in $(seq 100); do ${has} && break; usleep 100000; done; ${has}`;
   return guest.sh(`${wait} && ip -6 route`);
 }
+
+/** netLoad's echo server in the guest, once it answers. */
+export async function startEcho(guest: DiskGuest, port: number): Promise<void> {
+  const asked = `netLoad short 127.0.0.1 ${port} 1 2>/dev/null`;
+  await guest.sh(`(netLoad echo ${port} >/dev/null 2>&1 &); until ${asked}; do usleep 20000; done`);
+}
+
+/** The same of iperf3. */
+export async function startIperf3(guest: DiskGuest, port: number): Promise<void> {
+  const asked = `iperf3 -c 127.0.0.1 -p ${port} -n 1 >/dev/null 2>&1`;
+  await guest.sh(`(iperf3 -s -p ${port} >/dev/null 2>&1 &); until ${asked}; do usleep 20000; done`);
+}
