@@ -109,7 +109,7 @@ async function baseContents(kernel: StockKernel): Promise<Map<string, Buffer>> {
   const contents = new Map<string, Buffer>();
   contents.set('/init', await readFile(path.join(INSIDE, 'l1Init.sh')));
   contents.set('/bin/busybox', await staticBusybox());
-  contents.set('/etc/passwd', Buffer.from('root:x:0:0:root:/tmp:/bin/sh\n'));
+  contents.set('/etc/passwd', Buffer.from('root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n'));
   contents.set('/etc/hosts', Buffer.from('127.0.0.1 localhost\n'));
   contents.set('/guestInit', await readFile(path.join(INSIDE, 'l2Init.sh'))); // only so that it is part of the hash
 

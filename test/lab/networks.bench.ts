@@ -11,7 +11,7 @@ import { cpuSeconds } from '../../bench/cpuTime.ts';
 import { bootWithDisks, DiskGuest } from './inside/diskGuest.ts';
 import type { GuestRun } from './inside/guestRun.ts';
 import { DISK } from './inside/labProtocol.ts';
-import { serveEcho, serveIperf3 } from './inside/l1Network.ts';
+import { passtOutside, serveEcho, serveIperf3 } from './inside/l1Network.ts';
 import { l1 } from './inside/l1Storage.ts';
 import { configure, HOST, prepare, startEcho, startIperf3 } from './inside/netGuest.ts';
 import { qemuNetwork, runQemu } from './inside/qemuRun.ts';
@@ -156,12 +156,9 @@ async function address(guest: DiskGuest, ip: string): Promise<void> {
   await guest.sh(`ip addr add ${ip}/24 dev eth0 && ip link set eth0 up`);
 }
 
-/** Debian's, on a socket for QEMU. Returns the netdev. It wants a way to the outside. */
+/** Debian's, on a socket for QEMU. Returns the netdev. */
 async function passt(t: TestContext): Promise<string> {
-  await l1('ip', 'link', 'add', 'dummy0', 'type', 'dummy');
-  await l1('ip', 'addr', 'add', '10.8.0.2/24', 'dev', 'dummy0');
-  await l1('ip', 'link', 'set', 'dummy0', 'up');
-  await l1('ip', 'route', 'add', 'default', 'via', '10.8.0.1');
+  await passtOutside();
   rmSync(PASST_SOCKET, { force: true });
   const process = spawn('passt', ['-f', '-s', PASST_SOCKET], { stdio: ['ignore', 'ignore', 'pipe'] });
   t.after(() => process.kill());

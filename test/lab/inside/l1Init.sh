@@ -3,6 +3,15 @@
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /bin
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/tmp TERM=linux
+
+# As switch_root does, but to the same files: from the initramfs itself nobody may pivot_root, as passt does.
+if [ "$1" != moved ]; then
+  mkdir /moved
+  mount --bind / /moved
+  cd /moved
+  mount --move . /
+  exec chroot . /init moved
+fi
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev

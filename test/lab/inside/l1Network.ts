@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { TestContext } from 'node:test';
+import { l1 } from './l1Storage.ts';
 
 const DNS_PORT = 53;
 /** Header and question of a DNS message, then one address (RFC 1035 §4). */
@@ -75,4 +76,11 @@ async function listening(t: TestContext, server: Server): Promise<number> {
 async function bound(socket: Socket, port: number): Promise<void> {
   socket.bind(port);
   await once(socket, 'listening');
+}
+
+/** A way to the outside, which passt looks for when it starts: it ends nowhere. Once in an L1. */
+export async function passtOutside(): Promise<void> {
+  await l1('ip', 'addr', 'add', '10.8.0.2/24', 'dev', 'dummy0');
+  await l1('ip', 'link', 'set', 'dummy0', 'up');
+  await l1('ip', 'route', 'add', 'default', 'via', '10.8.0.1');
 }

@@ -1,0 +1,71 @@
+/** Interfaces that are no user network, as a stock Debian kernel sees them; their link's state; a capture. */
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { reasonToSkipDisks, vmm } from './inside/diskImages.ts';
+import { passtOutside, serveEcho, serveIperf3 } from './inside/l1Network.ts';
+import { l1 } from './inside/l1Storage.ts';
+import { bootNetGuest, configure, HOST } from './inside/netGuest.ts';
+
+const IPERF3 = 5201;
+const CAPTURE = '/tmp/net0.pcapng';
+
+describe('interfaces of a stock Debian kernel', { skip: reasonToSkipDisks() }, () => {
+  it('are on a tap of the host, with several queues: TCP both ways, datagrams of all sizes', async (t) => {
+    const echo = await serveEcho(t);
+    await serveIperf3(t, IPERF3);
+    const guest = await bootNetGuest(t, { networks: ['tap7'], cpus: 2 });
+    await l1('ip', 'addr', 'add', '10.9.7.1/24', 'dev', 'tap7');
+    await l1('ip', 'link', 'set', 'tap7', 'up');
+    await guest.sh('ip addr add 10.9.7.2/24 dev eth0 && ip link set eth0 up');
+    assert.match(await guest.sh('ls /sys/class/net/eth0/queues'), /rx-1/);
+    assert.match(await guest.sh(`netLoad many 10.9.7.1 ${echo} 200`), /^answered: 200 /);
+    assert.match(await guest.sh(`netLoad udp 10.9.7.1 ${echo}`), /^answered: 14 /);
+    for (const way of ['', '-R']) {
+      const said = await guest.sh(`iperf3 -c 10.9.7.1 -p ${IPERF3} -t 2 ${way} | grep receiver`);
+      t.diagnostic(said);
+      assert.match(said, /bits\/sec/);
+    }
+    assert.equal(await guest.powerOff(), 0);
+    await assert.rejects(l1('ip', 'link', 'show', 'tap7'), /tap7/);
+  });
+
+  it("are a private link to the host, with vmd's addresses", async (t) => {
+    const echo = await serveEcho(t);
+    const guest = await bootNetGuest(t, { networks: ['local'] });
+    const lease = await configure(guest);
+    const router = /^router=(100\.\d+\.\d+\.\d+)$/m.exec(lease)?.[1] ?? assert.fail(lease);
+    assert.match(await guest.sh(`netLoad many ${router} ${echo} 20`), /^answered: 20 /);
+    assert.equal(await guest.powerOff(), 0);
+  });
+
+  it('are behind passt', async (t) => {
+    const echo = await serveEcho(t);
+    await passtOutside();
+    const guest = await bootNetGuest(t, { networks: ['passt'] });
+    const router = /^router=(\S+)$/m.exec(await configure(guest))?.[1] ?? '';
+    assert.match(await guest.sh(`netLoad many ${router} ${echo} 20`), /^answered: 20 /);
+    assert.equal(await guest.powerOff(), 0);
+  });
+
+  it('lose their link and get it back, and are captured meanwhile', async (t) => {
+    const guest = await bootNetGuest(t, { networks: ['user'], more: ['--name', 'captured'] });
+    await configure(guest);
+    await vmm('net', 'captured', 'capture', 'net0', CAPTURE, '--comment', 'made by the lab');
+    await guest.sh(`ping -c 3 ${HOST}`);
+    await vmm('net', 'captured', 'down', 'net0');
+    assert.equal(await guest.sh('cat /sys/class/net/eth0/carrier'), '0');
+    assert.notEqual((await guest.try(`ping -c 1 -W 1 ${HOST}`)).code, 0);
+    await vmm('net', 'captured', 'up', 'net0');
+    assert.equal(await guest.sh('cat /sys/class/net/eth0/carrier'), '1');
+    await guest.sh(`ping -c 1 ${HOST}`);
+    t.diagnostic(await vmm('net', 'captured', 'capture', 'net0', 'stop'));
+    assert.ok(statSync(CAPTURE).size > 1000);
+    t.diagnostic(`pcapng ${gzipSync(readFileSync(CAPTURE)).toString('base64')}`);
+    const shown = await vmm('net', 'captured', 'show', 'net0');
+    t.diagnostic(shown);
+    assert.match(shown, /10\.0\.2\.15/);
+    assert.equal(await guest.powerOff(), 0);
+  });
+});
