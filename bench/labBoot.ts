@@ -27,7 +27,7 @@ export const LAB_BOOT_GROUP: Group = {
     'MMIO. The first line of the log is when the kernel’s own clock begins. What is before that is the start of the VMM, which is ' +
     'emulated, too: Node needs seconds there for what takes it 60 ms on this machine’s CPU (see “process start to first serial byte”).',
   run: async () => {
-    const rows = await rowsOf<BootRow>(FILE, ENVIRONMENT);
+    const rows = await rowsOf<BootRow>({ file: FILE, environment: ENVIRONMENT });
     return typeof rows === 'string' ? rows : resultsOf(rows);
   },
 };

@@ -23,7 +23,7 @@ export const LAB_GROUP: Group = {
     'other and take turns, and the order changes with each round. Ours has its disks on PCI, QEMU’s microvm on MMIO. An exit costs ' +
     '75 µs there, on both sides.',
   run: async () => {
-    const rows = await rowsOf<LabRow>(FILE, ENVIRONMENT);
+    const rows = await rowsOf<LabRow>({ file: FILE, environment: ENVIRONMENT });
     return typeof rows === 'string' ? rows : resultsOf(rows);
   },
 };

@@ -28,47 +28,49 @@ const FIGURES: Readonly<Record<Figure, { readonly title: string; readonly unit: 
 };
 
 const COMPARISONS: readonly Comparison[] = [
-  ...speeds('user', 'qemu-user', 'QEMU’s -netdev user', { atLeastRatio: 1.5 }, { atMostRatio: 1.2 }),
-  ...speeds('user', 'qemu-passt', 'QEMU with passt', { atLeastRatio: 0.8 }, { atMostRatio: 1.2 }),
-  ...speeds('tap', 'qemu', 'QEMU’s tap', { atLeastRatio: 0.9 }, { atMostRatio: 1.2 }),
-  ...speeds('switch', 'qemu', 'QEMU’s stream netdev', { atLeastRatio: 1 }, { atMostRatio: 1.2 }),
+  ...speeds('user', 'qemu-user', 'QEMU’s -netdev user', { atLeastRatio: 1.5 }),
+  ...speeds('user', 'qemu-passt', 'QEMU with passt', { atLeastRatio: 0.8 }),
+  ...speeds('tap', 'qemu', 'QEMU’s tap', { atLeastRatio: 0.9 }),
+  ...speeds('switch', 'qemu', 'QEMU’s stream netdev', { atLeastRatio: 1 }),
 ];
 
-function speeds(
-  network: string,
-  peer: string,
-  beside: string,
-  data: Row['target'],
-  time: Row['target'],
-): Comparison[] {
+function speeds(network: string, peer: string, beside: string, target: Row['target']): Comparison[] {
   const common = { network, peer, beside };
   const connections = { ...common, figure: 'connectionMicros', target: { atMostRatio: 1 } } as const;
   return [
-    { ...common, figure: 'up', target: data },
-    { ...common, figure: 'down', target: data },
-    { ...common, figure: 'turnMicros', target: time },
+    { ...common, figure: 'up', target },
+    { ...common, figure: 'down', target },
+    { ...common, figure: 'turnMicros', target: { atMostRatio: 1.2 } },
     ...(network === 'user' ? [connections] : []),
   ];
 }
 
-export const LAB_NETWORKS_GROUP: Group = {
-  name: 'labNetworks',
-  title: 'networks of Linux in the lab',
-  rows: COMPARISONS.map(({ network, beside, figure, target }) => ({
-    title: `Linux in the lab, ${network}: ${FIGURES[figure].title}, beside ${beside}`,
-    unit: FIGURES[figure].unit,
-    target,
-  })),
-  needsKvm: false,
-  how:
-    'In the lab as above: iperf3 and a small client (test/lab/inside/netLoad.c) in a stock Debian kernel, against L1 itself or, over a ' +
-    'switch, against another guest. Guests of all sides run beside each other and take turns, and the order changes with each round. ' +
-    'Ours has its interface on PCI, QEMU’s microvm on MMIO. All is emulated there, at a hundredth of the speed of hardware.',
-  run: async () => {
-    const rows = await rowsOf<NetworkRow>(FILE, ENVIRONMENT);
-    return typeof rows === 'string' ? rows : COMPARISONS.map((it) => resultOf(rows, it));
-  },
-};
+/** A group for each network, each in an L1 of its own: the emulator loses some that are busy for long. */
+export const LAB_NETWORKS: readonly Group[] = ['user', 'tap', 'switch'].map((network) => {
+  const comparisons = COMPARISONS.filter((it) => it.network === network);
+  return {
+    name: `lab-${network}`,
+    title: `the network ${network} of Linux in the lab`,
+    rows: comparisons.map(({ beside, figure, target }) => ({
+      title: `Linux in the lab, ${network}: ${FIGURES[figure].title}, beside ${beside}`,
+      unit: FIGURES[figure].unit,
+      target,
+    })),
+    needsKvm: false,
+    how:
+      'In the lab as above: iperf3 and a small client (test/lab/inside/netLoad.c) in a stock Debian kernel, against L1 itself or, over ' +
+      'a switch, against another guest. Guests of all sides run beside each other and take turns, and the order changes with each ' +
+      'round. Ours has its interface on PCI, QEMU’s microvm on MMIO. All is emulated there, at a hundredth of the speed of hardware.',
+    run: async () => {
+      const rows = await rowsOf<NetworkRow>({
+        file: FILE,
+        environment: ENVIRONMENT,
+        testNamePattern: `^${network}$`,
+      });
+      return typeof rows === 'string' ? rows : comparisons.map((it) => resultOf(rows, it));
+    },
+  };
+});
 
 /** What a diagnostic says behind `row `: one of the figures. */
 type NetworkRow = { readonly network: string; readonly side: string } & Readonly<

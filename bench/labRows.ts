@@ -11,16 +11,20 @@ const ROW = 'row ';
 /** The emulator kills some L1 that are busy for long. */
 const TRIES = 3;
 
+export interface LabMeasurement {
+  readonly file: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Only tests of the file whose name matches. */
+  readonly testNamePattern?: string;
+}
+
 /** Of one L1, from its start to its end; or why there was none. */
-export async function rowsOf<T>(
-  file: string,
-  environment: Readonly<Record<string, string>>,
-): Promise<readonly T[] | string> {
+export async function rowsOf<T>(measurement: LabMeasurement): Promise<readonly T[] | string> {
   const missing = await prepareLab();
   if (missing !== undefined) return missing;
   for (let i = 1; i <= TRIES; i++) {
     try {
-      return await measureInLab<T>(file, environment);
+      return await measureInLab<T>(measurement);
     } catch (error) {
       if (!(error instanceof L1LostError)) throw error;
       console.log(`the emulator lost L1 ${i} of ${TRIES}`);
@@ -29,7 +33,7 @@ export async function rowsOf<T>(
   return `the emulator lost ${TRIES} L1 in turn`;
 }
 
-async function measureInLab<T>(file: string, environment: Readonly<Record<string, string>>): Promise<T[]> {
+async function measureInLab<T>({ file, ...options }: LabMeasurement): Promise<T[]> {
   const rows: T[] = [];
   const failures: string[] = [];
   const onMessage = (message: LabMessage): void => {
@@ -41,7 +45,7 @@ async function measureInLab<T>(file: string, environment: Readonly<Record<string
     if (event.type === 'close' && event.outcome.error !== undefined)
       failures.push(`${event.name}: ${event.outcome.error.message}`);
   };
-  await runLab({ files: [file], environment, fileTimeoutMs: FILE_TIMEOUT_MS, onMessage });
+  await runLab({ files: [file], ...options, fileTimeoutMs: FILE_TIMEOUT_MS, onMessage });
   if (failures.length > 0) throw new Error(failures.join('; '));
   return rows;
 }

@@ -13,7 +13,7 @@ import { DATA_PATH_PARTS } from './dataPath.ts';
 import { DISK_PARTS } from './disks.ts';
 import { LAB_BOOT_GROUP } from './labBoot.ts';
 import { LAB_GROUP } from './labDisks.ts';
-import { LAB_NETWORKS_GROUP } from './labNetworks.ts';
+import { LAB_NETWORKS } from './labNetworks.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
 import { readSpeed } from './memoryReads.ts';
@@ -210,7 +210,7 @@ const PARTS: readonly (Part | Group)[] = [
   CONVERT_GROUP,
   LAB_BOOT_GROUP,
   LAB_GROUP,
-  LAB_NETWORKS_GROUP,
+  ...LAB_NETWORKS,
   ...SYMBOL_PARTS,
 ];
 

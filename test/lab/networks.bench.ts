@@ -21,6 +21,8 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? '2');
 const IPERF3 = 5201;
 const ECHO = 7;
 const TURNS = 200;
+/** Before what counts: V8 compiles what serves a turn in the first thousand. */
+const WARM_TURNS = 1000;
 const CONNECTIONS = 100;
 const CMDLINE = 'console=ttyS0 quiet lab.modules=virtio_net';
 const MEMORY = '256M';
@@ -78,6 +80,7 @@ async function microseconds(side: Side, load: string, count: number): Promise<nu
 /** All of them, in turn, the order changing. */
 async function compare(t: TestContext, network: string, sides: readonly Side[]): Promise<void> {
   const tell = (row: object): void => t.diagnostic(`row ${JSON.stringify({ network, ...row })}`);
+  for (const side of sides) await microseconds(side, 'turns', WARM_TURNS);
   for (let round = 0; round < ROUNDS; round++) {
     const order = round % 2 === 0 ? sides : sides.toReversed();
     for (const side of order) {
