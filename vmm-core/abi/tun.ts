@@ -34,6 +34,7 @@ export const SIOCSIFMTU = 0x8922;
 export const SIOCSIFHWADDR = 0x8924;
 export const SIOCGIFHWADDR = 0x8927;
 export const SIOCGIFINDEX = 0x8933;
+export const SIOCBRADDIF = 0x89a2;
 
 export const IFF_UP = 0x1;
 export const IFF_RUNNING = 0x40;

@@ -13,8 +13,10 @@ import {
   IFNAMSIZ,
   IFREQ_SOCKADDR,
   Ifreq,
+  SIOCBRADDIF,
   SIOCGIFFLAGS,
   SIOCGIFHWADDR,
+  SIOCGIFINDEX,
   SIOCGIFMTU,
   SIOCSIFADDR,
   SIOCSIFFLAGS,
@@ -123,6 +125,15 @@ export function interfaceMac(name: string): Uint8Array | number {
   const result = interfaceIoctl(SIOCGIFHWADDR, request);
   const at = IFREQ_SOCKADDR + SOCKADDR_DATA;
   return result < 0 ? result : request.slice(at, at + MAC_BYTES);
+}
+
+/** Makes an interface a port of a bridge of the host. */
+export function addToBridge(bridge: string, name: string): number {
+  const request = Ifreq.bytes({ ifr_name: name });
+  const result = interfaceIoctl(SIOCGIFINDEX, request);
+  if (result < 0) return result;
+  const { ifr_ifindex } = Ifreq.read(new DataView(request.buffer));
+  return interfaceIoctl(SIOCBRADDIF, Ifreq.bytes({ ifr_name: bridge, ifr_ifindex }));
 }
 
 /** IPv4: of the host's end, with its network. */
