@@ -129,6 +129,14 @@ describe('networks in launch.json', () => {
     assert.match(user({ dns: 'localhost' }), /dns must be the address of a name server, not "localhost"$/);
     assert.match(user({ tap: 'tap0' }), /tap is only for a network of kind tap or local, not user$/);
     assert.match(problem([{ kind: 'tap', tap: 'a/b' }]), /tap must be the name of an interface, at most 15/);
+    assert.match(
+      problem([{ kind: 'user', uplink: 'tap9' }]),
+      /^networks\[0\]\.uplink is only for a network of kind switch, not user$/,
+    );
+    assert.match(
+      problem([{ kind: 'switch', switch: 'lan', uplink: 'a/b' }]),
+      /^networks\[0\]\.uplink must be the name of an interface, at most 15 bytes, not "a\/b"$/,
+    );
     assert.match(problem(['switch']), /^networks\[0\]\.switch is required: the name of the switch/);
     assert.match(
       problem(['switch:a b']),
@@ -280,6 +288,9 @@ describe('--net', () => {
         },
       ],
     );
+    assert.deepEqual(flag.read(['switch:lan,uplink=tap9'], refuse), [
+      { kind: 'switch', switch: 'lan', uplink: 'tap9' },
+    ]);
     assert.deepEqual(flag.read(['tap0', 'switch:lan,down'], refuse), [
       { kind: 'tap', tap: 'tap0' },
       { kind: 'switch', switch: 'lan', down: true },

@@ -3,6 +3,8 @@
  * inet_net_pton.
  */
 
+/** IFNAMSIZ without the NUL. */
+export const MAX_HOST_INTERFACE_BYTES = 15;
 export const MAX_DISKS = 4;
 export const MAX_INTERFACES = 4;
 export const MAX_NAME_BYTES = 63;
@@ -208,6 +210,13 @@ export function isInterfaceName(name: string, drivers: readonly string[]): boole
   const match = /^([^0-9]+)(\d+)$/.exec(name);
   return (
     match !== null && name.length <= 15 && drivers.includes(match[1] ?? '') && Number(match[2]) <= 0xffffffff
+  );
+}
+
+/** Of an interface of Linux's: whatever dev_valid_name() takes. */
+export function isHostInterface(name: string): boolean {
+  return (
+    /^[^\s/:]+$/.test(name) && byteLength(name) <= MAX_HOST_INTERFACE_BYTES && name !== '.' && name !== '..'
   );
 }
 

@@ -6,13 +6,14 @@
  */
 import { DEBUG_SETTINGS } from '../config/debugSettings.ts';
 import { type Argument, type Block, BLOCKS, type Directive, type Meaning } from '../config/directive.ts';
-import { checkGroup, checkRdomain } from '../config/directiveChecks.ts';
 import {
   checkContext,
   checkOwner,
   checkPrefix,
   checkSocketPath,
+  checkSwitchGroup,
   checkSwitchInterface,
+  checkSwitchRdomain,
 } from './languageChecks.ts';
 import type { Setting, VmConfForm } from '../config/setting.ts';
 import { SETTINGS } from '../config/settings.ts';
@@ -73,24 +74,24 @@ const LANGUAGE = {
 
   // In a switch.
   switchEnable: { ...FLAG, block: 'switch', words: ['enable'], form: '`enable`', text: 'The switch is used. This is the default.' },
-  switchDisable: { ...FLAG, block: 'switch', words: ['disable'], form: '`disable`', text: 'The switch is left out.' },
+  switchDisable: { ...FLAG, block: 'switch', words: ['disable'], form: '`disable`', text: 'The switch is left out: the links of its interfaces are down.' },
   switchUp: { ...FLAG, block: 'switch', words: ['up'], form: '`up`', text: "The switch's interface is brought up. This is the default." },
-  switchDown: { ...FLAG, block: 'switch', words: ['down'], form: '`down`', text: "The switch's interface stays down." },
+  switchDown: { ...FLAG, block: 'switch', words: ['down'], form: '`down`', text: "The switch's interface stays down; for us the links of its interfaces." },
   switchLocked: {
     ...FLAG, block: 'switch', words: ['locked', 'lladdr'], form: '`locked lladdr`',
     text: 'Interfaces on this switch may send only from their own Ethernet address and receive only what is sent to it or to groups.',
   },
   switchGroup: {
-    block: 'switch', words: ['group'], args: string('group'), form: '`group` *group*', check: checkGroup,
-    text: 'Puts interfaces on this switch into an interface group: at most 15 characters, not ending in a digit.',
+    block: 'switch', words: ['group'], args: string('group'), form: '`group` *group*', check: checkSwitchGroup,
+    text: 'Puts interfaces on this switch into an interface group of OpenBSD: at most 15 characters, not ending in a digit. We ignore it.',
   },
   switchInterface: {
     block: 'switch', words: ['interface'], args: string('interface'), form: '`interface` *interface*', snippet: ' ${1:bridge0}', check: checkSwitchInterface,
-    text: 'The bridge(4) or veb(4) of the host that is this switch: `bridge` or `veb` and a number. Required.',
+    text: "The bridge(4) or veb(4) of the host that is this switch: `bridge` or `veb` and a number. Required. For us the bridge of the host, or the tap, that joins the switch to the host's network: a bridge of that kind that this host has not leaves it without.",
   },
   switchRdomain: {
-    block: 'switch', words: ['rdomain'], args: number('id'), form: '`rdomain` *id*', check: checkRdomain,
-    text: 'The routing domain of interfaces on this switch, 0 to 255.',
+    block: 'switch', words: ['rdomain'], args: number('id'), form: '`rdomain` *id*', check: checkSwitchRdomain,
+    text: 'The routing domain of interfaces on this switch, 0 to 255. We ignore it.',
   },
 
   // In a vm, besides what rows describe.

@@ -3,7 +3,8 @@
  * host.
  */
 import type { Directive } from '../config/directive.ts';
-import { byteLength, isInterfaceName, prefixProblem } from '../config/values.ts';
+import { checkGroup, checkRdomain } from '../config/directiveChecks.ts';
+import { byteLength, isHostInterface, isInterfaceName, prefixProblem } from '../config/values.ts';
 
 type Check = NonNullable<Directive['check']>;
 
@@ -33,11 +34,26 @@ export const checkSocketPath: Check = ({ args: { path } }, findings) => {
   if (!path.text.startsWith('/')) findings.error('path', 'value', 'the AgentX path must be absolute');
 };
 
+/** Of the host: for us any bridge or tap. */
 export const checkSwitchInterface: Check = ({ args }, findings) => {
   const name = args['interface'];
   if (name === undefined || isInterfaceName(name.text, ['bridge', 'veb'])) return;
+  if (isHostInterface(name.text)) {
+    const message = `"${name.text}" is no switch for OpenBSD's vmd, which takes bridge or veb and a number`;
+    return findings.hostError('interface', 'value', message);
+  }
   const message = `"${name.text}" is not a switch: write bridge or veb and a number, such as bridge0`;
   findings.error('interface', 'value', message);
+};
+
+export const checkSwitchGroup: Check = (written, findings) => {
+  checkGroup(written, findings);
+  findings.remark('group', "interface groups are OpenBSD's: this one is ignored");
+};
+
+export const checkSwitchRdomain: Check = (written, findings) => {
+  checkRdomain(written, findings);
+  findings.remark('id', "routing domains are OpenBSD's: this one is ignored");
 };
 
 /** A number is taken as it is; names are looked up. */

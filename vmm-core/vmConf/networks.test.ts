@@ -15,6 +15,13 @@ function problems(text: string): string[] {
   return [...errors, ...warnings].map((it) => it.replace(/^vm\.conf:/, ''));
 }
 
+/** All that is told of a file, what we do not support among it. */
+function remarks(text: string, dialect: 'trapframe' | 'vmd'): string[] {
+  const host = hostOfTexts({});
+  const tree = parseConfigFile(new SourceFile('vm.conf', text), { host, dialect });
+  return checkTree(tree, host).map((it) => `${it.severity} ${it.message}`);
+}
+
 describe("vmd's interfaces", () => {
   it('are taps, private links, and ports of a switch, which need no tap', () => {
     const text = `switch "lan" {\n\tinterface bridge0\n\tlocked lladdr\n}\n${vm(
@@ -23,9 +30,37 @@ describe("vmd's interfaces", () => {
     assert.deepEqual(networks(text), [
       { kind: 'tap', tap: 'tap3' },
       { kind: 'local' },
-      { kind: 'switch', switch: 'lan', isLocked: true },
+      { kind: 'switch', switch: 'lan', uplink: 'bridge0', isLocked: true },
       { kind: 'switch', switch: 'wan', isDown: true },
     ]);
+  });
+
+  it('are as their switch says: joined to the host, down, or locked', () => {
+    const of = (options: string): unknown => {
+      const text = `switch s {\n\t${options}\n}\nswitch s {\n\tinterface veb9\n}\n`;
+      return networks(text + vm('interface switch s'));
+    };
+    const lan = { kind: 'switch', switch: 's' };
+    assert.deepEqual(of('interface tap9'), [{ ...lan, uplink: 'tap9' }]);
+    assert.deepEqual(of('interface br-lan'), [{ ...lan, uplink: 'br-lan' }]);
+    assert.deepEqual(of('interface veb1\n\tdisable'), [{ ...lan, uplink: 'veb1', isDown: true }]);
+    assert.deepEqual(of('interface veb1\n\tdown'), [{ ...lan, uplink: 'veb1', isDown: true }]);
+    assert.deepEqual(of('interface veb1\n\tdown\n\tup\n\tenable'), [{ ...lan, uplink: 'veb1' }]);
+  });
+
+  it("are on a switch with an interface that is Linux's, or with options that are OpenBSD's, which is told", () => {
+    const text = (options: string): string => `switch s {\n\t${options}\n}\n`;
+    assert.deepEqual(problems(text('interface tap9')), [
+      '2:12: warning: "tap9" is no switch for OpenBSD\'s vmd, which takes bridge or veb and a number',
+    ]);
+    assert.match(problems(text('interface "a/b"')).join(), /^2:12: "a\/b" is not a switch: write bridge or /);
+    const told = (dialect: 'trapframe' | 'vmd') =>
+      remarks(text('interface veb1\n\tgroup g\n\trdomain 1'), dialect);
+    assert.deepEqual(told('trapframe'), [
+      "warning interface groups are OpenBSD's: this one is ignored",
+      "warning routing domains are OpenBSD's: this one is ignored",
+    ]);
+    assert.deepEqual(told('vmd'), []);
   });
 
   it('have addresses from the local prefix of the file, the last of which counts', () => {
@@ -58,11 +93,7 @@ describe("vmd's interfaces", () => {
 
   it('are in no group of ours, which is told where vmd is not asked', () => {
     const text = 'vm v {\n\tdisk /d\n\tinterface group g\n}\n';
-    const told = (dialect: 'trapframe' | 'vmd'): string[] => {
-      const host = hostOfTexts({});
-      const tree = parseConfigFile(new SourceFile('vm.conf', text), { host, dialect });
-      return checkTree(tree, host).map((it) => `${it.severity} ${it.message}`);
-    };
+    const told = (dialect: 'trapframe' | 'vmd') => remarks(text, dialect);
     assert.deepEqual(told('trapframe'), ["warning interface groups are OpenBSD's: this one is ignored"]);
     assert.deepEqual(told('vmd'), []);
   });

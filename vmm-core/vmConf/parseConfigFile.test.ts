@@ -257,7 +257,7 @@ describe('the examples', () => {
     assert.equal(config.memoryBytes, 3584 * 2 ** 20);
     assert.deepEqual(config.disks, [{ path: '/srv/vm/edge-1.raw', format: 'raw' }]);
     assert.deepEqual(config.networks, [
-      { kind: 'switch', switch: 'uplink' },
+      { kind: 'switch', switch: 'uplink', uplink: 'veb1' },
       { kind: 'local', isDown: true, prefix6: 'fd42:10:20:1::/64' },
       { kind: 'tap' },
     ]);

@@ -21,11 +21,12 @@ import {
 import type { Complain, ValueKind } from '../setting.ts';
 import { choice, describe, flag, path, plain, wholeNumber } from '../valueKinds.ts';
 import {
-  byteLength,
+  isHostInterface,
   isIpv4,
   isIpv6,
   isNoLladdr,
   lladdrText,
+  MAX_HOST_INTERFACE_BYTES,
   networkProblem,
   parseLladdr,
   PLAIN_LLADDR,
@@ -46,8 +47,6 @@ const MAX_QUEUE_PAIRS = 4;
 const SWITCH_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export const SWITCH_RULE =
   'the name of a switch, of at most 63 letters, digits, ".", "-" and "_", or the path of a folder that its users share, with a "/"';
-/** IFNAMSIZ without the NUL. */
-const MAX_INTERFACE_NAME_BYTES = 15;
 const MAX_BOOTFILE_BYTES = 127;
 /** RFC 1123 §2.1, with dots. */
 const HOSTNAME = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/;
@@ -79,8 +78,8 @@ const matching = (isRight: (text: string) => boolean, rule: string): ValueKind<s
   );
 
 const tapName = matching(
-  (it) => /^[^\s/:]+$/.test(it) && byteLength(it) <= MAX_INTERFACE_NAME_BYTES && it !== '.' && it !== '..',
-  `the name of an interface, at most ${MAX_INTERFACE_NAME_BYTES} bytes`,
+  isHostInterface,
+  `the name of an interface, at most ${MAX_HOST_INTERFACE_BYTES} bytes`,
 );
 
 /** A name is the user's own switch, a path the folder of one that users share. */
@@ -217,6 +216,12 @@ export const NETWORK_OPTIONS = {
     text: 'the name of the switch, which joins all VMs of this user that name it; or the path of a folder, with a `/`, of a switch that users share',
     argument: undefined,
   },
+  uplink: {
+    of: ['switch'],
+    value: tapName,
+    text: "the tap or the bridge of the host that joins the switch to the host's network, by one member at a time for all; none when not given",
+    argument: undefined,
+  },
   socket: {
     of: ['stream', 'passt'],
     value: socket,
@@ -265,7 +270,7 @@ const INTERFACE_TABLE = { ...TABLE, options: INTERFACE_OPTIONS };
 
 type BlockOption = Exclude<
   keyof typeof NETWORK_OPTIONS,
-  'forwards' | 'guestForwards' | 'tap' | 'switch' | 'socket'
+  'forwards' | 'guestForwards' | 'tap' | 'switch' | 'uplink' | 'socket'
 >;
 
 /** The keys are made as the types make them. */

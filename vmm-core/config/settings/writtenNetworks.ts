@@ -70,6 +70,7 @@ function interfaceOf(vm: WrittenVm, { id, args, items }: Written): NetworkConfig
   const name = given?.text;
   const bytes = parseLladdr(find('lladdr', 'lockedLladdr')?.args['address']?.text ?? '');
   const kind = id === 'localInterface' ? 'local' : name === undefined ? 'tap' : 'switch';
+  const declared = declaredSwitch(vm, name);
   const options = network.read(
     {
       kind,
@@ -81,20 +82,37 @@ function interfaceOf(vm: WrittenVm, { id, args, items }: Written): NetworkConfig
   if (options === undefined) return undefined;
   return {
     ...options,
-    ...(find('ifUp', 'ifDown')?.id === 'ifDown' ? { isDown: true } : {}),
+    ...(find('ifUp', 'ifDown')?.id === 'ifDown' || declared.isDown ? { isDown: true } : {}),
     // Whatever vmd takes: `vmm run` looks at it again.
     ...(kind === 'switch' && given !== undefined
-      ? { switch: pathOfSwitch(given.text, () => vm.path(given)) }
+      ? { switch: pathOfSwitch(given.text, () => vm.path(given)), ...declared.values }
       : {}),
     ...(bytes === undefined || isNoLladdr(bytes) ? {} : { lladdr: lladdrText(bytes) }),
-    ...(find('lockedLladdr') !== undefined || isLockedSwitch(vm, name) ? { isLocked: true } : {}),
+    ...(find('lockedLladdr') !== undefined || declared.isLocked ? { isLocked: true } : {}),
     ...(kind === 'local' ? localPrefixes(vm) : {}),
   };
 }
 
-function isLockedSwitch(vm: WrittenVm, name: string | undefined): boolean {
-  const declared = vm.top('switch').find(({ args }) => args['name']?.text === name);
-  return name !== undefined && declared?.items.some(({ id }) => id === 'switchLocked') === true;
+interface DeclaredSwitch {
+  readonly values: Pick<NetworkConfig, 'uplink'>;
+  readonly isLocked: boolean;
+  readonly isDown: boolean;
+}
+
+/** What the file's `switch` of that name says of its interfaces; of several the first counts, as for vmd. */
+function declaredSwitch(vm: WrittenVm, name: string | undefined): DeclaredSwitch {
+  const found =
+    name === undefined ? undefined : vm.top('switch').find(({ args }) => args['name']?.text === name);
+  const last = (...ids: readonly string[]): Written | undefined =>
+    found?.items.findLast(({ id }) => ids.includes(id));
+  const uplink = last('switchInterface')?.args['interface']?.text;
+  return {
+    values: uplink === undefined ? {} : { uplink },
+    isLocked: last('switchLocked') !== undefined,
+    isDown:
+      last('switchEnable', 'switchDisable')?.id === 'switchDisable' ||
+      last('switchUp', 'switchDown')?.id === 'switchDown',
+  };
 }
 
 /** What the file's `local prefix` and `local inet6` say; the last of each counts. */
