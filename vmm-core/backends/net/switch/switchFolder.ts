@@ -3,7 +3,7 @@
  * user's own; a switch that users share is named by the path of a folder, whose owner, group and mode say who
  * may join, as with any file. Main thread.
  */
-import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
@@ -21,8 +21,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const OWN_MODE = 0o700;
 const WRITE_BY_OTHERS = 0o002;
 const GROUP_BITS = 0o070;
-const SOCKET_MODE = 0o600;
-const SHARED_SOCKET_MODE = 0o660;
+const OWN_FILE_MODE = 0o600;
+const SHARED_FILE_MODE = 0o660;
 
 export interface Membership {
   readonly fd: number;
@@ -41,7 +41,13 @@ export function joinSwitch(name: string, member: string): Membership {
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES)
     throw new UserError(`switch ${JSON.stringify(name)}: ${socket} is too long for the path of a socket`);
   const fd = listeningAt(socket, name);
-  chmodSync(socket, isShared(folder) ? SHARED_SOCKET_MODE : SOCKET_MODE);
+  try {
+    shareIn(folder, socket);
+  } catch (error) {
+    closeFd(fd);
+    rmSync(socket, { force: true });
+    throw error;
+  }
   // After its own socket is there: of two that join at once, one at least sees the other.
   const others = readdirSync(folder).filter((it) => it.endsWith(SUFFIX) && it !== id);
   return { fd, id, folder, others };
@@ -73,8 +79,26 @@ function sharedFolder(folder: string): string {
   return folder;
 }
 
-function isShared(folder: string): boolean {
-  return (statSync(folder).mode & GROUP_BITS) !== 0;
+/**
+ * Gives a file of ours in the folder to whom the folder says: its group, where the group may do anything in
+ * it. Throws UserError. What the file's mode is then.
+ */
+export function shareIn(folder: string, file: string): void {
+  const { mode, gid } = statSync(folder);
+  if ((mode & GROUP_BITS) === 0) {
+    chmodSync(file, OWN_FILE_MODE);
+    return;
+  }
+  const { uid, gid: ours } = statSync(file);
+  try {
+    if (ours !== gid) chownSync(file, uid, gid); // a folder with the set-group-ID bit has done it already
+  } catch (cause) {
+    throw new UserError(
+      `switch ${folder}: you are not in the group of that folder (${gid}), and so its members could not reach your VM`,
+      { cause },
+    );
+  }
+  chmodSync(file, SHARED_FILE_MODE);
 }
 
 function listeningAt(socket: string, name: string): number {

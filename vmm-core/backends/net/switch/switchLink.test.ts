@@ -1,92 +1,41 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../../abi/virtioNetHdr.ts';
-import { FakeGuestPort, type FakePortOptions, NO_OFFLOADS } from '../../../../test/support/fakeGuestPort.ts';
+import { type FakeGuestPort, NO_OFFLOADS } from '../../../../test/support/fakeGuestPort.ts';
+import {
+  ethernetFrame,
+  joinSwitch,
+  members,
+  newFolder,
+  settle,
+  switchRoot,
+  texts,
+} from '../../../../test/support/switchMembers.ts';
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { UserError } from '../../../errors.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { createMemfd, receiveFds, sendFds } from '../../../kvm/net/fdPassing.ts';
 import { connectSocket, openSocket } from '../../../kvm/net/sockets.ts';
-import type { LinkHost } from '../linkKind.ts';
 import { noOffload } from '../offloadHeader.ts';
-import { open } from './openSwitch.ts';
 import { SWITCH_VERSION } from './greeting.ts';
-import { attach } from './switchLink.ts';
 
-const ROOT = mkdtempSync(path.join(tmpdir(), 'trapframe-switch-'));
-after(() => rmSync(ROOT, { recursive: true }));
 const BROADCAST = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-
-let count = 0;
-
-function folder(mode = 0o700): string {
-  const name = path.join(ROOT, `s${count++}`);
-  mkdirSync(name);
-  chmodSync(name, mode);
-  return name;
-}
-
-/** A member with the Ethernet address fe:e1:bb:d0:00:`n`. */
-function join(t: TestContext, name: string, n: number, options: FakePortOptions = {}): FakeGuestPort {
-  const mac = Uint8Array.of(0xfe, 0xe1, 0xbb, 0xd0, 0, n);
-  const port = new FakeGuestPort({ mac, ...options });
-  const host: LinkHost = {
-    vmName: `vm${n}`,
-    name: 'net0',
-    index: 0,
-    mac,
-    mtu: port.mtu,
-    pairs: 1,
-    send: () => undefined,
-    trouble: () => undefined,
-  };
-  const backend = open({ kind: 'switch', switch: name }, host);
-  const link = attach(backend.opened, port);
-  port.connect(link);
-  t.after(() => {
-    backend.close(true);
-    port.close();
-  });
-  return port;
-}
-
-/** All of them, until it holds. */
-function settle(ports: readonly FakeGuestPort[], holds: () => boolean): void {
-  const end = performance.now() + 10_000;
-  while (!holds()) {
-    for (const it of ports) it.turn(1);
-    assert.ok(performance.now() < end, 'it does not come to that');
-  }
-}
-
-function members(port: FakeGuestPort): readonly { readonly vm: string; readonly addresses: string[] }[] {
-  return port.report()['members'] as never; // switchLink.ts writes it so
-}
-
-function frame(to: readonly number[] | Uint8Array, from: Uint8Array, text: string): Uint8Array {
-  return Buffer.concat([Uint8Array.from(to), from, Buffer.from([0x88, 0xb5]), Buffer.from(text)]);
-}
-
-function texts(port: FakeGuestPort): string[] {
-  return port.frames.map(({ bytes }) => Buffer.from(bytes.subarray(14)).toString());
-}
 
 describe('a switch', () => {
   it('takes a broadcast to all, then knows who is where and tells the others nothing', (t) => {
-    const name = folder();
-    const ports = [1, 2, 3].map((n) => join(t, name, n));
+    const name = newFolder();
+    const ports = [1, 2, 3].map((n) => joinSwitch(t, name, n));
     const [a, b, c] = ports as [FakeGuestPort, FakeGuestPort, FakeGuestPort];
     settle(ports, () =>
       ports.every((it) => members(it).filter(({ vm }) => vm.startsWith('vm')).length === 2),
     );
-    a.send(frame(BROADCAST, a.mac, 'who is there?'));
+    a.send(ethernetFrame(BROADCAST, a.mac, 'who is there?'));
     settle(ports, () => b.frames.length === 1 && c.frames.length === 1);
-    b.send(frame(a.mac, b.mac, 'I am'));
+    b.send(ethernetFrame(a.mac, b.mac, 'I am'));
     settle(ports, () => a.frames.length === 1);
     assert.deepEqual([texts(a), texts(b), texts(c)], [['I am'], ['who is there?'], ['who is there?']]);
     assert.deepEqual(
@@ -96,13 +45,13 @@ describe('a switch', () => {
   });
 
   it('keeps the order of frames of all lengths, and waits for a guest that has no room', (t) => {
-    const name = folder();
-    const ports = [join(t, name, 1, { mtu: 65535 }), join(t, name, 2, { mtu: 65535 })] as const;
+    const name = newFolder();
+    const ports = [joinSwitch(t, name, 1, { mtu: 65535 }), joinSwitch(t, name, 2, { mtu: 65535 })] as const;
     const [a, b] = ports;
     settle(ports, () => members(a)[0]?.vm === 'vm2' && members(b)[0]?.vm === 'vm1');
     b.room = 3;
     const sent = Array.from({ length: 50 }, (_, i) => `${i} `.padEnd(1 + i * 1000, '.'));
-    for (const text of sent) a.send(frame(b.mac, a.mac, text));
+    for (const text of sent) a.send(ethernetFrame(b.mac, a.mac, text));
     settle(ports, () => b.frames.length === 3);
     b.turn(1);
     assert.equal(b.frames.length, 3);
@@ -113,24 +62,24 @@ describe('a switch', () => {
   });
 
   it('goes on without a member that has gone, and with one that comes again', (t) => {
-    const name = folder();
-    const a = join(t, name, 1);
-    const gone = join(t, name, 2);
+    const name = newFolder();
+    const a = joinSwitch(t, name, 1);
+    const gone = joinSwitch(t, name, 2);
     settle([a, gone], () => members(a)[0]?.vm === 'vm2');
     gone.close();
     settle([a], () => members(a).length === 0);
-    const back = join(t, name, 3);
+    const back = joinSwitch(t, name, 3);
     settle([a, back], () => members(a)[0]?.vm === 'vm3' && members(back)[0]?.vm === 'vm1');
-    a.send(frame(BROADCAST, a.mac, 'hello'));
+    a.send(ethernetFrame(BROADCAST, a.mac, 'hello'));
     settle([back], () => back.frames.length === 1);
   });
 
   it('hands segments over whole, and cuts them up for a guest that does not take them', (t) => {
-    const name = folder();
+    const name = newFolder();
     const [a, b, c] = [
-      join(t, name, 1),
-      join(t, name, 2),
-      join(t, name, 3, { offloads: NO_OFFLOADS }),
+      joinSwitch(t, name, 1),
+      joinSwitch(t, name, 2),
+      joinSwitch(t, name, 3, { offloads: NO_OFFLOADS }),
     ] as const;
     settle([a, b, c], () =>
       [a, b, c].every((it) => members(it).length === 2 && members(it).every(({ vm }) => vm.startsWith('vm'))),
@@ -166,23 +115,23 @@ describe('a switch', () => {
   it('refuses a folder that everybody may write, and one that is not there, and a name with a slash', (t) => {
     const refused = (name: string, message: RegExp) =>
       assert.throws(
-        () => join(t, name, 1),
+        () => joinSwitch(t, name, 1),
         (error) => error instanceof UserError && message.test(error.message),
       );
-    refused(folder(0o777), /chmod o-w/);
-    refused(path.join(ROOT, 'not there'), /is not a folder: make it/);
+    refused(newFolder(0o777), /chmod o-w/);
+    refused(path.join(switchRoot(), 'not there'), /is not a folder: make it/);
     refused('a/b', /a name has letters/);
-    refused(path.join(folder(), 'x'.repeat(100)), /is not a folder/);
+    refused(path.join(newFolder(), 'x'.repeat(100)), /is not a folder/);
   });
 
   it('gives its group access to the sockets of a folder that a group shares', (t) => {
-    const name = folder(0o770);
-    join(t, name, 1);
+    const name = newFolder(0o770);
+    joinSwitch(t, name, 1);
     assert.equal(readdirSync(name).length, 1);
   });
 
   it('removes the socket that a killed member left, and nothing else', async (t) => {
-    const name = folder();
+    const name = newFolder();
     const [dead = '', file = ''] = ['vm9-0-1.port', 'vm8-0-1.port'].map((it) => path.join(name, it));
     const listen = `require('net').createServer().listen(${JSON.stringify(dead)}, () => console.log(1))`;
     const killed = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -190,7 +139,7 @@ describe('a switch', () => {
     killed.kill('SIGKILL');
     await once(killed, 'close');
     writeFileSync(file, '');
-    join(t, name, 1);
+    joinSwitch(t, name, 1);
     assert.deepEqual(
       [dead, file].map((it) => existsSync(it)),
       [false, true],
@@ -198,8 +147,8 @@ describe('a switch', () => {
   });
 
   it('parts from a member that says what no member says, and keeps the others', (t) => {
-    const name = folder();
-    const [a, b] = [join(t, name, 1), join(t, name, 2)] as const;
+    const name = newFolder();
+    const [a, b] = [joinSwitch(t, name, 1), joinSwitch(t, name, 2)] as const;
     settle([a, b], () => members(a)[0]?.vm === 'vm2' && members(b)[0]?.vm === 'vm1');
     const socket = readdirSync(name).find((it) => it.startsWith('vm1-')) ?? '';
     const good = { version: SWITCH_VERSION, id: 'x.port', vm: 'x', mtu: 1500 };
