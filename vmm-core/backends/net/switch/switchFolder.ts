@@ -43,14 +43,14 @@ export function joinSwitch(name: string, member: string): Membership {
   const fd = listeningAt(socket, name);
   try {
     shareIn(folder, socket);
+    // After its own socket is there: of two that join at once, one at least sees the other.
+    const others = readdirSync(folder).filter((it) => it.endsWith(SUFFIX) && it !== id);
+    return { fd, id, folder, others };
   } catch (error) {
     closeFd(fd);
     rmSync(socket, { force: true });
-    throw error;
+    throw error instanceof UserError ? error : cannotJoin(name, socket, (error as Error).message);
   }
-  // After its own socket is there: of two that join at once, one at least sees the other.
-  const others = readdirSync(folder).filter((it) => it.endsWith(SUFFIX) && it !== id);
-  return { fd, id, folder, others };
 }
 
 export function leaveSwitch({ folder, id }: Pick<Membership, 'folder' | 'id'>): void {
@@ -102,13 +102,26 @@ export function shareIn(folder: string, file: string): void {
 }
 
 function listeningAt(socket: string, name: string): number {
-  rmSync(socket, { force: true }); // of an earlier process of this VM with this pid
+  removeOld(socket);
   const fd = openSocket(AF_UNIX, SOCK_SEQPACKET);
   let result = fd < 0 ? fd : bindSocket(fd, { family: 'unix', path: socket });
   if (result === 0) result = listenOn(fd, BACKLOG);
   if (result === 0) return fd;
   if (fd >= 0) closeFd(fd);
-  throw new UserError(
-    `cannot join switch ${JSON.stringify(name)} at ${socket} (${getSystemErrorName(result)}): is the switch another user's?`,
+  throw cannotJoin(name, socket, getSystemErrorName(result));
+}
+
+/** Of an earlier process of this VM with this pid. What cannot be removed, `bind` will tell of. */
+function removeOld(socket: string): void {
+  try {
+    rmSync(socket, { force: true });
+  } catch {
+    // see above
+  }
+}
+
+function cannotJoin(name: string, socket: string, why: string): UserError {
+  return new UserError(
+    `cannot join switch ${JSON.stringify(name)} at ${socket} (${why}): is the switch another user's?`,
   );
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../../abi/virtioNetHdr.ts';
@@ -124,10 +124,47 @@ describe('a switch', () => {
     refused(path.join(newFolder(), 'x'.repeat(100)), /is not a folder/);
   });
 
-  it('gives its group access to the sockets of a folder that a group shares', (t) => {
+  it('that users share lets in whoever is in the group of its folder, and nobody else', (t) => {
+    if (process.geteuid?.() !== 0) return t.skip('needs root, to be others');
+    const [group, other] = [54_321, 54_322];
     const name = newFolder(0o770);
-    joinSwitch(t, name, 1);
-    assert.equal(readdirSync(name).length, 1);
+    chmodSync(switchRoot(), 0o711);
+    chownSync(name, 0, group);
+    const a = joinSwitch(t, name, 1);
+    for (const it of readdirSync(name)) {
+      const { gid, mode } = statSync(path.join(name, it));
+      assert.deepEqual([gid, mode & 0o777], [group, 0o660]);
+    }
+    assert.throws(
+      () => as(other, other, () => joinSwitch(t, name, 2)),
+      (error) => error instanceof UserError && /EACCES.*is the switch another user's\?$/.test(error.message),
+    );
+    const b = as(other, group, () => joinSwitch(t, name, 3));
+    settle([a, b], () => members(a)[0]?.vm === 'vm3' && members(b)[0]?.vm === 'vm1');
+    b.send(ethernetFrame(BROADCAST, b.mac, 'hello'));
+    settle([a, b], () => texts(a).includes('hello'));
+  });
+
+  it('that one member floods has as much for the others as before', (t) => {
+    const name = newFolder();
+    const ports = [1, 2, 3].map((n) => joinSwitch(t, name, n));
+    const [victim, flooder, other] = ports as [FakeGuestPort, FakeGuestPort, FakeGuestPort];
+    settle(ports, () => ports.every((it) => members(it).every(({ vm }) => vm.startsWith('vm'))));
+    settle(ports, () => ports.every((it) => members(it).length === 2));
+    const flood = ethernetFrame(BROADCAST, flooder.mac, 'x'.repeat(60));
+    while (flooder.drops.length === 0) flooder.send(flood);
+    for (let i = 0; i < 10; i++) other.send(ethernetFrame(victim.mac, other.mac, `${i}`));
+    victim.turn();
+    assert.equal(texts(victim).filter((it) => it.length === 1).length, 10);
+    assert.ok(victim.frames.length < 128, 'a go is bounded');
+    // With buffers for a few frames only, too.
+    for (let i = 0; i < 10; i++) other.send(ethernetFrame(victim.mac, other.mac, `${i}`));
+    for (let i = 0; i < 20; i++) {
+      while (flooder.drops.length < 2 + i) flooder.send(flood);
+      victim.room = 1;
+      victim.tellRoom();
+    }
+    assert.equal(texts(victim).filter((it) => it.length === 1).length, 20);
   });
 
   it('removes the socket that a killed member left, and nothing else', async (t) => {
@@ -204,4 +241,19 @@ function onesComplement(bytes: Uint8Array): number {
   for (let i = 0; i < bytes.length; i += 2) sum += ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return sum;
+}
+
+/** As another user, of one group. */
+function as<T>(uid: number, gid: number, body: () => T): T {
+  const groups = process.getgroups?.() ?? [];
+  process.setgroups?.([gid]);
+  process.setegid?.(gid);
+  process.seteuid?.(uid);
+  try {
+    return body();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+    process.setgroups?.(groups);
+  }
 }
