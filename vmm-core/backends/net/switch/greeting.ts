@@ -1,6 +1,6 @@
 /**
- * What two members of a switch say to each other when they meet, each once, with two descriptors: the memory
- * that the other shall write frames for it to (bus/frameRing.ts), and the eventfd that wakes it.
+ * What two members of a switch say to each other when they meet, each once, with the memory that the other
+ * shall write frames for it to (bus/frameRing.ts). What either sends by the socket later wakes the other.
  */
 import { MAX_FRAME_BYTES } from '../netLink.ts';
 

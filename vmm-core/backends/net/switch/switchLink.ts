@@ -86,7 +86,7 @@ export class SwitchLink implements NetLink {
   }
 
   onSent(): void {
-    for (const peer of this.#peers.values()) peer.wake();
+    for (const peer of this.#peers.values()) peer.wake(this.#port.message);
   }
 
   onRoom(): void {
@@ -346,7 +346,7 @@ export class SwitchLink implements NetLink {
     this.#tags = [...this.#peers.keys()];
     const { id, vm, mtu } = this.#opened;
     const greeting: Greeting = { version: SWITCH_VERSION, id, vm, mtu };
-    if (peer.greet(greeting, this.#bellFd) < 0) return this.#part(tag);
+    if (peer.greet(greeting) < 0) return this.#part(tag);
     this.#port.poller.add(fd, tag, EPOLLIN | EPOLLRDHUP | EPOLLET);
   }
 
@@ -354,12 +354,13 @@ export class SwitchLink implements NetLink {
     const peer = this.#peers.get(tag);
     if (peer === undefined) return;
     for (;;) {
-      const heard = peer.hear();
+      const heard = peer.hear(this.#port.message);
       if (heard === 'nothing') return;
+      if (heard === 'woken') return this.#receive();
       if (heard === 'gone') return this.#part(tag);
       if (heard !== 'greeted') return this.#part(tag, heard.refused);
       if (!this.#keepOne(tag, peer)) return;
-      if (peer.reader.wait()) this.#receive(); // it may have been faster
+      if (peer.reader.wait()) signalEventFd(this.#bellFd); // it may have been faster
     }
   }
 
@@ -368,6 +369,10 @@ export class SwitchLink implements NetLink {
     const { greeting } = peer;
     const again = [...this.#peers].find(([it, other]) => it !== tag && other.greeting?.id === greeting?.id);
     if (again === undefined || greeting === undefined) return true;
+    if (again[1].pid !== peer.pid) {
+      this.#part(tag, 'it has the name of another member');
+      return false;
+    }
     const isKept = peer.isOurs === this.#opened.id < greeting.id;
     this.#part(isKept ? again[0] : tag);
     return isKept;
@@ -376,7 +381,7 @@ export class SwitchLink implements NetLink {
   #part(tag: number, why?: string): void {
     const peer = this.#peers.get(tag);
     if (peer === undefined) return;
-    if (why !== undefined) log.warn(this.#port.name, 'parted from a member of the switch', { why });
+    if (why !== undefined) log.guest(this.#port.name, 'parted from a member of the switch', { why });
     this.#peers.delete(tag);
     this.#tags = [...this.#peers.keys()];
     this.#macs.removePort(tag);

@@ -3,8 +3,9 @@
  * goes, and a ring each way. On the I/O thread.
  */
 import { FrameReader, frameRingBytes, FrameWriter } from '../../../bus/frameRing.ts';
+import type { MessageIo } from '../../../bus/messageIo.ts';
 import { EAGAIN } from '../../../kvm/errno.ts';
-import { closeFd, mapOver, signalEventFd } from '../../../kvm/libc.ts';
+import { closeFd, mapOver } from '../../../kvm/libc.ts';
 import {
   createMemfd,
   fixedMemfdSize,
@@ -18,6 +19,10 @@ import { type Greeting, greetingBytes, MAX_RECORD_BYTES, readGreeting } from './
 
 /** Of frames that wait for the reader: 60 of the largest. */
 const RING_BYTES = 4 * 2 ** 20;
+/** A message that wakes; what is in it does not matter. */
+const WAKE_BYTES = 1;
+/** That have not been looked at: a member wakes whoever sleeps, once, so there are two or three. */
+const MAX_WAKES = 64;
 
 export class SwitchPeer {
   readonly fd: number;
@@ -26,9 +31,9 @@ export class SwitchPeer {
   readonly #inboxFd: number;
   readonly #reader: FrameReader;
   #writer: FrameWriter | undefined;
-  #bellFd = -1;
   #greeting: Greeting | undefined;
   #credentials: PeerCredentials | undefined;
+  readonly #wakeBytes = new IoBuffer(WAKE_BYTES);
   /** It sleeps, and has been written to. */
   #isToBeWoken = false;
   framesIn = 0;
@@ -66,13 +71,18 @@ export class SwitchPeer {
     return this.#credentials?.uid ?? -1;
   }
 
-  /** `bellFd`: what it shall signal. 0 or -errno. */
-  greet(greeting: Greeting, bellFd: number): number {
-    return Math.min(0, sendFds(this.fd, greetingBytes(greeting), [this.#inboxFd, bellFd]));
+  get pid(): number {
+    return this.#credentials?.pid ?? -1;
   }
 
-  /** Its greeting has come, perhaps. A sentence: it is no member. 'gone': it has left. */
-  hear(): 'nothing' | 'greeted' | 'gone' | { readonly refused: string } {
+  /** 0 or -errno. */
+  greet(greeting: Greeting): number {
+    return Math.min(0, sendFds(this.fd, greetingBytes(greeting), [this.#inboxFd]));
+  }
+
+  /** Its greeting, perhaps, or it wakes us. A sentence: it is no member. 'gone': it has left. */
+  hear(message: MessageIo): 'nothing' | 'greeted' | 'woken' | 'gone' | { readonly refused: string } {
+    if (this.#greeting !== undefined) return this.#hearWakes(message);
     const passed = receiveFds(this.fd);
     if (typeof passed === 'number') return passed === -EAGAIN ? 'nothing' : 'gone';
     if (passed.bytes.length === 0) return 'gone';
@@ -93,10 +103,16 @@ export class SwitchPeer {
     this.bytesOut += recordBytes;
   }
 
-  wake(): void {
+  /**
+   * By the socket, which never keeps us waiting, as an eventfd of the other could: whoever shares one may
+   * fill it, and have writes to it wait. A socket that is full has wakes in it already.
+   */
+  wake(message: MessageIo): void {
     if (!this.#isToBeWoken) return;
     this.#isToBeWoken = false;
-    signalEventFd(this.#bellFd);
+    message.clear();
+    message.addBuffer(this.#wakeBytes, 0, WAKE_BYTES);
+    message.send(this.fd);
   }
 
   get isBroken(): boolean {
@@ -104,24 +120,33 @@ export class SwitchPeer {
   }
 
   close(): void {
-    for (const fd of [this.fd, this.#inboxFd, this.#bellFd]) if (fd >= 0) closeFd(fd);
+    for (const fd of [this.fd, this.#inboxFd]) if (fd >= 0) closeFd(fd);
+  }
+
+  /** All of them; descriptors that come with one are closed by the kernel, which has no room for them. */
+  #hearWakes(message: MessageIo): 'woken' | 'gone' | { readonly refused: string } {
+    for (let i = 0; i < MAX_WAKES; i++) {
+      message.clear();
+      message.addBuffer(this.#wakeBytes, 0, WAKE_BYTES);
+      const result = message.receive(this.fd);
+      if (result === -EAGAIN) return 'woken';
+      if (result <= 0) return 'gone';
+    }
+    return { refused: 'it wakes us without end' };
   }
 
   /** Undefined: it is a member. */
   #meet(bytes: Uint8Array, fds: readonly number[]): string | undefined {
-    if (this.#greeting !== undefined) return 'it has greeted twice';
     const greeting = readGreeting(bytes);
     if (typeof greeting === 'string') return greeting;
-    const [outbox, bell] = fds;
-    if (outbox === undefined || bell === undefined || fds.length !== 2)
-      return 'its greeting came without memory';
+    const [outbox] = fds;
+    if (outbox === undefined || fds.length !== 1) return 'its greeting came without memory';
     const sizeBytes = frameRingBytes(RING_BYTES);
     if (fixedMemfdSize(outbox) !== sizeBytes) return 'its memory is of another size, or could be resized';
     const memory = new IoBuffer(sizeBytes);
     mapOver(memory.bytes, outbox);
     closeFd(outbox); // the mapping stays
     this.#writer = new FrameWriter(memory.bytes);
-    this.#bellFd = bell;
     this.#greeting = greeting;
     const credentials = peerCredentials(this.fd);
     if (typeof credentials !== 'number') this.#credentials = credentials;
