@@ -11,6 +11,7 @@ import { dwarfTargets } from '../support/dwarfFuzz.ts';
 import { elfTargets } from '../support/elfFuzz.ts';
 import { type FuzzTarget, fuzzRound, runGoodFiles } from '../support/fuzz.ts';
 import { fuzzInspectedRings } from '../support/inspectorFuzz.ts';
+import { offloadRound } from '../support/offloadFuzz.ts';
 import { fuzzMsix, fuzzPciBars } from '../support/pciFuzz.ts';
 import { ninepRound } from '../support/ninepFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
@@ -19,6 +20,7 @@ import { qcow2Round } from '../support/qcow2Fuzz.ts';
 import { streamRound, tapHeaderRound } from '../support/streamFuzz.ts';
 import { fuzzUserDhcp, fuzzUserFragments, fuzzUserNet, fuzzUserTftp } from '../support/userFuzz.ts';
 import { scsiRound } from '../support/scsiFuzz.ts';
+import { switchRound } from '../support/switchFuzz.ts';
 import { hostileRound, transferRound } from '../support/userTcpFuzz.ts';
 import { vsockRound } from '../support/vsockFuzz.ts';
 import { queueRound, registersRound } from '../support/virtioFuzz.ts';
@@ -117,6 +119,16 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'disk-image',
     claim: 'requests to a disk over a real image, while the host fails: what is written is there',
     round: diskRound,
+  },
+  {
+    name: 'net-switch',
+    claim: 'whatever a member of a switch does, the others reach each other, and nothing of it is left',
+    round: switchRound,
+  },
+  {
+    name: 'net-offload',
+    claim: 'segments that are cut for a guest make up what was sent, and what is no frame is told as such',
+    round: offloadRound,
   },
   {
     name: 'user-tcp',
