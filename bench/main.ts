@@ -21,6 +21,7 @@ import { NET_DATA_PATH_GROUP } from './netDataPath.ts';
 import type { Group, Part, Result } from './part.ts';
 import { document, HEAD, rowOf, unmeasuredRow } from './resultsDocument.ts';
 import { alternate } from './statistics.ts';
+import { SWITCH_PATH_GROUP } from './switchPath.ts';
 import { SYMBOL_PARTS } from './symbols.ts';
 import { firstByte, portWrites, runToEnd, warmFirstByte } from './timing.ts';
 import { USER_TCP_PARTS } from './userTcp.ts';
@@ -205,6 +206,7 @@ const PARTS: readonly (Part | Group)[] = [
   },
   ...DATA_PATH_PARTS,
   NET_DATA_PATH_GROUP,
+  SWITCH_PATH_GROUP,
   ...USER_TCP_PARTS,
   ...DISK_PARTS,
   CONVERT_GROUP,

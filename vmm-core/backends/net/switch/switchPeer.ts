@@ -21,6 +21,7 @@ import { type Greeting, greetingBytes, MAX_RECORD_BYTES, readGreeting } from './
 const RING_BYTES = 4 * 2 ** 20;
 /** A message that wakes; what is in it does not matter. */
 const WAKE_BYTES = 1;
+const WAKE = new IoBuffer(WAKE_BYTES);
 /** That have not been looked at: a member wakes whoever sleeps, once, so there are two or three. */
 const MAX_WAKES = 64;
 
@@ -33,7 +34,6 @@ export class SwitchPeer {
   #writer: FrameWriter | undefined;
   #greeting: Greeting | undefined;
   #credentials: PeerCredentials | undefined;
-  readonly #wakeBytes = new IoBuffer(WAKE_BYTES);
   /** It sleeps, and has been written to. */
   #isToBeWoken = false;
   framesIn = 0;
@@ -111,7 +111,7 @@ export class SwitchPeer {
     if (!this.#isToBeWoken) return;
     this.#isToBeWoken = false;
     message.clear();
-    message.addBuffer(this.#wakeBytes, 0, WAKE_BYTES);
+    message.addBuffer(WAKE, 0, WAKE_BYTES);
     message.send(this.fd);
   }
 
@@ -127,7 +127,7 @@ export class SwitchPeer {
   #hearWakes(message: MessageIo): 'woken' | 'gone' | { readonly refused: string } {
     for (let i = 0; i < MAX_WAKES; i++) {
       message.clear();
-      message.addBuffer(this.#wakeBytes, 0, WAKE_BYTES);
+      message.addBuffer(WAKE, 0, WAKE_BYTES);
       const result = message.receive(this.fd);
       if (result === -EAGAIN) return 'woken';
       if (result <= 0) return 'gone';
