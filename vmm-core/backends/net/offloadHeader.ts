@@ -30,14 +30,15 @@ export function noOffload(): Offload {
   return { flags: 0, gsoType: VIRTIO_NET_HDR_GSO_NONE, hdrLen: 0, gsoSize: 0, csumStart: 0, csumOffset: 0 };
 }
 
-export function writeOffload(view: DataView, offload: Readonly<Offload>): void {
+/** `buffers`: the chains that the frame fills, for a driver which merges them (§5.1.6.4). */
+export function writeOffload(view: DataView, offload: Readonly<Offload>, buffers = 0): void {
   view.setUint8(0, offload.flags);
   view.setUint8(gso_type.offset, offload.gsoType);
   view.setUint16(hdr_len.offset, offload.hdrLen, true);
   view.setUint16(gso_size.offset, offload.gsoSize, true);
   view.setUint16(csum_start.offset, offload.csumStart, true);
   view.setUint16(csum_offset.offset, offload.csumOffset, true);
-  view.setUint16(num_buffers.offset, 0, true);
+  view.setUint16(num_buffers.offset, buffers, true);
 }
 
 /**

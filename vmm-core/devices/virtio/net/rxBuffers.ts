@@ -5,6 +5,7 @@
  */
 import { VirtioNetHdrV1 } from '../../../abi/virtioNetHdr.ts';
 import type { Offload } from '../../../backends/net/netLink.ts';
+import { writeOffload } from '../../../backends/net/offloadHeader.ts';
 import type { MessageIo } from '../../../bus/messageIo.ts';
 import { DescriptorChain, MAX_QUEUE_SIZE } from '../descriptorChain.ts';
 import type { VirtQueue } from '../queue.ts';
@@ -13,7 +14,6 @@ import { Pieces } from './pieces.ts';
 
 /** Descriptors in stock. The largest frame in buffers of 300 bytes needs as many as the queue has. */
 const MAX_PIECES = 4 * MAX_QUEUE_SIZE;
-const { gso_type, hdr_len, gso_size, csum_start, csum_offset, num_buffers } = VirtioNetHdrV1.fields;
 
 /** What `reserve` says. */
 export const ROOM = {
@@ -125,13 +125,7 @@ export class RxBuffers {
 
   #writeHeader(offload: Readonly<Offload>, chains: number): void {
     const header = this.#header;
-    header.setUint8(0, offload.flags);
-    header.setUint8(gso_type.offset, offload.gsoType);
-    header.setUint16(hdr_len.offset, offload.hdrLen, true);
-    header.setUint16(gso_size.offset, offload.gsoSize, true);
-    header.setUint16(csum_start.offset, offload.csumStart, true);
-    header.setUint16(csum_offset.offset, offload.csumOffset, true);
-    header.setUint16(num_buffers.offset, chains, true);
+    writeOffload(header, offload, chains);
     this.#pieces.fromView(0, header, 0, this.#headerBytes);
   }
 

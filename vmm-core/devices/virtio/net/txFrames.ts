@@ -21,7 +21,8 @@ import {
   VIRTIO_NET_HDR_GSO_UDP_L4,
   VirtioNetHdrV1,
 } from '../../../abi/virtioNetHdr.ts';
-import { type GuestFrame, HEAD_BYTES, MAX_FRAME_BYTES, type Offload } from '../../../backends/net/netLink.ts';
+import { type GuestFrame, HEAD_BYTES, MAX_FRAME_BYTES } from '../../../backends/net/netLink.ts';
+import { noOffload } from '../../../backends/net/offloadHeader.ts';
 import type { MessageIo } from '../../../bus/messageIo.ts';
 import type { DescriptorChain } from '../descriptorChain.ts';
 import type { RamCopy } from '../ramCopy.ts';
@@ -45,14 +46,7 @@ export class TxFrame implements GuestFrame {
   lengthBytes = 0;
   headBytes = 0;
   head: Uint8Array;
-  readonly offload: Offload = {
-    flags: 0,
-    gsoType: 0,
-    hdrLen: 0,
-    gsoSize: 0,
-    csumStart: 0,
-    csumOffset: 0,
-  };
+  readonly offload = noOffload();
   readonly #pieces: Pieces;
   /** The virtio header and then the head. */
   readonly #copy = new DataView(new ArrayBuffer(VirtioNetHdrV1.size + HEAD_BYTES));
