@@ -3,10 +3,11 @@
  * them: whoever has the lock in the switch's folder, which the kernel releases when that process ends. Main
  * tries when an interface is opened, and the I/O thread when a member has gone.
  */
-import { closeSync, constants, openSync, statSync } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import path from 'node:path';
 import { errnoText, UserError } from '../../../errors.ts';
-import { ENODEV, EPERM } from '../../../kvm/errno.ts';
+import { EEXIST, ENODEV, EPERM } from '../../../kvm/errno.ts';
+import { createFile, openFolder } from '../../../kvm/files.ts';
 import { closeFd, tryLock } from '../../../kvm/libc.ts';
 import { addToBridge, interfaceMac } from '../../../kvm/net/tun.ts';
 import type { LinkHost } from '../linkKind.ts';
@@ -16,6 +17,7 @@ import { shareIn } from './switchFolder.ts';
 
 const LOCK = 'uplink.lock';
 const OWN_MODE = 0o600;
+const { O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY } = constants;
 /** As OpenBSD calls its bridges: a vm.conf that was written there names one that this host has not. */
 const FOREIGN_BRIDGE = /^(?:bridge|veb)\d+$/;
 
@@ -43,13 +45,13 @@ export function takeUplink(request: UplinkRequest, host: Trouble): HeldUplink | 
   }
   const lockFd = openLock(request.folder);
   if (!tryLock(lockFd)) {
-    closeSync(lockFd);
+    closeFd(lockFd);
     return undefined;
   }
   try {
     return { lockFd, tap: openUplink(request, host) };
   } catch (error) {
-    closeSync(lockFd);
+    closeFd(lockFd);
     throw error;
   }
 }
@@ -60,15 +62,21 @@ export function releaseUplink({ lockFd, tap }: HeldUplink): void {
 }
 
 function openLock(folder: string): number {
-  const file = path.join(folder, LOCK);
-  const isNew = statSync(file, { throwIfNoEntry: false }) === undefined;
+  const dirFd = openFolder(folder);
+  if (dirFd < 0) throw new UserError(`cannot open the switch's folder ${folder}: ${errnoText(-dirFd)}`);
+  // For reading: a lock needs no more, of another user's file.
+  let fd = createFile(dirFd, LOCK, O_RDONLY | O_CREAT | O_EXCL, OWN_MODE);
+  const isNew = fd >= 0;
+  if (fd === -EEXIST) fd = createFile(dirFd, LOCK, O_RDONLY | O_NONBLOCK, OWN_MODE);
+  closeFd(dirFd);
+  if (fd < 0) throw new UserError(`cannot open ${path.join(folder, LOCK)}: ${errnoText(-fd)}`);
+  if (!isNew) return fd;
   try {
-    // For reading: a lock needs no more, of another user's file.
-    const fd = openSync(file, constants.O_RDONLY | constants.O_CREAT | constants.O_NOFOLLOW, OWN_MODE);
-    if (isNew) shareIn(folder, file); // who may join may hold it
+    shareIn(folder, LOCK); // who may join may hold it
     return fd;
-  } catch (cause) {
-    throw new UserError(`cannot open ${file}: ${(cause as Error).message}`, { cause });
+  } catch (error) {
+    closeFd(fd);
+    throw error;
   }
 }
 

@@ -3,12 +3,14 @@
  * user's own; a switch that users share is named by the path of a folder, whose owner, group and mode say who
  * may join, as with any file. Main thread.
  */
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { runtimeDir } from '../../../client/runtimeDir.ts';
 import { UserError } from '../../../errors.ts';
+import { EPERM } from '../../../kvm/errno.ts';
+import { changeMode, changeOwner, FileStatus, openFolder, openPlace, statusOf } from '../../../kvm/files.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { bindSocket, listenOn, openSocket } from '../../../kvm/net/sockets.ts';
 
@@ -42,7 +44,7 @@ export function joinSwitch(name: string, member: string): Membership {
     throw new UserError(`switch ${JSON.stringify(name)}: ${socket} is too long for the path of a socket`);
   const fd = listeningAt(socket, name);
   try {
-    shareIn(folder, socket);
+    shareIn(folder, id);
     // After its own socket is there: of two that join at once, one at least sees the other.
     const others = readdirSync(folder).filter((it) => it.endsWith(SUFFIX) && it !== id);
     return { fd, id, folder, others };
@@ -81,24 +83,31 @@ function sharedFolder(folder: string): string {
 
 /**
  * Gives a file of ours in the folder to whom the folder says: its group, where the group may do anything in
- * it. Throws UserError. What the file's mode is then.
+ * it. By descriptors: whoever may write there could put a link to another file of ours in its place. Throws
+ * UserError.
  */
-export function shareIn(folder: string, file: string): void {
+export function shareIn(folder: string, name: string): void {
   const { mode, gid } = statSync(folder);
-  if ((mode & GROUP_BITS) === 0) {
-    chmodSync(file, OWN_FILE_MODE);
-    return;
-  }
-  const { uid, gid: ours } = statSync(file);
+  const isShared = (mode & GROUP_BITS) !== 0;
+  const dirFd = openFolder(folder);
+  const place = dirFd < 0 ? dirFd : openPlace(dirFd, name);
   try {
-    if (ours !== gid) chownSync(file, uid, gid); // a folder with the set-group-ID bit has done it already
-  } catch (cause) {
+    const found = new FileStatus();
+    let result = place < 0 ? place : statusOf(place, found);
+    if (result === 0 && found.u32('stx_uid') !== process.geteuid?.()) result = -EPERM;
+    // A folder with the set-group-ID bit has done it already.
+    if (result === 0 && isShared && found.u32('stx_gid') !== gid)
+      result = changeOwner(place, found.u32('stx_uid'), gid);
+    if (result === 0) result = changeMode(place, isShared ? SHARED_FILE_MODE : OWN_FILE_MODE);
+    if (result === 0) return;
     throw new UserError(
-      `switch ${folder}: you are not in the group of that folder (${gid}), and so its members could not reach your VM`,
-      { cause },
+      result === -EPERM
+        ? `switch ${folder}: you are not in the group of that folder (${gid}), and so its members could not reach your VM`
+        : `switch ${folder}: ${name} cannot be shared with its group: ${getSystemErrorName(result)}`,
     );
+  } finally {
+    for (const fd of [dirFd, place]) if (fd >= 0) closeFd(fd);
   }
-  chmodSync(file, SHARED_FILE_MODE);
 }
 
 function listeningAt(socket: string, name: string): number {

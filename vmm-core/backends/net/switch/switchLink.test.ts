@@ -139,6 +139,7 @@ describe('a switch', () => {
       () => as(other, other, () => joinSwitch(t, name, 2)),
       (error) => error instanceof UserError && /EACCES.*is the switch another user's\?$/.test(error.message),
     );
+    assert.deepEqual(readdirSync(name).length, 1, 'nothing is left of that');
     const b = as(other, group, () => joinSwitch(t, name, 3));
     settle([a, b], () => members(a)[0]?.vm === 'vm3' && members(b)[0]?.vm === 'vm1');
     b.send(ethernetFrame(BROADCAST, b.mac, 'hello'));
