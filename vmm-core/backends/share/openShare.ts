@@ -1,6 +1,7 @@
 /** The folder of a share, open for the thread that serves it. */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import type { ShareConfig } from '../../config/settings/shares.ts';
+import { fileErrorText } from '../../client/regularFile.ts';
 import { errnoText, UserError } from '../../errors.ts';
 import { openFolder } from '../../kvm/files.ts';
 import { closeFd } from '../../kvm/libc.ts';
@@ -14,7 +15,7 @@ export interface OpenedShare {
 /** Throws UserError. */
 export function openShare({ path, readonly: isReadOnly = true }: ShareConfig): OpenedShare {
   const name = JSON.stringify(path);
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statOf(path);
   if (stats === undefined)
     throw new UserError(`${name}, which is to be shared, is not there: make the folder`);
   if (!stats.isDirectory())
@@ -31,6 +32,16 @@ export function openShare({ path, readonly: isReadOnly = true }: ShareConfig): O
   const rootFd = openFolder(path);
   if (rootFd < 0) throw new UserError(`cannot open ${name}, which is to be shared: ${errnoText(-rootFd)}`);
   return { rootFd, isReadOnly };
+}
+
+/** Throws UserError: it may be there, and somebody else's. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    const why = fileErrorText(cause);
+    throw new UserError(`cannot look at ${JSON.stringify(path)}, which is to be shared: ${why}`, { cause });
+  }
 }
 
 export function closeShare({ rootFd }: OpenedShare): void {
