@@ -30,6 +30,8 @@ const CHAINS_AT_ONCE = 32;
 const PAGES_AT_ONCE = 512;
 /** Of free pages, which come in large pieces. */
 const REPORTED_AT_ONCE = 64 << 20;
+/** What a piece counts for at least: a driver that reports single pages has no more calls of the host. */
+const LEAST_REPORTED = REPORTED_AT_ONCE / PAGES_AT_ONCE;
 /** A guest that is stopped does not answer. */
 const STATISTICS_MS = 1000;
 
@@ -50,7 +52,7 @@ export class BalloonService implements VirtioService, MemoryBalloon {
   /** The driver's buffer for statistics, which goes back to ask for new ones. */
   #statisticsHead: number | undefined;
   #statistics: Statistics = {};
-  #onStatistics: (() => void)[] = [];
+  readonly #onStatistics = new Set<() => void>();
   #isTroubleTold = false;
 
   constructor(virtio: VirtioPort<BalloonState>) {
@@ -93,7 +95,7 @@ export class BalloonService implements VirtioService, MemoryBalloon {
       this.#statisticsHead = undefined;
       this.#virtio.notifyUsed(queue);
       await this.#answered();
-    } else if (this.#onStatistics.length > 0) {
+    } else if (this.#onStatistics.size > 0) {
       await this.#answered(); // somebody else has asked
     }
     return this.#statistics;
@@ -209,18 +211,18 @@ export class BalloonService implements VirtioService, MemoryBalloon {
 
   #answered(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, STATISTICS_MS);
-      this.#onStatistics.push(() => {
+      const tell = (): void => {
         clearTimeout(timer);
+        this.#onStatistics.delete(tell);
         resolve();
-      });
+      };
+      const timer = setTimeout(tell, STATISTICS_MS);
+      this.#onStatistics.add(tell);
     });
   }
 
   #tellStatistics(): void {
-    const waiting = this.#onStatistics;
-    this.#onStatistics = [];
-    for (const tell of waiting) tell();
+    for (const tell of [...this.#onStatistics]) tell();
   }
 
   /** §5.5.6.7: the buffers are the free pages. */
@@ -246,10 +248,10 @@ export class BalloonService implements VirtioService, MemoryBalloon {
     return left <= 0 || chains === 0;
   }
 
-  /** Whole pages of the present segment, about `limit` bytes. Returns how many, at least those of a page. */
+  /** Whole pages of the present segment, about `limit` bytes. Returns how many they count for. */
   #giveReported(limit: number): number {
     const { segments, gpa: address, length } = this.#reportChain;
-    if (this.#segment >= segments) return PAGE_BYTES;
+    if (this.#segment >= segments) return LEAST_REPORTED;
     const start = address[this.#segment] ?? 0;
     const first = Math.ceil((start + this.#offset) / PAGE_BYTES);
     const end = Math.floor((start + (length[this.#segment] ?? 0)) / PAGE_BYTES);
@@ -264,7 +266,7 @@ export class BalloonService implements VirtioService, MemoryBalloon {
     } else {
       this.#offset = (first + pages) * PAGE_BYTES - start;
     }
-    return Math.max(pages, 1) * PAGE_BYTES;
+    return Math.max(pages * PAGE_BYTES, LEAST_REPORTED);
   }
 
   #endReport(index: number): void {

@@ -175,6 +175,21 @@ describe('reports of free pages (§5.5.6.7)', () => {
     assert.deepEqual([it.queue(3).used().length, it.queue(4).used().length], [1, 1]);
   });
 
+  it('of single pages are no more calls of the host at a time than inflated ones', () => {
+    const it = new BalloonMachine();
+    it.machine.isMainBusy = true;
+    for (let from = 0; from < 700; from += 175)
+      it.queue(4).addIndirectChain(
+        Array.from({ length: 175 }, (_, i) => writable(PAGE_BYTES, FREE_FROM + 2 * (from + i) * PAGE_BYTES)),
+      );
+    it.driver.kick(4);
+    it.machine.turn();
+    assert.equal(it.balloon.reportedBytes, 512 * PAGE_BYTES);
+    it.machine.turn();
+    assert.equal(it.balloon.reportedBytes, 700 * PAGE_BYTES);
+    assert.equal(it.queue(4).used().length, 4);
+  });
+
   it('take nothing that the driver only lets be read', () => {
     const it = new BalloonMachine();
     it.dirty(FIRST);
