@@ -284,6 +284,8 @@ describe('the CD-ROM drive', () => {
     assert.equal(driver.read(sense), 18);
     driver.write(sense, 0xffff_ffff);
     assert.equal(driver.read(sense), 18);
+    [24, 0, 0, 0].forEach((it, i) => driver.write(sense + i, it, 1));
+    assert.equal(driver.read(sense), 24);
     driver.write(VIRTIO_MMIO_CONFIG, 7);
     assert.equal(driver.read(VIRTIO_MMIO_CONFIG), 1);
   });

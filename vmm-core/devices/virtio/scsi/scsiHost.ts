@@ -50,7 +50,9 @@ export const scsiClass: VirtioClass<ScsiInstance, ScsiState> = {
   reset: (_, { regs }) => regs.config.set(CONFIG),
   writeConfig: (_, { regs }, offset, sizeBytes, value) => {
     const { sense_size, cdb_size } = VirtioScsiConfig.fields;
-    if (sizeBytes !== 4 || (offset !== sense_size.offset && offset !== cdb_size.offset)) return;
+    // By the legacy interface it comes byte by byte, of which the others are 0.
+    const isWhole = sizeBytes === 4 || sizeBytes === 1;
+    if (!isWhole || (offset !== sense_size.offset && offset !== cdb_size.offset)) return;
     if (value <= MOST_SIZE) regs.config.set([value, 0, 0, 0], offset);
   },
   ioThread: ({ name }) => name,
