@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -49,6 +49,18 @@ describe('the socket that programs connect to', () => {
     first.remove();
     assert.equal(existsSync(file), true);
     closeFd(second.opened.listenFd);
+  });
+
+  it('is left behind where its folder has become something else', (t) => {
+    const above = folder(t);
+    const made = path.join(above, 'made');
+    mkdirSync(made);
+    const socket = new ListenSocket(path.join(made, 'vsock'));
+    closeFd(socket.opened.listenFd);
+    renameSync(made, `${made}.moved`);
+    writeFileSync(made, '');
+    socket.remove();
+    assert.equal(existsSync(path.join(`${made}.moved`, 'vsock')), true);
   });
 
   it('is refused where a file is, and where somebody listens', async (t) => {

@@ -11,6 +11,7 @@ import type { VsockConfig } from '../../config/settings/vsock.ts';
 import { errnoText, UserError } from '../../errors.ts';
 import { closeFd } from '../../kvm/libc.ts';
 import { bindSocket, connectSocket, listenOn, openSocket } from '../../kvm/net/sockets.ts';
+import { log } from '../../log.ts';
 
 /** Plain data. */
 export interface VsockOpened {
@@ -64,11 +65,15 @@ export class ListenSocket {
     this.opened = { path, listenFd };
   }
 
-  /** Its name, if that is not another's by now. */
+  /** Its name, if that is not another's by now. What else the VM has is closed even if its folder is gone. */
   remove(): void {
     const { path } = this.opened;
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found !== undefined && isSame(found, this.#made)) unlinkSync(path);
+    try {
+      const found = lstatSync(path, { throwIfNoEntry: false });
+      if (found !== undefined && isSame(found, this.#made)) unlinkSync(path);
+    } catch (error) {
+      log.warn('unix', 'the socket of the vsock is left behind', { path, error: (error as Error).message });
+    }
   }
 }
 
