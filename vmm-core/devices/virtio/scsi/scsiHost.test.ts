@@ -12,6 +12,7 @@ import { VIRTIO_MMIO_CONFIG } from '../../../abi/virtioMmio.ts';
 import * as abi from '../../../abi/virtioScsi.ts';
 import { openImage } from '../../../backends/disk/openImage.ts';
 import { UserError } from '../../../errors.ts';
+import { GuestTransfer } from '../../../kvm/guestTransfer.ts';
 import { allocateGuestMemory } from '../../../memory/guestMemory.ts';
 import { virtioScsi } from './scsiHost.ts';
 import { SCSI_STATE } from './scsiState.ts';
@@ -186,6 +187,18 @@ describe('the CD-ROM drive', () => {
     truncateSync(drive.path, 10 * BLOCK);
     assert.deepEqual(drive.command(read10(9, 2), [2 * BLOCK]).sense, [3, ASC.UNRECOVERED_READ_ERROR]);
     assert.equal(drive.command(read10(9, 1), [BLOCK]).status, GOOD);
+  });
+
+  it('goes on with a read that the host ends early', (t) => {
+    const drive = new ScsiDriver(t).ready();
+    type Read = (this: GuestTransfer, fd: number, at: number) => number;
+    const read: Read = Reflect.get(GuestTransfer.prototype, 'read');
+    t.mock.method(GuestTransfer.prototype, 'read', function (this: GuestTransfer, fd: number, at: number) {
+      const result = read.call(this, fd, at);
+      return result > 1000 ? 1000 : result;
+    });
+    const { data } = drive.command(read10(3, 2), [BLOCK - 1, 1, BLOCK]);
+    assert.deepEqual(data, drive.image.subarray(3 * BLOCK, 5 * BLOCK));
   });
 
   it('has a table of contents with one track, in blocks and in minutes', (t) => {

@@ -150,19 +150,19 @@ export class ScsiService implements VirtioService {
   /** False: the medium cannot be read there, and the user is told why. */
   #read(lengthBytes: number, at: number): boolean {
     const { iovecs } = this.#transfer;
-    this.#cursor.toWritable();
-    this.#cursor.skip(at);
     const [file] = this.#medium.opened.files;
     for (let done = 0; done < lengthBytes;) {
       iovecs.clear(ROW);
+      this.#cursor.toWritable();
+      this.#cursor.skip(at + done); // a read may end early, and what is wrong is told by the next
       const part = Math.min(lengthBytes - done, BYTES_AT_ONCE);
       if (!this.#cursor.addTo(iovecs, ROW, part) || file === undefined) return false;
       const result = this.#transfer.read(file.fd, this.#drive.readOffset + done);
-      if (result !== part) {
+      if (result <= 0) {
         this.#errors.ofCall('read', result < 0 ? -result : ENODATA, this.#medium.path);
         return false;
       }
-      done += part;
+      done += result;
     }
     this.#bytesRead += lengthBytes;
     return true;
