@@ -3,6 +3,7 @@
  * UserError, StateError, GuestAddressError (memory/), and what the host refuses (errors.ts). Main thread.
  */
 import type { DiskDrive, MemoryBalloon, NetworkInterface } from '../backends/backend.ts';
+import { formatSize } from '../config/size.ts';
 import type { VmConfig } from '../config/vmConfig.ts';
 import type { Breakpoint, Status } from '../debug/breakpoints.ts';
 import { type MemoryRange, readMemory, writeMemory } from '../debug/memoryAccess.ts';
@@ -192,10 +193,11 @@ export class Session {
   /** The guest is asked to do without so much of its memory. */
   setBalloon(sizeBytes: number): void {
     const { memoryBytes } = this.#vm.machine.config;
-    if (sizeBytes < 0 || sizeBytes >= memoryBytes)
-      throw new UserError(
-        `a balloon of ${sizeBytes} bytes: it can be 0 or more, and less than the ${memoryBytes} bytes of memory`,
-      );
+    if (sizeBytes < 0) throw new UserError(`a balloon of ${sizeBytes} bytes: give 0 or more`);
+    if (sizeBytes >= memoryBytes) {
+      const [wanted, memory] = [formatSize(sizeBytes), formatSize(memoryBytes)];
+      throw new UserError(`a balloon of ${wanted}: the VM has ${memory} of memory, give less than that`);
+    }
     this.#balloon.setTarget(sizeBytes);
   }
 
