@@ -357,13 +357,7 @@ describe('the examples', () => {
       { name: 'shell', target: { kind: 'client' }, isConsole: true },
     ]);
     assert.deepEqual(config.shares, [{ path: '/srv/rootfs', tag: 'root', readonly: false }]);
-    assert.deepEqual(unsupported, [
-      'balloon',
-      'guest control',
-      'named consoles',
-      'shared folders',
-      'gdb socket',
-    ]);
+    assert.deepEqual(unsupported, ['gdb socket']);
   });
 });
 

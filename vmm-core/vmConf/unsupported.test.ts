@@ -29,11 +29,7 @@ it('what makes vmm run refuse a VM is reported where it is written, and vice ver
     'firmware bios': 'firmware',
     'boot device disk': 'boot device',
     'interface tap rdomain 3': 'routing domains of interfaces',
-    balloon: 'balloon',
-    'guest control on': 'guest control',
-    'console agent': 'named consoles',
     'console agent pty': 'serial pty',
-    'share "/s"': 'shared folders',
     'gdb socket "/s"': 'gdb socket',
     sev: 'sev',
     seves: 'seves',
@@ -58,8 +54,14 @@ it('what is supported is not reported', () => {
     'network stream "/s"',
     'network passt',
     'vsock cid 3',
+    'balloon',
     'balloon off',
+    'guest control on',
     'guest control off',
+    'console agent',
+    'console agent tty file "/f"',
+    'share "/s"',
+    'share "/s" tag s writable',
     'serial stdio',
     'serial com2 file "/f"',
     'memory 1G',
@@ -70,9 +72,9 @@ it('what is supported is not reported', () => {
 });
 
 it('every occurrence is reported, and each part refused once', () => {
-  assert.deepEqual(parts('firmware bios\nconsole a\nconsole b'), {
-    written: ['firmware', 'named consoles', 'named consoles'],
-    refused: ['firmware', 'named consoles'],
+  assert.deepEqual(parts('firmware bios\nconsole a pty\nconsole b pty'), {
+    written: ['firmware', 'serial pty', 'serial pty'],
+    refused: ['firmware', 'serial pty'],
   });
 });
 

@@ -108,7 +108,7 @@ export const consoles = {
       const found = vm.all('console').flatMap((it) => consoleOf(vm, it));
       return found.length === 0 ? undefined : found;
     },
-    unsupported: (written) => unsupportedTarget(written) ?? 'named consoles',
+    unsupported: unsupportedTarget,
   },
 } as const satisfies Setting<readonly ConsoleConfig[]>;
 

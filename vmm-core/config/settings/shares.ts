@@ -97,7 +97,7 @@ export const shares = {
       const found = vm.all('share').flatMap((it) => shareOf(vm, it));
       return found.length === 0 ? undefined : found;
     },
-    unsupported: () => 'shared folders',
+    unsupported: () => undefined,
   },
 } as const satisfies Setting<readonly ShareConfig[]>;
 

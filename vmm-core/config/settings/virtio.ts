@@ -94,7 +94,7 @@ export const balloon = {
     },
     isInherited: true,
     read: (vm) => isOn(vm.last('balloon')),
-    unsupported: (written) => (isOn(written) === true ? 'balloon' : undefined),
+    unsupported: () => undefined,
   },
 } as const satisfies Setting<boolean>;
 
@@ -124,7 +124,7 @@ export const guestControl = {
     },
     isInherited: true,
     read: (vm) => isOn(vm.last('guestControl')),
-    unsupported: (written) => (isOn(written) === true ? 'guest control' : undefined),
+    unsupported: () => undefined,
   },
 } as const satisfies Setting<boolean>;
 
