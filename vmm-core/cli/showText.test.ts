@@ -72,6 +72,18 @@ test('what a decoder says is nested as it says it', () => {
   ]);
 });
 
+test('of a network interface, what its link says follows', () => {
+  const link = { counters: { dropped: 0 }, leases: ['10.0.2.15'] };
+  assert.deepEqual(shown({ decoded: { kind: 'user' }, link }).slice(1), [
+    '  state',
+    '    kind  user',
+    '  link',
+    '    counters',
+    '      dropped  0',
+    '    leases  10.0.2.15',
+  ]);
+});
+
 test('a function of the PCI bus: its BARs, pin and vectors', () => {
   const bits = (...set: string[]) => ({ value: '0x6', set });
   const pci = {

@@ -81,7 +81,18 @@ function assertedBy(asserting: readonly string[] | undefined): string {
   return asserting.length === 0 ? '  (down)' : `  (asserted by ${asserting.join(', ')})`;
 }
 
-function deviceRow({ name, type, ports, mmio, irqs, registers, decoded, pci, virtio }: DeviceReport): Row {
+function deviceRow({
+  name,
+  type,
+  ports,
+  mmio,
+  irqs,
+  registers,
+  decoded,
+  link,
+  pci,
+  virtio,
+}: DeviceReport): Row {
   const resources = [
     ...rowOf('ports', ports.map(range)),
     ...rowOf('MMIO', mmio.map(range)),
@@ -94,6 +105,7 @@ function deviceRow({ name, type, ports, mmio, irqs, registers, decoded, pci, vir
     rows: [
       ...resources,
       ...group('state', decodedRows(decoded ?? {})),
+      ...group('link', decodedRows(link ?? {})),
       ...group(
         'registers',
         raw.map(([register, value]) => row(register, registerText(value))),

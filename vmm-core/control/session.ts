@@ -112,11 +112,15 @@ export class Session {
     return machineReport(devices, memory, threadIds, savedChips(machine.saveChips()));
   }
 
-  /** While running, too. */
-  inspectDevice(name: string): DeviceReport {
-    const { devices, memory } = this.#vm.machine;
+  /** While running, too. Of a network interface, with what its link says of itself. */
+  async inspectDevice(name: string): Promise<DeviceReport> {
+    const { devices, memory, networks } = this.#vm.machine;
     const found = devices.set.devices.find(({ planned }) => planned.name === name);
-    if (found !== undefined) return deviceReport(found, devices.memory, memory);
+    if (found !== undefined) {
+      const link = await networks.find((it) => it.name === name)?.report();
+      const report = deviceReport(found, devices.memory, memory);
+      return link === undefined ? report : { ...report, link };
+    }
     const names = devices.plan.devices.map((it) => it.name).join(', ');
     throw new UserError(`there is no device ${name}: the machine has ${names}`);
   }

@@ -1,6 +1,6 @@
 /**
  * The inspector: what the machine consists of and the state of each part, while the guest runs or not. It
- * reads what is in shared and guest memory; no vCPU, device or thread notices. What a running guest changes
+ * reads what is in shared and guest memory; no vCPU or device notices. What a running guest changes
  * meanwhile may be half old and half new.
  */
 import { RequestType, RequestType0 } from 'vscode-jsonrpc';
@@ -67,6 +67,8 @@ export interface DeviceReport {
   readonly decoded?: Decoded;
   readonly pci?: PciReport;
   readonly virtio?: VirtioReport;
+  /** Of a network interface: what its link says, as `networks/report`. The I/O thread is asked. */
+  readonly link?: Decoded;
 }
 
 /** A register of bits: its value, and the names of those that are set as the specification spells them. */
