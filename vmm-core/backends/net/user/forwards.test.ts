@@ -252,8 +252,8 @@ test('whom the guest sends to from a forwarded port without having been asked is
   const client = createSocket('udp4');
   client.send('ask', port, '127.0.0.1');
   await it.next();
-  const [{ peers } = { peers: -1 }] = it.link.report().forwards as { peers: number }[];
-  assert.equal(peers, 1);
+  const forward = { protocol: 'udp', from: `127.0.0.1:${port}`, guestPort: 53, peers: 1 };
+  assert.deepEqual(it.link.report().forwards, [forward]);
   it.sendUdp(GUEST, 53, ip4('10.0.2.2'), 9, Buffer.from('to another'));
   client.close();
   it.close();

@@ -3,9 +3,10 @@
  * What the guest does not take waits in the socket's backlog.
  */
 import { EPOLLET, EPOLLIN } from '../../../abi/epoll.ts';
+import { addressText } from '../../../bus/socketAddress.ts';
 import { EAGAIN, EMFILE, ENFILE } from '../../../kvm/errno.ts';
 import { closeFd } from '../../../kvm/libc.ts';
-import { acceptFrom, peerAddress } from '../../../kvm/net/sockets.ts';
+import { acceptFrom, localAddress, peerAddress } from '../../../kvm/net/sockets.ts';
 import { isInPrefix } from './addresses.ts';
 import { isLoopback, unmapped } from './destinations.ts';
 import type { Endpoint } from './tcp/tcpHost.ts';
@@ -89,8 +90,12 @@ export class TcpForwards {
     for (const id of [...this.#forwards.keys()]) this.remove(id);
   }
 
-  report(): { readonly protocol: string; readonly guestPort: number }[] {
-    return [...this.#forwards.values()].map(({ guestPort }) => ({ protocol: 'tcp', guestPort }));
+  report(): { readonly protocol: string; readonly from: string; readonly guestPort: number }[] {
+    return [...this.#forwards.values()].map(({ fd, guestPort }) => ({
+      protocol: 'tcp',
+      from: listenerText(fd),
+      guestPort,
+    }));
   }
 
   #connect(fd: number, { guestAddress, guestPort }: TcpForward): void {
@@ -111,4 +116,10 @@ export class TcpForwards {
       : { address: virtualHost, port: FIRST_PORT + (this.#nextPort++ % PORTS) };
     this.#open(fd, from, { address: to, port: guestPort });
   }
+}
+
+/** For people: where a forward's socket listens. */
+export function listenerText(fd: number): string {
+  const address = localAddress(fd);
+  return typeof address === 'number' ? 'unknown' : addressText(address);
 }

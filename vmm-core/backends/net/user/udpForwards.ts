@@ -15,6 +15,7 @@ import { isLoopback, unmapped } from './destinations.ts';
 import { endpointKey } from './endpointKey.ts';
 import type { OutgoingDatagram } from './outgoingDatagram.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
+import { listenerText } from './tcpForwards.ts';
 import { DATAGRAMS_A_TURN, TAG_UDP_FORWARD, tagOf, type UserHost } from './userHost.ts';
 
 export const MAX_PEERS = 1024;
@@ -130,9 +131,15 @@ export class UdpForwards {
     return this.#byReal.size;
   }
 
-  report(): { readonly protocol: string; readonly guestPort: number; readonly peers: number }[] {
-    return [...this.#forwards.values()].map(({ id, guestPort }) => ({
+  report(): {
+    readonly protocol: string;
+    readonly from: string;
+    readonly guestPort: number;
+    readonly peers: number;
+  }[] {
+    return [...this.#forwards.values()].map(({ id, fd, guestPort }) => ({
       protocol: 'udp',
+      from: listenerText(fd),
       guestPort,
       peers: [...this.#byReal.values()].filter((it) => it.forwardId === id).length,
     }));
