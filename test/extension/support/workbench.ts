@@ -360,6 +360,19 @@ export class Workbench {
     return this.page.locator(`.quick-input-list .monaco-list-row[aria-label^="${text}"]`).first();
   }
 
+  /** In the dialog that asks where to save: this file, and Enter. */
+  async confirmFile(file: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input[type="text"]');
+    await until('the dialog proposes the file', async () => (await input.inputValue()) === file);
+    await input.press('Enter');
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+  }
+
+  /** A short message in the status bar. */
+  statusMessage(text: string): Locator {
+    return this.page.locator('.statusbar-item', { hasText: text });
+  }
+
   dialog(): Locator {
     return this.page.locator('.monaco-dialog-box');
   }
