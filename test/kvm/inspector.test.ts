@@ -43,6 +43,18 @@ kvmTest("a running guest's devices are shown by their registers", async (t) => {
   }
 });
 
+kvmTest('a network interface is shown with what its link knows, paused or running', async (t) => {
+  const { client } = await startVm(t, { kernel: await guest('spin'), networks: ['user'] });
+  const look = () => client.vmm.connection.sendRequest(inspectDevice, { name: 'net0' });
+  for (const resume of [false, true]) {
+    if (resume) await client.resume();
+    const { decoded, link } = await look();
+    assert.equal(decoded?.['kind'], 'user');
+    for (const part of ['guest', 'leases', 'neighbours', 'tcp', 'udp', 'forwards', 'counters'])
+      assert.ok(link !== undefined && part in link, part);
+  }
+});
+
 /** It polls: reads of 4 KiB, 32 at a time, without an end. */
 const LOAD = 'scan=0xd0000000,0x1000,8 op=read bytes=4096 depth=32 count=1000000000 step=random';
 
