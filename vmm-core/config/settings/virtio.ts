@@ -18,9 +18,9 @@ export const virtio = {
     default: undefined,
     missing: undefined,
     description:
-      'Where the random number generator and hvc0 are: `"pci"`, the default, or `"mmio"`. A disk says its own.',
+      'Where virtio devices are: `"pci"`, the default, or `"mmio"`. Disks and network interfaces say their own.',
   },
-  flag: valueFlag('virtio', 'BUS', 'pci or mmio: where small virtio devices are (pci)'),
+  flag: valueFlag('virtio', 'BUS', 'pci or mmio: where virtio devices are, but for disks and networks (pci)'),
   vmConf: {
     directives: {
       virtio: {
@@ -29,7 +29,7 @@ export const virtio = {
         args: [{ name: 'bus', kind: TRANSPORTS }],
         isExtension: true,
         form: '`virtio` (`pci` | `mmio`)',
-        text: 'Where the random number generator and hvc0 are: on the PCI bus (the default) or on MMIO, where ACPI tells of them. A disk says its own.',
+        text: 'Where virtio devices are: on the PCI bus (the default) or on MMIO, where ACPI tells of them. Disks and network interfaces say their own.',
         isOnce: true,
       },
     },
