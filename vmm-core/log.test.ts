@@ -67,6 +67,7 @@ const UNLIMITED: Readonly<Record<string, readonly string[]>> = {
   'control/jsonRpc/responseErrors.ts': ["log.error('control', 'request failed'"], // a client
   'debug/probe.ts': ["log.info('probe', ", "log.warn('probe', "], // once, of a VM of ours
   'backends/net/switch/uplinkHolder.ts': ["log.info(this.#port.name, 'holds the uplink"], // once a holder
+  'backends/vsock/listenSocket.ts': ["log.warn('unix', 'the socket of the vsock is left"], // once, at the end
   'backends/guestText.ts': ['this.#log.info(this.#tag'], // limited by bytes
   'machine/hostLimits.ts': ["log.warn('machine', 'guest memory exceeds"], // once, at the start
   'vm.ts': [
