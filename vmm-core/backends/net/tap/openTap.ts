@@ -99,12 +99,21 @@ export function whyNot(name: string | undefined, errno: number): string {
 
 const MADE_AS = 'NAME mode tap';
 
+/** A number where /etc/passwd has no name, as in containers: `ip tuntap` takes both. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.());
+  }
+}
+
 function needsRoot(): string {
-  return `making a tap needs root: have one made by "sudo ip tuntap add tap0 mode tap user ${userInfo().username}" and name it, or use a network of kind "user"`;
+  return `making a tap needs root: have one made by "sudo ip tuntap add tap0 mode tap user ${userName()}" and name it, or use a network of kind "user"`;
 }
 
 function notOurs(name: string): string {
-  const { username } = userInfo();
+  const username = userName();
   if (interfaceMac(name) === -ENODEV)
     return `there is no interface "${name}", and making one needs root: "sudo ip tuntap add ${name} mode tap user ${username}" does it`;
   const owner = ownerOf(name);
