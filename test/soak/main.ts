@@ -5,11 +5,22 @@
 import { parseArgs } from 'node:util';
 import { diskCrash, fuzz, kills, runControl } from './commands.ts';
 import { labDisks, labKills } from './labDisks.ts';
+import { labNetworks } from './labNetworks.ts';
 import { labSmp } from './labSmp.ts';
 import { labVsock } from './labVsock.ts';
 import { countLine, type Soak } from './soak.ts';
 
-const SOAKS: readonly Soak[] = [labSmp, labDisks, labKills, labVsock, runControl, kills, fuzz, diskCrash];
+const SOAKS: readonly Soak[] = [
+  labSmp,
+  labDisks,
+  labKills,
+  labVsock,
+  labNetworks,
+  runControl,
+  kills,
+  fuzz,
+  diskCrash,
+];
 const DEFAULT_MINUTES = '30';
 
 async function main(args: readonly string[]): Promise<number> {

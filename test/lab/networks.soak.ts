@@ -1,0 +1,179 @@
+/**
+ * The user network under a stock Debian kernel for long: much data and many files with sums, many
+ * connections, datagrams, the link going down in between, while all is captured: `npm run test:soak --
+ * lab-networks`, which sets LAB_NET_…; without them it is short.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { describe, it, type TestContext } from 'node:test';
+import { LONG_MS, reasonToSkipDisks, vmm } from './inside/diskImages.ts';
+import type { DiskGuest } from './inside/diskGuest.ts';
+import { DISK } from './inside/labProtocol.ts';
+import { serveEcho, serveIperf3 } from './inside/l1Network.ts';
+import { bootNetGuest, configure, HOST } from './inside/netGuest.ts';
+
+const setting = (name: string, short: number): number => Number(process.env[name] ?? String(short));
+const MIB = setting('LAB_NET_MIB', 8);
+const FILES = setting('LAB_NET_FILES', 500);
+const CONNECTIONS = setting('LAB_NET_CONNECTIONS', 200);
+const SECONDS = setting('LAB_NET_SECONDS', 2);
+const FILES_IN_A_FOLDER = 200;
+const IPERF3 = 5201;
+const CHUNK_BYTES = 1 << 20;
+const NAME = 'soaked';
+const CAPTURE = path.join(DISK.mount, 'soak.pcapng');
+
+describe('a stock Debian kernel on the user network for long', { skip: reasonToSkipDisks() }, () => {
+  it('has all data as it was sent, down and up', async (t) => {
+    const guest = await bootCaptured(t);
+    const down = await sender(t);
+    const text = await guest.sh(`socat -u TCP:${HOST}:${down} - | sha256sum`, LONG_MS);
+    const wanted = createHash('sha256');
+    for (const chunk of pattern()) wanted.update(chunk);
+    assert.equal(text.split(' ')[0], wanted.digest('hex'));
+
+    const received = await receiver(t);
+    const stream = `head -c ${MIB}M /dev/urandom | tee /tmp/up | socat -u - TCP:${HOST}:${received.port}`;
+    await guest.sh('mkfifo /tmp/up && (sha256sum < /tmp/up > /tmp/up.sum &)');
+    await guest.sh(stream, LONG_MS);
+    const { bytes, sum } = await received.ended;
+    assert.equal(bytes, MIB * 2 ** 20);
+    const sent = await guest.sh('until [ -s /tmp/up.sum ]; do usleep 20000; done; cat /tmp/up.sum');
+    assert.equal(sent.split(' ')[0], sum);
+    await powerOff(t, guest);
+  });
+
+  it('sends a tree of many files, which is the same at the other end', async (t) => {
+    const guest = await bootCaptured(t);
+    await guest.sh(
+      [
+        'mkdir /tmp/tree && cd /tmp/tree',
+        `for d in $(seq ${Math.ceil(FILES / FILES_IN_A_FOLDER)}); do mkdir $d`,
+        `for f in $(seq ${FILES_IN_A_FOLDER}); do echo $d $f | sha256sum > $d/$f; done; done`,
+      ].join('; '),
+      LONG_MS,
+    );
+    const received = await receiver(t);
+    const echo = await serveEcho(t);
+    // Up to a host that sums it, then there and back, unpacked and compared.
+    await guest.sh(`tar -C /tmp -cf - tree | socat -u - TCP:${HOST}:${received.port}`, LONG_MS);
+    const here = await guest.sh('tar -C /tmp -cf - tree | sha256sum', LONG_MS);
+    assert.equal((await received.ended).sum, here.split(' ')[0]);
+    const back = `tar -C /tmp -cf - tree | socat -t 600 - TCP:${HOST}:${echo} | tar -C /tmp/back -xf -`;
+    await guest.sh(`mkdir /tmp/back && ${back}`, LONG_MS);
+    const sums = 'find . -type f | sort | xargs sha256sum | sha256sum';
+    const [one, other] = [
+      await guest.sh(`cd /tmp/tree && ${sums}`, LONG_MS),
+      await guest.sh(`cd /tmp/back/tree && ${sums}`, LONG_MS),
+    ];
+    assert.equal(one, other);
+    await powerOff(t, guest);
+  });
+
+  it('opens many connections, before and after its link was down, and counts datagrams', async (t) => {
+    const echo = await serveEcho(t);
+    await serveIperf3(t, IPERF3);
+    const guest = await bootCaptured(t);
+    const half = Math.ceil(CONNECTIONS / 2);
+    const some = `netLoad short ${HOST} ${echo} ${half}`;
+    const answered = new RegExp(`^answered: ${half} `);
+    assert.match(await guest.sh(some, LONG_MS), answered);
+    const carrier = (value: number): string =>
+      `until [ "$(cat /sys/class/net/eth0/carrier)" = ${value} ]; do usleep 20000; done`;
+    await vmm('net', NAME, 'down', 'net0');
+    await guest.sh(carrier(0));
+    await vmm('net', NAME, 'up', 'net0');
+    await guest.sh(carrier(1));
+    await configure(guest);
+    assert.match(await guest.sh(some, LONG_MS), answered);
+
+    for (const options of ['', '-R', '-u -b 20M -l 1400', '-u -b 20M -l 1400 -R']) {
+      const text = await guest.sh(`iperf3 -c ${HOST} -p ${IPERF3} -t ${SECONDS} -J ${options}`, LONG_MS);
+      const { end } = JSON.parse(text) as { end: Iperf3End };
+      if (options.includes('-u')) {
+        const { packets = 0, lost_packets: lost = 0 } = end.sum ?? {};
+        t.diagnostic(`datagrams ${options}: ${packets}, lost ${lost}`);
+        assert.ok(packets > 0 && lost < packets);
+      } else {
+        const { bits_per_second: rate = 0 } = end.sum_received ?? {};
+        t.diagnostic(`TCP ${options}: ${(rate / 1e9).toFixed(2)} Gb/s`);
+        assert.ok(rate > 0);
+      }
+    }
+    await powerOff(t, guest);
+  });
+});
+
+interface Iperf3End {
+  readonly sum?: { readonly packets: number; readonly lost_packets: number };
+  readonly sum_received?: { readonly bits_per_second: number };
+}
+
+/** All its frames are written to two files in turn, which are removed at the end. */
+async function bootCaptured(t: TestContext): Promise<DiskGuest> {
+  const guest = await bootNetGuest(t, { networks: ['user'], more: ['--name', NAME] });
+  t.after(() => Promise.all([CAPTURE, `${CAPTURE}.1`].map((it) => rm(it, { force: true }))));
+  await configure(guest);
+  await vmm('net', NAME, 'capture', 'net0', CAPTURE, '--rotate', '4M', '--files', '2', '--snap', '96');
+  return guest;
+}
+
+/** A test that comes so far is a round of the soak. */
+async function powerOff(t: TestContext, guest: DiskGuest): Promise<void> {
+  assert.match(await vmm('net', NAME, 'capture', 'net0', 'stop'), /^[1-9]\d* frames in /);
+  assert.equal(await guest.powerOff(), 0);
+  t.diagnostic('rounds: 1');
+}
+
+/** Each chunk another, so that one in another's place is seen. */
+function* pattern(): Generator<Buffer> {
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  for (let i = 0; i < CHUNK_BYTES; i += 4) chunk.writeUInt32LE(Math.imul(i, 0x9e3779b1) >>> 0, i);
+  for (let index = 0; index < MIB; index++) {
+    chunk.writeUInt32LE(index, 0);
+    yield Buffer.from(chunk);
+  }
+}
+
+interface Received {
+  readonly bytes: number;
+  readonly sum: string;
+}
+
+/** Of one connection. */
+async function receiver(t: TestContext): Promise<{ port: number; ended: Promise<Received> }> {
+  const server = createServer();
+  const port = await listening(t, server);
+  return { port, ended: once(server, 'connection').then(([client]) => summed(client as Socket)) };
+}
+
+async function summed(client: Socket): Promise<Received> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of client as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { bytes, sum: hash.digest('hex') };
+}
+
+/** All that connect are sent the pattern. */
+function sender(t: TestContext): Promise<number> {
+  const serve = (client: Socket): void => {
+    pipeline(Readable.from(pattern()), client).catch(() => undefined); // seen at the other end
+  };
+  return listening(t, createServer(serve));
+}
+
+async function listening(t: TestContext, server: Server): Promise<number> {
+  t.after(() => server.close());
+  server.listen(0, '0.0.0.0');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port; // of a TCP socket
+}
