@@ -33,6 +33,17 @@ export const fuzz: Soak = {
   },
 };
 
+const FLOODS = path.join(ROOT, 'vmm-core/backends/net/user/floods.test.ts');
+
+export const floods: Soak = {
+  name: 'floods',
+  what: 'a guest of a user network that sends 10^6 SYNs, questions, fragments, broadcasts and ARP messages',
+  run: async (ms) => {
+    process.env['FLOOD_FRAMES'] = '1000000';
+    return repeated(['--test', '--test-reporter=dot', FLOODS], ms);
+  },
+};
+
 /** `npm test` has those before it. */
 const FIRST_CRASH_SEED = 1000;
 const LEAST_CUTS = 10_000;

@@ -3,7 +3,7 @@
  * line each: rounds passed, rounds the emulator lost, failures; then what was seen of those.
  */
 import { parseArgs } from 'node:util';
-import { diskCrash, fuzz, kills, runControl } from './commands.ts';
+import { diskCrash, floods, fuzz, kills, runControl } from './commands.ts';
 import { labDisks, labKills } from './labDisks.ts';
 import { labNetworks } from './labNetworks.ts';
 import { labSmp } from './labSmp.ts';

@@ -432,4 +432,24 @@ describe('the link', () => {
       [312, 212],
     );
   });
+
+  it('of a driver that sends without end leaves each turn to others after a bounded number of frames', () => {
+    const machine = new NetMachine({ queueSize: 256 });
+    const driver = machine.driver(1);
+    const chain = [readable(Buffer.concat([new Uint8Array(HEADER_BYTES), frame(100)]))];
+    const { link } = machine;
+    let inTurn = 0;
+    // Another CPU of the guest refills the ring while it is being served.
+    link.send = () => {
+      inTurn++;
+      driver.used();
+      driver.addChain(chain);
+    };
+    for (let i = 0; i < 200; i++) driver.addChain(chain);
+    for (let turn = 0; turn < 20; turn++) {
+      inTurn = 0;
+      machine.service.onKick(1);
+      assert.equal(inTurn, 256);
+    }
+  });
 });
