@@ -3,18 +3,21 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { nthFaults, PlannedFaults } from '../../../../test/support/ioFaults.ts';
 import { ip4 } from '../../../../test/support/rawPackets.ts';
 import { GUEST, HOST, UserGuest } from '../../../../test/support/userGuest.ts';
 import type { ForwardConfig } from '../../../config/settings/forwards.ts';
 import { UserError } from '../../../errors.ts';
+import { injectFaults } from '../../../kvm/io/faults.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { isSameForward, openForward, removePath } from './forwards.ts';
 import { inodeOf } from './portHolder.ts';
 import type { TcpForward } from './tcpForwards.ts';
 
+const { ECONNABORTED, EINTR, EMFILE, ENOBUFS, ENOMEM } = constants.errno;
 const folder = mkdtempSync(join(tmpdir(), 'forwards-'));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -52,6 +55,29 @@ test('a connection from outside is accepted, and handed to TCP with the guest’
   assert.match(accepted.from, /^10\.0\.2\.2:\d+$/, 'loopback is the virtual host');
   closeFd(accepted.fd);
   client.destroy();
+  it.close();
+});
+
+test('a connection that cannot be accepted yet is not forgotten, and nobody spins for it', async (t) => {
+  const port = await freeTcpPort();
+  const { sockets } = openForward({ protocol: 'tcp', hostPort: port, guestPort: 22 });
+  const it = new UserGuest({ opened: { tcpForwards: sockets } });
+  t.after(() => injectFaults(undefined));
+  for (const errno of [ENOBUFS, ENOMEM, EMFILE]) {
+    const faults = new PlannedFaults(({ call }) => (call === 'accept' ? { errno } : undefined));
+    injectFaults(faults);
+    const client = connect(port, '127.0.0.1');
+    await it.until(() => faults.seen.accept > 0, 'the first try');
+    assert.equal(faults.seen.accept, 1);
+    assert.ok(it.armedMs > 0 && it.armedMs < Infinity, 'the next try has time');
+    it.armedMs = Infinity;
+    injectFaults(nthFaults({ accept: { 1: { errno: EINTR }, 2: { errno: ECONNABORTED } } }));
+    it.link.onTimer();
+    await it.until(() => it.accepted.length > 0, 'the connection');
+    for (const { fd } of it.accepted.splice(0)) closeFd(fd);
+    client.destroy();
+  }
+  assert.equal(it.troubles.length, 1);
   it.close();
 });
 

@@ -4,7 +4,7 @@
  */
 import { EPOLLET, EPOLLIN } from '../../../abi/epoll.ts';
 import { addressText } from '../../../bus/socketAddress.ts';
-import { EAGAIN, EMFILE, ENFILE } from '../../../kvm/errno.ts';
+import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM } from '../../../kvm/errno.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { acceptFrom, localAddress, peerAddress } from '../../../kvm/net/sockets.ts';
 import { isInPrefix } from './addresses.ts';
@@ -30,6 +30,9 @@ const FIRST_PORT = 32_768;
 const PORTS = 28_000;
 const FULL_MS = 100;
 const NOWHERE: Uint8Array = new Uint8Array(0);
+
+/** The connection stays where it is: accepting it again at once would only fail again. */
+const NO_ROOM: readonly number[] = [EMFILE, ENFILE, ENOBUFS, ENOMEM];
 
 export class TcpForwards {
   readonly #host: UserHost;
@@ -66,7 +69,7 @@ export class TcpForwards {
     for (let count = 0; count < ACCEPTS_A_TURN; count++) {
       const fd = acceptFrom(forward.fd);
       if (fd === -EAGAIN) return;
-      if (fd === -EMFILE || fd === -ENFILE) {
+      if (NO_ROOM.includes(-fd)) {
         this.#host.troubleOnce('the host gives no more sockets: connections to the guest wait');
         this.#unfinished.add(id);
         return this.#host.port.arm(FULL_MS);
