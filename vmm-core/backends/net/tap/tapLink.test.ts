@@ -16,7 +16,7 @@ import {
   VIRTIO_NET_HDR_GSO_UDP_L4,
 } from '../../../abi/virtioNetHdr.ts';
 import { UserError } from '../../../errors.ts';
-import { EACCES, EAGAIN, EBUSY, EINVAL, EIO, ENOENT, EPERM } from '../../../kvm/errno.ts';
+import { EACCES, EAGAIN, EBUSY, EINVAL, EIO, ENOENT, EPERM, EINTR, ENOBUFS } from '../../../kvm/errno.ts';
 import { injectFaults } from '../../../kvm/io/faults.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { KernelMessage } from '../../../kvm/net/messageIo.ts';
@@ -211,6 +211,20 @@ describe('a tap', { skip }, () => {
     assert.deepEqual(port.drops, []);
     port.send(frame, { ...offload, csumStart: 60_000 }); // the kernel refuses it
     assert.deepEqual(port.drops, ['malformed']);
+  });
+
+  test('has a frame later that the host had no memory for, and none is lost or out of order', () => {
+    meet();
+    const fd = hostSocket();
+    injectFaults(
+      nthFaults({ receive: { 1: { errno: EINTR }, 3: { errno: ENOBUFS }, 5: { errno: ENOBUFS } } }),
+    );
+    for (const lengthBytes of [100, 200, 300, 400]) hostSends(fd, lengthBytes);
+    assert.ok(port.waitFor(() => udpFrames().length === 4));
+    assert.deepEqual(
+      udpFrames().map(({ length }) => length),
+      [142, 242, 342, 442],
+    );
   });
 
   test('counts what the host does not take', () => {

@@ -3,7 +3,7 @@
  * of their work is left. On the I/O thread.
  */
 import { EPOLLET, EPOLLIN } from '../../../abi/epoll.ts';
-import { EAGAIN, EBADFD, EINVAL, EIO, ENOBUFS } from '../../../kvm/errno.ts';
+import { EAGAIN, EBADFD, EINVAL, EIO, ENOBUFS, ENOMEM } from '../../../kvm/errno.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { setTapOffloads } from '../../../kvm/net/tun.ts';
 import { IoBuffer } from '../../../memory/ioBuffer.ts';
@@ -45,6 +45,9 @@ const DROPS: Readonly<Record<number, DropReason>> = {
 export function attach(opened: unknown, port: GuestPort): NetLink {
   return new TapLink(opened as TapOpened, port);
 }
+
+/** After the host had no memory for a frame. */
+const RETRY_MS = 10;
 
 export class TapLink implements NetLink {
   readonly #opened: TapOpened;
@@ -199,6 +202,7 @@ export class TapLink implements NetLink {
   }
 
   #fail(queue: number, result: number): void {
+    if (result === -ENOBUFS || result === -ENOMEM) return this.#port.arm(RETRY_MS); // the frame is there still
     this.#isReadable[queue] = false;
     if (result === -EBADFD) this.#lost();
   }
