@@ -19,6 +19,7 @@ const SOAKS: readonly Soak[] = [
   runControl,
   kills,
   fuzz,
+  floods,
   diskCrash,
 ];
 const DEFAULT_MINUTES = '30';
