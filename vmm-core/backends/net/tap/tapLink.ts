@@ -202,7 +202,7 @@ export class TapLink implements NetLink {
   }
 
   #fail(queue: number, result: number): void {
-    if (result === -ENOBUFS || result === -ENOMEM) return this.#port.arm(RETRY_MS); // the frame is there still
+    if (result === -ENOBUFS || result === -ENOMEM) return this.#port.arm(RETRY_MS); // it is there still
     this.#isReadable[queue] = false;
     if (result === -EBADFD) this.#lost();
   }
