@@ -155,8 +155,14 @@ kvmTest("another user's switch is refused, and so is one that everybody may writ
   mkdirSync(everybodys);
   chmodSync(everybodys, 0o777);
   const runtime = folderOf(t, NOBODY);
-  const mayNot = /^vmm: [^\n]*theirs: you may not enter that folder: ask its owner to let you join\n$/;
-  await refused(t, { networks: [`switch:${theirs}`], message: mayNot, uid: NOBODY, runtime });
+  for (const [folderOfSwitch, message] of [
+    [theirs, /^vmm: [^\n]*cannot join switch [^\n]*theirs[^\n]*: is the switch another user's\?\n$/],
+    [
+      path.join(theirs, 'inner'),
+      /^vmm: [^\n]*inner: you may not look there: ask its owner to let you join\n$/,
+    ],
+  ] as const)
+    await refused(t, { networks: [`switch:${folderOfSwitch}`], message, uid: NOBODY, runtime });
   const anybody = /^vmm: [^\n]*everybody may write that folder, and so join: chmod o-w it\n$/;
   await refused(t, { networks: [`switch:${everybodys}`], message: anybody });
   assert.deepEqual([...readdirSync(theirs), ...readdirSync(everybodys)], []);

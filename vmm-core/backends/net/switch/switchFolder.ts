@@ -70,18 +70,18 @@ function folderOf(name: string): string {
   return folder;
 }
 
-/** Of a folder that we may enter; undefined when there is none. Throws UserError. */
-function statInside(folder: string): { isDirectory(): boolean; readonly mode: number } | undefined {
+/** Undefined when there is none. Throws UserError: one above it may be closed to us. */
+function statOf(folder: string): { isDirectory(): boolean; readonly mode: number } | undefined {
   try {
-    return statSync(`${folder}/.`);
+    return statSync(folder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES') return undefined;
-    throw new UserError(`switch ${folder}: you may not enter that folder: ask its owner to let you join`);
+    throw new UserError(`switch ${folder}: you may not look there: ask its owner to let you join`);
   }
 }
 
 function sharedFolder(folder: string): string {
-  const stat = statInside(folder);
+  const stat = statOf(folder);
   if (stat?.isDirectory() !== true)
     throw new UserError(
       `switch ${folder} is not a folder: make it, with the owner and the mode of those who may join`,
