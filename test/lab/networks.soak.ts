@@ -39,7 +39,7 @@ describe('a stock Debian kernel on the user network for long', { skip: reasonToS
     assert.equal(text.split(' ')[0], wanted.digest('hex'));
 
     const received = await receiver(t);
-    const stream = `head -c ${MIB}M /dev/urandom | tee /tmp/up | socat -u - TCP:${HOST}:${received.port}`;
+    const stream = `dd if=/dev/urandom bs=1M count=${MIB} 2>/dev/null | tee /tmp/up | socat -u - TCP:${HOST}:${received.port}`;
     await guest.sh('mkfifo /tmp/up && (sha256sum < /tmp/up > /tmp/up.sum &)');
     await guest.sh(stream, LONG_MS);
     const { bytes, sum } = await received.ended;
