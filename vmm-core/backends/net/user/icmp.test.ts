@@ -89,10 +89,12 @@ test('the outside is pinged by the host, and answers the guest with its own iden
 test('a guest that pings from ever other identifiers has a bounded number of sockets', (t) => {
   const reason = whyNoPings();
   if (reason !== undefined) return t.skip(reason);
+  const outside = firstOwnAddress();
+  if (outside === undefined) return t.skip('this host has no address but loopback');
   const it = new UserGuest();
   it.doNotLook();
   for (let id = 0; id < 300; id++)
-    it.sendIcmp({ from: GUEST, to: ip4('198.51.100.1'), protocol: ICMP }, echo(8, id, 1, new Uint8Array(8)));
+    it.sendIcmp({ from: GUEST, to: ip4(outside), protocol: ICMP }, echo(8, id, 1, new Uint8Array(8)));
   assert.ok((it.link.report().pings as number) <= MAX_PINGS);
   it.close();
 });
