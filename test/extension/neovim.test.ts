@@ -58,7 +58,7 @@ local ok, failure = pcall(function()
   vim.lsp.util.apply_text_edits(edits, 0, 'utf-16')
   vim.cmd('wall')
 
-  local at_include = { textDocument = document, position = { line = 5, character = 12 }, newName = 'switches.conf' }
+  local at_include = { textDocument = document, position = { line = 6, character = 12 }, newName = 'switches.conf' }
   local file_edit = request('textDocument/rename', at_include)
   vim.lsp.util.apply_workspace_edit(file_edit, 'utf-16')
   wait_for('no diagnostic after a file was renamed', function() return #problems() == 0 end)
@@ -88,7 +88,7 @@ it('neovim shows diagnostics, completes, hovers, renames in two files, renames a
   const folder = await mkdtemp(path.join(tmpdir(), 'tf-nvim-'));
   try {
     const text =
-      'vm "a" {\n\tmemory 1GB\n\tinterface { switch "uplink" }\n  kernel  "k"\n}\ninclude "sw.conf"\n';
+      'vm "a" {\n\tmemory 1GB\n\tinterface { switch "uplink" }\n\tboot device disk\n  kernel  "k"\n}\ninclude "sw.conf"\n';
     await writeFile(path.join(folder, 'k'), '');
     await writeFile(path.join(folder, 'vm.conf'), text);
     await writeFile(path.join(folder, 'sw.conf'), 'switch "uplink" {\n\tinterface bridge0\n}\n');
@@ -101,13 +101,13 @@ it('neovim shows diagnostics, completes, hovers, renames in two files, renames a
     assert.deepEqual(result.diagnostics, [
       '"1GB" is not a size: write a number and one of B K M G T P E, such as 1G',
     ]);
-    assert.deepEqual(result.remarks, ['VM "a" asks for what this VMM cannot do yet: network interfaces']);
+    assert.deepEqual(result.remarks, ['VM "a" asks for what this VMM cannot do yet: boot device']);
     assert.ok(result.completion.includes('interface') && result.completion.includes('interfaces'));
     assert.match(result.hover, /`memory` \*size\*/);
     const after = await readFile(path.join(folder, 'vm.conf'), 'utf8');
     assert.equal(
       after,
-      'vm "a" {\n\tmemory 1G\n\tinterface { switch "lan" }\n\tkernel "k"\n}\ninclude "switches.conf"\n',
+      'vm "a" {\n\tmemory 1G\n\tinterface { switch "lan" }\n\tboot device disk\n\tkernel "k"\n}\ninclude "switches.conf"\n',
     );
     assert.match(await readFile(path.join(folder, 'switches.conf'), 'utf8'), /^switch "lan" \{/);
     assert.equal(existsSync(path.join(folder, 'sw.conf')), false);
