@@ -148,7 +148,8 @@ function wrapped(sentence: string): string[] {
   for (const word of sentence.split(' ')) {
     const system = /^OpenBSD(\S*)$/.exec(word)?.[1]; // has its own macro, which takes a line
     if (system !== undefined) {
-      lines.push(line, system === '' ? '.Ox' : `.Ox Ns ${system}`);
+      const isDelimiter = /^[.,:;)?!]?$/.test(system); // closes up by itself
+      lines.push(line, `.Ox ${isDelimiter ? '' : 'Ns '}${system}`.trimEnd());
       line = '';
     } else if (line.length + 1 + word.length > MAX_MANUAL_LINE) {
       lines.push(line);
