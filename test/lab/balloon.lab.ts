@@ -8,6 +8,7 @@ import { bootWithDisks, type DiskGuest } from './inside/diskGuest.ts';
 import { DISK } from './inside/labProtocol.ts';
 import { clientOf } from './inside/lostGuest.ts';
 import { VMM } from './inside/vmmRun.ts';
+import { longTest } from './inside/longTest.ts';
 
 const MIB = 1 << 20;
 const POLL_MS = 200;
@@ -105,7 +106,7 @@ describe('the memory balloon, for a stock Debian kernel', { skip }, () => {
     assert.equal(await guest.powerOff(), 0);
   });
 
-  it('gives memory back to a guest that runs out of it', async (t) => {
+  longTest('gives memory back to a guest that runs out of it', async (t) => {
     const { guest, ask, until } = await boot(t);
     await ask(360 * MIB);
     const { actualBytes } = await until((now) => now.actualBytes === 360 * MIB);

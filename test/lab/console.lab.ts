@@ -11,6 +11,7 @@ import { bootWithDisks, type DiskGuest } from './inside/diskGuest.ts';
 import { DISK } from './inside/labProtocol.ts';
 import { clientOf } from './inside/lostGuest.ts';
 import { VMM } from './inside/vmmRun.ts';
+import { longTest } from './inside/longTest.ts';
 
 /** Of silence. */
 const ANSWER_MS = 60_000;
@@ -72,7 +73,7 @@ function awaitSize(guest: DiskGuest, device: string, wanted: string): Promise<st
 
 describe('ports of the virtio console, for a stock Debian kernel', { skip }, () => {
   for (const bus of ['pci', 'mmio']) {
-    it(`have their names, and carry bytes both ways, over ${bus}`, async (t) => {
+    (bus === 'pci' ? it : longTest)(`have their names, and carry bytes both ways, over ${bus}`, async (t) => {
       const [agent, shell, log] = NAMED;
       const ports = [agent, `${shell},tty`, `${log}=file:${LOG}`].flatMap((it) => ['--console', it]);
       const guest = await boot(t, '--virtio', bus, ...ports);

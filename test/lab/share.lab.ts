@@ -24,6 +24,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { bootWithDisks, type DiskGuest } from './inside/diskGuest.ts';
 import { DISK } from './inside/labProtocol.ts';
 import { VMM } from './inside/vmmRun.ts';
+import { longTest } from './inside/longTest.ts';
 
 const CACHES = ['none', 'loose', 'mmap'];
 const BIG_BYTES = 8 * 2 ** 20;
@@ -104,33 +105,36 @@ function mount(guest: DiskGuest, tag: string, options = ''): Promise<string> {
 
 describe("a shared folder to a stock Debian kernel's 9p driver", { skip }, () => {
   for (const bus of ['pci', 'mmio'])
-    it(`is the same tree over ${bus}, read-only, however it is cached`, async (t) => {
-      const root = makeTree(t);
-      const wanted = sumOfTree(root);
-      const guest = await boot(t, '--virtio', bus, '--share', `${root},tag=work`);
-      for (const cache of bus === 'pci' ? CACHES : ['none']) {
-        await mount(guest, 'work', `,ro,cache=${cache},msize=512000`);
-        const startMs = Date.now();
-        assert.equal(await guest.sh(`cd /mnt/work && ${LISTING}`), wanted, cache);
-        t.diagnostic(`${bus}, cache=${cache}: listed and summed in ${Date.now() - startMs} ms`);
-        await guest.sh('cd / && umount /mnt/work');
-      }
-      await mount(guest, 'work');
-      for (const change of ['touch x', 'mkdir y', 'rm big', 'echo > big', 'ln -s a z', 'mv big small']) {
-        const { code, output } = await guest.try(`cd /mnt/work && ${change} 2>&1`);
-        assert.notEqual(code, 0, change);
-        assert.match(output, /Read-only file system|can't create/, change);
-      }
-      assert.equal(
-        (await guest.try('cat /mnt/work/out 2>&1')).code,
-        1,
-        "the host's secret is not the guest's",
-      );
-      assert.equal(await guest.sh('ls -A /mnt'), 'work');
-      assert.equal(sumOfTree(root), wanted);
-      assert.equal(await guest.powerOff(), 0);
-      assert.equal(guest.run.errors, '');
-    });
+    (bus === 'pci' ? it : longTest)(
+      `is the same tree over ${bus}, read-only, however it is cached`,
+      async (t) => {
+        const root = makeTree(t);
+        const wanted = sumOfTree(root);
+        const guest = await boot(t, '--virtio', bus, '--share', `${root},tag=work`);
+        for (const cache of bus === 'pci' ? CACHES : ['none']) {
+          await mount(guest, 'work', `,ro,cache=${cache},msize=512000`);
+          const startMs = Date.now();
+          assert.equal(await guest.sh(`cd /mnt/work && ${LISTING}`), wanted, cache);
+          t.diagnostic(`${bus}, cache=${cache}: listed and summed in ${Date.now() - startMs} ms`);
+          await guest.sh('cd / && umount /mnt/work');
+        }
+        await mount(guest, 'work');
+        for (const change of ['touch x', 'mkdir y', 'rm big', 'echo > big', 'ln -s a z', 'mv big small']) {
+          const { code, output } = await guest.try(`cd /mnt/work && ${change} 2>&1`);
+          assert.notEqual(code, 0, change);
+          assert.match(output, /Read-only file system|can't create/, change);
+        }
+        assert.equal(
+          (await guest.try('cat /mnt/work/out 2>&1')).code,
+          1,
+          "the host's secret is not the guest's",
+        );
+        assert.equal(await guest.sh('ls -A /mnt'), 'work');
+        assert.equal(sumOfTree(root), wanted);
+        assert.equal(await guest.powerOff(), 0);
+        assert.equal(guest.run.errors, '');
+      },
+    );
 
   it('is written: a tree is copied there and back, and arrives on the host', async (t) => {
     const root = makeTree(t);
@@ -179,7 +183,7 @@ describe("a shared folder to a stock Debian kernel's 9p driver", { skip }, () =>
     assert.equal(await guest.powerOff(), 0);
   });
 
-  it('is read fast', async (t) => {
+  longTest('is read fast', async (t) => {
     const root = makeTree(t);
     const guest = await boot(t, '--share', `${root},tag=work`);
     for (const [cache, msize] of [

@@ -13,8 +13,9 @@ import { describe, it, type TestContext } from 'node:test';
 import type { DiskGuest } from './inside/diskGuest.ts';
 import { boot, LONG_MS, reasonToSkipDisks } from './inside/diskImages.ts';
 import { DISK } from './inside/labProtocol.ts';
+import { longTest } from './inside/longTest.ts';
 
-const MIB = Number(process.env['LAB_VSOCK_MIB'] ?? '10');
+const MIB = Number(process.env['LAB_VSOCK_MIB'] ?? '4');
 const CONNECTIONS = 50;
 const CID = 3;
 const HOST_PORT = 1234;
@@ -104,23 +105,26 @@ async function exchange(peer: Socket, megabytes: number): Promise<[sent: string,
 
 describe("a stock Debian kernel's vsock", { skip: reasonToSkipDisks() }, () => {
   for (const bus of ['pci', 'mmio']) {
-    it(`has an echo of ${MIB} MiB from the host and from the guest over ${bus}`, async (t) => {
-      const { guest, socket } = await bootVsock(t, bus);
-      await echoServer(t, socket);
-      const data = `dd if=/dev/urandom of=/root/data bs=1M count=${MIB} 2>/dev/null`;
-      await guest.sh(data, LONG_MS);
-      const begin = performance.now();
-      const echo = `${SOCAT} 'OPEN:/root/data!!CREATE:/root/back' VSOCK-CONNECT:2:${HOST_PORT}`;
-      await guest.sh(`${echo} && cmp /root/data /root/back`, LONG_MS);
-      const between = performance.now();
-      await guest.sh(ECHO);
-      const [sent, received] = await exchange(await connectWhenThere(socket), MIB);
-      assert.equal(received, sent);
-      const end = performance.now();
-      const rate = (ms: number): string => `${((2 * MIB) / (ms / 1000)).toFixed(1)} MiB/s`;
-      t.diagnostic(`echo by the host: ${rate(between - begin)}, by the guest: ${rate(end - between)}`);
-      assert.equal(await guest.powerOff(), 0);
-    });
+    (bus === 'pci' ? it : longTest)(
+      `has an echo of ${MIB} MiB from the host and from the guest over ${bus}`,
+      async (t) => {
+        const { guest, socket } = await bootVsock(t, bus);
+        await echoServer(t, socket);
+        const data = `dd if=/dev/urandom of=/root/data bs=1M count=${MIB} 2>/dev/null`;
+        await guest.sh(data, LONG_MS);
+        const begin = performance.now();
+        const echo = `${SOCAT} 'OPEN:/root/data!!CREATE:/root/back' VSOCK-CONNECT:2:${HOST_PORT}`;
+        await guest.sh(`${echo} && cmp /root/data /root/back`, LONG_MS);
+        const between = performance.now();
+        await guest.sh(ECHO);
+        const [sent, received] = await exchange(await connectWhenThere(socket), MIB);
+        assert.equal(received, sent);
+        const end = performance.now();
+        const rate = (ms: number): string => `${((2 * MIB) / (ms / 1000)).toFixed(1)} MiB/s`;
+        t.diagnostic(`echo by the host: ${rate(between - begin)}, by the guest: ${rate(end - between)}`);
+        assert.equal(await guest.powerOff(), 0);
+      },
+    );
   }
 
   it('refuses what nobody listens for, both ways, and takes many connections', async (t) => {
@@ -139,7 +143,7 @@ describe("a stock Debian kernel's vsock", { skip: reasonToSkipDisks() }, () => {
     assert.equal(await guest.powerOff(), 0);
   });
 
-  it('has its driver bound again and again, and works then', async (t) => {
+  longTest('has its driver bound again and again, and works then', async (t) => {
     const { guest, socket } = await bootVsock(t, 'pci');
     await echoServer(t, socket);
     const driver = '/sys/bus/virtio/drivers/vmw_vsock_virtio_transport';

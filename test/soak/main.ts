@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { diskCrash, floods, fuzz, kills, runControl } from './commands.ts';
 import { labDisks, labKills } from './labDisks.ts';
+import { labLong } from './labLong.ts';
 import { labNetworks } from './labNetworks.ts';
 import { labSmp } from './labSmp.ts';
 import { labVsock } from './labVsock.ts';
@@ -14,6 +15,7 @@ const SOAKS: readonly Soak[] = [
   labSmp,
   labDisks,
   labKills,
+  labLong,
   labVsock,
   labNetworks,
   runControl,
