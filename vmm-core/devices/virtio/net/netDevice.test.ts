@@ -5,6 +5,7 @@ import { NO_OFFLOAD } from '../../../../test/support/loopLink.ts';
 import { readable, writable } from '../../../../test/support/mockDriver.ts';
 import { HEADER_BYTES, LOOP, NetMachine } from '../../../../test/support/netMachine.ts';
 import * as abi from '../../../abi/virtioNet.ts';
+import type { MessageIo } from '../../../bus/messageIo.ts';
 import {
   VIRTIO_MMIO_CONFIG,
   VIRTIO_MMIO_DEVICE_FEATURES,
@@ -407,6 +408,32 @@ describe('the link', () => {
     const report = machine.network.report();
     machine.run();
     assert.deepEqual(await report, { frames: 1 });
+  });
+
+  it('of a locked interface sends the address that was checked, whatever the guest makes of it then', () => {
+    const own = [0xfe, 0xe1, 0xbb, 0xd1, 0x12, 0x34];
+    const machine = new NetMachine({ network: { ...LOOP, lladdr: 'fe:e1:bb:d1:12:34', isLocked: true } });
+    const { link } = machine;
+    const driver = machine.driver(1);
+    const at = driver.allocate(100);
+    const pieces: number[][] = [];
+    const message: Pick<MessageIo, 'addBuffer' | 'addGuest'> = {
+      addBuffer: ({ bytes }, offset, lengthBytes) =>
+        pieces.push([...bytes.slice(offset, offset + lengthBytes)]) > 0,
+      addGuest: (gpa, lengthBytes) => pieces.push([gpa, lengthBytes]) > 0,
+    };
+    const send = link.send.bind(link);
+    link.send = (it, pair) => {
+      driver.bytes.set(OTHER, at + 6); // another CPU of the guest does
+      send(it, pair);
+      it.addTo(message as MessageIo, 8, 50);
+    };
+    machine.sendChain([readable(new Uint8Array(HEADER_BYTES)), readable(frame(100, BROADCAST, own), at)]);
+    assert.deepEqual(link.sent[0]?.bytes, frame(100, BROADCAST, own));
+    assert.deepEqual(pieces, [
+      [...own.slice(2), 0x88, 0xb5],
+      [at + 14, 44],
+    ]);
   });
 
   it('of a locked interface sends from its own address only, and gets what is its own', () => {

@@ -75,7 +75,7 @@ export class NetService implements VirtioService {
     const indexes = Array.from({ length: pairs }, (_, pair) => pair);
     this.#buffers = indexes.map((pair) => new RxBuffers(port.queue(2 * pair), ram, fail));
     this.#transmitQueues = indexes.map((pair) => port.queue(2 * pair + 1));
-    this.#frame = new TxFrame(ram, this.#chain);
+    this.#frame = new TxFrame(ram, this.#chain, this.#isLocked);
     this.#controlQueues = new Map([2, 2 * pairs].map((it) => [it, this.#controlQueue(it, ram, fail)]));
     this.#guestPort = new DevicePort({
       name,

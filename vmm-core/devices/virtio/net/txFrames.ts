@@ -24,6 +24,7 @@ import {
 import { type GuestFrame, HEAD_BYTES, MAX_FRAME_BYTES } from '../../../backends/net/netLink.ts';
 import { noOffload } from '../../../backends/net/offloadHeader.ts';
 import type { MessageIo } from '../../../bus/messageIo.ts';
+import { IoBuffer } from '../../../memory/ioBuffer.ts';
 import type { DescriptorChain } from '../descriptorChain.ts';
 import type { RamCopy } from '../ramCopy.ts';
 import { Pieces } from './pieces.ts';
@@ -49,13 +50,18 @@ export class TxFrame implements GuestFrame {
   readonly offload = noOffload();
   readonly #pieces: Pieces;
   /** The virtio header and then the head. */
-  readonly #copy = new DataView(new ArrayBuffer(VirtioNetHdrV1.size + HEAD_BYTES));
+  readonly #buffer = new IoBuffer(VirtioNetHdrV1.size + HEAD_BYTES);
+  readonly #copy = new DataView(this.#buffer.memory.buffer, 0, VirtioNetHdrV1.size + HEAD_BYTES);
+  /** So many of the first bytes leave as they were checked, whatever the guest makes of them meanwhile. */
+  readonly #fixedBytes: number;
   #headerBytes = VirtioNetHdrV1.size;
   #mayLeaveChecksum = false;
   /** By gso_type: 1: negotiated. */
   readonly #maySegment = new Uint8Array(GSO_TYPES);
 
-  constructor(ram: RamCopy, chain: DescriptorChain) {
+  /** `isLocked`: its Ethernet header is checked. */
+  constructor(ram: RamCopy, chain: DescriptorChain, isLocked: boolean) {
+    this.#fixedBytes = isLocked ? ETHERNET_HEADER_BYTES : 0;
     this.#pieces = new Pieces(ram, chain.gpa, chain.length);
     this.head = new Uint8Array(this.#copy.buffer, this.#headerBytes, HEAD_BYTES);
   }
@@ -87,10 +93,14 @@ export class TxFrame implements GuestFrame {
 
   copyTo(into: Uint8Array, from: number): void {
     this.#pieces.toBytes(this.#headerBytes + from, into);
+    const fixedEnd = Math.min(this.#fixedBytes, from + into.length);
+    for (let at = from; at < fixedEnd; at++) into[at - from] = this.head[at] ?? 0;
   }
 
   addTo(message: MessageIo, from: number, lengthBytes: number): boolean {
-    return this.#pieces.addTo(message, this.#headerBytes + from, lengthBytes);
+    const fixed = Math.min(lengthBytes, Math.max(0, this.#fixedBytes - from));
+    if (fixed > 0 && !message.addBuffer(this.#buffer, this.#headerBytes + from, fixed)) return false;
+    return this.#pieces.addTo(message, this.#headerBytes + from + fixed, lengthBytes - fixed);
   }
 
   /** §5.1.6.2.1. What the driver may not ask for it may not leave in the fields either. */
