@@ -436,6 +436,16 @@ describe('the link', () => {
     ]);
   });
 
+  it('tells the driver of all frames before it pauses', () => {
+    const machine = new NetMachine();
+    machine.offer([600]);
+    const interrupts = (): number => machine.state.regs.queueInterrupts[0] ?? 0;
+    machine.link.deliver(frame(300));
+    assert.equal(interrupts(), 0);
+    machine.service.pause();
+    assert.equal(interrupts(), 1);
+  });
+
   it('of a locked interface sends from its own address only, and gets what is its own', () => {
     const lladdr = 'fe:e1:bb:d1:12:34';
     const own = [0xfe, 0xe1, 0xbb, 0xd1, 0x12, 0x34];

@@ -149,6 +149,7 @@ export class NetService implements VirtioService {
   pause(): void {
     this.#isRunning = false;
     this.#guestPort.capture?.onTimer(); // who looks at a VM that is paused finds all frames
+    this.#endGo(); // frames of this turn, of which the driver was not told yet
     this.#open();
     for (const it of this.#buffers) it.giveBack();
   }
