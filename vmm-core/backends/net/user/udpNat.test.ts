@@ -14,7 +14,7 @@ import {
   HOST6,
   UserGuest,
 } from '../../../../test/support/userGuest.ts';
-import { EAGAIN, EMFILE, ENETUNREACH, ENOBUFS, EPERM } from '../../../kvm/errno.ts';
+import { EAGAIN, EMFILE, ENETUNREACH, ENOBUFS, ENOMEM, EPERM } from '../../../kvm/errno.ts';
 import { injectFaults, type IoRequest } from '../../../kvm/io/faults.ts';
 import { MAX_MAPPINGS, ONE_WAY_MS } from './udpNat.ts';
 
@@ -171,6 +171,17 @@ function failing(t: TestContext, failed: IoRequest['call'], errno: number, times
   });
   t.after(() => injectFaults(undefined));
 }
+
+test('a datagram that the host has no memory to give arrives later', async (t) => {
+  const server = await echo();
+  const it = guest();
+  failing(t, 'receive', ENOMEM, 1);
+  it.sendUdp(GUEST, 5000, HOST, server.address().port, HELLO);
+  await it.until(() => it.armedMs < ONE_WAY_MS, 'the first try');
+  assert.ok(it.armedMs > 0, 'nobody spins');
+  it.link.onTimer();
+  assert.deepEqual(Buffer.from((await it.next()).data), HELLO);
+});
 
 test('when the process has no more descriptors, the endpoint unused for longest gives its own', async (t) => {
   const server = await echo();

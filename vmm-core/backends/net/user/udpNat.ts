@@ -54,6 +54,8 @@ export const TWO_WAY_MS = 180_000;
 /** Of a datagram that is to be cut: Linux's UDP_MAX_SEGMENTS. */
 const MAX_SEGMENTS = 128;
 const NONE = -1;
+/** After an error that is not of the network: the host has no memory, mostly. */
+const RETRY_MS = 10;
 /** IPv4 and UDP headers fit into 65535 with it. */
 const MAX_DATA_BYTES = 65507;
 
@@ -148,7 +150,11 @@ export class UdpNat {
       const result = port.message.receiveFrom(fd);
       if (result === -EAGAIN) return;
       if (result >= 0) this.#deliver(mapping, port.message.peer, result);
-      else if (!this.#onSocketError(mapping, fd, -result)) return;
+      else if (!this.#onSocketError(mapping, fd, -result)) {
+        // Datagrams may be behind the error, and of those the kernel has told already.
+        this.#unfinished.add(index);
+        return port.arm(RETRY_MS);
+      }
     }
     this.#unfinished.add(index);
     port.arm(0);
