@@ -198,6 +198,25 @@ test('a guest has a bounded number of transfers', () => {
   assert.equal(it.closed.length, MAX_TRANSFERS);
 });
 
+test('a guest that asks and gives up has main open a bounded number of files at a time', () => {
+  const asked: number[] = [];
+  const files = { open: (id: number) => asked.push(id), read: () => undefined, close: () => undefined };
+  const server = new TftpServer(files, () => undefined, 1500);
+  const flood = (): void => {
+    for (let i = 0; i < 1000; i++) {
+      server.onRequest(PEER, new Bytes(false).u16(RRQ).cstring('kernel', 'octet').done(), 0);
+      server.onDatagram(PEER, 49152 + (asked.at(-1) ?? 0), new Bytes(false).u16(ERROR, 0).done(), 0);
+    }
+  };
+  flood();
+  assert.equal(asked.length, MAX_TRANSFERS);
+  assert.equal(server.count, 0);
+  server.opened(0, 100, 0);
+  server.failed(1, 1, 'file not found');
+  flood();
+  assert.equal(asked.length, MAX_TRANSFERS + 2);
+});
+
 const root = mkdtempSync(join(tmpdir(), 'tftp-'));
 after(() => rmSync(root, { recursive: true }));
 mkdirSync(join(root, 'shared/sub'), { recursive: true });
@@ -249,6 +268,19 @@ test('a file is read piece by piece, to its end', async () => {
     more = data.bytes.length > 0;
   }
   assert.deepEqual(Buffer.concat(parts), Buffer.from(pattern(100_000)));
+  folder.close();
+});
+
+test('a file that is given up before it is open is answered all the same', async () => {
+  const told = new Arrivals<TftpTold>('an answer of the folder');
+  const folder = new TftpFolder(new SharedFolder(join(root, 'shared'), 'the TFTP folder'), (it) =>
+    told.put(it),
+  );
+  for (const [id, name] of ['inside', 'none'].entries()) {
+    folder.onAsked({ kind: 'tftpOpen', id, name });
+    folder.onAsked({ kind: 'tftpClose', id });
+    assert.equal((await told.take()).kind, name === 'none' ? 'tftpFailed' : 'tftpOpened');
+  }
   folder.close();
 });
 

@@ -23,6 +23,7 @@ import { toNetascii } from './netascii.ts';
 
 /** Reads files one piece after the other; answers come by `opened`, `data` and `failed` of the server. */
 export interface TftpFiles {
+  /** Is answered once, also where `close` has come before. */
   open(id: number, name: string): void;
   /** The next piece, at most READ_BYTES; an empty one is the end. */
   read(id: number): void;
@@ -94,6 +95,8 @@ export class TftpServer {
   readonly #send: TftpSend;
   readonly #maxBlock: number;
   readonly #transfers = new Map<number, Transfer>();
+  /** Files that were asked for and not answered yet, also those of transfers that have ended. */
+  readonly #opening = new Set<number>();
   #nextId = 0;
   #out = new Uint8Array(2048);
 
@@ -118,7 +121,7 @@ export class TftpServer {
       if (transfer.state === 'opening') return; // the request has come twice
       this.#end(transfer);
     }
-    if (this.#transfers.size >= MAX_TRANSFERS)
+    if (Math.max(this.#transfers.size, this.#opening.size) >= MAX_TRANSFERS)
       return this.#error(peer, this.#port(), TFTP_UNDEFINED, 'too many transfers at a time');
     this.#begin(peer, name, mode === 'netascii', options, nowMs);
   }
@@ -139,6 +142,7 @@ export class TftpServer {
   }
 
   opened(id: number, sizeBytes: number, nowMs: number): void {
+    this.#opening.delete(id);
     const transfer = this.#transfers.get(id);
     if (transfer?.state !== 'opening') return;
     const { options } = transfer;
@@ -179,6 +183,7 @@ export class TftpServer {
   }
 
   failed(id: number, code: number, text: string): void {
+    this.#opening.delete(id);
     const transfer = this.#transfers.get(id);
     if (transfer === undefined) return;
     this.#error(transfer.peer, transfer.port, code, text);
@@ -236,6 +241,7 @@ export class TftpServer {
       sentBytes: 0,
     };
     this.#transfers.set(transfer.id, transfer);
+    this.#opening.add(transfer.id);
     this.#files.open(transfer.id, name);
   }
 

@@ -28,6 +28,7 @@ export class TftpFolder {
   readonly #folder: SharedFolder;
   readonly #tell: (told: TftpTold) => void;
   readonly #files = new Map<number, OpenFile>();
+  #isClosed = false;
 
   constructor(folder: SharedFolder, tell: (told: TftpTold) => void) {
     this.#folder = folder;
@@ -48,21 +49,25 @@ export class TftpFolder {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const id of [...this.#files.keys()]) this.#close(id);
   }
 
+  /** Answers in any case: the server asks for no more files than it has answers outstanding. */
   async #open(id: number, name: string): Promise<void> {
     const file: OpenFile = { handle: undefined, offset: 0 };
     this.#files.set(id, file);
+    let answer: TftpTold;
     try {
       const { handle, sizeBytes } = await this.#folder.open(name);
-      if (this.#files.get(id) !== file) return await handle.close();
-      file.handle = handle;
-      this.#tell({ kind: 'tftpOpened', id, sizeBytes });
+      if (this.#files.get(id) === file) file.handle = handle;
+      else await handle.close();
+      answer = { kind: 'tftpOpened', id, sizeBytes };
     } catch (error) {
-      if (!this.#files.delete(id)) return;
-      this.#tell({ kind: 'tftpFailed', id, ...failure(error) });
+      this.#files.delete(id);
+      answer = { kind: 'tftpFailed', id, ...failure(error) };
     }
+    if (!this.#isClosed) this.#tell(answer);
   }
 
   async #read(id: number): Promise<void> {
