@@ -18,6 +18,8 @@ const KEPT_BYTES = 0x40_0000;
 const RESEND_MS = 200;
 const LONGEST_RESEND_MS = 60_000;
 const DUP_ACKS = 3;
+/** Retries in vain: the guest's buffers may never hold a long frame. */
+export const SMALLER_AFTER = 1;
 /** The host has no memory, or we have none left. */
 const RETRY_MS = 10;
 
@@ -87,7 +89,7 @@ export class GuestStream {
     connection.wantsResend = false;
     if (inFlight === 0) return true;
     const sentData = inFlight - (isFinSent ? 1 : 0);
-    const most = connection.retries > 1 ? connection.mss : this.#writer.frameData(connection);
+    const most = connection.retries > SMALLER_AFTER ? connection.mss : this.#writer.frameData(connection);
     let bytes = Math.min(sentData, most);
     if (connection.hasSack) bytes = Math.min(bytes, Math.max(1, (connection.sackLeft - sndUna) | 0));
     const offset = toGuest.find(0);

@@ -419,6 +419,20 @@ describe('time', () => {
     scene.assertEmpty();
   });
 
+  it('does not count against a guest that is paused', () => {
+    const scene = new Scene();
+    const { socket, peer } = scene.open();
+    peer.write(bytesOf(1000));
+    scene.wire.sent();
+    scene.wire.take(); // lost
+    scene.wire.port.roomFrames = 0;
+    for (let i = 0; i < 60; i++) scene.wire.advance(60_000);
+    assert.equal(scene.wire.nat.counters.timeouts, 0);
+    scene.wire.giveRoom(Infinity);
+    scene.settle();
+    assert.deepEqual(socket.bytes(), bytesOf(1000));
+  });
+
   it('asks a silent guest after more than two hours, and leaves one alone that answers', () => {
     const scene = new Scene();
     scene.open();

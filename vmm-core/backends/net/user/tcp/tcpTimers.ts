@@ -5,7 +5,7 @@
 import { TH_ACK } from '../../../../abi/packets.ts';
 import type { GuestPort } from '../../netLink.ts';
 import type { ConnectionTable } from './connectionTable.ts';
-import type { GuestStream } from './guestStream.ts';
+import { type GuestStream, SMALLER_AFTER } from './guestStream.ts';
 import { retry } from './hostStream.ts';
 import type { SegmentWriter } from './segmentWriter.ts';
 import { NEVER_MS, type TcpConnection } from './tcpConnection.ts';
@@ -94,6 +94,9 @@ export class TcpTimers {
     connection.resendMs = NEVER_MS;
     if (connection.state === 'timeWait') return this.#owner.expire(connection);
     const isOpen = connection.state === 'open';
+    // What was due before has not gone out: a VM that is paused, or has no buffers, is not a silent one.
+    if (isOpen && connection.wantsResend && connection.retries > SMALLER_AFTER)
+      return this.#owner.enqueue(connection);
     if (++connection.retries > (isOpen ? MAX_RETRIES : MAX_SYN_RETRIES)) {
       // RFC 9293 §3.8.6.1: a window may stay closed for as long as the guest says so.
       if (connection.inFlight > 0 || now - connection.heardMs > SILENCE_MS)
@@ -102,7 +105,7 @@ export class TcpTimers {
     }
     if (!isOpen) connection.needsSyn = true;
     else if (connection.inFlight > 0) this.#toGuest.recover(connection);
-    else if (this.#toGuest.isStuck(connection)) this.#probe(connection);
+    else if (this.#toGuest.isStuck(connection) && !this.#probe(connection)) connection.retries--;
     this.#owner.enqueue(connection);
   }
 
@@ -116,8 +119,8 @@ export class TcpTimers {
     this.#dueMs = Math.min(this.#dueMs, due);
   }
 
-  /** The byte before the next: the guest answers with what it expects, and its window. */
-  #probe(connection: TcpConnection): void {
-    this.#writer.data(connection, (connection.sndUna - 1) | 0, TH_ACK, 0, 0);
+  /** The byte before the next: the guest answers with what it expects, and its window. False: no room. */
+  #probe(connection: TcpConnection): boolean {
+    return this.#writer.data(connection, (connection.sndUna - 1) | 0, TH_ACK, 0, 0);
   }
 }
