@@ -59,6 +59,8 @@ export class LocalDhcp implements Answerer {
     if (packet.protocol !== IPPROTO_UDP || !datagram.read(packet)) return false;
     if (datagram.destinationPort !== SERVER_PORT || datagram.dataBytes > MAX_REQUEST_BYTES) return false;
     if (!packet.isTo(BROADCAST) && !packet.isTo(this.#ends.host)) return false;
+    // There is one guest, and one address: whatever MAC address it had before, it is the guest's.
+    this.#leases.clear();
     const request = new Uint8Array(datagram.dataBytes);
     frame.copyTo(request, datagram.dataAt);
     const reply = answerDhcp(request, this.#settings, this.#leases, performance.now());

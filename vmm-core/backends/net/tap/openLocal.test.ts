@@ -72,10 +72,10 @@ test('what is taken already is left out, and when all is that is one sentence', 
 });
 
 /** From a client without an address, or from one of that address. */
-function dhcp(type: number, options: readonly number[] = []): Uint8Array {
+function dhcp(type: number, options: readonly number[] = [], mac = MAC): Uint8Array {
   const message = new Uint8Array(300);
   message.set([BOOTREQUEST, 1, 6, 0, 1, 2, 3, 4]);
-  message.set(MAC, BOOTP_CHADDR);
+  message.set(mac, BOOTP_CHADDR);
   new DataView(message.buffer).setUint32(BOOTP_MAGIC, DHCP_MAGIC);
   message.set([53, 1, type, ...options, 255], BOOTP_OPTIONS);
   const headers = new PacketHeaders();
@@ -123,6 +123,9 @@ test(
     assert.deepEqual(optionsOf(answers()[1] ?? assert.fail()).get(53), [DHCPACK]);
     port.send(dhcp(DHCPREQUEST, [50, 4, 10, 0, 0, 9]));
     assert.deepEqual(optionsOf(answers()[2] ?? assert.fail()).get(53), [DHCPNAK]);
+    // A guest that has another MAC address now, as of another system that it boots.
+    port.send(dhcp(DHCPDISCOVER, [], Uint8Array.of(0x52, 0x54, 0, 1, 2, 3)));
+    assert.deepEqual(optionsOf(answers()[3] ?? assert.fail()).get(53), [DHCPOFFER]);
     port.close();
   },
 );
