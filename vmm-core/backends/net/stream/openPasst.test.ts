@@ -7,7 +7,10 @@ import path from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Arrivals } from '../../../../test/support/deadline.ts';
 import { FakeGuestPort } from '../../../../test/support/fakeGuestPort.ts';
+import { nthFaults } from '../../../../test/support/ioFaults.ts';
 import { UserError } from '../../../errors.ts';
+import { EMFILE } from '../../../kvm/errno.ts';
+import { injectFaults } from '../../../kvm/io/faults.ts';
 import type { LinkBackend, LinkHost } from '../linkKind.ts';
 import { open as openPasst } from './openPasst.ts';
 import { StreamLink, type StreamMessage, type StreamOpened } from './streamLink.ts';
@@ -88,6 +91,17 @@ test('a program that ends is run again, with a new connection, and that is told 
     assert.ok(port.waitFor(() => !port.isUp));
   }
   assert.deepEqual(troubles.takeAll(), []);
+});
+
+test('where no socket can be made for it just then, it is run again later', async (t) => {
+  t.after(() => injectFaults(undefined));
+  backend = openPasst({ kind: 'passt' }, linkHost(), program('exit 3'));
+  const link = attach(backend.opened);
+  const faults = nthFaults({ socket: { 1: { errno: EMFILE } } });
+  injectFaults(faults);
+  await troubles.take();
+  link.onMessage(await sent.take());
+  assert.equal(faults.seen.socket, 2);
 });
 
 test('a program is given its connection, and the size of what the guest may send', async () => {

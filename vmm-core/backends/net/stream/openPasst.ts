@@ -97,9 +97,19 @@ class PasstBackend implements LinkBackend {
     this.#startLater();
   }
 
+  /** The host may have no descriptor left just now: that is no reason for the VM to end. */
+  #tryStart(): number | undefined {
+    try {
+      return this.#start();
+    } catch (error) {
+      if (error instanceof UserError) return undefined;
+      throw error;
+    }
+  }
+
   #startLater(): void {
     this.#timer = setTimeout(() => {
-      const fd = this.#start();
+      const fd = this.#tryStart();
       if (fd === undefined) return this.#startLater();
       const message: StreamMessage = { fd };
       this.#host.send(message);
