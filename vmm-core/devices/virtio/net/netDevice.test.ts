@@ -436,6 +436,22 @@ describe('the link', () => {
     ]);
   });
 
+  it('gives nothing of a frame where it ends, as of a packet without a payload', () => {
+    const machine = new NetMachine({ network: { ...LOOP, lladdr: 'fe:e1:bb:d1:12:34', isLocked: true } });
+    const { link } = machine;
+    const own = [0xfe, 0xe1, 0xbb, 0xd1, 0x12, 0x34];
+    const none: Pick<MessageIo, 'addBuffer' | 'addGuest'> = { addBuffer: () => true, addGuest: () => false };
+    const send = link.send.bind(link);
+    link.send = (it, pair) => {
+      it.copyTo(new Uint8Array(0), it.lengthBytes);
+      assert.equal(it.addTo(none as MessageIo, it.lengthBytes, 0), true);
+      assert.equal(it.addTo(none as MessageIo, 0, 14), true);
+      send(it, pair);
+    };
+    machine.sendChain([readable(new Uint8Array(HEADER_BYTES)), readable(frame(14, BROADCAST, own))]);
+    assert.equal(link.sent.length, 1);
+  });
+
   it('tells the driver of all frames before it pauses', () => {
     const machine = new NetMachine();
     machine.offer([600]);
