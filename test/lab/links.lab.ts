@@ -7,6 +7,7 @@ import { reasonToSkipDisks, vmm } from './inside/diskImages.ts';
 import { passtOutside, serveEcho, serveIperf3 } from './inside/l1Network.ts';
 import { l1 } from './inside/l1Storage.ts';
 import { bootNetGuest, configure, HOST } from './inside/netGuest.ts';
+import { longTest } from './inside/longTest.ts';
 
 const IPERF3 = 5201;
 const CAPTURE = '/tmp/net0.pcapng';
@@ -40,7 +41,7 @@ describe('interfaces of a stock Debian kernel', { skip: reasonToSkipDisks() }, (
     assert.equal(await guest.powerOff(), 0);
   });
 
-  it('are behind passt', async (t) => {
+  longTest('are behind passt', async (t) => {
     const echo = await serveEcho(t);
     await passtOutside();
     const guest = await bootNetGuest(t, { networks: ['passt'] });

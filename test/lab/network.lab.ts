@@ -11,6 +11,7 @@ import { describe, it } from 'node:test';
 import { reasonToSkipDisks } from './inside/diskImages.ts';
 import { serveEcho, serveFile, serveIperf3, serveNames } from './inside/l1Network.ts';
 import { awaitIpv6, bootNetGuest, configure, GUEST, HOST, startEcho } from './inside/netGuest.ts';
+import { longTest } from './inside/longTest.ts';
 
 const MIB = 2 ** 20;
 const FORWARDED = 2222;
@@ -26,30 +27,33 @@ interface Iperf3 {
 
 describe('a stock Debian kernel on the user network', { skip: reasonToSkipDisks() }, () => {
   for (const transport of ['pci', 'mmio'] as const) {
-    it(`has an address, a name server, IPv6, and files by HTTP both ways over ${transport}`, async (t) => {
-      await serveNames(t, NAMED);
-      const http = await serveFile(t, 4 * MIB);
-      const networks = [`user,transport=${transport},forward=tcp:${FORWARDED}:80`];
-      const guest = await bootNetGuest(t, { networks });
-      const lease = await configure(guest);
-      assert.match(lease, new RegExp(`^ip=${GUEST}$`, 'm'));
-      assert.match(lease, new RegExp(`^router=${HOST}$`, 'm'));
-      await guest.sh(`ping -c 3 ${HOST}`);
-      assert.match(await guest.sh('nslookup -type=a lab.test'), new RegExp(NAMED.join('\\.')));
-      assert.match(await awaitIpv6(guest), /default via fe80::/);
+    (transport === 'pci' ? it : longTest)(
+      `has an address, a name server, IPv6, and files by HTTP both ways over ${transport}`,
+      async (t) => {
+        await serveNames(t, NAMED);
+        const http = await serveFile(t, 4 * MIB);
+        const networks = [`user,transport=${transport},forward=tcp:${FORWARDED}:80`];
+        const guest = await bootNetGuest(t, { networks });
+        const lease = await configure(guest);
+        assert.match(lease, new RegExp(`^ip=${GUEST}$`, 'm'));
+        assert.match(lease, new RegExp(`^router=${HOST}$`, 'm'));
+        await guest.sh(`ping -c 3 ${HOST}`);
+        assert.match(await guest.sh('nslookup -type=a lab.test'), new RegExp(NAMED.join('\\.')));
+        assert.match(await awaitIpv6(guest), /default via fe80::/);
 
-      const url = `http://${HOST}:${http.port}/file`;
-      assert.match(await guest.sh(`wget -q -O - ${url} | sha256sum`), new RegExp(http.sha256));
+        const url = `http://${HOST}:${http.port}/file`;
+        assert.match(await guest.sh(`wget -q -O - ${url} | sha256sum`), new RegExp(http.sha256));
 
-      await guest.sh('mkdir -p /tmp/www && dd if=/dev/urandom of=/tmp/www/file bs=1M count=4 2>/dev/null');
-      await guest.sh('httpd -p 80 -h /tmp/www');
-      const answer = await fetch(`http://127.0.0.1:${FORWARDED}/file`);
-      const sum = createHash('sha256')
-        .update(Buffer.from(await answer.arrayBuffer()))
-        .digest('hex');
-      assert.match(await guest.sh('sha256sum /tmp/www/file'), new RegExp(sum));
-      assert.equal(await guest.powerOff(), 0);
-    });
+        await guest.sh('mkdir -p /tmp/www && dd if=/dev/urandom of=/tmp/www/file bs=1M count=4 2>/dev/null');
+        await guest.sh('httpd -p 80 -h /tmp/www');
+        const answer = await fetch(`http://127.0.0.1:${FORWARDED}/file`);
+        const sum = createHash('sha256')
+          .update(Buffer.from(await answer.arrayBuffer()))
+          .digest('hex');
+        assert.match(await guest.sh('sha256sum /tmp/www/file'), new RegExp(sum));
+        assert.equal(await guest.powerOff(), 0);
+      },
+    );
   }
 
   it('moves data by iperf3, up, down and both at once, over IPv4 and IPv6', async (t) => {

@@ -136,7 +136,7 @@ describe("a shared folder to a stock Debian kernel's 9p driver", { skip }, () =>
       },
     );
 
-  it('is written: a tree is copied there and back, and arrives on the host', async (t) => {
+  longTest('is written: a tree is copied there and back, and arrives on the host', async (t) => {
     const root = makeTree(t);
     const wanted = sumOfTree(root);
     const other = path.join(path.dirname(root), 'other');

@@ -4,12 +4,12 @@ import { prepareLab, runLab } from '../lab/lab.ts';
 import { soakLab } from './labSoak.ts';
 import type { Soak } from './soak.ts';
 
-const FILES = ['balloon', 'console', 'share', 'switch', 'vsock'];
+const FILES = ['balloon', 'console', 'links', 'network', 'share', 'switch', 'vsock'];
 const FILE_TIMEOUT_MS = 60 * 60_000;
 
 export const labLong: Soak = {
   name: 'lab-long',
-  what: 'small devices, shares and switches of Linux guests, with their long tests, in the lab',
+  what: 'networks, small devices and shares of Linux guests, with their long tests, in the lab',
   run: async (ms) => {
     const files = FILES.map((it) => path.join(import.meta.dirname, `../lab/${it}.lab.ts`));
     const environment = { LAB_LONG: '1' };
