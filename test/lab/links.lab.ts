@@ -13,9 +13,8 @@ const IPERF3 = 5201;
 const CAPTURE = '/tmp/net0.pcapng';
 
 describe('interfaces of a stock Debian kernel', { skip: reasonToSkipDisks() }, () => {
-  it('are on a tap of the host, with several queues: TCP both ways, datagrams of all sizes', async (t) => {
+  it('are on a tap of the host, with several queues: connections, datagrams of all sizes', async (t) => {
     const echo = await serveEcho(t);
-    await serveIperf3(t, IPERF3);
     const guest = await bootNetGuest(t, { networks: ['tap7'], cpus: 2 });
     await l1('ip', 'addr', 'add', '10.9.7.1/24', 'dev', 'tap7');
     await l1('ip', 'link', 'set', 'tap7', 'up');
@@ -23,13 +22,23 @@ describe('interfaces of a stock Debian kernel', { skip: reasonToSkipDisks() }, (
     assert.match(await guest.sh('ls /sys/class/net/eth0/queues'), /rx-1/);
     assert.match(await guest.sh(`netLoad many 10.9.7.1 ${echo} 200`), /^answered: 200 /);
     assert.match(await guest.sh(`netLoad udp 10.9.7.1 ${echo}`), /^answered: 14 /);
+    assert.equal(await guest.powerOff(), 0);
+    await assert.rejects(l1('ip', 'link', 'show', 'tap7'), /tap7/);
+  });
+
+  // As busy as that, the emulator loses some guests (README.md), QEMU's too.
+  longTest('move data by iperf3 over a tap, up and down', async (t) => {
+    await serveIperf3(t, IPERF3);
+    const guest = await bootNetGuest(t, { networks: ['tap8'] });
+    await l1('ip', 'addr', 'add', '10.9.8.1/24', 'dev', 'tap8');
+    await l1('ip', 'link', 'set', 'tap8', 'up');
+    await guest.sh('ip addr add 10.9.8.2/24 dev eth0 && ip link set eth0 up');
     for (const way of ['', '-R']) {
-      const said = await guest.sh(`iperf3 -c 10.9.7.1 -p ${IPERF3} -t 2 ${way} | grep receiver`);
+      const said = await guest.sh(`iperf3 -c 10.9.8.1 -p ${IPERF3} -t 2 ${way} | grep receiver`);
       t.diagnostic(said);
       assert.match(said, /bits\/sec/);
     }
     assert.equal(await guest.powerOff(), 0);
-    await assert.rejects(l1('ip', 'link', 'show', 'tap7'), /tap7/);
   });
 
   it("are a private link to the host, with vmd's addresses", async (t) => {
