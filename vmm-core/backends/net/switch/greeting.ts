@@ -3,11 +3,11 @@
  * shall write frames for it to (bus/frameRing.ts). What either sends by the socket later wakes the other.
  */
 import { MAX_FRAME_BYTES } from '../netLink.ts';
+import { OFFLOAD_HEADER_BYTES } from '../offloadHeader.ts';
 
 export const SWITCH_VERSION = 1;
-/** The vnet header of a frame in a ring, struct virtio_net_hdr_v1. */
-export const FRAME_HEADER_BYTES = 12;
-export const MAX_RECORD_BYTES = FRAME_HEADER_BYTES + MAX_FRAME_BYTES;
+/** Of a ring: a frame and what precedes it. */
+export const MAX_RECORD_BYTES = OFFLOAD_HEADER_BYTES + MAX_FRAME_BYTES;
 export const MAX_GREETING_BYTES = 512;
 const MAX_ID_LENGTH = 200;
 

@@ -14,9 +14,9 @@ import { EBADFD, EINVAL, EIO } from '../../../kvm/errno.ts';
 import { closeFd, createEventFd, signalEventFd } from '../../../kvm/libc.ts';
 import { acceptFrom, connectSocket, openSocket } from '../../../kvm/net/sockets.ts';
 import type { GuestFrame, GuestPort, LinkReport, NetLink } from '../netLink.ts';
-import { noOffload, readOffload, writeOffload } from '../offloadHeader.ts';
+import { noOffload, OFFLOAD_HEADER_BYTES, readOffload, writeOffload } from '../offloadHeader.ts';
 import { SoftwareOffload } from '../softwareOffload.ts';
-import { FRAME_HEADER_BYTES, type Greeting, MAX_RECORD_BYTES, SWITCH_VERSION } from './greeting.ts';
+import { type Greeting, MAX_RECORD_BYTES, SWITCH_VERSION } from './greeting.ts';
 import { macKey, MacTable, macText } from './macTable.ts';
 import type { OpenedSwitch } from './openSwitch.ts';
 import { SwitchPeer } from './switchPeer.ts';
@@ -52,10 +52,10 @@ export class SwitchLink implements NetLink {
   #isClosed = false;
   readonly #holder: UplinkHolder;
   /** Of a record: the vnet header and the Ethernet header, which nobody else can change. */
-  readonly #head = new Uint8Array(FRAME_HEADER_BYTES + ETHER_HDR_LEN);
+  readonly #head = new Uint8Array(OFFLOAD_HEADER_BYTES + ETHER_HDR_LEN);
   readonly #headView = new DataView(this.#head.buffer);
   readonly #offload = noOffload();
-  readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
+  readonly #header = new Uint8Array(OFFLOAD_HEADER_BYTES);
   readonly #headerView = new DataView(this.#header.buffer);
 
   constructor(opened: OpenedSwitch, port: GuestPort) {
@@ -159,11 +159,11 @@ export class SwitchLink implements NetLink {
   // From the guest.
 
   #give(peer: SwitchPeer, frame: GuestFrame): void {
-    const recordBytes = FRAME_HEADER_BYTES + frame.lengthBytes;
+    const recordBytes = OFFLOAD_HEADER_BYTES + frame.lengthBytes;
     const room = this.#roomAt(peer, recordBytes, frame.offload.gsoType);
     if (room === undefined) return;
     room.set(this.#header);
-    frame.copyTo(room.subarray(FRAME_HEADER_BYTES), 0);
+    frame.copyTo(room.subarray(OFFLOAD_HEADER_BYTES), 0);
     peer.publish(recordBytes);
   }
 
@@ -171,7 +171,7 @@ export class SwitchLink implements NetLink {
   #roomAt(peer: SwitchPeer, recordBytes: number, gsoType: number): Uint8Array | undefined {
     const { greeting } = peer;
     if (greeting === undefined) return undefined;
-    if (!fits(recordBytes - FRAME_HEADER_BYTES, gsoType, greeting.mtu)) {
+    if (!fits(recordBytes - OFFLOAD_HEADER_BYTES, gsoType, greeting.mtu)) {
       this.#port.drop('filtered');
       return undefined;
     }
@@ -217,19 +217,19 @@ export class SwitchLink implements NetLink {
   /** False: the guest has no room. What is no frame is dropped. */
   #take(tag: number, peer: SwitchPeer, record: Uint8Array): boolean {
     const { uplink } = this.#holder;
-    const lengthBytes = record.length - FRAME_HEADER_BYTES;
+    const lengthBytes = record.length - OFFLOAD_HEADER_BYTES;
     if (!this.#check(record, lengthBytes)) return true;
     if (uplink === undefined) {
       if (!this.#deliver(record)) return false;
     } else {
-      const target = this.#targetOf(this.#head, FRAME_HEADER_BYTES);
+      const target = this.#targetOf(this.#head, OFFLOAD_HEADER_BYTES);
       if (target === undefined || target === GUEST) this.#deliverOrKeep(uplink, record);
       if (target === undefined || target === UPLINK)
         this.#sent(uplink.forward(this.#port.message, record, this.#head));
     }
     peer.framesIn++;
     peer.bytesIn += lengthBytes;
-    this.#learn(this.#head, FRAME_HEADER_BYTES, tag);
+    this.#learn(this.#head, OFFLOAD_HEADER_BYTES, tag);
     return true;
   }
 
@@ -246,7 +246,7 @@ export class SwitchLink implements NetLink {
   /** False: the guest has no room. */
   #deliver(record: Uint8Array): boolean {
     const port = this.#port;
-    const delivery = this.#offloads.deliver(port, record.subarray(FRAME_HEADER_BYTES), this.#offload);
+    const delivery = this.#offloads.deliver(port, record.subarray(OFFLOAD_HEADER_BYTES), this.#offload);
     if (delivery === 'malformed') port.drop('malformed');
     return delivery !== 'noRoom';
   }
@@ -272,9 +272,9 @@ export class SwitchLink implements NetLink {
   /** Frames of the host's network, for whoever they are. */
   #bring(uplink: Uplink, record: Uint8Array): void {
     const isCut = record.length > MAX_RECORD_BYTES;
-    if (isCut || !this.#check(record, record.length - FRAME_HEADER_BYTES)) return;
-    this.#learn(this.#head, FRAME_HEADER_BYTES, UPLINK);
-    const target = this.#targetOf(this.#head, FRAME_HEADER_BYTES);
+    if (isCut || !this.#check(record, record.length - OFFLOAD_HEADER_BYTES)) return;
+    this.#learn(this.#head, OFFLOAD_HEADER_BYTES, UPLINK);
+    const target = this.#targetOf(this.#head, OFFLOAD_HEADER_BYTES);
     const peer = target === undefined ? undefined : this.#peers.get(target);
     if (peer !== undefined) return this.#pass(peer, record);
     if (target === UPLINK) return;
@@ -300,7 +300,7 @@ export class SwitchLink implements NetLink {
     for (let i = 0; i < most; i++) {
       const record = uplink.inbox.peek();
       if (record.length === 0) return false;
-      if (this.#check(record, record.length - FRAME_HEADER_BYTES) && !this.#deliver(record)) return false;
+      if (this.#check(record, record.length - OFFLOAD_HEADER_BYTES) && !this.#deliver(record)) return false;
       uplink.inbox.release(record.length);
     }
     return true;

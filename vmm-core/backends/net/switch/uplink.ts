@@ -9,7 +9,8 @@ import type { MessageIo } from '../../../bus/messageIo.ts';
 import { setTapOffloads } from '../../../kvm/net/tun.ts';
 import { IoBuffer } from '../../../memory/ioBuffer.ts';
 import type { GuestFrame } from '../netLink.ts';
-import { FRAME_HEADER_BYTES, MAX_RECORD_BYTES } from './greeting.ts';
+import { OFFLOAD_HEADER_BYTES } from '../offloadHeader.ts';
+import { MAX_RECORD_BYTES } from './greeting.ts';
 import { type HeldUplink, releaseUplink } from './holdUplink.ts';
 
 const INBOX_BYTES = 2 ** 20;
@@ -61,7 +62,7 @@ export class Uplink {
   send(message: MessageIo, header: Uint8Array, frame: GuestFrame): number {
     this.#out.bytes.set(header);
     message.clear();
-    message.addBuffer(this.#out, 0, FRAME_HEADER_BYTES);
+    message.addBuffer(this.#out, 0, OFFLOAD_HEADER_BYTES);
     frame.addTo(message, 0, frame.lengthBytes);
     return this.#write(message);
   }
