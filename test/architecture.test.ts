@@ -61,7 +61,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   memory: ['abi'],
   bus: ['abi', 'memory'],
   kvm: ['abi', 'bus', 'memory'],
-  backends: ['abi', 'bus', 'memory', 'kvm', 'config', 'client', 'protocol'],
+  backends: ['abi', 'bus', 'memory', 'kvm', 'config', 'client'],
   devices: ['abi', 'bus', 'memory', 'backends', 'config', 'firmware', 'protocol'],
   inspector: ['abi', 'bus', 'memory', 'devices', 'protocol'],
   firmware: ['abi', 'memory'],
