@@ -72,13 +72,20 @@ ${table}
 
 How:
 
-${parts.map((it) => `- **${it.title}**: ${it.how}`).join('\n')}
+${explanations(parts).join('\n')}
 
 Both VMMs get 256 MiB, one vCPU, COM1 on standard output. QEMU is
 \`${qemu('GUEST').command} ${qemu('GUEST').args.join(' ')}\`;
 \`acpi=off\` makes it start by qboot, its quickest firmware. gdb is ${gdbVersion()}; the kernel is Debian's, of a
 \`linux-image-6.1.0-*-cloud-amd64-dbg\` package.
 `;
+}
+
+/** What is measured alike is explained once. */
+function explanations(parts: Measurements['parts']): string[] {
+  const titles = new Map<string, string[]>();
+  for (const { how, title } of parts) titles.set(how, [...(titles.get(how) ?? []), `**${title}**`]);
+  return Array.from(titles, ([how, of]) => `- ${of.join(', ')}: ${how}`);
 }
 
 function comparedWith(before: string, table: string): string {
