@@ -12,7 +12,7 @@ import { CONVERT_GROUP } from './convert.ts';
 import { DATA_PATH_PARTS } from './dataPath.ts';
 import { DISK_PARTS } from './disks.ts';
 import { LAB_BOOT_GROUP } from './labBoot.ts';
-import { LAB_GROUP } from './labDisks.ts';
+import { LAB_DISKS } from './labDisks.ts';
 import { LAB_NETWORKS } from './labNetworks.ts';
 import { privateNode, qemu, trapframe } from './machines.ts';
 import { overheadMib } from './memory.ts';
@@ -211,7 +211,7 @@ const PARTS: readonly (Part | Group)[] = [
   ...DISK_PARTS,
   CONVERT_GROUP,
   LAB_BOOT_GROUP,
-  LAB_GROUP,
+  ...LAB_DISKS,
   ...LAB_NETWORKS,
   ...SYMBOL_PARTS,
 ];
