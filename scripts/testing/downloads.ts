@@ -14,6 +14,8 @@ export const KERNEL_PACKAGE = 'linux-image-6.1.0-*-cloud-amd64';
 export const BUSYBOX_PACKAGE = 'busybox-static';
 /** What guests with a root on a disk have on them, and L1 itself, installed here and copied from here. */
 export const LAB_TOOLS = ['e2fsprogs', 'fio', 'dmsetup', 'xz-utils', 'iperf3', 'nftables', 'socat', 'passt'];
+/** What a kernel is built of, packed. */
+export const SOURCE_PACKAGE = 'linux-source-6.1';
 /** Kernels other than Linux. */
 export const XEN_PACKAGE = 'xen-hypervisor-*-amd64';
 export const MEMTEST_PACKAGE = 'memtest86+';

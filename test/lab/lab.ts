@@ -43,6 +43,8 @@ export interface LabRun {
   readonly testNamePattern?: string;
   /** For one file; absent: 10 minutes. */
   readonly fileTimeoutMs?: number;
+  /** A file that L1 reads as its second disk. */
+  readonly secondDisk?: string;
   /** Added to the environment of the test files in L1. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly onMessage: (message: LabMessage) => void;
@@ -113,7 +115,7 @@ async function withLab(action: (directory: string) => Promise<void>): Promise<vo
  * LAB_CPUS and LAB_THREADS (`single`: one thread of QEMU runs all CPUs) are for measuring what the emulator
  * loses.
  */
-function machineArguments(image: LabImage, cmdline: string, devices: string): string[] {
+function machineArguments(image: LabImage, cmdline: string, devices: string, secondDisk?: string): string[] {
   const { LAB_CPUS: cpus = '2', LAB_THREADS: threads = 'multi' } = process.env;
   // Without five-level paging: the emulator walks both its levels of page tables again after every exit of a
   // guest.
@@ -123,9 +125,13 @@ function machineArguments(image: LabImage, cmdline: string, devices: string): st
   // and protect nothing here.
   const parameters = `console=ttyS0 panic=-1 mitigations=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1 ${cmdline}`;
   const boot = ['-kernel', image.kernel, '-initrd', image.initrd, '-append', parameters];
-  const disk = `-drive file=${image.disk},if=none,id=disk,format=raw,snapshot=on,aio=threads -device virtio-blk-pci,drive=disk`;
+  const files = secondDisk === undefined ? [image.disk] : [image.disk, secondDisk];
+  const disks = files.map(
+    (file, i) =>
+      `-drive file=${file},if=none,id=disk${i},format=raw,snapshot=on,aio=threads -device virtio-blk-pci,drive=disk${i}`,
+  );
   const words =
-    `${machine} ${disk} -serial chardev:console ${devices} ${process.env['LAB_QEMU'] ?? ''}`.trim();
+    `${machine} ${disks.join(' ')} -serial chardev:console ${devices} ${process.env['LAB_QEMU'] ?? ''}`.trim();
   return [...boot, ...words.split(/\s+/)];
 }
 
@@ -145,7 +151,8 @@ class L1 {
     const results = `-device virtio-serial-pci -device virtserialport,chardev=results,name=${RESULTS_PORT}`;
     const ends = `-chardev stdio,id=console,signal=off -chardev socket,id=results,fd=${RESULTS_FD}`;
     const monitor = `-chardev socket,id=monitor,fd=${MONITOR_FD} -mon chardev=monitor,mode=readline`;
-    const options = machineArguments(image, 'quiet', `${ends} ${results} ${monitor} -d cpu_reset`);
+    const devices = `${ends} ${results} ${monitor} -d cpu_reset`;
+    const options = machineArguments(image, 'quiet', devices, run.secondDisk);
     // However this process ends, QEMU ends with it.
     const command = ['--pdeathsig', 'KILL', QEMU, ...options, '-D', this.#resetLog];
     this.#qemu = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] });
