@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import path from 'node:path';
 import { qemu } from './machines.ts';
+import { keptNote } from './keptRows.ts';
 import { pace } from './pace.ts';
 import type { Group, Part, Result, Row } from './part.ts';
 import type { Summary } from './statistics.ts';
@@ -69,7 +70,7 @@ one that does not count.
 ${machine(load)}${comparedWith(before, table)}
 
 ${table}
-
+${keptNote(before, table)}
 How:
 
 ${explanations(parts).join('\n')}
@@ -109,12 +110,14 @@ function machine(load: number): string {
   const qemuVersion = /version (\S+)/.exec(
     execFileSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' }),
   )?.[1];
-  const modules = ['kvm_intel', 'kvm_amd', 'kvm_pvm'].filter((it) => existsSync(`/sys/module/${it}`));
+  const modules = existsSync('/dev/kvm')
+    ? ['kvm_intel', 'kvm_amd', 'kvm_pvm'].filter((it) => existsSync(`/sys/module/${it}`))
+    : [];
   const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
     version: string;
   };
   return [
-    `Trapframe ${version}, Node ${process.versions.node}, QEMU ${qemuVersion ?? 'unknown'}, Linux ${kernelVersion} (${modules.join(', ')}),`,
+    `Trapframe ${version}, Node ${process.versions.node}, QEMU ${qemuVersion ?? 'unknown'}, Linux ${kernelVersion} (${modules.join(', ') || 'no KVM'}),`,
     `${list.length} CPUs (${list[0]?.model ?? 'unknown'}), load average before the first\nmeasurement ${load.toFixed(1)} (what else runs disturbs the times).`,
     ...(modules.includes('kvm_pvm') ? [PVM_NOTE] : []),
   ].join('\n');
