@@ -50,6 +50,10 @@ class GuestMemory extends FakePort {
   count = 0;
   onFrame: (view: DataView, at: number, lengthBytes: number) => void = () => undefined;
 
+  override pairOf(): number {
+    return 0;
+  }
+
   override reserve(): boolean {
     return true;
   }

@@ -15,7 +15,10 @@ import { noOffload } from '../../vmm-core/backends/net/offloadHeader.ts';
 import type { IoEngine } from '../../vmm-core/bus/ioEngine.ts';
 import { openIoEngine } from '../../vmm-core/kvm/io/openIoEngine.ts';
 import { KernelMessage } from '../../vmm-core/kvm/net/messageIo.ts';
+import { FlowTable } from '../../vmm-core/devices/virtio/net/flowTable.ts';
 import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
+
+const PAIRS = 4;
 
 export interface TakenFrame {
   readonly bytes: Uint8Array;
@@ -52,12 +55,14 @@ export class FakeGuestPort implements GuestPort {
   readonly name: string;
   readonly mac: Uint8Array;
   readonly mtu: number;
-  readonly pairs = 1;
+  readonly pairs = PAIRS;
   offloads: GuestOffloads;
   readonly poller: Poller;
   readonly message: MessageIo;
   /** What has come, in order. */
   readonly frames: TakenFrame[] = [];
+  /** Of `frames`: on which pair of queues they came, and on which they are waited for. */
+  readonly steered: { readonly came: number; readonly awaited: number }[] = [];
   readonly drops: DropReason[] = [];
   readonly troubles: string[] = [];
   readonly told: unknown[] = [];
@@ -70,6 +75,8 @@ export class FakeGuestPort implements GuestPort {
   dueMs = Infinity;
   readonly #engine: IoEngine = openIoEngine('poll', []);
   readonly #buffer = new IoBuffer(MAX_FRAME_BYTES);
+  readonly #flows = new FlowTable();
+  #pair = 0;
   #link: NetLink | undefined;
 
   constructor({ name = 'net0', mac, mtu = 1500, offloads = ALL_OFFLOADS }: FakePortOptions = {}) {
@@ -127,8 +134,13 @@ export class FakeGuestPort implements GuestPort {
     this.#link = undefined;
   }
 
-  reserve(lengthBytes: number): boolean {
+  reserve(lengthBytes: number, pair = 0): boolean {
+    this.#pair = pair;
     return this.room > 0 && this.isUp && lengthBytes <= this.roomBytes;
+  }
+
+  pairOf(head: Uint8Array): number {
+    return this.#flows.pairOf(head, PAIRS);
   }
 
   write(at: number, bytes: Uint8Array): void {
@@ -141,7 +153,9 @@ export class FakeGuestPort implements GuestPort {
 
   commit(lengthBytes: number, offload: Readonly<Offload>): void {
     this.room--;
-    this.frames.push({ bytes: this.#buffer.bytes.slice(0, lengthBytes), offload: { ...offload } });
+    const bytes = this.#buffer.bytes.slice(0, lengthBytes);
+    this.frames.push({ bytes, offload: { ...offload } });
+    this.steered.push({ came: this.#pair, awaited: this.pairOf(bytes) });
   }
 
   drop(reason: DropReason): void {

@@ -118,7 +118,7 @@ export class LoopLink implements NetLink {
   #flush(): void {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const { bytes, offload, pair } = next;
-      if (!this.port.reserve(bytes.length, pair)) return;
+      if (!this.port.reserve(bytes.length, pair ?? this.port.pairOf(bytes))) return;
       this.#waiting.shift();
       // In two parts: a frame may be written in any.
       const cut = Math.min(bytes.length, 20);

@@ -5,6 +5,7 @@ import type { Destination, HostSockets, TcpHost } from '../../vmm-core/backends/
 import { TcpNat, type TcpNatOptions } from '../../vmm-core/backends/net/user/tcp/tcpNat.ts';
 import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
 import type { Poller } from '../../vmm-core/bus/poller.ts';
+import { FlowTable } from '../../vmm-core/devices/virtio/net/flowTable.ts';
 import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
 import { FakeSockets } from './fakeSockets.ts';
 import { FrameBuffer } from './netFrames.ts';
@@ -34,7 +35,7 @@ export interface ForGuest {
 export class FakePort implements GuestPort {
   readonly name = 'net0';
   readonly mac = GUEST_MAC;
-  readonly pairs = 1;
+  readonly pairs = 4;
   mtu = 1500;
   offloads = ALL_OFFLOADS;
   /** Frames that the guest has buffers for. */
@@ -49,14 +50,21 @@ export class FakePort implements GuestPort {
   readonly message: MessageIo;
   readonly #buffer = new IoBuffer(0x11000);
   readonly #frame = this.#buffer.bytes;
+  readonly #flows = new FlowTable();
   #reserved = 0;
+  #pair = 0;
 
   constructor(poller: Poller, message: MessageIo) {
     this.poller = poller;
     this.message = message;
   }
 
-  reserve(lengthBytes: number): boolean {
+  pairOf(head: Uint8Array): number {
+    return this.#flows.pairOf(head, this.pairs);
+  }
+
+  reserve(lengthBytes: number, pair = 0): boolean {
+    this.#pair = pair;
     if (this.roomFrames <= 0 || lengthBytes > this.mostBytes) return false;
     this.#reserved = Math.max(this.#reserved, lengthBytes);
     return true;
@@ -76,7 +84,9 @@ export class FakePort implements GuestPort {
     if (lengthBytes > this.#reserved) throw new RangeError('more than was reserved');
     this.#reserved = 0;
     this.roomFrames--;
-    this.frames.push({ bytes: this.#frame.slice(0, lengthBytes), offload: { ...offload } });
+    const bytes = this.#frame.slice(0, lengthBytes);
+    if (this.#pair !== this.pairOf(bytes)) throw new Error("a frame is not on its flow's pair of queues");
+    this.frames.push({ bytes, offload: { ...offload } });
   }
 
   drop(): void {

@@ -10,6 +10,7 @@ import type { UserHost } from '../../vmm-core/backends/net/user/userHost.ts';
 import type { TcpPart } from '../../vmm-core/backends/net/user/tcpPart.ts';
 import type { GuestFrame, GuestOffloads, GuestPort, Offload } from '../../vmm-core/backends/net/netLink.ts';
 import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
+import { FlowTable } from '../../vmm-core/devices/virtio/net/flowTable.ts';
 import { EpollPoller } from '../../vmm-core/kvm/net/epollPoller.ts';
 import { KernelMessage } from '../../vmm-core/kvm/net/messageIo.ts';
 import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
@@ -41,6 +42,7 @@ export const DNS6 = ip6('fd74:7261:7066::3');
 export const GUEST6 = ip6('fd74:7261:7066::5054:ff');
 
 const HEAD_BYTES = 256;
+const PAIRS = 4;
 const PLAIN: Offload = { flags: 0, gsoType: 0, hdrLen: 0, gsoSize: 0, csumStart: 0, csumOffset: 0 };
 const NO_OFFLOADS: GuestOffloads = {
   csum: false,
@@ -82,6 +84,8 @@ export class UserGuest {
   readonly #frames: Arrived[] = [];
   readonly #room = new Uint8Array(0x11000);
   #reservedBytes = 0;
+  readonly #flows = new FlowTable();
+  #pair = 0;
   #checks = true;
 
   constructor({ mtu = 1500, offloads = {}, opened = {}, makeTcp }: GuestOptions = {}) {
@@ -194,11 +198,13 @@ export class UserGuest {
       name: 'net0',
       mac: Uint8Array.from(GUEST_MAC),
       mtu,
-      pairs: 1,
+      pairs: PAIRS,
       offloads,
       poller: this.poller,
       message,
-      reserve: (lengthBytes) => {
+      pairOf: (head) => this.#flows.pairOf(head, PAIRS),
+      reserve: (lengthBytes, pair = 0) => {
+        this.#pair = pair;
         this.#reservedBytes = lengthBytes;
         return !this.isFull;
       },
@@ -219,6 +225,7 @@ export class UserGuest {
   #arrive(frame: Uint8Array, offload: Readonly<Offload>, mtu: number): void {
     if (!this.#checks) return;
     const packet = seen(frame);
+    assert.equal(this.#pair, this.#flows.pairOf(frame, PAIRS), "not on its flow's pair of queues");
     if (offload.gsoType === 0) assert.ok(frame.length <= 14 + mtu, 'a frame is larger than the MTU');
     const isSummed = packet.protocol === UDP || packet.protocol === ICMP || packet.protocol === ICMPV6;
     if (isSummed && offload.flags === 0 && packet.offset === 0 && !packet.hasMore)

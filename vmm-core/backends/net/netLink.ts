@@ -77,6 +77,11 @@ export interface GuestPort {
    * While the link is down or the driver not ready: false.
    */
   reserve(lengthBytes: number, pair?: number): boolean;
+  /**
+   * For `reserve`: on which pair of queues the guest waits for a frame that begins so, from its Ethernet
+   * header to the ports of TCP or UDP, or with what there is of them.
+   */
+  pairOf(head: Uint8Array): number;
   /** Into the reserved buffers, at a byte of the frame. */
   write(at: number, bytes: Uint8Array): void;
   /** Appends reserved guest memory, for a receive straight into it. */

@@ -54,6 +54,18 @@ describe('work that a frame leaves to the guest', () => {
     }
   });
 
+  it('comes, done or not, on the pair of queues that the flow is awaited on (§5.1.6.5.6)', () => {
+    for (let length = 3000; length < 3008; length++) {
+      const it = segment(length, 1460); // of another flow each
+      for (const offloads of [ALL_OFFLOADS, NO_OFFLOADS]) {
+        port.offloads = offloads;
+        assert.equal(software.deliver(port, it.bytes, it.offload), 'taken');
+      }
+    }
+    assert.ok(port.steered.every(({ came, awaited }) => came === awaited));
+    assert.ok(new Set(port.steered.map(({ came }) => came)).size > 1);
+  });
+
   it('stops where the guest has no room any more; without any room the frame waits', () => {
     const it = segment(5000, 1000);
     port.room = 0;

@@ -82,12 +82,13 @@ export class SoftwareOffload {
     const sequence = view.getUint32(tcpAt + TCPHDR_SEQ);
     const flags = view.getUint8(tcpAt + TCP_FLAGS);
     const identification = view.getUint16(ETHER_HDR_LEN + IPHDR_ID);
+    const pair = port.pairOf(this.#bytes);
     let wasGiven = false;
     for (let at = dataAt, i = 0; at < lengthBytes; at += gsoSize, i++) {
       const end = Math.min(lengthBytes, at + gsoSize);
       const segmentBytes = dataAt + end - at;
       // The peer's TCP sends again what is lost here.
-      if (!port.reserve(segmentBytes)) return wasGiven ? 'taken' : 'noRoom';
+      if (!port.reserve(segmentBytes, pair)) return wasGiven ? 'taken' : 'noRoom';
       view.setUint32(tcpAt + TCPHDR_SEQ, (sequence + at - dataAt) >>> 0);
       const cleared = (at === dataAt ? 0 : TH_CWR) | (end === lengthBytes ? 0 : TH_FIN | TH_PUSH);
       view.setUint8(tcpAt + TCP_FLAGS, flags & ~cleared);
@@ -154,7 +155,7 @@ function isTaken({ flags, gsoType }: Readonly<Offload>, guest: GuestOffloads): b
 }
 
 function give(port: GuestPort, frame: Uint8Array, offload: Readonly<Offload>): Delivery {
-  if (!port.reserve(frame.length)) return 'noRoom';
+  if (!port.reserve(frame.length, port.pairOf(frame))) return 'noRoom';
   port.write(0, frame);
   port.commit(frame.length, offload);
   return 'taken';

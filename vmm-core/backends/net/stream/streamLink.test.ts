@@ -111,6 +111,17 @@ describe('a link over a stream', () => {
     assert.deepEqual(port.frames[2]?.bytes, bytesOf(65_550, 2));
   });
 
+  test('gives each frame to the pair of queues that its flow is awaited on (§5.1.6.5.6)', () => {
+    const ip = [8, 0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    const frames = [1, 2, 3, 4, 5, 6, 7, 8].map((flow) =>
+      Uint8Array.from([...bytesOf(12), ...ip, 0, flow, 0, 9]),
+    );
+    peer.says(framed(...frames));
+    assert.ok(port.waitFor(() => port.frames.length === frames.length));
+    assert.ok(port.steered.every(({ came, awaited }) => came === awaited));
+    assert.ok(new Set(port.steered.map(({ came }) => came)).size > 1);
+  });
+
   test('leaves the peer waiting while the guest has no room', () => {
     port.room = 2;
     for (let i = 0; i < 10; i++) peer.says(framed(bytesOf(100, i)));

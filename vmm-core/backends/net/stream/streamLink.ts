@@ -197,8 +197,9 @@ export class StreamLink implements NetLink {
         this.#nonsense(reader.lengthField);
         return false;
       }
-      if (!port.reserve(lengthBytes)) return false; // `onRoom` follows
-      port.write(0, reader.buffer.bytes.subarray(reader.frameAt, reader.frameAt + lengthBytes));
+      const frame = reader.buffer.bytes.subarray(reader.frameAt, reader.frameAt + lengthBytes);
+      if (!port.reserve(lengthBytes, port.pairOf(frame))) return false; // `onRoom` follows
+      port.write(0, frame);
       port.commit(lengthBytes, NO_OFFLOAD);
       reader.take(lengthBytes);
     }

@@ -17,6 +17,8 @@ import {
   IPPROTO_FRAGMENT,
   UDPHDR_BYTES,
   UDPHDR_CHECK,
+  UDPHDR_DEST,
+  UDPHDR_SOURCE,
 } from '../../../abi/packets.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDP } from '../../../abi/inet.ts';
 import { ICMP_CHECKSUM } from '../../../abi/icmp.ts';
@@ -82,6 +84,7 @@ export class IpSender {
     this.#putChecksum(protocol, payload, lengthBytes, isPartial);
     if (!isWhole && !isUfo) return this.#sendFragments(route, protocol, payload, lengthBytes);
     this.#describe(isPartial, isUfo, headerBytes);
+    headers.ports(payload.view.getUint16(UDPHDR_SOURCE), payload.view.getUint16(UDPHDR_DEST));
     return this.#commit(payload, 0, lengthBytes, this.#offload);
   }
 
@@ -108,7 +111,7 @@ export class IpSender {
     const port = this.#port;
     const headerBytes = this.#headers.end;
     const frameBytes = headerBytes + to - from;
-    if (!port.reserve(frameBytes)) {
+    if (!port.reserve(frameBytes, port.pairOf(this.#headers.bytes))) {
       port.drop('noRoom');
       return false;
     }

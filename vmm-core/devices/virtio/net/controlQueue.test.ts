@@ -183,6 +183,39 @@ describe('pairs of queues (§5.1.6.5.5)', () => {
     assert.equal(it.state.regs.pairs, 0);
   });
 
+  it('have what comes of a flow where the driver has sent of it, of those in use (§5.1.6.5.6)', () => {
+    const it = machine({ cpus: 3 });
+    for (const pair of [0, 1, 2]) it.offer([600, 600, 600], pair);
+    const perPair = (): number[] => [0, 1, 2].map((pair) => it.received(pair).length);
+    const ends = [10, 0, 2, 15, 192, 0, 2, 7, 0x9c, 0x40, 1, 0xbb];
+    const backwards = [192, 0, 2, 7, 10, 0, 2, 15, 1, 0xbb, 0x9c, 0x40];
+    const ip = [8, 0, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0];
+    const out = Uint8Array.from({ length: 60 }, (_, i) => [...OTHER, ...OWN, ...ip, ...ends][i] ?? 0);
+    const back = Uint8Array.from({ length: 60 }, (_, i) => [...OWN, ...OTHER, ...ip, ...backwards][i] ?? 0);
+    const send = (pair: number): void => it.send(out, undefined, pair);
+    send(1);
+    it.link.deliver(back);
+    assert.deepEqual(perPair(), [1, 0, 0], 'pairs that are not in use');
+    assert.equal(setPairs(it, 3), OK);
+    it.link.deliver(back); // of a flow that is not known yet, on any
+    assert.equal(
+      perPair().reduce((sum, count) => sum + count),
+      1,
+    );
+    for (const pair of [1, 2, 0]) {
+      send(pair);
+      it.link.deliver(back);
+      assert.deepEqual(
+        perPair(),
+        [0, 1, 2].map((one) => (one === pair ? 1 : 0)),
+      );
+    }
+    send(2);
+    assert.equal(setPairs(it, 2), OK);
+    it.link.deliver(back);
+    assert.equal(it.received(2).length, 0, 'on a pair that is out of use');
+  });
+
   it('without MQ are one, and the control queue is the third (§5.1.2)', () => {
     const it = machine({ cpus: 3, without: [abi.VIRTIO_NET_F_MQ] });
     assert.equal(it.command(command(abi.VIRTIO_NET_CTRL_RX, 0, Uint8Array.of(0)), 2), OK);

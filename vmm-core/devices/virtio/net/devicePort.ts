@@ -10,6 +10,7 @@ import { MAX_FRAME_BYTES } from '../../../backends/net/netLink.ts';
 import type { MessageIo } from '../../../bus/messageIo.ts';
 import type { Poller } from '../../../bus/poller.ts';
 import { IoBuffer } from '../../../memory/ioBuffer.ts';
+import { FlowTable } from './flowTable.ts';
 import { FILTERED_BYTES, type MacFilter } from './macFilter.ts';
 import type { NetCounters } from './netCounters.ts';
 import { NO_OFFLOADS } from './netFeatures.ts';
@@ -43,8 +44,6 @@ export class DevicePort implements GuestPort, CapturedFrame {
   offloads: GuestOffloads = NO_OFFLOADS;
   /** The driver is ready and the link is up. */
   isOpen = false;
-  /** Of the pairs those that the driver uses. */
-  pairsInUse = 1;
   /** The link has a frame of the guest: what it drops then is that. */
   isSending = false;
   /** Where frames are written to now. */
@@ -56,6 +55,10 @@ export class DevicePort implements GuestPort, CapturedFrame {
   readonly #options: DevicePortOptions;
   #poller: Poller | undefined;
   #message: MessageIo | undefined;
+  /** Of the pairs those that the driver uses. */
+  #pairsInUse = 1;
+  /** Made when a link asks for it: a tap's kernel knows itself. */
+  #flows: FlowTable | undefined;
   // The frame that is being made.
   #buffers: RxBuffers;
   #reservedBytes = 0;
@@ -96,6 +99,12 @@ export class DevicePort implements GuestPort, CapturedFrame {
     this.#buffers = buffers;
     this.#reservedBytes = lengthBytes;
     return true;
+  }
+
+  pairOf(head: Uint8Array): number {
+    if (this.#pairsInUse === 1) return 0;
+    this.#flows ??= new FlowTable();
+    return this.#flows.pairOf(head, this.#pairsInUse);
   }
 
   write(at: number, bytes: Uint8Array): void {
@@ -155,6 +164,18 @@ export class DevicePort implements GuestPort, CapturedFrame {
     this.#options.tell(message);
   }
 
+  /** The driver uses so many pairs of queues from now on. */
+  usePairs(pairs: number): void {
+    this.forget();
+    this.#pairsInUse = pairs;
+    this.#flows = undefined;
+  }
+
+  /** The guest has sent a frame that begins so. */
+  learn(head: Uint8Array, pair: number): void {
+    if (this.#flows !== undefined) this.#flows.learn(head, pair);
+  }
+
   /** The frame that was being made is no more. */
   forget(): void {
     this.#reservedBytes = 0;
@@ -163,7 +184,7 @@ export class DevicePort implements GuestPort, CapturedFrame {
 
   #buffersOf(pair: number): RxBuffers {
     const { buffers } = this.#options;
-    const found = buffers[pair % this.pairsInUse];
+    const found = buffers[pair % this.#pairsInUse];
     if (found === undefined) throw new RangeError(`no pair ${pair} of queues`);
     return found;
   }

@@ -222,6 +222,7 @@ export class NetService implements VirtioService {
     if (!this.#guestPort.isOpen) return counters.sentDropped('linkDown');
     if (this.#isLocked && !this.#isOwnSource(frame.head)) return counters.sentDropped('filtered');
     counters.sent(frame.lengthBytes);
+    this.#guestPort.learn(frame.head, pair);
     if (this.#guestPort.capture !== undefined) this.#guestPort.capture.add(true, frame);
     this.#guestPort.isSending = true;
     this.#link.send(frame, pair);
@@ -327,8 +328,7 @@ export class NetService implements VirtioService {
   }
 
   #usePairs(pairs: number): void {
-    this.#guestPort.forget();
-    this.#guestPort.pairsInUse = pairs;
+    this.#guestPort.usePairs(pairs);
     this.#port.state.regs.pairs = pairs;
   }
 

@@ -81,6 +81,12 @@ export class PacketHeaders {
     this.transportAt = this.end;
   }
 
+  /** What a transport header will begin with, which comes behind: with it a frame's flow is known. */
+  ports(source: number, destination: number): void {
+    this.view.setUint16(this.end + TCPHDR_SOURCE, source); // as UDP has them
+    this.view.setUint16(this.end + TCPHDR_DEST, destination);
+  }
+
   /** The checksum is 0: `transportSum` is what it is made of. The caller writes options, behind it. */
   tcp(
     sourcePort: number,

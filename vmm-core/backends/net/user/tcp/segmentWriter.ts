@@ -168,7 +168,9 @@ export class SegmentWriter {
     const headers = this.#headers;
     headers.ethernet(mac, this.#mac);
     headers.ip(peer.address, guest.address, IPPROTO_TCP, TCPHDR_BYTES + moreBytes);
-    this.isStarved = !this.#port.reserve(headers.end + TCPHDR_BYTES + moreBytes);
+    headers.ports(peer.port, guest.port);
+    const pair = this.#port.pairOf(headers.bytes);
+    this.isStarved = !this.#port.reserve(headers.end + TCPHDR_BYTES + moreBytes, pair);
     return !this.isStarved;
   }
 
