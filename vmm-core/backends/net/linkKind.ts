@@ -16,7 +16,7 @@ export interface LinkHost {
   /** The guest's Ethernet address. */
   readonly mac: Uint8Array;
   readonly mtu: number;
-  /** Pairs of queues that the device has; see LinkKind.pairs. */
+  /** Pairs of queues that the device has. */
   readonly pairs: number;
   /** To the link (NetLink.onMessage), once it is attached; what is sent before waits. Plain data. */
   send(message: unknown): void;
@@ -53,17 +53,16 @@ export interface LinkTraits {
   readonly hasOffloads: boolean;
   /** UDP of several datagrams in one frame, too. */
   readonly hasUso: boolean;
-  /** Most pairs of queues that it makes use of. */
-  readonly pairs: number;
 }
 
+/** Of queues that an interface has at most. */
 export const MAX_PAIRS = 4;
 
 export const LINK_TRAITS: Readonly<Record<NetworkKind, LinkTraits>> = {
-  user: { hasOffloads: true, hasUso: false, pairs: 1 },
-  tap: { hasOffloads: true, hasUso: true, pairs: MAX_PAIRS },
-  local: { hasOffloads: true, hasUso: true, pairs: MAX_PAIRS },
-  switch: { hasOffloads: true, hasUso: false, pairs: 1 },
-  stream: { hasOffloads: false, hasUso: false, pairs: 1 },
-  passt: { hasOffloads: false, hasUso: false, pairs: 1 },
+  user: { hasOffloads: true, hasUso: false },
+  tap: { hasOffloads: true, hasUso: true },
+  local: { hasOffloads: true, hasUso: true },
+  switch: { hasOffloads: true, hasUso: false },
+  stream: { hasOffloads: false, hasUso: false },
+  passt: { hasOffloads: false, hasUso: false },
 };

@@ -124,7 +124,7 @@ export const NETWORK_OPTIONS = {
   },
   queues: {
     value: wholeNumber(1, MAX_QUEUE_PAIRS),
-    text: 'pairs of queues, where the link has several: one for each CPU when not given, at most 4',
+    text: 'pairs of queues: one for each CPU when not given, at most 4',
     argument: { kind: 'number', form: ' *count*' },
   },
   transport: {

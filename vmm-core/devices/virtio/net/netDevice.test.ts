@@ -75,7 +75,8 @@ describe('what an interface offers (§5.1.3)', () => {
     const [MQ, MTU] = [abi.VIRTIO_NET_F_MQ, abi.VIRTIO_NET_F_MTU];
     assert.deepEqual([MQ, MTU].map(features({ kind: 'tap' })), [false, false]);
     assert.deepEqual([MQ, MTU].map(features({ kind: 'tap', mtu: 9000 }, 2)), [true, true]);
-    assert.deepEqual([MQ, MTU].map(features({ kind: 'user' }, 2)), [false, false]);
+    assert.deepEqual([MQ, MTU].map(features({ kind: 'user' }, 2)), [true, false]);
+    assert.deepEqual([MQ, MTU].map(features({ kind: 'user', queues: 1 }, 2)), [false, false]);
   });
 
   it('is no way to change the address of one that is locked', () => {

@@ -5,7 +5,7 @@
  */
 import * as abi from '../../../abi/virtioNet.ts';
 import { VIRTIO_ID_NET } from '../../../abi/virtioIds.ts';
-import { LINK_TRAITS, MAX_PAIRS } from '../../../backends/net/linkKind.ts';
+import { MAX_PAIRS } from '../../../backends/net/linkKind.ts';
 import { linkCode, loadLinks } from '../../../backends/net/openLink.ts';
 import type { NetworkConfig } from '../../../config/settings/networkOptions.ts';
 import { nameOfKernel } from '../../../config/settings/hardware.ts';
@@ -87,7 +87,7 @@ function instanceOf({ name, kernel, cpus }: VmConfig, network: NetworkConfig, in
     transport: network.transport ?? 'pci',
     network,
     lladdr: network.lladdr ?? ownLladdr(owner, index),
-    pairs: Math.min(network.queues ?? cpus, MAX_PAIRS, LINK_TRAITS[network.kind].pairs),
+    pairs: Math.min(network.queues ?? cpus, MAX_PAIRS),
   };
 }
 
