@@ -59,7 +59,9 @@ class GuestMemory extends FakePort {
   }
 
   override write(at: number, bytes: Uint8Array): void {
-    this.#memory.set(bytes, this.#at + at);
+    this.message.clear();
+    this.addTo(this.message, at, bytes.length);
+    if (!this.message.fill(bytes)) this.#memory.set(bytes, this.#at + at);
   }
 
   override addTo(message: MessageIo, at: number, lengthBytes: number): boolean {

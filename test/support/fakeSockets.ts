@@ -235,14 +235,12 @@ class FakeMessage implements MessageIo {
     return this.#pieces.reduce((sum, it) => sum + it.length, 0);
   }
 
-  fill(buffer: IoBuffer, offset: number): boolean {
-    let from = offset;
-    for (const piece of this.#pieces) {
-      piece.set(buffer.bytes.subarray(from, from + piece.length));
-      from += piece.length;
-    }
-    this.#pieces = [];
-    return true;
+  fill(): boolean {
+    throw new Error('no socket is part of it');
+  }
+
+  copyTo(): boolean {
+    throw new Error('no socket is part of it');
   }
 
   send(fd: number): number {

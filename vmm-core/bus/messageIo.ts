@@ -18,10 +18,12 @@ export interface MessageIo {
   /** Of all pieces. */
   readonly lengthBytes: number;
   /**
-   * Copies from a buffer into all pieces, which are used up. For much at once: arrays of shared memory are
-   * copied byte by byte where they are not aligned alike. False: the buffer has not as much.
+   * Copies bytes of shared memory into all pieces, which are used up: an array's own copy goes byte by byte
+   * where the two are not aligned alike. False, and nothing is copied: they are not as many, or not shared.
    */
-  fill(buffer: IoBuffer, offset: number): boolean;
+  fill(from: Uint8Array): boolean;
+  /** The other way, from all pieces. */
+  copyTo(into: Uint8Array): boolean;
   send(fd: number, flags?: number): number;
   /** For a datagram. */
   sendTo(fd: number, address: SocketAddress): number;

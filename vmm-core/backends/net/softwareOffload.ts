@@ -32,6 +32,7 @@ import {
   VIRTIO_NET_HDR_GSO_TCPV6,
   VIRTIO_NET_HDR_GSO_UDP,
 } from '../../abi/virtioNetHdr.ts';
+import { IoBuffer } from '../../memory/ioBuffer.ts';
 import { type GuestOffloads, type GuestPort, MAX_FRAME_BYTES, type Offload } from './netLink.ts';
 import { noOffload } from './offloadHeader.ts';
 import { checksumOf, fold, pseudoHeaderSum, sumOf } from './user/packet/checksum.ts';
@@ -47,7 +48,7 @@ const TH_CWR = 0x80; // RFC 3168 §6.1: of one segment only
 export type Delivery = 'taken' | 'noRoom' | 'malformed';
 
 export class SoftwareOffload {
-  readonly #bytes = new Uint8Array(MAX_FRAME_BYTES);
+  readonly #bytes = new IoBuffer(MAX_FRAME_BYTES).bytes;
   readonly #view = new DataView(this.#bytes.buffer);
 
   /** `frame`: from its Ethernet header on. 'noRoom': nothing of it was given to the guest. */

@@ -215,7 +215,7 @@ test('all pieces are filled from a buffer, whatever they are', () => {
   message.addGuest(gpa(0x1003), 1000);
   message.addBuffer(into, 5, 20);
   message.addGuest(gpa(0x100001), 7);
-  assert.ok(message.fill(buffer, 11));
+  assert.ok(message.fill(buffer.bytes.subarray(11, 11 + 1027)));
   const read = Uint8Array.of(
     ...memory.slice(gpa(0x1003), 1000),
     ...into.bytes.subarray(5, 25),
@@ -224,5 +224,23 @@ test('all pieces are filled from a buffer, whatever they are', () => {
   assert.deepEqual(read, buffer.bytes.slice(11, 11 + 1027));
   assert.equal(message.lengthBytes, 0);
   message.addGuest(gpa(0), 100);
-  assert.ok(!message.fill(buffer, 0x1000 - 99), 'the buffer ends before');
+  assert.ok(!message.fill(buffer.bytes.subarray(0, 99)), 'they are fewer');
+  assert.ok(!message.fill(new Uint8Array(100)), 'they may move');
+  assert.equal(message.lengthBytes, 100);
+});
+
+test('all pieces are copied to memory that does not move', () => {
+  const into = new IoBuffer(0x1000).bytes.subarray(11, 11 + 1007);
+  memory.slice(gpa(0x1003), 1000).forEach((_, i, bytes) => (bytes[i] = i * 3));
+  memory.slice(gpa(0x100001), 7).fill(42);
+  message.clear();
+  message.addGuest(gpa(0x1003), 1000);
+  message.addGuest(gpa(0x100001), 7);
+  assert.ok(!message.copyTo(new Uint8Array(1007)) && !message.copyTo(into.subarray(1)));
+  assert.ok(message.copyTo(into));
+  assert.deepEqual(
+    [...into],
+    Array.from({ length: 1007 }, (_, i) => (i < 1000 ? (i * 3) & 0xff : 42)),
+  );
+  assert.equal(message.lengthBytes, 0);
 });

@@ -25,13 +25,14 @@ const NAME = 64; // where in the buffer the address is, after struct msghdr
 const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 const TWO_32 = 2 ** 32;
 
-/** Addresses of buffers: asking koffi allocates. */
-const addresses = new WeakMap<IoBuffer, number>();
+/** Addresses of shared memory, which never moves: asking koffi allocates. */
+const addresses = new WeakMap<ArrayBufferLike, number>();
 
-function addressOfBuffer(buffer: IoBuffer): number {
+function addressOfShared(bytes: Uint8Array): number {
+  const { buffer } = bytes;
   let address = addresses.get(buffer);
-  if (address === undefined) addresses.set(buffer, (address = Number(hostAddress(buffer.memory))));
-  return address;
+  if (address === undefined) addresses.set(buffer, (address = Number(hostAddress({ buffer }))));
+  return address + bytes.byteOffset;
 }
 
 export class KernelMessage implements MessageIo {
@@ -61,20 +62,30 @@ export class KernelMessage implements MessageIo {
 
   addBuffer(buffer: IoBuffer, offset: number, lengthBytes: number): boolean {
     if (!(offset >= 0 && lengthBytes > 0 && offset + lengthBytes <= buffer.bytes.length)) return false;
-    return this.#iovecs.addHost(ROW, addressOfBuffer(buffer) + offset, lengthBytes);
+    return this.#iovecs.addHost(ROW, addressOfShared(buffer.bytes) + offset, lengthBytes);
   }
 
   get lengthBytes(): number {
     return this.#iovecs.lengthBytes(ROW);
   }
 
-  fill(buffer: IoBuffer, offset: number): boolean {
-    const lengthBytes = this.#iovecs.lengthBytes(ROW);
-    if (!(offset >= 0 && offset + lengthBytes <= buffer.bytes.length)) return false;
-    let from = addressOfBuffer(buffer) + offset;
-    for (let bytes = 0; this.#iovecs.count(ROW) > 0; from += bytes) {
+  fill(from: Uint8Array): boolean {
+    if (!this.#isAsMuch(from)) return false;
+    let at = addressOfShared(from);
+    for (let bytes = 0; this.#iovecs.count(ROW) > 0; at += bytes) {
       bytes = this.#iovecs.firstBytes(ROW);
-      copyInHost(this.#iovecs.firstAddress(ROW), from, bytes);
+      copyInHost(this.#iovecs.firstAddress(ROW), at, bytes);
+      this.#iovecs.consume(ROW, bytes);
+    }
+    return true;
+  }
+
+  copyTo(into: Uint8Array): boolean {
+    if (!this.#isAsMuch(into)) return false;
+    let at = addressOfShared(into);
+    for (let bytes = 0; this.#iovecs.count(ROW) > 0; at += bytes) {
+      bytes = this.#iovecs.firstBytes(ROW);
+      copyInHost(at, this.#iovecs.firstAddress(ROW), bytes);
       this.#iovecs.consume(ROW, bytes);
     }
     return true;
@@ -132,6 +143,11 @@ export class KernelMessage implements MessageIo {
     if (injectedFaults() !== undefined)
       return this.#underFaults('receive', fd, (count) => this.#readv(fd, count));
     return this.#readv(fd, this.#iovecs.count(ROW));
+  }
+
+  /** As all pieces have, of memory that does not move. */
+  #isAsMuch({ buffer, length }: Uint8Array): boolean {
+    return length === this.#iovecs.lengthBytes(ROW) && buffer instanceof SharedArrayBuffer;
   }
 
   /** 0: of the socket's peer. The kernel writes msg_namelen when it receives. */

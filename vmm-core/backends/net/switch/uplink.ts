@@ -29,7 +29,7 @@ export class Uplink {
 
   constructor(held: HeldUplink) {
     this.#held = held;
-    const memory = new Uint8Array(frameRingBytes(INBOX_BYTES));
+    const memory = new IoBuffer(frameRingBytes(INBOX_BYTES)).bytes;
     this.inbox = new FrameReader(memory, MAX_RECORD_BYTES);
     this.#inboxWriter = new FrameWriter(memory);
     // Whoever's driver takes less has its frames cut for it (SoftwareOffload), which UDP is not.

@@ -200,7 +200,7 @@ export class DevicePort implements GuestPort, CapturedFrame {
   #endDetour(lengthBytes: number): boolean {
     if (!this.#isDetour || this.#detour === undefined) return true;
     if (this.#buffers.reserve(lengthBytes) !== ROOM.yes) return false;
-    this.#buffers.write(0, this.#detour.bytes, lengthBytes);
+    this.#buffers.write(0, this.#detour.bytes.subarray(0, lengthBytes), lengthBytes);
     return true;
   }
 

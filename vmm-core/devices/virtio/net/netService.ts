@@ -15,6 +15,7 @@ import { CaptureBuffer, type CaptureSettings } from '../../../backends/net/captu
 import type { LinkCode } from '../../../backends/net/linkKind.ts';
 import { newMessage } from '../../../backends/net/linkMessage.ts';
 import type { NetLink } from '../../../backends/net/netLink.ts';
+import type { MessageIo } from '../../../bus/messageIo.ts';
 import type { VirtioPort, VirtioService } from '../virtioClass.ts';
 import type { VirtQueue } from '../queue.ts';
 import { DescriptorChain } from '../descriptorChain.ts';
@@ -72,10 +73,12 @@ export class NetService implements VirtioService {
     this.#lladdr = macBytes(instance.lladdr);
     this.#filter = new MacFilter(regs, this.#isLocked);
     this.#counters = new NetCounters(regs);
+    let message: MessageIo | undefined;
+    const copies = (): MessageIo => (message ??= newMessage(port.memory));
     const indexes = Array.from({ length: pairs }, (_, pair) => pair);
-    this.#buffers = indexes.map((pair) => new RxBuffers(port.queue(2 * pair), ram, fail));
+    this.#buffers = indexes.map((pair) => new RxBuffers(port.queue(2 * pair), ram, fail, copies));
     this.#transmitQueues = indexes.map((pair) => port.queue(2 * pair + 1));
-    this.#frame = new TxFrame(ram, this.#chain, this.#isLocked);
+    this.#frame = new TxFrame(ram, this.#chain, this.#isLocked, copies);
     this.#controlQueues = new Map([2, 2 * pairs].map((it) => [it, this.#controlQueue(it, ram, fail)]));
     this.#guestPort = new DevicePort({
       name,

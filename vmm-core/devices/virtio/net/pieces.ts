@@ -1,15 +1,21 @@
 /**
  * Pieces of guest memory in a row, as a frame lies in descriptors, and a place in them that is remembered:
  * who goes through a frame from its beginning to its end takes one step per piece. Nothing is allocated.
+ * Much at once is copied by the kernel's messages: frames are rarely aligned as buffers are, and so an array
+ * would copy them byte by byte.
  */
 import type { MessageIo } from '../../../bus/messageIo.ts';
 import type { RamCopy } from '../ramCopy.ts';
+
+/** Less is as fast without a call. */
+const WORTH_A_CALL_BYTES = 256;
 
 export class Pieces {
   /** Guest-physical addresses, by piece; checked by the queue. */
   readonly gpa: Float64Array;
   readonly length: Uint32Array;
   readonly #ram: RamCopy;
+  readonly #copies: (() => MessageIo) | undefined;
   #first = 0;
   #end = 0;
   // The piece that #seek has found, and where in the row it begins.
@@ -17,9 +23,10 @@ export class Pieces {
   #pieceStart = 0;
   #inPiece = 0;
 
-  /** The arrays are read only. */
-  constructor(ram: RamCopy, gpa: Float64Array, length: Uint32Array) {
+  /** The arrays are read only. `copies`: what may be used to copy with; without it nothing is much. */
+  constructor(ram: RamCopy, gpa: Float64Array, length: Uint32Array, copies?: () => MessageIo) {
     this.#ram = ram;
+    this.#copies = copies;
     this.gpa = gpa;
     this.length = length;
   }
@@ -59,6 +66,7 @@ export class Pieces {
   }
 
   toBytes(offset: number, into: Uint8Array): void {
+    if (this.#named(offset, into.length)?.copyTo(into) === true) return;
     if (into.length > 0) this.#seek(offset);
     for (let done = 0; done < into.length;) {
       const part = this.#part(into.length - done);
@@ -69,6 +77,7 @@ export class Pieces {
   }
 
   fromBytes(offset: number, bytes: Uint8Array, lengthBytes: number): void {
+    if (bytes.length === lengthBytes && this.#named(offset, lengthBytes)?.fill(bytes) === true) return;
     if (lengthBytes > 0) this.#seek(offset);
     for (let done = 0; done < lengthBytes;) {
       const part = this.#part(lengthBytes - done);
@@ -88,6 +97,14 @@ export class Pieces {
       this.#advance(part);
     }
     return true;
+  }
+
+  /** That part of the row, where it is worth a call; undefined: it is not, or there is no room for it. */
+  #named(offset: number, lengthBytes: number): MessageIo | undefined {
+    if (lengthBytes < WORTH_A_CALL_BYTES) return undefined;
+    const message = this.#copies?.();
+    message?.clear();
+    return message !== undefined && this.addTo(message, offset, lengthBytes) ? message : undefined;
   }
 
   /** Before at least one byte. */

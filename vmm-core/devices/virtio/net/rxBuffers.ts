@@ -48,10 +48,10 @@ export class RxBuffers {
   #headerBytes = VirtioNetHdrV1.size;
   #isMergeable = false;
 
-  constructor(queue: VirtQueue, ram: RamCopy, fail: (rule: string) => void) {
+  constructor(queue: VirtQueue, ram: RamCopy, fail: (rule: string) => void, copies: () => MessageIo) {
     this.queue = queue;
     this.#fail = fail;
-    this.#pieces = new Pieces(ram, this.#gpa, this.#length);
+    this.#pieces = new Pieces(ram, this.#gpa, this.#length, copies);
   }
 
   /** As it is negotiated. */

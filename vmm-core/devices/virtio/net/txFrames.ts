@@ -60,9 +60,9 @@ export class TxFrame implements GuestFrame {
   readonly #maySegment = new Uint8Array(GSO_TYPES);
 
   /** `isLocked`: its Ethernet header is checked. */
-  constructor(ram: RamCopy, chain: DescriptorChain, isLocked: boolean) {
+  constructor(ram: RamCopy, chain: DescriptorChain, isLocked: boolean, copies: () => MessageIo) {
     this.#fixedBytes = isLocked ? ETHERNET_HEADER_BYTES : 0;
-    this.#pieces = new Pieces(ram, chain.gpa, chain.length);
+    this.#pieces = new Pieces(ram, chain.gpa, chain.length, copies);
     this.head = new Uint8Array(this.#copy.buffer, this.#headerBytes, HEAD_BYTES);
   }
 

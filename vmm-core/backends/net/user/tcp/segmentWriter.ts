@@ -41,8 +41,6 @@ export const WINDOW_SHIFT = 7;
 /** MSS, window scale and SACK permitted, padded. */
 const SYN_OPTION_BYTES = 12;
 const MAX_PACKET_BYTES = 0xffff;
-/** Less is faster copied here. */
-const WORTH_A_CALL_BYTES = 0x800;
 
 export class SegmentWriter {
   /** The guest had no room for what was sent last. */
@@ -197,18 +195,8 @@ export class SegmentWriter {
     }
     it.csumOffset = it.flags === 0 ? 0 : TCPHDR_CHECK;
     port.write(0, this.#headerBytes(headerBytes));
-    if (bytes > 0) this.#writeData(headerBytes, offset, bytes);
+    if (bytes > 0) port.write(headerBytes, this.#pool.buffer.bytes.subarray(offset, offset + bytes));
     port.commit(headerBytes + bytes, it);
-  }
-
-  #writeData(at: number, offset: number, bytes: number): void {
-    const { buffer } = this.#pool;
-    const { message } = this.#port;
-    if (bytes >= WORTH_A_CALL_BYTES) {
-      message.clear();
-      if (this.#port.addTo(message, at, bytes) && message.fill(buffer, offset)) return;
-    }
-    this.#port.write(at, buffer.bytes.subarray(offset, offset + bytes));
   }
 
   #headerBytes(length: number): Uint8Array {
