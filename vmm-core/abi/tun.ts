@@ -1,8 +1,8 @@
 /**
- * Tap interfaces, as <linux/if_tun.h>, <linux/if.h> and <linux/sockios.h> spell them.
+ * Tap interfaces, as <linux/if_tun.h>, <linux/if.h>, <linux/ipv6.h> and <linux/sockios.h> spell them.
  * Documentation/networking/tuntap.rst of Linux, netdevice(7).
  */
-import { chars, struct, u16, u32 } from './struct.ts';
+import { chars, s32, struct, u16, u32 } from './struct.ts';
 
 // Of /dev/net/tun.
 export const TUNSETIFF = 0x400454ca;
@@ -34,6 +34,7 @@ export const SIOCSIFMTU = 0x8922;
 export const SIOCSIFHWADDR = 0x8924;
 export const SIOCGIFHWADDR = 0x8927;
 export const SIOCGIFINDEX = 0x8933;
+export const SIOCDIFADDR = 0x8936; // of IPv6 only
 export const SIOCBRADDIF = 0x89a2;
 
 export const IFF_UP = 0x1;
@@ -52,3 +53,10 @@ export const Ifreq = struct('ifreq', 40, {
 /** Where a struct sockaddr of the union begins, and in that its data. */
 export const IFREQ_SOCKADDR = 16;
 export const SOCKADDR_DATA = 2;
+
+/** For SIOCSIFADDR and SIOCDIFADDR of a socket of AF_INET6. The address is 16 bytes. */
+export const In6Ifreq = struct('in6_ifreq', 24, {
+  ifr6_addr: chars(0, 16),
+  ifr6_prefixlen: u32(16),
+  ifr6_ifindex: s32(20),
+});

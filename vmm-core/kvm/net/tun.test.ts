@@ -1,6 +1,6 @@
 /** On interfaces that it makes, and that go away with their descriptors. Needs CAP_NET_ADMIN. */
 import assert from 'node:assert/strict';
-import { constants } from 'node:os';
+import { constants, networkInterfaces } from 'node:os';
 import { after, test } from 'node:test';
 import { EPOLLET, EPOLLIN } from '../../abi/epoll.ts';
 import { TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 } from '../../abi/tun.ts';
@@ -11,9 +11,12 @@ import { closeFd } from '../libc.ts';
 import { KernelMessage } from './messageIo.ts';
 import { openSocket } from './sockets.ts';
 import {
+  addInterfaceAddress6,
   interfaceMac,
   interfaceMtu,
   openTap,
+  refuseRouterAdverts,
+  removeInterfaceAddress6,
   setInterfaceAddress,
   setInterfaceMtu,
   setInterfaceUp,
@@ -21,7 +24,7 @@ import {
   VNET_HEADER_BYTES,
 } from './tun.ts';
 
-const { EBUSY, EINVAL, ENODEV } = constants.errno;
+const { EACCES, EAFNOSUPPORT, EBUSY, EEXIST, EINVAL, ENODEV } = constants.errno;
 /** Several runs at once shall not meet. */
 const NETWORK = [100, 64 | (process.pid & 63), (process.pid >> 6) & 255];
 const open: number[] = [];
@@ -67,6 +70,23 @@ test('a tap that somebody has is busy, and a name that is none is refused', { sk
   assert.equal(openTap({ name: 'lo', queues: 1 }), -EINVAL);
   assert.equal(interfaceMac('nowhere'), -ENODEV);
   assert.equal(setInterfaceUp('nowhere', true), -ENODEV);
+});
+
+test('an interface has IPv6 addresses until they are taken away', { skip }, (t) => {
+  const { name } = newTap();
+  const address = Uint8Array.of(0xfd, ...new Array<number>(14).fill(0), 1);
+  const result = addInterfaceAddress6(name, address, 64);
+  if (result === -EACCES || result === -EAFNOSUPPORT) return t.skip('IPv6 is off here');
+  const isThere = (): boolean =>
+    networkInterfaces()[name]?.some(({ cidr }) => cidr === 'fd00::1/64') === true;
+  assert.equal(setInterfaceUp(name, true), 0);
+  assert.deepEqual([result, isThere()], [0, true]);
+  assert.equal(addInterfaceAddress6(name, address, 64), -EEXIST);
+  assert.equal(removeInterfaceAddress6(name, address, 64), 0);
+  assert.equal(isThere(), false);
+  assert.equal(addInterfaceAddress6('nowhere', address, 64), -ENODEV);
+  assert.equal(refuseRouterAdverts(name), 0);
+  assert.ok(refuseRouterAdverts('nowhere') < 0);
 });
 
 test('offloads can be set', { skip }, () => {

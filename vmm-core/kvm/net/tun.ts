@@ -2,8 +2,8 @@
  * Tap interfaces (Documentation/networking/tuntap.rst of Linux): frames of a network interface of the host,
  * each behind a header as virtio's. Their flags and addresses: netdevice(7). Results are -errno for errors.
  */
-import { closeSync, constants, openSync } from 'node:fs';
-import { AF_INET, SOCK_DGRAM } from '../../abi/socket.ts';
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
+import { AF_INET, AF_INET6, SOCK_DGRAM } from '../../abi/socket.ts';
 import {
   IFF_MULTI_QUEUE,
   IFF_NO_PI,
@@ -13,7 +13,9 @@ import {
   IFNAMSIZ,
   IFREQ_SOCKADDR,
   Ifreq,
+  In6Ifreq,
   SIOCBRADDIF,
+  SIOCDIFADDR,
   SIOCGIFFLAGS,
   SIOCGIFHWADDR,
   SIOCGIFINDEX,
@@ -87,10 +89,15 @@ function openTunDevice(): number {
   try {
     return openSync(TUN_DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
   } catch (error) {
-    const { errno } = error as NodeJS.ErrnoException;
-    if (errno === undefined) throw error;
-    return errno; // negative, as libuv has them
+    return errnoOf(error);
   }
+}
+
+/** Of node:fs, negative, as libuv has them. Throws what is no such error. */
+function errnoOf(error: unknown): number {
+  const { errno } = error as NodeJS.ErrnoException;
+  if (errno === undefined) throw error;
+  return errno;
 }
 
 /** What whoever reads the tap takes: TUN_F_…. -EINVAL: this kernel does not know one of them. */
@@ -129,10 +136,8 @@ export function interfaceMac(name: string): Uint8Array | number {
 
 /** Makes an interface a port of a bridge of the host. */
 export function addToBridge(bridge: string, name: string): number {
-  const request = Ifreq.bytes({ ifr_name: name });
-  const result = interfaceIoctl(SIOCGIFINDEX, request);
-  if (result < 0) return result;
-  const { ifr_ifindex } = Ifreq.read(new DataView(request.buffer));
+  const ifr_ifindex = indexOf(name);
+  if (ifr_ifindex < 0) return ifr_ifindex;
   return interfaceIoctl(SIOCBRADDIF, Ifreq.bytes({ ifr_name: bridge, ifr_ifindex }));
 }
 
@@ -142,6 +147,43 @@ export function setInterfaceAddress(name: string, address: Uint8Array, netmask: 
   return result < 0 ? result : interfaceIoctl(SIOCSIFNETMASK, ipv4Request(name, netmask));
 }
 
+/**
+ * IPv6: one more of the host's end, with the length of its network in bits. -EEXIST: it has it. -EACCES,
+ * -EAFNOSUPPORT: IPv6 is off on that interface or this host.
+ */
+export function addInterfaceAddress6(name: string, address: Uint8Array, bits: number): number {
+  return ipv6Ioctl(SIOCSIFADDR, name, address, bits);
+}
+
+export function removeInterfaceAddress6(name: string, address: Uint8Array, bits: number): number {
+  return ipv6Ioctl(SIOCDIFADDR, name, address, bits);
+}
+
+/** Has the host take no routes and addresses from whoever is at the other end. 0 or -errno. */
+export function refuseRouterAdverts(name: string): number {
+  try {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, '0');
+    return 0;
+  } catch (error) {
+    return errnoOf(error);
+  }
+}
+
+function ipv6Ioctl(request: number, name: string, address: Uint8Array, bits: number): number {
+  const ifr6_ifindex = indexOf(name);
+  if (ifr6_ifindex < 0) return ifr6_ifindex;
+  const argument = In6Ifreq.bytes({ ifr6_prefixlen: bits, ifr6_ifindex });
+  argument.set(address.subarray(0, 16), In6Ifreq.fields.ifr6_addr.offset);
+  return interfaceIoctl(request, argument, AF_INET6);
+}
+
+/** Or -errno. */
+function indexOf(name: string): number {
+  const request = Ifreq.bytes({ ifr_name: name });
+  const result = interfaceIoctl(SIOCGIFINDEX, request);
+  return result < 0 ? result : Ifreq.read(new DataView(request.buffer)).ifr_ifindex;
+}
+
 function ipv4Request(name: string, address: Uint8Array): Uint8Array {
   const request = Ifreq.bytes({ ifr_name: name });
   new DataView(request.buffer).setUint16(IFREQ_SOCKADDR + SOCKADDR_IN.sin_family, AF_INET, true);
@@ -149,9 +191,13 @@ function ipv4Request(name: string, address: Uint8Array): Uint8Array {
   return request;
 }
 
-/** Any socket will do: interfaces have no descriptors. */
-function interfaceIoctl(request: number, argument: Uint8Array): number {
-  const fd = openSocket(AF_INET, SOCK_DGRAM);
+/** Any socket will do, of the family that is asked about: interfaces have no descriptors. */
+function interfaceIoctl(
+  request: number,
+  argument: Uint8Array,
+  family: typeof AF_INET | typeof AF_INET6 = AF_INET,
+): number {
+  const fd = openSocket(family, SOCK_DGRAM);
   if (fd < 0) return fd;
   const result = tryIoctlStruct(fd, request, argument);
   closeFd(fd);
