@@ -4,9 +4,9 @@ import { readFileSync, statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { reasonToSkipDisks, vmm } from './inside/diskImages.ts';
-import { passtOutside, serveEcho, serveIperf3 } from './inside/l1Network.ts';
+import { passtOutside, serveEcho, serveFile, serveIperf3 } from './inside/l1Network.ts';
 import { l1 } from './inside/l1Storage.ts';
-import { bootNetGuest, configure, HOST } from './inside/netGuest.ts';
+import { awaitIpv6, bootNetGuest, configure, HOST } from './inside/netGuest.ts';
 import { longTest } from './inside/longTest.ts';
 
 const IPERF3 = 5201;
@@ -47,6 +47,23 @@ describe('interfaces of a stock Debian kernel', { skip: reasonToSkipDisks() }, (
     const lease = await configure(guest);
     const router = /^router=(100\.\d+\.\d+\.\d+)$/m.exec(lease)?.[1] ?? assert.fail(lease);
     assert.match(await guest.sh(`netLoad many ${router} ${echo} 20`), /^answered: 20 /);
+    assert.equal(await guest.powerOff(), 0);
+  });
+
+  it('are a private link with IPv6, of which the guest makes itself an address', async (t) => {
+    const http = await serveFile(t, 2 ** 20);
+    const guest = await bootNetGuest(t, { networks: ['local,prefix6=fd00::/8'] });
+    await configure(guest);
+    assert.match(await awaitIpv6(guest), /default via fe80::/);
+    const [, host = ''] =
+      /inet6 (fd[0-9a-f:]+:1)\/64 scope global/.exec(await l1('ip', '-6', 'addr', 'show', 'dev', 'tap0')) ??
+      [];
+    await guest.sh(`until ping -6 -c 1 -W 1 ${host}; do :; done`); // the host tests its own first, for a second
+    assert.match(await guest.sh(`ping -6 -c 3 ${host}`), /3 packets received/);
+    assert.match(
+      await guest.sh(`wget -q -O - http://[${host}]:${http.port}/ | sha256sum`),
+      new RegExp(http.sha256),
+    );
     assert.equal(await guest.powerOff(), 0);
   });
 

@@ -41,7 +41,7 @@ const LANGUAGE = {
   },
   localInet6: {
     block: 'file', words: ['local', 'inet6'], check: checkPrefix('inet6'), args: [{ name: 'address/length', kind: 'word', isOptional: true, after: 'prefix' }], form: '`local inet6` [`prefix` *address*`/`*length*]',
-    text: 'Gives local interfaces IPv6 addresses as well, from this prefix (length 0 to 64, 64 when not given) or else from a random one in fd00::/8.',
+    text: 'Gives local interfaces IPv6 addresses as well, from this prefix (length 0 to 64, 64 when not given) or else from fd00::/8. Where vmd takes a random /64 for all of them, each has one of its own here, made of the names of the VM and the interface, and the guest hears of it by router advertisement; of a prefix of 64 bits that another link has already, a /96, as with vmd.',
   },
   socketOwner: {
     block: 'file', words: ['socket', 'owner'], args: OWNER, check: checkOwner, form: '`socket owner` *user*[`:`*group*]', snippet: ' ${1::vmusers}',

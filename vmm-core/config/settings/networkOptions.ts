@@ -168,7 +168,7 @@ export const NETWORK_OPTIONS = {
   prefix6: {
     of: ['user', 'local'],
     value: prefix('inet6', 'fd00::/64'),
-    text: 'its IPv6 addresses, with a length of 64; one of our own when not given',
+    text: 'its IPv6 addresses: a /64, one of our own when not given; of `local` the prefix that the link has a /64 of (`fd00::/8`), and no IPv6 when not given',
     argument: { kind: 'string', form: ' *address*`/64`' },
   },
   hostname: {

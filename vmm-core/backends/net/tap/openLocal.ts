@@ -1,6 +1,7 @@
 /**
- * Main's side of a private link to the host, as vmd has it: a tap whose host's end has an address, and a DHCP
- * server of ours on the guest's side. What goes on from there (routes, NAT, names) is the host's to say.
+ * Main's side of a private link to the host, as vmd has it: a tap whose host's end has addresses, and a DHCP
+ * server and a router of ours on the guest's side. What goes on from there (routes, NAT, names) is the host's
+ * to say.
  */
 import { networkInterfaces } from 'node:os';
 import { ipText, parseIp } from '../../../bus/socketAddress.ts';
@@ -12,18 +13,24 @@ import type { LinkBackend, LinkHost } from '../linkKind.ts';
 import { hostnameOf } from '../user/dhcp.ts';
 import { LOCAL_MASK, LOCAL_PREFIX, localPair, type LocalPair, otherOf } from './localAddresses.ts';
 import type { LocalOpened } from './localLink.ts';
+import { openIpv6 } from './openLocal6.ts';
 import { bringUp, openTapOf, tapBackend } from './openTap.ts';
 
 /** Throws UserError. */
-export function open({ tap: name, mtu, prefix }: NetworkConfig, host: LinkHost): LinkBackend {
+export function open({ tap: name, mtu, prefix, prefix6 }: NetworkConfig, host: LinkHost): LinkBackend {
   const tap = openTapOf(name, host);
   try {
     bringUp(tap.name, mtu, host);
     const pair = addressesOf(tap.name) ?? giveAddresses(tap.name, prefix ?? LOCAL_PREFIX, host);
     const hostMac = interfaceMac(tap.name);
     if (typeof hostMac === 'number') throw new UserError(`${tap.name} is gone: ${errnoText(-hostMac)}`);
-    const opened: LocalOpened = { ...tap, ...pair, hostMac, hostname: hostnameOf(host.vmName) };
-    return { ...tapBackend(opened), wiredTo: `${tap.name}, ${ipText(pair.host)}` };
+    const ipv6 =
+      prefix6 === undefined
+        ? undefined
+        : openIpv6({ name: tap.name, hostMac, guest: pair.guest }, prefix6, host);
+    const opened: LocalOpened = { ...tap, ...pair, hostMac, hostname: hostnameOf(host.vmName), ipv6 };
+    const addresses = [pair.host, ...(ipv6 === undefined ? [] : [ipv6.address])].map(ipText);
+    return { ...tapBackend(opened), wiredTo: [tap.name, ...addresses].join(', ') };
   } catch (error) {
     tap.fds.forEach(closeFd);
     throw error;

@@ -22,10 +22,14 @@ export interface TapOpened {
   readonly offloads: number;
 }
 
-/** What answers some of the guest's frames in place of the host: `local` has DHCP. */
+/** What answers some of the guest's frames in place of the host: `local` has DHCP and a router. */
 export interface Answerer {
   /** True: the frame was for it. */
   answer(frame: GuestFrame): boolean;
+  /** A time has come that it may have waited for (GuestPort.arm). */
+  onTimer?(): void;
+  /** The driver has reset the device. */
+  reset?(): void;
 }
 
 /** That one turn of a queue brings, or as many bytes: others want theirs. */
@@ -52,7 +56,7 @@ const RETRY_MS = 10;
 export class TapLink implements NetLink {
   readonly #opened: TapOpened;
   readonly #port: GuestPort;
-  readonly #answerer: Answerer | undefined;
+  readonly #answerers: readonly Answerer[];
   /** Before each frame. */
   readonly #header = new IoBuffer(OFFLOAD_HEADER_BYTES);
   readonly #view = new DataView(this.#header.memory.buffer, 0, OFFLOAD_HEADER_BYTES);
@@ -68,17 +72,17 @@ export class TapLink implements NetLink {
   #keptBytes = 0;
   #keptQueue = 0;
 
-  constructor(opened: TapOpened, port: GuestPort, answerer?: Answerer) {
+  constructor(opened: TapOpened, port: GuestPort, answerers: readonly Answerer[] = []) {
     this.#opened = opened;
     this.#port = port;
-    this.#answerer = answerer;
+    this.#answerers = answerers;
     this.#isReadable = opened.fds.map(() => false);
     opened.fds.forEach((fd, queue) => port.poller.add(fd, queue, EPOLLIN | EPOLLET));
     this.onOffloads();
   }
 
   send(frame: GuestFrame, pair: number): void {
-    if (this.#answerer?.answer(frame) === true) return;
+    for (const it of this.#answerers) if (it.answer(frame)) return;
     const { fds } = this.#opened;
     const { message } = this.#port;
     writeOffload(this.#view, frame.offload);
@@ -100,6 +104,7 @@ export class TapLink implements NetLink {
   }
 
   onTimer(): void {
+    for (const it of this.#answerers) it.onTimer?.();
     this.#receiveAll();
   }
 
@@ -111,6 +116,7 @@ export class TapLink implements NetLink {
 
   reset(): void {
     this.#keptBytes = 0;
+    for (const it of this.#answerers) it.reset?.();
     this.onOffloads();
   }
 

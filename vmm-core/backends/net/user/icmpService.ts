@@ -13,17 +13,13 @@ import {
 } from '../../../abi/icmp.ts';
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../../../abi/inet.ts';
 import { ETHER_ADDR_LEN, ETHER_SHOST } from '../../../abi/packets.ts';
-import { type AdvertSettings, answerNd, routerAdvert } from './ndp.ts';
+import { ADVERT_MS, type AdvertSettings, ALL_NODES, ALL_NODES_MAC, answerNd, routerAdvert } from './ndp.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
 import { Pings } from './pings.ts';
 import type { UserHost } from './userHost.ts';
 import type { UserOpened } from './userMessages.ts';
 
-const ALL_NODES = Uint8Array.of(0xff, 2, ...Array<number>(13).fill(0), 1);
-const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
-/** Well within the time for which a guest believes a router. */
-const ADVERT_MS = 4 * 3600_000;
 const MAX_ND_BYTES = 1500;
 
 export class IcmpService {

@@ -45,12 +45,12 @@ const FRAGMENT_UNIT = 8;
 
 export class IpSender {
   readonly #port: GuestPort;
-  readonly #network: UserNetwork;
+  readonly #network: Pick<UserNetwork, 'mac' | 'mtu'>;
   readonly #headers = new PacketHeaders();
   readonly #offload: Offload = { ...NO_OFFLOAD };
   #identification = 0;
 
-  constructor(port: GuestPort, network: UserNetwork) {
+  constructor(port: GuestPort, network: Pick<UserNetwork, 'mac' | 'mtu'>) {
     this.#port = port;
     this.#network = network;
   }

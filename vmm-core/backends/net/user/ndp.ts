@@ -30,11 +30,17 @@ import { type UserNetwork } from './addresses.ts';
 import { domainNames } from './domainNames.ts';
 import type { Neighbours } from './neighbours.ts';
 
+export const ALL_NODES = Uint8Array.of(0xff, 2, ...Array<number>(13).fill(0), 1);
+export const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 /** How long a guest believes the router without hearing of it: the most there is (RFC 8319). */
 const ROUTER_LIFETIME_S = 65535;
+/** Between two advertisements that nobody has asked for: well within that. */
+export const ADVERT_MS = 4 * 3600_000;
 /** Without an end: none of it ever changes. */
 const FOREVER = 0xffff_ffff;
 const OPTION_UNIT_BYTES = 8;
+/** RFC 4291 §2.5.1: what is left are the 64 bits of an interface. */
+const AUTO_BITS = 64;
 /** RFC 4861 §4.2 and RFC 8106: any of ours fits. */
 const MAX_ADVERT_BYTES = 512;
 
@@ -50,6 +56,17 @@ export interface NdReply {
   /** Undefined: all nodes of the link. */
   readonly to: Uint8Array | undefined;
   readonly bytes: Uint8Array;
+}
+
+/** The router, and the network that it says the guest is in. */
+export interface Advertised {
+  readonly mac: Uint8Array;
+  readonly mtu: number;
+  readonly ipv6: {
+    readonly network: Uint8Array;
+    /** Absent: 64, of which guests make addresses. Of others they do not (RFC 4862 §5.5.3). */
+    readonly bits?: number;
+  };
 }
 
 /** What a router says besides its own: RFC 8106. */
@@ -86,7 +103,7 @@ export function answerNd(
       return undefined;
     }
     case ND_ROUTER_SOLICIT: {
-      if (bytes.length < ND_RS_BYTES || !areOptionsRight(bytes, ND_RS_BYTES)) return undefined;
+      if (!isRouterSolicit(message)) return undefined;
       const mac = linkAddress(bytes, ND_RS_BYTES, ND_OPT_SOURCE_LINKADDR);
       if (mac !== undefined && !isUnspecified) neighbours.learn(source, mac);
       return { from: network.ipv6.linkLocal, to: undefined, bytes: routerAdvert(network, settings) };
@@ -96,8 +113,16 @@ export function answerNd(
   }
 }
 
+/** §6.1.1 */
+export function isRouterSolicit({ hopLimit, bytes }: NdMessage): boolean {
+  if (bytes[ICMP_TYPE] !== ND_ROUTER_SOLICIT || bytes[ICMP_CODE] !== 0 || hopLimit !== ND_HOP_LIMIT)
+    return false;
+  return bytes.length >= ND_RS_BYTES && areOptionsRight(bytes, ND_RS_BYTES);
+}
+
 /** §4.2, with what a guest needs for addresses, names and large packets. */
-export function routerAdvert(network: UserNetwork, { dns, search }: AdvertSettings): Uint8Array {
+export function routerAdvert(network: Advertised, { dns, search }: AdvertSettings): Uint8Array {
+  const { bits = AUTO_BITS } = network.ipv6;
   const bytes = new Uint8Array(MAX_ADVERT_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint8(ICMP_TYPE, ND_ROUTER_ADVERT);
@@ -115,8 +140,8 @@ export function routerAdvert(network: UserNetwork, { dns, search }: AdvertSettin
   bytes.set(network.mac, begin(ND_OPT_SOURCE_LINKADDR, 1) + 2);
   view.setUint32(begin(ND_OPT_MTU, 1) + 4, network.mtu);
   const prefix = begin(ND_OPT_PREFIX_INFORMATION, 4);
-  view.setUint8(prefix + 2, 64);
-  view.setUint8(prefix + 3, ND_OPT_PI_FLAG_ONLINK | ND_OPT_PI_FLAG_AUTO);
+  view.setUint8(prefix + 2, bits);
+  view.setUint8(prefix + 3, ND_OPT_PI_FLAG_ONLINK | (bits === AUTO_BITS ? ND_OPT_PI_FLAG_AUTO : 0));
   view.setUint32(prefix + 4, FOREVER);
   view.setUint32(prefix + 8, FOREVER);
   bytes.set(network.ipv6.network, prefix + 16);
