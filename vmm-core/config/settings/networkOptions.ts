@@ -107,7 +107,7 @@ export const NETWORK_OPTIONS = {
     key: 'mac',
     word: 'lladdr',
     value: lladdr,
-    text: "the guest's Ethernet address; when not given one is made of the VM's name and the interface's number",
+    text: "the guest's Ethernet address; when not given one is made of the VM's name and the interface's number, the same at each start, and of the process for a VM that has only its kernel's name: another each time",
     argument: { kind: 'word', form: ' *address*', means: 'etherAddress' },
   },
   isLocked: {

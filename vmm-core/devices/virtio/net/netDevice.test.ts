@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Bytes } from '../../../../test/support/bytes.ts';
+import { plannableConfig } from '../../../../test/support/devices.ts';
 import { NO_OFFLOAD } from '../../../../test/support/loopLink.ts';
 import { readable, writable } from '../../../../test/support/mockDriver.ts';
 import { HEADER_BYTES, LOOP, NetMachine } from '../../../../test/support/netMachine.ts';
@@ -15,6 +16,7 @@ import { VIRTIO_CONFIG_S_FEATURES_OK } from '../../../abi/virtioConfig.ts';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../../abi/virtioNetHdr.ts';
 import type { NetworkConfig } from '../../../config/settings/networkOptions.ts';
 import { ownLladdr } from './netConfig.ts';
+import { netClass } from './netDevice.ts';
 
 const { fields } = abi.VirtioNetConfig;
 const BROADCAST = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
@@ -117,6 +119,15 @@ describe('the configuration space (§5.1.4)', () => {
     assert.match(ownLladdr('alpine', 2), /^fe:e1:bb:d2:[0-9a-f]{2}:[0-9a-f]{2}$/);
     assert.notEqual(ownLladdr('alpine', 0), ownLladdr('debian', 0));
     assert.equal(new NetMachine().network.lladdr, ownLladdr('test', 0));
+  });
+
+  it('has no made address that another interface of the VM was given', () => {
+    const given: NetworkConfig = { ...LOOP, lladdr: ownLladdr('alpine', 0) };
+    const config = plannableConfig({ name: 'alpine', networks: [LOOP, given] });
+    const [first, second] = netClass.instances(config).map(({ lladdr }) => lladdr);
+    assert.equal(second, given.lladdr);
+    assert.match(first ?? '', /^fe:e1:bb:d0:/);
+    assert.notEqual(first, second);
   });
 
   it('is read-only without the legacy interface', () => {

@@ -77,7 +77,11 @@ export const netClass: VirtioClass<NetInstance, NetState> = {
 
 export const netDevice = virtioDevice(netClass);
 
-function instanceOf({ name, kernel, cpus }: VmConfig, network: NetworkConfig, index: number): NetInstance {
+function instanceOf(
+  { name, kernel, cpus, networks = [] }: VmConfig,
+  network: NetworkConfig,
+  index: number,
+): NetInstance {
   // VMs that are named after their kernel may be several.
   const owner = name === nameOfKernel(kernel) ? `${name} ${process.pid}` : name;
   return {
@@ -86,9 +90,16 @@ function instanceOf({ name, kernel, cpus }: VmConfig, network: NetworkConfig, in
     vmName: name,
     transport: network.transport ?? 'pci',
     network,
-    lladdr: network.lladdr ?? ownLladdr(owner, index),
+    lladdr: network.lladdr ?? madeLladdr(owner, index, networks),
     pairs: Math.min(network.queues ?? cpus, MAX_PAIRS),
   };
+}
+
+/** None that another interface of the VM was given. */
+function madeLladdr(owner: string, index: number, networks: readonly NetworkConfig[]): string {
+  const made = ownLladdr(owner, index);
+  const isGiven = networks.some(({ lladdr }) => lladdr === made);
+  return isGiven ? madeLladdr(`${owner} again`, index, networks) : made;
 }
 
 function loaded(): NetCode {
