@@ -32,15 +32,14 @@ export interface MemberOptions extends FakePortOptions {
   readonly uplink?: string;
 }
 
-/** A member with the Ethernet address fe:e1:bb:d0:00:`n`, until its `leave`. */
+/** A member with the Ethernet address fe:e1:bb:d0:00:`n` unless it is given one, until its `leave`. */
 export function member(
   name: string,
   n: number,
   options: MemberOptions = {},
 ): { port: FakeGuestPort; leave: () => void } {
-  const { uplink, ...rest } = options;
-  const mac = Uint8Array.of(0xfe, 0xe1, 0xbb, 0xd0, 0, n);
-  const port = new FakeGuestPort({ mac, ...rest });
+  const { uplink, mac = Uint8Array.of(0xfe, 0xe1, 0xbb, 0xd0, 0, n), ...rest } = options;
+  const port = new FakeGuestPort({ ...rest, mac });
   const host: LinkHost = {
     vmName: `vm${n}`,
     name: 'net0',

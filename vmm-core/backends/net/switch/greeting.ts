@@ -10,6 +10,7 @@ export const SWITCH_VERSION = 1;
 export const MAX_RECORD_BYTES = OFFLOAD_HEADER_BYTES + MAX_FRAME_BYTES;
 export const MAX_GREETING_BYTES = 512;
 const MAX_ID_LENGTH = 200;
+const LLADDR = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
 
 export interface Greeting {
   readonly version: number;
@@ -17,6 +18,8 @@ export interface Greeting {
   readonly id: string;
   /** For people. */
   readonly vm: string;
+  /** Of its guest, `fe:e1:bb:d0:00:01`: no two members may have the same. */
+  readonly lladdr: string;
   readonly mtu: number;
 }
 
@@ -34,12 +37,13 @@ export function readGreeting(bytes: Uint8Array): Greeting | string {
     return 'its greeting is not JSON';
   }
   if (typeof it !== 'object' || it === null) return 'its greeting is no object';
-  const { version, id, vm, mtu } = it as Readonly<Record<string, unknown>>;
+  const { version, id, vm, lladdr, mtu } = it as Readonly<Record<string, unknown>>;
   if (version !== SWITCH_VERSION)
     return `it speaks version ${String(version).slice(0, 20)} of switches, and this VMM version ${SWITCH_VERSION}`;
   if (typeof id !== 'string' || typeof vm !== 'string' || id.length === 0) return 'its greeting has no name';
   if (Math.max(id.length, vm.length) > MAX_ID_LENGTH) return 'its name is too long';
+  if (typeof lladdr !== 'string' || !LLADDR.test(lladdr)) return 'its Ethernet address is none';
   if (typeof mtu !== 'number' || !Number.isInteger(mtu) || mtu < 68 || mtu > 0xffff)
     return 'its MTU is out of range';
-  return { version, id, vm, mtu };
+  return { version, id, vm, lladdr, mtu };
 }

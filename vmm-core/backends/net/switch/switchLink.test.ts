@@ -9,6 +9,7 @@ import { type FakeGuestPort, NO_OFFLOADS } from '../../../../test/support/fakeGu
 import {
   ethernetFrame,
   joinSwitch,
+  member,
   members,
   newFolder,
   settle,
@@ -72,6 +73,28 @@ describe('a switch', () => {
     settle([a, back], () => members(a)[0]?.vm === 'vm3' && members(back)[0]?.vm === 'vm1');
     a.send(ethernetFrame(BROADCAST, a.mac, 'hello'));
     settle([back], () => back.frames.length === 1);
+  });
+
+  it('tells both of two members with the same Ethernet address, once', (t) => {
+    const name = newFolder();
+    const mac = Uint8Array.of(0xfe, 0xe1, 0xbb, 0xd0, 0, 1);
+    const [a, b, c] = [1, 2, 3].map((n) => joinSwitch(t, name, n, n === 3 ? {} : { mac })) as [
+      ...[FakeGuestPort, FakeGuestPort, FakeGuestPort],
+    ];
+    settle([a, b, c], () => [a, b, c].every((it) => members(it).every(({ vm }) => vm.startsWith('vm'))));
+    settle([a, b, c], () => [a, b, c].every((it) => members(it).length === 2));
+    const again = member(name, 4, { mac });
+    settle([a, b, c, again.port], () => again.port.troubles.length > 0 && members(a).length === 3);
+    again.leave();
+    const [ofA, ofB] = [a.troubles, b.troubles];
+    assert.deepEqual([ofA.length, ofB.length, c.troubles.length], [1, 1, 0]);
+    assert.match(
+      ofA[0] ?? '',
+      /^the VM "vm[24]" on this switch has the Ethernet address of net0, fe:e1:bb:d0:00:01: .*lladdr/,
+    );
+    assert.match(ofB[0] ?? '', /^the VM "vm[14]"/);
+    a.send(ethernetFrame(BROADCAST, a.mac, 'we live on'));
+    settle([a, b, c], () => texts(c).includes('we live on'));
   });
 
   it('hands segments over whole, and cuts them up for a guest that does not take them', (t) => {
@@ -189,13 +212,14 @@ describe('a switch', () => {
     const [a, b] = [joinSwitch(t, name, 1), joinSwitch(t, name, 2)] as const;
     settle([a, b], () => members(a)[0]?.vm === 'vm2' && members(b)[0]?.vm === 'vm1');
     const socket = readdirSync(name).find((it) => it.startsWith('vm1-')) ?? '';
-    const good = { version: SWITCH_VERSION, id: 'x.port', vm: 'x', mtu: 1500 };
+    const good = { version: SWITCH_VERSION, id: 'x.port', vm: 'x', lladdr: 'fe:e1:bb:d0:00:0a', mtu: 1500 };
     const memory = createMemfd('x', 4096);
     t.after(() => closeFd(memory));
     const greetings: readonly (readonly [unknown, readonly number[]])[] = [
       ['no JSON {', []],
       [JSON.stringify({ ...good, version: 99 }), []],
       [JSON.stringify({ ...good, mtu: 1e9 }), []],
+      [JSON.stringify({ ...good, lladdr: 'fe:e1:bb:d0:00' }), []],
       [JSON.stringify(good), []],
       [JSON.stringify(good), [memory, memory]],
     ];

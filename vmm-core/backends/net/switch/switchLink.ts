@@ -50,6 +50,7 @@ export class SwitchLink implements NetLink {
   #tags: readonly number[] = [];
   #first = 0;
   #isClosed = false;
+  #isTwinTold = false;
   readonly #holder: UplinkHolder;
   /** Of a record: the vnet header and the Ethernet header, which nobody else can change. */
   readonly #head = new Uint8Array(OFFLOAD_HEADER_BYTES + ETHER_HDR_LEN);
@@ -345,7 +346,7 @@ export class SwitchLink implements NetLink {
     this.#peers.set(tag, peer);
     this.#tags = [...this.#peers.keys()];
     const { id, vm, mtu } = this.#opened;
-    const greeting: Greeting = { version: SWITCH_VERSION, id, vm, mtu };
+    const greeting: Greeting = { version: SWITCH_VERSION, id, vm, lladdr: this.#lladdr, mtu };
     if (peer.greet(greeting) < 0) return this.#part(tag);
     this.#port.poller.add(fd, tag, EPOLLIN | EPOLLRDHUP | EPOLLET);
   }
@@ -360,6 +361,7 @@ export class SwitchLink implements NetLink {
       if (heard === 'gone') return this.#part(tag);
       if (heard !== 'greeted') return this.#part(tag, heard.refused);
       if (!this.#keepOne(tag, peer)) return;
+      this.#tellOfTwin(peer);
       if (peer.reader.wait()) signalEventFd(this.#bellFd); // it may have been faster
     }
   }
@@ -376,6 +378,21 @@ export class SwitchLink implements NetLink {
     const isKept = peer.isOurs === this.#opened.id < greeting.id;
     this.#part(isKept ? again[0] : tag);
     return isKept;
+  }
+
+  /** Once, whatever a member does: the other one tells its own user. */
+  #tellOfTwin({ greeting }: SwitchPeer): void {
+    if (greeting?.lladdr !== this.#lladdr || this.#isTwinTold) return;
+    this.#isTwinTold = true;
+    this.#port.trouble(
+      `the VM ${JSON.stringify(greeting.vm)} on this switch has the Ethernet address of ${this.#port.name}, ` +
+        `${this.#lladdr}: frames for the one reach the other; give one of them its own, by "mac", or "lladdr" in vm.conf`,
+    );
+  }
+
+  /** A driver may have changed it. */
+  get #lladdr(): string {
+    return macText(macKey(this.#port.mac, 0));
   }
 
   #part(tag: number, why?: string): void {
