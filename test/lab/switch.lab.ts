@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { DiskGuest } from './inside/diskGuest.ts';
 import { reasonToSkipDisks } from './inside/diskImages.ts';
+import { serveEcho } from './inside/l1Network.ts';
+import { l1 } from './inside/l1Storage.ts';
 import { bootNetGuest, startEcho } from './inside/netGuest.ts';
 import { longTest } from './inside/longTest.ts';
 
@@ -29,6 +31,29 @@ describe('stock Debian kernels on a switch', { skip: reasonToSkipDisks() }, () =
     assert.match(await again.sh(`netLoad short 10.9.0.1 ${ECHO} 20`), /^answered: 20 /);
     assert.equal(await again.powerOff(), 0);
     assert.equal(await first.powerOff(), 0);
+  });
+
+  it("reach the host's network by the uplink, which another VM takes over when its holder is killed", async (t) => {
+    const echo = await serveEcho(t);
+    await l1('ip', 'link', 'add', 'br9', 'type', 'bridge');
+    t.after(() => l1('ip', 'link', 'delete', 'br9'));
+    // Else it has that of one of its ports, of which one goes.
+    await l1('ip', 'link', 'set', 'br9', 'address', '02:00:00:00:09:01');
+    await l1('ip', 'addr', 'add', '10.9.9.1/24', 'dev', 'br9');
+    await l1('ip', 'link', 'set', 'br9', 'up');
+    const networks = ['switch:up,uplink=br9'];
+    const holder = await bootNetGuest(t, { networks });
+    const other = await bootNetGuest(t, { networks });
+    for (const [i, guest] of [holder, other].entries()) {
+      await guest.sh(`ip addr add 10.9.9.${2 + i}/24 dev eth0 && ip link set eth0 up`);
+      assert.match(await guest.sh('ping -c 3 10.9.9.1'), /3 packets received/);
+      assert.match(await guest.sh(`netLoad many 10.9.9.1 ${echo} 20`), /^answered: 20 /);
+    }
+    await holder.kill();
+    // A port of a bridge forwards at once (no spanning tree); the lock is free a little after the socket.
+    assert.match(await other.sh(`until ping -c 1 -W 1 10.9.9.1; do :; done`), /1 packets received/);
+    assert.match(await other.sh(`netLoad many 10.9.9.1 ${echo} 20`), /^answered: 20 /);
+    assert.equal(await other.powerOff(), 0);
   });
 
   longTest('are four on one switch, and each hears the others', async (t) => {
