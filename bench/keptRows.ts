@@ -1,4 +1,4 @@
-/** Rows of an earlier table that this machine cannot measure again: they stay, and are marked. */
+/** Rows of an earlier table that a run does not measure: they stay, and are marked. */
 import type { Row } from './part.ts';
 
 const MARK = '†';
@@ -23,7 +23,7 @@ export function keptNote(before: string, table: string): string {
   const [earlier] = NOTE.exec(before) ?? [];
   if (earlier !== undefined) return `\n${earlier}`;
   const [machine = 'a machine that is not known'] = MACHINE.exec(before) ?? [];
-  return `\n${MARK} Not measured again, since this machine has no /dev/kvm. Of earlier results, by\n${machine}.\n`;
+  return `\n${MARK} Not measured in this run: as in earlier results, by\n${machine}.\n`;
 }
 
 function isKept(line: string): boolean {

@@ -1,6 +1,7 @@
 /**
- * `npm run bench [PART…]`: speed and memory beside QEMU and gdb, alternating on the same machine in the same
- * run. Prints a table and, when all parts ran, writes it to bench/RESULTS.md.
+ * `npm run bench [-- PART… --write]`: speed and memory beside QEMU and gdb, alternating on the same machine
+ * in the same run. Prints a table and writes it to bench/RESULTS.md: of all parts, or with --write of some.
+ * Rows of other parts, and of those that this machine cannot measure, stay as they were and are marked.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -32,6 +33,7 @@ import { busyServerMb, keyPress, macroKeyPress, parseAndCheck, serverMb } from '
 const ROOT = path.join(import.meta.dirname, '..');
 const RESULTS = path.join(import.meta.dirname, 'RESULTS.md');
 const ROUNDS = 7;
+const WRITE = '--write';
 const NO_KVM = 'this machine has no /dev/kvm';
 
 const PARTS: readonly (Part | Group)[] = [
@@ -229,7 +231,9 @@ async function besideQemu(
   });
 }
 
-async function main(wanted: readonly string[]): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  const wanted = args.filter((it) => it !== WRITE);
+  const isWritten = wanted.length === 0 || wanted.length < args.length;
   const unknown = wanted.filter((it) => !PARTS.some(({ name }) => name === it));
   const parts = PARTS.filter((it) => wanted.length === 0 || wanted.includes(it.name));
   const problem =
@@ -244,24 +248,26 @@ async function main(wanted: readonly string[]): Promise<number> {
   const { node, remove } = privateNode();
   process.once('exit', remove);
   const rows: string[] = [];
-  for (const part of parts) {
+  for (const part of isWritten ? PARTS : parts) {
+    if (!parts.includes(part)) {
+      rows.push(...unmeasured(part, 'not asked for'));
+      continue;
+    }
     console.log(`measuring ${part.title} …`);
-    const measured = await measure(part, node);
+    const measured =
+      part.needsKvm && !existsSync('/dev/kvm') ? unmeasured(part, NO_KVM) : await measure(part, node);
     for (const it of measured) console.log(it); // a run that is ended early has told what it knew
     rows.push(...measured);
   }
   const table = [HEAD, ...rows].join('\n');
   console.log(`\n${table}`);
-  if (wanted.length === 0)
+  if (isWritten)
     writeFileSync(RESULTS, document({ parts: PARTS, table, load, rounds: ROUNDS, before: textOf(RESULTS) }));
   return 0;
 }
 
 /** Its lines of the table. */
 async function measure(part: Part | Group, node: string): Promise<readonly string[]> {
-  const wanted = 'rows' in part ? part.rows : [part];
-  if (part.needsKvm && !existsSync('/dev/kvm'))
-    return keptRows(textOf(RESULTS), wanted) ?? wanted.map((row) => unmeasuredRow(row, NO_KVM));
   if (!('rows' in part)) return [rowOf(part, await part.run(node))];
   const results = await part.run(node);
   if (typeof results === 'string') return part.rows.map((row) => unmeasuredRow(row, results));
@@ -270,6 +276,12 @@ async function measure(part: Part | Group, node: string): Promise<readonly strin
     if (result === undefined) throw new Error(`${part.name} has not measured "${row.title}"`);
     return rowOf(row, result);
   });
+}
+
+/** As they were. */
+function unmeasured(part: Part | Group, reason: string): readonly string[] {
+  const rows = 'rows' in part ? part.rows : [part];
+  return keptRows(textOf(RESULTS), rows) ?? rows.map((row) => unmeasuredRow(row, reason));
 }
 
 function textOf(file: string): string {
