@@ -26,6 +26,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./cli/check.ts')).check,
   },
   status: { summary: 'list running VMs', load: async () => (await import('./cli/status.ts')).status },
+  stop: {
+    summary: 'ask a guest to shut down, or end its VM',
+    load: async () => (await import('./cli/stop.ts')).stop,
+  },
   show: {
     summary: "show a VM's devices as they are now",
     load: async () => (await import('./cli/show.ts')).show,
