@@ -18,18 +18,19 @@ export function activate(context: vscode.ExtensionContext): void {
   const processes = new VmProcesses(path.join(dist, 'vmm.js'), log);
   const hostCheck = new HostCheckPanel(path.join(dist, 'vmm.js'));
   const terminals = new SerialTerminals();
+  const sockets = new Map<string, string>();
 
   context.subscriptions.push(
     log,
     processes,
     terminals,
     hostCheck.register(),
-    registerRunningVmCommands(terminals),
+    registerRunningVmCommands(terminals, sockets),
     registerNetworkCommands(),
     registerConfigurations({ processes, hostCheck }),
     registerBoot(() => processes.warmUp()),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),
-    registerVmSessions({ log, processes, terminals, hostCheck }),
+    registerVmSessions({ log, processes, terminals, hostCheck, sockets }),
     registerVmConf(dist, terminals),
   );
   if (hasOwnConfiguration()) processes.warmUp();

@@ -2,7 +2,6 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { type RunningVm, runningVms } from '../vmm-core/client/runningVms.ts';
-import { connectVmm, type VmmClient } from '../vmm-core/client/vmmClient.ts';
 import {
   listNetworks,
   setNetworkLink,
@@ -16,7 +15,7 @@ import {
   networkItem,
   type NetworkItem,
 } from './networkItems.ts';
-import { command } from './runningVmCommands.ts';
+import { command, withVmm } from './runningVmCommands.ts';
 import { NO_VM_RUNS } from './runningVmItems.ts';
 
 const CLIENT = 'vscode';
@@ -42,7 +41,7 @@ async function captureNetwork(): Promise<void> {
     title: `Capture ${item.label}`,
   });
   if (file === undefined) return;
-  await withClient(vm, ({ connection }) =>
+  await withVmm(vm.socket, ({ connection }) =>
     connection.sendRequest(startNetworkCapture, { network: network.name, path: file.fsPath }),
   );
   const hint = 'the same command stops it';
@@ -50,7 +49,7 @@ async function captureNetwork(): Promise<void> {
 }
 
 async function stopCapture({ vm, network }: NetworkItem): Promise<void> {
-  const result = await withClient(vm, ({ connection }) =>
+  const result = await withVmm(vm.socket, ({ connection }) =>
     connection.sendRequest(stopNetworkCapture, { network: network.name }),
   );
   const last = result.paths.at(-1);
@@ -64,7 +63,7 @@ async function changeLink(): Promise<void> {
   const item = await chooseNetwork('Network interface whose link goes down, or up again');
   if (item === undefined) return;
   const isUp = !item.network.isUp;
-  await withClient(item.vm, ({ connection }) =>
+  await withVmm(item.vm.socket, ({ connection }) =>
     connection.sendRequest(setNetworkLink, { network: item.network.name, isUp }),
   );
   vscode.window.setStatusBarMessage(`${item.label}: link ${isUp ? 'up' : 'down'}`, STATUS_MESSAGE_MS);
@@ -82,15 +81,6 @@ async function chooseNetwork(placeHolder: string): Promise<NetworkItem | undefin
 }
 
 async function networkItems(vm: RunningVm): Promise<NetworkItem[]> {
-  const networks = await withClient(vm, ({ connection }) => connection.sendRequest(listNetworks));
+  const networks = await withVmm(vm.socket, ({ connection }) => connection.sendRequest(listNetworks));
   return networks.map((it) => networkItem(vm, it));
-}
-
-async function withClient<R>(vm: RunningVm, use: (client: VmmClient) => Promise<R>): Promise<R> {
-  const client = await connectVmm(vm.socket, { client: CLIENT });
-  try {
-    return await use(client);
-  } finally {
-    client.dispose();
-  }
 }

@@ -1,21 +1,28 @@
 /**
- * What can be done with running VMs, no matter who started them: show a serial port, stop one, choose one to
- * attach to.
+ * What can be done with running VMs, no matter who started them: show a serial port, shut a guest down, stop
+ * a VM, choose one to attach to.
  */
 import * as vscode from 'vscode';
+import { pressPowerButton } from '../vmm-core/client/powerButton.ts';
 import { runningVms, type RunningVm } from '../vmm-core/client/runningVms.ts';
-import { connectVmm } from '../vmm-core/client/vmmClient.ts';
+import { connectVmm, type VmmClient } from '../vmm-core/client/vmmClient.ts';
 import { kill } from '../vmm-core/protocol/vm.ts';
+import type { SessionSockets } from './debug/vmSession.ts';
 import { NO_VM_RUNS, portItems, vmItem } from './runningVmItems.ts';
 import { showConsole } from './terminal/console.ts';
 import type { SerialTerminals } from './terminal/serialTerminal.ts';
 
 const CLIENT = 'vscode';
 const STATUS_MESSAGE_MS = 5000;
+const STOP_VM = 'Stop VM';
 
-export function registerRunningVmCommands(terminals: SerialTerminals): vscode.Disposable {
+export function registerRunningVmCommands(
+  terminals: SerialTerminals,
+  sockets: SessionSockets,
+): vscode.Disposable {
   return vscode.Disposable.from(
     command('trapframe.showConsole', () => chooseConsole(terminals)),
+    command('trapframe.shutDownGuest', () => shutDownGuest(sockets)),
     command('trapframe.stopVm', stopVm),
   );
 }
@@ -40,16 +47,38 @@ async function chooseConsole(terminals: SerialTerminals): Promise<void> {
   if (chosen !== undefined) await showConsole(chosen.vm, chosen.port, terminals);
 }
 
+/** Of the session that the debug toolbar is about, or of one to choose. */
+async function shutDownGuest(sockets: SessionSockets): Promise<void> {
+  const { activeDebugSession: session } = vscode.debug;
+  const own = session === undefined ? undefined : sockets.get(session.id);
+  const socket = own ?? (await chooseVm('VM whose guest shall shut down'))?.socket;
+  if (socket === undefined) return;
+  const { vm, problem } = await withVmm(socket, async (client) => ({
+    vm: `VM "${client.info.config?.name ?? ''}"`,
+    problem: await pressPowerButton(client),
+  }));
+  if (problem === undefined) {
+    vscode.window.setStatusBarMessage(`The guest of ${vm} was asked to shut down`, STATUS_MESSAGE_MS);
+    return;
+  }
+  const chosen = await vscode.window.showWarningMessage(`${vm}: ${problem}.`, STOP_VM);
+  if (chosen === STOP_VM) await withVmm(socket, ({ connection }) => connection.sendRequest(kill));
+}
+
 async function stopVm(): Promise<void> {
   const vm = await chooseVm('VM to stop, at once: the guest is not asked');
   if (vm === undefined) return;
-  const client = await connectVmm(vm.socket, { client: CLIENT });
+  await withVmm(vm.socket, ({ connection }) => connection.sendRequest(kill));
+  vscode.window.setStatusBarMessage(`VM "${vm.name}" was stopped`, STATUS_MESSAGE_MS);
+}
+
+export async function withVmm<R>(socket: string, use: (client: VmmClient) => Promise<R>): Promise<R> {
+  const client = await connectVmm(socket, { client: CLIENT });
   try {
-    await client.connection.sendRequest(kill);
+    return await use(client);
   } finally {
     client.dispose();
   }
-  vscode.window.setStatusBarMessage(`VM "${vm.name}" was stopped`, STATUS_MESSAGE_MS);
 }
 
 /** Shows the sentence of what it throws. */

@@ -47,6 +47,8 @@ const BOOTABLE_FILES = [
   '**/*.vm.conf',
 ];
 
+const SHUT_DOWN_COMMAND = 'trapframe.shutDownGuest';
+
 /** In the palette, all of category Trapframe. `description` is README's. */
 export const COMMANDS = [
   {
@@ -60,6 +62,13 @@ export const COMMANDS = [
     title: 'Show Serial Console',
     description:
       'A serial port of any running VM, from this window or elsewhere, with its last 64 KiB of output, even if its terminal was closed.',
+  },
+  {
+    command: SHUT_DOWN_COMMAND,
+    title: 'Shut Down Guest',
+    icon: { light: './media/power-light.svg', dark: './media/power-dark.svg' },
+    description:
+      'Presses the power button of the VM that is debugged, or of any other: a guest with a driver for ACPI or guest control shuts down in its own time. Also in the debug toolbar.',
   },
   {
     command: 'trapframe.stopVm',
@@ -133,7 +142,15 @@ function contributions(): Json {
         },
       },
     ],
-    commands: COMMANDS.map(({ command, title }) => ({ command, title, category: 'Trapframe' })),
+    commands: COMMANDS.map(({ command, title, icon }) => ({
+      ...{ command, title, category: 'Trapframe' },
+      ...(icon === undefined ? {} : { icon }),
+    })),
+    menus: {
+      'debug/toolBar': [
+        { command: SHUT_DOWN_COMMAND, when: "debugType == 'vmm' && debugState == 'running'" },
+      ],
+    },
     keybindings: [
       {
         command: BOOT_COMMAND,

@@ -12,11 +12,16 @@ import { describeExit, isClean, release, type VmProcesses } from '../vmProcess.t
 import { SerialConnection } from './serialConnection.ts';
 import { StartProgress } from './startProgress.ts';
 
+/** Control sockets of the VMs of this window's sessions, by the session's id. */
+export type SessionSockets = ReadonlyMap<string, string>;
+
 export interface SessionServices {
   readonly log: vscode.LogOutputChannel;
   readonly processes: VmProcesses;
   readonly terminals: SerialTerminals;
   readonly hostCheck: HostCheckPanel;
+  /** Kept here. */
+  readonly sockets: Map<string, string>;
 }
 
 /** Body of the debug adapter's `vmm.started` event: the VM exists, paused. */
@@ -91,12 +96,14 @@ class VmSession implements vscode.DebugAdapterTracker {
 
   onExit(): void {
     this.#progress.end();
+    this.#services.sockets.delete(this.#session.id);
     if (this.#core !== undefined) release(this.#core);
     setTimeout(() => this.#services.processes.warmUp(), WARM_UP_DELAY_MS);
   }
 
   #started(vm: VmStarted): void {
-    const { log, processes, terminals } = this.#services;
+    const { log, processes, terminals, sockets } = this.#services;
+    sockets.set(this.#session.id, vm.socket);
     setTimeout(() => processes.warmUp(), WARM_UP_DELAY_MS);
     this.#serial = new SerialConnection({
       socket: vm.socket,

@@ -60,7 +60,7 @@ test('a guest that is paused cannot be asked', async (t) => {
   const fake = await createdGuest(t, { onPowerButton: 'powersOff' });
   assert.equal(
     await stop('guest'),
-    '1vmm: VM "guest" is paused, and its guest can do nothing: "vmm stop -f guest" ends it at once\n',
+    '1vmm: VM "guest": the VM is paused, so its guest can do nothing; "vmm stop -f guest" ends it at once\n',
   );
   assert.ok(!fake.requests.includes('powerButton'));
 });

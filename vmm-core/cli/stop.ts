@@ -1,10 +1,9 @@
 /** `vmm stop`: the guest is asked to shut down by its power button, or its VM is ended. */
 import { standardOutput } from '../client/output.ts';
-import type { RunningVm } from '../client/runningVms.ts';
+import { pressPowerButton } from '../client/powerButton.ts';
 import { connectVmm, type VmmClient } from '../client/vmmClient.ts';
 import { UserError } from '../errors.ts';
-import { ErrorCode } from '../protocol/errors.ts';
-import { ended, kill, powerButton } from '../protocol/vm.ts';
+import { ended, kill } from '../protocol/vm.ts';
 import { fail, type Options, parseArguments } from './arguments.ts';
 import { isAnswer, runningVm } from './runningVm.ts';
 
@@ -37,7 +36,7 @@ export async function stop(argv: readonly string[]): Promise<number> {
     client.connection.onNotification(ended, ({ message }) => (how = message));
     try {
       if (values.force === true) await client.connection.sendRequest(kill);
-      else await askGuest(client, vm);
+      else await askGuest(client, vm.name);
       if (values.wait === true) await client.closed;
     } finally {
       client.dispose();
@@ -51,14 +50,8 @@ export async function stop(argv: readonly string[]): Promise<number> {
 }
 
 /** Throws UserError. */
-async function askGuest({ connection, info }: VmmClient, { name }: RunningVm): Promise<void> {
-  const force = `"vmm stop -f ${name}" ends it at once`;
-  if (info.state === 'paused')
-    throw new UserError(`VM "${name}" is paused, and its guest can do nothing: ${force}`);
-  try {
-    await connection.sendRequest(powerButton);
-  } catch (cause) {
-    if (!isAnswer(cause) || !('code' in cause) || cause.code !== ErrorCode.State) throw cause;
-    throw new UserError(`VM "${name}": ${cause.message}; ${force}`, { cause });
-  }
+async function askGuest(client: VmmClient, name: string): Promise<void> {
+  const problem = await pressPowerButton(client);
+  if (problem !== undefined)
+    throw new UserError(`VM "${name}": ${problem}; "vmm stop -f ${name}" ends it at once`);
 }
