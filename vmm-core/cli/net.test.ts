@@ -8,7 +8,6 @@ import { vmConfig } from '../../test/support/liveVm.ts';
 import { ownRuntimeDir } from '../../test/support/ownRuntimeDir.ts';
 import { VmmProcess } from '../../test/support/vmmProcess.ts';
 import { socketPath } from '../client/runtimeDir.ts';
-import { decodedText } from './showText.ts';
 
 const KERNEL = path.join(import.meta.dirname, '../../test/dap/fixtures/steps.elf');
 
@@ -85,28 +84,5 @@ test('what is wrong is said in one line', async (t) => {
       assert.match(text, message);
       assert.match(text, /^1vmm: .*\n$/, args);
     }),
-  );
-});
-
-test('tables of a report have columns, and lists are on one line', () => {
-  const report = {
-    frames: 3,
-    dns: ['9.9.9.9', '::1'],
-    connections: [
-      { guest: '10.0.2.15:40000', state: 'open' },
-      { guest: '10.0.2.15:22', state: 'closing' },
-    ],
-    none: [],
-  };
-  assert.equal(
-    decodedText(report),
-    `frames  3
-dns     9.9.9.9, ::1
-connections
-  guest            state
-  10.0.2.15:40000  open
-  10.0.2.15:22     closing
-none
-`,
   );
 });

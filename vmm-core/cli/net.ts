@@ -1,5 +1,6 @@
 /** `vmm net`: the network interfaces of a VM, watched and changed while it runs. */
 import path from 'node:path';
+import { decodedText } from '../client/decodedText.ts';
 import { standardOutput } from '../client/output.ts';
 import { quoted } from '../client/regularFile.ts';
 import { connectVmm, type VmmClient } from '../client/vmmClient.ts';
@@ -20,8 +21,7 @@ import {
 } from '../protocol/networks.ts';
 import { fail, type Options, parseArguments, single, type Values } from './arguments.ts';
 import { isAnswer, runningVm } from './runningVm.ts';
-import { decodedText } from './showText.ts';
-import { textTable } from './textTable.ts';
+import { textTable } from '../client/textTable.ts';
 
 const OPTIONS = {
   rotate: { type: 'string' },

@@ -1,4 +1,5 @@
 /** What `vmm show` prints for people: a screen for each device, names and values in two columns. */
+import { decodedRows, row, type Row, rowLines } from '../client/decodedText.ts';
 import { formatSize } from '../config/size.ts';
 import { hex } from '../protocol/hex.ts';
 import type {
@@ -6,7 +7,6 @@ import type {
   BufferReport,
   ChainReport,
   Decoded,
-  DecodedValue,
   DeviceReport,
   MachineReport,
   PciReport,
@@ -16,7 +16,6 @@ import type {
   VirtioReport,
   WindowReport,
 } from '../protocol/devices.ts';
-import { textTable } from './textTable.ts';
 
 /** All that is shown, and what --json prints. Stable: scripts read it. */
 export interface Shown {
@@ -29,36 +28,12 @@ export interface Shown {
   readonly vcpu?: Decoded;
 }
 
-/** A name and its value; without a value a title for the rows under it. */
-interface Row {
-  readonly name: string;
-  readonly value?: string;
-  readonly rows?: readonly Row[];
-}
-
-const INDENT = '  ';
 const SHOWN_BYTES = 32;
 
 export function showText({ name, pid, state, machine, devices, vcpu }: Shown): string {
   const head = { name, value: `process ${pid}, ${state}`, rows: machineRows(machine) };
   const saved = vcpu === undefined ? [] : [{ name: 'vCPU', rows: decodedRows(vcpu) }];
-  return [head, ...devices.map(deviceRow), ...saved].map((it) => `${lines([it]).join('\n')}\n`).join('\n');
-}
-
-/** The same for what a part tells of itself. */
-export function decodedText(values: Decoded): string {
-  return lines(decodedRows(values))
-    .map((it) => `${it}\n`)
-    .join('');
-}
-
-/** Values of one level begin in one column. */
-function lines(rows: readonly Row[]): string[] {
-  const width = Math.max(...rows.map((it) => (it.value === undefined ? 0 : it.name.length)));
-  return rows.flatMap(({ name, value, rows: inner = [] }) => [
-    value === undefined ? name : `${name.padEnd(width)}  ${value}`.trimEnd(),
-    ...lines(inner).map((it) => `${INDENT}${it}`),
-  ]);
+  return [head, ...devices.map(deviceRow), ...saved].map((it) => `${rowLines([it]).join('\n')}\n`).join('\n');
 }
 
 function machineRows({ vcpus, memory, interrupts, chips }: MachineReport): Row[] {
@@ -203,33 +178,6 @@ function bufferText({ address, lengthBytes, isWritable, isIndirect }: BufferRepo
   return `${isWritable ? 'write' : 'read'} ${lengthBytes} at ${address}${isIndirect ? ' (indirect)' : ''}`;
 }
 
-function decodedRows(values: Decoded): Row[] {
-  return Object.entries(values).map(([name, value]) => {
-    if (isList(value)) return listRow(name, value);
-    return typeof value === 'object' ? { name, rows: decodedRows(value) } : row(name, String(value));
-  });
-}
-
-/** Objects are the rows of a table, by the names of the first: connections, leases. */
-function listRow(name: string, values: readonly DecodedValue[]): Row {
-  const objects = values.filter((it): it is Decoded => typeof it === 'object' && !isList(it));
-  const [first] = objects;
-  if (first === undefined || objects.length < values.length)
-    return row(name, values.map(cellText).join(', '));
-  const columns = Object.keys(first);
-  const cells = objects.map((it) => columns.map((key) => cellText(it[key] ?? '')));
-  return { name, rows: textTable(columns, cells).map((it) => ({ name: it })) };
-}
-
-function cellText(value: DecodedValue): string {
-  if (isList(value)) return value.map(cellText).join(' ');
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
-}
-
-function isList(value: DecodedValue): value is readonly DecodedValue[] {
-  return Array.isArray(value);
-}
-
 function registerText(value: RegisterValue): string {
   if (typeof value === 'number') return hex(value);
   if (typeof value === 'string') return value;
@@ -246,10 +194,6 @@ function bitsText({ value, set }: BitsReport): string {
 function range({ base, sizeBytes }: WindowReport): string {
   if (sizeBytes <= 1) return base;
   return `${base}-${hex(BigInt(base) + BigInt(sizeBytes) - 1n)}`;
-}
-
-function row(name: string, value: string): Row {
-  return { name, value };
 }
 
 function rowOf(name: string, values: readonly string[]): Row[] {

@@ -3,7 +3,7 @@ import { standardError, standardOutput } from '../client/output.ts';
 import { runningVms, type RunningVm } from '../client/runningVms.ts';
 import { formatSize } from '../config/size.ts';
 import { fail, isForUser, parseArguments } from './arguments.ts';
-import { textTable } from './textTable.ts';
+import { textTable } from '../client/textTable.ts';
 
 /** One line of `--json`: an array of these. */
 interface Row {

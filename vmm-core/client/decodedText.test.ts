@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodedText } from './decodedText.ts';
+
+test('tables of a report have columns, and lists are on one line', () => {
+  const report = {
+    frames: 3,
+    dns: ['9.9.9.9', '::1'],
+    connections: [
+      { guest: '10.0.2.15:40000', state: 'open' },
+      { guest: '10.0.2.15:22', state: 'closing' },
+    ],
+    none: [],
+  };
+  assert.equal(
+    decodedText(report),
+    `frames  3
+dns     9.9.9.9, ::1
+connections
+  guest            state
+  10.0.2.15:40000  open
+  10.0.2.15:22     closing
+none
+`,
+  );
+});
