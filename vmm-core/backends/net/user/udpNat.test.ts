@@ -335,3 +335,19 @@ test('a mapping that is not used ends', (t) => {
   it.link.onTimer();
   assert.equal(count(), 0);
 });
+
+test('the report has what each endpoint sent and received, and how fast since the report before', async (t) => {
+  const server = await echo();
+  const it = guest();
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => nowMs);
+  it.sendUdp(GUEST, 5000, HOST, server.address().port, HELLO);
+  await it.next();
+  const row = (): unknown => (it.link.report().udp as { table: readonly unknown[] }).table[0];
+  const known = { guest: '10.0.2.15:5000', sentBytes: 5, receivedBytes: 5 };
+  nowMs = 500;
+  const rates = { sentBytesPerSecond: 10, receivedBytesPerSecond: 10 };
+  assert.deepEqual(row(), { ...known, ...rates, idleSeconds: 0 });
+  nowMs = 1500;
+  assert.deepEqual(row(), { ...known, sentBytesPerSecond: 0, receivedBytesPerSecond: 0, idleSeconds: 1 });
+});

@@ -38,6 +38,7 @@ import {
 } from '../../../kvm/errno.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { openSocket, setOption } from '../../../kvm/net/sockets.ts';
+import { Rates } from '../rates.ts';
 import { sameBytes } from './addresses.ts';
 import { DNS_PORT, isLoopback } from './destinations.ts';
 import { endpointKey } from './endpointKey.ts';
@@ -79,6 +80,7 @@ interface Mapping {
   usesDns: boolean;
   sentBytes: number;
   receivedBytes: number;
+  rates: Rates;
 }
 
 export class UdpNat {
@@ -193,17 +195,29 @@ export class UdpNat {
 
   report(): {
     readonly guest: string;
-    readonly sent: number;
-    readonly received: number;
+    readonly sentBytes: number;
+    readonly receivedBytes: number;
+    readonly sentBytesPerSecond: number;
+    readonly receivedBytesPerSecond: number;
     readonly idleSeconds: number;
   }[] {
     const nowMs = this.#host.nowMs();
-    return [...this.#byEndpoint.values()].map(({ address, port, sentBytes, receivedBytes, lastMs }) => ({
-      guest: endpointText(address, port),
-      sent: sentBytes,
-      received: receivedBytes,
-      idleSeconds: Math.floor((nowMs - lastMs) / 1000),
-    }));
+    return [...this.#byEndpoint.values()].map(
+      ({ address, port, sentBytes, receivedBytes, lastMs, rates }) => {
+        const [sentBytesPerSecond = 0, receivedBytesPerSecond = 0] = rates.since(nowMs, [
+          sentBytes,
+          receivedBytes,
+        ]);
+        return {
+          guest: endpointText(address, port),
+          sentBytes,
+          receivedBytes,
+          sentBytesPerSecond,
+          receivedBytesPerSecond,
+          idleSeconds: Math.floor((nowMs - lastMs) / 1000),
+        };
+      },
+    );
   }
 
   #mappingOf(packet: IpPacket, sourcePort: number, nowMs: number): Mapping {
@@ -225,6 +239,7 @@ export class UdpNat {
     mapping.usesDns = false;
     mapping.sentBytes = 0;
     mapping.receivedBytes = 0;
+    mapping.rates = new Rates(nowMs);
     this.#byEndpoint.set(key, mapping);
     this.#dueMs = Math.min(this.#dueMs, nowMs + ONE_WAY_MS);
     this.#host.port.arm(ONE_WAY_MS);
@@ -251,6 +266,7 @@ export class UdpNat {
       usesDns: false,
       sentBytes: 0,
       receivedBytes: 0,
+      rates: new Rates(0),
     };
     this.#mappings.push(mapping);
     return mapping;

@@ -2,7 +2,8 @@
  * What has become of frames, for the inspector. Counted in numbers of this thread, and put into the shared
  * registers at the end of a go: a bigint per frame is too dear.
  */
-import type { DropReason } from '../../../backends/net/netLink.ts';
+import type { DropReason, LinkReport } from '../../../backends/net/netLink.ts';
+import { Rates } from '../../../backends/net/rates.ts';
 import type { Registers } from '../../../bus/stateBlock.ts';
 import type { NetState } from './netState.ts';
 
@@ -13,6 +14,7 @@ export class NetCounters {
   #framesReceived = 0;
   #bytesReceived = 0;
   #isFresh = false;
+  readonly #rates = new Rates(performance.now());
 
   constructor(regs: Registers<NetState>) {
     this.#regs = regs;
@@ -79,4 +81,38 @@ export class NetCounters {
     regs.bytesReceived += BigInt(this.#bytesReceived);
     this.#framesSent = this.#bytesSent = this.#framesReceived = this.#bytesReceived = 0;
   }
+
+  /** A row for each way, with rates since the report before. Between two goes. */
+  report(nowMs: number): readonly LinkReport[] {
+    const regs = this.#regs;
+    const sent = [regs.framesSent, regs.bytesSent].map(Number);
+    const received = [regs.framesReceived, regs.bytesReceived].map(Number);
+    const rates = this.#rates.since(nowMs, [...sent, ...received]);
+    return [
+      {
+        ...counted('fromGuest', sent, rates.slice(0, 2)),
+        noRoom: 0, // see sentDropped
+        malformed: regs.sentMalformed,
+        filtered: regs.sentFiltered,
+        linkDown: regs.sentLinkDown,
+        hostBusy: regs.sentHostBusy,
+      },
+      {
+        ...counted('toGuest', received, rates.slice(2)),
+        noRoom: regs.receivedNoRoom,
+        malformed: regs.receivedMalformed,
+        filtered: regs.receivedFiltered,
+        linkDown: regs.receivedLinkDown,
+        hostBusy: regs.receivedHostBusy,
+      },
+    ];
+  }
+}
+
+function counted(
+  way: string,
+  [frames = 0, bytes = 0]: readonly number[],
+  [framesPerSecond = 0, bytesPerSecond = 0]: readonly number[],
+): LinkReport {
+  return { way, frames, bytes, framesPerSecond, bytesPerSecond };
 }

@@ -6,6 +6,7 @@ import { NO_OFFLOAD } from '../../../../test/support/loopLink.ts';
 import { readable, writable } from '../../../../test/support/mockDriver.ts';
 import { HEADER_BYTES, LOOP, NetMachine } from '../../../../test/support/netMachine.ts';
 import * as abi from '../../../abi/virtioNet.ts';
+import type { LinkReport } from '../../../backends/net/netLink.ts';
 import type { MessageIo } from '../../../bus/messageIo.ts';
 import {
   VIRTIO_MMIO_CONFIG,
@@ -414,12 +415,35 @@ describe('the link', () => {
     assert.equal(again.link.calls.includes('reset'), false);
   });
 
-  it('reports to whoever asks on main', async () => {
+  it('reports its traffic, and what its link says, to whoever asks on main', async (t) => {
+    let nowMs = 0;
+    t.mock.method(performance, 'now', () => nowMs);
     const machine = new NetMachine();
+    const report = (): Promise<LinkReport> => {
+      const asked = machine.network.report();
+      machine.run();
+      return asked;
+    };
     machine.send(frame(100));
-    const report = machine.network.report();
     machine.run();
-    assert.deepEqual(await report, { frames: 1 });
+    machine.link.port.drop('noRoom');
+    nowMs = 2000;
+    const none = { malformed: 0, filtered: 0, linkDown: 0, hostBusy: 0 };
+    const toGuest = { way: 'toGuest', frames: 0, bytes: 0, framesPerSecond: 0, bytesPerSecond: 0 };
+    const fromGuest = { way: 'fromGuest', frames: 1, bytes: 100, framesPerSecond: 1, bytesPerSecond: 50 };
+    assert.deepEqual(await report(), {
+      traffic: [
+        { ...fromGuest, noRoom: 0, ...none },
+        { ...toGuest, noRoom: 1, ...none },
+      ],
+      frames: 1,
+    });
+    nowMs = 3000;
+    machine.send(frame(100));
+    machine.send(frame(80));
+    machine.run();
+    const { traffic } = (await report()) as { traffic: readonly LinkReport[] };
+    assert.deepEqual([traffic[0]?.['framesPerSecond'], traffic[0]?.['bytesPerSecond']], [2, 180]);
   });
 
   it('of a locked interface sends the address that was checked, whatever the guest makes of it then', () => {

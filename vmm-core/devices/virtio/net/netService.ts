@@ -14,7 +14,7 @@ import { VIRTIO_F_VERSION_1 } from '../../../abi/virtioConfig.ts';
 import { CaptureBuffer, type CaptureSettings } from '../../../backends/net/capture/capture.ts';
 import type { LinkCode } from '../../../backends/net/linkKind.ts';
 import { newMessage } from '../../../backends/net/linkMessage.ts';
-import type { NetLink } from '../../../backends/net/netLink.ts';
+import type { LinkReport, NetLink } from '../../../backends/net/netLink.ts';
 import type { MessageIo } from '../../../bus/messageIo.ts';
 import type { VirtioPort, VirtioService } from '../virtioClass.ts';
 import type { VirtQueue } from '../queue.ts';
@@ -135,7 +135,7 @@ export class NetService implements VirtioService {
         this.#linkChanged();
         break;
       case 'report':
-        this.#tell({ kind: 'report', id: command.id, report: this.#link.report() });
+        this.#tell({ kind: 'report', id: command.id, report: this.#report() });
         break;
       case 'capture':
         this.#setCapture(command.settings);
@@ -342,6 +342,10 @@ export class NetService implements VirtioService {
     const bits = bitsOf(low, high);
     this.#guestPort.offloads = offloadsOf((bit) => bits.includes(bit));
     this.#link.onOffloads?.();
+  }
+
+  #report(): LinkReport {
+    return { traffic: this.#counters.report(performance.now()), ...this.#link.report() };
   }
 
   #tell(news: NetNews): void {
