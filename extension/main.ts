@@ -8,6 +8,7 @@ import { registerVmSessions } from './debug/vmSession.ts';
 import { HostCheckPanel } from './hostCheck.ts';
 import { registerVmConf } from './language/client.ts';
 import { registerNetworkCommands } from './networkCommands.ts';
+import { registerNetworkView } from './networkView.ts';
 import { registerRunningVmCommands } from './runningVmCommands.ts';
 import { SerialTerminals } from './terminal/serialTerminal.ts';
 import { VmProcesses } from './vmProcess.ts';
@@ -27,6 +28,7 @@ export function activate(context: vscode.ExtensionContext): void {
     hostCheck.register(),
     registerRunningVmCommands(terminals, sockets),
     registerNetworkCommands(),
+    registerNetworkView(),
     registerConfigurations({ processes, hostCheck }),
     registerBoot(() => processes.warmUp()),
     registerAdapterFactory(path.join(dist, 'debug-adapter.js')),

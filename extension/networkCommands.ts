@@ -1,4 +1,4 @@
-/** What can be done with network interfaces of running VMs: captures, and links up and down. */
+/** What can be done with network interfaces of running VMs: look at them, captures, links up and down. */
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { type RunningVm, runningVms } from '../vmm-core/client/runningVms.ts';
@@ -15,6 +15,7 @@ import {
   networkItem,
   type NetworkItem,
 } from './networkItems.ts';
+import { showNetwork } from './networkView.ts';
 import { command, withVmm } from './runningVmCommands.ts';
 import { NO_VM_RUNS } from './runningVmItems.ts';
 
@@ -24,13 +25,19 @@ const SHOW_FILE = 'Show File';
 
 export function registerNetworkCommands(): vscode.Disposable {
   return vscode.Disposable.from(
+    command('trapframe.showNetwork', chooseAndShow),
     command('trapframe.captureNetwork', captureNetwork),
     command('trapframe.networkLink', changeLink),
   );
 }
 
+async function chooseAndShow(): Promise<void> {
+  const item = await chooseNetwork('Network interface to look at');
+  if (item !== undefined) await showNetwork(item);
+}
+
 async function captureNetwork(): Promise<void> {
-  const item = await chooseNetwork('Network interface to capture');
+  const item = await chooseNetwork('Network interface to capture', ': choose it to stop');
   if (item === undefined) return;
   const { vm, network } = item;
   if (network.capture !== undefined) return stopCapture(item);
@@ -70,9 +77,9 @@ async function changeLink(): Promise<void> {
 }
 
 /** Undefined when none was chosen; when there was none to choose, a message was shown. */
-async function chooseNetwork(placeHolder: string): Promise<NetworkItem | undefined> {
+async function chooseNetwork(placeHolder: string, captureHint?: string): Promise<NetworkItem | undefined> {
   const vms = await runningVms(CLIENT);
-  const items = (await Promise.all(vms.map(networkItems))).flat();
+  const items = (await Promise.all(vms.map((it) => networkItems(it, captureHint)))).flat();
   if (items.length === 0) {
     void vscode.window.showInformationMessage(vms.length === 0 ? NO_VM_RUNS : NO_NETWORK);
     return undefined;
@@ -80,7 +87,7 @@ async function chooseNetwork(placeHolder: string): Promise<NetworkItem | undefin
   return vscode.window.showQuickPick(items, { placeHolder, matchOnDescription: true });
 }
 
-async function networkItems(vm: RunningVm): Promise<NetworkItem[]> {
+async function networkItems(vm: RunningVm, captureHint?: string): Promise<NetworkItem[]> {
   const networks = await withVmm(vm.socket, ({ connection }) => connection.sendRequest(listNetworks));
-  return networks.map((it) => networkItem(vm, it));
+  return networks.map((it) => networkItem(vm, it, captureHint));
 }

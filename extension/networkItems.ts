@@ -1,5 +1,7 @@
-/** Network interfaces of running VMs as lists to choose from, and what captures of them are called. Pure. */
+/** Network interfaces of running VMs as lists to choose from, and what is said of them. Pure. */
+import { decodedText } from '../vmm-core/client/decodedText.ts';
 import type { RunningVm } from '../vmm-core/client/runningVms.ts';
+import type { Decoded } from '../vmm-core/protocol/devices.ts';
 import type { CaptureResult, NetworkSummary } from '../vmm-core/protocol/networks.ts';
 
 /** As vscode.QuickPickItem. */
@@ -14,15 +16,31 @@ export interface NetworkItem {
 export const NO_NETWORK =
   'No running VM has a network interface: give it one with "networks": ["user"] in launch.json.';
 
-export function networkItem(vm: RunningVm, network: NetworkSummary): NetworkItem {
-  const { name, kind, lladdr, isUp, capture } = network;
+/** `hint`: after the file of a capture. */
+export function networkItem(vm: RunningVm, network: NetworkSummary, hint = ''): NetworkItem {
+  const { name } = network;
   return {
     label: `${name} · ${vm.name}`,
-    description: `${kind}, ${lladdr}, link ${isUp ? 'up' : 'down'}`,
-    detail: capture === undefined ? '' : `captured into ${capture}: choose it to stop`,
+    description: summaryText(network),
+    detail: captured(network)
+      .map((it) => `${it}${hint}`)
+      .join(''),
     vm,
     network,
   };
+}
+
+export function networkText(vm: string, summary: NetworkSummary, report: Decoded): string {
+  const head = [`${summary.name} of ${vm}: ${summaryText(summary)}`, ...captured(summary)];
+  return `${head.join('\n')}\n\n${decodedText(report)}`;
+}
+
+function captured({ capture }: NetworkSummary): string[] {
+  return capture === undefined ? [] : [`captured into ${capture}`];
+}
+
+function summaryText({ kind, lladdr, isUp }: NetworkSummary): string {
+  return `${kind}, ${lladdr}, link ${isUp ? 'up' : 'down'}`;
 }
 
 /** `guest-net0.pcapng`. */

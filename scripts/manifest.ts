@@ -76,6 +76,12 @@ export const COMMANDS = [
     description: 'Ends any running VM at once, like pulling the plug.',
   },
   {
+    command: 'trapframe.showNetwork',
+    title: 'Show Network…',
+    description:
+      'What goes over a network interface of a running VM, and its addresses, tables and connections, renewed every second while it is visible.',
+  },
+  {
     command: 'trapframe.captureNetwork',
     title: 'Capture Network…',
     description:

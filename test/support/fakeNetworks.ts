@@ -1,9 +1,8 @@
 /** The network interfaces of FakeVmm: no frames, but all that a client asks of them. */
-import type { MessageConnection } from 'vscode-jsonrpc/node';
-import { ResponseError } from 'vscode-jsonrpc/node';
+import type { MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import { type ForwardConfig, forwardsClash } from '../../vmm-core/config/settings/forwards.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
-import { ErrorCode } from '../../vmm-core/protocol/errors.ts';
+import type { Decoded } from '../../vmm-core/protocol/devices.ts';
 import {
   addNetworkForward,
   listNetworks,
@@ -14,6 +13,7 @@ import {
   startNetworkCapture,
   stopNetworkCapture,
 } from '../../vmm-core/protocol/networks.ts';
+import { refused } from './refused.ts';
 
 interface FakeNetwork {
   readonly name: string;
@@ -25,6 +25,8 @@ interface FakeNetwork {
 }
 
 export class FakeNetworks {
+  /** What each tells of itself. */
+  report = ({ kind }: NetworkSummary): Decoded => ({ kind });
   #all: readonly FakeNetwork[] = [];
 
   /** `withVm` answers once there is a VM. */
@@ -35,14 +37,14 @@ export class FakeNetworks {
     connection.onRequest(setNetworkLink, ({ network, isUp }) => change(network, (it) => (it.isUp = isUp)));
     connection.onRequest(startNetworkCapture, ({ network, path }) =>
       change(network, (it) => {
-        if (it.capture !== undefined) throw userError(`${network} is captured already`);
+        if (it.capture !== undefined) throw refused('User', `${network} is captured already`);
         it.capture = path;
       }),
     );
     connection.onRequest(stopNetworkCapture, ({ network }) =>
       withVm(() => {
         const it = this.#named(network);
-        if (it.capture === undefined) throw userError(`${network} is not being captured`);
+        if (it.capture === undefined) throw refused('User', `${network} is not being captured`);
         const paths = [it.capture];
         it.capture = undefined;
         return { frames: 0, dropped: 0, paths };
@@ -50,19 +52,21 @@ export class FakeNetworks {
     );
     connection.onRequest(addNetworkForward, ({ network, forward }) =>
       change(network, (it) => {
-        if (it.kind !== 'user') throw userError(`${network} has no forwards`);
-        if (it.forwards.some((at) => forwardsClash(at, forward))) throw userError('the port is busy');
+        if (it.kind !== 'user') throw refused('User', `${network} has no forwards`);
+        if (it.forwards.some((at) => forwardsClash(at, forward))) throw refused('User', 'the port is busy');
         it.forwards = [...it.forwards, forward];
       }),
     );
     connection.onRequest(removeNetworkForward, ({ network, forward }) =>
       change(network, (it) => {
         const rest = it.forwards.filter((at) => JSON.stringify(at) !== JSON.stringify(forward));
-        if (rest.length === it.forwards.length) throw userError('there is no such forward');
+        if (rest.length === it.forwards.length) throw refused('User', 'there is no such forward');
         it.forwards = rest;
       }),
     );
-    connection.onRequest(reportNetwork, ({ network }) => withVm(() => ({ kind: this.#named(network).kind })));
+    connection.onRequest(reportNetwork, ({ network }) =>
+      withVm(() => this.report(summaryOf(this.#named(network)))),
+    );
   }
 
   /** A VM is there. */
@@ -79,15 +83,11 @@ export class FakeNetworks {
 
   #named(name: string): FakeNetwork {
     const found = this.#all.find((it) => it.name === name);
-    if (found === undefined) throw userError(`there is no network interface "${name}"`);
+    if (found === undefined) throw refused('User', `there is no network interface "${name}"`);
     return found;
   }
 }
 
 function summaryOf({ name, kind, lladdr, isUp, capture }: FakeNetwork): NetworkSummary {
   return { name, kind, lladdr, isUp, ...(capture === undefined ? {} : { capture }) };
-}
-
-function userError(message: string): ResponseError<void> {
-  return new ResponseError<void>(ErrorCode.User, message);
 }

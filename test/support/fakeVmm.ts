@@ -56,6 +56,8 @@ import { PROTOCOL_VERSION } from '../../vmm-core/protocol/version.ts';
 import { within } from './deadline.ts';
 import { FakeCpu, FakeMemory } from './fakeCpu.ts';
 import { FakeNetworks } from './fakeNetworks.ts';
+import { FakeSerial } from './fakeSerial.ts';
+import { refused } from './refused.ts';
 
 const PT_LOAD = 1;
 const FAKE_PID = 4242;
@@ -80,7 +82,8 @@ export class FakeVmm {
   readonly socket: string;
   /** Every request, in order, for tests of what a client asks. */
   readonly requests: string[] = [];
-  readonly #networks = new FakeNetworks();
+  readonly networks = new FakeNetworks();
+  readonly serial = new FakeSerial();
   readonly #asked = new EventEmitter();
   memory = new FakeMemory(0);
   cpus: FakeCpu[] = [];
@@ -136,7 +139,7 @@ export class FakeVmm {
   /** As a VM that another program started. */
   createNow(config: VmConfig): void {
     this.#config = config;
-    this.#networks.begin(config);
+    this.networks.begin(config);
     this.#load();
   }
 
@@ -270,7 +273,8 @@ export class FakeVmm {
         this.#silent ? NEVER : this.#withVm(() => this.#setBreakpoints(connection, breakpoints)),
       ),
     );
-    this.#networks.serve(connection, (body) => this.#withVm(body));
+    this.networks.serve(connection, (body) => this.#withVm(body));
+    this.serial.serve(connection);
     connection.onRequest(readRegisters, ({ cpu }) => this.#whenPaused(() => this.#registers(cpu)));
     connection.onRequest(writeRegisters, ({ cpu, values }) =>
       this.#whenPaused(() => {
@@ -556,10 +560,6 @@ function tryStep(once: () => Stop | undefined): Stop | undefined {
       details: 'no details',
     };
   }
-}
-
-function refused(code: keyof typeof ErrorCode, message: string): ResponseError<void> {
-  return new ResponseError<void>(ErrorCode[code], message);
 }
 
 function number(text: Hex): bigint {

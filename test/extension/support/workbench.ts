@@ -141,6 +141,11 @@ export class Workbench {
     await page.locator(`.tab.active[data-resource-name="${path.basename(name)}"]`).waitFor();
   }
 
+  /** A line of the text in an editor, that is on the screen. */
+  editorLine(text: string | RegExp): Locator {
+    return this.page.locator('.editor-instance .view-line', { hasText: text }).first();
+  }
+
   activeTab(title: string): Locator {
     return this.page.locator(`.tab.active[aria-label*="${title}"]`);
   }
