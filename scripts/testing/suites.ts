@@ -125,7 +125,12 @@ export const SUITES: readonly Suite[] = [
     timeoutMs: 10 * MINUTE_MS,
     needsBuild: false,
     commands: {},
-    optionalCommands: { 'qemu-img': 'qemu-utils', iasl: 'acpica-tools', cpio: 'cpio' },
+    optionalCommands: {
+      'qemu-img': 'qemu-utils',
+      iasl: 'acpica-tools',
+      cpio: 'cpio',
+      tshark: 'tshark',
+    },
   },
   {
     name: 'fuzz',

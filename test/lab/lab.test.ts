@@ -11,6 +11,7 @@ import { bundleName } from './image.ts';
 import { AGAIN_MARK } from '../support/again.ts';
 import { prepareLab, runLab } from './lab.ts';
 import { Mirror } from './mirror.ts';
+import { readByTshark } from './readByTshark.ts';
 import { runWithSecondChance } from './secondChance.ts';
 
 test('the lab', async (t) => {
@@ -23,7 +24,7 @@ test('the lab', async (t) => {
       const chosen = files.filter((it) => bundles.includes(bundleName(it)));
       return runLab({ files: chosen, onMessage, ...environmentOptions() });
     },
-    mirror: (title) => new Mirror(t, title),
+    mirror: (title) => new Mirror(t, title, readByTshark),
     onReady: ({ node, kernel, uptimeSeconds }) =>
       t.diagnostic(`node ${node} on Linux ${kernel}, ${uptimeSeconds} s after its start`),
     onAgain: (what, reason) => t.diagnostic(`${AGAIN_MARK}${what}: ${reason}`),

@@ -41,7 +41,7 @@ describe('the mirror of tests that run elsewhere', () => {
 
   it('keeps the message, the stack with the source line, and the cause of a failure', () => {
     has(/one is not two/);
-    has(/everyOutcome\.ts:6:\d+/);
+    has(/everyOutcome\.ts:12:\d+/);
     has(/\[cause\]: Error: inner trouble/);
   });
 
@@ -59,6 +59,10 @@ describe('the mirror of tests that run elsewhere', () => {
 
   it('passes on diagnostics', () => {
     has(/^# a remark$/);
+  });
+
+  it('has what is attached looked at', () => {
+    has(/^ok \d+ - attached\.txt has its text$/);
   });
 
   it('fails what was running when the other side is gone', () => {

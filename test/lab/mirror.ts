@@ -50,6 +50,9 @@ class MirroredTest {
   }
 }
 
+/** Looks at a file that a test has attached, in subtests of the file's. `data`: gzip, in base64. */
+export type Inspection = (t: TestContext, file: string, data: string) => Promise<void>;
+
 /**
  * The tests of one file, or of anything else that happens in sequence. Tests inside are expected to run one
  * after another (node:test's default): with concurrent ones a subtest may be shown under its parent's
@@ -65,10 +68,14 @@ export class Mirror implements FileMirror {
   /** How often each title occurred in the current run: a file may use one twice. */
   readonly #met = new Map<string, number>();
   readonly #lost: { readonly test: MirroredTest; readonly outcome: LabOutcome }[] = [];
+  readonly #inspect: Inspection;
+  readonly #inspections: Promise<void>[] = [];
   #isSecondRun = false;
   #diagnostics: Promise<void> = Promise.resolve();
 
-  constructor(parent: TestContext, name: string) {
+  /** `inspect`: not for files that attach nothing. */
+  constructor(parent: TestContext, name: string, inspect: Inspection = () => Promise.resolve()) {
+    this.#inspect = inspect;
     this.#root = new MirroredTest(name);
     this.#finished = this.#root.run(Promise.resolve(parent));
   }
@@ -96,6 +103,11 @@ export class Mirror implements FileMirror {
         break;
       case 'diagnostic':
         this.#diagnostics = this.#root.context.then((t) => t.diagnostic(event.message));
+        break;
+      case 'attachment': {
+        const { file, data } = event;
+        this.#inspections.push(this.#root.context.then((t) => this.#inspect(t, file, data)));
+      }
     }
   }
 
@@ -109,6 +121,7 @@ export class Mirror implements FileMirror {
     for (const test of [...this.#tests.values()].reverse())
       if (!test.hasEnded) test.end(failure(problem ?? 'did not end'));
     await this.#diagnostics;
+    await Promise.all(this.#inspections);
     this.#root.end(outcome);
     await this.#finished;
   }

@@ -77,7 +77,9 @@ export interface LabOutcome {
 export type LabTestEvent =
   | { readonly type: 'open'; readonly nesting: number; readonly name: string }
   | { readonly type: 'close'; readonly nesting: number; readonly name: string; readonly outcome: LabOutcome }
-  | { readonly type: 'diagnostic'; readonly message: string };
+  | { readonly type: 'diagnostic'; readonly message: string }
+  /** A file of L1; `data`: gzip, in base64. See attachment.ts. */
+  | { readonly type: 'attachment'; readonly file: string; readonly data: string };
 
 export type LabMessage =
   | { readonly type: 'ready'; readonly node: string; readonly kernel: string; readonly uptimeSeconds: number }

@@ -3,6 +3,7 @@
  * runner.ts's children. (node's own reporters write a whole top-level test at its end.)
  */
 import { writeSync } from 'node:fs';
+import { diagnosticEvent } from './attachment.ts';
 import { type LabError, type LabOutcome, type LabTestEvent, plainError } from './labProtocol.ts';
 
 const RESULTS_FD = 3;
@@ -44,7 +45,7 @@ function translated({ type, data }: TestEvent): LabTestEvent | undefined {
       return { type: 'close', nesting, name, outcome: outcomeOf(data) };
     case 'test:diagnostic':
       // The totals at the end belong to no file.
-      return data.file === undefined ? undefined : { type: 'diagnostic', message: data.message ?? '' };
+      return data.file === undefined ? undefined : diagnosticEvent(data.message ?? '');
     default:
       return undefined;
   }
