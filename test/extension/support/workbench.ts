@@ -382,6 +382,11 @@ export class Workbench {
     return this.page.locator('.monaco-dialog-box');
   }
 
+  /** Before, its commands are not in the list. */
+  async waitForExtension(): Promise<void> {
+    await until('the extension is active', () => this.#extensionLogs().length > 0);
+  }
+
   /** Runs a command by its title. */
   async runCommand(title: string): Promise<void> {
     await this.page.keyboard.press('F1');
@@ -418,14 +423,18 @@ export class Workbench {
     await this.page.screenshot({ path: path.join(directory, `${name}.png`) });
   }
 
-  /** Our extension's output channel. */
+  /** What our extension's output channel has. */
   #extensionLog(): string {
+    return this.#extensionLogs()
+      .map((it) => readFileSync(it, 'utf8'))
+      .join('\n');
+  }
+
+  /** The channel's files: there from when the extension is active. */
+  #extensionLogs(): string[] {
     const logs = path.join(this.server.dataDirectory, 'user/logs');
     const files = readdirSync(logs, { recursive: true }).map(String);
-    return files
-      .filter((it) => it.endsWith('Trapframe.log'))
-      .map((it) => readFileSync(path.join(logs, it), 'utf8'))
-      .join('\n');
+    return files.filter((it) => it.endsWith('Trapframe.log')).map((it) => path.join(logs, it));
   }
 
   // Processes.
