@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { LabMessage } from './inside/labProtocol.ts';
+import type { LabMessage, LabTestEvent } from './inside/labProtocol.ts';
 import { type FileMirror, type LabFiles, L1LostError, runWithSecondChance } from './secondChance.ts';
 
 const READY: LabMessage = { type: 'ready', node: 'v20', kernel: '6.1', uptimeSeconds: 7 };
@@ -8,6 +8,11 @@ const LOST = { title: 'a second CPU', reason: 'lost by the emulator: vCPU 1' };
 
 /** What one L1 does: its messages, then how it ends. */
 type L1 = (bundles: readonly string[], say: (message: LabMessage) => void) => void;
+
+function textOf(event: LabTestEvent): string {
+  if (event.type === 'diagnostic') return event.message;
+  return event.type === 'attachment' ? event.file : event.name;
+}
 
 /** Runs files over L1s made by a test, and returns what was seen, in order. */
 async function logOf(
@@ -18,7 +23,7 @@ async function logOf(
   const log: string[] = [];
   const left = [...l1s];
   const mirror = (title: string): FileMirror => ({
-    handle: (event) => log.push(`${title}: ${event.type === 'diagnostic' ? event.message : event.name}`),
+    handle: (event) => log.push(`${title}: ${textOf(event)}`),
     get lost() {
       return lost.includes(title) ? [LOST] : [];
     },

@@ -54,7 +54,7 @@ class SoakCounter implements SoakCount {
     const { event } = message;
     if (event.type === 'diagnostic') this.#onDiagnostic(event.message);
     else if (event.type === 'open') this.#openedMs = this.#now();
-    else this.#onClose(event);
+    else if (event.type === 'close') this.#onClose(event);
   }
 
   /** Tests run one after another. */
