@@ -8,7 +8,13 @@ import { UserLink } from '../../vmm-core/backends/net/user/userLink.ts';
 import { userNetwork } from '../../vmm-core/backends/net/user/addresses.ts';
 import type { UserHost } from '../../vmm-core/backends/net/user/userHost.ts';
 import type { TcpPart } from '../../vmm-core/backends/net/user/tcpPart.ts';
-import type { GuestFrame, GuestOffloads, GuestPort, Offload } from '../../vmm-core/backends/net/netLink.ts';
+import {
+  type GuestFrame,
+  type GuestOffloads,
+  type GuestPort,
+  MAX_FRAME_BYTES,
+  type Offload,
+} from '../../vmm-core/backends/net/netLink.ts';
 import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
 import { FlowTable } from '../../vmm-core/devices/virtio/net/flowTable.ts';
 import { EpollPoller } from '../../vmm-core/kvm/net/epollPoller.ts';
@@ -206,7 +212,7 @@ export class UserGuest {
       reserve: (lengthBytes, pair = 0) => {
         this.#pair = pair;
         this.#reservedBytes = lengthBytes;
-        return !this.isFull;
+        return !this.isFull && lengthBytes <= MAX_FRAME_BYTES;
       },
       write: (at, bytes) => {
         assert.ok(at + bytes.length <= this.#reservedBytes, 'more is written than was reserved');

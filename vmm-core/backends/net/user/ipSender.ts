@@ -27,7 +27,7 @@ import {
   VIRTIO_NET_HDR_GSO_NONE,
   VIRTIO_NET_HDR_GSO_UDP,
 } from '../../../abi/virtioNetHdr.ts';
-import type { GuestPort, Offload } from '../netLink.ts';
+import { type GuestPort, MAX_FRAME_BYTES, type Offload } from '../netLink.ts';
 import type { UserNetwork } from './addresses.ts';
 import { checksumOf, fold, sumOf } from './packet/checksum.ts';
 import { PacketHeaders } from './packet/packetHeaders.ts';
@@ -79,7 +79,9 @@ export class IpSender {
     headers.ethernet(mac, this.#network.mac);
     headers.ip(from, to, protocol, lengthBytes, hopLimit);
     const isWhole = headerBytes + lengthBytes <= this.#network.mtu;
-    const isUfo = !isWhole && protocol === IPPROTO_UDP && this.#port.offloads.ufo;
+    // An IPv6 header and as much data as it may have are more than a frame.
+    const isFrame = headers.end + lengthBytes <= MAX_FRAME_BYTES;
+    const isUfo = !isWhole && isFrame && protocol === IPPROTO_UDP && this.#port.offloads.ufo;
     const isPartial = protocol === IPPROTO_UDP && this.#port.offloads.csum && (isWhole || isUfo);
     this.#putChecksum(protocol, payload, lengthBytes, isPartial);
     if (!isWhole && !isUfo) return this.#sendFragments(route, protocol, payload, lengthBytes);
@@ -173,6 +175,12 @@ export const NO_OFFLOAD: Readonly<Offload> = {
 };
 
 const COMMON_BYTES = 1500;
+const MAX_LENGTH_BYTES = 0xffff;
+
+/** Of a UDP datagram: what its length says, and IPv4's header counts, too (RFC 791 §3.1, RFC 8200 §3). */
+export function mostData(address: Uint8Array): number {
+  return MAX_LENGTH_BYTES - UDPHDR_BYTES - (address.length === 4 ? IPHDR_BYTES : 0);
+}
 
 function checksumAt(protocol: number): number {
   switch (protocol) {

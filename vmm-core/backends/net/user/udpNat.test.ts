@@ -93,7 +93,7 @@ for (const sizeBytes of [1, 0, 1472, 1473, 9000, 65507])
     assert.deepEqual(back.subarray(8), Buffer.from(data));
   });
 
-for (const sizeBytes of [1452, 1453, 65_506, 65_507])
+for (const sizeBytes of [1452, 1453, 65_506, 65_527])
   test(`a datagram of ${sizeBytes} bytes goes and comes back over IPv6`, async () => {
     const server = await echo('udp6');
     const it = guest();
@@ -133,6 +133,22 @@ test('a guest that takes UFO has a large datagram in one frame, its checksum lef
     csumStart: 34,
     csumOffset: 6,
   });
+});
+
+test('a datagram of IPv6 that is longer than a frame comes in fragments, UFO or not', async () => {
+  const server = await echo('udp6');
+  const it = guest({ offloads: { csum: true, ufo: true } });
+  const data = new Uint8Array(65_506).fill(3);
+  const header = { from: GUEST6, to: HOST6, protocol: UDP };
+  const whole = withChecksum(header, udp(5000, server.address().port, data), 6);
+  for (let offset = 0; offset < whole.length; offset += 1448)
+    it.sendIp(
+      { ...header, id: 7, offset, more: offset + 1448 < whole.length },
+      whole.subarray(offset, offset + 1448),
+    );
+  const parts = [await it.next()];
+  while (parts.at(-1)?.hasMore === true) parts.push(await it.next());
+  assert.equal(Buffer.concat(parts.map((part) => part.payload)).length, whole.length);
 });
 
 test('a datagram that the guest leaves to be cut (USO) leaves as several', async () => {

@@ -43,7 +43,7 @@ import { sameBytes } from './addresses.ts';
 import { DNS_PORT, isLoopback } from './destinations.ts';
 import { endpointKey } from './endpointKey.ts';
 import type { IcmpError } from './icmpErrors.ts';
-import type { IpRoute } from './ipSender.ts';
+import { type IpRoute, mostData } from './ipSender.ts';
 import type { OutgoingDatagram } from './outgoingDatagram.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
 import { DATAGRAMS_A_TURN, TAG_UDP, tagOf, type UserHost } from './userHost.ts';
@@ -57,9 +57,6 @@ const MAX_SEGMENTS = 128;
 const NONE = -1;
 /** After an error that is not of the network: the host has no memory, mostly. */
 const RETRY_MS = 10;
-/** IPv4 and UDP headers fit into 65535 with it. */
-const MAX_DATA_BYTES = 65507;
-
 const MAX_RECEIVE_BYTES = 0xffff;
 const NOWHERE: Uint8Array = new Uint8Array(0);
 
@@ -388,7 +385,7 @@ export class UdpNat {
 
   #deliver(mapping: Mapping, peer: SocketAddress, dataBytes: number): void {
     const from = this.#shownAs(mapping, peer);
-    if (from === undefined || peer.family === 'unix' || dataBytes > MAX_DATA_BYTES) return;
+    if (from === undefined || peer.family === 'unix' || dataBytes > mostData(from)) return;
     mapping.lastMs = this.#host.nowMs();
     mapping.isTwoWay ||= !mapping.usesDns; // answers of DNS end what they were asked by
     mapping.receivedBytes += dataBytes;
