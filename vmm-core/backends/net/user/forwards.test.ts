@@ -16,6 +16,7 @@ import { closeFd } from '../../../kvm/libc.ts';
 import { isSameForward, openForward, removePath } from './forwards.ts';
 import { inodeOf } from './portHolder.ts';
 import type { TcpForward } from './tcpForwards.ts';
+import { MAX_PEERS } from './udpForwards.ts';
 
 const { ECONNABORTED, EINTR, EMFILE, ENOBUFS, ENOMEM } = constants.errno;
 const folder = mkdtempSync(join(tmpdir(), 'forwards-'));
@@ -78,6 +79,37 @@ test('a connection that cannot be accepted yet is not forgotten, and nobody spin
     client.destroy();
   }
   assert.equal(it.troubles.length, 1);
+  it.close();
+});
+
+test('an error that lasts is not asked about all the time', async (t) => {
+  const [tcpPort, udpPort] = [await freeTcpPort(), await freePort()];
+  const open = (protocol: 'tcp' | 'udp', hostPort: number): readonly TcpForward[] =>
+    openForward({ protocol, hostPort, guestPort: 22 }).sockets;
+  const it = new UserGuest({
+    opened: { tcpForwards: open('tcp', tcpPort), udpForwards: open('udp', udpPort) },
+  });
+  t.after(() => injectFaults(undefined));
+  const faults = new PlannedFaults(({ call }) =>
+    call === 'accept' || call === 'receive' ? { errno: ECONNABORTED } : undefined,
+  );
+  injectFaults(faults);
+  const client = connect(tcpPort, '127.0.0.1');
+  await it.until(() => faults.seen.accept > 0, 'the first tries to accept');
+  assert.ok(it.armedMs > 0 && it.armedMs < Infinity, 'the next has time');
+  it.armedMs = Infinity;
+  const socket = createSocket('udp4');
+  socket.send('ask', udpPort, '127.0.0.1');
+  await it.until(() => faults.seen.receive > 0, 'the first try to receive');
+  assert.equal(faults.seen.receive, 1);
+  assert.ok(it.armedMs > 0 && it.armedMs < Infinity, 'the next has time');
+  injectFaults(undefined);
+  it.link.onTimer();
+  await it.until(() => it.accepted.length > 0, 'the connection');
+  assert.equal((await it.next()).data.length, 3);
+  for (const { fd } of it.accepted) closeFd(fd);
+  client.destroy();
+  socket.close();
   it.close();
 });
 
@@ -171,6 +203,47 @@ test('a peer of the other family is shown as a port of the virtual host', async 
   it.sendUdp(GUEST, 53, HOST, asked.sourcePort, Buffer.from('answer'));
   assert.equal((await heard)[0].toString(), 'answer');
   client.close();
+  it.close();
+});
+
+test('what no datagram of the guest’s family can hold is dropped, not cut', async () => {
+  const port = await freePort('udp6');
+  const { sockets } = openForward({ protocol: 'udp', hostAddress: '::1', hostPort: port, guestPort: 53 });
+  const it = new UserGuest({ opened: { udpForwards: sockets } });
+  const client = createSocket('udp6');
+  client.send(new Uint8Array(65_508), port, '::1');
+  client.send('next', port, '::1');
+  assert.equal(Buffer.from((await it.next()).data).toString(), 'next');
+  assert.equal(it.drops.malformed, 1);
+  client.close();
+  it.close();
+});
+
+test('more peers than are kept push out the one that was silent for longest', async () => {
+  const port = await freePort();
+  const { sockets } = openForward({ protocol: 'udp', hostPort: port, guestPort: 53 });
+  const it = new UserGuest({ opened: { udpForwards: sockets } });
+  const [first, silent] = [createSocket('udp4'), createSocket('udp4')];
+  silent.send('ask', port, '127.0.0.1');
+  await it.next();
+  first.send('ask', port, '127.0.0.1');
+  const { sourcePort } = await it.next();
+  for (let count = 0; count < MAX_PEERS; count++) {
+    const other = createSocket('udp4');
+    other.send('ask', port, '127.0.0.1');
+    await it.next();
+    other.close();
+    if (count % 100 > 0) continue;
+    first.send('again', port, '127.0.0.1');
+    assert.equal((await it.next()).sourcePort, sourcePort, 'the same peer');
+  }
+  const heard = once(first, 'message');
+  it.sendUdp(GUEST, 53, HOST, sourcePort, Buffer.from('answer'));
+  await heard;
+  const [forward] = it.link.report().forwards as { peers: number }[];
+  assert.ok((forward?.peers ?? 0) <= MAX_PEERS);
+  first.close();
+  silent.close();
   it.close();
 });
 

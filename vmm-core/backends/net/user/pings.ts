@@ -21,7 +21,7 @@ import { closeFd } from '../../../kvm/libc.ts';
 import { openSocket } from '../../../kvm/net/sockets.ts';
 import { checksumOf, sumOf } from './packet/checksum.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
-import { DATAGRAMS_A_TURN, TAG_PING, tagOf, type UserHost } from './userHost.ts';
+import { DATAGRAMS_A_TURN, RECEIVE_BYTES, RETRY_MS, TAG_PING, tagOf, type UserHost } from './userHost.ts';
 
 export const MAX_PINGS = 64;
 const UNUSED_MS = 30_000;
@@ -70,10 +70,14 @@ export class Pings {
     // What the guest has no room for is lost, as any echo may be.
     for (let count = 0; count < DATAGRAMS_A_TURN; count++) {
       port.message.clear();
-      port.message.addBuffer(reply.io, 0, MAX_RECEIVE_BYTES);
+      port.message.addBuffer(reply.io, 0, RECEIVE_BYTES);
       const result = port.message.receiveFrom(ping.fd);
       if (result === -EAGAIN) return;
-      if (result >= 0) this.#deliver(ping, port.message.peer, result);
+      if (result < 0) {
+        this.#unfinished.add(index);
+        return port.arm(RETRY_MS);
+      }
+      this.#deliver(ping, port.message.peer, result);
     }
     this.#unfinished.add(index);
     port.arm(0);
@@ -174,5 +178,3 @@ export class Pings {
     closeFd(ping.fd);
   }
 }
-
-const MAX_RECEIVE_BYTES = 0xffff;

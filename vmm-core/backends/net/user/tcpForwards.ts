@@ -66,6 +66,7 @@ export class TcpForwards {
   onReady(id: number): void {
     const forward = this.#forwards.get(id);
     if (forward === undefined) return;
+    const before = this.accepted;
     for (let count = 0; count < ACCEPTS_A_TURN; count++) {
       const fd = acceptFrom(forward.fd);
       if (fd === -EAGAIN) return;
@@ -79,7 +80,7 @@ export class TcpForwards {
       this.#connect(fd, forward);
     }
     this.#unfinished.add(id);
-    this.#host.port.arm(0);
+    this.#host.port.arm(this.accepted === before ? FULL_MS : 0); // an error may last
   }
 
   goOn(): void {

@@ -10,13 +10,21 @@ import { UDPHDR_BYTES, UDPHDR_DEST, UDPHDR_LEN, UDPHDR_SOURCE } from '../../../a
 import type { SocketAddress } from '../../../bus/socketAddress.ts';
 import { EAGAIN } from '../../../kvm/errno.ts';
 import { closeFd } from '../../../kvm/libc.ts';
-import { isInPrefix } from './addresses.ts';
+import { isInPrefix, sameBytes } from './addresses.ts';
 import { isLoopback, unmapped } from './destinations.ts';
 import { endpointKey } from './endpointKey.ts';
+import { type IpRoute, mostData } from './ipSender.ts';
 import type { OutgoingDatagram } from './outgoingDatagram.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
 import { listenerText } from './tcpForwards.ts';
-import { DATAGRAMS_A_TURN, TAG_UDP_FORWARD, tagOf, type UserHost } from './userHost.ts';
+import {
+  DATAGRAMS_A_TURN,
+  RECEIVE_BYTES,
+  RETRY_MS,
+  TAG_UDP_FORWARD,
+  tagOf,
+  type UserHost,
+} from './userHost.ts';
 
 export const MAX_PEERS = 1024;
 /** Ports of the virtual host for peers that cannot be shown as they are. */
@@ -32,27 +40,36 @@ export interface UdpForward {
   readonly guestAddress: Uint8Array | undefined;
 }
 
+interface Forward extends UdpForward {
+  /** By their endpoints as they are. */
+  readonly peers: Map<number, Peer>;
+}
+
 interface Peer {
-  readonly fd: number;
-  readonly forwardId: number;
-  readonly guestPort: number;
+  readonly forward: Forward;
   readonly real: SocketAddress & { readonly family: 'ipv4' | 'ipv6' };
   readonly shown: Uint8Array;
   readonly shownPort: number;
-  /** Of its addresses as they are, and as the guest sees them. */
-  readonly realKey: string;
+  /** Of its endpoints as they are, and as the guest sees them. */
+  readonly realKey: number;
   readonly shownKey: number;
+  /** Larger than that of those that were heard before. */
+  heard: number;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+const NOWHERE: Uint8Array = new Uint8Array(0);
 
 export class UdpForwards {
   readonly #host: UserHost;
-  readonly #forwards = new Map<number, UdpForward>();
-  /** The one that was heard of last is at the end. */
-  readonly #byReal = new Map<string, Peer>();
+  readonly #forwards = new Map<number, Forward>();
   /** By the guest's port, then by what the guest takes for the peer's endpoint. */
   readonly #byShown = new Map<number, Map<number, Peer>>();
   readonly #unfinished = new Set<number>();
+  readonly #route: Mutable<IpRoute> = { mac: NOWHERE, to: NOWHERE, from: NOWHERE };
   #nextAlias = 0;
+  #peers = 0;
+  #heard = 0;
 
   constructor(host: UserHost) {
     this.#host = host;
@@ -60,7 +77,7 @@ export class UdpForwards {
 
   /** Owns its descriptor from now on. */
   add(forward: UdpForward): void {
-    this.#forwards.set(forward.id, forward);
+    this.#forwards.set(forward.id, { ...forward, peers: new Map() });
     if (!this.#byShown.has(forward.guestPort)) this.#byShown.set(forward.guestPort, new Map());
     this.#host.port.poller.add(forward.fd, tagOf(TAG_UDP_FORWARD, forward.id), EPOLLIN | EPOLLET);
   }
@@ -70,7 +87,7 @@ export class UdpForwards {
     if (forward === undefined) return;
     this.#forwards.delete(id);
     this.#unfinished.delete(id);
-    for (const peer of [...this.#byReal.values()]) if (peer.forwardId === id) this.#forget(peer);
+    for (const peer of [...forward.peers.values()]) this.#forget(peer);
     if (![...this.#forwards.values()].some((it) => it.guestPort === forward.guestPort))
       this.#byShown.delete(forward.guestPort);
     this.#host.port.poller.remove(forward.fd);
@@ -87,7 +104,7 @@ export class UdpForwards {
     if (peer === undefined || !packet.isTo(peer.shown)) return false;
     const { message } = this.#host.port;
     message.clear();
-    if (!datagram.addTo(message, 0, dataBytes) || message.sendTo(peer.fd, peer.real) < 0)
+    if (!datagram.addTo(message, 0, dataBytes) || message.sendTo(peer.forward.fd, peer.real) < 0)
       this.#host.port.drop('hostBusy');
     return true;
   }
@@ -102,10 +119,15 @@ export class UdpForwards {
         return;
       }
       port.message.clear();
-      port.message.addBuffer(reply.io, UDPHDR_BYTES, MAX_RECEIVE_BYTES);
+      port.message.addBuffer(reply.io, UDPHDR_BYTES, RECEIVE_BYTES);
       const result = port.message.receiveFrom(forward.fd);
       if (result === -EAGAIN) return;
-      if (result >= 0) this.#deliver(forward, port.message.peer, result);
+      if (result < 0) {
+        // The host has no memory, mostly: asking at once would only fail again.
+        this.#unfinished.add(id);
+        return port.arm(RETRY_MS);
+      }
+      this.#deliver(forward, port.message.peer, result);
     }
     this.#unfinished.add(id);
     port.arm(0);
@@ -119,7 +141,8 @@ export class UdpForwards {
   }
 
   reset(): void {
-    this.#byReal.clear();
+    for (const { peers } of this.#forwards.values()) peers.clear();
+    this.#peers = 0;
     for (const peers of this.#byShown.values()) peers.clear();
   }
 
@@ -128,7 +151,7 @@ export class UdpForwards {
   }
 
   get peers(): number {
-    return this.#byReal.size;
+    return this.#peers;
   }
 
   report(): {
@@ -137,58 +160,69 @@ export class UdpForwards {
     readonly guestPort: number;
     readonly peers: number;
   }[] {
-    return [...this.#forwards.values()].map(({ id, fd, guestPort }) => ({
+    return [...this.#forwards.values()].map(({ fd, guestPort, peers }) => ({
       protocol: 'udp',
       from: listenerText(fd),
       guestPort,
-      peers: [...this.#byReal.values()].filter((it) => it.forwardId === id).length,
+      peers: peers.size,
     }));
   }
 
-  #deliver(forward: UdpForward, real: SocketAddress, dataBytes: number): void {
+  #deliver(forward: Forward, real: SocketAddress, dataBytes: number): void {
     if (real.family === 'unix') return;
     const to = forward.guestAddress ?? this.#host.guestAddress();
+    if (dataBytes > mostData(to)) return this.#host.port.drop('malformed'); // of a peer that has IPv6
     const peer = this.#peerOf(forward, real, to.length);
     const { reply, sender } = this.#host;
     reply.view.setUint16(UDPHDR_SOURCE, peer.shownPort);
     reply.view.setUint16(UDPHDR_DEST, forward.guestPort);
     reply.view.setUint16(UDPHDR_LEN, UDPHDR_BYTES + dataBytes);
-    const route = { mac: this.#host.macOf(to), to, from: peer.shown };
+    const route = this.#route;
+    route.mac = this.#host.macOf(to);
+    route.to = to;
+    route.from = peer.shown;
     sender.send(route, IPPROTO_UDP, reply, UDPHDR_BYTES + dataBytes);
   }
 
-  #peerOf(forward: UdpForward, real: Peer['real'], addressBytes: number): Peer {
-    const realKey = `${forward.id} ${addressBytes} ${real.port} ${real.address.join('.')}`;
-    const known = this.#byReal.get(realKey);
-    if (known !== undefined) {
-      this.#byReal.delete(realKey);
-      this.#byReal.set(realKey, known);
+  #peerOf(forward: Forward, real: Peer['real'], addressBytes: number): Peer {
+    const realKey = endpointKey(real.address, 0, real.address.length, real.port);
+    const known = forward.peers.get(realKey);
+    if (known !== undefined && isPeer(known, real, addressBytes)) {
+      known.heard = ++this.#heard;
       return known;
     }
-    const [oldest] = this.#byReal.size >= MAX_PEERS ? this.#byReal.values() : [];
-    if (oldest !== undefined) this.#forget(oldest);
+    if (known !== undefined) this.#forget(known);
+    if (this.#peers >= MAX_PEERS) this.#forgetOldest();
     const { shown, shownPort } = this.#show(forward, real, addressBytes);
     const shownKey = endpointKey(shown, 0, shown.length, shownPort);
     const replaced = this.#byShown.get(forward.guestPort)?.get(shownKey);
     if (replaced !== undefined) this.#forget(replaced);
     const peer: Peer = {
-      fd: forward.fd,
-      forwardId: forward.id,
-      guestPort: forward.guestPort,
+      forward,
       real: { ...real, address: real.address.slice() },
       shown,
       shownPort,
       realKey,
       shownKey,
+      heard: ++this.#heard,
     };
-    this.#byReal.set(realKey, peer);
+    forward.peers.set(realKey, peer);
+    this.#peers++;
     this.#byShown.get(forward.guestPort)?.set(shownKey, peer);
     return peer;
   }
 
-  #forget(peer: Peer): void {
-    this.#byReal.delete(peer.realKey);
-    this.#byShown.get(peer.guestPort)?.delete(peer.shownKey);
+  #forget({ forward, realKey, shownKey }: Peer): void {
+    forward.peers.delete(realKey);
+    this.#peers--;
+    this.#byShown.get(forward.guestPort)?.delete(shownKey);
+  }
+
+  #forgetOldest(): void {
+    let oldest: Peer | undefined;
+    for (const { peers } of this.#forwards.values())
+      for (const it of peers.values()) if (oldest === undefined || it.heard < oldest.heard) oldest = it;
+    if (oldest !== undefined) this.#forget(oldest);
   }
 
   #show(
@@ -208,4 +242,12 @@ export class UdpForwards {
   }
 }
 
-const MAX_RECEIVE_BYTES = 65507;
+/** Keys of IPv6 may meet; and the guest's address may be of the other family now. */
+function isPeer({ real, shown }: Peer, other: Peer['real'], addressBytes: number): boolean {
+  if (shown.length !== addressBytes || real.port !== other.port) return false;
+  return sameBytes(real.address, other.address) && scopeOf(real) === scopeOf(other);
+}
+
+function scopeOf(address: Peer['real']): number {
+  return address.family === 'ipv6' ? (address.scope ?? 0) : 0;
+}

@@ -46,7 +46,7 @@ import type { IcmpError } from './icmpErrors.ts';
 import { type IpRoute, mostData } from './ipSender.ts';
 import type { OutgoingDatagram } from './outgoingDatagram.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
-import { DATAGRAMS_A_TURN, TAG_UDP, tagOf, type UserHost } from './userHost.ts';
+import { DATAGRAMS_A_TURN, RECEIVE_BYTES, RETRY_MS, TAG_UDP, tagOf, type UserHost } from './userHost.ts';
 
 export const MAX_MAPPINGS = 1024;
 /** Nothing has come back: a question, mostly. */
@@ -55,9 +55,6 @@ export const TWO_WAY_MS = 180_000;
 /** Of a datagram that is to be cut: Linux's UDP_MAX_SEGMENTS. */
 const MAX_SEGMENTS = 128;
 const NONE = -1;
-/** After an error that is not of the network: the host has no memory, mostly. */
-const RETRY_MS = 10;
-const MAX_RECEIVE_BYTES = 0xffff;
 const NOWHERE: Uint8Array = new Uint8Array(0);
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -145,7 +142,7 @@ export class UdpNat {
         return;
       }
       port.message.clear();
-      port.message.addBuffer(reply.io, UDPHDR_BYTES, MAX_RECEIVE_BYTES);
+      port.message.addBuffer(reply.io, UDPHDR_BYTES, RECEIVE_BYTES);
       const result = port.message.receiveFrom(fd);
       if (result === -EAGAIN) return;
       if (result >= 0) this.#deliver(mapping, port.message.peer, result);
