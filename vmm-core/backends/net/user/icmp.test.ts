@@ -4,7 +4,10 @@ import { test } from 'node:test';
 import { Bytes } from '../../../../test/support/bytes.ts';
 import { ICMP, ICMPV6, ip4, ip6, TCP, withChecksum } from '../../../../test/support/rawPackets.ts';
 import { DNS, GUEST, GUEST6, HOST, HOST6, UserGuest } from '../../../../test/support/userGuest.ts';
+import { PlannedFaults } from '../../../../test/support/ioFaults.ts';
 import { errnoText } from '../../../errors.ts';
+import { EMFILE, ENOMEM } from '../../../kvm/errno.ts';
+import { injectFaults } from '../../../kvm/io/faults.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { openSocket } from '../../../kvm/net/sockets.ts';
 import { MAX_PINGS } from './pings.ts';
@@ -96,6 +99,25 @@ test('a guest that pings from ever other identifiers has a bounded number of soc
   for (let id = 0; id < 300; id++)
     it.sendIcmp({ from: GUEST, to: ip4(outside), protocol: ICMP }, echo(8, id, 1, new Uint8Array(8)));
   assert.ok((it.link.report().pings as number) <= MAX_PINGS);
+  it.close();
+});
+
+test('a host that is short of descriptors loses an echo, and is not one that lets nobody ping', (t) => {
+  const outside = firstOwnAddress();
+  if (outside === undefined) return t.skip('this host has no address but loopback');
+  const it = new UserGuest();
+  const ping = (id: number): void =>
+    it.sendIcmp({ from: GUEST, to: ip4(outside), protocol: ICMP }, echo(8, id, 1, new Uint8Array(8)));
+  injectFaults(new PlannedFaults(({ call }) => (call === 'socket' ? { errno: EMFILE } : undefined)));
+  t.after(() => injectFaults(undefined));
+  ping(1);
+  injectFaults(undefined);
+  t.mock.method(it.poller, 'add', () => -ENOMEM);
+  ping(2);
+  assert.deepEqual(it.take(), []);
+  assert.deepEqual(it.troubles, []);
+  assert.equal(it.drops.hostBusy, whyNoPings() === undefined ? 2 : 1);
+  assert.equal(it.link.report().pings, 0);
   it.close();
 });
 

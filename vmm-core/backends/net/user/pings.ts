@@ -20,6 +20,7 @@ import { EAGAIN } from '../../../kvm/errno.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { openSocket } from '../../../kvm/net/sockets.ts';
 import { checksumOf, sumOf } from './packet/checksum.ts';
+import { icmpErrorOf, isShortage } from './hostErrors.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
 import { DATAGRAMS_A_TURN, RECEIVE_BYTES, RETRY_MS, TAG_PING, tagOf, type UserHost } from './userHost.ts';
 
@@ -51,15 +52,21 @@ export class Pings {
 
   /** An echo request of the guest, `lengthBytes` of it in `request`. False: the host lets nobody ping. */
   send(packet: IpPacket, to: SocketAddress, lengthBytes: number): boolean {
-    const { request, port } = this.#host;
+    const { errors, request, port } = this.#host;
     const ping = this.#pingOf(packet, request.view.getUint16(ICMP_ID));
-    if (ping === undefined) return false;
+    if (typeof ping === 'number') {
+      if (!isShortage(-ping)) return false;
+      port.drop('hostBusy');
+      return true;
+    }
     ping.lastMs = this.#host.nowMs();
     ping.mac.set(packet.head.subarray(ETHER_SHOST, ETHER_SHOST + ETHER_ADDR_LEN));
     if (ping.isRaw) this.#makeRaw(ping, packet.isIpv6, lengthBytes);
     port.message.clear();
     port.message.addBuffer(request.io, 0, lengthBytes);
-    if (port.message.sendTo(ping.fd, to) < 0) this.#host.errors.about(packet, 'host');
+    const result = port.message.sendTo(ping.fd, to);
+    if (result < 0 && isShortage(-result)) port.drop('hostBusy');
+    else if (result < 0) errors.about(packet, icmpErrorOf(-result));
     return true;
   }
 
@@ -109,17 +116,24 @@ export class Pings {
     return this.#pings.size;
   }
 
-  #pingOf(packet: IpPacket, id: number): Ping | undefined {
+  /** Or -errno: no socket can be had. */
+  #pingOf(packet: IpPacket, id: number): Ping | number {
     for (const it of this.#pings.values()) if (it.id === id && packet.isFrom(it.address)) return it;
     const family = packet.isIpv6 ? AF_INET6 : AF_INET;
     const protocol = packet.isIpv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+    if (this.#pings.size >= MAX_PINGS) this.#endOldest();
     let fd = openSocket(family, SOCK_DGRAM, protocol);
     const isRaw = fd < 0;
     if (isRaw) fd = openSocket(family, SOCK_RAW, protocol);
-    if (fd < 0) return undefined;
-    if (this.#pings.size >= MAX_PINGS) this.#endOldest();
+    if (fd < 0) return fd;
+    const index = this.#nextIndex++ % 2 ** 24;
+    const added = this.#host.port.poller.add(fd, tagOf(TAG_PING, index), EPOLLIN | EPOLLET);
+    if (added < 0) {
+      closeFd(fd);
+      return added;
+    }
     const ping: Ping = {
-      index: this.#nextIndex++ % 2 ** 24,
+      index,
       fd,
       isRaw,
       address: packet.source(),
@@ -129,7 +143,6 @@ export class Pings {
       lastMs: this.#host.nowMs(),
     };
     this.#pings.set(ping.index, ping);
-    this.#host.port.poller.add(fd, tagOf(TAG_PING, ping.index), EPOLLIN | EPOLLET);
     this.#dueMs = Math.min(this.#dueMs, this.#host.nowMs() + UNUSED_MS);
     this.#host.port.arm(UNUSED_MS);
     return ping;

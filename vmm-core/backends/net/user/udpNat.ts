@@ -24,24 +24,14 @@ import {
 } from '../../../abi/packets.ts';
 import { AF_INET, AF_INET6, MSG_ERRQUEUE, SOCK_DGRAM } from '../../../abi/socket.ts';
 import { addressText, type SocketAddress } from '../../../bus/socketAddress.ts';
-import {
-  EACCES,
-  EAGAIN,
-  ECONNREFUSED,
-  EHOSTUNREACH,
-  EMFILE,
-  EMSGSIZE,
-  ENETUNREACH,
-  ENFILE,
-  ENOBUFS,
-  EPERM,
-} from '../../../kvm/errno.ts';
+import { EAGAIN, EMFILE, EMSGSIZE, ENFILE, ENOBUFS } from '../../../kvm/errno.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { openSocket, setOption } from '../../../kvm/net/sockets.ts';
 import { Rates } from '../rates.ts';
 import { sameBytes } from './addresses.ts';
 import { DNS_PORT, isLoopback } from './destinations.ts';
 import { endpointKey } from './endpointKey.ts';
+import { icmpErrorOf, isOfNetwork, isShortage } from './hostErrors.ts';
 import type { IcmpError } from './icmpErrors.ts';
 import { type IpRoute, mostData } from './ipSender.ts';
 import type { OutgoingDatagram } from './outgoingDatagram.ts';
@@ -347,11 +337,11 @@ export class UdpNat {
 
   #onSendError(packet: IpPacket, errno: number, mapping: Mapping): void {
     const { errors, nameservers, port } = this.#host;
-    if (errno === EAGAIN || errno === ENOBUFS) return port.drop('hostBusy');
+    if (isShortage(errno)) return port.drop('hostBusy');
     if (errno === EMSGSIZE) return port.drop('malformed');
     this.refused++;
     if (mapping.usesDns) nameservers.fails();
-    errors.about(packet, errorOf(errno));
+    errors.about(packet, icmpErrorOf(errno));
   }
 
   /** What came back as ICMP, for the guest. False: there was nothing. */
@@ -375,7 +365,7 @@ export class UdpNat {
         destination: shown,
         destinationPort: message.peer.port,
       };
-      errors.aboutDatagram(lost, errorOf(errno));
+      errors.aboutDatagram(lost, icmpErrorOf(errno));
     }
     return true;
   }
@@ -418,23 +408,4 @@ export function endpointText(address: Uint8Array, port: number): string {
 
 function reasonOf(destination: 'refused' | 'filtered'): IcmpError {
   return destination === 'refused' ? 'port' : 'filtered';
-}
-
-/** What an ICMP error of the host's network is as an errno (Linux, icmp_err_convert). */
-function isOfNetwork(errno: number): boolean {
-  return errno === ECONNREFUSED || errno === EHOSTUNREACH || errno === ENETUNREACH || errno === EACCES;
-}
-
-function errorOf(errno: number): IcmpError {
-  switch (errno) {
-    case ECONNREFUSED:
-      return 'port';
-    case ENETUNREACH:
-      return 'network';
-    case EACCES:
-    case EPERM:
-      return 'filtered';
-    default:
-      return 'host';
-  }
 }
