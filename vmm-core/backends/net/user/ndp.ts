@@ -91,7 +91,8 @@ export function answerNd(
       if (bytes.length < ND_NS_BYTES || !areOptionsRight(bytes, ND_NS_BYTES)) return undefined;
       const target = bytes.subarray(ND_TARGET, ND_TARGET + 16);
       const mac = linkAddress(bytes, ND_NS_BYTES, ND_OPT_SOURCE_LINKADDR);
-      if (mac !== undefined && !isUnspecified) neighbours.learn(source, mac);
+      if (mac !== undefined && isUnspecified) return undefined; // §7.1.1
+      if (mac !== undefined) neighbours.learn(source, mac);
       // A guest's question for an address of its own is duplicate detection: silence is the answer it wants.
       if (!neighbours.isOurs(target)) return undefined;
       return neighbourAdvert(target, isUnspecified ? undefined : source, network);
@@ -105,7 +106,8 @@ export function answerNd(
     case ND_ROUTER_SOLICIT: {
       if (!isRouterSolicit(message)) return undefined;
       const mac = linkAddress(bytes, ND_RS_BYTES, ND_OPT_SOURCE_LINKADDR);
-      if (mac !== undefined && !isUnspecified) neighbours.learn(source, mac);
+      if (mac !== undefined && isUnspecified) return undefined; // §6.1.1
+      if (mac !== undefined) neighbours.learn(source, mac);
       return { from: network.ipv6.linkLocal, to: undefined, bytes: routerAdvert(network, settings) };
     }
     default:

@@ -144,6 +144,16 @@ test('a message with another hop limit than 255, or an option without a length, 
   it.close();
 });
 
+test('who has no address yet has none to tell where it is: that is no solicitation (§6.1.1, §7.1.1)', () => {
+  const it = new UserGuest();
+  const none = { from: ip6('::'), protocol: ICMPV6, hopLimit: 255 };
+  it.sendIcmp({ ...none, to: HOST6 }, solicit(HOST6), ROUTERS_MAC);
+  const routers = new Bytes(false).u8(133, 0).u16(0).u32(0).u8(1, 1).bytes(GUEST_MAC).done();
+  it.sendIcmp({ ...none, to: ip6('ff02::2') }, routers, ROUTERS_MAC);
+  assert.deepEqual(it.take(), []);
+  it.close();
+});
+
 test('a router solicitation is answered with prefix, MTU and name server (§4.2, RFC 8106)', () => {
   const it = new UserGuest({ mtu: 9000, opened: { search: ['example.org'] } });
   const message = new Bytes(false).u8(133, 0).u16(0).u32(0).u8(1, 1).bytes(GUEST_MAC).done();
