@@ -140,6 +140,24 @@ test('no error is sent about an error, nor to or about a group (RFC 1122 §3.2.2
   it.close();
 });
 
+test('errors are limited to 50 at once and a thousand a second (RFC 4443 §2.4 f)', (t) => {
+  let nowMs = 5000;
+  t.mock.method(performance, 'now', () => nowMs);
+  const it = new UserGuest();
+  const provoke = (count: number): number => {
+    for (let i = 0; i < count; i++) it.sendIp({ from: GUEST6, to: HOST6, protocol: 132 }, new Uint8Array(12));
+    return it.take().length;
+  };
+  assert.equal(provoke(200), 50);
+  nowMs += 7;
+  assert.equal(provoke(200), 7);
+  nowMs += 3_600_000;
+  assert.equal(provoke(200), 50);
+  const counters = it.link.report().counters as Record<string, number>;
+  assert.deepEqual([counters.icmpErrors, counters.icmpErrorsWithheld], [107, 493]);
+  it.close();
+});
+
 test('frames for another Ethernet address, and TCP to a group, are nobody’s', () => {
   const it = new UserGuest();
   it.sendIp({ from: GUEST, to: HOST, protocol: 132 }, new Uint8Array(12), [2, 0, 0, 0, 0, 9]);

@@ -44,6 +44,13 @@ const CODES: Readonly<Record<IcmpError, readonly [number, number, number, number
   expired: [ICMP_TIME_EXCEEDED, 0, ICMP6_TIME_EXCEEDED, 0],
 };
 
+/**
+ * RFC 4443 §2.4 f, RFC 1812 §4.3.2.8: so many a second, and at once. As Linux has it (icmp_msgs_per_sec,
+ * icmp_msgs_burst).
+ */
+const ERRORS_PER_MS = 1;
+const BURST = 50;
+
 /** Of a datagram whose headers are gone: who sent it where. */
 export interface LostDatagram {
   readonly mac: Uint8Array;
@@ -58,13 +65,20 @@ export class IcmpErrors {
   readonly #sender: IpSender;
   readonly #buffer: PacketBuffer;
   readonly #headers = new PacketHeaders();
+  readonly #nowMs: () => number;
+  #tokens = BURST;
+  #filledMs: number;
   sent = 0;
+  /** By the limit. */
+  withheld = 0;
 
   /** `buffer` is free between two calls of the link. */
-  constructor(network: UserNetwork, sender: IpSender, buffer: PacketBuffer) {
+  constructor(network: UserNetwork, sender: IpSender, buffer: PacketBuffer, nowMs: () => number) {
     this.#network = network;
     this.#sender = sender;
     this.#buffer = buffer;
+    this.#nowMs = nowMs;
+    this.#filledMs = nowMs();
   }
 
   /** About errors, and to or from groups, none is sent (RFC 1122 §3.2.2). */
@@ -74,7 +88,7 @@ export class IcmpErrors {
     const source = packet.source();
     const destination = packet.destination();
     if (isGroup(source) || isGroup(destination)) return;
-    if (sameBytes(destination, this.#network.ipv4.broadcast)) return;
+    if (sameBytes(destination, this.#network.ipv4.broadcast) || !this.#takeToken()) return;
     const quotedBytes = Math.min(payloadAt + payloadBytes, headBytes) - headerAt;
     this.#buffer.bytes.set(head.subarray(headerAt, headerAt + quotedBytes), ICMP_HEADER_BYTES);
     const mac = head.slice(ETHER_SHOST, ETHER_SHOST + ETHER_ADDR_LEN);
@@ -83,6 +97,7 @@ export class IcmpErrors {
 
   /** The host's network has said so of what a socket sent. */
   aboutDatagram(lost: LostDatagram, error: IcmpError): void {
+    if (!this.#takeToken()) return;
     const { mac, source, sourcePort, destination, destinationPort } = lost;
     const headers = this.#headers;
     headers.ethernet(mac, mac); // not sent: what follows is quoted
@@ -91,6 +106,19 @@ export class IcmpErrors {
     const quoted = headers.bytes.subarray(headers.ipAt, headers.end);
     this.#buffer.bytes.set(quoted, ICMP_HEADER_BYTES);
     this.#send(mac, source, this.#whoTells(destination), quoted.length, error);
+  }
+
+  /** False: there were too many of late. */
+  #takeToken(): boolean {
+    const nowMs = this.#nowMs();
+    this.#tokens = Math.min(BURST, this.#tokens + (nowMs - this.#filledMs) * ERRORS_PER_MS);
+    this.#filledMs = nowMs;
+    if (this.#tokens < 1) {
+      this.withheld++;
+      return false;
+    }
+    this.#tokens--;
+    return true;
   }
 
   #send(mac: Uint8Array, to: Uint8Array, from: Uint8Array, quotedBytes: number, error: IcmpError): void {

@@ -70,6 +70,7 @@ export class UserLink implements NetLink {
   constructor(opened: UserOpened, port: GuestPort, makeTcp: (host: UserHost) => TcpPart) {
     const { network } = opened;
     const tell = (news: UserNews): void => port.tell(news);
+    const nowMs = (): number => performance.now();
     const sender = new IpSender(port, network);
     const reply = new PacketBuffer();
     const nameservers = new Nameservers(opened.nameservers, () => tell({ kind: 'nameservers' }));
@@ -79,7 +80,7 @@ export class UserLink implements NetLink {
       port,
       network,
       sender,
-      errors: new IcmpErrors(network, sender, reply),
+      errors: new IcmpErrors(network, sender, reply, nowMs),
       nameservers,
       destinations: new Destinations(
         network,
@@ -89,7 +90,7 @@ export class UserLink implements NetLink {
       ),
       request: new PacketBuffer(),
       reply,
-      nowMs: () => performance.now(),
+      nowMs,
       guestAddress: () => tables.guestAddress,
       macOf: (address) => tables.macOf(address),
       troubleOnce: (sentence) => this.#troubleOnce(sentence),

@@ -54,6 +54,7 @@ export function userReport(parts: ReportParts): LinkReport {
       mappingsEvicted: udp.evicted,
       datagramsRefused: udp.refused,
       icmpErrors: errors.sent,
+      icmpErrorsWithheld: errors.withheld,
       datagramsIncomplete: parts.fragments,
       fragmentsDropped: parts.badFragments,
     },
