@@ -41,6 +41,7 @@ export class LoopLink implements NetLink {
   readonly messages: unknown[] = [];
   /** Each frame comes back. */
   isEcho = false;
+  isPaused = false;
   readonly #waiting: Waiting[] = [];
 
   constructor(port: GuestPort) {
@@ -96,6 +97,14 @@ export class LoopLink implements NetLink {
 
   onOffloads(): void {
     this.calls.push('onOffloads');
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
   }
 
   onMessage(message: unknown): void {

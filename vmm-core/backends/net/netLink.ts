@@ -116,6 +116,10 @@ export interface NetLink {
   onTimer?(): void;
   /** The driver has changed `GuestPort.offloads`, by negotiation or at run time. */
   onOffloads?(): void;
+  /** The VM is paused, or the driver's reset begins: no buffers, and no frames of the guest, until `resume`. */
+  pause?(): void;
+  /** Also when the driver is ready. */
+  resume?(): void;
   /** From LinkBackend on main. */
   onMessage?(message: unknown): void;
   /** The driver has reset the device: what the link knows of the guest (its connections) ends. */

@@ -13,6 +13,7 @@ import type { ForwardConfig } from '../../../config/settings/forwards.ts';
 import { UserError } from '../../../errors.ts';
 import { injectFaults } from '../../../kvm/io/faults.ts';
 import { closeFd } from '../../../kvm/libc.ts';
+import { tcpOf } from './attachUser.ts';
 import { isSameForward, openForward, removePath } from './forwards.ts';
 import { inodeOf } from './portHolder.ts';
 import type { TcpForward } from './tcpForwards.ts';
@@ -110,6 +111,30 @@ test('an error that lasts is not asked about all the time', async (t) => {
   for (const { fd } of it.accepted) closeFd(fd);
   client.destroy();
   socket.close();
+  it.close();
+});
+
+test('a client waits for a guest that is paused, however long', async (t) => {
+  const port = await freeTcpPort();
+  const { sockets } = openForward({ protocol: 'tcp', hostPort: port, guestPort: 22 });
+  let nowMs = 5000;
+  t.mock.method(performance, 'now', () => nowMs);
+  const it = new UserGuest({ opened: { tcpForwards: sockets }, makeTcp: tcpOf });
+  const client = connect(port, '127.0.0.1');
+  await it.next(); // its SYN, which the guest does not get to see
+  it.link.pause();
+  it.isFull = true;
+  for (let count = 0; count < 100; count++) {
+    nowMs += 60_000;
+    it.link.onTimer();
+  }
+  it.link.resume();
+  it.isFull = false;
+  it.link.onTimer();
+  nowMs += 60_000;
+  it.link.onTimer();
+  assert.equal(it.one().frame[14 + 20 + 13], 0x02, 'the SYN again');
+  client.destroy();
   it.close();
 });
 

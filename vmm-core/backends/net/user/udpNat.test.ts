@@ -367,3 +367,24 @@ test('the report has what each endpoint sent and received, and how fast since th
   nowMs = 1500;
   assert.deepEqual(row(), { ...known, sentBytesPerSecond: 0, receivedBytesPerSecond: 0, idleSeconds: 1 });
 });
+
+test('a pause of the VM is no time of the guest’s: a mapping outlives it', (t) => {
+  let nowMs = 5000;
+  t.mock.method(performance, 'now', () => nowMs);
+  const it = guest();
+  it.sendUdp(GUEST, 5000, HOST, 9, HELLO);
+  const count = (): number => (it.link.report().udp as { mappings: number }).mappings;
+  nowMs += 1000;
+  it.link.pause();
+  it.armedMs = Infinity;
+  nowMs += 100 * ONE_WAY_MS;
+  it.link.onTimer();
+  assert.equal(it.armedMs, Infinity, 'nothing wakes anybody meanwhile');
+  it.link.resume();
+  assert.equal(it.armedMs, 0);
+  it.link.onTimer();
+  assert.equal(count(), 1);
+  nowMs += ONE_WAY_MS - 1000;
+  it.link.onTimer();
+  assert.equal(count(), 0);
+});

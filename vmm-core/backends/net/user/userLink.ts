@@ -20,6 +20,7 @@ import type { GuestFrame, GuestPort, LinkReport, NetLink } from '../netLink.ts';
 import { ARP_FRAME_BYTES, answerArp } from './arp.ts';
 import { Destinations } from './destinations.ts';
 import { Fragments } from './fragments.ts';
+import { GuestClock } from './guestClock.ts';
 import { GuestTables } from './guestTables.ts';
 import { IcmpErrors } from './icmpErrors.ts';
 import { IcmpService } from './icmpService.ts';
@@ -62,6 +63,7 @@ export class UserLink implements NetLink {
   readonly #udpForwards: UdpForwards;
   readonly #tcp: TcpPart;
   readonly #tcpForwards: TcpForwards;
+  readonly #clock = new GuestClock();
   readonly #arpReply = new Uint8Array(ARP_FRAME_BYTES);
   readonly #told = new Set<string>();
   #badFragments = 0;
@@ -70,7 +72,7 @@ export class UserLink implements NetLink {
   constructor(opened: UserOpened, port: GuestPort, makeTcp: (host: UserHost) => TcpPart) {
     const { network } = opened;
     const tell = (news: UserNews): void => port.tell(news);
-    const nowMs = (): number => performance.now();
+    const nowMs = (): number => this.#clock.nowMs;
     const sender = new IpSender(port, network);
     const reply = new PacketBuffer();
     const nameservers = new Nameservers(opened.nameservers, () => tell({ kind: 'nameservers' }));
@@ -145,7 +147,18 @@ export class UserLink implements NetLink {
     }
   }
 
+  pause(): void {
+    this.#clock.stop();
+  }
+
+  /** What was due meanwhile was not looked at. */
+  resume(): void {
+    this.#clock.start();
+    this.#host.port.arm(0);
+  }
+
   onTimer(): void {
+    if (this.#clock.isStopped) return;
     const nowMs = this.#host.nowMs();
     this.#goOn();
     const nextMs = Math.min(
@@ -177,6 +190,7 @@ export class UserLink implements NetLink {
   }
 
   reset(): void {
+    this.#clock.start(); // a driver that has gone does not come back where it was
     this.#tcp.reset();
     this.#udp.reset();
     this.#udpForwards.reset();

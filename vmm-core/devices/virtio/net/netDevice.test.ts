@@ -344,10 +344,12 @@ describe('a frame for the guest (§5.1.6.3)', () => {
     machine.offer([600, 600]);
     assert.ok(machine.link.port.reserve(1000));
     machine.service.pause();
+    assert.ok(machine.link.isPaused);
     machine.link.deliver(frame(300));
     assert.equal(machine.state.regs.queueNextAvail[0], 0);
     assert.deepEqual(machine.received(), []);
     machine.service.resume();
+    assert.ok(!machine.link.isPaused);
     machine.run();
     assert.deepEqual(
       machine.received().map((it) => it.length),

@@ -154,6 +154,7 @@ export class NetService implements VirtioService {
     this.#guestPort.capture?.onTimer(); // who looks at a VM that is paused finds all frames
     this.#endGo(); // frames of this turn, of which the driver was not told yet
     this.#open();
+    this.#link.pause?.();
     for (const it of this.#buffers) it.giveBack();
   }
 
@@ -167,6 +168,7 @@ export class NetService implements VirtioService {
     for (const it of this.#buffers) it.configure(headerBytes, isMergeable);
     this.#isRunning = true;
     if (regs.pairs === 0) this.#begin();
+    this.#link.resume?.();
     this.#open();
   }
 
