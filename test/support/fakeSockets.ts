@@ -37,6 +37,8 @@ export class FakeSocket {
   readonly #host: FakeSockets;
   #outgoing: Uint8Array[] = [];
   #hasEnded = false;
+  /** Of a connection that was refused. */
+  errno = ECONNREFUSED;
   /** Somebody waits for EPOLLOUT. */
   wantsRoom = false;
 
@@ -45,8 +47,9 @@ export class FakeSocket {
     this.fd = fd;
   }
 
-  /** The connection that the product has asked for is there, or is not. */
-  answer(isAccepted: boolean): void {
+  /** The connection that the product has asked for is there, or has failed with an errno. */
+  answer(isAccepted: boolean, errno = ECONNREFUSED): void {
+    this.errno = errno;
     this.state = isAccepted ? 'open' : 'refused';
     this.#host.poller.ready(this.fd, isAccepted ? EPOLLOUT : EPOLLOUT | EPOLLERR | EPOLLHUP);
   }
@@ -183,7 +186,8 @@ export class FakeSockets implements HostSockets {
   }
 
   pendingError(fd: number): number {
-    return this.of(fd).state === 'refused' ? ECONNREFUSED : 0;
+    const { state, errno } = this.of(fd);
+    return state === 'refused' ? errno : 0;
   }
 
   shutdownWrite(fd: number): void {

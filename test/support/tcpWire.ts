@@ -1,5 +1,6 @@
 /** A network's TCP with a guest that a test plays: the port of the device, and frames both ways. */
 import type { GuestOffloads, GuestPort, Offload } from '../../vmm-core/backends/net/netLink.ts';
+import type { IcmpError, LostPacket } from '../../vmm-core/backends/net/user/icmpErrors.ts';
 import { IpPacket } from '../../vmm-core/backends/net/user/packet/ipPacket.ts';
 import type { Destination, HostSockets, TcpHost } from '../../vmm-core/backends/net/user/tcp/tcpHost.ts';
 import { TcpNat, type TcpNatOptions } from '../../vmm-core/backends/net/user/tcp/tcpNat.ts';
@@ -125,6 +126,12 @@ export class TcpWire {
   dueMs = Infinity;
   /** How often it came. */
   timers = 0;
+  /** What the guest was told of by ICMP. */
+  readonly unreachable: {
+    readonly lost: LostPacket;
+    readonly sequence: number;
+    readonly error: IcmpError;
+  }[] = [];
   readonly #packet = new IpPacket();
   readonly #frame = new FrameBuffer();
 
@@ -190,6 +197,7 @@ function hostOf(wire: TcpWire, translate: TcpHost['translate']): TcpHost {
     now: () => wire.nowMs,
     translate,
     macOf: () => GUEST_MAC,
+    unreachable: (lost, sequence, error) => wire.unreachable.push({ lost, sequence, error }),
   };
 }
 

@@ -116,7 +116,7 @@ export interface NetLink {
   onTimer?(): void;
   /** The driver has changed `GuestPort.offloads`, by negotiation or at run time. */
   onOffloads?(): void;
-  /** The VM is paused, or the driver's reset begins: no buffers, and no frames of the guest, until `resume`. */
+  /** The VM is paused, or the driver resets the device: nothing of the guest until `resume`. */
   pause?(): void;
   /** Also when the driver is ready. */
   resume?(): void;

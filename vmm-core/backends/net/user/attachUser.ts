@@ -25,5 +25,6 @@ export function tcpOf(host: UserHost): TcpPart {
       return destination === 'filtered' ? 'refused' : destination;
     },
     macOf: (address) => host.macOf(address),
+    unreachable: (lost, sequence, error) => host.errors.aboutSyn(lost, sequence, error),
   });
 }

@@ -2,6 +2,7 @@
 import {
   EACCES,
   EADDRNOTAVAIL,
+  EAFNOSUPPORT,
   EAGAIN,
   ECONNREFUSED,
   EHOSTDOWN,
@@ -14,6 +15,7 @@ import {
   ENOMEM,
   ENOSPC,
   EPERM,
+  ETIMEDOUT,
 } from '../../../kvm/errno.ts';
 import type { IcmpError } from './icmpErrors.ts';
 
@@ -35,7 +37,6 @@ export function isOfNetwork(errno: number): boolean {
 /** The host is short of something: what is sent again may pass. */
 export function isShortage(errno: number): boolean {
   switch (errno) {
-    case EADDRNOTAVAIL: // of ports
     case EAGAIN:
     case EMFILE:
     case ENFILE:
@@ -54,6 +55,8 @@ export function icmpErrorOf(errno: number): IcmpError {
     case ECONNREFUSED:
       return 'port';
     case ENETUNREACH:
+    case EADDRNOTAVAIL: // nor an address to send from
+    case EAFNOSUPPORT: // the host has no IPv6
       return 'network';
     case EACCES:
     case EPERM:
@@ -61,4 +64,15 @@ export function icmpErrorOf(errno: number): IcmpError {
     default:
       return 'host';
   }
+}
+
+/**
+ * Of a connection that has failed. `refused`: by a reset, as its peer did. Undefined: nobody has answered, or
+ * the host is short of something, and the guest hears as little; it tries again for as long as it likes.
+ */
+export function connectErrorOf(errno: number): IcmpError | 'refused' | undefined {
+  if (errno === ETIMEDOUT || isShortage(errno)) return undefined;
+  const isReset = errno !== EHOSTUNREACH && errno !== EHOSTDOWN;
+  const error = icmpErrorOf(errno);
+  return error === 'port' || (error === 'host' && isReset) ? 'refused' : error;
 }

@@ -24,8 +24,8 @@ import {
   ICMP_TIME_EXCEEDED,
   ICMP_TYPE,
 } from '../../../abi/icmp.ts';
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDP } from '../../../abi/inet.ts';
-import { ETHER_ADDR_LEN, ETHER_SHOST, UDPHDR_BYTES } from '../../../abi/packets.ts';
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/inet.ts';
+import { ETHER_ADDR_LEN, ETHER_SHOST, TCPHDR_BYTES, TH_SYN, UDPHDR_BYTES } from '../../../abi/packets.ts';
 import { sameBytes, type UserNetwork } from './addresses.ts';
 import type { IpSender } from './ipSender.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
@@ -51,8 +51,8 @@ const CODES: Readonly<Record<IcmpError, readonly [number, number, number, number
 const ERRORS_PER_MS = 1;
 const BURST = 50;
 
-/** Of a datagram whose headers are gone: who sent it where. */
-export interface LostDatagram {
+/** Of a packet whose headers are gone: who sent it where. */
+export interface LostPacket {
   readonly mac: Uint8Array;
   readonly source: Uint8Array;
   readonly sourcePort: number;
@@ -96,14 +96,24 @@ export class IcmpErrors {
   }
 
   /** The host's network has said so of what a socket sent. */
-  aboutDatagram(lost: LostDatagram, error: IcmpError): void {
+  aboutDatagram(lost: LostPacket, error: IcmpError): void {
+    this.#headers.ethernet(lost.mac, lost.mac); // not sent: what follows is quoted
+    this.#headers.ip(lost.source, lost.destination, IPPROTO_UDP, UDPHDR_BYTES);
+    this.#headers.udp(lost.sourcePort, lost.destinationPort, 0);
+    this.#aboutHeaders(lost, error);
+  }
+
+  /** The same of a connection. The guest looks for the number that it sent (RFC 5927 §4.1). */
+  aboutSyn(lost: LostPacket, sequence: number, error: IcmpError): void {
+    this.#headers.ethernet(lost.mac, lost.mac);
+    this.#headers.ip(lost.source, lost.destination, IPPROTO_TCP, TCPHDR_BYTES);
+    this.#headers.tcp(lost.sourcePort, lost.destinationPort, sequence, 0, TH_SYN, 0);
+    this.#aboutHeaders(lost, error);
+  }
+
+  #aboutHeaders({ mac, source, destination }: LostPacket, error: IcmpError): void {
     if (!this.#takeToken()) return;
-    const { mac, source, sourcePort, destination, destinationPort } = lost;
-    const headers = this.#headers;
-    headers.ethernet(mac, mac); // not sent: what follows is quoted
-    headers.ip(source, destination, IPPROTO_UDP, UDPHDR_BYTES);
-    headers.udp(sourcePort, destinationPort, 0);
-    const quoted = headers.bytes.subarray(headers.ipAt, headers.end);
+    const quoted = this.#headers.bytes.subarray(this.#headers.ipAt, this.#headers.end);
     this.#buffer.bytes.set(quoted, ICMP_HEADER_BYTES);
     this.#send(mac, source, this.#whoTells(destination), quoted.length, error);
   }

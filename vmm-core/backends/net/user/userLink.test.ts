@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { type GuestSocket, GuestTcp, type GuestTcpOptions } from '../../../../test/support/guestTcp.ts';
-import { ip4 } from '../../../../test/support/rawPackets.ts';
+import { PlannedFaults } from '../../../../test/support/ioFaults.ts';
+import { ICMP, ICMPV6, ip4, ip6 } from '../../../../test/support/rawPackets.ts';
 import {
   DNS,
   GUEST,
@@ -18,6 +19,8 @@ import {
   UserGuest,
 } from '../../../../test/support/userGuest.ts';
 import type { NetworkConfig } from '../../../config/settings/networkOptions.ts';
+import { EHOSTUNREACH } from '../../../kvm/errno.ts';
+import { injectFaults } from '../../../kvm/io/faults.ts';
 import type { LinkHost } from '../linkKind.ts';
 import type { GuestPort } from '../netLink.ts';
 import { attach, tcpOf } from './attachUser.ts';
@@ -91,6 +94,31 @@ test('a connection to a port where nobody listens is refused', async () => {
   const guest = new TcpGuest();
   const socket = guest.connect(HOST, port);
   await guest.until(() => socket.isReset, 'the refusal');
+});
+
+test('a host that cannot be reached is told of by ICMP, which quotes the SYN', (t) => {
+  injectFaults(new PlannedFaults(({ call }) => (call === 'connect' ? { errno: EHOSTUNREACH } : undefined)));
+  t.after(() => injectFaults(undefined));
+  const guest = new TcpGuest();
+  for (const [to, from, code, headerBytes] of [
+    [ip4('198.51.100.7'), GUEST, [3, 1], 20],
+    [ip6('2001:db8::7'), GUEST6, [1, 3], 40],
+  ] as const) {
+    guest.connect(to, 80);
+    const [syn] = guest.tcp.outgoing.splice(0);
+    assert.ok(syn);
+    guest.it.send(syn.bytes, syn.offload);
+    const { payload, protocol } = guest.it.one();
+    assert.equal(protocol, to.length === 4 ? ICMP : ICMPV6);
+    assert.deepEqual([...payload.subarray(0, 2)], code);
+    const quoted = payload.subarray(8 + headerBytes - from.length - to.length);
+    assert.deepEqual([...quoted.subarray(0, from.length + to.length)], [...from, ...to]);
+    assert.deepEqual(
+      [...payload.subarray(8 + headerBytes, 8 + headerBytes + 8)],
+      [...syn.bytes.subarray(14 + headerBytes, 14 + headerBytes + 8)],
+      'ports and sequence number',
+    );
+  }
 });
 
 test('a restricted guest has its connections refused, but for guest forwards', async () => {

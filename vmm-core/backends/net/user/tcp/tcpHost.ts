@@ -1,6 +1,7 @@
 /** What TCP of the user network needs of others. */
 import type { GuestPort } from '../../netLink.ts';
 import type { SocketAddress } from '../../../../bus/socketAddress.ts';
+import type { IcmpError, LostPacket } from '../icmpErrors.ts';
 
 /**
  * The host's stream sockets, none of which ever waits (kvm/net/sockets.ts; tests have their own). Results: a
@@ -37,6 +38,8 @@ export interface TcpHost {
   translate(address: Uint8Array, port: number): Destination;
   /** The Ethernet address of a guest's address, by ARP or NDP; the interface's own where nothing is known. */
   macOf(address: Uint8Array): Uint8Array;
+  /** Tells the guest by ICMP that its SYN of that number goes nowhere. */
+  unreachable(lost: LostPacket, sequence: number, error: IcmpError): void;
 }
 
 /** An end of a connection. */

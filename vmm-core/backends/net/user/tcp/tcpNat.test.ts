@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { bytesOf, GUEST, Scene, SERVER } from '../../../../../test/support/tcpScene.ts';
-import { NO_OFFLOADS, type WireOptions } from '../../../../../test/support/tcpWire.ts';
+import { GUEST_MAC, NO_OFFLOADS, type WireOptions } from '../../../../../test/support/tcpWire.ts';
+import {
+  EACCES,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  ENOBUFS,
+  ETIMEDOUT,
+} from '../../../../kvm/errno.ts';
 import { TH_ACK, TH_FIN } from '../../../../abi/packets.ts';
 import { WINDOW_BYTES } from './hostStream.ts';
 import type { Endpoint } from './tcpHost.ts';
@@ -56,6 +65,64 @@ describe('a connection of the guest', () => {
       assert.ok(socket.isReset);
       scene.assertEmpty();
     }
+  });
+
+  it('that has no way to its peer is told of by ICMP, with the number of its SYN, and leaves nothing', () => {
+    for (const [errno, error] of [
+      [ENETUNREACH, 'network'],
+      [EHOSTUNREACH, 'host'],
+      [EACCES, 'filtered'],
+    ] as const)
+      for (const isLater of [false, true]) {
+        const scene = new Scene();
+        const { sockets } = scene.wire;
+        if (isLater) sockets.onConnect = () => 'later';
+        else sockets.fault = (call) => (call === 'connect' ? { errno } : undefined);
+        const socket = scene.guest.connect(GUEST, SERVER);
+        const { sequence } = syn(scene.guest.outgoing[0]?.bytes);
+        scene.settle();
+        if (isLater) scene.last.answer(false, errno);
+        scene.settle();
+        assert.ok(!socket.isReset, 'a reset would say that the port is closed');
+        const lost = {
+          mac: GUEST_MAC,
+          source: GUEST.address,
+          sourcePort: GUEST.port,
+          destination: SERVER.address,
+          destinationPort: SERVER.port,
+        };
+        assert.deepEqual(scene.wire.unreachable, [{ lost, sequence, error }]);
+        assert.equal(scene.wire.nat.counters.unreachable, 1);
+        scene.assertEmpty();
+      }
+  });
+
+  it('that nobody answers, or the host has no room for, is as long as the guest tries', () => {
+    for (const errno of [ETIMEDOUT, EAGAIN, ENOBUFS]) {
+      const scene = new Scene();
+      scene.wire.sockets.onConnect = () => 'later';
+      const socket = scene.guest.connect(GUEST, SERVER);
+      scene.settle();
+      scene.last.answer(false, errno);
+      scene.settle();
+      assert.ok(!socket.isReset);
+      assert.deepEqual(scene.wire.unreachable, []);
+      scene.assertEmpty();
+      scene.wait(1000); // its SYN again
+      scene.last.answer(true);
+      scene.settle();
+      assert.ok(socket.isOpen);
+    }
+  });
+
+  it('to a family that the host has not is unreachable at once', () => {
+    const scene = new Scene();
+    scene.wire.sockets.fault = (call) => (call === 'open' ? { errno: EAFNOSUPPORT } : undefined);
+    scene.guest.connect(GUEST, SERVER);
+    scene.settle();
+    assert.equal(scene.wire.unreachable[0]?.error, 'network');
+    assert.deepEqual(scene.wire.port.troubles, []);
+    scene.assertEmpty();
   });
 
   it('goes where the network says, nowhere, or is not heard', () => {
@@ -477,3 +544,9 @@ describe('the report', () => {
     JSON.stringify(scene.wire.nat.report());
   });
 });
+
+/** What the headers of a frame of the guest have. */
+function syn(bytes: Uint8Array | undefined): { readonly sequence: number } {
+  assert.ok(bytes);
+  return { sequence: new DataView(bytes.buffer, bytes.byteOffset).getInt32(14 + 20 + 4) };
+}

@@ -6,8 +6,9 @@
  */
 import { ETHER_SHOST, TCPHDR_CHECK, TH_ACK, TH_FIN, TH_RST, TH_SYN } from '../../../../abi/packets.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLOUT } from '../../../../abi/epoll.ts';
-import { EINPROGRESS } from '../../../../kvm/errno.ts';
+import { EINPROGRESS, EMFILE, ENFILE, ETIMEDOUT } from '../../../../kvm/errno.ts';
 import type { GuestFrame, LinkReport } from '../../netLink.ts';
+import { connectErrorOf } from '../hostErrors.ts';
 import type { IpPacket } from '../packet/ipPacket.ts';
 import { TcpSegment } from '../packet/tcpSegment.ts';
 import { TransportChecksum } from '../packet/transportChecksum.ts';
@@ -29,8 +30,6 @@ export interface TcpNatOptions {
 }
 
 const POOL_BLOCKS = 1024;
-/** In place of a descriptor; no errno of socket(2). */
-const CROWDED = -1;
 /** Bytes to the guest in one turn: of a connection, and of all. */
 const SHARE_BYTES = 0x4_0000;
 const TURN_BYTES = 0x10_0000;
@@ -194,20 +193,19 @@ export class TcpNat {
       return this.#refuse(packet, segment);
     }
     const { sockets } = this.#host;
-    const fd = this.#set.isCrowded() ? CROWDED : sockets.open(to.family);
-    if (fd < 0) {
+    if (this.#set.isCrowded()) {
       this.counters.noRoom++; // it tries again
-      if (fd !== CROWDED) this.#tellTrouble();
       return;
     }
+    const fd = sockets.open(to.family);
     const guest = { address: packet.source(), port: segment.sourcePort };
     const peer = { address, port: segment.destinationPort };
     const mac = packet.head.slice(ETHER_SHOST, ETHER_SHOST + 6);
     const connection = new TcpConnection('connecting', guest, peer, mac, fd, this.#pool, this.#host.now());
     this.#learn(connection, segment);
     this.#enter(connection);
-    const result = sockets.connect(fd, to);
-    if (result < 0 && result !== -EINPROGRESS) return this.#fail(connection);
+    const result = fd < 0 ? fd : sockets.connect(fd, to);
+    if (result < 0 && result !== -EINPROGRESS) return this.#fail(connection, -result);
     if (this.#watch(connection) && result === 0) this.#establish(connection);
   }
 
@@ -349,7 +347,7 @@ export class TcpNat {
 
   #onConnected(connection: TcpConnection, events: number): void {
     const error = this.#host.sockets.pendingError(connection.fd);
-    if (error !== 0) return this.#fail(connection);
+    if (error !== 0) return this.#fail(connection, Math.abs(error));
     if ((events & EPOLLOUT) === 0) return;
     if ((events & ~EPOLLOUT) !== 0) connection.isReadable = true;
     this.#establish(connection);
@@ -371,10 +369,32 @@ export class TcpNat {
     this.#enqueue(connection);
   }
 
-  /** It cannot be reached. */
-  #fail(connection: TcpConnection): void {
-    this.counters.refused++;
-    this.#break(connection, false);
+  /** The host has not reached the peer of a connection of the guest's. */
+  #fail(connection: TcpConnection, errno: number): void {
+    const error = connectErrorOf(errno);
+    if (error === 'refused') {
+      this.counters.refused++;
+      return this.#break(connection, false);
+    }
+    const { guest, guestMac, peer, rcvNxt } = connection;
+    this.#set.close(connection, false);
+    if (error === undefined) return this.#leave(errno);
+    this.counters.unreachable++;
+    const lost = {
+      mac: guestMac,
+      source: guest.address,
+      sourcePort: guest.port,
+      destination: peer.address,
+      destinationPort: peer.port,
+    };
+    this.#host.unreachable(lost, (rcvNxt - 1) | 0, error);
+  }
+
+  /** The guest tries again. */
+  #leave(errno: number): void {
+    if (errno === ETIMEDOUT) this.counters.timeouts++;
+    else this.counters.noRoom++;
+    if (errno === EMFILE || errno === ENFILE) this.#tellTrouble();
   }
 
   /** The socket takes no more. What it has for the guest still arrives; then the guest is told. */
@@ -402,10 +422,11 @@ export class TcpNat {
     this.#timers.follow(connection);
   }
 
-  /** False: it is closed. */
+  /** False: it is closed, the host has no room for it. */
   #watch(connection: TcpConnection): boolean {
     if (this.#set.watch(connection)) return true;
-    this.#fail(connection);
+    this.counters.noRoom++;
+    this.#set.close(connection, true);
     return false;
   }
 
