@@ -19,7 +19,8 @@ import {
 
 const HEADERS = [
   ...['sys/epoll.h', 'sys/socket.h', 'sys/un.h', 'netinet/in.h', 'netinet/tcp.h', 'asm/ioctls.h'],
-  ...['linux/sockios.h', 'linux/if.h', 'linux/ipv6.h', 'linux/if_tun.h', 'linux/memfd.h', 'linux/fcntl.h'],
+  ...['linux/errqueue.h', 'linux/sockios.h', 'linux/if.h', 'linux/ipv6.h', 'linux/if_tun.h'],
+  ...['linux/memfd.h', 'linux/fcntl.h'],
 ];
 
 /** Tables of offsets and sizes, and whose they are. */

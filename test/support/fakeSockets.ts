@@ -215,6 +215,7 @@ class FakeMessage implements MessageIo {
   readonly #host: FakeSockets;
   #pieces: Uint8Array[] = [];
   readonly peer: SocketAddress = { family: 'unix', path: '' };
+  readonly failure = { errno: 0, isLocal: false, mtu: 0 };
   readonly isCut = false;
 
   constructor(host: FakeSockets) {
@@ -257,6 +258,10 @@ class FakeMessage implements MessageIo {
   }
 
   sendTo(): number {
+    throw new Error('not a datagram');
+  }
+
+  receiveFailure(): number {
     throw new Error('not a datagram');
   }
 

@@ -14,6 +14,8 @@ export interface RawIp {
   readonly to: readonly number[];
   readonly protocol: number;
   readonly hopLimit?: number;
+  /** Of IPv4. */
+  readonly dontFragment?: boolean;
   /** Of a fragment. */
   readonly id?: number;
   readonly offset?: number;
@@ -101,12 +103,12 @@ function withPseudoHeader({ from, to, protocol }: RawIp, payload: Uint8Array): U
 }
 
 function ipv4(
-  { from, to, protocol, hopLimit = 64, id = 0, offset = 0, more = false }: RawIp,
+  { from, to, protocol, hopLimit = 64, dontFragment = false, id = 0, offset = 0, more = false }: RawIp,
   payload: Uint8Array,
 ): Uint8Array {
   const header = new Bytes(false)
     .u8(0x45, 0)
-    .u16(20 + payload.length, id, offset / 8 + (more ? 0x2000 : 0))
+    .u16(20 + payload.length, id, offset / 8 + (more ? 0x2000 : 0) + (dontFragment ? 0x4000 : 0))
     .u8(hopLimit, protocol)
     .u16(0)
     .bytes(from, to)

@@ -15,7 +15,6 @@ import {
   MAX_FRAME_BYTES,
   type Offload,
 } from '../../vmm-core/backends/net/netLink.ts';
-import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
 import { FlowTable } from '../../vmm-core/devices/virtio/net/flowTable.ts';
 import { EpollPoller } from '../../vmm-core/kvm/net/epollPoller.ts';
 import { KernelMessage } from '../../vmm-core/kvm/net/messageIo.ts';
@@ -87,6 +86,7 @@ export class UserGuest {
   isFull = false;
   armedMs = Infinity;
   readonly poller: EpollPoller;
+  readonly message = new KernelMessage([]);
   readonly #frames: Arrived[] = [];
   readonly #room = new Uint8Array(0x11000);
   #reservedBytes = 0;
@@ -199,7 +199,6 @@ export class UserGuest {
   }
 
   #port(mtu: number, offloads: GuestOffloads): GuestPort {
-    const message: MessageIo = new KernelMessage([]);
     return {
       name: 'net0',
       mac: Uint8Array.from(GUEST_MAC),
@@ -207,7 +206,7 @@ export class UserGuest {
       pairs: PAIRS,
       offloads,
       poller: this.poller,
-      message,
+      message: this.message,
       pairOf: (head) => this.#flows.pairOf(head, PAIRS),
       reserve: (lengthBytes, pair = 0) => {
         this.#pair = pair;

@@ -6,6 +6,8 @@ export const ICMP_CODE = 1; // u8
 export const ICMP_CHECKSUM = 2; // u16
 export const ICMP_ID = 4; // u16, of an echo
 export const ICMP_SEQUENCE = 6; // u16
+export const ICMP_MTU = 6; // u16, of ICMP_FRAG_NEEDED (RFC 1191 §4)
+export const ICMP6_MTU = 4; // u32, of ICMP6_PACKET_TOO_BIG
 export const ICMP_HEADER_BYTES = 8;
 
 // <netinet/ip_icmp.h>
@@ -18,10 +20,12 @@ export const ICMP_NET_UNREACH = 0;
 export const ICMP_HOST_UNREACH = 1;
 export const ICMP_PROT_UNREACH = 2;
 export const ICMP_PORT_UNREACH = 3;
+export const ICMP_FRAG_NEEDED = 4;
 export const ICMP_PKT_FILTERED = 13;
 
 // <netinet/icmp6.h>
 export const ICMP6_DST_UNREACH = 1;
+export const ICMP6_PACKET_TOO_BIG = 2;
 export const ICMP6_TIME_EXCEEDED = 3;
 export const ICMP6_PARAM_PROB = 4;
 export const ICMP6_ECHO_REQUEST = 128;

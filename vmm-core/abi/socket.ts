@@ -1,5 +1,5 @@
 /** Sockets, as <sys/socket.h>, <sys/un.h> and <linux/sockios.h> spell them. socket(7), unix(7), cmsg(3). */
-import { s32, struct, u16, u32, u64 } from './struct.ts';
+import { s32, struct, u16, u32, u64, u8 } from './struct.ts';
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;
@@ -61,6 +61,16 @@ export const MSGHDR_BYTES = 56;
 
 /** Its data follows, and each begins at a multiple of 8. */
 export const Cmsghdr = struct('cmsghdr', 16, { cmsg_len: u64(0), cmsg_level: s32(8), cmsg_type: s32(12) });
+
+/** Of MSG_ERRQUEUE: what the control message IP_RECVERR or IPV6_RECVERR has (<linux/errqueue.h>). */
+export const SockExtendedErr = struct('sock_extended_err', 16, {
+  ee_errno: u32(0),
+  ee_origin: u8(4),
+  ee_type: u8(5),
+  ee_code: u8(6),
+  ee_info: u32(8), // of EMSGSIZE: the MTU
+});
+export const SO_EE_ORIGIN_LOCAL = 1; // it did not leave this host
 
 /** What SO_PEERCRED tells. */
 export const Ucred = struct('ucred', 12, { pid: s32(0), uid: u32(4), gid: u32(8) });

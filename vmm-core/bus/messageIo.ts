@@ -2,6 +2,15 @@
 import type { IoBuffer } from '../memory/ioBuffer.ts';
 import type { SocketAddress } from './socketAddress.ts';
 
+/** Why a datagram did not get where it was sent to (ip(7), IP_RECVERR). */
+export interface SendFailure {
+  readonly errno: number;
+  /** It did not leave this host; then `peer` is nobody. */
+  readonly isLocal: boolean;
+  /** Of EMSGSIZE: the largest IP packet that the way takes, in bytes; else 0. */
+  readonly mtu: number;
+}
+
 /** There is room for: more than a frame has, which the guest cuts up as it likes, and our headers. */
 export const MESSAGE_PIECES = 512;
 
@@ -28,13 +37,16 @@ export interface MessageIo {
   /** For a datagram. */
   sendTo(fd: number, address: SocketAddress): number;
   receive(fd: number, flags?: number): number;
-  /**
-   * Of a datagram: `peer` is whose. A datagram that did not fit was cut: `isCut`. With MSG_ERRQUEUE: one that
-   * was sent and has failed, and `peer` is who did not get it.
-   */
+  /** Of a datagram: `peer` is whose. A datagram that did not fit was cut: `isCut`. */
   receiveFrom(fd: number, flags?: number): number;
-  /** The same object each time: valid until the next `receiveFrom`. */
+  /**
+   * A datagram that was sent and has failed, of a socket with IP_RECVERR or IPV6_RECVERR: `peer` is who did
+   * not get it, `failure` is why, and what is received is the datagram's begin.
+   */
+  receiveFailure(fd: number): number;
+  /** The same object each time: valid until the next `receiveFrom` or `receiveFailure`. */
   readonly peer: SocketAddress;
+  readonly failure: SendFailure;
   readonly isCut: boolean;
   /** Of tap and other descriptors that are no sockets and do not block. */
   writev(fd: number): number;

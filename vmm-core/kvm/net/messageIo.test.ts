@@ -2,6 +2,14 @@ import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { afterEach, beforeEach, test } from 'node:test';
 import { nthFaults } from '../../../test/support/ioFaults.ts';
+import {
+  IP_PMTUDISC_DO,
+  IP_RECVERR,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_MTU_DISCOVER,
+  IPV6_RECVERR,
+} from '../../abi/inet.ts';
 import { AF_INET, AF_INET6, MSG_PEEK, SOCK_DGRAM, SOCK_STREAM } from '../../abi/socket.ts';
 import { MESSAGE_PIECES } from '../../bus/messageIo.ts';
 import type { SocketAddress } from '../../bus/socketAddress.ts';
@@ -10,9 +18,9 @@ import { IoBuffer } from '../../memory/ioBuffer.ts';
 import { injectFaults } from '../io/faults.ts';
 import { closeFd } from '../libc.ts';
 import { KernelMessage } from './messageIo.ts';
-import { bindSocket, localAddress, openSocket, socketPair } from './sockets.ts';
+import { bindSocket, localAddress, openSocket, setOption, socketPair } from './sockets.ts';
 
-const { EAGAIN, EBADF, ECONNRESET, EINTR, EINVAL, ENOBUFS, EPIPE } = constants.errno;
+const { EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, EINTR, EINVAL, EMSGSIZE, ENOBUFS, EPIPE } = constants.errno;
 const memory = allocateGuestMemory([
   { base: 0, sizeBytes: 0x20000 },
   { base: 0x100000, sizeBytes: 0x10000 },
@@ -243,4 +251,31 @@ test('all pieces are copied to memory that does not move', () => {
     Array.from({ length: 1007 }, (_, i) => (i < 1000 ? (i * 3) & 0xff : 42)),
   );
   assert.equal(message.lengthBytes, 0);
+});
+
+test('why a datagram did not arrive, and who did not get it, is told by IP_RECVERR', () => {
+  const gone = bound(AF_INET, Uint8Array.of(127, 0, 0, 1))[1];
+  closeFd(open.pop() ?? -1);
+  const fd = openSocket(AF_INET, SOCK_DGRAM);
+  open.push(fd);
+  setOption(fd, IPPROTO_IP, IP_RECVERR, 1);
+  message.addGuest(0, 10);
+  assert.equal(message.receiveFailure(fd), -EAGAIN);
+  assert.equal(message.sendTo(fd, gone), 10);
+  assert.equal(message.receiveFailure(fd), 10, 'what was sent');
+  assert.deepEqual(message.peer, gone);
+  assert.deepEqual(message.failure, { errno: ECONNREFUSED, isLocal: false, mtu: 0 });
+  assert.equal(message.receiveFailure(fd), -EAGAIN, 'there is no more of it');
+});
+
+test('what is too large to leave the host is told with what its way takes', () => {
+  const fd = openSocket(AF_INET6, SOCK_DGRAM);
+  open.push(fd);
+  setOption(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+  setOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO);
+  message.addGuest(0, 65_520);
+  const loopback = Uint8Array.from({ length: 16 }, (_, i) => (i === 15 ? 1 : 0));
+  assert.equal(message.sendTo(fd, { family: 'ipv6', address: loopback, port: 9 }), -EMSGSIZE);
+  assert.equal(message.receiveFailure(fd), 0);
+  assert.deepEqual(message.failure, { errno: EMSGSIZE, isLocal: true, mtu: 65_536 });
 });

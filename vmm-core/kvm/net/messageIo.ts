@@ -1,17 +1,21 @@
 /** MessageIo by sendmsg(2), recvmsg(2), readv(2) and writev(2). One thread. */
 import {
+  Cmsghdr,
   MSG_DONTWAIT,
+  MSG_ERRQUEUE,
   MSG_NOSIGNAL,
   MSG_TRUNC,
   MSGHDR,
   MSGHDR_BYTES,
+  SO_EE_ORIGIN_LOCAL,
   SOCKADDR_STORAGE_BYTES,
+  SockExtendedErr,
 } from '../../abi/socket.ts';
-import { MESSAGE_PIECES, type MessageIo } from '../../bus/messageIo.ts';
+import { MESSAGE_PIECES, type MessageIo, type SendFailure } from '../../bus/messageIo.ts';
 import type { SocketAddress } from '../../bus/socketAddress.ts';
 import type { RamSlot } from '../../memory/guestMemory.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
-import { EINTR } from '../errno.ts';
+import { EINTR, EMSGSIZE } from '../errno.ts';
 import { injectedFaults, type IoCall } from '../io/faults.ts';
 import { IovecTable } from '../io/iovecTable.ts';
 import { copyInHost } from '../io/syscalls.ts';
@@ -22,6 +26,8 @@ import { readv, recvmsg, retried, sendmsg, writev } from './syscalls.ts';
 /** The only row of the table. */
 const ROW = 0;
 const NAME = 64; // where in the buffer the address is, after struct msghdr
+const CONTROL = NAME + SOCKADDR_STORAGE_BYTES; // behind it: struct cmsghdr, and an error with an address
+const CONTROL_BYTES = Cmsghdr.size + SockExtendedErr.size + SOCKADDR_STORAGE_BYTES;
 const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL;
 const TWO_32 = 2 ** 32;
 
@@ -38,11 +44,12 @@ function addressOfShared(bytes: Uint8Array): number {
 export class KernelMessage implements MessageIo {
   readonly #iovecs: IovecTable;
   /** struct msghdr, and the name that it points to. */
-  readonly #buffer = new IoBuffer(NAME + SOCKADDR_STORAGE_BYTES);
+  readonly #buffer = new IoBuffer(CONTROL + CONTROL_BYTES);
   readonly #address = Number(hostAddress(this.#buffer.memory));
   readonly #header = new Uint32Array(this.#buffer.memory.buffer, 0, MSGHDR_BYTES / 4);
-  readonly #name = this.#buffer.bytes.subarray(NAME);
+  readonly #name = this.#buffer.bytes.subarray(NAME, CONTROL);
   readonly #names = new NameReader();
+  readonly #failure = { errno: 0, isLocal: false, mtu: 0 };
   #isCut = false;
 
   constructor(ram: readonly RamSlot[]) {
@@ -95,6 +102,10 @@ export class KernelMessage implements MessageIo {
     return this.#names.last;
   }
 
+  get failure(): SendFailure {
+    return this.#failure;
+  }
+
   get isCut(): boolean {
     return this.#isCut;
   }
@@ -133,6 +144,15 @@ export class KernelMessage implements MessageIo {
     return wrong < 0 ? wrong : result;
   }
 
+  receiveFailure(fd: number): number {
+    this.#setControl(CONTROL_BYTES);
+    const result = this.receiveFrom(fd, MSG_ERRQUEUE);
+    const controlBytes = this.#header[MSGHDR.msg_controllen / 4] ?? 0;
+    this.#setControl(0);
+    if (result >= 0) this.#readFailure(controlBytes);
+    return result;
+  }
+
   writev(fd: number): number {
     if (injectedFaults() !== undefined)
       return this.#underFaults('send', fd, (count) => this.#writev(fd, count));
@@ -156,6 +176,25 @@ export class KernelMessage implements MessageIo {
     this.#header[MSGHDR.msg_name / 4] = name;
     this.#header[MSGHDR.msg_name / 4 + 1] = name / TWO_32;
     this.#header[MSGHDR.msg_namelen / 4] = nameBytes;
+  }
+
+  /** 0: there is no room for control messages. The kernel writes msg_controllen when it receives. */
+  #setControl(controlBytes: number): void {
+    const control = controlBytes === 0 ? 0 : this.#address + CONTROL;
+    this.#header[MSGHDR.msg_control / 4] = control;
+    this.#header[MSGHDR.msg_control / 4 + 1] = control / TWO_32;
+    this.#header[MSGHDR.msg_controllen / 4] = controlBytes;
+  }
+
+  /** The socket was asked for no other control message than this one. */
+  #readFailure(controlBytes: number): void {
+    const failure = this.#failure;
+    const isThere = controlBytes >= Cmsghdr.size + SockExtendedErr.size;
+    const view = new DataView(this.#buffer.memory.buffer, CONTROL, CONTROL_BYTES);
+    const error = SockExtendedErr.read(view, Cmsghdr.size);
+    failure.errno = isThere ? error.ee_errno : 0;
+    failure.isLocal = isThere && error.ee_origin === SO_EE_ORIGIN_LOCAL;
+    failure.mtu = failure.errno === EMSGSIZE ? error.ee_info : 0;
   }
 
   #sendmsg(fd: number, flags: number, count: number): number {

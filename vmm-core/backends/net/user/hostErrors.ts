@@ -54,6 +54,8 @@ export function icmpErrorOf(errno: number): IcmpError {
   switch (errno) {
     case ECONNREFUSED:
       return 'port';
+    case EMSGSIZE:
+      return 'tooBig';
     case ENETUNREACH:
     case EADDRNOTAVAIL: // nor an address to send from
     case EAFNOSUPPORT: // the host has no IPv6

@@ -6,6 +6,8 @@ import {
   ICMP6_DST_UNREACH_NOPORT,
   ICMP6_DST_UNREACH_NOROUTE,
   ICMP6_INFOMSG,
+  ICMP6_MTU,
+  ICMP6_PACKET_TOO_BIG,
   ICMP6_PARAM_PROB,
   ICMP6_PARAMPROB_NEXTHEADER,
   ICMP6_TIME_EXCEEDED,
@@ -13,14 +15,14 @@ import {
   ICMP_DEST_UNREACH,
   ICMP_ECHO,
   ICMP_ECHOREPLY,
+  ICMP_FRAG_NEEDED,
   ICMP_HEADER_BYTES,
   ICMP_HOST_UNREACH,
-  ICMP_ID,
+  ICMP_MTU,
   ICMP_NET_UNREACH,
   ICMP_PKT_FILTERED,
   ICMP_PORT_UNREACH,
   ICMP_PROT_UNREACH,
-  ICMP_SEQUENCE,
   ICMP_TIME_EXCEEDED,
   ICMP_TYPE,
 } from '../../../abi/icmp.ts';
@@ -32,7 +34,7 @@ import type { IpPacket } from './packet/ipPacket.ts';
 import { PacketHeaders } from './packet/packetHeaders.ts';
 import type { PacketBuffer } from './packetBuffer.ts';
 
-export type IcmpError = 'port' | 'host' | 'network' | 'filtered' | 'protocol' | 'expired';
+export type IcmpError = 'port' | 'host' | 'network' | 'filtered' | 'protocol' | 'expired' | 'tooBig';
 
 /** Type and code of ICMP, then of ICMPv6. */
 const CODES: Readonly<Record<IcmpError, readonly [number, number, number, number]>> = {
@@ -42,7 +44,11 @@ const CODES: Readonly<Record<IcmpError, readonly [number, number, number, number
   filtered: [ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN],
   protocol: [ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, ICMP6_PARAM_PROB, ICMP6_PARAMPROB_NEXTHEADER],
   expired: [ICMP_TIME_EXCEEDED, 0, ICMP6_TIME_EXCEEDED, 0],
+  tooBig: [ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP6_PACKET_TOO_BIG, 0],
 };
+/** RFC 8201 §4: nobody believes less. */
+const MIN_MTU6 = 1280;
+const MAX_MTU4 = 0xffff;
 
 /**
  * RFC 4443 §2.4 f, RFC 1812 §4.3.2.8: so many a second, and at once. As Linux has it (icmp_msgs_per_sec,
@@ -81,8 +87,11 @@ export class IcmpErrors {
     this.#filledMs = nowMs();
   }
 
-  /** About errors, and to or from groups, none is sent (RFC 1122 §3.2.2). */
-  about(packet: IpPacket, error: IcmpError): void {
+  /**
+   * About errors, and to or from groups, none is sent (RFC 1122 §3.2.2). `mtu`: of `tooBig`, the largest IP
+   * packet that the way takes.
+   */
+  about(packet: IpPacket, error: IcmpError, mtu = 0): void {
     const { head, headerAt, headBytes, payloadAt, payloadBytes } = packet;
     if (packet.fragmentOffset > 0 || isErrorItself(packet)) return;
     const source = packet.source();
@@ -92,15 +101,15 @@ export class IcmpErrors {
     const quotedBytes = Math.min(payloadAt + payloadBytes, headBytes) - headerAt;
     this.#buffer.bytes.set(head.subarray(headerAt, headerAt + quotedBytes), ICMP_HEADER_BYTES);
     const mac = head.slice(ETHER_SHOST, ETHER_SHOST + ETHER_ADDR_LEN);
-    this.#send(mac, source, this.#whoTells(destination), quotedBytes, error);
+    this.#send(mac, source, this.#whoTells(destination), quotedBytes, error, mtu);
   }
 
   /** The host's network has said so of what a socket sent. */
-  aboutDatagram(lost: LostPacket, error: IcmpError): void {
+  aboutDatagram(lost: LostPacket, error: IcmpError, mtu = 0): void {
     this.#headers.ethernet(lost.mac, lost.mac); // not sent: what follows is quoted
     this.#headers.ip(lost.source, lost.destination, IPPROTO_UDP, UDPHDR_BYTES);
     this.#headers.udp(lost.sourcePort, lost.destinationPort, 0);
-    this.#aboutHeaders(lost, error);
+    this.#aboutHeaders(lost, error, mtu);
   }
 
   /** The same of a connection. The guest looks for the number that it sent (RFC 5927 §4.1). */
@@ -108,14 +117,14 @@ export class IcmpErrors {
     this.#headers.ethernet(lost.mac, lost.mac);
     this.#headers.ip(lost.source, lost.destination, IPPROTO_TCP, TCPHDR_BYTES);
     this.#headers.tcp(lost.sourcePort, lost.destinationPort, sequence, 0, TH_SYN, 0);
-    this.#aboutHeaders(lost, error);
+    this.#aboutHeaders(lost, error, 0);
   }
 
-  #aboutHeaders({ mac, source, destination }: LostPacket, error: IcmpError): void {
+  #aboutHeaders({ mac, source, destination }: LostPacket, error: IcmpError, mtu: number): void {
     if (!this.#takeToken()) return;
     const quoted = this.#headers.bytes.subarray(this.#headers.ipAt, this.#headers.end);
     this.#buffer.bytes.set(quoted, ICMP_HEADER_BYTES);
-    this.#send(mac, source, this.#whoTells(destination), quoted.length, error);
+    this.#send(mac, source, this.#whoTells(destination), quoted.length, error, mtu);
   }
 
   /** False: there were too many of late. */
@@ -131,14 +140,22 @@ export class IcmpErrors {
     return true;
   }
 
-  #send(mac: Uint8Array, to: Uint8Array, from: Uint8Array, quotedBytes: number, error: IcmpError): void {
+  #send(
+    mac: Uint8Array,
+    to: Uint8Array,
+    from: Uint8Array,
+    quotedBytes: number,
+    error: IcmpError,
+    mtu: number,
+  ): void {
     const isIpv6 = to.length === 16;
     const { view } = this.#buffer;
     const [type, code, type6, code6] = CODES[error];
     view.setUint8(ICMP_TYPE, isIpv6 ? type6 : type);
     view.setUint8(ICMP_CODE, isIpv6 ? code6 : code);
-    view.setUint16(ICMP_ID, 0);
-    view.setUint16(ICMP_SEQUENCE, 0);
+    view.setUint32(ICMP_HEADER_BYTES - 4, 0); // unused, but of `tooBig`
+    if (error === 'tooBig' && isIpv6) view.setUint32(ICMP6_MTU, Math.max(MIN_MTU6, mtu));
+    else if (error === 'tooBig') view.setUint16(ICMP_MTU, Math.min(MAX_MTU4, mtu));
     this.sent++;
     const protocol = isIpv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
     this.#sender.send({ mac, to, from }, protocol, this.#buffer, ICMP_HEADER_BYTES + quotedBytes);

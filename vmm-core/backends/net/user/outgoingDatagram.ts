@@ -12,6 +12,8 @@ export class OutgoingDatagram {
   dataBytes = 0;
   /** It is several of so many bytes (USO); else all. */
   segmentBytes = 0;
+  /** No router on its way may cut it: what is too large for that the guest is to hear of. */
+  dontFragment = false;
   #frame: GuestFrame | undefined;
   #dataAt = 0;
 

@@ -14,8 +14,10 @@ import {
   HOST6,
   UserGuest,
 } from '../../../../test/support/userGuest.ts';
-import { EAGAIN, EMFILE, ENETUNREACH, ENOBUFS, ENOMEM, EPERM } from '../../../kvm/errno.ts';
+import { IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_DONT, IPPROTO_IP } from '../../../abi/inet.ts';
+import { EAGAIN, EMFILE, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOMEM, EPERM } from '../../../kvm/errno.ts';
 import { injectFaults, type IoRequest } from '../../../kvm/io/faults.ts';
+import { getOption } from '../../../kvm/net/sockets.ts';
 import { MAX_MAPPINGS, ONE_WAY_MS } from './udpNat.ts';
 
 const closing: (() => void)[] = [];
@@ -241,6 +243,74 @@ test('a network that the host cannot reach is unreachable, and a firewall’s re
     it.sendUdp(GUEST, 5000, ip4('192.0.2.1'), 9, HELLO);
     assert.deepEqual([...it.one().payload.subarray(0, 2)], [3, code]);
   }
+});
+
+/** Sends one that routers may not cut, or may, and says what the socket was asked for. */
+function sendWhole(it: UserGuest, port: number, data: Uint8Array, dontFragment: boolean): void {
+  const header = { from: GUEST, to: HOST, protocol: UDP, dontFragment };
+  it.sendIp(header, withChecksum(header, udp(5000, port, data), 6));
+}
+
+test('a datagram that routers may not cut leaves as one, and others may be cut', async (t) => {
+  const server = await echo();
+  const it = guest();
+  const { mock } = t.mock.method(it.poller, 'add');
+  for (const dontFragment of [true, false, false, true]) {
+    sendWhole(it, server.address().port, HELLO, dontFragment);
+    await it.next();
+    const fd = mock.calls[0]?.arguments[0] ?? -1;
+    const value = getOption(fd, IPPROTO_IP, IP_MTU_DISCOVER);
+    assert.equal(value, dontFragment ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
+  }
+  assert.equal(mock.calls.length, 1);
+});
+
+test('one too large for its way is told of with what the way takes (RFC 1191 §4)', (t) => {
+  const it = guest();
+  t.mock.method(it.message, 'sendTo', () => -EMSGSIZE);
+  const failures = [{ errno: EMSGSIZE, isLocal: true, mtu: 1300 }];
+  t.mock.method(it.message, 'receiveFailure', () => (failures.length > 0 ? 0 : -EAGAIN));
+  t.mock.getter(it.message, 'failure', () => failures.shift());
+  sendWhole(it, 9, new Uint8Array(1400), true);
+  const { payload, from } = it.one();
+  assert.equal(from, '10.0.2.2');
+  assert.deepEqual(
+    [...payload.subarray(0, 2), ...payload.subarray(4, 8)],
+    [3, 4, 0, 0, 1300 >> 8, 1300 & 255],
+  );
+  assert.deepEqual([...payload.subarray(8 + 12, 8 + 20)], [...GUEST, ...HOST]);
+});
+
+test('a router’s word that one was too large reaches the guest, and the next is sent', async (t) => {
+  const server = await echo();
+  const it = guest();
+  sendWhole(it, server.address().port, HELLO, true);
+  await it.next();
+  const sendTo = it.message.sendTo.bind(it.message);
+  const results = [-EMSGSIZE];
+  t.mock.method(
+    it.message,
+    'sendTo',
+    (...args: Parameters<typeof sendTo>) => results.pop() ?? sendTo(...args),
+  );
+  const failures = [{ errno: EMSGSIZE, isLocal: false, mtu: 1280 }];
+  t.mock.method(it.message, 'receiveFailure', () => (failures.length > 0 ? 0 : -EAGAIN));
+  t.mock.getter(it.message, 'failure', () => failures.shift());
+  sendWhole(it, server.address().port, HELLO, true);
+  const { payload } = await it.next();
+  assert.deepEqual([...payload.subarray(0, 2), ...payload.subarray(6, 8)], [3, 4, 1280 >> 8, 1280 & 0xff]);
+  assert.deepEqual(Buffer.from((await it.next()).data), HELLO);
+});
+
+test('of IPv6 it is a packet too big, unless the guest has cut it itself (RFC 4443 §3.2)', async () => {
+  const server = await echo('udp6');
+  const it = guest();
+  // As one packet it is larger than what loopback takes, which is 65536.
+  it.sendUdp(GUEST6, 5000, HOST6, server.address().port, new Uint8Array(65_520));
+  const { payload } = it.one();
+  assert.deepEqual([...payload.subarray(0, 2), ...payload.subarray(4, 8)], [2, 0, 0, 1, 0, 0]);
+  it.sendUdp(GUEST6, 5000, HOST6, server.address().port, HELLO);
+  assert.deepEqual(Buffer.from((await it.next()).data), HELLO);
 });
 
 test('a wrong checksum is dropped; none at all is right for IPv4 (RFC 768) and wrong for IPv6 (RFC 8200 §8.1)', async () => {

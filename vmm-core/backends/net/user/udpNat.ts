@@ -6,6 +6,7 @@
 import { EPOLLET, EPOLLIN } from '../../../abi/epoll.ts';
 import {
   IP_MTU_DISCOVER,
+  IP_PMTUDISC_DO,
   IP_PMTUDISC_DONT,
   IP_RECVERR,
   IPPROTO_IP,
@@ -22,7 +23,7 @@ import {
   UDPHDR_LEN,
   UDPHDR_SOURCE,
 } from '../../../abi/packets.ts';
-import { AF_INET, AF_INET6, MSG_ERRQUEUE, SOCK_DGRAM } from '../../../abi/socket.ts';
+import { AF_INET, AF_INET6, SOCK_DGRAM } from '../../../abi/socket.ts';
 import { addressText, type SocketAddress } from '../../../bus/socketAddress.ts';
 import { EAGAIN, EMFILE, EMSGSIZE, ENFILE, ENOBUFS } from '../../../kvm/errno.ts';
 import { closeFd } from '../../../kvm/libc.ts';
@@ -58,6 +59,9 @@ interface Mapping {
   readonly mac: Uint8Array;
   fd4: number;
   fd6: number;
+  /** Of its sockets. */
+  dontFragment4: boolean;
+  dontFragment6: boolean;
   lastMs: number;
   isTwoWay: boolean;
   /** Asks the virtual name server: answers of the host's are that one's. */
@@ -76,6 +80,8 @@ export class UdpNat {
   readonly #unfinished = new Set<number>();
   readonly #route: Mutable<IpRoute> = { mac: NOWHERE, to: NOWHERE, from: NOWHERE };
   #dueMs = Infinity;
+  /** What the way of the datagram that is being sent takes; 0: it did not fail for its size. */
+  #ownMtu = 0;
   readonly #destination4 = new Uint8Array(4);
   readonly #destination6 = new Uint8Array(16);
   evicted = 0;
@@ -105,8 +111,10 @@ export class UdpNat {
       mapping.usesDns = true;
       nameservers.onQuestion(nowMs);
     }
-    const fd = this.#socketOf(mapping, destination.family === 'ipv6');
-    if (fd < 0) return port.drop('hostBusy');
+    const isIpv6 = destination.family === 'ipv6';
+    const fd = this.#socketOf(mapping, isIpv6);
+    if (fd < 0) return this.#onSendError(packet, -fd, mapping);
+    this.#setDontFragment(mapping, fd, isIpv6, datagram.dontFragment);
     const step = Math.max(1, datagram.segmentBytes);
     if (dataBytes > step * MAX_SEGMENTS) return port.drop('malformed');
     let at = 0;
@@ -136,7 +144,7 @@ export class UdpNat {
       const result = port.message.receiveFrom(fd);
       if (result === -EAGAIN) return;
       if (result >= 0) this.#deliver(mapping, port.message.peer, result);
-      else if (!this.#onSocketError(mapping, fd, -result)) {
+      else if (!this.#tellErrors(mapping, fd) && !isOfNetwork(-result)) {
         // Datagrams may be behind the error, and of those the kernel has told already.
         this.#unfinished.add(index);
         return port.arm(RETRY_MS);
@@ -245,6 +253,8 @@ export class UdpNat {
       mac: new Uint8Array(ETHER_ADDR_LEN),
       fd4: NONE,
       fd6: NONE,
+      dontFragment4: false,
+      dontFragment6: false,
       lastMs: 0,
       isTwoWay: false,
       usesDns: false,
@@ -292,10 +302,11 @@ export class UdpNat {
     let fd = openSocket(family, SOCK_DGRAM);
     if ((fd === -EMFILE || fd === -ENFILE) && this.#endOldest(mapping)) fd = openSocket(family, SOCK_DGRAM);
     if (fd < 0) {
-      this.#host.troubleOnce('the host gives no more sockets: the guest loses datagrams');
+      if (isShortage(-fd))
+        this.#host.troubleOnce('the host gives no more sockets: the guest loses datagrams');
       return fd;
     }
-    // Large datagrams are the host's to cut, and what comes back of errors is the guest's to hear.
+    // What comes back of errors is the guest's to hear.
     setOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
     setOption(fd, IPPROTO_IP, IP_RECVERR, 1);
     if (isIpv6) {
@@ -311,9 +322,27 @@ export class UdpNat {
       closeFd(fd);
       return added;
     }
-    if (isIpv6) mapping.fd6 = fd;
-    else mapping.fd4 = fd;
+    if (isIpv6) {
+      mapping.fd6 = fd;
+      mapping.dontFragment6 = false;
+    } else {
+      mapping.fd4 = fd;
+      mapping.dontFragment4 = false;
+    }
     return fd;
+  }
+
+  /** Whether it may be cut on its way is an option of the socket: that of the datagram before. */
+  #setDontFragment(mapping: Mapping, fd: number, isIpv6: boolean, dontFragment: boolean): void {
+    if (dontFragment === (isIpv6 ? mapping.dontFragment6 : mapping.dontFragment4)) return;
+    const value = dontFragment ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
+    if (isIpv6) {
+      setOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, value);
+      mapping.dontFragment6 = dontFragment;
+    } else {
+      setOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, value);
+      mapping.dontFragment4 = dontFragment;
+    }
   }
 
   /** A socket first tells of errors of datagrams before: those are passed on, and this one sent. */
@@ -326,38 +355,47 @@ export class UdpNat {
     lengthBytes: number,
   ): number {
     const { message } = this.#host.port;
+    this.#ownMtu = 0;
     for (let tries = 0; ; tries++) {
       message.clear();
       if (!datagram.addTo(message, at, lengthBytes)) return -ENOBUFS;
       const result = message.sendTo(fd, to);
       if (result >= 0 || tries === 2 || !isOfNetwork(-result)) return result;
-      if (!this.#onSocketError(mapping, fd, -result)) return result;
+      this.#tellErrors(mapping, fd);
+      if (this.#ownMtu > 0) return result;
     }
   }
 
   #onSendError(packet: IpPacket, errno: number, mapping: Mapping): void {
     const { errors, nameservers, port } = this.#host;
     if (isShortage(errno)) return port.drop('hostBusy');
-    if (errno === EMSGSIZE) return port.drop('malformed');
+    if (errno === EMSGSIZE && this.#ownMtu === 0) return port.drop('malformed');
     this.refused++;
-    if (mapping.usesDns) nameservers.fails();
-    errors.about(packet, icmpErrorOf(errno));
+    if (mapping.usesDns && errno !== EMSGSIZE) nameservers.fails();
+    errors.about(packet, icmpErrorOf(errno), this.#ownMtu);
   }
 
-  /** What came back as ICMP, for the guest. False: there was nothing. */
-  #onSocketError(mapping: Mapping, fd: number, errno: number): boolean {
+  /** What came back as ICMP, for the guest; and `#ownMtu`. False: there was nothing. */
+  #tellErrors(mapping: Mapping, fd: number): boolean {
     const { errors, nameservers, network, port, reply } = this.#host;
     const { message } = port;
     let found = false;
+    this.#ownMtu = 0;
     for (let count = 0; count < DATAGRAMS_A_TURN; count++) {
       message.clear();
       message.addBuffer(reply.io, 0, reply.bytes.length); // what was sent: it is not needed
-      if (message.receiveFrom(fd, MSG_ERRQUEUE) < 0) return found || isOfNetwork(errno);
+      if (message.receiveFailure(fd) < 0) return found;
       found = true;
+      const { errno, isLocal, mtu } = message.failure;
+      if (isLocal) {
+        this.#ownMtu = mtu;
+        continue;
+      }
       this.refused++;
       const shown = this.#shownAs(mapping, message.peer);
       if (shown === undefined || message.peer.family === 'unix') continue;
-      if (shown === network.ipv4.dns || shown === network.ipv6.dns) nameservers.fails();
+      if (errno !== EMSGSIZE && (shown === network.ipv4.dns || shown === network.ipv6.dns))
+        nameservers.fails();
       const lost = {
         mac: mapping.mac,
         source: mapping.address,
@@ -365,7 +403,7 @@ export class UdpNat {
         destination: shown,
         destinationPort: message.peer.port,
       };
-      errors.aboutDatagram(lost, icmpErrorOf(errno));
+      errors.aboutDatagram(lost, icmpErrorOf(errno), mtu);
     }
     return true;
   }

@@ -15,7 +15,7 @@ import {
   UDPHDR_LEN,
   UDPHDR_SOURCE,
 } from '../../../abi/packets.ts';
-import { VIRTIO_NET_HDR_GSO_UDP_L4 } from '../../../abi/virtioNetHdr.ts';
+import { VIRTIO_NET_HDR_GSO_UDP, VIRTIO_NET_HDR_GSO_UDP_L4 } from '../../../abi/virtioNetHdr.ts';
 import type { GuestFrame, GuestPort, LinkReport, NetLink } from '../netLink.ts';
 import { ARP_FRAME_BYTES, answerArp } from './arp.ts';
 import { Destinations } from './destinations.ts';
@@ -268,6 +268,8 @@ export class UserLink implements NetLink {
     datagram.dataBytes = header.dataBytes;
     const { gsoType, gsoSize } = frame.offload;
     datagram.segmentBytes = gsoType === VIRTIO_NET_HDR_GSO_UDP_L4 && gsoSize > 0 ? gsoSize : header.dataBytes;
+    // One that the guest leaves to the link to cut (UFO) may be cut elsewhere, too.
+    datagram.dontFragment = packet.dontFragment && gsoType !== VIRTIO_NET_HDR_GSO_UDP;
     datagram.set(frame, header.dataAt);
     this.#onDatagram();
   }
@@ -323,6 +325,7 @@ export class UserLink implements NetLink {
     datagram.destinationPort = view.getUint16(UDPHDR_DEST);
     datagram.dataBytes = udpBytes - UDPHDR_BYTES;
     datagram.segmentBytes = datagram.dataBytes;
+    datagram.dontFragment = false;
     datagram.set(undefined, 0);
     this.#onDatagram();
   }

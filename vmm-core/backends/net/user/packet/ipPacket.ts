@@ -17,6 +17,7 @@ import {
   IP6_HDR_IP6_NXT,
   IP6_HDR_IP6_PLEN,
   IP6_HDR_IP6_SRC,
+  IP_DF,
   IP_MF,
   IP_OFFMASK,
   IPHDR_BYTES,
@@ -67,6 +68,8 @@ export class IpPacket {
   payloadAt = 0;
   payloadBytes = 0;
 
+  /** It is whole, and routers may not cut it (RFC 791 §3.1); those of IPv6 never do (RFC 8200 §5). */
+  dontFragment = false;
   /** A part of a packet, of which this is the place and these bytes are the payload. */
   isFragment = false;
   hasMoreFragments = false;
@@ -137,6 +140,7 @@ export class IpPacket {
     this.payloadBytes = totalBytes - headerBytes;
     this.identification = view.getUint16(at + IPHDR_ID);
     const fragment = view.getUint16(at + IPHDR_FRAG_OFF);
+    this.dontFragment = (fragment & (IP_DF | IP_MF | IP_OFFMASK)) === IP_DF;
     return this.#place((fragment & IP_OFFMASK) * 8, (fragment & IP_MF) !== 0);
   }
 
@@ -178,6 +182,7 @@ export class IpPacket {
       }
     }
     if (at > end) return false;
+    this.dontFragment = this.fragmentHeaderAt === 0;
     this.protocol = protocol;
     this.payloadAt = at;
     this.payloadBytes = end - at;

@@ -141,8 +141,10 @@ describe('the reader of IP packets', () => {
     assert.equal(packet.fragmentOffset, 16);
     assert.equal(packet.identification, 0xdeadbeef);
     assert.equal(packet.fragmentHeaderAt, ETHER_HDR_LEN + 40 + 16);
+    assert.ok(!packet.dontFragment);
     assert.equal(packet.read(frameOf(ipv6Frame(UDP, '', '00'.repeat(8)))), 'ip', 'nothing is left of it');
     assert.ok(!packet.isFragment && packet.fragmentHeaderAt === 0);
+    assert.ok(packet.dontFragment);
   });
 
   it('gives up on extension headers without an end', () => {
