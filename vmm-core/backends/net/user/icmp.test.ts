@@ -6,7 +6,7 @@ import { ICMP, ICMPV6, ip4, ip6, TCP, withChecksum } from '../../../../test/supp
 import { DNS, GUEST, GUEST6, HOST, HOST6, UserGuest } from '../../../../test/support/userGuest.ts';
 import { PlannedFaults } from '../../../../test/support/ioFaults.ts';
 import { errnoText } from '../../../errors.ts';
-import { EMFILE, ENOMEM } from '../../../kvm/errno.ts';
+import { EAGAIN, EHOSTUNREACH, EMFILE, EMSGSIZE, ENOMEM } from '../../../kvm/errno.ts';
 import { injectFaults } from '../../../kvm/io/faults.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { openSocket } from '../../../kvm/net/sockets.ts';
@@ -118,6 +118,45 @@ test('a host that is short of descriptors loses an echo, and is not one that let
   assert.deepEqual(it.troubles, []);
   assert.equal(it.drops.hostBusy, whyNoPings() === undefined ? 2 : 1);
   assert.equal(it.link.report().pings, 0);
+  it.close();
+});
+
+test('an echo that routers may not cut, and is too large for its way, is told of at once or later', async (t) => {
+  const reason = whyNoPings();
+  if (reason !== undefined) return t.skip(reason);
+  const outside = firstOwnAddress();
+  if (outside === undefined) return t.skip('this host has no address but loopback');
+  const it = new UserGuest();
+  const header = { from: GUEST, to: ip4(outside), protocol: ICMP, dontFragment: true };
+  const message = echo(8, 4711, 1, new Uint8Array(1000));
+  let failures: { errno: number; isLocal: boolean; mtu: number }[] = [];
+  let sent = new Uint8Array(64);
+  const added = t.mock.method(it.message, 'addBuffer').mock;
+  const buffer = (): Uint8Array => added.calls.at(-1)?.arguments[0].bytes ?? assert.fail('no buffer');
+  t.mock.method(it.message, 'receiveFailure', () => {
+    buffer().set(sent);
+    return failures.length > 0 ? sent.length : -EAGAIN;
+  });
+  t.mock.getter(it.message, 'failure', () => failures.shift());
+  const peer = { family: 'ipv4', address: Uint8Array.from(ip4(outside)), port: 0 };
+  t.mock.getter(it.message, 'peer', () => peer);
+  t.mock.method(it.message, 'sendTo', () => {
+    sent = buffer().slice(0, 64);
+    return failures.length > 0 ? -(failures[0]?.errno ?? 0) : message.length;
+  });
+  failures = [{ errno: EMSGSIZE, isLocal: true, mtu: 600 }];
+  it.sendIcmp(header, message);
+  const told = it.one();
+  assert.deepEqual(
+    [...told.payload.subarray(0, 2), ...told.payload.subarray(6, 8)],
+    [3, 4, 600 >> 8, 600 & 0xff],
+  );
+  failures = [{ errno: EHOSTUNREACH, isLocal: false, mtu: 0 }];
+  it.sendIcmp(header, message);
+  const { payload } = it.one();
+  assert.deepEqual([...payload.subarray(0, 2)], [3, 1]);
+  assert.deepEqual([...payload.subarray(8 + 12, 8 + 20)], [...GUEST, ...ip4(outside)]);
+  assert.deepEqual([...payload.subarray(28 + 4, 28 + 6)], [4711 >> 8, 4711 & 0xff]);
   it.close();
 });
 

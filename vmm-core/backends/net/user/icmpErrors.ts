@@ -49,6 +49,7 @@ const CODES: Readonly<Record<IcmpError, readonly [number, number, number, number
 /** RFC 8201 §4: nobody believes less. */
 const MIN_MTU6 = 1280;
 const MAX_MTU4 = 0xffff;
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
  * RFC 4443 §2.4 f, RFC 1812 §4.3.2.8: so many a second, and at once. As Linux has it (icmp_msgs_per_sec,
@@ -58,11 +59,14 @@ const ERRORS_PER_MS = 1;
 const BURST = 50;
 
 /** Of a packet whose headers are gone: who sent it where. */
-export interface LostPacket {
+interface LostIp {
   readonly mac: Uint8Array;
   readonly source: Uint8Array;
-  readonly sourcePort: number;
   readonly destination: Uint8Array;
+}
+
+export interface LostPacket extends LostIp {
+  readonly sourcePort: number;
   readonly destinationPort: number;
 }
 
@@ -120,11 +124,22 @@ export class IcmpErrors {
     this.#aboutHeaders(lost, error, 0);
   }
 
-  #aboutHeaders({ mac, source, destination }: LostPacket, error: IcmpError, mtu: number): void {
+  /** The same of an echo request, of which `echo` is what is known. */
+  aboutEcho(lost: LostIp, echo: Uint8Array, error: IcmpError, mtu = 0): void {
+    const protocol = lost.source.length === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    this.#headers.ethernet(lost.mac, lost.mac);
+    this.#headers.ip(lost.source, lost.destination, protocol, echo.length);
+    this.#aboutHeaders(lost, error, mtu, echo);
+  }
+
+  #aboutHeaders(lost: LostIp, error: IcmpError, mtu: number, more: Uint8Array = NOTHING): void {
     if (!this.#takeToken()) return;
+    const { mac, source, destination } = lost;
     const quoted = this.#headers.bytes.subarray(this.#headers.ipAt, this.#headers.end);
     this.#buffer.bytes.set(quoted, ICMP_HEADER_BYTES);
-    this.#send(mac, source, this.#whoTells(destination), quoted.length, error, mtu);
+    this.#buffer.bytes.set(more, ICMP_HEADER_BYTES + quoted.length);
+    const quotedBytes = quoted.length + more.length;
+    this.#send(mac, source, this.#whoTells(destination), quotedBytes, error, mtu);
   }
 
   /** False: there were too many of late. */
