@@ -9,8 +9,8 @@ import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { reasonToSkipDisks } from './inside/diskImages.ts';
-import { serveEcho, serveFile, serveIperf3, serveNames } from './inside/l1Network.ts';
-import { awaitIpv6, bootNetGuest, configure, GUEST, HOST, startEcho } from './inside/netGuest.ts';
+import { deadEnds, narrowWay, serveEcho, serveFile, serveIperf3, serveNames } from './inside/l1Network.ts';
+import { awaitIpv6, bootNetGuest, configure, GUEST, HOST, HOST6, startEcho } from './inside/netGuest.ts';
 import { longTest } from './inside/longTest.ts';
 
 const MIB = 2 ** 20;
@@ -87,6 +87,37 @@ describe('a stock Debian kernel on the user network', { skip: reasonToSkipDisks(
     assert.match(await guest.sh(`netLoad udp ${HOST} ${echo}`), /^answered: 14 /);
     await startEcho(guest, 7);
     await Promise.all(Array.from({ length: 100 }, () => askOverForward('hello, guest')));
+    assert.equal(await guest.powerOff(), 0);
+  });
+
+  it('learns what the path takes, and keeps to it; datagrams of IPv6 are of all sizes, too', async (t) => {
+    const echo = await serveEcho(t);
+    const http = await serveFile(t, MIB);
+    const guest = await bootNetGuest(t, { networks: ['user'] });
+    await configure(guest);
+    await awaitIpv6(guest);
+    assert.match(await guest.sh(`netLoad udp ${HOST6} ${echo}`), /^answered: 15 /);
+    for (const address of await narrowWay(1280)) {
+      assert.match(await guest.sh(`netLoad mtu ${address} ${echo}`), /^mtu: 1280$/m);
+      assert.match(await guest.sh(`netLoad udp ${address} ${echo}`), /^answered: 1[45] /);
+      const host = address.includes(':') ? `[${address}]` : address;
+      const url = `http://${host}:${http.port}/file`;
+      assert.match(await guest.sh(`wget -q -O - ${url} | sha256sum`), new RegExp(http.sha256));
+    }
+    assert.equal(await guest.powerOff(), 0);
+  });
+
+  it('tells a guest that nobody is there from one that refuses', async (t) => {
+    const echo = await serveEcho(t);
+    const [host, network] = await deadEnds();
+    const guest = await bootNetGuest(t, { networks: ['user'] });
+    await configure(guest);
+    const { output: unreachable } = await guest.try(`netLoad short ${host} ${echo} 1 2>&1`);
+    assert.match(unreachable, /connect: No route to host/);
+    const { output: nowhere } = await guest.try(`netLoad short ${network} ${echo} 1 2>&1`);
+    assert.match(nowhere, /connect: Network is unreachable/);
+    const { output: refused } = await guest.try(`netLoad short ${HOST} 9 1 2>&1`);
+    assert.match(refused, /connect: Connection refused/);
     assert.equal(await guest.powerOff(), 0);
   });
 

@@ -13,6 +13,7 @@ const DNS_PORT = 53;
 /** Header and question of a DNS message, then one address (RFC 1035 §4). */
 const DNS_HEADER_BYTES = 12;
 const TYPE_A = 1;
+const LOCAL_TABLE = 255; // RT_TABLE_LOCAL
 
 /** Answers each question for an address with the same one, and makes L1's resolver itself. */
 export async function serveNames(t: TestContext, address: readonly number[]): Promise<void> {
@@ -76,6 +77,21 @@ async function listening(t: TestContext, server: Server): Promise<number> {
 async function bound(socket: Socket, port: number): Promise<void> {
   socket.bind(port);
   await once(socket, 'listening');
+}
+
+/** Addresses of L1 itself that a way of `mtuBytes` leads to. Once in an L1. */
+export async function narrowWay(mtuBytes: number): Promise<readonly string[]> {
+  const way = ['dev', 'lo', 'table', String(LOCAL_TABLE), 'mtu', String(mtuBytes)];
+  await l1('ip', 'route', 'add', 'local', '10.9.9.9', ...way);
+  await l1('ip', '-6', 'route', 'add', 'local', 'fd09::9', ...way);
+  return ['10.9.9.9', 'fd09::9'];
+}
+
+/** Addresses that L1 has no way to: one of a host, one of a network. Once in an L1. */
+export async function deadEnds(): Promise<readonly [host: string, network: string]> {
+  await l1('ip', 'route', 'add', 'unreachable', '10.9.1.1');
+  await l1('ip', 'route', 'add', 'throw', '10.9.2.0/24'); // as if there were no default
+  return ['10.9.1.1', '10.9.2.1'];
 }
 
 /** A way to the outside, which passt looks for when it starts: it ends nowhere. Once in an L1. */

@@ -6,6 +6,7 @@ import { DISK } from './labProtocol.ts';
 
 /** Of the user network (backends/net/user/). */
 export const HOST = '10.0.2.2';
+export const HOST6 = 'fd74:7261:7066::2';
 export const GUEST = '10.0.2.15';
 
 /** What udhcpc calls with what it has got. */

@@ -6,10 +6,12 @@
  *   netLoad many ADDRESS PORT N     N TCP connections at once, each asks once
  *   netLoad short ADDRESS PORT N    N TCP connections, one after the other
  *   netLoad turns ADDRESS PORT N    N questions on one TCP connection, each after the answer to the one before
- *   netLoad udp ADDRESS PORT        datagrams of 1 to 65507 bytes
+ *   netLoad udp ADDRESS PORT        datagrams of 1 to 65507 bytes, over IPv6 65527
+ *   netLoad mtu ADDRESS PORT        prints what the path takes, as this kernel has learned it of a datagram with DF
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@
 #define QUESTION 100
 #define PATIENCE_MS 20000
 #define UDP_TRIES 5
+#define ETHERNET_MTU 1500
 
 static char buffer[65536];
 
@@ -145,12 +148,33 @@ static void exchange(int fd, int length)
 
 static int udp(const struct sockaddr_in6 *to)
 {
-	static const int lengths[] = { 1, 2, 64, 511, 512, 1472, 1473, 2048, 8192, 16384, 32768, 65000, 65506, 65507 };
-	int count = sizeof lengths / sizeof *lengths;
+	static const int lengths[] = { 1, 2, 64, 511, 512, 1472, 1473, 2048, 8192, 16384, 32768, 65000, 65506, 65507, 65527 };
+	int count = sizeof lengths / sizeof *lengths - (IN6_IS_ADDR_V4MAPPED(&to->sin6_addr) ? 1 : 0);
 	int fd = connected(to, SOCK_DGRAM);
 	for (int i = 0; i < count; i++)
 		exchange(fd, lengths[i]);
 	return count;
+}
+
+/* An answer or an error ends each wait; an answer is no news of the path. */
+static int pathMtu(const struct sockaddr_in6 *to)
+{
+	int isMapped = IN6_IS_ADDR_V4MAPPED(&to->sin6_addr), level = isMapped ? IPPROTO_IP : IPPROTO_IPV6;
+	int fd = connected(to, SOCK_DGRAM), whole = IP_PMTUDISC_DO, mtu = 0;
+	socklen_t size = sizeof mtu;
+	if (setsockopt(fd, level, isMapped ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &whole, sizeof whole) < 0)
+		fail("DF");
+	for (int try = 0; try < UDP_TRIES; try++) {
+		struct pollfd wanted = { .fd = fd, .events = POLLIN };
+		if (send(fd, buffer, ETHERNET_MTU - 100, 0) >= 0)
+			poll(&wanted, 1, PATIENCE_MS / UDP_TRIES);
+		recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
+		if (getsockopt(fd, level, isMapped ? IP_MTU : IPV6_MTU, &mtu, &size) < 0)
+			fail("MTU");
+		if (mtu < ETHERNET_MTU)
+			break;
+	}
+	return mtu;
 }
 
 static int bound(int port, int type)
@@ -237,6 +261,8 @@ int main(int argc, char **argv)
 	if (argc == 4 || argc == 5) {
 		struct sockaddr_in6 to = peer(argv[2], argv[3]);
 		long start = microseconds();
+		if (strcmp(argv[1], "mtu") == 0)
+			return printf("mtu: %d\n", pathMtu(&to)) < 0;
 		int answered = run(argv[1], &to, argc == 5 ? atoi(argv[4]) : 0);
 		if (answered >= 0)
 			return printf("answered: %d in %ld us\n", answered, microseconds() - start) < 0;
