@@ -81,9 +81,13 @@ async function bound(socket: Socket, port: number): Promise<void> {
 
 /** Addresses of L1 itself that a way of `mtuBytes` leads to. Once in an L1. */
 export async function narrowWay(mtuBytes: number): Promise<readonly string[]> {
-  const way = ['dev', 'lo', 'table', String(LOCAL_TABLE), 'mtu', String(mtuBytes)];
-  await l1('ip', 'route', 'add', 'local', '10.9.9.9', ...way);
-  await l1('ip', '-6', 'route', 'add', 'local', 'fd09::9', ...way);
+  const way = ['dev', 'lo', 'table', String(LOCAL_TABLE)];
+  const mtu = ['mtu', String(mtuBytes)];
+  await l1('ip', 'route', 'add', 'local', '10.9.9.9', ...way, ...mtu);
+  // Of IPv6 it must be an interface's, or answers have another source. That makes a way of its own.
+  await l1('ip', '-6', 'addr', 'add', 'fd09::9/128', 'dev', 'lo');
+  await l1('ip', '-6', 'route', 'del', 'local', 'fd09::9', ...way);
+  await l1('ip', '-6', 'route', 'add', 'local', 'fd09::9', ...way, ...mtu);
   return ['10.9.9.9', 'fd09::9'];
 }
 
