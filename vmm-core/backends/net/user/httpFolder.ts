@@ -84,18 +84,14 @@ async function answerDirectory(
   response: ServerResponse,
 ): Promise<void> {
   if (!name.endsWith('/')) {
-    response.writeHead(301, { Location: `${encodeURI(name.replace(/^\/+/, '/'))}/` }).end();
+    response.writeHead(301, { Location: `${pathUrl(name.replace(/^\/+/, '/'))}/` }).end();
     return;
   }
   const entries = await readdir(path, { withFileTypes: true });
   if (entries.some((it) => it.name === 'index.html'))
     return answerFile(await folder.open(join(name, 'index.html')), 'index.html', request, response);
   const names = entries.map((it) => (it.isDirectory() ? `${it.name}/` : it.name)).sort();
-  const rows = names
-    .slice(0, MAX_LISTED)
-    .map(
-      (it) => `<li><a href="${encodeURI(it).replace(/[?#"]/g, encodeURIComponent)}">${escaped(it)}</a></li>`,
-    );
+  const rows = names.slice(0, MAX_LISTED).map((it) => `<li><a href="${pathUrl(it)}">${escaped(it)}</a></li>`);
   const title = `Index of ${escaped(name)}`;
   const page = `<!DOCTYPE html>\n<title>${title}</title>\n<h1>${title}</h1>\n<ul>\n${rows.join('\n')}\n</ul>\n`;
   response.writeHead(200, {
@@ -172,6 +168,11 @@ function statusOf(error: unknown): number {
 function refuse(response: ServerResponse, status: number): void {
   response.removeHeader('Content-Type');
   response.writeHead(status, { 'Content-Length': 0 }).end();
+}
+
+/** Nothing in a name is a delimiter, nor a colon a scheme's end (RFC 3986 §4.2). */
+function pathUrl(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
 }
 
 function escaped(text: string): string {

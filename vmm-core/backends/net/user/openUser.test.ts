@@ -126,8 +126,8 @@ async function fetched(
 ): Promise<Answer> {
   const asked =
     method === 'GET'
-      ? get({ socketPath, path, headers })
-      : request({ socketPath, path, headers, method }).end();
+      ? get({ socketPath, path, headers, agent: false }) // the next test's server has the same path
+      : request({ socketPath, path, headers, method, agent: false }).end();
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   const parts: Buffer[] = [];
   for await (const part of response) parts.push(part as Buffer);
@@ -180,6 +180,31 @@ test('the HTTP folder is at port 80 of the virtual host, and serves files, range
   assert.equal((await fetched(at, '/', {}, 'PUT')).status, 405);
   backend.close(false);
   assert.equal(existsSync(at), false);
+});
+
+test('a name may be anything: links and redirects lead to it', async () => {
+  const names = ['a:b', 'what?', '#1', '100%', '50%41', 'a&b "c"', 'ü'];
+  for (const it of names) {
+    mkdirSync(join(root, 'odd', it), { recursive: true });
+    writeFileSync(join(root, 'odd', it, 'index.html'), it);
+  }
+  const { backend, it } = opened({ http: join(root, 'odd') });
+  const { target } = it.guestForwards[0] ?? {};
+  assert.ok(target?.family === 'unix');
+  const list = (await fetched(target.path, '/')).body.toString();
+  const links = [...list.matchAll(/href="([^"]*)"/g)].map((found) => found[1] ?? '');
+  assert.equal(links.length, names.length);
+  const base = 'http://10.77.2.2/';
+  for (const link of links) {
+    const { pathname, href } = new URL(link, base);
+    assert.ok(href.startsWith(base), `${link} leads to ${href}`);
+    const { body } = await fetched(target.path, pathname);
+    assert.ok(names.includes(body.toString()), `${link} leads to ${body.toString()}`);
+    const { headers } = await fetched(target.path, pathname.slice(0, -1));
+    const { pathname: redirected, search, hash } = new URL(headers.location ?? '', base);
+    assert.deepEqual([redirected, search, hash], [pathname, '', '']);
+  }
+  backend.close(false);
 });
 
 test('a client that goes away in the middle of a file is no trouble', async () => {
