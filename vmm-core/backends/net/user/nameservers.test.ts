@@ -61,8 +61,14 @@ test('questions go to the first, and to the next while one does not answer', () 
   assert.equal(addressText(it.current), '192.0.2.1:53');
   it.onQuestion(14_000);
   assert.equal(addressText(it.current), '192.0.2.2:53');
-  it.fails();
+  it.fails(Uint8Array.of(192, 0, 2, 2));
   assert.equal(addressText(it.current), '192.0.2.1:53');
+});
+
+test('a server that fails several questions at once, as for A and AAAA, is left once', () => {
+  const it = new Nameservers([server(1), server(2)], () => undefined);
+  for (let count = 0; count < 2; count++) it.fails(Uint8Array.of(192, 0, 2, 1));
+  assert.equal(addressText(it.current), '192.0.2.2:53');
 });
 
 test('main is asked to look at the file while there are questions, not for each', () => {

@@ -41,7 +41,7 @@ export class Nameservers {
       this.#lookedMs = nowMs;
       this.#askMain();
     }
-    if (nowMs - this.#askedMs >= PATIENCE_MS) this.fails();
+    if (nowMs - this.#askedMs >= PATIENCE_MS) this.#useNext();
     this.#askedMs = Math.min(this.#askedMs, nowMs);
   }
 
@@ -49,10 +49,10 @@ export class Nameservers {
     this.#askedMs = Infinity;
   }
 
-  /** It cannot be reached. */
-  fails(): void {
-    this.#current = (this.#current + 1) % this.#list.length;
-    this.#askedMs = Infinity;
+  /** One cannot be reached. Of several questions to it the first to fail counts: the rest went there, too. */
+  fails(address: Uint8Array): void {
+    const { current } = this;
+    if (current.family !== 'unix' && sameBytes(current.address, address)) this.#useNext();
   }
 
   /** Whether a datagram is of one of them. */
@@ -60,6 +60,11 @@ export class Nameservers {
     return this.#list.some(
       (it) => it.family !== 'unix' && it.port === port && sameBytes(it.address, address),
     );
+  }
+
+  #useNext(): void {
+    this.#current = (this.#current + 1) % this.#list.length;
+    this.#askedMs = Infinity;
   }
 }
 

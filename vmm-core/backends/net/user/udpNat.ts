@@ -113,7 +113,7 @@ export class UdpNat {
     }
     const isIpv6 = destination.family === 'ipv6';
     const fd = this.#socketOf(mapping, isIpv6);
-    if (fd < 0) return this.#onSendError(packet, -fd, mapping);
+    if (fd < 0) return this.#onSendError(packet, -fd, mapping, destination);
     this.#setDontFragment(mapping, fd, isIpv6, datagram.dontFragment);
     const step = Math.max(1, datagram.segmentBytes);
     if (dataBytes > step * MAX_SEGMENTS) return port.drop('malformed');
@@ -121,7 +121,7 @@ export class UdpNat {
     do {
       const lengthBytes = Math.min(step, dataBytes - at);
       const result = this.#sendTo(mapping, fd, destination, datagram, at, lengthBytes);
-      if (result < 0) return this.#onSendError(packet, -result, mapping);
+      if (result < 0) return this.#onSendError(packet, -result, mapping, destination);
       mapping.sentBytes += lengthBytes;
       at += step;
     } while (at < dataBytes);
@@ -366,12 +366,12 @@ export class UdpNat {
     }
   }
 
-  #onSendError(packet: IpPacket, errno: number, mapping: Mapping): void {
+  #onSendError(packet: IpPacket, errno: number, mapping: Mapping, to: SocketAddress): void {
     const { errors, nameservers, port } = this.#host;
     if (isShortage(errno)) return port.drop('hostBusy');
     if (errno === EMSGSIZE && this.#ownMtu === 0) return port.drop('malformed');
     this.refused++;
-    if (mapping.usesDns && errno !== EMSGSIZE) nameservers.fails();
+    if (mapping.usesDns && errno !== EMSGSIZE && to.family !== 'unix') nameservers.fails(to.address);
     errors.about(packet, icmpErrorOf(errno), this.#ownMtu);
   }
 
@@ -395,7 +395,7 @@ export class UdpNat {
       const shown = this.#shownAs(mapping, message.peer);
       if (shown === undefined || message.peer.family === 'unix') continue;
       if (errno !== EMSGSIZE && (shown === network.ipv4.dns || shown === network.ipv6.dns))
-        nameservers.fails();
+        nameservers.fails(message.peer.address);
       const lost = {
         mac: mapping.mac,
         source: mapping.address,
