@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Bytes } from '../../../../test/support/bytes.ts';
-import { ip4, mac } from '../../../../test/support/rawPackets.ts';
-import { GUEST, GUEST_MAC, HOST, UserGuest } from '../../../../test/support/userGuest.ts';
+import { ip4, ip6, mac } from '../../../../test/support/rawPackets.ts';
+import { GUEST, GUEST_MAC, HOST, HOST6, UserGuest } from '../../../../test/support/userGuest.ts';
 import { answerDhcp, type DhcpReply, type DhcpSettings, hostnameOf } from './dhcp.ts';
 import { answerDhcp6 } from './dhcp6.ts';
 import { Leases } from './leases.ts';
@@ -241,4 +241,18 @@ test('a stateless DHCPv6 client is told of name servers (RFC 8415 §18.3.6)', ()
     undefined,
     'an option that is cut',
   );
+  for (const association of [3, 4, 25])
+    assert.equal(answerDhcp6(Uint8Array.of(11, 1, 2, 3, 0, association, 0, 0), settings), undefined);
+});
+
+test('DHCPv6 is asked by multicast: by unicast it is nobody’s (RFC 8415 §16)', () => {
+  const it = new UserGuest();
+  it.sendUdp(ip6('fe80::1'), 546, ip6('ff02::1:2'), 547, Uint8Array.of(11, 1, 2, 3));
+  assert.equal(it.one().data[0], 7);
+  it.sendUdp(ip6('fe80::1'), 546, HOST6, 547, Uint8Array.of(11, 1, 2, 3));
+  assert.deepEqual(
+    it.take().filter((frame) => frame.sourcePort === 547),
+    [],
+  );
+  it.close();
 });

@@ -6,6 +6,9 @@ import {
   D6O_CLIENTID,
   D6O_DNS_SERVERS,
   D6O_DOMAIN_SEARCH,
+  D6O_IA_NA,
+  D6O_IA_PD,
+  D6O_IA_TA,
   D6O_SERVERID,
   DHCPV6_INFORMATION_REQUEST,
   DHCPV6_REPLY,
@@ -37,6 +40,8 @@ export function answerDhcp6(request: Uint8Array, settings: Dhcp6Settings): Uint8
     if (end > request.length) return undefined;
     const value = request.subarray(at + 4, end);
     if (code === D6O_CLIENTID) clientId = value;
+    // §16.12: it asks for no addresses, nor another server.
+    if (code === D6O_IA_NA || code === D6O_IA_TA || code === D6O_IA_PD) return undefined;
     if (code === D6O_SERVERID && Buffer.compare(value, serverId) !== 0) return undefined;
     at = end;
   }

@@ -79,7 +79,7 @@ export class UdpServices {
 
   /** A datagram of the guest. False: it is for none of these. */
   serve(packet: IpPacket, datagram: OutgoingDatagram): boolean {
-    const { ipv4, ipv6 } = this.#host.network;
+    const { ipv4 } = this.#host.network;
     switch (datagram.destinationPort) {
       case DHCP_SERVER_PORT:
         if (
@@ -90,7 +90,7 @@ export class UdpServices {
         this.#onDhcp(datagram);
         return true;
       case DHCPV6_SERVER_PORT:
-        if (!packet.isTo(ALL_DHCP6) && !packet.isTo(ipv6.host)) return false;
+        if (!packet.isTo(ALL_DHCP6)) return false; // RFC 8415 §16: by unicast it is for no server
         this.#onDhcp6(packet, datagram);
         return true;
       default:
