@@ -52,6 +52,10 @@ for (const [text, message] of [
     'fe80::/64',
     'fe80::/64 cannot be the network of a guest: take a unique local one, as fd74:7261:7066::/64',
   ],
+  [
+    '64:ff9b::/64',
+    '64:ff9b::/64 cannot be the network of a guest: take a unique local one, as fd74:7261:7066::/64',
+  ],
 ])
   test(`as an IPv6 prefix, ${text} is an error that says what to do`, () => {
     assert.throws(() => parsePrefix6(text as string), { name: 'UserError', message: message as string });
@@ -75,6 +79,10 @@ test('where the default is the host’s, as in a guest of such a network, the ne
   const host = { ...NOTHING, addresses: [{ address: Uint8Array.of(10, 0, 2, 15), interface: 'eth0' }] };
   assert.equal(ipText(choosePrefix(undefined, host).network), '10.0.12.0');
   assert.equal(ipText(choosePrefix(undefined, NOTHING).network), '10.0.2.0');
+  const own = parsePrefix6('fd74:7261:7066::/64').fill(9, 8);
+  const host6 = { ...NOTHING, addresses: [{ address: own, interface: 'eth0' }] };
+  assert.equal(ipText(choosePrefix6(undefined, host6)), 'fd74:7261:7066:1::');
+  assert.equal(ipText(choosePrefix6(undefined, NOTHING)), 'fd74:7261:7066::');
 });
 
 test('a wider route of the host, as to all of 10.0.0.0/8, is no clash', () => {

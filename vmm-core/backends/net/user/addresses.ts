@@ -47,7 +47,12 @@ const MIN_PREFIX_BITS = 8;
 /** Tried in this order where the user names none: a host may itself be a guest in such a network. */
 export const DEFAULT_PREFIXES = ['10.0.2.0/24', '10.0.12.0/24', '10.0.22.0/24', '10.0.32.0/24'] as const;
 /** Unique local (RFC 4193). The same for all: nothing of it is ever routed anywhere. */
-export const DEFAULT_PREFIX6 = 'fd74:7261:7066::/64';
+export const DEFAULT_PREFIXES6 = [
+  'fd74:7261:7066::/64',
+  'fd74:7261:7066:1::/64',
+  'fd74:7261:7066:2::/64',
+  'fd74:7261:7066:3::/64',
+] as const;
 
 const MAC = [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02];
 
@@ -110,15 +115,16 @@ export function parsePrefix6(text: string): Uint8Array {
   const [, addressText = '', bits = ''] = /^([^/]*)\/(\d{1,3})$/.exec(text) ?? [];
   const address = parseIp(addressText);
   if (address?.length !== 16)
-    throw new UserError(`"${text}" is not an IPv6 prefix: write it as ${DEFAULT_PREFIX6}`);
+    throw new UserError(`"${text}" is not an IPv6 prefix: write it as ${DEFAULT_PREFIXES6[0]}`);
   if (bits !== '64')
     throw new UserError(`${text} must be a /64: guests make their own addresses of such a prefix only`);
   if (address.subarray(8).some((byte) => byte !== 0))
     throw new UserError(`${text} names an address, not a network: write ${ipText(address.fill(0, 8))}/64`);
   const first = address[0] ?? 0;
-  if (first === 0xff || first === 0xfe || address.every((byte) => byte === 0))
+  if (first === 0xff || first === 0xfe || first === 0)
+    // ::/8 is nobody's (RFC 4291 §2.4)
     throw new UserError(
-      `${text} cannot be the network of a guest: take a unique local one, as ${DEFAULT_PREFIX6}`,
+      `${text} cannot be the network of a guest: take a unique local one, as ${DEFAULT_PREFIXES6[0]}`,
     );
   return address;
 }

@@ -61,6 +61,14 @@ test('a name server that is no address is an error that says what to write', () 
   });
 });
 
+test('a name server on an interface that the host has not is an error that names it', () => {
+  for (const name of ['nosuch0', 'constructor', ''])
+    assert.throws(() => opened({ dns: `fe80::1%${name}` }), {
+      name: 'UserError',
+      message: `the name server "fe80::1%${name}" is on "${name}", which is no interface with IPv6 of this host`,
+    });
+});
+
 test('when one forward cannot be had, those before it are given back', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

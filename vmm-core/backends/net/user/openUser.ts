@@ -2,7 +2,6 @@
  * Main's side of a `user` network: chooses prefixes, opens what the outside comes in by, reads the host's
  * resolver and the shared folders. Nothing of it is on the way of a packet.
  */
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Server } from 'node:http';
 import { parseIp, type SocketAddress } from '../../../bus/socketAddress.ts';
@@ -20,7 +19,7 @@ import { userNetwork, type UserNetwork } from './addresses.ts';
 import { DNS_PORT, type GuestForward } from './destinations.ts';
 import { hostnameOf } from './dhcp.ts';
 import { addressOf, isSameForward, openForward, type OpenForward, openPath, removePath } from './forwards.ts';
-import { choosePrefix, choosePrefix6, hostNetwork } from './prefixClash.ts';
+import { choosePrefix, choosePrefix6, hostInterfaces, hostNetwork } from './prefixClash.ts';
 import { type Nameserver, parseNameserver, ResolvConfFile } from './resolvConf.ts';
 import { SharedFolder } from './sharedFolder.ts';
 import { TftpFolder } from './tftpFolder.ts';
@@ -211,6 +210,10 @@ function fixedNameserver(text: string): Nameserver {
   const nameserver = parseNameserver(text);
   if (nameserver === undefined)
     throw new UserError(`the name server "${text}" is no address: write it in numbers, as 192.0.2.1`);
+  if (nameserver.scope !== undefined && scopeOf(nameserver.scope) === undefined)
+    throw new UserError(
+      `the name server "${text}" is on "${nameserver.scope}", which is no interface with IPv6 of this host`,
+    );
   return nameserver;
 }
 
@@ -223,6 +226,7 @@ function nameserverAddress({ address, scope }: Nameserver): SocketAddress {
 /** `eth0`, or a number. */
 function scopeOf(name: string): number | undefined {
   if (/^\d+$/.test(name)) return Number(name);
-  const entry = networkInterfaces()[name]?.find((it) => it.family === 'IPv6');
+  const [, entries] = hostInterfaces().find(([it]) => it === name) ?? [];
+  const entry = entries?.find((it) => it.family === 'IPv6');
   return entry?.family === 'IPv6' ? entry.scopeid : undefined;
 }

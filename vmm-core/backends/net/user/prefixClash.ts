@@ -2,13 +2,13 @@
  * A prefix of the virtual network that is also one of the host's would hide that part of the host's network
  * from the guest. Main thread, when a network is opened.
  */
-import { networkInterfaces } from 'node:os';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { readRegularFile } from '../../../client/regularFile.ts';
 import { ipText, parseIp } from '../../../bus/socketAddress.ts';
 import { UserError } from '../../../errors.ts';
 import {
-  DEFAULT_PREFIX6,
   DEFAULT_PREFIXES,
+  DEFAULT_PREFIXES6,
   type Ipv4Prefix,
   isInPrefix,
   parsePrefix,
@@ -26,13 +26,22 @@ export interface HostNetwork {
 const MAX_ROUTES_BYTES = 1 << 20;
 
 export function hostNetwork(nameservers: readonly Uint8Array[]): HostNetwork {
-  const addresses = Object.entries(networkInterfaces()).flatMap(([name, entries]) =>
-    (entries ?? []).flatMap(({ address, internal }) => {
+  const addresses = hostInterfaces().flatMap(([name, entries]) =>
+    entries.flatMap(({ address, internal }) => {
       const bytes = internal ? undefined : parseIp(address);
       return bytes === undefined ? [] : [{ address: bytes, interface: name }];
     }),
   );
   return { addresses, routes: hostRoutes(), nameservers };
+}
+
+/** By their names. Empty where the process may not ask: a sandbox may forbid netlink. */
+export function hostInterfaces(): [name: string, entries: readonly NetworkInterfaceInfo[]][] {
+  try {
+    return Object.entries(networkInterfaces()).map(([name, entries]) => [name, entries ?? []]);
+  } catch {
+    return [];
+  }
 }
 
 /** The user's, or the first default that is free. Throws UserError. */
@@ -52,12 +61,21 @@ export function choosePrefix(wanted: string | undefined, host: HostNetwork): Ipv
   );
 }
 
+/** See choosePrefix. */
 export function choosePrefix6(wanted: string | undefined, host: HostNetwork): Uint8Array {
-  const network = parsePrefix6(wanted ?? DEFAULT_PREFIX6);
-  const clash = findClash(network, 64, host);
-  if (clash !== undefined)
-    throw new UserError(clashText(wanted ?? DEFAULT_PREFIX6, clash, 'fd00:1234:5678:9abc::/64'));
-  return network;
+  if (wanted !== undefined) {
+    const network = parsePrefix6(wanted);
+    const clash = findClash(network, 64, host);
+    if (clash !== undefined) throw new UserError(clashText(wanted, clash, 'fd00:1234:5678:9abc::/64'));
+    return network;
+  }
+  for (const text of DEFAULT_PREFIXES6) {
+    const network = parsePrefix6(text);
+    if (findClash(network, 64, host) === undefined) return network;
+  }
+  throw new UserError(
+    `the host's own networks take all of ${DEFAULT_PREFIXES6.join(', ')}: give the interface another prefix6`,
+  );
 }
 
 /** "eth0 has 10.0.2.15". */
