@@ -12,7 +12,7 @@ export const GUEST = '10.0.2.15';
 /** What udhcpc calls with what it has got. */
 const LEASE_SCRIPT = [
   '[ $1 = bound ] || [ $1 = renew ] || exit 0',
-  'ip addr flush dev $interface scope global',
+  'ip -4 addr flush dev $interface scope global', // IPv6 may be there already
   '[ -z $mtu ] || ip link set $interface mtu $mtu',
   'ip addr add $ip/$mask dev $interface',
   '[ -z $router ] || ip route add default via $router dev $interface',
