@@ -55,7 +55,7 @@ function conversation(): Uint8Array[] {
   it.sendUdp(
     ip6('fe80::5'),
     546,
-    HOST6,
+    ip6('ff02::1:2'),
     547,
     new Bytes(false).u8(11, 1, 2, 3).u16(1, 10, 3, 1).bytes(GUEST_MAC).done(),
   );
