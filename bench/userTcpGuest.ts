@@ -115,6 +115,9 @@ class Guest {
       now: () => performance.now(),
       translate: (_, port) => ({ family: 'ipv4', address: LOOPBACK, port }),
       macOf: () => GUEST_MAC,
+      unreachable: () => {
+        throw new Error('the host cannot be reached');
+      },
     });
   }
 

@@ -43,6 +43,7 @@ class LiveNetwork {
       now: () => performance.now(),
       translate: () => ({ family: 'ipv4', address: Uint8Array.of(127, 0, 0, 1), port: hostPort }),
       macOf: () => GUEST_MAC,
+      unreachable: () => assert.fail('the host is there'),
     });
   }
 
