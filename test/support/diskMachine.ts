@@ -41,7 +41,10 @@ const blk = virtioDevice({
 export class DiskMachine {
   readonly memory = allocateGuestMemory([{ base: 0, sizeBytes: MEMORY_BYTES }], OFF_START);
   readonly engine = openIoEngine('poll', this.memory.slots);
-  readonly io = new ServiceIo(this.engine, 0, this.engine.slots, () => undefined);
+  readonly io = new ServiceIo(this.engine, {
+    ...{ firstSlot: 0, slots: this.engine.slots, firstTag: 1, doorbellFds: [] },
+    onReady: () => undefined,
+  });
   readonly set: DeviceSet;
   readonly state: StateBlock<BlkState>;
   readonly driver = new MockDriver({ size: 64, memory: this.memory });

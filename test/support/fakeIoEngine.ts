@@ -96,6 +96,7 @@ export class FakeIoEngine implements IoEngine {
   }
 
   watch(): void {}
+  unwatch(): void {}
   close(): void {}
 
   wait(_timeoutMs: number, events: IoEvents): void {
@@ -225,4 +226,10 @@ export class FakeIoSlots implements IoSlots {
   arm(delayMs: number): void {
     this.timers.push(delayMs);
   }
+
+  lendDoorbell(): never {
+    throw new Error('no doorbells in this test');
+  }
+
+  takeBackDoorbell(): void {}
 }

@@ -35,6 +35,8 @@ const QUEUE_BASE = 0x1_0000;
 const QUEUE_BYTES = 0x20_0000;
 const RINGS_BYTES = 0x3000;
 export const HEADER_BYTES = 12;
+/** What stands for the eventfds of doorbells. */
+export const FIRST_DOORBELL_FD = 1000;
 /** Of `loop`: what the device offers is that of the kind. */
 export const LOOP: NetworkConfig = { kind: 'user', transport: 'mmio' };
 
@@ -238,5 +240,7 @@ function fakeIo(arm: (delayMs: number) => void): IoSlots {
       throw new Error('no sockets in this test');
     },
     arm,
+    lendDoorbell: (doorbell) => FIRST_DOORBELL_FD + doorbell,
+    takeBackDoorbell: () => undefined,
   };
 }

@@ -155,6 +155,10 @@ const NO_IO: ServicePort['io'] = {
   takeSlot: () => -1,
   giveSlot: () => undefined,
   arm: () => undefined,
+  lendDoorbell: () => {
+    throw new Error('no doorbells in this test');
+  },
+  takeBackDoorbell: () => undefined,
 };
 
 /** The driver of a device on MMIO. */

@@ -65,6 +65,7 @@ export const IORING_OP = {
   WRITEV: 2,
   FSYNC: 3,
   POLL_ADD: 6,
+  POLL_REMOVE: 7,
   READ: 22,
   WRITE: 23,
 } as const;

@@ -25,6 +25,8 @@ export interface IoEngine {
   fdatasync(slot: number, fd: number): void;
   /** From now on `onReady(tag)` is called some time after each write to this eventfd. */
   watch(tag: number, eventFd: number): void;
+  /** No more of it, until it is watched again: `onReady(tag)` may come once more. */
+  unwatch(tag: number): void;
   /**
    * A set of descriptors that `wait` waits for as well: it calls `onReady` then, a bounded number of times in
    * one go. Lives as long as the engine.

@@ -61,4 +61,8 @@ export interface IoSlots {
   arm(delayMs: number): void;
   /** Tells DeviceService.onReady; made when it is first asked for. */
   readonly poller: Poller;
+  /** `onKick` comes for it no more, but once perhaps: who gets the eventfd waits for it. */
+  lendDoorbell(doorbell: number): number;
+  /** `onKick` comes again, and for what was signalled meanwhile. */
+  takeBackDoorbell(doorbell: number): void;
 }

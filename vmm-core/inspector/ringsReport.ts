@@ -26,8 +26,9 @@ export interface QueuePlaces {
   readonly device: number;
   readonly hasEventIdx: boolean;
   readonly hasIndirect: boolean;
-  readonly nextAvail: number;
-  readonly nextUsed: number;
+  /** Absent: somebody else serves it, and only the used ring says how far that has come. */
+  readonly nextAvail?: number;
+  readonly nextUsed?: number;
 }
 
 const MAX_QUEUE_SIZE = 32768; // §2.7
@@ -40,12 +41,14 @@ const U16 = 0xffff;
 export function readRings(places: QueuePlaces, memory: GuestMemory): RingsReport | string {
   const problem = ringsProblem(places, memory);
   if (problem !== undefined) return problem;
-  const { size, driver, device, hasEventIdx, nextAvail, nextUsed } = places;
+  const { size, driver, device, hasEventIdx } = places;
   const u16 = (at: number): number => memory.readU16(gpa(at));
+  const usedIdx = u16(device + 2);
+  const { nextAvail = usedIdx, nextUsed = usedIdx } = places;
   const availIdx = u16(driver + 2);
   const usedFlags = u16(device);
   const availEvent = u16(device + usedBytes(size));
-  const available = availableChains(availIdx, places);
+  const available = availableChains(availIdx, nextAvail, size);
   // §2.7.10: with the event index the device asks for a kick at one chain, otherwise by its flag.
   const isKickDue = hasEventIdx
     ? ((availIdx - availEvent - 1) & U16) < available
@@ -54,12 +57,14 @@ export function readRings(places: QueuePlaces, memory: GuestMemory): RingsReport
     availFlags: u16(driver),
     availIdx,
     usedFlags,
-    usedIdx: u16(device + 2),
+    usedIdx,
     ...(hasEventIdx ? { usedEvent: u16(driver + availBytes(size)), availEvent } : {}),
     nextAvail,
     inFlight: (nextAvail - nextUsed) & U16,
     available,
-    chains: nextHeads(available, places, memory).map((head) => readChain(head, places, memory)),
+    chains: nextHeads(available, { ...places, nextAvail }, memory).map((head) =>
+      readChain(head, places, memory),
+    ),
     ...(available > 0 && isKickDue ? { noKickSince: nextAvail } : {}),
   };
 }
@@ -84,14 +89,14 @@ function usedBytes(size: number): number {
 }
 
 /** §2.7.6: the driver is never further ahead than the queue is long; if it says so, nothing is there. */
-function availableChains(availIdx: number, { nextAvail, size }: QueuePlaces): number {
+function availableChains(availIdx: number, nextAvail: number, size: number): number {
   const ahead = (availIdx - nextAvail) & U16;
   return ahead <= size ? ahead : 0;
 }
 
 function nextHeads(
   available: number,
-  { driver, nextAvail, size }: QueuePlaces,
+  { driver, nextAvail, size }: Pick<QueuePlaces, 'driver' | 'size'> & { readonly nextAvail: number },
   memory: GuestMemory,
 ): number[] {
   return Array.from({ length: Math.min(available, MAX_CHAINS) }, (_, i) =>

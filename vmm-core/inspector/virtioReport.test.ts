@@ -8,8 +8,8 @@ import {
 import { VIRTIO_MSI_NO_VECTOR } from '../abi/virtioPci.ts';
 import { StateBlock } from '../bus/stateBlock.ts';
 import type { VirtioKind } from '../devices/virtio/virtioKind.ts';
-import { virtioState } from '../devices/virtio/virtioState.ts';
-import { allocateGuestMemory } from '../memory/guestMemory.ts';
+import { QUEUE_LENT, virtioState } from '../devices/virtio/virtioState.ts';
+import { allocateGuestMemory, gpa } from '../memory/guestMemory.ts';
 import { virtioReport } from './virtioReport.ts';
 
 const QUEUES = 2;
@@ -81,4 +81,20 @@ test('a queue is shown with its addresses and counters, and its rings while it i
   regs.queueDeviceHigh[0] = 0;
   regs.queueDeviceLow[0] = 0x3000;
   assert.ok(typeof report().queues[0]?.rings === 'object');
+});
+
+test('of a queue that somebody else serves the used ring says how far that has come', () => {
+  const { regs, report } = newDevice();
+  const [driver, device] = [0x4000, 0x5000];
+  regs.queueSize[0] = 8;
+  regs.queueEnabled[0] = 1;
+  regs.queueDriverLow[0] = driver;
+  regs.queueDeviceLow[0] = device;
+  regs.queueNextAvail[0] = QUEUE_LENT;
+  regs.queueNextUsed[0] = 17;
+  MEMORY.writeU16(gpa(driver + 2), 45);
+  MEMORY.writeU16(gpa(device + 2), 42);
+  const { rings } = report().queues[0] ?? {};
+  assert.ok(typeof rings === 'object');
+  assert.deepEqual([rings.nextAvail, rings.inFlight, rings.available], [42, 0, 3]);
 });

@@ -4,7 +4,7 @@ import { VIRTIO_MSI_NO_VECTOR } from '../abi/virtioPci.ts';
 import * as ring from '../abi/virtioRing.ts';
 import type { Registers } from '../bus/stateBlock.ts';
 import type { VirtioKind } from '../devices/virtio/virtioKind.ts';
-import type { VirtioState } from '../devices/virtio/virtioState.ts';
+import { QUEUE_LENT, type VirtioState } from '../devices/virtio/virtioState.ts';
 import type { GuestMemory } from '../memory/guestMemory.ts';
 import type { BitsReport, QueueReport, VirtioReport } from '../protocol/devices.ts';
 import { type BitNames, bitsReport, hex64, namesIn } from './bits.ts';
@@ -96,7 +96,8 @@ function queueReport(
     hasEventIdx: isTaken(ring.VIRTIO_RING_F_EVENT_IDX),
     hasIndirect: isTaken(ring.VIRTIO_RING_F_INDIRECT_DESC),
   };
-  const progress = { nextAvail: at(regs.queueNextAvail), nextUsed: at(regs.queueNextUsed) };
+  const isLent = at(regs.queueNextAvail) === QUEUE_LENT;
+  const progress = isLent ? {} : { nextAvail: at(regs.queueNextAvail), nextUsed: at(regs.queueNextUsed) };
   return {
     index,
     maxSize,

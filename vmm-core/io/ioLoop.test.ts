@@ -31,6 +31,9 @@ class ScriptedEngine implements IoEngine {
   watch(tag: number, eventFd: number): void {
     this.watched.set(eventFd, tag);
   }
+  unwatch(tag: number): void {
+    for (const [fd, it] of this.watched) if (it === tag) this.watched.delete(fd);
+  }
   openPoller(onReady: (tag: number, events: number) => void): Poller {
     const poller = new FakePoller(onReady);
     this.pollers.push(poller);
@@ -147,6 +150,19 @@ test('a doorbell kicks its device, by its number there', () => {
   };
   loop.turn();
   assert.deepEqual([one.told, other.told], [['kick 1'], ['kick 0']]);
+});
+
+test('a doorbell that a service has lent is watched by whoever has it, until it is taken back', () => {
+  const { engine, loop, other } = newLoop();
+  const tag = engine.tag(20);
+  assert.equal(other.io.lendDoorbell(0), 20);
+  assert.deepEqual([...engine.watched.keys()], [WAKE_FD, 10, 11]);
+  assert.throws(() => other.io.lendDoorbell(1), /no doorbell 1/);
+  other.io.takeBackDoorbell(0);
+  assert.equal(engine.tag(20), tag);
+  engine.happens = (events) => events.onReady(tag);
+  loop.turn();
+  assert.deepEqual(other.told, ['kick 0']);
 });
 
 test('completions go to the service that has the slot, and then it hears that these were all', () => {

@@ -54,16 +54,19 @@ export class IoLoop implements IoEvents {
     const { engine } = host;
     const share = Math.floor(engine.slots / Math.max(1, served.length));
     engine.watch(WAKE_TAG, host.wakeFd);
-    this.#services = served.map(({ device, serve }, i) => {
-      const io = new ServiceIo(engine, i * share, share, (tag, events) => {
-        it.hasDone = true;
-        it.service.onReady?.(tag, events);
+    this.#services = served.map(({ device, doorbellFds, serve }, i) => {
+      const io = new ServiceIo(engine, {
+        ...{ firstSlot: i * share, slots: share, firstTag: this.#doorbells.length + 1, doorbellFds },
+        onReady: (tag, events) => {
+          it.hasDone = true;
+          it.service.onReady?.(tag, events);
+        },
       });
       const it: Service = { device, io, service: serve(io), hasDone: false };
+      this.#watch(it.service, doorbellFds);
       return it;
     });
     this.#owners = this.#services.flatMap((it) => Array.from({ length: share }, () => it));
-    this.#services.forEach(({ service }, i) => this.#watch(service, served[i]?.doorbellFds ?? []));
   }
 
   /** Until main closes it. */

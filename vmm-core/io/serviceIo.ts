@@ -5,6 +5,17 @@ import type { IoSlots } from '../devices/deviceService.ts';
 
 type OnReady = (tag: number, events: number) => void;
 
+export interface ServiceShare {
+  /** Of the engine's slots those from here on: what each may use is its own, so that none starves. */
+  readonly firstSlot: number;
+  readonly slots: number;
+  /** The engine watches the first under this tag, and so on. */
+  readonly firstTag: number;
+  readonly doorbellFds: readonly number[];
+  /** Of its poller. */
+  readonly onReady: OnReady;
+}
+
 export class ServiceIo implements IoSlots {
   readonly engine: IoEngine;
   /** A stack. */
@@ -15,16 +26,16 @@ export class ServiceIo implements IoSlots {
   #dueMs = Infinity;
   readonly #onReady: OnReady;
   #poller: Poller | undefined;
+  readonly #firstTag: number;
+  readonly #doorbellFds: readonly number[];
 
-  /**
-   * Of the engine's slots those from `first` on: what each may use is its own, so that none starves.
-   * `onReady`: of its poller.
-   */
-  constructor(engine: IoEngine, first: number, count: number, onReady: OnReady) {
+  constructor(engine: IoEngine, { firstSlot, slots, firstTag, doorbellFds, onReady }: ServiceShare) {
     this.engine = engine;
     this.#onReady = onReady;
-    this.#free = Int32Array.from({ length: count }, (_, i) => first + count - 1 - i);
-    this.#freeCount = count;
+    this.#free = Int32Array.from({ length: slots }, (_, i) => firstSlot + slots - 1 - i);
+    this.#freeCount = slots;
+    this.#firstTag = firstTag;
+    this.#doorbellFds = doorbellFds;
   }
 
   takeSlot(): number {
@@ -47,6 +58,15 @@ export class ServiceIo implements IoSlots {
     return (this.#poller ??= this.engine.openPoller(this.#onReady));
   }
 
+  lendDoorbell(doorbell: number): number {
+    this.engine.unwatch(this.#firstTag + doorbell);
+    return this.#doorbellFd(doorbell);
+  }
+
+  takeBackDoorbell(doorbell: number): void {
+    this.engine.watch(this.#firstTag + doorbell, this.#doorbellFd(doorbell));
+  }
+
   /** Infinity: never. */
   get dueMs(): number {
     return this.#dueMs;
@@ -64,5 +84,11 @@ export class ServiceIo implements IoSlots {
     if (!this.#isWanted || this.#freeCount === 0) return false;
     this.#isWanted = false;
     return true;
+  }
+
+  #doorbellFd(doorbell: number): number {
+    const fd = this.#doorbellFds[doorbell];
+    if (fd === undefined) throw new RangeError(`no doorbell ${doorbell}`);
+    return fd;
   }
 }

@@ -179,6 +179,41 @@ describe('a split virtqueue', () => {
   });
 });
 
+describe('a queue on loan', () => {
+  it('is empty, and nothing of it is written, until it is taken back where it has come to', () => {
+    const test = new TestQueue({ size: 4 });
+    test.driver.addChain([readable(1)]);
+    assert.ok(test.pop());
+    test.queue.push(test.chain.head, 0);
+    assert.deepEqual(test.queue.lend(), { ...test.driver.rings, nextAvail: 1 });
+    assert.equal(test.queue.lend(), undefined);
+    const before = test.driver.bytes.slice();
+    test.driver.addChain([readable(1)]);
+    const heads = [readable(2), readable(3)].map((it) => test.driver.addChain([it]));
+    const after = test.driver.bytes.slice();
+    assert.notDeepEqual(after, before);
+    assert.ok(test.queue.isInUse && !test.pop() && !test.queue.takeInterrupt());
+    test.queue.push(heads[0] ?? 0, 1);
+    test.queue.unpop(1);
+    assert.deepEqual(test.driver.bytes, after);
+    test.queue.takeBack(2);
+    assert.ok(test.pop());
+    assert.equal(test.chain.head, heads[0]);
+    assert.deepEqual([test.queue.nextAvail, test.queue.nextUsed], [3, 2]);
+  });
+
+  it('that the driver takes away is not taken back', () => {
+    const test = new TestQueue();
+    test.queue.lend();
+    test.queue.disable();
+    assert.ok(!test.queue.isInUse);
+    test.queue.takeBack(3);
+    assert.ok(!test.queue.isInUse);
+    assert.equal(test.queue.nextAvail, 0);
+    assert.equal(test.queue.lend(), undefined);
+  });
+});
+
 describe('kicks (§2.7.10)', () => {
   it('without EVENT_IDX are unwanted from the first chain until the queue is empty', () => {
     const { driver, queue, chain } = new TestQueue();

@@ -26,6 +26,8 @@ import { type DescriptorChain, MAX_QUEUE_SIZE } from './descriptorChain.ts';
 /** What a device's service does with a queue. */
 export interface VirtQueue {
   readonly index: number;
+  /** The driver has enabled it, and has broken no rule. */
+  readonly isInUse: boolean;
   /** The next available chain into `chain`; false when there is none (and then the driver will kick). */
   pop(chain: DescriptorChain): boolean;
   /** Returns a chain with that many bytes written. */
@@ -45,6 +47,12 @@ export interface QueueRings {
   readonly device: number;
   readonly hasEventIdx: boolean;
   readonly hasIndirect: boolean;
+}
+
+/** Of a queue that somebody else serves for a while. */
+export interface LentRings extends QueueRings {
+  /** The first chain that is not used yet. */
+  readonly nextAvail: number;
 }
 
 const U16_MASK = 0xffff;
@@ -71,6 +79,9 @@ export class SplitQueue implements VirtQueue {
   readonly #ram: readonly Uint32Array[];
   /** 0: not in use. */
   #size = 0;
+  #rings: QueueRings | undefined;
+  /** Its rings, while somebody else serves them: it is empty then. */
+  #lent: QueueRings | undefined;
   #hasEventIdx = false;
   #hasIndirect = false;
   #table = NO_WORDS;
@@ -106,8 +117,9 @@ export class SplitQueue implements VirtQueue {
     this.#ram = slots.map(({ bytes }) => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
   }
 
+  /** On loan, too. */
   get isInUse(): boolean {
-    return this.#size !== 0;
+    return this.#size !== 0 || this.#lent !== undefined;
   }
 
   get nextAvail(): number {
@@ -137,12 +149,36 @@ export class SplitQueue implements VirtQueue {
     this.#hasEventIdx = rings.hasEventIdx;
     this.#hasIndirect = rings.hasIndirect;
     this.#size = size;
+    this.#rings = rings;
     return true;
+  }
+
+  /**
+   * Its rings, which were checked, for somebody else to serve; until it is taken back it is empty here, and
+   * nothing is written to them. All that was popped must have been returned. Undefined: it is not in use, or
+   * lent already.
+   */
+  lend(): LentRings | undefined {
+    if (this.#size === 0 || this.#rings === undefined) return undefined;
+    this.#lent = this.#rings;
+    this.#size = 0;
+    this.#availableTo = this.#nextAvail;
+    return { ...this.#lent, nextAvail: this.#nextAvail };
+  }
+
+  /** All chains before `nextAvail` are used. Nothing, if the driver has taken it from both meanwhile. */
+  takeBack(nextAvail: number): void {
+    if (this.#lent === undefined) return;
+    this.#size = this.#lent.size;
+    this.#lent = undefined;
+    this.#nextAvail = this.#availableTo = nextAvail;
+    this.#nextUsed = this.#consideredTo = nextAvail;
   }
 
   /** It is empty from now on, and `push` does nothing. */
   disable(): void {
     this.#size = 0;
+    this.#lent = undefined;
     this.#nextAvail = 0;
     this.#availableTo = 0;
     this.#nextUsed = 0;

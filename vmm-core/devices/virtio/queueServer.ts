@@ -11,9 +11,9 @@ import { VIRTIO_CONFIG_S_NEEDS_RESET } from '../../abi/virtioConfig.ts';
 import { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC } from '../../abi/virtioRing.ts';
 import type { GuestMemory } from '../../memory/guestMemory.ts';
 import { isRunning } from './deviceStatus.ts';
-import { type QueueRings, SplitQueue, type VirtQueue } from './queue.ts';
+import { type LentRings, type QueueRings, SplitQueue, type VirtQueue } from './queue.ts';
 import type { VirtioService } from './virtioClass.ts';
-import { QUEUE_ON, type VirtioState } from './virtioState.ts';
+import { QUEUE_LENT, QUEUE_ON, type VirtioState } from './virtioState.ts';
 import type { VirtioInterrupts } from './virtioTransport.ts';
 
 export interface QueueServerOptions {
@@ -132,7 +132,29 @@ export class QueueServer implements DeviceService {
     const queue = this.queues[index];
     if (queue?.isInUse !== true) return;
     this.#tellProgress(queue);
-    if (!queue.takeInterrupt()) return;
+    if (queue.takeInterrupt()) this.#interrupt(index);
+  }
+
+  /** See VirtioPort. */
+  lend(index: number): LentRings | undefined {
+    const rings = this.queue(index).lend();
+    if (rings !== undefined) this.#regs.queueNextAvail[index] = QUEUE_LENT;
+    return rings;
+  }
+
+  /** See VirtioPort. */
+  takeBack(index: number, nextAvail: number): void {
+    const queue = this.queue(index);
+    queue.takeBack(nextAvail);
+    this.#tellProgress(queue);
+  }
+
+  /** See VirtioPort. */
+  interruptLent(index: number): void {
+    if (this.queue(index).isInUse) this.#interrupt(index);
+  }
+
+  #interrupt(index: number): void {
     count(this.#regs.queueInterrupts, index);
     this.#options.interrupts.usedBuffers(index);
   }

@@ -11,7 +11,7 @@ import type { GuestMemory } from '../../memory/guestMemory.ts';
 import type { Decoded } from '../../protocol/devices.ts';
 import type { BackendHost, BackendPort } from '../device.ts';
 import type { DeviceService, IoSlots, ServicePort } from '../deviceService.ts';
-import type { VirtQueue } from './queue.ts';
+import type { LentRings, VirtQueue } from './queue.ts';
 import type { VirtioState } from './virtioState.ts';
 
 export type VirtioTransport = 'pci' | 'mmio';
@@ -84,6 +84,15 @@ export interface VirtioPort<S extends VirtioState = VirtioState> extends Omit<
   queue(index: number): VirtQueue;
   /** Used buffers were added: interrupts the driver unless it asked not to be. */
   notifyUsed(queue: VirtQueue): void;
+  /**
+   * The rings of a queue, for somebody else to serve: it is empty here until it is taken back, which `pause`
+   * has to see to. Undefined: the driver does not use it. All that was popped must have been returned.
+   */
+  lend(queue: number): LentRings | undefined;
+  /** All chains before `nextAvail` are used. */
+  takeBack(queue: number, nextAvail: number): void;
+  /** Whoever has the queue on loan has used buffers, and found that the driver wants to know. */
+  interruptLent(queue: number): void;
   /** Writes to the configuration space, and tells the driver of it. */
   changeConfig(write: (config: Uint8Array) => void): void;
   /**

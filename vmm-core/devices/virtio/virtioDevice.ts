@@ -211,6 +211,9 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
       kick: this.#kick,
       queue: (index) => server.queue(index),
       notifyUsed: (queue) => server.notifyUsed(queue),
+      lend: (queue) => server.lend(queue),
+      takeBack: (queue, nextAvail) => server.takeBack(queue, nextAvail),
+      interruptLent: (queue) => server.interruptLent(queue),
       changeConfig: (write) => this.#changeConfig(write),
       fail: (rule) => server.fail(rule),
     };
@@ -246,7 +249,15 @@ class VirtioDevice<C extends VirtioInstance, S extends VirtioState> implements D
 
 type ServiceFunctions = Pick<
   VirtioPort,
-  'hasFeature' | 'kick' | 'queue' | 'notifyUsed' | 'changeConfig' | 'fail'
+  | 'hasFeature'
+  | 'kick'
+  | 'queue'
+  | 'notifyUsed'
+  | 'lend'
+  | 'takeBack'
+  | 'interruptLent'
+  | 'changeConfig'
+  | 'fail'
 >;
 
 function mainKick(state: StateBlock<VirtioState>, host: Pick<DeviceHost, 'notify'>) {

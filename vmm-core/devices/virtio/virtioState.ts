@@ -35,6 +35,9 @@ export const QUEUE_ON = 1;
 /** The driver has taken it away, and the service is not done with that. */
 export const QUEUE_RESETTING = 2;
 
+/** In `queueNextAvail`: somebody else serves the queue, and the used ring alone says how far it has come. */
+export const QUEUE_LENT = 0xffff_ffff;
+
 type PerQueue = ReturnType<typeof u32s<number>>;
 
 /** By the queue's index. Addresses in two halves. */

@@ -136,6 +136,32 @@ for (const kind of IO_ENGINES) {
       ]);
     });
 
+    test('tells of an eventfd that is watched again what was signalled meanwhile, and of none that is not', () => {
+      const [event, other] = [createEventFd(), createEventFd()];
+      const untilReady = (tag: number): void => {
+        while (!told.ready.includes(tag)) engine.wait(-1, told);
+      };
+      engine.watch(7, event);
+      engine.watch(8, other);
+      for (let round = 0; round < 3; round++) {
+        signalEventFd(event);
+        untilReady(7);
+        engine.unwatch(7);
+        engine.wait(0, told); // it may come once more
+        told.ready.length = 0;
+        signalEventFd(event);
+        signalEventFd(other);
+        untilReady(8);
+        signalEventFd(other);
+        told.ready.length = 0;
+        untilReady(8);
+        assert.ok(!told.ready.includes(7));
+        engine.watch(7, event);
+        untilReady(7);
+      }
+      [event, other].forEach(closeFd);
+    });
+
     test('syncs', () => {
       engine.fdatasync(1, fd);
       waitFor(1);

@@ -19,6 +19,8 @@ const SLOTS = 128;
 const MAX_WATCHES = 1024;
 /** struct pollfd: i32 fd, i16 events, i16 revents; here as two words. */
 const POLLFD_WORDS = 2;
+/** poll(2) passes over it: the place of one that is watched no more. */
+const NO_FD = -1;
 const POLLIN = 1; // <asm-generic/poll.h>
 const REVENTS_SHIFT = 16;
 const EVENT_BYTES = 8;
@@ -76,6 +78,11 @@ export class PollEngine implements IoEngine {
     this.#watch({ tag, isPoller: false }, eventFd);
   }
 
+  unwatch(tag: number): void {
+    const at = this.#watches.findIndex((it) => !it.isPoller && it.tag === tag);
+    if (at >= 0) this.#fds[at * POLLFD_WORDS] = NO_FD;
+  }
+
   openPoller(onReady: (tag: number, events: number) => void): Poller {
     return this.#pollers.open(onReady, (tag, fd) => this.#watch({ tag, isPoller: true }, fd));
   }
@@ -94,8 +101,10 @@ export class PollEngine implements IoEngine {
   }
 
   #watch(watch: Watch, fd: number): void {
-    const at = this.#watches.push(watch) - 1;
+    const free = this.#watches.findIndex((_, at) => this.#fds[at * POLLFD_WORDS] === NO_FD);
+    const at = free < 0 ? this.#watches.length : free;
     if (at >= MAX_WATCHES) throw new RangeError('too many descriptors to watch');
+    this.#watches[at] = watch;
     this.#fds[at * POLLFD_WORDS] = fd;
     this.#fds[at * POLLFD_WORDS + 1] = POLLIN;
   }

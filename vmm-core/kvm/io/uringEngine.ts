@@ -23,7 +23,8 @@ const SPARE_COMPLETIONS = 64;
 const POLLIN = 1; // <asm-generic/poll.h>
 
 /** What a completion is of; the other half of its user_data is a slot or the number of a watch. */
-const OF = { REQUEST: 0, WATCH: 1, POLLER: 2 } as const;
+const OF = { REQUEST: 0, WATCH: 1, POLLER: 2, REMOVAL: 3 } as const;
+const TWO_32 = 2 ** 32;
 type Watched = typeof OF.WATCH | typeof OF.POLLER;
 
 /** A kernel that has no room says so at once: it is asked again after this. */
@@ -42,7 +43,9 @@ export class UringEngine implements IoEngine {
   readonly iovecs: IovecTable;
   readonly #ring: IoRing;
   readonly #requests: SlotRequests;
-  readonly #watches: Watch[] = [];
+  /** Undefined: it was unwatched, and the kernel may still tell of it; its number is free after that. */
+  readonly #watches: (Watch | undefined)[] = [];
+  readonly #freeWatches: number[] = [];
   readonly #pollers = new PollerSet();
   // What has to wait for the next `wait`: nearly always empty.
   readonly #unarmed: number[] = [];
@@ -81,6 +84,15 @@ export class UringEngine implements IoEngine {
 
   watch(tag: number, eventFd: number): void {
     this.#watch({ of: OF.WATCH, tag, fd: eventFd });
+  }
+
+  unwatch(tag: number): void {
+    const number = this.#watches.findIndex((it) => it?.of === OF.WATCH && it.tag === tag);
+    if (number < 0) return;
+    this.#watches[number] = undefined;
+    // Without room it stays armed, and wakes this thread for nothing.
+    if (!this.#unarmed.includes(number) && this.#hasRoom())
+      this.#ring.push(IORING_OP.POLL_REMOVE, -1, 0, OF.WATCH * TWO_32 + number, 0, 0, number, OF.REMOVAL);
   }
 
   openPoller(onReady: (tag: number, events: number) => void): Poller {
@@ -137,7 +149,9 @@ export class UringEngine implements IoEngine {
   }
 
   #watch(watch: Watch): void {
-    this.#arm(this.#watches.push(watch) - 1, watch);
+    const number = this.#freeWatches.pop() ?? this.#watches.length;
+    this.#watches[number] = watch;
+    this.#arm(number, watch);
   }
 
   #arm(number: number, { fd, of }: Watch): void {
@@ -157,6 +171,7 @@ export class UringEngine implements IoEngine {
     for (const number of this.#unarmed.splice(0)) {
       const watch = this.#watches[number];
       if (watch !== undefined) this.#arm(number, watch);
+      else this.#freeWatches.push(number);
     }
   }
 
@@ -173,7 +188,7 @@ export class UringEngine implements IoEngine {
     for (let left = ring.completions; left > 0 && ring.next(); left--) {
       const { low, high, result, flags } = ring;
       if (high === OF.REQUEST) this.#settle(low, result, events);
-      else this.#onWatch(low, result, flags, events);
+      else if (high !== OF.REMOVAL) this.#onWatch(low, result, flags, events);
     }
   }
 
@@ -189,9 +204,13 @@ export class UringEngine implements IoEngine {
   /** The kernel ends a watch when it has no room for its completions, for one. */
   #onWatch(number: number, result: number, flags: number, events: IoEvents): void {
     const watch = this.#watches[number];
-    if (watch === undefined) return;
+    const isOver = (flags & IORING_CQE_F_MORE) === 0;
+    if (watch === undefined) {
+      if (isOver) this.#freeWatches.push(number);
+      return;
+    }
     if (result < 0 && result !== -ECANCELED) throw new KvmError('IORING_OP_POLL_ADD', -result);
-    if ((flags & IORING_CQE_F_MORE) === 0) this.#arm(number, watch);
+    if (isOver) this.#arm(number, watch);
     if (watch.of === OF.WATCH) events.onReady(watch.tag);
     else this.#pollers.markReady(watch.tag);
   }
