@@ -150,6 +150,7 @@ const FILE_OPENERS: Readonly<Record<string, string>> = {
   'vmm-core/client/regularFile.ts': 'what a user names',
   'vmm-core/kvm/kvm.ts': '/dev/kvm',
   'vmm-core/kvm/net/tun.ts': '/dev/net/tun',
+  'vmm-core/kvm/net/vhostNet.ts': '/dev/vhost-net',
   'vmm-core/cli/hostCheck.ts': '/proc and /sys',
   'vmm-core/debug/probe.ts': 'a cache of ours',
   'debug-adapter/symbols/index/indexStore.ts': 'a cache of ours',

@@ -122,9 +122,9 @@ export function offsetClaims(
   }));
 }
 
-/** A number that the header spells as a macro. */
+/** A number that the header spells as a macro. The program prints none below zero. */
 export function macroClaim(name: string, value: number | bigint, macro = name): Claim {
-  return { name, value: BigInt(value), expression: macro, macro };
+  return { name, value: BigInt.asUintN(64, BigInt(value)), expression: macro, macro };
 }
 
 export function isStruct(value: unknown): value is Struct<Readonly<Record<string, Field>>> {

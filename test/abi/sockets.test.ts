@@ -5,6 +5,7 @@ import * as inet from '../../vmm-core/abi/inet.ts';
 import * as memfd from '../../vmm-core/abi/memfd.ts';
 import * as socket from '../../vmm-core/abi/socket.ts';
 import * as tun from '../../vmm-core/abi/tun.ts';
+import * as vhost from '../../vmm-core/abi/vhost.ts';
 import {
   ask,
   type Claim,
@@ -20,7 +21,7 @@ import {
 const HEADERS = [
   ...['sys/epoll.h', 'sys/socket.h', 'sys/un.h', 'netinet/in.h', 'netinet/tcp.h', 'asm/ioctls.h'],
   ...['linux/errqueue.h', 'linux/sockios.h', 'linux/if.h', 'linux/ipv6.h', 'linux/if_tun.h'],
-  ...['linux/memfd.h', 'linux/fcntl.h'],
+  ...['linux/memfd.h', 'linux/fcntl.h', 'linux/vhost.h'],
 ];
 
 /** Tables of offsets and sizes, and whose they are. */
@@ -54,10 +55,12 @@ function claimsOf([name, value]: [string, unknown]): Claim[] {
   return [expression === undefined ? macroClaim(name, value) : { name, value: BigInt(value), expression }];
 }
 
-test('sockets, epoll and taps are as the headers say', async (t) => {
+test('sockets, epoll, taps and vhost are as the headers say', async (t) => {
   const unavailable = await oracleUnavailable(HEADERS);
   if (unavailable !== undefined) return t.skip(unavailable);
-  const claims = [epoll, inet, memfd, socket, tun].flatMap((it) => Object.entries(it).flatMap(claimsOf));
+  const claims = [epoll, inet, memfd, socket, tun, vhost].flatMap((it) =>
+    Object.entries(it).flatMap(claimsOf),
+  );
   const answers = await ask(HEADERS, claims);
   assert.deepEqual(contradictions(claims, answers), []);
   assert.deepEqual(

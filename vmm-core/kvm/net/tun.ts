@@ -5,6 +5,8 @@
 import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
 import { AF_INET, AF_INET6, SOCK_DGRAM } from '../../abi/socket.ts';
 import {
+  IFF_ATTACH_QUEUE,
+  IFF_DETACH_QUEUE,
   IFF_MULTI_QUEUE,
   IFF_NO_PI,
   IFF_TAP,
@@ -27,6 +29,7 @@ import {
   SOCKADDR_DATA,
   TUNSETIFF,
   TUNSETOFFLOAD,
+  TUNSETQUEUE,
   TUNSETVNETHDRSZ,
 } from '../../abi/tun.ts';
 import { SOCKADDR_IN } from '../../abi/inet.ts';
@@ -103,6 +106,15 @@ function errnoOf(error: unknown): number {
 /** What whoever reads the tap takes: TUN_F_…. -EINVAL: this kernel does not know one of them. */
 export function setTapOffloads(fd: number, flags: number): number {
   return ioctl(fd, TUNSETOFFLOAD, flags);
+}
+
+/** Whether frames come by this queue, of an interface with several. -EINVAL: that is so already. */
+export function useTapQueue(fd: number, isUsed: boolean): number {
+  return tryIoctlStruct(
+    fd,
+    TUNSETQUEUE,
+    Ifreq.bytes({ ifr_flags: isUsed ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE }),
+  );
 }
 
 /** Up, or down. */
