@@ -64,7 +64,7 @@ describe('networks in launch.json', () => {
   it('are written as they are read, and the same for a client', () => {
     const given = [
       'user',
-      { kind: 'tap', mac: '52:54:00:00:00:01', down: true, mtu: 9000, queues: 2, tap: 'tap0' },
+      { kind: 'tap', mac: '52:54:00:00:00:01', down: true, mtu: 9000, queues: 2, tap: 'tap0', vhost: true },
       {
         kind: 'user',
         capture: 'net.pcapng',
@@ -127,6 +127,11 @@ describe('networks in launch.json', () => {
     );
     assert.match(user({ hostname: '-a' }), /hostname must be a host name such as "guest", not "-a"$/);
     assert.match(user({ dns: 'localhost' }), /dns must be the address of a name server, not "localhost"$/);
+    assert.match(user({ vhost: true }), /^networks\[0\]\.vhost is only for a network of kind tap, not user$/);
+    assert.match(
+      problem([{ kind: 'tap', vhost: true, locked: true }]),
+      /^networks\[0\]\.vhost cannot be together with locked: the kernel lets all frames pass$/,
+    );
     assert.match(user({ tap: 'tap0' }), /tap is only for a network of kind tap or local, not user$/);
     assert.match(problem([{ kind: 'tap', tap: 'a/b' }]), /tap must be the name of an interface, at most 15/);
     assert.match(

@@ -109,6 +109,28 @@ describe("vmd's interfaces", () => {
   });
 });
 
+describe('an interface that the kernel serves', () => {
+  const interfaces = (before: string, options: string): string => vm(`${before} {\n\t\t${options}\n\t}`);
+
+  it('is a tap', () => {
+    const text = interfaces('interface tap3', 'vhost');
+    assert.deepEqual(problems(text), []);
+    assert.deepEqual(networks(text), [{ kind: 'tap', tap: 'tap3', vhost: true }]);
+  });
+
+  it('is no private link, nor on a switch, nor locked', () => {
+    assert.deepEqual(problems(interfaces('local interface', 'vhost')), [
+      '3:2: a network of kind local has no vhost',
+    ]);
+    const switched = interfaces('interface', 'switch "lan"\n\t\tvhost');
+    assert.equal(problems(switched)[0], '3:2: a network of kind switch has no vhost');
+    assert.deepEqual(problems(interfaces('interface tap3', 'vhost\n\t\tlocked lladdr')), [
+      '3:2: vhost cannot be together with locked: the kernel lets all frames pass',
+    ]);
+    assert.match(problems(interfaces('network user', 'vhost')).join(), /^4:3: .*vhost/);
+  });
+});
+
 describe('networks of ours', () => {
   it('have paths that start from the file', () => {
     const host = { ...hostOfTexts({}), resolve: (path: string) => `/f/${path}` };

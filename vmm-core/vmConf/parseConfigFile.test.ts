@@ -331,6 +331,7 @@ describe('the examples', () => {
         transport: 'pci',
         iothread: false,
         capture: '/tmp/tap.pcapng',
+        vhost: true,
       },
     ]);
     assert.deepEqual(config.disks, [

@@ -166,6 +166,7 @@ vm "guest" {
 		transport pci
 		iothread off
 		capture "/tmp/tap.pcapng"
+		vhost
 	}
 	disk "/srv/vm/scratch.qcow2" format qcow2 {
 		snapshot

@@ -15,8 +15,15 @@ import {
   type NetworkConfig,
   networkFromFlag,
   SWITCH_RULE,
+  VHOST_OR_LOCKED,
 } from './networkOptions.ts';
-import { checkForward, checkGuestForward, checkOptions, networksOf } from './writtenNetworks.ts';
+import {
+  checkForward,
+  checkGuestForward,
+  checkOptions,
+  interfaceKind,
+  networksOf,
+} from './writtenNetworks.ts';
 
 /** Each may be a PCI function, as disks are. */
 const MOST_NETWORKS = 8;
@@ -263,7 +270,11 @@ function count(findings: DirectiveFindings): void {
 function checkInterface(written: Written, findings: DirectiveFindings): void {
   const { tap } = written.args;
   count(findings);
-  checkOptions('interface', written, findings);
+  const { id, items } = written;
+  const has = (...ids: readonly string[]): boolean => items.some((it) => ids.includes(it.id));
+  checkOptions('interface', written, findings, interfaceKind(id, has('ifSwitch')));
+  if (has('interfaceVhost') && has('lockedLladdr'))
+    findings.error(undefined, 'conflict', `vhost ${VHOST_OR_LOCKED}`);
   if (tap === undefined || tap.text === 'tap' || isInterfaceName(tap.text, ['tap'])) return;
   const message = `"${tap.text}" is not a tap interface: write tap or, for a certain one, tap0`;
   findings.error('tap', 'value', message);

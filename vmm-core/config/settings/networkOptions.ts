@@ -47,6 +47,7 @@ const MAX_QUEUE_PAIRS = 4;
 const SWITCH_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export const SWITCH_RULE =
   'the name of a switch, of at most 63 letters, digits, ".", "-" and "_", or the path of a folder that its users share, with a "/"';
+export const VHOST_OR_LOCKED = 'cannot be together with locked: the kernel lets all frames pass';
 const MAX_BOOTFILE_BYTES = 127;
 /** RFC 1123 §2.1, with dots. */
 const HOSTNAME = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/;
@@ -210,6 +211,12 @@ export const NETWORK_OPTIONS = {
     text: 'the tap interface of the host; a new one when not given',
     argument: undefined,
   },
+  vhost: {
+    of: ['tap'],
+    value: flag,
+    text: "the host's kernel moves the frames (/dev/vhost-net) while they are not captured; without it the VMM does",
+    argument: ON_OFF,
+  },
   switch: {
     of: ['switch'],
     value: switchName,
@@ -264,17 +271,20 @@ export function networkFromFlag(given: string, refuse: (message: string) => void
 }
 
 /** What an interface of vmd's has of it, too. */
-const { mtu, queues, transport, iothread, capture } = NETWORK_OPTIONS;
-const INTERFACE_OPTIONS = { mtu, queues, transport, iothread, capture };
+const { mtu, queues, transport, iothread, capture, vhost } = NETWORK_OPTIONS;
+const INTERFACE_OPTIONS = { mtu, queues, transport, iothread, capture, vhost };
 const INTERFACE_TABLE = { ...TABLE, options: INTERFACE_OPTIONS };
+/** Taps are interfaces, of vmd's. */
+const OF_NETWORKS: OptionRows = Object.fromEntries(ROWS.filter(([name]) => name !== 'vhost'));
+const NETWORK_TABLE = { ...TABLE, options: OF_NETWORKS };
 
 type BlockOption = Exclude<
   keyof typeof NETWORK_OPTIONS,
-  'forwards' | 'guestForwards' | 'tap' | 'switch' | 'uplink' | 'socket'
+  'forwards' | 'guestForwards' | 'tap' | 'vhost' | 'switch' | 'uplink' | 'socket'
 >;
 
 /** The keys are made as the types make them. */
-export const NETWORK_BLOCK = blockOf(TABLE, 'network') as Readonly<
+export const NETWORK_BLOCK = blockOf(NETWORK_TABLE, 'network') as Readonly<
   Record<`network${Capitalize<BlockOption>}`, Directive>
 >;
 export const INTERFACE_BLOCK = blockOf(INTERFACE_TABLE, 'interface') as Readonly<
@@ -312,9 +322,11 @@ export function pathOfSocket(written: string, absolute: (path: string) => string
   return /^[^/]+:\d+$/.test(written) ? written : absolute(written);
 }
 
-/** Whether a directive of the block may be there for that kind. */
+/** Whether a directive of either block may be there for that kind. */
 export function isOptionOf(kind: NetworkKind, id: string): boolean {
-  const found = ROWS.find(([name, { one }]) => id === one || id === blockId('network', name));
+  const found = ROWS.find(
+    ([name, { one }]) => id === one || id === blockId('network', name) || id === blockId('interface', name),
+  );
   return found?.[1].of?.includes(kind) ?? true;
 }
 
@@ -340,6 +352,7 @@ function whole(value: NetworkConfig | undefined, complain: Complain): NetworkCon
   const needed = NEEDED[value.kind];
   if (needed !== undefined && value[needed] === undefined)
     return complain(`is required: ${NETWORK_OPTIONS[needed].text}`, `.${needed}`);
+  if (value.vhost === true && value.isLocked === true) return complain(VHOST_OR_LOCKED, '.vhost');
   if (value.kind === 'user' && value.prefix6?.endsWith('/64') === false)
     return complain('must have a length of 64 for a network of kind user', '.prefix6');
   return value;

@@ -69,7 +69,7 @@ function interfaceOf(vm: WrittenVm, { id, args, items }: Written): NetworkConfig
   const given = find('ifSwitch')?.args['name'];
   const name = given?.text;
   const bytes = parseLladdr(find('lladdr', 'lockedLladdr')?.args['address']?.text ?? '');
-  const kind = id === 'localInterface' ? 'local' : name === undefined ? 'tap' : 'switch';
+  const kind = interfaceKind(id, name !== undefined);
   const declared = declaredSwitch(vm, name);
   const options = network.read(
     {
@@ -91,6 +91,10 @@ function interfaceOf(vm: WrittenVm, { id, args, items }: Written): NetworkConfig
     ...(find('lockedLladdr') !== undefined || declared.isLocked ? { isLocked: true } : {}),
     ...(kind === 'local' ? localPrefixes(vm) : {}),
   };
+}
+
+export function interfaceKind(id: string, hasSwitch: boolean): NetworkKind {
+  return id === 'localInterface' ? 'local' : hasSwitch ? 'switch' : 'tap';
 }
 
 interface DeclaredSwitch {
@@ -167,10 +171,10 @@ export function checkOptions(
     findings.error(undefined, 'conflict', `a network of kind ${kind} has no ${inWords(misplaced.id)}`);
 }
 
-/** `networkPrefix6`: prefix6. */
+/** `networkPrefix6`: prefix6; `interfaceVhost`: vhost. */
 function inWords(id: string): string {
   return id
-    .replace(/^network/, '')
+    .replace(/^(?:network|interface)/, '')
     .replace(/[A-Z]/g, (it) => ` ${it.toLowerCase()}`)
     .trim();
 }
