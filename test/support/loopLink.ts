@@ -10,6 +10,7 @@ import type {
   NetLink,
   Offload,
 } from '../../vmm-core/backends/net/netLink.ts';
+import type { PairServer } from '../../vmm-core/backends/net/pairServer.ts';
 
 export const NO_OFFLOAD: Offload = {
   flags: 0,
@@ -35,6 +36,7 @@ interface Waiting {
 
 export class LoopLink implements NetLink {
   readonly port: GuestPort;
+  readonly pairServer: PairServer | undefined;
   readonly sent: SentFrame[] = [];
   /** What was called, but for `send`. */
   readonly calls: string[] = [];
@@ -44,16 +46,17 @@ export class LoopLink implements NetLink {
   isPaused = false;
   readonly #waiting: Waiting[] = [];
 
-  constructor(port: GuestPort) {
+  constructor(port: GuestPort, pairServer?: PairServer) {
     this.port = port;
+    this.pairServer = pairServer;
   }
 
   /** Main's side and this. `attached` gets each link. */
-  static code(attached: (link: LoopLink) => void): LinkCode {
+  static code(attached: (link: LoopLink) => void, pairServer?: PairServer): LinkCode {
     return {
       open: () => ({ opened: undefined, close: () => undefined }),
       attach: (_, port) => {
-        const link = new LoopLink(port);
+        const link = new LoopLink(port, pairServer);
         attached(link);
         return link;
       },

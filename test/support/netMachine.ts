@@ -3,6 +3,7 @@
  * Its link is a LoopLink. `run` is what the I/O thread does until there is nothing left to do.
  */
 import type { Backend, NetworkInterface } from '../../vmm-core/backends/backend.ts';
+import type { PairServer } from '../../vmm-core/backends/net/pairServer.ts';
 import { StateBlock } from '../../vmm-core/bus/stateBlock.ts';
 import type { NetworkConfig } from '../../vmm-core/config/settings/networkOptions.ts';
 import type { VmConfig } from '../../vmm-core/config/vmConfig.ts';
@@ -48,6 +49,8 @@ export interface NetMachineOptions {
   readonly isIdle?: boolean;
   /** Features that the driver does not know. */
   readonly without?: readonly number[];
+  /** Of the link. */
+  readonly pairServer?: PairServer;
 }
 
 export class NetMachine {
@@ -73,7 +76,7 @@ export class NetMachine {
   constructor(options: NetMachineOptions = {}) {
     log.setLevel('error');
     const { network = LOOP, cpus = 1, queueSize = 64, isIdle = false, without = [] } = options;
-    const { open, attach } = LoopLink.code((link) => (this.#link = link));
+    const { open, attach } = LoopLink.code((link) => (this.#link = link), options.pairServer);
     const device = virtioDevice({
       ...netClass,
       serve: (instance, port) => new NetService(instance, port, attach),

@@ -5,6 +5,7 @@
  */
 import type { MessageIo } from '../../bus/messageIo.ts';
 import type { Poller } from '../../bus/poller.ts';
+import type { PairServer } from './pairServer.ts';
 
 /** Of a frame without offloads: a header of zeros. Fields as struct virtio_net_hdr has them (§5.1.6). */
 export interface Offload {
@@ -105,6 +106,8 @@ export type DropReason = 'noRoom' | 'malformed' | 'filtered' | 'linkDown' | 'hos
 
 /** The host's end of the wire. No call throws; what the host fails is told by `GuestPort.trouble`. */
 export interface NetLink {
+  /** When the host can serve queues itself. */
+  readonly pairServer?: PairServer | undefined;
   /** A frame of the guest; it may be gone after the call. */
   send(frame: GuestFrame, pair: number): void;
   /** All frames of this go are sent: what was put off, as acknowledgements, is due. */

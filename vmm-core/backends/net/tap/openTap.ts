@@ -24,13 +24,14 @@ import {
   TUN_DEVICE,
 } from '../../../kvm/net/tun.ts';
 import type { LinkBackend, LinkHost } from '../linkKind.ts';
+import { openVhost } from './openVhost.ts';
 import type { TapOpened } from './tapLink.ts';
 
 /** Throws UserError. */
-export function open({ tap: name, mtu }: NetworkConfig, host: LinkHost): LinkBackend {
-  const opened = openTapOf(name, host);
-  bringUp(opened.name, mtu, host);
-  return tapBackend(opened);
+export function open({ tap: name, mtu, vhost }: NetworkConfig, host: LinkHost): LinkBackend {
+  const tap = openTapOf(name, host);
+  bringUp(tap.name, mtu, host);
+  return tapBackend(vhost === true ? { ...tap, vhostFds: openVhost(tap.fds.length, host) } : tap);
 }
 
 export function tapBackend(opened: TapOpened): LinkBackend {
@@ -38,7 +39,7 @@ export function tapBackend(opened: TapOpened): LinkBackend {
     opened,
     wiredTo: opened.name,
     close: (isAttached) => {
-      if (!isAttached) opened.fds.forEach(closeFd);
+      if (!isAttached) [...opened.fds, ...opened.vhostFds].forEach(closeFd);
     },
   };
 }
@@ -49,7 +50,7 @@ export function openTapOf(name: string | undefined, host: Pick<LinkHost, 'pairs'
   let tap = openTapQueues({ ...named, queues: host.pairs });
   if (tap === -EINVAL && host.pairs > 1) tap = openTapQueues({ ...named, queues: 1 });
   if (typeof tap === 'number') throw new UserError(whyNot(name, -tap));
-  return { ...tap, offloads: knownOffloads(tap) };
+  return { ...tap, offloads: knownOffloads(tap), vhostFds: [] };
 }
 
 /**

@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { ALL_OFFLOADS, FakeGuestPort, NO_OFFLOADS } from '../../../../test/support/fakeGuestPort.ts';
+import {
+  ALL_OFFLOADS,
+  FakeGuestFrame,
+  FakeGuestPort,
+  NO_OFFLOADS,
+} from '../../../../test/support/fakeGuestPort.ts';
 import { nthFaults } from '../../../../test/support/ioFaults.ts';
 import { IPPROTO_UDP } from '../../../abi/inet.ts';
 import { AF_INET, SOCK_DGRAM } from '../../../abi/socket.ts';
@@ -18,10 +23,11 @@ import {
 import { UserError } from '../../../errors.ts';
 import { EACCES, EAGAIN, EBUSY, EINVAL, EIO, ENOENT, EPERM, EINTR, ENOBUFS } from '../../../kvm/errno.ts';
 import { injectFaults } from '../../../kvm/io/faults.ts';
-import { closeFd } from '../../../kvm/libc.ts';
+import { closeFd, createEventFd } from '../../../kvm/libc.ts';
 import { KernelMessage } from '../../../kvm/net/messageIo.ts';
 import { openSocket, setOption } from '../../../kvm/net/sockets.ts';
 import { openTap as openTapQueues, setInterfaceAddress } from '../../../kvm/net/tun.ts';
+import { allocateGuestMemory } from '../../../memory/guestMemory.ts';
 import { IoBuffer } from '../../../memory/ioBuffer.ts';
 import type { LinkHost } from '../linkKind.ts';
 import { noOffload } from '../offloadHeader.ts';
@@ -234,6 +240,28 @@ describe('a tap', { skip }, () => {
     assert.deepEqual(port.drops, ['hostBusy', 'linkDown']);
   });
 
+  test('is served here where the kernel cannot, which is told', () => {
+    const own = new FakeGuestPort({ mac: Uint8Array.from(GUEST_MAC), offloads: NO_OFFLOADS });
+    const tap = new TapLink({ ...opened, vhostFds: [createEventFd()] }, own); // it knows no ioctl of vhost
+    own.connect(tap);
+    const ring = { size: 8, desc: 0, driver: 0x1000, device: 0x2000, nextAvail: 0, kickFd: -1 };
+    const queue = { ...ring, interrupt: () => assert.fail('nobody serves it') };
+    const memory = allocateGuestMemory([{ base: 0, sizeBytes: 0x1_0000 }]);
+    const lent = {
+      receive: queue,
+      transmit: queue,
+      memory,
+      hasFeature: () => true,
+      onBroken: () => undefined,
+    };
+    assert.equal(tap.pairServer?.start(0, lent), false);
+    assert.match(own.troubles.join('\n'), /^the kernel's vhost does not serve net0 \(.+\): the VMM moves /);
+    assert.equal(tap.report()['servedBy'], undefined);
+    own.send(arp(1, [0, 0, 0, 0, 0, 0]));
+    assert.ok(own.waitFor(() => own.frames.some(({ bytes }) => isArp(bytes, 2))));
+    tap.pairServer?.close(); // the tap's own descriptors are the other link's
+  });
+
   test('that is deleted is told once, and the link is down', () => {
     const { status } = spawnSync('ip', ['link', 'delete', opened.name]);
     if (status !== 0) return;
@@ -245,6 +273,20 @@ describe('a tap', { skip }, () => {
     assert.equal(port.isUp, false);
     assert.equal(link.report()['state'], 'gone');
   });
+});
+
+test('a tap of several queues can do without some of them', { skip }, () => {
+  const port = new FakeGuestPort({ mac: Uint8Array.from(GUEST_MAC), offloads: NO_OFFLOADS });
+  const opened = openTap({ kind: 'tap' }, linkHost(2)).opened as TapOpened;
+  const link = new TapLink({ ...opened, vhostFds: [createEventFd(), createEventFd()] }, port);
+  port.connect(link);
+  for (const count of [1, 2, 1]) {
+    link.pairServer?.usePairs(count);
+    for (const pair of [0, 1]) link.send(new FakeGuestFrame(new Uint8Array(60), noOffload()), pair);
+    link.onReady(1);
+    assert.deepEqual([port.troubles, port.isUp], [[], true]);
+  }
+  port.close();
 });
 
 describe('opening a tap', { skip }, () => {

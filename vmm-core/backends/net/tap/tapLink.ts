@@ -11,6 +11,7 @@ import type { DropReason, GuestFrame, GuestPort, LinkReport, NetLink } from '../
 import { MAX_FRAME_BYTES } from '../netLink.ts';
 import { noOffload, OFFLOAD_HEADER_BYTES, readOffload, writeOffload } from '../offloadHeader.ts';
 import { takesOffload, tunFlags } from './tapOffloads.ts';
+import { VhostPairs } from './vhostPairs.ts';
 
 /** From main; plain data. */
 export interface TapOpened {
@@ -20,6 +21,8 @@ export interface TapOpened {
   readonly fds: readonly number[];
   /** TUN_F_… that the host's kernel knows. */
   readonly offloads: number;
+  /** Of /dev/vhost-net, one a queue; none: frames come and go here. */
+  readonly vhostFds: readonly number[];
 }
 
 /** What answers some of the guest's frames in place of the host: `local` has DHCP and a router. */
@@ -71,6 +74,8 @@ export class TapLink implements NetLink {
   #kept: IoBuffer | undefined;
   #keptBytes = 0;
   #keptQueue = 0;
+  /** See NetLink. */
+  readonly pairServer: VhostPairs | undefined;
 
   constructor(opened: TapOpened, port: GuestPort, answerers: readonly Answerer[] = []) {
     this.#opened = opened;
@@ -78,6 +83,7 @@ export class TapLink implements NetLink {
     this.#answerers = answerers;
     this.#isReadable = opened.fds.map(() => false);
     opened.fds.forEach((fd, queue) => port.poller.add(fd, queue, EPOLLIN | EPOLLET));
+    this.pairServer = this.#openVhost(opened);
     this.onOffloads();
   }
 
@@ -94,7 +100,8 @@ export class TapLink implements NetLink {
   }
 
   onReady(queue: number): void {
-    if (queue >= this.#isReadable.length) return;
+    const queues = this.#isReadable.length;
+    if (queue >= queues) return this.pairServer?.onReady(queue - queues);
     this.#isReadable[queue] = true;
     this.#receive(queue);
   }
@@ -122,14 +129,42 @@ export class TapLink implements NetLink {
 
   report(): LinkReport {
     const { name, fds } = this.#opened;
-    return { interface: name, queues: fds.length, ...(this.#isGone ? { state: 'gone' } : {}) };
+    const { served = 0 } = this.pairServer ?? {};
+    return {
+      interface: name,
+      queues: fds.length,
+      // Its frames are not counted here; `ip -s link` of the host does.
+      ...(served > 0 ? { servedBy: `the kernel (vhost): ${served} of ${fds.length} queues` } : {}),
+      ...(this.#isGone ? { state: 'gone' } : {}),
+    };
   }
 
   close(): void {
+    this.pairServer?.close();
     for (const fd of this.#opened.fds) {
       this.#port.poller.remove(fd);
       closeFd(fd);
     }
+  }
+
+  #openVhost({ fds, vhostFds }: TapOpened): VhostPairs | undefined {
+    if (vhostFds.length === 0) return undefined;
+    return new VhostPairs({
+      ...{ vhostFds, tapFds: fds, port: this.#port, firstTag: fds.length },
+      clear: (queue) => queue !== this.#keptQueue || this.#deliverKept(),
+      setReading: (queue, isReading) => this.#setReading(queue, isReading),
+    });
+  }
+
+  #setReading(queue: number, isReading: boolean): void {
+    const fd = this.#opened.fds[queue] ?? -1;
+    const { poller } = this.#port;
+    if (isReading) {
+      poller.add(fd, queue, EPOLLIN | EPOLLET);
+      return;
+    }
+    poller.remove(fd);
+    this.#isReadable[queue] = false;
   }
 
   #receiveAll(): void {

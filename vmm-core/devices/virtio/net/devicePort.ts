@@ -164,6 +164,10 @@ export class DevicePort implements GuestPort, CapturedFrame {
     this.#options.tell(message);
   }
 
+  get pairsInUse(): number {
+    return this.#pairsInUse;
+  }
+
   /** The driver uses so many pairs of queues from now on. */
   usePairs(pairs: number): void {
     this.forget();

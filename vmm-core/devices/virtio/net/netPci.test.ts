@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NO_OFFLOAD } from '../../../../test/support/loopLink.ts';
 import { MockDriver, readable, writable } from '../../../../test/support/mockDriver.ts';
-import { NetMachine } from '../../../../test/support/netMachine.ts';
+import { FakePairServer } from '../../../../test/support/fakePairServer.ts';
+import { NetMachine, type NetMachineOptions } from '../../../../test/support/netMachine.ts';
 import { PciFinder } from '../../../../test/support/virtioMachine.ts';
 import * as pci from '../../../abi/pci.ts';
 import {
@@ -28,8 +29,9 @@ interface Legacy {
 }
 
 /** A driver of virtio 0.9, with the first two queues. */
-function legacy(features: readonly number[]): Legacy {
-  const machine = new NetMachine({ network: { kind: 'user', transport: 'pci' }, isIdle: true });
+function legacy(features: readonly number[], options: NetMachineOptions = {}): Legacy {
+  const network = { kind: 'user', transport: 'pci' } as const;
+  const machine = new NetMachine({ network, isIdle: true, ...options });
   const finder = new PciFinder(machine);
   finder.writeConfig(
     pci.PCI_COMMAND,
@@ -113,6 +115,17 @@ describe('by the legacy interface', () => {
       queue(it, 0).used(),
       heads.map((head, i) => ({ head, writtenBytes: i === 0 ? 42 : 30 })),
     );
+  });
+
+  it('queues whose headers are 10 bytes are not for the host to serve', () => {
+    for (const [features, isServed] of [
+      [[], false],
+      [[VIRTIO_NET_F_MRG_RXBUF], true],
+    ] as const) {
+      const pairServer = new FakePairServer();
+      legacy(features, { pairServer });
+      assert.equal(pairServer.lent.size === 1, isServed);
+    }
   });
 
   it('the driver writes its address into the configuration space (§5.1.4.3)', () => {

@@ -22,6 +22,7 @@ import { DescriptorChain } from '../descriptorChain.ts';
 import { RamCopy } from '../ramCopy.ts';
 import { ControlQueue } from './controlQueue.ts';
 import { DevicePort } from './devicePort.ts';
+import { KernelPairs } from './kernelPairs.ts';
 import { MacFilter } from './macFilter.ts';
 import { clearAnnounce, DEFAULT_MTU, macBytes, setLink } from './netConfig.ts';
 import { NetCounters } from './netCounters.ts';
@@ -42,6 +43,7 @@ const U32 = 2 ** 32;
 export class NetService implements VirtioService {
   readonly #port: VirtioPort<NetState>;
   readonly #link: NetLink;
+  readonly #kernelPairs: KernelPairs | undefined;
   readonly #guestPort: DevicePort;
   readonly #filter: MacFilter;
   readonly #counters: NetCounters;
@@ -54,6 +56,7 @@ export class NetService implements VirtioService {
   /** By the index of its queue, which is not the same for all drivers (§5.1.2). */
   readonly #controlQueues: ReadonlyMap<number, ControlQueue>;
   #controlIndex = 0;
+  #headerBytes = VirtioNetHdrV1.size;
   #isRunning = false;
   /** The link's: see GuestPort.setCarrier. */
   #hasCarrier = true;
@@ -97,12 +100,21 @@ export class NetService implements VirtioService {
     });
     this.#filter.reset(false);
     this.#link = attach(port.opened, this.#guestPort);
+    const { pairServer: server } = this.#link;
+    const giveBack = (pair: number): void => this.#giveBack(pair);
+    this.#kernelPairs = server && new KernelPairs({ server, port, doorbells: io, giveBack });
   }
 
   onKick(index: number): boolean {
+    const isMore = this.#onKick(index);
+    this.#settle(); // a queue may have been enabled, or the driver have broken a rule
+    return isMore;
+  }
+
+  #onKick(index: number): boolean {
     if (index === this.#controlIndex) return this.#controlQueues.get(index)?.onKick() ?? false;
     const pair = index >>> 1;
-    if (pair >= this.#transmitQueues.length) return false;
+    if (pair >= this.#transmitQueues.length || this.#kernelPairs?.isLent(pair) === true) return false;
     const isMore = (index & 1) === 1 && this.#transmit(pair);
     if ((index & 1) === 0) this.#offerRoom();
     this.#endGo();
@@ -163,6 +175,7 @@ export class NetService implements VirtioService {
     const { regs } = this.#port.state;
     const isMergeable = has(VIRTIO_NET_F_MRG_RXBUF);
     const headerBytes = isMergeable || has(VIRTIO_F_VERSION_1) ? VirtioNetHdrV1.size : VirtioNetHdr.size;
+    this.#headerBytes = headerBytes;
     this.#controlIndex = has(VIRTIO_NET_F_MQ) ? 2 * this.#buffers.length : 2;
     this.#frame.configure(headerBytes, has);
     for (const it of this.#buffers) it.configure(headerBytes, isMergeable);
@@ -188,6 +201,7 @@ export class NetService implements VirtioService {
     this.#guestPort.mac.set(this.#lladdr);
     this.#port.state.regs.pairs = 0;
     this.#link.reset();
+    this.#kernelPairs?.reset();
   }
 
   resetQueue(index: number): void {
@@ -250,6 +264,7 @@ export class NetService implements VirtioService {
         tell: (batch) => this.#tell({ kind: 'capture', batch }),
         arm: (delayMs) => port.arm(delayMs),
       });
+    this.#settle();
   }
 
   #offerRoom(): void {
@@ -271,11 +286,26 @@ export class NetService implements VirtioService {
   /** Opens or closes the way of frames, as the driver and the link want it. */
   #open(): void {
     const isOpen = this.#isRunning && this.#isUp && this.#hasCarrier;
-    if (isOpen === this.#guestPort.isOpen) return;
+    if (isOpen === this.#guestPort.isOpen) return this.#settle();
     this.#guestPort.isOpen = isOpen;
     this.#guestPort.forget();
     this.#guestPort.isRoomWanted = true;
     if (isOpen) this.#port.kick(0); // onRoom, in a go of its own
+    this.#settle();
+  }
+
+  #giveBack(pair: number): void {
+    this.#endGo();
+    this.#guestPort.forget();
+    this.#buffers[pair]?.giveBack();
+  }
+
+  /** The kernel has the queues while it may: a capture sees frames only here. */
+  #settle(): void {
+    if (this.#kernelPairs === undefined) return;
+    const { isOpen, capture, pairsInUse } = this.#guestPort;
+    const isForKernel = isOpen && capture === undefined && this.#headerBytes === VirtioNetHdrV1.size;
+    this.#kernelPairs.settle(isForKernel ? pairsInUse : 0);
   }
 
   #setCarrier(isUp: boolean): void {
@@ -335,6 +365,9 @@ export class NetService implements VirtioService {
   #usePairs(pairs: number): void {
     this.#guestPort.usePairs(pairs);
     this.#port.state.regs.pairs = pairs;
+    this.#kernelPairs?.settle(0); // of the tap's queues only those may be served that it uses
+    this.#link.pairServer?.usePairs(pairs);
+    this.#settle();
   }
 
   #setOffloads(low: number, high: number): void {
