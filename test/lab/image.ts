@@ -32,7 +32,7 @@ const INSIDE = path.join(import.meta.dirname, 'inside');
 /** kvm-amd is what the lab is about; others carry results and the disk, or are storage and networks. */
 const MODULES = [
   ...['kvm-amd', 'virtio_pci', 'virtio_console', 'virtio_blk', 'ext4', 'loop', 'dm_mod'],
-  ...['tun', 'dummy', 'bridge'],
+  ...['tun', 'vhost_net', 'dummy', 'bridge'],
 ];
 
 /**
