@@ -1,7 +1,7 @@
 /**
  * Seeded drivers of a network interface, right and wrong: what a right one sends arrives bit by bit, what is
- * for it is there in order or counted as dropped, every chain comes back once, and after whatever a wrong one
- * does the next driver finds a device that works.
+ * for it is there in order or counted as dropped, every chain comes back once, nothing is written where the
+ * device has no buffer, and after whatever a wrong one does the next driver finds a device that works.
  */
 import assert from 'node:assert/strict';
 import * as abi from '../../vmm-core/abi/virtioNet.ts';
@@ -26,6 +26,8 @@ const OWN = [0xfe, 0xe1, 0xbb, 0xd1, 0x12, 0x34];
 const ARENA = 0x180_0000;
 const ARENA_BYTES = 0x20_0000;
 const AT_ONCE = 2;
+/** The arenas of pairs: nobody but the device writes there. */
+const RECEIVED_BYTES = AT_ONCE * ARENA_BYTES;
 /** Features that a driver may do without, but for those that others need. */
 const OPTIONAL = [
   abi.VIRTIO_NET_F_MRG_RXBUF,
@@ -61,6 +63,8 @@ class NetRound {
   #receivedBefore = 0;
   #droppedBefore = 0;
   #sentBefore = 0;
+  /** What the arenas of pairs hold, but for buffers that are the device's. */
+  readonly #received = new Uint8Array(RECEIVED_BYTES);
 
   constructor(seed: number) {
     const random = randomNumbers(seed + 1);
@@ -106,6 +110,7 @@ class NetRound {
     this.#receivedBefore = this.#counted('received');
     this.#droppedBefore = this.#counted('dropped');
     this.#sentBefore = Number(this.#machine.state.regs.framesSent);
+    this.#received.set(this.#receivedNow);
   }
 
   /** A frame, in most cases one; a wrong one is not sent. */
@@ -265,9 +270,23 @@ class NetRound {
     assert.equal(link.sent.length, this.#expected.length, 'frames that were sent');
     link.sent.forEach((it, i) => assert.ok(Buffer.compare(it.bytes, this.#expected[i] ?? it.head) === 0));
     assert.equal(Number(state.regs.framesSent) - this.#sentBefore, link.sent.length);
+    this.#checkUntouched();
     this.#takeReceived();
     const left = this.#delivered.length + this.#lostOrTaken();
     assert.ok(left >= 0, 'a frame that nobody has delivered');
+  }
+
+  /** Once a chain is back, or the device was reset, its buffers are the driver's alone. */
+  #checkUntouched(): void {
+    const now = this.#receivedNow;
+    for (const { places } of this.#buffers.flatMap((it) => [...it.values()]))
+      for (const { at, lengthBytes } of places)
+        this.#received.set(now.subarray(at - ARENA, at - ARENA + lengthBytes), at - ARENA);
+    assert.ok(Buffer.compare(now, this.#received) === 0, 'a write outside the buffers of the device');
+  }
+
+  get #receivedNow(): Uint8Array {
+    return this.#machine.driver(0).bytes.subarray(ARENA, ARENA + RECEIVED_BYTES);
   }
 
   /** What the driver finds, in each pair: frames that were delivered, in their order. */
