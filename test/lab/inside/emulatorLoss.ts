@@ -10,6 +10,9 @@ export interface VcpuState {
   readonly values: Readonly<Record<string, string>>;
 }
 
+/** In kvm-amd (arch/x86/kvm/svm/vmenter.S). */
+export const VMRUN_FUNCTION = '__svm_vcpu_run';
+
 /** L1's function around VMRUN: the only address to which the emulator leaves a guest. */
 export interface CodeRange {
   readonly start: bigint;

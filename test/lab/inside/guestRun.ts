@@ -1,6 +1,8 @@
 /** A guest in L1, in the foreground, its COM1 on pipes: type, wait for what it prints, get the exit code. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { EmulatorLostError } from './emulatorLoss.ts';
 import { LAB_ROOT } from './labProtocol.ts';
+import { shutdownLoss, shutdowns } from './shutdowns.ts';
 
 const SHOWN = 3000;
 /** After these there is nothing to wait for. */
@@ -16,6 +18,8 @@ export class GuestRun {
   #over = false;
   #changed: () => void = () => undefined;
   #lastHeardMs = performance.now();
+  /** Of guests before this one. */
+  readonly #shutdownsBefore = shutdowns().length;
 
   constructor(program: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     this.#child = spawn(program, args, { cwd: LAB_ROOT, env: { ...process.env, ...environment } });
@@ -112,8 +116,11 @@ export class GuestRun {
 
   protected error(message: string): Error {
     const shown = this.#output.slice(-SHOWN).replaceAll('\r', '');
-    return new Error(
-      `${message}\n--- the guest's last output ---\n${shown}\n--- its stderr ---\n${this.#errors}`,
-    );
+    const text = `${message}\n--- the guest's last output ---\n${shown}\n--- its stderr ---\n${this.#errors}`;
+    const seen = shutdowns().slice(this.#shutdownsBefore);
+    if (seen.length === 0) return new Error(text);
+    const loss = shutdownLoss(seen);
+    const whole = `${text}\n--- what L1's KVM saw ---\n${seen.map((it) => it.text).join('\n')}`;
+    return loss === undefined ? new Error(whole) : new EmulatorLostError(`${loss}\n${whole}`);
   }
 }

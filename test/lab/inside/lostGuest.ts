@@ -5,10 +5,14 @@ import { connectVmm, type VmmClient } from '../../../vmm-core/client/vmmClient.t
 import type { VmConfig } from '../../../vmm-core/config/vmConfig.ts';
 import { readRegisters } from '../../../vmm-core/protocol/registers.ts';
 import { pause } from '../../../vmm-core/protocol/run.ts';
-import { emulatorLoss, functionRange, registersText, type VcpuState } from './emulatorLoss.ts';
+import {
+  emulatorLoss,
+  functionRange,
+  registersText,
+  type VcpuState,
+  VMRUN_FUNCTION,
+} from './emulatorLoss.ts';
 
-/** In kvm-amd (arch/x86/kvm/svm/vmenter.S). */
-const VMRUN_FUNCTION = '__svm_vcpu_run';
 const ANSWER_MS = 15_000;
 
 export interface GuestState {
