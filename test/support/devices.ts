@@ -102,6 +102,24 @@ export function threadHost(more: Partial<ThreadHost> = {}): ThreadHost {
   };
 }
 
+/** The same of a machine of one device, whose queues are served when the test runs them. */
+export function servedHost(served: {
+  readonly irq: IrqLine;
+  /** Takes the indices of the doorbells that were rung. */
+  readonly kicked: Set<number>;
+  wake(): void;
+}): ThreadHost {
+  return threadHost({
+    irqLine: () => served.irq,
+    doorbell: (index) => {
+      const doorbell = new RecordedDoorbell();
+      doorbell.ring = () => void served.kicked.add(index);
+      return doorbell;
+    },
+    wakeService: () => served.wake(),
+  });
+}
+
 /** A configuration that a machine can be planned from; its files do not exist. */
 export function plannableConfig(more: Partial<VmConfig> = {}): VmConfig {
   return {

@@ -18,14 +18,7 @@ import { ServiceIo } from '../../vmm-core/io/serviceIo.ts';
 import { openIoEngine } from '../../vmm-core/kvm/io/openIoEngine.ts';
 import { log } from '../../vmm-core/log.ts';
 import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
-import {
-  ManualClock,
-  plannableConfig,
-  RecordedDoorbell,
-  RecordedIrq,
-  RecordedMsi,
-  RecordedPower,
-} from './devices.ts';
+import { plannableConfig, RecordedIrq, servedHost } from './devices.ts';
 import { MockDriver, OFF_START, type Segment } from './mockDriver.ts';
 import { MmioDriver } from './virtioMachine.ts';
 
@@ -66,7 +59,9 @@ export class DiskMachine {
       catalog,
     );
     const bytes = allocateDevices(plan);
-    this.set = buildDevices(plan, bytes, this.#host(), catalog);
+    const wake = (): void => this.#service.onWake?.();
+    const host = servedHost({ irq: this.irq, kicked: this.#kicked, wake });
+    this.set = buildDevices(plan, bytes, host, catalog);
     this.mmio = new MmioDriver(this);
     const built = this.set.devices.find((it) => it.planned.classId === blk.id);
     if (built?.device === undefined) throw new Error('the disk was not built');
@@ -91,24 +86,6 @@ export class DiskMachine {
     const service = blk.service?.(instance, { ...shared, opened: backend.opened, io: this.io, tell });
     if (service === undefined) throw new Error('the disk has no service');
     this.#service = service;
-  }
-
-  #host(): Parameters<typeof buildDevices>[2] {
-    return {
-      clock: new ManualClock(),
-      power: new RecordedPower(),
-      irqLine: () => this.irq,
-      doorbell: (index) => {
-        const doorbell = new RecordedDoorbell();
-        doorbell.ring = () => void this.#kicked.add(index);
-        return doorbell;
-      },
-      msi: new RecordedMsi(),
-      holdGuest: () => undefined,
-      arm: () => undefined,
-      notify: () => undefined,
-      wakeService: () => this.#service.onWake?.(),
-    };
   }
 
   /** As a driver does; `without`: features that it does not know. */

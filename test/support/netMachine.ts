@@ -18,14 +18,7 @@ import { NET_STATE, type NetInstance, type NetState } from '../../vmm-core/devic
 import { virtioDevice } from '../../vmm-core/devices/virtio/virtioDevice.ts';
 import { log } from '../../vmm-core/log.ts';
 import { allocateGuestMemory } from '../../vmm-core/memory/guestMemory.ts';
-import {
-  ManualClock,
-  plannableConfig,
-  RecordedDoorbell,
-  RecordedIrq,
-  RecordedMsi,
-  RecordedPower,
-} from './devices.ts';
+import { plannableConfig, RecordedIrq, servedHost } from './devices.ts';
 import { LoopLink } from './loopLink.ts';
 import { MockDriver, OFF_START, readable, type Segment, writable } from './mockDriver.ts';
 import { MmioDriver } from './virtioMachine.ts';
@@ -86,7 +79,9 @@ export class NetMachine {
     const config: VmConfig = { ...plannableConfig(), cpus, networks: [network] };
     const plan = planMachine(config, catalog);
     const bytes = allocateDevices(plan);
-    this.set = buildDevices(plan, bytes, this.#host(), catalog);
+    const wake = (): void => this.service.onWake?.();
+    const host = servedHost({ irq: this.irq, kicked: this.#kicked, wake });
+    this.set = buildDevices(plan, bytes, host, catalog);
     this.mmio = new MmioDriver(this);
     const built = this.set.devices.find((it) => it.planned.classId === device.id);
     if (built?.device === undefined) throw new Error('the interface was not built');
@@ -207,24 +202,6 @@ export class NetMachine {
         base: baseOf(i),
       });
     });
-  }
-
-  #host(): Parameters<typeof buildDevices>[2] {
-    return {
-      clock: new ManualClock(),
-      power: new RecordedPower(),
-      irqLine: () => this.irq,
-      doorbell: (index) => {
-        const doorbell = new RecordedDoorbell();
-        doorbell.ring = () => void this.#kicked.add(index);
-        return doorbell;
-      },
-      msi: new RecordedMsi(),
-      holdGuest: () => undefined,
-      arm: () => undefined,
-      notify: () => undefined,
-      wakeService: () => this.service.onWake?.(),
-    };
   }
 }
 
