@@ -6,26 +6,13 @@ import { read } from 'node:fs';
 import { ENXIO } from './errno.ts';
 import { injectedFaults, underFaults } from './io/faults.ts';
 import { allocateFile, syncFile } from './io/syscalls.ts';
-import { koffi, resultOf } from './koffi.ts';
+import { libcCall, resultOf } from './koffi.ts';
 
-const libc = koffi.load(null);
-type Transfer = (fd: number, buffer: Uint8Array, count: number, offset: number) => number | bigint;
-const libcPread = libc.func(
-  'long pread(int fd, void *buffer, size_t count, int64_t offset)',
-) as unknown as Transfer;
-const libcPwrite = libc.func(
-  'long pwrite(int fd, void *buffer, size_t count, int64_t offset)',
-) as unknown as Transfer;
-const libcFtruncate = libc.func('int ftruncate(int fd, int64_t length)') as unknown as (
-  fd: number,
-  lengthBytes: number,
-) => number;
+const libcPread = libcCall('long pread(int fd, void *buffer, size_t count, int64_t offset)');
+const libcPwrite = libcCall('long pwrite(int fd, void *buffer, size_t count, int64_t offset)');
+const libcFtruncate = libcCall('int ftruncate(int fd, int64_t length)');
 
-const libcLseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)') as unknown as (
-  fd: number,
-  offset: number,
-  whence: number,
-) => number | bigint;
+const libcLseek = libcCall('int64_t lseek(int fd, int64_t offset, int whence)');
 
 const SEEK_DATA = 3; // <linux/fs.h>
 const SEEK_HOLE = 4;

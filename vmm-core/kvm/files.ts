@@ -20,38 +20,33 @@ import {
   Statx,
 } from '../abi/files.ts';
 import { ENAMETOOLONG } from './errno.ts';
-import { koffi, resultOf } from './koffi.ts';
+import { libcCall, resultOf } from './koffi.ts';
 
-const libc = koffi.load(null);
-type Call = (...args: (number | bigint | Uint8Array | BigInt64Array)[]) => number;
-
-function call(declaration: string): Call {
-  return libc.func(declaration);
-}
-
-const libcOpenat = call('int openat(int dirfd, void *path, int flags, unsigned int mode)');
-const libcMkdirat = call('int mkdirat(int dirfd, void *path, unsigned int mode)');
-const libcSymlinkat = call('int symlinkat(void *target, int dirfd, void *path)');
-const libcLinkat = call('int linkat(int olddirfd, void *oldpath, int newdirfd, void *newpath, int flags)');
-const libcRenameat = call('int renameat(int olddirfd, void *oldpath, int newdirfd, void *newpath)');
-const libcUnlinkat = call('int unlinkat(int dirfd, void *path, int flags)');
-const libcReadlinkat = call('long readlinkat(int dirfd, void *path, void *into, size_t size)');
-const libcFchmodat = call('int fchmodat(int dirfd, void *path, unsigned int mode, int flags)');
-const libcFchownat = call(
+const libcOpenat = libcCall('int openat(int dirfd, void *path, int flags, unsigned int mode)');
+const libcMkdirat = libcCall('int mkdirat(int dirfd, void *path, unsigned int mode)');
+const libcSymlinkat = libcCall('int symlinkat(void *target, int dirfd, void *path)');
+const libcLinkat = libcCall(
+  'int linkat(int olddirfd, void *oldpath, int newdirfd, void *newpath, int flags)',
+);
+const libcRenameat = libcCall('int renameat(int olddirfd, void *oldpath, int newdirfd, void *newpath)');
+const libcUnlinkat = libcCall('int unlinkat(int dirfd, void *path, int flags)');
+const libcReadlinkat = libcCall('long readlinkat(int dirfd, void *path, void *into, size_t size)');
+const libcFchmodat = libcCall('int fchmodat(int dirfd, void *path, unsigned int mode, int flags)');
+const libcFchownat = libcCall(
   'int fchownat(int dirfd, void *path, unsigned int owner, unsigned int group, int flags)',
 );
-const libcUtimensat = call('int utimensat(int dirfd, void *path, void *times, int flags)');
-const libcTruncate = call('int truncate(void *path, int64_t length)');
-const libcFstatfs = call('int fstatfs(int fd, void *into)');
-const libcFsync = call('int fsync(int fd)');
-const libcLseek = call('int64_t lseek(int fd, int64_t offset, int whence)');
-const libcGetrlimit = call('int getrlimit(int resource, void *into)');
+const libcUtimensat = libcCall('int utimensat(int dirfd, void *path, void *times, int flags)');
+const libcTruncate = libcCall('int truncate(void *path, int64_t length)');
+const libcFstatfs = libcCall('int fstatfs(int fd, void *into)');
+const libcFsync = libcCall('int fsync(int fd)');
+const libcLseek = libcCall('int64_t lseek(int fd, int64_t offset, int whence)');
+const libcGetrlimit = libcCall('int getrlimit(int resource, void *into)');
 // By number: older C libraries have no function for these. syscall is variadic, see libc.ts.
-const syscallStatx = call(
+const syscallStatx = libcCall(
   'long syscall(long number, int dirfd, void *path, int flags, unsigned int mask, void *into)',
 );
-const syscallGetdents64 = call('long syscall(long number, int fd, void *into, size_t size)');
-const syscallMknodat = call(
+const syscallGetdents64 = libcCall('long syscall(long number, int fd, void *into, size_t size)');
+const syscallMknodat = libcCall(
   'long syscall(long number, int dirfd, void *path, unsigned int mode, unsigned int device)',
 );
 

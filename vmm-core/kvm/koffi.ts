@@ -21,6 +21,16 @@ function loadKoffi(): KoffiApi {
 
 export const koffi = loadKoffi();
 
+const libc = koffi.load(null); // the process itself: libc is always there
+/** For `void *`: what koffi pins during the call; for `uintptr_t`: an address. */
+type LibcArgument = number | bigint | string | ArrayBufferView | null;
+type LibcCall = (...args: LibcArgument[]) => number | bigint;
+
+/** A function of libc, declared as in C. Whoever declares it gives it the arguments that it has there. */
+export function libcCall(declaration: string): LibcCall {
+  return libc.func(declaration);
+}
+
 /** What a call of libc has given, as the kernel gives it: -errno for errors. Right after the call. */
 export function resultOf(result: number | bigint): number {
   return result < 0 ? -koffi.errno() : Number(result);

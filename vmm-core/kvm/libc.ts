@@ -3,44 +3,28 @@
  * holds typed arrays. Loaded once per thread (main and each vCPU worker).
  */
 import { constants } from 'node:os';
-import { koffi } from './koffi.ts';
+import { koffi, libcCall, resultOf } from './koffi.ts';
 import { KvmError } from '../errors.ts';
 
-const libc = koffi.load(null); // the process itself: libc is always there
-type IntCall = (...args: (number | bigint)[]) => number;
-type BufferCall = (fd: number, request: number, buffer: ArrayBufferView) => number;
-
 // ioctl and syscall are variadic in C; the x86-64 ABI passes integer and pointer arguments alike.
-const ioctlValue = libc.func(
-  'int ioctl(int fd, unsigned long request, unsigned long value)',
-) as unknown as IntCall;
-const ioctlBuffer = libc.func(
-  'int ioctl(int fd, unsigned long request, void *buffer)',
-) as unknown as BufferCall;
-const libcMmap = libc.func(
+const ioctlValue = libcCall('int ioctl(int fd, unsigned long request, unsigned long value)');
+const ioctlBuffer = libcCall('int ioctl(int fd, unsigned long request, void *buffer)');
+const libcMmap = libcCall(
   'uintptr_t mmap(uintptr_t addr, size_t length, int prot, int flags, int fd, int64_t offset)',
-) as unknown as (...args: (number | bigint)[]) => number | bigint;
-const libcMadvise = libc.func('int madvise(uintptr_t addr, size_t length, int advice)') as unknown as IntCall;
-const libcSyscall = libc.func('long syscall(long number, long a, long b, long c)') as unknown as IntCall;
+);
+const libcMadvise = libcCall('int madvise(uintptr_t addr, size_t length, int advice)');
+const libcSyscall = libcCall('long syscall(long number, long a, long b, long c)');
 // fcntl and flock: file flags and locks that node:fs does not offer. fcntl is variadic, see above.
-const libcFcntl = libc.func('int fcntl(int fd, int command, long value)') as unknown as IntCall;
-const libcFlock = libc.func('int flock(int fd, int operation)') as unknown as IntCall;
-const libcEventfd = libc.func('int eventfd(unsigned int initval, int flags)') as unknown as IntCall;
-const libcWrite = libc.func('long write(int fd, void *buffer, size_t count)') as unknown as (
-  fd: number,
-  buffer: ArrayBufferView,
-  count: number,
-) => number;
-const libcClose = libc.func('int close(int fd)') as unknown as IntCall;
-const libcSetitimer = libc.func('int setitimer(int which, void *value, void *old)') as unknown as (
-  which: number,
-  value: BigInt64Array,
-  old: null,
-) => number;
-const libcMallocTrim = libc.func('int malloc_trim(size_t pad)') as unknown as IntCall;
-const libcMallopt = libc.func('int mallopt(int param, int value)') as unknown as IntCall;
-const libcGetpid = libc.func('int getpid()') as unknown as () => number;
-const libcExit = libc.func('void _exit(int status)') as unknown as (status: number) => never;
+const libcFcntl = libcCall('int fcntl(int fd, int command, long value)');
+const libcFlock = libcCall('int flock(int fd, int operation)');
+const libcEventfd = libcCall('int eventfd(unsigned int initval, int flags)');
+const libcWrite = libcCall('long write(int fd, void *buffer, size_t count)');
+const libcClose = libcCall('int close(int fd)');
+const libcSetitimer = libcCall('int setitimer(int which, void *value, void *old)');
+const libcMallocTrim = libcCall('int malloc_trim(size_t pad)');
+const libcMallopt = libcCall('int mallopt(int param, int value)');
+const libcGetpid = libcCall('int getpid()');
+const libcExit = libcCall('void _exit(int status)') as (status: number) => never;
 
 const M_ARENA_MAX = -8; // <malloc.h>
 const PROT_READ_WRITE = 1 | 2;
@@ -76,13 +60,13 @@ export function interruptEvery(ms: number): void {
 
 /** Writes to `fd` fail with EAGAIN instead of waiting, for all who share it. Does nothing if it is closed. */
 export function setNonBlocking(fd: number): void {
-  const flags = libcFcntl(fd, F_GETFL, 0);
+  const flags = resultOf(libcFcntl(fd, F_GETFL, 0));
   if (flags >= 0) libcFcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 /** Undoes it: io_uring would give up where a file is not in the page cache. */
 export function setBlocking(fd: number): void {
-  const flags = libcFcntl(fd, F_GETFL, 0);
+  const flags = resultOf(libcFcntl(fd, F_GETFL, 0));
   if (flags >= 0) libcFcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
@@ -96,8 +80,8 @@ export function tryLock(fd: number): boolean {
 
 /** A new eventfd. How often it was written tells nothing, only that it was. */
 export function createEventFd(): number {
-  const fd = libcEventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0) throw new KvmError('eventfd', koffi.errno());
+  const fd = resultOf(libcEventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (fd < 0) throw new KvmError('eventfd', -fd);
   return fd;
 }
 
@@ -116,8 +100,7 @@ export function signalEventFd(fd: number): void {
  * Safety: passes no pointer; blocks the calling thread for KVM_RUN only.
  */
 export function ioctl(fd: number, request: number, value: number | bigint = 0): number {
-  const result = ioctlValue(fd, request, value);
-  return result < 0 ? -koffi.errno() : result;
+  return resultOf(ioctlValue(fd, request, value));
 }
 
 /** As `ioctl`, for calls that must succeed. Throws KvmError named `call`. */
@@ -132,15 +115,14 @@ export function mustIoctl(call: string, fd: number, request: number, value: numb
  * Safety: koffi pins the buffer for the call; the kernel keeps no pointer to it; its size is the struct's.
  */
 export function ioctlStruct(call: string, fd: number, request: number, buffer: ArrayBufferView): number {
-  const result = ioctlBuffer(fd, request, buffer);
-  if (result < 0) throw new KvmError(call, koffi.errno());
+  const result = tryIoctlStruct(fd, request, buffer);
+  if (result < 0) throw new KvmError(call, -result);
   return result;
 }
 
 /** As `ioctlStruct`, for calls that may fail. Returns the result, or -errno. */
 export function tryIoctlStruct(fd: number, request: number, buffer: ArrayBufferView): number {
-  const result = ioctlBuffer(fd, request, buffer);
-  return result < 0 ? -koffi.errno() : result;
+  return resultOf(ioctlBuffer(fd, request, buffer));
 }
 
 /**
@@ -188,8 +170,8 @@ export function closeFd(fd: number): void {
  * into it.
  */
 export function discard(bytes: Uint8Array): void {
-  const result = libcMadvise(addressOf(bytes), bytes.length, MADV_DONTNEED);
-  if (result < 0) throw new KvmError('madvise', koffi.errno());
+  const result = resultOf(libcMadvise(addressOf(bytes), bytes.length, MADV_DONTNEED));
+  if (result < 0) throw new KvmError('madvise', -result);
 }
 
 /** Asks for pages as large as possible: fewer faults, fewer misses in the TLB. Not every kernel has them. */
@@ -211,7 +193,7 @@ export function hostAddress(memory: { readonly buffer: ArrayBufferLike }): bigin
 
 /** Kernel id of the calling thread, for kick(). */
 export function currentThreadId(): number {
-  return libcSyscall(SYS_gettid, 0, 0, 0);
+  return resultOf(libcSyscall(SYS_gettid, 0, 0, 0));
 }
 
 /** Its handler does nothing (vcpuWorker.ts): it only has to interrupt KVM_RUN. */

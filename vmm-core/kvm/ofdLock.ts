@@ -2,14 +2,9 @@
  * Open file description locks (fcntl(2), F_OFD_SETLK) on bytes of a file: they belong to the open file, not
  * to the process, and end with it.
  */
-import { koffi } from './koffi.ts';
+import { libcCall, resultOf } from './koffi.ts';
 
-const libc = koffi.load(null);
-const libcFcntl = libc.func('int fcntl(int fd, int command, void *lock)') as unknown as (
-  fd: number,
-  command: number,
-  lock: Uint8Array,
-) => number;
+const libcFcntl = libcCall('int fcntl(int fd, int command, void *lock)');
 
 const F_OFD_GETLK = 36; // <linux/fcntl.h>
 const F_OFD_SETLK = 37;
@@ -47,5 +42,5 @@ function byteLock(type: number, offset: number): Uint8Array {
 
 /** Safety: the kernel reads and writes the struct during the call only. */
 function call(fd: number, command: number, lock: Uint8Array): number {
-  return libcFcntl(fd, command, lock) < 0 ? -koffi.errno() : 0;
+  return Math.min(resultOf(libcFcntl(fd, command, lock)), 0);
 }

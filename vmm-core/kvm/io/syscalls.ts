@@ -4,51 +4,24 @@
  * the engine keeps alive, which never move.
  */
 import { IoUringParams, SYS_io_uring_enter, SYS_io_uring_setup } from '../../abi/ioUring.ts';
-import { koffi, resultOf } from '../koffi.ts';
-
-const libc = koffi.load(null);
-type NumberCall = (...args: number[]) => number | bigint;
+import { libcCall, resultOf } from '../koffi.ts';
 
 // syscall is variadic in C; the x86-64 ABI passes integer and pointer arguments alike.
-const libcSetup = libc.func('long syscall(long number, unsigned int entries, void *params)') as unknown as (
-  number: number,
-  entries: number,
-  params: Uint8Array,
-) => number | bigint;
-const libcEnter = libc.func(
+const libcSetup = libcCall('long syscall(long number, unsigned int entries, void *params)');
+const libcEnter = libcCall(
   'long syscall(long number, int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags,' +
     ' uintptr_t arg, size_t argsz)',
-) as unknown as NumberCall;
-const libcPreadv = libc.func(
-  'long preadv(int fd, uintptr_t iov, int iovcnt, int64_t offset)',
-) as unknown as NumberCall;
-const libcPwritev = libc.func(
-  'long pwritev(int fd, uintptr_t iov, int iovcnt, int64_t offset)',
-) as unknown as NumberCall;
-const libcPread = libc.func(
-  'long pread(int fd, uintptr_t buffer, size_t count, int64_t offset)',
-) as unknown as NumberCall;
-const libcPwrite = libc.func(
-  'long pwrite(int fd, uintptr_t buffer, size_t count, int64_t offset)',
-) as unknown as NumberCall;
-const libcFdatasync = libc.func('int fdatasync(int fd)') as unknown as NumberCall;
-const libcFallocate = libc.func(
-  'int fallocate(int fd, int mode, int64_t offset, int64_t length)',
-) as unknown as NumberCall;
-const libcPoll = libc.func(
-  'int poll(uintptr_t fds, unsigned long nfds, int timeout)',
-) as unknown as NumberCall;
-const libcRead = libc.func('long read(int fd, uintptr_t buffer, size_t count)') as unknown as NumberCall;
-const libcCopy = libc.func('void memcpy(uintptr_t to, uintptr_t from, size_t count)') as unknown as (
-  to: number,
-  from: number,
-  count: number,
-) => void;
-const libcMemcpy = libc.func('void memcpy(void *to, uintptr_t from, size_t count)') as unknown as (
-  to: Uint8Array,
-  from: number,
-  count: number,
-) => void;
+);
+const libcPreadv = libcCall('long preadv(int fd, uintptr_t iov, int iovcnt, int64_t offset)');
+const libcPwritev = libcCall('long pwritev(int fd, uintptr_t iov, int iovcnt, int64_t offset)');
+const libcPread = libcCall('long pread(int fd, uintptr_t buffer, size_t count, int64_t offset)');
+const libcPwrite = libcCall('long pwrite(int fd, uintptr_t buffer, size_t count, int64_t offset)');
+const libcFdatasync = libcCall('int fdatasync(int fd)');
+const libcFallocate = libcCall('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+const libcPoll = libcCall('int poll(uintptr_t fds, unsigned long nfds, int timeout)');
+const libcRead = libcCall('long read(int fd, uintptr_t buffer, size_t count)');
+const libcCopy = libcCall('void memcpy(uintptr_t to, uintptr_t from, size_t count)');
+const libcMemcpy = libcCall('void memcpy(void *to, uintptr_t from, size_t count)');
 
 /** `params` is a struct io_uring_params, which the kernel fills in. */
 export function ioUringSetup(entries: number, params: Uint8Array): number {

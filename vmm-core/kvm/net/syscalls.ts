@@ -5,59 +5,32 @@
  */
 import { EINTR } from '../errno.ts';
 import { injectedFaults, type IoCall, underFaults } from '../io/faults.ts';
-import { koffi, resultOf } from '../koffi.ts';
+import { libcCall, resultOf } from '../koffi.ts';
 
-const libc = koffi.load(null);
-type NumberCall = (...args: number[]) => number | bigint;
-type BufferCall = (fd: number, buffer: Uint8Array, lengthBytes: number) => number;
-type LengthCall = (fd: number, buffer: Uint8Array, lengthBytes: Uint32Array) => number;
-
-const libcSocket = libc.func('int socket(int domain, int type, int protocol)') as unknown as NumberCall;
-const libcSocketpair = libc.func(
-  'int socketpair(int domain, int type, int protocol, void *fds)',
-) as unknown as (domain: number, type: number, protocol: number, fds: Int32Array) => number;
-const libcBind = libc.func('int bind(int fd, void *address, unsigned int length)') as unknown as BufferCall;
-const libcConnect = libc.func(
-  'int connect(int fd, void *address, unsigned int length)',
-) as unknown as BufferCall;
-const libcListen = libc.func('int listen(int fd, int backlog)') as unknown as NumberCall;
-const libcAccept = libc.func('int accept4(int fd, void *address, void *length, int flags)') as unknown as (
-  fd: number,
-  address: null,
-  length: null,
-  flags: number,
-) => number;
-const libcGetsockname = libc.func(
-  'int getsockname(int fd, void *address, void *length)',
-) as unknown as LengthCall;
-const libcGetpeername = libc.func(
-  'int getpeername(int fd, void *address, void *length)',
-) as unknown as LengthCall;
-const libcShutdown = libc.func('int shutdown(int fd, int how)') as unknown as NumberCall;
-const libcGetsockopt = libc.func(
-  'int getsockopt(int fd, int level, int name, void *value, void *length)',
-) as unknown as (fd: number, level: number, name: number, value: Uint8Array, length: Uint32Array) => number;
-const libcSetsockopt = libc.func(
+const libcSocket = libcCall('int socket(int domain, int type, int protocol)');
+const libcSocketpair = libcCall('int socketpair(int domain, int type, int protocol, void *fds)');
+const libcBind = libcCall('int bind(int fd, void *address, unsigned int length)');
+const libcConnect = libcCall('int connect(int fd, void *address, unsigned int length)');
+const libcListen = libcCall('int listen(int fd, int backlog)');
+const libcAccept = libcCall('int accept4(int fd, void *address, void *length, int flags)');
+const libcGetsockname = libcCall('int getsockname(int fd, void *address, void *length)');
+const libcGetpeername = libcCall('int getpeername(int fd, void *address, void *length)');
+const libcShutdown = libcCall('int shutdown(int fd, int how)');
+const libcGetsockopt = libcCall('int getsockopt(int fd, int level, int name, void *value, void *length)');
+const libcSetsockopt = libcCall(
   'int setsockopt(int fd, int level, int name, void *value, unsigned int length)',
-) as unknown as (fd: number, level: number, name: number, value: Uint8Array, length: number) => number;
-const libcSendmsg = libc.func('long sendmsg(int fd, uintptr_t message, int flags)') as unknown as NumberCall;
-const libcRecvmsg = libc.func('long recvmsg(int fd, uintptr_t message, int flags)') as unknown as NumberCall;
-const libcWritev = libc.func('long writev(int fd, uintptr_t iov, int count)') as unknown as NumberCall;
-const libcReadv = libc.func('long readv(int fd, uintptr_t iov, int count)') as unknown as NumberCall;
-const libcEpollCreate = libc.func('int epoll_create1(int flags)') as unknown as NumberCall;
-const libcEpollCtl = libc.func(
-  'int epoll_ctl(int epfd, int operation, int fd, uintptr_t event)',
-) as unknown as NumberCall;
-const libcEpollWait = libc.func(
-  'int epoll_wait(int epfd, uintptr_t events, int maxevents, int timeout)',
-) as unknown as NumberCall;
-const libcMemfdCreate = libc.func('int memfd_create(const char *name, unsigned int flags)') as unknown as (
-  name: string,
-  flags: number,
-) => number;
-const libcFtruncate = libc.func('int ftruncate(int fd, int64_t length)') as unknown as NumberCall;
-const libcLseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)') as unknown as NumberCall;
-const libcFcntl = libc.func('int fcntl(int fd, int command, long value)') as unknown as NumberCall;
+);
+const libcSendmsg = libcCall('long sendmsg(int fd, uintptr_t message, int flags)');
+const libcRecvmsg = libcCall('long recvmsg(int fd, uintptr_t message, int flags)');
+const libcWritev = libcCall('long writev(int fd, uintptr_t iov, int count)');
+const libcReadv = libcCall('long readv(int fd, uintptr_t iov, int count)');
+const libcEpollCreate = libcCall('int epoll_create1(int flags)');
+const libcEpollCtl = libcCall('int epoll_ctl(int epfd, int operation, int fd, uintptr_t event)');
+const libcEpollWait = libcCall('int epoll_wait(int epfd, uintptr_t events, int maxevents, int timeout)');
+const libcMemfdCreate = libcCall('int memfd_create(const char *name, unsigned int flags)');
+const libcFtruncate = libcCall('int ftruncate(int fd, int64_t length)');
+const libcLseek = libcCall('int64_t lseek(int fd, int64_t offset, int whence)');
+const libcFcntl = libcCall('int fcntl(int fd, int command, long value)');
 
 /** A test may interrupt a call for ever. */
 const MAX_TRIES = 64;
