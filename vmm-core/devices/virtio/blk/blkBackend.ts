@@ -7,6 +7,7 @@ import { cureOf, otherFormat } from '../../../backends/disk/imageSignature.ts';
 import { openImage, type OpenedImage } from '../../../backends/disk/openImage.ts';
 import { type DiskConfig, formatOf } from '../../../config/settings/diskOptions.ts';
 import { UserError } from '../../../errors.ts';
+import { CommandReplies } from '../commandReplies.ts';
 import type { VirtioBackendPort } from '../virtioClass.ts';
 import { capacityOf, configOf } from './blkConfig.ts';
 import type { BlkCommand, BlkMedium, BlkNews, BlkReply } from './blkMedium.ts';
@@ -19,8 +20,7 @@ export class BlkBackend implements Backend, DiskDrive {
   readonly #port: VirtioBackendPort<BlkState>;
   #medium: BlkMedium;
   #isGiven = false;
-  #lastId = 0;
-  readonly #waiting = new Map<number, (reply: BlkReply) => void>();
+  readonly #replies = new CommandReplies<BlkReply>();
 
   /** Throws UserError. */
   constructor(instance: BlkInstance, port: VirtioBackendPort<BlkState>) {
@@ -80,8 +80,7 @@ export class BlkBackend implements Backend, DiskDrive {
   onMessage(message: unknown): void {
     const news = message as BlkNews; // BlkService tells nothing else
     if (news.kind === 'trouble') return this.#port.onTrouble(news.message);
-    this.#waiting.get(news.id)?.(news);
-    this.#waiting.delete(news.id);
+    this.#replies.settle(news.id, news);
   }
 
   close(): void {
@@ -90,10 +89,7 @@ export class BlkBackend implements Backend, DiskDrive {
 
   /** Throws UserError. */
   async #ask(wish: Wish): Promise<void> {
-    const id = ++this.#lastId;
-    const reply = new Promise<BlkReply>((resolve) => this.#waiting.set(id, resolve));
-    this.#port.send({ ...wish, id });
-    const { error } = await reply;
+    const { error } = await this.#replies.ask((id) => this.#port.send({ ...wish, id }));
     if (error !== undefined) throw new UserError(error);
   }
 }

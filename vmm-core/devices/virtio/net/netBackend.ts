@@ -4,6 +4,7 @@ import type { LinkBackend, LinkCode } from '../../../backends/net/linkKind.ts';
 import type { LinkReport } from '../../../backends/net/netLink.ts';
 import type { ForwardConfig } from '../../../config/settings/networkOptions.ts';
 import { UserError } from '../../../errors.ts';
+import { CommandReplies } from '../commandReplies.ts';
 import type { VirtioBackendPort } from '../virtioClass.ts';
 import { configOf, DEFAULT_MTU, macBytes } from './netConfig.ts';
 import { NetCapture } from './netCapture.ts';
@@ -18,8 +19,7 @@ export class NetBackend implements Backend, NetworkInterface {
   readonly #link: LinkBackend;
   #isAttached = false;
   #isUp: boolean;
-  #lastId = 0;
-  readonly #waiting = new Map<number, (report: LinkReport) => void>();
+  readonly #reports = new CommandReplies<LinkReport>();
   readonly #capture: NetCapture;
 
   /** Throws UserError; then nothing is open. */
@@ -99,11 +99,7 @@ export class NetBackend implements Backend, NetworkInterface {
   }
 
   report(): Promise<LinkReport> {
-    const id = ++this.#lastId;
-    return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
-      this.#send({ kind: 'report', id });
-    });
+    return this.#reports.ask((id) => this.#send({ kind: 'report', id }));
   }
 
   onEvent(): void {}
@@ -112,9 +108,7 @@ export class NetBackend implements Backend, NetworkInterface {
     const news = message as NetNews; // NetService tells nothing else
     switch (news.kind) {
       case 'report':
-        this.#waiting.get(news.id)?.(news.report);
-        this.#waiting.delete(news.id);
-        return;
+        return this.#reports.settle(news.id, news.report);
       case 'capture':
         return this.#capture.take(news.batch);
       case 'trouble':

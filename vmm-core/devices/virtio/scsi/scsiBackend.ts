@@ -2,6 +2,7 @@
 import type { Backend, DiskDrive } from '../../../backends/backend.ts';
 import { closeOpened, openImage, type OpenedImage } from '../../../backends/disk/openImage.ts';
 import { UserError } from '../../../errors.ts';
+import { CommandReplies } from '../commandReplies.ts';
 import type { VirtioBackendPort } from '../virtioClass.ts';
 import { BLOCK_BYTES } from './cdrom.ts';
 import type { ScsiCommand, ScsiInstance, ScsiMedium, ScsiNews, ScsiState } from './scsiState.ts';
@@ -10,8 +11,7 @@ export class ScsiBackend implements Backend, DiskDrive {
   readonly #port: VirtioBackendPort<ScsiState>;
   #medium: ScsiMedium;
   #isGiven = false;
-  #lastId = 0;
-  readonly #waiting = new Map<number, () => void>();
+  readonly #replies = new CommandReplies<void>();
 
   /** Throws UserError. */
   constructor({ path }: ScsiInstance, port: VirtioBackendPort<ScsiState>) {
@@ -48,11 +48,10 @@ export class ScsiBackend implements Backend, DiskDrive {
   /** See DiskDrive. The guest hears of it with its next command, whether it has locked the drive or not. */
   async change(path: string): Promise<void> {
     const medium = { opened: openMedium(path), path };
-    const id = ++this.#lastId;
-    const done = new Promise<void>((resolve) => this.#waiting.set(id, resolve));
-    const command: ScsiCommand = { id, medium };
-    this.#port.send(command);
-    await done;
+    await this.#replies.ask((id) => {
+      const command: ScsiCommand = { id, medium };
+      this.#port.send(command);
+    });
     this.#medium = medium;
   }
 
@@ -61,8 +60,7 @@ export class ScsiBackend implements Backend, DiskDrive {
   onMessage(message: unknown): void {
     const news = message as ScsiNews; // ScsiService tells nothing else
     if (news.kind === 'trouble') return this.#port.onTrouble(news.message);
-    this.#waiting.get(news.id)?.();
-    this.#waiting.delete(news.id);
+    this.#replies.settle(news.id);
   }
 
   close(): void {
