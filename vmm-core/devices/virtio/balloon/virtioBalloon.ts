@@ -12,9 +12,9 @@ import {
 import { VIRTIO_ID_BALLOON } from '../../../abi/virtioIds.ts';
 import type { VmConfig } from '../../../config/vmConfig.ts';
 import { featureNames } from '../featureNames.ts';
+import { LateCode } from '../lateCode.ts';
 import type { VirtioClass, VirtioInstance } from '../virtioClass.ts';
 import { virtioDevice } from '../virtioDevice.ts';
-import type { BalloonService } from './balloonService.ts';
 import {
   BALLOON_STATE,
   type BalloonState,
@@ -28,7 +28,7 @@ import {
 const CLASS_CODE = 0x05_80_00;
 
 /** On main of a machine that has one. */
-let code: { readonly BalloonService: typeof BalloonService } | undefined;
+const code = new LateCode('the balloon', () => import('./balloonService.ts'));
 
 const balloonClass: VirtioClass<VirtioInstance, BalloonState> = {
   id: 'virtio-balloon',
@@ -46,13 +46,8 @@ const balloonClass: VirtioClass<VirtioInstance, BalloonState> = {
   },
   writeConfig: (_, { regs }, offset, sizeBytes, value) => writeConfig(regs.config, offset, sizeBytes, value),
   inspect: (_, { regs }) => decodeConfig(regs.config),
-  load: async () => {
-    code = await import('./balloonService.ts');
-  },
-  serve: (_, port) => {
-    if (code === undefined) throw new Error('the code of the balloon has not been loaded');
-    return new code.BalloonService(port);
-  },
+  load: () => code.load(),
+  serve: (_, port) => new code.loaded.BalloonService(port),
 };
 
 export const virtioBalloon = virtioDevice(balloonClass);

@@ -19,11 +19,10 @@ import { VIRTIO_ID_BLOCK } from '../../../abi/virtioIds.ts';
 import type { DiskConfig } from '../../../config/settings/diskOptions.ts';
 import { IO_THREAD } from '../../device.ts';
 import { featureNames } from '../featureNames.ts';
+import { LateCode } from '../lateCode.ts';
 import type { VirtioClass } from '../virtioClass.ts';
 import { virtioDevice } from '../virtioDevice.ts';
-import type { BlkBackend } from './blkBackend.ts';
 import { decodeConfig, QUEUE_SIZE, writeConfig } from './blkConfig.ts';
-import type { BlkService } from './blkService.ts';
 import { BLK_STATE, type BlkInstance, type BlkState, MAX_QUEUES } from './blkState.ts';
 
 /** Mass storage, SCSI: what drivers of other disks do not take for theirs. */
@@ -38,11 +37,10 @@ const ALWAYS = [
 ];
 
 /** On main and on the I/O thread of a machine that has a disk. Image formats come with it. */
-interface BlkCode {
-  readonly BlkBackend: typeof BlkBackend;
-  readonly BlkService: typeof BlkService;
-}
-let code: BlkCode | undefined;
+const code = new LateCode('block devices', async () => ({
+  ...(await import('./blkBackend.ts')),
+  ...(await import('./blkService.ts')),
+}));
 
 export const blkClass: VirtioClass<BlkInstance, BlkState> = {
   id: 'blk',
@@ -64,20 +62,12 @@ export const blkClass: VirtioClass<BlkInstance, BlkState> = {
   writeConfig: (_, { regs }, offset, sizeBytes, value) => writeConfig(regs.config, offset, sizeBytes, value),
   ioThread: ({ name, disk }) => (disk.iothread === true ? name : IO_THREAD),
   inspect: ({ disk }, { regs }) => ({ image: disk.path, ...decodeConfig(regs.config) }),
-  load: async () => {
-    const [backend, service] = await Promise.all([import('./blkBackend.ts'), import('./blkService.ts')]);
-    code = { BlkBackend: backend.BlkBackend, BlkService: service.BlkService };
-  },
-  serve: (instance, port) => new (loaded().BlkService)(instance, port),
-  backend: (instance, port) => new (loaded().BlkBackend)(instance, port),
+  load: () => code.load(),
+  serve: (instance, port) => new code.loaded.BlkService(instance, port),
+  backend: (instance, port) => new code.loaded.BlkBackend(instance, port),
 };
 
 export const blk = virtioDevice(blkClass);
-
-function loaded(): BlkCode {
-  if (code === undefined) throw new Error('the code of disks has not been loaded');
-  return code;
-}
 
 function writeFeatures({ readonly, discard }: DiskConfig): readonly number[] {
   if (readonly === true) return [VIRTIO_BLK_F_RO];

@@ -12,13 +12,12 @@ import { nameOfKernel } from '../../../config/settings/hardware.ts';
 import type { VmConfig } from '../../../config/vmConfig.ts';
 import { IO_THREAD } from '../../device.ts';
 import { featureNames } from '../featureNames.ts';
+import { LateCode } from '../lateCode.ts';
 import type { VirtioClass } from '../virtioClass.ts';
 import { virtioDevice } from '../virtioDevice.ts';
 import { decodeFilter } from './macFilter.ts';
-import type { NetBackend } from './netBackend.ts';
 import { decodeConfig, ownLladdr, writeConfig } from './netConfig.ts';
 import { featuresOf, refusalOf } from './netFeatures.ts';
-import type { NetService } from './netService.ts';
 import { NET_STATE, type NetInstance, type NetState } from './netState.ts';
 
 /** Ethernet. */
@@ -27,11 +26,10 @@ const QUEUE_SIZE = 256;
 const CONTROL_QUEUE_SIZE = 64;
 
 /** On main and on the I/O thread of a machine that has an interface. */
-interface NetCode {
-  readonly NetBackend: typeof NetBackend;
-  readonly NetService: typeof NetService;
-}
-let code: NetCode | undefined;
+const code = new LateCode('network interfaces', async () => ({
+  ...(await import('./netBackend.ts')),
+  ...(await import('./netService.ts')),
+}));
 
 export const netClass: VirtioClass<NetInstance, NetState> = {
   id: 'virtio-net',
@@ -58,20 +56,15 @@ export const netClass: VirtioClass<NetInstance, NetState> = {
     filter: decodeFilter(regs),
   }),
   load: async (instances) => {
-    const [backend, service] = await Promise.all([
-      import('./netBackend.ts'),
-      import('./netService.ts'),
-      loadLinks(instances.map(({ network }) => network.kind)),
-    ]);
-    code = { NetBackend: backend.NetBackend, NetService: service.NetService };
+    await Promise.all([code.load(), loadLinks(instances.map(({ network }) => network.kind))]);
   },
   serve: (instance, port) => {
     const { attach } = linkCode(instance.network.kind);
-    return new (loaded().NetService)(instance, port, attach);
+    return new code.loaded.NetService(instance, port, attach);
   },
   backend: (instance, port) => {
     const { open } = linkCode(instance.network.kind);
-    return new (loaded().NetBackend)(instance, port, open);
+    return new code.loaded.NetBackend(instance, port, open);
   },
 };
 
@@ -100,9 +93,4 @@ function madeLladdr(owner: string, index: number, networks: readonly NetworkConf
   const made = ownLladdr(owner, index);
   const isGiven = networks.some(({ lladdr }) => lladdr === made);
   return isGiven ? madeLladdr(`${owner} again`, index, networks) : made;
-}
-
-function loaded(): NetCode {
-  if (code === undefined) throw new Error('the code of network interfaces has not been loaded');
-  return code;
 }

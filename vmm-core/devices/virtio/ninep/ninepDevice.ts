@@ -8,10 +8,9 @@ import { VIRTIO_9P_CONFIG_TAG, VIRTIO_9P_MOUNT_TAG } from '../../../abi/ninep.ts
 import { VIRTIO_ID_9P } from '../../../abi/virtioIds.ts';
 import { tagOf } from '../../../config/settings/shares.ts';
 import { featureNames } from '../featureNames.ts';
+import { LateCode } from '../lateCode.ts';
 import type { VirtioClass } from '../virtioClass.ts';
 import { virtioDevice } from '../virtioDevice.ts';
-import type { NinepBackend } from './ninepBackend.ts';
-import type { NinepService } from './ninepService.ts';
 import { NINEP_STATE, type NinepInstance, type NinepState } from './ninepState.ts';
 
 /** As many as Linux's driver has segments for in a request. */
@@ -21,11 +20,10 @@ const CLASS_CODE = 0x01_80_00;
 const U32 = 2 ** 32;
 
 /** On main and on the I/O thread of a machine that has a share. */
-interface NinepCode {
-  readonly NinepBackend: typeof NinepBackend;
-  readonly NinepService: typeof NinepService;
-}
-let code: NinepCode | undefined;
+const code = new LateCode('shared folders', async () => ({
+  ...(await import('./ninepBackend.ts')),
+  ...(await import('./ninepService.ts')),
+}));
 
 export const ninepClass: VirtioClass<NinepInstance, NinepState> = {
   id: 'virtio-9p',
@@ -63,17 +61,9 @@ export const ninepClass: VirtioClass<NinepInstance, NinepState> = {
     openFiles: regs.openFiles,
     places: regs.places,
   }),
-  load: async () => {
-    const [backend, service] = await Promise.all([import('./ninepBackend.ts'), import('./ninepService.ts')]);
-    code = { NinepBackend: backend.NinepBackend, NinepService: service.NinepService };
-  },
-  serve: (instance, port) => new (loaded().NinepService)(instance, port),
-  backend: (instance) => new (loaded().NinepBackend)(instance.share),
+  load: () => code.load(),
+  serve: (instance, port) => new code.loaded.NinepService(instance, port),
+  backend: (instance) => new code.loaded.NinepBackend(instance.share),
 };
 
 export const virtio9p = virtioDevice(ninepClass);
-
-function loaded(): NinepCode {
-  if (code === undefined) throw new Error('the code of shared folders has not been loaded');
-  return code;
-}

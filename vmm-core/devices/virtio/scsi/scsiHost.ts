@@ -9,11 +9,10 @@ import {
   VIRTIO_SCSI_SENSE_DEFAULT_SIZE,
   VirtioScsiConfig,
 } from '../../../abi/virtioScsi.ts';
+import { LateCode } from '../lateCode.ts';
 import type { VirtioClass } from '../virtioClass.ts';
 import { virtioDevice } from '../virtioDevice.ts';
 import { MOST_READ_BYTES } from './cdrom.ts';
-import type { ScsiBackend } from './scsiBackend.ts';
-import type { ScsiService } from './scsiService.ts';
 import { QUEUE_SIZE, QUEUES, SCSI_STATE, type ScsiInstance, type ScsiState } from './scsiState.ts';
 
 /** Mass storage, SCSI. */
@@ -31,11 +30,10 @@ const CONFIG = VirtioScsiConfig.bytes({
 const MOST_SIZE = 252;
 
 /** On main and on the I/O thread of a machine that has a CD-ROM. Image formats come with it. */
-interface ScsiCode {
-  readonly ScsiBackend: typeof ScsiBackend;
-  readonly ScsiService: typeof ScsiService;
-}
-let code: ScsiCode | undefined;
+const code = new LateCode('the CD-ROM', async () => ({
+  ...(await import('./scsiBackend.ts')),
+  ...(await import('./scsiService.ts')),
+}));
 
 export const scsiClass: VirtioClass<ScsiInstance, ScsiState> = {
   id: 'virtio-scsi',
@@ -65,17 +63,9 @@ export const scsiClass: VirtioClass<ScsiInstance, ScsiState> = {
     failures: regs.failures,
     kibRead: regs.kibRead,
   }),
-  load: async () => {
-    const [backend, service] = await Promise.all([import('./scsiBackend.ts'), import('./scsiService.ts')]);
-    code = { ScsiBackend: backend.ScsiBackend, ScsiService: service.ScsiService };
-  },
-  serve: (_, port) => new (loaded().ScsiService)(port),
-  backend: (instance, port) => new (loaded().ScsiBackend)(instance, port),
+  load: () => code.load(),
+  serve: (_, port) => new code.loaded.ScsiService(port),
+  backend: (instance, port) => new code.loaded.ScsiBackend(instance, port),
 };
 
 export const virtioScsi = virtioDevice(scsiClass);
-
-function loaded(): ScsiCode {
-  if (code === undefined) throw new Error('the code of the CD-ROM has not been loaded');
-  return code;
-}

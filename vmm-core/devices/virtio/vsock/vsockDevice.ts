@@ -8,11 +8,9 @@ import * as abi from '../../../abi/virtioVsock.ts';
 import { VirtioVsockConfig } from '../../../abi/virtioVsock.ts';
 import { IO_THREAD } from '../../device.ts';
 import { featureNames } from '../featureNames.ts';
+import { LateCode } from '../lateCode.ts';
 import type { VirtioClass } from '../virtioClass.ts';
 import { virtioDevice } from '../virtioDevice.ts';
-import type { VsockBackend } from './vsockBackend.ts';
-import type { vsockReport } from './vsockReport.ts';
-import type { VsockService } from './vsockService.ts';
 import { QUEUES, VSOCK_STATE, type VsockInstance, type VsockState } from './vsockState.ts';
 
 /** A communication controller that is no other. */
@@ -20,12 +18,11 @@ const CLASS_CODE = 0x07_80_00;
 const QUEUE_SIZE = 128;
 
 /** On main and on the I/O thread of a machine that has one. */
-interface VsockCode {
-  readonly VsockBackend: typeof VsockBackend;
-  readonly VsockService: typeof VsockService;
-  readonly vsockReport: typeof vsockReport;
-}
-let code: VsockCode | undefined;
+const code = new LateCode('socket connections', async () => ({
+  ...(await import('./vsockBackend.ts')),
+  ...(await import('./vsockService.ts')),
+  ...(await import('./vsockReport.ts')),
+}));
 
 export const vsockClass: VirtioClass<VsockInstance, VsockState> = {
   id: 'virtio-vsock',
@@ -40,22 +37,10 @@ export const vsockClass: VirtioClass<VsockInstance, VsockState> = {
   queueSizes: () => Array<number>(QUEUES).fill(QUEUE_SIZE),
   reset: ({ vsock }, { regs }) => regs.config.set(VirtioVsockConfig.bytes({ guest_cid: BigInt(vsock.cid) })),
   ioThread: () => IO_THREAD,
-  inspect: (instance, { regs }) => loaded().vsockReport(instance, regs),
-  load: async () => {
-    const [backend, service, report] = await Promise.all([
-      import('./vsockBackend.ts'),
-      import('./vsockService.ts'),
-      import('./vsockReport.ts'),
-    ]);
-    code = { ...backend, ...service, ...report };
-  },
-  serve: (instance, port) => new (loaded().VsockService)(instance, port),
-  backend: (instance, port) => new (loaded().VsockBackend)(instance, port),
+  inspect: (instance, { regs }) => code.loaded.vsockReport(instance, regs),
+  load: () => code.load(),
+  serve: (instance, port) => new code.loaded.VsockService(instance, port),
+  backend: (instance, port) => new code.loaded.VsockBackend(instance, port),
 };
 
 export const vsockDevice = virtioDevice(vsockClass);
-
-function loaded(): VsockCode {
-  if (code === undefined) throw new Error('the code of vsock has not been loaded');
-  return code;
-}
