@@ -3,11 +3,9 @@
  * (DeviceClass.load), on main and on the I/O thread.
  */
 import type { NetworkKind } from '../../config/settings/networkOptions.ts';
-import { UserError } from '../../errors.ts';
 import type { LinkCode } from './linkKind.ts';
 
-/** Absent: not built yet. */
-const LOADERS: Partial<Readonly<Record<NetworkKind, () => Promise<LinkCode>>>> = {
+const LOADERS: Readonly<Record<NetworkKind, () => Promise<LinkCode>>> = {
   tap: async () => codeOf(await import('./tap/openTap.ts'), await import('./tap/tapLink.ts')),
   user: async () => codeOf(await import('./user/openUser.ts'), await import('./user/attachUser.ts')),
   local: async () => codeOf(await import('./tap/openLocal.ts'), await import('./tap/localLink.ts')),
@@ -20,15 +18,13 @@ const loaded = new Map<NetworkKind, LinkCode>();
 
 export async function loadLinks(kinds: readonly NetworkKind[]): Promise<void> {
   for (const kind of new Set(kinds)) {
-    const code = await LOADERS[kind]?.();
-    if (code !== undefined) loaded.set(kind, code);
+    loaded.set(kind, await LOADERS[kind]());
   }
 }
 
-/** Throws UserError: there is no such code. */
 export function linkCode(kind: NetworkKind): LinkCode {
   const code = loaded.get(kind);
-  if (code === undefined) throw new UserError(`a network of kind "${kind}" is not built yet: choose another`);
+  if (code === undefined) throw new Error(`the code of "${kind}" networks has not been loaded`);
   return code;
 }
 
