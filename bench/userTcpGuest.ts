@@ -3,15 +3,8 @@
  * under it. Prints how much it has moved, and the processor time that took.
  *   userTcpGuest LOAD PORT MILLISECONDS
  */
-import {
-  ALL_OFFLOADS,
-  FakePort,
-  GUEST_MAC,
-  HOST_MAC,
-  NO_OFFLOADS,
-  TAG_BASE,
-} from '../test/support/tcpWire.ts';
-import { FrameBuffer, NO_OFFLOAD } from '../test/support/netFrames.ts';
+import { ALL_OFFLOADS, FakePort, GUEST_MAC, HOST_MAC, TAG_BASE } from '../test/support/tcpWire.ts';
+import { FrameBuffer, NO_OFFLOAD, NO_OFFLOADS } from '../test/support/netFrames.ts';
 import { TCPHDR_CHECK, TH_ACK, TH_FIN, TH_PUSH, TH_RST, TH_SYN } from '../vmm-core/abi/packets.ts';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../vmm-core/abi/virtioNetHdr.ts';
 import type { GuestOffloads, Offload } from '../vmm-core/backends/net/netLink.ts';

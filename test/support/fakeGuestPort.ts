@@ -34,15 +34,6 @@ export const ALL_OFFLOADS: GuestOffloads = {
   uso4: true,
   uso6: true,
 };
-export const NO_OFFLOADS: GuestOffloads = {
-  csum: false,
-  tso4: false,
-  tso6: false,
-  ecn: false,
-  ufo: false,
-  uso4: false,
-  uso6: false,
-};
 
 export interface FakePortOptions {
   readonly name?: string;

@@ -1,5 +1,10 @@
 /** Frames as the device hands them to a link, of bytes that a test has made. */
-import { type GuestFrame, HEAD_BYTES, type Offload } from '../../vmm-core/backends/net/netLink.ts';
+import {
+  type GuestFrame,
+  type GuestOffloads,
+  HEAD_BYTES,
+  type Offload,
+} from '../../vmm-core/backends/net/netLink.ts';
 import type { MessageIo } from '../../vmm-core/bus/messageIo.ts';
 import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
 
@@ -10,6 +15,16 @@ export const NO_OFFLOAD: Offload = {
   gsoSize: 0,
   csumStart: 0,
   csumOffset: 0,
+};
+
+export const NO_OFFLOADS: GuestOffloads = {
+  csum: false,
+  tso4: false,
+  tso6: false,
+  ecn: false,
+  ufo: false,
+  uso4: false,
+  uso6: false,
 };
 
 const FRAME_ROOM_BYTES = 0x20000;

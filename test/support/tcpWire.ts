@@ -9,21 +9,12 @@ import type { Poller } from '../../vmm-core/bus/poller.ts';
 import { FlowTable } from '../../vmm-core/devices/virtio/net/flowTable.ts';
 import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
 import { FakeSockets } from './fakeSockets.ts';
-import { FrameBuffer } from './netFrames.ts';
+import { FrameBuffer, NO_OFFLOADS } from './netFrames.ts';
 
 export const HOST_MAC = Uint8Array.of(0x52, 0x55, 10, 0, 2, 2);
 export const GUEST_MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
 export const TAG_BASE = 2 ** 24;
 
-export const NO_OFFLOADS: GuestOffloads = {
-  csum: false,
-  tso4: false,
-  tso6: false,
-  ecn: false,
-  ufo: false,
-  uso4: false,
-  uso6: false,
-};
 export const ALL_OFFLOADS: GuestOffloads = { ...NO_OFFLOADS, csum: true, tso4: true, tso6: true };
 
 /** A frame for the guest, as its driver gets it. */

@@ -19,6 +19,7 @@ import { FlowTable } from '../../vmm-core/devices/virtio/net/flowTable.ts';
 import { EpollPoller } from '../../vmm-core/kvm/net/epollPoller.ts';
 import { KernelMessage } from '../../vmm-core/kvm/net/messageIo.ts';
 import { IoBuffer } from '../../vmm-core/memory/ioBuffer.ts';
+import { NO_OFFLOADS } from './netFrames.ts';
 import {
   ethernet,
   ICMP,
@@ -49,15 +50,6 @@ export const GUEST6 = ip6('fd74:7261:7066::5054:ff');
 const HEAD_BYTES = 256;
 const PAIRS = 4;
 const PLAIN: Offload = { flags: 0, gsoType: 0, hdrLen: 0, gsoSize: 0, csumStart: 0, csumOffset: 0 };
-const NO_OFFLOADS: GuestOffloads = {
-  csum: false,
-  tso4: false,
-  tso6: false,
-  ecn: false,
-  ufo: false,
-  uso4: false,
-  uso6: false,
-};
 /** Of rounds of the event loop that bring nothing; far more than any loopback needs. */
 const PATIENCE = 20_000;
 

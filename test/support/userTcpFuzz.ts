@@ -11,7 +11,8 @@ import { seededRandom } from './bytes.ts';
 import { Chances } from './chances.ts';
 import type { FakeSocket, SocketCall, SocketFault } from './fakeSockets.ts';
 import { GuestSocket, GuestTcp } from './guestTcp.ts';
-import { ALL_OFFLOADS, NO_OFFLOADS, TcpWire } from './tcpWire.ts';
+import { ALL_OFFLOADS, TcpWire } from './tcpWire.ts';
+import { NO_OFFLOADS } from './netFrames.ts';
 
 const { EAGAIN, EINTR, EMFILE, ENOBUFS, ENOMEM } = constants.errno;
 const STEPS = 20_000;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { seededRandom } from '../../../test/support/bytes.ts';
 import { Chances } from '../../../test/support/chances.ts';
-import { ALL_OFFLOADS, FakeGuestPort, NO_OFFLOADS } from '../../../test/support/fakeGuestPort.ts';
+import { ALL_OFFLOADS, FakeGuestPort } from '../../../test/support/fakeGuestPort.ts';
+import { NO_OFFLOADS } from '../../../test/support/netFrames.ts';
 import { checkSegments, type Segment, someSegment } from '../../../test/support/offloadFuzz.ts';
 import {
   VIRTIO_NET_HDR_F_NEEDS_CSUM,

@@ -5,7 +5,8 @@ import { chmodSync, chownSync, existsSync, readdirSync, statSync, writeFileSync 
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../../abi/virtioNetHdr.ts';
-import { type FakeGuestPort, NO_OFFLOADS } from '../../../../test/support/fakeGuestPort.ts';
+import type { FakeGuestPort } from '../../../../test/support/fakeGuestPort.ts';
+import { NO_OFFLOADS } from '../../../../test/support/netFrames.ts';
 import {
   ethernetFrame,
   joinSwitch,

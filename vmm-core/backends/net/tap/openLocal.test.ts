@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { FakeGuestPort, NO_OFFLOADS } from '../../../../test/support/fakeGuestPort.ts';
+import { FakeGuestPort } from '../../../../test/support/fakeGuestPort.ts';
+import { NO_OFFLOADS } from '../../../../test/support/netFrames.ts';
 import {
   BOOTP_CHADDR,
   BOOTP_MAGIC,

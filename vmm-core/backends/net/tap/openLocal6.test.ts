@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { describe, it, type TestContext } from 'node:test';
 import { Bytes } from '../../../../test/support/bytes.ts';
-import { FakeGuestPort, NO_OFFLOADS } from '../../../../test/support/fakeGuestPort.ts';
+import { FakeGuestPort } from '../../../../test/support/fakeGuestPort.ts';
+import { NO_OFFLOADS } from '../../../../test/support/netFrames.ts';
 import {
   ethernet,
   ICMPV6,

@@ -2,12 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import {
-  ALL_OFFLOADS,
-  FakeGuestFrame,
-  FakeGuestPort,
-  NO_OFFLOADS,
-} from '../../../../test/support/fakeGuestPort.ts';
+import { ALL_OFFLOADS, FakeGuestFrame, FakeGuestPort } from '../../../../test/support/fakeGuestPort.ts';
+import { NO_OFFLOADS } from '../../../../test/support/netFrames.ts';
 import { nthFaults } from '../../../../test/support/ioFaults.ts';
 import { IPPROTO_UDP } from '../../../abi/inet.ts';
 import { AF_INET, SOCK_DGRAM } from '../../../abi/socket.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { bytesOf, GUEST, Scene, SERVER } from '../../../../../test/support/tcpScene.ts';
-import { GUEST_MAC, NO_OFFLOADS, type WireOptions } from '../../../../../test/support/tcpWire.ts';
+import { NO_OFFLOADS } from '../../../../../test/support/netFrames.ts';
+import { GUEST_MAC, type WireOptions } from '../../../../../test/support/tcpWire.ts';
 import {
   EACCES,
   EAFNOSUPPORT,
