@@ -1,13 +1,10 @@
 /** The memory balloon, as a stock Debian kernel's own driver has it: what the host has of it in memory. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { describe, it, type TestContext } from 'node:test';
 import { type BalloonReport, balloonSetTarget, balloonStats } from '../../vmm-core/protocol/balloon.ts';
-import { bootWithDisks, type DiskGuest } from './inside/diskGuest.ts';
-import { DISK } from './inside/labProtocol.ts';
+import { bootWithDisks, type DiskGuest, reasonToSkip } from './inside/diskGuest.ts';
 import { clientOf } from './inside/lostGuest.ts';
-import { VMM } from './inside/vmmRun.ts';
 import { longTest } from './inside/longTest.ts';
 
 const MIB = 1 << 20;
@@ -15,11 +12,6 @@ const POLL_MS = 200;
 const LONGEST_MS = 120_000;
 
 const skip = reasonToSkip();
-
-function reasonToSkip(): string | false {
-  if (!existsSync(VMM)) return 'dist/vmm.js is not there: run "npm run build"';
-  return existsSync(DISK.initrd) ? false : `L1 has no ${DISK.initrd}`;
-}
 
 async function boot(t: TestContext) {
   const cmdline = 'lab.root=none lab.modules=virtio_balloon';

@@ -1,22 +1,16 @@
 /** The CD-ROM drive as a stock Debian kernel's virtio_scsi, sr_mod and isofs have it, over PCI and MMIO. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { bootWithDisks } from './inside/diskGuest.ts';
+import { bootWithDisks, reasonToSkip } from './inside/diskGuest.ts';
 import { vmm } from './inside/diskImages.ts';
 import { isoImage } from './inside/isoImage.ts';
 import { DISK } from './inside/labProtocol.ts';
-import { VMM } from './inside/vmmRun.ts';
 
 const MIB = 2 ** 20;
 const skip = reasonToSkip();
-
-function reasonToSkip(): string | false {
-  if (!existsSync(VMM)) return 'dist/vmm.js is not there: run "npm run build"';
-  return existsSync(DISK.initrd) ? false : `L1 has no ${DISK.initrd}`;
-}
 
 function sum(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');

@@ -3,14 +3,11 @@
  * sizes of terminals.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { describe, it, type TestContext } from 'node:test';
 import { serialAttach, serialInput, serialOutput, serialResize } from '../../vmm-core/protocol/serial.ts';
-import { bootWithDisks, type DiskGuest } from './inside/diskGuest.ts';
-import { DISK } from './inside/labProtocol.ts';
+import { bootWithoutDisks, type DiskGuest, reasonToSkip } from './inside/diskGuest.ts';
 import { clientOf } from './inside/lostGuest.ts';
-import { VMM } from './inside/vmmRun.ts';
 import { longTest } from './inside/longTest.ts';
 
 /** Of silence. */
@@ -20,18 +17,6 @@ const NAMED = ['org.example.agent', 'shell', 'log'] as const;
 const LOG = '/tmp/console.log';
 
 const skip = reasonToSkip();
-
-function reasonToSkip(): string | false {
-  if (!existsSync(VMM)) return 'dist/vmm.js is not there: run "npm run build"';
-  return existsSync(DISK.initrd) ? false : `L1 has no ${DISK.initrd}`;
-}
-
-async function boot(t: TestContext, ...more: readonly string[]): Promise<DiskGuest> {
-  const guest = bootWithDisks([], { more, cmdline: 'lab.root=none', memory: '256M' });
-  t.after(() => guest.kill());
-  await guest.ready();
-  return guest;
-}
 
 /** The other ends of its ports, all of one client. */
 async function attach(t: TestContext, guest: DiskGuest) {
@@ -76,7 +61,7 @@ describe('ports of the virtio console, for a stock Debian kernel', { skip }, () 
     (bus === 'pci' ? it : longTest)(`have their names, and carry bytes both ways, over ${bus}`, async (t) => {
       const [agent, shell, log] = NAMED;
       const ports = [agent, `${shell},tty`, `${log}=file:${LOG}`].flatMap((it) => ['--console', it]);
-      const guest = await boot(t, '--virtio', bus, ...ports);
+      const guest = await bootWithoutDisks(t, '--virtio', bus, ...ports);
       const names = await guest.sh('cat /sys/class/virtio-ports/*/name | sort');
       assert.deepEqual(names.split('\n'), [...NAMED].sort());
       const ends = await attach(t, guest);
@@ -104,7 +89,7 @@ describe('ports of the virtio console, for a stock Debian kernel', { skip }, () 
 
   it("have their terminal's size, from the first and at each change: hvc0, and named ones", async (t) => {
     const serial = ['stdio', 'null', 'null', 'null', 'terminal'].flatMap((it) => ['--serial', it]);
-    const guest = await boot(t, ...serial, '--console', 'shell,tty');
+    const guest = await bootWithoutDisks(t, ...serial, '--console', 'shell,tty');
     const ends = await attach(t, guest);
     await guest.sh('(exec 3<>/dev/hvc0 4<>/dev/hvc1; sleep 1000) >/dev/null 2>&1 &');
     for (const [port, device] of [

@@ -7,7 +7,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   type Stats,
-  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -21,9 +20,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { bootWithDisks, type DiskGuest } from './inside/diskGuest.ts';
+import { bootWithDisks, type DiskGuest, reasonToSkip } from './inside/diskGuest.ts';
 import { DISK } from './inside/labProtocol.ts';
-import { VMM } from './inside/vmmRun.ts';
 import { longTest } from './inside/longTest.ts';
 
 const CACHES = ['none', 'loose', 'mmap'];
@@ -31,11 +29,6 @@ const BIG_BYTES = 8 * 2 ** 20;
 const MODES = [0o644, 0o755, 0o600, 0o440];
 
 const skip = reasonToSkip();
-
-function reasonToSkip(): string | false {
-  if (!existsSync(VMM)) return 'dist/vmm.js is not there: run "npm run build"';
-  return existsSync(DISK.fullInitrd) ? false : `L1 has no ${DISK.fullInitrd}`;
-}
 
 /** On L1's disk, with something beside it that is not shared. */
 function makeTree(t: TestContext): string {

@@ -3,14 +3,11 @@
  * numbers, and hvc0 as a serial port.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
 import type { VmmClient } from '../../vmm-core/client/vmmClient.ts';
-import { bootWithDisks, type DiskGuest } from './inside/diskGuest.ts';
-import { DISK } from './inside/labProtocol.ts';
+import { bootWithoutDisks, type DiskGuest, reasonToSkip } from './inside/diskGuest.ts';
 import { clientOf } from './inside/lostGuest.ts';
-import { VMM } from './inside/vmmRun.ts';
 
 const HVC0 = 4;
 const ROUNDS = Number(process.env['LAB_ROUNDS'] ?? '5');
@@ -19,18 +16,6 @@ const ANSWER_MS = 60_000;
 const RANDOM_BYTES = 8 * 1024;
 
 const skip = reasonToSkip();
-
-function reasonToSkip(): string | false {
-  if (!existsSync(VMM)) return 'dist/vmm.js is not there: run "npm run build"';
-  return existsSync(DISK.initrd) ? false : `L1 has no ${DISK.initrd}`;
-}
-
-async function boot(t: TestContext, ...more: readonly string[]): Promise<DiskGuest> {
-  const guest = bootWithDisks([], { more, cmdline: 'lab.root=none', memory: '256M' });
-  t.after(() => guest.kill());
-  await guest.ready();
-  return guest;
-}
 
 /** The other end of hvc0: what has come, and a way to type. */
 async function attach(t: TestContext, guest: DiskGuest) {
@@ -65,7 +50,7 @@ async function attach(t: TestContext, guest: DiskGuest) {
 describe("a stock Debian kernel's virtio drivers", { skip }, () => {
   for (const bus of ['pci', 'mmio']) {
     it(`read random numbers over ${bus}, and are bound again and again`, async (t) => {
-      const guest = await boot(t, '--virtio', bus);
+      const guest = await bootWithoutDisks(t, '--virtio', bus);
       const device = await guest.sh('basename /sys/bus/virtio/drivers/virtio_rng/virtio*');
       assert.match(await guest.sh('cat /sys/class/misc/hw_random/rng_current'), /^virtio_rng/);
       const read = `dd if=/dev/hwrng bs=4096 count=${RANDOM_BYTES / 4096} iflag=fullblock 2>/dev/null`;
@@ -83,7 +68,7 @@ describe("a stock Debian kernel's virtio drivers", { skip }, () => {
 
     it(`has hvc0 over ${bus}: what is typed comes back, and much at once arrives whole`, async (t) => {
       const ports = ['stdio', 'null', 'null', 'null', 'terminal'].flatMap((it) => ['--serial', it]);
-      const guest = await boot(t, '--virtio', bus, ...ports);
+      const guest = await bootWithoutDisks(t, '--virtio', bus, ...ports);
       const hvc0 = await attach(t, guest);
       // The driver forgets its settings when nobody has it open.
       await guest.sh('exec 3<>/dev/hvc0 && stty -F /dev/hvc0 raw -echo && (cat <&3 >&3 2>/dev/null &)');

@@ -2,9 +2,11 @@
  * A stock Linux in L1 whose root is on a disk, and which does what it is told: each command runs in its
  * shell, whose output and exit code come back. The other end is agent.sh.
  */
+import { existsSync } from 'node:fs';
+import type { TestContext } from 'node:test';
 import { DISK, PAYLOADS } from './labProtocol.ts';
 import type { GuestRun } from './guestRun.ts';
-import { VmmRun } from './vmmRun.ts';
+import { VMM, VmmRun } from './vmmRun.ts';
 
 /** Of silence; an idle machine needs a tenth of it for the whole boot. */
 const BOOT_MS = 180_000;
@@ -26,6 +28,20 @@ export interface DiskGuestOptions {
   readonly hasAllDrivers?: true;
   /** Added to that of `vmm run`. */
   readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** `file`: what L1 must have for these guests. */
+export function reasonToSkip(file: string = DISK.initrd): string | false {
+  if (!existsSync(VMM)) return 'dist/vmm.js is not there: run "npm run build"';
+  return existsSync(file) ? false : `L1 has no ${file}`;
+}
+
+/** A guest that needs no disk, for as long as the test runs. `more`: see DiskGuestOptions. */
+export async function bootWithoutDisks(t: TestContext, ...more: readonly string[]): Promise<DiskGuest> {
+  const guest = bootWithDisks([], { more, cmdline: 'lab.root=none', memory: '256M' });
+  t.after(() => guest.kill());
+  await guest.ready();
+  return guest;
 }
 
 /** `disks`: values of --disk, the root's first. */

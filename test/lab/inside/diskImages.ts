@@ -1,11 +1,10 @@
 /** Images of guests in L1, made, looked at and booted by our own commands. */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { bootWithDisks, type DiskGuest, type DiskGuestOptions } from './diskGuest.ts';
+import { bootWithDisks, type DiskGuest, type DiskGuestOptions, reasonToSkip } from './diskGuest.ts';
 import { DISK } from './labProtocol.ts';
 import { VMM } from './vmmRun.ts';
 
@@ -13,8 +12,7 @@ import { VMM } from './vmmRun.ts';
 export const LONG_MS = 600_000;
 
 export function reasonToSkipDisks(): string | false {
-  if (!existsSync(VMM)) return 'dist/vmm.js is not there: run "npm run build"';
-  return existsSync(DISK.root) ? false : `L1 has no ${DISK.root}`;
+  return reasonToSkip(DISK.root);
 }
 
 /** Throws with all that it printed, and its exit code as `code`. */
