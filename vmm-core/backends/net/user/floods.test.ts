@@ -6,12 +6,14 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { Bytes } from '../../../../test/support/bytes.ts';
 import { ethernet, ICMP, ip4, TCP, UDP, withChecksum } from '../../../../test/support/rawPackets.ts';
 import { DNS, GUEST, GUEST_MAC, HOST, UserGuest } from '../../../../test/support/userGuest.ts';
 import { TH_SYN } from '../../../abi/packets.ts';
+import { AF_INET, SOCK_STREAM } from '../../../abi/socket.ts';
+import { closeFd } from '../../../kvm/libc.ts';
+import { bindSocket, localAddress, openSocket } from '../../../kvm/net/sockets.ts';
 import { tcpOf } from './attachUser.ts';
 import { MAX_DATAGRAMS } from './fragments.ts';
 import { MAX_CONNECTIONS } from './tcp/tcpHost.ts';
@@ -19,6 +21,9 @@ import { MAX_MAPPINGS } from './udpNat.ts';
 
 const FRAMES = Number(process.env['FLOOD_FRAMES'] ?? '20000');
 const FRAMES_A_TURN = 256;
+/** Of the guest. */
+const FIRST_PORT = 1024;
+const PORTS = 60_000;
 /** Of the whole process, garbage of the test's own frames included. */
 const MOST_GROWN_BYTES = 128 << 20;
 const ALL = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
@@ -60,10 +65,19 @@ function openFds(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
+function deafPort(t: TestContext): number {
+  const fd = openSocket(AF_INET, SOCK_STREAM);
+  t.after(() => closeFd(fd));
+  assert.equal(bindSocket(fd, { family: 'ipv4', address: Uint8Array.of(127, 0, 0, 1), port: 0 }), 0);
+  const address = localAddress(fd);
+  assert.ok(typeof address !== 'number' && address.family === 'ipv4');
+  return address.port;
+}
+
 function syn(it: UserGuest, index: number, toPort: number): void {
   const header = { from: GUEST, to: HOST, protocol: TCP };
   const segment = new Bytes(false)
-    .u16(1024 + (index % 60_000), toPort)
+    .u16(FIRST_PORT + (index % PORTS), toPort)
     .bytes([0, 0, index >> 8, index & 0xff], [0, 0, 0, 0])
     .u8(0x50, TH_SYN)
     .u16(65_535, 0, 0);
@@ -71,13 +85,10 @@ function syn(it: UserGuest, index: number, toPort: number): void {
 }
 
 describe('a guest that floods leaves memory, tables and descriptors within their bounds', () => {
-  it('by SYNs from all its ports, which are refused', async (t) => {
-    const server = createServer((client) => client.on('error', () => undefined)).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    server.close();
-    await once(server, 'close'); // nobody listens there: all are refused, and none may stay
-    await flood(t, (it, index) => syn(it, index, port + (index >= 60_000 ? 1 : 0)));
+  it('by SYNs, each of another connection, which are refused', async (t) => {
+    // As many of the host's ports as that takes. They are bound and nobody listens: none may stay.
+    const ports = Array.from({ length: Math.ceil(FRAMES / PORTS) }, () => deafPort(t));
+    await flood(t, (it, index) => syn(it, index, ports[Math.floor(index / PORTS)] ?? 0));
   });
 
   it('by questions to the name server, each from another port, which does not answer', async (t) => {
@@ -87,7 +98,7 @@ describe('a guest that floods leaves memory, tables and descriptors within their
     const question = new Bytes(false).u16(1, 0x100, 1, 0, 0, 0).u8(1, 97, 0).u16(1, 1).done();
     await flood(
       t,
-      (it, index) => it.sendUdp(GUEST, 1024 + (index % 60_000), DNS, 53, question),
+      (it, index) => it.sendUdp(GUEST, FIRST_PORT + (index % PORTS), DNS, 53, question),
       silent.address().port,
     );
   });
@@ -123,6 +134,6 @@ describe('a guest that floods leaves memory, tables and descriptors within their
         .u16(0, index & 0xffff, 1)
         .done();
       it.sendIcmp({ from: GUEST, to, protocol: ICMP }, echo);
-      it.sendUdp(GUEST, 1024 + (index % 60_000), ip4('255.255.255.255'), 137, Uint8Array.of(index));
+      it.sendUdp(GUEST, FIRST_PORT + (index % PORTS), ip4('255.255.255.255'), 137, Uint8Array.of(index));
     }));
 });
