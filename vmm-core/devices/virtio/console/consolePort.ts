@@ -80,9 +80,9 @@ export class ConsolePort implements SerialLine {
     this.#virtio.kick(this.#receiveq);
   }
 
-  /** The queues may be gone after it: a chain that is half sent ends here. */
-  pause(): void {
-    if (this.#isSending) this.#endChain();
+  /** The driver has reset the transmit queue: what is left of a chain that is half sent is void (§2.6.1). */
+  forgetChain(): void {
+    this.#isSending = false;
   }
 
   /** The VM ends. */

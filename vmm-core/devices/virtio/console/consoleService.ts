@@ -10,6 +10,7 @@ import {
   type ConsoleInstance,
   type ConsoleState,
   portIdOf,
+  transmitqOf,
 } from './consoleState.ts';
 import { PortControl } from './portControl.ts';
 
@@ -40,12 +41,16 @@ export class ConsoleService implements VirtioService {
     return ((queue & 1) === 0 ? port?.receive() : port?.transmit()) ?? false;
   }
 
-  pause(): void {
-    for (const port of this.#ports) port.pause();
+  reset(): void {
+    for (const port of this.#ports) port.forgetChain();
+    this.#control?.reset();
   }
 
-  reset(): void {
-    this.#control?.reset();
+  /** Of other ports too a chain may be half sent: it goes on. */
+  resetQueue(queue: number): void {
+    if (queue === CONTROL_RECEIVEQ || queue === CONTROL_TRANSMITQ) return;
+    const id = portIdOf(queue);
+    if (queue === transmitqOf(id)) this.#ports[id]?.forgetChain();
   }
 
   flush(): void {

@@ -12,10 +12,13 @@ import {
   VIRTIO_CONSOLE_PORT_READY as PORT_READY,
   VIRTIO_CONSOLE_RESIZE as RESIZE,
 } from '../../../abi/virtioConsole.ts';
+import * as abi from '../../../abi/virtioMmio.ts';
 import { CONTROL_RECEIVEQ, CONTROL_TRANSMITQ, receiveqOf, transmitqOf } from './consoleState.ts';
 
 const TO_CLIENT = { kind: 'client' } as const;
 const AGENT = { name: 'org.example.agent', target: TO_CLIENT };
+/** Of a chain that takes several goes. */
+const LONG_BYTES = 0x8_0000;
 const SHELL = { name: 'shell', target: TO_CLIENT, isConsole: true };
 
 describe('named ports of the virtio console (§5.3.6.2)', () => {
@@ -146,6 +149,30 @@ describe('named ports of the virtio console (§5.3.6.2)', () => {
     driver.kick(CONTROL_TRANSMITQ);
     machine.turn();
     assert.equal(consoles.told().length, 2);
+  });
+
+  it('go on with a chain that is half sent when a queue of another is reset (§2.6.1)', () => {
+    const consoles = new NamedConsoles([AGENT, SHELL]);
+    const { machine, driver } = consoles;
+    consoles.begin();
+    const heard = [consoles.hear(1), consoles.hear(2)] as const;
+    machine.isMainBusy = true;
+    const queue = consoles.queue(transmitqOf(1));
+    queue.addChain([readable(LONG_BYTES, 0x20_0000)]);
+    consoles.queue(transmitqOf(2)).addChain([readable(LONG_BYTES, 0x30_0000)]);
+    for (const id of [1, 2]) driver.kick(transmitqOf(id));
+    machine.turn();
+    const before = heard.map((it) => it().length);
+    assert.ok(before.every((it) => it > 0 && it < LONG_BYTES));
+    driver.write(abi.VIRTIO_MMIO_QUEUE_SEL, transmitqOf(2));
+    driver.write(abi.VIRTIO_MMIO_QUEUE_RESET, 1);
+    for (let go = 0; go < 20; go++) machine.turn();
+    assert.deepEqual(
+      heard.map((it) => it().length),
+      [LONG_BYTES, before[1]],
+    );
+    assert.equal(queue.used().length, 1);
+    assert.equal(machine.brokenRule, '');
   });
 
   it('begin anew after a reset, closed', () => {
