@@ -17,7 +17,9 @@ import { ninepRound } from '../support/ninepFuzz.ts';
 import { FUZZ_PROGRAMS, type FuzzProgram, programTarget } from '../support/programFuzz.ts';
 import { netRound } from '../support/netFuzz.ts';
 import { qcow2Round } from '../support/qcow2Fuzz.ts';
+import { forwardsRound } from '../support/forwardsFuzz.ts';
 import { streamRound, tapHeaderRound } from '../support/streamFuzz.ts';
+import { tapRound } from '../support/tapFuzz.ts';
 import { fuzzUserDhcp, fuzzUserFragments, fuzzUserNet, fuzzUserTftp } from '../support/userFuzz.ts';
 import { scsiRound } from '../support/scsiFuzz.ts';
 import { switchRound } from '../support/switchFuzz.ts';
@@ -49,6 +51,11 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'net-tap-header',
     claim: 'whatever a tap says of a frame, the guest gets what can be, and what its driver takes',
     round: tapHeaderRound,
+  },
+  {
+    name: 'net-tap',
+    claim: 'frames of a tap arrive in order, and what is none is counted, whatever the host refuses',
+    round: tapRound,
   },
   {
     name: 'qcow2',
@@ -145,6 +152,12 @@ export const FUZZERS: readonly Fuzzer[] = [
     name: 'user-net',
     claim: 'whatever frames a guest sends to the user network, what comes back is right, and nothing is lost',
     round: fuzzUserNet,
+  },
+  {
+    name: 'user-forwards',
+    claim:
+      'what comes by forwards reaches the guest once, and its answers whom they are for, whatever the host refuses',
+    round: forwardsRound,
   },
   {
     name: 'user-dhcp',
