@@ -1,7 +1,16 @@
 /** What is written is what tshark reads. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -85,6 +94,15 @@ function tshark(file: string, ...fields: string[]): string[][] {
     .map((it) => it.split('\t'));
 }
 
+/** isb_ifrecv (§4.6): behind the options with the times of the last block. */
+function receivedIn(file: string): bigint {
+  const bytes = readFileSync(file);
+  const last = bytes.length - bytes.readUInt32LE(bytes.length - 4);
+  const at = last + 8 + 12 + 2 * 12;
+  assert.deepEqual([bytes.readUInt32LE(last), bytes.readUInt16LE(at)], [5, 4]);
+  return bytes.readBigUInt64LE(at + 4);
+}
+
 describe('a capture', { skip }, () => {
   test('has each frame whole, with its direction and time, and says where it comes from', async () => {
     const capture = new Capture();
@@ -157,6 +175,14 @@ describe('a capture', { skip }, () => {
     }
   });
 
+  test('that is rotated says at the end of each file what it has so far, in whatever batches it came', async () => {
+    const capture = new Capture({ rotateBytes: 20_000 });
+    for (let i = 0; i < 12; i++) capture.buffer.add(true, frame(4000));
+    const { paths } = await capture.end();
+    assert.equal(paths.length, 3);
+    assert.deepEqual(paths.map(receivedIn), [4n, 8n, 12n]);
+  });
+
   test('that a full disk ends says so once, and what is there can be read', async (t) => {
     const disk = path.join(folder, 'disk');
     mkdirSync(disk);
@@ -220,4 +246,18 @@ test('a file that is there is replaced', async () => {
   writeFileSync(file, 'x'.repeat(100_000));
   await new Capture().end();
   assert.ok(existsSync(file) && statSync(file).size < 1000);
+});
+
+test('a file that another capture writes to is refused, and left as it is', async () => {
+  const file = path.join(folder, 'net.pcapng');
+  const first = new Capture();
+  first.buffer.add(true, frame(60));
+  first.buffer.onTimer();
+  assert.throws(
+    () => new Capture(),
+    /^UserError: the capture cannot be written to ".*" \(another capture writes to it\)/,
+  );
+  await first.end();
+  assert.ok(statSync(file).size > 200);
+  await new Capture().end();
 });

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { fileErrorText, openRegularFile } from '../../../client/regularFile.ts';
 import { UserError } from '../../../errors.ts';
+import { tryLock } from '../../../kvm/libc.ts';
 import type { CaptureOptions, CaptureSummary } from '../../backend.ts';
 import { type CaptureBatch, CaptureClock } from './capture.ts';
 import { blockBytes, type CaptureOrigin, fileHead, type PcapTime, statistics } from './pcapng.ts';
@@ -18,7 +19,7 @@ export interface CaptureFileHost {
   trouble(sentence: string): void;
 }
 
-const REPLACE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC;
+const CREATE = constants.O_WRONLY | constants.O_CREAT;
 /** What a guest says is its owner's business. */
 const FILE_MODE = 0o600;
 
@@ -73,18 +74,18 @@ export class CaptureFile {
 
   async #writeAll(): Promise<void> {
     for (let batch = this.#queue.shift(); batch !== undefined; batch = this.#queue.shift()) {
-      const { bytes, frames, dropped } = batch;
-      this.#dropped += dropped;
-      const isWritten = await this.#guard(() => this.#writeBatch(bytes));
-      if (isWritten) this.#frames += frames;
-      else this.#dropped += frames;
+      this.#dropped += batch.dropped;
+      const before = this.#frames;
+      await this.#guard(() => this.#writeBatch(batch));
+      this.#dropped += batch.frames - (this.#frames - before);
       this.#host.written(1);
     }
     this.#work = undefined;
   }
 
-  async #writeBatch(bytes: Uint8Array): Promise<void> {
+  async #writeBatch({ bytes, frames }: CaptureBatch): Promise<void> {
     const { rotateBytes = Infinity } = this.#options;
+    let left = frames;
     for (let rest = bytes; rest.length > 0;) {
       if (this.#sizeBytes === 0) await this.#write(this.#head);
       const fitting = wholeBlocks(rest, rotateBytes - this.#sizeBytes);
@@ -95,6 +96,10 @@ export class CaptureFile {
       const part = rest.subarray(0, Math.max(fitting, blockBytes(rest, 0)));
       await this.#write(part);
       rest = rest.subarray(part.length);
+      // The end of a file says how many frames there were so far: those of this part are among them.
+      const written = rest.length === 0 ? left : blocksIn(part);
+      this.#frames += written;
+      left -= written;
     }
   }
 
@@ -123,15 +128,13 @@ export class CaptureFile {
     this.#sizeBytes += bytes.length;
   }
 
-  /** False: it failed, now or before, and there is no file any more. */
-  async #guard(perform: () => Promise<void>): Promise<boolean> {
-    if (this.#fd < 0) return false;
+  /** It may have failed before: then there is no file any more. */
+  async #guard(perform: () => Promise<void>): Promise<void> {
+    if (this.#fd < 0) return;
     try {
       await perform();
-      return true;
     } catch (error) {
       this.#fail(error);
-      return false;
     }
   }
 
@@ -151,7 +154,7 @@ export class CaptureFile {
 
   #open(): void {
     this.#path = pathOf(this.#options.path, this.#opened++);
-    this.#fd = openRegularFile(this.#path, REPLACE, FILE_MODE).fd;
+    this.#fd = openOwn(this.#path);
     this.#sizeBytes = 0;
     this.#paths.push(this.#path);
   }
@@ -159,6 +162,22 @@ export class CaptureFile {
   #close(): void {
     closeSync(this.#fd);
     this.#fd = -1;
+  }
+}
+
+/**
+ * Empty, and locked until it is closed: what two captures write to one file is no capture. Throws what
+ * fileErrorText makes a sentence of.
+ */
+function openOwn(name: string): number {
+  const { fd } = openRegularFile(name, CREATE, FILE_MODE);
+  try {
+    if (!tryLock(fd)) throw new Error('another capture writes to it');
+    ftruncateSync(fd);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }
 
@@ -175,4 +194,10 @@ function wholeBlocks(blocks: Uint8Array, roomBytes: number): number {
   let at = 0;
   while (at + blockBytes(blocks, at) <= roomBytes) at += blockBytes(blocks, at);
   return at;
+}
+
+function blocksIn(blocks: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < blocks.length; at += blockBytes(blocks, at)) count++;
+  return count;
 }
