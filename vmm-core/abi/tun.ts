@@ -31,7 +31,9 @@ export const TUN_F_USO6 = 0x40;
 // Of any socket.
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
+export const SIOCGIFADDR = 0x8915;
 export const SIOCSIFADDR = 0x8916;
+export const SIOCGIFNETMASK = 0x891b;
 export const SIOCSIFNETMASK = 0x891c;
 export const SIOCGIFMTU = 0x8921;
 export const SIOCSIFMTU = 0x8922;

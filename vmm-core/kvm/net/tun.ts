@@ -18,10 +18,12 @@ import {
   In6Ifreq,
   SIOCBRADDIF,
   SIOCDIFADDR,
+  SIOCGIFADDR,
   SIOCGIFFLAGS,
   SIOCGIFHWADDR,
   SIOCGIFINDEX,
   SIOCGIFMTU,
+  SIOCGIFNETMASK,
   SIOCSIFADDR,
   SIOCSIFFLAGS,
   SIOCSIFMTU,
@@ -41,6 +43,7 @@ export const TUN_DEVICE = '/dev/net/tun';
 /** struct virtio_net_hdr_mrg_rxbuf (virtio 1.2 §5.1.6): before each frame. */
 export const VNET_HEADER_BYTES = 12;
 const MAC_BYTES = 6;
+const IPV4_BYTES = 4;
 
 export interface TapRequest {
   /** Of the interface. Absent: the kernel chooses; it makes one where there is none, if we may. */
@@ -196,10 +199,30 @@ function indexOf(name: string): number {
   return result < 0 ? result : Ifreq.read(new DataView(request.buffer)).ifr_ifindex;
 }
 
+export interface InterfaceNetwork {
+  readonly address: Uint8Array;
+  readonly netmask: Uint8Array;
+}
+
+/** The first IPv4 address of an interface, up or not. Or -errno: -EADDRNOTAVAIL: it has none. */
+export function interfaceNetwork(name: string): InterfaceNetwork | number {
+  const address = ipv4By(SIOCGIFADDR, name);
+  const netmask = ipv4By(SIOCGIFNETMASK, name);
+  if (typeof address === 'number') return address;
+  return typeof netmask === 'number' ? netmask : { address, netmask };
+}
+
+function ipv4By(ask: number, name: string): Uint8Array | number {
+  const request = ipv4Request(name, new Uint8Array(IPV4_BYTES));
+  const result = interfaceIoctl(ask, request);
+  const at = IFREQ_SOCKADDR + SOCKADDR_IN.sin_addr;
+  return result < 0 ? result : request.slice(at, at + IPV4_BYTES);
+}
+
 function ipv4Request(name: string, address: Uint8Array): Uint8Array {
   const request = Ifreq.bytes({ ifr_name: name });
   new DataView(request.buffer).setUint16(IFREQ_SOCKADDR + SOCKADDR_IN.sin_family, AF_INET, true);
-  request.set(address.subarray(0, 4), IFREQ_SOCKADDR + SOCKADDR_IN.sin_addr);
+  request.set(address.subarray(0, IPV4_BYTES), IFREQ_SOCKADDR + SOCKADDR_IN.sin_addr);
   return request;
 }
 

@@ -130,3 +130,21 @@ test(
     port.close();
   },
 );
+
+test('a pair that an interface has which is down is not given again', { skip: unavailable() }, (t) => {
+  const [one, other] = [`trapl${process.pid % 1e5}`, `trapm${process.pid % 1e5}`];
+  if (![one, other].every((it) => spawnSync('ip', ['tuntap', 'add', it, 'mode', 'tap']).status === 0))
+    return t.skip('no tap that stays can be made here');
+  t.after(() => [one, other].forEach((it) => spawnSync('ip', ['link', 'delete', it])));
+  const host = linkHost(`vm-${process.pid}`);
+  const first = openLocal({ kind: 'local', tap: one }, host);
+  first.close(false);
+  spawnSync('ip', ['link', 'set', one, 'down']);
+  const second = openLocal({ kind: 'local', tap: other }, host);
+  second.close(false);
+  const again = openLocal({ kind: 'local', tap: one }, host);
+  again.close(false);
+  const hosts = [first, second, again].map(({ opened }) => ipText((opened as LocalOpened).host));
+  assert.notEqual(hosts[0], hosts[1]);
+  assert.equal(hosts[0], hosts[2], 'an interface keeps what it has');
+});

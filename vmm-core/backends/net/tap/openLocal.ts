@@ -3,12 +3,13 @@
  * server and a router of ours on the guest's side. What goes on from there (routes, NAT, names) is the host's
  * to say.
  */
+import { readdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { ipText, parseIp } from '../../../bus/socketAddress.ts';
 import type { NetworkConfig } from '../../../config/settings/networkOptions.ts';
 import { errnoText, UserError } from '../../../errors.ts';
 import { closeFd } from '../../../kvm/libc.ts';
-import { interfaceMac, setInterfaceAddress } from '../../../kvm/net/tun.ts';
+import { interfaceMac, interfaceNetwork, setInterfaceAddress } from '../../../kvm/net/tun.ts';
 import type { LinkBackend, LinkHost } from '../linkKind.ts';
 import { hostnameOf } from '../user/dhcp.ts';
 import { LOCAL_MASK, LOCAL_PREFIX, localPair, type LocalPair, otherOf } from './localAddresses.ts';
@@ -40,15 +41,34 @@ export function open({ tap: name, mtu, prefix, prefix6 }: NetworkConfig, host: L
 /** Of an interface that its owner has given some already. */
 function addressesOf(name: string): LocalPair | undefined {
   const mask = ipText(LOCAL_MASK);
+  const first = interfaceNetwork(name);
+  if (typeof first !== 'number' && ipText(first.netmask) === mask)
+    return { host: first.address, guest: otherOf(first.address) };
   const own = networkInterfaces()[name]?.find(({ family, netmask }) => family === 'IPv4' && netmask === mask);
   const host = own && parseIp(own.address);
   return host && { host, guest: otherOf(host) };
 }
 
+/** Of this host. Interfaces that are down or without a carrier, which node:os leaves out, have them too. */
+function takenAddresses(): ReadonlySet<string> {
+  const listed = Object.values(networkInterfaces()).flatMap((it) => it?.map(({ address }) => address) ?? []);
+  const firsts = interfaceNames().flatMap((it) => {
+    const found = interfaceNetwork(it);
+    return typeof found === 'number' ? [] : [ipText(found.address)];
+  });
+  return new Set([...listed, ...firsts]);
+}
+
+function interfaceNames(): readonly string[] {
+  try {
+    return readdirSync('/sys/class/net');
+  } catch {
+    return []; // a container without /sys: those that are up are known
+  }
+}
+
 function giveAddresses(name: string, prefix: string, { vmName, index }: LinkHost): LocalPair {
-  const taken = new Set(
-    Object.values(networkInterfaces()).flatMap((it) => it?.map(({ address }) => address)),
-  );
+  const taken = takenAddresses();
   const pair = localPair(prefix, vmName, index, (address) => taken.has(ipText(address)));
   const result = setInterfaceAddress(name, pair.host, LOCAL_MASK);
   if (result < 0)
