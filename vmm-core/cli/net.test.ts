@@ -68,6 +68,7 @@ test('what is wrong is said in one line', async (t) => {
   const cases: readonly (readonly [args: string, message: RegExp])[] = [
     ['up', /which interface\? write "vmm net NAME up net0"/],
     ['pull net0', /"pull" is not something to do with an interface; "vmm net --help" tells what is/],
+    ['net0', /"net0" is not something to do with an interface/],
     ['up net0 now', /"now" is one argument too many/],
     ['up net9', /there is no network interface "net9"/],
     ['capture net0', /give the file to write to, or "stop"/],

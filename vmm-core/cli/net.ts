@@ -59,6 +59,8 @@ The guest runs on.
 /** What a verb does; resolves with what is printed. */
 type Action = (client: VmmClient) => Promise<string>;
 
+const VERBS = ['show', 'up', 'down', 'capture', 'forward', 'unforward'] as const;
+type Verb = (typeof VERBS)[number];
 const ONLY_FOR_CAPTURE = ['rotate', 'files', 'snap', 'comment'] as const;
 
 export async function net(argv: readonly string[]): Promise<number> {
@@ -95,6 +97,10 @@ function actionOf([verb, target = '', ...rest]: readonly string[], values: Value
     throw new UserError('--json is only for the list of interfaces, and for "vmm net NAME show IF"');
   if (verb === undefined)
     return async (client) => listText(await client.connection.sendRequest(listNetworks), isJson);
+  if (!isVerb(verb))
+    throw new UserError(
+      `${quoted(verb)} is not something to do with an interface; "vmm net --help" tells what is`,
+    );
   const network = interfaceName(target, verb);
   const [value] = rest;
   if (value !== undefined && !['capture', 'forward', 'unforward'].includes(verb))
@@ -118,11 +124,11 @@ function actionOf([verb, target = '', ...rest]: readonly string[], values: Value
       const wanted = forwardArgument(value);
       return silent(({ connection }) => connection.sendRequest(request, { network, forward: wanted }));
     }
-    default:
-      throw new UserError(
-        `${quoted(verb)} is not something to do with an interface; "vmm net --help" tells what is`,
-      );
   }
+}
+
+function isVerb(text: string): text is Verb {
+  return VERBS.some((it) => it === text);
 }
 
 function silent(act: (client: VmmClient) => Promise<void>): Action {
@@ -133,7 +139,7 @@ function silent(act: (client: VmmClient) => Promise<void>): Action {
 }
 
 /** `0` and `net0`. */
-function interfaceName(given: string, verb: string): string {
+function interfaceName(given: string, verb: Verb): string {
   if (/^\d{1,2}$/.test(given)) return `net${Number(given)}`;
   if (given === '') throw new UserError(`which interface? write "vmm net NAME ${verb} net0"`);
   return given;
