@@ -24,3 +24,16 @@ none
 `,
   );
 });
+
+test('names that a guest or another user has chosen do not steer the terminal', () => {
+  const report = { vm: 'a\u001b[2Jb', transfers: [{ file: 'c\r\nd\u009b1m', bytes: 0 }], names: ['\u202ee'] };
+  assert.equal(
+    decodedText(report),
+    `vm     a\\u{1b}[2Jb
+transfers
+  file                  bytes
+  c\\u{d}\\u{a}d\\u{9b}1m  0
+names  \\u{202e}e
+`,
+  );
+});

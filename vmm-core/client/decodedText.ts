@@ -30,7 +30,7 @@ export function rowLines(rows: readonly Row[]): string[] {
 export function decodedRows(values: Decoded): Row[] {
   return Object.entries(values).map(([name, value]) => {
     if (isList(value)) return listRow(name, value);
-    return typeof value === 'object' ? { name, rows: decodedRows(value) } : row(name, String(value));
+    return typeof value === 'object' ? { name, rows: decodedRows(value) } : row(name, visible(String(value)));
   });
 }
 
@@ -47,7 +47,12 @@ function listRow(name: string, values: readonly DecodedValue[]): Row {
 
 function cellText(value: DecodedValue): string {
   if (isList(value)) return value.map(cellText).join(' ');
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return visible(typeof value === 'object' ? JSON.stringify(value) : String(value));
+}
+
+/** A guest names files that it asks for, and other users their VMs: none may steer a terminal. */
+function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (it) => `\\u{${it.codePointAt(0)?.toString(16)}}`);
 }
 
 function isList(value: DecodedValue): value is readonly DecodedValue[] {
