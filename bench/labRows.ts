@@ -8,6 +8,8 @@ import { L1LostError } from '../test/lab/secondChance.ts';
 
 const FILE_TIMEOUT_MS = 20 * 60_000;
 const ROW = 'row ';
+/** What a guest's failure begins with that is not its own (emulatorLoss.ts). */
+const LOSS = 'lost by the emulator';
 /** The emulator kills some L1 that are busy for long. */
 const TRIES = 3;
 
@@ -18,23 +20,28 @@ export interface LabMeasurement {
   readonly testNamePattern?: string;
 }
 
-/** Of one L1, from its start to its end; or why there was none. */
+/**
+ * Of one L1, from its start to its end, and of those before it that the emulator lost, or whose guest, as far
+ * as they came; or why there are none.
+ */
 export async function rowsOf<T>(measurement: LabMeasurement): Promise<readonly T[] | string> {
   const missing = await prepareLab();
   if (missing !== undefined) return missing;
+  const rows: T[] = [];
   for (let i = 1; i <= TRIES; i++) {
     try {
-      return await measureInLab<T>(measurement);
+      await measureInLab<T>(measurement, rows);
+      return rows;
     } catch (error) {
-      if (!(error instanceof L1LostError)) throw error;
-      console.log(`the emulator lost L1 ${i} of ${TRIES}`);
+      const { message } = error as Error;
+      if (!(error instanceof L1LostError) && !message.startsWith(LOSS)) throw error;
+      console.log(`${message.split('\n')[0] ?? ''} (${i} of ${TRIES})`);
     }
   }
-  return `the emulator lost ${TRIES} L1 in turn`;
+  return `the emulator lost ${TRIES} L1 or guests in turn`;
 }
 
-async function measureInLab<T>({ file, ...options }: LabMeasurement): Promise<T[]> {
-  const rows: T[] = [];
+async function measureInLab<T>({ file, ...options }: LabMeasurement, rows: T[]): Promise<void> {
   const failures: string[] = [];
   const onMessage = (message: LabMessage): void => {
     if (message.type === 'fileEnd' && message.problem !== undefined) failures.push(message.problem);
@@ -43,9 +50,8 @@ async function measureInLab<T>({ file, ...options }: LabMeasurement): Promise<T[
     if (event.type === 'diagnostic' && event.message.startsWith(ROW))
       rows.push(JSON.parse(event.message.slice(ROW.length)) as T);
     if (event.type === 'close' && event.outcome.error !== undefined)
-      failures.push(`${event.name}: ${event.outcome.error.message}`);
+      failures.push(event.outcome.error.message);
   };
   await runLab({ files: [file], ...options, fileTimeoutMs: FILE_TIMEOUT_MS, onMessage });
   if (failures.length > 0) throw new Error(failures.join('; '));
-  return rows;
 }
