@@ -2,9 +2,11 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { EmulatorLostError } from './emulatorLoss.ts';
 import { LAB_ROOT } from './labProtocol.ts';
-import { shutdownLoss, shutdowns } from './shutdowns.ts';
+import { shutdownLoss, shutdowns, shutdownText } from './shutdowns.ts';
 
 const SHOWN = 3000;
+/** No page table is above it. */
+const UNKNOWN_END = 1n << 52n;
 /** After these there is nothing to wait for. */
 const HOPELESS = /Kernel panic - not syncing: .*|end Kernel panic/;
 
@@ -20,8 +22,11 @@ export class GuestRun {
   #lastHeardMs = performance.now();
   /** Of guests before this one. */
   readonly #shutdownsBefore = shutdowns().length;
+  /** The first address above its RAM, as far as that is known. */
+  readonly #memoryEnd: bigint;
 
   constructor(program: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    this.#memoryEnd = memoryEnd(args);
     this.#child = spawn(program, args, { cwd: LAB_ROOT, env: { ...process.env, ...environment } });
     this.#child.stdout.setEncoding('latin1').on('data', (text: string) => {
       this.#output += text;
@@ -119,8 +124,15 @@ export class GuestRun {
     const text = `${message}\n--- the guest's last output ---\n${shown}\n--- its stderr ---\n${this.#errors}`;
     const seen = shutdowns().slice(this.#shutdownsBefore);
     if (seen.length === 0) return new Error(text);
-    const loss = shutdownLoss(seen);
-    const whole = `${text}\n--- what L1's KVM saw ---\n${seen.map((it) => it.text).join('\n')}`;
+    const loss = shutdownLoss(seen, this.#memoryEnd);
+    const whole = `${text}\n--- what L1's KVM saw ---\n${seen.map(shutdownText).join('\n')}`;
     return loss === undefined ? new Error(whole) : new EmulatorLostError(`${loss}\n${whole}`);
   }
+}
+
+/** Of a command line of `vmm run` or QEMU, for guests that end below the hole under 4 GiB. */
+function memoryEnd(args: readonly string[]): bigint {
+  const at = args.findIndex((it) => it === '--memory' || it === '-m');
+  const [, mib] = /^(\d+)M?$/.exec(args[at + 1] ?? '') ?? [];
+  return at < 0 || mib === undefined ? UNKNOWN_END : BigInt(mib) << 20n;
 }

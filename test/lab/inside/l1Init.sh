@@ -28,10 +28,8 @@ for module in $(cat /lib/modules/lab.order); do
   insmod /lib/modules/$module || echo "lab: cannot load $module"
 done
 
-# Where a guest's vCPU triple faulted, which KVM forgets: shutdowns.ts. SVM_EXIT_SHUTDOWN is 0x7f.
+# For shutdowns.ts.
 mount -t tracefs trace /sys/kernel/tracing
-echo 'exit_reason == 0x7f' > /sys/kernel/tracing/events/kvm/kvm_exit/filter
-echo 1 > /sys/kernel/tracing/events/kvm/kvm_exit/enable
 
 mkdir -p /disk /var/tmp
 [ -b /dev/vda ] && mount -t ext4 -o noatime /dev/vda /disk

@@ -7,11 +7,17 @@ import { release, uptime } from 'node:os';
 import path from 'node:path';
 import { JOB_FILE, type LabJob, type LabMessage, LAB_ROOT, RESULTS_PORT } from './labProtocol.ts';
 import { runFile } from './runFile.ts';
+import { traceShutdowns } from './shutdowns.ts';
 
 async function main(): Promise<void> {
   const { bundles, fileTimeoutMs, ...options } = JSON.parse(readFileSync(JOB_FILE, 'utf8')) as LabJob;
   const port = openSync(resultsPort(), 'w');
   const send = (message: LabMessage): void => void writeSync(port, `${JSON.stringify(message)}\n`);
+  try {
+    traceShutdowns();
+  } catch (error) {
+    process.stderr.write(`lab: guests that triple fault cannot be looked at: ${(error as Error).message}\n`);
+  }
   send({ type: 'ready', node: process.version, kernel: release(), uptimeSeconds: uptime() });
   for (const bundle of bundles) {
     send({ type: 'fileStart', bundle });
