@@ -4,13 +4,9 @@
  */
 import type { LabMessage } from '../test/lab/inside/labProtocol.ts';
 import { prepareLab, runLab } from '../test/lab/lab.ts';
-import { L1LostError } from '../test/lab/secondChance.ts';
 
 const FILE_TIMEOUT_MS = 20 * 60_000;
 const ROW = 'row ';
-/** What a guest's failure begins with that is not its own (emulatorLoss.ts). */
-const LOSS = 'lost by the emulator';
-/** The emulator kills some L1 that are busy for long. */
 const TRIES = 3;
 
 export interface LabMeasurement {
@@ -21,24 +17,24 @@ export interface LabMeasurement {
 }
 
 /**
- * Of one L1, from its start to its end, and of those before it that the emulator lost, or whose guest, as far
- * as they came; or why there are none.
+ * Of one L1, from its start to its end, and of those before it that failed, as far as they came; or why there
+ * are none. The emulator loses some L1 that are busy for long, and guests.
  */
 export async function rowsOf<T>(measurement: LabMeasurement): Promise<readonly T[] | string> {
   const missing = await prepareLab();
   if (missing !== undefined) return missing;
   const rows: T[] = [];
+  let why = '';
   for (let i = 1; i <= TRIES; i++) {
     try {
       await measureInLab<T>(measurement, rows);
       return rows;
     } catch (error) {
-      const { message } = error as Error;
-      if (!(error instanceof L1LostError) && !message.startsWith(LOSS)) throw error;
-      console.log(`${message.split('\n')[0] ?? ''} (${i} of ${TRIES})`);
+      why = (error as Error).message.split('\n')[0] ?? '';
+      console.log(`L1 ${i} of ${TRIES} failed: ${(error as Error).message}`);
     }
   }
-  return `the emulator lost ${TRIES} L1 or guests in turn`;
+  return `${TRIES} L1 failed in turn, the last by this: ${why}`;
 }
 
 async function measureInLab<T>({ file, ...options }: LabMeasurement, rows: T[]): Promise<void> {

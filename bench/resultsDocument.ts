@@ -47,7 +47,7 @@ function cell({ median, min, max }: Summary, unit: string): string {
 }
 
 function digits(value: number): string {
-  return value.toFixed(value < 100 ? 1 : 0);
+  return value > 0 && value < 1 ? value.toPrecision(2) : value.toFixed(value < 100 ? 1 : 0);
 }
 
 export interface Measurements {
@@ -70,7 +70,7 @@ one that does not count.
 ${machine(load)}${comparedWith(before, table)}
 
 ${table}
-${keptNote(before, table)}
+${keptNote(table)}
 How:
 
 ${explanations(parts).join('\n')}
