@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keptNote, keptRows } from './keptRows.ts';
+import { keptNote, keptRows, measured } from './keptRows.ts';
 
 const BEFORE = `
 | a disk: reads | 50.0 /s (49.0–51.0) | 100 /s (98.0–103) | 0.50× | ≥ 1.00× | **missed** |
@@ -19,6 +19,8 @@ test('rows that cannot be measured again stay, with a mark and a note of whose t
     '| processor time of each | 50.0 µs (49.0–51.0) |  |  |  | † |',
   ]);
   assert.match(keptNote(kept.join('\n')), /^\n† Of an earlier run: /);
+
+  assert.equal(measured(`| new |\n${kept.join('\n')}`), '| new |');
 
   // And once more, by a third run.
   assert.deepEqual(keptRows(kept.join('\n'), DISK), kept);

@@ -23,6 +23,14 @@ export function keptNote(table: string): string {
     : '';
 }
 
+/** What this run has measured of a table. */
+export function measured(table: string): string {
+  return table
+    .split('\n')
+    .filter((it) => !isKept(it))
+    .join('\n');
+}
+
 function isKept(line: string): boolean {
   return line.endsWith(`${MARK} |`);
 }

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import path from 'node:path';
 import { qemu } from './machines.ts';
-import { keptNote } from './keptRows.ts';
+import { keptNote, measured } from './keptRows.ts';
 import { pace } from './pace.ts';
 import type { Group, Part, Result, Row } from './part.ts';
 import type { Summary } from './statistics.ts';
@@ -90,7 +90,7 @@ function explanations(parts: Measurements['parts']): string[] {
 }
 
 function comparedWith(before: string, table: string): string {
-  const ratio = pace(before, table);
+  const ratio = pace(before, measured(table));
   if (ratio === undefined) return '';
   return `
 
