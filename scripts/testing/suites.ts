@@ -49,6 +49,17 @@ const UNIT_FOLDERS = [
   ...['test/support/', 'test/fuzz/', 'test/soak/'],
 ];
 
+/** What suites in VS Code have in common. */
+const VS_CODE = {
+  concurrency: 1,
+  load: 0.5,
+  fileTimeoutMs: 15 * MINUTE_MS,
+  timeoutMs: 20 * MINUTE_MS,
+  needsBuild: true,
+  commands: {},
+  prepare: fetchVsCode,
+} as const;
+
 export const SUITES: readonly Suite[] = [
   {
     name: 'lab',
@@ -65,15 +76,16 @@ export const SUITES: readonly Suite[] = [
   {
     name: 'extension',
     what: 'VS Code in a browser, from the gutter to the serial terminal',
-    includes: inFolder('test/extension/'),
-    concurrency: 1,
-    load: 0.5,
-    fileTimeoutMs: 15 * MINUTE_MS,
-    timeoutMs: 20 * MINUTE_MS,
-    needsBuild: true,
-    commands: {},
+    includes: (file) => file.startsWith('test/extension/') && !isGuestlessTest(file),
+    ...VS_CODE,
+    unavailable: () => codeServerUnavailable() ?? kvmUnavailable(),
+  },
+  {
+    name: 'editor',
+    what: 'editors where no guest runs: vm.conf, and a VM that the test plays',
+    includes: isGuestlessTest,
+    ...VS_CODE,
     optionalCommands: { nvim: 'neovim' },
-    prepare: fetchVsCode,
     unavailable: codeServerUnavailable,
   },
   {
@@ -261,6 +273,11 @@ function isBootingLabTest(file: string): boolean {
 
 function isHostSideLabTest(file: string): boolean {
   return file.startsWith('test/lab/') && !isBootingLabTest(file);
+}
+
+/** Of test/extension those that need no KVM. */
+function isGuestlessTest(file: string): boolean {
+  return /^test\/extension\/(?:neovim|runningVm|vmConf)\.test\.ts$/.test(file);
 }
 
 export function kvmUnavailable(): string | undefined {
