@@ -82,7 +82,7 @@ export const SUITES: readonly Suite[] = [
   },
   {
     name: 'editor',
-    what: 'editors where no guest runs: vm.conf, and a VM that the test plays',
+    what: 'editors where no guest runs: neovim, and VS Code beside a VM that the test plays',
     includes: isGuestlessTest,
     ...VS_CODE,
     optionalCommands: { nvim: 'neovim' },
@@ -277,7 +277,7 @@ function isHostSideLabTest(file: string): boolean {
 
 /** Of test/extension those that need no KVM. */
 function isGuestlessTest(file: string): boolean {
-  return /^test\/extension\/(?:neovim|runningVm|vmConf)\.test\.ts$/.test(file);
+  return /^test\/extension\/(?:neovim|runningVm)\.test\.ts$/.test(file);
 }
 
 export function kvmUnavailable(): string | undefined {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { memberOffset } from './inside/btf.ts';
 import { emulatorLoss } from './inside/emulatorLoss.ts';
-import { shutdownsIn, shutdownText } from './inside/shutdowns.ts';
+import { isTextGone, shutdownsIn, shutdownText } from './inside/shutdowns.ts';
 
 /** As the tracer writes it. */
 function line(cr3: string): string {
@@ -25,6 +25,21 @@ describe("shutdowns of guests in the trace of L1's KVM", () => {
       emulatorLoss(shutdownsIn(line(cr3)), { memoryEnd: 256n << 20n, vmrun: undefined });
     assert.equal(loss('0x4a02000'), undefined);
     assert.match(loss('0x7fa02000') ?? '', /^lost by the emulator: .*CR3 is above the guest's memory/);
+  });
+});
+
+describe("a guest's kernel that is not there", () => {
+  const isGone = (text: string): boolean => shutdownsIn(text).some(isTextGone);
+
+  it('is a fetch of its text that page-faults', () => {
+    assert.ok(isGone(line('0x2a10000')));
+    assert.ok(isGone(line('0x2a10000').replace('0x1080000b0e', '0x1880000b0e')));
+  });
+
+  it('is no other fault, and none elsewhere', () => {
+    assert.ok(!isGone(line('0x2a10000').replace('0x1080000b0e', '0x280000b0e'))); // a write
+    assert.ok(!isGone(line('0x2a10000').replace('0x1080000b0e', '0x80000b0d')));
+    assert.ok(!isGone(line('0x2a10000').replace('0xffffffff810de783', '0x100012')));
   });
 });
 

@@ -21,7 +21,7 @@ describe('stock Debian kernels on a switch', { skip: reasonToSkipDisks() }, () =
     const second = await bootNetGuest(t, { networks });
     await address(first, 1);
     await address(second, 2);
-    assert.match(await second.sh('ping -c 3 10.9.0.1'), /3 packets received/);
+    assert.match(await second.sh('ping -c 3 10.9.0.1'), /[1-3] packets received/);
     await startEcho(first, ECHO);
     assert.match(await second.sh(`netLoad many 10.9.0.1 ${ECHO} 50`), /^answered: 50 /);
     assert.match(await second.sh(`netLoad udp 10.9.0.1 ${ECHO}`), /^answered: 14 /);
@@ -46,7 +46,7 @@ describe('stock Debian kernels on a switch', { skip: reasonToSkipDisks() }, () =
     const other = await bootNetGuest(t, { networks });
     for (const [i, guest] of [holder, other].entries()) {
       await guest.sh(`ip addr add 10.9.9.${2 + i}/24 dev eth0 && ip link set eth0 up`);
-      assert.match(await guest.sh('ping -c 3 10.9.9.1'), /3 packets received/);
+      assert.match(await guest.sh('ping -c 3 10.9.9.1'), /[1-3] packets received/);
       assert.match(await guest.sh(`netLoad many 10.9.9.1 ${echo} 20`), /^answered: 20 /);
     }
     await holder.kill();

@@ -16,6 +16,12 @@ import {
 const TRACING = '/sys/kernel/tracing';
 const BTF = '/sys/kernel/btf';
 const EVENT = 'guest_shutdown';
+/** Documentation/arch/x86/x86_64/mm.rst; without KASLR, as the lab boots it. */
+const LINUX_TEXT = 0xffff_ffff_8100_0000n;
+const LINUX_TEXT_END = 0xffff_ffff_8200_0000n;
+const PAGE_FAULT = 14n;
+/** Of its error code: I/D. */
+const FETCH = 0x10n;
 /** The VMCB's offsets, in bytes. */
 const FIELDS = {
   ...{ rip: 0x578, rsp: 0x5d8, rflags: 0x570, cr0: 0x558, cr2: 0x640, cr3: 0x550, cr4: 0x548, efer: 0x4d0 },
@@ -61,8 +67,22 @@ export function shutdownText(state: VcpuState): string {
   return `${registersText(state)}, ${more.join(', ')}`;
 }
 
-/** A sentence when the emulator lost one of them: it ran with L1's own state. */
+/** A sentence when the emulator lost one of them: it ran with L1's own state, or without its kernel. */
 export function shutdownLoss(seen: readonly VcpuState[], memoryEnd: bigint): string | undefined {
+  const lost = seen.find(isTextGone);
+  if (lost !== undefined)
+    return `lost by the emulator: the text of the guest's Linux was not there any more: ${shutdownText(lost)}`;
   const vmrun = functionRange(readFileSync('/proc/kallsyms', 'utf8'), VMRUN_FUNCTION);
   return emulatorLoss(seen, { memoryEnd, vmrun });
+}
+
+/**
+ * A page fault at the fetch of an instruction of Linux itself, which maps its text once and never unmaps it.
+ * Seen with its first page tables, before any device had written to memory.
+ */
+export function isTextGone({ values }: VcpuState): boolean {
+  const rip = BigInt(values['rip'] ?? '0x0');
+  const info = BigInt(values['exit_int_info'] ?? '0x0');
+  const isFetch = (info & 0xffn) === PAGE_FAULT && ((info >> 32n) & FETCH) !== 0n;
+  return isFetch && rip >= LINUX_TEXT && rip < LINUX_TEXT_END;
 }
