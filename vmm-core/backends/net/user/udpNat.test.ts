@@ -77,6 +77,25 @@ test('one endpoint of the guest has one socket for all destinations (RFC 4787 RE
   assert.equal(one.seenPort, other.seenPort);
 });
 
+function sendInParts(
+  it: ReturnType<typeof guest>,
+  header: Parameters<(typeof it)['sendIp']>[0],
+  whole: Uint8Array,
+  partBytes: number,
+): void {
+  for (let offset = 0; offset < whole.length; offset += partBytes) {
+    const end = offset + partBytes;
+    it.sendIp({ ...header, id: 7, offset, more: end < whole.length }, whole.subarray(offset, end));
+  }
+}
+
+/** What comes next, of all its fragments. */
+async function wholeOf(it: ReturnType<typeof guest>): Promise<Buffer> {
+  const parts = [await it.next()];
+  while (parts.at(-1)?.hasMore === true) parts.push(await it.next());
+  return Buffer.concat(parts.map((part) => part.payload));
+}
+
 for (const sizeBytes of [1, 0, 1472, 1473, 9000, 65507])
   test(`a datagram of ${sizeBytes} bytes goes and comes back`, async () => {
     const server = await echo();
@@ -84,14 +103,8 @@ for (const sizeBytes of [1, 0, 1472, 1473, 9000, 65507])
     const data = Uint8Array.from({ length: sizeBytes }, (_, index) => index * 7 + (index >> 8));
     const header = { from: GUEST, to: HOST, protocol: UDP };
     const whole = withChecksum(header, udp(5000, server.address().port, data), 6);
-    for (let offset = 0; offset < whole.length; offset += 1480)
-      it.sendIp(
-        { ...header, id: 7, offset, more: offset + 1480 < whole.length },
-        whole.subarray(offset, offset + 1480),
-      );
-    const parts = [await it.next()];
-    while (parts.at(-1)?.hasMore === true) parts.push(await it.next());
-    const back = Buffer.concat(parts.map((part) => part.payload));
+    sendInParts(it, header, whole, 1480);
+    const back = await wholeOf(it);
     assert.deepEqual(back.subarray(8), Buffer.from(data));
   });
 
@@ -143,14 +156,8 @@ test('a datagram of IPv6 that is longer than a frame comes in fragments, UFO or 
   const data = new Uint8Array(65_506).fill(3);
   const header = { from: GUEST6, to: HOST6, protocol: UDP };
   const whole = withChecksum(header, udp(5000, server.address().port, data), 6);
-  for (let offset = 0; offset < whole.length; offset += 1448)
-    it.sendIp(
-      { ...header, id: 7, offset, more: offset + 1448 < whole.length },
-      whole.subarray(offset, offset + 1448),
-    );
-  const parts = [await it.next()];
-  while (parts.at(-1)?.hasMore === true) parts.push(await it.next());
-  assert.equal(Buffer.concat(parts.map((part) => part.payload)).length, whole.length);
+  sendInParts(it, header, whole, 1448);
+  assert.equal((await wholeOf(it)).length, whole.length);
 });
 
 test('a datagram that the guest leaves to be cut (USO) leaves as several', async () => {
