@@ -22,7 +22,7 @@ export interface MessageIo {
   clear(): void;
   /** Appends guest memory. False: it is not inside one slot of RAM, or there is no room for more pieces. */
   addGuest(gpa: number, lengthBytes: number): boolean;
-  /** Appends a part of a buffer. False: it is not inside, or there is no room for more pieces. */
+  /** Appends a part of a buffer, and keeps the buffer. False: it is not inside, or there is no more room. */
   addBuffer(buffer: IoBuffer, offset: number, lengthBytes: number): boolean;
   /** Of all pieces. */
   readonly lengthBytes: number;

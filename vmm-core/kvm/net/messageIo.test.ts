@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { afterEach, beforeEach, test } from 'node:test';
+import { collectGarbage } from '../../../test/support/collectGarbage.ts';
 import { nthFaults } from '../../../test/support/ioFaults.ts';
 import {
   IP_PMTUDISC_DO,
@@ -63,6 +64,14 @@ function receiveInto(fd: number, lengthBytes: number): number {
   message.addGuest(0, lengthBytes);
   return message.receive(fd);
 }
+
+test('a message keeps the buffers that it was given', () => {
+  const [one, other] = pair(SOCK_STREAM);
+  (() => message.addBuffer(new IoBuffer(16), 0, 16))();
+  collectGarbage();
+  assert.equal(message.send(one), 16);
+  assert.equal(message.receive(other), 16);
+});
 
 test('a message is gathered from guest memory and buffers, and scattered into them', () => {
   const [one, other] = pair(SOCK_DGRAM);

@@ -43,6 +43,9 @@ function addressOfShared(bytes: Uint8Array): number {
 
 export class KernelMessage implements MessageIo {
   readonly #iovecs: IovecTable;
+  /** Whose memory the iovecs point to: it would be unmapped with them. Those of the last messages stay. */
+  readonly #buffers: IoBuffer[] = [];
+  #bufferCount = 0;
   /** struct msghdr, and the name that it points to. */
   readonly #buffer = new IoBuffer(CONTROL + CONTROL_BYTES);
   readonly #address = Number(hostAddress(this.#buffer.memory));
@@ -61,6 +64,7 @@ export class KernelMessage implements MessageIo {
 
   clear(): void {
     this.#iovecs.clear(ROW);
+    this.#bufferCount = 0;
   }
 
   addGuest(gpa: number, lengthBytes: number): boolean {
@@ -69,7 +73,9 @@ export class KernelMessage implements MessageIo {
 
   addBuffer(buffer: IoBuffer, offset: number, lengthBytes: number): boolean {
     if (!(offset >= 0 && lengthBytes > 0 && offset + lengthBytes <= buffer.bytes.length)) return false;
-    return this.#iovecs.addHost(ROW, addressOfShared(buffer.bytes) + offset, lengthBytes);
+    if (!this.#iovecs.addHost(ROW, addressOfShared(buffer.bytes) + offset, lengthBytes)) return false;
+    this.#buffers[this.#bufferCount++] = buffer;
+    return true;
   }
 
   get lengthBytes(): number {
