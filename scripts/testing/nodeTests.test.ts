@@ -97,6 +97,11 @@ test('a file that throws while loading fails those that share its process, and i
   const files = { 'a.test.ts': `test('good', () => {});`, 'b.test.ts': "throw new Error('no such module');" };
   const tally = await run(t, files, { filesPerProcess: 2 });
   assert.equal(tally.failures.length, 1);
+  const together = tally.filesOf(tally.failures[0]?.file ?? '');
+  assert.deepEqual(
+    together.map((it) => path.basename(it)),
+    ['a.test.ts', 'b.test.ts'],
+  );
   assert.match(tally.outputOf(tally.failures[0]?.file ?? ''), /no such module[^]*b\.test\.ts:/);
 });
 

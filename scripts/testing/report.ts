@@ -15,7 +15,8 @@ export function printSuite({ name, tally, unavailable, seconds }: SuiteResult): 
   console.log(unavailable === undefined ? line : `${line}  (${unavailable})`);
   const shownOutput = new Set<string>();
   for (const failure of tally.failures) {
-    printFailure(name, failure, shownOutput.has(failure.file) ? '' : tally.outputOf(failure.file));
+    const output = shownOutput.has(failure.file) ? '' : tally.outputOf(failure.file);
+    printFailure(name, failure, output, tally.filesOf(failure.file));
     shownOutput.add(failure.file);
   }
   if (unavailable === undefined) printSkips(tally);
@@ -39,12 +40,17 @@ export function countsText(tally: Tally): string {
   return parts.join(', ') + again;
 }
 
-function printFailure(suite: string, { titles, file, error }: Failure, output: string): void {
+function printFailure(
+  suite: string,
+  { titles, file, error }: Failure,
+  output: string,
+  files: readonly string[],
+): void {
   const where = [file === '' ? '' : relative(file), ...titles].filter((it) => it !== '').join(' › ');
   console.log(`\n  FAILED ${suite}: ${where}`);
   console.log(indent(error));
   if (output !== '') console.log(indent(`--- the file printed ---\n${lastLines(output)}`));
-  if (file !== '') console.log(indent(`run again: ${rerunCommand(file, titles)}`));
+  if (file !== '') console.log(indent(`run again: ${rerunCommand(files, titles)}`));
   console.log('');
 }
 
@@ -54,10 +60,10 @@ function printSkips(tally: Tally): void {
   for (const [reason, count] of reasons) console.log(`${''.padEnd(NAME_WIDTH)} ${count} skipped: ${reason}`);
 }
 
-function rerunCommand(file: string, titles: readonly string[]): string {
+function rerunCommand(files: readonly string[], titles: readonly string[]): string {
   const name = titles.at(-1);
   const pattern = name === undefined ? '' : ` --test-name-pattern='${quoted(name)}'`;
-  return `node --import tsx --test${pattern} ${relative(file)}`;
+  return `node --import tsx --test${pattern} ${files.map(relative).join(' ')}`;
 }
 
 /** For a regular expression inside single quotes of a shell. */

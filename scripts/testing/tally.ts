@@ -114,6 +114,11 @@ export class Tally {
     return this.#output.get(entry) ?? '';
   }
 
+  /** The test files that an entry means, or that file itself. */
+  filesOf(file: string): readonly string[] {
+    return this.#entries.get(file) ?? [file];
+  }
+
   fail(file: string, title: string, error: string): void {
     this.failures.push({ titles: [title], file, error });
   }
