@@ -7,6 +7,7 @@ import {
   ECONNREFUSED,
   EHOSTDOWN,
   EHOSTUNREACH,
+  EINTR,
   EMFILE,
   EMSGSIZE,
   ENETUNREACH,
@@ -18,6 +19,9 @@ import {
   ETIMEDOUT,
 } from '../../../kvm/errno.ts';
 import type { IcmpError } from './icmpErrors.ts';
+
+/** After an error that is not of the network: the host has no memory, mostly. */
+export const RETRY_MS = 10;
 
 /** An ICMP error that has come back, as Linux has it (icmp_err_convert). */
 export function isOfNetwork(errno: number): boolean {
@@ -47,6 +51,11 @@ export function isShortage(errno: number): boolean {
     default:
       return false;
   }
+}
+
+/** The host has no memory for the moment, or a signal came: nobody will tell when to go on. */
+export function isPassing(errno: number): boolean {
+  return errno === EINTR || errno === ENOMEM || errno === ENOBUFS;
 }
 
 /** As a router on the way would say it. */

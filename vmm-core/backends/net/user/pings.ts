@@ -32,9 +32,9 @@ import { closeFd } from '../../../kvm/libc.ts';
 import { openSocket, setOption } from '../../../kvm/net/sockets.ts';
 import { checksumOf, sumOf } from './packet/checksum.ts';
 import { isLoopback } from './destinations.ts';
-import { icmpErrorOf, isOfNetwork, isShortage } from './hostErrors.ts';
+import { icmpErrorOf, isOfNetwork, isShortage, RETRY_MS } from './hostErrors.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
-import { DATAGRAMS_A_TURN, RECEIVE_BYTES, RETRY_MS, TAG_PING, tagOf, type UserHost } from './userHost.ts';
+import { DATAGRAMS_A_TURN, RECEIVE_BYTES, TAG_PING, tagOf, type UserHost } from './userHost.ts';
 
 export const MAX_PINGS = 64;
 const UNUSED_MS = 30_000;

@@ -13,18 +13,12 @@ import { closeFd } from '../../../kvm/libc.ts';
 import { isInPrefix, sameBytes } from './addresses.ts';
 import { isLoopback, unmapped } from './destinations.ts';
 import { endpointKey } from './endpointKey.ts';
+import { RETRY_MS } from './hostErrors.ts';
 import { type IpRoute, mostData } from './ipSender.ts';
 import type { OutgoingDatagram } from './outgoingDatagram.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
 import { listenerText } from './tcpForwards.ts';
-import {
-  DATAGRAMS_A_TURN,
-  RECEIVE_BYTES,
-  RETRY_MS,
-  TAG_UDP_FORWARD,
-  tagOf,
-  type UserHost,
-} from './userHost.ts';
+import { DATAGRAMS_A_TURN, RECEIVE_BYTES, TAG_UDP_FORWARD, tagOf, type UserHost } from './userHost.ts';
 
 export const MAX_PEERS = 1024;
 /** Ports of the virtual host for peers that cannot be shown as they are. */

@@ -32,12 +32,12 @@ import { Rates } from '../rates.ts';
 import { sameBytes } from './addresses.ts';
 import { DNS_PORT, isLoopback } from './destinations.ts';
 import { endpointKey } from './endpointKey.ts';
-import { icmpErrorOf, isOfNetwork, isShortage } from './hostErrors.ts';
+import { icmpErrorOf, isOfNetwork, isShortage, RETRY_MS } from './hostErrors.ts';
 import type { IcmpError } from './icmpErrors.ts';
 import { type IpRoute, mostData } from './ipSender.ts';
 import type { OutgoingDatagram } from './outgoingDatagram.ts';
 import type { IpPacket } from './packet/ipPacket.ts';
-import { DATAGRAMS_A_TURN, RECEIVE_BYTES, RETRY_MS, TAG_UDP, tagOf, type UserHost } from './userHost.ts';
+import { DATAGRAMS_A_TURN, RECEIVE_BYTES, TAG_UDP, tagOf, type UserHost } from './userHost.ts';
 
 export const MAX_MAPPINGS = 1024;
 /** Nothing has come back: a question, mostly. */

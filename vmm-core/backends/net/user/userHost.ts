@@ -42,5 +42,3 @@ export function tagOf(part: number, index: number): number {
 export const DATAGRAMS_A_TURN = 32;
 /** Room for any datagram, in `request` or `reply` behind a transport's header. */
 export const RECEIVE_BYTES = 0xffff;
-/** After an error of a socket that is not of the network: the host has no memory, mostly. */
-export const RETRY_MS = 10;

@@ -223,7 +223,7 @@ describe('pairs of queues (§5.1.6.5.5)', () => {
   });
 });
 
-describe('offloads of the guest (§5.1.6.5.6)', () => {
+describe('offloads of the guest (§5.1.6.5.8)', () => {
   const set = (it: NetMachine, bits: readonly number[]): number => {
     const word = bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
     const data = new Bytes().u64(word).done();

@@ -125,7 +125,7 @@ export function refusalOf(has: (bit: number) => boolean): string | undefined {
   return DEPENDENCIES.find(({ features, needs }) => features.some(has) && !needs.some(has))?.sentence;
 }
 
-/** §5.1.6.5.6: what may be switched on and off at run time. */
+/** §5.1.6.5.8: what may be switched on and off at run time. */
 export const GUEST_OFFLOADS = [
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_GUEST_TSO4,

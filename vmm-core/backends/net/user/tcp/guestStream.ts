@@ -6,9 +6,9 @@
  */
 import { TH_FIN } from '../../../../abi/packets.ts';
 import { EAGAIN } from '../../../../kvm/errno.ts';
+import { isPassing, RETRY_MS } from '../hostErrors.ts';
 import type { TcpSegment } from '../packet/tcpSegment.ts';
 import type { BlockPool } from './blockPool.ts';
-import { isPassing } from './hostStream.ts';
 import { blockUnit, LAST, type SegmentWriter } from './segmentWriter.ts';
 import { NEVER_MS, type TcpConnection } from './tcpConnection.ts';
 import type { TcpHost } from './tcpHost.ts';
@@ -20,8 +20,6 @@ const LONGEST_RESEND_MS = 60_000;
 const DUP_ACKS = 3;
 /** Retries in vain: the guest's buffers may never hold a long frame. */
 export const SMALLER_AFTER = 1;
-/** The host has no memory, or we have none left. */
-const RETRY_MS = 10;
 
 export class GuestStream {
   readonly #host: TcpHost;

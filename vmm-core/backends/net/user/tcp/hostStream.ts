@@ -3,8 +3,9 @@
  * the rest waits here, and the guest's window does not move on until it is gone. So nothing that the guest
  * was allowed to send is ever refused, which it would only find out by its retransmission timer.
  */
-import { EAGAIN, EINTR, ENOBUFS, ENOMEM } from '../../../../kvm/errno.ts';
+import { EAGAIN } from '../../../../kvm/errno.ts';
 import type { GuestFrame } from '../../netLink.ts';
+import { isPassing, RETRY_MS } from '../hostErrors.ts';
 import { BLOCK_BYTES, type BlockPool } from './blockPool.ts';
 import { NEVER_MS, type TcpConnection } from './tcpConnection.ts';
 import type { TcpHost } from './tcpHost.ts';
@@ -13,18 +14,12 @@ import type { TcpHost } from './tcpHost.ts';
 export const WINDOW_BYTES = 0x10_0000;
 /** What is left of the window when memory runs short. */
 const SHORT_WINDOW_BYTES = 0x1_0000;
-const RETRY_MS = 10;
 /**
  * Less is copied, and sent with what else the guest sends at once: the kernel takes 20 times longer for a
  * call and the packet that it makes of it.
  */
 const WORTH_A_CALL_BYTES = 0x2000;
 const DRAIN_PIECES = 16;
-
-/** The host has no memory for the moment, or a signal came: nobody will tell when to go on. */
-export function isPassing(errno: number): boolean {
-  return errno === EINTR || errno === ENOMEM || errno === ENOBUFS;
-}
 
 export class HostStream {
   readonly #host: TcpHost;
