@@ -2,6 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { KVM_CAP } from '../abi/kvm.ts';
+import { whyNot as whyNoTap } from '../backends/net/tap/openTap.ts';
+import { whyNoVhost } from '../backends/net/tap/openVhost.ts';
 import { runningVms } from '../client/runningVms.ts';
 import { formatSize } from '../config/size.ts';
 import { probeDebugFacilities } from '../debug/probe.ts';
@@ -9,6 +11,9 @@ import { KvmError, KvmUnavailableError } from '../errors.ts';
 import { EACCES, EPERM } from '../kvm/errno.ts';
 import { chooseIoEngine, type IoEngineChoice } from '../kvm/io/openIoEngine.ts';
 import { Kvm, kvmPath } from '../kvm/kvm.ts';
+import { closeFd } from '../kvm/libc.ts';
+import { tryTunDevice } from '../kvm/net/tun.ts';
+import { openVhostNet } from '../kvm/net/vhostNet.ts';
 import type { Finding, HostCheck } from '../protocol/hostCheck.ts';
 
 export async function inspectHost(): Promise<HostCheck> {
@@ -20,7 +25,7 @@ export async function inspectHost(): Promise<HostCheck> {
     findings.push(capabilities(kvm), ...debugging(kvm));
     kvm.close();
   }
-  findings.push(diskIo(chooseIoEngine()), await resources());
+  findings.push(diskIo(chooseIoEngine()), networks(tryTunDevice(), tryVhostNet()), await resources());
   const usable = !findings.some(({ id, status }) => status === 'missing' && REQUIRED.has(id));
   return { usable, findings };
 }
@@ -162,6 +167,20 @@ function whyNotBest(error: Error | undefined): { readonly reason: string; readon
     reason: `this kernel does not have it (${error.message})`,
     cure: 'update the host kernel (Linux 6.5 or newer)',
   };
+}
+
+/** By what the two devices answer: 0 or -errno. A guest has a network without them, so nothing is amiss. */
+export function networks(tun: number, vhost: number): Finding {
+  const kernel = vhost === 0 ? '"vhost" works' : `no "vhost": ${whyNoVhost(-vhost)}`;
+  const taps = tun === 0 ? `taps too; ${kernel}` : `no taps: ${whyNoTap(undefined, -tun)}`;
+  return { id: 'networks', title: 'Networks', status: 'ok', detail: `"user" and switches always; ${taps}` };
+}
+
+function tryVhostNet(): number {
+  const fd = openVhostNet();
+  if (fd < 0) return fd;
+  closeFd(fd);
+  return 0;
 }
 
 async function resources(): Promise<Finding> {

@@ -90,6 +90,14 @@ function openQueue(name: string, isOfSeveral: boolean): { fd: number; name: stri
   return result;
 }
 
+/** 0: taps may be opened, and made where the right to is there. */
+export function tryTunDevice(): number {
+  const fd = openTunDevice();
+  if (fd < 0) return fd;
+  closeSync(fd);
+  return 0;
+}
+
 /** By node:fs: it closes on exec. */
 function openTunDevice(): number {
   try {
