@@ -196,7 +196,7 @@ export class UdpNat {
     const nowMs = this.#host.nowMs();
     return [...this.#byEndpoint.values()].map(
       ({ address, port, sentBytes, receivedBytes, lastMs, rates }) => {
-        const [sentBytesPerSecond = 0, receivedBytesPerSecond = 0] = rates.since(nowMs, [
+        const [sentBytesPerSecond = 0, receivedBytesPerSecond = 0] = rates.of(nowMs, [
           sentBytes,
           receivedBytes,
         ]);

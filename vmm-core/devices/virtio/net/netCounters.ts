@@ -82,12 +82,12 @@ export class NetCounters {
     this.#framesSent = this.#bytesSent = this.#framesReceived = this.#bytesReceived = 0;
   }
 
-  /** A row for each way, with rates since the report before. Between two goes. */
+  /** A row for each way, with rates of late. Between two goes. */
   report(nowMs: number): readonly LinkReport[] {
     const regs = this.#regs;
     const sent = [regs.framesSent, regs.bytesSent].map(Number);
     const received = [regs.framesReceived, regs.bytesReceived].map(Number);
-    const rates = this.#rates.since(nowMs, [...sent, ...received]);
+    const rates = this.#rates.of(nowMs, [...sent, ...received]);
     return [
       {
         ...counted('fromGuest', sent, rates.slice(0, 2)),

@@ -3,6 +3,7 @@
  * host on the other. Plain state; tcpNat.ts and what it is made of change it. Names as RFC 9293 §3.3.1 has
  * them where it has some. Sequence numbers are signed 32-bit words: compare by `(a - b) | 0`.
  */
+import { Rates } from '../../rates.ts';
 import { type BlockPool, BlockQueue } from './blockPool.ts';
 import type { Endpoint } from './tcpHost.ts';
 
@@ -110,10 +111,7 @@ export class TcpConnection {
   fromGuestBytes = 0;
   fromHostBytes = 0;
   resent = 0;
-  /** What was reported last, and when. */
-  reportedFromGuest = 0;
-  reportedFromHost = 0;
-  reportedMs: number;
+  readonly rates: Rates;
 
   constructor(
     state: TcpState,
@@ -134,7 +132,7 @@ export class TcpConnection {
     this.toGuest = new BlockQueue(pool);
     this.openedMs = nowMs;
     this.heardMs = nowMs;
-    this.reportedMs = nowMs;
+    this.rates = new Rates(nowMs);
   }
 
   /** Of the guest's SYN: what it can take, and `ourMss` is what goes into the link's MTU. */

@@ -8,7 +8,7 @@ import type { Endpoint } from './tcpHost.ts';
 /** More than anybody reads. */
 const MAX_SHOWN = 256;
 
-/** The youngest connections; rates are since the report before. */
+/** The youngest connections. */
 export function connectionReports(table: ConnectionTable, nowMs: number): LinkReport[] {
   const all: TcpConnection[] = [];
   table.forEach((it) => all.push(it));
@@ -18,16 +18,18 @@ export function connectionReports(table: ConnectionTable, nowMs: number): LinkRe
 
 function connectionReport(connection: TcpConnection, nowMs: number): LinkReport {
   const { fromGuestBytes, fromHostBytes, guest, peer } = connection;
-  const seconds = Math.max(0.001, (nowMs - connection.reportedMs) / 1000);
-  const rate = (now: number, before: number): number => Math.round((now - before) / seconds);
-  const report = {
+  const [fromGuestBytesPerSecond = 0, fromHostBytesPerSecond = 0] = connection.rates.of(nowMs, [
+    fromGuestBytes,
+    fromHostBytes,
+  ]);
+  return {
     guest: endpointText(guest),
     peer: endpointText(peer),
     state: stateName(connection),
     fromGuestBytes,
     fromHostBytes,
-    fromGuestBytesPerSecond: rate(fromGuestBytes, connection.reportedFromGuest),
-    fromHostBytesPerSecond: rate(fromHostBytes, connection.reportedFromHost),
+    fromGuestBytesPerSecond,
+    fromHostBytesPerSecond,
     inFlightBytes: connection.inFlight,
     guestWindowBytes: connection.sndWnd,
     waitingForHostBytes: connection.toHost.bytes,
@@ -35,10 +37,6 @@ function connectionReport(connection: TcpConnection, nowMs: number): LinkReport 
     maxSegmentBytes: connection.mss,
     ageSeconds: Math.round((nowMs - connection.openedMs) / 1000),
   };
-  connection.reportedFromGuest = fromGuestBytes;
-  connection.reportedFromHost = fromHostBytes;
-  connection.reportedMs = nowMs;
-  return report;
 }
 
 /** Ours, as RFC 9293 §3.3.2 calls it; CONNECTING is not TCP's. */
