@@ -173,7 +173,12 @@ function whyNotBest(error: Error | undefined): { readonly reason: string; readon
 export function networks(tun: number, vhost: number): Finding {
   const kernel = vhost === 0 ? '"vhost" works' : `no "vhost": ${whyNoVhost(-vhost)}`;
   const taps = tun === 0 ? `taps too; ${kernel}` : `no taps: ${whyNoTap(undefined, -tun)}`;
-  return { id: 'hostNetwork', title: 'Networks', status: 'ok', detail: `"user" and switches always; ${taps}` };
+  return {
+    id: 'hostNetwork',
+    title: 'Networks',
+    status: 'ok',
+    detail: `"user" and switches always; ${taps}`,
+  };
 }
 
 function tryVhostNet(): number {
