@@ -131,8 +131,8 @@ export const SUITES: readonly Suite[] = [
       isHostSideLabTest(file) ||
       isTopLevelTest(file),
     filesPerProcess: 15,
-    concurrency: 3, // some wait
-    load: 2,
+    concurrency: 2,
+    load: 1.5, // beside the lab, which is the longest
     fileTimeoutMs: 8 * MINUTE_MS,
     timeoutMs: 10 * MINUTE_MS,
     needsBuild: false,

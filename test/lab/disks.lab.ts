@@ -1,7 +1,7 @@
 /**
  * Disks as a stock Debian kernel's own drivers use them: its root on a qcow2 disk, over PCI and over MMIO,
  * data that comes back as it was written, space that is given back, resizing, kills. LAB_DISK_MIB and
- * LAB_ROUNDS make it long (test/soak).
+ * LAB_ROUNDS make it longer (test/soak).
  */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -17,11 +17,12 @@ import {
   reasonToSkipDisks,
   vmm,
 } from './inside/diskImages.ts';
+import { longTest } from './inside/longTest.ts';
 
 const DATA_MIB = Number(process.env['LAB_DISK_MIB'] ?? '32');
-const ROUNDS = Number(process.env['LAB_ROUNDS'] ?? '2');
+const ROUNDS = Number(process.env['LAB_ROUNDS'] ?? '1');
 /** Of those that are killed: L1 has two CPUs. */
-const VMS_AT_ONCE = 2;
+const VMS_AT_ONCE = Math.min(ROUNDS, 2);
 
 /** Never ends. */
 const NOISE =
@@ -41,24 +42,27 @@ describe('a stock Debian kernel with disks', { skip: reasonToSkipDisks() }, () =
   after(() => folder.remove());
 
   for (const transport of ['pci', 'mmio']) {
-    it(`has its root on a qcow2 disk over ${transport}, and reads back what it wrote`, async (t) => {
-      const root = await folder.image('qcow2');
-      const disk = `${root},format=qcow2,transport=${transport}`;
-      const guest = await boot(t, [disk]);
-      const sum = await guest.sh(writeData('/root'), LONG_MS);
-      await guest.sh(
-        'tar cf /root/copy.tar -C / bin sbin usr lib lib64 root/data && tar tf /root/copy.tar >/dev/null',
-      );
-      assert.equal(await guest.powerOff(), 0);
-      await check(root);
-      const again = await boot(t, [disk]);
-      assert.equal(await again.sh('sha256sum < /root/data', LONG_MS), sum);
-      await again.sh(
-        'mkdir /tmp/x && tar xf /root/copy.tar -C /tmp/x bin && cmp /bin/busybox /tmp/x/bin/busybox',
-      );
-      assert.equal(await again.powerOff(), 0);
-      t.diagnostic('rounds: 1');
-    });
+    (transport === 'pci' ? it : longTest)(
+      `has its root on a qcow2 disk over ${transport}, and reads back what it wrote`,
+      async (t) => {
+        const root = await folder.image('qcow2');
+        const disk = `${root},format=qcow2,transport=${transport}`;
+        const guest = await boot(t, [disk]);
+        const sum = await guest.sh(writeData('/root'), LONG_MS);
+        await guest.sh(
+          'tar cf /root/copy.tar -C / bin sbin usr lib lib64 root/data && tar tf /root/copy.tar >/dev/null',
+        );
+        assert.equal(await guest.powerOff(), 0);
+        await check(root);
+        const again = await boot(t, [disk]);
+        assert.equal(await again.sh('sha256sum < /root/data', LONG_MS), sum);
+        await again.sh(
+          'mkdir /tmp/x && tar xf /root/copy.tar -C /tmp/x bin && cmp /bin/busybox /tmp/x/bin/busybox',
+        );
+        assert.equal(await again.powerOff(), 0);
+        t.diagnostic('rounds: 1');
+      },
+    );
   }
 
   it('has 26 disks, vda to vdz, each with its serial number', async (t) => {
@@ -82,7 +86,7 @@ describe('a stock Debian kernel with disks', { skip: reasonToSkipDisks() }, () =
   });
 
   for (const engine of ['uring-mapped', 'poll']) {
-    it(`reads what it wrote by way of ${engine}`, async (t) => {
+    longTest(`reads what it wrote by way of ${engine}`, async (t) => {
       const disk = await folder.image('qcow2', '64M');
       const options = { cmdline: 'lab.root=none', environment: { TRAPFRAME_IO: engine } };
       const guest = await boot(t, [`${disk},format=qcow2`], options);

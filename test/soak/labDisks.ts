@@ -11,7 +11,7 @@ export const labDisks: Soak = {
   name: 'lab-disks',
   what: 'disks of Linux guests: 1 GiB of data, 20 reboots and 20 kills under load a time, in the lab',
   run: async (ms) => {
-    const environment = { LAB_DISK_MIB: '1024', LAB_ROUNDS: '20' };
+    const environment = { LAB_LONG: '1', LAB_DISK_MIB: '1024', LAB_ROUNDS: '20' };
     return soakDisks(ms, [DISKS, labFile('disksSmp.soak')], environment, process.env['LAB_TEST']);
   },
 };
