@@ -364,10 +364,12 @@ export class Peer {
   }
 
   endSending(): void {
+    if (this.#isClosed) return; // its number may be another socket's by now
     shutdownSocket(this.fd, SHUT_WR);
   }
 
   endReceiving(): void {
+    if (this.#isClosed) return;
     shutdownSocket(this.fd, SHUT_RD);
   }
 
