@@ -12,7 +12,7 @@ export const labDisks: Soak = {
   what: 'disks of Linux guests: 1 GiB of data, 20 reboots and 20 kills under load a time, in the lab',
   run: async (ms) => {
     const environment = { LAB_LONG: '1', LAB_DISK_MIB: '1024', LAB_ROUNDS: '20' };
-    return soakDisks(ms, [DISKS, labFile('disksSmp.soak')], environment, process.env['LAB_TEST']);
+    return soakDisks(ms, [DISKS, labFile('disksSmp.soak')], environment);
   },
 };
 
@@ -29,7 +29,7 @@ async function soakDisks(
   ms: number,
   files: readonly string[],
   environment: Readonly<Record<string, string>>,
-  pattern: string | undefined,
+  pattern?: string,
 ): Promise<SoakCount | string> {
   const options = { files, environment, fileTimeoutMs: FILE_TIMEOUT_MS };
   const chosen = pattern === undefined ? options : { ...options, testNamePattern: pattern };

@@ -29,9 +29,7 @@ export const labNetworks: Soak = {
         ...{ LAB_NET_MIB: '1024', LAB_NET_FILES: '20000', LAB_NET_TAR: '1' },
         ...{ LAB_NET_CONNECTIONS: '10000', LAB_NET_SECONDS: '60' },
       };
-      const pattern = process.env['LAB_TEST'];
-      const chosen = pattern === undefined ? {} : { testNamePattern: pattern };
-      const options = { files, environment, secondDisk, fileTimeoutMs: FILE_TIMEOUT_MS, ...chosen };
+      const options = { files, environment, secondDisk, fileTimeoutMs: FILE_TIMEOUT_MS };
       return await soakLab(ms, options, runLab);
     } finally {
       await rm(directory, { recursive: true });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { EmulatorLostError } from '../lab/inside/emulatorLoss.ts';
 import { type LabMessage, type LabTestEvent, plainError } from '../lab/inside/labProtocol.ts';
 import type { LabRun } from '../lab/lab.ts';
 import { L1LostError } from '../lab/secondChance.ts';
@@ -27,6 +28,19 @@ describe('a soak in the lab', () => {
     assert.deepEqual(count.lost, ['lost by the emulator: vCPU 1']);
     assert.deepEqual(lines, ['FAILED in 0 s: VM 3']);
     assert.match(count.failures[0] ?? '', /^VM 3: Error: the guest was silent/);
+  });
+
+  it('counts a test whose guest was lost as lost', async () => {
+    const lines: string[] = [];
+    const run = async ({ onMessage }: LabRun): Promise<void> => {
+      const error = { ...plainError('lost by the emulator: vCPU 0'), name: EmulatorLostError.name };
+      const outcome = { passed: false, error };
+      onMessage(told({ type: 'close', nesting: 1, name: 'has all data', outcome }));
+    };
+    const count = await soakLab(0, FILES, run, { now: () => 0, tell: (line) => lines.push(line) });
+    assert.deepEqual(lines, ['lost in 0 s: has all data']);
+    assert.equal(count.failures.length, 0);
+    assert.match(count.lost[0] ?? '', /^has all data: .*lost by the emulator: vCPU 0/);
   });
 
   it('counts an L1 that was lost, and goes on with a fresh one until the time is over', async () => {

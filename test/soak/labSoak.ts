@@ -1,4 +1,5 @@
 /** Files of the lab that go on for long, in one L1 after another. */
+import { EmulatorLostError } from '../lab/inside/emulatorLoss.ts';
 import type { LabMessage, LabTestEvent } from '../lab/inside/labProtocol.ts';
 import type { LabRun } from '../lab/lab.ts';
 import { L1LostError } from '../lab/secondChance.ts';
@@ -14,7 +15,7 @@ export interface SoakEvents {
 
 /**
  * Boots L1s until the time is over. L1s that the emulator lost do not count against what a fresh one may
- * still show.
+ * still show. LAB_TEST: tests whose name matches, where the soak does not say which.
  */
 export async function soakLab(
   ms: number,
@@ -24,9 +25,11 @@ export async function soakLab(
 ): Promise<SoakCount> {
   const end = now() + ms;
   const counter = new SoakCounter(now, tell);
+  const pattern = process.env['LAB_TEST'];
+  const chosen = pattern === undefined ? options : { testNamePattern: pattern, ...options };
   do {
     try {
-      await run({ ...options, onMessage: (message) => counter.onMessage(message) });
+      await run({ ...chosen, onMessage: (message) => counter.onMessage(message) });
     } catch (error) {
       if (!(error instanceof L1LostError)) throw error;
       counter.lost.push(error.message);
@@ -60,9 +63,11 @@ class SoakCounter implements SoakCount {
   /** Tests run one after another. */
   #onClose({ name, nesting, outcome: { passed, error, skip } }: TestClose): void {
     const seconds = ((this.#now() - this.#openedMs) / 1000).toFixed();
+    const isLost = error?.name === EmulatorLostError.name;
+    const failed = isLost ? 'lost' : 'FAILED';
     if (nesting > 0 && skip === undefined)
-      this.#tell(`${passed ? 'passed' : 'FAILED'} in ${seconds} s: ${name}`);
-    if (error !== undefined) this.failures.push(`${name}: ${error.stack}`);
+      this.#tell(`${passed ? 'passed' : failed} in ${seconds} s: ${name}`);
+    if (error !== undefined) (isLost ? this.lost : this.failures).push(`${name}: ${error.stack}`);
   }
 
   /** In the words of these files. */

@@ -7,19 +7,26 @@
  *   netLoad short ADDRESS PORT N    N TCP connections, one after the other
  *   netLoad turns ADDRESS PORT N    N questions on one TCP connection, each after the answer to the one before
  *   netLoad udp ADDRESS PORT        datagrams of 1 to 65507 bytes, over IPv6 65527
+ *   netLoad down ADDRESS PORT N     reads N chunks, as chunks.ts has them, on one TCP connection, and its end
+ *   netLoad up ADDRESS PORT N       writes as many
+ *   netLoad vsock CID PORT N        writes N chunks to a vsock that sends back what it gets, and reads them
+ *   netLoad vsockEcho PORT          such a server, until it is killed
  *   netLoad mtu ADDRESS PORT        prints what the path takes, as this kernel has learned it of a datagram with DF
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,8 +34,10 @@
 #define PATIENCE_MS 20000
 #define UDP_TRIES 5
 #define ETHERNET_MTU 1500
+#define CHUNK_BYTES (1 << 20)
 
 static char buffer[65536];
+static unsigned chunk[CHUNK_BYTES / sizeof(unsigned)];
 
 static void fail(const char *what)
 {
@@ -121,6 +130,89 @@ static void inTurn(const struct sockaddr_in6 *to, int count)
 		int fd = connected(to, SOCK_STREAM);
 		ask(fd, i);
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+		close(fd);
+	}
+}
+
+/* Each chunk begins with its number, so that one in another's place is seen. */
+static void makeChunk(unsigned number)
+{
+	for (unsigned at = 0; number == 0 && at < CHUNK_BYTES; at += sizeof *chunk)
+		chunk[at / sizeof *chunk] = at * 0x9e3779b1;
+	chunk[0] = number;
+}
+
+static void readChunks(int fd, int count)
+{
+	for (int i = 0; i < count; i++) {
+		makeChunk(i);
+		for (size_t have = 0, left; (left = CHUNK_BYTES - have) > 0;) {
+			ssize_t got = read(fd, buffer, left < sizeof buffer ? left : sizeof buffer);
+			if (got <= 0)
+				fail("read");
+			if (memcmp(buffer, (char *)chunk + have, got) != 0)
+				fail("other data than was sent");
+			have += got;
+		}
+	}
+	if (read(fd, buffer, 1) != 0)
+		fail("more than was sent");
+}
+
+static void writeAll(int fd, const void *from, size_t length)
+{
+	for (size_t have = 0; have < length;) {
+		ssize_t put = write(fd, (const char *)from + have, length - have);
+		if (put <= 0)
+			fail("write");
+		have += put;
+	}
+}
+
+static void writeChunks(int fd, int count)
+{
+	for (int i = 0; i < count; i++) {
+		makeChunk(i);
+		writeAll(fd, chunk, CHUNK_BYTES);
+	}
+	shutdown(fd, SHUT_WR);
+}
+
+static int vsock(unsigned cid, unsigned port, int (*use)(int, const struct sockaddr *, socklen_t))
+{
+	struct sockaddr_vm address = { .svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port };
+	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+	if (fd < 0 || use(fd, (const struct sockaddr *)&address, sizeof address) < 0)
+		fail("vsock");
+	return fd;
+}
+
+static void sendBothWays(int fd, int count)
+{
+	int status;
+	pid_t writer = fork();
+	if (writer == 0) {
+		writeChunks(fd, count);
+		_exit(0);
+	}
+	readChunks(fd, count);
+	if (waitpid(writer, &status, 0) != writer || status != 0)
+		fail("the writer");
+}
+
+static void vsockEcho(int port)
+{
+	int server = vsock(VMADDR_CID_ANY, port, bind);
+	signal(SIGCHLD, SIG_IGN);
+	if (listen(server, 64) < 0)
+		fail("listen");
+	for (;;) {
+		int fd = accept(server, NULL, NULL);
+		if (fork() == 0) {
+			for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
+				writeAll(fd, buffer, got);
+			_exit(0);
+		}
 		close(fd);
 	}
 }
@@ -236,7 +328,7 @@ static long microseconds(void)
 	return now.tv_sec * 1000000L + now.tv_nsec / 1000;
 }
 
-/* How many questions were answered; -1: there is no such load. */
+/* How many questions were answered, or chunks went; -1: there is no such load. */
 static int run(const char *load, const struct sockaddr_in6 *to, int count)
 {
 	if (strcmp(load, "udp") == 0)
@@ -247,6 +339,10 @@ static int run(const char *load, const struct sockaddr_in6 *to, int count)
 		inTurn(to, count);
 	else if (strcmp(load, "turns") == 0)
 		turns(to, count);
+	else if (strcmp(load, "down") == 0)
+		readChunks(connected(to, SOCK_STREAM), count);
+	else if (strcmp(load, "up") == 0)
+		writeChunks(connected(to, SOCK_STREAM), count);
 	else
 		return -1;
 	return count;
@@ -258,6 +354,13 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (argc == 3 && strcmp(argv[1], "echo") == 0)
 		echo(atoi(argv[2]));
+	if (argc == 3 && strcmp(argv[1], "vsockEcho") == 0)
+		vsockEcho(atoi(argv[2]));
+	if (argc == 5 && strcmp(argv[1], "vsock") == 0) {
+		long start = microseconds();
+		sendBothWays(vsock(atoi(argv[2]), atoi(argv[3]), connect), atoi(argv[4]));
+		return printf("answered: %s in %ld us\n", argv[4], microseconds() - start) < 0;
+	}
 	if (argc == 4 || argc == 5) {
 		struct sockaddr_in6 to = peer(argv[2], argv[3]);
 		long start = microseconds();
