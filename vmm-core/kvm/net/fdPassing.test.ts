@@ -3,6 +3,16 @@ import { ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } fro
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, test } from 'node:test';
+import {
+  F_ADD_SEALS,
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+} from '../../abi/memfd.ts';
 import { SOCK_SEQPACKET, SOCK_STREAM } from '../../abi/socket.ts';
 import { closeFd, createEventFd } from '../libc.ts';
 import {
@@ -15,6 +25,7 @@ import {
   sendFds,
 } from './fdPassing.ts';
 import { socketPair } from './sockets.ts';
+import { fcntl, memfdCreate } from './syscalls.ts';
 
 const { EAGAIN, EBADF, EINVAL, EMSGSIZE, EPERM, EPROTO } = constants.errno;
 const open: number[] = [];
@@ -92,6 +103,19 @@ test('a shared memory keeps its size, and one that may shrink is not taken', () 
   const file = keep(openSync(path.join(folder, 'file'), 'w+'));
   rmSync(folder, { recursive: true });
   assert.ok([-EINVAL, -EPROTO].includes(fixedMemfdSize(file)));
+});
+
+test('a memory that cannot be written, or that its owner can still seal so, is not taken', () => {
+  const sealed = (seals: number): number => {
+    const fd = keep(memfdCreate('guest', MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    ftruncateSync(fd, 0x10000);
+    assert.equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | seals), 0);
+    return fd;
+  };
+  const readOnly = openSync(`/proc/self/fd/${keep(createMemfd('guest', 0x10000))}`, 'r');
+  const refused = [0, F_SEAL_SEAL | F_SEAL_WRITE, F_SEAL_SEAL | F_SEAL_FUTURE_WRITE].map(sealed);
+  for (const fd of [...refused, keep(readOnly)]) assert.equal(fixedMemfdSize(fd), -EPROTO);
+  assert.equal(fixedMemfdSize(sealed(F_SEAL_SEAL)), 0x10000);
 });
 
 test('who is at the other end is told', () => {

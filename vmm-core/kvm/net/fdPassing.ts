@@ -2,12 +2,15 @@
  * Descriptors that go from process to process by a unix socket (unix(7), cmsg(3)), and memory to share in
  * that way. Results are as the kernel gives them, -errno for errors. Main, or a helper's process.
  */
+import { constants } from 'node:fs';
 import {
   F_ADD_SEALS,
   F_GET_SEALS,
+  F_SEAL_FUTURE_WRITE,
   F_SEAL_GROW,
   F_SEAL_SEAL,
   F_SEAL_SHRINK,
+  F_SEAL_WRITE,
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
 } from '../../abi/memfd.ts';
@@ -93,14 +96,22 @@ export function createMemfd(name: string, sizeBytes: number): number {
   return result;
 }
 
-/** The size of a memory that was passed, if it is fixed for good; -EPROTO: it could go away under us. */
+/**
+ * The size of a memory that was passed, if it is fixed for good and may be mapped for writing. -EPROTO: it
+ * could go away under us, or its owner has forbidden the mapping, or still can.
+ */
 export function fixedMemfdSize(fd: number): number {
   const seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0) return seals;
-  return (seals & FIXED_SIZE) === FIXED_SIZE ? seekEnd(fd) : -EPROTO;
+  if ((seals & (FIXED_FOR_GOOD | READ_ONLY)) !== FIXED_FOR_GOOD) return -EPROTO;
+  return (fcntl(fd, F_GETFL) & O_ACCMODE) === constants.O_RDWR ? seekEnd(fd) : -EPROTO;
 }
 
+const F_GETFL = 3; // <asm-generic/fcntl.h>
+const O_ACCMODE = 3;
 const FIXED_SIZE = F_SEAL_SHRINK | F_SEAL_GROW;
+const FIXED_FOR_GOOD = FIXED_SIZE | F_SEAL_SEAL;
+const READ_ONLY = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
 export function peerCredentials(fd: number): PeerCredentials | number {
   const bytes = new Uint8Array(Ucred.size);

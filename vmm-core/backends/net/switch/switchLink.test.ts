@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../../abi/virtioNetHdr.ts';
@@ -18,6 +18,7 @@ import {
   texts,
 } from '../../../../test/support/switchMembers.ts';
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
+import { frameRingBytes } from '../../../bus/frameRing.ts';
 import { UserError } from '../../../errors.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { createMemfd, receiveFds, sendFds } from '../../../kvm/net/fdPassing.ts';
@@ -215,7 +216,9 @@ describe('a switch', () => {
     const socket = readdirSync(name).find((it) => it.startsWith('vm1-')) ?? '';
     const good = { version: SWITCH_VERSION, id: 'x.port', vm: 'x', lladdr: 'fe:e1:bb:d0:00:0a', mtu: 1500 };
     const memory = createMemfd('x', 4096);
-    t.after(() => closeFd(memory));
+    const ring = createMemfd('x', frameRingBytes(4 * 2 ** 20));
+    const readOnly = openSync(`/proc/self/fd/${ring}`, 'r');
+    t.after(() => [memory, ring, readOnly].forEach(closeFd));
     const greetings: readonly (readonly [unknown, readonly number[]])[] = [
       ['no JSON {', []],
       [JSON.stringify({ ...good, version: 99 }), []],
@@ -223,6 +226,7 @@ describe('a switch', () => {
       [JSON.stringify({ ...good, lladdr: 'fe:e1:bb:d0:00' }), []],
       [JSON.stringify(good), []],
       [JSON.stringify(good), [memory, memory]],
+      [JSON.stringify(good), [readOnly]],
     ];
     for (const [greeting, fds] of greetings) {
       const fd = openSocket(AF_UNIX, SOCK_SEQPACKET);

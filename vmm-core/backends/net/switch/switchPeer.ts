@@ -142,7 +142,8 @@ export class SwitchPeer {
     const [outbox] = fds;
     if (outbox === undefined || fds.length !== 1) return 'its greeting came without memory';
     const sizeBytes = frameRingBytes(RING_BYTES);
-    if (fixedMemfdSize(outbox) !== sizeBytes) return 'its memory is of another size, or could be resized';
+    if (fixedMemfdSize(outbox) !== sizeBytes)
+      return 'its memory is of another size, could be resized, or is not to be written';
     const memory = new IoBuffer(sizeBytes);
     mapOver(memory.bytes, outbox);
     closeFd(outbox); // the mapping stays
