@@ -113,11 +113,12 @@ class SwitchRound {
     const fds = isRight
       ? [memory]
       : it.of([[], [extra], [memory, extra], [extra, memory], Array<number>(16).fill(extra)]);
-    const good = { version: SWITCH_VERSION, id: `x${it.below(4)}.port`, vm: 'x', mtu: 1500 };
+    const lladdr = 'fe:e1:bb:d0:00:0a';
+    const good = { version: SWITCH_VERSION, id: `x${it.below(4)}.port`, vm: 'x', lladdr, mtu: 1500 };
     const greeting =
       isRight || it.chance(0.3)
         ? good
-        : { ...good, [it.of(['id', 'mtu', 'vm'])]: it.of([-1, null, '', 'x'.repeat(300)]) };
+        : { ...good, [it.of(['id', 'mtu', 'vm', 'lladdr'])]: it.of([-1, null, '', 'x'.repeat(300)]) };
     const bytes = Buffer.from(JSON.stringify(greeting));
     if (!isRight && it.chance(0.3)) bytes[it.below(bytes.length)] = it.below(256);
     if (sendFds(line.fd, bytes, fds) > 0 && isRight) {
