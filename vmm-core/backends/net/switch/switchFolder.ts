@@ -3,7 +3,7 @@
  * user's own; a switch that users share is named by the path of a folder, whose owner, group and mode say who
  * may join, as with any file. Main thread.
  */
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
@@ -16,6 +16,8 @@ import { bindSocket, listenOn, openSocket } from '../../../kvm/net/sockets.ts';
 
 const FOLDER = 'switches';
 const SUFFIX = '.port';
+/** As long: one that nobody can connect to yet, and so would be taken for a dead one's. */
+const NEW_SUFFIX = '.join';
 const BACKLOG = 64;
 /** Of sun_path (unix(7)), with its end. */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -38,19 +40,20 @@ export interface Membership {
 /** Throws UserError. */
 export function joinSwitch(name: string, member: string): Membership {
   const folder = folderOf(name);
-  const id = `${member}${SUFFIX}`;
-  const socket = path.join(folder, id);
+  const [id, newId] = [`${member}${SUFFIX}`, `${member}${NEW_SUFFIX}`];
+  const [socket, newSocket] = [path.join(folder, id), path.join(folder, newId)];
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES)
     throw new UserError(`switch ${JSON.stringify(name)}: ${socket} is too long for the path of a socket`);
-  const fd = listeningAt(socket, name);
+  const fd = listeningAt(newSocket, name);
   try {
-    shareIn(folder, id);
+    shareIn(folder, newId);
+    renameSync(newSocket, socket); // that of an earlier process of this VM with this pid is no more
     // After its own socket is there: of two that join at once, one at least sees the other.
     const others = readdirSync(folder).filter((it) => it.endsWith(SUFFIX) && it !== id);
     return { fd, id, folder, others };
   } catch (error) {
     closeFd(fd);
-    rmSync(socket, { force: true });
+    [newSocket, socket].forEach(remove);
     throw error instanceof UserError ? error : cannotJoin(name, socket, (error as Error).message);
   }
 }
@@ -121,17 +124,18 @@ export function shareIn(folder: string, name: string): void {
 }
 
 function listeningAt(socket: string, name: string): number {
-  removeOld(socket);
+  remove(socket);
   const fd = openSocket(AF_UNIX, SOCK_SEQPACKET);
   let result = fd < 0 ? fd : bindSocket(fd, { family: 'unix', path: socket });
   if (result === 0) result = listenOn(fd, BACKLOG);
   if (result === 0) return fd;
   if (fd >= 0) closeFd(fd);
+  remove(socket);
   throw cannotJoin(name, socket, getSystemErrorName(result));
 }
 
-/** Of an earlier process of this VM with this pid. What cannot be removed, `bind` will tell of. */
-function removeOld(socket: string): void {
+/** Ours, or one of an earlier process with this pid. What cannot be removed, `bind` will tell of. */
+function remove(socket: string): void {
   try {
     rmSync(socket, { force: true });
   } catch {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../../abi/virtioNetHdr.ts';
 import type { FakeGuestPort } from '../../../../test/support/fakeGuestPort.ts';
+import { PlannedFaults } from '../../../../test/support/ioFaults.ts';
 import { NO_OFFLOADS } from '../../../../test/support/netFrames.ts';
 import {
   ethernetFrame,
@@ -20,9 +21,11 @@ import {
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { frameRingBytes } from '../../../bus/frameRing.ts';
 import { UserError } from '../../../errors.ts';
+import { EAGAIN } from '../../../kvm/errno.ts';
+import { injectFaults, type IoRequest } from '../../../kvm/io/faults.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { createMemfd, receiveFds, sendFds } from '../../../kvm/net/fdPassing.ts';
-import { connectSocket, openSocket } from '../../../kvm/net/sockets.ts';
+import { bindSocket, connectSocket, listenOn, openSocket } from '../../../kvm/net/sockets.ts';
 import { noOffload } from '../offloadHeader.ts';
 import { SWITCH_VERSION } from './greeting.ts';
 
@@ -207,6 +210,35 @@ describe('a switch', () => {
       [dead, file].map((it) => existsSync(it)),
       [false, true],
     );
+  });
+
+  it('leaves the socket of a member that is slow to accept', (t) => {
+    const name = newFolder();
+    const slow = { family: 'unix', path: path.join(name, 'vm9-0-1.port') } as const;
+    const fds = Array.from({ length: 4 }, () => openSocket(AF_UNIX, SOCK_SEQPACKET));
+    t.after(() => fds.forEach(closeFd));
+    const [listener = -1, ...waiting] = fds;
+    assert.deepEqual([bindSocket(listener, slow), listenOn(listener, 0)], [0, 0]);
+    assert.ok(waiting.map((fd) => connectSocket(fd, slow)).includes(-EAGAIN));
+    joinSwitch(t, name, 1);
+    assert.ok(existsSync(slow.path));
+  });
+
+  it('shows a member to others when they can reach it, not before', (t) => {
+    t.after(() => injectFaults(undefined));
+    const name = newFolder();
+    const others: FakeGuestPort[] = [];
+    const plan = ({ call }: IoRequest): undefined => {
+      if (call !== 'listen') return;
+      injectFaults(undefined);
+      others.push(joinSwitch(t, name, 2)); // as another process does meanwhile
+    };
+    injectFaults(new PlannedFaults(plan));
+    const late = joinSwitch(t, name, 1);
+    settle([late, ...others], () => members(late)[0]?.vm === 'vm2');
+    const last = joinSwitch(t, name, 3);
+    settle([late, last, ...others], () => members(last).length === 2 && members(late).length === 2);
+    assert.equal(readdirSync(name).length, 3);
   });
 
   it('parts from a member that says what no member says, and keeps the others', (t) => {

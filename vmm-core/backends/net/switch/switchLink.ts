@@ -10,7 +10,7 @@ import { EPOLLET, EPOLLIN, EPOLLRDHUP } from '../../../abi/epoll.ts';
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { VIRTIO_NET_HDR_GSO_NONE } from '../../../abi/virtioNetHdr.ts';
 import { log } from '../../../log.ts';
-import { EBADFD, EINVAL, EIO } from '../../../kvm/errno.ts';
+import { EBADFD, ECONNREFUSED, EINVAL, EIO } from '../../../kvm/errno.ts';
 import { closeFd, createEventFd, signalEventFd } from '../../../kvm/libc.ts';
 import { acceptFrom, connectSocket, openSocket } from '../../../kvm/net/sockets.ts';
 import type { GuestFrame, GuestPort, LinkReport, NetLink } from '../netLink.ts';
@@ -329,9 +329,11 @@ export class SwitchLink implements NetLink {
     const address = { family: 'unix', path: path.join(this.#opened.folder, id) } as const;
     const fd = openSocket(AF_UNIX, SOCK_SEQPACKET);
     if (fd < 0) return;
-    if (connectSocket(fd, address) === 0) return this.#meet(fd, true);
+    const result = connectSocket(fd, address);
+    if (result === 0) return this.#meet(fd, true);
     closeFd(fd);
-    removeDead(address.path);
+    // Others live: whoever is slow to accept (EAGAIN), and whose path is longer by our name of the folder.
+    if (result === -ECONNREFUSED) removeDead(address.path);
   }
 
   #accept(): void {
