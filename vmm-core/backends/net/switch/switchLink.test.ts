@@ -80,6 +80,17 @@ describe('a switch', () => {
     settle([back], () => back.frames.length === 1);
   });
 
+  it('brings what a member has sent before it went', (t) => {
+    const name = newFolder();
+    const a = joinSwitch(t, name, 1);
+    const { port: b, leave } = member(name, 2);
+    settle([a, b], () => members(a)[0]?.vm === 'vm2' && members(b)[0]?.vm === 'vm1');
+    for (const text of ['good', 'bye']) b.send(ethernetFrame(a.mac, b.mac, text));
+    leave();
+    settle([a], () => members(a).length === 0);
+    assert.deepEqual(texts(a), ['good', 'bye']);
+  });
+
   it('tells both of two members with the same Ethernet address, once', (t) => {
     const name = newFolder();
     const mac = Uint8Array.of(0xfe, 0xe1, 0xbb, 0xd0, 0, 1);

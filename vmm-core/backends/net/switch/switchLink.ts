@@ -36,6 +36,8 @@ const MAX_PEERS = 64;
  * shall not keep the others' frames waiting.
  */
 const FRAMES_AT_ONCE = 128;
+/** Of a member that has gone: more than a guest has buffers for. */
+const LAST_FRAMES = 1024;
 const GROUP_BIT = 1;
 
 export class SwitchLink implements NetLink {
@@ -360,7 +362,7 @@ export class SwitchLink implements NetLink {
       const heard = peer.hear(this.#port.message);
       if (heard === 'nothing') return;
       if (heard === 'woken') return this.#receive();
-      if (heard === 'gone') return this.#part(tag);
+      if (heard === 'gone') return this.#leave(tag);
       if (heard !== 'greeted') return this.#part(tag, heard.refused);
       if (!this.#keepOne(tag, peer)) return;
       this.#tellOfTwin(peer);
@@ -378,7 +380,7 @@ export class SwitchLink implements NetLink {
       return false;
     }
     const isKept = peer.isOurs === this.#opened.id < greeting.id;
-    this.#part(isKept ? again[0] : tag);
+    this.#leave(isKept ? again[0] : tag);
     return isKept;
   }
 
@@ -395,6 +397,13 @@ export class SwitchLink implements NetLink {
   /** A driver may have changed it. */
   get #lladdr(): string {
     return macText(macKey(this.#port.mac, 0));
+  }
+
+  /** It has said all that it had to say: what of that is in its ring yet is for the guest. */
+  #leave(tag: number): void {
+    const peer = this.#peers.get(tag);
+    if (peer !== undefined) this.#drain(tag, peer, LAST_FRAMES);
+    this.#part(tag);
   }
 
   #part(tag: number, why?: string): void {
