@@ -17,6 +17,7 @@ import { Chances } from './chances.ts';
 import { ALL_OFFLOADS, FakeGuestPort, type TakenFrame } from './fakeGuestPort.ts';
 
 const ETHER_BYTES = 14;
+const VLAN_TAG_BYTES = 4;
 const TCP_BYTES = 20;
 const TCP = 6;
 const [FIN, PSH, CWR] = [0x01, 0x08, 0x80];
@@ -25,6 +26,8 @@ const CHECKSUM = 16;
 export interface Segment {
   readonly bytes: Uint8Array;
   readonly offload: Offload;
+  /** Behind a VLAN's tag, where there is one. */
+  readonly ipAt: number;
   readonly tcpAt: number;
   readonly dataAt: number;
 }
@@ -50,24 +53,26 @@ export function offloadRound(seed: number): void {
 export function someSegment(it: Chances, most = 30_000): Segment {
   const isIpv6 = it.chance(0.5);
   const ipBytes = isIpv6 ? 40 : 20 + 4 * it.below(11);
-  const tcpAt = ETHER_BYTES + ipBytes;
+  const ipAt = ETHER_BYTES + (it.chance(0.3) ? VLAN_TAG_BYTES : 0);
+  const tcpAt = ipAt + ipBytes;
   const dataAt = tcpAt + TCP_BYTES + 4 * it.below(11);
   const dataBytes = 1 + it.below(most);
   const bytes = new Uint8Array(dataAt + dataBytes);
   for (let i = 0; i < bytes.length; i++) bytes[i] = it.below(256);
   const view = new DataView(bytes.buffer);
-  view.setUint16(12, isIpv6 ? 0x86dd : 0x0800);
+  if (ipAt > ETHER_BYTES) view.setUint16(12, 0x8100);
+  view.setUint16(ipAt - 2, isIpv6 ? 0x86dd : 0x0800);
   if (isIpv6) {
-    view.setUint8(14, 0x60);
-    view.setUint16(18, bytes.length - tcpAt);
-    view.setUint8(20, TCP);
+    view.setUint8(ipAt, 0x60);
+    view.setUint16(ipAt + 4, bytes.length - tcpAt);
+    view.setUint8(ipAt + 6, TCP);
   } else {
-    view.setUint8(14, 0x40 | (ipBytes / 4));
-    view.setUint16(16, bytes.length - ETHER_BYTES);
-    view.setUint8(23, TCP);
+    view.setUint8(ipAt, 0x40 | (ipBytes / 4));
+    view.setUint16(ipAt + 2, bytes.length - ipAt);
+    view.setUint8(ipAt + 9, TCP);
   }
   view.setUint8(tcpAt + 12, ((dataAt - tcpAt) / 4) << 4);
-  view.setUint16(tcpAt + CHECKSUM, sum(pseudoHeader(bytes, tcpAt)));
+  view.setUint16(tcpAt + CHECKSUM, sum(pseudoHeader(bytes, ipAt, tcpAt)));
   const gsoType =
     (isIpv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) |
     (it.chance(0.3) ? VIRTIO_NET_HDR_GSO_ECN : 0);
@@ -75,16 +80,16 @@ export function someSegment(it: Chances, most = 30_000): Segment {
     ...{ flags: VIRTIO_NET_HDR_F_NEEDS_CSUM, gsoType, gsoSize: 1 + it.below(it.chance(0.2) ? 65_535 : 3000) },
     ...{ hdrLen: dataAt, csumStart: tcpAt, csumOffset: CHECKSUM },
   };
-  return { bytes, offload, tcpAt, dataAt };
+  return { bytes, offload, ipAt, tcpAt, dataAt };
 }
 
 /** That what the guest got is what was sent: whole, or in segments that any receiver takes. */
 export function checkSegments(
-  { bytes, offload, tcpAt, dataAt }: Segment,
+  { bytes, offload, ipAt, tcpAt, dataAt }: Segment,
   frames: readonly TakenFrame[],
   { csum, tso4, tso6, ecn }: GuestOffloads,
 ): void {
-  const isIpv6 = bytes[12] === 0x86;
+  const isIpv6 = bytes[ipAt - 2] === 0x86;
   const isEcn = (offload.gsoType & VIRTIO_NET_HDR_GSO_ECN) !== 0;
   if (csum && (isIpv6 ? tso6 : tso4) && (ecn || !isEcn)) {
     assert.deepEqual(frames, [{ bytes, offload }]);
@@ -105,14 +110,19 @@ export function checkSegments(
     assert.equal(view.getUint32(tcpAt + 4), (sent.getUint32(tcpAt + 4) + taken) >>> 0);
     const kept = (i === 0 ? CWR : 0) | (isLast ? FIN | PSH : 0);
     assert.equal(got[tcpAt + 13], (bytes[tcpAt + 13] ?? 0) & (~(FIN | PSH | CWR) | kept));
-    assert.equal(sum([...pseudoHeader(got, tcpAt), ...got.subarray(tcpAt)]), 0xffff, 'the checksum is right');
-    if (isIpv6) assert.equal(view.getUint16(18), got.length - ETHER_BYTES - 40);
+    assert.equal(
+      sum([...pseudoHeader(got, ipAt, tcpAt), ...got.subarray(tcpAt)]),
+      0xffff,
+      'the checksum is right',
+    );
+    if (isIpv6) assert.equal(view.getUint16(ipAt + 4), got.length - tcpAt);
     else {
-      assert.equal(view.getUint16(16), got.length - ETHER_BYTES);
-      assert.equal(view.getUint16(18), (sent.getUint16(18) + i) & 0xffff);
-      assert.equal(sum(got.subarray(ETHER_BYTES, tcpAt)), 0xffff);
+      assert.equal(view.getUint16(ipAt + 2), got.length - ipAt);
+      assert.equal(view.getUint16(ipAt + 4), (sent.getUint16(ipAt + 4) + i) & 0xffff);
+      assert.equal(sum(got.subarray(ipAt, tcpAt)), 0xffff);
     }
-    assert.deepEqual(withoutWork(got, tcpAt, dataAt, isIpv6), withoutWork(bytes, tcpAt, dataAt, isIpv6));
+    const headers = { ipAt, tcpAt, dataAt };
+    assert.deepEqual(withoutWork(got, headers), withoutWork(bytes, headers));
     data.push(got.subarray(dataAt));
     taken += got.length - dataAt;
   });
@@ -120,8 +130,12 @@ export function checkSegments(
 }
 
 /** The headers, without what differs from segment to segment. */
-function withoutWork(bytes: Uint8Array, tcpAt: number, dataAt: number, isIpv6: boolean): number[] {
-  const zeroed = isIpv6 ? [18, 19] : [16, 17, 18, 19, 24, 25];
+function withoutWork(
+  bytes: Uint8Array,
+  { ipAt, tcpAt, dataAt }: Pick<Segment, 'ipAt' | 'tcpAt' | 'dataAt'>,
+): number[] {
+  const isIpv6 = bytes[ipAt - 2] === 0x86;
+  const zeroed = (isIpv6 ? [4, 5] : [2, 3, 4, 5, 10, 11]).map((at) => ipAt + at);
   const tcp = [4, 5, 6, 7, 13, 16, 17].map((at) => tcpAt + at);
   return [...bytes.subarray(0, dataAt)].map((byte, at) =>
     zeroed.includes(at) || tcp.includes(at) ? 0 : byte,
@@ -163,8 +177,9 @@ function someOffloads(it: Chances): GuestOffloads {
   };
 }
 
-function pseudoHeader(bytes: Uint8Array, tcpAt: number): number[] {
-  const addresses = bytes[12] === 0x86 ? bytes.subarray(22, 54) : bytes.subarray(26, 34);
+function pseudoHeader(bytes: Uint8Array, ipAt: number, tcpAt: number): number[] {
+  const isIpv6 = bytes[ipAt - 2] === 0x86;
+  const addresses = isIpv6 ? bytes.subarray(ipAt + 8, ipAt + 40) : bytes.subarray(ipAt + 12, ipAt + 20);
   const tcpBytes = bytes.length - tcpAt;
   return [...addresses, 0, TCP, tcpBytes >> 8, tcpBytes & 0xff];
 }

@@ -55,6 +55,15 @@ describe('work that a frame leaves to the guest', () => {
     }
   });
 
+  it('is done for segments of a VLAN, too', () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const it = someSegment(new Chances(seededRandom(seed)));
+      port.frames.length = 0;
+      assert.equal(software.deliver(port, it.bytes, it.offload), 'taken', `${it.ipAt}`);
+      checkSegments(it, port.frames, port.offloads);
+    }
+  });
+
   it('comes, done or not, on the pair of queues that the flow is awaited on (§5.1.6.5.6)', () => {
     for (let length = 3000; length < 3008; length++) {
       const it = segment(length, 1460); // of another flow each
@@ -92,15 +101,15 @@ describe('work that a frame leaves to the guest', () => {
       return software.deliver(port, bytes, offload);
     };
     assert.equal(
-      wrong((it) => it.fill(0, 12, 14)),
+      wrong((it) => it.fill(0, good.ipAt - 2, good.ipAt)),
       'malformed',
     );
     assert.equal(
-      wrong((it) => (it[14] = 0x41)),
+      wrong((it) => (it[good.ipAt] = 0x41)),
       'malformed',
     );
     assert.equal(
-      wrong((it) => (it[23] = 17)),
+      wrong((it) => (it[good.ipAt + 9] = 17)),
       'malformed',
     );
     assert.equal(

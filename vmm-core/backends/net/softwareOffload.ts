@@ -8,6 +8,7 @@ import {
   ETHER_TYPE,
   ETHERTYPE_IP,
   ETHERTYPE_IPV6,
+  ETHERTYPE_VLAN,
   IP6_HDR_BYTES,
   IP6_HDR_IP6_NXT,
   IP6_HDR_IP6_PLEN,
@@ -39,11 +40,21 @@ import { checksumOf, fold, pseudoHeaderSum, sumOf } from './user/packet/checksum
 
 const NONE: Readonly<Offload> = noOffload();
 
+/** IEEE 802.1Q §9.6: behind the addresses, before the type. Guests leave segments with one tag to others. */
+const VLAN_TAG_BYTES = 4;
+
 const IPPROTO_TCP = 6;
 /** Of the TCP header: its length in words, in the upper half; and the flags. */
 const TCP_DATA_OFFSET = 12;
 const TCP_FLAGS = 13;
 const TH_CWR = 0x80; // RFC 3168 §6.1: of one segment only
+
+/** Of a segment: where its headers are, and what follows them. */
+interface Layout {
+  readonly ip: number;
+  readonly tcpAt: number;
+  readonly dataAt: number;
+}
 
 export type Delivery = 'taken' | 'noRoom' | 'malformed';
 
@@ -76,13 +87,15 @@ export class SoftwareOffload {
 
   #segment(port: GuestPort, { gsoSize }: Readonly<Offload>, lengthBytes: number): Delivery {
     const view = this.#view;
-    const tcpAt = this.#tcpAt(lengthBytes);
+    const isTagged = view.getUint16(ETHER_TYPE) === ETHERTYPE_VLAN;
+    const ip = ETHER_HDR_LEN + (isTagged ? VLAN_TAG_BYTES : 0);
+    const tcpAt = this.#tcpAt(ip, lengthBytes);
     if (tcpAt === 0 || gsoSize === 0) return 'malformed';
     const dataAt = tcpAt + (view.getUint8(tcpAt + TCP_DATA_OFFSET) >> 4) * 4;
     if (dataAt < tcpAt + TCPHDR_BYTES || dataAt > lengthBytes) return 'malformed';
     const sequence = view.getUint32(tcpAt + TCPHDR_SEQ);
     const flags = view.getUint8(tcpAt + TCP_FLAGS);
-    const identification = view.getUint16(ETHER_HDR_LEN + IPHDR_ID);
+    const identification = view.getUint16(ip + IPHDR_ID);
     const pair = port.pairOf(this.#bytes);
     let wasGiven = false;
     for (let at = dataAt, i = 0; at < lengthBytes; at += gsoSize, i++) {
@@ -93,7 +106,7 @@ export class SoftwareOffload {
       view.setUint32(tcpAt + TCPHDR_SEQ, (sequence + at - dataAt) >>> 0);
       const cleared = (at === dataAt ? 0 : TH_CWR) | (end === lengthBytes ? 0 : TH_FIN | TH_PUSH);
       view.setUint8(tcpAt + TCP_FLAGS, flags & ~cleared);
-      this.#finishHeaders(tcpAt, dataAt, at, end, (identification + i) & 0xffff);
+      this.#finishHeaders({ ip, tcpAt, dataAt }, at, end, (identification + i) & 0xffff);
       port.write(0, this.#bytes.subarray(0, dataAt));
       port.write(dataAt, this.#bytes.subarray(at, end));
       port.commit(segmentBytes, NONE);
@@ -103,11 +116,10 @@ export class SoftwareOffload {
   }
 
   /** Lengths and checksums of a segment whose data are the bytes from `from` to before `to`. */
-  #finishHeaders(tcpAt: number, dataAt: number, from: number, to: number, identification: number): void {
+  #finishHeaders({ ip, tcpAt, dataAt }: Layout, from: number, to: number, identification: number): void {
     const view = this.#view;
-    const ip = ETHER_HDR_LEN;
     const tcpBytes = dataAt - tcpAt + to - from;
-    const isIpv4 = view.getUint16(ETHER_TYPE) === ETHERTYPE_IP;
+    const isIpv4 = view.getUint16(ip - 2) === ETHERTYPE_IP;
     if (isIpv4) {
       view.setUint16(ip + IPHDR_TOT_LEN, tcpAt - ip + tcpBytes);
       view.setUint16(ip + IPHDR_ID, identification);
@@ -124,11 +136,10 @@ export class SoftwareOffload {
   }
 
   /** 0: it is not TCP right behind an IP header. */
-  #tcpAt(lengthBytes: number): number {
+  #tcpAt(ip: number, lengthBytes: number): number {
     const view = this.#view;
-    const ip = ETHER_HDR_LEN;
     if (lengthBytes < ip + IP6_HDR_BYTES + TCPHDR_BYTES) return 0;
-    const type = view.getUint16(ETHER_TYPE);
+    const type = view.getUint16(ip - 2);
     if (type === ETHERTYPE_IPV6)
       return view.getUint8(ip + IP6_HDR_IP6_NXT) === IPPROTO_TCP ? ip + IP6_HDR_BYTES : 0;
     const tcpAt = ip + (view.getUint8(ip) & 0xf) * 4;
