@@ -164,8 +164,9 @@ export function addToBridge(bridge: string, name: string): number {
   return interfaceIoctl(SIOCBRADDIF, Ifreq.bytes({ ifr_name: bridge, ifr_ifindex }));
 }
 
-/** IPv4: of the host's end, with its network. */
+/** IPv4: of the host's end, with its network. By `tap0:1` it is one more (netdevice(7)). */
 export function setInterfaceAddress(name: string, address: Uint8Array, netmask: Uint8Array): number {
+  if (Buffer.byteLength(name) >= IFNAMSIZ) return -EINVAL;
   const result = interfaceIoctl(SIOCSIFADDR, ipv4Request(name, address));
   return result < 0 ? result : interfaceIoctl(SIOCSIFNETMASK, ipv4Request(name, netmask));
 }
@@ -214,6 +215,7 @@ export interface InterfaceNetwork {
 
 /** The first IPv4 address of an interface, up or not. Or -errno: -EADDRNOTAVAIL: it has none. */
 export function interfaceNetwork(name: string): InterfaceNetwork | number {
+  if (Buffer.byteLength(name) >= IFNAMSIZ) return -EINVAL;
   const address = ipv4By(SIOCGIFADDR, name);
   const netmask = ipv4By(SIOCGIFNETMASK, name);
   if (typeof address === 'number') return address;

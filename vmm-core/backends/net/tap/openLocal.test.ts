@@ -148,3 +148,33 @@ test('a pair that an interface has which is down is not given again', { skip: un
   assert.notEqual(hosts[0], hosts[1]);
   assert.equal(hosts[0], hosts[2], 'an interface keeps what it has');
 });
+
+test('an address of another kind that an interface has stays', { skip: unavailable() }, (t) => {
+  const name = `trapo${process.pid % 1e5}`;
+  const longest = name.padEnd(15, 'x');
+  const ip = (...args: readonly string[]) => spawnSync('ip', args, { encoding: 'utf8' });
+  if (ip('tuntap', 'add', name, 'mode', 'tap').status !== 0)
+    return t.skip('no tap that stays can be made here');
+  t.after(() => ip('link', 'delete', name));
+  ip('addr', 'add', '10.253.77.1/24', 'dev', name);
+  for (let i = 0; i < 2; i++) {
+    const local = openLocal({ kind: 'local', tap: name }, linkHost(`vm-${process.pid}`));
+    local.close(false);
+    const { host } = local.opened as LocalOpened;
+    const { stdout } = ip('-o', '-4', 'addr', 'show', name);
+    assert.deepEqual(
+      [...stdout.matchAll(/inet (\S+)/g)].map(([, it]) => it),
+      ['10.253.77.1/24', `${ipText(host)}/31`],
+    );
+  }
+  // A name that is as long as can be has no room for another address's.
+  ip('addr', 'flush', 'dev', name);
+  ip('link', 'set', name, 'down', 'name', longest);
+  t.after(() => ip('link', 'delete', longest));
+  ip('addr', 'add', '10.253.77.1/24', 'dev', longest);
+  assert.throws(
+    () => openLocal({ kind: 'local', tap: longest }, linkHost(`vm-${process.pid}`)),
+    (error) =>
+      error instanceof UserError && /"sudo ip addr add .*\/31 dev trapo\d+x+" does it/.test(error.message),
+  );
+});

@@ -38,12 +38,19 @@ export function open({ tap: name, mtu, prefix, prefix6 }: NetworkConfig, host: L
   }
 }
 
+/** By that name an interface has one address more; one that is given by its own replaces the first. */
+function aliasOf(name: string): string {
+  return `${name}:1`;
+}
+
 /** Of an interface that its owner has given some already. */
 function addressesOf(name: string): LocalPair | undefined {
   const mask = ipText(LOCAL_MASK);
-  const first = interfaceNetwork(name);
-  if (typeof first !== 'number' && ipText(first.netmask) === mask)
-    return { host: first.address, guest: otherOf(first.address) };
+  for (const label of [name, aliasOf(name)]) {
+    const found = interfaceNetwork(label);
+    if (typeof found !== 'number' && ipText(found.netmask) === mask)
+      return { host: found.address, guest: otherOf(found.address) };
+  }
   const own = networkInterfaces()[name]?.find(({ family, netmask }) => family === 'IPv4' && netmask === mask);
   const host = own && parseIp(own.address);
   return host && { host, guest: otherOf(host) };
@@ -52,7 +59,8 @@ function addressesOf(name: string): LocalPair | undefined {
 /** Of this host. Interfaces that are down or without a carrier, which node:os leaves out, have them too. */
 function takenAddresses(): ReadonlySet<string> {
   const listed = Object.values(networkInterfaces()).flatMap((it) => it?.map(({ address }) => address) ?? []);
-  const firsts = interfaceNames().flatMap((it) => {
+  const labels = interfaceNames().flatMap((it) => [it, aliasOf(it)]);
+  const firsts = labels.flatMap((it) => {
     const found = interfaceNetwork(it);
     return typeof found === 'number' ? [] : [ipText(found.address)];
   });
@@ -70,7 +78,8 @@ function interfaceNames(): readonly string[] {
 function giveAddresses(name: string, prefix: string, { vmName, index }: LinkHost): LocalPair {
   const taken = takenAddresses();
   const pair = localPair(prefix, vmName, index, (address) => taken.has(ipText(address)));
-  const result = setInterfaceAddress(name, pair.host, LOCAL_MASK);
+  const hasOther = typeof interfaceNetwork(name) !== 'number';
+  const result = setInterfaceAddress(hasOther ? aliasOf(name) : name, pair.host, LOCAL_MASK);
   if (result < 0)
     throw new UserError(
       `${name} may not be given an address from here (${errnoText(-result)}): ` +
