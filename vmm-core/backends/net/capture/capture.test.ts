@@ -192,12 +192,12 @@ describe('a capture', { skip }, () => {
       const capture = new Capture({}, path.join(disk, 'net.pcapng'));
       for (let i = 0; i < 40; i++) {
         capture.buffer.add(true, frame(4000));
-        capture.buffer.onTimer();
+        if (i < 5) capture.buffer.onTimer();
       }
       const { frames, dropped } = await capture.end();
       assert.equal(capture.troubles.length, 1);
       assert.match(capture.troubles[0] ?? '', /net\.pcapng" cannot be written \(no space left on device/);
-      assert.ok(frames > 10 && frames + dropped === 40);
+      assert.ok(frames > 10 && frames + dropped === 40, `${frames} and ${dropped}`);
       assert.equal(tshark(path.join(disk, 'net.pcapng'), 'frame.len').length, frames);
     } finally {
       execFileSync('umount', [disk]);

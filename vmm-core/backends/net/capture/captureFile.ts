@@ -94,12 +94,17 @@ export class CaptureFile {
         continue;
       }
       const part = rest.subarray(0, Math.max(fitting, blockBytes(rest, 0)));
-      await this.#write(part);
-      rest = rest.subarray(part.length);
-      // The end of a file says how many frames there were so far: those of this part are among them.
-      const written = rest.length === 0 ? left : blocksIn(part);
-      this.#frames += written;
-      left -= written;
+      const before = this.#sizeBytes;
+      try {
+        await this.#write(part);
+      } finally {
+        const done = rest.subarray(0, this.#sizeBytes - before);
+        rest = rest.subarray(done.length);
+        // The end of a file says how many frames there were so far: those of this part are among them.
+        const written = rest.length === 0 ? left : blocksIn(done);
+        this.#frames += written;
+        left -= written;
+      }
     }
   }
 
@@ -120,12 +125,17 @@ export class CaptureFile {
     this.#close();
   }
 
+  /** Whole blocks. Those that were written before an error are in the file, too. */
   async #write(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      const at = this.#sizeBytes + done;
-      done += (await writeAsync(this.#fd, bytes, done, bytes.length - done, at)).bytesWritten;
+    let done = 0;
+    try {
+      while (done < bytes.length) {
+        const at = this.#sizeBytes + done;
+        done += (await writeAsync(this.#fd, bytes, done, bytes.length - done, at)).bytesWritten;
+      }
+    } finally {
+      this.#sizeBytes += wholeBlocks(bytes, done);
     }
-    this.#sizeBytes += bytes.length;
   }
 
   /** It may have failed before: then there is no file any more. */
