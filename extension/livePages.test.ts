@@ -30,6 +30,13 @@ test('a page that is visible is renewed every second, and not twice', async (t) 
   assert.equal(seen.changes, 2);
 });
 
+test('a page that is asked for twice at once is renewed as often as any', async (t) => {
+  const { live, seen, pass } = pages(t);
+  await Promise.all([live.text('a'), live.text('a')]);
+  pass();
+  assert.equal(seen.changes, 1);
+});
+
 test('a page that is hidden costs nothing until somebody looks again', async (t) => {
   const { live, seen, pass } = pages(t);
   await live.text('a');

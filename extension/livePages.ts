@@ -38,7 +38,9 @@ export class LivePages {
     } finally {
       page.isBeingRead = false;
     }
-    if (this.#pages.get(key) === page) page.timer = setTimeout(() => this.#renew(key, page), RENEW_MS);
+    if (this.#pages.get(key) !== page) return page.text;
+    clearTimeout(page.timer); // of whoever asked meanwhile
+    page.timer = setTimeout(() => this.#renew(key, page), RENEW_MS);
     return page.text;
   }
 
