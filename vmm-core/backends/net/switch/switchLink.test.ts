@@ -50,6 +50,18 @@ describe('a switch', () => {
     );
   });
 
+  it('counts the bytes of frames alike at both ends', (t) => {
+    const name = newFolder();
+    const [a, b] = [joinSwitch(t, name, 1), joinSwitch(t, name, 2)] as const;
+    settle([a, b], () => members(a)[0]?.vm === 'vm2' && members(b)[0]?.vm === 'vm1');
+    for (const text of ['', 'x'.repeat(100)]) a.send(ethernetFrame(b.mac, a.mac, text));
+    settle([a, b], () => b.frames.length === 2);
+    const [sent] = a.report()['members'] as { framesOut: number; bytesOut: number }[];
+    const [got] = b.report()['members'] as { framesIn: number; bytesIn: number }[];
+    assert.deepEqual([sent?.framesOut, sent?.bytesOut], [2, 128]);
+    assert.deepEqual([got?.framesIn, got?.bytesIn], [2, 128]);
+  });
+
   it('keeps the order of frames of all lengths, and waits for a guest that has no room', (t) => {
     const name = newFolder();
     const ports = [joinSwitch(t, name, 1, { mtu: 65535 }), joinSwitch(t, name, 2, { mtu: 65535 })] as const;

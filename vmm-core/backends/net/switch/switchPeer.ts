@@ -15,6 +15,7 @@ import {
   sendFds,
 } from '../../../kvm/net/fdPassing.ts';
 import { IoBuffer } from '../../../memory/ioBuffer.ts';
+import { OFFLOAD_HEADER_BYTES } from '../offloadHeader.ts';
 import { type Greeting, greetingBytes, MAX_RECORD_BYTES, readGreeting } from './greeting.ts';
 
 /** Of frames that wait for the reader: 60 of the largest. */
@@ -100,7 +101,7 @@ export class SwitchPeer {
   publish(recordBytes: number): void {
     if (this.#writer?.publish(recordBytes) === true) this.#isToBeWoken = true;
     this.framesOut++;
-    this.bytesOut += recordBytes;
+    this.bytesOut += recordBytes - OFFLOAD_HEADER_BYTES;
   }
 
   /**
