@@ -279,6 +279,7 @@ describe('a switch', () => {
       [JSON.stringify({ ...good, version: 99 }), []],
       [JSON.stringify({ ...good, mtu: 1e9 }), []],
       [JSON.stringify({ ...good, lladdr: 'fe:e1:bb:d0:00' }), []],
+      [JSON.stringify({ ...good, vm: '\u009b2J' }), [ring]],
       [JSON.stringify(good), []],
       [JSON.stringify(good), [memory, memory]],
       [JSON.stringify(good), [readOnly]],
