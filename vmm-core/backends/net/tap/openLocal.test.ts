@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { FakeGuestPort } from '../../../../test/support/fakeGuestPort.ts';
+import { PlannedFaults } from '../../../../test/support/ioFaults.ts';
 import { NO_OFFLOADS } from '../../../../test/support/netFrames.ts';
 import {
   BOOTP_CHADDR,
@@ -19,9 +20,10 @@ import {
 } from '../../../abi/dhcp.ts';
 import { ipText } from '../../../bus/socketAddress.ts';
 import { UserError } from '../../../errors.ts';
+import { injectFaults } from '../../../kvm/io/faults.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { openTap as openTapQueues } from '../../../kvm/net/tun.ts';
-import type { LinkHost } from '../linkKind.ts';
+import type { LinkBackend, LinkHost } from '../linkKind.ts';
 import { PacketHeaders } from '../user/packet/packetHeaders.ts';
 import { LOCAL_PREFIX, localPair, otherOf } from './localAddresses.ts';
 import { attach, type LocalOpened } from './localLink.ts';
@@ -178,3 +180,30 @@ test('an address of another kind that an interface has stays', { skip: unavailab
       error instanceof UserError && /"sudo ip addr add .*\/31 dev trapo\d+x+" does it/.test(error.message),
   );
 });
+
+test('of two VMs that start at once each has a pair of its own', { skip: unavailable() }, (t) => {
+  t.after(() => injectFaults(undefined));
+  const prefix = '10.252.0.0/22';
+  const [one, other] = namesOfOneSlot(prefix);
+  let meanwhile: LinkBackend | undefined;
+  // When it has looked which are free, and asks for a socket to take one by.
+  const plan = (): undefined => {
+    if (new Error().stack?.includes('setInterfaceAddress') !== true) return;
+    injectFaults(undefined);
+    meanwhile = openLocal({ kind: 'local', prefix }, linkHost(other));
+  };
+  Error.stackTraceLimit = 50;
+  injectFaults(new PlannedFaults(plan));
+  const first = openLocal({ kind: 'local', prefix }, linkHost(one));
+  const hosts = [first, meanwhile].map((it) => ipText((it?.opened as LocalOpened).host));
+  first.close(false);
+  meanwhile?.close(false);
+  assert.equal(new Set(hosts).size, 2, hosts.join(' '));
+});
+
+/** Of VMs that would have the same addresses, each by itself. */
+function namesOfOneSlot(prefix: string): readonly [string, string] {
+  const slot = (name: string): string => ipText(localPair(prefix, name, 0, FREE).host);
+  const other = ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'].find((it) => slot(it) === slot('a'));
+  return ['a', other ?? assert.fail()];
+}

@@ -57,9 +57,13 @@ function addressesOf(name: string): LocalPair | undefined {
 }
 
 /** Of this host. Interfaces that are down or without a carrier, which node:os leaves out, have them too. */
-function takenAddresses(): ReadonlySet<string> {
-  const listed = Object.values(networkInterfaces()).flatMap((it) => it?.map(({ address }) => address) ?? []);
-  const labels = interfaceNames().flatMap((it) => [it, aliasOf(it)]);
+function takenAddresses(except: readonly string[] = []): ReadonlySet<string> {
+  const listed = Object.entries(networkInterfaces()).flatMap(([it, entries]) =>
+    except.includes(it) ? [] : (entries?.map(({ address }) => address) ?? []),
+  );
+  const labels = interfaceNames()
+    .flatMap((it) => [it, aliasOf(it)])
+    .filter((it) => !except.includes(it));
   const firsts = labels.flatMap((it) => {
     const found = interfaceNetwork(it);
     return typeof found === 'number' ? [] : [ipText(found.address)];
@@ -76,14 +80,23 @@ function interfaceNames(): readonly string[] {
 }
 
 function giveAddresses(name: string, prefix: string, { vmName, index }: LinkHost): LocalPair {
-  const taken = takenAddresses();
-  const pair = localPair(prefix, vmName, index, (address) => taken.has(ipText(address)));
-  const hasOther = typeof interfaceNetwork(name) !== 'number';
-  const result = setInterfaceAddress(hasOther ? aliasOf(name) : name, pair.host, LOCAL_MASK);
+  const label = typeof interfaceNetwork(name) === 'number' ? name : aliasOf(name);
+  const give = (): LocalPair => {
+    const taken = takenAddresses();
+    const pair = localPair(prefix, vmName, index, (address) => taken.has(ipText(address)));
+    setAddress(name, label, pair.host);
+    return pair;
+  };
+  const pair = give();
+  // Of two VMs that start at once both may have taken it for free: then each sees the other now, or one does.
+  return takenAddresses([name, label]).has(ipText(pair.host)) ? give() : pair;
+}
+
+function setAddress(name: string, label: string, host: Uint8Array): void {
+  const result = setInterfaceAddress(label, host, LOCAL_MASK);
   if (result < 0)
     throw new UserError(
       `${name} may not be given an address from here (${errnoText(-result)}): ` +
-        `"sudo ip addr add ${ipText(pair.host)}/31 dev ${name}" does it`,
+        `"sudo ip addr add ${ipText(host)}/31 dev ${name}" does it`,
     );
-  return pair;
 }
