@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4 } from '../../../abi/virtioNetHdr.ts';
 import type { FakeGuestPort } from '../../../../test/support/fakeGuestPort.ts';
-import { PlannedFaults } from '../../../../test/support/ioFaults.ts';
+import { nthFaults, PlannedFaults } from '../../../../test/support/ioFaults.ts';
 import { NO_OFFLOADS } from '../../../../test/support/netFrames.ts';
 import {
   ethernetFrame,
@@ -21,7 +21,7 @@ import {
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { frameRingBytes } from '../../../bus/frameRing.ts';
 import { UserError } from '../../../errors.ts';
-import { EAGAIN } from '../../../kvm/errno.ts';
+import { EAGAIN, EMFILE } from '../../../kvm/errno.ts';
 import { injectFaults, type IoRequest } from '../../../kvm/io/faults.ts';
 import { closeFd } from '../../../kvm/libc.ts';
 import { createMemfd, receiveFds, sendFds } from '../../../kvm/net/fdPassing.ts';
@@ -245,6 +245,15 @@ describe('a switch', () => {
     assert.ok(waiting.map((fd) => connectSocket(fd, slow)).includes(-EAGAIN));
     joinSwitch(t, name, 1);
     assert.ok(existsSync(slow.path));
+  });
+
+  it('meets a member later where there was no descriptor for it', (t) => {
+    t.after(() => injectFaults(undefined));
+    const name = newFolder();
+    const a = joinSwitch(t, name, 1);
+    injectFaults(nthFaults({ accept: { 1: { errno: EMFILE } } }));
+    const b = joinSwitch(t, name, 2);
+    settle([a, b], () => members(a)[0]?.vm === 'vm2' && members(b)[0]?.vm === 'vm1');
   });
 
   it('shows a member to others when they can reach it, not before', (t) => {

@@ -10,7 +10,7 @@ import { EPOLLET, EPOLLIN, EPOLLRDHUP } from '../../../abi/epoll.ts';
 import { AF_UNIX, SOCK_SEQPACKET } from '../../../abi/socket.ts';
 import { VIRTIO_NET_HDR_GSO_NONE } from '../../../abi/virtioNetHdr.ts';
 import { log } from '../../../log.ts';
-import { EBADFD, ECONNREFUSED, EINVAL, EIO } from '../../../kvm/errno.ts';
+import { EAGAIN, EBADFD, ECONNREFUSED, EINVAL, EIO } from '../../../kvm/errno.ts';
 import { closeFd, createEventFd, signalEventFd } from '../../../kvm/libc.ts';
 import { acceptFrom, connectSocket, openSocket } from '../../../kvm/net/sockets.ts';
 import type { GuestFrame, GuestPort, LinkReport, NetLink } from '../netLink.ts';
@@ -38,6 +38,7 @@ const MAX_PEERS = 64;
 const FRAMES_AT_ONCE = 128;
 /** Of a member that has gone: more than a guest has buffers for. */
 const LAST_FRAMES = 1024;
+const ACCEPT_MS = 100;
 const GROUP_BIT = 1;
 
 export class SwitchLink implements NetLink {
@@ -53,6 +54,7 @@ export class SwitchLink implements NetLink {
   #first = 0;
   #isClosed = false;
   #isTwinTold = false;
+  #isAcceptDue = false;
   readonly #holder: UplinkHolder;
   /** Of a record: the vnet header and the Ethernet header, which nobody else can change. */
   readonly #head = new Uint8Array(OFFLOAD_HEADER_BYTES + ETHER_HDR_LEN);
@@ -106,6 +108,7 @@ export class SwitchLink implements NetLink {
   }
 
   onTimer(): void {
+    if (this.#isAcceptDue) this.#accept();
     this.#holder.tryAgain();
   }
 
@@ -339,8 +342,11 @@ export class SwitchLink implements NetLink {
   }
 
   #accept(): void {
-    for (let fd = acceptFrom(this.#opened.fd); fd >= 0; fd = acceptFrom(this.#opened.fd))
-      this.#meet(fd, false);
+    let fd = acceptFrom(this.#opened.fd);
+    for (; fd >= 0; fd = acceptFrom(this.#opened.fd)) this.#meet(fd, false);
+    // The host has no descriptor left just now, and nothing tells when it has: who came waits.
+    this.#isAcceptDue = fd !== -EAGAIN;
+    if (this.#isAcceptDue) this.#port.arm(ACCEPT_MS);
   }
 
   #meet(fd: number, isOurs: boolean): void {
