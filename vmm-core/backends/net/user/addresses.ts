@@ -141,6 +141,11 @@ export function isInPrefix(address: Uint8Array, network: Uint8Array, bits: numbe
   return rest === 0 || (((address[whole] ?? 0) ^ (network[whole] ?? 0)) & (0xff << (8 - rest)) & 0xff) === 0;
 }
 
+/** An address that the guest finds on its own link, not by the router. */
+export function isInside(address: Uint8Array, { ipv4, ipv6 }: UserNetwork): boolean {
+  return isInPrefix(address, ipv4.network, ipv4.bits) || isInPrefix(address, ipv6.network, 64);
+}
+
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;

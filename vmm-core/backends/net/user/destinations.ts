@@ -4,7 +4,7 @@
  * they are used must not be a way around that.
  */
 import type { SocketAddress } from '../../../bus/socketAddress.ts';
-import { isInPrefix, sameBytes, type UserNetwork } from './addresses.ts';
+import { isInside, sameBytes, type UserNetwork } from './addresses.ts';
 
 /** Addresses of a destination are valid until the next question. `ignored`: nobody is there to answer. */
 export type Destination = SocketAddress | 'refused' | 'filtered' | 'ignored';
@@ -56,11 +56,9 @@ export class Destinations {
       return this.#at(isIpv4 ? LOOPBACK4 : LOOPBACK6, port);
     if (sameBytes(address, isIpv4 ? ipv4.dns : ipv6.dns))
       return port === DNS_PORT ? this.#nameserver() : 'refused';
+    if (!isInside(address, this.#network) && !isLinkLocal(address)) return this.#at(address, port);
     // The rest of the virtual network is nobody, or another interface of the guest.
-    const isInside = isIpv4
-      ? isInPrefix(address, ipv4.network, ipv4.bits)
-      : isInPrefix(address, ipv6.network, 64) || isLinkLocal(address);
-    return isInside ? 'ignored' : this.#at(address, port);
+    return this.#guestForwards.some((it) => sameBytes(it.address, address)) ? 'refused' : 'ignored';
   }
 
   #at(address: Uint8Array, port: number): SocketAddress {
@@ -96,5 +94,5 @@ function isUnicast6(address: Uint8Array): boolean {
 }
 
 function isLinkLocal(address: Uint8Array): boolean {
-  return address[0] === 0xfe && ((address[1] ?? 0) & 0xc0) === 0x80;
+  return address.length === 16 && address[0] === 0xfe && ((address[1] ?? 0) & 0xc0) === 0x80;
 }

@@ -105,6 +105,15 @@ test('a reply has what the request is told by, and all that the network is', () 
   assert.ok(message.length <= 548, 'all that a client must take (RFC 2131 §2)');
 });
 
+test('an address that is withheld is nobody’s, however long it takes', () => {
+  const { ask, leases } = server();
+  leases.withhold(FIRST);
+  leases.withhold(FIRST + 100); // not of the pool
+  const nowMs = 10 * 365 * 86_400_000;
+  assert.equal(offered(ask({ type: DISCOVER, wanted: '10.0.2.15' }, nowMs)), '10.0.2.16');
+  assert.equal(typeOf(ask({ type: REQUEST, wanted: '10.0.2.15' }, nowMs)), NAK);
+});
+
 test('each interface has an address of its own, and the same again', () => {
   const { ask } = server();
   const other = mac('02:00:00:00:00:01');

@@ -1,6 +1,7 @@
 /** What is known of the guest: its addresses, by DHCP and by what it says of itself. */
 import type { GuestPort } from '../netLink.ts';
-import { FIRST_GUEST, GUESTS, type UserNetwork } from './addresses.ts';
+import { FIRST_GUEST, GUESTS, isInside, type UserNetwork } from './addresses.ts';
+import type { GuestForward } from './destinations.ts';
 import { addressNumber, macNumber, u32Bytes } from './dhcp.ts';
 import { Leases } from './leases.ts';
 import { Neighbours } from './neighbours.ts';
@@ -14,11 +15,13 @@ export class GuestTables {
   readonly leases: Leases;
   #guestAddress: Uint8Array;
 
-  constructor(network: UserNetwork, port: GuestPort) {
+  constructor(network: UserNetwork, guestForwards: readonly GuestForward[], port: GuestPort) {
     this.#port = port;
     this.#network = network;
-    this.neighbours = new Neighbours(network);
+    const inside = guestForwards.map((it) => it.address).filter((it) => isInside(it, network));
+    this.neighbours = new Neighbours(network, inside);
     this.leases = new Leases(addressNumber(network.ipv4.network, 0) + FIRST_GUEST, GUESTS, LEASE_SECONDS);
+    for (const it of inside) if (it.length === 4) this.leases.withhold(addressNumber(it, 0));
     this.#guestAddress = network.ipv4.firstGuest;
   }
 

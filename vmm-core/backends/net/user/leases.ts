@@ -77,6 +77,14 @@ export class Leases {
     return index === -1 ? undefined : this.#first + index;
   }
 
+  /** Somebody has it already, for good. */
+  withhold(address: number): void {
+    const lease = this.#pool[address - this.#first];
+    if (lease === undefined) return;
+    lease.state = 'declined';
+    lease.untilMs = Infinity;
+  }
+
   forEachBound(visit: (address: number, mac: number, untilMs: number) => void): void {
     for (const [index, { mac, state, untilMs }] of this.#pool.entries())
       if (state === 'bound') visit(this.#first + index, mac, untilMs);

@@ -64,6 +64,26 @@ test('nobody else’s address is answered for: neither the guest’s own nor one
   it.close();
 });
 
+test('a guest forward’s address is ours: the guest finds it on its link, and gets it from nobody', () => {
+  const target = { family: 'ipv4', address: Uint8Array.of(127, 0, 0, 1), port: 80 } as const;
+  const inside6 = [...PREFIX6.slice(0, 15), 100];
+  const addresses = [ip4('10.0.2.100'), ip4('10.0.2.15'), ip4('192.0.2.9'), inside6];
+  const it = new UserGuest({
+    opened: { guestForwards: addresses.map((at) => ({ address: Uint8Array.from(at), port: 80, target })) },
+  });
+  it.send(arp(1, GUEST, ip4('10.0.2.100')));
+  assert.deepEqual([...it.one().frame.subarray(22, 32)], [...GATEWAY_MAC, ...ip4('10.0.2.100')]);
+  it.send(arp(1, GUEST, ip4('192.0.2.9')));
+  assert.deepEqual(it.take(), [], 'the router leads there');
+  it.sendIcmp({ from: GUEST6, to: inside6, protocol: ICMPV6, hopLimit: 255 }, solicit(inside6));
+  assert.deepEqual([...it.one().payload.subarray(8, 24)], inside6);
+  it.send(arp(2, ip4('10.0.2.100'), HOST));
+  assert.ok(!('10.0.2.100' in neighbours(it)), 'nor is it the guest’s to claim');
+  it.sendUdp(GUEST, 1000, ip4('10.0.2.100'), 81, Uint8Array.of(1));
+  assert.deepEqual([...it.one().payload.subarray(0, 2)], [3, 3], 'no other port is there');
+  it.close();
+});
+
 test('ours, and addresses of other networks, are not the guest’s to claim', () => {
   const it = new UserGuest();
   for (const from of ['10.0.2.2', '10.0.2.3', '192.0.2.1', '10.0.2.255', '0.0.0.0'])

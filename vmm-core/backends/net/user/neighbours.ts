@@ -13,12 +13,15 @@ export interface Neighbour {
 
 export class Neighbours {
   readonly #network: UserNetwork;
+  readonly #forwards: readonly Uint8Array[];
   readonly #table: Neighbour[] = [];
   /** Which is overwritten next when the table is full. */
   #next = 0;
 
-  constructor(network: UserNetwork) {
+  /** `forwards`: what guest forwards have of the virtual network is ours, too. */
+  constructor(network: UserNetwork, forwards: readonly Uint8Array[] = []) {
     this.#network = network;
+    this.#forwards = forwards;
   }
 
   /** Copies both. Ours and those of other networks are nobody's to claim. */
@@ -57,6 +60,7 @@ export class Neighbours {
 
   isOurs(address: Uint8Array): boolean {
     const { ipv4, ipv6 } = this.#network;
+    for (const it of this.#forwards) if (sameBytes(it, address)) return true;
     if (address.length === 4) return sameBytes(address, ipv4.host) || sameBytes(address, ipv4.dns);
     return (
       sameBytes(address, ipv6.host) || sameBytes(address, ipv6.dns) || sameBytes(address, ipv6.linkLocal)

@@ -76,7 +76,7 @@ export class UserLink implements NetLink {
     const sender = new IpSender(port, network);
     const reply = new PacketBuffer();
     const nameservers = new Nameservers(opened.nameservers, () => tell({ kind: 'nameservers' }));
-    const tables = new GuestTables(network, port);
+    const tables = new GuestTables(network, opened.guestForwards, port);
     this.#tables = tables;
     this.#host = {
       port,
