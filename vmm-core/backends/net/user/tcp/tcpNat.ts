@@ -341,6 +341,8 @@ export class TcpNat {
     if ((flags & TH_FIN) === 0 || taken < dataBytes + start) return;
     connection.rcvNxt = (connection.rcvNxt + 1) | 0;
     connection.hasGuestFin = true;
+    // Of a full window it is beyond: with one below zero no acknowledgement of the guest would be acceptable.
+    if (((connection.rcvEdge - connection.rcvNxt) | 0) < 0) connection.rcvEdge = connection.rcvNxt;
   }
 
   // The host's socket.
