@@ -61,8 +61,10 @@ export class GuestStream {
     const acked = (segment.acknowledgement - connection.sndUna) | 0;
     if (acked > connection.inFlight) return false;
     if (acked < 0) return true; // an old one
+    const wasClosed = connection.sndWnd === 0;
     const hasMoved = this.#updateWindow(connection, segment);
-    if (hasMoved && connection.inFlight === 0) connection.retries = 0;
+    if (hasMoved && (connection.inFlight === 0 || wasClosed)) connection.retries = 0;
+    if (hasMoved && wasClosed && connection.inFlight > acked) this.recover(connection); // it had no place
     this.#noteSack(connection, segment);
     if (acked > 0) this.#advance(connection, acked);
     else if (connection.inFlight > 0 && segment.dataBytes === 0 && (!hasMoved || connection.hasSack))

@@ -238,6 +238,52 @@ describe('the window', () => {
     assert.deepEqual(socket.bytes(), bytesOf(50_000));
   });
 
+  it('may be full when the guest ends, as lwIP does it: what comes back is acknowledged still', () => {
+    const scene = new Scene({ windowShift: -1, windowBytes: 0xffff });
+    const { socket, peer } = scene.open();
+    peer.roomBytes = 0;
+    socket.write(bytesOf(0xffff));
+    scene.settle();
+    assert.equal(socket.sndWnd, 0);
+    socket.emit(TH_ACK | TH_FIN, socket.sndNxt, EMPTY);
+    socket.sndNxt = (socket.sndNxt + 1) | 0;
+    scene.settle();
+    assert.ok(socket.isFinAcked);
+    assert.equal(socket.sndWnd, 0);
+    peer.write(bytesOf(500_000));
+    scene.settle();
+    assert.deepEqual(socket.bytes(), bytesOf(500_000));
+    assert.equal(scene.wire.nat.counters.unacceptable, 0);
+    peer.giveRoom(Infinity);
+    peer.end();
+    scene.settle();
+    assert.ok(peer.isEnded && socket.isEnded);
+    assert.deepEqual(peer.bytes(), bytesOf(0xffff));
+    scene.assertEmpty();
+  });
+
+  it('of the guest may close before what is on its way, and stay so for as long as it says that', () => {
+    const scene = new Scene();
+    const { socket, peer } = scene.open();
+    peer.write(bytesOf(5000));
+    const says = (windowBytes: number): void => {
+      scene.wire.sent();
+      scene.wire.take(); // the guest has no memory for it
+      Object.assign(scene.guest.options, { windowBytes });
+      socket.acknowledge();
+    };
+    for (let i = 0; i < 60; i++) {
+      says(0);
+      for (const { bytes, offload } of scene.guest.outgoing.splice(0)) scene.wire.send(bytes, offload);
+      scene.wire.advance(60_000);
+    }
+    assert.equal(scene.wire.nat.counters.timeouts, 0);
+    says(0x40000);
+    scene.settle();
+    scene.wait(60_000);
+    assert.deepEqual(socket.bytes(), bytesOf(5000));
+  });
+
   it('is the guest no reason to wait for buffers with what it sends', () => {
     const scene = new Scene();
     const { socket, peer } = scene.open();

@@ -98,9 +98,10 @@ export class TcpTimers {
     if (isOpen && connection.wantsResend && connection.retries > SMALLER_AFTER)
       return this.#owner.enqueue(connection);
     if (++connection.retries > (isOpen ? MAX_RETRIES : MAX_SYN_RETRIES)) {
-      // RFC 9293 §3.8.6.1: a window may stay closed for as long as the guest says so.
-      if (connection.inFlight > 0 || now - connection.heardMs > SILENCE_MS)
-        return this.#owner.timeOut(connection);
+      // RFC 9293 §3.8.6.1: a window may stay closed for as long as the guest says so; also one that it has
+      // closed before what was on its way (§3.8.6), which goes again then in place of a probe.
+      const isClosed = isOpen && (connection.inFlight === 0 || connection.sndWnd === 0);
+      if (!isClosed || now - connection.heardMs > SILENCE_MS) return this.#owner.timeOut(connection);
       connection.retries = MAX_RETRIES;
     }
     if (!isOpen) connection.needsSyn = true;
