@@ -97,6 +97,12 @@ for (const length of [0, 1, 511, 512, 513, 5000, 200_000])
     assert.deepEqual(it.closed, [0]);
   });
 
+test('where a block does not fit the MTU it is whole all the same: a short one is the end of the file', () => {
+  const it = new Server(pattern(5000), 300);
+  it.ask(RRQ, 'kernel');
+  assert.deepEqual(it.fetch(), Buffer.from(pattern(5000)));
+});
+
 test('options are taken as far as we can, and acknowledged before the first block (RFC 2347 to 2349, 7440)', () => {
   const it = new Server(pattern(300_000));
   it.ask(RRQ, 'kernel', 'OCTET', { blksize: 65464, TSIZE: 0, timeout: 3, windowsize: 16, unknown: 5 });

@@ -226,7 +226,7 @@ export class TftpServer {
       isNetascii,
       options,
       state: 'opening',
-      blkSize: Math.min(TFTP_DEFAULT_BLKSIZE, this.#maxBlock),
+      blkSize: TFTP_DEFAULT_BLKSIZE, // a shorter one would be the end: rather in fragments
       window: DEFAULT_WINDOW,
       retransmitMs: RETRANSMIT_MS,
       buffer: EMPTY,
