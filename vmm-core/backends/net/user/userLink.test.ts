@@ -121,6 +121,33 @@ test('a host that cannot be reached is told of by ICMP, which quotes the SYN', (
   }
 });
 
+test('a SYN whose hops end here goes no further, as with traceroute; our own addresses are no hop away', () => {
+  const it = new UserGuest({
+    opened: {
+      guestForwards: [
+        {
+          address: Uint8Array.from(ip4('10.0.2.100')),
+          port: 7,
+          target: { family: 'unix', path: '/run/echo' },
+        },
+      ],
+    },
+  });
+  for (const [from, to, code] of [
+    [GUEST, ip4('198.51.100.7'), [11, 0]],
+    [GUEST6, ip6('2001:db8::7'), [3, 0]],
+  ] as const) {
+    it.sendIp({ from, to, protocol: 6, hopLimit: 1 }, new Uint8Array(20));
+    assert.deepEqual([...it.one().payload.subarray(0, 2)], code);
+  }
+  assert.equal(it.segments.length, 0);
+  for (const to of [HOST, DNS, ip4('10.0.2.100')])
+    it.sendIp({ from: GUEST, to, protocol: 6, hopLimit: 1 }, new Uint8Array(20));
+  it.sendIp({ from: GUEST, to: ip4('198.51.100.7'), protocol: 6, hopLimit: 2 }, new Uint8Array(20));
+  assert.equal(it.segments.length, 4);
+  it.close();
+});
+
 test('a restricted guest has its connections refused, but for guest forwards', async () => {
   const port = await listening(echo);
   const target = { family: 'ipv4' as const, address: Uint8Array.of(127, 0, 0, 1), port };

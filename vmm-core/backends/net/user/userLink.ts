@@ -233,8 +233,9 @@ export class UserLink implements NetLink {
     const packet = this.#packet;
     switch (packet.protocol) {
       case IPPROTO_TCP:
-        if (!isGroup) this.#tcp.onSegment(packet, frame);
-        return;
+        if (isGroup) return;
+        if (this.#isExpired()) return this.#host.errors.about(packet, 'expired');
+        return this.#tcp.onSegment(packet, frame);
       case IPPROTO_UDP:
         return this.#onUdp(frame);
       case IPPROTO_ICMP:
@@ -278,16 +279,14 @@ export class UserLink implements NetLink {
     const packet = this.#packet;
     const datagram = this.#datagram;
     if (this.#services.serve(packet, datagram)) return;
-    if (packet.hopLimit <= 1 && !this.#isToUs()) return this.#host.errors.about(packet, 'expired');
+    if (this.#isExpired()) return this.#host.errors.about(packet, 'expired');
     if (!this.#udpForwards.answer(packet, datagram)) this.#udp.send(packet, datagram);
   }
 
-  #isToUs(): boolean {
-    const { ipv4, ipv6 } = this.#host.network;
+  /** A router would have to pass it on, and has no hop left to do so. */
+  #isExpired(): boolean {
     const packet = this.#packet;
-    return packet.isIpv6
-      ? packet.isTo(ipv6.host) || packet.isTo(ipv6.dns) || packet.isTo(ipv6.linkLocal)
-      : packet.isTo(ipv4.host) || packet.isTo(ipv4.dns);
+    return packet.hopLimit <= 1 && !this.#tables.neighbours.isOurs(packet.destination());
   }
 
   #onFragment(frame: GuestFrame): void {
