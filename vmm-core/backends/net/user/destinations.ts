@@ -18,8 +18,8 @@ export interface GuestForward {
 
 export const DNS_PORT = 53;
 
-const LOOPBACK4 = Uint8Array.of(127, 0, 0, 1);
-const LOOPBACK6 = Uint8Array.of(...Array<number>(15).fill(0), 1);
+export const LOOPBACK4 = Uint8Array.of(127, 0, 0, 1);
+export const LOOPBACK6 = Uint8Array.of(...Array<number>(15).fill(0), 1);
 
 export class Destinations {
   readonly #network: UserNetwork;

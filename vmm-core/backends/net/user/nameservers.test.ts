@@ -16,6 +16,14 @@ const server = (last: number): SocketAddress => ({
   port: 53,
 });
 
+test('the unspecified address is the host itself, whose answers come from its loopback', () => {
+  const { nameservers } = parseResolvConf('nameserver 0.0.0.0\nnameserver ::\n');
+  assert.deepEqual(
+    nameservers.map(({ address }) => ipText(address)),
+    ['127.0.0.1', '::1'],
+  );
+});
+
 test('resolv.conf has name servers, at most three, and what is appended to names; the last list counts', () => {
   const { nameservers, search } = parseResolvConf(`# by hand
 domain old.example

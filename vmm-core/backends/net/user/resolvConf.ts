@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { parseIp } from '../../../bus/socketAddress.ts';
 import { readRegularFile } from '../../../client/regularFile.ts';
+import { LOOPBACK4, LOOPBACK6 } from './destinations.ts';
 
 export interface ResolvConf {
   readonly nameservers: readonly Nameserver[];
@@ -42,6 +43,8 @@ export function parseNameserver(text: string): Nameserver | undefined {
   const [addressText = '', scope] = text.split('%');
   const address = parseIp(addressText);
   if (address === undefined) return undefined;
+  // 0.0.0.0 and :: are this host (resolver(3)), which answers from its loopback's address.
+  if (address.every((byte) => byte === 0)) return { address: address.length === 4 ? LOOPBACK4 : LOOPBACK6 };
   return scope === undefined ? { address } : { address, scope };
 }
 
@@ -49,7 +52,7 @@ export function parseNameserver(text: string): Nameserver | undefined {
 export class ResolvConfFile {
   readonly #path: string;
   #seen = '';
-  #content: ResolvConf = { nameservers: [{ address: Uint8Array.of(127, 0, 0, 1) }], search: [] };
+  #content: ResolvConf = { nameservers: [{ address: LOOPBACK4 }], search: [] };
 
   constructor(path = RESOLV_CONF) {
     this.#path = path;
