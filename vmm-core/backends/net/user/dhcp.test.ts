@@ -228,6 +228,18 @@ test('over the wire: a guest without an address is answered by broadcast where i
   it.close();
 });
 
+test('over the wire: who knows its file by itself, as U-Boot does, is told where the TFTP folder is', () => {
+  for (const hasTftp of [true, false]) {
+    const it = new UserGuest({ opened: { hasTftp } });
+    it.sendUdp([0, 0, 0, 0], 68, [255, 255, 255, 255], 67, request({ type: DISCOVER }));
+    const message = it.one().payload.subarray(8);
+    assert.deepEqual([...message.subarray(20, 24)], hasTftp ? HOST : [0, 0, 0, 0], 'next server');
+    const names = options({ message, to: undefined });
+    assert.deepEqual([names.has(66), names.has(67)], [hasTftp, false]);
+    it.close();
+  }
+});
+
 test('a stateless DHCPv6 client is told of name servers (RFC 8415 §18.3.6)', () => {
   const dns = new Uint8Array(16).fill(3);
   const settings = { mac: Uint8Array.from(GUEST_MAC), dns, search: ['lan'] };

@@ -65,6 +65,8 @@ export interface DhcpSettings {
   readonly search: readonly string[];
   readonly mtu: number;
   readonly leaseSeconds: number;
+  /** `server` has files for network boot, one of which a client may know by itself. */
+  readonly hasFiles?: boolean;
   /** For network boot, from `server`. */
   readonly bootfile?: string;
 }
@@ -200,17 +202,21 @@ function addSettings(
   settings: DhcpSettings,
   hasLease: boolean,
 ): void {
-  const { server, mask, broadcast, router, dns, hostname, search, mtu, leaseSeconds, bootfile } = settings;
+  const { server, mask, broadcast, router, dns, hostname, search, mtu, leaseSeconds } = settings;
+  const { bootfile, hasFiles = bootfile !== undefined } = settings;
   if (hasLease) options.add(DHO_DHCP_LEASE_TIME, u32Bytes(leaseSeconds));
   options.add(DHO_SUBNET_MASK, mask).add(DHO_BROADCAST_ADDRESS, broadcast);
   if (router !== undefined) options.add(DHO_ROUTERS, router);
   if (dns !== undefined) options.add(DHO_DOMAIN_NAME_SERVERS, dns);
   options.add(DHO_INTERFACE_MTU, [mtu >> 8, mtu & 0xff]);
   if (hostname !== undefined) options.add(DHO_HOST_NAME, text(hostname));
-  if (bootfile !== undefined) {
+  if (hasFiles) {
     message.set(server, BOOTP_SIADDR);
+    options.add(DHO_TFTP_SERVER_NAME, text(ipText(server)));
+  }
+  if (bootfile !== undefined) {
     message.set(text(bootfile).subarray(0, BOOTP_FILE_BYTES - 1), BOOTP_FILE);
-    options.add(DHO_TFTP_SERVER_NAME, text(ipText(server))).add(DHO_BOOTFILE_NAME, text(bootfile));
+    options.add(DHO_BOOTFILE_NAME, text(bootfile));
   }
   const [domain] = search;
   if (domain === undefined) return;
