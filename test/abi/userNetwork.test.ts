@@ -23,6 +23,7 @@ const EXPRESSIONS: Readonly<Record<string, string>> = {
   ICMP_SEQUENCE: 'offsetof(struct icmphdr, un.echo.sequence)',
   ICMP_MTU: 'offsetof(struct icmphdr, un.frag.mtu)',
   ICMP6_MTU: 'offsetof(struct icmp6_hdr, icmp6_mtu)',
+  ICMP6_PPTR: 'offsetof(struct icmp6_hdr, icmp6_pptr)',
   ICMP_HEADER_BYTES: 'sizeof(struct icmphdr)',
   ICMP6_INFOMSG: 'ICMP6_INFOMSG_MASK',
   ND_TARGET: 'offsetof(struct nd_neighbor_solicit, nd_ns_target)',

@@ -8,6 +8,7 @@ export const ICMP_ID = 4; // u16, of an echo
 export const ICMP_SEQUENCE = 6; // u16
 export const ICMP_MTU = 6; // u16, of ICMP_FRAG_NEEDED (RFC 1191 §4)
 export const ICMP6_MTU = 4; // u32, of ICMP6_PACKET_TOO_BIG
+export const ICMP6_PPTR = 4; // u32, of ICMP6_PARAM_PROB
 export const ICMP_HEADER_BYTES = 8;
 
 // <netinet/ip_icmp.h>

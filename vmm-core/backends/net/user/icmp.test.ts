@@ -165,7 +165,14 @@ test('a protocol that we do not know is unreachable (RFC 1122 §3.2.2.1), in IPv
   it.sendIp({ from: GUEST, to: HOST, protocol: 132 }, new Uint8Array(12));
   assert.deepEqual([...it.one().payload.subarray(0, 2)], [3, 2]);
   it.sendIp({ from: GUEST6, to: HOST6, protocol: 132 }, new Uint8Array(12));
-  assert.deepEqual([...it.one().payload.subarray(0, 2)], [4, 1]);
+  const { payload } = it.one();
+  assert.deepEqual([...payload.subarray(0, 2)], [4, 1]);
+  assert.deepEqual([...payload.subarray(4, 8)], [0, 0, 0, 6], 'where it is named (RFC 4443 §3.4)');
+  const options = [132, 0, 1, 4, 0, 0, 0, 0]; // for the destination
+  it.sendIp({ from: GUEST6, to: HOST6, protocol: 60 }, Uint8Array.of(...options, ...new Uint8Array(12)));
+  assert.deepEqual([...it.one().payload.subarray(4, 8)], [0, 0, 0, 40]);
+  it.sendIp({ from: GUEST6, to: HOST6, protocol: 59 }, new Uint8Array(12));
+  assert.deepEqual(it.take(), [], 'no next header is no unknown one (RFC 8200 §4.7)');
   it.close();
 });
 

@@ -10,6 +10,7 @@ import {
   ICMP6_PACKET_TOO_BIG,
   ICMP6_PARAM_PROB,
   ICMP6_PARAMPROB_NEXTHEADER,
+  ICMP6_PPTR,
   ICMP6_TIME_EXCEEDED,
   ICMP_CODE,
   ICMP_DEST_UNREACH,
@@ -105,7 +106,8 @@ export class IcmpErrors {
     const quotedBytes = Math.min(payloadAt + payloadBytes, headBytes) - headerAt;
     this.#buffer.bytes.set(head.subarray(headerAt, headerAt + quotedBytes), ICMP_HEADER_BYTES);
     const mac = head.slice(ETHER_SHOST, ETHER_SHOST + ETHER_ADDR_LEN);
-    this.#send(mac, source, this.#whoTells(destination), quotedBytes, error, mtu);
+    const detail = error === 'protocol' ? packet.protocolAt - headerAt : mtu;
+    this.#send(mac, source, this.#whoTells(destination), quotedBytes, error, detail);
   }
 
   /** The host's network has said so of what a socket sent. */
@@ -155,22 +157,24 @@ export class IcmpErrors {
     return true;
   }
 
+  /** `detail`: of `tooBig` the MTU; of `protocol`, over IPv6, where in the packet it is named. */
   #send(
     mac: Uint8Array,
     to: Uint8Array,
     from: Uint8Array,
     quotedBytes: number,
     error: IcmpError,
-    mtu: number,
+    detail: number,
   ): void {
     const isIpv6 = to.length === 16;
     const { view } = this.#buffer;
     const [type, code, type6, code6] = CODES[error];
     view.setUint8(ICMP_TYPE, isIpv6 ? type6 : type);
     view.setUint8(ICMP_CODE, isIpv6 ? code6 : code);
-    view.setUint32(ICMP_HEADER_BYTES - 4, 0); // unused, but of `tooBig`
-    if (error === 'tooBig' && isIpv6) view.setUint32(ICMP6_MTU, Math.max(MIN_MTU6, mtu));
-    else if (error === 'tooBig') view.setUint16(ICMP_MTU, Math.min(MAX_MTU4, mtu));
+    view.setUint32(ICMP_HEADER_BYTES - 4, 0); // unused, but for `detail`
+    if (error === 'tooBig' && isIpv6) view.setUint32(ICMP6_MTU, Math.max(MIN_MTU6, detail));
+    else if (error === 'tooBig') view.setUint16(ICMP_MTU, Math.min(MAX_MTU4, detail));
+    else if (error === 'protocol' && isIpv6) view.setUint32(ICMP6_PPTR, detail);
     this.sent++;
     const protocol = isIpv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
     this.#sender.send({ mac, to, from }, protocol, this.#buffer, ICMP_HEADER_BYTES + quotedBytes);

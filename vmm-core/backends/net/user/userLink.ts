@@ -9,6 +9,7 @@ import {
   ETHER_ADDR_LEN,
   ETHER_DHOST,
   ETHERTYPE_ARP,
+  IPPROTO_NONE,
   UDPHDR_BYTES,
   UDPHDR_CHECK,
   UDPHDR_DEST,
@@ -250,6 +251,7 @@ export class UserLink implements NetLink {
           return this.#host.port.drop('malformed');
         return this.#icmp.onMessage(packet, packet.payloadBytes);
       default:
+        if (packet.isIpv6 && packet.protocol === IPPROTO_NONE) return; // RFC 8200 §4.7: nothing follows
         if (!isGroup) this.#host.errors.about(packet, 'protocol');
     }
   }

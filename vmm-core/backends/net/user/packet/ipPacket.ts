@@ -64,6 +64,8 @@ export class IpPacket {
   hopLimit = 0;
   /** Of the payload, behind extension headers: IPPROTO_… */
   protocol = 0;
+  /** Of IPv6: the byte that says so, in the last header before. */
+  protocolAt = 0;
   /** The payload, as the IP header has it: the frame holds all of it, and may be longer (§4.1.4 padding). */
   payloadAt = 0;
   payloadBytes = 0;
@@ -164,6 +166,7 @@ export class IpPacket {
     const { view } = this;
     let protocol = firstHeader;
     let at = firstAt;
+    this.protocolAt = this.headerAt + IP6_HDR_IP6_NXT;
     for (let i = 0; isExtension(protocol); i++) {
       if (i === MAX_EXTENSIONS || at + 8 > Math.min(end, this.headBytes)) return false;
       if (protocol === IPPROTO_FRAGMENT) {
@@ -173,11 +176,13 @@ export class IpPacket {
         const fragment = view.getUint16(at + IP6_FRAG_IP6F_OFFLG);
         if (!this.#place(fragment & ~7, (fragment & 1) !== 0, end - at - IP6_FRAG_BYTES)) return false;
         protocol = view.getUint8(at + IP6_FRAG_IP6F_NXT);
+        this.protocolAt = at + IP6_FRAG_IP6F_NXT;
         at += IP6_FRAG_BYTES;
         if (this.fragmentOffset > 0) break; // what follows is not a header
       } else {
         const lengthBytes = extensionBytes(protocol, view.getUint8(at + 1));
         protocol = view.getUint8(at);
+        this.protocolAt = at;
         at += lengthBytes;
       }
     }
