@@ -38,9 +38,12 @@ export function settingInput(values: Values): Record<string, unknown> {
   return Object.fromEntries(entries);
 }
 
-/** The flag for a key of launch.json. */
+/** The flag for a key of launch.json: `networks[1]` is `--net number 2`, `vsock.cid` is `--vsock: cid`. */
 export function flagNamed(key: string): string {
-  return `--${ROWS.find(({ launch }) => launch?.key === key)?.flag?.name ?? key}`;
+  const [, setting = key, index, part] = /^(\w+)(?:\[(\d+)\])?(?:\.(.+))?$/.exec(key) ?? [];
+  const name = ROWS.find(({ launch }) => launch?.key === setting)?.flag?.name ?? setting;
+  const number = index === undefined ? '' : ` number ${Number(index) + 1}`;
+  return `--${name}${number}${part === undefined ? '' : `: ${part}`}`;
 }
 
 function writtenForm({ name, placeholder }: Flag): string {
