@@ -120,7 +120,7 @@ function checkTap(tap: ValueNode, vm: string, { taps }: Known, findings: Finding
 
 function checkSwitch(name: ValueNode, { switches }: Known, findings: Findings): void {
   if (switches.has(name.text)) return;
-  const message = `there is no switch "${name.text}": the interface would be on none`;
+  const message = `no switch "${name.text}" is described: for OpenBSD's vmd the interface is on none`;
   findings.warning(name, 'unknown-switch', message, name.text);
 }
 
