@@ -307,6 +307,7 @@ describe('--net', () => {
     const cases = {
       'user,mtu=x': '--net user,mtu=x: mtu must be a whole number from 68 to 65520, not "x"',
       'user,mtu=100,mtu=200': '--net user,mtu=100,mtu=200: mtu is given more than once',
+      'user,forwards=tcp:1:2': '--net user,forwards=tcp:1:2: write forward=…, once for each, not forwards',
       'tap0,tap=tap1': '--net tap0,tap=tap1: tap is given more than once',
       'user,': '--net user,: an option is empty; a comma in a value is written twice',
       stream: `--net stream: socket is required: the unix socket, or ADDRESS:PORT, of the program at the other end; for \`passt\`, one that runs already`,

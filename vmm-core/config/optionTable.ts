@@ -209,6 +209,8 @@ export function fromFlag(
   for (const it of options) {
     const [name = '', ...rest] = it.split('=');
     if (name === '') refuse(`an option is empty; a comma in a value is written twice`);
+    const one = rowsOf(table).find(([, key]) => key === name)?.[2].one;
+    if (one !== undefined && one !== name) refuse(`write ${one}=…, once for each, not ${name}`);
     const value = rest.length === 0 ? undefined : rest.join('=').replaceAll('\0', ',');
     const alias = value === undefined ? table.aliases?.[name] : undefined;
     const [key, meant, isOneOfMany] =
