@@ -155,6 +155,18 @@ describe('networks in launch.json', () => {
     assert.equal(problem(Array.from({ length: 9 }, () => 'user')), 'networks can be at most 8, not 9');
   });
 
+  it('have a prefix that is large enough for its kind, and no more', () => {
+    const rule = 'must have a length of 8 to 27 for a network of kind user';
+    assert.equal(problem([{ kind: 'user', prefix: '128.0.0.0/1' }]), `networks[0].prefix ${rule}`);
+    assert.equal(parse([{ kind: 'user', prefix: '10.0.0.0/8' }]).problems.length, 0);
+    assert.equal(parse([{ kind: 'local', prefix: '64.0.0.0/2' }]).problems.length, 0);
+  });
+
+  it('have no empty paths, which would be the folder that paths start from', () => {
+    for (const key of ['tftp', 'http', 'capture'])
+      assert.equal(problem([{ kind: 'user', [key]: '' }]), `networks[0].${key} must be a path, not ""`);
+  });
+
   it('have an address, a tap and forwarded ports of their own', () => {
     const mac = '52:54:00:00:00:01';
     const one = { kind: 'user', mac };

@@ -165,6 +165,21 @@ describe('networks of ours', () => {
     ]);
   });
 
+  it('are never left out without a word', () => {
+    const at = (options: string): string[] => problems(vm(`network user { ${options} }`));
+    assert.deepEqual(at('prefix6 fd00::/8'), [
+      '3:25: "prefix6" must have a length of 64 for a network of kind user',
+    ]);
+    assert.deepEqual(at('prefix 128.0.0.0/1'), [
+      '3:24: "prefix" must have a length of 8 to 27 for a network of kind user',
+    ]);
+    assert.deepEqual(at('tftp ""'), ['3:22: "tftp" must be a path, not ""']);
+    const forwards = (count: number): string =>
+      Array.from({ length: count }, (_, i) => `forward tcp ${i + 1} to 22`).join('\n');
+    assert.deepEqual(at(forwards(256)), []);
+    assert.deepEqual(at(forwards(257)), ['3:2: a network can have at most 256 of forward']);
+  });
+
   it('share no forwarded port, in one VM or several', () => {
     const user = (from: string): string => `network user {\n\t\tforward tcp ${from} to 22\n\t}`;
     assert.deepEqual(problems(vm(`${user('2222')}\n\t${user('127.0.0.1:2222')}`)), [

@@ -19,7 +19,7 @@ import {
   optionTexts,
 } from '../optionTable.ts';
 import type { Complain, ValueKind } from '../setting.ts';
-import { choice, describe, flag, path, plain, wholeNumber } from '../valueKinds.ts';
+import { choice, describe, flag, plain, wholeNumber } from '../valueKinds.ts';
 import {
   isHostInterface,
   isIpv4,
@@ -48,6 +48,8 @@ const SWITCH_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export const SWITCH_RULE =
   'the name of a switch, of at most 63 letters, digits, ".", "-" and "_", or the path of a folder that its users share, with a "/"';
 export const VHOST_OR_LOCKED = 'cannot be together with locked: the kernel lets all frames pass';
+/** Of each direction. */
+export const MAX_FORWARDS = 256;
 const MAX_BOOTFILE_BYTES = 127;
 /** RFC 1123 §2.1, with dots. */
 const HOSTNAME = /^(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/;
@@ -78,10 +80,33 @@ const matching = (isRight: (text: string) => boolean, rule: string): ValueKind<s
       : complain(`must be ${rule}, not ${describe(written)}`),
   );
 
+/** Of a network of one guest. vmd's of `local` are others. */
+const USER_PREFIXES = {
+  prefix: { shortest: 8, rule: 'must have a length of 8 to 27 for a network of kind user' },
+  prefix6: { shortest: 64, rule: 'must have a length of 64 for a network of kind user' },
+} as const;
+
+function isTooWide(key: keyof typeof USER_PREFIXES, written: string): boolean {
+  return Number(written.split('/')[1]) < USER_PREFIXES[key].shortest;
+}
+
+/** The row's, where the kind is known. */
+const userPrefix = (key: keyof typeof USER_PREFIXES, kind: ValueKind<string>): ValueKind<string> =>
+  plain(kind.schema, (written, complain) => {
+    const value = kind.read(written, complain);
+    return value !== undefined && isTooWide(key, value) ? complain(USER_PREFIXES[key].rule) : value;
+  });
+
 const tapName = matching(
   isHostInterface,
   `the name of an interface, at most ${MAX_HOST_INTERFACE_BYTES} bytes`,
 );
+
+/** Empty would be the folder that paths start from. */
+const somePath: ValueKind<string> = {
+  ...matching((it) => it !== '' && !it.includes('\0'), 'a path'),
+  resolve: (value, absolute) => absolute(value),
+};
 
 /** A name is the user's own switch, a path the folder of one that users share. */
 const switchName: ValueKind<string> = {
@@ -135,21 +160,21 @@ export const NETWORK_OPTIONS = {
   },
   iothread: { value: flag, text: 'the interface has an I/O thread of its own', argument: ON_OFF },
   capture: {
-    value: path,
+    value: somePath,
     text: 'a pcapng file that all frames are written to, from the start',
     argument: { kind: 'string', form: ' *path*', means: 'path' },
   },
   forwards: {
     of: USER,
     one: 'forward',
-    value: listOf(forward, 'forwards', 256),
+    value: listOf(forward, 'forwards', MAX_FORWARDS),
     text: 'ports of the host that lead to the guest: `tcp:2222:22`, `tcp:0.0.0.0:8000-8010:80`, `udp:[::1]:53:53`, `tcp:unix:/path:22`; on loopback unless an address is given',
     argument: undefined,
   },
   guestForwards: {
     of: USER,
     one: 'guestForward',
-    value: listOf(guestForward, 'forwards', 256),
+    value: listOf(guestForward, 'forwards', MAX_FORWARDS),
     text: 'addresses and ports of the virtual network that lead to the host: `10.0.2.100:80:8080`, `10.0.2.100:80:unix:/path`',
     argument: undefined,
   },
@@ -186,13 +211,13 @@ export const NETWORK_OPTIONS = {
   },
   tftp: {
     of: USER,
-    value: path,
+    value: somePath,
     text: "a folder that the host's address serves by TFTP, read-only",
     argument: { kind: 'string', form: ' *path*', means: 'path' },
   },
   http: {
     of: USER,
-    value: path,
+    value: somePath,
     text: "a folder that the host's address serves by HTTP, read-only",
     argument: { kind: 'string', form: ' *path*', means: 'path' },
   },
@@ -275,7 +300,13 @@ const { mtu, queues, transport, iothread, capture, vhost } = NETWORK_OPTIONS;
 const INTERFACE_OPTIONS = { mtu, queues, transport, iothread, capture, vhost };
 const INTERFACE_TABLE = { ...TABLE, options: INTERFACE_OPTIONS };
 /** Taps are interfaces, of vmd's. */
-const OF_NETWORKS: OptionRows = Object.fromEntries(ROWS.filter(([name]) => name !== 'vhost'));
+const { prefix: ownPrefix, prefix6: ownPrefix6 } = NETWORK_OPTIONS;
+/** In the block `network` prefixes are of kind user: a wider one is told where it is written. */
+const OF_NETWORKS: OptionRows = {
+  ...Object.fromEntries(ROWS.filter(([name]) => name !== 'vhost')),
+  prefix: { ...ownPrefix, value: userPrefix('prefix', ownPrefix.value) },
+  prefix6: { ...ownPrefix6, value: userPrefix('prefix6', ownPrefix6.value) },
+};
 const NETWORK_TABLE = { ...TABLE, options: OF_NETWORKS };
 
 type BlockOption = Exclude<
@@ -353,7 +384,8 @@ function whole(value: NetworkConfig | undefined, complain: Complain): NetworkCon
   if (needed !== undefined && value[needed] === undefined)
     return complain(`is required: ${NETWORK_OPTIONS[needed].text}`, `.${needed}`);
   if (value.vhost === true && value.isLocked === true) return complain(VHOST_OR_LOCKED, '.vhost');
-  if (value.kind === 'user' && value.prefix6?.endsWith('/64') === false)
-    return complain('must have a length of 64 for a network of kind user', '.prefix6');
+  for (const key of ['prefix', 'prefix6'] as const)
+    if (value.kind === 'user' && isTooWide(key, value[key] ?? ''))
+      return complain(USER_PREFIXES[key].rule, `.${key}`);
   return value;
 }

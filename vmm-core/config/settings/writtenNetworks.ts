@@ -5,6 +5,7 @@ import { isNoLladdr, lladdrText, parseLladdr, plainPrefix } from '../values.ts';
 import { forward, type ForwardConfig, guestForward } from './forwards.ts';
 import {
   isOptionOf,
+  MAX_FORWARDS,
   network,
   type NetworkConfig,
   networkFromBlock,
@@ -165,6 +166,9 @@ export function checkOptions(
   const again = networkOptionAgain(block, items);
   if (again !== undefined)
     findings.error(undefined, 'repeated', `"${again}" is given more than once for this interface`);
+  for (const id of ['forward', 'guestForward'])
+    if (items.filter((it) => it.id === id).length > MAX_FORWARDS)
+      findings.error(undefined, 'value', `a network can have at most ${MAX_FORWARDS} of ${inWords(id)}`);
   if (kind === undefined) return;
   const misplaced = items.find(({ id }) => !isOptionOf(kind, id));
   if (misplaced !== undefined)
