@@ -117,6 +117,20 @@ export class HostTree {
     return -ENOENT;
   }
 
+  /** Its status, if its name is still its own: what is open has one also when that is gone, or another's. */
+  named(place: Place, status: FileStatus): number {
+    const { parent, name } = place;
+    if (parent === undefined) return -ENOENT;
+    this.hold(parent); // the place may be forgotten
+    const found = this.find(parent, name, status);
+    if (typeof found !== 'number') {
+      this.hold(found);
+      this.release(found);
+    }
+    this.release(parent);
+    return typeof found === 'number' ? found : found === place ? 0 : -ENOENT;
+  }
+
   /** Its descriptor, for what is done next, or -errno. */
   fdOf(place: Place, namesLeft = MOST_NAMES): number {
     if (place === this.root) return place.fd;
@@ -173,7 +187,10 @@ export class HostTree {
   moved(directory: Place, name: string, newDirectory: Place, newName: string): void {
     const known = directory.children?.get(name);
     const replaced = newDirectory.children?.get(newName);
-    if (replaced !== undefined && replaced !== known) this.forget(replaced);
+    if (replaced !== undefined && replaced !== known) {
+      if (this.named(replaced, this.#scratch) === 0) return; // two names of one file: rename(2) leaves both
+      this.forget(replaced);
+    }
     if (known === undefined) return;
     this.hold(newDirectory);
     directory.children?.delete(name);

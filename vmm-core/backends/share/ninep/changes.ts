@@ -170,7 +170,7 @@ function rename(session: NinepSession): number {
   if (fid === undefined) return EBADF;
   const { place } = fid;
   if (place === tree.root) return EBUSY;
-  const looked = session.look(fid); // it still has its name
+  const looked = tree.named(place, session.status);
   if (looked < 0) return -looked;
   if (place.parent === undefined) return ENOENT;
   return move(session, place.parent, place.name, directory.place, name);

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -412,6 +413,30 @@ describe('a directory', () => {
     refuses(renameat(ROOT, 'up2', client.at('up2'), 'inside'), EINVAL);
     refuses(renameat(ROOT, '..', ROOT, 'x'), EINVAL);
     refuses(renameat(ROOT, 'hello', ROOT, 'a/b'), EINVAL);
+  });
+
+  it('removes and renames no file that the host has put in place of an open one', (t) => {
+    const { client, on } = share(t);
+    const [removed, renamed] = [client.at('hello'), client.at('hello')];
+    for (const fid of [removed, renamed]) assert.equal(client.open(fid).errno, 0);
+    writeFileSync(on('saved'), 'another');
+    renameSync(on('saved'), on('hello'));
+    refuses(client.ask(abi.P9_TRENAME, new Fields().u32(renamed).u32(ROOT).string('moved')), ENOENT);
+    refuses(client.ask(abi.P9_TREMOVE, new Fields().u32(removed)), ENOENT);
+    assert.equal(readFileSync(on('hello'), 'latin1'), 'another');
+    assert.equal(client.read(renamed, 0, 5).u32(), 5); // what it has open is still the file that it was
+  });
+
+  it('leaves two names of one file as they are when one is renamed to the other', (t) => {
+    const { client, on } = share(t);
+    linkSync(on('hello'), on('twin'));
+    const [hello, twin] = [client.at('hello'), client.at('twin')];
+    const fields = new Fields().u32(ROOT).string('hello').u32(ROOT).string('twin');
+    assert.equal(client.ask(abi.P9_TRENAMEAT, fields).errno, 0);
+    assert.deepEqual([existsSync(on('hello')), existsSync(on('twin'))], [true, true]); // rename(2)
+    assert.equal(client.ask(abi.P9_TREMOVE, new Fields().u32(hello)).errno, 0);
+    assert.deepEqual([existsSync(on('hello')), existsSync(on('twin'))], [false, true]);
+    assert.equal(client.ask(abi.P9_TREMOVE, new Fields().u32(twin)).errno, 0);
   });
 
   it('has nodes of the guest only where they are no devices', (t) => {

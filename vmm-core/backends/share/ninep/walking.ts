@@ -130,7 +130,7 @@ function removePlace(session: NinepSession, place: Place): number {
   const { parent, name } = place;
   if (session.isReadOnly) return EROFS;
   if (place === tree.root) return EBUSY;
-  const looked = tree.status(place, status);
+  const looked = tree.named(place, status);
   if (looked < 0) return -looked;
   if (parent === undefined) return ENOTDIR;
   const dirFd = tree.fdOf(parent);
