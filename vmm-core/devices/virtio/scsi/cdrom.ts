@@ -96,7 +96,7 @@ export class Cdrom {
       case scsi.GPCMD_GET_EVENT_STATUS_NOTIFICATION:
         return this.#eventStatus(cdb);
       case scsi.GPCMD_GET_CONFIGURATION:
-        return this.#give(writeConfiguration(this.#view, this.#hasMedium ? this.#blocks : 0), u16(cdb, 7));
+        return this.#configuration(cdb);
       default:
         return this.#attention === 0 ? this.#executeReady(cdb) : this.#takeAttention();
     }
@@ -188,6 +188,11 @@ export class Cdrom {
     this.data[5] = this.#hasMedium ? MEDIUM_PRESENT : 0;
     if (isMedia) this.#event = NO_EVENT;
     return this.#give(isMedia ? 8 : 4, u16(cdb, 7));
+  }
+
+  #configuration(cdb: Uint8Array): Outcome {
+    const length = writeConfiguration(this.#view, this.#hasMedium ? this.#blocks : 0, u16(cdb, 2));
+    return this.#give(length, u16(cdb, 7));
   }
 
   #startStop(cdb: Uint8Array): Outcome {

@@ -101,11 +101,15 @@ export function writeToc(view: DataView, { format, track, isTime, blocks }: TocR
   return end;
 }
 
-/** GET CONFIGURATION: the profiles, and nothing of what only writers have. `blocks` 0: no medium. */
-export function writeConfiguration(view: DataView, blocks: number): number {
+/**
+ * GET CONFIGURATION: the profiles, and nothing of what only writers have. `blocks` 0: no medium. `first`: the
+ * feature from which on they are wanted, or the one (MMC-6 §6.5).
+ */
+export function writeConfiguration(view: DataView, blocks: number, first: number): number {
   const current = blocks === 0 ? 0 : blocks > CD_BLOCKS ? PROFILE_DVD_ROM : PROFILE_CD_ROM;
-  view.setUint32(0, 16); // what follows these four bytes
+  view.setUint32(0, first === 0 ? 16 : 4); // what follows these four bytes
   view.setUint32(4, current);
+  if (first > 0) return 8;
   view.setUint32(8, 0x0000_0308); // feature 0, the profiles: persistent and current, of 8 bytes
   view.setUint32(12, PROFILE_DVD_ROM * 0x1_0000 + (current === PROFILE_DVD_ROM ? 0x100 : 0));
   view.setUint32(16, PROFILE_CD_ROM * 0x1_0000 + (current === PROFILE_CD_ROM ? 0x100 : 0));

@@ -231,6 +231,12 @@ describe('the CD-ROM drive', () => {
     ]);
     const features = drive.command([scsiAbi.GPCMD_GET_CONFIGURATION, 0, 0, 0, 0, 0, 0, 0, 20], [20]).data;
     assert.deepEqual([features.length, features.readUInt16BE(6)], [20, 8]);
+    // From DVD Read on there is none: an answer with another feature would be taken for it.
+    for (const request of [0, 1, 2]) {
+      const cdb = [scsiAbi.GPCMD_GET_CONFIGURATION, request, 0, 0x1f, 0, 0, 0, 0, 20];
+      const rest = drive.command(cdb, [20]).data;
+      assert.deepEqual([rest.length, rest.readUInt32BE(0), rest.readUInt16BE(6)], [8, 4, 8]);
+    }
     const pages = drive.command([scsiAbi.INQUIRY, 1, 0, 0, 255], [255]).data;
     for (const page of pages.subarray(4)) {
       const found = drive.command([scsiAbi.INQUIRY, 1, page, 0, 255], [255]).data;
