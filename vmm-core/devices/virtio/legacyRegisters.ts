@@ -76,7 +76,7 @@ export class LegacyRegisters implements BusDevice {
         registers.select('queueSelect', value);
         break;
       case abi.VIRTIO_PCI_QUEUE_NOTIFY:
-        registers.kick(value & 0xffff);
+        registers.kickLegacy(value & 0xffff);
         break;
       case abi.VIRTIO_PCI_STATUS:
         registers.writeStatus(value & 0xff, true);

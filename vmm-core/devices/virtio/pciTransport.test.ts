@@ -301,7 +301,14 @@ describe('the legacy interface (§4.1.4.10)', () => {
   type Legacy = ReturnType<typeof legacy>;
 
   /** As Solo5 does: each status bit alone, features before DRIVER. */
-  function start({ write, queue }: Legacy): MockDriver {
+  function start(it: Legacy): MockDriver {
+    const driver = prepare(it);
+    it.write(abi.VIRTIO_PCI_STATUS, 4, 1);
+    return driver;
+  }
+
+  /** All but DRIVER_OK. */
+  function prepare({ write, queue }: Legacy): MockDriver {
     const page = 0x8_0000;
     write(abi.VIRTIO_PCI_STATUS, 0, 1);
     write(abi.VIRTIO_PCI_STATUS, 1, 1);
@@ -309,7 +316,6 @@ describe('the legacy interface (§4.1.4.10)', () => {
     write(abi.VIRTIO_PCI_STATUS, 2, 1);
     write(abi.VIRTIO_PCI_QUEUE_SEL, 0, 2);
     write(abi.VIRTIO_PCI_QUEUE_PFN, page / 4096, 4);
-    write(abi.VIRTIO_PCI_STATUS, 4, 1);
     return new MockDriver({
       memory: queue.memory,
       size: ECHO_QUEUE_SIZE,
@@ -335,6 +341,25 @@ describe('the legacy interface (§4.1.4.10)', () => {
     assert.equal(it.read(abi.VIRTIO_PCI_ISR, 1), abi.VIRTIO_PCI_ISR_QUEUE);
     assert.equal(it.machine.line.asserted, false);
   });
+
+  for (const ioThread of [undefined, 'io'])
+    it(`serves a driver that kicks before DRIVER_OK, which it does not see yet (§3.1.2), on ${ioThread ?? 'main'}`, () => {
+      const it = legacy(ioThread === undefined ? {} : { ioThread });
+      const queue = prepare(it);
+      it.write(abi.VIRTIO_PCI_QUEUE_NOTIFY, 1, 2); // that queue is not there
+      const head = queue.addChain([readable(HELLO), writable(8)]);
+      it.write(abi.VIRTIO_PCI_QUEUE_NOTIFY, 0, 2);
+      assert.deepEqual(queue.used(), [{ head, writtenBytes: 5 }]);
+      assert.equal(it.machine.line.asserted, true);
+      assert.equal(it.read(abi.VIRTIO_PCI_STATUS, 1), 3);
+      it.write(abi.VIRTIO_PCI_STATUS, 7, 1);
+      assert.equal(it.read(abi.VIRTIO_PCI_STATUS, 1), 7);
+      queue.addChain([readable(HELLO), writable(8)]);
+      it.write(abi.VIRTIO_PCI_QUEUE_NOTIFY, 0, 2);
+      assert.equal(queue.used().length, 1);
+      it.write(abi.VIRTIO_PCI_STATUS, 0, 1);
+      assert.equal(it.read(abi.VIRTIO_PCI_STATUS, 1), 0);
+    });
 
   it('has its kicks in a port then', () => {
     const it = legacy({ ioThread: 'io' });

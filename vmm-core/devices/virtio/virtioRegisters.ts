@@ -92,17 +92,15 @@ export class VirtioRegisters {
 
   /** §2.4.2: a reset that is under way does not read as 0. */
   get status(): number {
-    return this.regs.status;
+    const { status, isEarly } = this.regs;
+    return isEarly === 0 ? status : status & ~DRIVER_OK;
   }
 
   /** The driver's write; by the legacy interface if so. */
   writeStatus(value: number, isLegacy = false): void {
     if (value === 0) return this.reset();
     const isReady = this.#state.locked(() => this.#advance(value, isLegacy));
-    if (!isReady) return;
-    this.#options.onReady(true);
-    // The service begins, and looks at what the driver made available before.
-    for (let queue = 0; queue < this.queues; queue++) this.#kickIfEnabled(queue);
+    if (isReady) this.#begin();
   }
 
   /**
@@ -279,6 +277,23 @@ export class VirtioRegisters {
   }
 
   /**
+   * By the legacy interface, whose drivers may use a device before DRIVER_OK (§3.1.2): Linux before 3.18
+   * reads a disk's partitions so, and waits. The first kick begins what DRIVER_OK would.
+   */
+  kickLegacy(queue: number): void {
+    const { regs } = this;
+    const isEarly = this.#state.locked(() => {
+      const isBefore = (regs.status & (DRIVER | DRIVER_OK | FAILED)) === DRIVER && regs.isResetting === 0;
+      if (!isBefore || regs.queueEnabled[queue] !== QUEUE_ON) return false;
+      const isReady = this.#advance(DRIVER_OK, true);
+      regs.isEarly = 1;
+      return isReady;
+    });
+    if (isEarly) this.#begin();
+    else this.#kickIfEnabled(queue);
+  }
+
+  /**
    * Any width at any place; what is beyond the space reads 0. A read finds a change done, with its
    * generation, or not begun (§2.5.3): hence the lock.
    */
@@ -317,6 +332,12 @@ export class VirtioRegisters {
     });
   }
 
+  /** The service begins, and looks at what the driver made available before. */
+  #begin(): void {
+    this.#options.onReady(true);
+    for (let queue = 0; queue < this.queues; queue++) this.#kickIfEnabled(queue);
+  }
+
   /** The service does what the registers say; we do when there is none any more. */
   #ask(): void {
     const { gate } = this.#options;
@@ -337,6 +358,7 @@ export class VirtioRegisters {
     if (refusal !== undefined) return this.#refuse(`FEATURES_OK: ${refusal}`);
     regs.status = after;
     regs.isLegacy = isLegacy ? 1 : 0;
+    if ((value & DRIVER_OK) !== 0) regs.isEarly = 0;
     if (isNew(DRIVER_OK | FAILED)) regs.changes++;
     return isNew(DRIVER_OK) && isRunning(after);
   }

@@ -11,6 +11,7 @@ const OF_DEVICE = {
   isResetting: u8, // 1: the driver has reset the device, and the service is not done with that
   isr: u8, // causes of interrupts that are not acknowledged yet
   isLegacy: u8, // 1: the driver uses the legacy interface (§1.3.1)
+  isEarly: u8, // 1: it has kicked, but not written DRIVER_OK yet, which only we see
   configGeneration: u8,
   configVector: u16,
   queueSelect: u16,
