@@ -97,6 +97,24 @@ for (const length of [0, 1, 511, 512, 513, 5000, 200_000])
     assert.deepEqual(it.closed, [0]);
   });
 
+test('a request that comes again, before the first answer is acknowledged, begins nothing new', () => {
+  const it = new Server(pattern(1000));
+  it.ask(RRQ, 'kernel', 'octet', { blksize: 600 });
+  it.ask(RRQ, 'kernel', 'octet', { blksize: 600 });
+  const [answer, more] = it.sent.splice(0);
+  assert.deepEqual([answer?.opcode, more, it.server.count], [OACK, undefined, 1]);
+  it.ack(0, answer?.port);
+  it.ask(RRQ, 'kernel', 'octet', { blksize: 600 });
+  assert.deepEqual(it.fetch(1, 600), Buffer.from(pattern(1000)));
+});
+
+test('another file, asked for from the same port, takes the place of the first', () => {
+  const it = new Server(pattern(1000));
+  it.ask(RRQ, 'kernel');
+  it.ask(RRQ, 'initrd');
+  assert.deepEqual([it.server.count, it.closed], [1, [0]]);
+});
+
 test('where a block does not fit the MTU it is whole all the same: a short one is the end of the file', () => {
   const it = new Server(pattern(5000), 300);
   it.ask(RRQ, 'kernel');

@@ -118,7 +118,8 @@ export class TftpServer {
       return this.#error(peer, this.#port(), TFTP_ILLEGAL, 'modes are octet and netascii');
     for (const transfer of this.#transfers.values()) {
       if (!isPeer(transfer, peer)) continue;
-      if (transfer.state === 'opening') return; // the request has come twice
+      // The request has come twice: our answer has crossed it, and the client goes by the port of the first.
+      if (transfer.state === 'opening' || isBegunBy(transfer, name, options)) return;
       this.#end(transfer);
     }
     if (Math.max(this.#transfers.size, this.#opening.size) >= MAX_TRANSFERS)
@@ -379,6 +380,15 @@ const EMPTY = new Uint8Array(0);
 
 function isPeer(transfer: Transfer, peer: TftpPeer): boolean {
   return transfer.peer.port === peer.port && sameBytes(transfer.peer.address, peer.address);
+}
+
+/** That request has begun it, and nothing was acknowledged yet. What the client waits for goes again. */
+function isBegunBy(transfer: Transfer, name: string, options: RequestOptions): boolean {
+  return (
+    transfer.base === 1 &&
+    transfer.name === name &&
+    JSON.stringify(transfer.options) === JSON.stringify(options)
+  );
 }
 
 /** Undefined: it is not what RFC 1350 §5 and RFC 2347 say. Options that are no good are as if not there. */
