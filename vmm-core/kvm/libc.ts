@@ -35,7 +35,7 @@ const MADV_HUGEPAGE = 14;
 const SYS_gettid = 186; // <asm/unistd_64.h>
 const SYS_tgkill = 234;
 
-const F_GETFL = 3; // <asm-generic/fcntl.h>
+export const F_GETFL = 3; // <asm-generic/fcntl.h>
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
 const LOCK_EX = 2;

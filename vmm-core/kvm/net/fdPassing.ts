@@ -28,7 +28,7 @@ import {
 } from '../../abi/socket.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
 import { EMSGSIZE, EPROTO } from '../errno.ts';
-import { closeFd, hostAddress } from '../libc.ts';
+import { closeFd, F_GETFL, hostAddress } from '../libc.ts';
 import { fcntl, ftruncate, getsockopt, memfdCreate, recvmsg, retried, seekEnd, sendmsg } from './syscalls.ts';
 
 /** Of one message: what Linux allows (SCM_MAX_FD) is more than anybody needs. */
@@ -90,7 +90,7 @@ export function createMemfd(name: string, sizeBytes: number): number {
   const fd = memfdCreate(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) return fd;
   let result = ftruncate(fd, sizeBytes);
-  if (result === 0) result = fcntl(fd, F_ADD_SEALS, FIXED_SIZE | F_SEAL_SEAL);
+  if (result === 0) result = fcntl(fd, F_ADD_SEALS, FIXED_FOR_GOOD);
   if (result === 0) return fd;
   closeFd(fd);
   return result;
@@ -107,10 +107,8 @@ export function fixedMemfdSize(fd: number): number {
   return (fcntl(fd, F_GETFL) & O_ACCMODE) === constants.O_RDWR ? seekEnd(fd) : -EPROTO;
 }
 
-const F_GETFL = 3; // <asm-generic/fcntl.h>
-const O_ACCMODE = 3;
-const FIXED_SIZE = F_SEAL_SHRINK | F_SEAL_GROW;
-const FIXED_FOR_GOOD = FIXED_SIZE | F_SEAL_SEAL;
+const O_ACCMODE = 3; // <asm-generic/fcntl.h>
+const FIXED_FOR_GOOD = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 const READ_ONLY = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
 export function peerCredentials(fd: number): PeerCredentials | number {
