@@ -151,6 +151,18 @@ it('a network of ours is written in full, and nothing is behind its length', () 
   ]);
 });
 
+it('a network of ours is one that a machine can have an address of', () => {
+  const reserved = ['0.0.0.0/8', '127.0.0.0/16', '224.0.0.0/3', '240.1.0.0/16'];
+  for (const it of reserved) assert.match(networkProblem(it, 'inet') ?? '', /^no machine has an address of /);
+  const reserved6 = ['::/64', 'fe80::/64', 'ff02::/16'];
+  for (const it of reserved6)
+    assert.match(networkProblem(it, 'inet6') ?? '', /^no machine has an address of /);
+  for (const it of ['1.0.0.0/8', '126.0.0.0/8', '128.0.0.0/1', '223.255.255.0/24'])
+    assert.equal(networkProblem(it, 'inet'), undefined);
+  for (const it of ['100::/64', 'fec0::/64', 'fc00::/7'])
+    assert.equal(networkProblem(it, 'inet6'), undefined);
+});
+
 it("vmd's prefix is written in full for us", () => {
   const plain = ['10/8', '100.64', '0x0a/8', '10.1.0.0/24'].map((it) => plainPrefix(it, 'inet'));
   assert.deepEqual(plain, ['10.0.0.0/8', '100.64.0.0/16', '10.0.0.0/8', undefined]);

@@ -105,13 +105,31 @@ export function networkProblem(text: string, family: 'inet' | 'inet6'): string |
   const [shortest, longest] = lengths;
   if (length < shortest || length > longest) return `the prefix length must be ${shortest} to ${longest}`;
   const rest = (1n << BigInt(bits - length)) - 1n;
-  return (address & rest) === 0n ? undefined : `the bits of "${text}" after the first ${length} must be zero`;
+  if ((address & rest) !== 0n) return `the bits of "${text}" after the first ${length} must be zero`;
+  const reserved = RESERVED_NETWORKS[family].find(
+    (it) => length >= it.length && address >> BigInt(bits - it.length) === it.first,
+  );
+  return reserved === undefined ? undefined : `no machine has an address of ${reserved.what}`;
 }
 
 /** The guest's pool ends at .30; hosts route IPv6 by 64 bits (RFC 4291 §2.5.4). vmd's are in them. */
 const OWN_NETWORKS = {
   inet: { bits: 32, lengths: [1, 27], example: '10.0.2.0/24' },
   inet6: { bits: 128, lengths: [0, 64], example: 'fd00::/64' },
+} as const;
+
+/** RFC 6890 §2.2.2, RFC 4291 §2.4: their first bits. */
+const RESERVED_NETWORKS = {
+  inet: [
+    { first: 0n, length: 8, what: '0.0.0.0/8, "this network"' },
+    { first: 127n, length: 8, what: "127.0.0.0/8, the guest's own loopback" },
+    { first: 7n, length: 3, what: '224.0.0.0/3, multicast and reserved' },
+  ],
+  inet6: [
+    { first: 0n, length: 8, what: '0::/8, reserved' },
+    { first: 0x3fan, length: 10, what: 'fe80::/10, which each link has anyway' },
+    { first: 0xffn, length: 8, what: 'ff00::/8, multicast' },
+  ],
 } as const;
 
 /** vmd's prefix, `10/8` or `fd42::%em0`, as `networkProblem` wants it; undefined when there is none. */
