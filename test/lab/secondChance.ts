@@ -103,6 +103,8 @@ class L1Run {
       case 'fileEnd':
         this.#endFile(message.problem);
         break;
+      case 'pulse':
+        break;
       case 'done': // runInL1 resolves when L1 is off
     }
   }

@@ -13,7 +13,7 @@ import { prepareLab, runLab } from '../lab/lab.ts';
 import { soakLab } from './labSoak.ts';
 import type { Soak } from './soak.ts';
 
-const FILE_TIMEOUT_MS = 3 * 60 * 60_000;
+const FILE_TIMEOUT_MS = 40 * 60_000;
 
 export const labNetworks: Soak = {
   name: 'lab-networks',

@@ -74,6 +74,7 @@ class SoakCounter implements SoakCount {
   #onDiagnostic(text: string): void {
     const [, what, value = ''] = /^(rounds|lost): (.*)$/.exec(text) ?? [];
     if (what === 'rounds') this.passed += Number(value);
-    if (what === 'lost') this.lost.push(value);
+    else if (what === 'lost') this.lost.push(value);
+    else this.#tell(text);
   }
 }

@@ -6,6 +6,9 @@
 /** The name of the port: /sys/class/virtio-ports/<device>/name. */
 export const RESULTS_PORT = 'trapframe.lab.results';
 
+/** How often L1 says that it lives. */
+export const PULSE_MS = 10_000;
+
 /** Where L1 has the repository (only dist/, test/lab and the modules dist/ leaves outside its bundles). */
 export const LAB_ROOT = '/trapframe';
 export const JOB_FILE = `${LAB_ROOT}/test/lab/job.json`;
@@ -87,4 +90,5 @@ export type LabMessage =
   | { readonly type: 'test'; readonly bundle: string; readonly event: LabTestEvent }
   /** `problem` is set when the file's process ended in a way that its tests do not explain. */
   | { readonly type: 'fileEnd'; readonly bundle: string; readonly problem?: string }
+  | { readonly type: 'pulse' }
   | { readonly type: 'done' };

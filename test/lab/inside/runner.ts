@@ -5,7 +5,7 @@
 import { closeSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
 import { release, uptime } from 'node:os';
 import path from 'node:path';
-import { JOB_FILE, type LabJob, type LabMessage, LAB_ROOT, RESULTS_PORT } from './labProtocol.ts';
+import { JOB_FILE, type LabJob, type LabMessage, LAB_ROOT, PULSE_MS, RESULTS_PORT } from './labProtocol.ts';
 import { runFile } from './runFile.ts';
 import { traceShutdowns } from './shutdowns.ts';
 
@@ -19,6 +19,7 @@ async function main(): Promise<void> {
     process.stderr.write(`lab: guests that triple fault cannot be looked at: ${(error as Error).message}\n`);
   }
   send({ type: 'ready', node: process.version, kernel: release(), uptimeSeconds: uptime() });
+  const pulse = setInterval(() => send({ type: 'pulse' }), PULSE_MS);
   for (const bundle of bundles) {
     send({ type: 'fileStart', bundle });
     const problem = await runFile({
@@ -31,6 +32,7 @@ async function main(): Promise<void> {
     });
     send({ type: 'fileEnd', bundle, ...(problem === undefined ? {} : { problem }) });
   }
+  clearInterval(pulse);
   send({ type: 'done' });
   closeSync(port);
 }
