@@ -11,10 +11,13 @@
  *   netLoad up ADDRESS PORT N       writes as many
  *   netLoad vsock CID PORT N        writes N chunks to a vsock that sends back what it gets, and reads them
  *   netLoad vsockEcho PORT          such a server, until it is killed
+ *   netLoad tree FOLDER N           makes N files, in folders of 200; their sizes differ, their data are of their numbers
+ *   netLoad isTree FOLDER N         reads such a tree
  *   netLoad mtu ADDRESS PORT        prints what the path takes, as this kernel has learned it of a datagram with DF
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -26,6 +29,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +39,8 @@
 #define UDP_TRIES 5
 #define ETHERNET_MTU 1500
 #define CHUNK_BYTES (1 << 20)
+#define FOLDER_FILES 200
+#define MOST_FILE_BYTES 4096
 
 static char buffer[65536];
 static unsigned chunk[CHUNK_BYTES / sizeof(unsigned)];
@@ -176,6 +182,41 @@ static void writeChunks(int fd, int count)
 		writeAll(fd, chunk, CHUNK_BYTES);
 	}
 	shutdown(fd, SHUT_WR);
+}
+
+/* Some are empty. One process for all of them: to start one takes the emulator as long as many files do. */
+static void eachFile(const char *tree, int count, void (*use)(const char *path, int bytes))
+{
+	char path[256];
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof path, "%s/%d", tree, i / FOLDER_FILES);
+		if (i % FOLDER_FILES == 0)
+			mkdir(path, 0755); /* where it has to be there, open says so */
+		snprintf(path, sizeof path, "%s/%d/%d", tree, i / FOLDER_FILES, i);
+		int bytes = i % 7 == 0 ? 0 : i * 997 % (MOST_FILE_BYTES + 1);
+		fill(buffer, bytes, i);
+		use(path, bytes);
+	}
+}
+
+static void makeFile(const char *path, int bytes)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+	if (fd < 0)
+		fail(path);
+	writeAll(fd, buffer, bytes);
+	close(fd);
+}
+
+static void checkFile(const char *path, int bytes)
+{
+	char found[MOST_FILE_BYTES + 1];
+	int fd = open(path, O_RDONLY);
+	if (fd < 0)
+		fail(path);
+	if (read(fd, found, sizeof found) != bytes || memcmp(buffer, found, bytes) != 0)
+		fail("other data than were written");
+	close(fd);
 }
 
 static int vsock(unsigned cid, unsigned port, int (*use)(int, const struct sockaddr *, socklen_t))
@@ -356,6 +397,10 @@ int main(int argc, char **argv)
 		echo(atoi(argv[2]));
 	if (argc == 3 && strcmp(argv[1], "vsockEcho") == 0)
 		vsockEcho(atoi(argv[2]));
+	if (argc == 4 && strcmp(argv[1], "tree") == 0)
+		return eachFile(argv[2], atoi(argv[3]), makeFile), 0;
+	if (argc == 4 && strcmp(argv[1], "isTree") == 0)
+		return eachFile(argv[2], atoi(argv[3]), checkFile), 0;
 	if (argc == 5 && strcmp(argv[1], "vsock") == 0) {
 		long start = microseconds();
 		sendBothWays(vsock(atoi(argv[2]), atoi(argv[3]), connect), atoi(argv[4]));
