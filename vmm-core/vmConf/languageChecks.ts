@@ -4,7 +4,14 @@
  */
 import type { Directive } from '../config/directive.ts';
 import { checkGroup, checkRdomain } from '../config/directiveChecks.ts';
-import { byteLength, isHostInterface, isInterfaceName, prefixProblem } from '../config/values.ts';
+import {
+  byteLength,
+  isHostInterface,
+  isInterfaceName,
+  networkProblem,
+  plainPrefix,
+  prefixProblem,
+} from '../config/values.ts';
 
 type Check = NonNullable<Directive['check']>;
 
@@ -17,7 +24,11 @@ export function checkPrefix(family: 'inet' | 'inet6'): Check {
   return ({ args }, findings) => {
     const value = args[PREFIX];
     const problem = value === undefined ? undefined : prefixProblem(value.text, family);
-    if (problem !== undefined) findings.error(PREFIX, 'value', problem);
+    if (problem !== undefined) return findings.error(PREFIX, 'value', problem);
+    // vmd takes it; `vmm run` does not.
+    const plain = plainPrefix(value?.text, family);
+    const unusable = plain === undefined ? undefined : networkProblem(plain, family);
+    if (unusable !== undefined) findings.warning(PREFIX, 'value', unusable);
   };
 }
 

@@ -68,6 +68,16 @@ describe("vmd's interfaces", () => {
     assert.deepEqual(networks(text), [{ kind: 'local', prefix: '100.80.0.0/16', prefix6: 'fd00::/8' }]);
   });
 
+  it('have no addresses from a local prefix that no machine has addresses of, which is told', () => {
+    const at = (line: string): string => problems(`${line}\n${vm('local interface')}`).join();
+    assert.match(at('local prefix "127/8"'), /^1:14: warning: no machine has an address of 127\.0\.0\.0\/8/);
+    assert.match(
+      at('local inet6 prefix ff05::/16'),
+      /^1:20: warning: no machine has an address of ff00::\/8/,
+    );
+    assert.equal(at('local prefix "100.64/10"'), '');
+  });
+
   it('are four for vmd, of which we warn, and eight for us', () => {
     const many = (count: number): string => vm('interface\n\t'.repeat(count).trimEnd());
     assert.deepEqual(problems(many(4)), []);
@@ -174,6 +184,8 @@ describe('networks of ours', () => {
       '3:24: "prefix" must have a length of 8 to 27 for a network of kind user',
     ]);
     assert.deepEqual(at('tftp ""'), ['3:22: "tftp" must be a path, not ""']);
+    for (const kind of ['stream', 'passt'])
+      assert.match(problems(vm(`network ${kind} ""`)).join(), /^3:\d+: the socket is empty: name a path/);
     const forwards = (count: number): string =>
       Array.from({ length: count }, (_, i) => `forward tcp ${i + 1} to 22`).join('\n');
     assert.deepEqual(at(forwards(256)), []);

@@ -283,6 +283,8 @@ function checkInterface(written: Written, findings: DirectiveFindings): void {
 function checkNetwork(kind: NetworkConfig['kind']) {
   return (written: Written, findings: DirectiveFindings): void => {
     count(findings);
+    if (written.args['socket']?.text === '')
+      findings.error('socket', 'value', 'the socket is empty: name a path, or "ADDRESS:PORT"');
     checkOptions('network', written, findings, kind);
   };
 }
