@@ -69,7 +69,8 @@ export class Vm {
     return new Machine(config, warm, {
       onOutputLost: (message) => this.#loseOutput(message),
       onTrouble: (message) => this.#events.onTrouble(message),
-      onStuck: (message) => this.#giveUp(message),
+      onStuck: (message) => this.#endUnwatched(endByKill(message)),
+      onHalted: () => this.#endUnwatched(endByGuest({ kind: STOP.powerOff })),
       onPanic: (event) => log.guest('guest', `the guest reports by pvpanic: ${event}`),
       onCrash: (error) => log.error('vcpu', 'a vCPU thread died', { stack: error.stack ?? String(error) }),
       onIoCrash: (error) => this.#crash(error),
@@ -77,8 +78,8 @@ export class Vm {
   }
 
   /** Somebody who looks at the guest has all the time. */
-  #giveUp(message: string): void {
-    if (this.state === 'running') void this.kill(message);
+  #endUnwatched(end: VmEnd): void {
+    if (this.state === 'running') void this.#endNow(end);
   }
 
   #loseOutput(message: string): void {
@@ -169,8 +170,12 @@ export class Vm {
 
   /** Ends the VM; `message` tells the user who did. Idempotent. */
   async kill(message: string): Promise<void> {
+    await this.#endNow(endByKill(message));
+  }
+
+  async #endNow(end: VmEnd): Promise<void> {
     if (this.#end !== undefined) return;
-    this.finish(endByKill(message));
+    this.finish(end);
     await this.runControl.pause();
   }
 

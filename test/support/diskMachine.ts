@@ -78,6 +78,7 @@ export class DiskMachine {
       onLost: nothing,
       onTrouble: (message) => this.troubles.push(message),
       onStuck: () => undefined,
+      onHalted: () => undefined,
     });
     if (backend?.disk === undefined) throw new Error('the disk has no back end');
     this.drive = backend.disk;

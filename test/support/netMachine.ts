@@ -96,6 +96,7 @@ export class NetMachine {
       onLost: nothing,
       onTrouble: (message) => this.troubles.push(message),
       onStuck: nothing,
+      onHalted: nothing,
     });
     if (backend?.network === undefined) throw new Error('the interface has no back end');
     this.network = backend.network;

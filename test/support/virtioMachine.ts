@@ -87,7 +87,8 @@ export class VirtioMachine {
     const { planned, device, state } = found;
     this.state = new StateBlock(shape, bytes, planned.stateOffset);
     const nothing = (): void => undefined;
-    const lost = { onBehind: nothing, onLost: nothing, onTrouble: nothing, onStuck: nothing, send: nothing };
+    const ends = { onStuck: nothing, onHalted: nothing };
+    const lost = { onBehind: nothing, onLost: nothing, onTrouble: nothing, ...ends, send: nothing };
     const port = { name: planned.name, state, device, memory, ...lost };
     this.backend = deviceClass.backend?.(planned.instance, port);
     if (planned.resources.ioThread !== undefined)

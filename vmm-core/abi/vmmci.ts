@@ -21,3 +21,4 @@ export const VMMCI_CONFIG_BYTES = 20;
 // Commands.
 export const VMMCI_NONE = 0;
 export const VMMCI_SHUTDOWN = 1;
+export const VMMCI_REBOOT = 2;

@@ -163,6 +163,8 @@ export interface BackendHost {
   readonly onTrouble: (message: string) => void;
   /** The guest was to end and does not: the VM ends. `message` is a sentence for the user. */
   readonly onStuck: (message: string) => void;
+  /** The guest has shut down, and waits for whoever switches it off: the VM ends. */
+  readonly onHalted: () => void;
 }
 
 /** Registers on a bus, and what else the machine may ask of a device. All of that on the main thread. */

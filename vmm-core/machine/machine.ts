@@ -47,6 +47,8 @@ export interface MachineEvents {
   onTrouble(message: string): void;
   /** The guest was to end and does not; `message` is a sentence for the user. */
   onStuck(message: string): void;
+  /** The guest has shut down, but cannot power off. */
+  onHalted(): void;
   onPanic(event: PanicEvent): void;
   /** A vCPU's thread died: a bug of ours. */
   onCrash(error: Error): void;
@@ -221,6 +223,7 @@ export class Machine {
       onLost: (message) => this.#events.onOutputLost(message),
       onTrouble: (message) => this.#events.onTrouble(message),
       onStuck: (message) => this.#events.onStuck(message),
+      onHalted: () => this.#events.onHalted(),
       onIoCrash: (error) => this.#events.onIoCrash(error),
     });
   }

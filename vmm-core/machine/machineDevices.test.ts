@@ -30,6 +30,7 @@ function newDevices(disks: readonly string[]): MachineDevices {
     onLost: assert.fail,
     onTrouble: assert.fail,
     onStuck: assert.fail,
+    onHalted: assert.fail,
     onIoCrash: assert.fail,
   });
 }

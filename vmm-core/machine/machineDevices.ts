@@ -34,6 +34,7 @@ export interface MachineDevicesOptions {
   /** See BackendHost. */
   readonly onTrouble: (message: string) => void;
   readonly onStuck: (message: string) => void;
+  readonly onHalted: () => void;
   /** An I/O thread died: a bug of ours. */
   readonly onIoCrash: (error: Error) => void;
 }

@@ -107,7 +107,7 @@ export const guestControl = {
     default: undefined,
     missing: undefined,
     description:
-      "Give the guest OpenBSD's VM control device, vmmci(4): a guest that has its driver is shut down, rebooted and told the time by it.",
+      "Give the guest OpenBSD's VM control device, vmmci(4): a guest that has its driver is asked to shut down by it, and reads the host's time there.",
   },
   flag: switchFlag('guest-control', "OpenBSD's VM control device, vmmci", { on: true, off: undefined }),
   vmConf: {

@@ -10,7 +10,7 @@ import { vmmci } from './vmmci.ts';
 
 const [FEATURES, TAKEN, STATUS, ISR, COMMAND, TIME] = [0, 4, 18, 19, 20, 24];
 const DRIVER_OK = 7;
-const SHUTDOWN = 1;
+const [SHUTDOWN, REBOOT] = [1, 2];
 const SECOND_NS = 1_000_000_000n;
 
 /** A guest whose driver finds it by PCI. */
@@ -26,6 +26,7 @@ function guest(features = 3) {
   };
   const armed: number[] = [];
   const stuck: string[] = [];
+  const halts: bigint[] = [];
   const set = buildDevices(
     plan,
     allocateDevices(plan),
@@ -47,6 +48,7 @@ function guest(features = 3) {
       ...{ name: 'vmmci', state: state as never, device, memory: allocateGuestMemory([]) },
       ...{ send: unused, onBehind: unused, onLost: unused, onTrouble: unused },
       onStuck: (message) => void stuck.push(message),
+      onHalted: () => void halts.push(clock.ns),
     },
   );
   for (const it of set.devices) it.device?.reset?.();
@@ -64,7 +66,7 @@ function guest(features = 3) {
     device.onTimer?.();
   };
   const isInterrupted = (): boolean => [...irqs.values()].some((it) => it.asserted);
-  return { device, read, write, configAt, clock, armed, stuck, pass, isInterrupted };
+  return { device, read, write, configAt, clock, armed, stuck, halts, pass, isInterrupted };
 }
 
 describe("OpenBSD's VM control interface", () => {
@@ -84,13 +86,14 @@ describe("OpenBSD's VM control interface", () => {
     assert.deepEqual([read(COMMAND), armed.length], [0, 0]);
   });
 
-  it('interrupts the driver for a shutdown until it reads why', () => {
+  it('interrupts the driver until it reads why, and asks for a reset, which is the end', () => {
     const { device, write, read, isInterrupted, armed } = guest();
     write(STATUS, DRIVER_OK, 1);
     assert.equal(device.powerButton?.(), true);
     assert.equal(device.powerButton?.(), true);
     assert.ok(isInterrupted());
-    assert.equal(read(COMMAND), SHUTDOWN);
+    assert.equal(read(COMMAND), REBOOT);
+    assert.equal(device.powersOffByReset?.(), true);
     assert.equal(read(ISR, 1), 2);
     assert.ok(!isInterrupted());
     assert.equal(read(ISR, 1), 0);
@@ -102,9 +105,10 @@ describe("OpenBSD's VM control interface", () => {
     write(STATUS, DRIVER_OK, 1);
     device.powerButton?.();
     pass(2);
-    write(COMMAND, SHUTDOWN);
-    assert.equal(device.powersOffByReset?.(), true);
-    pass(119);
+    write(COMMAND, REBOOT);
+    pass(118);
+    write(COMMAND, SHUTDOWN); // just before its reset, as of its own accord
+    pass(1);
     assert.deepEqual(stuck, []);
     pass(1);
     assert.deepEqual(stuck, ['the guest was asked to shut down, and did not']);
@@ -118,7 +122,18 @@ describe("OpenBSD's VM control interface", () => {
     device.powerButton?.();
     pass(3);
     assert.equal(stuck.length, 1);
-    assert.equal(device.powersOffByReset?.(), false);
+  });
+
+  it('hears a driver that obeys byte by byte, and one that resets the device on its way', () => {
+    const { device, write, pass, stuck } = guest();
+    write(STATUS, DRIVER_OK, 1);
+    device.powerButton?.();
+    [REBOOT, 0, 0, 0].forEach((byte, i) => write(COMMAND + i, byte, 1));
+    pass(119);
+    write(STATUS, 0, 1);
+    assert.deepEqual([stuck.length, device.powersOffByReset?.()], [0, true]);
+    pass(1);
+    assert.equal(stuck.length, 1);
   });
 
   it('waits longer at once for a driver that does not say such things', () => {
@@ -130,16 +145,51 @@ describe("OpenBSD's VM control interface", () => {
     assert.deepEqual(armed, [120_000, 1001]);
   });
 
-  it('hears of a guest that shuts down by itself, and forgets all at a reset', () => {
-    const { device, write, read, pass, stuck } = guest();
+  it('lets a guest reboot of its own accord, which says that it shuts down', () => {
+    const { device, write, pass, stuck, halts } = guest();
     write(STATUS, DRIVER_OK, 1);
     write(COMMAND, SHUTDOWN);
-    assert.equal(device.powersOffByReset?.(), true);
+    assert.equal(device.powersOffByReset?.(), false);
+    pass(2);
+    device.reset?.();
     pass(1000);
-    assert.deepEqual(stuck, [], 'it was not asked');
+    assert.deepEqual([stuck.length, halts.length], [0, 0]);
+  });
+
+  it('ends a guest that has shut down of its own accord and waits for a key', () => {
+    const { write, pass, stuck, halts } = guest();
+    write(STATUS, DRIVER_OK, 1);
+    write(COMMAND, SHUTDOWN);
+    pass(2);
+    assert.equal(halts.length, 0);
+    pass(1);
+    pass(1000);
+    assert.deepEqual([stuck.length, halts.length], [0, 1]);
+  });
+
+  it('tells main of one time, however often a guest says that it shuts down', () => {
+    const { write, pass, armed, halts } = guest();
+    for (let i = 0; i < 100; i++) {
+      write(STATUS, DRIVER_OK, 1);
+      write(COMMAND, SHUTDOWN);
+      write(COMMAND, SHUTDOWN);
+      write(STATUS, 0, 1);
+      write(COMMAND, SHUTDOWN);
+    }
+    assert.deepEqual(armed, [3000]);
+    pass(3);
+    assert.equal(halts.length, 1);
+  });
+
+  it('forgets all at a reset of the machine', () => {
+    const { device, write, read, pass, stuck } = guest();
+    write(STATUS, DRIVER_OK, 1);
+    device.powerButton?.();
     device.reset?.();
     assert.equal(device.powersOffByReset?.(), false);
     assert.deepEqual([read(STATUS, 1), read(TAKEN), read(COMMAND)], [0, 0, 0]);
+    pass(1000);
+    assert.equal(stuck.length, 0);
   });
 
   it("tells the host's time, whose four halves are of one reading", () => {

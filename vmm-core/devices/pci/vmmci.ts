@@ -1,7 +1,7 @@
 /**
  * OpenBSD's VM control interface, which asks a guest without ACPI to shut down, and tells it the time. Its
- * registers are touched by vCPU threads; powerButton() and onTimer() run on main. A guest that agrees ends
- * with a reset, as on vmd: see powersOffByReset().
+ * registers are touched by vCPU threads; powerButton() and onTimer() run on main. As on vmd the guest is
+ * asked to reboot, and its reset is the end: a kernel without ACPI that powers down waits for a key.
  */
 import * as virtio from '../../abi/virtioPci.ts';
 import { VIRTIO_CONFIG_S_DRIVER_OK } from '../../abi/virtioConfig.ts';
@@ -22,7 +22,9 @@ const STATE = {
   isr: u8,
   command: u32,
   isAcknowledged: u8, // 1: the driver has written `command` back
-  due: u64, // when the guest shall have obeyed, on the monotonic clock; 0: nothing is asked of it
+  isAsked: u8, // 1: the guest shall end, whatever its driver does: its next reset is that
+  due: u64, // when the guest shall have reset the machine, on the monotonic clock; 0: it need not
+  armed: u64, // when onTimer() comes, on that clock; 0: it does not
   time: bytes(TIME_BYTES), // of the host, at the last reading
 };
 type State = typeof STATE;
@@ -34,8 +36,11 @@ const BAR_BYTES = 64;
 /** As long as vmd waits: for the driver to say that it obeys, and then for the guest. */
 const ACK_MS = 3000;
 const SHUTDOWN_MS = 120_000;
+/** And for the reset of a guest that was not asked. */
+const HALT_MS = ACK_MS;
 
 const OVERDUE = 'overdue';
+const HALTED = 'halted';
 
 const PCI: PciResources = {
   ids: {
@@ -63,6 +68,7 @@ function endsOverdueVm(port: BackendPort<State>): Backend {
   return {
     onEvent: (event) => {
       if (event === OVERDUE) port.onStuck('the guest was asked to shut down, and did not');
+      if (event === HALTED) port.onHalted();
     },
     close: () => undefined,
   };
@@ -86,7 +92,7 @@ export class Vmmci implements Device {
       {
         name: host.name,
         read: (offset, sizeBytes) => this.#read(offset, sizeBytes),
-        write: (offset, sizeBytes, value) => this.#write(offset, sizeBytes, value),
+        write: (offset, _, value) => this.#write(offset, value),
       },
     ];
   }
@@ -109,9 +115,9 @@ export class Vmmci implements Device {
     return this.#state.locked(() => {
       const regs = this.#regs;
       if ((regs.status & VIRTIO_CONFIG_S_DRIVER_OK) === 0) return false;
-      if (regs.command === abi.VMMCI_SHUTDOWN) return true;
-      regs.command = abi.VMMCI_SHUTDOWN;
-      regs.isAcknowledged = 0;
+      if (regs.command === abi.VMMCI_REBOOT) return true;
+      regs.command = abi.VMMCI_REBOOT;
+      regs.isAsked = 1;
       regs.isr |= virtio.VIRTIO_PCI_ISR_CONFIG;
       this.#host.pci?.setPin(true);
       const saysSo = (regs.features & (1 << abi.VMMCI_F_ACK)) !== 0;
@@ -120,21 +126,24 @@ export class Vmmci implements Device {
     });
   }
 
-  /** The guest shuts down, as it was asked to: what it does at the end of that is a reset. */
   powersOffByReset(): boolean {
-    return this.#regs.isAcknowledged !== 0;
+    return this.#regs.isAsked !== 0;
   }
 
   onTimer(): void {
-    const isOverdue = this.#state.locked(() => {
-      const { due } = this.#regs;
-      if (due === 0n) return false;
+    const event = this.#state.locked(() => {
+      const { due, isAsked } = this.#regs;
+      this.#regs.armed = 0n;
+      if (due === 0n) return undefined;
       const leftNs = due - this.#clock.monotonicNs();
-      if (leftNs > 0n) this.#host.arm(Number(leftNs / 1_000_000n) + 1);
-      else this.#regs.due = 0n;
-      return leftNs <= 0n;
+      if (leftNs > 0n) {
+        this.#arm(Number(leftNs / 1_000_000n) + 1);
+        return undefined;
+      }
+      this.#regs.due = 0n;
+      return isAsked !== 0 ? OVERDUE : HALTED;
     });
-    if (isOverdue) this.#host.notify(OVERDUE);
+    if (event !== undefined) this.#host.notify(event);
   }
 
   #read(offset: number, sizeBytes: number): number {
@@ -172,33 +181,48 @@ export class Vmmci implements Device {
     this.#regs.time.set(new Uint8Array(view.buffer, CONFIG + abi.VMMCI_CONFIG_TIME_SEC, TIME_BYTES));
   }
 
-  #write(offset: number, sizeBytes: number, value: number): void {
+  #write(offset: number, value: number): void {
     this.#state.locked(() => {
       const regs = this.#regs;
       if (offset === virtio.VIRTIO_PCI_GUEST_FEATURES) regs.features = value & OFFERED;
-      else if (offset === virtio.VIRTIO_PCI_STATUS && value === 0) this.#clear();
+      else if (offset === virtio.VIRTIO_PCI_STATUS && value === 0) this.#clear(regs.isAsked !== 0);
       else if (offset === virtio.VIRTIO_PCI_STATUS) regs.status = value & 0xff;
-      else if (offset === CONFIG + abi.VMMCI_CONFIG_COMMAND && sizeBytes === 4) this.#obeyed(value);
+      else if (offset === CONFIG + abi.VMMCI_CONFIG_COMMAND) this.#hear(value); // Linux writes bytes
     });
   }
 
-  /** A guest that shuts down of its own accord says so as well. */
-  #obeyed(command: number): void {
+  /**
+   * Of its own accord OpenBSD says SHUTDOWN before it resets the machine and before it halts alike: it has
+   * halted when no reset comes soon.
+   */
+  #hear(command: number): void {
     const regs = this.#regs;
-    if (command !== abi.VMMCI_SHUTDOWN || regs.isAcknowledged !== 0) return;
-    const wasAsked = regs.command === command;
-    regs.isAcknowledged = 1;
-    if (wasAsked) this.#expect(SHUTDOWN_MS);
+    if (regs.isAsked === 0) {
+      if (command === abi.VMMCI_SHUTDOWN) this.#expect(HALT_MS);
+    } else if (command === regs.command && regs.isAcknowledged === 0 && command !== abi.VMMCI_NONE) {
+      regs.isAcknowledged = 1;
+      this.#expect(SHUTDOWN_MS);
+    }
   }
 
   /** With the lock held. */
   #expect(delayMs: number): void {
     this.#regs.due = this.#clock.monotonicNs() + BigInt(delayMs) * 1_000_000n;
+    this.#arm(delayMs);
+  }
+
+  /** A guest that says SHUTDOWN in a loop does not fill main's queue of messages. */
+  #arm(delayMs: number): void {
+    const { armed } = this.#regs;
+    const at = this.#clock.monotonicNs() + BigInt(delayMs) * 1_000_000n;
+    if (armed !== 0n && armed <= at) return;
+    this.#regs.armed = at;
     this.#host.arm(delayMs);
   }
 
-  #clear(): void {
-    clearFields(STATE, this.#regs);
+  /** By its driver, which may do so while the guest shuts down: that is still due. */
+  #clear(isEnding = false): void {
+    clearFields(STATE, this.#regs, isEnding ? ['isAsked', 'due', 'armed'] : ['armed']);
     this.#host.pci?.setPin(false);
   }
 }
