@@ -28,6 +28,8 @@ export interface VirtQueue {
   readonly index: number;
   /** The driver has enabled it, and has broken no rule. */
   readonly isInUse: boolean;
+  /** Of how many chains it is; 0: it is not in use, or on loan. */
+  readonly size: number;
   /** The next available chain into `chain`; false when there is none (and then the driver will kick). */
   pop(chain: DescriptorChain): boolean;
   /** Returns a chain with that many bytes written. */
@@ -120,6 +122,10 @@ export class SplitQueue implements VirtQueue {
   /** On loan, too. */
   get isInUse(): boolean {
     return this.#size !== 0 || this.#lent !== undefined;
+  }
+
+  get size(): number {
+    return this.#size;
   }
 
   get nextAvail(): number {

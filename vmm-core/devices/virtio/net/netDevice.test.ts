@@ -278,6 +278,35 @@ describe('a frame for the guest (§5.1.6.3)', () => {
     );
   });
 
+  it('that does not fit into all that the queue can hold is dropped and counted', () => {
+    const machine = new NetMachine({ queueSize: 4 });
+    machine.offer([1000, 1000, 1000, 1000]);
+    machine.link.deliver(frame(4000 - HEADER_BYTES + 1));
+    machine.link.deliver(frame(4000 - HEADER_BYTES));
+    assert.equal(machine.link.waiting, 0);
+    assert.equal(counters(machine)['receivedNoRoom'], 1);
+    assert.deepEqual(
+      machine.received().map((it) => it.length),
+      [1000, 1000, 1000, 1000],
+    );
+  });
+
+  it('of a driver whose buffers are in more pieces than are kept finds no room for what is larger', () => {
+    const machine = new NetMachine({ queueSize: 256 });
+    const driver = machine.driver(0);
+    const at = driver.allocate(2000);
+    for (let chain = 0; chain < 8; chain++) {
+      const pieces = Array.from({ length: 130 }, (_, i) => writable(1, at + chain * 130 + i));
+      driver.addIndirectChain(pieces);
+    }
+    machine.kick(0);
+    machine.link.deliver(frame(1000));
+    machine.link.deliver(frame(200));
+    assert.equal(machine.link.waiting, 0);
+    assert.equal(counters(machine)['receivedNoRoom'], 1);
+    assert.equal(driver.used().length, 2);
+  });
+
   it('is in one buffer without MRG_RXBUF, or dropped and counted', () => {
     const machine = new NetMachine({ without: [abi.VIRTIO_NET_F_MRG_RXBUF] });
     machine.offer([600, 600]);

@@ -21,7 +21,7 @@ export const ROOM = {
   yes: 0,
   /** The driver has offered too little; its next kick tells of more. */
   notYet: 1,
-  /** The driver has offered a buffer in which it never fits. */
+  /** The driver has offered a buffer in which it never fits, or all that its queue holds. */
   never: 2,
 } as const;
 export type Room = (typeof ROOM)[keyof typeof ROOM];
@@ -64,10 +64,14 @@ export class RxBuffers {
   reserve(lengthBytes: number): Room {
     const needed = this.#headerBytes + lengthBytes;
     if (!this.#isMergeable) {
-      if (this.#endChain === this.#firstChain && !this.#popOne()) return ROOM.notYet;
+      const room = this.#endChain === this.#firstChain ? this.#popOne() : ROOM.yes;
+      if (room !== ROOM.yes) return room;
       return needed <= (this.#chainBytes[this.#firstChain] ?? 0) ? ROOM.yes : ROOM.never;
     }
-    while (this.#stockBytes < needed) if (!this.#popOne()) return ROOM.notYet;
+    while (this.#stockBytes < needed) {
+      const room = this.#popOne();
+      if (room !== ROOM.yes) return room;
+    }
     return ROOM.yes;
   }
 
@@ -140,19 +144,19 @@ export class RxBuffers {
     this.#pieces.begin(this.#firstPiece, this.#endPiece);
   }
 
-  /** False: there is none, or no room for so many pieces. */
-  #popOne(): boolean {
+  /** `never`: nothing comes until something of the stock is used. */
+  #popOne(): Room {
     const chain = this.#chain;
-    if (!this.queue.pop(chain)) return false;
+    if (!this.queue.pop(chain)) return this.#isAll ? ROOM.never : ROOM.notYet;
     const pieces = chain.segments - chain.readable;
     if (chain.writableBytes < this.#headerBytes) {
       this.#fail('§5.1.6.3.1: a buffer for frames without room for a header');
-      return false;
+      return ROOM.notYet;
     }
     if (this.#endPiece + pieces > MAX_PIECES || this.#endChain === MAX_QUEUE_SIZE) this.#moveToFront();
     if (this.#endPiece + pieces > MAX_PIECES || this.#endChain === MAX_QUEUE_SIZE) {
       this.queue.unpop(1);
-      return false;
+      return ROOM.never;
     }
     for (let i = 0; i < pieces; i++) {
       this.#gpa[this.#endPiece + i] = chain.gpa[chain.readable + i] ?? 0;
@@ -165,7 +169,13 @@ export class RxBuffers {
     this.#endChain++;
     this.#stockBytes += chain.writableBytes;
     this.#pieces.extend(this.#endPiece);
-    return true;
+    return ROOM.yes;
+  }
+
+  /** The driver has no chain left to offer. */
+  get #isAll(): boolean {
+    const chains = this.#endChain - this.#firstChain;
+    return chains > 0 && chains === this.queue.size;
   }
 
   #moveToFront(): void {
