@@ -216,6 +216,19 @@ describe('pairs of queues (§5.1.6.5.5)', () => {
     assert.equal(it.received(2).length, 0, 'on a pair that is out of use');
   });
 
+  it('that are fewer have what waited for room in the others', () => {
+    const it = machine({ cpus: 2 });
+    it.offer([600, 600]);
+    assert.equal(setPairs(it, 2), OK);
+    const bytes = Uint8Array.from({ length: 100 }, (_, i) => [...OWN, ...OTHER, 8, 6][i] ?? i);
+    it.link.deliver(bytes, undefined, 1);
+    it.link.deliver(bytes, undefined, 0);
+    assert.equal(it.link.waiting, 2);
+    assert.equal(setPairs(it, 1), OK);
+    assert.equal(it.link.waiting, 0);
+    assert.equal(it.received(0).length, 2);
+  });
+
   it('without MQ are one, and the control queue is the third (§5.1.2)', () => {
     const it = machine({ cpus: 3, without: [abi.VIRTIO_NET_F_MQ] });
     assert.equal(it.command(command(abi.VIRTIO_NET_CTRL_RX, 0, Uint8Array.of(0)), 2), OK);

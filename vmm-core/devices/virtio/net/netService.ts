@@ -367,6 +367,9 @@ export class NetService implements VirtioService {
     this.#port.state.regs.pairs = pairs;
     this.#kernelPairs?.settle(0); // of the tap's queues only those may be served that it uses
     this.#link.pairServer?.usePairs(pairs);
+    // A frame that waits for room in a queue that is not used any more waits for another one now, which the
+    // driver filled long ago.
+    if (this.#guestPort.isRoomWanted) this.#port.kick(0);
     this.#settle();
   }
 
