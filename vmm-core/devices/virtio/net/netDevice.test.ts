@@ -435,6 +435,23 @@ describe('the link', () => {
     assert.equal(config(machine, 'status'), abi.VIRTIO_NET_S_LINK_UP);
   });
 
+  it('that is up again while the VM is paused has the driver announce itself after the pause', () => {
+    const machine = new NetMachine();
+    machine.service.pause();
+    machine.network.setUp(false);
+    machine.network.setUp(true);
+    machine.run();
+    machine.service.resume();
+    assert.equal(config(machine, 'status'), abi.VIRTIO_NET_S_LINK_UP | abi.VIRTIO_NET_S_ANNOUNCE);
+    machine.restart();
+    assert.equal(config(machine, 'status'), abi.VIRTIO_NET_S_LINK_UP);
+    const idle = new NetMachine({ isIdle: true });
+    idle.network.setUp(false);
+    idle.network.setUp(true);
+    idle.run();
+    assert.equal(config(idle, 'status'), abi.VIRTIO_NET_S_LINK_UP);
+  });
+
   it('begins anew when the driver resets the device', () => {
     const machine = new NetMachine();
     machine.offer([600, 600]);

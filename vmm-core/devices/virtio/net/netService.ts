@@ -315,8 +315,9 @@ export class NetService implements VirtioService {
 
   #linkChanged(): void {
     const isUp = this.#isUp && this.#hasCarrier;
-    const isToAnnounce = isUp && this.#isRunning && this.#port.hasFeature(VIRTIO_NET_F_GUEST_ANNOUNCE);
     const { regs } = this.#port.state;
+    const isReady = regs.pairs !== 0; // the driver, while the VM is paused, too
+    const isToAnnounce = isUp && isReady && this.#port.hasFeature(VIRTIO_NET_F_GUEST_ANNOUNCE);
     this.#port.changeConfig((config) => {
       setLink(config, isUp, isToAnnounce);
       setLink(regs.powerOn, isUp, false);
