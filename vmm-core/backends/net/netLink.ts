@@ -85,7 +85,7 @@ export interface GuestPort {
   pairOf(head: Uint8Array): number;
   /** Into the reserved buffers, at a byte of the frame. */
   write(at: number, bytes: Uint8Array): void;
-  /** Appends reserved guest memory, for a receive straight into it. */
+  /** Appends reserved guest memory, for a receive straight into it. False: the message has no room for it. */
   addTo(message: MessageIo, at: number, lengthBytes: number): boolean;
   /** The frame is there: `lengthBytes` of it, at most what was reserved. The rest stays the guest's. */
   commit(lengthBytes: number, offload: Readonly<Offload>): void;

@@ -163,6 +163,17 @@ describe('a tap', { skip }, () => {
     assert.ok(port.waitFor(() => udpFrames().length === 53));
   });
 
+  test('has whole frames for a guest whose buffers are in more pieces than a message', () => {
+    meet();
+    const piece = new IoBuffer(100);
+    port.addTo = (message) => message.addBuffer(piece, 0, 100) && false; // there is no room for the others
+    const fd = hostSocket();
+    for (let i = 0; i < 100; i++) hostSends(fd, 1000 + i);
+    assert.ok(port.waitFor(() => udpFrames().length === 100));
+    udpFrames().forEach((it, i) => assert.equal(it.length, 14 + 20 + 8 + 1000 + i));
+    assert.deepEqual(port.drops, []);
+  });
+
   test('brings a bounded number of frames in one turn', () => {
     meet();
     port.room = 0;

@@ -194,11 +194,8 @@ export class TapLink implements NetLink {
     const port = this.#port;
     const { message } = port;
     const roomBytes = this.#longestFrame;
-    const isDirect = port.reserve(roomBytes, queue);
-    message.clear();
-    message.addBuffer(this.#header, 0, OFFLOAD_HEADER_BYTES);
-    if (isDirect) port.addTo(message, 0, roomBytes);
-    else message.addBuffer((this.#kept ??= new IoBuffer(MAX_FRAME_BYTES)), 0, roomBytes);
+    const isDirect = port.reserve(roomBytes, queue) && this.#point(roomBytes);
+    if (!isDirect) this.#point(roomBytes, (this.#kept ??= new IoBuffer(MAX_FRAME_BYTES)));
     const result = message.readv(this.#opened.fds[queue] ?? -1);
     if (result < 0) return result;
     const frameBytes = result - OFFLOAD_HEADER_BYTES;
@@ -213,6 +210,15 @@ export class TapLink implements NetLink {
       this.#keptQueue = queue;
     }
     return result;
+  }
+
+  /** Has the message receive a header and a frame. False: the guest's buffers are in too many pieces. */
+  #point(roomBytes: number, into?: IoBuffer): boolean {
+    const { message } = this.#port;
+    message.clear();
+    message.addBuffer(this.#header, 0, OFFLOAD_HEADER_BYTES);
+    if (into !== undefined) return message.addBuffer(into, 0, roomBytes);
+    return this.#port.addTo(message, 0, roomBytes);
   }
 
   /** False: it waits still. */
