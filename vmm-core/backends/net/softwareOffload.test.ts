@@ -6,6 +6,7 @@ import { ALL_OFFLOADS, FakeGuestPort } from '../../../test/support/fakeGuestPort
 import { NO_OFFLOADS } from '../../../test/support/netFrames.ts';
 import { checkSegments, type Segment, someSegment } from '../../../test/support/offloadFuzz.ts';
 import {
+  VIRTIO_NET_HDR_F_DATA_VALID,
   VIRTIO_NET_HDR_F_NEEDS_CSUM,
   VIRTIO_NET_HDR_GSO_TCPV4,
   VIRTIO_NET_HDR_GSO_UDP_L4,
@@ -36,6 +37,17 @@ describe('work that a frame leaves to the guest', () => {
     const it = segment(5000, 1460);
     assert.equal(software.deliver(port, it.bytes, it.offload), 'taken');
     assert.deepEqual(port.frames, [{ bytes: it.bytes, offload: it.offload }]);
+  });
+
+  it('that was done already is told to one that knows of checksums only (§5.1.6.4.1)', () => {
+    const checked = { ...noOffload(), flags: VIRTIO_NET_HDR_F_DATA_VALID };
+    assert.equal(software.deliver(port, new Uint8Array(60), checked), 'taken');
+    port.offloads = ALL_OFFLOADS;
+    assert.equal(software.deliver(port, new Uint8Array(60), checked), 'taken');
+    assert.deepEqual(
+      port.frames.map(({ offload }) => offload),
+      [noOffload(), checked],
+    );
   });
 
   it('is done for others: segments of the size, with FIN and PSH in the last and CWR in the first', () => {

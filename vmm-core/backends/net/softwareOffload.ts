@@ -64,7 +64,8 @@ export class SoftwareOffload {
 
   /** `frame`: from its Ethernet header on. 'noRoom': nothing of it was given to the guest. */
   deliver(port: GuestPort, frame: Uint8Array, offload: Readonly<Offload>): Delivery {
-    if (isTaken(offload, port.offloads)) return give(port, frame, offload);
+    // Without GUEST_CSUM nothing is said of a checksum, not even that it is right (§5.1.6.4.1).
+    if (isTaken(offload, port.offloads)) return give(port, frame, port.offloads.csum ? offload : NONE);
     if (frame.length > MAX_FRAME_BYTES) return 'malformed';
     this.#bytes.set(frame);
     const gsoType = offload.gsoType & ~VIRTIO_NET_HDR_GSO_ECN;
