@@ -58,6 +58,7 @@ export class FakeGuestPort implements GuestPort {
   readonly troubles: string[] = [];
   readonly told: unknown[] = [];
   isUp = true;
+  isCut = false;
   /** Of frames that the guest takes yet. */
   room = Infinity;
   /** Longer ones have no room. */
@@ -108,6 +109,13 @@ export class FakeGuestPort implements GuestPort {
     this.#link?.onRoom?.();
   }
 
+  /** The user pulls the cable, or puts it back. */
+  setCut(isCut: boolean): void {
+    this.isCut = isCut;
+    if (isCut) this.#link?.onCut?.();
+    else this.tellRoom();
+  }
+
   report(): LinkReport {
     return this.#link?.report() ?? {};
   }
@@ -127,7 +135,7 @@ export class FakeGuestPort implements GuestPort {
 
   reserve(lengthBytes: number, pair = 0): boolean {
     this.#pair = pair;
-    return this.room > 0 && this.isUp && lengthBytes <= this.roomBytes;
+    return this.room > 0 && this.isUp && !this.isCut && lengthBytes <= this.roomBytes;
   }
 
   pairOf(head: Uint8Array): number {

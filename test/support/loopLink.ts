@@ -90,6 +90,10 @@ export class LoopLink implements NetLink {
     this.#flush();
   }
 
+  onCut(): void {
+    this.calls.push('onCut');
+  }
+
   onReady(): void {
     this.calls.push('onReady');
   }

@@ -28,6 +28,7 @@ export class FakePort implements GuestPort {
   readonly name = 'net0';
   readonly mac = GUEST_MAC;
   readonly pairs = 4;
+  readonly isCut = false;
   mtu = 1500;
   offloads = ALL_OFFLOADS;
   /** Frames that the guest has buffers for. */

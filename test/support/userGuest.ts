@@ -197,6 +197,7 @@ export class UserGuest {
       mtu,
       pairs: PAIRS,
       offloads,
+      isCut: false,
       poller: this.poller,
       message: this.message,
       pairOf: (head) => this.#flows.pairOf(head, PAIRS),

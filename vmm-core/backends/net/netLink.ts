@@ -69,6 +69,8 @@ export interface GuestPort {
   readonly mtu: number;
   readonly pairs: number;
   readonly offloads: GuestOffloads;
+  /** The user has pulled the cable: a frame for the guest is lost (`linkDown`), it does not wait. */
+  readonly isCut: boolean;
   readonly poller: Poller;
   /** A message with rows for guest memory; its fields are free between two calls of the link. */
   readonly message: MessageIo;
@@ -114,6 +116,8 @@ export interface NetLink {
   onSent?(): void;
   /** The guest has buffers again, or the link is up, or the driver ready: frames that waited may come. */
   onRoom?(): void;
+  /** `GuestPort.isCut` is true now: what waits is lost. Without it the link lets frames wait. */
+  onCut?(): void;
   /** A descriptor of `poller` is ready: `events` are EPOLL… */
   onReady(tag: number, events: number): void;
   onTimer?(): void;

@@ -137,6 +137,24 @@ describe('a link over a stream', () => {
     assert.deepEqual(port.frames[9]?.bytes, bytesOf(100, 9));
   });
 
+  test('loses what comes while the cable is out, and what waited then', () => {
+    port.room = 0;
+    peer.says(framed(bytesOf(100, 1), bytesOf(100, 2)));
+    port.turn();
+    port.setCut(true);
+    peer.says(framed(bytesOf(100, 3)));
+    assert.ok(port.waitFor(() => port.drops.length === 3));
+    port.room = Infinity;
+    port.setCut(false);
+    peer.says(framed(bytesOf(100, 4)));
+    assert.ok(port.waitFor(() => port.frames.length > 0));
+    assert.deepEqual(
+      port.frames.map(({ bytes }) => bytes),
+      [bytesOf(100, 4)],
+    );
+    assert.deepEqual(port.drops, ['linkDown', 'linkDown', 'linkDown']);
+  });
+
   test('keeps a bounded number of frames for a peer that does not read, and counts the others', () => {
     setOption(peer.fd, SOL_SOCKET, SO_SNDBUF, 4096);
     for (let i = 0; i < 3000; i++) port.send(bytesOf(1000, i));

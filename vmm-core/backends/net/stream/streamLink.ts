@@ -103,6 +103,10 @@ export class StreamLink implements NetLink {
     this.#receive();
   }
 
+  onCut(): void {
+    this.#receive();
+  }
+
   onTimer(): void {
     if (performance.now() >= this.#dueMs && 'address' in this.#opened) this.#connect(this.#opened.address);
     else {
@@ -198,9 +202,12 @@ export class StreamLink implements NetLink {
         return false;
       }
       const frame = reader.buffer.bytes.subarray(reader.frameAt, reader.frameAt + lengthBytes);
-      if (!port.reserve(lengthBytes, port.pairOf(frame))) return false; // `onRoom` follows
-      port.write(0, frame);
-      port.commit(lengthBytes, NO_OFFLOAD);
+      if (port.isCut) port.drop('linkDown');
+      else {
+        if (!port.reserve(lengthBytes, port.pairOf(frame))) return false; // `onRoom` follows
+        port.write(0, frame);
+        port.commit(lengthBytes, NO_OFFLOAD);
+      }
       reader.take(lengthBytes);
     }
     port.arm(0);

@@ -79,6 +79,26 @@ describe('a switch', () => {
     assert.deepEqual(texts(b), sent);
   });
 
+  it('loses what comes while the cable is out, and what waited then', (t) => {
+    const name = newFolder();
+    const ports = [joinSwitch(t, name, 1), joinSwitch(t, name, 2)] as const;
+    const [a, b] = ports;
+    settle(ports, () => members(a)[0]?.vm === 'vm2' && members(b)[0]?.vm === 'vm1');
+    const send = (text: string): void => a.send(ethernetFrame(b.mac, a.mac, text));
+    b.room = 0;
+    send('waits');
+    b.turn(1);
+    b.setCut(true);
+    send('comes');
+    settle(ports, () => b.drops.length === 2);
+    b.room = Infinity;
+    b.setCut(false);
+    send('is there');
+    settle(ports, () => b.frames.length > 0);
+    assert.deepEqual(texts(b), ['is there']);
+    assert.deepEqual(b.drops, ['linkDown', 'linkDown']);
+  });
+
   it('goes on without a member that has gone, and with one that comes again', (t) => {
     const name = newFolder();
     const a = joinSwitch(t, name, 1);

@@ -98,6 +98,10 @@ export class SwitchLink implements NetLink {
     this.#receive();
   }
 
+  onCut(): void {
+    this.#receive();
+  }
+
   onReady(tag: number): void {
     if (tag === LISTENER) this.#accept();
     else if (tag === UPLINK) {
@@ -252,6 +256,10 @@ export class SwitchLink implements NetLink {
   /** False: the guest has no room. */
   #deliver(record: Uint8Array): boolean {
     const port = this.#port;
+    if (port.isCut) {
+      port.drop('linkDown');
+      return true;
+    }
     const delivery = this.#offloads.deliver(port, record.subarray(OFFLOAD_HEADER_BYTES), this.#offload);
     if (delivery === 'malformed') port.drop('malformed');
     return delivery !== 'noRoom';

@@ -143,6 +143,26 @@ describe('a tap', { skip }, () => {
     udpFrames().forEach((it, i) => assert.equal(it.length, 14 + 20 + 8 + 100 + i));
   });
 
+  test('loses what comes while the cable is out, and what waited then', () => {
+    meet();
+    port.room = 0;
+    const fd = hostSocket();
+    for (let i = 0; i < 50; i++) hostSends(fd, 100);
+    port.turn();
+    port.setCut(true);
+    for (let i = 0; i < 50; i++) hostSends(fd, 100);
+    assert.ok(port.waitFor(() => port.drops.length >= 100));
+    assert.ok(port.drops.every((it) => it === 'linkDown'));
+    port.room = Infinity;
+    port.setCut(false);
+    hostSends(fd, 500);
+    assert.ok(port.waitFor(() => udpFrames().length > 0));
+    assert.deepEqual(
+      udpFrames().map(({ length }) => length),
+      [14 + 20 + 8 + 500],
+    );
+  });
+
   test('needs no more room than the frame has, whatever might have come', () => {
     meet();
     port.offloads = ALL_OFFLOADS;

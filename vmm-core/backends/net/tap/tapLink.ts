@@ -110,6 +110,10 @@ export class TapLink implements NetLink {
     this.#receiveAll();
   }
 
+  onCut(): void {
+    this.#receiveAll();
+  }
+
   onTimer(): void {
     for (const it of this.#answerers) it.onTimer?.();
     this.#receiveAll();
@@ -226,9 +230,10 @@ export class TapLink implements NetLink {
     const port = this.#port;
     const lengthBytes = this.#keptBytes;
     if (lengthBytes === 0 || this.#kept === undefined) return true;
-    if (!port.reserve(lengthBytes, this.#keptQueue)) return false;
+    if (!port.isCut && !port.reserve(lengthBytes, this.#keptQueue)) return false;
     this.#keptBytes = 0;
-    if (!takesOffload(port.offloads, this.#offload)) port.drop('malformed');
+    if (port.isCut) port.drop('linkDown');
+    else if (!takesOffload(port.offloads, this.#offload)) port.drop('malformed');
     else {
       port.write(0, this.#kept.bytes.subarray(0, lengthBytes));
       port.commit(lengthBytes, this.#offload);

@@ -44,6 +44,8 @@ export class DevicePort implements GuestPort, CapturedFrame {
   offloads: GuestOffloads = NO_OFFLOADS;
   /** The driver is ready and the link is up. */
   isOpen = false;
+  /** See GuestPort. */
+  isCut = false;
   /** The link has a frame of the guest: what it drops then is that. */
   isSending = false;
   /** Where frames are written to now. */

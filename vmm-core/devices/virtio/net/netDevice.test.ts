@@ -400,6 +400,7 @@ describe('the link', () => {
     assert.equal(counters(machine)['sentLinkDown'], 1);
     assert.equal(machine.driver(1).used().length, 1);
     assert.equal(machine.link.port.reserve(100), false);
+    assert.ok(machine.link.port.isCut && machine.link.calls.includes('onCut'));
     machine.network.setUp(true);
     machine.run();
     assert.equal(config(machine, 'status'), abi.VIRTIO_NET_S_LINK_UP);
@@ -410,6 +411,7 @@ describe('the link', () => {
   it('may be down from the start, and is so after a reset', () => {
     const machine = new NetMachine({ network: { ...LOOP, isDown: true } });
     assert.deepEqual([config(machine, 'status'), machine.network.isUp], [0, false]);
+    assert.ok(machine.link.port.isCut);
     machine.network.setUp(true);
     machine.run();
     machine.mmio.status = 0;
@@ -420,6 +422,7 @@ describe('the link', () => {
     const machine = new NetMachine({ without: [abi.VIRTIO_NET_F_GUEST_ANNOUNCE] });
     machine.link.port.setCarrier(false);
     assert.equal(config(machine, 'status'), 0);
+    assert.equal(machine.link.port.isCut, false);
     machine.link.port.setCarrier(true);
     assert.equal(config(machine, 'status'), abi.VIRTIO_NET_S_LINK_UP);
   });

@@ -60,8 +60,6 @@ export class NetService implements VirtioService {
   #isRunning = false;
   /** The link's: see GuestPort.setCarrier. */
   #hasCarrier = true;
-  /** The user's. */
-  #isUp: boolean;
 
   constructor(instance: NetInstance, port: VirtioPort<NetState>, attach: LinkCode['attach']) {
     const { network, pairs, name } = instance;
@@ -72,7 +70,6 @@ export class NetService implements VirtioService {
     const fail = (rule: string): void => port.fail(rule);
     this.#port = port;
     this.#isLocked = network.isLocked === true;
-    this.#isUp = network.isDown !== true;
     this.#lladdr = macBytes(instance.lladdr);
     this.#filter = new MacFilter(regs, this.#isLocked);
     this.#counters = new NetCounters(regs);
@@ -98,6 +95,7 @@ export class NetService implements VirtioService {
       trouble: (message) => this.#tell({ kind: 'trouble', message }),
       tell: (message) => this.#tell({ kind: 'link', message }),
     });
+    this.#guestPort.isCut = network.isDown === true;
     this.#filter.reset(false);
     this.#link = attach(port.opened, this.#guestPort);
     const { pairServer: server } = this.#link;
@@ -143,8 +141,9 @@ export class NetService implements VirtioService {
     const command = message as NetCommand; // NetBackend sends nothing else
     switch (command.kind) {
       case 'setUp':
-        this.#isUp = command.isUp;
+        this.#guestPort.isCut = !command.isUp;
         this.#linkChanged();
+        if (!command.isUp) this.#link.onCut?.();
         break;
       case 'report':
         this.#tell({ kind: 'report', id: command.id, report: this.#report() });
@@ -285,7 +284,7 @@ export class NetService implements VirtioService {
 
   /** Opens or closes the way of frames, as the driver and the link want it. */
   #open(): void {
-    const isOpen = this.#isRunning && this.#isUp && this.#hasCarrier;
+    const isOpen = this.#isRunning && this.#isUp;
     if (isOpen === this.#guestPort.isOpen) return this.#settle();
     this.#guestPort.isOpen = isOpen;
     this.#guestPort.forget();
@@ -308,13 +307,17 @@ export class NetService implements VirtioService {
     this.#kernelPairs.settle(isForKernel ? pairsInUse : 0);
   }
 
+  get #isUp(): boolean {
+    return !this.#guestPort.isCut && this.#hasCarrier;
+  }
+
   #setCarrier(isUp: boolean): void {
     this.#hasCarrier = isUp;
     this.#linkChanged();
   }
 
   #linkChanged(): void {
-    const isUp = this.#isUp && this.#hasCarrier;
+    const isUp = this.#isUp;
     const { regs } = this.#port.state;
     const isReady = regs.pairs !== 0; // the driver, while the VM is paused, too
     const isToAnnounce = isUp && isReady && this.#port.hasFeature(VIRTIO_NET_F_GUEST_ANNOUNCE);
