@@ -147,7 +147,7 @@ export class DevicePort implements GuestPort, CapturedFrame {
   drop(reason: DropReason): void {
     const { counters } = this.#options;
     if (this.isSending && reason !== 'noRoom') counters.sentDropped(reason);
-    else counters.receivedDropped(reason);
+    else counters.receivedDropped(reason === 'noRoom' && !this.isOpen ? 'linkDown' : reason);
   }
 
   setCarrier(isUp: boolean): void {

@@ -401,10 +401,14 @@ describe('the link', () => {
     assert.equal(machine.driver(1).used().length, 1);
     assert.equal(machine.link.port.reserve(100), false);
     assert.ok(machine.link.port.isCut && machine.link.calls.includes('onCut'));
+    machine.link.port.drop('noRoom'); // as a link has it for which `reserve` fails
+    assert.equal(machine.state.regs.receivedLinkDown, 1);
     machine.network.setUp(true);
     machine.run();
     assert.equal(config(machine, 'status'), abi.VIRTIO_NET_S_LINK_UP);
     assert.equal(machine.link.calls.at(-1), 'onRoom');
+    machine.link.port.drop('noRoom');
+    assert.equal(counters(machine)['receivedNoRoom'], 1);
     assert.equal(machine.link.port.reserve(100), true);
   });
 
