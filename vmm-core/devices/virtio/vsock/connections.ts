@@ -24,6 +24,8 @@ const { EAGAIN, ENOBUFS, ENOMEM } = constants.errno;
 const ANSWER_BYTES = 16;
 const OWED =
   FLAG.owesRequest | FLAG.owesResponse | FLAG.owesShutdown | FLAG.owesCredit | FLAG.owesCreditRequest;
+/** How long the other side may take to answer a request, or to end what is over. */
+export const ANSWER_MS = 2000;
 /** As long as the host lacks memory. */
 const AGAIN_MS = 20;
 
@@ -148,7 +150,7 @@ export class Connections {
 
   // Time.
 
-  /** Those that are late are reset. `proceed` is called for those that the host had no memory for. */
+  /** Those that are late are over. `proceed` is called for those that the host had no memory for. */
   onTimer(proceed: (row: number) => void): void {
     const { table } = this;
     const nowMs = this.#host.nowMs();
@@ -156,7 +158,9 @@ export class Connections {
     for (let row = 0; row < MAX_CONNECTIONS; row++) {
       if (table.state[row] === STATE.free) continue;
       if ((table.deadlineMs[row] ?? Infinity) <= nowMs) {
-        this.reset(row);
+        if (table.has(row, FLAG.owesRequest))
+          this.release(row); // the guest has not heard of it
+        else this.reset(row);
         continue;
       }
       nextMs = Math.min(nextMs, table.deadlineMs[row] ?? Infinity);

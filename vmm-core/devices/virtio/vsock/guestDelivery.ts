@@ -16,7 +16,7 @@ import {
   VIRTIO_VSOCK_TYPE_STREAM,
   VMADDR_CID_HOST,
 } from '../../../abi/virtioVsock.ts';
-import type { Connections } from './connections.ts';
+import { ANSWER_MS, type Connections } from './connections.ts';
 import { type ConnectionTable, NONE } from './connectionTable.ts';
 import { PacketHeader } from './packetHeader.ts';
 import type { RxBuffers } from './rxBuffers.ts';
@@ -27,8 +27,6 @@ const TURN_BYTES = 256 * 1024;
 /** Of all, before others on the thread have theirs. */
 const BATCH_TURNS = 32;
 const BATCH_BYTES = 1 << 20;
-/** How long the other side may take to answer a request, or to end what is over. */
-const ANSWER_MS = 2000;
 
 const { EAGAIN, ENOBUFS, ENOMEM } = constants.errno;
 

@@ -7,7 +7,7 @@ import { constants } from 'node:os';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../../abi/epoll.ts';
 import { errnoText } from '../../../errors.ts';
 import { IoBuffer } from '../../../memory/ioBuffer.ts';
-import type { Connections } from './connections.ts';
+import { ANSWER_MS, type Connections } from './connections.ts';
 import { type ConnectionTable, NONE } from './connectionTable.ts';
 import { FLAG, MAX_CONNECTIONS, STATE } from './vsockState.ts';
 
@@ -178,6 +178,7 @@ export class HostPrograms {
     this.#table.state[row] = STATE.requested;
     this.#table.setPorts(row, hostPort, guestPort);
     this.#connections.owe(row, FLAG.owesRequest);
+    this.#connections.limit(row, ANSWER_MS); // a guest that does not receive is not even asked
   }
 
   /** One that has no connection with that port of the guest. */

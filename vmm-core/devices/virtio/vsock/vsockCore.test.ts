@@ -157,6 +157,24 @@ describe('a connection of a program to the guest', () => {
     assert.deepEqual(ops(vsock.received()), [RST]);
   });
 
+  it('ends after two seconds, too, when the guest cannot even be asked, and the guest hears nothing', (t) => {
+    const vsock = machine(t, { rxBuffers: 0 });
+    for (let i = 0; i < 1500; i++) {
+      const program = vsock.connect();
+      program.send(`CONNECT ${GUEST_PORT}\n`);
+      vsock.run();
+      vsock.wait(1999);
+      assert.equal(program.receive(), undefined);
+      vsock.wait(1);
+      assert.equal(program.isEnded, true);
+      program.close();
+    }
+    vsock.offer([writable(4096)]);
+    vsock.kick(0);
+    vsock.run();
+    assert.deepEqual(vsock.received(), []);
+  });
+
   for (const line of ['CONNECT\n', 'CONNECT x\n', 'CONNECT 4294967296\n', 'GET / HTTP\n', 'C'.repeat(40)])
     it(`ends at once after ${JSON.stringify(line)}`, (t) => {
       const vsock = machine(t);
