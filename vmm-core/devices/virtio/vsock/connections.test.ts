@@ -72,6 +72,20 @@ describe('the end of a connection (§5.10.6.5)', () => {
     assert.equal(vsock.block.regs.connectionState[0], STATE.free);
   });
 
+  it('by a reset of the device: what the guest has sent arrives, even if no driver ever comes back', (t) => {
+    const { vsock, program } = connected(t);
+    let sent = 0;
+    for (; vsock.core.connections.backlogs.lengthBytes(0) < 100_000; sent += 50_000) {
+      vsock.send({ op: RW, ...ENDS, ...PLENTY, data: pattern(50_000) });
+      vsock.received();
+    }
+    vsock.core.pause();
+    vsock.core.reset();
+    assert.equal(drain(program, vsock).length, sent);
+    assert.equal(program.isEnded, true);
+    assert.equal(vsock.block.regs.connectionState[0], STATE.free);
+  });
+
   it('by a program that reads no more: the guest is told, and what it sends goes nowhere', (t) => {
     const { vsock, program } = connected(t);
     program.endReceiving();

@@ -73,9 +73,10 @@ export class VsockCore {
 
   onReady(tag: number, events: number): void {
     this.#programs.note(tag, events);
-    if (this.#isPaused) return;
+    const isDraining = this.connections.table.state[tag] === STATE.draining;
+    if (this.#isPaused && !isDraining) return; // what is drained is no guest's any more, and none may come
     if (tag !== LISTEN_TAG) this.#programs.proceed(tag);
-    this.#settle();
+    if (!this.#isPaused) this.#settle();
   }
 
   onTimer(): void {
