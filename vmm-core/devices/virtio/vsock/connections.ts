@@ -26,6 +26,8 @@ const OWED =
   FLAG.owesRequest | FLAG.owesResponse | FLAG.owesShutdown | FLAG.owesCredit | FLAG.owesCreditRequest;
 /** How long the other side may take to answer a request, or to end what is over. */
 export const ANSWER_MS = 2000;
+/** A program that does nothing for so long has to make room, where there is none. */
+const IDLE_MS = 10_000;
 /** As long as the host lacks memory. */
 const AGAIN_MS = 20;
 
@@ -42,6 +44,8 @@ export class Connections {
   #turnCount = 0;
   /** Bytes of the backlog that are no guest's: our answer to the program. */
   readonly #answerBytes = new Uint8Array(MAX_CONNECTIONS);
+  /** Since when nothing has happened on a row that only waits for its program, by nowMs. */
+  readonly #idleSinceMs = new Float64Array(MAX_CONNECTIONS);
 
   constructor(host: ConnectionsHost) {
     this.#host = host;
@@ -51,6 +55,58 @@ export class Connections {
     for (let row = 0; row < MAX_CONNECTIONS; row++)
       chunks += Math.ceil((bufferBytes(row) + ANSWER_BYTES) / CHUNK_BYTES) + 1;
     this.backlogs = new Backlogs(MAX_CONNECTIONS, chunks);
+  }
+
+  // Beginnings.
+
+  hasRoom(): boolean {
+    return this.#findIdle() !== NONE || !this.table.isFull;
+  }
+
+  /** As the table's; where that is full, whoever has been idle for longest makes room. */
+  open(state: number, fd: number): number {
+    const idle = this.#findIdle();
+    if (idle !== NONE) this.end(idle);
+    const row = this.table.open(state, fd);
+    if (row !== NONE) this.#noteProgress(row);
+    return row;
+  }
+
+  /** Where there is no row left: of those that wait for their program alone. */
+  #findIdle(): number {
+    while (this.table.isFull) {
+      const row = this.#idlest;
+      if (row === NONE || !this.#reads(row)) return row;
+    }
+    return NONE;
+  }
+
+  /** A program has yet to say what it wants, or to read the rest. */
+  get #idlest(): number {
+    const { state } = this.table;
+    let idlest = NONE;
+    let sinceMs = this.#host.nowMs() - IDLE_MS;
+    for (let row = 0; row < MAX_CONNECTIONS; row++) {
+      if (state[row] !== STATE.greeting && state[row] !== STATE.draining) continue;
+      const rowMs = this.#idleSinceMs[row] ?? 0;
+      if (rowMs > sinceMs) continue;
+      sinceMs = rowMs;
+      idlest = row;
+    }
+    return idlest;
+  }
+
+  /** It has read a little, which is no edge yet: the kernel tells of much room only. */
+  #reads(row: number): boolean {
+    if (this.table.state[row] !== STATE.draining) return false;
+    const sinceMs = this.#idleSinceMs[row];
+    this.table.set(row, FLAG.canWrite);
+    this.flush(row);
+    return !this.table.isFull || this.#idleSinceMs[row] !== sinceMs;
+  }
+
+  #noteProgress(row: number): void {
+    this.#idleSinceMs[row] = this.#host.nowMs();
   }
 
   // Whose turn it is.
@@ -143,6 +199,7 @@ export class Connections {
 
   #consume(row: number, lengthBytes: number): void {
     this.backlogs.consume(row, lengthBytes);
+    if (this.table.state[row] === STATE.draining) this.#noteProgress(row);
     const ofAnswer = Math.min(lengthBytes, this.#answerBytes[row] ?? 0);
     this.#answerBytes[row] = (this.#answerBytes[row] ?? 0) - ofAnswer;
     this.forwarded(row, lengthBytes - ofAnswer);
@@ -195,6 +252,7 @@ export class Connections {
     table.deadlineMs[row] = Infinity;
     if (table.state[row] !== STATE.established || this.backlogs.lengthBytes(row) === 0) return this.end(row);
     table.state[row] = STATE.draining;
+    this.#noteProgress(row);
     table.clear(row, OWED);
     this.sockets.endReceiving(table.fd[row] ?? NONE);
     this.flush(row);

@@ -57,7 +57,7 @@ export class HostPrograms {
 
   /** The guest wants to connect to `hostPort`. NONE: nobody listens there, or there are too many. */
   connect(hostPort: number, guestPort: number): number {
-    if (this.#table.isFull) return NONE;
+    if (!this.#connections.hasRoom()) return NONE;
     const fd = this.#connections.sockets.connectTo(hostPort);
     if (fd < 0) {
       if (OWN_LIMITS.includes(-fd)) this.#tell(-fd);
@@ -139,7 +139,7 @@ export class HostPrograms {
   /** `flags`: what is worth a try before the first edge. */
   #open(state: number, fd: number, flags: number): number {
     const { sockets } = this.#connections;
-    const row = this.#table.open(state, fd);
+    const row = this.#connections.open(state, fd);
     if (row !== NONE && sockets.watch(fd, row) === 0) {
       this.#table.set(row, flags);
       return row;

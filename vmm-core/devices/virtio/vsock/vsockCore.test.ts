@@ -211,6 +211,58 @@ describe('a connection of a program to the guest', () => {
 });
 
 describe('several connections', () => {
+  it('make room where there are 1024: programs that say nothing, the one first that came first', (t) => {
+    const vsock = machine(t);
+    const silent = Array.from({ length: 1024 }, () => {
+      const program = vsock.connect();
+      vsock.run();
+      vsock.nowMs++;
+      return program;
+    });
+    const early = vsock.connect();
+    vsock.run();
+    assert.equal(early.isEnded, true, 'nobody has been silent for long');
+    vsock.wait(10_000 - 1024);
+    for (const program of silent.slice(0, 2)) {
+      assert.equal(program.receive(), undefined);
+      const late = vsock.connect();
+      late.send(`CONNECT ${GUEST_PORT}\n`);
+      vsock.run();
+      assert.deepEqual(ops(vsock.received()), [REQUEST]);
+      assert.equal(program.isEnded, true);
+      vsock.nowMs++;
+    }
+    assert.equal(silent[2]?.receive(), undefined);
+  });
+
+  it('make room where there are 1024: programs that do not read what the guest has left', (t) => {
+    const { vsock, program, listener } = connected(t);
+    while (vsock.core.connections.backlogs.lengthBytes(0) < 200_000) {
+      vsock.send({ op: RW, ...ENDS, ...PLENTY, data: pattern(50_000) });
+      vsock.received();
+    }
+    vsock.send({ op: RST, ...ENDS });
+    const request = (srcPort: number): number[] => {
+      vsock.send({ op: REQUEST, srcPort, dstPort: HOST_PORT, ...PLENTY });
+      return ops(vsock.received());
+    };
+    for (let i = 1; i < 1024; i++) {
+      assert.deepEqual(request(i), [RESPONSE]);
+      listener.accept();
+    }
+    vsock.wait(10_000);
+    assert.notEqual(program.receive(60_000)?.length, 0);
+    assert.deepEqual(request(1024), [RST], 'it reads');
+    vsock.wait(9999);
+    assert.deepEqual(request(1024), [RST]);
+    vsock.wait(1);
+    vsock.send({ op: REQUEST, srcPort: 1024, dstPort: 77, ...PLENTY });
+    assert.deepEqual(ops(vsock.received()), [RST]);
+    assert.equal(vsock.block.regs.connectionState[0], STATE.draining, 'for one who listens only');
+    assert.deepEqual(request(1024), [RESPONSE]);
+    assert.deepEqual(request(1025), [RST]);
+  });
+
   it('have their turns: one with much data does not hold up the others', (t) => {
     const vsock = machine(t, { rxBytes: 65536 + 44, rxBuffers: 8 });
     const listener = vsock.listen(HOST_PORT);
