@@ -131,6 +131,22 @@ describe('the end of a connection (§5.10.6.5)', () => {
     assert.deepEqual(ops(vsock.received()), [SHUTDOWN]);
   });
 
+  it('of what the program reads, and then of what the guest reads: the guest is told once', (t) => {
+    const { vsock, program } = connected(t);
+    program.endReceiving();
+    vsock.send({ op: RW, ...ENDS, ...PLENTY, data: pattern(1) });
+    assert.equal(vsock.received().at(-1)?.flags, RCV);
+    vsock.send({ op: SHUTDOWN, ...ENDS, ...PLENTY, flags: RCV });
+    program.close();
+    vsock.run();
+    const packets = vsock.received();
+    assert.deepEqual(ops(packets), [SHUTDOWN]);
+    assert.equal(packets[0]?.flags, RCV | SEND);
+    vsock.wait(2000);
+    assert.deepEqual(ops(vsock.received()), [RST]);
+    assert.equal(vsock.block.regs.connectionState[0], STATE.free);
+  });
+
   it('of what the guest sends makes more data an error', (t) => {
     const { vsock } = connected(t);
     vsock.send({ op: SHUTDOWN, ...ENDS, ...PLENTY, flags: SEND });

@@ -101,7 +101,10 @@ export class HostPrograms {
     if (state !== STATE.established) return;
     this.#connections.flush(row);
     if (table.has(row, FLAG.hungUp)) {
-      if (table.has(row, FLAG.guestTakesNone)) table.set(row, FLAG.hostSentAll); // nobody reads to the end
+      if (table.has(row, FLAG.guestTakesNone) && !table.has(row, FLAG.hostSentAll)) {
+        table.set(row, FLAG.hostSentAll); // nobody reads to the end
+        this.#connections.owe(row, FLAG.owesShutdown);
+      }
       if (table.has(row, FLAG.hostSentAll)) this.#connections.hostTakesNone(row);
     }
     if (table.has(row, FLAG.canRead)) this.#connections.wantTurn(row);
