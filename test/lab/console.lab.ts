@@ -91,7 +91,9 @@ describe('ports of the virtio console, for a stock Debian kernel', { skip }, () 
     const serial = ['stdio', 'null', 'null', 'null', 'terminal'].flatMap((it) => ['--serial', it]);
     const guest = await bootWithoutDisks(t, ...serial, '--console', 'shell,tty');
     const ends = await attach(t, guest);
-    await guest.sh('(exec 3<>/dev/hvc0 4<>/dev/hvc1; sleep 1000) >/dev/null 2>&1 &');
+    // Both are open from here on: the last to close a terminal hangs it up, which whoever opens it can see.
+    const open = '(exec 3<>/dev/hvc0 4<>/dev/hvc1; : >/tmp/open; sleep 1000) >/dev/null 2>&1 &';
+    await guest.sh(`${open} until [ -e /tmp/open ]; do usleep 20000; done`);
     for (const [port, device] of [
       [HVC0, '/dev/hvc0'],
       [HVC0 + 1, '/dev/hvc1'],
