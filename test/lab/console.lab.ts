@@ -8,7 +8,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { serialAttach, serialInput, serialOutput, serialResize } from '../../vmm-core/protocol/serial.ts';
 import { bootWithoutDisks, type DiskGuest, reasonToSkip } from './inside/diskGuest.ts';
 import { clientOf } from './inside/lostGuest.ts';
-import { longTest } from './inside/longTest.ts';
+import { testOver } from './inside/longTest.ts';
 
 /** Of silence. */
 const ANSWER_MS = 60_000;
@@ -58,7 +58,7 @@ function awaitSize(guest: DiskGuest, device: string, wanted: string): Promise<st
 
 describe('ports of the virtio console, for a stock Debian kernel', { skip }, () => {
   for (const bus of ['pci', 'mmio']) {
-    (bus === 'pci' ? it : longTest)(`have their names, and carry bytes both ways, over ${bus}`, async (t) => {
+    testOver(bus)(`have their names, and carry bytes both ways, over ${bus}`, async (t) => {
       const [agent, shell, log] = NAMED;
       const ports = [agent, `${shell},tty`, `${log}=file:${LOG}`].flatMap((it) => ['--console', it]);
       const guest = await bootWithoutDisks(t, '--virtio', bus, ...ports);

@@ -17,7 +17,7 @@ import {
   reasonToSkipDisks,
   vmm,
 } from './inside/diskImages.ts';
-import { longTest } from './inside/longTest.ts';
+import { longTest, testOver } from './inside/longTest.ts';
 
 const DATA_MIB = Number(process.env['LAB_DISK_MIB'] ?? '32');
 const ROUNDS = Number(process.env['LAB_ROUNDS'] ?? '1');
@@ -42,7 +42,7 @@ describe('a stock Debian kernel with disks', { skip: reasonToSkipDisks() }, () =
   after(() => folder.remove());
 
   for (const transport of ['pci', 'mmio']) {
-    (transport === 'pci' ? it : longTest)(
+    testOver(transport)(
       `has its root on a qcow2 disk over ${transport}, and reads back what it wrote`,
       async (t) => {
         const root = await folder.image('qcow2');
@@ -65,7 +65,7 @@ describe('a stock Debian kernel with disks', { skip: reasonToSkipDisks() }, () =
     );
   }
 
-  it('has 26 disks, vda to vdz, each with its serial number', async (t) => {
+  longTest('has 26 disks, vda to vdz, each with its serial number', async (t) => {
     const letters = [...'abcdefghijklmnopqrstuvwxyz'];
     const disks = await Promise.all(
       letters.map(async (it) => `${await folder.zeros(2 ** 20)},format=raw,serial=number-${it}`),

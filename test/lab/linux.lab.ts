@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
+import { longTest } from './inside/longTest.ts';
 import { VMM, VmmRun } from './inside/vmmRun.ts';
 import { PAYLOADS } from './inside/labProtocol.ts';
 
@@ -45,7 +46,7 @@ describe('a stock Debian kernel under vmm run', { skip }, () => {
     await bootTalkAndPowerOff(bootLinux(t, PAYLOADS.vmlinux, '--cpus', '1'), 1);
   });
 
-  it('boots as that ELF when PVH is asked for', async (t) => {
+  longTest('boots as that ELF when PVH is asked for', async (t) => {
     await bootTalkAndPowerOff(bootLinux(t, PAYLOADS.vmlinux, '--protocol', 'pvh', '--cpus', '1'), 1);
   });
 

@@ -11,7 +11,7 @@ import { describe, it } from 'node:test';
 import { reasonToSkipDisks } from './inside/diskImages.ts';
 import { deadEnds, narrowWay, serveEcho, serveFile, serveIperf3, serveNames } from './inside/l1Network.ts';
 import { awaitIpv6, bootNetGuest, configure, GUEST, HOST, HOST6, startEcho } from './inside/netGuest.ts';
-import { longTest } from './inside/longTest.ts';
+import { longTest, testOver } from './inside/longTest.ts';
 
 const MIB = 2 ** 20;
 const FORWARDED = 2222;
@@ -27,7 +27,7 @@ interface Iperf3 {
 
 describe('a stock Debian kernel on the user network', { skip: reasonToSkipDisks() }, () => {
   for (const transport of ['pci', 'mmio'] as const) {
-    (transport === 'pci' ? it : longTest)(
+    testOver(transport)(
       `has an address, a name server, IPv6, and files by HTTP both ways over ${transport}`,
       async (t) => {
         await serveNames(t, NAMED);

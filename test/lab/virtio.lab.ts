@@ -7,6 +7,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { serialAttach, serialInput, serialOutput } from '../../vmm-core/protocol/serial.ts';
 import type { VmmClient } from '../../vmm-core/client/vmmClient.ts';
 import { bootWithoutDisks, type DiskGuest, reasonToSkip } from './inside/diskGuest.ts';
+import { testOver } from './inside/longTest.ts';
 import { clientOf } from './inside/lostGuest.ts';
 
 const HVC0 = 4;
@@ -66,18 +67,21 @@ describe("a stock Debian kernel's virtio drivers", { skip }, () => {
       t.diagnostic(`rounds: ${ROUNDS}`);
     });
 
-    it(`has hvc0 over ${bus}: what is typed comes back, and much at once arrives whole`, async (t) => {
-      const ports = ['stdio', 'null', 'null', 'null', 'terminal'].flatMap((it) => ['--serial', it]);
-      const guest = await bootWithoutDisks(t, '--virtio', bus, ...ports);
-      const hvc0 = await attach(t, guest);
-      // The driver forgets its settings when nobody has it open.
-      await guest.sh('exec 3<>/dev/hvc0 && stty -F /dev/hvc0 raw -echo && (cat <&3 >&3 2>/dev/null &)');
-      await hvc0.type('hello, hvc0\n');
-      await hvc0.has('hello, hvc0');
-      const lines = Array.from({ length: 200 }, (_, i) => `line ${i} of what is typed`).join('\n');
-      await hvc0.type(`${lines}\nthe end\n`);
-      await hvc0.has(`${lines}\nthe end\n`);
-      assert.equal(await guest.powerOff(), 0);
-    });
+    testOver(bus)(
+      `has hvc0 over ${bus}: what is typed comes back, and much at once arrives whole`,
+      async (t) => {
+        const ports = ['stdio', 'null', 'null', 'null', 'terminal'].flatMap((it) => ['--serial', it]);
+        const guest = await bootWithoutDisks(t, '--virtio', bus, ...ports);
+        const hvc0 = await attach(t, guest);
+        // The driver forgets its settings when nobody has it open.
+        await guest.sh('exec 3<>/dev/hvc0 && stty -F /dev/hvc0 raw -echo && (cat <&3 >&3 2>/dev/null &)');
+        await hvc0.type('hello, hvc0\n');
+        await hvc0.has('hello, hvc0');
+        const lines = Array.from({ length: 200 }, (_, i) => `line ${i} of what is typed`).join('\n');
+        await hvc0.type(`${lines}\nthe end\n`);
+        await hvc0.has(`${lines}\nthe end\n`);
+        assert.equal(await guest.powerOff(), 0);
+      },
+    );
   }
 });

@@ -15,7 +15,7 @@ import { checkChunks, chunks } from './inside/chunks.ts';
 import type { DiskGuest } from './inside/diskGuest.ts';
 import { boot, LONG_MS, reasonToSkipDisks } from './inside/diskImages.ts';
 import { DISK } from './inside/labProtocol.ts';
-import { longTest } from './inside/longTest.ts';
+import { longTest, testOver } from './inside/longTest.ts';
 
 const MIB = Number(process.env['LAB_VSOCK_MIB'] ?? '4');
 const CONNECTIONS = 50;
@@ -92,22 +92,19 @@ async function exchange(peer: Socket, count: number, first = 0): Promise<void> {
 
 describe("a stock Debian kernel's vsock", { skip: reasonToSkipDisks() }, () => {
   for (const bus of ['pci', 'mmio']) {
-    (bus === 'pci' ? it : longTest)(
-      `has an echo of ${MIB} MiB from the host and from the guest over ${bus}`,
-      async (t) => {
-        const { guest, socket } = await bootVsock(t, bus);
-        await echoServer(t, socket);
-        const begin = performance.now();
-        await guest.sh(`netLoad vsock 2 ${HOST_PORT} ${MIB}`, LONG_MS);
-        const between = performance.now();
-        await guest.sh(`(netLoad vsockEcho ${GUEST_PORT} >/dev/null 2>&1 &)`);
-        await exchange(await connectWhenThere(socket), MIB);
-        const end = performance.now();
-        const rate = (ms: number): string => `${((2 * MIB) / (ms / 1000)).toFixed(1)} MiB/s`;
-        t.diagnostic(`echo by the host: ${rate(between - begin)}, by the guest: ${rate(end - between)}`);
-        assert.equal(await guest.powerOff(), 0);
-      },
-    );
+    testOver(bus)(`has an echo of ${MIB} MiB from the host and from the guest over ${bus}`, async (t) => {
+      const { guest, socket } = await bootVsock(t, bus);
+      await echoServer(t, socket);
+      const begin = performance.now();
+      await guest.sh(`netLoad vsock 2 ${HOST_PORT} ${MIB}`, LONG_MS);
+      const between = performance.now();
+      await guest.sh(`(netLoad vsockEcho ${GUEST_PORT} >/dev/null 2>&1 &)`);
+      await exchange(await connectWhenThere(socket), MIB);
+      const end = performance.now();
+      const rate = (ms: number): string => `${((2 * MIB) / (ms / 1000)).toFixed(1)} MiB/s`;
+      t.diagnostic(`echo by the host: ${rate(between - begin)}, by the guest: ${rate(end - between)}`);
+      assert.equal(await guest.powerOff(), 0);
+    });
   }
 
   it('refuses what nobody listens for, both ways, and takes many connections', async (t) => {

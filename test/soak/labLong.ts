@@ -4,7 +4,18 @@ import { prepareLab, runLab } from '../lab/lab.ts';
 import { soakLab } from './labSoak.ts';
 import type { Soak } from './soak.ts';
 
-const FILES = ['balloon', 'cdrom', 'console', 'links', 'network', 'share', 'switch', 'vsock'];
+const FILES = [
+  'balloon',
+  'cdrom',
+  'console',
+  'links',
+  'linux',
+  'network',
+  'share',
+  'switch',
+  'virtio',
+  'vsock',
+];
 const FILE_TIMEOUT_MS = 60 * 60_000;
 
 export const labLong: Soak = {
