@@ -4,11 +4,8 @@
  * I/O thread. Frames come from elsewhere and are hostile: all is read from a private copy.
  */
 import {
-  ETHER_HDR_LEN,
-  ETHER_TYPE,
   ETHERTYPE_IP,
   ETHERTYPE_IPV6,
-  ETHERTYPE_VLAN,
   IP6_HDR_BYTES,
   IP6_HDR_IP6_NXT,
   IP6_HDR_IP6_PLEN,
@@ -34,14 +31,12 @@ import {
   VIRTIO_NET_HDR_GSO_UDP,
 } from '../../abi/virtioNetHdr.ts';
 import { IoBuffer } from '../../memory/ioBuffer.ts';
+import { payloadOffset } from './etherFrame.ts';
 import { type GuestOffloads, type GuestPort, MAX_FRAME_BYTES, type Offload } from './netLink.ts';
 import { noOffload } from './offloadHeader.ts';
 import { checksumOf, fold, pseudoHeaderSum, sumOf } from './user/packet/checksum.ts';
 
 const NONE: Readonly<Offload> = noOffload();
-
-/** IEEE 802.1Q §9.6: behind the addresses, before the type. Guests leave segments with one tag to others. */
-const VLAN_TAG_BYTES = 4;
 
 const IPPROTO_TCP = 6;
 /** Of the TCP header: its length in words, in the upper half; and the flags. */
@@ -88,8 +83,7 @@ export class SoftwareOffload {
 
   #segment(port: GuestPort, { gsoSize }: Readonly<Offload>, lengthBytes: number): Delivery {
     const view = this.#view;
-    const isTagged = view.getUint16(ETHER_TYPE) === ETHERTYPE_VLAN;
-    const ip = ETHER_HDR_LEN + (isTagged ? VLAN_TAG_BYTES : 0);
+    const ip = payloadOffset(this.#bytes);
     const tcpAt = this.#tcpAt(ip, lengthBytes);
     if (tcpAt === 0 || gsoSize === 0) return 'malformed';
     const dataAt = tcpAt + (view.getUint8(tcpAt + TCP_DATA_OFFSET) >> 4) * 4;

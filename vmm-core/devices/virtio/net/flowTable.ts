@@ -6,10 +6,8 @@
  */
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../../abi/inet.ts';
 import {
-  ETHER_TYPE,
   ETHERTYPE_IP,
   ETHERTYPE_IPV6,
-  ETHERTYPE_VLAN,
   IP6_HDR_BYTES,
   IP6_HDR_IP6_DST,
   IP6_HDR_IP6_NXT,
@@ -21,11 +19,11 @@ import {
   IPHDR_PROTOCOL,
   IPHDR_SADDR,
 } from '../../../abi/packets.ts';
+import { payloadOffset } from '../../../backends/net/etherFrame.ts';
 
 /** 4096 entries: more connections than a guest has busy at once. */
 const ENTRY_BITS = 12;
 const TYPE_BYTES = 2;
-const VLAN_BYTES = 4;
 const ADDRESS_WORDS_V6 = 4;
 /** 2^32 by the golden ratio: neighbours end up far apart. */
 const SPREAD = 0x9e3779b1;
@@ -52,10 +50,8 @@ export class FlowTable {
 
 /** NO_FLOW: it is not IP. What is not there of a header counts as zeros. */
 function entryOf(head: Uint8Array): number {
-  const isTagged = half(head, ETHER_TYPE) === ETHERTYPE_VLAN;
-  const typeAt = isTagged ? ETHER_TYPE + VLAN_BYTES : ETHER_TYPE;
-  const ip = typeAt + TYPE_BYTES;
-  switch (half(head, typeAt)) {
+  const ip = payloadOffset(head);
+  switch (half(head, ip - TYPE_BYTES)) {
     case ETHERTYPE_IP: {
       const addresses = word(head, ip + IPHDR_SADDR) ^ word(head, ip + IPHDR_DADDR);
       // Only the first fragment has ports.

@@ -2,6 +2,7 @@
  * Which frames the driver wants (virtio 1.2 §5.1.6.5.1 to §5.1.6.5.3): modes, tables of addresses, VLANs. All
  * of it is in the interface's registers, for the inspector; the service's thread alone writes it.
  */
+import { ETHERTYPE_VLAN } from '../../../abi/packets.ts';
 import { ETH_ALEN } from '../../../abi/virtioNet.ts';
 import type { Registers } from '../../../bus/stateBlock.ts';
 import type { Decoded } from '../../../protocol/devices.ts';
@@ -23,7 +24,6 @@ const CUT = { unicast: 1, multicast: 2 } as const;
 /** What `passes` looks at: two addresses, a type and a VLAN tag. */
 export const FILTERED_BYTES = 18;
 const TYPE_AT = 2 * ETH_ALEN;
-const VLAN_TYPE = 0x8100;
 const VLAN_ID = 0xfff;
 const GROUP_BIT = 1;
 const TABLE_BYTES = MAX_ADDRESSES * ETH_ALEN;
@@ -87,7 +87,7 @@ export class MacFilter {
   }
 
   #passesVlan(frame: DataView, lengthBytes: number): boolean {
-    if (lengthBytes < FILTERED_BYTES || frame.getUint16(TYPE_AT) !== VLAN_TYPE) return true;
+    if (lengthBytes < FILTERED_BYTES || frame.getUint16(TYPE_AT) !== ETHERTYPE_VLAN) return true;
     const id = frame.getUint16(TYPE_AT + 2) & VLAN_ID;
     return ((this.#regs.vlans[id >>> 3] ?? 0) & (1 << (id & 7))) !== 0;
   }
