@@ -12,6 +12,9 @@ const IPV6_BYTES = 16;
 const IPV6_GROUPS = 8;
 const MAX_PORT = 0xffff;
 
+export const LOOPBACK4 = Uint8Array.of(127, 0, 0, 1);
+export const LOOPBACK6 = Uint8Array.of(...Array<number>(IPV6_BYTES - 1).fill(0), 1);
+
 /** `10.0.2.2:80`, `[fe80::1%3]:80`, or a path; an abstract name begins with an @. */
 export function addressText(address: SocketAddress): string {
   switch (address.family) {

@@ -3,7 +3,7 @@
  * loopback, the virtual name server's to the host's resolver; addresses that mean the host itself wherever
  * they are used must not be a way around that.
  */
-import type { SocketAddress } from '../../../bus/socketAddress.ts';
+import { LOOPBACK4, LOOPBACK6, type SocketAddress } from '../../../bus/socketAddress.ts';
 import { isInside, sameBytes, type UserNetwork } from './addresses.ts';
 
 /** Addresses of a destination are valid until the next question. `ignored`: nobody is there to answer. */
@@ -17,9 +17,6 @@ export interface GuestForward {
 }
 
 export const DNS_PORT = 53;
-
-export const LOOPBACK4 = Uint8Array.of(127, 0, 0, 1);
-export const LOOPBACK6 = Uint8Array.of(...Array<number>(15).fill(0), 1);
 
 export class Destinations {
   readonly #network: UserNetwork;

@@ -13,7 +13,7 @@ import {
   SOL_SOCKET,
 } from '../../../abi/socket.ts';
 import { IPPROTO_IPV6, IPV6_V6ONLY } from '../../../abi/inet.ts';
-import { addressText, ipText, parseIp, type SocketAddress } from '../../../bus/socketAddress.ts';
+import { addressText, ipText, LOOPBACK4, parseIp, type SocketAddress } from '../../../bus/socketAddress.ts';
 import { kindOfFile, quoted } from '../../../client/regularFile.ts';
 import { type ForwardConfig, forwardText } from '../../../config/settings/forwards.ts';
 import { errnoText, UserError } from '../../../errors.ts';
@@ -24,7 +24,6 @@ import { portHolder } from './portHolder.ts';
 import type { TcpForward } from './tcpForwards.ts';
 
 const BACKLOG = 128;
-const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 const FIRST_FREE_PORT = 1024;
 
 type ForwardProtocol = 'tcp' | 'udp';
@@ -158,7 +157,7 @@ function opened(fd: number, what: string): number {
 
 /** What a configuration names is an address (config/settings/forwards.ts). */
 function hostAddressOf(text: string | undefined): Uint8Array {
-  return (text === undefined ? undefined : parseIp(text)) ?? LOOPBACK;
+  return (text === undefined ? undefined : parseIp(text)) ?? LOOPBACK4;
 }
 
 export function addressOf(address: Uint8Array, port: number): SocketAddress {

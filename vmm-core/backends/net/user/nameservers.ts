@@ -2,7 +2,7 @@
  * Which of the host's name servers the guest's questions go to: the first, or the next while one does not
  * answer. Main is asked to look at resolv.conf again only while the guest asks: an idle network wakes nobody.
  */
-import type { SocketAddress } from '../../../bus/socketAddress.ts';
+import { LOOPBACK4, type SocketAddress } from '../../../bus/socketAddress.ts';
 import { sameBytes } from './addresses.ts';
 
 /** As resolver(3): after that a question is asked again. */
@@ -68,4 +68,4 @@ export class Nameservers {
   }
 }
 
-const NO_NAMESERVER: SocketAddress = { family: 'ipv4', address: Uint8Array.of(127, 0, 0, 1), port: 53 };
+const NO_NAMESERVER: SocketAddress = { family: 'ipv4', address: LOOPBACK4, port: 53 };

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Server } from 'node:http';
-import { parseIp, type SocketAddress } from '../../../bus/socketAddress.ts';
+import { LOOPBACK4, parseIp, type SocketAddress } from '../../../bus/socketAddress.ts';
 import { runtimeDir } from '../../../client/runtimeDir.ts';
 import type {
   ForwardConfig,
@@ -26,7 +26,6 @@ import { TftpFolder } from './tftpFolder.ts';
 import type { UserCommand, UserNews, UserOpened } from './userMessages.ts';
 
 const HTTP_PORT = 80;
-const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 
 /** Throws UserError; then nothing is open. */
 export function open(config: NetworkConfig, host: LinkHost): LinkBackend {
@@ -177,10 +176,10 @@ function guestForward({
   hostPort,
   hostPath,
 }: GuestForwardConfig): GuestForward {
-  const to = hostAddress === undefined ? LOOPBACK : (parseIp(hostAddress) ?? LOOPBACK);
+  const to = hostAddress === undefined ? LOOPBACK4 : (parseIp(hostAddress) ?? LOOPBACK4);
   const target: SocketAddress =
     hostPath === undefined ? addressOf(to, hostPort ?? guestPort) : { family: 'unix', path: hostPath };
-  return { address: parseIp(guestAddress) ?? LOOPBACK, port: guestPort, target };
+  return { address: parseIp(guestAddress) ?? LOOPBACK4, port: guestPort, target };
 }
 
 /** The folder at port 80 of the virtual host, by a socket that nobody else finds. Throws UserError. */

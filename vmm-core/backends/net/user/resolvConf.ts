@@ -1,8 +1,7 @@
 /** What the host's resolver is told (resolv.conf(5)): who answers questions, and what to append to names. */
 import { statSync } from 'node:fs';
-import { parseIp } from '../../../bus/socketAddress.ts';
+import { LOOPBACK4, LOOPBACK6, parseIp } from '../../../bus/socketAddress.ts';
 import { readRegularFile } from '../../../client/regularFile.ts';
-import { LOOPBACK4, LOOPBACK6 } from './destinations.ts';
 
 export interface ResolvConf {
   readonly nameservers: readonly Nameserver[];
