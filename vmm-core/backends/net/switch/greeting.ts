@@ -2,6 +2,7 @@
  * What two members of a switch say to each other when they meet, each once, with the memory that the other
  * shall write frames for it to (bus/frameRing.ts). What either sends by the socket later wakes the other.
  */
+import { isVmName } from '../../../config/values.ts';
 import { MAX_FRAME_BYTES } from '../netLink.ts';
 import { OFFLOAD_HEADER_BYTES } from '../offloadHeader.ts';
 
@@ -10,8 +11,6 @@ export const SWITCH_VERSION = 1;
 export const MAX_RECORD_BYTES = OFFLOAD_HEADER_BYTES + MAX_FRAME_BYTES;
 export const MAX_GREETING_BYTES = 512;
 const MAX_ID_LENGTH = 200;
-/** As all VMs are called: it is shown to people, at a terminal that it must not steer. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const LLADDR = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
 
 export interface Greeting {
@@ -44,7 +43,8 @@ export function readGreeting(bytes: Uint8Array): Greeting | string {
     return `it speaks version ${String(version).slice(0, 20)} of switches, and this VMM version ${SWITCH_VERSION}`;
   if (typeof id !== 'string' || typeof vm !== 'string' || id.length === 0) return 'its greeting has no name';
   if (Math.max(id.length, vm.length) > MAX_ID_LENGTH) return 'its name is too long';
-  if (!NAME.test(vm)) return 'its name is none of a VM';
+  // It is shown to people, at a terminal that it must not steer.
+  if (!isVmName(vm)) return 'its name is none of a VM';
   if (typeof lladdr !== 'string' || !LLADDR.test(lladdr)) return 'its Ethernet address is none';
   if (typeof mtu !== 'number' || !Number.isInteger(mtu) || mtu < 68 || mtu > 0xffff)
     return 'its MTU is out of range';
