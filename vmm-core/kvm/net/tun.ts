@@ -60,7 +60,7 @@ export interface Tap {
 
 /** Or -errno: -EPERM: not allowed; -EBUSY: others have it; -EINVAL: it has one queue, or is no tap. */
 export function openTap({ name = '', queues }: TapRequest): Tap | number {
-  if (name.length >= IFNAMSIZ) return -EINVAL;
+  if (isTooLong(name)) return -EINVAL;
   const fds: number[] = [];
   let given = name;
   for (let i = 0; i < queues; i++) {
@@ -166,7 +166,7 @@ export function addToBridge(bridge: string, name: string): number {
 
 /** IPv4: of the host's end, with its network. By `tap0:1` it is one more (netdevice(7)). */
 export function setInterfaceAddress(name: string, address: Uint8Array, netmask: Uint8Array): number {
-  if (Buffer.byteLength(name) >= IFNAMSIZ) return -EINVAL;
+  if (isTooLong(name)) return -EINVAL;
   const result = interfaceIoctl(SIOCSIFADDR, ipv4Request(name, address));
   return result < 0 ? result : interfaceIoctl(SIOCSIFNETMASK, ipv4Request(name, netmask));
 }
@@ -215,7 +215,7 @@ export interface InterfaceNetwork {
 
 /** The first IPv4 address of an interface, up or not. Or -errno: -EADDRNOTAVAIL: it has none. */
 export function interfaceNetwork(name: string): InterfaceNetwork | number {
-  if (Buffer.byteLength(name) >= IFNAMSIZ) return -EINVAL;
+  if (isTooLong(name)) return -EINVAL;
   const address = ipv4By(SIOCGIFADDR, name);
   const netmask = ipv4By(SIOCGIFNETMASK, name);
   if (typeof address === 'number') return address;
@@ -247,6 +247,11 @@ function interfaceIoctl(
   const result = tryIoctlStruct(fd, request, argument);
   closeFd(fd);
   return result;
+}
+
+/** It would be cut, and be another's. */
+function isTooLong(name: string): boolean {
+  return Buffer.byteLength(name) >= IFNAMSIZ;
 }
 
 function nameIn(request: Uint8Array): string {
