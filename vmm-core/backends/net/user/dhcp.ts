@@ -66,7 +66,7 @@ export interface DhcpSettings {
   readonly mtu: number;
   readonly leaseSeconds: number;
   /** `server` has files for network boot, one of which a client may know by itself. */
-  readonly hasFiles?: boolean;
+  readonly hasTftp?: boolean;
   /** For network boot, from `server`. */
   readonly bootfile?: string;
 }
@@ -203,14 +203,14 @@ function addSettings(
   hasLease: boolean,
 ): void {
   const { server, mask, broadcast, router, dns, hostname, search, mtu, leaseSeconds } = settings;
-  const { bootfile, hasFiles = bootfile !== undefined } = settings;
+  const { hasTftp, bootfile } = settings;
   if (hasLease) options.add(DHO_DHCP_LEASE_TIME, u32Bytes(leaseSeconds));
   options.add(DHO_SUBNET_MASK, mask).add(DHO_BROADCAST_ADDRESS, broadcast);
   if (router !== undefined) options.add(DHO_ROUTERS, router);
   if (dns !== undefined) options.add(DHO_DOMAIN_NAME_SERVERS, dns);
   options.add(DHO_INTERFACE_MTU, [mtu >> 8, mtu & 0xff]);
   if (hostname !== undefined) options.add(DHO_HOST_NAME, text(hostname));
-  if (hasFiles) {
+  if (hasTftp === true || bootfile !== undefined) {
     message.set(server, BOOTP_SIADDR);
     options.add(DHO_TFTP_SERVER_NAME, text(ipText(server)));
   }

@@ -57,7 +57,7 @@ export class UdpServices {
       search,
       mtu,
       leaseSeconds: LEASE_SECONDS,
-      hasFiles: hasTftp || bootfile !== undefined,
+      hasTftp,
       ...(bootfile === undefined ? {} : { bootfile }),
     };
     this.#dhcp6 = isRestricted ? undefined : { mac, dns: ipv6.dns, search };
