@@ -23,10 +23,11 @@ const PREFIX = 'address/length';
 export function checkPrefix(family: 'inet' | 'inet6'): Check {
   return ({ args }, findings) => {
     const value = args[PREFIX];
-    const problem = value === undefined ? undefined : prefixProblem(value.text, family);
+    if (value === undefined) return;
+    const problem = prefixProblem(value.text, family);
     if (problem !== undefined) return findings.error(PREFIX, 'value', problem);
     // vmd takes it; `vmm run` does not.
-    const plain = plainPrefix(value?.text, family);
+    const plain = plainPrefix(value.text, family);
     const unusable = plain === undefined ? undefined : networkProblem(plain, family);
     if (unusable !== undefined) findings.warning(PREFIX, 'value', unusable);
   };

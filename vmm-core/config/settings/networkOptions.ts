@@ -299,9 +299,11 @@ export function networkFromFlag(given: string, refuse: (message: string) => void
 const { mtu, queues, transport, iothread, capture, vhost } = NETWORK_OPTIONS;
 const INTERFACE_OPTIONS = { mtu, queues, transport, iothread, capture, vhost };
 const INTERFACE_TABLE = { ...TABLE, options: INTERFACE_OPTIONS };
-/** Taps are interfaces, of vmd's. */
 const { prefix: ownPrefix, prefix6: ownPrefix6 } = NETWORK_OPTIONS;
-/** In the block `network` prefixes are of kind user: a wider one is told where it is written. */
+/**
+ * Taps are interfaces, of vmd's. In the block `network` prefixes are of kind user: a wider one is told where
+ * it is written.
+ */
 const OF_NETWORKS: OptionRows = {
   ...Object.fromEntries(ROWS.filter(([name]) => name !== 'vhost')),
   prefix: { ...ownPrefix, value: userPrefix('prefix', ownPrefix.value) },
