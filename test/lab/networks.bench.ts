@@ -13,7 +13,7 @@ import type { GuestRun } from './inside/guestRun.ts';
 import { DISK } from './inside/labProtocol.ts';
 import { passtOutside, serveEcho, serveIperf3 } from './inside/l1Network.ts';
 import { l1 } from './inside/l1Storage.ts';
-import { configure, HOST, prepare, startEcho, startIperf3 } from './inside/netGuest.ts';
+import { configure, HOST, loadMicroseconds, prepare, startEcho, startIperf3 } from './inside/netGuest.ts';
 import { qemuNetwork, runQemu } from './inside/qemuRun.ts';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '3');
@@ -73,8 +73,8 @@ async function gigabits(side: Side, options: string): Promise<number> {
 
 /** Of one of the guest's own clients, for each of `count`. */
 async function microseconds(side: Side, load: string, count: number): Promise<number> {
-  const said = await side.guest.sh(`netLoad ${load} ${side.server} ${side.echoPort} ${count}`);
-  return Number(/ in (\d+) us/.exec(said)?.[1]) / count;
+  const us = await loadMicroseconds(side.guest, `${load} ${side.server} ${side.echoPort}`, count);
+  return us / count;
 }
 
 /** All of them, in turn, the order changing. */

@@ -18,7 +18,7 @@ import { LONG_MS, reasonToSkipDisks, vmm } from './inside/diskImages.ts';
 import type { DiskGuest, DiskGuestOptions } from './inside/diskGuest.ts';
 import { DISK } from './inside/labProtocol.ts';
 import { serveEcho, serveIperf3 } from './inside/l1Network.ts';
-import { bootNetGuest, configure, HOST } from './inside/netGuest.ts';
+import { bootNetGuest, configure, HOST, loadMicroseconds } from './inside/netGuest.ts';
 
 const setting = (name: string, short: number): number => Number(process.env[name] ?? String(short));
 const MIB = setting('LAB_NET_MIB', 8);
@@ -39,13 +39,12 @@ const CAPTURE = path.join(DISK.mount, 'soak.pcapng');
 describe('a stock Debian kernel on the user network for long', { skip: reasonToSkipDisks() }, () => {
   it('has all data as it was sent, down and up', async (t) => {
     const guest = await bootCaptured(t);
-    const went = new RegExp(`^answered: ${MIB} in (\\d+) us`);
     const down = await sender(t, () => chunks(MIB));
-    const [, downUs] = went.exec(await guest.sh(`netLoad down ${HOST} ${down} ${MIB}`, LONG_MS)) ?? [];
+    const downUs = await loadMicroseconds(guest, `down ${HOST} ${down}`, MIB, LONG_MS);
     const { port: up, ended } = await receiver(t, (client) => checkChunks(client, MIB));
-    const [, upUs] = went.exec(await guest.sh(`netLoad up ${HOST} ${up} ${MIB}`, LONG_MS)) ?? [];
+    const upUs = await loadMicroseconds(guest, `up ${HOST} ${up}`, MIB, LONG_MS);
     await ended;
-    const rate = (us = ''): string => ((MIB * 1e6) / Number(us)).toFixed(1);
+    const rate = (us: number): string => ((MIB * 1e6) / us).toFixed(1);
     t.diagnostic(`${MIB} MiB: ${rate(downUs)} MiB/s down, ${rate(upUs)} MiB/s up`);
     await powerOff(t, guest);
   });
@@ -128,10 +127,8 @@ interface Iperf3End {
 async function openInLots(t: TestContext, guest: DiskGuest, port: number, count: number): Promise<void> {
   for (let opened = 0; opened < count; opened += LOT) {
     const lot = Math.min(LOT, count - opened);
-    const text = await guest.sh(`netLoad short ${HOST} ${port} ${lot}`, LONG_MS);
-    const [, us] = new RegExp(`^answered: ${lot} in (\\d+) us`).exec(text) ?? [];
-    assert.ok(us !== undefined, text);
-    t.diagnostic(`${opened + lot} of ${count} connections: ${((lot * 1e6) / Number(us)).toFixed()} a second`);
+    const us = await loadMicroseconds(guest, `short ${HOST} ${port}`, lot, LONG_MS);
+    t.diagnostic(`${opened + lot} of ${count} connections: ${((lot * 1e6) / us).toFixed()} a second`);
   }
 }
 

@@ -1,4 +1,5 @@
 /** A stock Linux in L1 with a network interface: configured by DHCP, as its user would. */
+import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { DiskGuest, DiskGuestOptions } from './diskGuest.ts';
 import { boot } from './diskImages.ts';
@@ -72,4 +73,17 @@ export async function startEcho(guest: DiskGuest, port: number): Promise<void> {
 export async function startIperf3(guest: DiskGuest, port: number): Promise<void> {
   const asked = `iperf3 -c 127.0.0.1 -p ${port} -n 1 >/dev/null 2>&1`;
   await guest.sh(`(iperf3 -s -p ${port} >/dev/null 2>&1 &); until ${asked}; do usleep 20000; done`);
+}
+
+/** Of netLoad, for `count` of a load. Throws unless all were answered. */
+export async function loadMicroseconds(
+  guest: DiskGuest,
+  load: string,
+  count: number,
+  silenceMs?: number,
+): Promise<number> {
+  const said = await guest.sh(`netLoad ${load} ${count}`, silenceMs);
+  const [, us] = new RegExp(`^answered: ${count} in (\\d+) us`).exec(said) ?? [];
+  assert.ok(us !== undefined, said);
+  return Number(us);
 }
